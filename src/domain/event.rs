@@ -1,0 +1,338 @@
+//! Events: what a device's log holds, and what dashboards see besides.
+//!
+//! Names, casing and shapes are the device-namespace contract's. Every payload gets `deviceId` and
+//! `timestamp`, and those of the log `seq`, from [`Stamped`].
+
+use serde::{Deserialize, Serialize};
+
+use super::ack::{Ack, Status};
+use super::chat::Chat;
+use super::clock::Millis;
+use super::contact::Contact;
+use super::device::Account;
+use super::ids::{DeviceId, MessageId};
+use super::jid::Jid;
+use super::message::Message;
+use super::reason::Reason;
+
+/// An entry of a device's log.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Event {
+    /// A code to scan.
+    Qr(QrOffered),
+    /// A phone accepted the link.
+    Authenticated(AccountNamed),
+    /// The device can send and receive.
+    Ready(PhoneNamed),
+    /// A transition.
+    State(StateChanged),
+    /// The device went offline.
+    Disconnected(WentOffline),
+    /// A message came in, or was sent from another linked device.
+    Message(MessageReceived),
+    /// A message was accepted for sending.
+    MessageCreated(MessageAccepted),
+    /// A step of an outgoing message.
+    MessageStatus(MessageStepped),
+    /// An acknowledgement from the network.
+    MessageAck(MessageAcked),
+    /// Messages were read.
+    MessageRead(MessagesRead),
+    /// A contact changed.
+    ContactUpdate(ContactChanged),
+    /// The device is being deleted.
+    DeviceDeleted(Deleted),
+}
+
+/// Payload of `qr`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QrOffered {
+    /// The raw string a phone scans.
+    pub qr: String,
+    /// When a phone no longer accepts it.
+    pub expires_at: Millis,
+    /// Which code this is, from 1.
+    pub attempt: u32,
+}
+
+/// Payload of `authenticated`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountNamed {
+    /// In digits.
+    pub phone_number: String,
+    /// The account's display name.
+    pub client_name: String,
+}
+
+/// Payload of `ready`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PhoneNamed {
+    /// In digits.
+    pub phone_number: String,
+}
+
+/// Payload of `state`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StateChanged {
+    /// One of the four words that dashboards compare.
+    pub status: String,
+    /// The fine-grained name.
+    pub state: String,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Failed tries so far; absent when there were none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempt: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+/// Payload of `disconnected`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WentOffline {
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Payload of `message`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageReceived {
+    /// The message.
+    pub message: Message,
+}
+
+/// Payload of `message:created`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageAccepted {
+    /// The message.
+    pub message: Message,
+    /// The sender's own name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temp_id: Option<String>,
+}
+
+/// Payload of `message:status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageStepped {
+    /// Which message.
+    pub message_id: MessageId,
+    /// Its chat.
+    pub chat_id: Jid,
+    /// The step.
+    pub status: Status,
+    /// Why it failed, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Why it failed, as a stable code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The sender's own name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temp_id: Option<String>,
+}
+
+/// Payload of `message:ack`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageAcked {
+    /// Which message.
+    pub message_id: MessageId,
+    /// Its chat.
+    pub chat_id: Jid,
+    /// How far it has come.
+    pub ack: Ack,
+    /// The level's name.
+    pub ack_name: String,
+}
+
+/// Payload of `message:read`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessagesRead {
+    /// The chat.
+    pub chat_id: Jid,
+    /// Which messages.
+    pub message_ids: Vec<MessageId>,
+    /// Who read them; absent when it was our own account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_by: Option<Jid>,
+}
+
+/// Payload of `contact:update`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContactChanged {
+    /// The contact as it now is.
+    pub contact: Contact,
+}
+
+/// Payload of `device-deleted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deleted {}
+
+impl Event {
+    /// The event's name on the wire.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Qr(_) => "qr",
+            Self::Authenticated(_) => "authenticated",
+            Self::Ready(_) => "ready",
+            Self::State(_) => "state",
+            Self::Disconnected(_) => "disconnected",
+            Self::Message(_) => "message",
+            Self::MessageCreated(_) => "message:created",
+            Self::MessageStatus(_) => "message:status",
+            Self::MessageAck(_) => "message:ack",
+            Self::MessageRead(_) => "message:read",
+            Self::ContactUpdate(_) => "contact:update",
+            Self::DeviceDeleted(_) => "device-deleted",
+        }
+    }
+
+    /// A `qr` event.
+    #[must_use]
+    pub fn qr(code: &str, expires_at: Millis, attempt: u32) -> Self {
+        Self::Qr(QrOffered { qr: code.to_owned(), expires_at, attempt })
+    }
+
+    /// An `authenticated` event.
+    #[must_use]
+    pub fn authenticated(account: &Account) -> Self {
+        Self::Authenticated(AccountNamed {
+            phone_number: account.phone_number.clone(),
+            client_name: account.client_name.clone(),
+        })
+    }
+
+    /// A `ready` event.
+    #[must_use]
+    pub fn ready(account: &Account) -> Self {
+        Self::Ready(PhoneNamed { phone_number: account.phone_number.clone() })
+    }
+
+    /// A `disconnected` event.
+    #[must_use]
+    pub fn disconnected(reason: Reason) -> Self {
+        Self::Disconnected(WentOffline { reason })
+    }
+
+    /// A `message:ack` event.
+    #[must_use]
+    pub fn ack(message: &MessageId, ack: Ack) -> Self {
+        Self::MessageAck(MessageAcked {
+            message_id: message.clone(),
+            chat_id: message.chat.clone(),
+            ack,
+            ack_name: ack.name().to_owned(),
+        })
+    }
+
+    /// A `message:status` event of a message that has not failed.
+    #[must_use]
+    pub fn status(message: &MessageId, status: Status, temp_id: Option<&str>) -> Self {
+        Self::MessageStatus(MessageStepped {
+            message_id: message.clone(),
+            chat_id: message.chat.clone(),
+            status,
+            error: None,
+            code: None,
+            temp_id: temp_id.map(str::to_owned),
+        })
+    }
+}
+
+/// What dashboards see live and the log does not keep.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Ephemeral {
+    /// Somebody types, or stopped.
+    #[serde(rename_all = "camelCase")]
+    Typing {
+        /// Where.
+        chat_id: Jid,
+        /// Who.
+        from: Jid,
+        /// Text or voice.
+        kind: TypingKind,
+        /// Which of the two events this is.
+        #[serde(skip)]
+        on: bool,
+    },
+    /// Somebody is online, or was.
+    #[serde(rename_all = "camelCase")]
+    Presence {
+        /// Who.
+        contact_id: Jid,
+        /// Whether they are online.
+        online: bool,
+        /// When they were last.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        last_seen: Option<Millis>,
+    },
+    /// A chat's line changed.
+    ChatUpdate {
+        /// The chat as it now is.
+        chat: Chat,
+    },
+    /// The link between the device and its network.
+    #[serde(rename_all = "camelCase")]
+    ConnectionStatus {
+        /// `connected`, `connecting` or `disconnected`.
+        status: &'static str,
+        /// The last measured round trip.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        latency_ms: Option<u64>,
+    },
+}
+
+impl Ephemeral {
+    /// The event's name on the wire.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Typing { on: true, .. } => "typing:start",
+            Self::Typing { on: false, .. } => "typing:stop",
+            Self::Presence { .. } => "presence",
+            Self::ChatUpdate { .. } => "chat:update",
+            Self::ConnectionStatus { .. } => "connection:status",
+        }
+    }
+}
+
+/// What is being typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TypingKind {
+    /// Text.
+    #[default]
+    Text,
+    /// A voice note.
+    Audio,
+}
+
+/// A payload with what every payload has.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stamped<'a, T: Serialize> {
+    /// Whose event this is.
+    pub device_id: &'a DeviceId,
+    /// The server's clock.
+    pub timestamp: Millis,
+    /// The position in the device's log; absent for what is not in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<i64>,
+    /// The event's own fields.
+    #[serde(flatten)]
+    pub body: &'a T,
+}

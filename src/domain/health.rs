@@ -1,0 +1,158 @@
+//! A device's health as a score with reasons.
+//!
+//! The score starts at 100 and loses points for each thing that is wrong; `status` follows from it.
+
+use serde::Serialize;
+
+use super::clock::Millis;
+use super::state::State;
+
+/// What the score is made from, over the last hour.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Observed {
+    /// Messages of either direction.
+    pub messages_last_hour: i64,
+    /// Messages that reached the network.
+    pub sent_last_hour: i64,
+    /// Messages that failed.
+    pub failed_last_hour: i64,
+    /// Mean time from accepted to at-the-network, in milliseconds.
+    pub avg_response_ms: i64,
+    /// Times the device went offline.
+    pub disconnections_last_hour: i64,
+    /// The newest message of either direction.
+    pub last_activity: Option<Millis>,
+}
+
+/// Numbers behind the score.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HealthMetrics {
+    /// Messages in the last hour.
+    pub messages_per_hour: i64,
+    /// Share of outgoing messages that reached the network, 0–100.
+    pub success_rate: f64,
+    /// Milliseconds from accepted to at-the-network.
+    pub avg_response_time: i64,
+    /// Times the device went offline in the last hour.
+    pub disconnection_count: i64,
+    /// The newest message of either direction.
+    pub last_activity: Option<Millis>,
+    /// Warm-up is not configured in this version.
+    pub warmup_phase: Option<String>,
+}
+
+/// The verdict.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// `healthy`, `warning`, `critical` or `blocked`.
+    pub status: &'static str,
+    /// 0–100.
+    pub score: u8,
+    /// The numbers behind it.
+    pub metrics: HealthMetrics,
+    /// What is wrong, each with its code and what to do.
+    pub warnings: Vec<Warning>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// Stable, snake_case.
+    pub code: String,
+    /// What is wrong and what to do, in a sentence.
+    pub message: String,
+}
+
+/// Judges a device.
+#[must_use]
+pub fn judge(state: &State, seen: &Observed) -> Health {
+    let mut score: i64 = 100;
+    let mut warnings = Vec::new();
+    if !state.is_ready() {
+        let (cost, code, text) = offline(state);
+        score -= cost;
+        warnings.push(Warning { code, message: text });
+    }
+    let outgoing = seen.sent_last_hour + seen.failed_last_hour;
+    let success_rate = success_rate(seen);
+    if outgoing >= 5 && success_rate < 90.0 {
+        score -= 25;
+        warnings.push(warning("send_failures", "Many messages fail: look at their codes before sending more."));
+    }
+    if seen.disconnections_last_hour >= 3 {
+        score -= (seen.disconnections_last_hour * 5).min(25);
+        warnings.push(warning("flapping_link", "The link breaks often: check the network."));
+    }
+    let status = match (state, score) {
+        (State::Failed { .. }, _) => "blocked",
+        (_, 80..) => "healthy",
+        (_, 50..) => "warning",
+        _ => "critical",
+    };
+    let metrics = HealthMetrics {
+        messages_per_hour: seen.messages_last_hour,
+        success_rate,
+        avg_response_time: seen.avg_response_ms,
+        disconnection_count: seen.disconnections_last_hour,
+        last_activity: seen.last_activity,
+        warmup_phase: None,
+    };
+    Health { status, score: u8::try_from(score.clamp(0, 100)).unwrap_or(0), metrics, warnings }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "message counts of an hour are far below 2^52")]
+fn success_rate(seen: &Observed) -> f64 {
+    let outgoing = seen.sent_last_hour + seen.failed_last_hour;
+    if outgoing == 0 {
+        return 100.0;
+    }
+    (seen.sent_last_hour as f64 * 1_000.0 / outgoing as f64).round() / 10.0
+}
+
+fn warning(code: &str, message: &str) -> Warning {
+    Warning { code: code.to_owned(), message: message.to_owned() }
+}
+
+fn offline(state: &State) -> (i64, String, String) {
+    let cost = match state {
+        State::Failed { .. } => 100,
+        State::LoggedOut { .. } | State::Stopped { .. } => 60,
+        State::Reconnecting { .. } => 40,
+        _ => 30,
+    };
+    match state.reason() {
+        Some(reason) => (cost, reason.code().to_owned(), format!("{} {}", reason.meaning(), reason.advice())),
+        None => (cost, "not_ready".to_owned(), format!("The device is {}.", state.name().replace('_', " "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::reason::Reason;
+
+    const READY: State = State::Ready { since: Millis(0), attempt: 0 };
+
+    #[test]
+    fn a_quiet_ready_device_is_healthy() {
+        let health = judge(&READY, &Observed::default());
+        assert_eq!((health.status, health.score), ("healthy", 100));
+    }
+
+    #[test]
+    fn failures_cost_points_and_say_why() {
+        let seen = Observed { sent_last_hour: 5, failed_last_hour: 5, ..Observed::default() };
+        let health = judge(&READY, &seen);
+        assert_eq!((health.status, health.warnings[0].code.as_str()), ("warning", "send_failures"));
+    }
+
+    #[test]
+    fn a_failed_device_is_blocked_with_its_reason() {
+        let state = State::Failed { reason: Reason::Banned, since: Millis(0) };
+        let health = judge(&state, &Observed::default());
+        assert_eq!((health.status, health.score), ("blocked", 0));
+        assert_eq!(health.warnings[0].code, "banned");
+    }
+}

@@ -1,0 +1,209 @@
+//! Chat and person ids. The API speaks `@c.us`, and understands what phones and people write.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What a [`Jid`] names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum JidKind {
+    /// A person, by phone number: `@c.us` (the network itself writes `@s.whatsapp.net`).
+    Person,
+    /// A group: `@g.us`.
+    Group,
+    /// A person, by hidden id: `@lid`.
+    Lid,
+    /// Status updates: `status@broadcast`.
+    Status,
+    /// A channel: `@newsletter`.
+    Newsletter,
+}
+
+/// The id of a chat, which for a person is also the id of the contact.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Jid {
+    kind: JidKind,
+    user: Box<str>,
+}
+
+/// Why a text is no chat id.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum JidError {
+    /// Nothing there.
+    #[error("a chat id is required")]
+    Empty,
+    /// No phone number.
+    #[error("a phone number has 5 to 15 digits with its country code, such as +15550100001")]
+    Number,
+    /// Not an id of that kind.
+    #[error("the part before @{0} is not valid")]
+    User(&'static str),
+    /// Unknown server.
+    #[error("a chat id ends in @c.us, @g.us, @lid, @newsletter or is a phone number")]
+    Server,
+}
+
+impl Jid {
+    /// A person by phone number, in digits.
+    ///
+    /// # Errors
+    /// When it has not 5 to 15 digits.
+    pub fn person(digits: &str) -> Result<Self, JidError> {
+        if !(5..=15).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(JidError::Number);
+        }
+        Ok(Self { kind: JidKind::Person, user: digits.into() })
+    }
+
+    /// What it names.
+    #[must_use]
+    pub fn kind(&self) -> JidKind {
+        self.kind
+    }
+
+    /// Whether it names a group.
+    #[must_use]
+    pub fn is_group(&self) -> bool {
+        self.kind == JidKind::Group
+    }
+
+    /// The part before the `@`.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The phone number in digits, where this names a person by it.
+    #[must_use]
+    pub fn phone(&self) -> Option<&str> {
+        (self.kind == JidKind::Person).then_some(&*self.user)
+    }
+
+    fn server(&self) -> &'static str {
+        match self.kind {
+            JidKind::Person => "c.us",
+            JidKind::Group => "g.us",
+            JidKind::Lid => "lid",
+            JidKind::Status => "broadcast",
+            JidKind::Newsletter => "newsletter",
+        }
+    }
+}
+
+/// `+1 (555) 010-0001` and the like, to digits.
+fn bare_number(text: &str) -> Result<Jid, JidError> {
+    let separator = |c: char| matches!(c, ' ' | '-' | '(' | ')' | '.' | '\u{a0}');
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let digits: String = text.chars().filter(|c| !separator(*c)).collect();
+    Jid::person(&digits)
+}
+
+/// `user:device@server` and `user.agent:device@server` name one device of a person; the person is meant.
+fn without_device(user: &str) -> &str {
+    user.split_once(':').map_or(user, |(user, _)| user)
+}
+
+fn digits_user(kind: JidKind, user: &str, server: &'static str, extra: &str) -> Result<Jid, JidError> {
+    let allowed = |c: char| c.is_ascii_digit() || extra.contains(c);
+    if user.is_empty() || user.len() > 64 || !user.chars().all(allowed) || !user.starts_with(|c: char| c.is_ascii_digit())
+    {
+        return Err(JidError::User(server));
+    }
+    Ok(Jid { kind, user: user.into() })
+}
+
+impl FromStr for Jid {
+    type Err = JidError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(JidError::Empty);
+        }
+        let Some((user, server)) = text.split_once('@') else {
+            return bare_number(text);
+        };
+        match server {
+            "c.us" | "s.whatsapp.net" => bare_number(without_device(user)),
+            "g.us" => digits_user(JidKind::Group, user, "g.us", "-"),
+            "lid" => digits_user(JidKind::Lid, without_device(user), "lid", ""),
+            "newsletter" => digits_user(JidKind::Newsletter, user, "newsletter", ""),
+            "broadcast" if user == "status" => Ok(Self { kind: JidKind::Status, user: user.into() }),
+            "broadcast" => Err(JidError::User("broadcast")),
+            _ => Err(JidError::Server),
+        }
+    }
+}
+
+impl TryFrom<String> for Jid {
+    type Error = JidError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Jid> for String {
+    fn from(jid: Jid) -> Self {
+        jid.to_string()
+    }
+}
+
+impl fmt::Display for Jid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.user, self.server())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn numbers_are_understood_as_people_write_them() {
+        for text in
+            ["+1 555 010-0001", "15550100001", "15550100001@c.us", "15550100001@s.whatsapp.net", "15550100001:7@s.whatsapp.net", " +1(555)010.0001 "]
+        {
+            let expected = "15550100001@c.us";
+            let expected = if text.contains("010-0001") || text.contains("010.0001") { "15550100001@c.us" } else { expected };
+            assert_eq!(text.parse::<Jid>().map(|j| j.to_string()).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_chat_is_refused_with_a_reason() {
+        assert_eq!("".parse::<Jid>(), Err(JidError::Empty));
+        assert_eq!("hello".parse::<Jid>(), Err(JidError::Number));
+        assert_eq!("12@c.us".parse::<Jid>(), Err(JidError::Number));
+        assert_eq!("abc@g.us".parse::<Jid>(), Err(JidError::User("g.us")));
+        assert_eq!("friends@broadcast".parse::<Jid>(), Err(JidError::User("broadcast")));
+        assert_eq!("15550100001@example.org".parse::<Jid>(), Err(JidError::Server));
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics_and_what_parses_prints_as_itself(text in "\\PC{0,40}") {
+            if let Ok(jid) = text.parse::<Jid>() {
+                prop_assert_eq!(jid.to_string().parse::<Jid>(), Ok(jid));
+            }
+        }
+
+        #[test]
+        fn every_spelling_of_a_number_is_one_chat(digits in "[1-9][0-9]{6,14}") {
+            let jid = Jid::person(&digits).unwrap();
+            for text in [format!("+{digits}"), format!("{digits}@c.us"), format!("{digits}@s.whatsapp.net"), digits] {
+                prop_assert_eq!(text.parse::<Jid>(), Ok(jid.clone()));
+            }
+        }
+
+        #[test]
+        fn groups_round_trip(id in "[0-9]{5,18}(-[0-9]{5,10})?") {
+            let text = format!("{id}@g.us");
+            prop_assert_eq!(text.parse::<Jid>().unwrap().to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The pure heart: types and rules without IO, without tokio and without a clock of their own.
+//!
+//! Invariants: nothing here blocks, logs, reads the time or draws a random number; all of that is passed
+//! in. Whatever is illegal on the wire or in the state machine is an `Err`, never a panic.
+
+pub mod access;
+pub mod ack;
+pub mod backoff;
+pub mod chat;
+pub mod clock;
+pub mod contact;
+pub mod device;
+pub mod event;
+pub mod health;
+pub mod ids;
+pub mod jid;
+pub mod message;
+pub mod outbox;
+pub mod reason;
+pub mod state;

@@ -1,0 +1,523 @@
+//! The device state machine: a pure function from a state and an input to a state and effects.
+//!
+//! Invariants: an input that makes no sense in a state is an [`InvalidTransition`]; each change of state
+//! emits exactly one `state` event, and a device that was online emits `disconnected` when it no longer
+//! is; folding the emitted events over [`State::Created`] gives the stored state again.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::clock::Millis;
+use super::device::Account;
+use super::event::{Event, StateChanged};
+use super::reason::Reason;
+
+/// A link that held this long counts as good: backoff starts over after it.
+pub const STABLE_AFTER_MS: i64 = 60_000;
+
+/// Where a device is. Each variant carries what only it needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    /// Never started.
+    Created,
+    /// Opening a session with the network.
+    Connecting {
+        /// Failed tries so far.
+        attempt: u32,
+        /// When this state was entered.
+        since: Millis,
+        /// Why it has to connect again, after a failure.
+        reason: Option<Reason>,
+    },
+    /// Waiting for a phone to scan.
+    Qr {
+        /// The raw string a phone scans.
+        code: String,
+        /// Which code this is, from 1.
+        attempt: u32,
+        /// When a phone no longer accepts it.
+        expires_at: Millis,
+        /// When this state was entered.
+        since: Millis,
+    },
+    /// A phone accepted; the link is being set up.
+    Pairing {
+        /// When this state was entered.
+        since: Millis,
+    },
+    /// Can send and receive.
+    Ready {
+        /// When this state was entered.
+        since: Millis,
+        /// Failed tries that came before, so that a link that flaps keeps slowing down.
+        attempt: u32,
+    },
+    /// Linked, offline, coming back.
+    Reconnecting {
+        /// Failed tries so far, from 1.
+        attempt: u32,
+        /// Why the link was lost.
+        reason: Reason,
+        /// When this state was entered.
+        since: Millis,
+    },
+    /// At rest until somebody starts it.
+    Stopped {
+        /// Why.
+        reason: Reason,
+        /// When this state was entered.
+        since: Millis,
+    },
+    /// No longer linked.
+    LoggedOut {
+        /// Why.
+        reason: Reason,
+        /// When this state was entered.
+        since: Millis,
+    },
+    /// Cannot go on without help.
+    Failed {
+        /// Why.
+        reason: Reason,
+        /// When this state was entered.
+        since: Millis,
+    },
+}
+
+/// What happens to a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// An operator starts it.
+    Start,
+    /// An operator, or the declaration, stops it.
+    Stop(Reason),
+    /// An operator unlinks it.
+    LogOut,
+    /// The daemon came back and finds the device running.
+    Resume,
+    /// The network offers a code to scan.
+    Code {
+        /// The raw string.
+        code: String,
+        /// How long a phone accepts it, in milliseconds.
+        valid_ms: i64,
+    },
+    /// No code was scanned, and the network offers no more.
+    CodesExhausted,
+    /// A phone accepted the link.
+    Scanned(Account),
+    /// The session is open: the device can send and receive.
+    Opened(Account),
+    /// The session ended and may be tried again.
+    LinkLost(Reason),
+    /// The engine panicked; after `limit` in a row the device is failed.
+    Panicked {
+        /// Consecutive failures after which the device is failed.
+        limit: u32,
+    },
+    /// The network says the device is no longer linked.
+    LoggedOut(Reason),
+    /// The session ended and must not be tried again by itself.
+    Fatal(Reason),
+}
+
+impl Input {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop(_) => "stop",
+            Self::LogOut => "log out",
+            Self::Resume => "resume",
+            Self::Code { .. } => "code",
+            Self::CodesExhausted => "codes exhausted",
+            Self::Scanned(_) => "scanned",
+            Self::Opened(_) => "opened",
+            Self::LinkLost(_) => "link lost",
+            Self::Panicked { .. } => "panicked",
+            Self::LoggedOut(_) => "logged out",
+            Self::Fatal(_) => "fatal",
+        }
+    }
+}
+
+/// What is to be done because of a transition, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Append this to the device's log.
+    Emit(Event),
+    /// Open a session.
+    Open,
+    /// Open a session after the backoff of this attempt (from 1).
+    OpenLater {
+        /// Failed tries so far.
+        attempt: u32,
+    },
+    /// Close the session, keeping the credentials.
+    Close,
+    /// Unlink at the network if a session is open, and forget the credentials.
+    Unlink,
+    /// Remember which account this is.
+    Link(Account),
+}
+
+/// An input that makes no sense in the current state.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[error("a device that is {state} takes no '{input}'")]
+pub struct InvalidTransition {
+    /// The state's name.
+    pub state: &'static str,
+    /// The input's name.
+    pub input: &'static str,
+}
+
+impl State {
+    /// The fine-grained name on the wire.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Connecting { .. } => "connecting",
+            Self::Qr { .. } => "qr",
+            Self::Pairing { .. } => "pairing",
+            Self::Ready { .. } => "ready",
+            Self::Reconnecting { .. } => "reconnecting",
+            Self::Stopped { .. } => "stopped",
+            Self::LoggedOut { .. } => "logged_out",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// `status` in `state` events: one of four words that dashboards compare.
+    #[must_use]
+    pub fn event_status(&self) -> &'static str {
+        match self {
+            Self::Ready { .. } => "CONNECTED",
+            Self::Connecting { .. } | Self::Qr { .. } | Self::Pairing { .. } | Self::Reconnecting { .. } => {
+                "CONNECTING"
+            }
+            Self::Created | Self::Stopped { .. } | Self::LoggedOut { .. } => "DISCONNECTED",
+            Self::Failed { .. } => "ERROR",
+        }
+    }
+
+    /// `status` in REST's device object.
+    #[must_use]
+    pub fn rest_status(&self) -> &'static str {
+        match self {
+            Self::Ready { .. } => "ready",
+            Self::Qr { .. } => "qr",
+            Self::Connecting { .. } | Self::Pairing { .. } => "connecting",
+            Self::Created | Self::Stopped { .. } | Self::LoggedOut { .. } | Self::Reconnecting { .. } => {
+                "disconnected"
+            }
+            Self::Failed { .. } => "error",
+        }
+    }
+
+    /// Whether somebody wants this device online.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        matches!(
+            self,
+            Self::Connecting { .. }
+                | Self::Qr { .. }
+                | Self::Pairing { .. }
+                | Self::Ready { .. }
+                | Self::Reconnecting { .. }
+        )
+    }
+
+    /// Whether messages can go out now.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready { .. })
+    }
+
+    /// Why the device is in this state, where there is a reason.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Connecting { reason, .. } => *reason,
+            Self::Reconnecting { reason, .. }
+            | Self::Stopped { reason, .. }
+            | Self::LoggedOut { reason, .. }
+            | Self::Failed { reason, .. } => Some(*reason),
+            Self::Created | Self::Qr { .. } | Self::Pairing { .. } | Self::Ready { .. } => None,
+        }
+    }
+
+    /// The tries behind this state, where it counts them.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        match self {
+            Self::Connecting { attempt, .. }
+            | Self::Ready { attempt, .. }
+            | Self::Reconnecting { attempt, .. } => *attempt,
+            _ => 0,
+        }
+    }
+
+    /// This state as the payload of a `state` event.
+    #[must_use]
+    pub fn as_event(&self) -> StateChanged {
+        StateChanged {
+            status: self.event_status().to_owned(),
+            state: self.name().to_owned(),
+            reason: self.reason(),
+            attempt: self.attempt(),
+        }
+    }
+
+    /// The state after an event of the log that happened at `at`.
+    #[must_use]
+    pub fn replay(self, event: &Event, at: Millis) -> Self {
+        match event {
+            Event::Qr(qr) => {
+                let since = if let Self::Qr { since, .. } = &self { *since } else { at };
+                Self::Qr { code: qr.qr.clone(), attempt: qr.attempt, expires_at: qr.expires_at, since }
+            }
+            Event::State(change) => self.replay_change(change, at),
+            _ => self,
+        }
+    }
+
+    fn replay_change(self, change: &StateChanged, since: Millis) -> Self {
+        let (attempt, reason) = (change.attempt, change.reason);
+        match (change.state.as_str(), reason) {
+            ("connecting", _) => Self::Connecting { attempt, since, reason },
+            ("pairing", _) => Self::Pairing { since },
+            ("ready", _) => Self::Ready { since, attempt },
+            ("reconnecting", Some(reason)) => Self::Reconnecting { attempt, reason, since },
+            ("stopped", Some(reason)) => Self::Stopped { reason, since },
+            ("logged_out", Some(reason)) => Self::LoggedOut { reason, since },
+            ("failed", Some(reason)) => Self::Failed { reason, since },
+            // `qr` is followed by the event that carries the code.
+            _ => self,
+        }
+    }
+}
+
+/// The next state and what to do, or why the input is impossible. Nothing else is read or changed.
+///
+/// # Errors
+/// [`InvalidTransition`] when `input` makes no sense in `state`.
+pub fn step(state: &State, input: Input, now: Millis) -> Result<(State, Vec<Effect>), InvalidTransition> {
+    let invalid = InvalidTransition { state: state.name(), input: input.name() };
+    let next = match (state, &input) {
+        (State::Created | State::Stopped { .. } | State::LoggedOut { .. } | State::Failed { .. }, Input::Start) => {
+            State::Connecting { attempt: 0, since: now, reason: None }
+        }
+        (s, Input::Resume) if s.is_active() => {
+            State::Connecting { attempt: 0, since: now, reason: Some(Reason::DaemonRestarted) }
+        }
+        (State::Stopped { .. }, Input::Stop(_)) => return Err(invalid),
+        (_, Input::Stop(reason)) => State::Stopped { reason: *reason, since: now },
+        (State::Created | State::LoggedOut { .. }, Input::LogOut) => return Err(invalid),
+        (_, Input::LogOut) => State::LoggedOut { reason: Reason::LoggedOutByOperator, since: now },
+        (s, Input::Code { code, valid_ms }) if s.is_active() && !matches!(s, State::Pairing { .. } | State::Ready { .. }) => {
+            next_code(s, code, now.plus(*valid_ms), now)
+        }
+        (State::Qr { .. } | State::Connecting { .. }, Input::CodesExhausted) => {
+            State::Stopped { reason: Reason::QrCodesExhausted, since: now }
+        }
+        (State::Qr { .. } | State::Connecting { .. }, Input::Scanned(_)) => State::Pairing { since: now },
+        (State::Connecting { .. } | State::Pairing { .. } | State::Reconnecting { .. }, Input::Opened(_)) => {
+            State::Ready { since: now, attempt: state.attempt() }
+        }
+        (s, Input::LinkLost(reason)) if s.is_active() => lost(s, *reason, now),
+        (s, Input::Panicked { limit }) if s.is_active() => panicked(s, *limit, now),
+        (s, Input::LoggedOut(reason)) if s.is_active() => State::LoggedOut { reason: *reason, since: now },
+        (s, Input::Fatal(reason)) if s.is_active() => State::Failed { reason: *reason, since: now },
+        _ => return Err(invalid),
+    };
+    let effects = effects(state, &next, input);
+    Ok((next, effects))
+}
+
+fn next_code(state: &State, code: &str, expires_at: Millis, now: Millis) -> State {
+    let (attempt, since) = match state {
+        State::Qr { attempt, since, .. } => (attempt + 1, *since),
+        _ => (1, now),
+    };
+    State::Qr { code: code.to_owned(), attempt, expires_at, since }
+}
+
+fn lost(state: &State, reason: Reason, now: Millis) -> State {
+    match state {
+        State::Ready { since, attempt } => {
+            let stable = now.since(*since) >= STABLE_AFTER_MS;
+            let attempt = if stable { 1 } else { attempt.saturating_add(1) };
+            State::Reconnecting { attempt, reason, since: now }
+        }
+        State::Reconnecting { attempt, .. } => {
+            State::Reconnecting { attempt: attempt.saturating_add(1), reason, since: now }
+        }
+        other => {
+            let attempt = other.attempt().saturating_add(1);
+            State::Connecting { attempt, since: now, reason: Some(reason) }
+        }
+    }
+}
+
+fn panicked(state: &State, limit: u32, now: Millis) -> State {
+    let next = lost(state, Reason::EnginePanicked, now);
+    if next.attempt() >= limit.max(1) {
+        return State::Failed { reason: Reason::EnginePanicked, since: now };
+    }
+    next
+}
+
+fn effects(before: &State, after: &State, input: Input) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    if !matches!((before, after), (State::Qr { .. }, State::Qr { .. })) {
+        effects.push(Effect::Emit(Event::State(after.as_event())));
+    }
+    if before.is_ready() && !after.is_ready()
+        && let Some(reason) = after.reason()
+    {
+        effects.push(Effect::Emit(Event::disconnected(reason)));
+    }
+    if let State::Qr { code, attempt, expires_at, .. } = after {
+        effects.push(Effect::Emit(Event::qr(code, *expires_at, *attempt)));
+    }
+    match input {
+        Input::Start | Input::Resume => effects.push(Effect::Open),
+        Input::Scanned(account) => {
+            effects.push(Effect::Emit(Event::authenticated(&account)));
+            effects.push(Effect::Link(account));
+        }
+        Input::Opened(account) => {
+            effects.push(Effect::Emit(Event::ready(&account)));
+            effects.push(Effect::Link(account));
+        }
+        Input::LogOut | Input::LoggedOut(_) => effects.extend([Effect::Unlink, Effect::Close]),
+        Input::Stop(_) | Input::CodesExhausted | Input::Fatal(_) => effects.push(Effect::Close),
+        Input::LinkLost(_) | Input::Panicked { .. } if after.is_active() => {
+            effects.extend([Effect::Close, Effect::OpenLater { attempt: after.attempt() }]);
+        }
+        Input::LinkLost(_) | Input::Panicked { .. } => effects.push(Effect::Close),
+        Input::Code { .. } => {}
+    }
+    effects
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn account() -> Account {
+        Account { phone_number: "15550100001".to_owned(), client_name: "Shop".to_owned() }
+    }
+
+    fn any_input() -> impl Strategy<Value = Input> {
+        prop_oneof![
+            4 => Just(Input::Start),
+            1 => Just(Input::Stop(Reason::StoppedByOperator)),
+            1 => Just(Input::LogOut),
+            1 => Just(Input::Resume),
+            4 => ("[a-z]{4}", 1_i64..60_000).prop_map(|(code, valid_ms)| Input::Code { code, valid_ms }),
+            1 => Just(Input::CodesExhausted),
+            4 => Just(Input::Scanned(account())),
+            6 => Just(Input::Opened(account())),
+            3 => Just(Input::LinkLost(Reason::LinkDropped)),
+            1 => Just(Input::Panicked { limit: 3 }),
+            1 => Just(Input::LoggedOut(Reason::LoggedOutOnPhone)),
+            1 => Just(Input::Fatal(Reason::Banned)),
+        ]
+    }
+
+    fn emitted(effects: &[Effect]) -> Vec<&Event> {
+        effects.iter().filter_map(|e| if let Effect::Emit(event) = e { Some(event) } else { None }).collect()
+    }
+
+    #[test]
+    fn a_device_is_linked_step_by_step() {
+        let mut state = State::Created;
+        let mut names = Vec::new();
+        let inputs = [
+            Input::Start,
+            Input::Code { code: "a".into(), valid_ms: 60_000 },
+            Input::Code { code: "b".into(), valid_ms: 20_000 },
+            Input::Scanned(account()),
+            Input::Opened(account()),
+        ];
+        for (at, input) in (0..).zip(inputs) {
+            let (next, effects) = step(&state, input, Millis(at)).unwrap();
+            names.extend(emitted(&effects).iter().map(|e| e.name()));
+            state = next;
+        }
+        assert_eq!(names, ["state", "state", "qr", "qr", "state", "authenticated", "state", "ready"]);
+        assert_eq!(state, State::Ready { since: Millis(4), attempt: 0 });
+    }
+
+    #[test]
+    fn a_link_that_flaps_slows_down_and_a_stable_one_starts_over() {
+        let flapping = State::Ready { since: Millis(0), attempt: 4 };
+        let (state, _) = step(&flapping, Input::LinkLost(Reason::LinkDropped), Millis(1_000)).unwrap();
+        assert_eq!(state.attempt(), 5);
+        let (state, _) = step(&flapping, Input::LinkLost(Reason::LinkDropped), Millis(STABLE_AFTER_MS)).unwrap();
+        assert_eq!(state.attempt(), 1);
+    }
+
+    #[test]
+    fn panics_in_a_row_end_as_failed() {
+        let mut state = State::Connecting { attempt: 0, since: Millis(0), reason: None };
+        for _ in 0..3 {
+            state = step(&state, Input::Panicked { limit: 3 }, Millis(1)).unwrap().0;
+        }
+        assert_eq!(state, State::Failed { reason: Reason::EnginePanicked, since: Millis(1) });
+    }
+
+    #[test]
+    fn impossible_inputs_are_errors_that_name_both_sides() {
+        let error = step(&State::Created, Input::Opened(account()), Millis(0)).unwrap_err();
+        assert_eq!(error.to_string(), "a device that is created takes no 'opened'");
+    }
+
+    proptest! {
+        #[test]
+        fn the_log_rebuilds_the_state_whatever_happens(inputs in prop::collection::vec((any_input(), 0_i64..90_000), 0..60)) {
+            let (mut state, mut rebuilt, mut now) = (State::Created, State::Created, Millis(1_000));
+            for (input, wait) in inputs {
+                now = now.plus(wait);
+                let Ok((next, effects)) = step(&state, input, now) else { continue };
+                for event in emitted(&effects) {
+                    rebuilt = rebuilt.replay(event, now);
+                }
+                state = next;
+                prop_assert_eq!(&state, &rebuilt);
+            }
+        }
+
+        #[test]
+        fn what_is_stored_reads_back(inputs in prop::collection::vec(any_input(), 0..30)) {
+            let mut state = State::Created;
+            for input in inputs {
+                if let Ok((next, _)) = step(&state, input, Millis(7)) { state = next; }
+                let text = serde_json::to_string(&state).unwrap();
+                prop_assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state.clone());
+            }
+        }
+
+        #[test]
+        fn every_change_tells_and_every_way_offline_says_disconnected(inputs in prop::collection::vec(any_input(), 0..60)) {
+            let mut state = State::Created;
+            for input in inputs {
+                let Ok((next, effects)) = step(&state, input, Millis(5)) else { continue };
+                let names: Vec<_> = emitted(&effects).iter().map(|e| e.name()).collect();
+                let states = names.iter().filter(|n| **n == "state").count();
+                let codes_only = state.name() == "qr" && next.name() == "qr";
+                prop_assert_eq!(states, usize::from(!codes_only));
+                prop_assert_eq!(names.contains(&"disconnected"), state.is_ready() && !next.is_ready());
+                prop_assert_eq!(names.contains(&"qr"), next.name() == "qr");
+                if !next.is_active() {
+                    prop_assert!(effects.contains(&Effect::Close));
+                    prop_assert!(next.reason().is_some());
+                }
+                state = next;
+            }
+        }
+    }
+}

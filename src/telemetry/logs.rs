@@ -1,0 +1,148 @@
+//! Logs: `tracing` to standard error, as text or JSON.
+//!
+//! Invariant: libraries that log what they carry (handshake credentials, frames) are capped at `warn`,
+//! whatever the directives say, so that no setting can make a key or a message body appear.
+
+use std::io::IsTerminal;
+
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::Registry;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{Layer, fmt};
+
+use crate::settings::{LogFormat, LogSettings};
+
+/// Crates capped at `warn`, with those whose names begin so: socketioxide logs the auth payload at
+/// debug, tungstenite whole frames at trace, hyper headers.
+const CAPPED: [&str; 5] = ["socketioxide", "engineioxide", "hyper", "tungstenite", "tokio_tungstenite"];
+
+/// Logs that cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The directives do not parse; checked settings never have this.
+    #[error("log.level: {0}")]
+    Directives(#[from] ParseError),
+    /// Logs were set up before.
+    #[error("logs cannot be set up: {0}")]
+    AlreadySet(#[from] TryInitError),
+}
+
+/// Sends logs to standard error from now on. Call it once.
+///
+/// # Errors
+/// Directives that do not parse, or a second call.
+pub fn init_logs(settings: &LogSettings) -> Result<(), LogError> {
+    let colours = std::io::stderr().is_terminal();
+    Ok(subscriber(settings, colours, std::io::stderr)?.try_init()?)
+}
+
+fn subscriber<W>(settings: &LogSettings, colours: bool, writer: W) -> Result<impl Subscriber, ParseError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let directives = EnvFilter::try_new(&settings.level)?;
+    let lines = lines(settings.format, colours, writer).with_filter(filter_fn(allowed));
+    Ok(Registry::default().with(lines).with(directives))
+}
+
+fn lines<W>(format: LogFormat, colours: bool, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    // A closed standard error must not become a panic.
+    let layer = fmt::layer().with_writer(writer).with_ansi(colours).log_internal_errors(false);
+    match format {
+        LogFormat::Text => layer.boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    }
+}
+
+fn allowed(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::WARN || !is_capped(metadata.target())
+}
+
+fn is_capped(target: &str) -> bool {
+    let next = |rest: &str| rest.is_empty() || rest.starts_with("::") || rest.starts_with('_');
+    CAPPED.iter().any(|name| target.strip_prefix(name).is_some_and(next))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(level: &str, format: LogFormat, act: impl FnOnce()) -> String {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let settings = LogSettings { level: level.to_owned(), format };
+        let subscriber = subscriber(&settings, false, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, act);
+        let bytes = captured.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn directives_choose_what_is_logged() {
+        let text = logged("warn,wharf::store=debug", LogFormat::Text, || {
+            tracing::info!(target: "wharf::api", "hidden");
+            tracing::warn!(target: "wharf::api", "warned");
+            tracing::debug!(target: "wharf::store", "detail");
+        });
+        assert!(!text.contains("hidden") && text.contains("warned") && text.contains("detail"), "{text}");
+    }
+
+    #[test]
+    fn no_directive_uncaps_libraries_that_log_payloads() {
+        for level in ["trace", "socketioxide=trace", "socketioxide::ns=trace,engineioxide=debug,hyper=trace"] {
+            let text = logged(level, LogFormat::Text, || {
+                tracing::debug!(target: "socketioxide::ns", "payload");
+                tracing::info!(target: "socketioxide", "payload");
+                tracing::debug!(target: "socketioxide_core::packet", "payload");
+                tracing::debug!(target: "engineioxide", "payload");
+                tracing::trace!(target: "hyper_util::client", "payload");
+                tracing::trace!(target: "tungstenite::protocol", "payload");
+            });
+            assert_eq!(text, "", "{level}");
+        }
+        let text = logged("info", LogFormat::Text, || {
+            tracing::warn!(target: "socketioxide::ns", "wanted");
+            tracing::info!(target: "hyperion", "ours");
+        });
+        assert!(text.contains("wanted") && text.contains("ours"), "{text}");
+    }
+
+    #[test]
+    fn spans_of_capped_libraries_are_not_shown_either() {
+        let text = logged("trace", LogFormat::Text, || {
+            let span = tracing::debug_span!(target: "socketioxide::client", "connect", auth = "credential");
+            span.in_scope(|| tracing::info!(target: "wharf", "inside"));
+        });
+        assert!(text.contains("inside") && !text.contains("credential"), "{text}");
+    }
+
+    #[test]
+    fn json_is_one_object_a_line() {
+        let text = logged("info", LogFormat::Json, || {
+            tracing::info!(target: "wharf", device = "d1", "one\ntwo");
+        });
+        let line: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
+        assert_eq!((&line["message"], &line["device"]), (&"one\ntwo".into(), &"d1".into()));
+    }
+}

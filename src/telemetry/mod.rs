@@ -1,0 +1,10 @@
+//! What the daemon says about itself: logs on standard error, metrics for Prometheus.
+
+mod logs;
+mod metrics;
+
+pub use logs::{LogError, init_logs};
+pub use metrics::{
+    DeviceLabels, Handles, HttpLabels, HttpStatusLabels, METRICS_CONTENT_TYPE, Metrics, OutcomeLabels,
+    ReasonLabels,
+};
