@@ -4,3 +4,9 @@
 
 pub mod domain;
 pub mod engine;
+pub mod store;
+pub mod lifecycle;
+pub mod settings;
+pub mod telemetry;
+pub mod cli;
+pub mod qr;

@@ -219,7 +219,10 @@ fn pass_on(name: &'static str, panic: Box<dyn Any + Send>) {
     std::panic::resume_unwind(panic);
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place where tasks start; all callers are in this module")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where tasks start; all callers are in this module"
+)]
 fn spawn_untracked<F>(task: F) -> JoinHandle<()>
 where
     F: Future<Output = ()> + Send + 'static,
@@ -243,7 +246,7 @@ impl Signals {
     /// Waits for a SIGHUP that this handle has not seen yet; several in the meantime count as one.
     pub async fn reload(&mut self) {
         if self.reloads.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn no_directive_uncaps_libraries_that_log_payloads() {
-        for level in ["trace", "socketioxide=trace", "socketioxide::ns=trace,engineioxide=debug,hyper=trace"] {
+        for level in ["trace", "socketioxide=trace", "socketioxide::ns=trace,engineioxide=debug,hyper=trace"]
+        {
             let text = logged(level, LogFormat::Text, || {
                 tracing::debug!(target: "socketioxide::ns", "payload");
                 tracing::info!(target: "socketioxide", "payload");

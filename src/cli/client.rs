@@ -1,0 +1,404 @@
+//! The way to the daemon: JSON over HTTP, the envelope taken off, failures as typed errors.
+//!
+//! Invariants: the key goes to the given URL and nowhere else (redirects are not followed); no answer is
+//! held beyond [`MAX_ANSWER`] bytes; nothing is retried here, for a repeated request may act twice.
+
+use std::sync::Once;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Method, RequestBuilder, Response, redirect};
+use serde_json::Value;
+use thiserror::Error;
+use url::Url;
+
+use super::exit::Exit;
+use super::key::is_loopback;
+use super::output::clean;
+
+/// Bytes of the longest answer that is read.
+pub const MAX_ANSWER: usize = 32 * 1024 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(35);
+
+/// Why the daemon did not do what was asked.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// The URL cannot be one of a daemon.
+    #[error("{url} is not an http:// or https:// URL")]
+    Url {
+        /// As it was given.
+        url: String,
+    },
+    /// The key has characters that no header can hold.
+    #[error("the API key has characters that are not allowed in a key")]
+    Key,
+    /// The HTTP client could not be set up.
+    #[error("cannot set up the HTTP client")]
+    Setup(#[source] reqwest::Error),
+    /// Nobody answers, or the answer broke off.
+    #[error("cannot reach a daemon at {url}: {}", root_cause(source))]
+    Unreachable {
+        /// Without path.
+        url: String,
+        /// What happened.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The daemon refused.
+    #[error("{message}{}", details_text(details.as_ref()))]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// A sentence.
+        message: String,
+        /// Stable word.
+        code: String,
+        /// For each field what is wrong with it.
+        details: Option<Value>,
+        /// Seconds after which it may be tried again.
+        retry_after: Option<u64>,
+        /// Whether a key was sent.
+        with_key: bool,
+    },
+    /// Something answers that does not speak as a daemon does.
+    #[error("what answers at {url} does not look like Wharf: {problem}")]
+    Stranger {
+        /// Without path.
+        url: String,
+        /// What is odd.
+        problem: String,
+    },
+}
+
+impl ClientError {
+    /// The exit code.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Url { .. } | Self::Key => Exit::Usage,
+            Self::Setup(_) | Self::Stranger { .. } => Exit::Error,
+            Self::Unreachable { .. } => Exit::Unreachable,
+            Self::Refused { status, .. } => Exit::of_status(*status),
+        }
+    }
+
+    /// The stable word for programs.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Url { .. } => "invalid_url",
+            Self::Key => "invalid_key",
+            Self::Setup(_) => "client_setup",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Refused { code, .. } => code,
+            Self::Stranger { .. } => "not_wharf",
+        }
+    }
+
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Unreachable { .. } => "Is it running? `wharf serve` starts it; `wharf doctor` looks closer. Another address: --url or WHARF_URL.",
+            Self::Refused { status: 401, with_key: false, .. } => "Give a key with --key or WHARF_API_KEY. The first start of the daemon prints one, or writes it to admin.key in its data directory.",
+            Self::Refused { status: 401, .. } => "Check --key or WHARF_API_KEY: it may be mistyped, revoked or expired. `wharf keys list` shows the keys there are.",
+            Self::Refused { status: 403, .. } => "A key with more scopes or devices: `wharf keys create`.",
+            Self::Refused { retry_after: Some(seconds), .. } => return Some(format!("Try again in {seconds} s.")),
+            Self::Stranger { .. } => "Check --url or WHARF_URL.",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    /// Whether the same request may succeed later without anybody changing anything.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Stranger { .. } => true,
+            Self::Refused { status, .. } => *status >= 500 || matches!(status, 408 | 429),
+            _ => false,
+        }
+    }
+}
+
+/// The innermost error says what happened; the outer ones repeat the URL.
+fn root_cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "it did not answer in time".to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// `{ "field": "problem" }` or `[{ "field", "message" }]`, a line for each.
+fn details_text(details: Option<&Value>) -> String {
+    let lines: Vec<String> = match details {
+        Some(Value::Object(fields)) => fields.iter().map(|(field, problem)| format!("{field}: {}", plain(problem))).collect(),
+        Some(Value::Array(items)) => items.iter().map(item_text).collect(),
+        _ => Vec::new(),
+    };
+    lines.iter().map(|line| format!("\n  {}", clean(line))).collect()
+}
+
+fn item_text(item: &Value) -> String {
+    let problem = ["message", "problem", "error"].iter().find_map(|name| item.get(name));
+    match (item.get("field"), problem) {
+        (Some(field), Some(problem)) => format!("{}: {}", plain(field), plain(problem)),
+        _ => plain(item),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A connection to one daemon.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    key: Option<HeaderValue>,
+}
+
+/// What a daemon says outside the envelope, for `wharf doctor`.
+#[derive(Debug)]
+pub struct RawAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// Response headers.
+    pub headers: HeaderMap,
+    /// The body, as JSON where it is JSON.
+    pub body: Option<Value>,
+}
+
+impl RawAnswer {
+    /// The `Date` header, in milliseconds since the epoch.
+    #[must_use]
+    pub fn date_ms(&self) -> Option<i64> {
+        super::time::parse_http_date(self.headers.get(DATE)?.to_str().ok()?)
+    }
+}
+
+impl Client {
+    /// A client for the daemon at `url`, which may have a path in front (`https://example.org/wharf`).
+    ///
+    /// # Errors
+    /// When the URL or the key cannot be used.
+    pub fn new(url: &str, key: Option<&str>) -> Result<Self, ClientError> {
+        install_crypto();
+        let bad_url = || ClientError::Url { url: clean(url) };
+        let mut base = Url::parse(url).map_err(|_| bad_url())?;
+        if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
+            return Err(bad_url());
+        }
+        base.set_query(None);
+        base.set_fragment(None);
+        let key = key.map(secret_header).transpose()?;
+
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("wharf/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(redirect::Policy::none());
+        if base.scheme() == "http" {
+            // Without TLS nothing needs the system's certificates, which a bare machine may lack.
+            builder = builder.tls_certs_only([]);
+        }
+        if is_loopback(base.as_str()) {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(ClientError::Setup)?;
+        Ok(Self { http, base, key })
+    }
+
+    /// Whether requests carry a key.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// The URL without credentials, for people.
+    #[must_use]
+    pub fn shown_url(&self) -> String {
+        let mut url = self.base.clone();
+        // Only URLs without a host refuse this, and ours has one.
+        let _ = url.set_username("").and_then(|()| url.set_password(None));
+        url.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// `GET /api/v1/<path>`; the envelope's data.
+    ///
+    /// # Errors
+    /// [`ClientError`] when the daemon cannot be reached or refuses.
+    pub async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, ClientError> {
+        self.call(self.request(Method::GET, path).query(query)).await
+    }
+
+    /// `GET /api/v1/<path>`; the whole body, for lists with paging.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn get_page(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, ClientError> {
+        self.envelope(self.request(Method::GET, path).query(query)).await
+    }
+
+    /// `POST /api/v1/<path>`; the envelope's data.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn post(&self, path: &[&str], body: &Value) -> Result<Value, ClientError> {
+        self.call(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// `POST` with one more header.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn post_with(&self, path: &[&str], body: &Value, header: (&'static str, &str)) -> Result<Value, ClientError> {
+        self.call(self.request(Method::POST, path).header(header.0, header.1).json(body)).await
+    }
+
+    /// `DELETE /api/v1/<path>`; the envelope's data.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn delete(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, ClientError> {
+        self.call(self.request(Method::DELETE, path).query(query)).await
+    }
+
+    /// A server-sent event stream, from after `last_event_id` where that is known.
+    ///
+    /// # Errors
+    /// As [`Client::get`], also when the answer is no event stream.
+    pub async fn stream(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        last_event_id: Option<&str>,
+    ) -> Result<Response, ClientError> {
+        let mut request = self.request(Method::GET, path).query(query).header(ACCEPT, "text/event-stream");
+        if let Some(id) = last_event_id {
+            request = request.header("Last-Event-ID", id);
+        }
+        let sent = tokio::time::timeout(TIMEOUT, request.send()).await;
+        let answer = match sent {
+            Ok(answer) => answer.map_err(|source| self.unreachable(source))?,
+            Err(_) => return Err(self.stranger("no answer to a request for the event stream")),
+        };
+        if !answer.status().is_success() {
+            return Err(self.refusal(answer).await);
+        }
+        let kind = answer.headers().get(reqwest::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if !kind.is_some_and(|kind| kind.starts_with("text/event-stream")) {
+            return Err(self.stranger("it does not send an event stream"));
+        }
+        Ok(answer)
+    }
+
+    /// `GET` of a path outside `/api/v1`, without the key; any status is an answer.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreachable`] when there is no answer.
+    pub async fn probe(&self, path: &str) -> Result<RawAnswer, ClientError> {
+        let request = self.http.get(self.url(&[path])).timeout(Duration::from_secs(5));
+        let answer = request.send().await.map_err(|source| self.unreachable(source))?;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let body = self.bytes(answer).await?;
+        Ok(RawAnswer { status, headers, body: serde_json::from_slice(&body).ok() })
+    }
+
+    fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url
+    }
+
+    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let request = self.http.request(method, self.url(&[&["api", "v1"], path].concat()));
+        match &self.key {
+            Some(key) => request.header("x-api-key", key.clone()),
+            None => request,
+        }
+    }
+
+    async fn call(&self, request: RequestBuilder) -> Result<Value, ClientError> {
+        let mut body = self.envelope(request).await?;
+        let data = body.get_mut("data").map(Value::take);
+        Ok(data.unwrap_or(body))
+    }
+
+    async fn envelope(&self, request: RequestBuilder) -> Result<Value, ClientError> {
+        let answer = request.timeout(TIMEOUT).send().await.map_err(|source| self.unreachable(source))?;
+        if !answer.status().is_success() {
+            return Err(self.refusal(answer).await);
+        }
+        let bytes = self.bytes(answer).await?;
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&bytes).map_err(|error| self.stranger(&format!("its answer is not JSON ({error})")))
+    }
+
+    async fn refusal(&self, answer: Response) -> ClientError {
+        let status = answer.status().as_u16();
+        let retry_after = answer.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
+        let body = match self.bytes(answer).await {
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+            Err(error) => return error,
+        };
+        let word = |field: &str| body.get(field).and_then(Value::as_str).map(str::to_owned);
+        let (Some(message), Some(code)) = (word("error"), word("code")) else {
+            return self.stranger(&format!("it answers with HTTP status {status}"));
+        };
+        let details = body.get("details").filter(|details| !details.is_null()).cloned();
+        ClientError::Refused { status, message, code, details, retry_after, with_key: self.has_key() }
+    }
+
+    async fn bytes(&self, mut answer: Response) -> Result<Vec<u8>, ClientError> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|source| self.unreachable(source))? {
+            if bytes.len() + chunk.len() > MAX_ANSWER {
+                return Err(self.stranger("its answer is too long"));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    /// An error of the connection, with the URL that was asked.
+    #[must_use]
+    pub fn unreachable(&self, source: reqwest::Error) -> ClientError {
+        ClientError::Unreachable { url: self.shown_url(), source: source.without_url() }
+    }
+
+    fn stranger(&self, problem: &str) -> ClientError {
+        ClientError::Stranger { url: self.shown_url(), problem: problem.to_owned() }
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("url", &self.shown_url()).field("has_key", &self.has_key()).finish()
+    }
+}
+
+fn secret_header(key: &str) -> Result<HeaderValue, ClientError> {
+    let mut value = HeaderValue::from_str(key).map_err(|_| ClientError::Key)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The HTTP client comes without cryptography of its own; ring serves the whole process.
+fn install_crypto() {
+    static ONCE: Once = Once::new();
+    // An error means that the process has a provider already, which is as good.
+    ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+}
+
+#[cfg(test)]
+mod tests;

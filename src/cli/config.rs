@@ -1,0 +1,44 @@
+//! `wharf config …`: the configuration as the daemon would see it.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{Globals, environment_variable};
+use super::exit::CliError;
+use super::output::Output;
+use crate::settings::load_declared;
+
+/// `wharf config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Say whether the daemon would start with this configuration
+    #[command(after_help = "Reads --config (or WHARF_CONFIG), the environment (WHARF__SECTION__KEY) and the declared devices.")]
+    Check,
+    /// Print the configuration in effect as TOML, secrets masked
+    Show,
+}
+
+/// Does one of the commands.
+///
+/// # Errors
+/// [`CliError::Settings`] or [`CliError::Usage`] with the one line that names key, value and source.
+pub fn run(command: &ConfigCommand, globals: &Globals, out: &Output) -> Result<(), CliError> {
+    match command {
+        ConfigCommand::Check => check(globals, out),
+        ConfigCommand::Show => show(globals, out),
+    }
+}
+
+fn check(globals: &Globals, out: &Output) -> Result<(), CliError> {
+    let settings = globals.settings()?;
+    let dir = &settings.devices.dir;
+    let devices = load_declared(dir, &environment_variable).map_err(|error| CliError::Usage(error.to_string()))?;
+    let data = json!({ "valid": true, "declaredDevices": devices.len() });
+    out.show(&data, || format!("The configuration is valid; declared devices in {}: {}", dir.display(), devices.len()))
+}
+
+fn show(globals: &Globals, out: &Output) -> Result<(), CliError> {
+    let text = globals.settings()?.effective_toml_masked()?;
+    let data: Value = toml::from_str(&text).map_err(|error| CliError::Failed(error.to_string()))?;
+    out.show(&data, || text)
+}

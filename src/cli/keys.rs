@@ -1,0 +1,164 @@
+//! `wharf keys …`
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value};
+
+use super::client::Client;
+use super::exit::CliError;
+use super::output::{Output, moment_of, short, table, text_of};
+use super::time::{moment, parse_duration_ms};
+use crate::domain::access::Scope;
+use crate::domain::clock::Clock;
+use crate::domain::ids::DeviceId;
+
+/// `wharf keys …`
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make a key; it is shown once and cannot be shown again
+    #[command(after_help = CREATE_HELP)]
+    Create(CreateArgs),
+    /// List the keys, without their secrets
+    #[command(visible_alias = "ls")]
+    List,
+    /// End a key; connections that use it are cut at once
+    Revoke(RevokeArgs),
+}
+
+/// `wharf keys create`
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// Who or what the key is for
+    #[arg(long)]
+    pub name: String,
+
+    /// What it may do, separated by commas
+    #[arg(long, required = true, value_delimiter = ',', value_parser = scope, value_name = "SCOPES")]
+    pub scopes: Vec<Scope>,
+
+    /// The devices it may use, separated by commas; all if left out
+    #[arg(long, value_delimiter = ',', value_name = "DEVICES")]
+    pub devices: Vec<DeviceId>,
+
+    /// When it ends by itself: 90s, 15m, 12h, 30d or 4w from now; never if left out
+    #[arg(long, value_parser = parse_duration_ms, value_name = "DURATION")]
+    pub expires_in: Option<i64>,
+}
+
+/// `wharf keys revoke`
+#[derive(Debug, Args)]
+pub struct RevokeArgs {
+    /// The key's id: the part between whf_ and the secret
+    #[arg(value_name = "KEY-ID", value_parser = key_id)]
+    pub id: String,
+}
+
+const CREATE_HELP: &str = "\
+Scopes:
+  devices:read   see devices and their QR codes
+  devices:write  create, change, start, stop and delete devices
+  messages:read  read messages, chats and contacts
+  messages:send  send messages, mark them read, show typing
+  events:read    follow the events, over REST, SSE and Socket.IO
+  admin          everything, keys included
+
+Examples:
+  wharf keys create --name dashboard --scopes devices:read,messages:read,messages:send,events:read
+  wharf keys create --name shop --scopes messages:send --devices shop --expires-in 30d";
+
+fn scope(text: &str) -> Result<Scope, String> {
+    let known = || Scope::ALL.map(Scope::as_str).join(", ");
+    Scope::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or_else(|| format!("a scope is one of {}", known()))
+}
+
+/// An id in the path; a whole key is refused, so that no secret gets into an address.
+fn key_id(text: &str) -> Result<String, String> {
+    let id = text.strip_prefix("whf_").unwrap_or(text);
+    if id.contains('_') {
+        return Err("give the id only: the part between whf_ and the second underscore".to_owned());
+    }
+    if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        return Err("a key id has letters, digits and - only".to_owned());
+    }
+    Ok(id.to_owned())
+}
+
+/// Does one of the commands.
+///
+/// # Errors
+/// [`CliError`] when the daemon refuses or cannot be reached.
+pub async fn run(command: KeysCommand, client: &Client, clock: &dyn Clock, out: &Output) -> Result<(), CliError> {
+    match command {
+        KeysCommand::Create(args) => create(args, client, clock, out).await,
+        KeysCommand::List => {
+            let keys = client.get(&["api-keys"], &[]).await?;
+            out.show(&keys, || key_table(keys.as_array().map_or(&[], Vec::as_slice)))
+        }
+        KeysCommand::Revoke(args) => {
+            let answer = client.delete(&["api-keys", &args.id], &[]).await?;
+            out.show(&answer, || format!("{}: revoked", args.id))
+        }
+    }
+}
+
+async fn create(args: CreateArgs, client: &Client, clock: &dyn Clock, out: &Output) -> Result<(), CliError> {
+    let mut body = Map::new();
+    body.insert("name".to_owned(), args.name.into());
+    let scopes: Vec<Value> = args.scopes.iter().map(|scope| scope.as_str().into()).collect();
+    body.insert("scopes".to_owned(), scopes.into());
+    if !args.devices.is_empty() {
+        let devices: Vec<Value> = args.devices.iter().map(|id| id.as_str().into()).collect();
+        body.insert("devices".to_owned(), devices.into());
+    }
+    if let Some(ms) = args.expires_in {
+        body.insert("expiresAt".to_owned(), clock.now().plus(ms).0.into());
+    }
+    let created = client.post(&["api-keys"], &body.into()).await?;
+    out.show(&created, || text_of(&created, "key"))?;
+    out.note("Keep it: it is not shown again. Clients send it as the header X-API-KEY.");
+    if let Some(end) = created.get("expiresAt").and_then(Value::as_i64) {
+        out.note(&format!("It ends on {}.", moment(end)));
+    }
+    Ok(())
+}
+
+fn key_table(keys: &[Value]) -> String {
+    let row = |key: &Value| {
+        let devices = text_of(key, "devices");
+        vec![
+            text_of(key, "id"),
+            short(&text_of(key, "name"), 30),
+            text_of(key, "scopes"),
+            if devices.is_empty() { "all".to_owned() } else { devices },
+            moment_of(key, "createdAt"),
+            key.get("expiresAt").and_then(Value::as_i64).map_or_else(|| "never".to_owned(), moment),
+            moment_of(key, "lastUsedAt"),
+        ]
+    };
+    let rows: Vec<Vec<String>> = keys.iter().map(row).collect();
+    table(&["ID", "NAME", "SCOPES", "DEVICES", "CREATED", "ENDS", "LAST USED"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_no_id() {
+        assert_eq!(key_id("whf_AB12").as_deref(), Ok("AB12"));
+        assert_eq!(key_id("AB12").as_deref(), Ok("AB12"));
+        for text in ["whf_AB12_secret", "", "..", "a/b"] {
+            assert!(key_id(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_stand_in_a_table() {
+        let text = key_table(&[json!({
+            "id": "AB", "name": "shop", "scopes": ["messages:send"], "devices": null, "createdAt": 0, "expiresAt": null
+        })]);
+        let line = text.lines().nth(1).unwrap();
+        assert_eq!(line, "AB  shop  messages:send  all      1970-01-01 00:00:00Z  never  -");
+    }
+}

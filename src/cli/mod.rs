@@ -1,0 +1,324 @@
+//! The command line: what can be typed, and the commands that talk to a running daemon.
+//!
+//! - This file holds the types that clap fills, and [`run`] for all [`ClientCommand`]s.
+//! - [`exit`] the exit codes, [`output`] all printing, [`client`] the way to the daemon, [`key`] which
+//!   API key is used, [`time`] times and durations as people read and write them.
+//! - One file for each group of commands: [`config`], [`devices`] (with [`qr`]), [`doctor`] (with
+//!   [`probe`]), [`keys`], [`openapi`], [`send`], [`sim`], [`tail`] (with [`sse`] and [`summary`]).
+//!
+//! Invariants: nothing outside `output` writes to standard output or standard error; text that came from
+//! the network is stripped of control characters before a terminal sees it; a key that was found in a
+//! file is only ever sent to this machine.
+
+pub mod client;
+pub mod config;
+pub mod devices;
+pub mod doctor;
+pub mod exit;
+pub mod key;
+pub mod keys;
+pub mod openapi;
+pub mod output;
+mod probe;
+pub mod qr;
+pub mod send;
+pub mod sim;
+pub mod sse;
+mod summary;
+pub mod tail;
+pub mod time;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::domain::clock::Clock;
+use crate::settings::{Settings, SettingsError, process_environment};
+
+use client::Client;
+use exit::CliError;
+use output::Output;
+
+const DEFAULT_URL: &str = "http://127.0.0.1:3000";
+
+const LONG_ABOUT: &str = "\
+Wharf keeps many messaging devices (linked accounts) connected in one small daemon, and lets programs \
+send and receive through them over REST, server-sent events and Socket.IO.
+
+`wharf serve` is the daemon; it is what runs when no command is given. The other commands talk to a \
+daemon that is running.";
+
+const EXAMPLES: &str = "\
+First steps, with a simulated phone:
+  wharf serve                                        start the daemon (leave it running)
+  wharf devices create --id demo --engine simulator  make a device, in another terminal
+  wharf devices qr demo                              show the code that a phone would scan
+  wharf sim scan demo                                let the simulated phone scan it
+  wharf tail demo                                    watch what happens on the device
+  wharf send demo 15550100001 \"hello\"                send a message
+
+In scripts:
+  wharf devices list --json
+  wharf send demo 15550100001 \"hello\" --idempotency-key order-17 --wait delivered
+  wharf keys create --name shop --scopes messages:send,events:read --devices demo
+
+Something does not work?
+  wharf doctor
+
+Exit codes: 0 done, 1 error from the daemon, 2 wrong usage or configuration, 3 daemon not reachable,
+4 not authorised, 5 not found, 6 not possible now (wrong state or conflict), 7 busy: try again later.";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "wharf", version, about, long_about = LONG_ABOUT, after_help = EXAMPLES)]
+#[command(disable_help_subcommand = true, max_term_width = 110)]
+pub struct Cli {
+    /// Options that every command understands.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// What to do; none is [`Command::Serve`].
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+impl Cli {
+    /// The global options and the command, `serve` when none was given.
+    #[must_use]
+    pub fn into_parts(self) -> (Globals, Command) {
+        (self.globals, self.command.unwrap_or_else(|| Command::Serve(ServeArgs::default())))
+    }
+}
+
+/// Options that every command understands.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Globals {
+    /// Where the daemon answers
+    #[arg(long, global = true, env = "WHARF_URL", default_value = DEFAULT_URL, value_name = "URL")]
+    pub url: String,
+
+    /// API key; without it the data directory's admin.key is used, for a daemon on this machine
+    #[arg(long, global = true, env = "WHARF_API_KEY", hide_env_values = true, value_name = "KEY")]
+    pub key: Option<String>,
+
+    /// Print JSON for programs instead of text for people
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Configuration file (TOML); see `wharf config show` for all keys
+    #[arg(long, global = true, env = "WHARF_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Data directory, instead of the one in the configuration
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+impl Globals {
+    /// The settings: defaults, then `--config`, then the environment, then `--data-dir`.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn settings(&self) -> Result<Settings, SettingsError> {
+        let mut settings = Settings::load(self.config.as_deref(), process_environment())?;
+        if let Some(dir) = &self.data_dir {
+            settings.store.data_dir.clone_from(dir);
+        }
+        Ok(settings)
+    }
+
+    /// A client of the daemon, with the key that applies.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`] for a URL or key that cannot be used.
+    pub fn client(&self) -> Result<Client, CliError> {
+        let key = key::choose(self.key.as_deref(), &self.url, || self.data_dir_or_default());
+        Ok(Client::new(&self.url, key.as_deref())?)
+    }
+
+    /// `None` when the configuration cannot be read: then `wharf doctor` says why.
+    fn data_dir_or_default(&self) -> Option<PathBuf> {
+        self.data_dir.clone().or_else(|| self.settings().ok().map(|s| s.store.data_dir))
+    }
+}
+
+/// Everything `wharf` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon (the default when no command is given)
+    Serve(ServeArgs),
+    /// Commands that need no daemon in this process.
+    #[command(flatten)]
+    Client(ClientCommand),
+    /// Print the OpenAPI document of the REST interface
+    Openapi,
+}
+
+/// `wharf serve`
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = SERVE_EXAMPLES)]
+pub struct ServeArgs {
+    /// Address to listen on, instead of the one in the configuration, such as 127.0.0.1:3000
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<std::net::SocketAddr>,
+
+    /// Directory of declared devices (one TOML file each), instead of the one in the configuration
+    #[arg(long, value_name = "DIR")]
+    pub devices_dir: Option<PathBuf>,
+}
+
+impl ServeArgs {
+    /// The settings for a daemon: as [`Globals::settings`], then `--listen` and `--devices-dir`.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn settings(&self, globals: &Globals) -> Result<Settings, SettingsError> {
+        let mut settings = globals.settings()?;
+        if let Some(address) = self.listen {
+            settings.server.listen = address;
+        }
+        if let Some(dir) = &self.devices_dir {
+            settings.devices.dir.clone_from(dir);
+        }
+        Ok(settings)
+    }
+}
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  wharf serve
+  wharf serve --config /etc/wharf/wharf.toml --data-dir /var/lib/wharf
+  WHARF__SERVER__LISTEN=0.0.0.0:8080 wharf serve
+
+Ctrl-C or SIGTERM stops it cleanly, a second one at once. SIGHUP reads the declared devices again.";
+
+/// Commands that talk to a running daemon, or to nobody.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// Make, link, start, stop and delete devices
+    #[command(subcommand)]
+    Devices(devices::DevicesCommand),
+    /// Send a text message
+    Send(send::SendArgs),
+    /// Follow the events of devices as they happen
+    Tail(tail::TailArgs),
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Steer simulated devices: scan, write to them, break things
+    #[command(subcommand)]
+    Sim(sim::SimCommand),
+    /// Check the configuration, or show what it comes to
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Look for what is wrong, and say what to do about it
+    #[command(after_help = doctor::HELP)]
+    Doctor,
+}
+
+/// What a declared device's reference to an environment variable comes to.
+#[must_use]
+pub fn environment_variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Parses the command line. Prints and exits by itself for `--help`, `--version` and wrong usage (code 2).
+#[must_use]
+pub fn parse() -> Cli {
+    Cli::parse()
+}
+
+/// Parses given words, the program's name first; for tests and tools.
+///
+/// # Errors
+/// What clap has to say.
+pub fn try_parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(words)
+}
+
+/// Does a client command, prints its outcome, and says how the process should end.
+pub async fn run(globals: &Globals, command: ClientCommand, clock: &dyn Clock) -> ExitCode {
+    let out = Output::new(globals.json);
+    let outcome = Box::pin(dispatch(globals, command, clock, &out)).await;
+    out.finish(outcome)
+}
+
+async fn dispatch(
+    globals: &Globals,
+    command: ClientCommand,
+    clock: &dyn Clock,
+    out: &Output,
+) -> Result<(), CliError> {
+    match command {
+        ClientCommand::Devices(command) => devices::run(command, &globals.client()?, clock, out).await,
+        ClientCommand::Send(args) => send::run(args, &globals.client()?, out).await,
+        ClientCommand::Tail(args) => tail::run(args, &globals.client()?, out).await,
+        ClientCommand::Keys(command) => keys::run(command, &globals.client()?, clock, out).await,
+        ClientCommand::Sim(command) => sim::run(command, &globals.client()?, out).await,
+        ClientCommand::Config(command) => config::run(&command, globals, out),
+        ClientCommand::Doctor => doctor::run(globals, clock, out).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_is_serve() {
+        let (globals, command) = try_parse(["wharf", "--data-dir", "x"]).unwrap().into_parts();
+        assert!(matches!(command, Command::Serve(ServeArgs { listen: None, devices_dir: None })));
+        assert_eq!(globals.data_dir, Some(PathBuf::from("x")));
+    }
+
+    #[test]
+    fn global_options_stand_anywhere() {
+        let cli = try_parse(["wharf", "devices", "list", "--json", "--url", "http://127.0.0.1:1"]).unwrap();
+        assert!(cli.globals.json);
+        assert_eq!(cli.globals.url, "http://127.0.0.1:1");
+        let (_, command) = cli.into_parts();
+        assert!(matches!(command, Command::Client(ClientCommand::Devices(_))));
+    }
+
+    #[test]
+    fn wrong_usage_is_refused() {
+        for line in [
+            "wharf frobnicate",
+            "wharf devices show",
+            "wharf devices show a/b",
+            "wharf devices create --settings [1]",
+            "wharf send demo 12 hello",
+            "wharf send demo 15550100001 hello --wait seen",
+            "wharf sim fault demo explode",
+            "wharf sim receipt demo true_15550100001@c.us_A 5",
+            "wharf keys create --name x --scopes everything",
+            "wharf keys create --name x --scopes admin --expires-in soon",
+            "wharf serve --listen nowhere",
+        ] {
+            let error = try_parse(line.split(' ')).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_command_explains_itself() {
+        fn check(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            assert!(command.get_about().is_some(), "{path} has no description");
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{path} {} has no help", argument.get_id());
+            }
+            command.get_subcommands().for_each(|sub| check(sub, &path));
+        }
+        check(&Cli::command(), "");
+    }
+}

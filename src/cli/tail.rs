@@ -1,0 +1,263 @@
+//! `wharf tail`: the events of one, several or all devices, as they happen.
+//!
+//! Each device has a stream of its own. A stream that breaks is taken up again after the last event that
+//! was printed, so nothing is missed and nothing is printed twice while the daemon restarts.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use clap::Args;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use reqwest::Response;
+use serde_json::{Value, json};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+use super::client::{Client, ClientError};
+use super::exit::{CliError, Exit};
+use super::output::{Output, clean, text_of};
+use super::sse::{SseEvent, SseParser};
+use super::summary::summary;
+use super::time::time_of_day;
+use crate::domain::backoff::Backoff;
+use crate::domain::ids::DeviceId;
+
+/// `wharf tail`
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct TailArgs {
+    /// The devices; all, also those made later, when none is named
+    #[arg(value_name = "DEVICE")]
+    pub devices: Vec<DeviceId>,
+
+    /// Begin with the events after this sequence number; 0 is everything that is stored
+    #[arg(long, value_name = "SEQ")]
+    pub since: Option<u64>,
+
+    /// Only these kinds of events, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "TYPES")]
+    pub types: Vec<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  wharf tail                                   all devices, from now on
+  wharf tail shop --since 0                    one device, from the beginning
+  wharf tail shop --types message,message:ack
+  wharf tail --json | jq -r 'select(.event == \"message\") | .message.body'
+
+Ctrl-C ends it. With --json each event is one line: its payload, with its name in `event`.";
+
+/// Streams at a time: each is a connection.
+const MAX_DEVICES: usize = 256;
+const LOOK_FOR_NEW: Duration = Duration::from_secs(3);
+/// The daemon sends a comment at least every half minute; a stream that says nothing for this long is dead.
+const SILENCE: Duration = Duration::from_secs(90);
+const BACKOFF: Backoff = Backoff { initial_ms: 500, max_ms: 10_000 };
+
+/// Prints events until something ends it.
+///
+/// # Errors
+/// What the daemon says when it refuses, or [`CliError::Terminal`] when nobody reads any more.
+pub async fn run(args: TailArgs, client: &Client, out: &Output) -> Result<(), CliError> {
+    if args.devices.is_empty() {
+        return follow_all(&args, client, out).await;
+    }
+    let devices: BTreeSet<&DeviceId> = args.devices.iter().collect();
+    if let [device] = args.devices.as_slice() {
+        return Err(follow(device.clone(), args.since, &args, client, out).await.error);
+    }
+    within_limit(devices.len())?;
+    let mut streams: FuturesUnordered<_> =
+        devices.into_iter().map(|device| follow(device.clone(), args.since, &args, client, out)).collect();
+    let mut worst = Exit::Ok;
+    while let Some(ended) = streams.next().await {
+        worst = ended.tell(out)?;
+    }
+    Err(CliError::Told(worst))
+}
+
+/// Follows what is there, and looks for new devices now and then.
+async fn follow_all(args: &TailArgs, client: &Client, out: &Output) -> Result<(), CliError> {
+    let mut known = BTreeSet::new();
+    let mut streams = FuturesUnordered::new();
+    for device in devices_of(client).await? {
+        known.insert(device.clone());
+        streams.push(follow(device, args.since, args, client, out));
+    }
+    within_limit(known.len())?;
+    if known.is_empty() {
+        out.note("No devices yet; waiting for the first one.");
+    }
+    let mut ticks = interval(LOOK_FOR_NEW);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            Some(ended) = streams.next() => {
+                known.remove(&ended.device);
+                let device = ended.device.clone();
+                if ended.tell(out)? != Exit::NotFound {
+                    return Err(CliError::Told(Exit::Error));
+                }
+                out.note(&format!("{device} was deleted"));
+            }
+            _ = ticks.tick() => {
+                for device in new_devices(&known, client).await? {
+                    known.insert(device.clone());
+                    within_limit(known.len())?;
+                    // All that a new device has done is new.
+                    streams.push(follow(device, Some(0), args, client, out));
+                }
+            }
+        }
+    }
+}
+
+fn within_limit(count: usize) -> Result<(), CliError> {
+    if count > MAX_DEVICES {
+        return Err(CliError::Usage(format!("{count} devices are too many to follow at once; name up to {MAX_DEVICES}")));
+    }
+    Ok(())
+}
+
+async fn devices_of(client: &Client) -> Result<Vec<DeviceId>, ClientError> {
+    let devices = client.get(&["devices"], &[]).await?;
+    let ids = devices.as_array().map_or(&[][..], Vec::as_slice).iter();
+    Ok(ids.filter_map(|device| device.get("id")?.as_str()?.parse().ok()).collect())
+}
+
+async fn new_devices(known: &BTreeSet<DeviceId>, client: &Client) -> Result<Vec<DeviceId>, ClientError> {
+    match devices_of(client).await {
+        Ok(devices) => Ok(devices.into_iter().filter(|device| !known.contains(device)).collect()),
+        Err(error) if error.is_passing() => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A stream that will not be taken up again.
+struct Ended {
+    device: DeviceId,
+    error: CliError,
+}
+
+impl Ended {
+    /// Prints why, and gives its exit code; when nobody reads any more, that is the error.
+    fn tell(self, out: &Output) -> Result<Exit, CliError> {
+        if matches!(self.error, CliError::Terminal(_)) {
+            return Err(self.error);
+        }
+        let exit = self.error.exit();
+        if exit != Exit::NotFound {
+            out.note(&format!("{}:", self.device));
+            out.error(&self.error);
+        }
+        Ok(exit)
+    }
+}
+
+async fn follow(device: DeviceId, since: Option<u64>, args: &TailArgs, client: &Client, out: &Output) -> Ended {
+    let mut position = since.map(|seq| seq.to_string());
+    let mut attempt = 0;
+    let mut was_connected = false;
+    loop {
+        match connect(&device, position.as_deref(), args, client).await {
+            Ok(stream) => {
+                if attempt > 0 {
+                    out.note(&format!("{device}: connected again"));
+                }
+                (was_connected, attempt) = (true, 0);
+                if let Err(error) = read(stream, &device, &mut position, out).await {
+                    return Ended { device, error };
+                }
+            }
+            Err(error) if was_connected && error.is_passing() => {}
+            Err(error) => return Ended { device, error: error.into() },
+        }
+        attempt += 1;
+        if attempt == 1 {
+            out.note(&format!("{device}: the stream ended; connecting again"));
+        }
+        sleep(Duration::from_millis(BACKOFF.delay_ms(attempt, jitter()))).await;
+    }
+}
+
+/// Between 0 and 1; how much hardly matters, that not all clients agree does.
+fn jitter() -> f64 {
+    getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
+}
+
+async fn connect(
+    device: &DeviceId,
+    position: Option<&str>,
+    args: &TailArgs,
+    client: &Client,
+) -> Result<Response, ClientError> {
+    let mut query = Vec::new();
+    if !args.types.is_empty() {
+        query.push(("types", args.types.join(",")));
+    }
+    client.stream(&["devices", device.as_str(), "events"], &query, position).await
+}
+
+/// Prints until the stream ends, and keeps the position; an error is one that ends everything.
+async fn read(
+    mut stream: Response,
+    device: &DeviceId,
+    position: &mut Option<String>,
+    out: &Output,
+) -> Result<(), CliError> {
+    let mut parser = SseParser::default();
+    // Silence and a broken connection are the same: the stream is taken up again.
+    while let Ok(Ok(Some(chunk))) = timeout(SILENCE, stream.chunk()).await {
+        let events = parser.push(&chunk).map_err(|error| CliError::Failed(error.to_string()))?;
+        for event in events {
+            print(&event, device, out)?;
+        }
+        if let Some(id) = parser.last_id() {
+            *position = Some(id.to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn print(event: &SseEvent, device: &DeviceId, out: &Output) -> Result<(), CliError> {
+    let payload = serde_json::from_str(&event.data).unwrap_or_else(|_| Value::from(event.data.as_str()));
+    out.line(&line_for_programs(&event.name, &payload), || line_for_people(&event.name, device, &payload))
+}
+
+fn line_for_programs(name: &str, payload: &Value) -> Value {
+    let Value::Object(fields) = payload else {
+        return json!({ "event": name, "data": payload });
+    };
+    let mut fields = fields.clone();
+    fields.insert("event".to_owned(), name.into());
+    Value::Object(fields)
+}
+
+fn line_for_people(name: &str, device: &DeviceId, payload: &Value) -> String {
+    let time = payload.get("timestamp").and_then(Value::as_i64).map_or_else(|| "--:--:--.---".to_owned(), time_of_day);
+    let seq = match text_of(payload, "seq") {
+        seq if seq.is_empty() => "-".to_owned(),
+        seq => format!("#{seq}"),
+    };
+    format!("{time}  {device:<8}  {seq:>5}  {:<15}  {}", clean(name), summary(name, payload)).trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_for_people_has_time_device_event_and_summary() {
+        let device: DeviceId = "demo".parse().unwrap();
+        let payload = json!({ "deviceId": "demo", "timestamp": 1_709_210_096_789_i64, "seq": 12, "state": "ready" });
+        assert_eq!(line_for_people("state", &device, &payload), "12:34:56.789  demo        #12  state            ready");
+    }
+
+    #[test]
+    fn a_line_for_programs_is_the_payload_with_its_name() {
+        let payload = json!({ "deviceId": "demo", "seq": 1 });
+        assert_eq!(line_for_programs("ready", &payload), json!({ "event": "ready", "deviceId": "demo", "seq": 1 }));
+        assert_eq!(line_for_programs("x", &json!("text")), json!({ "event": "x", "data": "text" }));
+    }
+}

@@ -1,0 +1,166 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Returns a second after the soft token.
+async fn polite(soft: CancellationToken) {
+    soft.cancelled().await;
+    sleep(SECOND).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn drain_waits_for_tasks_that_finish_their_work() {
+    let (tasks, begun) = (Tasks::new(), Instant::now());
+    tasks.spawn("polite", polite(tasks.soft().clone()));
+    assert_eq!(tasks.running(), 1);
+    assert_eq!(tasks.drain(8 * SECOND).await, Drained::Clean);
+    assert_eq!(begun.elapsed(), SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn drain_cuts_what_does_not_return_in_time() {
+    let (tasks, begun) = (Tasks::new(), Instant::now());
+    let deaf = tasks.spawn("deaf", std::future::pending());
+    tasks.spawn("polite", polite(tasks.soft().clone()));
+    assert_eq!(tasks.clone().drain(8 * SECOND).await, Drained::Cut(1));
+    assert_eq!(begun.elapsed(), 8 * SECOND);
+    assert!(tasks.hard().is_cancelled());
+    deaf.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drain_reports_a_task_that_blocks_its_thread() {
+    let tasks = Tasks::new();
+    let (started, is_started) = oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    tasks.spawn("blocks", async move {
+        started.send(()).unwrap();
+        released.recv().unwrap();
+    });
+    is_started.await.unwrap();
+    assert_eq!(tasks.drain(Duration::from_millis(1)).await, Drained::Stuck(1));
+    release.send(()).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_task_is_its_own() {
+    let tasks = Tasks::new();
+    let handle = tasks.spawn("panics", async { panic!("expected by the test") });
+    assert!(handle.await.unwrap_err().is_panic());
+    assert_eq!(tasks.failure(), None);
+    assert_eq!(tasks.drain(SECOND).await, Drained::Clean);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_unexpected_end_of_an_essential_task_is_reported() {
+    let tasks = Tasks::new();
+    tasks.spawn_essential("returns", sleep(SECOND));
+    let expected = Failure { task: "returns", how: Ending::Returned };
+    assert_eq!(tasks.failed().await, expected);
+    assert_eq!(tasks.failed().await, expected, "also for those who ask later");
+    assert_eq!(expected.to_string(), "the task returns ended unexpectedly");
+
+    let tasks = Tasks::new();
+    tasks.child().spawn_essential("panics", async { panic!("expected by the test") });
+    assert_eq!(tasks.failed().await, Failure { task: "panics", how: Ending::Panicked });
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_failure_is_kept() {
+    let tasks = Tasks::new();
+    tasks.spawn_essential("first", sleep(SECOND));
+    tasks.spawn_essential("second", sleep(2 * SECOND));
+    sleep(3 * SECOND).await;
+    assert_eq!(tasks.failure().unwrap().task, "first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_essential_task_may_return_while_draining_but_not_panic() {
+    let tasks = Tasks::new();
+    tasks.spawn_essential("polite", polite(tasks.soft().clone()));
+    assert_eq!(tasks.clone().drain(8 * SECOND).await, Drained::Clean);
+    assert_eq!(tasks.failure(), None);
+
+    let tasks = Tasks::new();
+    let soft = tasks.soft().clone();
+    tasks.spawn_essential("panics late", async move {
+        soft.cancelled().await;
+        panic!("expected by the test");
+    });
+    tasks.clone().drain(SECOND).await;
+    assert_eq!(tasks.failure(), Some(Failure { task: "panics late", how: Ending::Panicked }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn being_cut_is_no_failure() {
+    let tasks = Tasks::new();
+    tasks.spawn_essential("deaf", std::future::pending());
+    assert_eq!(tasks.clone().drain(SECOND).await, Drained::Cut(1));
+    assert_eq!(tasks.failure(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_is_drained_by_itself_and_with_the_whole() {
+    let (tasks, done) = (Tasks::new(), Arc::new(AtomicUsize::new(0)));
+    let start = |part: &Tasks| {
+        let (soft, done) = (part.soft().clone(), done.clone());
+        part.spawn("counted", async move {
+            polite(soft).await;
+            done.fetch_add(1, Ordering::SeqCst);
+        });
+    };
+    let (one, other) = (tasks.child(), tasks.child().child());
+    start(&one);
+    start(&other);
+    assert_eq!((tasks.running(), one.running(), other.running()), (2, 1, 1));
+
+    assert_eq!(one.drain(8 * SECOND).await, Drained::Clean);
+    assert_eq!(done.load(Ordering::SeqCst), 1);
+    assert!(!tasks.soft().is_cancelled() && !other.soft().is_cancelled());
+
+    assert_eq!(tasks.drain(8 * SECOND).await, Drained::Clean);
+    assert_eq!(done.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_runs_after_the_hard_token() {
+    let tasks = Tasks::new();
+    tasks.clone().drain(SECOND).await;
+    let ran = Arc::new(AtomicUsize::new(0));
+    let counter = ran.clone();
+    let late = tasks.spawn("late", async move {
+        counter.fetch_add(1, Ordering::SeqCst);
+    });
+    late.await.unwrap();
+    assert_eq!(ran.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn the_second_request_to_stop_is_told_from_the_first() {
+    let requests = Requests { shutdown: CancellationToken::new(), reload: watch::Sender::new(0) };
+    assert!(!requests.stop());
+    assert!(requests.stop());
+}
+
+fn send(signal: &str) {
+    let own = std::process::id().to_string();
+    assert!(std::process::Command::new("kill").args([signal, &own]).status().unwrap().success());
+}
+
+#[tokio::test]
+async fn signals_of_the_system_arrive() {
+    let mut signals = signals().unwrap();
+    for _ in 0..2 {
+        send("-HUP");
+        tokio::time::timeout(10 * SECOND, signals.reload()).await.unwrap();
+    }
+    assert!(tokio::time::timeout(Duration::from_millis(50), signals.shutdown()).await.is_err());
+    send("-TERM");
+    tokio::time::timeout(10 * SECOND, signals.shutdown()).await.unwrap();
+}

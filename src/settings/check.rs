@@ -1,0 +1,236 @@
+//! Values that have the right type and still cannot work.
+//!
+//! [`values`] looks at each key by itself and runs before the typed settings are made, so that making
+//! them cannot fail; [`relations`] looks at keys that must fit together.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use toml::Value;
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use super::error::SettingsError;
+use super::tree::Entry;
+use super::{AccessTokenMode, Cidr, OriginPattern, Settings};
+
+const YEAR_MS: i64 = 365 * 24 * 3_600_000;
+const MANY: i64 = 1_000_000;
+const GIB: i64 = 1 << 30;
+
+/// Least and greatest value of every number.
+pub(super) const RANGES: [(&str, i64, i64); 37] = [
+    ("server.request_timeout_ms", 1, YEAR_MS),
+    ("server.body_limit_bytes", 1024, GIB),
+    ("server.shutdown_timeout_ms", 0, YEAR_MS),
+    // The kernel takes it as an unsigned int of milliseconds.
+    ("server.tcp_user_timeout_ms", 0, 24 * 3_600_000),
+    ("auth.failed_tries_per_minute", 1, MANY),
+    ("store.write_queue", 1, MANY),
+    ("store.readers", 1, 64),
+    ("retention.events_days", 0, 36_500),
+    ("retention.messages_days", 0, 36_500),
+    ("retention.sweep_interval_ms", 1000, YEAR_MS),
+    ("devices.max", 1, MANY),
+    ("supervisor.backoff_initial_ms", 1, YEAR_MS),
+    ("supervisor.backoff_max_ms", 1, YEAR_MS),
+    ("supervisor.start_ramp_per_second", 1, MANY),
+    ("supervisor.panics_before_failed", 1, MANY),
+    ("outbox.max_queued", 1, 100 * MANY),
+    ("outbox.in_flight", 1, 1024),
+    ("outbox.max_attempts", 1, MANY),
+    ("outbox.retry_delay_ms", 0, YEAR_MS),
+    ("outbox.unknown_after_ms", 1, YEAR_MS),
+    ("outbox.min_delay_ms", 0, YEAR_MS),
+    ("outbox.max_delay_ms", 0, YEAR_MS),
+    ("outbox.messages_per_minute", 0, MANY),
+    ("outbox.burst_limit", 0, MANY),
+    ("outbox.typing_delay_ms", 0, YEAR_MS),
+    ("messages.text_max_chars", 1, MANY),
+    ("messages.idempotency_ttl_ms", 1, YEAR_MS),
+    ("socket.ping_interval_ms", 1, YEAR_MS),
+    ("socket.ping_timeout_ms", 1, YEAR_MS),
+    ("socket.connect_timeout_ms", 1, YEAR_MS),
+    ("socket.buffer_packets", 1, MANY),
+    ("socket.inbound_queue", 1, MANY),
+    ("socket.max_payload_bytes", 1024, GIB),
+    ("socket.stall_timeout_ms", 1, YEAR_MS),
+    ("socket.replay_page", 1, 10_000),
+    ("engines.simulator.journal_max_bytes", 4096, 1024 * GIB),
+    ("net.timeout_ms", 1, YEAR_MS),
+];
+
+/// Keys that take one of a few words.
+const WORDS: [(&str, &[&str]); 3] = [
+    ("auth.access_token", &["label", "jwt"]),
+    ("store.synchronous", &["full", "normal"]),
+    ("log.format", &["text", "json"]),
+];
+
+type Rule = fn(&str) -> Result<(), String>;
+
+/// Keys whose text has a form of its own; a list has it in each item.
+const FORMS: [(&str, Rule); 11] = [
+    ("server.listen", address),
+    ("server.socket_path", socket_path),
+    ("server.allowed_origins", origin),
+    ("server.trusted_proxies", cidr),
+    ("server.public_url", empty_or_url),
+    ("auth.jwks_url", empty_or_url),
+    ("store.data_dir", filled),
+    ("log.level", directives),
+    ("devices.dir", filled),
+    ("devices.default_engine", engine_name),
+    ("net.allow_private", cidr),
+];
+
+/// For each key the entry that counts.
+#[derive(Debug)]
+pub(super) struct Effective(BTreeMap<String, Entry>);
+
+impl Effective {
+    pub(super) fn new(entries: BTreeMap<String, Entry>) -> Self {
+        Self(entries)
+    }
+
+    /// An error about keys that do not fit together, blamed on the first one that somebody set.
+    fn conflict(&self, keys: &[&str], reason: &str) -> Result<(), SettingsError> {
+        let entries = || keys.iter().filter_map(|key| self.0.get(*key));
+        let blamed = entries().find(|entry| entry.origin != "default").or_else(|| entries().next());
+        blamed.map_or(Ok(()), |entry| Err(entry.impossible(reason)))
+    }
+}
+
+/// Each key by itself.
+///
+/// # Errors
+/// [`SettingsError::Impossible`] for the first value that cannot work.
+pub(super) fn values(effective: &Effective) -> Result<(), SettingsError> {
+    effective.0.values().try_for_each(value)
+}
+
+fn value(entry: &Entry) -> Result<(), SettingsError> {
+    let key = entry.key.as_str();
+    let range = RANGES.iter().find(|(ranged, ..)| *ranged == key);
+    let words = WORDS.iter().find(|(worded, _)| *worded == key);
+    let form = FORMS.iter().find(|(formed, _)| *formed == key);
+    match &entry.value {
+        Value::Integer(number) => range.map_or(Ok(()), |(_, min, max)| in_range(*number, *min, *max)),
+        Value::String(word) if key == "engines.simulator.enabled" => one_of(word, &["auto", "true", "false"]),
+        Value::String(word) if words.is_some() => words.map_or(Ok(()), |(_, allowed)| one_of(word, allowed)),
+        Value::String(text) => form.map_or(Ok(()), |(_, rule)| rule(text)),
+        Value::Array(items) => form.map_or(Ok(()), |(_, rule)| each(items, *rule)),
+        _ => Ok(()),
+    }
+    .map_err(|reason| entry.impossible(reason))
+}
+
+/// Keys that must fit together.
+///
+/// # Errors
+/// [`SettingsError::Impossible`] for the first pair that does not.
+pub(super) fn relations(settings: &Settings, effective: &Effective) -> Result<(), SettingsError> {
+    let auth = &settings.auth;
+    if auth.access_token == AccessTokenMode::Jwt && auth.jwt_secret.is_empty() && auth.jwks_url.is_empty() {
+        effective.conflict(&["auth.access_token"], "needs auth.jwt_secret or auth.jwks_url")?;
+    }
+    let supervisor = &settings.supervisor;
+    if supervisor.backoff_initial_ms > supervisor.backoff_max_ms {
+        let keys = ["supervisor.backoff_initial_ms", "supervisor.backoff_max_ms"];
+        let (low, high) = (supervisor.backoff_initial_ms, supervisor.backoff_max_ms);
+        effective.conflict(&keys, &format!("backoff_initial_ms {low} is above backoff_max_ms {high}"))?;
+    }
+    let outbox = &settings.outbox;
+    if outbox.min_delay_ms > outbox.max_delay_ms {
+        let keys = ["outbox.min_delay_ms", "outbox.max_delay_ms"];
+        let (low, high) = (outbox.min_delay_ms, outbox.max_delay_ms);
+        effective.conflict(&keys, &format!("min_delay_ms {low} is above max_delay_ms {high}"))?;
+    }
+    Ok(())
+}
+
+fn in_range(number: i64, min: i64, max: i64) -> Result<(), String> {
+    if (min..=max).contains(&number) { Ok(()) } else { Err(format!("must be {min} to {max}")) }
+}
+
+fn one_of(word: &str, allowed: &[&str]) -> Result<(), String> {
+    if allowed.contains(&word) {
+        return Ok(());
+    }
+    let quoted: Vec<_> = allowed.iter().map(|word| format!("\"{word}\"")).collect();
+    Err(format!("must be {}", quoted.join(" or ")))
+}
+
+fn each(items: &[Value], rule: Rule) -> Result<(), String> {
+    let mut texts = items.iter().filter_map(Value::as_str);
+    texts.try_for_each(|text| rule(text).map_err(|reason| format!("{text:?} is {reason}")))
+}
+
+fn address(text: &str) -> Result<(), String> {
+    let parsed = text.parse::<SocketAddr>();
+    parsed
+        .map(|_| ())
+        .map_err(|_| "not an IP address and port such as 127.0.0.1:3000 or [::]:3000".to_owned())
+}
+
+fn socket_path(text: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
+    if !text.starts_with('/') {
+        Err("must begin with \"/\"".to_owned())
+    } else if text.ends_with('/') {
+        Err("must name a path below \"/\" and not end with \"/\"".to_owned())
+    } else if !text.chars().all(plain) || text.contains("//") {
+        Err("may hold letters, digits, \"-\", \".\", \"_\", \"~\" and single \"/\" only".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+fn origin(text: &str) -> Result<(), String> {
+    text.parse::<OriginPattern>().map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn cidr(text: &str) -> Result<(), String> {
+    text.parse::<Cidr>().map(|_| ()).map_err(|error| format!("not usable: {error}"))
+}
+
+fn empty_or_url(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let url = Url::parse(text).map_err(|error| format!("not a URL: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("must be an http or https URL".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user name or password".to_owned());
+    }
+    if url.fragment().is_some() {
+        return Err("must not have a fragment".to_owned());
+    }
+    Ok(())
+}
+
+fn filled(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() { Err("must not be empty".to_owned()) } else { Ok(()) }
+}
+
+fn engine_name(text: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !text.is_empty() && text.chars().all(plain) {
+        return Ok(());
+    }
+    Err("must be an engine's name: lower case letters, digits and \"-\"".to_owned())
+}
+
+/// A bare word would be taken as a module to trace entirely, so a misspelt level is refused here.
+fn directives(text: &str) -> Result<(), String> {
+    filled(text)?;
+    for part in text.split(',').map(str::trim) {
+        let bare = part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if bare && part.parse::<tracing::metadata::LevelFilter>().is_err() {
+            return Err(format!("{part:?} is not a level; write a module as module=level"));
+        }
+    }
+    EnvFilter::try_new(text).map(|_| ()).map_err(|error| format!("not log directives: {error}"))
+}

@@ -1,0 +1,129 @@
+//! Layering: compiled-in defaults, then a file, then the environment.
+//!
+//! Each layer is checked by itself for unknown keys and wrong types before it is put on the others,
+//! so that an error names the layer it stands in.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use config::{Config, ConfigError, Map, Source, ValueKind};
+use toml::{Table, Value};
+
+use super::Settings;
+use super::check::{self, Effective};
+use super::error::{SettingsError, line_of, one_line};
+use super::tree::{Entry, Known};
+
+/// The documented defaults, `config/default.toml`.
+pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
+
+/// What marks an environment variable as a setting; also stands between section and key.
+const SEPARATOR: &str = "__";
+const PREFIX: &str = "WHARF__";
+
+/// The process's environment as [`Settings::load`] takes it. Bytes that are no Unicode are replaced.
+pub fn process_environment() -> Vec<(String, String)> {
+    let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect()
+}
+
+impl Settings {
+    /// The effective settings: defaults, then `file`, then those of `env` named `WHARF__SECTION__KEY`.
+    ///
+    /// # Errors
+    /// One [`SettingsError`], the first found: an unreadable file, an unknown key, a wrong type, or
+    /// an impossible value.
+    pub fn load(
+        file: Option<&Path>,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, SettingsError> {
+        let defaults = parse_toml(DEFAULT_TOML, "default")?;
+        let known = Known::from_defaults(&defaults);
+        let mut layers = vec![known.entries_of(&defaults, "default")?];
+        if let Some(path) = file {
+            layers.push(file_layer(&known, path)?);
+        }
+        layers.push(env_layer(&known, env)?);
+
+        let effective = effective_entries(&layers);
+        check::values(&effective)?;
+        let settings: Self = merge(layers)?;
+        check::relations(&settings, &effective)?;
+        Ok(settings)
+    }
+}
+
+fn file_layer(known: &Known, path: &Path) -> Result<Vec<Entry>, SettingsError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
+    let origin = path.display().to_string();
+    known.entries_of(&parse_toml(&text, &origin)?, &origin)
+}
+
+fn env_layer(
+    known: &Known,
+    env: impl IntoIterator<Item = (String, String)>,
+) -> Result<Vec<Entry>, SettingsError> {
+    let mut variables: Vec<_> = env.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    variables.sort();
+    variables.iter().map(|(name, text)| env_entry(known, name, text)).collect()
+}
+
+fn env_entry(known: &Known, name: &str, text: &str) -> Result<Entry, SettingsError> {
+    let key = name[PREFIX.len()..].split(SEPARATOR).collect::<Vec<_>>().join(".").to_lowercase();
+    known.entry_of_text(&key, text, &format!("environment variable {}", name.escape_debug()))
+}
+
+fn parse_toml(text: &str, origin: &str) -> Result<Table, SettingsError> {
+    text.parse().map_err(|error: toml::de::Error| SettingsError::Syntax {
+        origin: origin.to_owned(),
+        line: line_of(text, &error),
+        message: one_line(&error),
+    })
+}
+
+/// For each key the entry of the topmost layer that has it.
+fn effective_entries(layers: &[Vec<Entry>]) -> Effective {
+    let all = layers.iter().flatten().map(|entry| (entry.key.clone(), entry.clone()));
+    Effective::new(all.collect::<BTreeMap<_, _>>())
+}
+
+fn merge(layers: Vec<Vec<Entry>>) -> Result<Settings, SettingsError> {
+    let builder =
+        layers.into_iter().fold(Config::builder(), |builder, layer| builder.add_source(Layer(layer)));
+    let built = builder.build().and_then(Config::try_deserialize);
+    built.map_err(|source| SettingsError::Build { source })
+}
+
+/// One layer as the `config` crate takes it.
+#[derive(Clone, Debug)]
+struct Layer(Vec<Entry>);
+
+impl Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, config::Value>, ConfigError> {
+        Ok(self.0.iter().map(|entry| (entry.key.clone(), config_value(entry))).collect())
+    }
+}
+
+fn config_value(entry: &Entry) -> config::Value {
+    config::Value::new(Some(&entry.origin), config_kind(&entry.value))
+}
+
+fn config_kind(value: &Value) -> ValueKind {
+    match value {
+        Value::String(text) => ValueKind::String(text.clone()),
+        Value::Integer(number) => ValueKind::I64(*number),
+        Value::Float(number) => ValueKind::Float(*number),
+        Value::Boolean(flag) => ValueKind::Boolean(*flag),
+        Value::Datetime(moment) => ValueKind::String(moment.to_string()),
+        Value::Array(items) => ValueKind::Array(items.iter().map(|item| config_kind(item).into()).collect()),
+        Value::Table(table) => {
+            let pairs = table.iter().map(|(key, item)| (key.clone(), config_kind(item).into()));
+            ValueKind::Table(pairs.collect())
+        }
+    }
+}

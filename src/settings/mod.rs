@@ -1,0 +1,336 @@
+//! Typed configuration: what the daemon can be told, and how it is told.
+//!
+//! - `config/default.toml` documents every key and is compiled in as the lowest layer.
+//! - [`load`] puts a file and the environment on top and refuses what it does not know.
+//! - [`check`] refuses values that have the right type and still cannot work.
+//! - [`declared`] reads declared devices (`devices/*.toml`), which are not settings of the daemon.
+//!
+//! Invariants: a `Settings` that exists has passed every check; neither `Debug` nor serialisation
+//! ever shows a secret; nothing here reads the process's environment by itself.
+
+mod check;
+pub mod declared;
+mod error;
+mod load;
+mod secret;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use crate::domain::cidr::{Cidr, InvalidCidr};
+pub use declared::{DeclaredDevice, DeclaredError, load_declared};
+pub use error::SettingsError;
+pub use load::{DEFAULT_TOML, process_environment};
+pub use crate::domain::origin::{InvalidOriginPattern, OriginPattern};
+pub use secret::Secret;
+
+/// The whole configuration. Field names are the keys of `config/default.toml`, which documents them.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Listening, HTTP limits, shutdown.
+    pub server: ServerSettings,
+    /// Access tokens and failed tries.
+    pub auth: AuthSettings,
+    /// The database.
+    pub store: StoreSettings,
+    /// Pruning.
+    pub retention: RetentionSettings,
+    /// Logs.
+    pub log: LogSettings,
+    /// Devices in general.
+    pub devices: DeviceSettings,
+    /// Starting and retrying devices.
+    pub supervisor: SupervisorSettings,
+    /// Sending and its pace.
+    pub outbox: OutboxSettings,
+    /// Messages as clients hand them over.
+    pub messages: MessageSettings,
+    /// Socket.IO.
+    pub socket: SocketSettings,
+    /// Each engine's own section.
+    pub engines: EngineSettings,
+    /// Outgoing requests.
+    pub net: NetSettings,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerSettings {
+    /// Address to listen on; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Socket.IO path: begins with `/`, does not end with one.
+    pub socket_path: String,
+    /// Origins allowed by CORS and by Socket.IO's Origin check.
+    pub allowed_origins: Vec<OriginPattern>,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Cidr>,
+    /// External base URL, or empty.
+    pub public_url: String,
+    /// Milliseconds until a request is answered 408.
+    pub request_timeout_ms: u64,
+    /// Bytes of the largest accepted request body.
+    pub body_limit_bytes: usize,
+    /// Milliseconds that draining may take.
+    pub shutdown_timeout_ms: u64,
+    /// Milliseconds of `TCP_USER_TIMEOUT` on accepted sockets; 0 leaves the system's default.
+    pub tcp_user_timeout_ms: u64,
+}
+
+/// `[auth]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthSettings {
+    /// What a socket's access token is.
+    pub access_token: AccessTokenMode,
+    /// HS256 key, or empty.
+    pub jwt_secret: Secret,
+    /// URL of a JWK set, or empty.
+    pub jwks_url: String,
+    /// Required `aud`, or empty.
+    pub jwt_audience: String,
+    /// Failed tries for each address and minute.
+    pub failed_tries_per_minute: u32,
+}
+
+/// How a socket's `access-token` is understood.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessTokenMode {
+    /// Any text; names the operator and grants nothing.
+    Label,
+    /// A JSON Web Token that must be valid.
+    Jwt,
+}
+
+/// `[store]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSettings {
+    /// Directory of everything that must survive a restart.
+    pub data_dir: PathBuf,
+    /// SQLite's `synchronous`.
+    pub synchronous: Synchronous,
+    /// Writes that may wait for the writer.
+    pub write_queue: usize,
+    /// Reading connections.
+    pub readers: usize,
+}
+
+/// SQLite's `synchronous` pragma in WAL mode.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Synchronous {
+    /// Commits survive a power cut.
+    Full,
+    /// Commits survive a crash of the process only.
+    Normal,
+}
+
+/// `[retention]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionSettings {
+    /// Days that events are kept; 0 is for ever.
+    pub events_days: u32,
+    /// Days that messages are kept; 0 is for ever.
+    pub messages_days: u32,
+    /// Milliseconds between two prunings.
+    pub sweep_interval_ms: u64,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSettings {
+    /// `tracing` filter directives.
+    pub level: String,
+    /// Shape of a line.
+    pub format: LogFormat,
+}
+
+/// Shape of a log line.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object on each line.
+    Json,
+}
+
+/// `[devices]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceSettings {
+    /// Directory of declared devices.
+    pub dir: PathBuf,
+    /// Most devices that may exist.
+    pub max: usize,
+    /// Engine of a device that names none.
+    pub default_engine: String,
+}
+
+/// `[supervisor]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SupervisorSettings {
+    /// Milliseconds before the first retry.
+    pub backoff_initial_ms: u64,
+    /// Milliseconds of the longest wait.
+    pub backoff_max_ms: u64,
+    /// Devices that begin to connect in each second of a start.
+    pub start_ramp_per_second: u32,
+    /// Panics in a row after which a device is failed.
+    pub panics_before_failed: u32,
+}
+
+/// `[outbox]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutboxSettings {
+    /// Messages that may wait, for each device.
+    pub max_queued: usize,
+    /// Chats of one device sent to at the same time.
+    pub in_flight: usize,
+    /// Tries for one message.
+    pub max_attempts: u32,
+    /// Milliseconds between two tries.
+    pub retry_delay_ms: u64,
+    /// Milliseconds until an unknown outcome counts as failed.
+    pub unknown_after_ms: u64,
+    /// Milliseconds of the shortest pause between messages.
+    pub min_delay_ms: u64,
+    /// Milliseconds of the longest pause; never below `min_delay_ms`.
+    pub max_delay_ms: u64,
+    /// Messages for each minute; 0 is no limit.
+    pub messages_per_minute: u32,
+    /// Messages that may go out at once under that limit; 0 is no burst.
+    pub burst_limit: u32,
+    /// Milliseconds of typing before each message; 0 is none.
+    pub typing_delay_ms: u64,
+}
+
+/// `[messages]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessageSettings {
+    /// Characters of the longest text.
+    pub text_max_chars: usize,
+    /// Milliseconds that an `Idempotency-Key` is remembered.
+    pub idempotency_ttl_ms: u64,
+}
+
+/// `[socket]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SocketSettings {
+    /// Milliseconds between heartbeats.
+    pub ping_interval_ms: u64,
+    /// Milliseconds that a heartbeat's answer may take.
+    pub ping_timeout_ms: u64,
+    /// Milliseconds until a connection must have joined a namespace.
+    pub connect_timeout_ms: u64,
+    /// Packets that may wait for one client.
+    pub buffer_packets: usize,
+    /// Client events of one socket that may wait.
+    pub inbound_queue: usize,
+    /// Bytes of the largest packet from a client.
+    pub max_payload_bytes: usize,
+    /// Milliseconds after which a client that takes nothing is cut.
+    pub stall_timeout_ms: u64,
+    /// Events read from the log at a time during replay.
+    pub replay_page: usize,
+}
+
+/// `[engines]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineSettings {
+    /// The simulator.
+    pub simulator: SimulatorSettings,
+}
+
+/// `[engines.simulator]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SimulatorSettings {
+    /// Whether it may be used; see [`Settings::simulator_enabled`] for what `auto` comes to.
+    pub enabled: Switch,
+    /// Bytes at which a simulated network's journal is compacted.
+    pub journal_max_bytes: u64,
+}
+
+/// On, off, or decided by circumstances. Written `true`, `false` or `"auto"`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Switch {
+    /// Decided by circumstances.
+    Auto,
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+impl Serialize for Switch {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::On => serializer.serialize_bool(true),
+            Self::Off => serializer.serialize_bool(false),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Switch {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Raw {
+            Bool(bool),
+            Word(String),
+        }
+        match Raw::deserialize(deserializer)? {
+            Raw::Bool(true) => Ok(Self::On),
+            Raw::Bool(false) => Ok(Self::Off),
+            Raw::Word(word) if word == "auto" => Ok(Self::Auto),
+            Raw::Word(_) => Err(serde::de::Error::custom("must be true, false or \"auto\"")),
+        }
+    }
+}
+
+/// `[net]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetSettings {
+    /// Private networks that outgoing requests may reach.
+    pub allow_private: Vec<Cidr>,
+    /// Milliseconds that an outgoing request may take.
+    pub timeout_ms: u64,
+}
+
+impl Settings {
+    /// Whether devices may use the simulator: `auto` is yes exactly while listening on loopback.
+    pub fn simulator_enabled(&self) -> bool {
+        match self.engines.simulator.enabled {
+            Switch::On => true,
+            Switch::Off => false,
+            Switch::Auto => self.server.listen.ip().to_canonical().is_loopback(),
+        }
+    }
+
+    /// The effective configuration as TOML, secrets masked.
+    ///
+    /// # Errors
+    /// [`SettingsError::Render`] if a value has no TOML form, which no checked value lacks.
+    pub fn effective_toml_masked(&self) -> Result<String, SettingsError> {
+        toml::to_string(self).map_err(|source| SettingsError::Render { source })
+    }
+}

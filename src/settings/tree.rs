@@ -1,0 +1,263 @@
+//! The configuration as a flat tree: known keys, values with their origin, and how both are shown.
+
+use std::collections::BTreeMap;
+
+use toml::{Table, Value};
+
+use super::error::SettingsError;
+use super::secret::MASK;
+
+/// Keys whose value is never shown.
+const SECRET_KEYS: [&str; 1] = ["auth.jwt_secret"];
+/// Keys that take a boolean or a word.
+const SWITCH_KEYS: [&str; 1] = ["engines.simulator.enabled"];
+/// Longest value shown in an error, in characters.
+const SHOWN_CHARS: usize = 120;
+
+/// A value and where it came from.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) value: Value,
+    /// `default`, a file's path, or `environment variable NAME`.
+    pub(super) origin: String,
+}
+
+impl Entry {
+    pub(super) fn impossible(&self, reason: impl Into<String>) -> SettingsError {
+        SettingsError::Impossible {
+            key: self.key.clone(),
+            value: shown(&self.key, &self.value),
+            origin: self.origin.clone(),
+            reason: reason.into(),
+        }
+    }
+
+    pub(super) fn wrong_type(&self, expected: &'static str) -> SettingsError {
+        SettingsError::WrongType {
+            key: self.key.clone(),
+            value: shown(&self.key, &self.value),
+            origin: self.origin.clone(),
+            expected,
+        }
+    }
+}
+
+/// Every known key with its default, which also tells its type.
+#[derive(Debug)]
+pub(super) struct Known(BTreeMap<String, Value>);
+
+impl Known {
+    /// The keys of the compiled-in defaults.
+    pub(super) fn from_defaults(defaults: &Table) -> Self {
+        let mut flat = BTreeMap::new();
+        flatten("", defaults, &mut flat);
+        Self(flat)
+    }
+
+    /// All keys with their defaults, in order.
+    #[cfg(test)]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// A file's table as entries.
+    ///
+    /// # Errors
+    /// The first unknown key or wrong type.
+    pub(super) fn entries_of(&self, table: &Table, origin: &str) -> Result<Vec<Entry>, SettingsError> {
+        let mut entries = Vec::new();
+        self.walk("", table, origin, &mut entries)?;
+        Ok(entries)
+    }
+
+    fn walk(
+        &self,
+        prefix: &str,
+        table: &Table,
+        origin: &str,
+        into: &mut Vec<Entry>,
+    ) -> Result<(), SettingsError> {
+        for (name, value) in table {
+            let entry = Entry { key: join(prefix, name), value: value.clone(), origin: origin.to_owned() };
+            if let Some(expected) = self.0.get(&entry.key) {
+                check_type(expected, &entry)?;
+                into.push(entry);
+            } else if !self.is_section(&entry.key) {
+                return Err(self.unknown(&entry));
+            } else if let Value::Table(inner) = value {
+                self.walk(&entry.key, inner, origin, into)?;
+            } else {
+                return Err(entry.wrong_type("a table of keys"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A key's text from the environment as an entry of the key's type.
+    ///
+    /// # Errors
+    /// An unknown key, or a text that is not of the key's type.
+    pub(super) fn entry_of_text(&self, key: &str, text: &str, origin: &str) -> Result<Entry, SettingsError> {
+        let raw =
+            Entry { key: key.to_owned(), value: Value::String(text.to_owned()), origin: origin.to_owned() };
+        let Some(default) = self.0.get(key) else {
+            let section = self.is_section(key);
+            return Err(if section {
+                raw.wrong_type("a table of keys: set one of them")
+            } else {
+                self.unknown(&raw)
+            });
+        };
+        let value = match default {
+            Value::Integer(_) => Value::Integer(text.trim().parse().map_err(|_| raw.wrong_type(INTEGER))?),
+            Value::Array(_) => Value::Array(split_list(text)),
+            Value::String(_) if SWITCH_KEYS.contains(&key) => switch_of(text),
+            _ => raw.value.clone(),
+        };
+        let entry = Entry { value, ..raw };
+        check_type(default, &entry)?;
+        Ok(entry)
+    }
+
+    fn is_section(&self, key: &str) -> bool {
+        self.0.keys().any(|known| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
+    }
+
+    fn unknown(&self, entry: &Entry) -> SettingsError {
+        let (key, value) = first_leaf(&entry.key, &entry.value);
+        let nearest = nearest(&key, self.0.keys().map(String::as_str));
+        // A misspelt secret is still a secret.
+        let sensitive =
+            SECRET_KEYS.iter().any(|secret| nearest.as_deref() == Some(secret)) || sounds_secret(&key);
+        SettingsError::UnknownKey {
+            value: if sensitive { MASK.to_owned() } else { shown(&key, &value) },
+            key: key.escape_debug().to_string(),
+            origin: entry.origin.clone(),
+            nearest,
+        }
+    }
+}
+
+const INTEGER: &str = "a whole number";
+
+fn check_type(expected: &Value, entry: &Entry) -> Result<(), SettingsError> {
+    let switch = SWITCH_KEYS.contains(&entry.key.as_str());
+    match (expected, &entry.value) {
+        (Value::Integer(_), Value::Integer(_)) | (Value::String(_), Value::String(_)) => Ok(()),
+        (Value::String(_), Value::Boolean(_)) if switch => Ok(()),
+        (Value::Array(_), Value::Array(items)) if items.iter().all(Value::is_str) => Ok(()),
+        (Value::Integer(_), _) => Err(entry.wrong_type(INTEGER)),
+        (Value::Array(_), _) => Err(entry.wrong_type("a list of texts")),
+        (Value::String(_), _) if switch => Err(entry.wrong_type("true, false or \"auto\"")),
+        _ => Err(entry.wrong_type("a text")),
+    }
+}
+
+fn split_list(text: &str) -> Vec<Value> {
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    items.map(|item| Value::String(item.to_owned())).collect()
+}
+
+fn switch_of(text: &str) -> Value {
+    text.parse().map_or_else(|_| Value::String(text.to_owned()), Value::Boolean)
+}
+
+fn flatten(prefix: &str, table: &Table, into: &mut BTreeMap<String, Value>) {
+    for (name, value) in table {
+        let key = join(prefix, name);
+        match value {
+            Value::Table(inner) => flatten(&key, inner, into),
+            leaf => {
+                into.insert(key, leaf.clone());
+            }
+        }
+    }
+}
+
+fn join(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
+}
+
+/// The first value inside an unknown table, which says more than the table.
+fn first_leaf(key: &str, value: &Value) -> (String, Value) {
+    match value {
+        Value::Table(table) => match table.iter().next() {
+            Some((name, inner)) => first_leaf(&join(key, name), inner),
+            None => (key.to_owned(), value.clone()),
+        },
+        _ => (key.to_owned(), value.clone()),
+    }
+}
+
+fn sounds_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["secret", "password", "token", "key"].iter().any(|word| key.contains(word))
+}
+
+/// A value on one line, for people; secrets and credentials in URLs are masked.
+pub(super) fn shown(key: &str, value: &Value) -> String {
+    if SECRET_KEYS.contains(&key) {
+        return MASK.to_owned();
+    }
+    let text = inline(value);
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn inline(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("{:?}", without_credentials(text)),
+        Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
+        Value::Table(_) => "{…}".to_owned(),
+        plain => plain.to_string(),
+    }
+}
+
+fn without_credentials(text: &str) -> String {
+    match (text.find("://"), text.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 <= at => {
+            format!("{}{MASK}{}", &text[..scheme + 3], &text[at..])
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// The known key that `key` probably stands for.
+pub(super) fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
+    let closest = known.clone().map(|candidate| (distance(key, candidate), candidate)).min();
+    if let Some((edits, candidate)) = closest
+        && edits <= (key.chars().count() / 4).max(2)
+    {
+        return Some(candidate.to_owned());
+    }
+    // The right name in the wrong section.
+    let name = last_segment(key);
+    let mut same_name = known.filter(|candidate| last_segment(candidate) == name);
+    match (same_name.next(), same_name.next()) {
+        (Some(only), None) => Some(only.to_owned()),
+        _ => None,
+    }
+}
+
+fn last_segment(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
+}
+
+/// Levenshtein distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, left) in a.chars().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, right) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(left != *right);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}

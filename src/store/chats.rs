@@ -1,0 +1,163 @@
+//! Chats: one line for each conversation.
+
+use rusqlite::{Row, params};
+
+use super::error::StoreError;
+use super::messages::Pk;
+use super::rows::{from_word, parsed, parsed_if_any};
+use super::tx::{Reader, Tx};
+use crate::domain::chat::{Chat, ChatFilter, LastMessage};
+use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
+
+const SELECT: &str = "SELECT c.id, coalesce(c.name, p.address_book_name, p.pushname) AS name, c.unread, c.pinned, \
+     c.archived, c.muted, c.at AS chat_at, m.id AS last_id, m.body AS last_body, m.at AS last_at, \
+     m.from_me AS last_from_me, m.author AS last_author, m.type AS last_type \
+     FROM chats c \
+     LEFT JOIN contacts p ON p.device_id = c.device_id AND p.id = c.id \
+     LEFT JOIN messages m ON m.pk = c.last_message_pk";
+
+/// Which chats to list.
+#[derive(Debug, Clone, Default)]
+pub struct ChatQuery {
+    /// Of which kind.
+    pub filter: ChatFilter,
+    /// Whose name or id holds this text.
+    pub search: Option<String>,
+    /// At most so many.
+    pub limit: usize,
+    /// After skipping so many.
+    pub offset: usize,
+}
+
+impl Reader<'_> {
+    /// One chat.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn chat(&self, device: &DeviceId, id: &Jid) -> Result<Option<Chat>, StoreError> {
+        self.one(&format!("{SELECT} WHERE c.device_id = ?1 AND c.id = ?2"), params![device.as_str(), id.to_string()], chat)
+    }
+
+    /// Chats, pinned ones first, then the newest.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn chats(&self, device: &DeviceId, query: &ChatQuery) -> Result<Vec<Chat>, StoreError> {
+        let sql = format!(
+            "{SELECT} WHERE c.device_id = ?1 AND {} AND (?2 IS NULL OR {MATCHES})
+             ORDER BY c.pinned DESC, c.at DESC, c.id LIMIT ?3 OFFSET ?4",
+            condition(query.filter)
+        );
+        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+        let offset = i64::try_from(query.offset).unwrap_or(i64::MAX);
+        self.all(&sql, params![device.as_str(), query.search, limit, offset], chat)
+    }
+
+    /// How many chats a query finds without its limit.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn chat_count(&self, device: &DeviceId, query: &ChatQuery) -> Result<i64, StoreError> {
+        let sql = format!(
+            "SELECT count(*) FROM chats c LEFT JOIN contacts p ON p.device_id = c.device_id AND p.id = c.id
+             WHERE c.device_id = ?1 AND {} AND (?2 IS NULL OR {MATCHES})",
+            condition(query.filter)
+        );
+        self.number(&sql, params![device.as_str(), query.search])
+    }
+}
+
+const MATCHES: &str = "instr(lower(coalesce(c.name, p.address_book_name, p.pushname, '') || ' ' || c.id), lower(?2)) > 0";
+
+fn condition(filter: ChatFilter) -> &'static str {
+    match filter {
+        ChatFilter::All => "1",
+        ChatFilter::Unread => "c.unread > 0",
+        ChatFilter::Groups => "c.id LIKE '%@g.us'",
+        ChatFilter::Private => "c.id NOT LIKE '%@g.us'",
+        ChatFilter::Archived => "c.archived = 1",
+    }
+}
+
+impl Tx<'_> {
+    /// Puts a new message on a chat's line (if it is its newest) and counts it when unread.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn touch_chat(&self, device: &DeviceId, id: &Jid, pk: Pk, at: Millis, unread: bool) -> Result<(), StoreError> {
+        self.run(
+            "INSERT INTO chats (device_id, id, unread, last_message_pk, at) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (device_id, id) DO UPDATE SET
+                 unread = unread + excluded.unread,
+                 last_message_pk = CASE WHEN excluded.at >= at OR last_message_pk IS NULL THEN excluded.last_message_pk ELSE last_message_pk END,
+                 at = max(at, excluded.at)",
+            params![device.as_str(), id.to_string(), i64::from(unread), pk, at.0],
+        )?;
+        Ok(())
+    }
+
+    /// Names a chat. `false` when it had that name.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn name_chat(&self, device: &DeviceId, id: &Jid, name: &str, now: Millis) -> Result<bool, StoreError> {
+        let changed = self.run(
+            "INSERT INTO chats (device_id, id, name, at) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (device_id, id) DO UPDATE SET name = excluded.name WHERE name IS NOT excluded.name",
+            params![device.as_str(), id.to_string(), name, now.0],
+        )?;
+        Ok(changed > 0)
+    }
+
+    /// Makes a chat's unread count that of its unread messages.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn recount_unread(&self, device: &DeviceId, id: &Jid) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE chats SET unread = (SELECT count(*) FROM messages m
+                 WHERE m.device_id = ?1 AND m.chat_id = ?2 AND m.unread = 1)
+             WHERE device_id = ?1 AND id = ?2",
+            params![device.as_str(), id.to_string()],
+        )?;
+        Ok(())
+    }
+}
+
+fn chat(row: &Row<'_>) -> Result<Chat, StoreError> {
+    let id: Jid = parsed(row, "id", "chat id")?;
+    let name: Option<String> = row.get("name")?;
+    Ok(Chat {
+        name: name.unwrap_or_else(|| default_name(&id)),
+        is_group: id.is_group(),
+        chat_id: id.clone(),
+        id,
+        last_message: last_message(row)?,
+        unread_count: row.get("unread")?,
+        pinned: row.get("pinned")?,
+        archived: row.get("archived")?,
+        muted: row.get("muted")?,
+        timestamp: Millis(row.get("chat_at")?),
+    })
+}
+
+/// What stands for a name where none is known: the phone number, or the id.
+pub(super) fn default_name(id: &Jid) -> String {
+    id.phone().map_or_else(|| id.to_string(), |digits| format!("+{digits}"))
+}
+
+fn last_message(row: &Row<'_>) -> Result<Option<LastMessage>, StoreError> {
+    if row.get::<_, Option<String>>("last_id")?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(LastMessage {
+        id: parsed(row, "last_id", "message id")?,
+        body: row.get("last_body")?,
+        timestamp: Millis(row.get("last_at")?),
+        from_me: row.get("last_from_me")?,
+        author: parsed_if_any(row, "last_author", "author")?,
+        kind: from_word(row.get("last_type")?, "message type")?,
+    }))
+}

@@ -1,0 +1,211 @@
+//! Devices: who they are, where they are, and how they go.
+
+use rusqlite::{Row, params};
+
+use super::error::StoreError;
+use super::rows::{from_json, parsed, time_if_any, to_json};
+use super::tx::{Reader, Tx};
+use crate::domain::clock::Millis;
+use crate::domain::device::{Account, Device, DeviceStats};
+use crate::domain::ids::DeviceId;
+use crate::domain::state::State;
+
+const COLUMNS: &str = "id, name, engine, settings, declared, state, phone_number, client_name, last_seen, created_at";
+
+impl Reader<'_> {
+    /// All devices, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn devices(&self) -> Result<Vec<Device>, StoreError> {
+        self.all(&format!("SELECT {COLUMNS} FROM devices ORDER BY created_at, id"), [], device)
+    }
+
+    /// One device.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn device(&self, id: &DeviceId) -> Result<Option<Device>, StoreError> {
+        self.one(&format!("SELECT {COLUMNS} FROM devices WHERE id = ?1"), [id.as_str()], device)
+    }
+
+    /// How many devices there are.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn device_count(&self) -> Result<i64, StoreError> {
+        self.number("SELECT count(*) FROM devices", [])
+    }
+
+    /// Whether data of a deleted device of this id is still being removed.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn is_being_purged(&self, id: &DeviceId) -> Result<bool, StoreError> {
+        Ok(self.number("SELECT count(*) FROM purges WHERE device_id = ?1", [id.as_str()])? > 0)
+    }
+
+    /// The counts shown with a device.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn device_stats(&self, id: &DeviceId) -> Result<DeviceStats, StoreError> {
+        let (received, sent) = self
+            .one("SELECT received, sent FROM totals WHERE device_id = ?1", [id.as_str()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?
+            .unwrap_or((0, 0));
+        Ok(DeviceStats {
+            messages_received: received,
+            messages_sent: sent,
+            contacts: self.number("SELECT count(*) FROM contacts WHERE device_id = ?1", [id.as_str()])?,
+            groups: self.number(
+                "SELECT count(*) FROM chats WHERE device_id = ?1 AND id LIKE '%@g.us'",
+                [id.as_str()],
+            )?,
+        })
+    }
+
+    /// Devices whose data is still being removed.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn purges(&self) -> Result<Vec<DeviceId>, StoreError> {
+        self.all("SELECT device_id FROM purges", [], |row| parsed(row, "device_id", "device id"))
+    }
+}
+
+impl Tx<'_> {
+    /// Adds a device.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn insert_device(&self, device: &Device) -> Result<(), StoreError> {
+        self.run(
+            "INSERT INTO devices (id, name, engine, settings, declared, state, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                device.id.as_str(),
+                device.name,
+                device.engine,
+                to_json(&device.settings, "settings")?,
+                to_json(&device.declared, "declaration")?,
+                to_json(&device.state, "state")?,
+                device.created_at.0,
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Writes what people configure: name, engine, settings and which fields a file sets.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn configure_device(&self, device: &Device) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE devices SET name = ?2, engine = ?3, settings = ?4, declared = ?5 WHERE id = ?1",
+            params![
+                device.id.as_str(),
+                device.name,
+                device.engine,
+                to_json(&device.settings, "settings")?,
+                to_json(&device.declared, "declaration")?,
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Writes where a device is. `false` when there is no such device any more.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn set_state(&self, id: &DeviceId, state: &State, now: Millis) -> Result<bool, StoreError> {
+        let changed = self.run(
+            "UPDATE devices SET state = ?2, last_seen = CASE WHEN ?3 THEN ?4 ELSE last_seen END WHERE id = ?1",
+            params![id.as_str(), to_json(state, "state")?, state.is_ready(), now.0],
+        )?;
+        Ok(changed > 0)
+    }
+
+    /// Remembers when a device was last online.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn set_last_seen(&self, id: &DeviceId, now: Millis) -> Result<(), StoreError> {
+        self.run("UPDATE devices SET last_seen = ?2 WHERE id = ?1", params![id.as_str(), now.0])?;
+        Ok(())
+    }
+
+    /// Remembers, or forgets, which account a device is.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn set_account(&self, id: &DeviceId, account: Option<&Account>) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE devices SET phone_number = ?2, client_name = ?3 WHERE id = ?1",
+            params![id.as_str(), account.map(|a| &a.phone_number), account.map(|a| &a.client_name)],
+        )?;
+        Ok(())
+    }
+
+    /// Removes a device, its secrets and what waits to be sent. Its messages, chats, contacts and events
+    /// stay with `keep_data`, and else go a batch at a time with [`Tx::purge_some`].
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn delete_device(&self, id: &DeviceId, keep_data: bool) -> Result<(), StoreError> {
+        for sql in [
+            "DELETE FROM devices WHERE id = ?1",
+            "DELETE FROM vault WHERE device_id = ?1",
+            "DELETE FROM outbox WHERE device_id = ?1",
+            "DELETE FROM idempotency WHERE device_id = ?1",
+        ] {
+            self.run(sql, [id.as_str()])?;
+        }
+        if !keep_data {
+            self.run("INSERT OR IGNORE INTO purges (device_id) VALUES (?1)", [id.as_str()])?;
+        }
+        Ok(())
+    }
+
+    /// Removes some of a deleted device's data; `true` while there is more. The log's head stays: a `seq`
+    /// is never used twice.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn purge_some(&self, id: &DeviceId, batch: usize) -> Result<bool, StoreError> {
+        let limit = i64::try_from(batch).unwrap_or(i64::MAX);
+        let mut removed = 0;
+        for sql in [
+            "DELETE FROM messages WHERE pk IN (SELECT pk FROM messages WHERE device_id = ?1 LIMIT ?2)",
+            "DELETE FROM events WHERE device_id = ?1 AND seq IN (SELECT seq FROM events WHERE device_id = ?1 ORDER BY seq LIMIT ?2)",
+            "DELETE FROM chats WHERE device_id = ?1 AND id IN (SELECT id FROM chats WHERE device_id = ?1 LIMIT ?2)",
+            "DELETE FROM contacts WHERE device_id = ?1 AND id IN (SELECT id FROM contacts WHERE device_id = ?1 LIMIT ?2)",
+            "DELETE FROM activity WHERE device_id = ?1 AND hour IN (SELECT hour FROM activity WHERE device_id = ?1 LIMIT ?2)",
+        ] {
+            removed += self.run(sql, params![id.as_str(), limit])?;
+        }
+        if removed > 0 {
+            return Ok(true);
+        }
+        self.run("DELETE FROM totals WHERE device_id = ?1", [id.as_str()])?;
+        self.run("DELETE FROM purges WHERE device_id = ?1", [id.as_str()])?;
+        Ok(false)
+    }
+}
+
+fn device(row: &Row<'_>) -> Result<Device, StoreError> {
+    let phone_number: Option<String> = row.get("phone_number")?;
+    let client_name: Option<String> = row.get("client_name")?;
+    Ok(Device {
+        id: parsed(row, "id", "device id")?,
+        name: row.get("name")?,
+        engine: row.get("engine")?,
+        settings: from_json(&row.get::<_, String>("settings")?, "device's settings")?,
+        declared: from_json(&row.get::<_, String>("declared")?, "device's declaration")?,
+        state: from_json(&row.get::<_, String>("state")?, "device's state")?,
+        account: phone_number.map(|phone_number| Account { phone_number, client_name: client_name.unwrap_or_default() }),
+        last_seen: time_if_any(row, "last_seen")?,
+        created_at: Millis(row.get("created_at")?),
+    })
+}

@@ -1,0 +1,97 @@
+//! The event log: one for each device, `seq` growing by one without a hole, for ever.
+
+use rusqlite::{Row, params};
+use serde_json::value::RawValue;
+
+use super::error::StoreError;
+use super::tx::{Reader, Tx};
+use crate::domain::clock::Millis;
+use crate::domain::event::{Event, Stamped};
+use crate::domain::ids::DeviceId;
+
+/// An entry as it is stored: its payload is the bytes that go over the wire.
+#[derive(Debug, Clone)]
+pub struct Logged {
+    /// Its position.
+    pub seq: i64,
+    /// The event's name.
+    pub kind: String,
+    /// When it was appended.
+    pub at: Millis,
+    /// The whole payload, `deviceId`, `timestamp` and `seq` included.
+    pub payload: Box<RawValue>,
+}
+
+/// What a log holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogRange {
+    /// The oldest entry kept, or the next to come when there is none.
+    pub oldest: i64,
+    /// The newest entry ever; 0 before the first.
+    pub newest: i64,
+}
+
+impl LogRange {
+    /// Whether a client that has everything up to `since` can be brought up to date from the log.
+    #[must_use]
+    pub fn covers(&self, since: i64) -> bool {
+        since >= self.oldest - 1 && since <= self.newest
+    }
+}
+
+impl Reader<'_> {
+    /// Entries with `seq > after`, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn events_after(&self, device: &DeviceId, after: i64, limit: usize) -> Result<Vec<Logged>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.all(
+            "SELECT seq, type, at, payload FROM events WHERE device_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+            params![device.as_str(), after, limit],
+            logged,
+        )
+    }
+
+    /// What the log holds.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn log_range(&self, device: &DeviceId) -> Result<LogRange, StoreError> {
+        let newest = self.number("SELECT last_seq FROM log_heads WHERE device_id = ?1", [device.as_str()])?;
+        let oldest = self.number("SELECT min(seq) FROM events WHERE device_id = ?1", [device.as_str()])?;
+        Ok(LogRange { oldest: if oldest == 0 { newest + 1 } else { oldest }, newest })
+    }
+}
+
+impl Tx<'_> {
+    /// Appends an event and returns its `seq`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn append(&self, device: &DeviceId, event: &Event, now: Millis) -> Result<i64, StoreError> {
+        let seq = self.number(
+            "INSERT INTO log_heads (device_id, last_seq) VALUES (?1, 1)
+             ON CONFLICT (device_id) DO UPDATE SET last_seq = last_seq + 1 RETURNING last_seq",
+            [device.as_str()],
+        )?;
+        let stamped = Stamped { device_id: device, timestamp: now, seq: Some(seq), body: event };
+        let payload = super::rows::to_json(&stamped, "event")?;
+        self.run(
+            "INSERT INTO events (device_id, seq, type, at, payload) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![device.as_str(), seq, event.name(), now.0, payload],
+        )?;
+        self.note_appended(device, seq);
+        Ok(seq)
+    }
+}
+
+fn logged(row: &Row<'_>) -> Result<Logged, StoreError> {
+    let payload: String = row.get("payload")?;
+    Ok(Logged {
+        seq: row.get("seq")?,
+        kind: row.get("type")?,
+        at: Millis(row.get("at")?),
+        payload: RawValue::from_string(payload).map_err(|_| StoreError::Unreadable("event"))?,
+    })
+}

@@ -1,0 +1,50 @@
+//! Requests that may come twice: the second gets the first's answer.
+
+use rusqlite::params;
+
+use super::error::StoreError;
+use super::rows::parsed;
+use super::tx::{Reader, Tx};
+use crate::domain::clock::Millis;
+use crate::domain::ids::{DeviceId, MessageId};
+
+/// What an idempotency key stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// A hash of the request.
+    pub fingerprint: Vec<u8>,
+    /// The message it made.
+    pub message_id: MessageId,
+}
+
+impl Reader<'_> {
+    /// What this key was used for since `not_before`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn remembered(&self, device: &DeviceId, key: &str, not_before: Millis) -> Result<Option<Remembered>, StoreError> {
+        self.one(
+            "SELECT fingerprint, message_id FROM idempotency WHERE device_id = ?1 AND key = ?2 AND at >= ?3",
+            params![device.as_str(), key, not_before.0],
+            |row| {
+                Ok(Remembered { fingerprint: row.get("fingerprint")?, message_id: parsed(row, "message_id", "message id")? })
+            },
+        )
+    }
+}
+
+impl Tx<'_> {
+    /// Remembers what a key was used for.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn remember(&self, device: &DeviceId, key: &str, what: &Remembered, now: Millis) -> Result<(), StoreError> {
+        self.run(
+            "INSERT INTO idempotency (device_id, key, fingerprint, message_id, at) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (device_id, key) DO UPDATE SET fingerprint = excluded.fingerprint,
+                 message_id = excluded.message_id, at = excluded.at",
+            params![device.as_str(), key, what.fingerprint, what.message_id.to_string(), now.0],
+        )?;
+        Ok(())
+    }
+}

@@ -1,0 +1,307 @@
+//! Messages, their delivery, and pages of a chat.
+
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::error::StoreError;
+use super::rows::{from_word, parsed, parsed_if_any, to_word};
+use super::tx::{Reader, Tx};
+use crate::domain::ack::{Ack, Status};
+use crate::domain::clock::Millis;
+use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::jid::Jid;
+use crate::domain::message::{Message, Receipt, SendFailure, TrackedMessage};
+
+pub(super) const COLUMNS: &str = "m.pk, m.id, m.chat_id, m.from_jid, m.to_jid, m.author, m.from_me, m.body, m.type, \
+     m.at, m.ack, m.is_forwarded, m.is_starred, m.is_edited, m.notify_name";
+
+/// A message's place in the store; later ones have higher numbers.
+pub type Pk = i64;
+
+/// Where a page of a chat begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageFrom {
+    /// The newest messages.
+    Newest,
+    /// The newest of those before this place.
+    Before(Place),
+    /// The oldest of those after this place.
+    After(Place),
+}
+
+/// A message's place in its chat: by time, then by arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The network's time.
+    pub at: Millis,
+    /// Arrival.
+    pub pk: Pk,
+}
+
+/// A message's acknowledgement as it stands, for merging a receipt into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AckRow {
+    /// Its place in the store.
+    pub pk: Pk,
+    /// How far it has come.
+    pub ack: Ack,
+    /// Its step.
+    pub status: Status,
+    /// The sender's own name for it.
+    pub temp_id: Option<String>,
+    /// When it was accepted here.
+    pub stored_at: Millis,
+}
+
+impl Reader<'_> {
+    /// One message, with its receipts.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn message(&self, device: &DeviceId, id: &MessageId) -> Result<Option<TrackedMessage>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS}, m.status, m.failure_code, m.failure_message
+             FROM messages m WHERE device_id = ?1 AND id = ?2"
+        );
+        let found = self.one(&sql, params![device.as_str(), id.to_string()], |row| {
+            Ok((row.get::<_, Pk>("pk")?, tracked(row)?))
+        })?;
+        let Some((pk, mut tracked)) = found else { return Ok(None) };
+        tracked.receipts = self.receipts(pk)?;
+        Ok(Some(tracked))
+    }
+
+    /// The receipts of each recipient of a message.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn receipts(&self, pk: Pk) -> Result<Vec<Receipt>, StoreError> {
+        self.all("SELECT participant, ack, at FROM receipts WHERE message_pk = ?1 ORDER BY participant", [pk], |row| {
+            Ok(Receipt {
+                participant: parsed(row, "participant", "receipt")?,
+                ack: ack(row.get("ack")?)?,
+                timestamp: Millis(row.get("at")?),
+            })
+        })
+    }
+
+    /// A message's acknowledgement.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn ack_row(&self, device: &DeviceId, id: &MessageId) -> Result<Option<AckRow>, StoreError> {
+        self.one(
+            "SELECT pk, ack, status, temp_id, stored_at FROM messages WHERE device_id = ?1 AND id = ?2",
+            params![device.as_str(), id.to_string()],
+            |row| {
+                Ok(AckRow {
+                    pk: row.get("pk")?,
+                    ack: ack(row.get("ack")?)?,
+                    status: from_word(row.get("status")?, "message status")?,
+                    temp_id: row.get("temp_id")?,
+                    stored_at: Millis(row.get("stored_at")?),
+                })
+            },
+        )
+    }
+
+    /// Where a message stands in its chat.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn place_of(&self, device: &DeviceId, chat: &Jid, id: &MessageId) -> Result<Option<Place>, StoreError> {
+        self.one(
+            "SELECT at, pk FROM messages WHERE device_id = ?1 AND id = ?2 AND chat_id = ?3",
+            params![device.as_str(), id.to_string(), chat.to_string()],
+            |row| Ok(Place { at: Millis(row.get(0)?), pk: row.get(1)? }),
+        )
+    }
+
+    /// At most `limit` messages of a chat, oldest first, each with its place.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn page(&self, device: &DeviceId, chat: &Jid, from: PageFrom, limit: usize) -> Result<Vec<(Place, Message)>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let (range, order, place) = match from {
+            PageFrom::Newest => ("(?3, ?4) IS NOT NULL", "DESC", Place { at: Millis(0), pk: 0 }),
+            PageFrom::Before(place) => ("(m.at, m.pk) < (?3, ?4)", "DESC", place),
+            PageFrom::After(place) => ("(m.at, m.pk) > (?3, ?4)", "ASC", place),
+        };
+        let range = if matches!(from, PageFrom::Newest) { "?3 = 0 AND ?4 = 0" } else { range };
+        let sql = format!(
+            "SELECT {COLUMNS} FROM messages m WHERE m.device_id = ?1 AND m.chat_id = ?2 AND {range}
+             ORDER BY m.at {order}, m.pk {order} LIMIT ?5"
+        );
+        let params = params![device.as_str(), chat.to_string(), place.at.0, place.pk, limit];
+        let mut found = self.all(&sql, params, |row| {
+            Ok((Place { at: Millis(row.get("at")?), pk: row.get("pk")? }, message(row)?))
+        })?;
+        if order == "DESC" {
+            found.reverse();
+        }
+        Ok(found)
+    }
+
+    /// How many messages a chat has.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn message_count(&self, device: &DeviceId, chat: &Jid) -> Result<i64, StoreError> {
+        self.number(
+            "SELECT count(*) FROM messages WHERE device_id = ?1 AND chat_id = ?2",
+            params![device.as_str(), chat.to_string()],
+        )
+    }
+
+    /// Unread incoming messages of a chat, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn unread(&self, device: &DeviceId, chat: &Jid) -> Result<Vec<MessageId>, StoreError> {
+        self.all(
+            "SELECT id FROM messages WHERE device_id = ?1 AND chat_id = ?2 AND unread = 1 ORDER BY pk",
+            params![device.as_str(), chat.to_string()],
+            |row| parsed(row, "id", "message id"),
+        )
+    }
+}
+
+impl Tx<'_> {
+    /// Adds a message; `None` when the device has it already.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn insert_message(&self, device: &DeviceId, new: &NewMessage<'_>) -> Result<Option<Pk>, StoreError> {
+        let m = new.message;
+        let added = self
+            .prepare(
+                "INSERT INTO messages (device_id, id, chat_id, from_jid, to_jid, author, from_me, body, type, at,
+                     stored_at, ack, status, unread, notify_name, temp_id, is_forwarded)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+                 ON CONFLICT (device_id, id) DO NOTHING RETURNING pk",
+            )?
+            .query_row(
+                params![
+                    device.as_str(),
+                    m.id.to_string(),
+                    m.chat_id.to_string(),
+                    m.from.to_string(),
+                    m.to.to_string(),
+                    m.author.as_ref().map(ToString::to_string),
+                    m.from_me,
+                    m.body,
+                    to_word(&m.kind, "message type")?,
+                    m.timestamp.0,
+                    new.stored_at.0,
+                    m.ack.level(),
+                    new.status.as_str(),
+                    new.unread,
+                    m.notify_name,
+                    new.temp_id,
+                    m.is_forwarded,
+                ],
+                |row| row.get(0),
+            )
+            .optional()?;
+        Ok(added)
+    }
+
+    /// Writes how far a message has come.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn set_ack(&self, pk: Pk, ack: Ack, status: Status, failure: Option<&SendFailure>) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE messages SET ack = ?2, status = ?3, failure_code = ?4, failure_message = ?5 WHERE pk = ?1",
+            params![pk, ack.level(), status.as_str(), failure.map(|f| &f.code), failure.map(|f| &f.message)],
+        )?;
+        Ok(())
+    }
+
+    /// Merges one recipient's receipt. `false` when it changed nothing.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn merge_receipt(&self, pk: Pk, participant: &Jid, receipt: Ack, at: Millis) -> Result<bool, StoreError> {
+        let known = self.one(
+            "SELECT ack FROM receipts WHERE message_pk = ?1 AND participant = ?2",
+            params![pk, participant.to_string()],
+            |row| ack(row.get(0)?),
+        )?;
+        let Some(merged) = known.map_or(Some(receipt), |known| known.merge(receipt)) else { return Ok(false) };
+        self.run(
+            "INSERT INTO receipts (message_pk, participant, ack, at) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET ack = excluded.ack, at = excluded.at",
+            params![pk, participant.to_string(), merged.level(), at.0],
+        )?;
+        Ok(true)
+    }
+
+    /// Marks incoming messages of a chat read, all of them or these, and says which were unread.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn mark_read(&self, device: &DeviceId, chat: &Jid, only: Option<&[MessageId]>) -> Result<Vec<MessageId>, StoreError> {
+        let mut unread = Reader::unread(self, device, chat)?;
+        if let Some(only) = only {
+            unread.retain(|id| only.contains(id));
+        }
+        for id in &unread {
+            self.run(
+                "UPDATE messages SET unread = 0 WHERE device_id = ?1 AND id = ?2",
+                params![device.as_str(), id.to_string()],
+            )?;
+        }
+        Ok(unread)
+    }
+}
+
+/// A message to be stored, with what the wire does not show.
+#[derive(Debug)]
+pub struct NewMessage<'a> {
+    /// The message.
+    pub message: &'a Message,
+    /// Its step.
+    pub status: Status,
+    /// Our clock.
+    pub stored_at: Millis,
+    /// Whether it counts as unread.
+    pub unread: bool,
+    /// The sender's own name for it.
+    pub temp_id: Option<&'a str>,
+}
+
+pub(super) fn message(row: &Row<'_>) -> Result<Message, StoreError> {
+    Ok(Message {
+        id: parsed(row, "id", "message id")?,
+        chat_id: parsed(row, "chat_id", "chat id")?,
+        from: parsed(row, "from_jid", "sender")?,
+        to: parsed(row, "to_jid", "recipient")?,
+        author: parsed_if_any(row, "author", "author")?,
+        from_me: row.get("from_me")?,
+        body: row.get("body")?,
+        kind: from_word(row.get("type")?, "message type")?,
+        timestamp: Millis(row.get("at")?),
+        ack: ack(row.get("ack")?)?,
+        has_media: false,
+        is_forwarded: row.get("is_forwarded")?,
+        is_starred: row.get("is_starred")?,
+        is_edited: row.get("is_edited")?,
+        notify_name: row.get("notify_name")?,
+    })
+}
+
+fn tracked(row: &Row<'_>) -> Result<TrackedMessage, StoreError> {
+    let code: Option<String> = row.get("failure_code")?;
+    let text: Option<String> = row.get("failure_message")?;
+    Ok(TrackedMessage {
+        message: message(row)?,
+        status: from_word(row.get("status")?, "message status")?,
+        failure: code.map(|code| SendFailure { code, message: text.unwrap_or_default() }),
+        receipts: Vec::new(),
+    })
+}
+
+fn ack(level: i64) -> Result<Ack, StoreError> {
+    Ack::try_from(level).map_err(|_| StoreError::Unreadable("ack"))
+}

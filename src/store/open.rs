@@ -1,0 +1,138 @@
+//! Opens the data directory: one daemon at a time, a schema of this version, nothing ever recreated.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite_migration::{M, Migrations, SchemaVersion};
+
+use super::error::OpenError;
+
+/// When a commit counts as done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Synchronous {
+    /// After an fsync: survives power loss.
+    Full,
+    /// Without waiting for the disk: survives a crash of the daemon, may lose the last commits with power.
+    Normal,
+}
+
+const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("migrations/0001_core.sql"))];
+
+/// The database file within the data directory.
+#[must_use]
+pub fn database_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("wharf.db")
+}
+
+/// Takes the data directory for this process. The lock ends with the returned file.
+pub(super) fn lock(data_dir: &Path) -> Result<File, OpenError> {
+    let directory = |source| OpenError::Directory { path: data_dir.to_owned(), source };
+    create_private(data_dir).map_err(directory)?;
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    let file = options.open(data_dir.join("wharf.lock")).map_err(directory)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(data_dir.to_owned())),
+        Err(TryLockError::Error(source)) => Err(directory(source)),
+    }
+}
+
+/// Messages and keys are nobody else's business.
+fn create_private(directory: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+/// Opens the connection that writes, with the schema brought to this version.
+pub(super) fn writer(path: &Path, synchronous: Synchronous) -> Result<Connection, OpenError> {
+    let mut connection = Connection::open(path).map_err(|source| at_open(path, source))?;
+    configure(&connection, synchronous).map_err(|source| at_open(path, source))?;
+    migrate(&mut connection, path)?;
+    Ok(connection)
+}
+
+/// Opens a connection that only reads.
+pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|source| at_open(path, source))?;
+    let tune = || -> rusqlite::Result<()> {
+        connection.pragma_update(None, "query_only", true)?;
+        connection.pragma_update(None, "cache_size", -2_000)?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))
+    };
+    tune().map_err(|source| at_open(path, source))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn configure(connection: &Connection, synchronous: Synchronous) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let level = match synchronous {
+        Synchronous::Full => "FULL",
+        Synchronous::Normal => "NORMAL",
+    };
+    connection.pragma_update(None, "synchronous", level)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -16_000)?;
+    connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    connection.busy_timeout(std::time::Duration::from_secs(5))
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let migrations = Migrations::from_slice(MIGRATIONS);
+    let failed = |source| OpenError::Migration { path: path.to_owned(), source };
+    let known = MIGRATIONS.len();
+    if let SchemaVersion::Outside(found) = migrations.current_version(connection).map_err(failed)? {
+        return Err(OpenError::Newer { path: path.to_owned(), found: found.get(), known });
+    }
+    migrations.to_latest(connection).map_err(failed)
+}
+
+fn at_open(path: &Path, source: rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => OpenError::Corrupt { path, source },
+        _ => OpenError::Database { path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(dir: &Path) -> Result<Connection, OpenError> {
+        writer(&database_file(dir), Synchronous::Full)
+    }
+
+    #[test]
+    fn the_schema_is_valid() {
+        Migrations::from_slice(MIGRATIONS).validate().unwrap();
+    }
+
+    #[test]
+    fn a_second_daemon_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let _held = lock(dir.path()).unwrap();
+        assert!(matches!(lock(dir.path()), Err(OpenError::Locked(_))));
+    }
+
+    #[test]
+    fn a_newer_database_is_refused_with_both_versions() {
+        let dir = tempfile::tempdir().unwrap();
+        open(dir.path()).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        let error = open(dir.path()).unwrap_err();
+        assert!(error.to_string().contains("schema 99, this version knows 1"), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_database_is_reported_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = database_file(dir.path());
+        std::fs::write(&file, [b'x'; 8192]).unwrap();
+        assert!(matches!(open(dir.path()), Err(OpenError::Corrupt { .. })));
+        assert_eq!(std::fs::read(&file).unwrap(), [b'x'; 8192]);
+    }
+}

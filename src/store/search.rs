@@ -1,0 +1,76 @@
+//! Full-text search over messages.
+
+use rusqlite::params;
+
+use super::error::StoreError;
+use super::messages::{COLUMNS, message};
+use super::rows::to_word;
+use super::tx::Reader;
+use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
+use crate::domain::message::{Message, MessageType};
+
+/// What to look for.
+#[derive(Debug, Clone)]
+pub struct SearchQuery {
+    /// Words as a person types them; all must occur, the last one may be unfinished.
+    pub words: String,
+    /// Within one chat.
+    pub chat: Option<Jid>,
+    /// Of one type.
+    pub kind: Option<MessageType>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+impl Reader<'_> {
+    /// Messages that hold all the words, newest first, and how many there are without the limit.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn search(&self, device: &DeviceId, query: &SearchQuery) -> Result<(Vec<Message>, i64), StoreError> {
+        let Some(expression) = fts_expression(&query.words) else { return Ok((Vec::new(), 0)) };
+        let condition = "messages_text MATCH ?2 AND m.device_id = ?1
+             AND (?3 IS NULL OR m.chat_id = ?3) AND (?4 IS NULL OR m.type = ?4)";
+        let from = "FROM messages_text t JOIN messages m ON m.pk = t.rowid";
+        let chat = query.chat.as_ref().map(ToString::to_string);
+        let kind = query.kind.map(|kind| to_word(&kind, "message type")).transpose()?;
+        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+        let found = self.all(
+            &format!("SELECT {COLUMNS} {from} WHERE {condition} ORDER BY m.at DESC, m.pk DESC LIMIT ?5"),
+            params![device.as_str(), expression, chat, kind, limit],
+            message,
+        )?;
+        let total = self.number(
+            &format!("SELECT count(*) {from} WHERE {condition}"),
+            params![device.as_str(), expression, chat, kind],
+        )?;
+        Ok((found, total))
+    }
+}
+
+/// Quotes each word, so that nothing a person types is an operator of FTS5's query language; the last word
+/// matches as a beginning. `None` when there is no word.
+fn fts_expression(words: &str) -> Option<String> {
+    let quoted: Vec<String> = words
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .take(32)
+        .map(|word| format!("\"{word}\""))
+        .collect();
+    if quoted.is_empty() {
+        return None;
+    }
+    Some(format!("{}*", quoted.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_type_is_never_an_operator() {
+        assert_eq!(fts_expression("price AND \"x\" OR*").as_deref(), Some("\"price\" \"AND\" \"x\" \"OR\"*"));
+        assert_eq!(fts_expression("  -- \" "), None);
+    }
+}

@@ -1,0 +1,105 @@
+//! What a use case gets to read and write with. The operations themselves stand one file an aggregate.
+
+use std::cell::RefCell;
+use std::ops::Deref;
+
+use rusqlite::{CachedStatement, Connection, Params, Row};
+
+use super::error::StoreError;
+use crate::domain::ids::DeviceId;
+
+/// Queries over one consistent snapshot.
+pub struct Reader<'c> {
+    connection: &'c Connection,
+}
+
+impl<'c> Reader<'c> {
+    pub(super) fn new(connection: &'c Connection) -> Self {
+        Self { connection }
+    }
+
+    pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'c>, StoreError> {
+        Ok(self.connection.prepare_cached(sql)?)
+    }
+
+    pub(super) fn one<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let mut statement = self.prepare(sql)?;
+        let mut rows = statement.query(params)?;
+        rows.next()?.map(read).transpose()
+    }
+
+    pub(super) fn all<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.prepare(sql)?;
+        let mut rows = statement.query(params)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read(row)?);
+        }
+        Ok(found)
+    }
+
+    pub(super) fn number(&self, sql: &str, params: impl Params) -> Result<i64, StoreError> {
+        let found = self.one(sql, params, |row| Ok(row.get::<_, Option<i64>>(0)?))?;
+        Ok(found.flatten().unwrap_or(0))
+    }
+}
+
+/// Operations within one transaction. All of them, or none.
+pub struct Tx<'c> {
+    reader: Reader<'c>,
+    appended: RefCell<Appended>,
+}
+
+/// Which logs a transaction made longer.
+#[derive(Debug, Default)]
+pub(super) struct Appended {
+    pub(super) heads: Vec<(DeviceId, i64)>,
+    pub(super) events: usize,
+}
+
+impl<'c> Tx<'c> {
+    pub(super) fn new(connection: &'c Connection) -> Self {
+        Self { reader: Reader::new(connection), appended: RefCell::default() }
+    }
+
+    /// Runs a statement and says how many rows it changed.
+    pub(super) fn run(&self, sql: &str, params: impl Params) -> Result<usize, StoreError> {
+        Ok(self.prepare(sql)?.execute(params)?)
+    }
+
+    pub(super) fn last_row(&self) -> i64 {
+        self.reader.connection.last_insert_rowid()
+    }
+
+    /// Remembers that this log grew, for those who follow it, once this is committed.
+    pub(super) fn note_appended(&self, device: &DeviceId, seq: i64) {
+        let mut appended = self.appended.borrow_mut();
+        appended.events += 1;
+        match appended.heads.iter_mut().find(|(known, _)| known == device) {
+            Some(entry) => entry.1 = seq,
+            None => appended.heads.push((device.clone(), seq)),
+        }
+    }
+
+    pub(super) fn into_appended(self) -> Appended {
+        self.appended.into_inner()
+    }
+}
+
+impl<'c> Deref for Tx<'c> {
+    type Target = Reader<'c>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.reader
+    }
+}

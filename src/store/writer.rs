@@ -1,0 +1,236 @@
+//! The one thread that writes. Whatever waits when it is free is committed together.
+//!
+//! Invariants: a caller hears of success only after the commit; a write that fails takes nothing of its
+//! neighbours with it (savepoints), unless SQLite itself took the whole transaction back, and then all of
+//! the group hear of it; the queue is bounded, and who finds it full is told so.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::StoreError;
+use super::heads::Heads;
+use super::tx::{Appended, Tx};
+
+/// The most writes in one commit: enough to hide the fsync, few enough to answer soon.
+const GROUP: usize = 256;
+
+type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+type Work = Box<dyn FnOnce(&Connection) -> Option<Applied> + Send>;
+
+/// A write that was applied and waits for its group's commit.
+struct Applied {
+    appended: Appended,
+    reply: Reply,
+}
+
+enum Job {
+    Write(Work),
+    Close,
+}
+
+/// What the writer tells of its work, for metrics.
+pub trait WriterObserver: Send + Sync + 'static {
+    /// A group was committed: how many writes, and how long it took in seconds.
+    fn committed(&self, writes: usize, seconds: f64);
+    /// Events were appended to logs.
+    fn appended(&self, events: usize);
+}
+
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Job>,
+    thread: std::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn start(
+        connection: Connection,
+        queue: usize,
+        heads: Arc<Heads>,
+        observer: Arc<dyn WriterObserver>,
+    ) -> std::io::Result<Self> {
+        let (jobs, waiting) = mpsc::channel(queue);
+        let run = move || Group { connection, heads, observer }.run(waiting);
+        let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(run)?;
+        Ok(Self { jobs, thread: std::sync::Mutex::new(Some(thread)) })
+    }
+
+    /// How many writes wait.
+    pub(super) fn depth(&self) -> usize {
+        self.jobs.max_capacity() - self.jobs.capacity()
+    }
+
+    /// Queues a write at once or not at all, and waits for its commit.
+    pub(super) async fn try_write<T, E, F>(&self, write: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let (work, answer) = package(write);
+        self.jobs.try_send(Job::Write(work)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// Waits for a place in the queue, then as [`Self::try_write`].
+    pub(super) async fn write<T, E, F>(&self, write: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let (work, answer) = package(write);
+        self.jobs.send(Job::Write(work)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// Writes what waits, then ends the thread.
+    pub(super) async fn close(&self) {
+        let _ = self.jobs.send(Job::Close).await;
+        let thread = self.thread.lock().map_or(None, |mut slot| slot.take());
+        if let Some(thread) = thread {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+fn package<T, E, F>(write: F) -> (Work, oneshot::Receiver<Result<T, E>>)
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+    F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+{
+    let (answer, wait) = oneshot::channel();
+    let work: Work = Box::new(move |connection| match in_savepoint(connection, write) {
+        Ok((value, appended)) => {
+            let reply: Reply = Box::new(move |committed| {
+                let _ = answer.send(committed.map(|()| value).map_err(E::from));
+            });
+            Some(Applied { appended, reply })
+        }
+        Err(error) => {
+            let _ = answer.send(Err(error));
+            None
+        }
+    });
+    (work, wait)
+}
+
+fn in_savepoint<T, E, F>(connection: &Connection, write: F) -> Result<(T, Appended), E>
+where
+    E: From<StoreError>,
+    F: FnOnce(&Tx<'_>) -> Result<T, E>,
+{
+    let run = |sql: &str| connection.execute_batch(sql).map_err(StoreError::from);
+    run("SAVEPOINT job")?;
+    let tx = Tx::new(connection);
+    let outcome = catch_unwind(AssertUnwindSafe(|| write(&tx)));
+    match outcome.unwrap_or_else(|_| Err(StoreError::Panicked.into())) {
+        Ok(value) => {
+            run("RELEASE job")?;
+            Ok((value, tx.into_appended()))
+        }
+        Err(error) => {
+            // Fails only when SQLite has taken the whole transaction back already.
+            let _ = run("ROLLBACK TO job; RELEASE job");
+            Err(error)
+        }
+    }
+}
+
+struct Group {
+    connection: Connection,
+    heads: Arc<Heads>,
+    observer: Arc<dyn WriterObserver>,
+}
+
+impl Group {
+    fn run(self, mut waiting: mpsc::Receiver<Job>) {
+        let mut jobs = Vec::with_capacity(GROUP);
+        loop {
+            if waiting.blocking_recv_many(&mut jobs, GROUP) == 0 {
+                break;
+            }
+            let mut writes = Vec::with_capacity(jobs.len());
+            let mut closing = false;
+            for job in jobs.drain(..) {
+                match job {
+                    Job::Write(work) => writes.push(work),
+                    Job::Close => closing = true,
+                }
+            }
+            self.commit_together(writes);
+            if closing {
+                waiting.close();
+            }
+        }
+        if let Err(error) = self.connection.close() {
+            tracing::warn!(error = %error.1, "the database did not close cleanly; it recovers at the next start");
+        }
+    }
+
+    fn commit_together(&self, writes: Vec<Work>) {
+        if writes.is_empty() {
+            return;
+        }
+        #[expect(clippy::disallowed_methods, reason = "measures a duration for a metric; decides nothing")]
+        let started = std::time::Instant::now();
+        let count = writes.len();
+        if let Err(error) = self.connection.execute_batch("BEGIN IMMEDIATE") {
+            tracing::error!(%error, "the database does not begin a transaction");
+            // Dropping a write answers `Closed`; running it without a transaction would be worse.
+            return;
+        }
+        let mut applied = Vec::with_capacity(count);
+        for work in writes {
+            if self.connection.is_autocommit() {
+                self.restart(&mut applied);
+            }
+            applied.extend(work(&self.connection));
+        }
+        let committed = self.commit();
+        self.observer.committed(count, started.elapsed().as_secs_f64());
+        self.tell(applied, &committed);
+    }
+
+    /// SQLite ended the transaction by itself (disk full, I/O error): what was applied is gone.
+    fn restart(&self, applied: &mut Vec<Applied>) {
+        for lost in applied.drain(..) {
+            (lost.reply)(Err(StoreError::TakenBack));
+        }
+        if let Err(error) = self.connection.execute_batch("BEGIN IMMEDIATE") {
+            tracing::error!(%error, "the database does not begin a transaction");
+        }
+    }
+
+    fn commit(&self) -> Result<(), StoreError> {
+        if self.connection.is_autocommit() {
+            return Err(StoreError::TakenBack);
+        }
+        self.connection.execute_batch("COMMIT").map_err(|error| {
+            tracing::error!(%error, "the database did not commit");
+            let _ = self.connection.execute_batch("ROLLBACK");
+            StoreError::from(error)
+        })
+    }
+
+    fn tell(&self, applied: Vec<Applied>, committed: &Result<(), StoreError>) {
+        let mut events = 0;
+        for done in applied {
+            if committed.is_ok() {
+                events += done.appended.events;
+                for (device, seq) in &done.appended.heads {
+                    self.heads.advance(device, *seq);
+                }
+            }
+            (done.reply)(committed.clone());
+        }
+        self.observer.appended(events);
+    }
+}
