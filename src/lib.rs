@@ -2,11 +2,13 @@
 //!
 //! ARCHITECTURE.md is the map; the arrow of imports between these modules is kept by a test.
 
+pub mod cli;
 pub mod domain;
 pub mod engine;
-pub mod store;
 pub mod lifecycle;
-pub mod settings;
-pub mod telemetry;
-pub mod cli;
+pub mod net;
 pub mod qr;
+pub mod service;
+pub mod settings;
+pub mod store;
+pub mod telemetry;

@@ -207,7 +207,8 @@ mod tests {
             }
         }
         let mut image = Vec::new();
-        let mut encoder = png::Encoder::new(&mut image, width.try_into().unwrap(), height.try_into().unwrap());
+        let mut encoder =
+            png::Encoder::new(&mut image, width.try_into().unwrap(), height.try_into().unwrap());
         encoder.set_color(png::ColorType::Grayscale);
         encoder.set_depth(png::BitDepth::Eight);
         encoder.write_header().unwrap().write_image_data(&pixels).unwrap();

@@ -3,158 +3,27 @@
 //! Invariants: the key goes to the given URL and nowhere else (redirects are not followed); no answer is
 //! held beyond [`MAX_ANSWER`] bytes; nothing is retried here, for a repeated request may act twice.
 
+mod error;
+
 use std::sync::Once;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, redirect};
 use serde_json::Value;
-use thiserror::Error;
 use url::Url;
 
-use super::exit::Exit;
 use super::key::is_loopback;
 use super::output::clean;
 
+pub use error::ClientError;
+
 /// Bytes of the longest answer that is read.
 pub const MAX_ANSWER: usize = 32 * 1024 * 1024;
+/// Items of the longest list that is read.
+const MAX_ITEMS: usize = 100_000;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(35);
-
-/// Why the daemon did not do what was asked.
-#[derive(Debug, Error)]
-pub enum ClientError {
-    /// The URL cannot be one of a daemon.
-    #[error("{url} is not an http:// or https:// URL")]
-    Url {
-        /// As it was given.
-        url: String,
-    },
-    /// The key has characters that no header can hold.
-    #[error("the API key has characters that are not allowed in a key")]
-    Key,
-    /// The HTTP client could not be set up.
-    #[error("cannot set up the HTTP client")]
-    Setup(#[source] reqwest::Error),
-    /// Nobody answers, or the answer broke off.
-    #[error("cannot reach a daemon at {url}: {}", root_cause(source))]
-    Unreachable {
-        /// Without path.
-        url: String,
-        /// What happened.
-        #[source]
-        source: reqwest::Error,
-    },
-    /// The daemon refused.
-    #[error("{message}{}", details_text(details.as_ref()))]
-    Refused {
-        /// HTTP status.
-        status: u16,
-        /// A sentence.
-        message: String,
-        /// Stable word.
-        code: String,
-        /// For each field what is wrong with it.
-        details: Option<Value>,
-        /// Seconds after which it may be tried again.
-        retry_after: Option<u64>,
-        /// Whether a key was sent.
-        with_key: bool,
-    },
-    /// Something answers that does not speak as a daemon does.
-    #[error("what answers at {url} does not look like Wharf: {problem}")]
-    Stranger {
-        /// Without path.
-        url: String,
-        /// What is odd.
-        problem: String,
-    },
-}
-
-impl ClientError {
-    /// The exit code.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::Url { .. } | Self::Key => Exit::Usage,
-            Self::Setup(_) | Self::Stranger { .. } => Exit::Error,
-            Self::Unreachable { .. } => Exit::Unreachable,
-            Self::Refused { status, .. } => Exit::of_status(*status),
-        }
-    }
-
-    /// The stable word for programs.
-    #[must_use]
-    pub fn code(&self) -> &str {
-        match self {
-            Self::Url { .. } => "invalid_url",
-            Self::Key => "invalid_key",
-            Self::Setup(_) => "client_setup",
-            Self::Unreachable { .. } => "unreachable",
-            Self::Refused { code, .. } => code,
-            Self::Stranger { .. } => "not_wharf",
-        }
-    }
-
-    /// What the user can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Unreachable { .. } => "Is it running? `wharf serve` starts it; `wharf doctor` looks closer. Another address: --url or WHARF_URL.",
-            Self::Refused { status: 401, with_key: false, .. } => "Give a key with --key or WHARF_API_KEY. The first start of the daemon prints one, or writes it to admin.key in its data directory.",
-            Self::Refused { status: 401, .. } => "Check --key or WHARF_API_KEY: it may be mistyped, revoked or expired. `wharf keys list` shows the keys there are.",
-            Self::Refused { status: 403, .. } => "A key with more scopes or devices: `wharf keys create`.",
-            Self::Refused { retry_after: Some(seconds), .. } => return Some(format!("Try again in {seconds} s.")),
-            Self::Stranger { .. } => "Check --url or WHARF_URL.",
-            _ => return None,
-        };
-        Some(hint.to_owned())
-    }
-
-    /// Whether the same request may succeed later without anybody changing anything.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
-        match self {
-            Self::Unreachable { .. } | Self::Stranger { .. } => true,
-            Self::Refused { status, .. } => *status >= 500 || matches!(status, 408 | 429),
-            _ => false,
-        }
-    }
-}
-
-/// The innermost error says what happened; the outer ones repeat the URL.
-fn root_cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "it did not answer in time".to_owned();
-    }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
-}
-
-/// `{ "field": "problem" }` or `[{ "field", "message" }]`, a line for each.
-fn details_text(details: Option<&Value>) -> String {
-    let lines: Vec<String> = match details {
-        Some(Value::Object(fields)) => fields.iter().map(|(field, problem)| format!("{field}: {}", plain(problem))).collect(),
-        Some(Value::Array(items)) => items.iter().map(item_text).collect(),
-        _ => Vec::new(),
-    };
-    lines.iter().map(|line| format!("\n  {}", clean(line))).collect()
-}
-
-fn item_text(item: &Value) -> String {
-    let problem = ["message", "problem", "error"].iter().find_map(|name| item.get(name));
-    match (item.get("field"), problem) {
-        (Some(field), Some(problem)) => format!("{}: {}", plain(field), plain(problem)),
-        _ => plain(item),
-    }
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
 
 /// A connection to one daemon.
 #[derive(Clone)]
@@ -237,12 +106,25 @@ impl Client {
         self.call(self.request(Method::GET, path).query(query)).await
     }
 
-    /// `GET /api/v1/<path>`; the whole body, for lists with paging.
+    /// `GET /api/v1/<path>` of a list: all its pages, where the daemon answers in pages.
     ///
     /// # Errors
     /// As [`Client::get`].
-    pub async fn get_page(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, ClientError> {
-        self.envelope(self.request(Method::GET, path).query(query)).await
+    pub async fn get_list(&self, path: &[&str]) -> Result<Vec<Value>, ClientError> {
+        let mut items: Vec<Value> = Vec::new();
+        loop {
+            let query = [("limit", "100".to_owned()), ("offset", items.len().to_string())];
+            let mut page = self.envelope(self.request(Method::GET, path).query(&query)).await?;
+            let Some(Value::Array(rows)) = page.get_mut("data").map(Value::take) else {
+                return Err(self.stranger("it does not answer with a list"));
+            };
+            let more = page.pointer("/pagination/hasMore").and_then(Value::as_bool).unwrap_or(false);
+            let last = rows.is_empty() || !more;
+            items.extend(rows);
+            if last || items.len() > MAX_ITEMS {
+                return Ok(items);
+            }
+        }
     }
 
     /// `POST /api/v1/<path>`; the envelope's data.
@@ -257,7 +139,12 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::get`].
-    pub async fn post_with(&self, path: &[&str], body: &Value, header: (&'static str, &str)) -> Result<Value, ClientError> {
+    pub async fn post_with(
+        &self,
+        path: &[&str],
+        body: &Value,
+        header: (&'static str, &str),
+    ) -> Result<Value, ClientError> {
         self.call(self.request(Method::POST, path).header(header.0, header.1).json(body)).await
     }
 
@@ -341,7 +228,8 @@ impl Client {
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&bytes).map_err(|error| self.stranger(&format!("its answer is not JSON ({error})")))
+        serde_json::from_slice(&bytes)
+            .map_err(|error| self.stranger(&format!("its answer is not JSON ({error})")))
     }
 
     async fn refusal(&self, answer: Response) -> ClientError {

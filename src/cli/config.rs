@@ -3,16 +3,18 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Globals, environment_variable};
 use super::exit::CliError;
 use super::output::Output;
+use super::{Globals, environment_variable};
 use crate::settings::load_declared;
 
 /// `wharf config …`
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Say whether the daemon would start with this configuration
-    #[command(after_help = "Reads --config (or WHARF_CONFIG), the environment (WHARF__SECTION__KEY) and the declared devices.")]
+    #[command(
+        after_help = "Reads --config (or WHARF_CONFIG), the environment (WHARF__SECTION__KEY) and the declared devices."
+    )]
     Check,
     /// Print the configuration in effect as TOML, secrets masked
     Show,
@@ -32,9 +34,12 @@ pub fn run(command: &ConfigCommand, globals: &Globals, out: &Output) -> Result<(
 fn check(globals: &Globals, out: &Output) -> Result<(), CliError> {
     let settings = globals.settings()?;
     let dir = &settings.devices.dir;
-    let devices = load_declared(dir, &environment_variable).map_err(|error| CliError::Usage(error.to_string()))?;
+    let devices =
+        load_declared(dir, &environment_variable).map_err(|error| CliError::Usage(error.to_string()))?;
     let data = json!({ "valid": true, "declaredDevices": devices.len() });
-    out.show(&data, || format!("The configuration is valid; declared devices in {}: {}", dir.display(), devices.len()))
+    out.show(&data, || {
+        format!("The configuration is valid; declared devices in {}: {}", dir.display(), devices.len())
+    })
 }
 
 fn show(globals: &Globals, out: &Output) -> Result<(), CliError> {

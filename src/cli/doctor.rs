@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use super::{Globals, environment_variable};
 use super::client::{Client, ClientError, RawAnswer};
 use super::exit::{CliError, Exit};
 use super::output::{Output, clean};
 use super::probe::{self, Check, Verdict};
 use super::time::rough;
+use super::{Globals, environment_variable};
 use crate::domain::clock::Clock;
 use crate::settings::{Settings, load_declared};
 
@@ -70,11 +70,19 @@ fn configuration<E: std::fmt::Display>(settings: &Result<Settings, E>) -> Check 
     const NAME: &str = "configuration";
     let settings = match settings {
         Ok(settings) => settings,
-        Err(error) => return Check::fail(NAME, error.to_string(), "Correct it there; `wharf config check` tries again."),
+        Err(error) => {
+            return Check::fail(
+                NAME,
+                error.to_string(),
+                "Correct it there; `wharf config check` tries again.",
+            );
+        }
     };
     match load_declared(&settings.devices.dir, &environment_variable) {
         Ok(devices) => Check::ok(NAME, format!("valid; declared devices: {}", devices.len())),
-        Err(error) => Check::fail(NAME, error.to_string(), "Correct the file; `wharf config check` tries again."),
+        Err(error) => {
+            Check::fail(NAME, error.to_string(), "Correct the file; `wharf config check` tries again.")
+        }
     }
 }
 
@@ -87,7 +95,12 @@ struct Remote {
 async fn daemon(globals: &Globals, clock: &dyn Clock) -> Remote {
     let client = match globals.client() {
         Ok(client) => client,
-        Err(error) => return Remote { answers: false, checks: vec![Check::fail("daemon", error.to_string(), "Correct --url or --key.")] },
+        Err(error) => {
+            return Remote {
+                answers: false,
+                checks: vec![Check::fail("daemon", error.to_string(), "Correct --url or --key.")],
+            };
+        }
     };
     let health = match client.probe("healthz").await {
         Ok(answer) => answer,
@@ -121,7 +134,12 @@ fn ready(answer: Result<RawAnswer, ClientError>) -> Check {
     match answer {
         Ok(answer) if answer.status == 200 => Check::ok(NAME, "ready to serve"),
         Ok(answer) => {
-            let why = answer.body.as_ref().and_then(|body| body.get("error")?.as_str()).unwrap_or("no reason given").to_owned();
+            let why = answer
+                .body
+                .as_ref()
+                .and_then(|body| body.get("error")?.as_str())
+                .unwrap_or("no reason given")
+                .to_owned();
             let found = format!("not ready (HTTP status {}): {why}", answer.status);
             Check::fail(NAME, found, "It may be starting or shutting down: try again; else read its log.")
         }
@@ -133,7 +151,8 @@ fn version(health: &RawAnswer) -> Check {
     const NAME: &str = "version";
     let ours = env!("CARGO_PKG_VERSION");
     let body = health.body.as_ref();
-    let theirs = body.and_then(|body| body.get("version").or_else(|| body.get("data")?.get("version"))?.as_str());
+    let theirs =
+        body.and_then(|body| body.get("version").or_else(|| body.get("data")?.get("version"))?.as_str());
     match theirs {
         None => Check::skip(NAME, format!("this is {ours}; the daemon does not tell its own")),
         Some(theirs) if theirs == ours => Check::ok(NAME, format!("{ours} on both sides")),
@@ -153,7 +172,9 @@ async fn key(client: &Client) -> Check {
     }
     match client.get(&["devices"], &[("limit", "1".to_owned())]).await {
         Ok(_) => Check::ok(NAME, "accepted"),
-        Err(ClientError::Refused { status: 403, .. }) => Check::ok(NAME, "accepted, without the scope devices:read"),
+        Err(ClientError::Refused { status: 403, .. }) => {
+            Check::ok(NAME, "accepted, without the scope devices:read")
+        }
         Err(error) => {
             let advice = error.hint().unwrap_or_else(|| "Read the daemon's log.".to_owned());
             Check::fail(NAME, error.to_string(), advice)
@@ -197,7 +218,8 @@ mod tests {
 
     #[test]
     fn clocks_may_differ_a_little() {
-        let verdicts = [0, -4_000, 30_000, -90_000].map(|skew_ms| skew(Some(1_000_000 + skew_ms), 1_000_000).verdict);
+        let verdicts =
+            [0, -4_000, 30_000, -90_000].map(|skew_ms| skew(Some(1_000_000 + skew_ms), 1_000_000).verdict);
         assert_eq!(verdicts, [Verdict::Ok, Verdict::Ok, Verdict::Warn, Verdict::Fail]);
         assert_eq!(skew(Some(910_000), 1_000_000).found, "the daemon's clock is 90 s behind this one");
     }
@@ -212,7 +234,10 @@ mod tests {
     #[test]
     fn the_report_says_what_to_do() {
         let text = report(&[Check::ok("a", "fine"), Check::fail("b", "broken", "mend it")]);
-        assert!(text.contains("FAIL  b                 broken\n                        -> mend it\n"), "{text}");
+        assert!(
+            text.contains("FAIL  b                 broken\n                        -> mend it\n"),
+            "{text}"
+        );
         assert!(text.ends_with("\nfailures: 1, warnings: 0\n"), "{text}");
     }
 }

@@ -50,7 +50,9 @@ mod tests {
         for url in ["http://127.0.0.1:3000", "http://localhost", "http://[::1]:3000", "http://127.1/"] {
             assert!(is_loopback(url), "{url}");
         }
-        for url in ["http://192.0.2.1", "http://localhost.example.org", "http://127.0.0.1@example.org", "nonsense"] {
+        for url in
+            ["http://192.0.2.1", "http://localhost.example.org", "http://127.0.0.1@example.org", "nonsense"]
+        {
             assert!(!is_loopback(url), "{url}");
         }
     }
@@ -62,7 +64,10 @@ mod tests {
         let find = |given, url| choose(given, url, || Some(dir.path().to_owned()));
         assert_eq!(find(None, "http://127.0.0.1:3000").as_deref(), Some("whf_file_secret"));
         assert_eq!(find(Some(" "), "http://127.0.0.1:3000").as_deref(), Some("whf_file_secret"));
-        assert_eq!(find(Some("whf_flag_secret"), "http://127.0.0.1:3000").as_deref(), Some("whf_flag_secret"));
+        assert_eq!(
+            find(Some("whf_flag_secret"), "http://127.0.0.1:3000").as_deref(),
+            Some("whf_flag_secret")
+        );
         assert_eq!(find(None, "https://wharf.example.org"), None);
     }
 }

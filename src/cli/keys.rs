@@ -67,7 +67,10 @@ Examples:
 
 fn scope(text: &str) -> Result<Scope, String> {
     let known = || Scope::ALL.map(Scope::as_str).join(", ");
-    Scope::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or_else(|| format!("a scope is one of {}", known()))
+    Scope::ALL
+        .into_iter()
+        .find(|scope| scope.as_str() == text)
+        .ok_or_else(|| format!("a scope is one of {}", known()))
 }
 
 /// An id in the path; a whole key is refused, so that no secret gets into an address.
@@ -86,12 +89,18 @@ fn key_id(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// [`CliError`] when the daemon refuses or cannot be reached.
-pub async fn run(command: KeysCommand, client: &Client, clock: &dyn Clock, out: &Output) -> Result<(), CliError> {
+pub async fn run(
+    command: KeysCommand,
+    client: &Client,
+    clock: &dyn Clock,
+    out: &Output,
+) -> Result<(), CliError> {
     match command {
         KeysCommand::Create(args) => create(args, client, clock, out).await,
         KeysCommand::List => {
-            let keys = client.get(&["api-keys"], &[]).await?;
-            out.show(&keys, || key_table(keys.as_array().map_or(&[], Vec::as_slice)))
+            let keys = client.get_list(&["api-keys"]).await?;
+            let text = key_table(&keys);
+            out.show(&keys.into(), || text)
         }
         KeysCommand::Revoke(args) => {
             let answer = client.delete(&["api-keys", &args.id], &[]).await?;

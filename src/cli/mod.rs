@@ -35,7 +35,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::domain::clock::Clock;
-use crate::settings::{Settings, SettingsError, process_environment};
+use crate::settings::{Secret, Settings, SettingsError, process_environment};
 
 use client::Client;
 use exit::CliError;
@@ -100,8 +100,8 @@ pub struct Globals {
     pub url: String,
 
     /// API key; without it the data directory's admin.key is used, for a daemon on this machine
-    #[arg(long, global = true, env = "WHARF_API_KEY", hide_env_values = true, value_name = "KEY")]
-    pub key: Option<String>,
+    #[arg(long, global = true, env = "WHARF_API_KEY", hide_env_values = true, value_name = "KEY", value_parser = secret)]
+    pub key: Option<Secret>,
 
     /// Print JSON for programs instead of text for people
     #[arg(long, global = true)]
@@ -134,7 +134,8 @@ impl Globals {
     /// # Errors
     /// [`CliError::Usage`] for a URL or key that cannot be used.
     pub fn client(&self) -> Result<Client, CliError> {
-        let key = key::choose(self.key.as_deref(), &self.url, || self.data_dir_or_default());
+        let key =
+            key::choose(self.key.as_ref().map(Secret::expose), &self.url, || self.data_dir_or_default());
         Ok(Client::new(&self.url, key.as_deref())?)
     }
 
@@ -142,6 +143,11 @@ impl Globals {
     fn data_dir_or_default(&self) -> Option<PathBuf> {
         self.data_dir.clone().or_else(|| self.settings().ok().map(|s| s.store.data_dir))
     }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature clap asks of a value parser")]
+fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text))
 }
 
 /// Everything `wharf` can do.
@@ -287,6 +293,12 @@ mod tests {
         assert_eq!(cli.globals.url, "http://127.0.0.1:1");
         let (_, command) = cli.into_parts();
         assert!(matches!(command, Command::Client(ClientCommand::Devices(_))));
+    }
+
+    #[test]
+    fn a_key_is_not_shown_by_accident() {
+        let cli = try_parse(["wharf", "--key", "whf_a_b"]).unwrap();
+        assert!(!format!("{cli:?}").contains("whf_a_b"));
     }
 
     #[test]

@@ -38,7 +38,10 @@ impl Output {
     /// Columns of the terminal; `None` where there is none.
     #[must_use]
     pub fn columns(self) -> Option<usize> {
-        rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col)).filter(|n| *n > 0)
+        rustix::termios::tcgetwinsize(io::stdout())
+            .ok()
+            .map(|size| usize::from(size.ws_col))
+            .filter(|n| *n > 0)
     }
 
     /// Prints a command's result: the data for programs, the text for people.
@@ -173,7 +176,8 @@ pub fn text_of(object: &Value, field: &str) -> String {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => clean(text),
         Some(Value::Array(items)) => {
-            let words: Vec<String> = items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), clean)).collect();
+            let words: Vec<String> =
+                items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), clean)).collect();
             words.join(", ")
         }
         Some(other) => clean(&other.to_string()),
@@ -230,7 +234,10 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_by_characters() {
-        let rows = vec![vec!["a".to_owned(), "ü".to_owned(), "x".to_owned()], vec!["long".to_owned(), "éé".to_owned(), String::new()]];
+        let rows = vec![
+            vec!["a".to_owned(), "ü".to_owned(), "x".to_owned()],
+            vec!["long".to_owned(), "éé".to_owned(), String::new()],
+        ];
         assert_eq!(table(&["ID", "NAME", "Z"], &rows), "ID    NAME  Z\na     ü     x\nlong  éé\n");
     }
 

@@ -64,13 +64,23 @@ pub(super) fn directory(dir: &Path) -> Check {
     const NAME: &str = "data directory";
     let shown = dir.display();
     match std::fs::metadata(dir) {
-        Ok(found) if !found.is_dir() => {
-            Check::fail(NAME, format!("{shown} is no directory"), "Choose another with --data-dir or store.data_dir.")
-        }
+        Ok(found) if !found.is_dir() => Check::fail(
+            NAME,
+            format!("{shown} is no directory"),
+            "Choose another with --data-dir or store.data_dir.",
+        ),
         Ok(_) if is_writable(dir) => Check::ok(NAME, format!("{shown} is writable")),
-        Ok(_) => Check::fail(NAME, format!("{shown} is not writable"), "Give it to the user that runs the daemon: chown."),
+        Ok(_) => Check::fail(
+            NAME,
+            format!("{shown} is not writable"),
+            "Give it to the user that runs the daemon: chown.",
+        ),
         Err(error) if error.kind() == io::ErrorKind::NotFound => missing_directory(dir),
-        Err(error) => Check::fail(NAME, format!("{shown}: {error}"), "Check the permissions of the directories above it."),
+        Err(error) => Check::fail(
+            NAME,
+            format!("{shown}: {error}"),
+            "Check the permissions of the directories above it.",
+        ),
     }
 }
 
@@ -79,7 +89,9 @@ fn missing_directory(dir: &Path) -> Check {
     let shown = dir.display();
     let parent = dir.ancestors().skip(1).map(or_here).find(|parent| parent.exists());
     match parent {
-        Some(parent) if is_writable(parent) => Check::ok(NAME, format!("{shown} does not exist yet; the daemon makes it")),
+        Some(parent) if is_writable(parent) => {
+            Check::ok(NAME, format!("{shown} does not exist yet; the daemon makes it"))
+        }
         _ => Check::fail(
             NAME,
             format!("{shown} does not exist and cannot be made"),
@@ -147,7 +159,9 @@ pub(super) fn admin_key(dir: &Path) -> Check {
     Check::fail(
         NAME,
         format!("{shown} has mode {mode:04o}: others can read the key"),
-        format!("chmod 600 {shown}; then replace the key, for it may have been read: wharf keys create, wharf keys revoke"),
+        format!(
+            "chmod 600 {shown}; then replace the key, for it may have been read: wharf keys create, wharf keys revoke"
+        ),
     )
 }
 
@@ -168,7 +182,11 @@ fn room(free_mib: u64) -> Check {
     let found = format!("{free_mib} MiB free");
     match free_mib {
         0..=99 => Check::fail(NAME, found, "Make room: a full disk refuses every message with 503."),
-        100..=1023 => Check::warn(NAME, found, "Make room, or keep less: retention.messages_days, retention.events_days."),
+        100..=1023 => Check::warn(
+            NAME,
+            found,
+            "Make room, or keep less: retention.messages_days, retention.events_days.",
+        ),
         _ => Check::ok(NAME, found),
     }
 }
@@ -238,7 +256,10 @@ mod tests {
 
     #[test]
     fn limits_have_steps() {
-        assert_eq!([50, 500, 5_000].map(|mib| room(mib).verdict), [Verdict::Fail, Verdict::Warn, Verdict::Ok]);
+        assert_eq!(
+            [50, 500, 5_000].map(|mib| room(mib).verdict),
+            [Verdict::Fail, Verdict::Warn, Verdict::Ok]
+        );
         let verdicts = [100, 1_024, 65_536, u64::MAX].map(|soft| files(soft, u64::MAX).verdict);
         assert_eq!(verdicts, [Verdict::Fail, Verdict::Warn, Verdict::Ok, Verdict::Ok]);
         assert_eq!(disk(Path::new("surely-not-there/below")).name, "free disk");

@@ -70,7 +70,11 @@ fn phase(status: &Value) -> Phase {
 /// # Errors
 /// [`CliError::WrongState`] when there is no code to wait for; else what the daemon says.
 pub async fn run(args: &QrArgs, client: &Client, clock: &dyn Clock, out: &Output) -> Result<(), CliError> {
-    if args.watch { watch(&args.device, client, clock, out).await } else { once(&args.device, client, clock, out).await }
+    if args.watch {
+        watch(&args.device, client, clock, out).await
+    } else {
+        once(&args.device, client, clock, out).await
+    }
 }
 
 async fn status(device: &DeviceId, client: &Client) -> Result<Value, ClientError> {
@@ -97,7 +101,12 @@ async fn once(device: &DeviceId, client: &Client, clock: &dyn Clock, out: &Outpu
                 }
             }
             Phase::Soon if begin.elapsed() < PATIENCE => {}
-            Phase::Soon => return Err(CliError::WrongState(format!("{device} has no code yet (state: {})", text_of(&status, "state")))),
+            Phase::Soon => {
+                return Err(CliError::WrongState(format!(
+                    "{device} has no code yet (state: {})",
+                    text_of(&status, "state")
+                )));
+            }
             Phase::Linked => return Err(CliError::WrongState(linked(device, &status))),
             Phase::Ended => return Err(CliError::WrongState(ended(device, &status))),
         }
@@ -112,7 +121,11 @@ async fn watch(device: &DeviceId, client: &Client, clock: &dyn Clock, out: &Outp
         match step(device, client, clock, out, &mut shown).await {
             Ok(true) => return Ok(()),
             Ok(false) => failures = 0,
-            Err(CliError::Client(error)) if error.is_passing() && !shown.is_empty() && failures < MAX_FAILURES => failures += 1,
+            Err(CliError::Client(error))
+                if error.is_passing() && !shown.is_empty() && failures < MAX_FAILURES =>
+            {
+                failures += 1;
+            }
             Err(error) => return Err(error),
         }
         sleep(WATCH_PAUSE).await;
@@ -149,7 +162,13 @@ async fn step(
     Ok(false)
 }
 
-fn draw(device: &DeviceId, code: &Value, client: &Client, clock: &dyn Clock, out: &Output) -> Result<(), CliError> {
+fn draw(
+    device: &DeviceId,
+    code: &Value,
+    client: &Client,
+    clock: &dyn Clock,
+    out: &Output,
+) -> Result<(), CliError> {
     if out.is_json() {
         return out.line(code, String::new);
     }
@@ -184,7 +203,10 @@ fn linked(device: &DeviceId, status: &Value) -> String {
 fn ended(device: &DeviceId, status: &Value) -> String {
     let reason = reason_text(status);
     let reason = if reason.is_empty() { reason } else { format!(", {reason}") };
-    format!("{device} waits for no scan (state: {}{reason})\nStart it: wharf devices start {device}", text_of(status, "state"))
+    format!(
+        "{device} waits for no scan (state: {}{reason})\nStart it: wharf devices start {device}",
+        text_of(status, "state")
+    )
 }
 
 #[cfg(test)]

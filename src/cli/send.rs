@@ -111,7 +111,13 @@ fn standard_input() -> Result<String, CliError> {
     Ok(text.to_owned())
 }
 
-async fn wait(device: &DeviceId, id: &str, step: Step, timeout: Duration, client: &Client) -> Result<Value, CliError> {
+async fn wait(
+    device: &DeviceId,
+    id: &str,
+    step: Step,
+    timeout: Duration,
+    client: &Client,
+) -> Result<Value, CliError> {
     let begin = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
@@ -127,7 +133,10 @@ async fn wait(device: &DeviceId, id: &str, step: Step, timeout: Duration, client
                 }
                 if begin.elapsed() >= timeout {
                     let status = Status::of(ack).as_str();
-                    return Err(CliError::Failed(format!("{id} is only {status} after {} s", timeout.as_secs())));
+                    return Err(CliError::Failed(format!(
+                        "{id} is only {status} after {} s",
+                        timeout.as_secs()
+                    )));
                 }
             }
             // The message is safe: a daemon that restarts or is busy is worth waiting for.
@@ -168,7 +177,10 @@ mod tests {
 
     #[test]
     fn a_failure_says_why_where_that_is_known() {
-        assert_eq!(failure(&json!({ "error": "not on the network" })), "the message failed: not on the network");
+        assert_eq!(
+            failure(&json!({ "error": "not on the network" })),
+            "the message failed: not on the network"
+        );
         assert_eq!(failure(&json!({})), "the message failed");
     }
 }

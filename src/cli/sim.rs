@@ -196,7 +196,11 @@ fn loose_json(text: &str) -> Result<Value, String> {
 pub async fn run(command: SimCommand, client: &Client, out: &Output) -> Result<(), CliError> {
     match command {
         SimCommand::Scan(args) => {
-            let body = object([("phoneNumber", args.phone.into()), ("clientName", args.name.into()), ("qr", args.qr.into())]);
+            let body = object([
+                ("phoneNumber", args.phone.into()),
+                ("clientName", args.name.into()),
+                ("qr", args.qr.into()),
+            ]);
             let answer = client.post(&path(&args.device, "scan"), &body).await?;
             out.show(&answer, || format!("{}: scanned", args.device))
         }
@@ -309,7 +313,10 @@ mod tests {
             "sent": [{ "networkId": "3EB0", "to": "15550100001@c.us", "body": "hi\nthere", "at": 0, "arrivals": 2, "shown": 1 }],
             "acknowledged": ["A", "B"], "typing": [], "read": []
         }));
-        assert!(text.contains("00:00:00.000  15550100001@c.us  3EB0        2         1      hi⏎there\n"), "{text}");
+        assert!(
+            text.contains("00:00:00.000  15550100001@c.us  3EB0        2         1      hi⏎there\n"),
+            "{text}"
+        );
         assert!(text.ends_with("acknowledged by the device: 2, read: 0, typing: 0\n"), "{text}");
     }
 }

@@ -21,7 +21,9 @@ pub(super) fn summary(event: &str, payload: &Value) -> String {
         "disconnected" => text("reason"),
         "message" | "message:created" | "message:edited" => message(payload),
         "message:status" => words(&[text("status"), text("messageId"), text("error")]),
-        "message:ack" | "message-ack" => words(&[format!("{} {}", text("ack"), text("ackName")), text("messageId")]),
+        "message:ack" | "message-ack" => {
+            words(&[format!("{} {}", text("ack"), text("ackName")), text("messageId")])
+        }
         "message:read" => read(payload),
         "message:reaction" => words(&[text("from"), text("emoji"), text("messageId")]),
         "message:revoked" => text("messageId"),
@@ -77,8 +79,11 @@ fn rest(payload: &Value) -> String {
         return short(&clean(&payload.to_string()), 160);
     };
     let known = ["deviceId", "timestamp", "seq"];
-    let rest: serde_json::Map<String, Value> =
-        fields.iter().filter(|(name, _)| !known.contains(&name.as_str())).map(|(n, v)| (n.clone(), v.clone())).collect();
+    let rest: serde_json::Map<String, Value> = fields
+        .iter()
+        .filter(|(name, _)| !known.contains(&name.as_str()))
+        .map(|(n, v)| (n.clone(), v.clone()))
+        .collect();
     short(&clean(&Value::Object(rest).to_string()), 160)
 }
 
@@ -98,7 +103,8 @@ mod tests {
     fn messages_say_who_and_what() {
         let incoming = json!({ "message": { "from": "15550100001@c.us", "body": "a\nb", "type": "chat", "fromMe": false } });
         assert_eq!(summary("message", &incoming), "from 15550100001@c.us: a⏎b");
-        let outgoing = json!({ "message": { "to": "15550100001@c.us", "body": "x", "type": "image", "fromMe": true } });
+        let outgoing =
+            json!({ "message": { "to": "15550100001@c.us", "body": "x", "type": "image", "fromMe": true } });
         assert_eq!(summary("message:created", &outgoing), "to 15550100001@c.us: [image] x");
         let group = json!({ "message": { "chatId": "1@g.us", "author": "15550100001@c.us", "body": "x", "type": "chat" } });
         assert_eq!(summary("message", &group), "from 15550100001@c.us in 1@g.us: x");
@@ -107,11 +113,20 @@ mod tests {
     #[test]
     fn the_rest_is_short() {
         assert_eq!(summary("state", &json!({ "state": "failed", "reason": "banned" })), "failed  banned");
-        assert_eq!(summary("message:ack", &json!({ "messageId": "true_1", "ack": 2, "ackName": "device" })), "2 device  true_1");
         assert_eq!(
-            summary("message:read", &json!({ "chatId": "15550100001@c.us", "messageIds": ["a"], "readBy": "15550100001@c.us" })),
+            summary("message:ack", &json!({ "messageId": "true_1", "ack": 2, "ackName": "device" })),
+            "2 device  true_1"
+        );
+        assert_eq!(
+            summary(
+                "message:read",
+                &json!({ "chatId": "15550100001@c.us", "messageIds": ["a"], "readBy": "15550100001@c.us" })
+            ),
             "1 message in 15550100001@c.us by 15550100001@c.us"
         );
-        assert_eq!(summary("later:event", &json!({ "seq": 1, "deviceId": "d", "timestamp": 0, "x": 1 })), "{\"x\":1}");
+        assert_eq!(
+            summary("later:event", &json!({ "seq": 1, "deviceId": "d", "timestamp": 0, "x": 1 })),
+            "{\"x\":1}"
+        );
     }
 }

@@ -70,11 +70,12 @@ pub async fn run(args: TailArgs, client: &Client, out: &Output) -> Result<(), Cl
     within_limit(devices.len())?;
     let mut streams: FuturesUnordered<_> =
         devices.into_iter().map(|device| follow(device.clone(), args.since, &args, client, out)).collect();
-    let mut worst = Exit::Ok;
+    let mut first = None;
     while let Some(ended) = streams.next().await {
-        worst = ended.tell(out)?;
+        let exit = ended.tell(out)?;
+        first.get_or_insert(exit);
     }
-    Err(CliError::Told(worst))
+    Err(CliError::Told(first.unwrap_or(Exit::Ok)))
 }
 
 /// Follows what is there, and looks for new devices now and then.
@@ -95,11 +96,10 @@ async fn follow_all(args: &TailArgs, client: &Client, out: &Output) -> Result<()
         tokio::select! {
             Some(ended) = streams.next() => {
                 known.remove(&ended.device);
-                let device = ended.device.clone();
-                if ended.tell(out)? != Exit::NotFound {
-                    return Err(CliError::Told(Exit::Error));
+                if ended.error.exit() != Exit::NotFound {
+                    return Err(ended.error);
                 }
-                out.note(&format!("{device} was deleted"));
+                out.note(&format!("{} was deleted", ended.device));
             }
             _ = ticks.tick() => {
                 for device in new_devices(&known, client).await? {
@@ -115,15 +115,16 @@ async fn follow_all(args: &TailArgs, client: &Client, out: &Output) -> Result<()
 
 fn within_limit(count: usize) -> Result<(), CliError> {
     if count > MAX_DEVICES {
-        return Err(CliError::Usage(format!("{count} devices are too many to follow at once; name up to {MAX_DEVICES}")));
+        return Err(CliError::Usage(format!(
+            "{count} devices are too many to follow at once; name up to {MAX_DEVICES}"
+        )));
     }
     Ok(())
 }
 
 async fn devices_of(client: &Client) -> Result<Vec<DeviceId>, ClientError> {
-    let devices = client.get(&["devices"], &[]).await?;
-    let ids = devices.as_array().map_or(&[][..], Vec::as_slice).iter();
-    Ok(ids.filter_map(|device| device.get("id")?.as_str()?.parse().ok()).collect())
+    let devices = client.get_list(&["devices"]).await?;
+    Ok(devices.iter().filter_map(|device| device.get("id")?.as_str()?.parse().ok()).collect())
 }
 
 async fn new_devices(known: &BTreeSet<DeviceId>, client: &Client) -> Result<Vec<DeviceId>, ClientError> {
@@ -146,16 +147,19 @@ impl Ended {
         if matches!(self.error, CliError::Terminal(_)) {
             return Err(self.error);
         }
-        let exit = self.error.exit();
-        if exit != Exit::NotFound {
-            out.note(&format!("{}:", self.device));
-            out.error(&self.error);
-        }
-        Ok(exit)
+        out.note(&format!("{}:", self.device));
+        out.error(&self.error);
+        Ok(self.error.exit())
     }
 }
 
-async fn follow(device: DeviceId, since: Option<u64>, args: &TailArgs, client: &Client, out: &Output) -> Ended {
+async fn follow(
+    device: DeviceId,
+    since: Option<u64>,
+    args: &TailArgs,
+    client: &Client,
+    out: &Output,
+) -> Ended {
     let mut position = since.map(|seq| seq.to_string());
     let mut attempt = 0;
     let mut was_connected = false;
@@ -165,9 +169,12 @@ async fn follow(device: DeviceId, since: Option<u64>, args: &TailArgs, client: &
                 if attempt > 0 {
                     out.note(&format!("{device}: connected again"));
                 }
-                (was_connected, attempt) = (true, 0);
-                if let Err(error) = read(stream, &device, &mut position, out).await {
-                    return Ended { device, error };
+                was_connected = true;
+                match read(stream, &device, &mut position, out).await {
+                    // A stream that only opens and closes must not be asked for in a tight loop.
+                    Ok(Heard::Nothing) => {}
+                    Ok(Heard::Something) => attempt = 0,
+                    Err(error) => return Ended { device, error },
                 }
             }
             Err(error) if was_connected && error.is_passing() => {}
@@ -179,6 +186,12 @@ async fn follow(device: DeviceId, since: Option<u64>, args: &TailArgs, client: &
         }
         sleep(Duration::from_millis(BACKOFF.delay_ms(attempt, jitter()))).await;
     }
+}
+
+/// Whether a stream brought anything before it ended.
+enum Heard {
+    Nothing,
+    Something,
 }
 
 /// Between 0 and 1; how much hardly matters, that not all clients agree does.
@@ -205,10 +218,12 @@ async fn read(
     device: &DeviceId,
     position: &mut Option<String>,
     out: &Output,
-) -> Result<(), CliError> {
+) -> Result<Heard, CliError> {
     let mut parser = SseParser::default();
+    let mut heard = Heard::Nothing;
     // Silence and a broken connection are the same: the stream is taken up again.
     while let Ok(Ok(Some(chunk))) = timeout(SILENCE, stream.chunk()).await {
+        heard = Heard::Something;
         let events = parser.push(&chunk).map_err(|error| CliError::Failed(error.to_string()))?;
         for event in events {
             print(&event, device, out)?;
@@ -217,7 +232,7 @@ async fn read(
             *position = Some(id.to_owned());
         }
     }
-    Ok(())
+    Ok(heard)
 }
 
 fn print(event: &SseEvent, device: &DeviceId, out: &Output) -> Result<(), CliError> {
@@ -235,12 +250,17 @@ fn line_for_programs(name: &str, payload: &Value) -> Value {
 }
 
 fn line_for_people(name: &str, device: &DeviceId, payload: &Value) -> String {
-    let time = payload.get("timestamp").and_then(Value::as_i64).map_or_else(|| "--:--:--.---".to_owned(), time_of_day);
+    let time = payload
+        .get("timestamp")
+        .and_then(Value::as_i64)
+        .map_or_else(|| "--:--:--.---".to_owned(), time_of_day);
     let seq = match text_of(payload, "seq") {
         seq if seq.is_empty() => "-".to_owned(),
         seq => format!("#{seq}"),
     };
-    format!("{time}  {device:<8}  {seq:>5}  {:<15}  {}", clean(name), summary(name, payload)).trim_end().to_owned()
+    format!("{time}  {:<8}  {seq:>5}  {:<15}  {}", device.as_str(), clean(name), summary(name, payload))
+        .trim_end()
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -250,14 +270,21 @@ mod tests {
     #[test]
     fn a_line_for_people_has_time_device_event_and_summary() {
         let device: DeviceId = "demo".parse().unwrap();
-        let payload = json!({ "deviceId": "demo", "timestamp": 1_709_210_096_789_i64, "seq": 12, "state": "ready" });
-        assert_eq!(line_for_people("state", &device, &payload), "12:34:56.789  demo        #12  state            ready");
+        let payload =
+            json!({ "deviceId": "demo", "timestamp": 1_709_210_096_789_i64, "seq": 12, "state": "ready" });
+        assert_eq!(
+            line_for_people("state", &device, &payload),
+            "12:34:56.789  demo        #12  state            ready"
+        );
     }
 
     #[test]
     fn a_line_for_programs_is_the_payload_with_its_name() {
         let payload = json!({ "deviceId": "demo", "seq": 1 });
-        assert_eq!(line_for_programs("ready", &payload), json!({ "event": "ready", "deviceId": "demo", "seq": 1 }));
+        assert_eq!(
+            line_for_programs("ready", &payload),
+            json!({ "event": "ready", "deviceId": "demo", "seq": 1 })
+        );
         assert_eq!(line_for_programs("x", &json!("text")), json!({ "event": "x", "data": "text" }));
     }
 }

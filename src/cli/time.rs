@@ -125,7 +125,13 @@ mod tests {
     #[test]
     fn http_dates_are_understood() {
         assert_eq!(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777_000));
-        for text in ["", "yesterday", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49 GMT", "Sun, 06 Nov 9223372036854775807 08:49:37 GMT"] {
+        for text in [
+            "",
+            "yesterday",
+            "Sun, 06 Foo 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49 GMT",
+            "Sun, 06 Nov 9223372036854775807 08:49:37 GMT",
+        ] {
             assert_eq!(parse_http_date(text), None, "{text}");
         }
     }

@@ -145,7 +145,7 @@ impl Input {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Append this to the device's log.
-    Emit(Event),
+    Emit(Box<Event>),
     /// Open a session.
     Open,
     /// Open a session after the backoff of this attempt (from 1).
@@ -368,27 +368,31 @@ fn panicked(state: &State, limit: u32, now: Millis) -> State {
     next
 }
 
+fn emit(event: Event) -> Effect {
+    Effect::Emit(Box::new(event))
+}
+
 fn effects(before: &State, after: &State, input: Input) -> Vec<Effect> {
     let mut effects = Vec::new();
     if !matches!((before, after), (State::Qr { .. }, State::Qr { .. })) {
-        effects.push(Effect::Emit(Event::State(after.as_event())));
+        effects.push(emit(Event::State(after.as_event())));
     }
     if before.is_ready() && !after.is_ready()
         && let Some(reason) = after.reason()
     {
-        effects.push(Effect::Emit(Event::disconnected(reason)));
+        effects.push(emit(Event::disconnected(reason)));
     }
     if let State::Qr { code, attempt, expires_at, .. } = after {
-        effects.push(Effect::Emit(Event::qr(code, *expires_at, *attempt)));
+        effects.push(emit(Event::qr(code, *expires_at, *attempt)));
     }
     match input {
         Input::Start | Input::Resume => effects.push(Effect::Open),
         Input::Scanned(account) => {
-            effects.push(Effect::Emit(Event::authenticated(&account)));
+            effects.push(emit(Event::authenticated(&account)));
             effects.push(Effect::Link(account));
         }
         Input::Opened(account) => {
-            effects.push(Effect::Emit(Event::ready(&account)));
+            effects.push(emit(Event::ready(&account)));
             effects.push(Effect::Link(account));
         }
         Input::LogOut | Input::LoggedOut(_) => effects.extend([Effect::Unlink, Effect::Close]),
@@ -429,7 +433,7 @@ mod tests {
     }
 
     fn emitted(effects: &[Effect]) -> Vec<&Event> {
-        effects.iter().filter_map(|e| if let Effect::Emit(event) = e { Some(event) } else { None }).collect()
+        effects.iter().filter_map(|e| if let Effect::Emit(event) = e { Some(&**event) } else { None }).collect()
     }
 
     #[test]

@@ -49,14 +49,16 @@ const SELECT: &str = "SELECT o.row, o.chat_id, o.priority, o.due, o.retry_at, o.
      m.id, m.body, m.at, m.temp_id FROM outbox o JOIN messages m ON m.pk = o.message_pk";
 
 impl Reader<'_> {
-    /// What waits for this device, in order, each as a queue entry, with since when its answer is unknown.
+    /// What waits for this device in rows after `after`, in order, each as a queue entry, with since when its
+    /// answer is unknown.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn outbox_entries(&self, device: &DeviceId) -> Result<Vec<(Entry, Option<Millis>)>, StoreError> {
+    pub fn outbox_entries(&self, device: &DeviceId, after: i64) -> Result<Vec<(Entry, Option<Millis>)>, StoreError> {
         self.all(
-            "SELECT row, chat_id, priority, due, retry_at, sending_since FROM outbox WHERE device_id = ?1 ORDER BY row",
-            [device.as_str()],
+            "SELECT row, chat_id, priority, due, retry_at, sending_since FROM outbox
+             WHERE device_id = ?1 AND row > ?2 ORDER BY row",
+            params![device.as_str(), after],
             |row| Ok((entry(row)?, time_if_any(row, "sending_since")?)),
         )
     }
@@ -75,6 +77,19 @@ impl Reader<'_> {
     /// When the store fails.
     pub fn outbox_len(&self, device: &DeviceId) -> Result<i64, StoreError> {
         self.number("SELECT count(*) FROM outbox WHERE device_id = ?1", [device.as_str()])
+    }
+
+    /// How many messages of this device reached the network since `from`, among its last 2,000 events.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn sent_since(&self, device: &DeviceId, from: Millis) -> Result<i64, StoreError> {
+        self.number(
+            "SELECT count(*) FROM (
+                 SELECT type, at, payload FROM events WHERE device_id = ?1 ORDER BY seq DESC LIMIT 2000)
+             WHERE type = 'message:ack' AND at >= ?2 AND json_extract(payload, '$.ack') = 1",
+            params![device.as_str(), from.0],
+        )
     }
 
     /// How many messages wait for each device that has any.

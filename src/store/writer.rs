@@ -38,10 +38,13 @@ pub trait WriterObserver: Send + Sync + 'static {
     fn committed(&self, writes: usize, seconds: f64);
     /// Events were appended to logs.
     fn appended(&self, events: usize);
+    /// A write was refused because too many waited.
+    fn refused(&self);
 }
 
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
+    observer: Arc<dyn WriterObserver>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -53,9 +56,10 @@ impl Writer {
         observer: Arc<dyn WriterObserver>,
     ) -> std::io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(queue);
-        let run = move || Group { connection, heads, observer }.run(waiting);
+        let told = observer.clone();
+        let run = move || Group { connection, heads, observer: told }.run(waiting);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(run)?;
-        Ok(Self { jobs, thread: std::sync::Mutex::new(Some(thread)) })
+        Ok(Self { jobs, observer, thread: std::sync::Mutex::new(Some(thread)) })
     }
 
     /// How many writes wait.
@@ -72,7 +76,10 @@ impl Writer {
     {
         let (work, answer) = package(write);
         self.jobs.try_send(Job::Write(work)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Full(_) => {
+                self.observer.refused();
+                StoreError::Busy
+            }
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
         })?;
         answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))

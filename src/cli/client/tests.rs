@@ -8,7 +8,9 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use super::error::details_text;
 use super::*;
+use crate::cli::exit::Exit;
 
 /// A server that ends with its test.
 struct Server {
@@ -39,8 +41,20 @@ async fn the_envelope_comes_off_and_the_key_goes_along() {
     let client = Client::new(&server.url, Some("whf_a_b")).unwrap();
     let data = client.get(&["devices", "a b", "true_1@c.us_X"], &[("q", "ä&".to_owned())]).await.unwrap();
     assert_eq!(data, json!({ "key": "whf_a_b", "uri": "/api/v1/devices/a%20b/true_1@c.us_X?q=%C3%A4%26" }));
-    let page = client.get_page(&["devices"], &[]).await.unwrap();
-    assert!(page.get("pagination").is_some());
+}
+
+#[tokio::test]
+async fn lists_are_read_to_their_end() {
+    let answer = |uri: Uri| async move {
+        let offset: i64 = uri.query().unwrap().rsplit('=').next().unwrap().parse().unwrap();
+        let more = offset < 4;
+        axum::Json(
+            json!({ "success": true, "data": [offset, offset + 1], "pagination": { "hasMore": more } }),
+        )
+    };
+    let server = serve(Router::new().fallback(answer)).await;
+    let client = Client::new(&server.url, None).unwrap();
+    assert_eq!(client.get_list(&["devices"]).await.unwrap(), [0, 1, 2, 3, 4, 5]);
 }
 
 #[tokio::test]
@@ -67,7 +81,8 @@ async fn refusals_are_typed() {
 
 #[tokio::test]
 async fn a_missing_key_and_a_wrong_one_have_different_hints() {
-    let answer = || async { refusal(401, &json!({ "success": false, "error": "no", "code": "unauthorized" })) };
+    let answer =
+        || async { refusal(401, &json!({ "success": false, "error": "no", "code": "unauthorized" })) };
     let server = serve(Router::new().fallback(answer)).await;
     let without = Client::new(&server.url, None).unwrap().get(&["x"], &[]).await.unwrap_err();
     let with = Client::new(&server.url, Some("k")).unwrap().get(&["x"], &[]).await.unwrap_err();
@@ -128,7 +143,10 @@ fn urls_and_keys_are_checked_before_anything_is_sent() {
     assert!(matches!(Client::new("http://127.0.0.1", Some("a\nb")), Err(ClientError::Key)));
     let client = Client::new("https://user:pass@example.org/x/", Some("whf_a_secret")).unwrap();
     let shown = format!("{client:?}");
-    assert!(shown.contains("https://example.org/x") && !shown.contains("pass") && !shown.contains("secret"), "{shown}");
+    assert!(
+        shown.contains("https://example.org/x") && !shown.contains("pass") && !shown.contains("secret"),
+        "{shown}"
+    );
 }
 
 #[test]

@@ -1,1 +1,139 @@
-//! The simulator.
+//! The simulator: a network with a phone and contacts in it, for tests, demonstrations and load runs.
+//!
+//! Parts: `network`, with a `device` for each, is what lives on while they are away; `journal` is its file,
+//! read back by `replay`; `session` connects a device, with `linking` for the codes and `sending` for what
+//! goes out; `control` is the API that moves phone, contacts and `faults`; `settings` and `script` say how
+//! the simulated world behaves by itself.
+//!
+//! What is simulated: codes that expire, six in all; a phone that scans; contacts that write and answer;
+//! a network that delivers a message again until it is acknowledged, also after the daemon was killed, and
+//! that drops further copies of a message by their id; numbers that begin with `1555019` are nobody's.
+//!
+//! Invariants: nothing here knows the store, the services or the API. The journal's thread is the only work
+//! in the background; it ends with the last session and the driver. Of single messages nothing stays in
+//! memory once they are delivered.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+use self::control::Control;
+use self::network::Network;
+use self::session::SimulatorSession;
+use self::settings::Settings;
+use crate::domain::clock::{Clock, Random};
+use crate::domain::ids::DeviceId;
+use crate::engine::{
+    Capabilities, ControlError, ControlVerb, Driver, OpenError, Session, SessionContext, SettingError,
+};
+
+mod control;
+mod device;
+mod faults;
+mod fields;
+mod journal;
+mod linking;
+mod network;
+mod queue;
+mod replay;
+mod script;
+mod sending;
+mod session;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+/// All simulated devices.
+pub struct SimulatorDriver {
+    network: Arc<Network>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+impl SimulatorDriver {
+    /// Opens the network's journal in `data_dir`, which is made if need be, and starts its thread.
+    ///
+    /// The journal is two files of at most `journal_max_bytes` each (or one longer line): when the newer is
+    /// full it takes the older one's place, and what stood there is forgotten. It is read in the
+    /// background; sessions and control calls wait for that.
+    ///
+    /// # Errors
+    /// When the directory or the file cannot be made or opened.
+    pub fn new(
+        data_dir: &Path,
+        journal_max_bytes: u64,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> io::Result<Self> {
+        let network = Network::start(data_dir, journal_max_bytes)?;
+        Ok(Self { network, clock, random })
+    }
+
+    /// Waits until all that the network saw is on disk; to be called before the process ends.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub async fn flush(&self) -> io::Result<()> {
+        self.network.journal.flush().await.map_err(io::Error::other)
+    }
+}
+
+#[async_trait]
+impl Driver for SimulatorDriver {
+    fn name(&self) -> &'static str {
+        "simulator"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            qr: true,
+            pairing_code: false,
+            deduplicates: true,
+            typing: true,
+            presence: true,
+            read_receipts: true,
+            groups: true,
+            control: true,
+        }
+    }
+
+    fn check_settings(&self, settings: &Map<String, Value>) -> Result<(), SettingError> {
+        Settings::parse(settings).map(|_| ())
+    }
+
+    async fn open(&self, context: SessionContext) -> Result<Arc<dyn Session>, OpenError> {
+        let settings = Settings::parse(&context.settings)?;
+        self.network.ready().await.map_err(|error| OpenError::Engine(Box::new(error)))?;
+        let session = SimulatorSession::open(Arc::clone(&self.network), settings, context).await?;
+        Ok(Arc::new(session))
+    }
+
+    async fn control(
+        &self,
+        device: &DeviceId,
+        verb: ControlVerb<'_>,
+        body: Value,
+    ) -> Result<Value, ControlError> {
+        let control =
+            Control { network: &self.network, clock: self.clock.as_ref(), random: self.random.as_ref() };
+        control.serve(device, verb, body).await
+    }
+
+    async fn callback(
+        &self,
+        _device: &DeviceId,
+        _headers: &[(String, String)],
+        _body: &[u8],
+    ) -> Result<Value, ControlError> {
+        Err(ControlError::NotFound)
+    }
+
+    async fn forget(&self, device: &DeviceId) {
+        if let Err(error) = self.network.forget(device, true).await {
+            tracing::error!(%device, %error, "the simulated network could not forget a device");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The body of every answer that is a success.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// `{ "success": true, "data": … }`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Success<T> {
+    /// `true`.
+    #[schema(example = true)]
+    success: bool,
+    /// The answer.
+    data: T,
+}
+
+impl<T> Success<T> {
+    /// With this answer.
+    pub fn new(data: T) -> Self {
+        Self { success: true, data }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Success<T> {
+    fn into_response(self) -> Response {
+        Json(self).into_response()
+    }
+}
+
+/// [`Success`] with status 201.
+pub struct Created<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        (StatusCode::CREATED, Success::new(self.0)).into_response()
+    }
+}
+
+/// `{ "success": true, "data": [ … ], "pagination": { … } }`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page<T, P> {
+    /// `true`.
+    #[schema(example = true)]
+    success: bool,
+    /// The entries of this page.
+    data: Vec<T>,
+    /// Where this page stands among the others.
+    pagination: P,
+}
+
+impl<T, P> Page<T, P> {
+    /// These entries of that whole.
+    pub fn new(data: Vec<T>, pagination: P) -> Self {
+        Self { success: true, data, pagination }
+    }
+}
+
+impl<T: Serialize, P: Serialize> IntoResponse for Page<T, P> {
+    fn into_response(self) -> Response {
+        Json(self).into_response()
+    }
+}
+
+/// Where a page of a list by offset stands.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Offsets {
+    /// Entries in all.
+    #[schema(minimum = 0)]
+    pub total: i64,
+    /// Entries on this page.
+    #[schema(minimum = 0)]
+    pub returned: usize,
+    /// Entries asked for.
+    #[schema(minimum = 1, maximum = 100)]
+    pub limit: usize,
+    /// Entries skipped.
+    #[schema(minimum = 0)]
+    pub offset: usize,
+    /// Whether more follow.
+    pub has_more: bool,
+}
+
+impl Offsets {
+    /// Of a page with so many entries.
+    #[must_use]
+    pub fn new(total: i64, returned: usize, limit: usize, offset: usize) -> Self {
+        let end = i64::try_from(offset.saturating_add(returned)).unwrap_or(i64::MAX);
+        Self { total, returned, limit, offset, has_more: returned > 0 && end < total }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_follow_until_the_last_page() {
+        assert!(Offsets::new(5, 2, 2, 0).has_more);
+        assert!(!Offsets::new(5, 1, 2, 4).has_more);
+        assert!(!Offsets::new(5, 0, 2, 9).has_more);
+    }
+}

@@ -1,0 +1,272 @@
+//! The one place where errors become status codes and bodies.
+//!
+//! Invariants: every answer that is no success has the same body; nothing that a client causes is a 500;
+//! what is our own fault is logged here, once, and not told.
+
+use axum::Json;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use thiserror::Error;
+use utoipa::ToSchema;
+
+use crate::api::send_request::SendProblem;
+use crate::domain::access::Scope;
+use crate::service::{ErrorKind, ServiceError};
+
+/// Seconds after which a request that took too long may be tried again.
+const RETRY_AFTER_TIMEOUT: u64 = 5;
+
+/// Why a request was not served.
+#[derive(Debug, Error)]
+pub enum ApiError {
+    /// The service says why.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// These fields are wrong; there is at least one.
+    #[error("{}", fields_sentence(.0))]
+    Invalid(Vec<FieldError>),
+    /// The body is no JSON.
+    #[error("the request body is not JSON: {0}")]
+    InvalidJson(String),
+    /// No key at all.
+    #[error("an API key is required: send it as X-API-KEY or as Authorization: Bearer")]
+    KeyMissing,
+    /// The key is unknown, wrong, revoked or expired.
+    #[error("{0}")]
+    KeyInvalid(crate::service::AuthError),
+    /// The address failed too often.
+    #[error("there were too many tries with invalid API keys from this address")]
+    TooManyFailedTries {
+        /// Seconds to wait.
+        retry_after_seconds: u64,
+    },
+    /// The key may not do this.
+    #[error("the API key lacks the scope {0}")]
+    MissingScope(Scope),
+    /// The key is for other devices, whether this one exists or not.
+    #[error("the API key is not allowed for this device")]
+    DeviceNotAllowed,
+    /// A path that leads nowhere.
+    #[error("there is nothing at this path")]
+    NotFound,
+    /// No code is waiting to be scanned.
+    #[error("the device is not waiting for a scan")]
+    NoQr,
+    /// The path takes other methods.
+    #[error("this path does not take this method; see the Allow header")]
+    MethodNotAllowed,
+    /// The body is too large.
+    #[error("the request body is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The body is of another type.
+    #[error("the request body must be JSON: send it with Content-Type: application/json")]
+    NotJson,
+    /// A later version will do it.
+    #[error("{0} is not built yet")]
+    NotBuilt(String),
+    /// It took too long.
+    #[error("the request took too long")]
+    Timeout,
+    /// A bug; the log says more.
+    #[error("something went wrong inside; the log says more")]
+    Internal,
+}
+
+/// A field and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// Its name, with the path to it where it is inside another.
+    #[schema(example = "limit")]
+    pub field: String,
+    /// What it must be.
+    #[schema(example = "must be a whole number from 1 to 100")]
+    pub message: String,
+}
+
+impl FieldError {
+    /// This field, and what it must be.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+/// Every answer that is no success.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Error)]
+pub struct ErrorBody {
+    /// `false`.
+    #[schema(value_type = bool, example = false)]
+    success: bool,
+    /// What is wrong, in a sentence.
+    error: String,
+    /// What is wrong, as a stable word.
+    #[schema(example = "invalid_field", pattern = "^[a-z0-9_]+$")]
+    code: &'static str,
+    /// For `invalid_field`: each wrong field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    details: Vec<FieldError>,
+}
+
+impl ApiError {
+    /// One wrong field.
+    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError::new(field, message)])
+    }
+
+    /// The status code.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Service(error) => status_of(error.kind()),
+            Self::Invalid(_) | Self::InvalidJson(_) => StatusCode::BAD_REQUEST,
+            Self::KeyMissing | Self::KeyInvalid(_) => StatusCode::UNAUTHORIZED,
+            Self::MissingScope(_) | Self::DeviceNotAllowed => StatusCode::FORBIDDEN,
+            Self::NotFound | Self::NoQr => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyFailedTries { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotBuilt(_) => StatusCode::NOT_IMPLEMENTED,
+            Self::Timeout => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Service(error) => error.code(),
+            Self::Invalid(_) => "invalid_field",
+            Self::InvalidJson(_) => "invalid_json",
+            Self::KeyMissing => "unauthorized",
+            Self::KeyInvalid(_) => "invalid_api_key",
+            Self::TooManyFailedTries { .. } => "too_many_failed_tries",
+            Self::MissingScope(_) => "missing_scope",
+            Self::DeviceNotAllowed => "device_not_allowed",
+            Self::NotFound => "not_found",
+            Self::NoQr => "no_qr",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::TooLarge(_) => "too_large",
+            Self::NotJson => "unsupported_media_type",
+            Self::NotBuilt(_) => "not_implemented",
+            Self::Timeout => "timeout",
+            Self::Internal => "internal_error",
+        }
+    }
+
+    fn retry_after_seconds(&self) -> Option<u64> {
+        match self {
+            Self::Service(error) => error.retry_after_seconds(),
+            Self::TooManyFailedTries { retry_after_seconds } => Some(*retry_after_seconds),
+            Self::Timeout => Some(RETRY_AFTER_TIMEOUT),
+            _ => None,
+        }
+    }
+
+    fn body(self) -> ErrorBody {
+        let (code, error) = (self.code(), self.to_string());
+        let details = match self {
+            Self::Service(ServiceError::Invalid { field, message }) => vec![FieldError { field, message }],
+            Self::Invalid(fields) => fields,
+            _ => Vec::new(),
+        };
+        ErrorBody { success: false, error, code, details }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Some(seconds) = self.retry_after_seconds() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status() == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"wharf\""));
+        }
+        headers
+    }
+}
+
+fn status_of(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+        ErrorKind::Unauthorized => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::Impossible => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::NotBuilt => StatusCode::NOT_IMPLEMENTED,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn fields_sentence(fields: &[FieldError]) -> String {
+    match fields {
+        [one] => format!("{} {}", one.field, one.message),
+        many => {
+            let names: Vec<&str> = many.iter().map(|error| error.field.as_str()).collect();
+            format!("these fields are not valid: {}", names.join(", "))
+        }
+    }
+}
+
+impl From<SendProblem> for ApiError {
+    fn from(problem: SendProblem) -> Self {
+        match problem {
+            SendProblem::Invalid(fields) => {
+                Self::Invalid(fields.into_iter().map(|error| FieldError::new(error.field, error.message)).collect())
+            }
+            SendProblem::NotBuilt(field) => Self::NotBuilt(format!("sending with {field}")),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if let Self::Service(error) = &self
+            && error.kind() == ErrorKind::Internal
+        {
+            tracing::error!(error = error as &dyn std::error::Error, "a request failed");
+        }
+        (self.status(), self.headers(), Json(self.body())).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(error: ApiError) -> serde_json::Value {
+        serde_json::to_value(error.body()).unwrap()
+    }
+
+    #[test]
+    fn fields_are_named_one_by_one() {
+        let one = json(ApiError::field("limit", "must be a whole number from 1 to 100"));
+        assert_eq!(
+            one,
+            serde_json::json!({
+                "success": false, "code": "invalid_field",
+                "error": "limit must be a whole number from 1 to 100",
+                "details": [{ "field": "limit", "message": "must be a whole number from 1 to 100" }],
+            })
+        );
+        let both = ApiError::Invalid(vec![FieldError::new("a", "x"), FieldError::new("b", "y")]);
+        assert_eq!(json(both)["error"], "these fields are not valid: a, b");
+        let service = json(ServiceError::invalid("engine", "is not known").into());
+        assert_eq!(service["details"][0]["field"], "engine");
+        assert!(json(ApiError::NotFound).get("details").is_none());
+    }
+
+    #[test]
+    fn who_has_to_wait_is_told_how_long() {
+        let header = |error: ApiError| error.into_response().headers().get(RETRY_AFTER).cloned();
+        assert_eq!(header(ApiError::TooManyFailedTries { retry_after_seconds: 7 }).unwrap(), "7");
+        assert_eq!(header(ServiceError::OutboxFull(3).into()).unwrap(), "30");
+        assert_eq!(header(ApiError::NotFound), None);
+    }
+}

@@ -1,0 +1,417 @@
+//! The body of a request to send a message, as REST and Socket.IO both take it.
+//!
+//! Pure. Existing clients are loose, so alternatives that are empty or null count as absent, `body` stands
+//! for `text`, `chatId` for `to` and `mediaUrl` for `media.url`; what has the wrong type is named.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::domain::clock::Millis;
+use crate::domain::jid::Jid;
+use crate::domain::outbox::Priority;
+use crate::service::{IdempotencyKey, SendRequest};
+
+/// Longest `tempId`, in characters.
+const TEMP_ID_MAX_CHARS: usize = 128;
+/// How far ahead `sendAt` may lie, and how far back before it is taken for a slip of the unit.
+const SEND_AT_RANGE_MS: i64 = 366 * 24 * 60 * 60 * 1000;
+
+/// What a message may be at most, and what time it is.
+#[derive(Debug, Clone, Copy)]
+pub struct SendLimits {
+    /// Longest text, in characters.
+    pub text_max_chars: usize,
+    /// The server's time, against which `sendAt` is held.
+    pub now: Millis,
+}
+
+/// A well-formed request to send a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendBody {
+    /// The chat.
+    pub to: Jid,
+    /// The text; never blank.
+    pub text: String,
+    /// The client's own name for the message.
+    pub temp_id: Option<String>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Not before this moment.
+    pub send_at: Option<Millis>,
+}
+
+/// A field and what is wrong with it, as in the `details` of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// The field's name on the wire.
+    pub field: &'static str,
+    /// What it should be.
+    pub message: String,
+}
+
+/// Why a request to send cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendProblem {
+    /// These fields are wrong; there is at least one.
+    Invalid(Vec<FieldError>),
+    /// The request is well formed but uses this field, which does nothing yet.
+    NotBuilt(&'static str),
+}
+
+/// Reads the body of a request to send.
+///
+/// # Errors
+/// [`SendProblem`]; it names every wrong field, not only the first.
+pub fn parse(body: &Value, limits: &SendLimits) -> Result<SendBody, SendProblem> {
+    let Value::Object(object) = body else {
+        let message = "the request must be a JSON object".to_owned();
+        return Err(SendProblem::Invalid(vec![FieldError { field: "request", message }]));
+    };
+    let mut fields = Fields { object, errors: Vec::new() };
+    let to = fields.recipient();
+    let text = fields.text(limits.text_max_chars);
+    let other = fields.other_content(text.is_some());
+    let temp_id = fields.temp_id();
+    let priority = fields.priority();
+    let send_at = fields.send_at(limits.now);
+    fields.boolean("useQueue");
+    fields.boolean("enableTyping");
+    let extra = fields.not_built_extra();
+    match (to, text, other.or(extra)) {
+        _ if !fields.errors.is_empty() => Err(SendProblem::Invalid(fields.errors)),
+        (_, _, Some(field)) => Err(SendProblem::NotBuilt(field)),
+        (Some(to), Some(text), None) => Ok(SendBody { to, text, temp_id, priority, send_at }),
+        // Not reached: whatever is missing has been named.
+        (None, _, None) | (_, None, None) => Err(SendProblem::Invalid(fields.errors)),
+    }
+}
+
+impl SendBody {
+    /// SHA-256 over the request's meaning: the same for all spellings of one request.
+    #[must_use]
+    pub fn fingerprint(&self) -> Vec<u8> {
+        let mut hash = Sha256::new();
+        let send_at = self.send_at.map(|at| at.0.to_string());
+        let parts = [
+            Some(self.to.to_string()),
+            Some(self.text.clone()),
+            self.temp_id.clone(),
+            Some(self.priority.rank().to_string()),
+            send_at,
+        ];
+        for part in parts {
+            let bytes = part.as_ref().map(String::as_bytes);
+            // A length before each part (-1: absent) keeps parts from running into each other.
+            let length = bytes.map_or(-1, |b| i64::try_from(b.len()).unwrap_or(i64::MAX));
+            hash.update(length.to_be_bytes());
+            hash.update(bytes.unwrap_or_default());
+        }
+        hash.finalize().to_vec()
+    }
+
+    /// What the service is asked to do; `key` is the client's idempotency key.
+    #[must_use]
+    pub fn into_request(self, key: Option<String>) -> SendRequest {
+        let idempotency = key.map(|key| IdempotencyKey { key, fingerprint: self.fingerprint() });
+        let Self { to, text, temp_id, priority, send_at } = self;
+        SendRequest { to, text, temp_id, priority, send_at, idempotency }
+    }
+}
+
+/// A request's fields, and what was wrong with those read so far.
+struct Fields<'a> {
+    object: &'a Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl<'a> Fields<'a> {
+    /// The field, unless it counts as absent.
+    fn get(&self, field: &str) -> Option<&'a Value> {
+        self.object.get(field).filter(|value| !is_empty(value))
+    }
+
+    fn wrong(&mut self, field: &'static str, message: impl Into<String>) {
+        self.errors.push(FieldError { field, message: message.into() });
+    }
+
+    fn string(&mut self, field: &'static str) -> Option<&'a str> {
+        let value = self.get(field)?;
+        let text = value.as_str();
+        if text.is_none() {
+            self.wrong(field, "must be a string");
+        }
+        text
+    }
+
+    fn boolean(&mut self, field: &'static str) {
+        if self.get(field).is_some_and(|value| !value.is_boolean()) {
+            self.wrong(field, "must be true or false");
+        }
+    }
+
+    fn recipient(&mut self) -> Option<Jid> {
+        let before = self.errors.len();
+        let (to, chat_id) = (self.jid("to"), self.jid("chatId"));
+        if let (Some(to), Some(chat_id)) = (&to, &chat_id)
+            && to != chat_id
+        {
+            self.wrong("chatId", "names another chat than to");
+        }
+        let jid = to.or(chat_id);
+        if jid.is_none() && self.errors.len() == before {
+            self.wrong("to", "is required: a chat id or a phone number");
+        }
+        jid
+    }
+
+    fn jid(&mut self, field: &'static str) -> Option<Jid> {
+        match self.string(field)?.parse() {
+            Ok(jid) => Some(jid),
+            Err(error) => {
+                self.wrong(field, format!("is not valid: {error}"));
+                None
+            }
+        }
+    }
+
+    fn text(&mut self, max_chars: usize) -> Option<String> {
+        let (text, body) = (self.string("text"), self.string("body"));
+        if let (Some(text), Some(body)) = (text, body)
+            && text != body
+        {
+            self.wrong("body", "differs from text; give one of them");
+        }
+        let field = if text.is_some() { "text" } else { "body" };
+        let text = text.or(body)?;
+        if text.trim().is_empty() {
+            self.wrong(field, "must not be blank");
+        }
+        if text.chars().count() > max_chars {
+            self.wrong(field, format!("is longer than {max_chars} characters"));
+        }
+        Some(text.to_owned())
+    }
+
+    /// What else than text is to be sent. Exactly one content must be there.
+    fn other_content(&mut self, has_text: bool) -> Option<&'static str> {
+        let before = self.errors.len();
+        let media = self.get("media").map(|_| "media");
+        if self.get("media").is_some_and(|value| !value.is_object()) {
+            self.wrong("media", "must be an object");
+        }
+        let media_url = self.string("mediaUrl").map(|_| "mediaUrl");
+        let location = self.object_field("location");
+        let contact = self.get("contact").map(|_| "contact");
+        if self.get("contact").is_some_and(|v| v.is_number() || v.is_boolean()) {
+            self.wrong("contact", "must be an object");
+        }
+        let poll = self.object_field("poll");
+        let others: Vec<_> = [media.or(media_url), location, contact, poll].into_iter().flatten().collect();
+        let text_was_wrong = ["text", "body"].iter().any(|f| self.get(f).is_some_and(|v| !v.is_string()));
+        match others.len() + usize::from(has_text || text_was_wrong) {
+            0 if self.errors.len() == before => {
+                self.wrong("text", "is required, or one of media, location, contact, poll");
+            }
+            0 | 1 => {}
+            _ => {
+                let field = others.first().copied().unwrap_or("text");
+                self.wrong(field, "give exactly one of text, media, location, contact, poll");
+            }
+        }
+        others.first().copied()
+    }
+
+    fn object_field(&mut self, field: &'static str) -> Option<&'static str> {
+        let value = self.get(field)?;
+        if value.is_object() {
+            return Some(field);
+        }
+        self.wrong(field, "must be an object");
+        None
+    }
+
+    /// Fields that change a text message and do nothing yet.
+    fn not_built_extra(&mut self) -> Option<&'static str> {
+        let quoted = self.string("quotedMessageId").map(|_| "quotedMessageId");
+        let mentions = self.get("mentions");
+        let is_list = |value: &Value| value.as_array().is_some_and(|list| list.iter().all(Value::is_string));
+        if mentions.is_some_and(|value| !is_list(value)) {
+            self.wrong("mentions", "must be a list of chat ids");
+        }
+        quoted.or(mentions.map(|_| "mentions"))
+    }
+
+    fn temp_id(&mut self) -> Option<String> {
+        let temp_id = self.string("tempId")?;
+        if temp_id.chars().count() > TEMP_ID_MAX_CHARS {
+            self.wrong("tempId", format!("is longer than {TEMP_ID_MAX_CHARS} characters"));
+        }
+        Some(temp_id.to_owned())
+    }
+
+    fn priority(&mut self) -> Priority {
+        match self.get("priority").map(Value::as_str) {
+            None | Some(Some("normal")) => Priority::Normal,
+            Some(Some("high")) => Priority::High,
+            Some(Some("low")) => Priority::Low,
+            Some(_) => {
+                self.wrong("priority", "must be high, normal or low");
+                Priority::Normal
+            }
+        }
+    }
+
+    fn send_at(&mut self, now: Millis) -> Option<Millis> {
+        let value = self.get("sendAt")?;
+        let Some(at) = whole_number(value).map(Millis) else {
+            self.wrong("sendAt", "must be a time in milliseconds since the epoch");
+            return None;
+        };
+        if at.since(now) > SEND_AT_RANGE_MS {
+            self.wrong("sendAt", "is more than a year ahead");
+        }
+        if at.0 < 0 || now.since(at) > SEND_AT_RANGE_MS {
+            self.wrong("sendAt", "is long past; it must be in milliseconds since the epoch");
+        }
+        Some(at)
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(object) => object.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// A whole number, or a string of digits.
+fn whole_number(value: &Value) -> Option<i64> {
+    /// Largest number up to which every whole one has a floating-point form of its own.
+    const EXACT: f64 = 9_007_199_254_740_991.0;
+    match value {
+        Value::Number(number) => number.as_i64().or_else(|| {
+            let float = number.as_f64().filter(|f| f.fract() == 0.0 && f.abs() <= EXACT)?;
+            format!("{float:.0}").parse().ok()
+        }),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    const LIMITS: SendLimits = SendLimits { text_max_chars: 10, now: Millis(1_700_000_000_000) };
+
+    fn wrong_fields(body: &Value) -> Vec<&'static str> {
+        match parse(body, &LIMITS) {
+            Err(SendProblem::Invalid(errors)) => errors.into_iter().map(|e| e.field).collect(),
+            other => panic!("{body} gave {other:?}"),
+        }
+    }
+
+    #[test]
+    fn all_spellings_of_a_request_are_one() {
+        let plain = parse(&json!({ "to": "15550100001", "text": "hi" }), &LIMITS).unwrap();
+        for body in [
+            json!({ "chatId": "15550100001@c.us", "body": "hi" }),
+            json!({ "to": "", "chatId": "+1 555 010 0001", "text": null, "body": "hi", "unknown": 1 }),
+            json!({ "to": "15550100001", "text": "hi", "media": {}, "mediaUrl": "", "location": null, "poll": null }),
+            json!({ "to": "15550100001", "text": "hi", "body": "hi", "priority": "normal", "useQueue": true, "enableTyping": false }),
+        ] {
+            let parsed = parse(&body, &LIMITS).unwrap();
+            assert_eq!(parsed, plain, "{body}");
+            assert_eq!(parsed.fingerprint(), plain.fingerprint());
+        }
+    }
+
+    #[test]
+    fn what_differs_has_another_fingerprint() {
+        let base = json!({ "to": "15550100001", "text": "hi" });
+        let first = parse(&base, &LIMITS).unwrap().fingerprint();
+        for (field, value) in [
+            ("to", json!("15550100002")),
+            ("text", json!("ho")),
+            ("tempId", json!("t1")),
+            ("priority", json!("high")),
+            ("sendAt", json!(1_700_000_001_000_i64)),
+        ] {
+            let mut other = base.clone();
+            other[field] = value;
+            assert_ne!(parse(&other, &LIMITS).unwrap().fingerprint(), first, "{field}");
+        }
+    }
+
+    #[test]
+    fn every_wrong_field_is_named() {
+        let body = json!({ "to": 5, "text": ["x"], "tempId": {"a": 1}, "priority": "urgent", "sendAt": "soon", "useQueue": "yes" });
+        let expected = ["to", "text", "tempId", "priority", "sendAt", "useQueue"];
+        assert_eq!(wrong_fields(&body), expected);
+        assert_eq!(wrong_fields(&json!({})), ["to", "text"]);
+        assert_eq!(wrong_fields(&json!([])), ["request"]);
+        assert_eq!(wrong_fields(&json!({ "to": "15550100001", "text": "12345678901" })), ["text"]);
+        assert_eq!(wrong_fields(&json!({ "to": "15550100001", "body": "  " })), ["body"]);
+        assert_eq!(wrong_fields(&json!({ "to": "x@example.org", "text": "a" })), ["to"]);
+        assert_eq!(wrong_fields(&json!({ "to": "15550100001", "text": "a", "tempId": "t".repeat(129) })), ["tempId"]);
+    }
+
+    #[test]
+    fn there_is_exactly_one_content() {
+        let two = json!({ "to": "15550100001", "text": "a", "location": { "latitude": 1, "longitude": 2 } });
+        assert_eq!(wrong_fields(&two), ["location"]);
+        let media = json!({ "to": "15550100001", "mediaUrl": "https://example.com/a.png" });
+        assert_eq!(parse(&media, &LIMITS), Err(SendProblem::NotBuilt("mediaUrl")));
+        let both = json!({ "to": "15550100001", "media": { "url": "https://example.com/a.png" }, "mediaUrl": "https://example.com/a.png" });
+        assert_eq!(parse(&both, &LIMITS), Err(SendProblem::NotBuilt("media")));
+        let quoted = json!({ "to": "15550100001", "text": "a", "quotedMessageId": "false_15550100001@c.us_A" });
+        assert_eq!(parse(&quoted, &LIMITS), Err(SendProblem::NotBuilt("quotedMessageId")));
+        assert_eq!(wrong_fields(&json!({ "to": "15550100001", "poll": 3 })), ["poll"]);
+    }
+
+    #[test]
+    fn a_time_to_send_is_a_plausible_number_of_milliseconds() {
+        let at = |value: Value| json!({ "to": "15550100001", "text": "a", "sendAt": value });
+        for good in [json!(1_700_000_060_000_i64), json!("1700000060000"), json!(1.700_000_06e12)] {
+            assert_eq!(parse(&at(good), &LIMITS).unwrap().send_at, Some(Millis(1_700_000_060_000)));
+        }
+        assert_eq!(parse(&at(json!("")), &LIMITS).unwrap().send_at, None);
+        for bad in [json!(1_700_000_060), json!(-1), json!(1.5), json!(1e300), json!(1_800_000_000_000_i64), json!(true)] {
+            assert_eq!(wrong_fields(&at(bad)), ["sendAt"]);
+        }
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(2, 8, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::hash_map("[a-z]{1,4}", inner, 0..3)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_request_panics_and_a_refusal_names_something(values in prop::collection::vec(any_value(), 12)) {
+            let names = ["to", "chatId", "text", "body", "media", "mediaUrl", "location", "contact", "poll", "tempId", "sendAt", "mentions"];
+            let body: Map<_, _> = names.iter().map(ToString::to_string).zip(values).collect();
+            if let Err(SendProblem::Invalid(errors)) = parse(&Value::Object(body), &LIMITS) {
+                prop_assert!(!errors.is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The door to a device's namespace: who may come in, and with what they then hold.
+//!
+//! Everything that listens to a socket is registered before the client is answered, so that nothing it
+//! sends first is lost. What it presents is looked at and forgotten: no key and no token is logged or kept
+//! but in the request that the library keeps.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::http::request::Parts;
+use serde_json::{Map, Value as Json};
+use socketioxide::adapter::LocalAdapter;
+use socketioxide::handler::{ConnectHandler, Value};
+use socketioxide::socket::Socket;
+
+use super::Shared;
+use super::forward::Forwarder;
+use super::requests::Inbox;
+use super::session::{Farewell, Session};
+use crate::domain::access::Scope;
+use crate::domain::ids::DeviceId;
+use crate::service::{AccessTokenError, Operator, Principal};
+
+/// A refused connection, in the words that clients compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("Invalid namespace")]
+    NoDevice,
+    #[error("API key is required")]
+    NoKey,
+    #[error("Invalid API key")]
+    BadKey,
+    #[error("API key not allowed for this device")]
+    NotAllowed,
+    #[error("Invalid access token")]
+    BadToken,
+    #[error("Server configuration error")]
+    Misconfigured,
+}
+
+/// The door to one device's namespace.
+#[derive(Clone)]
+pub(super) struct Door {
+    shared: Arc<Shared>,
+    device: DeviceId,
+}
+
+impl ConnectHandler<LocalAdapter, Door> for Door {
+    fn call(&self, socket: Arc<Socket>, _: Option<Value>) {
+        let Some(session) = socket.extensions.get::<Arc<Session>>() else { return };
+        Forwarder::start(&self.shared, socket, session);
+    }
+
+    fn call_middleware<'a>(
+        &'a self,
+        socket: Arc<Socket>,
+        auth: &'a Option<Value>,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Box<dyn Display + Send>>> + Send + 'a>> {
+        Box::pin(async move {
+            let presented = Presented::read(socket.req_parts(), auth.as_ref());
+            match self.admit(presented, socket.req_parts()).await {
+                Ok(session) => {
+                    self.furnish(&socket, session);
+                    Ok(())
+                }
+                Err(refusal) => Err(Box::new(refusal) as Box<dyn Display + Send>),
+            }
+        })
+    }
+}
+
+impl Door {
+    pub(super) fn new(shared: Arc<Shared>, device: DeviceId) -> Self {
+        Self { shared, device }
+    }
+
+    async fn admit(&self, presented: Presented, request: &Parts) -> Result<Session, Refusal> {
+        // Deleted a moment ago: the namespace is about to go.
+        if !self.shared.core.device_exists(&self.device) {
+            return Err(Refusal::NoDevice);
+        }
+        let admitted = self.identify(&presented).await;
+        if let Err(refusal) = &admitted {
+            self.note(*refusal, request);
+        }
+        let (principal, operator) = admitted?;
+        Ok(Session::new(self.device.clone(), principal, operator, presented.since))
+    }
+
+    async fn identify(&self, presented: &Presented) -> Result<(Principal, Option<Operator>), Refusal> {
+        let core = &self.shared.core;
+        let key = presented.key.as_deref().ok_or(Refusal::NoKey)?;
+        let principal = core.authenticate(key).map_err(|_| Refusal::BadKey)?;
+        if !principal.grant.reaches(&self.device) || !principal.grant.allows(Scope::EventsRead) {
+            return Err(Refusal::NotAllowed);
+        }
+        let operator = core.operator(presented.token.as_deref()).await.map_err(|error| match error {
+            AccessTokenError::Invalid => Refusal::BadToken,
+            AccessTokenError::Misconfigured | AccessTokenError::KeysUnavailable(_) => Refusal::Misconfigured,
+        })?;
+        Ok((principal, operator))
+    }
+
+    /// Counts a failed try.
+    fn note(&self, refusal: Refusal, _request: &Parts) {
+        if matches!(refusal, Refusal::NoKey | Refusal::BadKey | Refusal::NotAllowed | Refusal::BadToken) {
+            self.shared.core.metrics().auth_failures.inc();
+        }
+        tracing::debug!(device = %self.device, %refusal, "socket refused");
+    }
+
+    fn furnish(&self, socket: &Arc<Socket>, session: Session) {
+        let session = Arc::new(session);
+        socket.on_disconnect(Farewell(session.clone()));
+        socket.on_fallback(Inbox::start(&self.shared, session.clone()));
+        socket.extensions.insert(session);
+    }
+}
+
+/// What a client presents in its handshake.
+#[derive(Default, PartialEq, Eq)]
+struct Presented {
+    key: Option<String>,
+    token: Option<String>,
+    since: Option<i64>,
+}
+
+/// A position that no log has, so that the client is told to reload.
+const NOWHERE: i64 = i64::MAX;
+
+impl Presented {
+    fn read(request: &Parts, auth: Option<&Value>) -> Self {
+        let auth = auth.and_then(auth_fields).unwrap_or_default();
+        let mut query = Self::default();
+        for (name, value) in url::form_urlencoded::parse(request.uri.query().unwrap_or_default().as_bytes()) {
+            match &*name {
+                "apiKey" => query.key = query.key.or_else(|| non_empty(&value)),
+                "access-token" => query.token = query.token.or_else(|| non_empty(&value)),
+                "since" if !value.trim().is_empty() => query.since = query.since.or_else(|| Some(position(&value))),
+                _ => {}
+            }
+        }
+        let key = query.key.or_else(|| key_in_headers(request));
+        let key = key.or_else(|| auth.get("apiKey").and_then(Json::as_str).and_then(non_empty));
+        let since = since_in(&auth).or(query.since);
+        Self { key, token: query.token, since }
+    }
+}
+
+fn auth_fields(auth: &Value) -> Option<Map<String, Json>> {
+    serde_json::from_str(auth.as_str()?).ok()
+}
+
+fn key_in_headers(request: &Parts) -> Option<String> {
+    let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = || {
+        let (scheme, key) = header("authorization")?.trim().split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(key)
+    };
+    [header("x-api-key"), header("apikey"), bearer()].into_iter().flatten().find_map(non_empty)
+}
+
+fn since_in(auth: &Map<String, Json>) -> Option<i64> {
+    match auth.get("since")? {
+        Json::Null => None,
+        Json::String(text) if text.trim().is_empty() => None,
+        Json::String(text) => Some(position(text)),
+        number => Some(number.as_i64().filter(|n| *n >= 0).unwrap_or(NOWHERE)),
+    }
+}
+
+fn position(text: &str) -> i64 {
+    text.trim().parse().ok().filter(|n| *n >= 0).unwrap_or(NOWHERE)
+}
+
+fn non_empty(text: &str) -> Option<String> {
+    Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+
+    fn read(uri: &str, headers: &[(&str, &str)]) -> Presented {
+        let builder = headers.iter().fold(Request::builder().uri(uri), |b, (name, value)| b.header(*name, *value));
+        Presented::read(&builder.body(()).unwrap().into_parts().0, None)
+    }
+
+    #[test]
+    fn a_key_is_found_wherever_it_may_stand() {
+        for (uri, headers) in [
+            ("/ws?apiKey=whf_k", &[][..]),
+            ("/ws?apiKey=&x=1", &[("X-API-KEY", "whf_k")]),
+            ("/ws", &[("apiKey", "whf_k")]),
+            ("/ws", &[("Authorization", "Bearer whf_k")]),
+            ("/ws", &[("authorization", "bearer  whf_k ")]),
+            ("/ws?apiKey=whf%5Fk", &[("X-API-KEY", "other")]),
+        ] {
+            assert_eq!(read(uri, headers).key.as_deref(), Some("whf_k"), "{uri} {headers:?}");
+        }
+        for (uri, headers) in [("/ws", &[][..]), ("/ws?apiKey=%20", &[]), ("/ws", &[("Authorization", "Basic abc")])] {
+            assert_eq!(read(uri, headers).key, None);
+        }
+    }
+
+    #[test]
+    fn tokens_and_positions_come_from_the_query() {
+        let presented = read("/ws?access-token=user%2017&since=12", &[]);
+        assert_eq!((presented.token.as_deref(), presented.since), (Some("user 17"), Some(12)));
+        assert_eq!(read("/ws?since=", &[]).since, None);
+        for broken in ["-1", "x", "1.5", "99999999999999999999"] {
+            assert_eq!(read(&format!("/ws?since={broken}"), &[]).since, Some(NOWHERE), "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_position_in_auth_may_be_a_number_or_text() {
+        let since = |value: Json| since_in(&Map::from_iter([("since".to_owned(), value)]));
+        assert_eq!(since(Json::from(7)), Some(7));
+        assert_eq!(since(Json::from("7")), Some(7));
+        assert_eq!(since(Json::Null), None);
+        assert_eq!(since(Json::from("")), None);
+        for broken in [Json::from(-1), Json::from(1.5), Json::from("x"), Json::from(true), Json::Array(vec![])] {
+            assert_eq!(since(broken), Some(NOWHERE));
+        }
+        assert_eq!(since_in(&Map::new()), None);
+    }
+
+    #[test]
+    fn refusals_are_worded_exactly() {
+        let words = [Refusal::NoKey, Refusal::BadKey, Refusal::NotAllowed, Refusal::BadToken, Refusal::Misconfigured]
+            .map(|refusal| refusal.to_string());
+        assert_eq!(
+            words,
+            [
+                "API key is required",
+                "Invalid API key",
+                "API key not allowed for this device",
+                "Invalid access token",
+                "Server configuration error"
+            ]
+        );
+    }
+}

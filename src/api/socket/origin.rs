@@ -1,0 +1,63 @@
+//! The `Origin` rule: browsers attach it, and only listed ones may open sockets, on either transport.
+//! CORS alone does not protect sockets. No `Origin` at all is no browser, and needs its key as anybody.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::domain::origin::OriginPattern;
+
+/// Middleware: a foreign origin is answered 403 and goes no further.
+pub(super) async fn refuse_foreign(State(allowed): State<Arc<[OriginPattern]>>, request: Request, next: Next) -> Response {
+    if is_foreign(request.headers(), &allowed) {
+        let content_type = [(header::CONTENT_TYPE, "application/json")];
+        let body = r#"{"code":4,"message":"Forbidden"}"#;
+        return (StatusCode::FORBIDDEN, content_type, body).into_response();
+    }
+    next.run(request).await
+}
+
+/// Whether one `Origin` value is on the list.
+pub(super) fn is_allowed(origin: &HeaderValue, allowed: &[OriginPattern]) -> bool {
+    origin.to_str().is_ok_and(|origin| allowed.iter().any(|pattern| pattern.matches(origin)))
+}
+
+fn is_foreign(headers: &HeaderMap, allowed: &[OriginPattern]) -> bool {
+    headers.get_all(header::ORIGIN).iter().any(|origin| !is_allowed(origin, allowed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn foreign(origins: &[&'static str], allowed: &[&str]) -> bool {
+        let mut headers = HeaderMap::new();
+        for origin in origins {
+            headers.append(header::ORIGIN, HeaderValue::from_bytes(origin.as_bytes()).unwrap());
+        }
+        let allowed: Vec<_> = allowed.iter().map(|pattern| pattern.parse().unwrap()).collect();
+        is_foreign(&headers, &allowed)
+    }
+
+    #[test]
+    fn only_listed_origins_and_no_origin_pass() {
+        let local = ["http://localhost:*", "https://app.example.com"];
+        for origins in [&[][..], &["http://localhost:5173"], &["http://localhost"], &["https://app.example.com"]] {
+            assert!(!foreign(origins, &local), "{origins:?}");
+        }
+        for origins in [
+            &["https://evil.example"][..],
+            &["null"],
+            &[""],
+            &["http://localhost.evil.example"],
+            &["http://localhost:5173", "https://evil.example"],
+            &["http://localhost:5173\u{e9}"],
+        ] {
+            assert!(foreign(origins, &local), "{origins:?}");
+        }
+        assert!(!foreign(&["https://anything.example"], &["*"]));
+    }
+}

@@ -1,0 +1,227 @@
+//! What stands between HTTP and the Socket.IO library: answers as engine.io servers give them, and
+//! requests that keep little memory.
+//!
+//! Source of the codes: the engine.io protocol (0 unknown transport, 1 unknown session, 2 bad handshake
+//! method, 3 bad request, 4 forbidden, 5 unsupported version). The library writes them as strings,
+//! answers some refusals with no body, and a failed upgrade with 500.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, OriginalUri, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio_util::sync::CancellationToken;
+
+use super::namespaces::Namespaces;
+
+/// Largest body of the library's own refusals.
+const REFUSAL_MAX_BYTES: usize = 4096;
+
+/// The headers that are read after the handshake, or by the library.
+const KEPT_HEADERS: [HeaderName; 6] = [
+    header::AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("apikey"),
+    HeaderName::from_static("x-forwarded-for"),
+    header::CONTENT_TYPE,
+    header::SEC_WEBSOCKET_KEY,
+];
+
+/// What the layer needs.
+#[derive(Clone)]
+pub(super) struct Protocol {
+    draining: CancellationToken,
+    namespaces: Arc<Namespaces>,
+    /// How long a client may take to send what it posts.
+    post_timeout: Duration,
+}
+
+impl Protocol {
+    pub(super) fn new(draining: CancellationToken, namespaces: Arc<Namespaces>, post_timeout: Duration) -> Self {
+        Self { draining, namespaces, post_timeout }
+    }
+}
+
+/// An engine.io refusal: its code and message.
+type Refusal = (u8, &'static str);
+const UNKNOWN_TRANSPORT: Refusal = (0, "Transport unknown");
+const BAD_REQUEST: Refusal = (3, "Bad request");
+
+/// Middleware: refuses what the library would answer wrongly, and mends what it answers.
+pub(super) async fn keep(State(protocol): State<Protocol>, request: Request, next: Next) -> Response {
+    // Refused connections make clients try again elsewhere or later; a missing namespace would not.
+    if protocol.draining.is_cancelled() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    if let Some(refusal) = refusal(&request) {
+        return refused(refusal);
+    }
+    // A device that was answered 201 has its namespace, whatever the task that follows devices does now.
+    protocol.namespaces.catch_up();
+    let is_post = request.method() == Method::POST;
+    let answer = next.run(slim(request));
+    if !is_post {
+        return mend(answer.await).await;
+    }
+    match tokio::time::timeout(protocol.post_timeout, answer).await {
+        Ok(answer) => mend(answer).await,
+        Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+    }
+}
+
+fn refusal(request: &Request) -> Option<Refusal> {
+    let query = request.uri().query().unwrap_or_default();
+    let transport = query.split('&').find_map(|pair| pair.strip_prefix("transport="));
+    match transport {
+        Some("polling") => None,
+        Some("websocket") if request.method() != Method::GET || is_upgrade(request) => None,
+        Some("websocket") => Some(BAD_REQUEST),
+        _ => Some(UNKNOWN_TRANSPORT),
+    }
+}
+
+/// Whether the request is a WebSocket handshake (RFC 6455, 4.2.1).
+fn is_upgrade(request: &Request) -> bool {
+    let headers = request.headers();
+    let names = |name: HeaderName, word: &str| {
+        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(word))
+    };
+    request.version() == Version::HTTP_11
+        && names(header::UPGRADE, "websocket")
+        && names(header::CONNECTION, "upgrade")
+        && names(header::SEC_WEBSOCKET_VERSION, "13")
+        && headers.contains_key(header::SEC_WEBSOCKET_KEY)
+}
+
+/// The library keeps a session's first request for as long as the session lives, and headers share the
+/// connection's read buffer: only what is needed is kept, in memory of its own.
+fn slim(request: Request) -> Request {
+    let (mut parts, body) = request.into_parts();
+    parts.headers = kept(&parts.headers);
+    if let Ok(copy) = parts.uri.to_string().parse() {
+        parts.uri = copy;
+    }
+    parts.extensions.remove::<OriginalUri>();
+    parts.extensions.remove::<MatchedPath>();
+    Request::from_parts(parts, body)
+}
+
+fn kept(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for name in KEPT_HEADERS {
+        for value in headers.get_all(&name) {
+            if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+                kept.append(name.clone(), copy);
+            }
+        }
+    }
+    kept
+}
+
+async fn mend(answer: Response) -> Response {
+    match answer.status() {
+        StatusCode::BAD_REQUEST => {}
+        StatusCode::INTERNAL_SERVER_ERROR => return refused(BAD_REQUEST),
+        _ => return answer,
+    }
+    let (mut parts, body) = answer.into_parts();
+    let body = axum::body::to_bytes(body, REFUSAL_MAX_BYTES).await.unwrap_or_default();
+    if body.is_empty() {
+        return refused(BAD_REQUEST);
+    }
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(with_number(&body)))
+}
+
+/// `"code":"0"` as `"code":0`.
+fn with_number(body: &[u8]) -> Vec<u8> {
+    const BEFORE: &str = "{\"code\":\"";
+    let text = String::from_utf8_lossy(body);
+    let mended = text.strip_prefix(BEFORE).and_then(|rest| {
+        let (code, rest) = rest.split_once('"')?;
+        code.parse::<u8>().ok().map(|code| format!("{{\"code\":{code}{rest}"))
+    });
+    mended.map_or_else(|| body.to_vec(), String::into_bytes)
+}
+
+fn refused((code, message): Refusal) -> Response {
+    let body = format!("{{\"code\":{code},\"message\":\"{message}\"}}");
+    (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(uri: &str) -> Request {
+        Request::builder().uri(uri).body(Body::empty()).unwrap()
+    }
+
+    #[test]
+    fn a_request_without_a_known_transport_is_refused_first() {
+        for uri in ["/ws", "/ws/?", "/ws?EIO=4", "/ws?EIO=3&transport=flash", "/ws?transport="] {
+            assert_eq!(refusal(&get(uri)), Some(UNKNOWN_TRANSPORT), "{uri}");
+        }
+        assert_eq!(refusal(&get("/ws?EIO=4&transport=polling")), None);
+        assert_eq!(refusal(&get("/ws?EIO=4&transport=websocket")), Some(BAD_REQUEST));
+    }
+
+    #[test]
+    fn an_upgrade_needs_all_of_its_headers() {
+        let all = [
+            ("upgrade", "WebSocket"),
+            ("connection", "keep-alive, Upgrade"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
+        let with = |headers: &[(&str, &str)]| {
+            let uri = "/ws?EIO=4&transport=websocket";
+            let builder = headers.iter().fold(Request::builder().uri(uri), |b, (name, value)| b.header(*name, *value));
+            refusal(&builder.body(Body::empty()).unwrap())
+        };
+        assert_eq!(with(&all), None);
+        for missing in 0..all.len() {
+            let some: Vec<_> = all.iter().enumerate().filter(|(i, _)| *i != missing).map(|(_, h)| *h).collect();
+            assert_eq!(with(&some), Some(BAD_REQUEST), "{some:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_librarys_answers_are_mended() {
+        for (status, body, expected) in [
+            (400, r#"{"code":"1","message":"Session ID unknown"}"#, r#"{"code":1,"message":"Session ID unknown"}"#),
+            (400, "", r#"{"code":3,"message":"Bad request"}"#),
+            (500, "", r#"{"code":3,"message":"Bad request"}"#),
+            (400, "as it is", "as it is"),
+        ] {
+            let answer = Response::builder().status(status).body(Body::from(body)).unwrap();
+            let mended = mend(answer).await;
+            assert_eq!(mended.status(), StatusCode::BAD_REQUEST);
+            let bytes = axum::body::to_bytes(mended.into_body(), 1000).await.unwrap();
+            assert_eq!(bytes, expected);
+        }
+        let fine = mend(Response::new(Body::from("ok"))).await;
+        assert_eq!(fine.status(), StatusCode::OK);
+    }
+
+    #[test]
+    fn a_kept_request_has_the_credentials_and_little_else() {
+        let request = Request::builder()
+            .uri("/ws?EIO=4&transport=polling&since=5")
+            .header("X-API-KEY", "k")
+            .header("user-agent", "x".repeat(500))
+            .header("cookie", "c=1")
+            .extension(OriginalUri("/ws".parse().unwrap()))
+            .body(Body::empty())
+            .unwrap();
+        let slim = slim(request);
+        assert_eq!(slim.headers().len(), 1);
+        assert_eq!(slim.headers()["x-api-key"], "k");
+        assert_eq!(slim.uri().query(), Some("EIO=4&transport=polling&since=5"));
+        assert!(slim.extensions().get::<OriginalUri>().is_none());
+    }
+}

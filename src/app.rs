@@ -1,0 +1,258 @@
+//! The composition root: makes the parts from the settings, wires them, runs them, and ends them.
+//!
+//! Nothing imports this module but `main` and the tests. A start that cannot succeed fails before
+//! anything listens; an end loses nothing that was acknowledged.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::domain::backoff::Backoff;
+use crate::domain::clock::{Clock, Random};
+use crate::domain::outbox::Pace;
+use crate::engine::Driver;
+use crate::engine::simulator::SimulatorDriver;
+use crate::lifecycle::{Drained, Failure, Signals, Tasks};
+use crate::service::keys::{EnvironmentKeyError, Keys};
+use crate::service::{AccessTokens, Core, CoreParts, Limits, OutboxLimits, RetentionLimits, ServiceError};
+use crate::settings::{DeclaredError, Settings};
+use crate::store::{OpenError, Store, StoreError, StoreOptions, Synchronous};
+use crate::telemetry::Metrics;
+
+mod api_config;
+mod declared;
+mod first_key;
+mod listener;
+mod observer;
+mod system;
+
+pub use system::{OsRandom, SystemClock};
+
+/// Why the daemon could not start. One sentence each, with what to do.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The store could not be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The store could not be read.
+    #[error("the database could not be read")]
+    Read(#[from] StoreError),
+    /// The environment's key cannot be used.
+    #[error(transparent)]
+    Key(#[from] EnvironmentKeyError),
+    /// The first key could not be written.
+    #[error("the first key could not be written to {path}: {source}")]
+    FirstKey {
+        /// Where.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The simulator's network could not be opened.
+    #[error("the simulator's directory {path} cannot be used: {source}")]
+    Simulator {
+        /// Where.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; is another program using it? choose another with --listen")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file in the devices directory is wrong.
+    #[error(transparent)]
+    Declared(#[from] DeclaredError),
+    /// A setting that only shows when it is used.
+    #[error("{0}")]
+    Setting(String),
+    /// The devices could not be brought back.
+    #[error("the devices could not be started")]
+    Devices(#[from] ServiceError),
+}
+
+/// What comes from outside the settings.
+pub struct Surroundings {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// `WHARF_API_KEY`.
+    pub api_key: Option<String>,
+    /// Whether somebody reads standard error as it is written.
+    pub terminal: bool,
+}
+
+/// A daemon that serves.
+pub struct App {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its use cases.
+    pub core: Core,
+    settings: Settings,
+    store: Store,
+    simulator: Option<Arc<SimulatorDriver>>,
+    tasks: Tasks,
+}
+
+/// How a daemon ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// As asked, with nothing left undone.
+    Cleanly,
+    /// As asked, but tasks had to be dropped.
+    Hastily,
+    /// A task without which it is of no use failed.
+    Failed(Failure),
+}
+
+impl App {
+    /// Opens the store, binds the address, brings the devices back and serves.
+    ///
+    /// # Errors
+    /// [`StartError`] says what is wrong and what to do.
+    pub async fn start(settings: Settings, surroundings: Surroundings) -> Result<Self, StartError> {
+        let metrics = Metrics::new();
+        let store = open_store(&settings, &metrics)?;
+        let bound = listener::bind(settings.server.listen, settings.server.tcp_user_timeout_ms).await?;
+        let keys = Keys::load(&store, surroundings.api_key.as_deref(), surroundings.clock.now()).await??;
+        if keys.is_empty() {
+            let first = keys.make_first(&store, &*surroundings.clock, &*surroundings.random).await?;
+            first_key::hand_over(&first, &settings.store.data_dir, surroundings.terminal)?;
+        }
+        let tasks = Tasks::new();
+        let simulator = simulator(&settings, &surroundings)?;
+        let drivers: Vec<Arc<dyn Driver>> = simulator.iter().map(|driver| driver.clone() as Arc<dyn Driver>).collect();
+        let core = Core::new(CoreParts {
+            store: store.clone(),
+            clock: surroundings.clock.clone(),
+            random: surroundings.random.clone(),
+            tasks: tasks.clone(),
+            metrics,
+            limits: limits(&settings),
+            drivers,
+            keys,
+            access_tokens: AccessTokens::new(api_config::access_tokens(&settings)?),
+        });
+        let app = Self { address: bound.address, core, settings, store, simulator, tasks };
+        app.core.start().await?;
+        app.reconcile().await?;
+        let router = crate::api::router(app.core.clone(), api_config::api(&app.settings));
+        bound.serve(router, &app.tasks);
+        tracing::info!(address = %app.address, data_dir = %app.settings.store.data_dir.display(), version = env!("CARGO_PKG_VERSION"), "wharf is listening");
+        Ok(app)
+    }
+
+    /// Makes the devices as the files in the devices directory say.
+    ///
+    /// # Errors
+    /// When a file is wrong: nothing is changed then.
+    pub async fn reconcile(&self) -> Result<(), StartError> {
+        declared::reconcile(&self.core, &self.settings).await
+    }
+
+    /// Serves until a signal or a failure ends it.
+    pub async fn run(self, mut signals: Signals) -> Ended {
+        loop {
+            tokio::select! {
+                () = signals.shutdown() => return self.stop().await,
+                failure = self.tasks.failed() => {
+                    tracing::error!(%failure, "the daemon cannot go on");
+                    self.stop().await;
+                    return Ended::Failed(failure);
+                }
+                () = signals.reload() => match self.reconcile().await {
+                    Ok(()) => tracing::info!("the devices directory was read again"),
+                    Err(error) => tracing::error!(%error, "the devices directory was not applied; nothing was changed"),
+                }
+            }
+        }
+    }
+
+    /// Says goodbye to sockets, closes sessions, stores everything, and ends.
+    pub async fn stop(self) -> Ended {
+        tracing::info!("shutting down");
+        let drained = self.tasks.drain(Duration::from_millis(self.settings.server.shutdown_timeout_ms)).await;
+        if let Some(simulator) = &self.simulator
+            && let Err(error) = simulator.flush().await
+        {
+            tracing::warn!(%error, "the simulated network did not reach the disk");
+        }
+        self.store.close().await;
+        match drained {
+            Drained::Clean => {
+                tracing::info!("goodbye");
+                Ended::Cleanly
+            }
+            Drained::Cut(tasks) | Drained::Stuck(tasks) => {
+                tracing::warn!(tasks, "goodbye; some tasks did not end in time and were dropped");
+                Ended::Hastily
+            }
+        }
+    }
+}
+
+fn open_store(settings: &Settings, metrics: &Metrics) -> Result<Store, OpenError> {
+    let options = StoreOptions {
+        synchronous: match settings.store.synchronous {
+            crate::settings::Synchronous::Full => Synchronous::Full,
+            crate::settings::Synchronous::Normal => Synchronous::Normal,
+        },
+        write_queue: settings.store.write_queue,
+        readers: settings.store.readers,
+    };
+    Store::open(&settings.store.data_dir, options, Arc::new(observer::StoreMetrics(metrics.clone())))
+}
+
+fn simulator(settings: &Settings, surroundings: &Surroundings) -> Result<Option<Arc<SimulatorDriver>>, StartError> {
+    if !settings.simulator_enabled() {
+        return Ok(None);
+    }
+    let path = settings.store.data_dir.join("simulator");
+    let most = settings.engines.simulator.journal_max_bytes;
+    SimulatorDriver::new(&path, most, surroundings.clock.clone(), surroundings.random.clone())
+        .map(|driver| Some(Arc::new(driver)))
+        .map_err(|source| StartError::Simulator { path, source })
+}
+
+fn limits(settings: &Settings) -> Limits {
+    let ms = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+    let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    const DAY_MS: i64 = 86_400_000;
+    Limits {
+        max_devices: settings.devices.max,
+        default_engine: settings.devices.default_engine.clone(),
+        backoff: Backoff {
+            initial_ms: settings.supervisor.backoff_initial_ms,
+            max_ms: settings.supervisor.backoff_max_ms,
+        },
+        start_ramp_per_second: settings.supervisor.start_ramp_per_second,
+        panics_before_failed: settings.supervisor.panics_before_failed,
+        outbox: OutboxLimits {
+            max_queued: settings.outbox.max_queued,
+            in_flight: settings.outbox.in_flight,
+            max_attempts: settings.outbox.max_attempts,
+            retry_delay_ms: settings.outbox.retry_delay_ms,
+            unknown_after_ms: ms(settings.outbox.unknown_after_ms),
+            pace: Pace {
+                min_delay: small(settings.outbox.min_delay_ms),
+                max_delay: small(settings.outbox.max_delay_ms),
+                messages_per_minute: settings.outbox.messages_per_minute,
+                burst_limit: settings.outbox.burst_limit,
+            },
+            typing_delay_ms: settings.outbox.typing_delay_ms,
+        },
+        idempotency_ttl_ms: ms(settings.messages.idempotency_ttl_ms),
+        retention: RetentionLimits {
+            events_ms: i64::from(settings.retention.events_days) * DAY_MS,
+            messages_ms: i64::from(settings.retention.messages_days) * DAY_MS,
+            sweep_interval_ms: settings.retention.sweep_interval_ms,
+        },
+    }
+}

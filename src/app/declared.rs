@@ -1,0 +1,29 @@
+//! Files of the devices directory, as the service's declarations.
+
+use super::StartError;
+use crate::service::Core;
+use crate::service::declared::Declaration;
+use crate::settings::{DeclaredDevice, Settings, load_declared};
+
+pub(super) async fn reconcile(core: &Core, settings: &Settings) -> Result<(), StartError> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let devices = load_declared(&settings.devices.dir, &environment)?;
+    let declarations = devices.into_iter().map(declaration).collect::<Result<Vec<_>, _>>()?;
+    let count = declarations.len();
+    let failed = core.reconcile(declarations).await?;
+    if count > 0 || failed > 0 {
+        tracing::info!(declared = count, failed, dir = %settings.devices.dir.display(), "declared devices reconciled");
+    }
+    Ok(())
+}
+
+fn declaration(device: DeclaredDevice) -> Result<Declaration, StartError> {
+    let id = device.id.parse().map_err(|error| StartError::Setting(format!("{}: {error}", device.file.display())))?;
+    Ok(Declaration {
+        id,
+        name: device.name,
+        engine: device.engine,
+        settings: device.settings,
+        autostart: device.autostart,
+    })
+}

@@ -1,0 +1,153 @@
+//! Why the daemon did not do what was asked.
+
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::cli::exit::Exit;
+use crate::cli::output::clean;
+
+/// Why the daemon did not do what was asked.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// The URL cannot be one of a daemon.
+    #[error("{url} is not an http:// or https:// URL")]
+    Url {
+        /// As it was given.
+        url: String,
+    },
+    /// The key has characters that no header can hold.
+    #[error("the API key has characters that are not allowed in a key")]
+    Key,
+    /// The HTTP client could not be set up.
+    #[error("cannot set up the HTTP client: {}", root_cause(.0))]
+    Setup(#[source] reqwest::Error),
+    /// Nobody answers, or the answer broke off.
+    #[error("cannot reach a daemon at {url}: {}", root_cause(source))]
+    Unreachable {
+        /// Without path.
+        url: String,
+        /// What happened.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The daemon refused.
+    #[error("{message}{}", details_text(details.as_ref()))]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// A sentence.
+        message: String,
+        /// Stable word.
+        code: String,
+        /// For each field what is wrong with it.
+        details: Option<Value>,
+        /// Seconds after which it may be tried again.
+        retry_after: Option<u64>,
+        /// Whether a key was sent.
+        with_key: bool,
+    },
+    /// Something answers that does not speak as a daemon does.
+    #[error("what answers at {url} does not look like Wharf: {problem}")]
+    Stranger {
+        /// Without path.
+        url: String,
+        /// What is odd.
+        problem: String,
+    },
+}
+
+impl ClientError {
+    /// The exit code.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Url { .. } | Self::Key => Exit::Usage,
+            Self::Setup(_) | Self::Stranger { .. } => Exit::Error,
+            Self::Unreachable { .. } => Exit::Unreachable,
+            Self::Refused { status, .. } => Exit::of_status(*status),
+        }
+    }
+
+    /// The stable word for programs.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Url { .. } => "invalid_url",
+            Self::Key => "invalid_key",
+            Self::Setup(_) => "client_setup",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Refused { code, .. } => code,
+            Self::Stranger { .. } => "not_wharf",
+        }
+    }
+
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Unreachable { .. } => {
+                "Is it running? `wharf serve` starts it; `wharf doctor` looks closer. Another address: --url or WHARF_URL."
+            }
+            Self::Refused { status: 401, with_key: false, .. } => {
+                "Give a key with --key or WHARF_API_KEY. The first start of the daemon prints one, or writes it to admin.key in its data directory."
+            }
+            Self::Refused { status: 401, .. } => {
+                "Check --key or WHARF_API_KEY: it may be mistyped, revoked or expired. `wharf keys list` shows the keys there are."
+            }
+            Self::Refused { status: 403, .. } => "A key with more scopes or devices: `wharf keys create`.",
+            Self::Refused { retry_after: Some(seconds), .. } => {
+                return Some(format!("Try again in {seconds} s."));
+            }
+            Self::Stranger { .. } => "Check --url or WHARF_URL.",
+            Self::Setup(_) => "https needs the system's certificates: apt-get install ca-certificates",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    /// Whether the same request may succeed later without anybody changing anything.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Stranger { .. } => true,
+            Self::Refused { status, .. } => *status >= 500 || matches!(status, 408 | 429),
+            _ => false,
+        }
+    }
+}
+
+/// The innermost error says what happened; the outer ones repeat the URL.
+fn root_cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "it did not answer in time".to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// `{ "field": "problem" }` or `[{ "field", "message" }]`, a line for each.
+pub(super) fn details_text(details: Option<&Value>) -> String {
+    let lines: Vec<String> = match details {
+        Some(Value::Object(fields)) => {
+            fields.iter().map(|(field, problem)| format!("{field}: {}", plain(problem))).collect()
+        }
+        Some(Value::Array(items)) => items.iter().map(item_text).collect(),
+        _ => Vec::new(),
+    };
+    lines.iter().map(|line| format!("\n  {}", clean(line))).collect()
+}
+
+fn item_text(item: &Value) -> String {
+    let problem = ["message", "problem", "error"].iter().find_map(|name| item.get(name));
+    match (item.get("field"), problem) {
+        (Some(field), Some(problem)) => format!("{}: {}", plain(field), plain(problem)),
+        _ => plain(item),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

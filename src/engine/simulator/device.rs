@@ -1,0 +1,383 @@
+//! The network's side of one device: the code that waits, what is not delivered yet, the armed faults.
+//!
+//! Invariants: the lock is held for moments, never across an await, and over nothing that can panic; at
+//! most one session is attached, the newest.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::faults::{Fault, FaultKind, Faults, Manner};
+use super::network::lock;
+use super::queue::{Due, DueKey, Parcel, Pending, Timetable};
+use super::settings::Settings;
+use crate::domain::device::Account;
+use crate::domain::ids::{DeviceId, NetworkId};
+use crate::domain::jid::Jid;
+use crate::engine::Incoming;
+
+/// Ids of sent messages that a device's network remembers, to tell a second copy from a first.
+const RECENT: usize = 64;
+/// Groups, and members of each, that are learnt from what is written in them.
+const MAX_LEARNT_GROUPS: usize = 256;
+const MAX_LEARNT_MEMBERS: usize = 256;
+
+/// A code that waits to be scanned.
+struct CurrentCode {
+    hash: u64,
+    expires: Instant,
+}
+
+/// A phone that scans.
+pub(super) struct Scan {
+    /// The number that a control call gave, in digits.
+    pub(super) phone_number: Option<String>,
+    /// The name that a control call gave.
+    pub(super) client_name: Option<String>,
+    /// Told once the daemon knows.
+    pub(super) done: Option<oneshot::Sender<Account>>,
+}
+
+/// Why a scan was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ScanError {
+    NoCode,
+    Expired,
+    Unknown,
+}
+
+/// The network's side of one device.
+pub(super) struct Device {
+    pub(super) id: DeviceId,
+    state: Mutex<State>,
+    /// Wakes the session: something in `state` changed.
+    pub(super) changed: Notify,
+    /// Until when the network is silent.
+    stall: watch::Sender<Option<Instant>>,
+}
+
+#[derive(Default)]
+struct State {
+    linked: bool,
+    /// The session that is attached; cancelled when another takes its place.
+    session: Option<(u64, CancellationToken)>,
+    sessions: u64,
+    online: bool,
+    settings: Option<Arc<Settings>>,
+    code: Option<CurrentCode>,
+    /// Codes that were offered and are no longer accepted, hashed.
+    past_codes: Vec<u64>,
+    scan: Option<Scan>,
+    pending: Pending,
+    timetable: Timetable,
+    faults: Faults,
+    learnt: HashMap<Jid, Vec<Jid>>,
+    /// Hashes of the last sent messages' ids.
+    recent: VecDeque<u64>,
+}
+
+/// What a session does next.
+pub(super) enum Step {
+    /// Hands over a message.
+    Incoming(u64, Incoming),
+    /// Does what is due.
+    Due(DueKey, Due),
+    /// Waits, until something changes or this moment.
+    Wait(Option<Instant>),
+}
+
+impl Device {
+    pub(super) fn new(id: DeviceId) -> Self {
+        Self { id, state: Mutex::default(), changed: Notify::new(), stall: watch::Sender::new(None) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Attaches a session in place of any other.
+    pub(super) fn attach(self: &Arc<Self>) -> Attached {
+        let replaced = CancellationToken::new();
+        let mut state = self.lock();
+        state.sessions += 1;
+        let number = state.sessions;
+        if let Some((_, old)) = state.session.replace((number, replaced.clone())) {
+            old.cancel();
+        }
+        state.online = false;
+        state.code = None;
+        state.scan = None;
+        state.timetable.drop_fleeting();
+        Attached { device: Arc::clone(self), number, replaced }
+    }
+
+    /// What the next session was set up with.
+    pub(super) fn configure(&self, settings: Arc<Settings>, linked: bool) {
+        let mut state = self.lock();
+        state.settings = Some(settings);
+        state.linked = linked;
+        if !linked {
+            state.pending.clear();
+            state.timetable.clear();
+        }
+    }
+
+    /// The settings of the last session, if there was one since the start.
+    pub(super) fn settings(&self) -> Option<Arc<Settings>> {
+        self.lock().settings.clone()
+    }
+
+    /// The session can send and receive from now on.
+    pub(super) fn go_online(&self) {
+        self.lock().online = true;
+    }
+
+    /// Whether a session can send and receive.
+    pub(super) fn is_online(&self) -> bool {
+        self.lock().online
+    }
+
+    /// Whether a phone has linked the device.
+    pub(super) fn is_linked(&self) -> bool {
+        self.lock().linked
+    }
+
+    /// The phone no longer knows the device; what waited for it is gone.
+    pub(super) fn unlink(&self) {
+        let mut state = self.lock();
+        state.linked = false;
+        state.online = false;
+        state.pending.clear();
+        state.timetable.clear();
+    }
+
+    /// Offers a code in place of the one before.
+    pub(super) fn offer(&self, code: &str, expires: Instant) {
+        let mut state = self.lock();
+        state.retire_code();
+        state.code = Some(CurrentCode { hash: hash_of(code), expires });
+    }
+
+    /// The offered code is accepted until then.
+    pub(super) fn extend(&self, expires: Instant) {
+        if let Some(code) = &mut self.lock().code {
+            code.expires = expires;
+        }
+    }
+
+    /// No code is accepted any more; a scan that came in just before is still returned.
+    pub(super) fn withdraw(&self) -> Option<Scan> {
+        let mut state = self.lock();
+        state.retire_code();
+        state.scan.take()
+    }
+
+    /// A phone holds its camera at `qr`, or at whatever code is shown.
+    pub(super) fn scan(&self, qr: Option<&str>, scan: Scan, now: Instant) -> Result<(), ScanError> {
+        let mut state = self.lock();
+        let hash = qr.map(hash_of);
+        if hash.is_some_and(|hash| state.past_codes.contains(&hash)) {
+            return Err(ScanError::Expired);
+        }
+        let code = state.code.as_ref().ok_or(ScanError::NoCode)?;
+        if hash.is_some_and(|hash| hash != code.hash) {
+            return Err(ScanError::Unknown);
+        }
+        if code.expires <= now {
+            return Err(if hash.is_some() { ScanError::Expired } else { ScanError::NoCode });
+        }
+        state.retire_code();
+        state.scan = Some(scan);
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// The phone that scanned, if one did.
+    pub(super) fn take_scan(&self) -> Option<Scan> {
+        self.lock().scan.take()
+    }
+
+    /// Restores what the journal holds; returns how many messages have no room.
+    pub(super) fn restore(&self, linked: bool, pending: Vec<(u64, Incoming)>) -> usize {
+        let mut state = self.lock();
+        // The line that tells of the link may be forgotten already.
+        state.linked = linked || !pending.is_empty();
+        let mut lost = 0;
+        for (no, message) in pending {
+            if state.pending.has_room(&message) {
+                state.pending.push(Parcel { no, message, waiter: None });
+            } else {
+                lost += 1;
+            }
+        }
+        lost
+    }
+
+    /// The phone has linked the device.
+    pub(super) fn set_linked(&self) {
+        self.lock().linked = true;
+    }
+
+    /// Whether one more message may wait.
+    pub(super) fn has_room(&self, message: &Incoming) -> bool {
+        self.lock().pending.has_room(message)
+    }
+
+    /// Takes out the message that comes first, if it is the one with this number.
+    pub(super) fn take(&self, no: u64) -> Option<Parcel> {
+        self.lock().pending.remove(no)
+    }
+
+    /// Queues a message that is in the journal.
+    pub(super) fn queue(&self, parcel: Parcel) {
+        let mut state = self.lock();
+        if !state.linked {
+            // Logged out in the meantime: nobody is there to be told.
+            return;
+        }
+        state.pending.push(parcel);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Notes something for later; false when too much is noted already.
+    pub(super) fn note(&self, at: Instant, due: Due, waiter: Option<oneshot::Sender<()>>) -> bool {
+        let noted = self.lock().timetable.add(at, due, waiter);
+        self.changed.notify_one();
+        if !noted {
+            tracing::warn!(device = %self.id, "too many simulated events wait; one is dropped");
+        }
+        noted
+    }
+
+    /// A noted thing was done.
+    pub(super) fn done(&self, key: DueKey) {
+        self.lock().timetable.done(key);
+    }
+
+    /// What a connected session does next.
+    pub(super) fn next_step(&self, now: Instant) -> Step {
+        if let Some(until) = self.stalled(now) {
+            return Step::Wait(Some(until));
+        }
+        let state = self.lock();
+        let first = state.timetable.first();
+        match (first, state.pending.front()) {
+            (Some((key, due)), _) if key.0 <= now => Step::Due(key, due.clone()),
+            (_, Some(parcel)) => Step::Incoming(parcel.no, parcel.message.clone()),
+            (first, None) => Step::Wait(first.map(|(key, _)| key.0)),
+        }
+    }
+
+    /// Arms a fault.
+    pub(super) fn arm(&self, fault: Fault, now: Instant) {
+        if fault.kind == FaultKind::Stall {
+            let until = fault.until.filter(|until| *until > now && fault.left != Some(0));
+            self.stall.send_replace(until);
+        } else {
+            self.lock().faults.arm(fault, now);
+        }
+        self.changed.notify_one();
+    }
+
+    /// Lets a fault strike, if it is armed.
+    pub(super) fn strike(&self, kind: FaultKind) -> Option<Manner> {
+        self.lock().faults.take(kind, Instant::now())
+    }
+
+    /// Until when the network is silent, if it is.
+    pub(super) fn stalled(&self, now: Instant) -> Option<Instant> {
+        self.stall.borrow().filter(|until| *until > now)
+    }
+
+    /// Waits while the network is silent.
+    pub(super) async fn stall_over(&self) {
+        let mut stall = self.stall.subscribe();
+        loop {
+            let until = *stall.borrow_and_update();
+            let Some(until) = until.filter(|until| *until > Instant::now()) else {
+                return;
+            };
+            tokio::select! {
+                _ = stall.changed() => {}
+                () = tokio::time::sleep_until(until) => {}
+            }
+        }
+    }
+
+    /// Whether this is the first copy of a message, as far as the network remembers.
+    pub(super) fn is_first_copy(&self, chat: &Jid, id: &NetworkId) -> bool {
+        let hash = hash_of((chat, id));
+        let mut state = self.lock();
+        if state.recent.contains(&hash) {
+            return false;
+        }
+        if state.recent.len() == RECENT {
+            state.recent.pop_front();
+        }
+        state.recent.push_back(hash);
+        true
+    }
+
+    /// Somebody wrote in a group, so they are in it.
+    pub(super) fn learn_member(&self, group: &Jid, member: &Jid) {
+        let mut state = self.lock();
+        if !state.learnt.contains_key(group) && state.learnt.len() >= MAX_LEARNT_GROUPS {
+            return;
+        }
+        let members = state.learnt.entry(group.clone()).or_default();
+        if members.len() < MAX_LEARNT_MEMBERS && !members.contains(member) {
+            members.push(member.clone());
+        }
+    }
+
+    /// Who wrote in a group so far.
+    pub(super) fn learnt_members(&self, group: &Jid) -> Vec<Jid> {
+        self.lock().learnt.get(group).cloned().unwrap_or_default()
+    }
+}
+
+impl State {
+    fn retire_code(&mut self) {
+        if let Some(code) = self.code.take() {
+            // Two sessions' worth: what a slow person may still hold in their hand.
+            if self.past_codes.len() >= 12 {
+                self.past_codes.remove(0);
+            }
+            self.past_codes.push(code.hash);
+        }
+    }
+}
+
+/// A session's hold on its device; letting go takes it offline, also when the session panics.
+pub(super) struct Attached {
+    device: Arc<Device>,
+    number: u64,
+    /// Cancelled when another session takes over.
+    pub(super) replaced: CancellationToken,
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        let mut state = self.device.lock();
+        if state.session.as_ref().is_none_or(|(number, _)| *number != self.number) {
+            return;
+        }
+        state.session = None;
+        state.online = false;
+        state.retire_code();
+        state.scan = None;
+        state.timetable.drop_fleeting();
+    }
+}
+
+fn hash_of(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}

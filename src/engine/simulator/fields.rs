@@ -1,0 +1,128 @@
+//! Reads the fields of a JSON object and names the one that is wrong.
+//!
+//! Settings and control requests share it, so that both refuse the same mistakes in the same words.
+
+use std::ops::RangeInclusive;
+
+use serde_json::{Map, Value};
+
+use crate::domain::jid::Jid;
+use crate::engine::SettingError;
+
+/// How much of an unknown field's name is repeated in an error.
+const NAME_SHOWN: usize = 64;
+
+/// The fields of one object.
+pub(super) struct Fields<'a> {
+    /// Where the object stands, such as `settings.simulator`; empty at the top of a request.
+    path: String,
+    map: &'a Map<String, Value>,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of `map`, which may have no other than the `known` ones.
+    pub(super) fn new(
+        path: impl Into<String>,
+        map: &'a Map<String, Value>,
+        known: &[&str],
+    ) -> Result<Self, SettingError> {
+        let fields = Self { path: path.into(), map };
+        let Some(name) = map.keys().find(|name| !known.contains(&name.as_str())) else {
+            return Ok(fields);
+        };
+        let shown: String = name.chars().take(NAME_SHOWN).collect();
+        Err(fields.wrong(&shown, format!("is not known; there are {}", known.join(", "))))
+    }
+
+    /// The fields of an object that stands in a list or another object.
+    pub(super) fn nested(path: String, value: &'a Value, known: &[&str]) -> Result<Self, SettingError> {
+        let Value::Object(map) = value else {
+            return Err(SettingError { field: path, message: "must be an object".to_owned() });
+        };
+        Self::new(path, map, known)
+    }
+
+    /// That `name` is wrong, and what is right.
+    pub(super) fn wrong(&self, name: &str, message: impl Into<String>) -> SettingError {
+        SettingError { field: self.path_of(name), message: message.into() }
+    }
+
+    /// The whole path of a field.
+    pub(super) fn path_of(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// A field as it stands, `null` included.
+    pub(super) fn raw(&self, name: &str) -> Option<&'a Value> {
+        self.map.get(name)
+    }
+
+    /// A field that is there and not `null`.
+    pub(super) fn value(&self, name: &str) -> Option<&'a Value> {
+        self.map.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A whole number within `range`.
+    pub(super) fn integer(
+        &self,
+        name: &str,
+        range: RangeInclusive<u64>,
+    ) -> Result<Option<u64>, SettingError> {
+        let Some(value) = self.value(name) else {
+            return Ok(None);
+        };
+        match value.as_u64() {
+            Some(number) if range.contains(&number) => Ok(Some(number)),
+            _ => {
+                let message = format!("must be a whole number from {} to {}", range.start(), range.end());
+                Err(self.wrong(name, message))
+            }
+        }
+    }
+
+    /// A yes or no.
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, SettingError> {
+        match self.value(name) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(_) => Err(self.wrong(name, "must be true or false")),
+        }
+    }
+
+    /// A text of 1 to `max` bytes.
+    pub(super) fn text(&self, name: &str, max: usize) -> Result<Option<&'a str>, SettingError> {
+        match self.value(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if (1..=max).contains(&text.len()) => Ok(Some(text)),
+            Some(_) => Err(self.wrong(name, format!("must be a text of 1 to {max} bytes"))),
+        }
+    }
+
+    /// A list of at most `max` values.
+    pub(super) fn list(&self, name: &str, max: usize) -> Result<Option<&'a [Value]>, SettingError> {
+        match self.value(name) {
+            None => Ok(None),
+            Some(Value::Array(values)) if values.len() <= max => Ok(Some(values)),
+            Some(_) => Err(self.wrong(name, format!("must be a list of at most {max} values"))),
+        }
+    }
+
+    /// A chat id or phone number, in any spelling.
+    pub(super) fn jid(&self, name: &str) -> Result<Option<Jid>, SettingError> {
+        self.value(name).map(|value| jid_of(value, &self.path_of(name))).transpose()
+    }
+
+    /// What a field must be there for.
+    pub(super) fn required<T>(&self, name: &str, value: Option<T>) -> Result<T, SettingError> {
+        value.ok_or_else(|| self.wrong(name, "is required"))
+    }
+}
+
+/// A JSON value as a chat id; `path` is what an error names.
+pub(super) fn jid_of(value: &Value, path: &str) -> Result<Jid, SettingError> {
+    let wrong = |message: String| SettingError { field: path.to_owned(), message };
+    let Value::String(text) = value else {
+        return Err(wrong("must be a text with a phone number or chat id".to_owned()));
+    };
+    text.parse().map_err(|error| wrong(format!("{error}")))
+}

@@ -1,0 +1,201 @@
+//! How a message goes out: a copy arrives in the network, then receipts come back.
+//!
+//! A copy is on disk in the journal before it counts as arrived. `Sent` is the network's own
+//! acknowledgement: it is answered `ackServerMs` after the arrival, and no receipt of level 1 follows.
+//! The receipts of the recipient's device and of reading come through [`Session::run`], measured from the
+//! arrival too. Those that are due while the device is away wait until it is back; they are kept in memory,
+//! so that a daemon that is killed does not hear them again.
+//!
+//! [`Session::run`]: crate::engine::Session::run
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::control::MAX_BODY;
+use super::faults::{FaultKind, Manner};
+use super::journal::{Copy, Durability, Entry};
+use super::queue::Due;
+use super::script;
+use super::session::SimulatorSession;
+use crate::domain::ack::Ack;
+use crate::domain::clock::Millis;
+use crate::domain::jid::{Jid, JidKind};
+use crate::engine::{EngineEvent, IncomingReceipt, Outgoing, SendError, SendOutcome};
+
+/// After the message was read, or arrived where nothing is read, until a contact answers it.
+const ECHO_AFTER_READ_MS: u64 = 100;
+const ECHO_UNREAD_MS: u64 = 300;
+
+impl SimulatorSession {
+    /// See [`crate::engine::Session::send`].
+    pub(super) async fn send_out(&self, message: Outgoing) -> SendOutcome {
+        match self.try_send(message).await {
+            Ok(participants) => SendOutcome::Sent { participants },
+            Err(outcome) => outcome,
+        }
+    }
+
+    async fn try_send(&self, message: Outgoing) -> Result<Vec<Jid>, SendOutcome> {
+        self.reach_network().await?;
+        let unknown = self.device.strike(FaultKind::SendUnknown);
+        if unknown == Some(Manner::Lost) {
+            return Err(lost_while_sending());
+        }
+        if unknown.is_none() {
+            self.refused(&message)?;
+        }
+        let arrival = Arrival { instant: Instant::now(), at: self.clock.now() };
+        let participants = self.participants(&message.chat);
+        self.arrive(&message, arrival.at).await?;
+        if self.device.is_first_copy(&message.chat, &message.id.network) {
+            self.schedule(&message, &participants, arrival);
+        }
+        if unknown.is_some() {
+            return Err(lost_while_sending());
+        }
+        self.network_answers(arrival.instant).await?;
+        Ok(participants)
+    }
+
+    /// Waits out a stall and a slow link; nothing has left yet.
+    async fn reach_network(&self) -> Result<(), SendOutcome> {
+        let offline = || transient("not_connected", "the device is not connected to its network");
+        if !self.is_online() {
+            return Err(offline());
+        }
+        let way = async {
+            self.device.stall_over().await;
+            if let Some(Manner::Delay(delay)) = self.device.strike(FaultKind::SlowSend) {
+                tokio::time::sleep(delay).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.gone.cancelled() => Err(offline()),
+            () = way => Ok(()),
+        }
+    }
+
+    fn refused(&self, message: &Outgoing) -> Result<(), SendOutcome> {
+        if self.device.strike(FaultKind::SendTransient).is_some() {
+            return Err(transient("recipient_unavailable", "the recipient cannot be reached now"));
+        }
+        if self.device.strike(FaultKind::SendPermanent).is_some() || !script::is_on_network(&message.chat) {
+            return Err(permanent("not_on_network", "the recipient is not on the network"));
+        }
+        if message.body.len() > MAX_BODY {
+            return Err(permanent("message_too_large", "the network takes texts of at most 65536 bytes"));
+        }
+        match message.chat.kind() {
+            JidKind::Person | JidKind::Lid | JidKind::Group => Ok(()),
+            JidKind::Status | JidKind::Newsletter => {
+                Err(permanent("recipient_not_supported", "the simulated network has people and groups only"))
+            }
+        }
+    }
+
+    fn participants(&self, chat: &Jid) -> Vec<Jid> {
+        if !chat.is_group() {
+            return Vec::new();
+        }
+        script::members(&self.settings, chat, self.device.learnt_members(chat))
+    }
+
+    async fn arrive(&self, message: &Outgoing, at: Millis) -> Result<(), SendOutcome> {
+        let network_id = message.id.network.clone();
+        let copy = Copy { network_id, to: message.chat.clone(), body: message.body.clone(), at };
+        let noted = self.network.journal.append(&self.device.id, Entry::Sent(&copy), Durability::Synced);
+        noted.await.map_err(|error| {
+            tracing::warn!(device = %self.device.id, %error, "the simulated network could not note a copy");
+            transient("network_storage", "the simulated network could not store the message")
+        })
+    }
+
+    /// Waits for the network's own acknowledgement.
+    async fn network_answers(&self, arrival: Instant) -> Result<(), SendOutcome> {
+        let Some(delay) = self.settings.ack_server_ms else {
+            self.gone.cancelled().await;
+            return Err(lost_while_sending());
+        };
+        if delay == 0 {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            () = self.gone.cancelled() => Err(lost_while_sending()),
+            () = tokio::time::sleep_until(arrival + Duration::from_millis(delay)) => Ok(()),
+        }
+    }
+
+    fn schedule(&self, message: &Outgoing, participants: &[Jid], arrival: Arrival) {
+        let device = self.settings.ack_device_ms.map(|ms| (Ack::Device, ms));
+        let read = self.settings.ack_read_ms.map(|ms| (Ack::Read, ms));
+        let receipts = match (device, read) {
+            (Some(device), Some(read)) if self.device.strike(FaultKind::ReorderReceipts).is_some() => {
+                [Some((Ack::Read, device.1)), Some((Ack::Device, read.1))]
+            }
+            other => [other.0, other.1],
+        };
+        for (ack, ms) in receipts.into_iter().flatten() {
+            if participants.is_empty() {
+                self.schedule_receipt(message, None, ack, arrival.after(ms));
+            }
+            for participant in participants {
+                self.schedule_receipt(message, Some(participant.clone()), ack, arrival.after(ms));
+            }
+        }
+        if self.settings.echo {
+            self.schedule_echo(message, participants, arrival);
+        }
+    }
+
+    fn schedule_receipt(&self, message: &Outgoing, participant: Option<Jid>, ack: Ack, due: Arrival) {
+        let receipt = IncomingReceipt {
+            chat: message.chat.clone(),
+            network_id: message.id.network.clone(),
+            ack,
+            participant,
+            timestamp: due.at,
+            error: None,
+        };
+        self.device.note(due.instant, Due::Tell(EngineEvent::Receipt(receipt)), None);
+    }
+
+    fn schedule_echo(&self, message: &Outgoing, participants: &[Jid], arrival: Arrival) {
+        let delay =
+            self.settings.ack_read_ms.map_or(ECHO_UNREAD_MS, |ms| ms.saturating_add(ECHO_AFTER_READ_MS));
+        let mut body = format!("echo: {}", message.body);
+        body.truncate(body.floor_char_boundary(MAX_BODY));
+        let from = participants.first().unwrap_or(&message.chat).clone();
+        let echo = Due::Echo { chat: message.chat.clone(), from, body };
+        self.device.note(arrival.after(delay).instant, echo, None);
+    }
+}
+
+/// A moment, on the timer's clock and by the time of day.
+#[derive(Clone, Copy)]
+struct Arrival {
+    instant: Instant,
+    at: Millis,
+}
+
+impl Arrival {
+    fn after(self, ms: u64) -> Self {
+        let instant = self.instant + Duration::from_millis(ms);
+        Self { instant, at: self.at.plus(i64::try_from(ms).unwrap_or(i64::MAX)) }
+    }
+}
+
+fn transient(code: &'static str, message: &str) -> SendOutcome {
+    SendOutcome::Transient(SendError { code, message: message.to_owned() })
+}
+
+fn permanent(code: &'static str, message: &str) -> SendOutcome {
+    SendOutcome::Permanent(SendError { code, message: message.to_owned() })
+}
+
+fn lost_while_sending() -> SendOutcome {
+    let message = "the link broke before the network answered".to_owned();
+    SendOutcome::Unknown(SendError { code: "link_lost_while_sending", message })
+}

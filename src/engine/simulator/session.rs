@@ -1,0 +1,372 @@
+//! One device's session: it connects, and hands over what waits in the network, one thing at a time.
+//!
+//! Invariants: everything happens inside [`SimulatorSession::run`], no task is started; a message is
+//! acknowledged only after the daemon said that it is durable; whatever way the session ends, a panic
+//! included, its hold on the device ends with it.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::device::{Device, Step};
+use super::faults::{FaultKind, Manner};
+use super::journal::{Durability, Entry, Seen, Typed};
+use super::network::{AcceptError, Network};
+use super::queue::{Due, DueKey};
+use super::script::{self, Traffic};
+use super::settings::Settings;
+use crate::domain::clock::{Clock, Random};
+use crate::domain::device::Account;
+use crate::domain::event::TypingKind;
+use crate::domain::ids::{MessageId, NetworkId};
+use crate::domain::jid::Jid;
+use crate::domain::reason::Reason;
+use crate::engine::{
+    Answer, Ended, EngineEvent, Inbound, InboundError, Incoming, Outgoing, Query, SendOutcome, Session,
+    SessionContext, SessionError, Vault, VaultError,
+};
+
+/// Where the credentials are in the vault.
+const SPACE: &str = "simulator";
+const KEY: &str = "session";
+/// How often the round trip is measured.
+const BEAT: Duration = Duration::from_secs(30);
+/// Message ids in one line of the journal.
+const READ_CHUNK: usize = 500;
+
+/// What makes a linked device linked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Credentials {
+    #[serde(flatten)]
+    pub(super) account: Account,
+    /// Whether contacts, groups and history were told since the link.
+    #[serde(default)]
+    pub(super) synchronised: bool,
+}
+
+/// A simulated device's session.
+pub(super) struct SimulatorSession {
+    pub(super) network: Arc<Network>,
+    pub(super) device: Arc<Device>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) seed: u64,
+    pub(super) inbound: Arc<dyn Inbound>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+    vault: Arc<dyn Vault>,
+    cancel: CancellationToken,
+    /// What the vault held when the session was opened.
+    stored: Mutex<Option<Credentials>>,
+    /// Cancelled once this session can send and receive.
+    online: CancellationToken,
+    /// Cancelled when it no longer can.
+    pub(super) gone: CancellationToken,
+    /// Cancelled by a log-out.
+    logged_out: CancellationToken,
+}
+
+impl SimulatorSession {
+    /// Reads the credentials and remembers the settings; connects nothing.
+    pub(super) async fn open(
+        network: Arc<Network>,
+        settings: Settings,
+        context: SessionContext,
+    ) -> Result<Self, VaultError> {
+        let stored = load(context.vault.as_ref()).await?;
+        let device = network.device(&context.device);
+        let settings = Arc::new(settings);
+        device.configure(Arc::clone(&settings), stored.is_some());
+        Ok(Self {
+            network,
+            device,
+            seed: script::seed_of(&context.device, &settings),
+            settings,
+            inbound: context.inbound,
+            clock: context.clock,
+            random: context.random,
+            vault: context.vault,
+            cancel: context.cancel,
+            stored: Mutex::new(stored),
+            online: CancellationToken::new(),
+            gone: CancellationToken::new(),
+            logged_out: CancellationToken::new(),
+        })
+    }
+
+    /// Whether messages can go out.
+    pub(super) fn is_online(&self) -> bool {
+        self.online.is_cancelled() && !self.gone.is_cancelled()
+    }
+
+    fn connected_or_error(&self) -> Result<(), SessionError> {
+        if self.is_online() { Ok(()) } else { Err(SessionError::Offline) }
+    }
+
+    /// Tells the daemon, or how the session ends because it could not.
+    pub(super) async fn tell(&self, event: EngineEvent) -> Result<(), Ended> {
+        self.inbound.deliver(event).await.map_err(|error| match error {
+            InboundError::Gone => Ended::Closed,
+            InboundError::Store(source) => {
+                tracing::warn!(device = %self.device.id, error = %source, "the daemon did not take an event");
+                Ended::LinkLost(Reason::EngineError)
+            }
+        })
+    }
+
+    /// Stores the credentials, durable when it returns; `None` forgets them.
+    pub(super) async fn store(&self, credentials: Option<&Credentials>) -> Result<(), VaultError> {
+        let bytes = credentials.map(serde_json::to_vec).transpose().map_err(|e| VaultError(Box::new(e)))?;
+        self.vault.put(SPACE, KEY, bytes).await
+    }
+
+    pub(super) async fn store_or_end(&self, credentials: Option<&Credentials>) -> Result<(), Ended> {
+        self.store(credentials).await.map_err(|error| {
+            tracing::warn!(device = %self.device.id, %error, "the simulator's credentials were not stored");
+            Ended::LinkLost(Reason::EngineError)
+        })
+    }
+
+    async fn live(&self) -> Result<Infallible, Ended> {
+        if self.device.strike(FaultKind::RefuseConnect).is_some() {
+            return Err(Ended::LinkLost(Reason::NetworkUnreachable));
+        }
+        let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let credentials = match stored {
+            Some(credentials) => {
+                self.expelled().await?;
+                credentials
+            }
+            None => self.link().await?,
+        };
+        // Before the news: whoever hears it may send at once.
+        self.online.cancel();
+        self.device.go_online();
+        self.tell(EngineEvent::Opened(credentials.account.clone())).await?;
+        self.synchronise(credentials).await?;
+        self.connected().await
+    }
+
+    /// Tells what was there before the link, once; a session that ends in the middle begins again.
+    async fn synchronise(&self, credentials: Credentials) -> Result<(), Ended> {
+        if credentials.synchronised {
+            return Ok(());
+        }
+        let Credentials { account, .. } = credentials;
+        for event in script::past(&self.settings, &account, self.seed, self.clock.now()) {
+            self.tell(event).await?;
+        }
+        self.store_or_end(Some(&Credentials { account, synchronised: true })).await
+    }
+
+    async fn connected(&self) -> Result<Infallible, Ended> {
+        let now = Instant::now();
+        let mut traffic = Traffic::new(&self.settings, self.seed, now);
+        // Spread by the seed, so that many devices do not measure in the same instant.
+        let mut beat = now + Duration::from_millis(self.seed % 1_000);
+        loop {
+            self.struck()?;
+            self.expelled().await?;
+            let now = Instant::now();
+            if let Some(traffic) = &mut traffic {
+                self.somebody_writes(traffic, now).await?;
+            }
+            if beat <= now {
+                beat = now + BEAT;
+                self.measure(now).await?;
+            }
+            match self.device.next_step(now) {
+                Step::Incoming(no, message) => self.hand_over(no, message).await?,
+                Step::Due(key, due) => self.happens(key, due).await?,
+                Step::Wait(until) => {
+                    let next = [until, traffic.as_ref().map(Traffic::next_at)].into_iter().flatten();
+                    self.changed_or(next.fold(beat, Instant::min)).await;
+                }
+            }
+        }
+    }
+
+    /// Waits until something changes in the network, or this moment.
+    pub(super) async fn changed_or(&self, until: Instant) {
+        tokio::select! {
+            () = self.device.changed.notified() => {}
+            () = tokio::time::sleep_until(until) => {}
+        }
+    }
+
+    /// Faults that strike a session at any time.
+    pub(super) fn struck(&self) -> Result<(), Ended> {
+        if self.device.strike(FaultKind::Panic).is_some() {
+            break_down();
+        }
+        match self.device.strike(FaultKind::DropLink) {
+            Some(_) => Err(Ended::LinkLost(Reason::LinkDropped)),
+            None => Ok(()),
+        }
+    }
+
+    /// Faults that strike a linked device.
+    async fn expelled(&self) -> Result<(), Ended> {
+        if let Some(manner) = self.device.strike(FaultKind::Ban) {
+            let temporary = manner == Manner::Temporary;
+            return Err(Ended::Fatal(if temporary { Reason::TemporaryBan } else { Reason::Banned }));
+        }
+        if self.device.strike(FaultKind::LogOut).is_none() {
+            return Ok(());
+        }
+        self.store_or_end(None).await?;
+        self.unlink().await;
+        Err(Ended::LoggedOut(Reason::LoggedOutOnPhone))
+    }
+
+    async fn unlink(&self) {
+        if let Err(error) = self.network.unlink(&self.device).await {
+            tracing::warn!(device = %self.device.id, %error, "the simulated network did not note a log-out");
+        }
+    }
+
+    async fn measure(&self, now: Instant) -> Result<(), Ended> {
+        match self.settings.ack_server_ms {
+            Some(ms) if self.device.stalled(now).is_none() => {
+                self.tell(EngineEvent::Latency { ms: ms.max(1) }).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn somebody_writes(&self, traffic: &mut Traffic, now: Instant) -> Result<(), Ended> {
+        match traffic.message(&self.settings, self.random.as_ref(), now, self.clock.now()) {
+            Some(message) => self.accept(message).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a message that the simulated world wrote by itself; when too many wait, it is not written.
+    async fn accept(&self, message: Incoming) -> Result<(), Ended> {
+        match self.network.accept(&self.device, message, None).await {
+            Ok(()) | Err(AcceptError::Full) => Ok(()),
+            Err(AcceptError::Journal(error)) => Err(self.journal_failed(&error)),
+        }
+    }
+
+    fn journal_failed(&self, error: &super::journal::JournalError) -> Ended {
+        tracing::warn!(device = %self.device.id, %error, "the simulated network could not note a message");
+        Ended::LinkLost(Reason::EngineError)
+    }
+
+    async fn hand_over(&self, no: u64, message: Incoming) -> Result<(), Ended> {
+        if self.device.strike(FaultKind::DuplicateIncoming).is_some() {
+            self.tell(EngineEvent::Message(message.clone())).await?;
+        }
+        self.tell(EngineEvent::Message(message)).await?;
+        let acknowledged = self.network.acknowledge(&self.device, no).await;
+        acknowledged.map_err(|error| self.journal_failed(&error))
+    }
+
+    async fn happens(&self, key: DueKey, due: Due) -> Result<(), Ended> {
+        match due {
+            Due::Tell(event) => self.tell(event).await?,
+            Due::Echo { chat, from, body } => {
+                let notify_name = script::name_of(&self.settings, &from);
+                let network_id = NetworkId::random(self.random.as_ref());
+                let timestamp = self.clock.now();
+                self.accept(Incoming {
+                    network_id,
+                    chat,
+                    from,
+                    from_me: false,
+                    body,
+                    timestamp,
+                    notify_name,
+                })
+                .await?;
+            }
+        }
+        self.device.done(key);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Session for SimulatorSession {
+    async fn run(self: Arc<Self>) -> Ended {
+        let attached = self.device.attach();
+        let _gone = self.gone.clone().drop_guard();
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Ended::Closed,
+            () = self.logged_out.cancelled() => Ended::Closed,
+            () = attached.replaced.cancelled() => Ended::Fatal(Reason::StreamReplaced),
+            ended = self.live() => match ended {
+                Ok(never) => match never {},
+                Err(ended) => ended,
+            },
+        }
+    }
+
+    async fn send(&self, message: Outgoing) -> SendOutcome {
+        self.send_out(message).await
+    }
+
+    async fn mark_read(&self, chat: &Jid, messages: &[MessageId]) -> Result<(), SessionError> {
+        self.connected_or_error()?;
+        for ids in messages.chunks(READ_CHUNK) {
+            let seen = Seen { chat: chat.clone(), message_ids: ids.to_vec(), at: self.clock.now() };
+            self.note(Entry::Read(&seen)).await?;
+        }
+        Ok(())
+    }
+
+    async fn typing(&self, chat: &Jid, kind: TypingKind, on: bool) -> Result<(), SessionError> {
+        self.connected_or_error()?;
+        let typed = Typed { chat: chat.clone(), what: kind, on, at: self.clock.now() };
+        self.note(Entry::Typing(&typed)).await
+    }
+
+    /// The simulated network reports what its control API tells it of anybody, asked or not.
+    async fn subscribe_presence(&self, _contact: &Jid) -> Result<(), SessionError> {
+        self.connected_or_error()
+    }
+
+    async fn query(&self, query: Query) -> Result<Answer, SessionError> {
+        self.connected_or_error()?;
+        Ok(match query {
+            Query::Exists(person) => Answer::Exists(script::is_on_network(&person)),
+            Query::ProfilePicture(_) => Answer::ProfilePicture(None),
+        })
+    }
+
+    async fn log_out(&self) -> Result<(), SessionError> {
+        let stored = self.store(None).await;
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.logged_out.cancel();
+        self.unlink().await;
+        stored.map_err(|error| SessionError::Refused(error.to_string()))
+    }
+}
+
+impl SimulatorSession {
+    async fn note(&self, entry: Entry<'_>) -> Result<(), SessionError> {
+        let noted = self.network.journal.append(&self.device.id, entry, Durability::Written).await;
+        noted.map_err(|error| SessionError::Refused(error.to_string()))
+    }
+}
+
+async fn load(vault: &dyn Vault) -> Result<Option<Credentials>, VaultError> {
+    let Some(bytes) = vault.get(SPACE, KEY).await? else {
+        return Ok(None);
+    };
+    match serde_json::from_slice(&bytes) {
+        Ok(credentials) => Ok(Some(credentials)),
+        Err(error) => Err(VaultError(Box::new(error))),
+    }
+}
+
+#[expect(clippy::panic, reason = "the fault `panic` is there to prove that a panic stays its device's own")]
+fn break_down() {
+    panic!("the simulator was told to panic");
+}

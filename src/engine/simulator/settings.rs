@@ -1,0 +1,212 @@
+//! `settings.simulator`: how the phone, the contacts and the network of one device behave.
+
+use serde_json::{Map, Value};
+
+use super::fields::{Fields, jid_of};
+use crate::domain::jid::Jid;
+use crate::engine::SettingError;
+
+const PATH: &str = "settings.simulator";
+const KNOWN: [&str; 10] = [
+    "autoScanMs",
+    "ackServerMs",
+    "ackDeviceMs",
+    "ackReadMs",
+    "echo",
+    "contacts",
+    "groups",
+    "history",
+    "trafficPerMinute",
+    "seed",
+];
+
+/// No delay is longer than a day.
+pub(super) const MAX_DELAY_MS: u64 = 86_400_000;
+/// A name's length in bytes.
+const MAX_NAME: usize = 100;
+const MAX_CONTACTS: usize = 5_000;
+const MAX_GROUPS: usize = 1_000;
+const MAX_PARTICIPANTS: usize = 1_024;
+const MAX_HISTORY: u64 = 10_000;
+const MAX_TRAFFIC: u64 = 60_000;
+/// The largest whole number that every JSON reader keeps exactly.
+const MAX_SEED: u64 = (1 << 53) - 1;
+
+/// The settings of one simulated device. Delays are in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Settings {
+    /// The phone scans by itself after so long; never, when `None`.
+    pub(super) auto_scan_ms: Option<u64>,
+    /// From a copy's arrival until the network says that it has it; `None`: it never says so.
+    pub(super) ack_server_ms: Option<u64>,
+    /// From a copy's arrival to the receipt of the recipient's device; `None`: it is off.
+    pub(super) ack_device_ms: Option<u64>,
+    /// From a copy's arrival until it is read; `None`: never.
+    pub(super) ack_read_ms: Option<u64>,
+    /// Contacts answer what they are sent.
+    pub(super) echo: bool,
+    /// The phone's address book.
+    pub(super) contacts: Contacts,
+    /// The groups that the account is in.
+    pub(super) groups: Groups,
+    /// Messages from before the link.
+    pub(super) history: u64,
+    /// Messages that contacts write by themselves.
+    pub(super) traffic_per_minute: u64,
+    /// What everything generated is derived from, together with the device's id.
+    pub(super) seed: u64,
+}
+
+/// The address book.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Contacts {
+    /// So many made-up ones.
+    Generated(usize),
+    /// These.
+    Listed(Vec<ContactSetting>),
+}
+
+/// A listed contact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ContactSetting {
+    /// Who.
+    pub(super) id: Jid,
+    /// What the address book calls them.
+    pub(super) name: Option<String>,
+}
+
+/// The account's groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Groups {
+    /// So many made-up ones.
+    Generated(usize),
+    /// These.
+    Listed(Vec<GroupSetting>),
+}
+
+/// A listed group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct GroupSetting {
+    /// Which.
+    pub(super) id: Jid,
+    /// Its name.
+    pub(super) subject: String,
+    /// Who is in it besides the account.
+    pub(super) participants: Vec<Jid>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            auto_scan_ms: None,
+            ack_server_ms: Some(20),
+            ack_device_ms: Some(80),
+            ack_read_ms: Some(200),
+            echo: false,
+            contacts: Contacts::Generated(0),
+            groups: Groups::Generated(0),
+            history: 0,
+            traffic_per_minute: 0,
+            seed: 0,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads `simulator` out of a device's settings; what is not there has its default.
+    pub(super) fn parse(settings: &Map<String, Value>) -> Result<Self, SettingError> {
+        match settings.get("simulator") {
+            None | Some(Value::Null) => Ok(Self::default()),
+            Some(value) => Self::read(&Fields::nested(PATH.to_owned(), value, &KNOWN)?),
+        }
+    }
+
+    fn read(fields: &Fields<'_>) -> Result<Self, SettingError> {
+        let default = Self::default();
+        Ok(Self {
+            auto_scan_ms: fields.integer("autoScanMs", 0..=MAX_DELAY_MS)?,
+            ack_server_ms: delay(fields, "ackServerMs", default.ack_server_ms)?,
+            ack_device_ms: delay(fields, "ackDeviceMs", default.ack_device_ms)?,
+            ack_read_ms: delay(fields, "ackReadMs", default.ack_read_ms)?,
+            echo: fields.flag("echo")?.unwrap_or(default.echo),
+            contacts: contacts(fields)?,
+            groups: groups(fields)?,
+            history: fields.integer("history", 0..=MAX_HISTORY)?.unwrap_or(default.history),
+            traffic_per_minute: fields.integer("trafficPerMinute", 0..=MAX_TRAFFIC)?.unwrap_or(0),
+            seed: fields.integer("seed", 0..=MAX_SEED)?.unwrap_or(default.seed),
+        })
+    }
+
+    /// Whether a fresh link has anything to synchronise.
+    pub(super) fn has_past(&self) -> bool {
+        let contacts = !matches!(self.contacts, Contacts::Generated(0));
+        let groups = !matches!(self.groups, Groups::Generated(0));
+        contacts || groups || self.history > 0
+    }
+}
+
+/// A delay that `null` turns into never, while a missing one has its default.
+fn delay(fields: &Fields<'_>, name: &str, default: Option<u64>) -> Result<Option<u64>, SettingError> {
+    match fields.raw(name) {
+        None => Ok(default),
+        Some(Value::Null) => Ok(None),
+        Some(_) => fields.integer(name, 0..=MAX_DELAY_MS),
+    }
+}
+
+fn count(fields: &Fields<'_>, name: &str, max: usize) -> Result<Option<usize>, SettingError> {
+    if !matches!(fields.value(name), Some(Value::Number(_))) {
+        return Ok(None);
+    }
+    let max = u64::try_from(max).unwrap_or(u64::MAX);
+    Ok(fields.integer(name, 0..=max)?.and_then(|n| usize::try_from(n).ok()))
+}
+
+fn contacts(fields: &Fields<'_>) -> Result<Contacts, SettingError> {
+    if let Some(number) = count(fields, "contacts", MAX_CONTACTS)? {
+        return Ok(Contacts::Generated(number));
+    }
+    let Some(values) = fields.list("contacts", MAX_CONTACTS)? else {
+        return Ok(Contacts::Generated(0));
+    };
+    let listed = values.iter().enumerate().map(|(at, value)| {
+        contact(&Fields::nested(format!("{PATH}.contacts[{at}]"), value, &["id", "number", "name"])?)
+    });
+    Ok(Contacts::Listed(listed.collect::<Result<_, _>>()?))
+}
+
+fn contact(fields: &Fields<'_>) -> Result<ContactSetting, SettingError> {
+    let id = match fields.jid("id")? {
+        Some(id) => id,
+        None => fields.required("number", fields.jid("number")?)?,
+    };
+    if id.is_group() {
+        return Err(fields.wrong("id", "must be a person, not a group"));
+    }
+    Ok(ContactSetting { id, name: fields.text("name", MAX_NAME)?.map(str::to_owned) })
+}
+
+fn groups(fields: &Fields<'_>) -> Result<Groups, SettingError> {
+    if let Some(number) = count(fields, "groups", MAX_GROUPS)? {
+        return Ok(Groups::Generated(number));
+    }
+    let Some(values) = fields.list("groups", MAX_GROUPS)? else {
+        return Ok(Groups::Generated(0));
+    };
+    let listed = values.iter().enumerate().map(|(at, value)| {
+        group(&Fields::nested(format!("{PATH}.groups[{at}]"), value, &["id", "subject", "participants"])?)
+    });
+    Ok(Groups::Listed(listed.collect::<Result<_, _>>()?))
+}
+
+fn group(fields: &Fields<'_>) -> Result<GroupSetting, SettingError> {
+    let id = fields.required("id", fields.jid("id")?)?;
+    if !id.is_group() {
+        return Err(fields.wrong("id", "must end in @g.us"));
+    }
+    let subject = fields.required("subject", fields.text("subject", MAX_NAME)?)?.to_owned();
+    let values = fields.list("participants", MAX_PARTICIPANTS)?.unwrap_or_default();
+    let path = fields.path_of("participants");
+    let participants = values.iter().enumerate().map(|(at, value)| jid_of(value, &format!("{path}[{at}]")));
+    Ok(GroupSetting { id, subject, participants: participants.collect::<Result<_, _>>()? })
+}

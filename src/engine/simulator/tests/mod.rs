@@ -1,0 +1,273 @@
+//! The simulator against a daemon made of two fakes: a vault in memory and a list of what was told.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::SimulatorDriver;
+use crate::domain::clock::{Clock, Millis, Random};
+use crate::domain::ids::{DeviceId, MessageId};
+use crate::engine::{
+    ControlError, ControlVerb, Driver, Ended, EngineEvent, Inbound, InboundError, Outgoing, SendOutcome,
+    Session, SessionContext, Vault, VaultError,
+};
+
+mod delivering;
+mod keeping;
+mod linking;
+mod scripted;
+mod sending;
+
+/// Long enough for anything that happens at all.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Long enough to notice what should not happen.
+const MOMENT: Duration = Duration::from_millis(150);
+const ROOMY: u64 = 64 << 20;
+
+struct TestClock(AtomicI64);
+
+impl Clock for TestClock {
+    fn now(&self) -> Millis {
+        Millis(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Different bytes at each call.
+struct Counting(AtomicU64);
+
+impl Random for Counting {
+    fn fill(&self, bytes: &mut [u8]) {
+        for byte in bytes {
+            let n = self.0.fetch_add(1, Ordering::Relaxed);
+            *byte = (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).to_le_bytes()[0];
+        }
+    }
+}
+
+#[derive(Default)]
+struct MemoryVault(Mutex<HashMap<String, Vec<u8>>>);
+
+#[async_trait]
+impl Vault for MemoryVault {
+    async fn get(&self, space: &str, key: &str) -> Result<Option<Vec<u8>>, VaultError> {
+        Ok(self.0.lock().unwrap().get(&format!("{space}/{key}")).cloned())
+    }
+
+    async fn put(&self, space: &str, key: &str, value: Option<Vec<u8>>) -> Result<(), VaultError> {
+        let mut values = self.0.lock().unwrap();
+        match value {
+            Some(value) => values.insert(format!("{space}/{key}"), value),
+            None => values.remove(&format!("{space}/{key}")),
+        };
+        Ok(())
+    }
+}
+
+/// Records what is told. Messages can be held back, or refused.
+struct Recorder {
+    events: watch::Sender<Vec<EngineEvent>>,
+    held: watch::Sender<bool>,
+    refuses: AtomicBool,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self {
+            events: watch::Sender::default(),
+            held: watch::Sender::new(false),
+            refuses: AtomicBool::new(false),
+        }
+    }
+}
+
+#[async_trait]
+impl Inbound for Recorder {
+    async fn deliver(&self, event: EngineEvent) -> Result<(), InboundError> {
+        if matches!(event, EngineEvent::Message(_)) {
+            if self.refuses.load(Ordering::Relaxed) {
+                return Err(InboundError::Store("the disk is full".into()));
+            }
+            self.held.subscribe().wait_for(|held| !held).await.unwrap();
+        }
+        self.events.send_modify(|events| events.push(event));
+        Ok(())
+    }
+}
+
+impl Recorder {
+    fn all(&self) -> Vec<EngineEvent> {
+        self.events.borrow().clone()
+    }
+
+    fn bodies(&self) -> Vec<String> {
+        let body = |event| match event {
+            EngineEvent::Message(message) => Some(message.body),
+            _ => None,
+        };
+        self.all().into_iter().filter_map(body).collect()
+    }
+
+    /// Acks in the order in which they were told.
+    fn acks(&self) -> Vec<i8> {
+        let ack = |event| match event {
+            EngineEvent::Receipt(receipt) => Some(receipt.ack.level()),
+            _ => None,
+        };
+        self.all().into_iter().filter_map(ack).collect()
+    }
+
+    fn codes(&self) -> Vec<(String, i64)> {
+        let code = |event| match event {
+            EngineEvent::Code { code, valid_ms } => Some((code, valid_ms)),
+            _ => None,
+        };
+        self.all().into_iter().filter_map(code).collect()
+    }
+
+    async fn until(&self, what: &str, happened: impl Fn(&Self) -> bool) {
+        let mut events = self.events.subscribe();
+        let waiting = async {
+            while !happened(self) {
+                events.changed().await.unwrap();
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, waiting).await;
+        assert!(waited.is_ok(), "never happened: {what}; told was {:?}", self.all());
+    }
+
+    async fn until_opened(&self) {
+        self.until("opened", |told| told.all().iter().any(|e| matches!(e, EngineEvent::Opened(_)))).await;
+    }
+}
+
+/// A daemon with one device.
+struct Daemon {
+    driver: Arc<SimulatorDriver>,
+    vault: Arc<MemoryVault>,
+    told: Arc<Recorder>,
+    clock: Arc<TestClock>,
+    random: Arc<Counting>,
+}
+
+impl Daemon {
+    fn start(dir: &std::path::Path) -> Self {
+        Self::with(dir, ROOMY, Arc::default(), 0)
+    }
+
+    fn with(dir: &std::path::Path, max_bytes: u64, vault: Arc<MemoryVault>, random: u64) -> Self {
+        let clock = Arc::new(TestClock(AtomicI64::new(1_700_000_000_000)));
+        let random = Arc::new(Counting(AtomicU64::new(random)));
+        let driver =
+            SimulatorDriver::new(&dir.join("simulator"), max_bytes, clock.clone(), random.clone()).unwrap();
+        Self { driver: Arc::new(driver), vault, told: Arc::default(), clock, random }
+    }
+
+    /// The same device in a new process: what is in memory is gone.
+    async fn restart(self, dir: &std::path::Path) -> Self {
+        self.driver.flush().await.unwrap();
+        let vault = Arc::clone(&self.vault);
+        drop(self);
+        Self::with(dir, ROOMY, vault, 1 << 40)
+    }
+
+    async fn open(&self, settings: Value) -> (Arc<dyn Session>, CancellationToken) {
+        let cancel = CancellationToken::new();
+        let settings = json!({ "simulator": settings });
+        let context = SessionContext {
+            device: device(),
+            settings: settings.as_object().unwrap().clone(),
+            account: None,
+            vault: self.vault.clone(),
+            inbound: self.told.clone(),
+            cancel: cancel.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+        };
+        (self.driver.open(context).await.unwrap(), cancel)
+    }
+
+    /// A session that runs.
+    async fn connect(&self, settings: Value) -> Running {
+        let (session, cancel) = self.open(settings).await;
+        let mut task = JoinSet::new();
+        task.spawn(Arc::clone(&session).run());
+        Running { session, cancel, task }
+    }
+
+    /// A session that runs and was linked by a phone that scans at once.
+    async fn connect_linked(&self, mut settings: Value) -> Running {
+        settings["autoScanMs"] = json!(0);
+        let running = self.connect(settings).await;
+        self.told.until_opened().await;
+        running
+    }
+
+    async fn post(&self, name: &str, body: Value) -> Result<Value, ControlError> {
+        self.driver.control(&device(), ControlVerb::Post(name), body).await
+    }
+
+    async fn network(&self) -> Value {
+        self.driver.control(&device(), ControlVerb::Get("network"), Value::Null).await.unwrap()
+    }
+
+    async fn say(&self, body: &str) -> Result<Value, ControlError> {
+        self.post("incoming", json!({ "from": "+1 555 011-0001", "body": body })).await
+    }
+
+    /// A control call that runs beside the test.
+    fn posting(&self, name: &'static str, body: Value) -> JoinSet<Result<Value, ControlError>> {
+        let driver = Arc::clone(&self.driver);
+        let mut task = JoinSet::new();
+        task.spawn(async move { driver.control(&device(), ControlVerb::Post(name), body).await });
+        task
+    }
+}
+
+struct Running {
+    session: Arc<dyn Session>,
+    cancel: CancellationToken,
+    task: JoinSet<Ended>,
+}
+
+impl Running {
+    async fn ended(mut self) -> Ended {
+        let ended = tokio::time::timeout(PATIENCE, self.task.join_next()).await;
+        ended.expect("the session never ended").unwrap().unwrap()
+    }
+
+    async fn stop(self) -> Ended {
+        self.cancel.cancel();
+        self.ended().await
+    }
+
+    async fn send(&self, to: &str, id: &str, body: &str) -> SendOutcome {
+        let outgoing = outgoing(to, id, body);
+        tokio::time::timeout(PATIENCE, self.session.send(outgoing)).await.expect("send never returned")
+    }
+}
+
+fn device() -> DeviceId {
+    "shop-1".parse().unwrap()
+}
+
+fn outgoing(to: &str, id: &str, body: &str) -> Outgoing {
+    let id: MessageId = format!("true_{to}_{id}").parse().unwrap();
+    Outgoing { chat: id.chat.clone(), id, body: body.to_owned(), timestamp: Millis(1) }
+}
+
+fn code_of(error: ControlError) -> &'static str {
+    match error {
+        ControlError::Impossible { code, .. } => code,
+        other => panic!("not an impossible request: {other:?}"),
+    }
+}
+
+const CONTACT: &str = "15550110001@c.us";
+const SENT: SendOutcome = SendOutcome::Sent { participants: Vec::new() };

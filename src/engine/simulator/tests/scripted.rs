@@ -1,0 +1,114 @@
+//! Settings, control bodies, and the traffic that comes by itself.
+
+use super::*;
+use crate::engine::SettingError;
+
+fn check(settings: &Value) -> Result<(), SettingError> {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(dir.path());
+    daemon.driver.check_settings(json!({ "simulator": settings, "outbox": 1 }).as_object().unwrap())
+}
+
+#[test]
+fn settings_are_checked_to_the_letter() {
+    check(&json!({})).unwrap();
+    check(&json!({
+        "autoScanMs": null, "ackServerMs": 0, "ackDeviceMs": null, "ackReadMs": null, "echo": true, "contacts": 5,
+        "groups": 2, "history": 10, "trafficPerMinute": 60, "seed": 1,
+    }))
+    .unwrap();
+    let wrong = [
+        (json!([]), ""),
+        (json!({ "autoscanMs": 1 }), ".autoscanMs"),
+        (json!({ "ackServerMs": -1 }), ".ackServerMs"),
+        (json!({ "ackReadMs": "never" }), ".ackReadMs"),
+        (json!({ "ackDeviceMs": 1.5 }), ".ackDeviceMs"),
+        (json!({ "echo": 1 }), ".echo"),
+        (json!({ "contacts": 5_001 }), ".contacts"),
+        (json!({ "contacts": [{ "name": "Bakery" }] }), ".contacts[0].number"),
+        (json!({ "contacts": [{ "id": "12" }] }), ".contacts[0].id"),
+        (json!({ "groups": [{ "id": CONTACT, "subject": "x" }] }), ".groups[0].id"),
+        (
+            json!({ "groups": [{ "id": "1@g.us", "subject": "x", "participants": [1] }] }),
+            ".groups[0].participants[0]",
+        ),
+        (json!({ "history": 10_001 }), ".history"),
+        (json!({ "trafficPerMinute": true }), ".trafficPerMinute"),
+        (json!({ "seed": u64::MAX }), ".seed"),
+    ];
+    for (settings, field) in wrong {
+        let error = check(&settings).expect_err(&settings.to_string());
+        assert_eq!(error.field, format!("settings.simulator{field}"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn control_bodies_are_checked_to_the_letter() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(dir.path());
+    let wrong = [
+        ("scan", json!([]), "body"),
+        ("scan", json!({ "qr": 5 }), "qr"),
+        ("scan", json!({ "phoneNumber": "1@g.us" }), "phoneNumber"),
+        ("incoming", json!({}), "from"),
+        ("incoming", json!({ "from": "x", "body": "a" }), "from"),
+        ("incoming", json!({ "from": CONTACT }), "body"),
+        ("incoming", json!({ "from": CONTACT, "body": "x".repeat(65_537) }), "body"),
+        ("incoming", json!({ "from": CONTACT, "body": "a", "networkId": "a@b" }), "networkId"),
+        ("incoming", json!({ "from": CONTACT, "body": "a", "groupId": CONTACT }), "groupId"),
+        ("incoming", json!({ "from": "1@g.us", "body": "a" }), "author"),
+        ("incoming", json!({ "from": CONTACT, "body": "a", "author": CONTACT }), "author"),
+        ("incoming", json!({ "from": CONTACT, "body": "a", "timestamp": "now" }), "timestamp"),
+        ("incoming", json!({ "from": CONTACT, "body": "a", "type": "song" }), "type"),
+        ("incoming", json!({ "from": CONTACT, "text": "a" }), "text"),
+        ("receipt", json!({ "messageId": "x", "ack": 2 }), "messageId"),
+        ("receipt", json!({ "messageId": format!("false_{CONTACT}_A"), "ack": 2 }), "messageId"),
+        ("receipt", json!({ "messageId": format!("true_{CONTACT}_A"), "ack": 0 }), "ack"),
+        (
+            "receipt",
+            json!({ "messageId": format!("true_{CONTACT}_A"), "ack": 2, "participant": CONTACT }),
+            "participant",
+        ),
+        ("typing", json!({ "from": CONTACT, "kind": "drum" }), "kind"),
+        ("presence", json!({ "from": CONTACT, "online": "yes" }), "online"),
+        ("fault", json!({ "kind": "flood" }), "kind"),
+        ("fault", json!({ "kind": "panic", "count": -1 }), "count"),
+        ("fault", json!({ "kind": "panic", "value": 1 }), "value"),
+        ("fault", json!({ "kind": "ban", "value": "short" }), "value"),
+    ];
+    for (name, body, expected) in wrong {
+        match daemon.post(name, body.clone()).await {
+            Err(ControlError::Invalid { field, .. }) => assert_eq!(field, expected, "{name}"),
+            other => panic!("{name} {expected}: {other:?}"),
+        }
+    }
+    for name in ["reaction", "edit", "revoke", "call"] {
+        assert_eq!(daemon.post(name, json!({})).await, Err(ControlError::NotBuilt(name)));
+    }
+    for later in ["media", "location", "quotedNetworkId"] {
+        let body = json!({ "from": CONTACT, "body": "a", later: "x" });
+        assert_eq!(daemon.post("incoming", body).await, Err(ControlError::NotBuilt(later)));
+    }
+    let picture = daemon.post("incoming", json!({ "from": CONTACT, "type": "image" })).await;
+    assert_eq!(picture, Err(ControlError::NotBuilt("type")));
+    assert_eq!(daemon.post("dance", json!({})).await, Err(ControlError::NotFound));
+    assert_eq!(daemon.driver.callback(&device(), &[], b"").await, Err(ControlError::NotFound));
+    for kind in ["log_out", "ban"] {
+        assert_eq!(code_of(daemon.post("fault", json!({ "kind": kind })).await.unwrap_err()), "not_linked");
+    }
+}
+
+#[tokio::test]
+async fn contacts_write_by_themselves() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(dir.path());
+    let running = daemon.connect_linked(json!({ "trafficPerMinute": 3_000, "contacts": 4 })).await;
+    let began = tokio::time::Instant::now();
+    daemon.told.until("fifty messages", |told| told.bodies().len() >= 50).await;
+    // Fifty gaps of 20 ms on average.
+    let took = began.elapsed();
+    assert!(took > Duration::from_millis(500), "{took:?}");
+    let bodies = daemon.told.bodies();
+    assert_eq!(bodies[..3], ["Message 1", "Message 2", "Message 3"]);
+    running.stop().await;
+}

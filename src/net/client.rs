@@ -1,0 +1,222 @@
+//! The client itself.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use tokio::sync::OnceCell;
+use url::{Host, Url};
+
+use super::guard::{Guard, Refused};
+use super::resolver::GuardedResolver;
+
+/// What identifies us to servers.
+const USER_AGENT: &str = concat!("wharf/", env!("CARGO_PKG_VERSION"));
+
+/// An HTTP client for addresses that other people may have chosen. Clones share connections.
+#[derive(Clone, Debug)]
+pub struct GuardedClient {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    guard: Guard,
+    timeout: Duration,
+    /// Built at the first request: reading the system's certificates takes time, and a host without any
+    /// must still be able to start.
+    client: OnceCell<reqwest::Client>,
+}
+
+/// Why a request has no answer to use. No text holds the URL, which may hold a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// The URL is not one of http or https with a host.
+    #[error("the URL must begin with http:// or https:// and name a host")]
+    Url,
+    /// The address must not be reached.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It took too long, from connecting to the last byte.
+    #[error("no answer in time")]
+    Timeout,
+    /// The server answered with another status than 200; redirects are not followed.
+    #[error("the server answered {0}")]
+    Status(u16),
+    /// The answer is larger than so many bytes.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
+    /// Connecting or transferring failed.
+    #[error("the request failed")]
+    Http(#[source] reqwest::Error),
+    /// The client could not be set up.
+    #[error("the HTTP client could not be set up")]
+    SetUp,
+}
+
+impl GuardedClient {
+    /// A client under `guard`; no request takes longer than `timeout`, from connecting to the last byte.
+    pub fn new(guard: Guard, timeout: Duration) -> Self {
+        Self { inner: Arc::new(Inner { guard, timeout, client: OnceCell::new() }) }
+    }
+
+    /// The body of a 200 answer to a GET.
+    ///
+    /// # Errors
+    /// [`NetError`]; [`NetError::TooLarge`] when the body has more than `limit` bytes.
+    pub async fn get_bytes(&self, url: &Url, limit: usize) -> Result<Vec<u8>, NetError> {
+        self.check(url)?;
+        let request = self.client().await?.get(url.clone());
+        let response = request.send().await.map_err(failed)?;
+        if response.status() != StatusCode::OK {
+            return Err(NetError::Status(response.status().as_u16()));
+        }
+        read_body(response, limit).await
+    }
+
+    /// The resolver never sees an address that is written as one, in any of its spellings.
+    fn check(&self, url: &Url) -> Result<(), NetError> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(NetError::Url);
+        }
+        let address = match url.host().ok_or(NetError::Url)? {
+            Host::Domain(_) => return Ok(()),
+            Host::Ipv4(v4) => IpAddr::V4(v4),
+            Host::Ipv6(v6) => IpAddr::V6(v6),
+        };
+        Ok(self.inner.guard.check(address)?)
+    }
+
+    async fn client(&self) -> Result<&reqwest::Client, NetError> {
+        let inner = &self.inner;
+        inner
+            .client
+            .get_or_try_init(|| async {
+                let (guard, timeout) = (inner.guard.clone(), inner.timeout);
+                let built = tokio::task::spawn_blocking(move || build(guard, timeout)).await;
+                built.map_err(|_| NetError::SetUp)?
+            })
+            .await
+    }
+}
+
+fn build(guard: Guard, timeout: Duration) -> Result<reqwest::Client, NetError> {
+    static PROVIDER: Once = Once::new();
+    // An error only says that one is installed already.
+    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .dns_resolver(GuardedResolver::new(guard))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(timeout)
+        .timeout(timeout)
+        .build()
+        .map_err(NetError::Http)
+}
+
+async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, NetError> {
+    let announced = response.content_length().unwrap_or(0);
+    if usize::try_from(announced).map_or(true, |length| length > limit) {
+        return Err(NetError::TooLarge(limit));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if chunk.len() > limit - body.len() {
+            return Err(NetError::TooLarge(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn failed(error: reqwest::Error) -> NetError {
+    if error.is_timeout() {
+        return NetError::Timeout;
+    }
+    if is_refusal(&error) {
+        return NetError::Refused(Refused);
+    }
+    NetError::Http(error.without_url())
+}
+
+/// Whether the resolver refused: its error is somewhere below the client's.
+fn is_refusal(error: &reqwest::Error) -> bool {
+    let first = std::error::Error::source(error);
+    let mut chain = std::iter::successors(first, |error| error.source());
+    chain.any(|error| {
+        let io = error.downcast_ref::<std::io::Error>();
+        let inside = io.and_then(std::io::Error::get_ref).and_then(|inner| inner.downcast_ref::<Refused>());
+        error.is::<Refused>() || inside.is_some()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    fn client(allowed: &[&str]) -> GuardedClient {
+        let blocks: Vec<_> = allowed.iter().map(|block| block.parse().unwrap()).collect();
+        GuardedClient::new(Guard::new(&blocks), Duration::from_millis(800))
+    }
+
+    /// A server that answers each connection with `answer` and leaves it open.
+    async fn serve(answer: &'static str) -> Url {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        #[expect(clippy::disallowed_methods, reason = "a test's own server, which ends with it")]
+        tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 1024]).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+                open.push(stream);
+            }
+        });
+        url.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn no_spelling_of_a_local_address_is_reached() {
+        let client = client(&[]);
+        for host in [
+            "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "[::1]", "[::ffff:7f00:1]", "[::ffff:127.0.0.1]",
+            "１２７.0.0.1", "localhost", "0", "169.254.169.254",
+        ] {
+            let url: Url = format!("http://{host}:9/").parse().unwrap();
+            let error = client.get_bytes(&url, 10).await.unwrap_err();
+            assert!(matches!(error, NetError::Refused(_)), "{host}: {error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_allowed_address_is_reached_by_number_and_by_name() {
+        let url = serve("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await;
+        let client = client(&["127.0.0.0/8"]);
+        assert_eq!(client.get_bytes(&url, 10).await.unwrap(), b"hi");
+        let named: Url = format!("http://localhost:{}/", url.port().unwrap()).parse().unwrap();
+        assert_eq!(client.get_bytes(&named, 10).await.unwrap(), b"hi");
+    }
+
+    #[tokio::test]
+    async fn redirects_other_schemes_and_large_answers_are_not_followed() {
+        let client = client(&["127.0.0.0/8"]);
+        let redirect = serve("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n").await;
+        assert!(matches!(client.get_bytes(&redirect, 10).await, Err(NetError::Status(302))));
+        let announced = serve("HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n01234567890").await;
+        assert!(matches!(client.get_bytes(&announced, 10).await, Err(NetError::TooLarge(10))));
+        let unannounced = serve("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nb\r\n01234567890\r\n0\r\n\r\n").await;
+        assert!(matches!(client.get_bytes(&unannounced, 10).await, Err(NetError::TooLarge(10))));
+        let file: Url = "file:///etc/passwd".parse().unwrap();
+        assert!(matches!(client.get_bytes(&file, 10).await, Err(NetError::Url)));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_given_up() {
+        let silent = serve("").await;
+        assert!(matches!(client(&["127.0.0.0/8"]).get_bytes(&silent, 10).await, Err(NetError::Timeout)));
+    }
+}

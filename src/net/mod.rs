@@ -1,0 +1,15 @@
+//! The one guarded HTTP client, which everything outgoing uses.
+//!
+//! [`guard`] holds the address rules, pure; [`resolver`] applies them to what DNS answers; [`client`]
+//! applies them to addresses written in URLs, and limits redirects, proxies, time and size.
+//!
+//! Invariants: no connection is made to an address that [`guard::Guard`] refuses, however it is spelt and
+//! whatever DNS says later; no redirect is followed; no proxy of the environment is used; no answer is
+//! held that is larger than its limit.
+
+pub mod client;
+pub mod guard;
+mod resolver;
+
+pub use client::{GuardedClient, NetError};
+pub use guard::{Guard, Refused};

@@ -1,0 +1,58 @@
+//! DNS for outgoing requests: what it answers goes through the [`Guard`], so that a name cannot stand for
+//! an address that is refused, not even one that changes between two look-ups.
+
+use std::io;
+use std::net::SocketAddr;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use super::guard::{Guard, Refused};
+
+/// A resolver that leaves out refused addresses.
+#[derive(Clone, Debug)]
+pub(super) struct GuardedResolver {
+    guard: Guard,
+}
+
+impl GuardedResolver {
+    pub(super) fn new(guard: Guard) -> Self {
+        Self { guard }
+    }
+}
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.guard.clone();
+        Box::pin(async move {
+            // The port is the URL's; the client sets it.
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let addresses: Addrs = Box::new(passing(&guard, found)?.into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
+fn passing(guard: &Guard, found: impl Iterator<Item = SocketAddr>) -> io::Result<Vec<SocketAddr>> {
+    let found: Vec<_> = found.collect();
+    let passing: Vec<_> = found.iter().copied().filter(|address| guard.check(address.ip()).is_ok()).collect();
+    if passing.is_empty() && !found.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, Refused));
+    }
+    Ok(passing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_addresses_are_left_out_and_only_refused_ones_are_an_error() {
+        let address = |text: &str| -> SocketAddr { text.parse().unwrap() };
+        let guard = Guard::default();
+        let mixed = [address("127.0.0.1:0"), address("1.1.1.1:0"), address("[fe80::1]:0")];
+        assert_eq!(passing(&guard, mixed.into_iter()).unwrap(), [address("1.1.1.1:0")]);
+        let private = [address("10.0.0.1:0"), address("[::1]:0")];
+        assert_eq!(passing(&guard, private.into_iter()).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        assert!(passing(&guard, std::iter::empty()).unwrap().is_empty());
+    }
+}

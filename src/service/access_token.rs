@@ -1,0 +1,284 @@
+//! Who is behind a socket: the operator that an access token names.
+//!
+//! The token started life as a bare user id. In the `label` mode any text is a name, and grants nothing.
+//! In the `jwt` mode it must be a valid JSON Web Token: HS256 under a shared secret, or RS256 and ES256
+//! under keys that are published as a JWK set. What a token names is shown; what it may do is the API
+//! key's.
+//!
+//! Invariants: an algorithm is accepted only with the kind of key it belongs to; key sets are fetched at
+//! most once a minute, whatever tokens arrive; no token and no claim is logged.
+
+use std::sync::Arc;
+
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::domain::clock::Millis;
+use crate::net::{GuardedClient, NetError};
+
+/// Longest label, in characters; longer ones are cut.
+const LABEL_MAX_CHARS: usize = 200;
+/// Longest token that is looked at, in bytes.
+const TOKEN_MAX_BYTES: usize = 16 * 1024;
+/// How far clocks may differ, in seconds.
+const LEEWAY_S: f64 = 5.0;
+/// How long a key set is used without asking again.
+const KEYS_FRESH_MS: i64 = 10 * 60 * 1000;
+/// The shortest time between two fetches, whether they succeed or not.
+const FETCH_PAUSE_MS: i64 = 60 * 1000;
+/// Largest key set, in bytes.
+const KEYS_MAX_BYTES: usize = 256 * 1024;
+
+/// What an access token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenMode {
+    /// Any text: a name that grants nothing.
+    Label,
+    /// A JSON Web Token.
+    Jwt,
+}
+
+/// How tokens are checked; the composition root fills it.
+pub struct AccessTokenConfig {
+    /// What a token is.
+    pub mode: TokenMode,
+    /// The shared key of HS256 tokens.
+    pub jwt_secret: Option<String>,
+    /// Where the public keys of RS256 and ES256 tokens are published.
+    pub jwks_url: Option<Url>,
+    /// The audience that tokens must name; not checked, when absent.
+    pub audience: Option<String>,
+    /// What fetches the keys.
+    pub http: GuardedClient,
+}
+
+/// The person or program behind a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// What to call them; shown, and never trusted.
+    pub label: String,
+    /// Whether a token proves it.
+    pub verified: bool,
+    /// When the token ends.
+    pub expires_at: Option<Millis>,
+}
+
+/// Why there is no operator.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessTokenError {
+    /// The token is missing, malformed, expired, or not signed by a key we trust.
+    #[error("Invalid access token")]
+    Invalid,
+    /// The daemon is not set up to check tokens.
+    #[error("Server configuration error")]
+    Misconfigured,
+    /// The published keys cannot be had.
+    #[error("Server configuration error")]
+    KeysUnavailable(#[source] KeySetError),
+}
+
+/// Why a published key set cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeySetError {
+    /// It cannot be fetched.
+    #[error("the key set could not be fetched")]
+    Fetch(#[from] NetError),
+    /// It is no JWK set.
+    #[error("what was fetched is no JWK set")]
+    Malformed(#[from] serde_json::Error),
+    /// A fetch failed less than a minute ago.
+    #[error("the last fetch failed; the next one is made after a minute")]
+    Waiting,
+}
+
+/// Checks access tokens.
+pub struct AccessTokens {
+    config: AccessTokenConfig,
+    published: Mutex<Published>,
+}
+
+/// The published keys as last fetched.
+#[derive(Default)]
+struct Published {
+    keys: Option<Arc<JwkSet>>,
+    fetched_at: Millis,
+    tried_at: Option<Millis>,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    exp: f64,
+    #[serde(default)]
+    nbf: Option<f64>,
+    #[serde(default)]
+    sub: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    preferred_username: Option<String>,
+}
+
+impl AccessTokens {
+    /// A checker.
+    #[must_use]
+    pub fn new(config: AccessTokenConfig) -> Self {
+        Self { config, published: Mutex::default() }
+    }
+
+    /// Who `token` names; nobody, without a token.
+    ///
+    /// # Errors
+    /// [`AccessTokenError::Invalid`] where the token must prove something and does not; the others where
+    /// the fault is ours.
+    pub async fn verify(&self, token: Option<&str>, now: Millis) -> Result<Option<Operator>, AccessTokenError> {
+        let Some(token) = token.map(str::trim).filter(|token| !token.is_empty()) else {
+            return Ok(None);
+        };
+        match self.config.mode {
+            TokenMode::Label => Ok(named(token)),
+            TokenMode::Jwt => self.verify_jwt(token, now).await.map(Some),
+        }
+    }
+
+    async fn verify_jwt(&self, token: &str, now: Millis) -> Result<Operator, AccessTokenError> {
+        if self.config.jwt_secret.is_none() && self.config.jwks_url.is_none() {
+            return Err(AccessTokenError::Misconfigured);
+        }
+        if token.len() > TOKEN_MAX_BYTES {
+            return Err(AccessTokenError::Invalid);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(invalid)?;
+        let key = self.key(&header, now).await?;
+        let validation = self.validation(header.alg);
+        let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation).map_err(invalid)?.claims;
+        claims.operator(now)
+    }
+
+    /// The key for a token. The header is not yet to be trusted: it only chooses among keys that we trust.
+    async fn key(&self, header: &Header, now: Millis) -> Result<DecodingKey, AccessTokenError> {
+        match (header.alg, &self.config.jwt_secret, &self.config.jwks_url) {
+            (Algorithm::HS256, Some(secret), _) => Ok(DecodingKey::from_secret(secret.as_bytes())),
+            (Algorithm::RS256 | Algorithm::ES256, _, Some(url)) => self.published_key(url, header, now).await,
+            _ => Err(AccessTokenError::Invalid),
+        }
+    }
+
+    async fn published_key(&self, url: &Url, header: &Header, now: Millis) -> Result<DecodingKey, AccessTokenError> {
+        // Held while fetching, so that many tokens at once cause one fetch.
+        let mut published = self.published.lock().await;
+        let known = published.keys.as_ref().and_then(|keys| choose(keys, header).cloned());
+        let stale = now.since(published.fetched_at) >= KEYS_FRESH_MS;
+        if (known.is_none() || stale)
+            && let Err(error) = published.refresh(&self.config.http, url, now).await
+            && published.keys.is_none()
+        {
+            return Err(AccessTokenError::KeysUnavailable(error));
+        }
+        let keys = published.keys.clone().ok_or(AccessTokenError::Misconfigured)?;
+        drop(published);
+        let key = choose(&keys, header).ok_or(AccessTokenError::Invalid)?;
+        DecodingKey::from_jwk(key).map_err(invalid)
+    }
+
+    fn validation(&self, algorithm: Algorithm) -> Validation {
+        let mut validation = Validation::new(algorithm);
+        // Times are compared with the clock that was passed in, in `Claims::operator`.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        match &self.config.audience {
+            Some(audience) => {
+                validation.set_audience(&[audience]);
+                // A token without an audience would pass otherwise.
+                validation.set_required_spec_claims(&["exp", "aud"]);
+            }
+            None => validation.validate_aud = false,
+        }
+        validation
+    }
+}
+
+impl Published {
+    /// Fetches the key set, unless that was tried within the last minute. Keys that are there stay when
+    /// it fails.
+    async fn refresh(&mut self, http: &GuardedClient, url: &Url, now: Millis) -> Result<(), KeySetError> {
+        if self.tried_at.is_some_and(|at| (0..FETCH_PAUSE_MS).contains(&now.since(at))) {
+            return Err(KeySetError::Waiting);
+        }
+        self.tried_at = Some(now);
+        match fetch(http, url).await {
+            Ok(keys) => {
+                self.keys = Some(Arc::new(keys));
+                self.fetched_at = now;
+                Ok(())
+            }
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "the keys of access tokens could not be fetched");
+                Err(error)
+            }
+        }
+    }
+}
+
+async fn fetch(http: &GuardedClient, url: &Url) -> Result<JwkSet, KeySetError> {
+    let bytes = http.get_bytes(url, KEYS_MAX_BYTES).await?;
+    Ok(serde_json::from_slice(&bytes)?)
+}
+
+/// The key that a token names; where it names none, the only key that fits.
+fn choose<'a>(keys: &'a JwkSet, header: &Header) -> Option<&'a Jwk> {
+    let mut fitting = keys.keys.iter().filter(|key| fits(key, header.alg));
+    match &header.kid {
+        Some(kid) => fitting.find(|key| key.common.key_id.as_ref() == Some(kid)),
+        None => fitting.next().filter(|_| fitting.next().is_none()),
+    }
+}
+
+fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
+    let signs = matches!(key.common.public_key_use, None | Some(PublicKeyUse::Signature));
+    let kind = match (&key.algorithm, key.common.key_algorithm, algorithm) {
+        (AlgorithmParameters::RSA(_), None | Some(KeyAlgorithm::RS256), Algorithm::RS256) => true,
+        (AlgorithmParameters::EllipticCurve(curve), None | Some(KeyAlgorithm::ES256), Algorithm::ES256) => {
+            curve.curve == EllipticCurve::P256
+        }
+        _ => false,
+    };
+    signs && kind
+}
+
+impl Claims {
+    fn operator(self, now: Millis) -> Result<Operator, AccessTokenError> {
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch are far below 2^52")]
+        let now_s = now.0 as f64 / 1000.0;
+        if self.exp + LEEWAY_S <= now_s || self.nbf.is_some_and(|nbf| nbf - LEEWAY_S > now_s) {
+            return Err(AccessTokenError::Invalid);
+        }
+        let names = [self.name, self.preferred_username, self.sub];
+        let name = names.into_iter().flatten().find(|name| !name.trim().is_empty());
+        let label = name.as_deref().map_or_else(|| "operator".to_owned(), label);
+        #[expect(clippy::cast_possible_truncation, reason = "a conversion that saturates is what is wanted here")]
+        let expires_at = Millis(((self.exp + LEEWAY_S) * 1000.0) as i64);
+        Ok(Operator { label, verified: true, expires_at: Some(expires_at) })
+    }
+}
+
+/// Who says to be called `text`.
+fn named(text: &str) -> Option<Operator> {
+    let label = Some(label(text)).filter(|label| !label.is_empty())?;
+    Some(Operator { label, verified: false, expires_at: None })
+}
+
+/// A name to show: bounded, in one line.
+fn label(text: &str) -> String {
+    text.trim().chars().filter(|c| !c.is_control()).take(LABEL_MAX_CHARS).collect()
+}
+
+fn invalid(_: jsonwebtoken::errors::Error) -> AccessTokenError {
+    AccessTokenError::Invalid
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,38 @@
+//! Requests that pass through to a driver without being understood here.
+
+use serde_json::Value;
+
+use super::{Core, ServiceError};
+use crate::domain::ids::DeviceId;
+use crate::engine::ControlVerb;
+
+impl Core {
+    /// A request to the control API of a device's engine, which must be `engine`.
+    ///
+    /// # Errors
+    /// When there is no such device, it has another engine, or the driver refuses.
+    pub async fn control(
+        &self,
+        device: &DeviceId,
+        engine: &str,
+        verb: ControlVerb<'_>,
+        body: Value,
+    ) -> Result<Value, ServiceError> {
+        let actual = self.engine_of(device)?;
+        let driver = self.inner.drivers.get(&*actual).ok_or(ServiceError::NoSuchCall)?;
+        if &*actual != engine || !driver.capabilities().control {
+            return Err(ServiceError::NoSuchCall);
+        }
+        Ok(driver.control(device, verb, body).await?)
+    }
+
+    /// An upstream's callback for a device.
+    ///
+    /// # Errors
+    /// When there is no such device, its engine takes none, or the signature is wrong.
+    pub async fn callback(&self, device: &DeviceId, headers: &[(String, String)], body: &[u8]) -> Result<Value, ServiceError> {
+        let engine = self.engine_of(device)?;
+        let driver = self.inner.drivers.get(&*engine).ok_or(ServiceError::NoSuchCall)?;
+        Ok(driver.callback(device, headers, body).await?)
+    }
+}

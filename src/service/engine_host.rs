@@ -1,0 +1,141 @@
+//! The ports that an engine is given, over the store and the use cases.
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::Core;
+use super::ingest::Telling;
+use super::supervisor::Command;
+use crate::domain::device::{Account, Device};
+use crate::domain::event::Ephemeral;
+use crate::domain::ids::{DeviceId, MessageId, NetworkId};
+use crate::domain::jid::Jid;
+use crate::domain::state::Input;
+use crate::engine::{EngineEvent, Inbound, InboundError, Vault, VaultError};
+use crate::store::{Store, StoreError};
+
+/// One device's part of the vault.
+pub(super) struct VaultPort {
+    store: Store,
+    device: DeviceId,
+}
+
+impl VaultPort {
+    pub(super) fn new(store: Store, device: DeviceId) -> Self {
+        Self { store, device }
+    }
+}
+
+#[async_trait]
+impl Vault for VaultPort {
+    async fn get(&self, space: &str, key: &str) -> Result<Option<Vec<u8>>, VaultError> {
+        let (device, space, key) = (self.device.clone(), space.to_owned(), key.to_owned());
+        let read = self.store.read(move |store| store.vault_get(&device, &space, &key)).await;
+        read.map_err(|error: StoreError| VaultError(Box::new(error)))
+    }
+
+    async fn put(&self, space: &str, key: &str, value: Option<Vec<u8>>) -> Result<(), VaultError> {
+        let (device, space, key) = (self.device.clone(), space.to_owned(), key.to_owned());
+        let write = self.store.write_patiently(move |tx| tx.vault_put(&device, &space, &key, value.as_deref())).await;
+        write.map_err(|error: StoreError| VaultError(Box::new(error)))
+    }
+}
+
+/// Where one session hands over what it hears.
+pub(super) struct InboundPort {
+    core: Core,
+    device: DeviceId,
+    account: std::sync::Mutex<Option<Account>>,
+    actor: mpsc::WeakSender<Command>,
+    generation: u64,
+    cancel: CancellationToken,
+}
+
+impl InboundPort {
+    pub(super) fn new(
+        core: &Core,
+        device: &Device,
+        actor: mpsc::WeakSender<Command>,
+        generation: u64,
+        cancel: CancellationToken,
+    ) -> Self {
+        let account = std::sync::Mutex::new(device.account.clone());
+        Self { core: core.clone(), device: device.id.clone(), account, actor, generation, cancel }
+    }
+
+    fn account(&self) -> Option<Account> {
+        self.account.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn remember(&self, account: &Account) {
+        *self.account.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(account.clone());
+    }
+
+    /// About the link: the device's actor decides and stores. Who is being closed is not answered any more.
+    async fn about_the_link(&self, input: Input) -> Result<(), InboundError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::FromSession { generation: self.generation, input, reply };
+        let actor = self.actor.upgrade().ok_or(InboundError::Gone)?;
+        let stored = async {
+            actor.send(command).await.map_err(|_| InboundError::Gone)?;
+            answer.await.map_err(|_| InboundError::Gone)?.map_err(storage)
+        };
+        tokio::select! {
+            stored = stored => stored,
+            () = self.cancel.cancelled() => Err(InboundError::Gone),
+        }
+    }
+
+    async fn read_elsewhere(&self, chat: Jid, messages: Vec<NetworkId>) -> Result<(), StoreError> {
+        let only = (!messages.is_empty()).then(|| {
+            let id = |network| MessageId { from_me: false, chat: chat.clone(), network, participant: None };
+            messages.into_iter().map(id).collect()
+        });
+        self.core.ingest_read_elsewhere(&self.device, chat, only).await.map(|_| ())
+    }
+}
+
+#[async_trait]
+impl Inbound for InboundPort {
+    async fn deliver(&self, event: EngineEvent) -> Result<(), InboundError> {
+        let (core, device) = (&self.core, &self.device);
+        match event {
+            EngineEvent::Code { code, valid_ms } => self.about_the_link(Input::Code { code, valid_ms }).await,
+            EngineEvent::Scanned(account) => {
+                self.remember(&account);
+                self.about_the_link(Input::Scanned(account)).await
+            }
+            EngineEvent::Opened(account) => {
+                self.remember(&account);
+                self.about_the_link(Input::Opened(account)).await
+            }
+            EngineEvent::Message(message) => {
+                core.ingest_messages(device, self.account(), vec![message], Telling::Live).await.map_err(storage)
+            }
+            EngineEvent::History(messages) => {
+                core.ingest_messages(device, self.account(), messages, Telling::History).await.map_err(storage)
+            }
+            EngineEvent::Receipt(receipt) => core.ingest_receipt(device, receipt).await.map_err(storage),
+            EngineEvent::ReadElsewhere { chat, messages } => self.read_elsewhere(chat, messages).await.map_err(storage),
+            EngineEvent::Contacts(told) => core.ingest_contacts(device, told).await.map_err(storage),
+            EngineEvent::ChatName { chat, name } => core.ingest_chat_name(device, chat, name).await.map_err(storage),
+            EngineEvent::Typing { chat, from, kind, on } => {
+                core.tell(device, &Ephemeral::Typing { chat_id: chat, from, kind, on });
+                Ok(())
+            }
+            EngineEvent::Presence { contact, online, last_seen } => {
+                core.tell(device, &Ephemeral::Presence { contact_id: contact, online, last_seen });
+                Ok(())
+            }
+            EngineEvent::Latency { ms } => {
+                core.tell(device, &Ephemeral::ConnectionStatus { status: "connected", latency_ms: Some(ms) });
+                Ok(())
+            }
+        }
+    }
+}
+
+fn storage(error: StoreError) -> InboundError {
+    InboundError::Store(Box::new(error))
+}

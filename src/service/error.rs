@@ -1,0 +1,252 @@
+//! What a use case can answer instead of a result: a stable code, a sentence, and a kind that the edge
+//! maps to its own words.
+
+use thiserror::Error;
+
+use crate::engine::{ControlError, SessionError, SettingError};
+use crate::store::StoreError;
+
+/// Why a request was not served.
+#[derive(Debug, Error)]
+pub enum ServiceError {
+    /// No such device.
+    #[error("there is no device with this id")]
+    DeviceNotFound,
+    /// No such message.
+    #[error("this device has no message with this id")]
+    MessageNotFound,
+    /// No such chat.
+    #[error("this device has no chat with this id")]
+    ChatNotFound,
+    /// No such key.
+    #[error("there is no API key with this id")]
+    KeyNotFound,
+    /// The engine has no such control call, or is disabled.
+    #[error("there is no such call for this device")]
+    NoSuchCall,
+    /// A field is not what it must be.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// Which field.
+        field: String,
+        /// What is wrong and what is right.
+        message: String,
+    },
+    /// The id is taken.
+    #[error("there is a device with this id already")]
+    DeviceExists,
+    /// The data of a deleted device with this id is still being removed.
+    #[error("the data of a deleted device with this id is still being removed; try again in a moment")]
+    DeviceBeingDeleted,
+    /// As many devices as the settings allow.
+    #[error("there are {0} devices, as many as devices.max allows")]
+    TooManyDevices(usize),
+    /// The device is in the wrong state for this.
+    #[error("{0}")]
+    WrongState(String),
+    /// A file in the devices directory sets this.
+    #[error("{0} is set by this device's file in the devices directory; change it there")]
+    SetByFile(String),
+    /// No account is linked.
+    #[error("no account is linked to this device; start it and scan its QR code first")]
+    NotLinked,
+    /// Not connected now.
+    #[error("the device is not connected to its network now")]
+    Offline,
+    /// The key was set by the environment.
+    #[error("this key is set by WHARF_API_KEY; change it there")]
+    KeyFromEnvironment,
+    /// The idempotency key stands for another request.
+    #[error("this Idempotency-Key was used with another request in the last 24 hours; use a new one")]
+    IdempotencyMismatch,
+    /// This engine cannot.
+    #[error("this device's engine does not support that")]
+    NotSupported,
+    /// Understood, but impossible.
+    #[error("{message}")]
+    Impossible {
+        /// Stable, snake_case.
+        code: &'static str,
+        /// For people.
+        message: String,
+    },
+    /// The key would get more than its maker has.
+    #[error("a key cannot give more than it has: {0}")]
+    WiderKey(String),
+    /// The signature of a callback is missing or wrong.
+    #[error("the signature is missing or wrong")]
+    BadSignature,
+    /// The device's outbox is full.
+    #[error("{0} messages of this device wait to be sent already; try again when some have left")]
+    OutboxFull(usize),
+    /// A later version will do it.
+    #[error("{0} is not built yet")]
+    NotBuilt(&'static str),
+    /// The daemon is on its way out.
+    #[error("the daemon is shutting down")]
+    ShuttingDown,
+    /// The store failed.
+    #[error("{}", storage_sentence(.0))]
+    Store(#[from] StoreError),
+}
+
+/// What kind of answer an error is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Malformed or invalid.
+    Invalid,
+    /// Not authenticated.
+    Unauthorized,
+    /// Not allowed.
+    Forbidden,
+    /// Not there.
+    NotFound,
+    /// Wrong state.
+    Conflict,
+    /// Understood but impossible.
+    Impossible,
+    /// Too many.
+    TooMany,
+    /// Not built yet.
+    NotBuilt,
+    /// Overloaded or shutting down.
+    Unavailable,
+    /// A bug or a broken database.
+    Internal,
+}
+
+impl ServiceError {
+    /// A field that is not what it must be.
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), message: message.into() }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::DeviceNotFound => "device_not_found",
+            Self::MessageNotFound => "message_not_found",
+            Self::ChatNotFound => "chat_not_found",
+            Self::KeyNotFound => "key_not_found",
+            Self::NoSuchCall => "not_found",
+            Self::Invalid { .. } => "invalid_field",
+            Self::DeviceExists => "device_exists",
+            Self::DeviceBeingDeleted => "device_being_deleted",
+            Self::TooManyDevices(_) => "too_many_devices",
+            Self::WrongState(_) => "wrong_state",
+            Self::SetByFile(_) => "set_by_file",
+            Self::NotLinked => "device_not_linked",
+            Self::Offline => "device_offline",
+            Self::KeyFromEnvironment => "key_from_environment",
+            Self::IdempotencyMismatch => "idempotency_mismatch",
+            Self::NotSupported => "not_supported_by_engine",
+            Self::Impossible { code, .. } => code,
+            Self::WiderKey(_) => "wider_key",
+            Self::BadSignature => "bad_signature",
+            Self::OutboxFull(_) => "outbox_full",
+            Self::NotBuilt(_) => "not_implemented",
+            Self::ShuttingDown => "shutting_down",
+            Self::Store(StoreError::Busy) => "store_busy",
+            Self::Store(StoreError::Closed) => "shutting_down",
+            Self::Store(StoreError::DiskFull) => "disk_full",
+            Self::Store(StoreError::TakenBack) => "store_unavailable",
+            Self::Store(StoreError::Database(_) | StoreError::Unreadable(_) | StoreError::Panicked) => "store_failed",
+        }
+    }
+
+    /// What kind of answer this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::DeviceNotFound
+            | Self::MessageNotFound
+            | Self::ChatNotFound
+            | Self::KeyNotFound
+            | Self::NoSuchCall => ErrorKind::NotFound,
+            Self::Invalid { .. } => ErrorKind::Invalid,
+            Self::DeviceExists
+            | Self::DeviceBeingDeleted
+            | Self::TooManyDevices(_)
+            | Self::WrongState(_)
+            | Self::SetByFile(_)
+            | Self::NotLinked
+            | Self::Offline
+            | Self::KeyFromEnvironment => ErrorKind::Conflict,
+            Self::IdempotencyMismatch | Self::NotSupported | Self::Impossible { .. } => ErrorKind::Impossible,
+            Self::WiderKey(_) => ErrorKind::Forbidden,
+            Self::BadSignature => ErrorKind::Unauthorized,
+            Self::OutboxFull(_) => ErrorKind::TooMany,
+            Self::NotBuilt(_) => ErrorKind::NotBuilt,
+            Self::ShuttingDown
+            | Self::Store(StoreError::Busy | StoreError::Closed | StoreError::DiskFull | StoreError::TakenBack) => {
+                ErrorKind::Unavailable
+            }
+            Self::Store(StoreError::Database(_) | StoreError::Unreadable(_) | StoreError::Panicked) => {
+                ErrorKind::Internal
+            }
+        }
+    }
+
+    /// After how many seconds a try may go better.
+    #[must_use]
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        match self {
+            Self::Store(StoreError::Busy | StoreError::TakenBack) | Self::DeviceBeingDeleted => Some(1),
+            Self::Store(StoreError::DiskFull) | Self::OutboxFull(_) => Some(30),
+            Self::Store(StoreError::Closed) | Self::ShuttingDown => Some(5),
+            _ => None,
+        }
+    }
+
+    /// The field that is wrong, with [`ErrorKind::Invalid`].
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        if let Self::Invalid { field, .. } = self { Some(field) } else { None }
+    }
+}
+
+fn storage_sentence(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Busy => "too many writes are waiting; try again in a moment",
+        StoreError::Closed => "the daemon is shutting down",
+        StoreError::DiskFull => "the disk is full; nothing new can be stored until there is space",
+        StoreError::TakenBack => "the write could not be stored; try again in a moment",
+        StoreError::Database(_) | StoreError::Unreadable(_) | StoreError::Panicked => {
+            "the database failed; the log says more"
+        }
+    }
+}
+
+impl From<SettingError> for ServiceError {
+    fn from(error: SettingError) -> Self {
+        Self::Invalid { field: error.field, message: error.message }
+    }
+}
+
+impl From<SessionError> for ServiceError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Offline => Self::Offline,
+            SessionError::NotSupported => Self::NotSupported,
+            SessionError::Refused(why) => {
+                Self::Impossible { code: "refused_by_network", message: format!("the network refused: {why}") }
+            }
+        }
+    }
+}
+
+impl From<ControlError> for ServiceError {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::NotFound => Self::NoSuchCall,
+            ControlError::Invalid { field, message } => Self::Invalid { field, message },
+            ControlError::Impossible { code, message } => Self::Impossible { code, message },
+            ControlError::NotBuilt(what) => Self::NotBuilt(what),
+            ControlError::Unauthorized => Self::BadSignature,
+            ControlError::Storage => {
+                Self::Impossible { code: "network_storage_failed", message: "the simulated network could not store it".into() }
+            }
+        }
+    }
+}

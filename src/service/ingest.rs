@@ -1,0 +1,271 @@
+//! Taking in what a network tells: durable first, told afterwards.
+//!
+//! Everything of one piece of news (message, chat, contact, events) is one transaction. A message that is
+//! there already changes nothing and is still a success: the network may be acknowledged again.
+
+use super::Core;
+use crate::domain::ack::{Ack, Status};
+use crate::domain::clock::Millis;
+use crate::domain::contact::ContactUpdate;
+use crate::domain::device::Account;
+use crate::domain::event::{ContactChanged, Event, MessageReceived, MessageStepped, MessagesRead};
+use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::jid::Jid;
+use crate::domain::message::{Message, MessageType, SendFailure};
+use crate::engine::{Incoming, IncomingReceipt};
+use crate::store::activity::Counted;
+use crate::store::messages::{AckRow, NewMessage};
+use crate::store::{StoreError, Tx};
+
+/// Whether news is told, or only stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// As it happens.
+    Live,
+    /// History from before the link: no events, nothing unread.
+    History,
+}
+
+impl Core {
+    /// Stores messages from the network, in order, in one transaction.
+    pub(super) async fn ingest_messages(
+        &self,
+        device: &DeviceId,
+        account: Option<Account>,
+        messages: Vec<Incoming>,
+        telling: Telling,
+    ) -> Result<(), StoreError> {
+        let now = self.now();
+        let id = device.clone();
+        let chats = self
+            .store()
+            .write_patiently(move |tx| {
+                let mut changed = Vec::new();
+                for incoming in &messages {
+                    if store_incoming(tx, &id, account.as_ref(), incoming, telling, now)? {
+                        changed.push(incoming.chat.clone());
+                    }
+                }
+                Ok::<_, StoreError>(changed)
+            })
+            .await?;
+        for chat in &chats {
+            self.chat_changed(device, chat);
+        }
+        if telling == Telling::Live {
+            self.metrics().messages_in.inc_by(chats.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// Merges a receipt for a message of ours.
+    pub(super) async fn ingest_receipt(&self, device: &DeviceId, receipt: IncomingReceipt) -> Result<(), StoreError> {
+        let now = self.now();
+        let id = device.clone();
+        self.store().write_patiently(move |tx| store_receipt(tx, &id, &receipt, now)).await
+    }
+
+    /// Our account read these on another device.
+    pub(super) async fn ingest_read_elsewhere(
+        &self,
+        device: &DeviceId,
+        chat: Jid,
+        only: Option<Vec<MessageId>>,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let now = self.now();
+        let (id, of) = (device.clone(), chat.clone());
+        let read = self.store().write_patiently(move |tx| store_read(tx, &id, &of, only.as_deref(), now)).await?;
+        self.chat_changed(device, &chat);
+        Ok(read)
+    }
+
+    /// What the network knows of people.
+    pub(super) async fn ingest_contacts(&self, device: &DeviceId, told: Vec<ContactUpdate>) -> Result<(), StoreError> {
+        let now = self.now();
+        let id = device.clone();
+        self.store()
+            .write_patiently(move |tx| told.iter().try_for_each(|update| store_contact(tx, &id, update, now)))
+            .await
+    }
+
+    /// The name of a chat.
+    pub(super) async fn ingest_chat_name(&self, device: &DeviceId, chat: Jid, name: String) -> Result<(), StoreError> {
+        let now = self.now();
+        let (id, of) = (device.clone(), chat.clone());
+        if self.store().write_patiently(move |tx| tx.name_chat(&id, &of, &name, now)).await? {
+            self.chat_changed(device, &chat);
+        }
+        Ok(())
+    }
+}
+
+fn store_incoming(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    account: Option<&Account>,
+    incoming: &Incoming,
+    telling: Telling,
+    now: Millis,
+) -> Result<bool, StoreError> {
+    let message = to_message(incoming, account);
+    let live = telling == Telling::Live;
+    let unread = live && !incoming.from_me;
+    let new = NewMessage { message: &message, status: Status::of(message.ack), stored_at: now, unread, temp_id: None };
+    let Some(pk) = tx.insert_message(device, &new)? else { return Ok(false) };
+    tx.touch_chat(device, &message.chat_id, pk, message.timestamp, unread)?;
+    if !incoming.from_me {
+        let update = ContactUpdate { pushname: incoming.notify_name.clone(), ..ContactUpdate::seen(incoming.from.clone()) };
+        merge_contact(tx, device, &update, live, now)?;
+    }
+    if live {
+        tx.append(device, &Event::Message(MessageReceived { message }), now)?;
+        tx.count(device, Counted::Received, now)?;
+    }
+    Ok(true)
+}
+
+fn to_message(incoming: &Incoming, account: Option<&Account>) -> Message {
+    let group = incoming.chat.is_group();
+    let me = account.and_then(Account::jid).unwrap_or_else(|| incoming.from.clone());
+    let author = group.then(|| if incoming.from_me { me.clone() } else { incoming.from.clone() });
+    let (from, to) = match (incoming.from_me, group) {
+        (true, _) => (me, incoming.chat.clone()),
+        (false, true) => (incoming.chat.clone(), me),
+        (false, false) => (incoming.from.clone(), me),
+    };
+    let participant = (group && !incoming.from_me).then(|| incoming.from.clone());
+    Message {
+        id: MessageId {
+            from_me: incoming.from_me,
+            chat: incoming.chat.clone(),
+            network: incoming.network_id.clone(),
+            participant,
+        },
+        chat_id: incoming.chat.clone(),
+        from,
+        to,
+        author,
+        from_me: incoming.from_me,
+        body: incoming.body.clone(),
+        kind: MessageType::Chat,
+        timestamp: incoming.timestamp,
+        // The network has what it delivers.
+        ack: if incoming.from_me { Ack::Server } else { Ack::Device },
+        has_media: false,
+        is_forwarded: false,
+        is_starred: false,
+        is_edited: false,
+        notify_name: incoming.notify_name.clone(),
+    }
+}
+
+fn store_contact(tx: &Tx<'_>, device: &DeviceId, told: &ContactUpdate, now: Millis) -> Result<(), StoreError> {
+    merge_contact(tx, device, told, true, now)
+}
+
+fn merge_contact(tx: &Tx<'_>, device: &DeviceId, told: &ContactUpdate, tell: bool, now: Millis) -> Result<(), StoreError> {
+    if let Some(contact) = tx.merge_contact(device, told)?
+        && tell
+    {
+        tx.append(device, &Event::ContactUpdate(ContactChanged { contact }), now)?;
+    }
+    Ok(())
+}
+
+fn store_receipt(tx: &Tx<'_>, device: &DeviceId, receipt: &IncomingReceipt, now: Millis) -> Result<(), StoreError> {
+    let id = MessageId {
+        from_me: true,
+        chat: receipt.chat.clone(),
+        network: receipt.network_id.clone(),
+        participant: None,
+    };
+    let Some(row) = tx.ack_row(device, &id)? else {
+        tracing::debug!(%device, "a receipt for a message that is not here");
+        return Ok(());
+    };
+    let who = receipt.participant.as_ref().unwrap_or(&receipt.chat);
+    let by_member = receipt.chat.is_group() && receipt.participant.is_some();
+    if (by_member || !receipt.chat.is_group()) && !tx.merge_receipt(row.pk, who, receipt.ack, receipt.timestamp)? {
+        return Ok(());
+    }
+    let level = if by_member {
+        Ack::of_group(tx.receipts(row.pk)?.into_iter().map(|r| r.ack)).unwrap_or(receipt.ack)
+    } else {
+        receipt.ack
+    };
+    let failure = (level == Ack::Error).then(|| SendFailure {
+        code: receipt.error.as_ref().map_or("delivery_failed", |e| e.code).to_owned(),
+        message: receipt.error.as_ref().map_or_else(|| "the network could not deliver it".to_owned(), |e| e.message.clone()),
+    });
+    raise_ack(tx, device, &id, &row, &Raise { level, failure, reader: Some(who) }, now)
+}
+
+/// A new level for a message, and what came with it.
+pub(super) struct Raise<'a> {
+    /// How far it has come.
+    pub(super) level: Ack,
+    /// Why, with [`Ack::Error`].
+    pub(super) failure: Option<SendFailure>,
+    /// Who read it, with [`Ack::Read`].
+    pub(super) reader: Option<&'a Jid>,
+}
+
+/// Merges a level into a message and tells what follows from it: `message:ack`, `message:status`,
+/// `message:read`. Whatever says that the network has it ends its stay in the outbox.
+pub(super) fn raise_ack(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    id: &MessageId,
+    row: &AckRow,
+    raise: &Raise<'_>,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let Some(ack) = row.ack.merge(raise.level) else { return Ok(()) };
+    let status = Status::of(ack);
+    tx.set_ack(row.pk, ack, status, raise.failure.as_ref())?;
+    tx.append(device, &Event::ack(id, ack), now)?;
+    let step = MessageStepped {
+        message_id: id.clone(),
+        chat_id: id.chat.clone(),
+        status,
+        error: raise.failure.as_ref().map(|f| f.message.clone()),
+        code: raise.failure.as_ref().map(|f| f.code.clone()),
+        temp_id: row.temp_id.clone(),
+    };
+    tx.append(device, &Event::MessageStatus(step), now)?;
+    if ack == Ack::Read {
+        let read = MessagesRead {
+            chat_id: id.chat.clone(),
+            message_ids: vec![id.clone()],
+            read_by: raise.reader.cloned(),
+        };
+        tx.append(device, &Event::MessageRead(read), now)?;
+    }
+    if tx.outbox_remove(row.pk)? {
+        let counted = if ack == Ack::Error {
+            Counted::Failed
+        } else {
+            Counted::Sent { after_ms: now.since(row.stored_at) }
+        };
+        tx.count(device, counted, now)?;
+    }
+    Ok(())
+}
+
+/// Marks incoming messages read and tells `message:read`.
+pub(super) fn store_read(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    chat: &Jid,
+    only: Option<&[MessageId]>,
+    now: Millis,
+) -> Result<Vec<MessageId>, StoreError> {
+    let read = tx.mark_read(device, chat, only)?;
+    if read.is_empty() {
+        return Ok(read);
+    }
+    tx.recount_unread(device, chat)?;
+    let event = MessagesRead { chat_id: chat.clone(), message_ids: read.clone(), read_by: None };
+    tx.append(device, &Event::MessageRead(event), now)?;
+    Ok(read)
+}

@@ -1,0 +1,324 @@
+//! Sending what waits: one task for each device that is ready.
+//!
+//! Invariants: a message is marked `sending` durably before its bytes leave, so that a crash in between is
+//! known to be of unknown outcome; every try carries the same network id; of a chat at most one message is
+//! under way; what failed for good says why. An unknown outcome is tried again only where the network
+//! drops second copies.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio_util::sync::CancellationToken;
+
+use super::ingest::{Raise, raise_ack};
+use super::supervisor::Live;
+use super::{Core, OutboxLimits, ServiceError};
+use crate::domain::ack::{Ack, Status};
+use crate::domain::backoff::Backoff;
+use crate::domain::clock::Millis;
+use crate::domain::event::{Event, TypingKind};
+use crate::domain::ids::DeviceId;
+use crate::domain::message::SendFailure;
+use crate::domain::outbox::{Entry, Next, Pacer, Queue};
+use crate::engine::{Outgoing, SendError, SendOutcome, Session};
+use crate::store::outbox::OutboxRow;
+use crate::store::{StoreError, Tx};
+
+/// The longest pause between two tries.
+const LONGEST_RETRY_MS: u64 = 300_000;
+/// The longest sleep before looking at the clock again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The pause after the store failed.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+pub(super) struct Outbox {
+    core: Core,
+    device: DeviceId,
+    session: Arc<dyn Session>,
+    live: Arc<Live>,
+    deduplicates: bool,
+    queue: Queue,
+    /// The newest row taken into the queue.
+    newest_row: i64,
+    pacer: Pacer,
+    /// Tries of unknown outcome in this session, by row: they wait longer each time.
+    unknown: HashMap<i64, u32>,
+}
+
+/// What became of one try, for the queue.
+enum Tried {
+    Done,
+    Again { at: Millis },
+}
+
+impl Outbox {
+    pub(super) fn new(core: Core, device: DeviceId, session: Arc<dyn Session>, live: Arc<Live>) -> Self {
+        let capabilities = core.engine_of(&device).ok().and_then(|engine| core.capabilities(&engine));
+        Self {
+            deduplicates: capabilities.is_some_and(|c| c.deduplicates),
+            core,
+            device,
+            session,
+            live,
+            queue: Queue::default(),
+            newest_row: 0,
+            pacer: Pacer::default(),
+            unknown: HashMap::new(),
+        }
+    }
+
+    /// Sends until it is stopped; then waits for what is under way.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut under_way: FuturesUnordered<BoxFuture<'static, (Entry, Tried)>> = FuturesUnordered::new();
+        let mut limits = self.core.limits().outbox.clone();
+        let mut news = true;
+        loop {
+            if std::mem::take(&mut news) {
+                match self.load().await {
+                    Ok(fresh) => limits = fresh,
+                    Err(error) => {
+                        tracing::error!(device = %self.device, %error, "the outbox could not be read; trying again");
+                        news = true;
+                        tokio::time::sleep(STORE_PAUSE).await;
+                    }
+                }
+            }
+            let wake_after = self.fill(&mut under_way, &limits).map(|at| self.until(at));
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some((entry, tried)) = under_way.next() => self.settle(entry, &tried),
+                () = self.live.outbox.notified() => news = true,
+                () = sleep(wake_after) => {}
+            }
+        }
+        while under_way.next().await.is_some() {}
+    }
+
+    /// Takes new rows into the queue; the device's own limits.
+    async fn load(&mut self) -> Result<OutboxLimits, ServiceError> {
+        let (device, after) = (self.device.clone(), self.newest_row);
+        let first = after == 0;
+        let (entries, found) = self
+            .core
+            .read(move |store| Ok((store.outbox_entries(&device, after)?, store.device(&device)?)))
+            .await?;
+        for (entry, sending_since) in entries {
+            self.newest_row = self.newest_row.max(entry.row);
+            let unknown = first && sending_since.is_some();
+            if !unknown || self.deduplicates {
+                self.queue.push(entry);
+            }
+        }
+        let defaults = &self.core.limits().outbox;
+        Ok(found.map_or_else(|| defaults.clone(), |device| super::devices::outbox_limits(defaults, &device.settings)))
+    }
+
+    /// Starts as many as may be under way; answers when to look again.
+    fn fill(
+        &mut self,
+        under_way: &mut FuturesUnordered<BoxFuture<'static, (Entry, Tried)>>,
+        limits: &OutboxLimits,
+    ) -> Option<Millis> {
+        while under_way.len() < limits.in_flight.max(1) {
+            let now = self.core.now();
+            let ready_at = self.pacer.ready_at(limits.pace, now);
+            if ready_at > now {
+                return (!self.queue.is_empty()).then_some(ready_at);
+            }
+            match self.queue.next(now) {
+                Next::Send(entry) => {
+                    self.pacer.record(limits.pace, now, self.core.inner.random.unit());
+                    let failures = self.unknown.get(&entry.row).copied().unwrap_or(0);
+                    let attempt = Attempt {
+                        core: self.core.clone(),
+                        device: self.device.clone(),
+                        session: self.session.clone(),
+                        limits: limits.clone(),
+                        deduplicates: self.deduplicates,
+                        unknown_before: failures,
+                    };
+                    under_way.push(Box::pin(async move {
+                        let tried = attempt.make(entry.row).await;
+                        (entry, tried)
+                    }));
+                }
+                Next::At(at) => return Some(at),
+                Next::Idle => return None,
+            }
+        }
+        None
+    }
+
+    /// The wall clock may jump: no pause is longer than [`LONGEST_PAUSE`], and looking again costs little.
+    fn until(&self, at: Millis) -> Duration {
+        let ms = u64::try_from(at.since(self.core.now())).unwrap_or(0).max(1);
+        Duration::from_millis(ms).min(LONGEST_PAUSE)
+    }
+
+    fn settle(&mut self, entry: Entry, tried: &Tried) {
+        match tried {
+            Tried::Done => {
+                self.unknown.remove(&entry.row);
+                self.queue.done(&entry.chat);
+            }
+            Tried::Again { at } => {
+                *self.unknown.entry(entry.row).or_default() += 1;
+                self.queue.retry(Entry { retry_at: Some(*at), ..entry });
+            }
+        }
+    }
+}
+
+async fn sleep(pause: Option<Duration>) {
+    match pause {
+        Some(pause) => tokio::time::sleep(pause).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// One try at one message.
+struct Attempt {
+    core: Core,
+    device: DeviceId,
+    session: Arc<dyn Session>,
+    limits: OutboxLimits,
+    deduplicates: bool,
+    unknown_before: u32,
+}
+
+impl Attempt {
+    async fn make(&self, row: i64) -> Tried {
+        match self.try_once(row).await {
+            Ok(tried) => tried,
+            Err(error) => {
+                tracing::error!(device = %self.device, %error, "a message could not be taken from the outbox; trying again");
+                Tried::Again { at: self.core.now().plus(1_000) }
+            }
+        }
+    }
+
+    async fn try_once(&self, row: i64) -> Result<Tried, ServiceError> {
+        let found = self.core.read(move |store| Ok(store.outbox_row(row)?)).await?;
+        let Some(row) = found else { return Ok(Tried::Done) };
+        self.show_typing(&row).await;
+        self.mark_sending(&row).await?;
+        let outgoing = Outgoing {
+            id: row.message_id.clone(),
+            chat: row.entry.chat.clone(),
+            body: row.body.clone(),
+            timestamp: row.accepted_at,
+        };
+        let outcome = self.session.send(outgoing).await;
+        self.settle(row, outcome).await
+    }
+
+    async fn show_typing(&self, row: &OutboxRow) {
+        if self.limits.typing_delay_ms == 0 {
+            return;
+        }
+        // Shown for the reader's eyes only: a network that refuses it still takes the message.
+        let _ = self.session.typing(&row.entry.chat, TypingKind::Text, true).await;
+        tokio::time::sleep(Duration::from_millis(self.limits.typing_delay_ms)).await;
+        let _ = self.session.typing(&row.entry.chat, TypingKind::Text, false).await;
+    }
+
+    async fn mark_sending(&self, row: &OutboxRow) -> Result<(), ServiceError> {
+        let (device, row, now) = (self.device.clone(), row.clone(), self.core.now());
+        self.core
+            .store()
+            .write_patiently(move |tx| {
+                tx.outbox_sending(row.entry.row, now)?;
+                if row.attempts == 0 {
+                    tx.set_ack(row.message_pk, Ack::Pending, Status::Sending, None)?;
+                    tx.append(&device, &Event::status(&row.message_id, Status::Sending, row.temp_id.as_deref()), now)?;
+                }
+                Ok::<_, StoreError>(())
+            })
+            .await?;
+        Ok(())
+    }
+
+    async fn settle(&self, row: OutboxRow, outcome: SendOutcome) -> Result<Tried, ServiceError> {
+        let attempts = row.attempts + 1;
+        match outcome {
+            SendOutcome::Sent { participants } => {
+                self.core.metrics().message_out("sent");
+                let (device, now) = (self.device.clone(), self.core.now());
+                self.write(move |tx| store_sent(tx, &device, &row, &participants, now)).await?;
+                Ok(Tried::Done)
+            }
+            SendOutcome::Transient(error) if attempts < self.limits.max_attempts => {
+                self.core.metrics().message_out("transient");
+                tracing::info!(device = %self.device, code = error.code, attempts, "a message is tried again");
+                let at = self.retry_at(attempts);
+                self.write(move |tx| tx.outbox_retry(row.entry.row, at)).await?;
+                Ok(Tried::Again { at })
+            }
+            SendOutcome::Transient(error) | SendOutcome::Permanent(error) => {
+                self.core.metrics().message_out("failed");
+                tracing::info!(device = %self.device, code = error.code, attempts, "a message failed");
+                let (device, now) = (self.device.clone(), self.core.now());
+                self.write(move |tx| store_failed(tx, &device, &row, &error, now)).await?;
+                Ok(Tried::Done)
+            }
+            SendOutcome::Unknown(error) => {
+                self.core.metrics().message_out("unknown");
+                tracing::info!(device = %self.device, code = error.code, attempts, "the outcome of a message is not known");
+                if !self.deduplicates {
+                    return Ok(Tried::Done);
+                }
+                Ok(Tried::Again { at: self.retry_at(self.unknown_before + 1) })
+            }
+        }
+    }
+
+    fn retry_at(&self, attempt: u32) -> Millis {
+        let backoff = Backoff { initial_ms: self.limits.retry_delay_ms, max_ms: LONGEST_RETRY_MS };
+        let delay = backoff.delay_ms(attempt, self.core.inner.random.unit());
+        self.core.now().plus(i64::try_from(delay).unwrap_or(i64::MAX))
+    }
+
+    /// What the network answered must not be lost to a store that is busy for a moment.
+    async fn write(
+        &self,
+        write: impl FnOnce(&Tx<'_>) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), ServiceError> {
+        Ok(self.core.store().write_patiently(write).await?)
+    }
+}
+
+fn store_sent(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    row: &OutboxRow,
+    participants: &[crate::domain::jid::Jid],
+    now: Millis,
+) -> Result<(), StoreError> {
+    for participant in participants {
+        tx.merge_receipt(row.message_pk, participant, Ack::Server, now)?;
+    }
+    raise(tx, device, row, &Raise { level: Ack::Server, failure: None, reader: None }, now)
+}
+
+pub(super) fn store_failed(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    row: &OutboxRow,
+    error: &SendError,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let failure = SendFailure { code: error.code.to_owned(), message: error.message.clone() };
+    raise(tx, device, row, &Raise { level: Ack::Error, failure: Some(failure), reader: None }, now)
+}
+
+fn raise(tx: &Tx<'_>, device: &DeviceId, row: &OutboxRow, raise: &Raise<'_>, now: Millis) -> Result<(), StoreError> {
+    if let Some(ack_row) = tx.ack_row(device, &row.message_id)? {
+        raise_ack(tx, device, &row.message_id, &ack_row, raise, now)?;
+    }
+    // Also when a receipt was faster and the level stays as it is.
+    tx.outbox_remove(row.message_pk)?;
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! Accepting a message for sending: durable, with its place in the outbox and its events, then answered.
+
+use super::{Core, ServiceError};
+use crate::domain::ack::{Ack, Status};
+use crate::domain::clock::Millis;
+use crate::domain::device::{Account, Device};
+use crate::domain::event::{Event, MessageAccepted};
+use crate::domain::ids::{DeviceId, MessageId, NetworkId};
+use crate::domain::jid::Jid;
+use crate::domain::message::{Message, MessageType};
+use crate::domain::outbox::Priority;
+use crate::domain::state::State;
+use crate::store::Tx;
+use crate::store::idempotency::Remembered;
+use crate::store::messages::NewMessage;
+use crate::store::outbox::NewOutboxRow;
+
+/// A text to be sent.
+#[derive(Debug, Clone)]
+pub struct SendRequest {
+    /// Where.
+    pub to: Jid,
+    /// The text.
+    pub text: String,
+    /// The sender's own name for it.
+    pub temp_id: Option<String>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Not before this moment.
+    pub send_at: Option<Millis>,
+    /// The same key within a day gives the same answer and sends nothing again.
+    pub idempotency: Option<IdempotencyKey>,
+}
+
+/// Names a request, so that it can come twice.
+#[derive(Debug, Clone)]
+pub struct IdempotencyKey {
+    /// Chosen by the client.
+    pub key: String,
+    /// A hash of the request.
+    pub fingerprint: Vec<u8>,
+}
+
+/// The answer to a [`SendRequest`].
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// The message's permanent id.
+    pub id: MessageId,
+    /// Its chat.
+    pub chat_id: Jid,
+    /// When it was accepted.
+    pub timestamp: Millis,
+    /// The sender's own name for it.
+    pub temp_id: Option<String>,
+    /// `queued`.
+    pub status: Status,
+    /// 0.
+    pub ack: Ack,
+    /// Whether this is the answer to an earlier request of the same key.
+    pub replayed: bool,
+}
+
+impl Core {
+    /// Accepts a message. What is answered is durable.
+    ///
+    /// # Errors
+    /// When the device is not there or not linked, its outbox is full, the idempotency key stands for
+    /// another request, or the store cannot take it.
+    pub async fn send(&self, device: &DeviceId, request: SendRequest) -> Result<Accepted, ServiceError> {
+        let now = self.now();
+        let network_id = NetworkId::random(&*self.inner.random);
+        let acceptance = Acceptance {
+            device: device.clone(),
+            network_id,
+            now,
+            max_queued: self.limits().outbox.max_queued,
+            idempotency_from: now.plus(-self.limits().idempotency_ttl_ms),
+        };
+        let accepted = self.store().write(move |tx| acceptance.accept(tx, &request)).await?;
+        if !accepted.replayed {
+            self.wake_outbox(device);
+            self.chat_changed(device, &accepted.chat_id);
+        }
+        Ok(accepted)
+    }
+}
+
+struct Acceptance {
+    device: DeviceId,
+    network_id: NetworkId,
+    now: Millis,
+    max_queued: usize,
+    idempotency_from: Millis,
+}
+
+impl Acceptance {
+    fn accept(&self, tx: &Tx<'_>, request: &SendRequest) -> Result<Accepted, ServiceError> {
+        let device = tx.device(&self.device)?.ok_or(ServiceError::DeviceNotFound)?;
+        if let Some(answer) = self.earlier_answer(tx, request)? {
+            return Ok(answer);
+        }
+        let account = linked_account(&device)?;
+        let waiting = usize::try_from(tx.outbox_len(&self.device)?).unwrap_or(usize::MAX);
+        if waiting >= self.max_queued {
+            return Err(ServiceError::OutboxFull(waiting));
+        }
+        let message = self.message(request, account);
+        self.store(tx, request, &message)?;
+        Ok(Accepted {
+            id: message.id,
+            chat_id: message.chat_id,
+            timestamp: self.now,
+            temp_id: request.temp_id.clone(),
+            status: Status::Queued,
+            ack: Ack::Pending,
+            replayed: false,
+        })
+    }
+
+    fn earlier_answer(&self, tx: &Tx<'_>, request: &SendRequest) -> Result<Option<Accepted>, ServiceError> {
+        let Some(idempotency) = &request.idempotency else { return Ok(None) };
+        let Some(earlier) = tx.remembered(&self.device, &idempotency.key, self.idempotency_from)? else {
+            return Ok(None);
+        };
+        if earlier.fingerprint != idempotency.fingerprint {
+            return Err(ServiceError::IdempotencyMismatch);
+        }
+        let row = tx.message(&self.device, &earlier.message_id)?;
+        let timestamp = row.map_or(self.now, |tracked| tracked.message.timestamp);
+        Ok(Some(Accepted {
+            chat_id: earlier.message_id.chat.clone(),
+            id: earlier.message_id,
+            timestamp,
+            temp_id: request.temp_id.clone(),
+            status: Status::Queued,
+            ack: Ack::Pending,
+            replayed: true,
+        }))
+    }
+
+    fn message(&self, request: &SendRequest, account: &Account) -> Message {
+        let me = account.jid().unwrap_or_else(|| request.to.clone());
+        Message {
+            id: MessageId {
+                from_me: true,
+                chat: request.to.clone(),
+                network: self.network_id.clone(),
+                participant: None,
+            },
+            chat_id: request.to.clone(),
+            author: request.to.is_group().then(|| me.clone()),
+            from: me,
+            to: request.to.clone(),
+            from_me: true,
+            body: request.text.clone(),
+            kind: MessageType::Chat,
+            timestamp: self.now,
+            ack: Ack::Pending,
+            has_media: false,
+            is_forwarded: false,
+            is_starred: false,
+            is_edited: false,
+            notify_name: None,
+        }
+    }
+
+    fn store(&self, tx: &Tx<'_>, request: &SendRequest, message: &Message) -> Result<(), ServiceError> {
+        let temp_id = request.temp_id.as_deref();
+        let new = NewMessage { message, status: Status::Queued, stored_at: self.now, unread: false, temp_id };
+        // The id is 72 random bits of ours: a clash is a broken random source, and no message may be lost to it.
+        let pk = tx.insert_message(&self.device, &new)?.ok_or(crate::store::StoreError::TakenBack)?;
+        tx.touch_chat(&self.device, &message.chat_id, pk, self.now, false)?;
+        tx.enqueue(
+            &self.device,
+            &NewOutboxRow {
+                message_pk: pk,
+                chat: &message.chat_id,
+                priority: request.priority,
+                due: request.send_at.unwrap_or(self.now),
+            },
+        )?;
+        if let Some(idempotency) = &request.idempotency {
+            let what = Remembered { fingerprint: idempotency.fingerprint.clone(), message_id: message.id.clone() };
+            tx.remember(&self.device, &idempotency.key, &what, self.now)?;
+        }
+        let created = MessageAccepted { message: message.clone(), temp_id: request.temp_id.clone() };
+        tx.append(&self.device, &Event::MessageCreated(created), self.now)?;
+        tx.append(&self.device, &Event::status(&message.id, Status::Queued, temp_id), self.now)?;
+        Ok(())
+    }
+}
+
+/// The outbox is durable, so a device that is merely offline accepts messages; one without an account
+/// would send them from nobody.
+fn linked_account(device: &Device) -> Result<&Account, ServiceError> {
+    match (&device.state, &device.account) {
+        (State::LoggedOut { .. }, _) | (_, None) => Err(ServiceError::NotLinked),
+        (_, Some(account)) => Ok(account),
+    }
+}

@@ -1,0 +1,382 @@
+//! One device's actor: takes inputs one after the other, stores what follows, and then does it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::running::{Outcome, Running};
+use super::{Command, Live, deleted, persist};
+use crate::domain::device::Device;
+use crate::domain::event::Ephemeral;
+use crate::domain::reason::Reason;
+use crate::domain::state::{Effect, Input, InvalidTransition, State, step};
+use crate::engine::{Ended, SessionContext};
+use crate::service::engine_host::{InboundPort, VaultPort};
+use crate::service::{Core, ServiceError};
+use crate::store::StoreError;
+
+/// How long the network may take to hear of a log-out.
+const LOG_OUT_GRACE: Duration = Duration::from_secs(5);
+/// The pause before a transition that could not be stored is tried again.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// What an actor begins with.
+pub(super) struct Birth {
+    pub(super) core: Core,
+    pub(super) device: Device,
+    pub(super) live: Arc<Live>,
+    /// Weak: the actor ends when nobody can ask it any more.
+    pub(super) mailbox: mpsc::WeakSender<Command>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) open_after: Option<Duration>,
+}
+
+pub(super) struct Actor {
+    core: Core,
+    device: Device,
+    live: Arc<Live>,
+    mailbox: mpsc::WeakSender<Command>,
+    commands: mpsc::Receiver<Command>,
+    running: Option<Running>,
+    /// Counts sessions, so that late news of an earlier one is told from that of the present one.
+    generation: u64,
+    open_at: Option<Instant>,
+}
+
+enum Turn {
+    Command(Command),
+    Ended(Outcome),
+    Open,
+    Leave,
+}
+
+impl Actor {
+    pub(super) fn new(birth: Birth) -> Self {
+        Self {
+            core: birth.core,
+            device: birth.device,
+            live: birth.live,
+            mailbox: birth.mailbox,
+            commands: birth.commands,
+            running: None,
+            generation: 0,
+            open_at: birth.open_after.map(|delay| Instant::now() + delay),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            match self.turn().await {
+                Turn::Command(Command::Retire { keep_data, reply }) => {
+                    let done = self.retire(keep_data).await;
+                    let gone = done.is_ok();
+                    let _ = reply.send(done);
+                    if gone {
+                        return;
+                    }
+                }
+                Turn::Command(command) => self.serve(command).await,
+                Turn::Ended(outcome) => self.session_ended(outcome).await,
+                Turn::Open => self.open().await,
+                Turn::Leave => break,
+            }
+        }
+        self.leave().await;
+    }
+
+    async fn turn(&mut self) -> Turn {
+        let soft = self.core.tasks().soft().clone();
+        let open_at = self.open_at;
+        tokio::select! {
+            biased;
+            () = soft.cancelled() => Turn::Leave,
+            command = self.commands.recv() => command.map_or(Turn::Leave, Turn::Command),
+            outcome = ended(&mut self.running) => Turn::Ended(outcome),
+            () = at(open_at) => Turn::Open,
+        }
+    }
+
+    async fn serve(&mut self, command: Command) {
+        match command {
+            Command::Apply { input, reply } => {
+                let done = self.ask(input).await;
+                let _ = reply.send(done);
+            }
+            Command::Restart { reply } => {
+                let done = self.restart().await;
+                let _ = reply.send(done);
+            }
+            Command::FromSession { generation, input, reply } => self.hear(generation, input, reply).await,
+            // Served by `run`, which ends after it.
+            Command::Retire { .. } => {}
+        }
+    }
+
+    /// An operator's wish. To wish for what is so already is no error.
+    async fn ask(&mut self, input: Input) -> Result<(), ServiceError> {
+        let state = &self.device.state;
+        match input {
+            Input::Start if state.is_active() => return Ok(()),
+            Input::Stop(_) if matches!(state, State::Stopped { .. }) => return Ok(()),
+            _ => {}
+        }
+        match self.apply(input).await {
+            Ok(effects) => {
+                self.act(effects).await;
+                Ok(())
+            }
+            Err(Refusal::Invalid(invalid)) => Err(ServiceError::WrongState(invalid.to_string())),
+            Err(Refusal::Gone) => Err(ServiceError::DeviceNotFound),
+            Err(Refusal::Store(error)) => Err(error.into()),
+        }
+    }
+
+    async fn restart(&mut self) -> Result<(), ServiceError> {
+        if self.device.state.is_active() {
+            self.ask(Input::Stop(Reason::StoppedByOperator)).await?;
+        }
+        self.ask(Input::Start).await
+    }
+
+    /// News of a session about the link; the session waits for the answer.
+    async fn hear(&mut self, generation: u64, input: Input, reply: oneshot::Sender<Result<(), StoreError>>) {
+        if generation != self.generation || self.running.is_none() {
+            return;
+        }
+        match self.apply(input).await {
+            Ok(effects) => {
+                let _ = reply.send(Ok(()));
+                self.act(effects).await;
+                self.open_outbox_when_ready();
+            }
+            Err(Refusal::Invalid(invalid)) => {
+                tracing::warn!(device = %self.device.id, %invalid, "the engine told something that cannot be now");
+                let _ = reply.send(Ok(()));
+            }
+            Err(Refusal::Gone) => {}
+            Err(Refusal::Store(error)) => {
+                let _ = reply.send(Err(error));
+            }
+        }
+    }
+
+    fn open_outbox_when_ready(&mut self) {
+        if let (State::Ready { .. }, Some(running)) = (&self.device.state, &mut self.running) {
+            self.live.set_session(Some(running.session.clone()));
+            running.open_outbox(&self.core, &self.device.id, &self.live);
+        }
+    }
+
+    async fn session_ended(&mut self, outcome: Outcome) {
+        let input = match outcome {
+            Outcome::Panicked => {
+                self.core.metrics().engine_panics.inc();
+                tracing::error!(device = %self.device.id, "the engine panicked; only this device is affected");
+                Input::Panicked { limit: self.core.limits().panics_before_failed }
+            }
+            Outcome::Ended(Ended::CodesExhausted) => Input::CodesExhausted,
+            Outcome::Ended(Ended::LinkLost(reason)) => Input::LinkLost(reason),
+            Outcome::Ended(Ended::LoggedOut(reason)) => Input::LoggedOut(reason),
+            Outcome::Ended(Ended::Fatal(reason)) => Input::Fatal(reason),
+            Outcome::Ended(Ended::Closed) => Input::LinkLost(Reason::EngineError),
+        };
+        self.close().await;
+        self.apply_surely(input).await;
+    }
+
+    /// For inputs that nobody can repeat: tries until the store takes it.
+    async fn apply_surely(&mut self, input: Input) {
+        loop {
+            match self.apply(input.clone()).await {
+                Ok(effects) => return self.act(effects).await,
+                Err(Refusal::Invalid(invalid)) => {
+                    tracing::warn!(device = %self.device.id, %invalid, "an input was dropped");
+                    return;
+                }
+                Err(Refusal::Gone) => return,
+                Err(Refusal::Store(error)) => {
+                    tracing::error!(device = %self.device.id, %error, "a change of state could not be stored; trying again");
+                }
+            }
+            tokio::select! {
+                () = self.core.tasks().soft().cancelled() => return,
+                () = tokio::time::sleep(STORE_PAUSE) => {}
+            }
+        }
+    }
+
+    /// Takes a step and stores it. What is to be done about it is returned.
+    async fn apply(&mut self, input: Input) -> Result<Vec<Effect>, Refusal> {
+        let now = self.core.now();
+        let (state, effects) = step(&self.device.state, input, now).map_err(Refusal::Invalid)?;
+        let mut device = self.device.clone();
+        let to_store = effects.clone();
+        let stored = self
+            .core
+            .store()
+            .write_patiently(move |tx| {
+                // Settings may have changed meanwhile; the state is this actor's alone.
+                if let Some(fresh) = tx.device(&device.id)? {
+                    device.settings = fresh.settings;
+                    device.name = fresh.name;
+                }
+                let there = persist(tx, &mut device, state, &to_store, now)?;
+                Ok::<_, StoreError>(there.then_some(device))
+            })
+            .await
+            .map_err(Refusal::Store)?;
+        let device = stored.ok_or(Refusal::Gone)?;
+        self.moved_to(device);
+        Ok(effects)
+    }
+
+    fn moved_to(&mut self, device: Device) {
+        let (from, to) = (self.device.state.name(), device.state.name());
+        let before = link_status(&self.device.state);
+        self.device = device;
+        if from == to {
+            return;
+        }
+        self.core.metrics().device_moved(Some(from), Some(to));
+        let reason = self.device.state.reason().map(Reason::code);
+        tracing::info!(device = %self.device.id, from, to, reason, "device state changed");
+        let status = link_status(&self.device.state);
+        if status != before {
+            self.core.tell(&self.device.id, &Ephemeral::ConnectionStatus { status, latency_ms: None });
+        }
+    }
+
+    async fn act(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Emit(_) | Effect::Link(_) => {}
+                Effect::Open => self.open_at = Some(Instant::now()),
+                Effect::OpenLater { attempt } => {
+                    let unit = self.core.inner.random.unit();
+                    let delay = self.core.limits().backoff.delay_ms(attempt, unit);
+                    self.open_at = Some(Instant::now() + Duration::from_millis(delay));
+                }
+                Effect::Unlink => self.unlink().await,
+                Effect::Close => self.close().await,
+            }
+        }
+    }
+
+    async fn open(&mut self) {
+        self.open_at = None;
+        self.close().await;
+        let Some(driver) = self.core.inner.drivers.get(self.device.engine.as_str()).cloned() else {
+            return self.apply_surely(Input::Fatal(Reason::EngineUnknown)).await;
+        };
+        self.generation += 1;
+        let cancel = CancellationToken::new();
+        let inbound = InboundPort::new(&self.core, &self.device, self.mailbox.clone(), self.generation, cancel.clone());
+        let context = SessionContext {
+            device: self.device.id.clone(),
+            settings: self.device.settings.clone(),
+            account: self.device.account.clone(),
+            vault: Arc::new(VaultPort::new(self.core.store().clone(), self.device.id.clone())),
+            inbound: Arc::new(inbound),
+            cancel: cancel.clone(),
+            clock: self.core.inner.clock.clone(),
+            random: self.core.inner.random.clone(),
+        };
+        match driver.open(context).await {
+            Ok(session) => self.running = Some(Running::start(self.core.tasks(), session, cancel)),
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(device = %self.device.id, %error, cause, "the engine could not be set up");
+                self.apply_surely(Input::Fatal(Reason::EngineError)).await;
+            }
+        }
+    }
+
+    /// Tells the network if it can be told, and forgets the credentials in any case.
+    async fn unlink(&mut self) {
+        if let Some(running) = &self.running {
+            let told = tokio::time::timeout(LOG_OUT_GRACE, running.session.log_out()).await;
+            if !matches!(told, Ok(Ok(()))) {
+                tracing::warn!(device = %self.device.id, "the network could not be told of the log-out");
+            }
+        }
+        self.close().await;
+        let id = self.device.id.clone();
+        if let Err(error) = self.core.store().write_patiently(move |tx| tx.vault_clear(&id)).await {
+            // The next start from `logged_out` clears it again.
+            tracing::error!(device = %self.device.id, %error, "the credentials could not be removed yet");
+        }
+    }
+
+    async fn close(&mut self) {
+        self.open_at = None;
+        self.live.set_session(None);
+        if let Some(running) = self.running.take() {
+            running.close(&self.device.id).await;
+        }
+    }
+
+    async fn retire(&mut self, keep_data: bool) -> Result<(), ServiceError> {
+        if self.device.account.is_some() {
+            self.unlink().await;
+        }
+        self.close().await;
+        let (id, now) = (self.device.id.clone(), self.core.now());
+        self.core
+            .store()
+            .write_patiently(move |tx| {
+                tx.append(&id, &deleted(), now)?;
+                tx.delete_device(&id, keep_data)
+            })
+            .await?;
+        if let Some(driver) = self.core.inner.drivers.get(self.device.engine.as_str()) {
+            driver.forget(&self.device.id).await;
+        }
+        self.core.metrics().device_moved(Some(self.device.state.name()), None);
+        tracing::info!(device = %self.device.id, keep_data, "device deleted");
+        Ok(())
+    }
+
+    /// The daemon drains: the state stays as it is, so that the device comes back with the next start.
+    async fn leave(mut self) {
+        let was_ready = self.device.state.is_ready();
+        self.close().await;
+        if !was_ready {
+            return;
+        }
+        let (id, now) = (self.device.id.clone(), self.core.now());
+        if let Err(error) = self.core.store().write_patiently(move |tx| tx.set_last_seen(&id, now)).await {
+            tracing::warn!(device = %self.device.id, %error, "when the device was last online could not be stored");
+        }
+    }
+}
+
+enum Refusal {
+    Invalid(InvalidTransition),
+    Gone,
+    Store(StoreError),
+}
+
+fn link_status(state: &State) -> &'static str {
+    match state.event_status() {
+        "CONNECTED" => "connected",
+        "CONNECTING" => "connecting",
+        _ => "disconnected",
+    }
+}
+
+async fn ended(running: &mut Option<Running>) -> Outcome {
+    match running {
+        Some(running) => running.outcome().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

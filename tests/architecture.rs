@@ -1,0 +1,150 @@
+//! Keeps the arrow of ARCHITECTURE.md: which module may import which.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each part may import. Every part may import itself.
+const ARROW: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("qr", &[]),
+    ("lifecycle", &[]),
+    ("telemetry", &["settings"]),
+    ("net", &["domain"]),
+    ("engine", &["domain", "net"]),
+    ("store", &["domain"]),
+    ("service", &["domain", "net", "engine", "store", "lifecycle", "telemetry"]),
+    ("api", &["service", "domain", "lifecycle", "telemetry", "qr"]),
+    ("settings", &["domain"]),
+    ("cli", &["domain", "settings", "store", "qr", "telemetry"]),
+    ("app", &["domain", "net", "engine", "store", "service", "api", "settings", "lifecycle", "telemetry"]),
+];
+
+/// Crates that only one part may use, because they are that part's reason to be.
+const RESERVED: &[(&str, &[&str])] = &[
+    ("rusqlite", &["store"]),
+    ("socketioxide", &["api"]),
+    ("axum", &["api", "app"]),
+    ("reqwest", &["net", "cli"]),
+];
+
+#[test]
+fn nothing_imports_against_the_arrow() {
+    let mut wrong = Vec::new();
+    for file in sources() {
+        let part = part_of(&file);
+        let Some((_, allowed)) = ARROW.iter().find(|(name, _)| *name == part) else { continue };
+        for (line, imported) in imports(&file) {
+            if imported != part && !allowed.contains(&imported.as_str()) {
+                wrong.push(format!("{}:{line}: {part} imports {imported}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn service_sees_engines_only_through_their_traits() {
+    let wrong: Vec<_> = sources()
+        .into_iter()
+        .filter(|file| part_of(file) == "service")
+        .filter(|file| code(file).iter().any(|(_, line)| line.contains("engine::simulator")))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn the_domain_does_no_io() {
+    let banned = ["tokio::", "std::fs", "std::net::Tcp", "std::thread", "SystemTime", "Instant::now", "tracing::"];
+    let mut wrong = Vec::new();
+    for file in sources().into_iter().filter(|file| part_of(file) == "domain") {
+        for (line, text) in code(&file) {
+            if let Some(word) = banned.iter().find(|word| text.contains(**word)) {
+                wrong.push(format!("{}:{line}: {word}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn each_reserved_crate_stays_in_its_part() {
+    let mut wrong = Vec::new();
+    for file in sources() {
+        let part = part_of(&file);
+        for (number, text) in code(&file) {
+            for (name, parts) in RESERVED {
+                if text.contains(&format!("{name}::")) && !parts.contains(&part.as_str()) {
+                    wrong.push(format!("{}:{number}: {part} uses {name}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_table_names_every_part_there_is() {
+    let there: BTreeSet<String> =
+        sources().iter().map(|file| part_of(file)).filter(|part| part != "lib" && part != "main").collect();
+    let named: BTreeSet<String> = ARROW.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(there, named);
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut waiting = vec![root()];
+    let mut found = Vec::new();
+    while let Some(dir) = waiting.pop() {
+        for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() {
+                waiting.push(path);
+            } else if path.extension().is_some_and(|ext| ext == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    assert!(found.len() > 30, "the sources were not found");
+    found
+}
+
+/// `src/store/events.rs` belongs to `store`, `src/qr.rs` to `qr`.
+fn part_of(file: &Path) -> String {
+    let relative = file.strip_prefix(root()).unwrap();
+    let first = relative.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// Lines that are neither comments nor in a `#[cfg(test)]` module at the end of the file.
+fn code(file: &Path) -> Vec<(usize, String)> {
+    if file.file_stem().is_some_and(|stem| stem == "tests") || file.components().any(|c| c.as_os_str() == "tests") {
+        return Vec::new();
+    }
+    let text = fs::read_to_string(file).unwrap();
+    let lines = text.lines().enumerate().take_while(|(_, line)| !line.starts_with("#[cfg(test)]"));
+    lines
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        .map(|(number, line)| (number + 1, line.to_owned()))
+        .collect()
+}
+
+fn imports(file: &Path) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (number, line) in code(file) {
+        for (at, _) in line.match_indices("crate::") {
+            let rest = &line[at + "crate::".len()..];
+            let name: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+            if rest.starts_with('{') {
+                panic!("{}:{number}: import each part of the crate on a line of its own", file.display());
+            }
+            if !name.is_empty() {
+                found.push((number, name));
+            }
+        }
+    }
+    found
+}
