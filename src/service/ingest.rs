@@ -221,18 +221,12 @@ pub(super) fn raise_ack(
     now: Millis,
 ) -> Result<(), StoreError> {
     let Some(ack) = row.ack.merge(raise.level) else { return Ok(()) };
-    let status = Status::of(ack);
-    tx.set_ack(row.pk, ack, status, raise.failure.as_ref())?;
-    tx.append(device, &Event::ack(id, ack), now)?;
-    let step = MessageStepped {
-        message_id: id.clone(),
-        chat_id: id.chat.clone(),
-        status,
-        error: raise.failure.as_ref().map(|f| f.message.clone()),
-        code: raise.failure.as_ref().map(|f| f.code.clone()),
-        temp_id: row.temp_id.clone(),
-    };
-    tx.append(device, &Event::MessageStatus(step), now)?;
+    if row.ack == Ack::Pending && ack > Ack::Server {
+        // A receipt was faster than the network's own answer: what was delivered has been sent.
+        tell_level(tx, device, id, row, Ack::Server, None, now)?;
+    }
+    tx.set_ack(row.pk, ack, Status::of(ack), raise.failure.as_ref())?;
+    tell_level(tx, device, id, row, ack, raise.failure.as_ref(), now)?;
     if ack == Ack::Read {
         let read = MessagesRead {
             chat_id: id.chat.clone(),
@@ -249,6 +243,28 @@ pub(super) fn raise_ack(
         };
         tx.count(device, counted, now)?;
     }
+    Ok(())
+}
+
+fn tell_level(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    id: &MessageId,
+    row: &AckRow,
+    ack: Ack,
+    failure: Option<&SendFailure>,
+    now: Millis,
+) -> Result<(), StoreError> {
+    tx.append(device, &Event::ack(id, ack), now)?;
+    let step = MessageStepped {
+        message_id: id.clone(),
+        chat_id: id.chat.clone(),
+        status: Status::of(ack),
+        error: failure.map(|f| f.message.clone()),
+        code: failure.map(|f| f.code.clone()),
+        temp_id: row.temp_id.clone(),
+    };
+    tx.append(device, &Event::MessageStatus(step), now)?;
     Ok(())
 }
 

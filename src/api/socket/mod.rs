@@ -8,10 +8,13 @@
 //! Invariants: there is no namespace without a device; a session id, which is what the library calls a
 //! socket's id, is never shown or logged; a slow client costs its bounded buffer and delays nobody.
 
+mod calls;
 mod connect;
 mod forward;
 mod namespaces;
 mod origin;
+mod payload;
+mod problem;
 mod protocol;
 mod reply;
 mod requests;
@@ -31,7 +34,9 @@ use socketioxide::{ParserConfig, SocketIo};
 use tower::Service;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+use crate::api::auth::FailedTries;
 use crate::api::{ApiConfig, SocketConfig};
+use crate::domain::cidr::Cidr;
 use crate::domain::origin::OriginPattern;
 use crate::service::Core;
 
@@ -48,6 +53,8 @@ struct Shared {
     core: Core,
     socket: SocketConfig,
     text_max_chars: usize,
+    trusted_proxies: Vec<Cidr>,
+    failed_tries: FailedTries,
 }
 
 /// Puts the Socket.IO server in front of `rest`, on the configured path. Call it last: time limits,
@@ -56,9 +63,16 @@ struct Shared {
 /// Needs the runtime: the task that follows devices coming and going starts here.
 pub fn mount(rest: Router, core: Core, config: &ApiConfig) -> Router {
     let (service, io) = server(config);
-    let shared = Arc::new(Shared { core: core.clone(), socket: config.socket.clone(), text_max_chars: config.text_max_chars });
-    let namespaces = Namespaces::open(io, shared);
-    let protocol = Protocol::new(core.tasks().soft().clone(), namespaces, config.request_timeout);
+    let draining = core.tasks().soft().clone();
+    let shared = Shared {
+        core,
+        socket: config.socket.clone(),
+        text_max_chars: config.text_max_chars,
+        trusted_proxies: config.trusted_proxies.clone(),
+        failed_tries: FailedTries::new(config.failed_tries_per_minute),
+    };
+    let namespaces = Namespaces::open(io, Arc::new(shared));
+    let protocol = Protocol::new(draining, namespaces, config.request_timeout);
     let allowed: Arc<[_]> = config.allowed_origins.as_slice().into();
     let sockets = Router::new()
         .fallback_service(service)
@@ -134,5 +148,3 @@ impl Service<Request> for Fork {
     }
 }
 
-#[cfg(test)]
-mod tests;

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use socketioxide::SocketIo;
+use socketioxide::extract::SocketRef;
+use socketioxide::operators::BroadcastOperators;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::Instant;
@@ -58,7 +60,7 @@ impl Namespaces {
         let mut book = self.lock();
         loop {
             match book.notices.try_recv() {
-                Ok(DeviceChangeNotice::Added(id)) => self.add(&mut book, id),
+                Ok(DeviceChangeNotice::Added(id)) => self.add(&mut book, &id),
                 Ok(DeviceChangeNotice::Removed(id)) => self.remove(&mut book, id),
                 Err(TryRecvError::Lagged(_)) => self.reconcile(&mut book),
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
@@ -86,12 +88,12 @@ impl Namespaces {
         }
     }
 
-    fn add(&self, book: &mut Book, id: DeviceId) {
+    fn add(&self, book: &mut Book, id: &DeviceId) {
         // Deleted and created again: the namespace stays, and its door looks at the new device.
-        book.closing.remove(&id);
+        book.closing.remove(id);
         if book.open.insert(id.clone()) {
             let door = Door::new(self.shared.clone(), id.clone());
-            self.io.ns(path_of(&id), door);
+            self.io.ns(path_of(id), door);
         }
     }
 
@@ -105,7 +107,7 @@ impl Namespaces {
         let exist: HashSet<_> = self.shared.core.device_ids().into_iter().collect();
         let gone: Vec<_> = book.open.difference(&exist).cloned().collect();
         gone.into_iter().for_each(|id| self.remove(book, id));
-        exist.into_iter().for_each(|id| self.add(book, id));
+        exist.iter().for_each(|id| self.add(book, id));
     }
 
     fn finish_closing(&self) {
@@ -128,8 +130,8 @@ impl Namespaces {
         }
     }
 
-    fn sockets(&self, id: &DeviceId) -> Vec<socketioxide::extract::SocketRef> {
-        self.io.of(path_of(id)).map(|namespace| namespace.sockets()).unwrap_or_default()
+    fn sockets(&self, id: &DeviceId) -> Vec<SocketRef> {
+        self.io.of(path_of(id)).map(BroadcastOperators::sockets).unwrap_or_default()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Book> {

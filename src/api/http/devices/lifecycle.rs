@@ -1,0 +1,67 @@
+//! Starting, stopping, unlinking a device.
+
+use axum::extract::State;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::DeviceObject;
+use crate::api::http::ApiState;
+use crate::api::http::envelope::Success;
+use crate::api::http::error::ApiError;
+use crate::api::http::guard::guarded;
+use crate::api::http::input::Device;
+use crate::domain::access::Scope;
+use crate::service::{Core, DeviceView};
+
+/// The operations of this file.
+pub fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(guarded(Scope::DevicesWrite, &[409], routes!(start)))
+        .routes(guarded(Scope::DevicesWrite, &[409], routes!(stop)))
+        .routes(guarded(Scope::DevicesWrite, &[409], routes!(restart)))
+        .routes(guarded(Scope::DevicesWrite, &[409], routes!(log_out)))
+}
+
+type Answer = Result<Success<DeviceObject>, ApiError>;
+
+fn answer(core: &Core, view: DeviceView) -> Answer {
+    Ok(Success::new(DeviceObject::new(view, core.now())))
+}
+
+/// Start a device
+///
+/// One that runs already stays as it is.
+#[utoipa::path(post, path = "/devices/{id}/start", operation_id = "startDevice", tag = "devices",
+    responses((status = 200, description = "The device as it now is", body = Success<DeviceObject>)))]
+async fn start(State(core): State<Core>, Device(id): Device) -> Answer {
+    let view = core.start_device(&id).await?;
+    answer(&core, view)
+}
+
+/// Stop a device
+///
+/// Its link is kept.
+#[utoipa::path(post, path = "/devices/{id}/stop", operation_id = "stopDevice", tag = "devices",
+    responses((status = 200, description = "The device as it now is", body = Success<DeviceObject>)))]
+async fn stop(State(core): State<Core>, Device(id): Device) -> Answer {
+    let view = core.stop_device(&id).await?;
+    answer(&core, view)
+}
+
+/// Restart a device
+#[utoipa::path(post, path = "/devices/{id}/restart", operation_id = "restartDevice", tag = "devices",
+    responses((status = 200, description = "The device as it now is", body = Success<DeviceObject>)))]
+async fn restart(State(core): State<Core>, Device(id): Device) -> Answer {
+    let view = core.restart_device(&id).await?;
+    answer(&core, view)
+}
+
+/// Log a device out
+///
+/// It is unlinked at its network, and its credentials are forgotten.
+#[utoipa::path(post, path = "/devices/{id}/logout", operation_id = "logOutDevice", tag = "devices",
+    responses((status = 200, description = "The device as it now is", body = Success<DeviceObject>)))]
+async fn log_out(State(core): State<Core>, Device(id): Device) -> Answer {
+    let view = core.log_out_device(&id).await?;
+    answer(&core, view)
+}

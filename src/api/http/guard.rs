@@ -1,0 +1,120 @@
+//! The door of every operation: its key, its scope, its device. What is enforced and what the document says
+//! come from one call, [`guarded`], so that they cannot differ.
+//!
+//! Invariants: keys are verified before anything else is read; a device outside a key's list is refused
+//! alike whether it exists or not.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Extension, FromRequestParts, RawPathParams, Request};
+use axum::http::request::Parts;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use utoipa_axum::router::UtoipaMethodRouter;
+
+use super::error::ApiError;
+use super::openapi;
+use super::ApiState;
+use crate::api::auth::{Failed, client_address, presented_key};
+use crate::domain::access::Scope;
+use crate::domain::ids::DeviceId;
+use crate::service::{AuthError, Principal};
+
+/// Who asks.
+#[derive(Clone)]
+pub struct Caller(pub Arc<Principal>);
+
+impl Caller {
+    /// The devices that the key reaches; all, when absent.
+    #[must_use]
+    pub fn devices(&self) -> Option<&[DeviceId]> {
+        self.0.grant.devices.as_deref()
+    }
+
+    /// Whether the key reaches this device.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn reach(&self, device: &DeviceId) -> Result<(), ApiError> {
+        if self.0.grant.reaches(device) { Ok(()) } else { Err(ApiError::DeviceNotAllowed) }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        // Absent only where a route was added without its guard.
+        parts.extensions.get::<Self>().cloned().ok_or(ApiError::Internal)
+    }
+}
+
+/// Who asked, for the log: travels with the answer.
+#[derive(Clone)]
+pub struct Asked {
+    /// The key's public part.
+    pub key_id: String,
+}
+
+/// Operations that need `scope`, with the refusals that they give besides the usual ones.
+pub fn guarded(scope: Scope, refusals: &[u16], routes: UtoipaMethodRouter<ApiState>) -> UtoipaMethodRouter<ApiState> {
+    let (schemas, mut paths, router) = routes;
+    openapi::describe(&mut paths, scope, refusals);
+    (schemas, paths, guarded_route(scope, router))
+}
+
+/// A route that needs `scope` and is not in the document.
+pub fn guarded_route(scope: Scope, router: MethodRouter<ApiState>) -> MethodRouter<ApiState> {
+    let check = move |state, params, request, next| check(scope, state, params, request, next);
+    router.route_layer(from_fn(check))
+}
+
+async fn check(
+    scope: Scope,
+    Extension(state): Extension<ApiState>,
+    params: Result<RawPathParams, axum::extract::rejection::RawPathParamsRejection>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let caller = match authenticate(&state, &request) {
+        Ok(principal) => Caller(Arc::new(principal)),
+        Err(error) => return error.into_response(),
+    };
+    let asked = Asked { key_id: caller.0.key_id.clone() };
+    request.extensions_mut().insert(caller.clone());
+    let mut response = match allow(scope, &caller, params.ok().as_ref()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
+    response.extensions_mut().insert(asked);
+    response
+}
+
+fn authenticate(state: &ApiState, request: &Request) -> Result<Principal, ApiError> {
+    let key = presented_key(request.headers(), None).ok_or(ApiError::KeyMissing)?;
+    state.core.authenticate(&key).map_err(|error| failed(state, request, error))
+}
+
+fn failed(state: &ApiState, request: &Request, error: AuthError) -> ApiError {
+    state.core.metrics().auth_failures.inc();
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let address = client_address(peer, request.headers(), &state.config.trusted_proxies);
+    match state.tries.count(address, state.core.now()) {
+        Failed::Counted => ApiError::KeyInvalid(error),
+        Failed::TooMany { retry_after_seconds } => ApiError::TooManyFailedTries { retry_after_seconds },
+    }
+}
+
+/// A path parameter that cannot be read is refused by whoever takes it; no device has such an id.
+fn allow(scope: Scope, caller: &Caller, params: Option<&RawPathParams>) -> Result<(), ApiError> {
+    if !caller.0.grant.allows(scope) {
+        return Err(ApiError::MissingScope(scope));
+    }
+    let device = params.into_iter().flatten().find(|(name, _)| *name == "id").map(|(_, id)| id);
+    match device.and_then(|id| id.parse().ok()) {
+        Some(device) => caller.reach(&device),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,226 @@
+//! What requests say, taken apart, with every refusal in our own words.
+//!
+//! Existing clients are loose: a POST without a body is fine with or without a content type, a body
+//! without a content type is taken for JSON, and ids in paths come percent-encoded or bare.
+
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use futures_util::StreamExt as _;
+use serde_json::{Map, Value};
+
+use super::ApiState;
+use super::error::ApiError;
+use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::jid::Jid;
+
+mod fields;
+
+pub use fields::{Fields, FromFields};
+
+/// Longest `Idempotency-Key`.
+const IDEMPOTENCY_KEY_MAX: usize = 255;
+/// So many times the limit of a body is read and thrown away, so that its sender can read the refusal.
+const DISCARDED_LIMITS: usize = 4;
+
+/// The fields of the query.
+pub struct Query<T>(pub T);
+
+impl<T: FromFields, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Fields::of_query(parts.uri.query().unwrap_or_default()).parse().map(Self)
+    }
+}
+
+/// The fields of a JSON object in the body; an empty body is an empty object.
+pub struct Body<T>(pub T);
+
+impl<T: FromFields> FromRequest<ApiState> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
+        match AnyJson::from_request(request, state).await?.0 {
+            Value::Null => Fields::of_json(Map::new()).parse().map(Self),
+            Value::Object(object) => Fields::of_json(object).parse().map(Self),
+            _ => Err(ApiError::field("request", "must be a JSON object")),
+        }
+    }
+}
+
+/// Any JSON in the body; `null` when the body is empty.
+pub struct AnyJson(pub Value);
+
+impl FromRequest<ApiState> for AnyJson {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
+        let is_json = is_json(request.headers());
+        let bytes = read_body(request, state.config.body_limit).await?;
+        if bytes.is_empty() {
+            return Ok(Self(Value::Null));
+        }
+        if !is_json {
+            return Err(ApiError::NotJson);
+        }
+        parse_json(&bytes).map(Self)
+    }
+}
+
+/// Whether the content type is JSON, or is not told.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return true };
+    let media_type = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let media_type = media_type.to_ascii_lowercase();
+    media_type.is_empty()
+        || media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+fn parse_json(bytes: &[u8]) -> Result<Value, ApiError> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| ApiError::InvalidJson(format!("it is not UTF-8 from byte {} on", error.valid_up_to())))?;
+    serde_json::from_str(text).map_err(|error| ApiError::InvalidJson(error.to_string()))
+}
+
+/// The whole body, if it is not larger than `limit` bytes.
+///
+/// # Errors
+/// [`ApiError::TooLarge`], or what went wrong while reading.
+pub async fn read_body(request: Request, limit: usize) -> Result<Vec<u8>, ApiError> {
+    let headers = request.headers();
+    let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let waits_for_leave = headers.contains_key(EXPECT);
+    let too_large = declared.is_some_and(|length| length > limit);
+    if too_large && waits_for_leave {
+        return Err(ApiError::TooLarge(limit));
+    }
+    let mut chunks = request.into_body().into_data_stream();
+    let mut body = Vec::new();
+    let mut discarded = 0;
+    while let Some(chunk) = chunks.next().await {
+        let broken = |_| ApiError::InvalidJson("the body broke off".to_owned());
+        let chunk = chunk.map_err(broken)?;
+        if too_large || body.len() + chunk.len() > limit {
+            discarded += chunk.len();
+            if discarded > limit.saturating_mul(DISCARDED_LIMITS) {
+                break;
+            }
+        } else if discarded == 0 {
+            body.extend_from_slice(&chunk);
+        }
+    }
+    if too_large || discarded > 0 { Err(ApiError::TooLarge(limit)) } else { Ok(body) }
+}
+
+/// The device that the path names. The guard has checked that the key reaches it.
+pub struct Device(pub DeviceId);
+/// The chat that the path names.
+pub struct Chat(pub Jid);
+/// The contact that the path names.
+pub struct Contact(pub Jid);
+/// The message that the path names.
+pub struct Message(pub MessageId);
+/// The API key that the path names.
+pub struct Key(pub String);
+/// The call to the simulator that the path names.
+pub struct Call(pub String);
+
+macro_rules! from_path {
+    ($($extractor:ident = $name:literal;)*) => {$(
+        impl<S: Send + Sync> FromRequestParts<S> for $extractor {
+            type Rejection = ApiError;
+
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+                path_param(parts, state, $name).await.map(Self)
+            }
+        }
+    )*};
+}
+
+from_path! {
+    Device = "id";
+    Chat = "chatId";
+    Contact = "cid";
+    Message = "mid";
+    Key = "keyId";
+    Call = "call";
+}
+
+async fn path_param<T, S>(parts: &mut Parts, state: &S, name: &str) -> Result<T, ApiError>
+where
+    T: std::str::FromStr<Err: std::fmt::Display>,
+    S: Send + Sync,
+{
+    let params = RawPathParams::from_request_parts(parts, state)
+        .await
+        .map_err(|_| ApiError::field("path", "has percent-encoding that is not UTF-8"))?;
+    let text = params.iter().find(|(found, _)| *found == name).map(|(_, value)| value);
+    let text = text.ok_or(ApiError::Internal)?;
+    text.parse().map_err(|error: T::Err| ApiError::field(name, format!("is not valid: {error}")))
+}
+
+/// The header `Idempotency-Key`.
+pub struct IdempotencyHeader(pub Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyHeader {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(Self(None)) };
+        let visible = |text: &&str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        let fits = |text: &&str| (1..=IDEMPOTENCY_KEY_MAX).contains(&text.len());
+        match value.to_str().ok().filter(visible).filter(fits) {
+            Some(key) => Ok(Self(Some(key.to_owned()))),
+            None => {
+                let right = format!("must have 1 to {IDEMPOTENCY_KEY_MAX} visible ASCII characters");
+                Err(ApiError::field("Idempotency-Key", right))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_told_by_its_content_type_or_by_none() {
+        let with = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, value.parse().unwrap());
+            is_json(&headers)
+        };
+        assert!(is_json(&HeaderMap::new()));
+        for good in ["application/json", "Application/JSON; charset=utf-8", "application/problem+json", ""] {
+            assert!(with(good), "{good}");
+        }
+        for bad in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
+            assert!(!with(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_says_where() {
+        let says = |bytes: &[u8]| parse_json(bytes).unwrap_err().to_string();
+        assert_eq!(
+            says(b"{\"a\": }"),
+            "the request body is not JSON: expected value at line 1 column 7"
+        );
+        assert_eq!(says(b"{\"a\":\"\xff\"}"), "the request body is not JSON: it is not UTF-8 from byte 6 on");
+        assert!(says("[".repeat(500).as_bytes()).contains("recursion limit"));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_limit() {
+        let request = |body: &'static str| Request::new(axum::body::Body::from(body));
+        assert_eq!(read_body(request("12345"), 5).await.unwrap(), b"12345");
+        assert!(matches!(read_body(request("123456"), 5).await, Err(ApiError::TooLarge(5))));
+        let mut patient = request("123456");
+        patient.headers_mut().insert(EXPECT, "100-continue".parse().unwrap());
+        patient.headers_mut().insert(CONTENT_LENGTH, "6".parse().unwrap());
+        assert!(matches!(read_body(patient, 5).await, Err(ApiError::TooLarge(5))));
+    }
+}

@@ -1,0 +1,112 @@
+//! REST: one file for each resource, path = URL = verb.
+//!
+//! A request passes the layers ([`layers`]), the guard of its operation ([`guard`]: key, scope, device),
+//! the extractors ([`input`]) and its handler, which calls the service. Errors become answers in
+//! [`error`]. What the OpenAPI document says of an operation stands at its handler and at its guard.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRef;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::ApiConfig;
+use super::auth::FailedTries;
+use crate::service::Core;
+
+mod callbacks;
+mod chats;
+mod contacts;
+mod devices;
+mod docs;
+mod envelope;
+mod error;
+mod events;
+mod guard;
+mod health;
+mod input;
+mod keys;
+mod layers;
+mod messages;
+mod not_built;
+mod openapi;
+mod paging;
+mod probes;
+mod queue;
+mod schema;
+mod simulator;
+mod stats;
+
+pub use error::{ApiError, FieldError};
+
+/// What handlers work with; cheap to clone.
+#[derive(Clone)]
+pub struct ApiState {
+    /// The use cases.
+    pub core: Core,
+    /// The configuration.
+    pub config: Arc<ApiConfig>,
+    /// Failed key tries.
+    pub tries: Arc<FailedTries>,
+}
+
+impl FromRef<ApiState> for Core {
+    fn from_ref(state: &ApiState) -> Self {
+        state.core.clone()
+    }
+}
+
+impl FromRef<ApiState> for Arc<ApiConfig> {
+    fn from_ref(state: &ApiState) -> Self {
+        Arc::clone(&state.config)
+    }
+}
+
+/// REST, the probes and the documentation.
+#[must_use]
+pub fn router(core: Core, config: ApiConfig) -> Router {
+    let (routes, document) = documented().split_for_parts();
+    let routes = routes.nest("/api/v1", not_built::routes()).merge(docs::routes(&document));
+    let tries = Arc::new(FailedTries::new(config.failed_tries_per_minute));
+    layers::wrap(routes, ApiState { core, config: Arc::new(config), tries })
+}
+
+/// Every operation that is in the document, and the document.
+fn documented() -> OpenApiRouter<ApiState> {
+    let api = OpenApiRouter::new()
+        .merge(devices::routes())
+        .merge(messages::routes())
+        .merge(chats::routes())
+        .merge(contacts::routes())
+        .merge(events::routes())
+        .merge(queue::routes())
+        .merge(health::routes())
+        .merge(stats::routes())
+        .merge(keys::routes())
+        .merge(simulator::routes());
+    OpenApiRouter::with_openapi(openapi::frame())
+        .nest("/api/v1", api)
+        .merge(callbacks::routes())
+        .merge(probes::routes())
+}
+
+fn document() -> OpenApi {
+    documented().into_openapi()
+}
+
+/// See [`super::openapi_json`].
+#[must_use]
+pub fn openapi_json() -> String {
+    as_json(&document())
+}
+
+fn as_json(document: &OpenApi) -> String {
+    let mut text = document.to_pretty_json().unwrap_or_else(|error| {
+        // Not reached: the document is plain data.
+        tracing::error!(%error, "the OpenAPI document cannot be written");
+        String::new()
+    });
+    text.push('\n');
+    text
+}

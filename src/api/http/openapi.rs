@@ -1,0 +1,218 @@
+//! What the OpenAPI document says of every operation: security, path parameters and refusals.
+
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem, Paths};
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, Ref, RefOr, Required, Server};
+use utoipa::{PartialSchema as _, ToSchema as _};
+
+use super::error::{ErrorBody, FieldError};
+use crate::domain::access::Scope;
+
+const DESCRIPTION: &str = "Many messaging devices side by side in one small daemon. \
+Answers are `{ success: true, data }` or `{ success: false, error, code, details? }`. \
+Unknown JSON fields are ignored. Times are milliseconds since the epoch.";
+
+/// Refusals that have a response of their own in the document.
+const REFUSALS: [(u16, &str); 10] = [
+    (400, "Malformed or invalid; `details` names each wrong field"),
+    (401, "No API key, or one that is not valid"),
+    (403, "The key lacks the scope, or is not allowed for the device"),
+    (404, "Not there"),
+    (409, "The device is in the wrong state for this, or the id is taken"),
+    (413, "The request body is too large"),
+    (415, "The request body is not JSON"),
+    (422, "Understood but impossible"),
+    (429, "Too many failed tries or waiting messages; see Retry-After"),
+    (503, "Overloaded, too slow or shutting down; see Retry-After"),
+];
+
+/// A parameter in a path, by its name.
+fn path_parameter(name: &str) -> (&'static str, Schema) {
+    let text = |least, most| ObjectBuilder::new().schema_type(Type::String).min_length(Some(least)).max_length(Some(most));
+    match name {
+        "id" | "deviceId" => ("The device", text(1, 64).pattern(Some("^[A-Za-z0-9_-]{1,64}$")).into()),
+        "chatId" => ("The chat: `…@c.us`, `…@g.us`, `…@lid` or a phone number, percent-encoded or bare", text(1, 100).into()),
+        "cid" => ("The contact: `…@c.us`, `…@lid` or a phone number", text(1, 100).into()),
+        "mid" => ("The message id, such as `true_15550100001@c.us_3EB0A1B2C3`", text(1, 512).into()),
+        "keyId" => ("The key's id: what stands between `whf_` and the secret", text(1, 100).into()),
+        _ => ("What to do", text(1, 64).pattern(Some("^[A-Za-z0-9_-]+$")).into()),
+    }
+}
+
+/// Describes operations that need `scope`.
+pub fn describe(paths: &mut Paths, scope: Scope, refusals: &[u16]) {
+    each_operation(paths, |path, operation| {
+        let word = scope.as_str();
+        let keys = ["apiKey", "bearer"].map(|scheme| SecurityRequirement::new(scheme, [word]));
+        operation.security = Some(keys.into());
+        let told = operation.description.take().map(|text| format!("{text}\n\n")).unwrap_or_default();
+        operation.description = Some(format!("{told}Needs the scope `{word}`."));
+        add_path_parameters(path, operation);
+        let usual = [401, 403, 429, 503];
+        for status in usual.iter().chain(refusals).chain(refusals_of_input(path, operation)) {
+            refuse(operation, *status);
+        }
+    });
+}
+
+/// Describes operations that anybody may call.
+pub fn describe_open(paths: &mut Paths, refusals: &[u16]) {
+    each_operation(paths, |path, operation| {
+        operation.security = Some(Vec::new());
+        add_path_parameters(path, operation);
+        for status in refusals {
+            refuse(operation, *status);
+        }
+    });
+}
+
+fn each_operation(paths: &mut Paths, mut change: impl FnMut(&str, &mut Operation)) {
+    for (path, item) in &mut paths.paths {
+        let PathItem { get, put, post, delete, patch, .. } = item;
+        for operation in [get, put, post, delete, patch].into_iter().flatten() {
+            change(path, operation);
+        }
+    }
+}
+
+fn refusals_of_input(path: &str, operation: &Operation) -> &'static [u16] {
+    let has_parameters = operation.parameters.as_ref().is_some_and(|list| !list.is_empty());
+    match (operation.request_body.is_some(), path.contains("{id}"), has_parameters) {
+        (true, true, _) => &[400, 404, 413, 415],
+        (true, false, _) => &[400, 413, 415],
+        (false, true, _) => &[400, 404],
+        (false, false, true) => &[400],
+        (false, false, false) => &[],
+    }
+}
+
+fn refuse(operation: &mut Operation, status: u16) {
+    let reference = RefOr::Ref(Ref::from_response_name(response_name(status)));
+    operation.responses.responses.entry(status.to_string()).or_insert(reference);
+}
+
+fn response_name(status: u16) -> String {
+    format!("Error{status}")
+}
+
+fn add_path_parameters(path: &str, operation: &mut Operation) {
+    for name in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
+        let (description, schema) = path_parameter(name);
+        let parameter = ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .description(Some(description))
+            .schema(Some(schema))
+            .build();
+        operation.parameters.get_or_insert_default().push(parameter.into());
+    }
+}
+
+/// The document before any operation is in it.
+pub fn frame() -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("Wharf")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(DESCRIPTION))
+        .license(Some(License::new(env!("CARGO_PKG_LICENSE"))))
+        .build();
+    let mut document = OpenApi::new(info, Paths::new());
+    document.servers = Some(vec![Server::new("/")]);
+    document.components = Some(components());
+    document
+}
+
+fn components() -> Components {
+    let mut components = Components::new();
+    components.schemas.insert(ErrorBody::name().into_owned(), ErrorBody::schema());
+    components.schemas.insert(FieldError::name().into_owned(), FieldError::schema());
+    for (status, description) in REFUSALS {
+        components.responses.insert(response_name(status), refusal(status, description));
+    }
+    let header = ApiKeyValue::with_description("X-API-KEY", "An API key, `whf_<id>_<secret>`.");
+    components.add_security_scheme("apiKey", SecurityScheme::ApiKey(ApiKey::Header(header)));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The same API key."));
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+    components
+}
+
+fn refusal(status: u16, description: &str) -> RefOr<utoipa::openapi::Response> {
+    let body = ContentBuilder::new().schema(Some(Ref::from_schema_name(ErrorBody::name()))).build();
+    let response = ResponseBuilder::new().description(description).content("application/json", body);
+    let response = if matches!(status, 429 | 503) {
+        let seconds = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .minimum(Some(0));
+        let header = HeaderBuilder::new().schema(seconds).description(Some("Seconds to wait, where that is known"));
+        response.header("Retry-After", header.build())
+    } else {
+        response
+    };
+    response.build().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    fn document() -> Value {
+        serde_json::from_str(&crate::api::openapi_json()).unwrap()
+    }
+
+    fn operations(document: &Value) -> Vec<(String, &Value)> {
+        let paths = document["paths"].as_object().unwrap();
+        let all = paths.iter().flat_map(|(path, item)| {
+            let operations = item.as_object().unwrap();
+            operations.iter().map(move |(method, operation)| (format!("{method} {path}"), operation))
+        });
+        all.collect()
+    }
+
+    #[test]
+    fn it_is_openapi_3_1() {
+        assert!(document()["openapi"].as_str().unwrap().starts_with("3.1"));
+    }
+
+    #[test]
+    fn every_operation_says_what_it_does_and_needs() {
+        let document = document();
+        let operations = operations(&document);
+        assert!(operations.len() > 30);
+        let mut ids = std::collections::HashSet::new();
+        for (name, operation) in operations {
+            assert!(operation["summary"].as_str().is_some_and(|text| text.len() > 4), "{name}: no summary");
+            assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{name}: id is taken");
+            assert!(operation["tags"].as_array().is_some_and(|tags| !tags.is_empty()), "{name}: no tag");
+            let security = operation["security"].as_array().unwrap();
+            assert_eq!(security.is_empty(), !name.contains(" /api/v1/"), "{name}");
+            if !security.is_empty() {
+                assert_eq!(operation["responses"]["401"]["$ref"], "#/components/responses/Error401", "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn walk(value: &Value, document: &Value) {
+            match value {
+                Value::Object(object) => {
+                    if let Some(Value::String(reference)) = object.get("$ref") {
+                        let pointer = reference.strip_prefix('#').unwrap();
+                        assert!(document.pointer(pointer).is_some(), "{reference}");
+                    }
+                    object.values().for_each(|value| walk(value, document));
+                }
+                Value::Array(list) => list.iter().for_each(|value| walk(value, document)),
+                _ => {}
+            }
+        }
+        let document = document();
+        walk(&document, &document);
+    }
+}

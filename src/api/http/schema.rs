@@ -1,0 +1,304 @@
+//! The shapes of domain objects, for the document only: the domain does not know of OpenAPI. A test holds
+//! them against what is really sent.
+
+use std::collections::BTreeMap;
+
+use utoipa::ToSchema;
+
+/// A message.
+#[derive(ToSchema)]
+#[schema(as = Message, rename_all = "camelCase")]
+pub struct MessageObject {
+    /// Permanent id: `<fromMe>_<chatId>_<networkId>[_<participant>]`.
+    #[schema(example = "false_15550100001@c.us_BB886C09AEF9")]
+    pub id: String,
+    /// The chat it stands in.
+    #[schema(example = "15550100001@c.us")]
+    pub chat_id: String,
+    /// Who wrote it; in a group, the group.
+    pub from: String,
+    /// Whom it went to.
+    pub to: String,
+    /// The sender, in a group.
+    #[schema(required = false, nullable = false)]
+    pub author: Option<String>,
+    /// Whether the device's own account wrote it.
+    pub from_me: bool,
+    /// The text.
+    pub body: String,
+    /// What it is.
+    #[schema(inline)]
+    pub r#type: MessageTypeWord,
+    /// When it was written, by the network's clock.
+    pub timestamp: i64,
+    /// How far it has come: -1 failed, 0 pending, 1 at the network, 2 delivered, 3 read, 4 played.
+    #[schema(minimum = -1, maximum = 4)]
+    pub ack: i32,
+    /// Whether a file belongs to it.
+    pub has_media: bool,
+    /// Whether it was forwarded.
+    pub is_forwarded: bool,
+    /// Whether somebody here starred it.
+    pub is_starred: bool,
+    /// Whether its text was changed after it was sent.
+    pub is_edited: bool,
+    /// The sender's display name.
+    #[schema(required = false, nullable = false)]
+    pub notify_name: Option<String>,
+}
+
+/// What a message is.
+#[derive(ToSchema)]
+#[schema(as = MessageType, rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the words speak for themselves")]
+pub enum MessageTypeWord {
+    Chat,
+    Image,
+    Video,
+    Audio,
+    Ptt,
+    Document,
+    Sticker,
+    Location,
+    Vcard,
+    PollCreation,
+    CallLog,
+    Revoked,
+    Unknown,
+}
+
+/// Each step of an outgoing message.
+#[derive(ToSchema)]
+#[schema(as = MessageStatus, rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the words speak for themselves")]
+pub enum StatusWord {
+    Queued,
+    Sending,
+    Sent,
+    Delivered,
+    Read,
+    Played,
+    Failed,
+}
+
+/// How far one recipient is.
+#[derive(ToSchema)]
+#[schema(as = Receipt)]
+pub struct ReceiptObject {
+    /// Who.
+    pub participant: String,
+    /// How far.
+    #[schema(minimum = -1, maximum = 4)]
+    pub ack: i32,
+    /// Since when.
+    pub timestamp: i64,
+}
+
+/// A chat.
+#[derive(ToSchema)]
+#[schema(as = Chat, rename_all = "camelCase")]
+pub struct ChatObject {
+    /// Its id.
+    #[schema(example = "15550100001@c.us")]
+    pub id: String,
+    /// The same, under its older name.
+    pub chat_id: String,
+    /// What people call it.
+    pub name: String,
+    /// Whether it is a group.
+    pub is_group: bool,
+    /// The newest message.
+    pub last_message: Option<LastMessageObject>,
+    /// Incoming messages not yet read.
+    #[schema(minimum = 0)]
+    pub unread_count: i64,
+    /// Pinned to the top.
+    pub pinned: bool,
+    /// Put away.
+    pub archived: bool,
+    /// Silenced.
+    pub muted: bool,
+    /// When something last happened in it.
+    pub timestamp: i64,
+}
+
+/// The newest message of a chat.
+#[derive(ToSchema)]
+#[schema(as = LastMessage, rename_all = "camelCase")]
+pub struct LastMessageObject {
+    /// Its id.
+    pub id: String,
+    /// Its text.
+    pub body: String,
+    /// When it was written.
+    pub timestamp: i64,
+    /// Whether the device's own account wrote it.
+    pub from_me: bool,
+    /// The sender, in a group.
+    #[schema(required = false, nullable = false)]
+    pub author: Option<String>,
+    /// What it is.
+    #[schema(inline)]
+    pub r#type: MessageTypeWord,
+}
+
+/// A person.
+#[derive(ToSchema)]
+#[schema(as = Contact, rename_all = "camelCase")]
+pub struct ContactObject {
+    /// The chat id of this person.
+    pub id: String,
+    /// The same, under its older name.
+    pub contact_id: String,
+    /// The best name known.
+    pub name: String,
+    /// What they call themselves.
+    #[schema(required = false, nullable = false)]
+    pub pushname: Option<String>,
+    /// The phone number in digits.
+    #[schema(required = false, nullable = false)]
+    pub number: Option<String>,
+    /// The hidden id.
+    #[schema(required = false, nullable = false)]
+    pub lid: Option<String>,
+    /// Whether the account's address book has them.
+    pub is_my_contact: bool,
+}
+
+/// Counts of a device.
+#[derive(ToSchema)]
+#[schema(as = DeviceStats, rename_all = "camelCase")]
+pub struct DeviceStatsObject {
+    /// Messages that came in.
+    pub messages_received: i64,
+    /// Messages that went out.
+    pub messages_sent: i64,
+    /// Known contacts.
+    pub contacts: i64,
+    /// Known groups.
+    pub groups: i64,
+}
+
+/// How a device is.
+#[derive(ToSchema)]
+#[schema(as = Health)]
+pub struct HealthObject {
+    /// The verdict.
+    #[schema(inline)]
+    pub status: HealthWord,
+    /// From 0 (unusable) to 100 (nothing is wrong).
+    #[schema(minimum = 0, maximum = 100)]
+    pub score: i32,
+    /// The numbers behind the score, of the last hour.
+    pub metrics: HealthMetricsObject,
+    /// What is wrong and what to do.
+    pub warnings: Vec<WarningObject>,
+}
+
+/// A device's health in a word.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the words speak for themselves")]
+pub enum HealthWord {
+    Healthy,
+    Warning,
+    Critical,
+    Blocked,
+}
+
+/// Numbers of the last hour.
+#[derive(ToSchema)]
+#[schema(as = HealthMetrics, rename_all = "camelCase")]
+pub struct HealthMetricsObject {
+    /// Messages of either direction.
+    pub messages_per_hour: i64,
+    /// Share of outgoing messages that reached the network, in percent.
+    #[schema(minimum = 0, maximum = 100)]
+    pub success_rate: f64,
+    /// Milliseconds from accepted to at-the-network.
+    pub avg_response_time: i64,
+    /// Times the device went offline.
+    pub disconnection_count: i64,
+    /// The newest message of either direction.
+    pub last_activity: Option<i64>,
+    /// Where the device is in its warm-up.
+    pub warmup_phase: Option<String>,
+}
+
+/// One thing that is wrong.
+#[derive(ToSchema)]
+#[schema(as = HealthWarning)]
+pub struct WarningObject {
+    /// Stable, snake_case.
+    pub code: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// A device's queue.
+#[derive(ToSchema)]
+#[schema(as = QueueStatus, rename_all = "camelCase")]
+pub struct QueueStatusObject {
+    /// The queue.
+    pub queue: QueueObject,
+    /// The device's health.
+    pub health: HealthObject,
+    /// Whether sending now is wise.
+    pub safety: SafetyObject,
+    /// A pause in milliseconds that suits the pace.
+    #[schema(minimum = 0)]
+    pub recommended_delay: i64,
+}
+
+/// Numbers of a queue.
+#[derive(ToSchema)]
+#[schema(as = Queue, rename_all = "camelCase")]
+pub struct QueueObject {
+    /// Messages that reached the network in the last minute.
+    pub messages_in_last60s: i64,
+    /// When the last message of either direction was.
+    pub last_message_time: Option<i64>,
+    /// Messages that wait.
+    pub queued_messages: i64,
+}
+
+/// Whether sending now is wise.
+#[derive(ToSchema)]
+#[schema(as = Safety)]
+pub struct SafetyObject {
+    /// Whether it is.
+    pub safe: bool,
+    /// Why not.
+    pub reason: Option<String>,
+}
+
+/// The devices of the key in numbers.
+#[derive(ToSchema)]
+#[schema(as = Stats, rename_all = "camelCase")]
+pub struct StatsObject {
+    /// How many devices there are.
+    pub devices: i64,
+    /// How many are in each state.
+    pub devices_by_state: BTreeMap<String, i64>,
+    /// Messages since midnight, UTC.
+    pub messages_today: TrafficObject,
+    /// Messages that wait to be sent.
+    pub queued_messages: i64,
+    /// The same by device, where any wait.
+    pub queues: BTreeMap<String, i64>,
+    /// Connected sockets of all devices.
+    pub sockets: i64,
+}
+
+/// Messages by direction.
+#[derive(ToSchema)]
+#[schema(as = Traffic)]
+pub struct TrafficObject {
+    /// In.
+    pub received: i64,
+    /// Out.
+    pub sent: i64,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! Why a client's request was not served, as clients see it.
+
+use serde_json::{Value as Json, json};
+
+use super::reply::Request;
+use crate::api::send_request::SendProblem;
+use crate::service::ServiceError;
+
+/// Code of a request with fields that are wrong, as over REST.
+const INVALID: &str = "invalid_field";
+/// Longest event name that is repeated to its sender, in characters.
+const NAME_MAX_CHARS: usize = 64;
+
+/// A failed request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// Stable, snake_case.
+    pub(super) code: &'static str,
+    /// For people.
+    pub(super) error: String,
+    /// The fields that are wrong, and what they should be.
+    pub(super) fields: Vec<(String, String)>,
+}
+
+impl Problem {
+    pub(super) fn new(code: &'static str, error: impl Into<String>) -> Self {
+        Self { code, error: error.into(), fields: Vec::new() }
+    }
+
+    /// One field is wrong.
+    pub(super) fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::fields(vec![(field.into(), message.into())])
+    }
+
+    fn fields(fields: Vec<(String, String)>) -> Self {
+        let sentences: Vec<_> = fields.iter().map(|(field, message)| format!("{field} {message}")).collect();
+        Self { code: INVALID, error: sentences.join("; "), fields }
+    }
+
+    pub(super) fn overloaded() -> Self {
+        Self::new("overloaded", "too many requests of this socket are waiting; wait for answers before sending more")
+    }
+
+    pub(super) fn unknown_event(name: &str) -> Self {
+        let name: String = name.chars().take(NAME_MAX_CHARS).collect();
+        Self::new("unknown_event", format!("there is no event named {name:?}"))
+    }
+
+    /// As a callback's argument.
+    pub(super) fn as_answer(&self) -> Json {
+        let mut answer = json!({ "success": false, "error": self.error, "code": self.code });
+        self.put_details(&mut answer);
+        answer
+    }
+
+    /// As the payload of an `error` event.
+    pub(super) fn as_event(&self, request: &Request<'_>) -> Json {
+        let mut event = json!({
+            "deviceId": request.device,
+            "timestamp": request.at,
+            "message": self.error,
+            "code": self.code,
+            "event": request.event.chars().take(NAME_MAX_CHARS).collect::<String>(),
+        });
+        self.put_details(&mut event);
+        event
+    }
+
+    fn put_details(&self, into: &mut Json) {
+        if self.fields.is_empty() {
+            return;
+        }
+        let detail = |(field, message): &(String, String)| json!({ "field": field, "message": message });
+        into["details"] = self.fields.iter().map(detail).collect();
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::Invalid { field, message } => Self::field(field, message),
+            error => Self::new(error.code(), error.to_string()),
+        }
+    }
+}
+
+impl From<SendProblem> for Problem {
+    fn from(problem: SendProblem) -> Self {
+        match problem {
+            SendProblem::Invalid(errors) => {
+                Self::fields(errors.into_iter().map(|error| (error.field.to_owned(), error.message)).collect())
+            }
+            SendProblem::NotBuilt(field) => ServiceError::NotBuilt(field).into(),
+        }
+    }
+}

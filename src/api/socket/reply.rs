@@ -1,0 +1,114 @@
+//! Emitting to a client whose buffer may be full, and answering its requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use socketioxide::extract::AckSender;
+use socketioxide::handler::{FromMessageParts, Value};
+use socketioxide::socket::Socket;
+use socketioxide::{SendError, SocketError};
+use tokio::time::Instant;
+
+use super::problem::Problem;
+use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
+
+/// The first pause before a full buffer is tried again; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Why something did not get into a client's buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undelivered {
+    /// The socket is gone.
+    Closed,
+    /// The client took nothing for too long.
+    Stalled,
+}
+
+/// Repeats `emit` while the buffer is full, for as long as `patience`.
+pub(super) async fn patiently(
+    patience: Duration,
+    mut emit: impl FnMut() -> Result<(), SendError>,
+) -> Result<(), Undelivered> {
+    let mut pause = FIRST_PAUSE;
+    let mut full_since = None;
+    loop {
+        match emit() {
+            Ok(()) => return Ok(()),
+            Err(SendError::Socket(SocketError::InternalChannelFull)) => {}
+            Err(SendError::Socket(_)) => return Err(Undelivered::Closed),
+            Err(SendError::Serialize(_)) => {
+                // Not reached: all payloads are JSON already.
+                tracing::error!("a socket payload cannot be encoded");
+                return Ok(());
+            }
+        }
+        let since = *full_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= patience {
+            return Err(Undelivered::Stalled);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Where the answer to one request goes: to its callback, or, where it has none and failed, into an
+/// `error` event.
+pub(super) struct Reply {
+    pub(super) socket: Arc<Socket>,
+    /// The callback's number.
+    pub(super) ack: Option<i64>,
+}
+
+impl Reply {
+    /// Answers, waiting for room in the buffer.
+    pub(super) async fn send(&self, answer: Result<Json, Problem>, to: &Request<'_>, patience: Duration) {
+        let Some((event, body)) = self.body(answer, to) else { return };
+        // A client that does not take its answer is its forwarder's affair.
+        let _ = patiently(patience, || self.emit(event, &body)).await;
+    }
+
+    /// Answers if there is room in the buffer right now.
+    pub(super) fn send_now(&self, problem: Problem, to: &Request<'_>) {
+        if let Some((event, body)) = self.body(Err(problem), to) {
+            let _ = self.emit(event, &body);
+        }
+    }
+
+    fn body(&self, answer: Result<Json, Problem>, to: &Request<'_>) -> Option<(Option<&'static str>, Json)> {
+        match (answer, self.ack) {
+            (Ok(body), Some(_)) => Some((None, body)),
+            (Ok(_), None) => None,
+            (Err(problem), Some(_)) => Some((None, problem.as_answer())),
+            (Err(problem), None) => Some((Some("error"), problem.as_event(to))),
+        }
+    }
+
+    fn emit(&self, event: Option<&str>, body: &Json) -> Result<(), SendError> {
+        if let Some(event) = event {
+            return self.socket.emit(event, body);
+        }
+        // It is used up by a try, and only this makes one; the payload is not looked at.
+        let mut unused = Value::Bytes(Default::default());
+        let Ok(sender) = AckSender::from_message_parts(&self.socket, &mut unused, &self.ack);
+        sender.send(body)
+    }
+}
+
+/// What a failure without a callback tells of its request.
+pub(super) struct Request<'a> {
+    /// The device asked.
+    pub(super) device: &'a DeviceId,
+    /// The event's name.
+    pub(super) event: &'a str,
+    /// When it is answered.
+    pub(super) at: Millis,
+}
+
+/// A positive answer with nothing to say.
+pub(super) fn done() -> Json {
+    json!({ "success": true })
+}

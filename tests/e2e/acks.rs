@@ -1,0 +1,100 @@
+//! How far a message has come, whatever order the network tells it in.
+
+use serde_json::{Value, json};
+
+use crate::support::{ANNA, TestApp};
+
+async fn levels(app: &TestApp, message: &str) -> Vec<i64> {
+    let acks = app.logged("shop", "message:ack").await;
+    acks.iter().filter(|a| a["messageId"] == message).map(|a| a["ack"].as_i64().unwrap()).collect()
+}
+
+async fn silent_device(app: &TestApp) -> Value {
+    app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await
+}
+
+async fn receipt(app: &TestApp, message: &str, ack: i64) {
+    app.post("/simulator/shop/receipt", json!({ "messageId": message, "ack": ack })).await.ok();
+}
+
+#[tokio::test]
+async fn a_message_is_queued_sending_sent_delivered_and_read_once_each() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let id = app.send("shop", ANNA, "hello").await;
+    app.wait_for_status("shop", &id, "read").await;
+    assert_eq!(app.steps("shop", &id).await, ["queued", "sending", "sent", "delivered", "read"]);
+    assert_eq!(levels(&app, &id).await, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn levels_never_go_down_and_a_duplicate_says_nothing() {
+    let app = TestApp::start().await;
+    silent_device(&app).await;
+    let id = app.send("shop", ANNA, "hello").await;
+    app.wait_for_status("shop", &id, "sent").await;
+    for ack in [3, 2, 3, 4, 1] {
+        receipt(&app, &id, ack).await;
+    }
+    app.wait_for_status("shop", &id, "played").await;
+    assert_eq!(levels(&app, &id).await, [1, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_failure_after_the_server_is_final() {
+    let app = TestApp::start().await;
+    silent_device(&app).await;
+    let id = app.send("shop", ANNA, "hello").await;
+    app.wait_for_status("shop", &id, "sent").await;
+    for ack in [-1, 2, 3] {
+        receipt(&app, &id, ack).await;
+    }
+    let failed = app.wait_for_status("shop", &id, "failed").await;
+    assert_eq!(failed["ack"], -1);
+    assert_eq!(levels(&app, &id).await, [1, -1]);
+}
+
+#[tokio::test]
+async fn a_failure_after_delivery_changes_nothing() {
+    let app = TestApp::start().await;
+    silent_device(&app).await;
+    let id = app.send("shop", ANNA, "hello").await;
+    app.wait_for_status("shop", &id, "sent").await;
+    for ack in [2, -1, 3] {
+        receipt(&app, &id, ack).await;
+    }
+    app.wait_for_status("shop", &id, "read").await;
+    assert_eq!(levels(&app, &id).await, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_group_is_as_far_as_its_slowest_member() {
+    let app = TestApp::start().await;
+    let group = "120363000000000001@g.us";
+    let members = ["15550100001", "15550100002"];
+    let groups = json!([{ "id": group, "subject": "Team", "participants": members }]);
+    app.device_with("shop", json!({ "groups": groups, "ackDeviceMs": null, "ackReadMs": null })).await;
+    let id = app.send("shop", group, "hello all").await;
+    app.wait_for_status("shop", &id, "sent").await;
+    let tell = async |who: &str, ack: i64| {
+        let body = json!({ "messageId": id, "ack": ack, "participant": who });
+        app.post("/simulator/shop/receipt", body).await.ok();
+    };
+    tell(members[0], 3).await;
+    assert_eq!(app.get(&format!("/devices/shop/messages/{id}")).await.ok()["data"]["ack"], 1);
+    tell(members[1], 2).await;
+    let found = app.wait_for_status("shop", &id, "delivered").await;
+    assert_eq!(found["receipts"].as_array().unwrap().len(), 2, "{found}");
+    assert_eq!(levels(&app, &id).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn receipts_in_reverse_order_still_end_as_read() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.fault("shop", json!({ "kind": "reorder_receipts" })).await;
+    let id = app.send("shop", ANNA, "hello").await;
+    app.wait_for_status("shop", &id, "read").await;
+    let levels = levels(&app, &id).await;
+    assert!(levels.is_sorted() && levels.last() == Some(&3), "{levels:?}");
+}

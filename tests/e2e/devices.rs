@@ -1,0 +1,191 @@
+//! Devices: made, linked, stopped, started, logged out, deleted; and one that fails alone.
+
+use serde_json::json;
+
+use crate::support::{ANNA, TestApp};
+
+#[tokio::test]
+async fn a_device_is_linked_by_scanning_its_code() {
+    let app = TestApp::start().await;
+    let created = app.new_device("shop", json!({})).await;
+    assert_eq!((&created["id"], &created["deviceId"]), (&json!("shop"), &json!("shop")));
+    app.wait_for_state("shop", "qr").await;
+    let qr = app.get("/devices/shop/qr").await.ok();
+    let body = json!({ "qr": qr["data"]["qr"], "phoneNumber": "15550109999", "clientName": "Shop" });
+    app.post("/simulator/shop/scan", body).await.ok();
+    let ready = app.wait_for_state("shop", "ready").await;
+    assert_eq!((&ready["phoneNumber"], &ready["clientName"]), (&json!("15550109999"), &json!("Shop")));
+    assert_eq!(ready["status"], "ready");
+    let log = app.log("shop").await;
+    let kinds: Vec<&str> = log.iter().map(|e| e["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["state", "state", "qr", "state", "authenticated", "state", "ready"]);
+}
+
+#[tokio::test]
+async fn without_a_scan_six_codes_run_out_and_a_start_brings_new_ones() {
+    let app = TestApp::start().await;
+    app.new_device("shop", json!({})).await;
+    app.wait_for_state("shop", "qr").await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    app.wait_for_state("shop", "stopped").await;
+    app.get("/devices/shop/qr").await.refused(404, "no_qr");
+    app.post("/devices/shop/start", json!({})).await.ok();
+    app.wait_for_state("shop", "qr").await;
+}
+
+#[tokio::test]
+async fn starting_twice_and_stopping_twice_is_no_error() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    for verb in ["start", "start", "stop", "stop", "restart"] {
+        app.post(&format!("/devices/shop/{verb}"), json!({})).await.ok();
+    }
+    app.wait_for_state("shop", "ready").await;
+}
+
+#[tokio::test]
+async fn a_stopped_device_comes_back_without_a_new_scan() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    let stopped = app.wait_for_state("shop", "stopped").await;
+    assert_eq!(stopped["status"], "disconnected");
+    app.post("/devices/shop/start", json!({})).await.ok();
+    app.wait_for_state("shop", "ready").await;
+    assert_eq!(app.logged("shop", "qr").await.len(), 1);
+}
+
+#[tokio::test]
+async fn logging_out_needs_a_new_scan() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.post("/devices/shop/logout", json!({})).await.ok();
+    let out = app.wait_for_state("shop", "logged_out").await;
+    assert_eq!(out["phoneNumber"], json!(null));
+    app.post("/devices/shop/logout", json!({})).await.refused(409, "wrong_state");
+    app.post("/devices/shop/start", json!({})).await.ok();
+    app.wait_for_state("shop", "qr").await;
+}
+
+#[tokio::test]
+async fn a_log_out_on_the_phone_is_told_with_its_reason() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.fault("shop", json!({ "kind": "log_out" })).await;
+    app.wait_for_state("shop", "logged_out").await;
+    let states = app.logged("shop", "state").await;
+    assert_eq!(states.last().unwrap()["reason"], "logged_out_on_phone");
+    assert_eq!(app.logged("shop", "disconnected").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_link_comes_back_by_itself() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.fault("shop", json!({ "kind": "refuse_connect", "count": 2 })).await;
+    app.fault("shop", json!({ "kind": "drop_link" })).await;
+    app.wait_until("the link to be lost and back", async || {
+        (app.logged("shop", "ready").await.len() == 2).then_some(())
+    })
+    .await;
+    let states = app.logged("shop", "state").await;
+    let back: Vec<_> = states.iter().filter(|s| s["state"] == "reconnecting").collect();
+    assert_eq!(back.len(), 1, "each try is no new state: {states:?}");
+}
+
+#[tokio::test]
+async fn a_ban_fails_the_device_with_what_to_do() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.fault("shop", json!({ "kind": "ban" })).await;
+    let failed = app.wait_for_state("shop", "failed").await;
+    assert_eq!(failed["status"], "error");
+    let health = app.get("/devices/shop/health").await.ok();
+    assert_eq!((&health["data"]["status"], &health["data"]["warnings"][0]["code"]), (&json!("blocked"), &json!("banned")));
+}
+
+#[tokio::test]
+async fn a_panic_touches_no_other_device() {
+    let app = TestApp::start().await;
+    app.device("bad").await;
+    app.device("good").await;
+    let before = app.log("good").await.len();
+    app.fault("bad", json!({ "kind": "panic" })).await;
+    app.wait_until("the device to recover", async || (app.logged("bad", "ready").await.len() == 2).then_some(())).await;
+    let states = app.logged("bad", "state").await;
+    assert!(states.iter().any(|s| s["reason"] == "engine_panicked"), "{states:?}");
+    assert_eq!(app.log("good").await.len(), before);
+    let id = app.send("good", ANNA, "still here").await;
+    app.wait_for_status("good", &id, "read").await;
+}
+
+#[tokio::test]
+async fn a_device_that_panics_without_end_is_failed() {
+    let app = TestApp::start_with(&[("WHARF__SUPERVISOR__PANICS_BEFORE_FAILED", "2")]).await;
+    app.device("bad").await;
+    app.fault("bad", json!({ "kind": "panic", "count": 100 })).await;
+    let failed = app.wait_for_state("bad", "failed").await;
+    assert_eq!(failed["status"], "error");
+}
+
+#[tokio::test]
+async fn a_deleted_device_is_gone_with_its_data_and_its_id_is_free_again() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.incoming("shop", ANNA, "hello").await;
+    let newest = app.log("shop").await.last().unwrap()["seq"].as_i64().unwrap();
+    app.delete("/devices/shop").await.ok();
+    app.get("/devices/shop").await.refused(404, "device_not_found");
+    app.wait_until("the id to be free", async || {
+        let reply = app.post("/devices", json!({ "id": "shop" })).await;
+        (reply.status == 201).then_some(())
+    })
+    .await;
+    assert!(app.get("/devices/shop/chats").await.ok()["data"].as_array().unwrap().is_empty());
+    let first = app.log("shop").await[0]["seq"].as_i64().unwrap();
+    assert!(first > newest, "a seq was used twice: {first} after {newest}");
+}
+
+#[tokio::test]
+async fn a_deleted_device_can_leave_its_messages() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.incoming("shop", ANNA, "hello").await;
+    app.delete("/devices/shop?keepMessages=true").await.ok();
+    app.post("/devices", json!({ "id": "shop" })).await.created();
+    assert_eq!(app.get("/devices/shop/chats").await.ok()["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_device_is_refused_by_name() {
+    let app = TestApp::start().await;
+    app.post("/devices", json!({ "id": "shop" })).await.created();
+    app.post("/devices", json!({ "id": "shop" })).await.refused(409, "device_exists");
+    let cases = [
+        (json!({ "id": "a b" }), "id"),
+        (json!({ "id": 5 }), "id"),
+        (json!({ "name": "" }), "name"),
+        (json!({ "engine": "pigeon" }), "engine"),
+        (json!({ "settings": "fast" }), "settings"),
+        (json!({ "settings": { "simulator": { "ackServerMs": "soon" } } }), "settings.simulator.ackServerMs"),
+        (json!({ "settings": { "outbox": { "minDelay": -1 } } }), "settings.outbox.minDelay"),
+    ];
+    for (body, field) in cases {
+        let refused = app.post("/devices", body.clone()).await.refused(400, "invalid_field");
+        assert_eq!(refused["details"][0]["field"], field, "{body} -> {refused}");
+    }
+    app.post("/devices", json!(null)).await.created();
+}
+
+#[tokio::test]
+async fn a_change_is_merged_and_null_removes() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let body = json!({ "name": "Corner shop", "settings": { "color": "red", "outbox": { "minDelay": 5 } } });
+    let changed = app.patch("/devices/shop", body).await.ok();
+    assert_eq!(changed["data"]["name"], "Corner shop");
+    assert_eq!(changed["data"]["settings"]["color"], "red");
+    let changed = app.patch("/devices/shop", json!({ "settings": { "color": null } })).await.ok();
+    assert_eq!(changed["data"]["settings"]["color"], json!(null));
+    assert_eq!(changed["data"]["settings"]["outbox"]["minDelay"], 5);
+}

@@ -1,0 +1,98 @@
+//! Bad input: a clear answer that says what was wrong, and never a 5xx.
+
+use serde_json::json;
+
+use crate::support::{ANNA, Reply, TestApp};
+
+async fn raw(app: &TestApp, method: &str, path: &str, content_type: Option<&str>, body: Vec<u8>) -> Reply {
+    let mut request = app.request(method, path).body(body);
+    if let Some(content_type) = content_type {
+        request = request.header("content-type", content_type);
+    }
+    app.with_key(&app.key).send(request).await
+}
+
+const JSON: Option<&str> = Some("application/json");
+const SEND: &str = "/devices/shop/messages/send";
+
+#[tokio::test]
+async fn broken_bodies_are_refused_by_what_is_broken() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    raw(&app, "POST", SEND, JSON, b"{\"to\": ".to_vec()).await.refused(400, "invalid_json");
+    raw(&app, "POST", SEND, JSON, b"{\"to\": \"\xff\"}".to_vec()).await.refused(400, "invalid_json");
+    raw(&app, "POST", SEND, JSON, b"[1]".to_vec()).await.refused(400, "invalid_field");
+    raw(&app, "POST", SEND, Some("text/plain"), b"hello".to_vec()).await.refused(415, "unsupported_media_type");
+    let huge = format!("{{\"to\": \"{ANNA}\", \"text\": \"{}\"}}", "x".repeat(7 * 1024 * 1024));
+    raw(&app, "POST", SEND, JSON, huge.into_bytes()).await.refused(413, "body_too_large");
+    let deep = "[".repeat(100_000);
+    raw(&app, "POST", SEND, JSON, deep.into_bytes()).await.refused(400, "invalid_json");
+}
+
+#[tokio::test]
+async fn a_post_without_a_body_is_fine_with_or_without_a_type() {
+    let app = TestApp::start().await;
+    raw(&app, "POST", "/devices", None, Vec::new()).await.created();
+    raw(&app, "POST", "/devices", JSON, Vec::new()).await.created();
+}
+
+#[tokio::test]
+async fn ids_that_are_none_are_refused_by_name() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    for path in [
+        "/devices/a%20b",
+        "/devices/shop/chats/nonsense",
+        "/devices/shop/messages/nonsense",
+        "/devices/shop/chats/%ff%fe/messages",
+        "/devices/shop/contacts/nobody/exists",
+    ] {
+        let reply = app.get(path).await;
+        assert!(reply.status == 400 || reply.status == 404, "{path}: {} {}", reply.status, reply.text());
+        assert_eq!(reply.json()["success"], false, "{path}");
+    }
+    app.get("/devices/nowhere").await.refused(404, "device_not_found");
+    app.get(&format!("/devices/shop/messages/true_{ANNA}@c.us_3EB0")).await.refused(404, "message_not_found");
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_answer_in_the_envelope() {
+    let app = TestApp::start().await;
+    app.get("/nothing").await.refused(404, "not_found");
+    app.get("//nothing").await.refused(404, "not_found");
+    let reply = app.delete("/stats").await;
+    reply.refused(405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn what_is_not_built_yet_says_so() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let document = app.get("//docs-json").await.text();
+    for (method, path) in [
+        ("POST", "/devices/shop/pairing-code"),
+        ("POST", "/devices/shop/media"),
+        ("POST", "/devices/shop/messages/forward"),
+        ("GET", "/devices/shop/groups"),
+        ("POST", "/devices/shop/chats/15550100001@c.us/archive"),
+        ("GET", "/devices/shop/webhooks"),
+        ("PUT", "/queue/config"),
+        ("POST", "/devices/shop/warmup"),
+    ] {
+        raw(&app, method, path, None, Vec::new()).await.refused(501, "not_implemented");
+    }
+    for path in ["/pairing-code", "/groups", "/webhooks", "/warmup"] {
+        assert!(!document.contains(&format!("{path}\"")), "{path} stands in the document");
+    }
+}
+
+#[tokio::test]
+async fn the_simulator_is_for_simulated_devices_and_admins() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.post("/simulator/nowhere/scan", json!({})).await.refused(404, "device_not_found");
+    app.post("/simulator/shop/dance", json!({})).await.refused(404, "not_found");
+    app.post("/simulator/shop/incoming", json!({ "body": "x" })).await.refused(400, "invalid_field");
+    let off = TestApp::start_with(&[("WHARF__ENGINES__SIMULATOR__ENABLED", "false")]).await;
+    off.post("/simulator/shop/scan", json!({})).await.with_status(404);
+}

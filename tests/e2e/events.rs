@@ -1,0 +1,123 @@
+//! The event log: over REST and as a stream.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use serde_json::json;
+
+use crate::support::{ANNA, TestApp};
+
+/// Frames of a stream, as text, until there are so many.
+async fn frames(app: &TestApp, path: &str, last_event_id: Option<&str>, count: usize) -> Vec<String> {
+    let mut request = app.request("GET", path).header("X-API-KEY", &app.key).header("accept", "text/event-stream");
+    if let Some(id) = last_event_id {
+        request = request.header("Last-Event-ID", id);
+    }
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 200);
+    assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/event-stream"));
+    let mut stream = response.bytes_stream();
+    let mut text = String::new();
+    let read = async {
+        loop {
+            let frames: Vec<&str> = text.split("\n\n").filter(|f| f.contains("data:")).collect();
+            if frames.len() >= count && text.ends_with("\n\n") {
+                return frames.iter().map(|f| (*f).to_owned()).collect();
+            }
+            let Some(chunk) = stream.next().await else { return Vec::new() };
+            text.push_str(&String::from_utf8_lossy(&chunk.unwrap()));
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), read).await.expect("the stream says nothing")
+}
+
+#[tokio::test]
+async fn seq_grows_by_one_and_every_payload_is_stamped() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    for n in 0..5 {
+        app.incoming("shop", ANNA, &format!("m{n}")).await;
+    }
+    let log = app.log("shop").await;
+    for (place, entry) in log.iter().enumerate() {
+        assert_eq!(entry["seq"], place + 1);
+        assert_eq!(entry["payload"]["seq"], place + 1);
+        assert_eq!(entry["payload"]["deviceId"], "shop");
+        assert_eq!(entry["payload"]["timestamp"], entry["timestamp"]);
+    }
+}
+
+#[tokio::test]
+async fn a_page_begins_after_what_the_client_has() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let page = app.get("/devices/shop/events?after=3&limit=2").await.ok();
+    let seqs: Vec<i64> = page["data"].as_array().unwrap().iter().map(|e| e["seq"].as_i64().unwrap()).collect();
+    assert_eq!(seqs, [4, 5]);
+    let states = app.get("/devices/shop/events?types=state,qr").await.ok();
+    assert!(states["data"].as_array().unwrap().iter().all(|e| e["type"] == "state" || e["type"] == "qr"));
+    for query in ["limit=0", "limit=101", "limit=x", "after=-1"] {
+        app.get(&format!("/devices/shop/events?{query}")).await.refused(400, "invalid_field");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_where_the_client_left_off() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let first = frames(&app, "/devices/shop/events?after=0", None, 3).await;
+    assert!(first[0].contains("id: 1") && first[0].contains("event: state"), "{}", first[0]);
+    let resumed = frames(&app, "/devices/shop/events", Some("3"), 1).await;
+    assert!(resumed[0].contains("id: 4"), "{}", resumed[0]);
+}
+
+#[tokio::test]
+async fn a_stream_is_live() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let newest = app.log("shop").await.len();
+    let read = frames(&app, "/devices/shop/events", Some(&newest.to_string()), 2);
+    let write = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        app.incoming("shop", ANNA, "hello").await;
+    };
+    let (frames, ()) = tokio::join!(read, write);
+    assert!(frames.iter().any(|f| f.contains("event: message")), "{frames:?}");
+}
+
+#[tokio::test]
+async fn a_position_that_the_log_does_not_cover_is_told_to_resync() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let frames = frames(&app, "/devices/shop/events", Some("9999"), 1).await;
+    assert!(frames[0].contains("event: resync") && frames[0].contains("newestSeq"), "{frames:?}");
+}
+
+#[tokio::test]
+async fn old_events_go_and_the_newest_stays() {
+    let app = TestApp::start_with(&[("WHARF__RETENTION__EVENTS_DAYS", "1")]).await;
+    app.device("shop").await;
+    let newest = app.log("shop").await.len();
+    app.clock.advance(2 * 86_400_000);
+    app.app().core.sweep().await.unwrap();
+    let log = app.log("shop").await;
+    assert_eq!(log.len(), 1);
+    assert_eq!(log[0]["seq"], newest);
+    app.incoming("shop", ANNA, "hello").await;
+    assert!(app.log("shop").await.iter().any(|e| e["seq"] == newest + 1));
+}
+
+#[tokio::test]
+async fn old_messages_go_unless_they_wait_to_be_sent() {
+    let app = TestApp::start_with(&[("WHARF__RETENTION__MESSAGES_DAYS", "1")]).await;
+    app.device("shop").await;
+    app.incoming("shop", ANNA, "old").await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    let waiting = app.send("shop", ANNA, "waiting").await;
+    app.clock.advance(2 * 86_400_000);
+    app.app().core.sweep().await.unwrap();
+    let left = app.get(&format!("/devices/shop/chats/{ANNA}@c.us/messages")).await.ok();
+    let ids: Vec<&str> = left["data"].as_array().unwrap().iter().map(|m| m["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, [waiting]);
+    assert_eq!(app.get("/devices/shop/messages/search?query=old").await.ok()["totalResults"], 0);
+}

@@ -1,0 +1,40 @@
+//! The code to scan, in all its forms.
+
+use serde_json::json;
+
+use crate::support::TestApp;
+
+#[tokio::test]
+async fn the_code_comes_as_json_png_svg_and_text() {
+    let app = TestApp::start().await;
+    app.new_device("shop", json!({})).await;
+    app.wait_for_state("shop", "qr").await;
+    let qr = app.get("/devices/shop/qr").await.ok();
+    let data = &qr["data"];
+    assert_eq!(data["attempt"], 1);
+    assert!(data["qrDataUrl"].as_str().unwrap().starts_with("data:image/png;base64,"));
+    let left = data["expiresAt"].as_i64().unwrap() - wharf::domain::clock::Clock::now(&app.clock).0;
+    assert!((50_000..=60_000).contains(&left), "the first code is good for 60 s, not {left} ms");
+    let png = app.get("/devices/shop/qr.png").await;
+    assert_eq!((png.status, png.header("content-type"), &png.bytes[..8]), (200, "image/png", b"\x89PNG\r\n\x1a\n".as_slice()));
+    let svg = app.get("/devices/shop/qr.svg").await;
+    assert!(svg.header("content-type").starts_with("image/svg+xml") && svg.text().contains("<svg"));
+    let text = app.get("/devices/shop/qr.txt").await;
+    assert!(text.header("content-type").starts_with("text/plain") && text.text().contains('▀'));
+    for format in ["qr", "qr.png", "qr.svg", "qr.txt"] {
+        let reply = app.get(&format!("/devices/shop/{format}")).await;
+        assert!(reply.header("cache-control").contains("no-store"), "{format} may not be cached");
+    }
+}
+
+#[tokio::test]
+async fn only_the_current_code_is_accepted() {
+    let app = TestApp::start().await;
+    app.new_device("shop", json!({})).await;
+    app.wait_for_state("shop", "qr").await;
+    app.post("/simulator/shop/scan", json!({ "qr": "something else" })).await.refused(422, "qr_unknown");
+    app.post("/simulator/shop/scan", json!({})).await.ok();
+    app.wait_for_state("shop", "ready").await;
+    app.get("/devices/shop/qr.png").await.refused(404, "no_qr");
+    app.post("/simulator/shop/scan", json!({})).await.refused(422, "no_qr");
+}

@@ -1,0 +1,71 @@
+//! What a restart keeps: everything.
+
+use serde_json::json;
+
+use crate::support::{ANNA, TestApp};
+
+#[tokio::test]
+async fn devices_that_ran_come_back_and_those_at_rest_stay() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.device("home").await;
+    app.post("/devices/home/stop", json!({})).await.ok();
+    let app = app.restarted().await;
+    app.wait_for_state("shop", "ready").await;
+    assert_eq!(app.get("/devices/home").await.ok()["data"]["state"], "stopped");
+    let states = app.logged("shop", "state").await;
+    assert!(states.iter().any(|s| s["reason"] == "daemon_restarted"), "{states:?}");
+    assert_eq!(app.logged("shop", "qr").await.len(), 1, "no second scan");
+}
+
+#[tokio::test]
+async fn keys_messages_and_the_log_survive() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.incoming("shop", ANNA, "hello").await;
+    let made = app.post("/api-keys", json!({ "name": "a", "scopes": ["messages:read"] })).await.created();
+    let key = made["data"]["key"].as_str().unwrap().to_owned();
+    let before = app.log("shop").await;
+    let app = app.restarted().await;
+    let after = app.log("shop").await;
+    assert_eq!(after[..before.len()], before[..]);
+    assert_eq!(after.last().unwrap()["seq"], after.len());
+    let chats = app.with_key(&key).get("/devices/shop/chats").await.ok();
+    assert_eq!(chats["data"][0]["lastMessage"]["body"], "hello");
+}
+
+#[tokio::test]
+async fn what_waited_is_sent_after_the_restart() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    let id = app.send("shop", ANNA, "hello").await;
+    let app = app.restarted().await;
+    app.post("/devices/shop/start", json!({})).await.ok();
+    app.wait_for_status("shop", &id, "read").await;
+    let network = app.get("/simulator/shop/network").await.ok();
+    assert_eq!(network["data"]["sent"][0]["shown"], 1);
+}
+
+#[tokio::test]
+async fn the_state_is_what_the_log_tells() {
+    use wharf::domain::clock::Millis;
+    use wharf::domain::event::{Event, QrOffered, StateChanged};
+    use wharf::domain::state::State;
+
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.fault("shop", json!({ "kind": "drop_link" })).await;
+    app.wait_until("the link to be back", async || (app.logged("shop", "ready").await.len() == 2).then_some(())).await;
+    let mut rebuilt = State::Created;
+    for entry in app.log("shop").await {
+        let event = match entry["type"].as_str().unwrap() {
+            "state" => Event::State(serde_json::from_value::<StateChanged>(entry["payload"].clone()).unwrap()),
+            "qr" => Event::Qr(serde_json::from_value::<QrOffered>(entry["payload"].clone()).unwrap()),
+            _ => continue,
+        };
+        rebuilt = rebuilt.replay(&event, Millis(entry["timestamp"].as_i64().unwrap()));
+    }
+    let stored = app.app().core.device(&"shop".parse().unwrap()).await.unwrap().device.state;
+    assert_eq!(rebuilt, stored);
+}

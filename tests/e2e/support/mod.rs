@@ -1,0 +1,257 @@
+//! What all tests share: a daemon of their own, and ways to talk to it.
+
+mod clock;
+mod reply;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use wharf::app::{App, OsRandom, Surroundings};
+use wharf::settings::Settings;
+
+pub use self::clock::TestClock;
+pub use self::reply::Reply;
+
+/// The key that every test daemon takes from its "environment".
+pub const ADMIN_KEY: &str = "a-key-for-tests-that-may-do-everything";
+/// Who writes to the devices.
+pub const ANNA: &str = "15550100001";
+/// Somebody else.
+pub const BEN: &str = "15550100002";
+
+/// How long a test waits for what must happen.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A daemon that serves on a port of its own, on a directory of its own.
+pub struct TestApp {
+    pub app: Option<App>,
+    pub clock: TestClock,
+    pub key: String,
+    base: String,
+    http: reqwest::Client,
+    data: Arc<TempDir>,
+    overrides: Vec<(String, String)>,
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With settings as environment variables, such as `("WHARF__OUTBOX__MAX_QUEUED", "1")`.
+    pub async fn start_with(overrides: &[(&str, &str)]) -> Self {
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Self::start_in(data, overrides, TestClock::default()).await
+    }
+
+    async fn start_in(data: Arc<TempDir>, overrides: Vec<(String, String)>, clock: TestClock) -> Self {
+        let settings = settings(data.path(), &overrides);
+        let surroundings = Surroundings {
+            clock: Arc::new(clock.clone()),
+            random: Arc::new(OsRandom),
+            api_key: Some(ADMIN_KEY.to_owned()),
+            terminal: false,
+        };
+        let app = Box::pin(App::start(settings, surroundings)).await.unwrap();
+        let base = format!("http://{}", app.address);
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        Self { app: Some(app), clock, key: ADMIN_KEY.to_owned(), base, http, data, overrides }
+    }
+
+    /// Stops the daemon cleanly and starts it again on the same data.
+    pub async fn restarted(mut self) -> Self {
+        if let Some(app) = self.app.take() {
+            app.stop().await;
+        }
+        let data = self.data.clone();
+        Self::start_in(data, std::mem::take(&mut self.overrides), self.clock.clone()).await
+    }
+
+    /// Stops it for good; the data stays as long as the returned guard.
+    pub async fn stop(mut self) -> Arc<TempDir> {
+        if let Some(app) = self.app.take() {
+            app.stop().await;
+        }
+        self.data.clone()
+    }
+
+    pub fn app(&self) -> &App {
+        self.app.as_ref().unwrap()
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.data.path().to_owned()
+    }
+
+    pub fn devices_dir(&self) -> PathBuf {
+        self.data.path().join("devices")
+    }
+
+    /// The same daemon, asked with another key.
+    pub fn with_key(&self, key: &str) -> Asker<'_> {
+        Asker { app: self, key: key.to_owned() }
+    }
+
+    fn admin(&self) -> Asker<'_> {
+        self.with_key(&self.key)
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.admin().get(path).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
+        self.admin().post(path, body).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Reply {
+        self.admin().send(self.request("PATCH", path).json(&body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Reply {
+        self.admin().delete(path).await
+    }
+
+    /// A request to be built further; the path is the whole path where it begins with two slashes.
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let url = match path.strip_prefix('/') {
+            Some(whole) if whole.starts_with('/') => format!("{}{whole}", self.base),
+            _ => format!("{}/api/v1{path}", self.base),
+        };
+        self.http.request(method.parse().unwrap(), url)
+    }
+
+    /// A device that was created with quick simulator settings, and has not been scanned.
+    pub async fn new_device(&self, id: &str, simulator: Value) -> Value {
+        let mut settings = json!({ "ackServerMs": 0, "ackDeviceMs": 10, "ackReadMs": 30 });
+        for (key, value) in simulator.as_object().unwrap() {
+            settings[key] = value.clone();
+        }
+        let body = json!({ "id": id, "settings": { "simulator": settings } });
+        self.post("/devices", body).await.created()["data"].clone()
+    }
+
+    /// A device that is linked and ready.
+    pub async fn device(&self, id: &str) -> Value {
+        self.device_with(id, json!({})).await
+    }
+
+    pub async fn device_with(&self, id: &str, simulator: Value) -> Value {
+        self.new_device(id, simulator).await;
+        self.wait_for_state(id, "qr").await;
+        self.post(&format!("/simulator/{id}/scan"), json!({})).await.ok();
+        self.wait_for_state(id, "ready").await
+    }
+
+    pub async fn wait_for_state(&self, id: &str, state: &str) -> Value {
+        self.wait_until(&format!("{id} to be {state}"), async || {
+            let device = self.get(&format!("/devices/{id}")).await.ok()["data"].clone();
+            (device["state"] == state).then_some(device)
+        })
+        .await
+    }
+
+    /// A contact writes; answers the message's id.
+    pub async fn incoming(&self, id: &str, from: &str, body: &str) -> String {
+        let reply = self.post(&format!("/simulator/{id}/incoming"), json!({ "from": from, "body": body })).await;
+        reply.ok()["data"]["messageId"].as_str().unwrap().to_owned()
+    }
+
+    /// Sends a text; answers the message's id.
+    pub async fn send(&self, id: &str, to: &str, text: &str) -> String {
+        let reply = self.post(&format!("/devices/{id}/messages/send"), json!({ "to": to, "text": text })).await;
+        reply.created()["data"]["id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn fault(&self, id: &str, fault: Value) {
+        self.post(&format!("/simulator/{id}/fault"), fault).await.ok();
+    }
+
+    /// The whole event log.
+    pub async fn log(&self, id: &str) -> Vec<Value> {
+        let mut after = 0;
+        let mut all = Vec::new();
+        loop {
+            let page = self.get(&format!("/devices/{id}/events?after={after}&limit=100")).await.ok();
+            let entries = page["data"].as_array().unwrap().clone();
+            let Some(last) = entries.last() else { return all };
+            after = last["seq"].as_i64().unwrap();
+            all.extend(entries);
+        }
+    }
+
+    /// The payloads of one type of event, in order.
+    pub async fn logged(&self, id: &str, kind: &str) -> Vec<Value> {
+        let log = self.log(id).await;
+        log.into_iter().filter(|e| e["type"] == kind).map(|e| e["payload"].clone()).collect()
+    }
+
+    /// The steps of one outgoing message.
+    pub async fn steps(&self, id: &str, message: &str) -> Vec<String> {
+        let steps = self.logged(id, "message:status").await;
+        let of = steps.iter().filter(|s| s["messageId"] == message);
+        of.map(|s| s["status"].as_str().unwrap().to_owned()).collect()
+    }
+
+    pub async fn wait_for_status(&self, id: &str, message: &str, status: &str) -> Value {
+        self.wait_until(&format!("{message} to be {status}"), async || {
+            let found = self.get(&format!("/devices/{id}/messages/{message}")).await.ok()["data"].clone();
+            (found["status"] == status).then_some(found)
+        })
+        .await
+    }
+
+    /// Looks again and again until there is something, for as long as a test is patient.
+    pub async fn wait_until<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+        let waiting = async {
+            loop {
+                if let Some(found) = look().await {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+    }
+}
+
+/// Settings of a test daemon: everything in its own directory, any free port.
+pub fn settings(data: &Path, overrides: &[(String, String)]) -> Settings {
+    let own = [
+        ("WHARF__SERVER__LISTEN", "127.0.0.1:0".to_owned()),
+        ("WHARF__STORE__DATA_DIR", data.display().to_string()),
+        ("WHARF__DEVICES__DIR", data.join("devices").display().to_string()),
+        ("WHARF__SUPERVISOR__BACKOFF_INITIAL_MS", "20".to_owned()),
+        ("WHARF__OUTBOX__RETRY_DELAY_MS", "20".to_owned()),
+    ];
+    let own = own.into_iter().map(|(key, value)| (key.to_owned(), value));
+    Settings::load(None, own.chain(overrides.iter().cloned())).unwrap()
+}
+
+/// A daemon, asked with one key.
+pub struct Asker<'a> {
+    app: &'a TestApp,
+    key: String,
+}
+
+impl Asker<'_> {
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send(self.app.request("GET", path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
+        self.send(self.app.request("POST", path).json(&body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Reply {
+        self.send(self.app.request("DELETE", path)).await
+    }
+
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
+        Reply::of(request.header("X-API-KEY", &self.key).send().await.unwrap()).await
+    }
+}

@@ -1,0 +1,219 @@
+//! The real daemon as a child process, for tests and benches that start, measure and kill it.
+//!
+//! - [`Place`] is what outlives a process: the data directory, the key, the settings, the log.
+//! - [`Daemon`] is one process on it; dropping it kills it.
+//! - [`Http`] is the way to it, [`Dice`] randomness that a seed gives again.
+
+mod dice;
+mod http;
+
+use std::fs::{File, OpenOptions};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::{Instant, sleep};
+
+pub use dice::Dice;
+pub use http::{Answer, Http};
+
+/// How long a start may take before the test gives up.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Starts that find their port taken in the meantime are tried again this often.
+const STARTS: usize = 5;
+const LOOK: Duration = Duration::from_millis(5);
+
+/// A data directory with what a daemon on it is told.
+pub struct Place {
+    dir: tempfile::TempDir,
+    key: String,
+    settings: Vec<(String, String)>,
+}
+
+impl Place {
+    /// A new, empty one, on the disk where the build is: a temporary directory may be memory.
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        std::fs::create_dir(dir.path().join("devices")).unwrap();
+        let key = format!("{:032x}{:032x}", Dice::unseeded_seed(), Dice::unseeded_seed());
+        Self { dir, key, settings: Vec::new() }
+    }
+
+    /// Sets `section.key` for daemons that are started from now on.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl ToString) -> Self {
+        let name = format!("WHARF__{}", key.to_uppercase().replace('.', "__"));
+        self.settings.push((name, value.to_string()));
+        self
+    }
+
+    /// Where the daemon keeps what must survive.
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// The database.
+    pub fn database(&self) -> PathBuf {
+        wharf::store::database_file(&self.data())
+    }
+
+    /// What all daemons here wrote to standard error so far.
+    pub fn log(&self) -> String {
+        let bytes = std::fs::read(self.log_file()).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.dir.path().join("daemon.log")
+    }
+
+    /// Starts a daemon and waits until it answers.
+    pub async fn start(&self) -> Daemon {
+        for _ in 0..STARTS {
+            let mut daemon = self.spawn();
+            match daemon.ready().await {
+                Ok(()) => return daemon,
+                Err(NotReady::Ended(_)) if tail(&self.log()).contains("cannot listen") => {}
+                Err(problem) => panic!("the daemon did not start: {problem:?}\n{}", tail(&self.log())),
+            }
+        }
+        panic!("no free port was found")
+    }
+
+    /// Starts a daemon and does not wait.
+    pub fn spawn(&self) -> Daemon {
+        let log = OpenOptions::new().create(true).append(true).open(self.log_file()).unwrap();
+        self.spawn_with_log(log)
+    }
+
+    fn spawn_with_log(&self, log: File) -> Daemon {
+        let address = format!("127.0.0.1:{}", free_port());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
+        command
+            .env_clear()
+            .env("WHARF_API_KEY", &self.key)
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .arg("serve")
+            .args(["--listen", &address])
+            .arg("--data-dir")
+            .arg(self.data())
+            .arg("--devices-dir")
+            .arg(self.dir.path().join("devices"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        let child = command.spawn().unwrap();
+        let http = Http::new(&format!("http://{address}"), &self.key);
+        Daemon { child, http, started: Instant::now() }
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The last lines of a log, for the message of a failed test.
+pub fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().rev().take(20).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+}
+
+/// Why a daemon does not answer.
+#[derive(Debug)]
+pub enum NotReady {
+    /// It ended.
+    Ended(ExitStatus),
+    /// It runs, and says nothing.
+    Silent,
+}
+
+/// A running daemon.
+pub struct Daemon {
+    child: Child,
+    /// The way to it.
+    pub http: Http,
+    started: Instant,
+}
+
+impl Daemon {
+    /// Waits until `/healthz` answers 200.
+    pub async fn ready(&mut self) -> Result<(), NotReady> {
+        while self.started.elapsed() < READY_WITHIN {
+            if self.http.is_healthy().await {
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Err(NotReady::Ended(status));
+            }
+            sleep(LOOK).await;
+        }
+        Err(NotReady::Silent)
+    }
+
+    /// Since the process was started.
+    pub fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Kills it with SIGKILL, and returns when it is gone.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits until the process has ended by itself; `None` when it takes longer.
+    pub async fn ended(&mut self, within: Duration) -> Option<ExitStatus> {
+        let until = Instant::now() + within;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(status);
+            }
+            if Instant::now() >= until {
+                return None;
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Ends it with SIGTERM and checks that it ended well, within ten seconds.
+    pub async fn stop(mut self) {
+        self.signal(Signal::TERM);
+        let status = self.ended(Duration::from_secs(10)).await;
+        assert_eq!(status.and_then(|status| status.code()), Some(0), "SIGTERM must end the daemon with code 0");
+    }
+
+    /// Resident memory, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(self.proc().join("status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    }
+
+    /// Processor time used so far, in seconds.
+    pub fn cpu_seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(self.proc().join("stat")).unwrap_or_default();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+        let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+        // utime and stime, fields 14 and 15 of proc(5), in hundredths of a second on Linux.
+        (ticks(11) + ticks(12)) / 100.0
+    }
+
+    fn proc(&self) -> PathBuf {
+        Path::new("/proc").join(self.child.id().to_string())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended already; there is nobody left to tell otherwise.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
