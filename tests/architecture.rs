@@ -57,7 +57,8 @@ fn service_sees_engines_only_through_their_traits() {
 
 #[test]
 fn the_domain_does_no_io() {
-    let banned = ["tokio::", "std::fs", "std::net::Tcp", "std::thread", "SystemTime", "Instant::now", "tracing::"];
+    let banned =
+        ["tokio::", "std::fs", "std::net::Tcp", "std::thread", "SystemTime", "Instant::now", "tracing::"];
     let mut wrong = Vec::new();
     for file in sources().into_iter().filter(|file| part_of(file) == "domain") {
         for (line, text) in code(&file) {
@@ -123,7 +124,9 @@ fn part_of(file: &Path) -> String {
 
 /// Lines that are neither comments nor in a `#[cfg(test)]` module at the end of the file.
 fn code(file: &Path) -> Vec<(usize, String)> {
-    if file.file_stem().is_some_and(|stem| stem == "tests") || file.components().any(|c| c.as_os_str() == "tests") {
+    if file.file_stem().is_some_and(|stem| stem == "tests")
+        || file.components().any(|c| c.as_os_str() == "tests")
+    {
         return Vec::new();
     }
     let text = fs::read_to_string(file).unwrap();

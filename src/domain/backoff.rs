@@ -19,8 +19,12 @@ impl Backoff {
         let full = self.initial_ms.saturating_mul(1_u64 << doublings).min(self.max_ms);
         let half = full / 2;
         let unit = unit.clamp(0.0, 1.0);
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss,
-            reason = "delays are far below 2^52 ms, and unit is within 0..=1")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "delays are far below 2^52 ms, and unit is within 0..=1"
+        )]
         let jitter = ((full - half) as f64 * unit) as u64;
         half + jitter
     }

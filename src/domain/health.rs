@@ -79,7 +79,8 @@ pub fn judge(state: &State, seen: &Observed) -> Health {
     let success_rate = success_rate(seen);
     if outgoing >= 5 && success_rate < 90.0 {
         score -= 25;
-        warnings.push(warning("send_failures", "Many messages fail: look at their codes before sending more."));
+        warnings
+            .push(warning("send_failures", "Many messages fail: look at their codes before sending more."));
     }
     if seen.disconnections_last_hour >= 3 {
         score -= (seen.disconnections_last_hour * 5).min(25);

@@ -224,7 +224,9 @@ mod tests {
 
     #[test]
     fn broken_message_ids_are_refused() {
-        for text in ["", "true", "yes_1@c.us_A", "true_15550100001@c.us", "true_15550100001_A", "true_x@c.us_A"] {
+        for text in
+            ["", "true", "yes_1@c.us_A", "true_15550100001@c.us", "true_15550100001_A", "true_x@c.us_A"]
+        {
             assert!(text.parse::<MessageId>().is_err(), "{text}");
         }
     }

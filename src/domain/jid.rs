@@ -108,7 +108,10 @@ fn without_device(user: &str) -> &str {
 
 fn digits_user(kind: JidKind, user: &str, server: &'static str, extra: &str) -> Result<Jid, JidError> {
     let allowed = |c: char| c.is_ascii_digit() || extra.contains(c);
-    if user.is_empty() || user.len() > 64 || !user.chars().all(allowed) || !user.starts_with(|c: char| c.is_ascii_digit())
+    if user.is_empty()
+        || user.len() > 64
+        || !user.chars().all(allowed)
+        || !user.starts_with(|c: char| c.is_ascii_digit())
     {
         return Err(JidError::User(server));
     }
@@ -165,11 +168,20 @@ mod tests {
 
     #[test]
     fn numbers_are_understood_as_people_write_them() {
-        for text in
-            ["+1 555 010-0001", "15550100001", "15550100001@c.us", "15550100001@s.whatsapp.net", "15550100001:7@s.whatsapp.net", " +1(555)010.0001 "]
-        {
+        for text in [
+            "+1 555 010-0001",
+            "15550100001",
+            "15550100001@c.us",
+            "15550100001@s.whatsapp.net",
+            "15550100001:7@s.whatsapp.net",
+            " +1(555)010.0001 ",
+        ] {
             let expected = "15550100001@c.us";
-            let expected = if text.contains("010-0001") || text.contains("010.0001") { "15550100001@c.us" } else { expected };
+            let expected = if text.contains("010-0001") || text.contains("010.0001") {
+                "15550100001@c.us"
+            } else {
+                expected
+            };
             assert_eq!(text.parse::<Jid>().map(|j| j.to_string()).as_deref(), Ok(expected), "{text}");
         }
     }

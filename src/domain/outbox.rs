@@ -119,14 +119,17 @@ impl Queue {
         let mut best: Option<(Priority, (Millis, i64), Jid)> = None;
         let mut earliest: Option<Millis> = None;
         for (chat, lane) in self.lanes.iter().filter(|(_, lane)| !lane.under_way) {
-            let (Some(ready_at), Some((key, priority))) = (lane.ready_at(), lane.waiting.first_key_value()) else {
+            let (Some(ready_at), Some((key, priority))) = (lane.ready_at(), lane.waiting.first_key_value())
+            else {
                 continue;
             };
             if ready_at > now {
                 earliest = Some(earliest.map_or(ready_at, |e| e.min(ready_at)));
                 continue;
             }
-            let better = best.as_ref().is_none_or(|(p, k, _)| (*priority, std::cmp::Reverse(*key)) > (*p, std::cmp::Reverse(*k)));
+            let better = best
+                .as_ref()
+                .is_none_or(|(p, k, _)| (*priority, std::cmp::Reverse(*key)) > (*p, std::cmp::Reverse(*k)));
             if better {
                 best = Some((*priority, *key, chat.clone()));
             }

@@ -305,9 +305,10 @@ impl State {
 pub fn step(state: &State, input: Input, now: Millis) -> Result<(State, Vec<Effect>), InvalidTransition> {
     let invalid = InvalidTransition { state: state.name(), input: input.name() };
     let next = match (state, &input) {
-        (State::Created | State::Stopped { .. } | State::LoggedOut { .. } | State::Failed { .. }, Input::Start) => {
-            State::Connecting { attempt: 0, since: now, reason: None }
-        }
+        (
+            State::Created | State::Stopped { .. } | State::LoggedOut { .. } | State::Failed { .. },
+            Input::Start,
+        ) => State::Connecting { attempt: 0, since: now, reason: None },
         (s, Input::Resume) if s.is_active() => {
             State::Connecting { attempt: 0, since: now, reason: Some(Reason::DaemonRestarted) }
         }
@@ -315,7 +316,9 @@ pub fn step(state: &State, input: Input, now: Millis) -> Result<(State, Vec<Effe
         (_, Input::Stop(reason)) => State::Stopped { reason: *reason, since: now },
         (State::Created | State::LoggedOut { .. }, Input::LogOut) => return Err(invalid),
         (_, Input::LogOut) => State::LoggedOut { reason: Reason::LoggedOutByOperator, since: now },
-        (s, Input::Code { code, valid_ms }) if s.is_active() && !matches!(s, State::Pairing { .. } | State::Ready { .. }) => {
+        (s, Input::Code { code, valid_ms })
+            if s.is_active() && !matches!(s, State::Pairing { .. } | State::Ready { .. }) =>
+        {
             next_code(s, code, now.plus(*valid_ms), now)
         }
         (State::Qr { .. } | State::Connecting { .. }, Input::CodesExhausted) => {
@@ -377,7 +380,8 @@ fn effects(before: &State, after: &State, input: Input) -> Vec<Effect> {
     if !matches!((before, after), (State::Qr { .. }, State::Qr { .. })) {
         effects.push(emit(Event::State(after.as_event())));
     }
-    if before.is_ready() && !after.is_ready()
+    if before.is_ready()
+        && !after.is_ready()
         && let Some(reason) = after.reason()
     {
         effects.push(emit(Event::disconnected(reason)));
@@ -433,7 +437,10 @@ mod tests {
     }
 
     fn emitted(effects: &[Effect]) -> Vec<&Event> {
-        effects.iter().filter_map(|e| if let Effect::Emit(event) = e { Some(&**event) } else { None }).collect()
+        effects
+            .iter()
+            .filter_map(|e| if let Effect::Emit(event) = e { Some(&**event) } else { None })
+            .collect()
     }
 
     #[test]
@@ -461,7 +468,8 @@ mod tests {
         let flapping = State::Ready { since: Millis(0), attempt: 4 };
         let (state, _) = step(&flapping, Input::LinkLost(Reason::LinkDropped), Millis(1_000)).unwrap();
         assert_eq!(state.attempt(), 5);
-        let (state, _) = step(&flapping, Input::LinkLost(Reason::LinkDropped), Millis(STABLE_AFTER_MS)).unwrap();
+        let (state, _) =
+            step(&flapping, Input::LinkLost(Reason::LinkDropped), Millis(STABLE_AFTER_MS)).unwrap();
         assert_eq!(state.attempt(), 1);
     }
 

@@ -74,14 +74,24 @@ pub trait Driver: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the verb is unknown or the body is not what it takes.
-    async fn control(&self, device: &DeviceId, verb: ControlVerb<'_>, body: Value) -> Result<Value, ControlError>;
+    async fn control(
+        &self,
+        device: &DeviceId,
+        verb: ControlVerb<'_>,
+        body: Value,
+    ) -> Result<Value, ControlError>;
 
     /// An upstream's callback for one device: headers and raw body, authenticated by its signature.
     /// Returns once what it told is durable.
     ///
     /// # Errors
     /// When this engine takes none, or the signature is wrong.
-    async fn callback(&self, device: &DeviceId, headers: &[(String, String)], body: &[u8]) -> Result<Value, ControlError>;
+    async fn callback(
+        &self,
+        device: &DeviceId,
+        headers: &[(String, String)],
+        body: &[u8],
+    ) -> Result<Value, ControlError>;
 
     /// The device is deleted: forget what is kept of it outside the vault.
     async fn forget(&self, device: &DeviceId);

@@ -183,8 +183,18 @@ mod tests {
     async fn no_spelling_of_a_local_address_is_reached() {
         let client = client(&[]);
         for host in [
-            "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "[::1]", "[::ffff:7f00:1]", "[::ffff:127.0.0.1]",
-            "１２７.0.0.1", "localhost", "0", "169.254.169.254",
+            "127.0.0.1",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "0177.0.0.1",
+            "[::1]",
+            "[::ffff:7f00:1]",
+            "[::ffff:127.0.0.1]",
+            "１２７.0.0.1",
+            "localhost",
+            "0",
+            "169.254.169.254",
         ] {
             let url: Url = format!("http://{host}:9/").parse().unwrap();
             let error = client.get_bytes(&url, 10).await.unwrap_err();
@@ -204,11 +214,13 @@ mod tests {
     #[tokio::test]
     async fn redirects_other_schemes_and_large_answers_are_not_followed() {
         let client = client(&["127.0.0.0/8"]);
-        let redirect = serve("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n").await;
+        let redirect =
+            serve("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n").await;
         assert!(matches!(client.get_bytes(&redirect, 10).await, Err(NetError::Status(302))));
         let announced = serve("HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n01234567890").await;
         assert!(matches!(client.get_bytes(&announced, 10).await, Err(NetError::TooLarge(10))));
-        let unannounced = serve("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nb\r\n01234567890\r\n0\r\n\r\n").await;
+        let unannounced =
+            serve("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nb\r\n01234567890\r\n0\r\n\r\n").await;
         assert!(matches!(client.get_bytes(&unannounced, 10).await, Err(NetError::TooLarge(10))));
         let file: Url = "file:///etc/passwd".parse().unwrap();
         assert!(matches!(client.get_bytes(&file, 10).await, Err(NetError::Url)));

@@ -133,7 +133,11 @@ impl AccessTokens {
     /// # Errors
     /// [`AccessTokenError::Invalid`] where the token must prove something and does not; the others where
     /// the fault is ours.
-    pub async fn verify(&self, token: Option<&str>, now: Millis) -> Result<Option<Operator>, AccessTokenError> {
+    pub async fn verify(
+        &self,
+        token: Option<&str>,
+        now: Millis,
+    ) -> Result<Option<Operator>, AccessTokenError> {
         let Some(token) = token.map(str::trim).filter(|token| !token.is_empty()) else {
             return Ok(None);
         };
@@ -166,7 +170,12 @@ impl AccessTokens {
         }
     }
 
-    async fn published_key(&self, url: &Url, header: &Header, now: Millis) -> Result<DecodingKey, AccessTokenError> {
+    async fn published_key(
+        &self,
+        url: &Url,
+        header: &Header,
+        now: Millis,
+    ) -> Result<DecodingKey, AccessTokenError> {
         // Held while fetching, so that many tokens at once cause one fetch.
         let mut published = self.published.lock().await;
         let known = published.keys.as_ref().and_then(|keys| choose(keys, header).cloned());
@@ -259,7 +268,10 @@ impl Claims {
         let names = [self.name, self.preferred_username, self.sub];
         let name = names.into_iter().flatten().find(|name| !name.trim().is_empty());
         let label = name.as_deref().map_or_else(|| "operator".to_owned(), label);
-        #[expect(clippy::cast_possible_truncation, reason = "a conversion that saturates is what is wanted here")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a conversion that saturates is what is wanted here"
+        )]
         let expires_at = Millis(((self.exp + LEEWAY_S) * 1000.0) as i64);
         Ok(Operator { label, verified: true, expires_at: Some(expires_at) })
     }

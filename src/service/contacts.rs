@@ -11,7 +11,11 @@ impl Core {
     ///
     /// # Errors
     /// When there is no such device, or the store fails.
-    pub async fn contacts(&self, device: &DeviceId, query: ContactQuery) -> Result<(Vec<Contact>, i64), ServiceError> {
+    pub async fn contacts(
+        &self,
+        device: &DeviceId,
+        query: ContactQuery,
+    ) -> Result<(Vec<Contact>, i64), ServiceError> {
         let device = device.clone();
         self.read(move |store| {
             store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;

@@ -30,7 +30,12 @@ impl Core {
     ///
     /// # Errors
     /// When there is no such device, its engine takes none, or the signature is wrong.
-    pub async fn callback(&self, device: &DeviceId, headers: &[(String, String)], body: &[u8]) -> Result<Value, ServiceError> {
+    pub async fn callback(
+        &self,
+        device: &DeviceId,
+        headers: &[(String, String)],
+        body: &[u8],
+    ) -> Result<Value, ServiceError> {
         let engine = self.engine_of(device)?;
         let driver = self.inner.drivers.get(&*engine).ok_or(ServiceError::NoSuchCall)?;
         Ok(driver.callback(device, headers, body).await?)

@@ -80,7 +80,8 @@ impl Core {
         let mut device = view.device;
         let before = device.clone();
         if declaration.engine.as_ref().is_some_and(|engine| *engine != device.engine) {
-            let wrong = "cannot change for a device that exists; delete the device first, or declare another id";
+            let wrong =
+                "cannot change for a device that exists; delete the device first, or declare another id";
             return Err(ServiceError::invalid("engine", wrong));
         }
         device.name = declaration.name.unwrap_or(device.name);
@@ -93,12 +94,15 @@ impl Core {
             self.store().write_patiently(move |tx| tx.configure_device(&stored)).await?;
             self.wake_outbox(&id);
         }
-        let by_declaration = matches!(before.state, State::Stopped { reason: Reason::StoppedByDeclaration, .. });
+        let by_declaration =
+            matches!(before.state, State::Stopped { reason: Reason::StoppedByDeclaration, .. });
         match (autostart, before.state.is_active()) {
             (false, true) => self.apply(&id, Input::Stop(Reason::StoppedByDeclaration)).await,
             (true, true) if changed => self.restart_device(&id).await.map(|_| ()),
             // What an operator stopped stays stopped.
-            (true, false) if by_declaration || before.state == State::Created => self.apply(&id, Input::Start).await,
+            (true, false) if by_declaration || before.state == State::Created => {
+                self.apply(&id, Input::Start).await
+            }
             _ => Ok(()),
         }
     }

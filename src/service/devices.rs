@@ -87,7 +87,11 @@ impl Core {
     }
 
     /// Stores a new device and employs its actor, at rest.
-    pub(super) async fn store_new_device(&self, new: NewDevice, declared: Vec<String>) -> Result<DeviceId, ServiceError> {
+    pub(super) async fn store_new_device(
+        &self,
+        new: NewDevice,
+        declared: Vec<String>,
+    ) -> Result<DeviceId, ServiceError> {
         let id = new.id.unwrap_or_else(|| DeviceId::random(&*self.inner.random));
         let device = Device {
             name: new.name.unwrap_or_else(|| id.to_string()),
@@ -114,7 +118,11 @@ impl Core {
     ///
     /// # Errors
     /// When something about it cannot be, a file sets it, or the store fails.
-    pub async fn update_device(&self, id: &DeviceId, change: DeviceChange) -> Result<DeviceView, ServiceError> {
+    pub async fn update_device(
+        &self,
+        id: &DeviceId,
+        change: DeviceChange,
+    ) -> Result<DeviceView, ServiceError> {
         let (core, of) = (self.clone(), id.clone());
         self.store()
             .write(move |tx| {
@@ -257,7 +265,10 @@ fn check_outbox(settings: &Map<String, Value>) -> Result<(), ServiceError> {
         let field = format!("settings.outbox.{key}");
         let Some((_, most)) = OUTBOX_FIELDS.iter().find(|(known, _)| known == key) else {
             let known: Vec<&str> = OUTBOX_FIELDS.iter().map(|(known, _)| *known).collect();
-            return Err(ServiceError::invalid(field, format!("is not known; known are {}", known.join(", "))));
+            return Err(ServiceError::invalid(
+                field,
+                format!("is not known; known are {}", known.join(", ")),
+            ));
         };
         if value.as_u64().is_none_or(|number| number > *most) {
             return Err(ServiceError::invalid(field, format!("must be a whole number from 0 to {most}")));

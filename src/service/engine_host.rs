@@ -37,7 +37,8 @@ impl Vault for VaultPort {
 
     async fn put(&self, space: &str, key: &str, value: Option<Vec<u8>>) -> Result<(), VaultError> {
         let (device, space, key) = (self.device.clone(), space.to_owned(), key.to_owned());
-        let write = self.store.write_patiently(move |tx| tx.vault_put(&device, &space, &key, value.as_deref())).await;
+        let write =
+            self.store.write_patiently(move |tx| tx.vault_put(&device, &space, &key, value.as_deref())).await;
         write.map_err(|error: StoreError| VaultError(Box::new(error)))
     }
 }
@@ -110,16 +111,22 @@ impl Inbound for InboundPort {
                 self.remember(&account);
                 self.about_the_link(Input::Opened(account)).await
             }
-            EngineEvent::Message(message) => {
-                core.ingest_messages(device, self.account(), vec![message], Telling::Live).await.map_err(storage)
-            }
-            EngineEvent::History(messages) => {
-                core.ingest_messages(device, self.account(), messages, Telling::History).await.map_err(storage)
-            }
+            EngineEvent::Message(message) => core
+                .ingest_messages(device, self.account(), vec![message], Telling::Live)
+                .await
+                .map_err(storage),
+            EngineEvent::History(messages) => core
+                .ingest_messages(device, self.account(), messages, Telling::History)
+                .await
+                .map_err(storage),
             EngineEvent::Receipt(receipt) => core.ingest_receipt(device, receipt).await.map_err(storage),
-            EngineEvent::ReadElsewhere { chat, messages } => self.read_elsewhere(chat, messages).await.map_err(storage),
+            EngineEvent::ReadElsewhere { chat, messages } => {
+                self.read_elsewhere(chat, messages).await.map_err(storage)
+            }
             EngineEvent::Contacts(told) => core.ingest_contacts(device, told).await.map_err(storage),
-            EngineEvent::ChatName { chat, name } => core.ingest_chat_name(device, chat, name).await.map_err(storage),
+            EngineEvent::ChatName { chat, name } => {
+                core.ingest_chat_name(device, chat, name).await.map_err(storage)
+            }
             EngineEvent::Typing { chat, from, kind, on } => {
                 core.tell(device, &Ephemeral::Typing { chat_id: chat, from, kind, on });
                 Ok(())

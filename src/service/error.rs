@@ -151,7 +151,9 @@ impl ServiceError {
             Self::Store(StoreError::Closed) => "shutting_down",
             Self::Store(StoreError::DiskFull) => "disk_full",
             Self::Store(StoreError::TakenBack) => "store_unavailable",
-            Self::Store(StoreError::Database(_) | StoreError::Unreadable(_) | StoreError::Panicked) => "store_failed",
+            Self::Store(StoreError::Database(_) | StoreError::Unreadable(_) | StoreError::Panicked) => {
+                "store_failed"
+            }
         }
     }
 
@@ -179,9 +181,9 @@ impl ServiceError {
             Self::OutboxFull(_) => ErrorKind::TooMany,
             Self::NotBuilt(_) => ErrorKind::NotBuilt,
             Self::ShuttingDown
-            | Self::Store(StoreError::Busy | StoreError::Closed | StoreError::DiskFull | StoreError::TakenBack) => {
-                ErrorKind::Unavailable
-            }
+            | Self::Store(
+                StoreError::Busy | StoreError::Closed | StoreError::DiskFull | StoreError::TakenBack,
+            ) => ErrorKind::Unavailable,
             Self::Store(StoreError::Database(_) | StoreError::Unreadable(_) | StoreError::Panicked) => {
                 ErrorKind::Internal
             }
@@ -229,9 +231,10 @@ impl From<SessionError> for ServiceError {
         match error {
             SessionError::Offline => Self::Offline,
             SessionError::NotSupported => Self::NotSupported,
-            SessionError::Refused(why) => {
-                Self::Impossible { code: "refused_by_network", message: format!("the network refused: {why}") }
-            }
+            SessionError::Refused(why) => Self::Impossible {
+                code: "refused_by_network",
+                message: format!("the network refused: {why}"),
+            },
         }
     }
 }
@@ -244,9 +247,10 @@ impl From<ControlError> for ServiceError {
             ControlError::Impossible { code, message } => Self::Impossible { code, message },
             ControlError::NotBuilt(what) => Self::NotBuilt(what),
             ControlError::Unauthorized => Self::BadSignature,
-            ControlError::Storage => {
-                Self::Impossible { code: "network_storage_failed", message: "the simulated network could not store it".into() }
-            }
+            ControlError::Storage => Self::Impossible {
+                code: "network_storage_failed",
+                message: "the simulated network could not store it".into(),
+            },
         }
     }
 }

@@ -98,7 +98,11 @@ impl Core {
     ///
     /// # Errors
     /// When there is no such device, or the store fails.
-    pub async fn follow(&self, device: &DeviceId, since: Option<i64>) -> Result<(Cursor, Option<Resync>), ServiceError> {
+    pub async fn follow(
+        &self,
+        device: &DeviceId,
+        since: Option<i64>,
+    ) -> Result<(Cursor, Option<Resync>), ServiceError> {
         if !self.device_exists(device) {
             return Err(ServiceError::DeviceNotFound);
         }
@@ -127,7 +131,9 @@ impl Core {
             Ok(payload) => {
                 let _ = feed.items.send(Item::Live(Arc::new(LiveEntry { kind: event.name(), payload })));
             }
-            Err(error) => tracing::error!(%device, %error, event = event.name(), "an event cannot be serialised"),
+            Err(error) => {
+                tracing::error!(%device, %error, event = event.name(), "an event cannot be serialised")
+            }
         }
     }
 

@@ -58,7 +58,10 @@ impl Core {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn fleet_health(&self, only: Option<&[DeviceId]>) -> Result<Vec<(DeviceView, Health)>, ServiceError> {
+    pub async fn fleet_health(
+        &self,
+        only: Option<&[DeviceId]>,
+    ) -> Result<Vec<(DeviceView, Health)>, ServiceError> {
         let now = self.now();
         let views = self.devices(only).await?;
         self.read(move |store| {

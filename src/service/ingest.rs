@@ -59,7 +59,11 @@ impl Core {
     }
 
     /// Merges a receipt for a message of ours.
-    pub(super) async fn ingest_receipt(&self, device: &DeviceId, receipt: IncomingReceipt) -> Result<(), StoreError> {
+    pub(super) async fn ingest_receipt(
+        &self,
+        device: &DeviceId,
+        receipt: IncomingReceipt,
+    ) -> Result<(), StoreError> {
         let now = self.now();
         let id = device.clone();
         self.store().write_patiently(move |tx| store_receipt(tx, &id, &receipt, now)).await
@@ -74,13 +78,18 @@ impl Core {
     ) -> Result<Vec<MessageId>, StoreError> {
         let now = self.now();
         let (id, of) = (device.clone(), chat.clone());
-        let read = self.store().write_patiently(move |tx| store_read(tx, &id, &of, only.as_deref(), now)).await?;
+        let read =
+            self.store().write_patiently(move |tx| store_read(tx, &id, &of, only.as_deref(), now)).await?;
         self.chat_changed(device, &chat);
         Ok(read)
     }
 
     /// What the network knows of people.
-    pub(super) async fn ingest_contacts(&self, device: &DeviceId, told: Vec<ContactUpdate>) -> Result<(), StoreError> {
+    pub(super) async fn ingest_contacts(
+        &self,
+        device: &DeviceId,
+        told: Vec<ContactUpdate>,
+    ) -> Result<(), StoreError> {
         let now = self.now();
         let id = device.clone();
         self.store()
@@ -89,7 +98,12 @@ impl Core {
     }
 
     /// The name of a chat.
-    pub(super) async fn ingest_chat_name(&self, device: &DeviceId, chat: Jid, name: String) -> Result<(), StoreError> {
+    pub(super) async fn ingest_chat_name(
+        &self,
+        device: &DeviceId,
+        chat: Jid,
+        name: String,
+    ) -> Result<(), StoreError> {
         let now = self.now();
         let (id, of) = (device.clone(), chat.clone());
         if self.store().write_patiently(move |tx| tx.name_chat(&id, &of, &name, now)).await? {
@@ -110,11 +124,20 @@ fn store_incoming(
     let message = to_message(incoming, account);
     let live = telling == Telling::Live;
     let unread = live && !incoming.from_me;
-    let new = NewMessage { message: &message, status: Status::of(message.ack), stored_at: now, unread, temp_id: None };
+    let new = NewMessage {
+        message: &message,
+        status: Status::of(message.ack),
+        stored_at: now,
+        unread,
+        temp_id: None,
+    };
     let Some(pk) = tx.insert_message(device, &new)? else { return Ok(false) };
     tx.touch_chat(device, &message.chat_id, pk, message.timestamp, unread)?;
     if !incoming.from_me {
-        let update = ContactUpdate { pushname: incoming.notify_name.clone(), ..ContactUpdate::seen(incoming.from.clone()) };
+        let update = ContactUpdate {
+            pushname: incoming.notify_name.clone(),
+            ..ContactUpdate::seen(incoming.from.clone())
+        };
         merge_contact(tx, device, &update, live, now)?;
     }
     if live {
@@ -159,11 +182,22 @@ fn to_message(incoming: &Incoming, account: Option<&Account>) -> Message {
     }
 }
 
-fn store_contact(tx: &Tx<'_>, device: &DeviceId, told: &ContactUpdate, now: Millis) -> Result<(), StoreError> {
+fn store_contact(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    told: &ContactUpdate,
+    now: Millis,
+) -> Result<(), StoreError> {
     merge_contact(tx, device, told, true, now)
 }
 
-fn merge_contact(tx: &Tx<'_>, device: &DeviceId, told: &ContactUpdate, tell: bool, now: Millis) -> Result<(), StoreError> {
+fn merge_contact(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    told: &ContactUpdate,
+    tell: bool,
+    now: Millis,
+) -> Result<(), StoreError> {
     if let Some(contact) = tx.merge_contact(device, told)?
         && tell
     {
@@ -172,7 +206,12 @@ fn merge_contact(tx: &Tx<'_>, device: &DeviceId, told: &ContactUpdate, tell: boo
     Ok(())
 }
 
-fn store_receipt(tx: &Tx<'_>, device: &DeviceId, receipt: &IncomingReceipt, now: Millis) -> Result<(), StoreError> {
+fn store_receipt(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    receipt: &IncomingReceipt,
+    now: Millis,
+) -> Result<(), StoreError> {
     let id = MessageId {
         from_me: true,
         chat: receipt.chat.clone(),
@@ -185,7 +224,9 @@ fn store_receipt(tx: &Tx<'_>, device: &DeviceId, receipt: &IncomingReceipt, now:
     };
     let who = receipt.participant.as_ref().unwrap_or(&receipt.chat);
     let by_member = receipt.chat.is_group() && receipt.participant.is_some();
-    if (by_member || !receipt.chat.is_group()) && !tx.merge_receipt(row.pk, who, receipt.ack, receipt.timestamp)? {
+    if (by_member || !receipt.chat.is_group())
+        && !tx.merge_receipt(row.pk, who, receipt.ack, receipt.timestamp)?
+    {
         return Ok(());
     }
     let level = if by_member {
@@ -195,7 +236,10 @@ fn store_receipt(tx: &Tx<'_>, device: &DeviceId, receipt: &IncomingReceipt, now:
     };
     let failure = (level == Ack::Error).then(|| SendFailure {
         code: receipt.error.as_ref().map_or("delivery_failed", |e| e.code).to_owned(),
-        message: receipt.error.as_ref().map_or_else(|| "the network could not deliver it".to_owned(), |e| e.message.clone()),
+        message: receipt
+            .error
+            .as_ref()
+            .map_or_else(|| "the network could not deliver it".to_owned(), |e| e.message.clone()),
     });
     raise_ack(tx, device, &id, &row, &Raise { level, failure, reader: Some(who) }, now)
 }

@@ -76,7 +76,9 @@ pub struct CreatedKey {
 
 /// The key in the environment cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("WHARF_API_KEY has fewer than {SHORTEST_ENVIRONMENT_KEY} characters; choose a longer one, such as 32 random bytes in hex")]
+#[error(
+    "WHARF_API_KEY has fewer than {SHORTEST_ENVIRONMENT_KEY} characters; choose a longer one, such as 32 random bytes in hex"
+)]
 pub struct EnvironmentKeyError;
 
 /// All keys, in memory: looking one up costs no IO.
@@ -92,7 +94,11 @@ impl Keys {
     ///
     /// # Errors
     /// When the store fails, or the environment's key cannot be used.
-    pub async fn load(store: &Store, environment: Option<&str>, now: Millis) -> Result<Result<Self, EnvironmentKeyError>, StoreError> {
+    pub async fn load(
+        store: &Store,
+        environment: Option<&str>,
+        now: Millis,
+    ) -> Result<Result<Self, EnvironmentKeyError>, StoreError> {
         let stored = store.read(|store| store.api_keys()).await?;
         let mut known: HashMap<_, _> = stored.into_iter().map(|k| (k.key.id.clone(), Arc::new(k))).collect();
         let mut environment_id = None;
@@ -130,12 +136,24 @@ impl Keys {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn make_first(&self, store: &Store, clock: &dyn Clock, random: &dyn Random) -> Result<CreatedKey, StoreError> {
-        let new = NewKey { name: "admin".to_owned(), scopes: vec![Scope::Admin], devices: None, expires_at: None };
+    pub async fn make_first(
+        &self,
+        store: &Store,
+        clock: &dyn Clock,
+        random: &dyn Random,
+    ) -> Result<CreatedKey, StoreError> {
+        let new =
+            NewKey { name: "admin".to_owned(), scopes: vec![Scope::Admin], devices: None, expires_at: None };
         self.add(store, new, clock.now(), random).await
     }
 
-    async fn add(&self, store: &Store, new: NewKey, now: Millis, random: &dyn Random) -> Result<CreatedKey, StoreError> {
+    async fn add(
+        &self,
+        store: &Store,
+        new: NewKey,
+        now: Millis,
+        random: &dyn Random,
+    ) -> Result<CreatedKey, StoreError> {
         let (id, secret) = (hex::<6>(random), hex::<32>(random));
         let key = ApiKey {
             id: id.clone(),
@@ -227,10 +245,15 @@ impl Core {
         check(&new, self.now())?;
         let grant = Grant { scopes: new.scopes.clone(), devices: new.devices.clone() };
         if !by.grant.covers(&grant) {
-            return Err(ServiceError::WiderKey("its scopes and devices must be among those of the key that makes it".into()));
+            return Err(ServiceError::WiderKey(
+                "its scopes and devices must be among those of the key that makes it".into(),
+            ));
         }
         if self.inner.keys.known().len() >= MAX_KEYS {
-            return Err(ServiceError::Impossible { code: "too_many_keys", message: format!("there are {MAX_KEYS} keys; revoke some first") });
+            return Err(ServiceError::Impossible {
+                code: "too_many_keys",
+                message: format!("there are {MAX_KEYS} keys; revoke some first"),
+            });
         }
         let created = self.inner.keys.add(self.store(), new, self.now(), &*self.inner.random).await?;
         tracing::info!(key = created.key.id, by = by.key_id, "API key created");
@@ -324,10 +347,16 @@ fn check(new: &NewKey, now: Millis) -> Result<(), ServiceError> {
         return Err(ServiceError::invalid("scopes", format!("must hold at least one of {}", all.join(", "))));
     }
     if new.devices.as_ref().is_some_and(Vec::is_empty) {
-        return Err(ServiceError::invalid("devices", "must hold at least one device, or be left out for all"));
+        return Err(ServiceError::invalid(
+            "devices",
+            "must hold at least one device, or be left out for all",
+        ));
     }
     if new.expires_at.is_some_and(|at| at <= now) {
-        return Err(ServiceError::invalid("expiresAt", "must be in the future, in milliseconds since the epoch"));
+        return Err(ServiceError::invalid(
+            "expiresAt",
+            "must be in the future, in milliseconds since the epoch",
+        ));
     }
     Ok(())
 }

@@ -53,7 +53,12 @@ impl Core {
     ///
     /// # Errors
     /// When there is no such device or chat, or the store fails.
-    pub async fn chat_messages(&self, device: &DeviceId, chat: &Jid, page: PageRequest) -> Result<MessagePage, ServiceError> {
+    pub async fn chat_messages(
+        &self,
+        device: &DeviceId,
+        chat: &Jid,
+        page: PageRequest,
+    ) -> Result<MessagePage, ServiceError> {
         let (device, chat) = (device.clone(), chat.clone());
         self.read(move |store| {
             store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
@@ -67,7 +72,11 @@ impl Core {
     ///
     /// # Errors
     /// When there is no such device, or the store fails.
-    pub async fn search(&self, device: &DeviceId, query: SearchQuery) -> Result<(Vec<Message>, i64), ServiceError> {
+    pub async fn search(
+        &self,
+        device: &DeviceId,
+        query: SearchQuery,
+    ) -> Result<(Vec<Message>, i64), ServiceError> {
         let device = device.clone();
         self.read(move |store| {
             store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
@@ -77,7 +86,12 @@ impl Core {
     }
 }
 
-fn read_page(store: &Reader<'_>, device: &DeviceId, chat: &Jid, page: &PageRequest) -> Result<MessagePage, ServiceError> {
+fn read_page(
+    store: &Reader<'_>,
+    device: &DeviceId,
+    chat: &Jid,
+    page: &PageRequest,
+) -> Result<MessagePage, ServiceError> {
     let reference = page.before.as_ref().or(page.after.as_ref());
     let place = match reference {
         Some(id) => store.place_of(device, chat, id)?,

@@ -113,7 +113,10 @@ impl Outbox {
             }
         }
         let defaults = &self.core.limits().outbox;
-        Ok(found.map_or_else(|| defaults.clone(), |device| super::devices::outbox_limits(defaults, &device.settings)))
+        Ok(found.map_or_else(
+            || defaults.clone(),
+            |device| super::devices::outbox_limits(defaults, &device.settings),
+        ))
     }
 
     /// Starts as many as may be under way; answers when to look again.
@@ -233,7 +236,11 @@ impl Attempt {
                 tx.outbox_sending(row.entry.row, now)?;
                 if row.attempts == 0 {
                     tx.set_ack(row.message_pk, Ack::Pending, Status::Sending, None)?;
-                    tx.append(&device, &Event::status(&row.message_id, Status::Sending, row.temp_id.as_deref()), now)?;
+                    tx.append(
+                        &device,
+                        &Event::status(&row.message_id, Status::Sending, row.temp_id.as_deref()),
+                        now,
+                    )?;
                 }
                 Ok::<_, StoreError>(())
             })
@@ -314,7 +321,13 @@ pub(super) fn store_failed(
     raise(tx, device, row, &Raise { level: Ack::Error, failure: Some(failure), reader: None }, now)
 }
 
-fn raise(tx: &Tx<'_>, device: &DeviceId, row: &OutboxRow, raise: &Raise<'_>, now: Millis) -> Result<(), StoreError> {
+fn raise(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    row: &OutboxRow,
+    raise: &Raise<'_>,
+    now: Millis,
+) -> Result<(), StoreError> {
     if let Some(ack_row) = tx.ack_row(device, &row.message_id)? {
         raise_ack(tx, device, &row.message_id, &ack_row, raise, now)?;
     }

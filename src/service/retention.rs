@@ -76,7 +76,9 @@ impl Core {
                 .write_patiently(move |tx| {
                     let error = SendError {
                         code: "outcome_unknown",
-                        message: "the link broke while it was sent, and the network never said whether it arrived".into(),
+                        message:
+                            "the link broke while it was sent, and the network never said whether it arrived"
+                                .into(),
                     };
                     let rows = tx.outbox_unknown_before(&id, cutoff)?;
                     rows.iter().try_for_each(|row| store_failed(tx, &id, row, &error, now))

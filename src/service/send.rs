@@ -180,7 +180,8 @@ impl Acceptance {
             },
         )?;
         if let Some(idempotency) = &request.idempotency {
-            let what = Remembered { fingerprint: idempotency.fingerprint.clone(), message_id: message.id.clone() };
+            let what =
+                Remembered { fingerprint: idempotency.fingerprint.clone(), message_id: message.id.clone() };
             tx.remember(&self.device, &idempotency.key, &what, self.now)?;
         }
         let created = MessageAccepted { message: message.clone(), temp_id: request.temp_id.clone() };

@@ -56,7 +56,8 @@ impl Core {
             }
             let (received, sent) = store.traffic_since(only.as_deref(), midnight)?;
             let lengths = store.outbox_lengths()?.into_iter().filter(|(id, _)| seen(id));
-            let queues: BTreeMap<String, i64> = lengths.map(|(id, length)| (id.to_string(), length)).collect();
+            let queues: BTreeMap<String, i64> =
+                lengths.map(|(id, length)| (id.to_string(), length)).collect();
             Ok(Stats {
                 devices,
                 devices_by_state,

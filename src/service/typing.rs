@@ -31,7 +31,13 @@ impl Core {
     ///
     /// # Errors
     /// When there is no such device, it is not connected, or its engine cannot.
-    pub async fn typing(&self, device: &DeviceId, chat: &Jid, kind: TypingKind, on: bool) -> Result<(), ServiceError> {
+    pub async fn typing(
+        &self,
+        device: &DeviceId,
+        chat: &Jid,
+        kind: TypingKind,
+        on: bool,
+    ) -> Result<(), ServiceError> {
         self.session(device)?.typing(chat, kind, on).await?;
         let key = (device.clone(), chat.clone());
         if !on {

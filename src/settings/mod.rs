@@ -24,10 +24,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use crate::domain::cidr::{Cidr, InvalidCidr};
+pub use crate::domain::origin::{InvalidOriginPattern, OriginPattern};
 pub use declared::{DeclaredDevice, DeclaredError, load_declared};
 pub use error::SettingsError;
 pub use load::{DEFAULT_TOML, process_environment};
-pub use crate::domain::origin::{InvalidOriginPattern, OriginPattern};
 pub use secret::Secret;
 
 /// The whole configuration. Field names are the keys of `config/default.toml`, which documents them.

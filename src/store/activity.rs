@@ -57,7 +57,11 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn traffic_since(&self, devices: Option<&[DeviceId]>, from: Millis) -> Result<(i64, i64), StoreError> {
+    pub fn traffic_since(
+        &self,
+        devices: Option<&[DeviceId]>,
+        from: Millis,
+    ) -> Result<(i64, i64), StoreError> {
         let only = super::rows::to_json(&devices.unwrap_or_default(), "device ids")?;
         let sums = self.one(
             "SELECT coalesce(sum(received), 0), coalesce(sum(sent), 0) FROM activity

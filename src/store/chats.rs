@@ -37,7 +37,11 @@ impl Reader<'_> {
     /// # Errors
     /// When the store fails.
     pub fn chat(&self, device: &DeviceId, id: &Jid) -> Result<Option<Chat>, StoreError> {
-        self.one(&format!("{SELECT} WHERE c.device_id = ?1 AND c.id = ?2"), params![device.as_str(), id.to_string()], chat)
+        self.one(
+            &format!("{SELECT} WHERE c.device_id = ?1 AND c.id = ?2"),
+            params![device.as_str(), id.to_string()],
+            chat,
+        )
     }
 
     /// Chats, pinned ones first, then the newest.
@@ -69,7 +73,8 @@ impl Reader<'_> {
     }
 }
 
-const MATCHES: &str = "instr(lower(coalesce(c.name, p.address_book_name, p.pushname, '') || ' ' || c.id), lower(?2)) > 0";
+const MATCHES: &str =
+    "instr(lower(coalesce(c.name, p.address_book_name, p.pushname, '') || ' ' || c.id), lower(?2)) > 0";
 
 fn condition(filter: ChatFilter) -> &'static str {
     match filter {
@@ -86,7 +91,14 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn touch_chat(&self, device: &DeviceId, id: &Jid, pk: Pk, at: Millis, unread: bool) -> Result<(), StoreError> {
+    pub fn touch_chat(
+        &self,
+        device: &DeviceId,
+        id: &Jid,
+        pk: Pk,
+        at: Millis,
+        unread: bool,
+    ) -> Result<(), StoreError> {
         self.run(
             "INSERT INTO chats (device_id, id, unread, last_message_pk, at) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (device_id, id) DO UPDATE SET
@@ -102,7 +114,13 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn name_chat(&self, device: &DeviceId, id: &Jid, name: &str, now: Millis) -> Result<bool, StoreError> {
+    pub fn name_chat(
+        &self,
+        device: &DeviceId,
+        id: &Jid,
+        name: &str,
+        now: Millis,
+    ) -> Result<bool, StoreError> {
         let changed = self.run(
             "INSERT INTO chats (device_id, id, name, at) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (device_id, id) DO UPDATE SET name = excluded.name WHERE name IS NOT excluded.name",

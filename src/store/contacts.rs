@@ -42,7 +42,11 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn contacts(&self, device: &DeviceId, query: &ContactQuery) -> Result<(Vec<Contact>, i64), StoreError> {
+    pub fn contacts(
+        &self,
+        device: &DeviceId,
+        query: &ContactQuery,
+    ) -> Result<(Vec<Contact>, i64), StoreError> {
         let only: Vec<String> = query.only.iter().map(ToString::to_string).collect();
         let only = super::rows::to_json(&only, "contact ids")?;
         let condition = "device_id = ?1
@@ -71,7 +75,11 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn merge_contact(&self, device: &DeviceId, told: &ContactUpdate) -> Result<Option<Contact>, StoreError> {
+    pub fn merge_contact(
+        &self,
+        device: &DeviceId,
+        told: &ContactUpdate,
+    ) -> Result<Option<Contact>, StoreError> {
         let changed = self.run(
             "INSERT INTO contacts (device_id, id, address_book_name, pushname, number, lid)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)

@@ -10,7 +10,8 @@ use crate::domain::device::{Account, Device, DeviceStats};
 use crate::domain::ids::DeviceId;
 use crate::domain::state::State;
 
-const COLUMNS: &str = "id, name, engine, settings, declared, state, phone_number, client_name, last_seen, created_at";
+const COLUMNS: &str =
+    "id, name, engine, settings, declared, state, phone_number, client_name, last_seen, created_at";
 
 impl Reader<'_> {
     /// All devices, oldest first.
@@ -204,7 +205,8 @@ fn device(row: &Row<'_>) -> Result<Device, StoreError> {
         settings: from_json(&row.get::<_, String>("settings")?, "device's settings")?,
         declared: from_json(&row.get::<_, String>("declared")?, "device's declaration")?,
         state: from_json(&row.get::<_, String>("state")?, "device's state")?,
-        account: phone_number.map(|phone_number| Account { phone_number, client_name: client_name.unwrap_or_default() }),
+        account: phone_number
+            .map(|phone_number| Account { phone_number, client_name: client_name.unwrap_or_default() }),
         last_seen: time_if_any(row, "last_seen")?,
         created_at: Millis(row.get("created_at")?),
     })

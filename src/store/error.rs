@@ -55,7 +55,9 @@ pub enum OpenError {
     #[error("the data directory {0} is in use by another wharf daemon; stop it or choose another directory")]
     Locked(PathBuf),
     /// Written by a later version.
-    #[error("the database {path} was written by a newer version of wharf (schema {found}, this version knows {known}); upgrade wharf, or restore a backup made before the upgrade")]
+    #[error(
+        "the database {path} was written by a newer version of wharf (schema {found}, this version knows {known}); upgrade wharf, or restore a backup made before the upgrade"
+    )]
     Newer {
         /// Which file.
         path: PathBuf,
@@ -65,7 +67,9 @@ pub enum OpenError {
         known: usize,
     },
     /// Damaged, or no database at all.
-    #[error("the database {path} is damaged or is no SQLite database ({source}); nothing was changed: restore a backup, or move the file away to start empty")]
+    #[error(
+        "the database {path} is damaged or is no SQLite database ({source}); nothing was changed: restore a backup, or move the file away to start empty"
+    )]
     Corrupt {
         /// Which file.
         path: PathBuf,

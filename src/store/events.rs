@@ -44,7 +44,12 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn events_after(&self, device: &DeviceId, after: i64, limit: usize) -> Result<Vec<Logged>, StoreError> {
+    pub fn events_after(
+        &self,
+        device: &DeviceId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Logged>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.all(
             "SELECT seq, type, at, payload FROM events WHERE device_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",

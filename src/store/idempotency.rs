@@ -22,12 +22,20 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn remembered(&self, device: &DeviceId, key: &str, not_before: Millis) -> Result<Option<Remembered>, StoreError> {
+    pub fn remembered(
+        &self,
+        device: &DeviceId,
+        key: &str,
+        not_before: Millis,
+    ) -> Result<Option<Remembered>, StoreError> {
         self.one(
             "SELECT fingerprint, message_id FROM idempotency WHERE device_id = ?1 AND key = ?2 AND at >= ?3",
             params![device.as_str(), key, not_before.0],
             |row| {
-                Ok(Remembered { fingerprint: row.get("fingerprint")?, message_id: parsed(row, "message_id", "message id")? })
+                Ok(Remembered {
+                    fingerprint: row.get("fingerprint")?,
+                    message_id: parsed(row, "message_id", "message id")?,
+                })
             },
         )
     }
@@ -38,7 +46,13 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn remember(&self, device: &DeviceId, key: &str, what: &Remembered, now: Millis) -> Result<(), StoreError> {
+    pub fn remember(
+        &self,
+        device: &DeviceId,
+        key: &str,
+        what: &Remembered,
+        now: Millis,
+    ) -> Result<(), StoreError> {
         self.run(
             "INSERT INTO idempotency (device_id, key, fingerprint, message_id, at) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (device_id, key) DO UPDATE SET fingerprint = excluded.fingerprint,

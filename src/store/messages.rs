@@ -75,13 +75,17 @@ impl Reader<'_> {
     /// # Errors
     /// When the store fails.
     pub fn receipts(&self, pk: Pk) -> Result<Vec<Receipt>, StoreError> {
-        self.all("SELECT participant, ack, at FROM receipts WHERE message_pk = ?1 ORDER BY participant", [pk], |row| {
-            Ok(Receipt {
-                participant: parsed(row, "participant", "receipt")?,
-                ack: ack(row.get("ack")?)?,
-                timestamp: Millis(row.get("at")?),
-            })
-        })
+        self.all(
+            "SELECT participant, ack, at FROM receipts WHERE message_pk = ?1 ORDER BY participant",
+            [pk],
+            |row| {
+                Ok(Receipt {
+                    participant: parsed(row, "participant", "receipt")?,
+                    ack: ack(row.get("ack")?)?,
+                    timestamp: Millis(row.get("at")?),
+                })
+            },
+        )
     }
 
     /// A message's acknowledgement.
@@ -108,7 +112,12 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn place_of(&self, device: &DeviceId, chat: &Jid, id: &MessageId) -> Result<Option<Place>, StoreError> {
+    pub fn place_of(
+        &self,
+        device: &DeviceId,
+        chat: &Jid,
+        id: &MessageId,
+    ) -> Result<Option<Place>, StoreError> {
         self.one(
             "SELECT at, pk FROM messages WHERE device_id = ?1 AND id = ?2 AND chat_id = ?3",
             params![device.as_str(), id.to_string(), chat.to_string()],
@@ -120,7 +129,13 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn page(&self, device: &DeviceId, chat: &Jid, from: PageFrom, limit: usize) -> Result<Vec<(Place, Message)>, StoreError> {
+    pub fn page(
+        &self,
+        device: &DeviceId,
+        chat: &Jid,
+        from: PageFrom,
+        limit: usize,
+    ) -> Result<Vec<(Place, Message)>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (range, order, place) = match from {
             PageFrom::Newest => ("(?3, ?4) IS NOT NULL", "DESC", Place { at: Millis(0), pk: 0 }),
@@ -210,7 +225,13 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn set_ack(&self, pk: Pk, ack: Ack, status: Status, failure: Option<&SendFailure>) -> Result<(), StoreError> {
+    pub fn set_ack(
+        &self,
+        pk: Pk,
+        ack: Ack,
+        status: Status,
+        failure: Option<&SendFailure>,
+    ) -> Result<(), StoreError> {
         self.run(
             "UPDATE messages SET ack = ?2, status = ?3, failure_code = ?4, failure_message = ?5 WHERE pk = ?1",
             params![pk, ack.level(), status.as_str(), failure.map(|f| &f.code), failure.map(|f| &f.message)],
@@ -222,13 +243,21 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn merge_receipt(&self, pk: Pk, participant: &Jid, receipt: Ack, at: Millis) -> Result<bool, StoreError> {
+    pub fn merge_receipt(
+        &self,
+        pk: Pk,
+        participant: &Jid,
+        receipt: Ack,
+        at: Millis,
+    ) -> Result<bool, StoreError> {
         let known = self.one(
             "SELECT ack FROM receipts WHERE message_pk = ?1 AND participant = ?2",
             params![pk, participant.to_string()],
             |row| ack(row.get(0)?),
         )?;
-        let Some(merged) = known.map_or(Some(receipt), |known| known.merge(receipt)) else { return Ok(false) };
+        let Some(merged) = known.map_or(Some(receipt), |known| known.merge(receipt)) else {
+            return Ok(false);
+        };
         self.run(
             "INSERT INTO receipts (message_pk, participant, ack, at) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT DO UPDATE SET ack = excluded.ack, at = excluded.at",
@@ -241,7 +270,12 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn mark_read(&self, device: &DeviceId, chat: &Jid, only: Option<&[MessageId]>) -> Result<Vec<MessageId>, StoreError> {
+    pub fn mark_read(
+        &self,
+        device: &DeviceId,
+        chat: &Jid,
+        only: Option<&[MessageId]>,
+    ) -> Result<Vec<MessageId>, StoreError> {
         let mut unread = Reader::unread(self, device, chat)?;
         if let Some(only) = only {
             unread.retain(|id| only.contains(id));

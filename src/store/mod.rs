@@ -29,6 +29,8 @@ mod readers;
 pub mod retention;
 mod rows;
 pub mod search;
+#[cfg(test)]
+mod tests;
 mod tx;
 pub mod vault;
 mod writer;
@@ -67,7 +69,11 @@ impl Store {
     ///
     /// # Errors
     /// [`OpenError`] says what is wrong and what to do; a file that cannot be used is never replaced.
-    pub fn open(data_dir: &Path, options: StoreOptions, observer: Arc<dyn WriterObserver>) -> Result<Self, OpenError> {
+    pub fn open(
+        data_dir: &Path,
+        options: StoreOptions,
+        observer: Arc<dyn WriterObserver>,
+    ) -> Result<Self, OpenError> {
         let lock = open::lock(data_dir)?;
         let path = database_file(data_dir);
         let connection = open::writer(&path, options.synchronous)?;

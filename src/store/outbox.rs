@@ -54,7 +54,11 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn outbox_entries(&self, device: &DeviceId, after: i64) -> Result<Vec<(Entry, Option<Millis>)>, StoreError> {
+    pub fn outbox_entries(
+        &self,
+        device: &DeviceId,
+        after: i64,
+    ) -> Result<Vec<(Entry, Option<Millis>)>, StoreError> {
         self.all(
             "SELECT row, chat_id, priority, due, retry_at, sending_since FROM outbox
              WHERE device_id = ?1 AND row > ?2 ORDER BY row",
@@ -106,7 +110,11 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn outbox_unknown_before(&self, device: &DeviceId, cutoff: Millis) -> Result<Vec<OutboxRow>, StoreError> {
+    pub fn outbox_unknown_before(
+        &self,
+        device: &DeviceId,
+        cutoff: Millis,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
         self.all(
             &format!("{SELECT} WHERE o.device_id = ?1 AND o.sending_since < ?2"),
             params![device.as_str(), cutoff.0],
@@ -145,7 +153,10 @@ impl Tx<'_> {
     /// # Errors
     /// When the store fails.
     pub fn outbox_retry(&self, row: i64, retry_at: Millis) -> Result<(), StoreError> {
-        self.run("UPDATE outbox SET sending_since = NULL, retry_at = ?2 WHERE row = ?1", params![row, retry_at.0])?;
+        self.run(
+            "UPDATE outbox SET sending_since = NULL, retry_at = ?2 WHERE row = ?1",
+            params![row, retry_at.0],
+        )?;
         Ok(())
     }
 

@@ -51,7 +51,10 @@ impl Lent {
     }
 
     /// All that one query sees is of one moment.
-    fn in_snapshot<T, E: From<StoreError>>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, E>) -> Result<T, E> {
+    fn in_snapshot<T, E: From<StoreError>>(
+        &self,
+        read: impl FnOnce(&Reader<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let Some(connection) = &self.connection else { return Err(StoreError::Closed.into()) };
         let transaction = connection.unchecked_transaction().map_err(StoreError::from)?;
         read(&Reader::new(&transaction))

@@ -16,7 +16,11 @@ pub(super) fn parsed<T: FromStr>(row: &Row<'_>, column: &str, what: &'static str
 }
 
 /// A text column that may be absent.
-pub(super) fn parsed_if_any<T: FromStr>(row: &Row<'_>, column: &str, what: &'static str) -> Result<Option<T>, StoreError> {
+pub(super) fn parsed_if_any<T: FromStr>(
+    row: &Row<'_>,
+    column: &str,
+    what: &'static str,
+) -> Result<Option<T>, StoreError> {
     let text: Option<String> = row.get(column)?;
     text.map(|text| text.parse().map_err(|_| StoreError::Unreadable(what))).transpose()
 }

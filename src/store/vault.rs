@@ -11,7 +11,12 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn vault_get(&self, device: &DeviceId, space: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    pub fn vault_get(
+        &self,
+        device: &DeviceId,
+        space: &str,
+        key: &str,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         self.one(
             "SELECT value FROM vault WHERE device_id = ?1 AND space = ?2 AND key = ?3",
             params![device.as_str(), space, key],
@@ -25,7 +30,13 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn vault_put(&self, device: &DeviceId, space: &str, key: &str, value: Option<&[u8]>) -> Result<(), StoreError> {
+    pub fn vault_put(
+        &self,
+        device: &DeviceId,
+        space: &str,
+        key: &str,
+        value: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
         match value {
             Some(value) => self.run(
                 "INSERT OR REPLACE INTO vault (device_id, space, key, value) VALUES (?1, ?2, ?3, ?4)",

@@ -22,7 +22,10 @@ async fn the_newest_chat_comes_first_with_its_last_message() {
     let list = app.get("/devices/shop/chats").await.ok();
     assert_eq!(ids(&list), ["15550100001@c.us", "15550100002@c.us"]);
     let chat = &list["data"][0];
-    assert_eq!((&chat["chatId"], &chat["unreadCount"], &chat["isGroup"]), (&chat["id"], &json!(2), &json!(false)));
+    assert_eq!(
+        (&chat["chatId"], &chat["unreadCount"], &chat["isGroup"]),
+        (&chat["id"], &json!(2), &json!(false))
+    );
     assert_eq!(chat["lastMessage"]["body"], "third");
 }
 

@@ -101,7 +101,10 @@ async fn a_ban_fails_the_device_with_what_to_do() {
     let failed = app.wait_for_state("shop", "failed").await;
     assert_eq!(failed["status"], "error");
     let health = app.get("/devices/shop/health").await.ok();
-    assert_eq!((&health["data"]["status"], &health["data"]["warnings"][0]["code"]), (&json!("blocked"), &json!("banned")));
+    assert_eq!(
+        (&health["data"]["status"], &health["data"]["warnings"][0]["code"]),
+        (&json!("blocked"), &json!("banned"))
+    );
 }
 
 #[tokio::test]
@@ -111,7 +114,10 @@ async fn a_panic_touches_no_other_device() {
     app.device("good").await;
     let before = app.log("good").await.len();
     app.fault("bad", json!({ "kind": "panic" })).await;
-    app.wait_until("the device to recover", async || (app.logged("bad", "ready").await.len() == 2).then_some(())).await;
+    app.wait_until("the device to recover", async || {
+        (app.logged("bad", "ready").await.len() == 2).then_some(())
+    })
+    .await;
     let states = app.logged("bad", "state").await;
     assert!(states.iter().any(|s| s["reason"] == "engine_panicked"), "{states:?}");
     assert_eq!(app.log("good").await.len(), before);

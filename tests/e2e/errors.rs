@@ -22,7 +22,9 @@ async fn broken_bodies_are_refused_by_what_is_broken() {
     raw(&app, "POST", SEND, JSON, b"{\"to\": ".to_vec()).await.refused(400, "invalid_json");
     raw(&app, "POST", SEND, JSON, b"{\"to\": \"\xff\"}".to_vec()).await.refused(400, "invalid_json");
     raw(&app, "POST", SEND, JSON, b"[1]".to_vec()).await.refused(400, "invalid_field");
-    raw(&app, "POST", SEND, Some("text/plain"), b"hello".to_vec()).await.refused(415, "unsupported_media_type");
+    raw(&app, "POST", SEND, Some("text/plain"), b"hello".to_vec())
+        .await
+        .refused(415, "unsupported_media_type");
     let huge = format!("{{\"to\": \"{ANNA}\", \"text\": \"{}\"}}", "x".repeat(7 * 1024 * 1024));
     raw(&app, "POST", SEND, JSON, huge.into_bytes()).await.refused(413, "body_too_large");
     let deep = "[".repeat(100_000);

@@ -9,7 +9,8 @@ use crate::support::{ANNA, TestApp};
 
 /// Frames of a stream, as text, until there are so many.
 async fn frames(app: &TestApp, path: &str, last_event_id: Option<&str>, count: usize) -> Vec<String> {
-    let mut request = app.request("GET", path).header("X-API-KEY", &app.key).header("accept", "text/event-stream");
+    let mut request =
+        app.request("GET", path).header("X-API-KEY", &app.key).header("accept", "text/event-stream");
     if let Some(id) = last_event_id {
         request = request.header("Last-Event-ID", id);
     }
@@ -52,7 +53,8 @@ async fn a_page_begins_after_what_the_client_has() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let page = app.get("/devices/shop/events?after=3&limit=2").await.ok();
-    let seqs: Vec<i64> = page["data"].as_array().unwrap().iter().map(|e| e["seq"].as_i64().unwrap()).collect();
+    let seqs: Vec<i64> =
+        page["data"].as_array().unwrap().iter().map(|e| e["seq"].as_i64().unwrap()).collect();
     assert_eq!(seqs, [4, 5]);
     let states = app.get("/devices/shop/events?types=state,qr").await.ok();
     assert!(states["data"].as_array().unwrap().iter().all(|e| e["type"] == "state" || e["type"] == "qr"));

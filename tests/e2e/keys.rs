@@ -19,7 +19,10 @@ async fn a_key_is_shown_once_and_opens_what_its_scopes_say() {
     reader.get("/devices/shop").await.ok();
     reader.post("/devices/shop/stop", json!({})).await.refused(403, "missing_scope");
     reader.get("/devices/shop/chats").await.refused(403, "missing_scope");
-    reader.post("/devices/shop/messages/send", json!({ "to": ANNA, "text": "x" })).await.refused(403, "missing_scope");
+    reader
+        .post("/devices/shop/messages/send", json!({ "to": ANNA, "text": "x" }))
+        .await
+        .refused(403, "missing_scope");
     reader.get("/devices/shop/events").await.refused(403, "missing_scope");
     reader.get("/api-keys").await.refused(403, "missing_scope");
     reader.post("/simulator/shop/scan", json!({})).await.refused(403, "missing_scope");
@@ -32,7 +35,11 @@ async fn a_key_for_one_device_sees_no_other() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.device("home").await;
-    let text = key(&app, json!({ "name": "shop", "scopes": ["devices:read", "devices:write"], "devices": ["shop"] })).await;
+    let text = key(
+        &app,
+        json!({ "name": "shop", "scopes": ["devices:read", "devices:write"], "devices": ["shop"] }),
+    )
+    .await;
     let shop = app.with_key(&text);
     let listed = shop.get("/devices").await.ok();
     assert_eq!(listed["data"].as_array().unwrap().len(), 1);
@@ -50,8 +57,12 @@ async fn no_key_makes_or_revokes_a_wider_one() {
     app.device("shop").await;
     let text = key(&app, json!({ "name": "shop admin", "scopes": ["admin"], "devices": ["shop"] })).await;
     let shop = app.with_key(&text);
-    shop.post("/api-keys", json!({ "name": "all", "scopes": ["devices:read"] })).await.refused(403, "wider_key");
-    shop.post("/api-keys", json!({ "name": "ok", "scopes": ["devices:read"], "devices": ["shop"] })).await.created();
+    shop.post("/api-keys", json!({ "name": "all", "scopes": ["devices:read"] }))
+        .await
+        .refused(403, "wider_key");
+    shop.post("/api-keys", json!({ "name": "ok", "scopes": ["devices:read"], "devices": ["shop"] }))
+        .await
+        .created();
     let wide = app.post("/api-keys", json!({ "name": "all", "scopes": ["devices:read"] })).await.created();
     let id = wide["data"]["id"].as_str().unwrap();
     shop.delete(&format!("/api-keys/{id}")).await.refused(403, "wider_key");

@@ -17,3 +17,4 @@ mod probes;
 mod qr;
 mod restart;
 mod snapshots;
+mod socket;

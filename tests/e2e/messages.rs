@@ -15,7 +15,8 @@ async fn send_with_key(app: &TestApp, key: &str, body: Value) -> Reply {
 async fn a_text_is_answered_when_it_is_durable() {
     let app = TestApp::start().await;
     app.device("shop").await;
-    let reply = app.post(SEND, json!({ "to": "+1 555 010-0001", "text": "hello", "tempId": "t1" })).await.created();
+    let reply =
+        app.post(SEND, json!({ "to": "+1 555 010-0001", "text": "hello", "tempId": "t1" })).await.created();
     let data = &reply["data"];
     assert_eq!(data["chatId"], "15550100001@c.us");
     assert_eq!((&data["status"], &data["ack"], &data["tempId"]), (&json!("queued"), &json!(0), &json!("t1")));
@@ -31,7 +32,9 @@ async fn a_text_is_answered_when_it_is_durable() {
 async fn older_field_names_are_understood() {
     let app = TestApp::start().await;
     app.device("shop").await;
-    app.post(SEND, json!({ "to": ANNA, "body": "hello", "media": null, "location": {} , "text": ""})).await.created();
+    app.post(SEND, json!({ "to": ANNA, "body": "hello", "media": null, "location": {} , "text": ""}))
+        .await
+        .created();
 }
 
 #[tokio::test]
@@ -42,7 +45,9 @@ async fn the_same_idempotency_key_sends_once() {
     let first = send_with_key(&app, "order-1", body.clone()).await.created();
     let second = send_with_key(&app, "order-1", body.clone()).await.created();
     assert_eq!(first["data"]["id"], second["data"]["id"]);
-    send_with_key(&app, "order-1", json!({ "to": ANNA, "text": "another" })).await.refused(422, "idempotency_mismatch");
+    send_with_key(&app, "order-1", json!({ "to": ANNA, "text": "another" }))
+        .await
+        .refused(422, "idempotency_mismatch");
     app.wait_for_status("shop", first["data"]["id"].as_str().unwrap(), "read").await;
     assert_eq!(app.logged("shop", "message:created").await.len(), 1);
     app.clock.advance(86_400_001);
@@ -124,7 +129,8 @@ async fn pages_go_both_ways_without_gap_or_overlap() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for n in 0..25 {
-        let body = json!({ "from": ANNA, "body": format!("m{n}"), "timestamp": 1_700_000_000_000_i64 + n / 2 });
+        let body =
+            json!({ "from": ANNA, "body": format!("m{n}"), "timestamp": 1_700_000_000_000_i64 + n / 2 });
         app.post("/simulator/shop/incoming", body).await.ok();
     }
     let path = format!("/devices/shop/chats/{ANNA}@c.us/messages");

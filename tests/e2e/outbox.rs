@@ -68,7 +68,8 @@ async fn each_chat_keeps_its_order() {
         last = app.send("shop", if n % 2 == 0 { ANNA } else { BEN }, &format!("{n:02}")).await;
     }
     app.wait_for_status("shop", &last, "read").await;
-    app.wait_until("all to be sent", async || (sent_bodies(&app, ANNA).await.len() == 10).then_some(())).await;
+    app.wait_until("all to be sent", async || (sent_bodies(&app, ANNA).await.len() == 10).then_some(()))
+        .await;
     for to in [ANNA, BEN] {
         let bodies = sent_bodies(&app, to).await;
         assert!(bodies.len() == 10 && bodies.is_sorted(), "{bodies:?}");
@@ -99,7 +100,8 @@ async fn a_message_for_later_waits_and_lets_others_pass() {
     app.wait_for_status("shop", later["data"]["id"].as_str().unwrap(), "read").await;
     assert_eq!(sent_bodies(&app, ANNA).await, ["now", "later"]);
     let network = app.get("/simulator/shop/network").await.ok();
-    let at = network["data"]["sent"].as_array().unwrap().iter().find(|m| m["body"] == "later").unwrap()["at"].as_i64();
+    let at = network["data"]["sent"].as_array().unwrap().iter().find(|m| m["body"] == "later").unwrap()["at"]
+        .as_i64();
     assert!(at >= Some(send_at), "{at:?} < {send_at}");
 }
 

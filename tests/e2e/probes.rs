@@ -41,7 +41,8 @@ async fn the_page_of_documents_loads_nothing_from_elsewhere() {
 #[tokio::test]
 async fn requests_have_ids_and_answers_are_compressed() {
     let app = TestApp::start().await;
-    let reply = app.with_key(&app.key).send(app.request("GET", "/devices").header("X-Request-Id", "my-1")).await;
+    let reply =
+        app.with_key(&app.key).send(app.request("GET", "/devices").header("X-Request-Id", "my-1")).await;
     assert_eq!(reply.header("x-request-id"), "my-1");
     assert!(!app.get("/devices").await.header("x-request-id").is_empty());
     let plain = app.request("GET", "//docs-json").header("accept-encoding", "gzip").send().await.unwrap();
@@ -52,8 +53,13 @@ async fn requests_have_ids_and_answers_are_compressed() {
 async fn cors_answers_the_configured_origins_only() {
     let app = TestApp::start().await;
     for (origin, allowed) in [("http://localhost:5173", true), ("https://evil.example", false)] {
-        let reply = app.request("OPTIONS", "/devices").header("origin", origin)
-            .header("access-control-request-method", "GET").send().await.unwrap();
+        let reply = app
+            .request("OPTIONS", "/devices")
+            .header("origin", origin)
+            .header("access-control-request-method", "GET")
+            .send()
+            .await
+            .unwrap();
         assert_eq!(reply.headers().contains_key("access-control-allow-origin"), allowed, "{origin}");
     }
 }

@@ -16,7 +16,10 @@ async fn the_code_comes_as_json_png_svg_and_text() {
     let left = data["expiresAt"].as_i64().unwrap() - wharf::domain::clock::Clock::now(&app.clock).0;
     assert!((50_000..=60_000).contains(&left), "the first code is good for 60 s, not {left} ms");
     let png = app.get("/devices/shop/qr.png").await;
-    assert_eq!((png.status, png.header("content-type"), &png.bytes[..8]), (200, "image/png", b"\x89PNG\r\n\x1a\n".as_slice()));
+    assert_eq!(
+        (png.status, png.header("content-type"), &png.bytes[..8]),
+        (200, "image/png", b"\x89PNG\r\n\x1a\n".as_slice())
+    );
     let svg = app.get("/devices/shop/qr.svg").await;
     assert!(svg.header("content-type").starts_with("image/svg+xml") && svg.text().contains("<svg"));
     let text = app.get("/devices/shop/qr.txt").await;

@@ -56,11 +56,16 @@ async fn the_state_is_what_the_log_tells() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "drop_link" })).await;
-    app.wait_until("the link to be back", async || (app.logged("shop", "ready").await.len() == 2).then_some(())).await;
+    app.wait_until("the link to be back", async || {
+        (app.logged("shop", "ready").await.len() == 2).then_some(())
+    })
+    .await;
     let mut rebuilt = State::Created;
     for entry in app.log("shop").await {
         let event = match entry["type"].as_str().unwrap() {
-            "state" => Event::State(serde_json::from_value::<StateChanged>(entry["payload"].clone()).unwrap()),
+            "state" => {
+                Event::State(serde_json::from_value::<StateChanged>(entry["payload"].clone()).unwrap())
+            }
             "qr" => Event::Qr(serde_json::from_value::<QrOffered>(entry["payload"].clone()).unwrap()),
             _ => continue,
         };

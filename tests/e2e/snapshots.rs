@@ -12,7 +12,10 @@ fn steady(mut value: Value) -> Value {
                 let taken = field.take();
                 *field = match (name.as_str(), &taken) {
                     (_, Value::Null) => taken,
-                    ("timestamp" | "expiresAt" | "createdAt" | "lastSeen" | "lastUpdated" | "lastActivity", _) => json!("<time>"),
+                    (
+                        "timestamp" | "expiresAt" | "createdAt" | "lastSeen" | "lastUpdated" | "lastActivity",
+                        _,
+                    ) => json!("<time>"),
                     ("qr" | "qrDataUrl" | "key", _) => json!("<secret>"),
                     ("id" | "messageId" | "networkId", Value::String(text)) if text.contains("_3EB0") => {
                         json!(format!("{}_<id>", text.rsplit_once('_').map_or("", |(chat, _)| chat)))
@@ -94,5 +97,29 @@ fn the_openapi_document_is_the_committed_one() {
         std::fs::write(path, &now).unwrap();
     }
     let committed = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(committed == now, "docs/openapi.json is stale: run the tests with WHARF_WRITE_DOCS=1 and commit it");
+    assert!(
+        committed == now,
+        "docs/openapi.json is stale: run the tests with WHARF_WRITE_DOCS=1 and commit it"
+    );
+}
+
+#[test]
+fn the_list_of_reasons_is_the_committed_one() {
+    use wharf::domain::reason::Reason;
+    let mut now = String::from(
+        "# Reason codes\n\nWhy a device is in the state it is in. The codes are stable; they stand in `state` and \
+         `disconnected` events, in REST, and in logs.\n\n| code | what happened | what to do |\n| --- | --- | --- |\n",
+    );
+    for reason in Reason::ALL {
+        now.push_str(&format!("| `{}` | {} | {} |\n", reason.code(), reason.meaning(), reason.advice()));
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reason-codes.md");
+    if std::env::var_os("WHARF_WRITE_DOCS").is_some() {
+        std::fs::write(path, &now).unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        committed == now,
+        "docs/reason-codes.md is stale: run the tests with WHARF_WRITE_DOCS=1 and commit it"
+    );
 }

@@ -83,15 +83,26 @@ impl Http {
         answer(self.request(Method::POST, path).json(body)).await
     }
 
+    /// `PATCH /api/v1/<path>`.
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Answer, reqwest::Error> {
+        answer(self.request(Method::PATCH, path).json(body)).await
+    }
+
     /// `POST /api/v1/<path>` with an `Idempotency-Key`.
     pub async fn post_once(&self, path: &str, body: &Value, key: &str) -> Result<Answer, reqwest::Error> {
         answer(self.request(Method::POST, path).header("Idempotency-Key", key).json(body)).await
     }
 
     /// The stream of a device's events after `after`, which ends only with the connection.
-    pub async fn stream(&self, device: &str, after: Option<i64>, query: &str) -> Result<Response, reqwest::Error> {
+    pub async fn stream(
+        &self,
+        device: &str,
+        after: Option<i64>,
+        query: &str,
+    ) -> Result<Response, reqwest::Error> {
         let url = format!("{}/api/v1/devices/{device}/events{query}", self.base);
-        let mut request = self.client.get(url).header("X-API-KEY", &self.key).header("Accept", "text/event-stream");
+        let mut request =
+            self.client.get(url).header("X-API-KEY", &self.key).header("Accept", "text/event-stream");
         if let Some(after) = after {
             request = request.header("Last-Event-ID", after.to_string());
         }

@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
 
 pub use dice::Dice;
+#[allow(unused_imports, reason = "not every user names it")]
 pub use http::{Answer, Http};
 
 /// How long a start may take before the test gives up.
@@ -186,7 +187,11 @@ impl Daemon {
     pub async fn stop(mut self) {
         self.signal(Signal::TERM);
         let status = self.ended(Duration::from_secs(10)).await;
-        assert_eq!(status.and_then(|status| status.code()), Some(0), "SIGTERM must end the daemon with code 0");
+        assert_eq!(
+            status.and_then(|status| status.code()),
+            Some(0),
+            "SIGTERM must end the daemon with code 0"
+        );
     }
 
     /// Resident memory, in KiB.

@@ -19,6 +19,21 @@ const MAX_MESSAGE_IDS: usize = 1_000;
 type Body = Map<String, Json>;
 type Answer = Result<Json, Problem>;
 
+/// Whether there is such an event.
+pub(super) fn is_known(event: &str) -> bool {
+    matches!(
+        event,
+        "subscribe"
+            | "message:send"
+            | "message:read"
+            | "typing:start"
+            | "typing:stop"
+            | "presence:subscribe"
+            | "notifications:mute"
+            | "notifications:unmute"
+    )
+}
+
 /// Serves one request.
 pub(super) async fn serve(shared: &Shared, session: &Session, event: &str, body: Body) -> Answer {
     if !shared.core.still_valid(&session.principal) {

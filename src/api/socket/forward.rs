@@ -48,6 +48,8 @@ enum End {
     Expired,
     /// The client takes nothing.
     Stalled,
+    /// The client sends more than can even be refused.
+    Flooding,
 }
 
 impl From<Undelivered> for End {
@@ -101,6 +103,7 @@ impl Forwarder {
             biased;
             () = self.session.closed() => End::Closed,
             () = soft.cancelled() => End::Draining,
+            () = self.session.flooded() => End::Flooding,
             end = self.rights_end() => end,
             end = self.forward() => end,
         }
@@ -251,6 +254,7 @@ impl Forwarder {
             End::Revoked => Some("key_revoked"),
             End::Expired => Some("expired"),
             End::Stalled => Some("slow_client"),
+            End::Flooding => Some("flooding_client"),
             End::Closed => match self.session.close_reason() {
                 Some(DisconnectReason::HeartbeatTimeout) => Some("heartbeat_timeout"),
                 _ => None,

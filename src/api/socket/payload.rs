@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use serde_json::{Map, Value as Json};
 use socketioxide::handler::Value;
 
-use super::problem::Problem;
+use super::problem::{NAME_MAX_CHARS, Problem};
 
 /// How the argument is called in answers.
 const ARGUMENT: &str = "payload";
@@ -23,10 +23,10 @@ pub(super) fn size(payload: &Value) -> usize {
     }
 }
 
-/// The event's name, if it can be read.
+/// The beginning of the event's name, if it can be read.
 pub(super) fn event_name(payload: &Value) -> Option<String> {
     let arguments = serde_json::from_str::<Vec<Json>>(payload.as_str()?).ok()?;
-    arguments.first()?.as_str().map(str::to_owned)
+    Some(arguments.first()?.as_str()?.chars().take(NAME_MAX_CHARS).collect())
 }
 
 /// The event's name, and its argument; an empty one where there is none.

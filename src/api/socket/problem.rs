@@ -9,7 +9,7 @@ use crate::service::ServiceError;
 /// Code of a request with fields that are wrong, as over REST.
 const INVALID: &str = "invalid_field";
 /// Longest event name that is repeated to its sender, in characters.
-const NAME_MAX_CHARS: usize = 64;
+pub(super) const NAME_MAX_CHARS: usize = 64;
 
 /// A failed request.
 #[derive(Debug, Clone, PartialEq, Eq)]

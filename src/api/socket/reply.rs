@@ -71,13 +71,6 @@ impl Reply {
         let _ = patiently(patience, || self.emit(event, &body)).await;
     }
 
-    /// Answers if there is room in the buffer right now.
-    pub(super) fn send_now(&self, problem: Problem, to: &Request<'_>) {
-        if let Some((event, body)) = self.body(Err(problem), to) {
-            let _ = self.emit(event, &body);
-        }
-    }
-
     fn body(&self, answer: Result<Json, Problem>, to: &Request<'_>) -> Option<(Option<&'static str>, Json)> {
         match (answer, self.ack) {
             (Ok(body), Some(_)) => Some((None, body)),

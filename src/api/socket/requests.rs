@@ -2,11 +2,13 @@
 //!
 //! The library runs each event in a task of its own: without order, and as many as a client sends. So one
 //! inline handler takes every event of a socket into a queue, and one worker serves the queue. The queue
-//! is bounded in number and bytes; what does not fit is answered `overloaded`.
+//! is bounded in number and bytes; what does not fit is answered `overloaded`, and a client that sends on
+//! although it has not taken thousands of such answers is cut.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use serde_json::Value as Json;
 use socketioxide::adapter::LocalAdapter;
 use socketioxide::handler::{MessageHandler, Value};
 use socketioxide::socket::Socket;
@@ -20,11 +22,15 @@ use super::problem::Problem;
 use super::reply::{Reply, Request};
 use super::session::Session;
 
+/// Refusals that may wait to be answered.
+const MAX_REFUSALS: usize = 8_192;
+
 /// The handler of all of a socket's events.
 pub(super) struct Inbox {
     shared: Arc<Shared>,
     session: Arc<Session>,
     queue: mpsc::Sender<Incoming>,
+    refusals: mpsc::Sender<Refused>,
     /// Bytes that wait in the queue.
     waiting: Arc<AtomicUsize>,
 }
@@ -36,14 +42,22 @@ struct Incoming {
     reply: Reply,
 }
 
+/// An event that did not fit.
+struct Refused {
+    /// Its name, where the answer will hold it.
+    event: Option<String>,
+    reply: Reply,
+}
+
 impl Inbox {
     /// A queue and its worker. The worker ends when the socket is dropped, or the daemon drains.
     pub(super) fn start(shared: &Arc<Shared>, session: Arc<Session>) -> Self {
         let (queue, incoming) = mpsc::channel(shared.socket.inbound_queue.max(1));
+        let (refusals, refused) = mpsc::channel(MAX_REFUSALS);
         let waiting = Arc::new(AtomicUsize::new(0));
         let worker = Worker { shared: shared.clone(), session: session.clone(), waiting: waiting.clone() };
-        shared.core.tasks().spawn("socket-requests", worker.run(incoming));
-        Self { shared: shared.clone(), session, queue, waiting }
+        shared.core.tasks().spawn("socket-requests", worker.run(incoming, refused));
+        Self { shared: shared.clone(), session, queue, refusals, waiting }
     }
 
     /// Counts bytes in, unless that is too many. One event alone always fits.
@@ -57,10 +71,11 @@ impl Inbox {
         fits
     }
 
-    fn refuse(&self, payload: &Value, reply: &Reply) {
-        let event = payload::event_name(payload).unwrap_or_default();
-        let request = Request { device: &self.session.device, event: &event, at: self.shared.core.now() };
-        reply.send_now(Problem::overloaded(), &request);
+    fn refuse(&self, payload: &Value, reply: Reply) {
+        let event = if reply.ack.is_none() { payload::event_name(payload) } else { None };
+        if let Err(TrySendError::Full(_)) = self.refusals.try_send(Refused { event, reply }) {
+            self.session.flood();
+        }
     }
 }
 
@@ -69,12 +84,12 @@ impl MessageHandler<LocalAdapter, Inbox> for Inbox {
         let size = payload::size(&payload);
         let reply = Reply { socket, ack };
         if !self.reserve(size) {
-            return self.refuse(&payload, &reply);
+            return self.refuse(&payload, reply);
         }
         let Err(error) = self.queue.try_send(Incoming { payload, size, reply }) else { return };
         let (TrySendError::Full(incoming) | TrySendError::Closed(incoming)) = error;
         self.waiting.fetch_sub(size, Ordering::Relaxed);
-        self.refuse(&incoming.payload, &incoming.reply);
+        self.refuse(&incoming.payload, incoming.reply);
     }
 }
 
@@ -85,21 +100,38 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(self, mut queue: mpsc::Receiver<Incoming>) {
+    async fn run(self, mut queue: mpsc::Receiver<Incoming>, mut refusals: mpsc::Receiver<Refused>) {
         let soft = self.shared.core.tasks().soft().clone();
-        while let Some(Some(incoming)) = soft.run_until_cancelled(queue.recv()).await {
-            self.serve(&incoming).await;
-            self.waiting.fetch_sub(incoming.size, Ordering::Relaxed);
+        loop {
+            tokio::select! {
+                biased;
+                () = soft.cancelled() => break,
+                Some(refused) = refusals.recv() => self.refuse(refused).await,
+                Some(incoming) = queue.recv() => {
+                    self.serve(&incoming).await;
+                    self.waiting.fetch_sub(incoming.size, Ordering::Relaxed);
+                }
+                else => break,
+            }
         }
     }
 
     async fn serve(&self, incoming: &Incoming) {
         let (event, body) = payload::read(&incoming.payload);
         let answer = match body {
+            _ if !calls::is_known(&event) => Err(Problem::unknown_event(&event)),
             Ok(body) => Box::pin(calls::serve(&self.shared, &self.session, &event, body)).await,
             Err(problem) => Err(problem),
         };
-        let request = Request { device: &self.session.device, event: &event, at: self.shared.core.now() };
-        incoming.reply.send(answer, &request, self.shared.socket.stall_timeout).await;
+        self.answer(&incoming.reply, answer, &event).await;
+    }
+
+    async fn refuse(&self, Refused { event, reply }: Refused) {
+        self.answer(&reply, Err(Problem::overloaded()), &event.unwrap_or_default()).await;
+    }
+
+    async fn answer(&self, reply: &Reply, answer: Result<Json, Problem>, event: &str) {
+        let request = Request { device: &self.session.device, event, at: self.shared.core.now() };
+        reply.send(answer, &request, self.shared.socket.stall_timeout).await;
     }
 }

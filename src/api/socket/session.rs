@@ -1,11 +1,10 @@
 //! What is known of one socket, and how it ends.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use socketioxide::adapter::LocalAdapter;
 use socketioxide::handler::DisconnectHandler;
 use socketioxide::socket::{DisconnectReason, Socket};
-use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::clock::Millis;
@@ -24,11 +23,23 @@ pub(super) struct Session {
     pub(super) since: Option<i64>,
     closed: CancellationToken,
     reason: OnceLock<DisconnectReason>,
+    flooded: CancellationToken,
 }
 
 impl Session {
     pub(super) fn new(device: DeviceId, principal: Principal, operator: Option<Operator>, since: Option<i64>) -> Self {
-        Self { device, principal, operator, since, closed: CancellationToken::new(), reason: OnceLock::new() }
+        let (closed, flooded) = (CancellationToken::new(), CancellationToken::new());
+        Self { device, principal, operator, since, closed, reason: OnceLock::new(), flooded }
+    }
+
+    /// The client sends more than can even be refused.
+    pub(super) fn flood(&self) {
+        self.flooded.cancel();
+    }
+
+    /// Waits for [`Session::flood`].
+    pub(super) async fn flooded(&self) {
+        self.flooded.cancelled().await;
     }
 
     /// Waits until the library lets go of the socket.

@@ -25,7 +25,11 @@ fn config(mode: TokenMode) -> AccessTokenConfig {
 
 fn with_secret(audience: Option<&str>) -> AccessTokens {
     let audience = audience.map(str::to_owned);
-    AccessTokens::new(AccessTokenConfig { jwt_secret: Some(SECRET.to_owned()), audience, ..config(TokenMode::Jwt) })
+    AccessTokens::new(AccessTokenConfig {
+        jwt_secret: Some(SECRET.to_owned()),
+        audience,
+        ..config(TokenMode::Jwt)
+    })
 }
 
 fn hs256(claims: &Value) -> String {
@@ -36,8 +40,9 @@ fn hs256(claims: &Value) -> String {
 /// A P-256 key whose private scalar is `byte`, as PKCS #8.
 fn ec_key(byte: u8) -> EncodingKey {
     let head = [
-        0x30, 0x41, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08,
-        0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x27, 0x30, 0x25, 0x02, 0x01, 0x01, 0x04, 0x20,
+        0x30, 0x41, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
+        0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x27, 0x30, 0x25, 0x02, 0x01, 0x01, 0x04,
+        0x20,
     ];
     let der: Vec<u8> = head.into_iter().chain([byte; 32]).collect();
     EncodingKey::from_ec_der(&der)
@@ -69,7 +74,10 @@ async fn serve(bodies: Vec<String>) -> (Url, Arc<AtomicUsize>) {
             let _ = stream.read(&mut [0; 2048]).await;
             let body = &bodies[count.fetch_add(1, Ordering::SeqCst).min(bodies.len() - 1)];
             let status = if body.is_empty() { "503 Service Unavailable" } else { "200 OK" };
-            let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
             let _ = stream.write_all(answer.as_bytes()).await;
         }
     });
@@ -102,7 +110,10 @@ async fn a_signed_token_names_its_subject_until_it_ends() {
     let tokens = with_secret(None);
     let token = hs256(&json!({ "sub": "u1", "name": "Front desk", "exp": NOW_S + 60, "nbf": NOW_S }));
     let operator = tokens.verify(Some(&token), NOW).await.unwrap().unwrap();
-    assert_eq!(operator, Operator { label: "Front desk".into(), verified: true, expires_at: Some(NOW.plus(65_000)) });
+    assert_eq!(
+        operator,
+        Operator { label: "Front desk".into(), verified: true, expires_at: Some(NOW.plus(65_000)) }
+    );
     assert!(matches!(tokens.verify(Some(&token), NOW.plus(65_000)).await, Err(AccessTokenError::Invalid)));
     assert_eq!(tokens.verify(None, NOW).await.unwrap(), None);
 }
@@ -113,9 +124,14 @@ async fn tokens_that_prove_nothing_are_refused() {
     let good = json!({ "sub": "u1", "exp": NOW_S + 60 });
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let unsigned = format!("{}.{}.", part(&json!({ "alg": "none", "typ": "JWT" })), part(&good));
-    let other_key = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &good, &EncodingKey::from_secret(b"x")).unwrap();
-    let other_size =
-        jsonwebtoken::encode(&Header::new(Algorithm::HS512), &good, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
+    let other_key =
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &good, &EncodingKey::from_secret(b"x")).unwrap();
+    let other_size = jsonwebtoken::encode(
+        &Header::new(Algorithm::HS512),
+        &good,
+        &EncodingKey::from_secret(SECRET.as_bytes()),
+    )
+    .unwrap();
     for token in [
         "u1",
         "a.b.c",
@@ -154,7 +170,8 @@ async fn without_a_key_nothing_can_be_checked() {
 #[tokio::test]
 async fn published_keys_are_fetched_once_and_again_for_an_unknown_key() {
     let (old, new, claims) = (ec_key(1), ec_key(2), json!({ "sub": "u1", "exp": NOW_S + 3600 }));
-    let (url, served) = serve(vec![published(&[("old", &old)]), published(&[("old", &old), ("new", &new)])]).await;
+    let (url, served) =
+        serve(vec![published(&[("old", &old)]), published(&[("old", &old), ("new", &new)])]).await;
     let tokens = with_url(url);
     for _ in 0..3 {
         assert!(!is_invalid(&tokens, &es256(&old, "old", &claims)).await);

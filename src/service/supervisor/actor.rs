@@ -273,7 +273,8 @@ impl Actor {
         };
         self.generation += 1;
         let cancel = CancellationToken::new();
-        let inbound = InboundPort::new(&self.core, &self.device, self.mailbox.clone(), self.generation, cancel.clone());
+        let inbound =
+            InboundPort::new(&self.core, &self.device, self.mailbox.clone(), self.generation, cancel.clone());
         let context = SessionContext {
             device: self.device.id.clone(),
             settings: self.device.settings.clone(),

@@ -122,7 +122,13 @@ impl Core {
     ) -> Result<(), ServiceError> {
         let handle = self.inner.fleet.get(id).ok_or(ServiceError::DeviceNotFound)?;
         let (reply, answer) = oneshot::channel();
-        let gone = || if self.tasks().soft().is_cancelled() { ServiceError::ShuttingDown } else { ServiceError::DeviceNotFound };
+        let gone = || {
+            if self.tasks().soft().is_cancelled() {
+                ServiceError::ShuttingDown
+            } else {
+                ServiceError::DeviceNotFound
+            }
+        };
         handle.mailbox.send(command(reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
@@ -160,11 +166,13 @@ impl Core {
     pub(super) fn employ(&self, device: Device, open_after: Option<Duration>) {
         let (mailbox, commands) = mpsc::channel(MAILBOX);
         let live = Arc::new(Live::default());
-        let handle = Handle { mailbox: mailbox.clone(), live: live.clone(), engine: device.engine.as_str().into() };
+        let handle =
+            Handle { mailbox: mailbox.clone(), live: live.clone(), engine: device.engine.as_str().into() };
         let id = device.id.clone();
         self.inner.fleet.lock().insert(id.clone(), handle);
         self.metrics().device_moved(None, Some(device.state.name()));
-        let birth = Birth { core: self.clone(), device, live, mailbox: mailbox.downgrade(), commands, open_after };
+        let birth =
+            Birth { core: self.clone(), device, live, mailbox: mailbox.downgrade(), commands, open_after };
         let work = self.tasks().spawn("device", Actor::new(birth).run());
         let core = self.clone();
         self.tasks().spawn("device-watch", async move {

@@ -2,6 +2,7 @@
 
 mod clock;
 mod reply;
+pub mod wire;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -157,13 +158,15 @@ impl TestApp {
 
     /// A contact writes; answers the message's id.
     pub async fn incoming(&self, id: &str, from: &str, body: &str) -> String {
-        let reply = self.post(&format!("/simulator/{id}/incoming"), json!({ "from": from, "body": body })).await;
+        let reply =
+            self.post(&format!("/simulator/{id}/incoming"), json!({ "from": from, "body": body })).await;
         reply.ok()["data"]["messageId"].as_str().unwrap().to_owned()
     }
 
     /// Sends a text; answers the message's id.
     pub async fn send(&self, id: &str, to: &str, text: &str) -> String {
-        let reply = self.post(&format!("/devices/{id}/messages/send"), json!({ "to": to, "text": text })).await;
+        let reply =
+            self.post(&format!("/devices/{id}/messages/send"), json!({ "to": to, "text": text })).await;
         reply.created()["data"]["id"].as_str().unwrap().to_owned()
     }
 

@@ -16,7 +16,8 @@ impl Reply {
     }
 
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.bytes).unwrap_or_else(|_| panic!("{} is not JSON: {}", self.status, self.text()))
+        serde_json::from_slice(&self.bytes)
+            .unwrap_or_else(|_| panic!("{} is not JSON: {}", self.status, self.text()))
     }
 
     pub fn text(&self) -> String {

@@ -1,0 +1,376 @@
+//! Messages: send, show, where they are, search.
+
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::Json;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::ApiState;
+use super::envelope::Success;
+use super::error::ApiError;
+use super::guard::guarded;
+use super::input::{AnyJson, Device, Fields, FromFields, IdempotencyHeader, Message as MessageParam, Query};
+use super::paging::{DEFAULT_LIMIT, limit};
+use super::schema::{MessageObject, MessageTypeWord, QueueStatusObject, ReceiptObject, StatusWord};
+use crate::api::send_request::{self, SendLimits};
+use crate::domain::access::Scope;
+use crate::domain::ack::{Ack, Status};
+use crate::domain::clock::Millis;
+use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::jid::Jid;
+use crate::domain::message::{Message, MessageType, Receipt, TrackedMessage};
+use crate::service::{Accepted, Core, QueueStatus, SearchQuery};
+
+static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+const MAX_WORDS_CHARS: usize = 512;
+
+/// The operations of this file.
+pub fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(guarded(Scope::MessagesSend, &[409, 422], routes!(send)))
+        .routes(guarded(Scope::MessagesSend, &[409, 422], routes!(send_to_chats)))
+        .routes(guarded(Scope::MessagesRead, &[], routes!(search)))
+        .routes(guarded(Scope::MessagesRead, &[], routes!(status)))
+        .routes(guarded(Scope::MessagesRead, &[], routes!(show)))
+}
+
+/// A message to be sent.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "for the document; send_request reads the body")]
+struct SendMessage {
+    /// A chat id or a phone number with its country code. `chatId` is accepted too.
+    #[schema(example = "+1 555 010 0001")]
+    to: String,
+    /// The text. `body` is accepted too. The longest is a setting, 4,096 characters unless changed.
+    #[schema(min_length = 1, max_length = 4096, pattern = r"\S", example = "Hello")]
+    text: String,
+    /// How urgent it is among messages to other chats.
+    #[schema(inline, default = "normal")]
+    priority: Option<PriorityWord>,
+    /// Not before this time, in milliseconds since the epoch; at most a year ahead.
+    send_at: Option<i64>,
+    /// The client's own name for it: comes back in the answer and in its events.
+    #[schema(max_length = 128)]
+    temp_id: Option<String>,
+    /// Accepted from existing clients; every message goes through the queue.
+    use_queue: Option<bool>,
+    /// Accepted from existing clients; typing is a setting of the device's outbox.
+    enable_typing: Option<bool>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "for the document; send_request reads the body")]
+enum PriorityWord {
+    High,
+    Normal,
+    Low,
+}
+
+/// A message that was accepted.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct AcceptedMessage {
+    /// Its permanent id.
+    #[schema(value_type = String, example = "true_15550100001@c.us_3EB0A1B2C3")]
+    id: MessageId,
+    /// Its chat.
+    #[schema(value_type = String)]
+    chat_id: Jid,
+    /// `queued`.
+    #[schema(value_type = StatusWord, inline)]
+    status: Status,
+    /// 0.
+    #[schema(value_type = i32, minimum = -1, maximum = 4)]
+    ack: Ack,
+    /// When it was accepted.
+    #[schema(value_type = i64)]
+    timestamp: Millis,
+    /// The client's own name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    temp_id: Option<String>,
+}
+
+/// Send a message
+///
+/// Answers once it is durable; `message:status` and `message:ack` events tell what becomes of it. With
+/// `Idempotency-Key` the same request within 24 hours gives the same answer and sends nothing again.
+#[utoipa::path(post, path = "/devices/{id}/messages/send", operation_id = "sendMessage", tag = "messages",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Names this request", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    request_body = SendMessage,
+    responses((status = 201, description = "It is durable and will be sent", body = Success<AcceptedMessage>,
+        headers(("Idempotent-Replayed" = bool, description = "`true` when this is the answer to an earlier request")))))]
+async fn send(
+    State(state): State<ApiState>,
+    Device(device): Device,
+    IdempotencyHeader(key): IdempotencyHeader,
+    AnyJson(body): AnyJson,
+) -> Result<Response, ApiError> {
+    accept(&state, &device, key, body).await
+}
+
+/// Send a message (older path)
+#[utoipa::path(post, path = "/devices/{id}/chats", operation_id = "sendToChat", tag = "chats",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Names this request", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    request_body = SendMessage,
+    responses((status = 201, description = "It is durable and will be sent", body = Success<AcceptedMessage>)))]
+async fn send_to_chats(
+    State(state): State<ApiState>,
+    Device(device): Device,
+    IdempotencyHeader(key): IdempotencyHeader,
+    AnyJson(body): AnyJson,
+) -> Result<Response, ApiError> {
+    accept(&state, &device, key, body).await
+}
+
+async fn accept(state: &ApiState, device: &DeviceId, key: Option<String>, body: Value) -> Result<Response, ApiError> {
+    let body = if body.is_null() { Value::Object(serde_json::Map::new()) } else { body };
+    let limits = SendLimits { text_max_chars: state.config.text_max_chars, now: state.core.now() };
+    let request = send_request::parse(&body, &limits)?.into_request(key);
+    let Accepted { id, chat_id, timestamp, temp_id, status, ack, replayed } = state.core.send(device, request).await?;
+    let accepted = Success::new(AcceptedMessage { id, chat_id, status, ack, timestamp, temp_id });
+    let mut response = (StatusCode::CREATED, accepted).into_response();
+    if replayed {
+        response.headers_mut().insert(&REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// A message with all that is known of its delivery.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct MessageWithReceipts {
+    /// The message.
+    #[serde(flatten)]
+    #[schema(value_type = MessageObject)]
+    message: Message,
+    /// Its step.
+    #[schema(value_type = StatusWord, inline)]
+    status: Status,
+    /// Why it failed, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error: Option<String>,
+    /// Why it failed, as a stable code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    code: Option<String>,
+    /// How far each recipient is, in a group.
+    #[schema(value_type = Vec<ReceiptObject>)]
+    receipts: Vec<Receipt>,
+}
+
+/// Show a message
+///
+/// With the receipts of each recipient.
+#[utoipa::path(get, path = "/devices/{id}/messages/{mid}", operation_id = "getMessage", tag = "messages",
+    responses((status = 200, description = "The message", body = Success<MessageWithReceipts>)))]
+async fn show(
+    State(core): State<Core>,
+    Device(device): Device,
+    MessageParam(id): MessageParam,
+) -> Result<Success<MessageWithReceipts>, ApiError> {
+    let TrackedMessage { message, status, failure, receipts } = core.message(&device, &id).await?;
+    let (code, error) = failure.map(|failure| (failure.code, failure.message)).unzip();
+    Ok(Success::new(MessageWithReceipts { message, status, error, code, receipts }))
+}
+
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+struct StatusQuery {
+    /// The message to look at.
+    #[param(value_type = Option<String>)]
+    message_id: Option<MessageId>,
+}
+
+impl FromFields for StatusQuery {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        Some(Self { message_id: fields.parsed("messageId") })
+    }
+}
+
+/// The device's queue and health, and where one message is.
+#[derive(Serialize, ToSchema)]
+struct SendingStatus {
+    /// The device's queue and health.
+    #[serde(flatten)]
+    #[schema(value_type = QueueStatusObject)]
+    device: QueueStatus,
+    /// The message, where one was asked for.
+    message: Option<MessageState>,
+}
+
+/// Where a message is.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct MessageState {
+    /// Its id.
+    #[schema(value_type = String)]
+    message_id: MessageId,
+    /// Its chat.
+    #[schema(value_type = String)]
+    chat_id: Jid,
+    /// Its step.
+    #[schema(value_type = StatusWord, inline)]
+    status: Status,
+    /// How far it has come.
+    #[schema(value_type = i32, minimum = -1, maximum = 4)]
+    ack: Ack,
+    /// The level's name.
+    ack_name: &'static str,
+    /// When it was written.
+    #[schema(value_type = i64)]
+    timestamp: Millis,
+    /// Why it failed, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error: Option<String>,
+    /// Why it failed, as a stable code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    code: Option<String>,
+}
+
+impl From<TrackedMessage> for MessageState {
+    fn from(tracked: TrackedMessage) -> Self {
+        let (code, error) = tracked.failure.map(|failure| (failure.code, failure.message)).unzip();
+        let message = tracked.message;
+        Self {
+            message_id: message.id,
+            chat_id: message.chat_id,
+            status: tracked.status,
+            ack: message.ack,
+            ack_name: message.ack.name(),
+            timestamp: message.timestamp,
+            error,
+            code,
+        }
+    }
+}
+
+/// Show how sending goes
+///
+/// The device's queue and health, and where one message is.
+#[utoipa::path(get, path = "/devices/{id}/messages/status", operation_id = "getSendingStatus", tag = "messages",
+    params(StatusQuery),
+    responses((status = 200, description = "How sending goes", body = Success<SendingStatus>)))]
+async fn status(
+    State(core): State<Core>,
+    Device(device): Device,
+    Query(query): Query<StatusQuery>,
+) -> Result<Success<SendingStatus>, ApiError> {
+    let message = match query.message_id {
+        Some(id) => Some(core.message(&device, &id).await?.into()),
+        None => None,
+    };
+    let device = core.queue_status(&device).await?;
+    Ok(Success::new(SendingStatus { device, message }))
+}
+
+/// Words on the wire and what they mean.
+const TYPES: [(&str, MessageType); 13] = [
+    ("chat", MessageType::Chat),
+    ("image", MessageType::Image),
+    ("video", MessageType::Video),
+    ("audio", MessageType::Audio),
+    ("ptt", MessageType::Ptt),
+    ("document", MessageType::Document),
+    ("sticker", MessageType::Sticker),
+    ("location", MessageType::Location),
+    ("vcard", MessageType::Vcard),
+    ("poll_creation", MessageType::PollCreation),
+    ("call_log", MessageType::CallLog),
+    ("revoked", MessageType::Revoked),
+    ("unknown", MessageType::Unknown),
+];
+
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+struct SearchMessages {
+    /// Words that all have to occur; the last one may be unfinished.
+    #[param(min_length = 1, max_length = 512)]
+    query: String,
+    /// Only in this chat.
+    #[param(value_type = Option<String>)]
+    chat_id: Option<Jid>,
+    /// Only of this type.
+    #[param(value_type = Option<MessageTypeWord>, inline)]
+    r#type: Option<MessageType>,
+    /// At most so many.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
+    limit: usize,
+}
+
+impl FromFields for SearchMessages {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let name = fields.given(&["query", "q", "search"]);
+        let query = fields.text(name, MAX_WORDS_CHARS);
+        let query = fields.require(name, query, "the words to look for");
+        let (chat_id, r#type) = (fields.parsed("chatId"), fields.word("type", &TYPES));
+        let limit = limit(fields, DEFAULT_LIMIT);
+        Some(Self { query: query?, chat_id, r#type, limit })
+    }
+}
+
+/// What a search found.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct FoundMessages {
+    /// `true`.
+    success: bool,
+    /// Messages, newest first.
+    #[schema(value_type = Vec<MessageObject>)]
+    data: Vec<Message>,
+    /// The words.
+    query: String,
+    /// How many were found, without the limit.
+    #[schema(minimum = 0)]
+    total_results: i64,
+    /// `single_chat` or `all_chats`.
+    search_scope: &'static str,
+}
+
+/// Search messages
+///
+/// Full text, newest first.
+#[utoipa::path(get, path = "/devices/{id}/messages/search", operation_id = "searchMessages", tag = "messages",
+    params(SearchMessages),
+    responses((status = 200, description = "What was found", body = FoundMessages)))]
+async fn search(
+    State(core): State<Core>,
+    Device(device): Device,
+    Query(SearchMessages { query, chat_id, r#type, limit }): Query<SearchMessages>,
+) -> Result<Json<FoundMessages>, ApiError> {
+    let search_scope = if chat_id.is_some() { "single_chat" } else { "all_chats" };
+    let wanted = SearchQuery { words: query.clone(), chat: chat_id, kind: r#type, limit };
+    let (data, total_results) = core.search(&device, wanted).await?;
+    Ok(Json(FoundMessages { success: true, data, query, total_results, search_scope }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_has_the_word_that_serde_writes() {
+        for (word, kind) in TYPES {
+            assert_eq!(serde_json::to_value(kind).unwrap(), word);
+        }
+    }
+
+    #[test]
+    fn a_search_needs_words() {
+        let wrong = |query: &str| Fields::of_query(query).parse::<SearchMessages>().is_err();
+        assert!(!wrong("query=hello&type=chat&chatId=15550100001&limit=100"));
+        for query in ["", "query=", "query=x&type=letter", "query=x&chatId=?", "query=x&limit=101"] {
+            assert!(wrong(query), "{query}");
+        }
+    }
+}

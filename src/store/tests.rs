@@ -1,0 +1,177 @@
+//! The writer's promises.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tempfile::TempDir;
+
+use super::{Store, StoreError, StoreOptions, Synchronous, WriterObserver};
+use crate::domain::clock::Millis;
+use crate::domain::event::Event;
+use crate::domain::ids::DeviceId;
+use crate::domain::reason::Reason;
+
+#[derive(Default)]
+struct Counting {
+    commits: AtomicUsize,
+    refused: AtomicUsize,
+}
+
+impl WriterObserver for Counting {
+    fn committed(&self, _writes: usize, _seconds: f64) {
+        self.commits.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn appended(&self, _events: usize) {}
+
+    fn refused(&self) {
+        self.refused.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn open(write_queue: usize) -> (Store, Arc<Counting>, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let counting = Arc::new(Counting::default());
+    let options = StoreOptions { synchronous: Synchronous::Full, write_queue, readers: 2 };
+    (Store::open(dir.path(), options, counting.clone()).unwrap(), counting, dir)
+}
+
+fn shop() -> DeviceId {
+    "shop".parse().unwrap()
+}
+
+fn event() -> Event {
+    Event::disconnected(Reason::LinkDropped)
+}
+
+async fn seqs(store: &Store) -> Vec<i64> {
+    let entries = store.read(|store| store.events_after(&shop(), 0, 10_000)).await;
+    entries.unwrap_or_else(|error: StoreError| panic!("{error}")).iter().map(|entry| entry.seq).collect()
+}
+
+/// Holds the writer up until the guard is dropped, so that what comes next waits together.
+async fn hold(store: &Store) -> std::sync::mpsc::Sender<()> {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let (tell, began) = tokio::sync::oneshot::channel();
+    let holder = store.clone();
+    #[expect(clippy::disallowed_methods, reason = "a test has no lifecycle")]
+    tokio::spawn(async move {
+        let write = move |_: &super::Tx<'_>| {
+            let _ = tell.send(());
+            let _ = held.recv();
+            Ok::<_, StoreError>(())
+        };
+        holder.write(write).await
+    });
+    began.await.unwrap();
+    release
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_committed_together_in_order() {
+    let (store, counting, _dir) = open(1_024);
+    let held = hold(&store).await;
+    let writes = (0..200).map(|n| {
+        let store = store.clone();
+        async move { store.write(move |tx| tx.append(&shop(), &event(), Millis(n))).await }
+    });
+    let writes = futures_util::future::join_all(writes);
+    let release = async {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        drop(held);
+    };
+    let (written, ()) = tokio::join!(writes, release);
+    let written: Vec<i64> = written.into_iter().map(|seq: Result<i64, StoreError>| seq.unwrap()).collect();
+    assert_eq!(written, (1..=200).collect::<Vec<i64>>());
+    assert_eq!(seqs(&store).await, written);
+    assert!(counting.commits.load(Ordering::SeqCst) < 20, "200 writes were not grouped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_fails_takes_nothing_of_its_neighbours() {
+    let (store, _, _dir) = open(64);
+    let held = hold(&store).await;
+    let good = |n| {
+        let store = store.clone();
+        async move { store.write(move |tx| tx.append(&shop(), &event(), Millis(n))).await }
+    };
+    let bad = store.write(|tx| {
+        tx.append(&shop(), &event(), Millis(0))?;
+        Err::<i64, _>(StoreError::Unreadable("test"))
+    });
+    let panics = store.write::<i64, StoreError, _>(|tx| {
+        let _ = tx.append(&shop(), &event(), Millis(0));
+        panic!("a bug");
+    });
+    let release = async {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        drop(held);
+    };
+    let (first, bad, panics, second, ()) = tokio::join!(good(1), bad, panics, good(2), release);
+    assert!(matches!(bad, Err(StoreError::Unreadable("test"))));
+    assert!(matches!(panics, Err(StoreError::Panicked)));
+    assert_eq!((first.unwrap_or(0), second.unwrap_or(0)), (1, 2));
+    assert_eq!(seqs(&store).await, [1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_refuses_at_once_and_is_counted() {
+    let (store, counting, _dir) = open(2);
+    let held = hold(&store).await;
+    let write = || {
+        let store = store.clone();
+        async move { store.write(|tx| tx.append(&shop(), &event(), Millis(0))).await }
+    };
+    let release = async {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        drop(held);
+    };
+    let (written, ()) = tokio::join!(futures_util::future::join_all((0..5).map(|_| write())), release);
+    let refused = written.iter().filter(|w| matches!(w, Err(StoreError::Busy))).count();
+    assert_eq!(refused, 3);
+    assert_eq!(counting.refused.load(Ordering::SeqCst), 3);
+    assert_eq!(seqs(&store).await, [1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_commits_what_waits_and_takes_no_more() {
+    let (store, _, dir) = open(64);
+    let seq: Result<i64, StoreError> = store.write(|tx| tx.append(&shop(), &event(), Millis(0))).await;
+    assert_eq!(seq.unwrap_or(0), 1);
+    store.close().await;
+    let late: Result<i64, StoreError> = store.write(|tx| tx.append(&shop(), &event(), Millis(0))).await;
+    assert!(matches!(late, Err(StoreError::Closed)));
+    drop(store);
+    let options = StoreOptions { synchronous: Synchronous::Full, write_queue: 8, readers: 1 };
+    let again = Store::open(dir.path(), options, Arc::new(Counting::default())).unwrap();
+    assert_eq!(seqs(&again).await, [1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn followers_are_told_after_the_commit() {
+    let (store, _, _dir) = open(64);
+    let mut head = store.follow(&shop());
+    let seq: Result<i64, StoreError> = store.write(|tx| tx.append(&shop(), &event(), Millis(0))).await;
+    head.changed().await.unwrap();
+    assert_eq!(*head.borrow(), seq.unwrap_or(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purged_log_never_uses_a_seq_again() {
+    let (store, _, _dir) = open(64);
+    for n in 0..3 {
+        let _: Result<i64, StoreError> = store.write(move |tx| tx.append(&shop(), &event(), Millis(n))).await;
+    }
+    loop {
+        let more: Result<bool, StoreError> = store.write(|tx| tx.purge_some(&shop(), 2)).await;
+        if !more.unwrap_or(false) {
+            break;
+        }
+    }
+    assert!(seqs(&store).await.is_empty());
+    let next: Result<i64, StoreError> = store.write(|tx| tx.append(&shop(), &event(), Millis(9))).await;
+    assert_eq!(next.unwrap_or(0), 4);
+    let range =
+        store.read(|store| store.log_range(&shop())).await.unwrap_or_else(|e: StoreError| panic!("{e}"));
+    assert_eq!((range.oldest, range.newest), (4, 4));
+}

@@ -1,0 +1,188 @@
+//! What must be found after all crashes, asked of a daemon at rest.
+
+use std::collections::{HashMap, HashSet};
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use serde_json::Value;
+
+use crate::log::Log;
+use crate::process::Http;
+use crate::traffic::{Listener, Sender, Text, Writer};
+
+/// Requests at a time.
+const AT_ONCE: usize = 8;
+
+/// The log of a device, with everything that holds for every log.
+pub async fn sound_log(http: &Http, device: &str) -> Log {
+    let log = Log::read(http, device).await;
+    log.check_positions();
+    log.check_messages();
+    log.check_steps();
+    let state = log.state();
+    let answer = http.get(&format!("devices/{device}")).await.unwrap();
+    assert_eq!(answer.text("/state"), Some(state.name()), "{device}: the log tells another state");
+    log
+}
+
+/// No 201 is lost, and each recipient saw each text once.
+pub async fn sent_once(http: &Http, sender: &Sender, log: &Log) {
+    let created = log.messages("message:created");
+    let network = Seen::read(http, &sender.device).await;
+    let missing: Vec<_> =
+        sender.texts.iter().filter(|text| text.id.is_none()).map(|text| &text.key).collect();
+    assert!(missing.is_empty(), "{} has no answer for {missing:?}", sender.device);
+    assert_eq!(created.len(), sender.texts.len(), "{}: more messages than were asked for", sender.device);
+    stream::iter(sender.accepted())
+        .for_each_concurrent(AT_ONCE, |(text, id)| is_there(http, &sender.device, text, id))
+        .await;
+    for (text, id) in sender.accepted() {
+        assert_eq!(created.get(id), Some(&1), "{}: {id}", sender.device);
+        network.shown_once(id, &text.body);
+    }
+    assert_eq!(network.sent.len(), sender.texts.len(), "{}: the network saw others", sender.device);
+}
+
+async fn is_there(http: &Http, device: &str, text: &Text, id: &str) {
+    let message = http.get(&format!("devices/{device}/messages/{id}")).await.unwrap();
+    let message = message.expect(&format!("{id}, which was answered 201"));
+    assert_eq!(message["id"], id);
+    assert_eq!(message["body"], text.body.as_str(), "{id}");
+    let ack = message["ack"].as_i64().unwrap();
+    assert!(ack >= 1, "{id} has ack {ack}: {message}");
+}
+
+/// Inbound that was acknowledged is there once, and nothing else is.
+pub async fn received_once(http: &Http, writer: &Writer, log: &Log) {
+    let stored = log.messages("message");
+    let network = Seen::read(http, &writer.device).await;
+    let mut by_body: HashMap<&str, u32> = HashMap::new();
+    for entry in log.named("message") {
+        *by_body.entry(entry.payload["message"]["body"].as_str().unwrap()).or_default() += 1;
+    }
+    for written in &writer.written {
+        let id = written.id.as_deref().expect("every message was acknowledged in the end");
+        assert_eq!(stored.get(id), Some(&1), "{}: {id}", writer.device);
+        assert_eq!(by_body.get(written.body.as_str()), Some(&1), "{}: {}", writer.device, written.body);
+        assert!(network.acknowledged.contains(&written.network_id), "{}: {id}", writer.device);
+    }
+}
+
+/// Whatever the network counts as acknowledged, whoever wrote it, is in the log once.
+pub async fn acknowledged_is_stored(http: &Http, log: &Log) {
+    let network = Seen::read(http, &log.device).await;
+    let stored = log.messages("message");
+    let ids: HashSet<&str> = stored.keys().filter_map(|id| id.split('_').nth(2)).collect();
+    for acknowledged in &network.acknowledged {
+        assert!(
+            ids.contains(acknowledged.as_str()),
+            "{}: {acknowledged} was acknowledged and lost",
+            log.device
+        );
+    }
+}
+
+/// What a client heard, before and after crashes, is what the log says, and it heard all of it.
+pub fn heard_the_log(listener: &Listener, log: &Log) {
+    for entry in &log.entries {
+        let Some((name, payload)) = listener.heard.get(&entry.seq) else {
+            // The last ones may have come after the client went.
+            assert!(
+                listener.heard.keys().next_back().is_none_or(|last| *last < entry.seq),
+                "{entry:?} was not heard"
+            );
+            continue;
+        };
+        assert_eq!((name, payload), (&entry.name, &entry.payload), "{}: heard otherwise", log.device);
+    }
+    let beyond =
+        listener.heard.keys().next_back().is_some_and(|last| *last > log.entries.last().map_or(0, |e| e.seq));
+    assert!(!beyond, "{}: an event was told and then lost", log.device);
+}
+
+/// All chats of a device hold each message of the log once, read through their pages.
+pub async fn chats_hold_the_log(http: &Http, log: &Log) {
+    let mut found: HashMap<String, u32> = HashMap::new();
+    for chat in chats(http, &log.device).await {
+        for id in chat_messages(http, &log.device, &chat).await {
+            *found.entry(id).or_default() += 1;
+        }
+    }
+    let mut expected = log.messages("message");
+    expected.extend(log.messages("message:created"));
+    let twice: Vec<_> = found.iter().filter(|(_, count)| **count != 1).collect();
+    assert!(twice.is_empty(), "{}: {twice:?}", log.device);
+    let lost: Vec<_> = expected.keys().filter(|id| !found.contains_key(*id)).collect();
+    assert!(lost.is_empty(), "{}: in the log and in no chat: {lost:?}", log.device);
+    assert_eq!(found.len(), expected.len(), "{}: messages without an event", log.device);
+}
+
+async fn chats(http: &Http, device: &str) -> Vec<String> {
+    let mut ids = Vec::new();
+    loop {
+        let path = format!("devices/{device}/chats?limit=100&offset={}", ids.len());
+        let page = http.get(&path).await.unwrap().expect("a page of chats");
+        let page = page.as_array().unwrap();
+        ids.extend(page.iter().map(|chat| chat["id"].as_str().unwrap().to_owned()));
+        if page.len() < 100 {
+            return ids;
+        }
+    }
+}
+
+async fn chat_messages(http: &Http, device: &str, chat: &str) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::new();
+    let mut before = String::new();
+    loop {
+        let path = format!("devices/{device}/chats/{chat}/messages?limit=100{before}");
+        let answer = http.get(&path).await.unwrap();
+        let page = answer.clone().expect("a page of messages");
+        let page = page.as_array().unwrap();
+        ids.extend(page.iter().map(|message| message["id"].as_str().unwrap().to_owned()));
+        let more = answer.body.pointer("/pagination/hasMore").and_then(Value::as_bool).unwrap();
+        if !more {
+            return ids;
+        }
+        before = format!("&before={}", page.first().unwrap()["id"].as_str().unwrap());
+    }
+}
+
+/// What the simulated network saw of a device.
+pub struct Seen {
+    /// By network id: body, and how often the recipient saw it.
+    sent: HashMap<String, (String, i64)>,
+    /// By body: how many messages had it.
+    bodies: HashMap<String, u32>,
+    /// Network ids.
+    acknowledged: HashSet<String>,
+}
+
+impl Seen {
+    /// Asks the network.
+    pub async fn read(http: &Http, device: &str) -> Self {
+        let seen = http.get(&format!("simulator/{device}/network")).await.unwrap().expect("the network");
+        let (mut sent, mut bodies) = (HashMap::new(), HashMap::new());
+        for message in seen["sent"].as_array().unwrap() {
+            let id = message["networkId"].as_str().unwrap().to_owned();
+            let body = message["body"].as_str().unwrap().to_owned();
+            *bodies.entry(body.clone()).or_default() += 1;
+            let twice = sent.insert(id, (body, message["shown"].as_i64().unwrap()));
+            assert!(twice.is_none(), "{device}: one network id for two messages: {message}");
+        }
+        let acknowledged = seen["acknowledged"].as_array().unwrap();
+        let acknowledged = acknowledged.iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+        Self { sent, bodies, acknowledged }
+    }
+
+    /// The recipient saw this body once, and it was this message.
+    pub fn shown_once(&self, id: &str, body: &str) {
+        let network_id = id.split('_').nth(2).unwrap();
+        assert_eq!(self.sent.get(network_id), Some(&(body.to_owned(), 1)), "{id}");
+        assert_eq!(self.bodies.get(body), Some(&1), "{id}: {body:?} was shown as more than one message");
+    }
+
+    /// Whether the network counts this message as delivered to the device.
+    pub fn acknowledged(&self, network_id: &str) -> bool {
+        self.acknowledged.contains(network_id)
+    }
+}

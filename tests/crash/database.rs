@@ -1,0 +1,92 @@
+//! The database file itself, after the last daemon ended.
+
+use rusqlite::{Connection, Params};
+use wharf::domain::state::State;
+
+use crate::log::Log;
+use crate::process::Place;
+
+/// The file of a daemon that has ended.
+pub struct Database(Connection);
+
+impl Database {
+    /// Opens it. No daemon may run on it.
+    pub fn open(place: &Place) -> Self {
+        Self(Connection::open(place.database()).unwrap())
+    }
+
+    fn number(&self, sql: &str, params: impl Params) -> i64 {
+        self.0.query_row(sql, params, |row| row.get(0)).unwrap()
+    }
+
+    fn nothing(&self, what: &str, sql: &str) {
+        assert_eq!(self.number(&format!("SELECT count(*) FROM ({sql})"), []), 0, "{what}: {sql}");
+    }
+
+    /// What holds for every database, whatever happened.
+    pub fn check(&self) {
+        let verdict: String = self.0.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(verdict, "ok");
+        self.nothing("dangling references", "SELECT * FROM pragma_foreign_key_check");
+        self.nothing(
+            "a message is there twice",
+            "SELECT id FROM messages GROUP BY device_id, id HAVING count(*) > 1",
+        );
+        self.nothing(
+            "a log with a hole",
+            "SELECT device_id FROM events GROUP BY device_id HAVING min(seq) <> 1 OR max(seq) <> count(*)",
+        );
+        self.nothing(
+            "a log's head is not its newest entry",
+            "SELECT h.device_id FROM log_heads h WHERE last_seq <> (SELECT max(seq) FROM events e WHERE e.device_id = h.device_id)",
+        );
+        self.nothing(
+            "a chat's count of unread messages is wrong",
+            "SELECT c.id FROM chats c WHERE unread <> (SELECT count(*) FROM messages m
+             WHERE m.device_id = c.device_id AND m.chat_id = c.id AND m.unread = 1)",
+        );
+        self.nothing(
+            "an idempotency key without its message",
+            "SELECT key FROM idempotency i WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.device_id = i.device_id AND m.id = i.message_id)",
+        );
+        self.nothing(
+            "a message that waits to be sent and is not in the outbox",
+            "SELECT id FROM messages m WHERE from_me = 1 AND ack = 0
+             AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk)",
+        );
+        self.0.execute("INSERT INTO messages_text (messages_text) VALUES ('integrity-check')", []).unwrap();
+    }
+
+    /// The device's state is the one that its log comes to, and its counts are those of its log.
+    pub fn agrees_with(&self, log: &Log) {
+        let device = [log.device.as_str()];
+        let text: String =
+            self.0.query_row("SELECT state FROM devices WHERE id = ?1", device, |row| row.get(0)).unwrap();
+        assert_eq!(serde_json::from_str::<State>(&text).unwrap(), log.state(), "{}", log.device);
+        let head = log.entries.last().map_or(0, |entry| entry.seq);
+        assert_eq!(self.number("SELECT last_seq FROM log_heads WHERE device_id = ?1", device), head);
+        let received = i64::try_from(log.named("message").count()).unwrap();
+        assert_eq!(
+            self.number("SELECT count(*) FROM messages WHERE from_me = 0 AND device_id = ?1", device),
+            received
+        );
+        assert_eq!(
+            self.number("SELECT coalesce(sum(received), 0) FROM totals WHERE device_id = ?1", device),
+            received
+        );
+    }
+
+    /// Nothing of a device waits to be sent, and each message that went out was counted once.
+    pub fn all_sent(&self, device: &str) {
+        assert_eq!(self.number("SELECT count(*) FROM outbox WHERE device_id = ?1", [device]), 0, "{device}");
+        let sent = self.number(
+            "SELECT count(*) FROM messages WHERE from_me = 1 AND ack >= 1 AND device_id = ?1",
+            [device],
+        );
+        assert_eq!(
+            self.number("SELECT coalesce(sum(sent), 0) FROM totals WHERE device_id = ?1", [device]),
+            sent,
+            "{device}"
+        );
+    }
+}

@@ -1,0 +1,31 @@
+//! The daemon is killed, again and again, and must have lost and doubled nothing.
+//!
+//! - [`rounds`]: SIGKILL at random moments under traffic in both directions.
+//! - [`moments`]: SIGKILL at the worst moments, one by one.
+//! - [`endings`]: SIGTERM, a second SIGTERM, a second daemon.
+//! - [`many`]: a start with many devices.
+//!
+//! [`traffic`] makes the traffic and remembers what was answered; [`checks`] asks the daemon for it over
+//! REST and [`database`] looks at the file itself.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a test fails by panicking and tells what it measured"
+)]
+
+mod checks;
+mod database;
+mod endings;
+mod fleet;
+mod log;
+mod many;
+mod moments;
+#[path = "../process/mod.rs"]
+#[allow(dead_code, reason = "shared with the benches, which use another part of it")]
+mod process;
+mod rounds;
+mod traffic;

@@ -1,0 +1,125 @@
+//! SIGKILL at the worst moments, one by one.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::checks::{self, Seen};
+use crate::database::Database;
+use crate::fleet::{self, create, quick, simulated, until, until_ready, until_sent};
+use crate::process::Dice;
+use crate::traffic::{Sender, Writer};
+
+const DEVICE: &str = "shop";
+const TIMES: usize = 15;
+
+#[tokio::test]
+async fn slow_a_kill_right_after_the_201_loses_nothing() {
+    let place = fleet::place();
+    let mut sender = Sender::new(DEVICE, &["15550100001", "15550100002"], Duration::ZERO, Dice::new(1));
+    let daemon = place.start().await;
+    create(&daemon.http, DEVICE, &quick()).await;
+    daemon.kill();
+    for _ in 0..TIMES {
+        let daemon = place.start().await;
+        assert!(sender.step(&daemon.http).await.is_ok());
+        daemon.kill();
+    }
+    let daemon = place.start().await;
+    assert!(sender.finish(&daemon.http).await.is_ok());
+    until_sent(&daemon.http, DEVICE, Duration::from_secs(10)).await;
+    let log = checks::sound_log(&daemon.http, DEVICE).await;
+    checks::sent_once(&daemon.http, &sender, &log).await;
+    daemon.stop().await;
+    Database::open(&place).check();
+}
+
+#[tokio::test]
+async fn slow_a_kill_right_after_incoming_is_acknowledged_loses_nothing() {
+    let place = fleet::place();
+    let mut writer = Writer::new(DEVICE, None, Duration::ZERO, Dice::new(1));
+    let daemon = place.start().await;
+    create(&daemon.http, DEVICE, &quick()).await;
+    daemon.kill();
+    for _ in 0..TIMES {
+        let daemon = place.start().await;
+        until_ready(&daemon.http, DEVICE).await;
+        assert!(writer.step(&daemon.http).await.is_ok());
+        daemon.kill();
+    }
+    let daemon = place.start().await;
+    assert!(writer.finish(&daemon.http).await.is_ok());
+    let log = checks::sound_log(&daemon.http, DEVICE).await;
+    checks::received_once(&daemon.http, &writer, &log).await;
+    checks::chats_hold_the_log(&daemon.http, &log).await;
+    daemon.stop().await;
+    Database::open(&place).check();
+}
+
+/// The bytes have left and the network has them, and the daemon dies before it hears so.
+#[tokio::test]
+async fn slow_a_kill_between_the_network_and_its_answer_shows_nothing_twice() {
+    let place = fleet::place();
+    let mut sender = Sender::new(DEVICE, &["15550100001"], Duration::ZERO, Dice::new(1));
+    let daemon = place.start().await;
+    create(
+        &daemon.http,
+        DEVICE,
+        &simulated(json!({ "ackServerMs": 3_000, "ackDeviceMs": null, "ackReadMs": null })),
+    )
+    .await;
+    for _ in 0..3 {
+        assert!(sender.step(&daemon.http).await.is_ok());
+    }
+    let http = daemon.http.clone();
+    until("a copy is in the network", Duration::from_secs(10), async || {
+        let network = http.get(&format!("simulator/{DEVICE}/network")).await.unwrap();
+        network.data()["sent"].as_array().is_some_and(|sent| !sent.is_empty())
+    })
+    .await;
+    daemon.kill();
+    let daemon = place.start().await;
+    let patch = simulated(json!({ "ackServerMs": 0 }));
+    assert!(
+        daemon
+            .http
+            .patch(&format!("devices/{DEVICE}"), &json!({ "settings": patch }))
+            .await
+            .unwrap()
+            .is_success()
+    );
+    daemon.http.post(&format!("devices/{DEVICE}/restart"), &json!({})).await.unwrap().expect("restart");
+    until_sent(&daemon.http, DEVICE, Duration::from_secs(20)).await;
+    let network = daemon.http.get(&format!("simulator/{DEVICE}/network")).await.unwrap();
+    let first = &network.data()["sent"][0];
+    assert!(first["arrivals"].as_i64().unwrap() >= 2, "the copy came again: {first}");
+    let log = checks::sound_log(&daemon.http, DEVICE).await;
+    checks::sent_once(&daemon.http, &sender, &log).await;
+    daemon.stop().await;
+}
+
+/// A message that the network has and nobody has heard of yet is told by the next daemon.
+#[tokio::test]
+async fn slow_a_message_that_waits_in_the_network_comes_with_the_next_daemon() {
+    let place = fleet::place();
+    let daemon = place.start().await;
+    create(&daemon.http, DEVICE, &quick()).await;
+    let silent = json!({ "kind": "stall", "durationMs": 60_000 });
+    daemon.http.post(&format!("simulator/{DEVICE}/fault"), &silent).await.unwrap().expect("stall");
+    let message = json!({ "from": "15550100001", "body": "quokka", "networkId": "WAITING" });
+    let http = daemon.http.clone();
+    let path = format!("simulator/{DEVICE}/incoming");
+    let waiting = http.post(&path, &message);
+    assert!(tokio::time::timeout(Duration::from_millis(500), waiting).await.is_err(), "nobody took it");
+    assert!(!Seen::read(&http, DEVICE).await.acknowledged("WAITING"));
+    daemon.kill();
+
+    let daemon = place.start().await;
+    until("the network is told", Duration::from_secs(10), async || {
+        Seen::read(&daemon.http, DEVICE).await.acknowledged("WAITING")
+    })
+    .await;
+    let log = checks::sound_log(&daemon.http, DEVICE).await;
+    assert_eq!(log.messages("message").len(), 1);
+    daemon.stop().await;
+}

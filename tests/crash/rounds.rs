@@ -1,0 +1,227 @@
+//! SIGKILL at random moments, under traffic in both directions.
+//!
+//! `WHARF_CRASH_ROUNDS` asks for more rounds, `WHARF_CRASH_SEED` for those of an earlier run.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::checks;
+use crate::database::Database;
+use crate::fleet::{self, GROUP, create, quick, simulated, until_sent};
+use crate::process::{Daemon, Dice, Http, Place};
+use crate::traffic::{Halt, Listener, Mischief, Restless, Sender, Worker, Writer};
+
+const ROUNDS: u64 = 200;
+/// A round's daemon lives so long after it is ready, in milliseconds.
+const LIFE_MS: (u64, u64) = (20, 400);
+/// In one of so many rounds another daemon is killed before, while it starts.
+const EARLY: u64 = 8;
+/// After the kill, workers must notice within this time.
+const NOTICE: Duration = Duration::from_secs(30);
+
+/// One of these has its share of everything that a real one may have.
+const DEVICES: [&str; 5] = ["swift", "chatty", "unread", "group", "busy"];
+const RESTLESS: &str = "restless";
+const PEOPLE: [&str; 3] = ["15550100001", "15550100002@c.us", "15550100003"];
+
+fn settings(device: &str) -> Value {
+    match device {
+        "swift" => quick(),
+        "chatty" => simulated(json!({ "ackServerMs": 5, "ackDeviceMs": 10, "ackReadMs": 20, "echo": true })),
+        "unread" => simulated(
+            json!({ "ackServerMs": 2, "ackDeviceMs": 4, "ackReadMs": null, "contacts": 20, "history": 50 }),
+        ),
+        "group" => simulated(json!({ "ackServerMs": 1, "ackDeviceMs": 3, "ackReadMs": 5, "groups": [{
+            "id": GROUP, "subject": "Crew", "participants": ["15550100101", "15550100102", "15550100103"],
+        }] })),
+        "busy" => simulated(
+            json!({ "ackServerMs": 3, "ackDeviceMs": null, "ackReadMs": null, "trafficPerMinute": 1_200 }),
+        ),
+        _ => simulated(json!({ "ackServerMs": 1, "trafficPerMinute": 600 })),
+    }
+}
+
+fn chats(device: &str) -> Vec<&'static str> {
+    if device == "group" { vec![GROUP, PEOPLE[0]] } else { PEOPLE.to_vec() }
+}
+
+struct Crew {
+    senders: Vec<Sender>,
+    writers: Vec<Writer>,
+    listeners: Vec<Listener>,
+    mischief: Mischief,
+    restless: Restless,
+}
+
+impl Crew {
+    fn new(dice: &mut Dice) -> Self {
+        let pause = |dice: &mut Dice| Duration::from_millis(dice.between(8, 20));
+        let all = DEVICES.iter().chain([&RESTLESS]);
+        Self {
+            senders: DEVICES
+                .iter()
+                .map(|device| Sender::new(device, &chats(device), pause(dice), dice.fork()))
+                .collect(),
+            writers: DEVICES
+                .iter()
+                .map(|device| {
+                    Writer::new(device, (*device == "group").then_some(GROUP), pause(dice), dice.fork())
+                })
+                .collect(),
+            listeners: all.map(|device| Listener::new(device)).collect(),
+            mischief: Mischief::new(&DEVICES, dice.fork()),
+            restless: Restless::new(RESTLESS, dice.fork()),
+        }
+    }
+
+    /// All work until the daemon is gone; what it said wrong.
+    async fn work(&mut self, http: &Http) -> Vec<String> {
+        let mut workers: Vec<&mut dyn Worker> = Vec::new();
+        workers.extend(self.senders.iter_mut().map(|worker| worker as &mut dyn Worker));
+        workers.extend(self.writers.iter_mut().map(|worker| worker as &mut dyn Worker));
+        workers.extend(self.listeners.iter_mut().map(|worker| worker as &mut dyn Worker));
+        workers.extend([&mut self.mischief as &mut dyn Worker, &mut self.restless]);
+        let halts = join_all(workers.into_iter().map(|worker| worker.run(http))).await;
+        halts
+            .into_iter()
+            .filter_map(|halt| if let Halt::Wrong(what) = halt { Some(what) } else { None })
+            .collect()
+    }
+
+    /// Everything that has no answer yet gets one; the network is left in peace.
+    async fn finish(&mut self, http: &Http) {
+        let well = |done: Result<(), Halt>| match done {
+            Ok(()) => {}
+            Err(Halt::Wrong(what)) => panic!("{what}"),
+            Err(Halt::Gone) => panic!("the daemon ended although nobody ended it"),
+        };
+        well(self.mischief.disarm(http).await);
+        for sender in &mut self.senders {
+            well(sender.finish(http).await);
+        }
+        for writer in &mut self.writers {
+            well(writer.finish(http).await);
+        }
+    }
+
+    /// What came in by itself may still be on its way to those who listen.
+    async fn hear_the_rest(&mut self, http: &Http) {
+        let listening = join_all(self.listeners.iter_mut().map(|listener| listener.run(http)));
+        if let Ok(halts) = timeout(Duration::from_secs(2), listening).await {
+            let wrong = halts
+                .into_iter()
+                .find_map(|halt| if let Halt::Wrong(what) = halt { Some(what) } else { None });
+            panic!("the streams ended: {wrong:?}");
+        }
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number")))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_nothing_is_lost_or_doubled_by_kills_at_random_moments() {
+    let rounds = number("WHARF_CRASH_ROUNDS").unwrap_or(ROUNDS);
+    let seed = number("WHARF_CRASH_SEED").unwrap_or_else(Dice::unseeded_seed);
+    eprintln!("{rounds} rounds, WHARF_CRASH_SEED={seed}");
+    let mut dice = Dice::new(seed);
+    let place = fleet::place();
+    let mut crew = Crew::new(&mut dice);
+    let began = Instant::now();
+
+    let daemon = place.start().await;
+    for device in DEVICES.iter().chain([&RESTLESS]) {
+        create(&daemon.http, device, &settings(device)).await;
+    }
+    daemon.kill();
+
+    for round in 1..=rounds {
+        if dice.one_in(EARLY) {
+            let newborn = place.spawn();
+            sleep(Duration::from_millis(dice.between(0, 120))).await;
+            newborn.kill();
+        }
+        let daemon = place.start().await;
+        let life = Duration::from_millis(dice.between(LIFE_MS.0, LIFE_MS.1));
+        let problems = one_round(daemon, &mut crew, life).await;
+        assert!(problems.is_empty(), "round {round}, seed {seed}: {problems:#?}");
+        if round % 25 == 0 {
+            eprintln!("round {round} of {rounds} after {:.0?}", began.elapsed());
+        }
+    }
+
+    settle_and_check(&place, &mut crew).await;
+    let sent: usize = crew.senders.iter().map(|sender| sender.texts.len()).sum();
+    let written: usize = crew.writers.iter().map(|writer| writer.written.len()).sum();
+    eprintln!("{rounds} kills in {:.0?}: {sent} texts out, {written} messages in", began.elapsed());
+    assert!(sent > 0 && written > 0, "there was no traffic");
+}
+
+/// Traffic until the daemon is killed; what it said wrong.
+async fn one_round(daemon: Daemon, crew: &mut Crew, life: Duration) -> Vec<String> {
+    let http = daemon.http.clone();
+    let killed = async {
+        sleep(life).await;
+        daemon.kill();
+    };
+    let both = async { tokio::join!(crew.work(&http), killed).0 };
+    timeout(NOTICE, both).await.expect("clients notice that the daemon is gone")
+}
+
+async fn settle_and_check(place: &Place, crew: &mut Crew) {
+    let daemon = place.start().await;
+    let http = &daemon.http;
+    crew.finish(http).await;
+    for device in DEVICES {
+        fleet::until_ready(http, device).await;
+        until_sent(http, device, Duration::from_secs(60)).await;
+    }
+    // Traffic that comes by itself ends with its device.
+    for device in DEVICES.iter().chain([&RESTLESS]) {
+        let stopped = http.post(&format!("devices/{device}/stop"), &json!({})).await.unwrap();
+        stopped.expect("stop a device");
+    }
+    crew.hear_the_rest(http).await;
+
+    let mut logs = Vec::new();
+    for listener in &crew.listeners {
+        let log = checks::sound_log(http, &listener.device).await;
+        checks::heard_the_log(listener, &log);
+        checks::acknowledged_is_stored(http, &log).await;
+        logs.push(log);
+    }
+    for ((sender, writer), log) in crew.senders.iter().zip(&crew.writers).zip(&logs) {
+        checks::sent_once(http, sender, log).await;
+        checks::received_once(http, writer, log).await;
+        if log.device != "unread" {
+            // History has no events, so that chats hold more than the log there.
+            checks::chats_hold_the_log(http, log).await;
+        }
+    }
+    daemon.stop().await;
+
+    let database = Database::open(place);
+    database.check();
+    for log in &logs {
+        if log.device != "unread" {
+            database.agrees_with(log);
+        }
+    }
+    for device in DEVICES {
+        database.all_sent(device);
+    }
+    check_output(place);
+}
+
+/// Nothing private, and nothing broken, in what the daemons wrote.
+fn check_output(place: &Place) {
+    let output = place.log();
+    for bad in ["quokka", "15550100001", "essential task", "own task panicked", "could not be resumed"] {
+        let line = output.lines().find(|line| line.contains(bad));
+        assert!(line.is_none(), "the log says {bad:?}: {}", line.unwrap_or_default());
+    }
+}

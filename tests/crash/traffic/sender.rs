@@ -1,0 +1,115 @@
+//! Sends texts through one device, each under an `Idempotency-Key` of its own.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::{BUSY, Halt, PAUSE_WHEN_BUSY, Worker};
+use crate::process::{Dice, Http};
+
+/// A text that was asked to be sent at least once.
+pub struct Text {
+    /// Its `Idempotency-Key`, which is also its `tempId`.
+    pub key: String,
+    /// Where to.
+    pub to: String,
+    /// What; no two texts are the same.
+    pub body: String,
+    /// The id of the 201, once there was one.
+    pub id: Option<String>,
+}
+
+/// Sends through one device.
+pub struct Sender {
+    /// The device.
+    pub device: String,
+    /// All texts so far.
+    pub texts: Vec<Text>,
+    chats: Vec<String>,
+    pause: Duration,
+    /// Texts without an answer, by their place.
+    open: VecDeque<usize>,
+    dice: Dice,
+}
+
+impl Sender {
+    /// Sends to these chats, with a pause after each text.
+    pub fn new(device: &str, chats: &[&str], pause: Duration, dice: Dice) -> Self {
+        let chats = chats.iter().map(|&chat| chat.to_owned()).collect();
+        Self { device: device.to_owned(), texts: Vec::new(), chats, pause, open: VecDeque::new(), dice }
+    }
+
+    /// Asks once more for all that has no answer yet.
+    pub async fn finish(&mut self, http: &Http) -> Result<(), Halt> {
+        while let Some(at) = self.open.front().copied() {
+            self.send(http, at).await?;
+        }
+        Ok(())
+    }
+
+    /// Those that were answered 201.
+    pub fn accepted(&self) -> impl Iterator<Item = (&Text, &str)> {
+        self.texts.iter().filter_map(|text| Some((text, text.id.as_deref()?)))
+    }
+
+    /// Asks for the next text: one without an answer, sometimes one with, else a new one.
+    pub async fn step(&mut self, http: &Http) -> Result<(), Halt> {
+        let at = match self.open.front().copied() {
+            Some(at) => at,
+            None if !self.texts.is_empty() && self.dice.one_in(12) => self.any(),
+            None => self.compose(),
+        };
+        self.send(http, at).await
+    }
+
+    fn any(&mut self) -> usize {
+        let last = u64::try_from(self.texts.len() - 1).unwrap();
+        usize::try_from(self.dice.between(0, last)).unwrap()
+    }
+
+    fn compose(&mut self) -> usize {
+        let at = self.texts.len();
+        let to = self.dice.pick(&self.chats).clone();
+        let (key, body) = (format!("{}-{at}", self.device), format!("quokka out {} {at}", self.device));
+        self.texts.push(Text { key, to, body, id: None });
+        self.open.push_back(at);
+        at
+    }
+
+    async fn send(&mut self, http: &Http, at: usize) -> Result<(), Halt> {
+        let text = &mut self.texts[at];
+        let body = json!({ "to": text.to, "text": text.body, "tempId": text.key });
+        let path = format!("devices/{}/messages/send", self.device);
+        let answer = http.post_once(&path, &body, &text.key).await?;
+        match (answer.status, answer.text("/id")) {
+            (201, Some(id)) if text.id.as_deref().is_none_or(|known| known == id) => {
+                text.id = Some(id.to_owned())
+            }
+            (201, id) => {
+                return Err(Halt::Wrong(format!("{} was {:?} and is {id:?} now", text.key, text.id)));
+            }
+            (BUSY, _) => return Ok(sleep(PAUSE_WHEN_BUSY).await),
+            _ => return Err(Halt::Wrong(format!("send {}: {} {}", text.key, answer.status, answer.body))),
+        }
+        self.open.retain(|open| *open != at);
+        Ok(())
+    }
+
+    async fn work(&mut self, http: &Http) -> Halt {
+        loop {
+            if let Err(halt) = self.step(http).await {
+                return halt;
+            }
+            sleep(self.pause).await;
+        }
+    }
+}
+
+impl Worker for Sender {
+    fn run<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Halt> {
+        Box::pin(self.work(http))
+    }
+}

@@ -1,0 +1,115 @@
+//! Contacts who write to one device, each message under a network id of its own.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::{BUSY, Halt, PAUSE_WHEN_BUSY, Worker};
+use crate::process::{Dice, Http};
+
+/// What the simulator says while the device cannot take anything.
+const NOT_NOW: [&str; 3] = ["not_linked", "not_acknowledged", "network_full"];
+
+/// A message that was written at least once.
+pub struct Written {
+    /// Its network id.
+    pub network_id: String,
+    /// What; no two are the same.
+    pub body: String,
+    /// Our id of it, once the network was told that the device has it.
+    pub id: Option<String>,
+}
+
+/// Writes to one device.
+pub struct Writer {
+    /// The device.
+    pub device: String,
+    /// All messages so far.
+    pub written: Vec<Written>,
+    group: Option<String>,
+    pause: Duration,
+    open: VecDeque<usize>,
+    dice: Dice,
+}
+
+impl Writer {
+    /// Writes in this group, or else to the device alone, with a pause after each message.
+    pub fn new(device: &str, group: Option<&str>, pause: Duration, dice: Dice) -> Self {
+        let group = group.map(str::to_owned);
+        Self { device: device.to_owned(), written: Vec::new(), group, pause, open: VecDeque::new(), dice }
+    }
+
+    /// Writes once more all that has no answer yet.
+    pub async fn finish(&mut self, http: &Http) -> Result<(), Halt> {
+        while let Some(at) = self.open.front().copied() {
+            self.write(http, at).await?;
+        }
+        Ok(())
+    }
+
+    /// Those that the network knows to be with the device.
+    pub fn acknowledged(&self) -> impl Iterator<Item = (&Written, &str)> {
+        self.written.iter().filter_map(|written| Some((written, written.id.as_deref()?)))
+    }
+
+    /// Writes the next message: one without an answer, sometimes one with, else a new one.
+    pub async fn step(&mut self, http: &Http) -> Result<(), Halt> {
+        let at = match self.open.front().copied() {
+            Some(at) => at,
+            None if !self.written.is_empty() && self.dice.one_in(12) => self.written.len() - 1,
+            None => self.compose(),
+        };
+        self.write(http, at).await
+    }
+
+    fn compose(&mut self) -> usize {
+        let at = self.written.len();
+        let (network_id, body) = (format!("IN{at:08}"), format!("quokka in {} {at}", self.device));
+        self.written.push(Written { network_id, body, id: None });
+        self.open.push_back(at);
+        at
+    }
+
+    async fn write(&mut self, http: &Http, at: usize) -> Result<(), Halt> {
+        let written = &mut self.written[at];
+        // The place decides, so that the same network id is always of the same chat.
+        let from = format!("1555010{:04}", 100 + at % 7);
+        let mut body = json!({ "from": from, "body": written.body, "networkId": written.network_id });
+        if let Some(group) = &self.group {
+            body["groupId"] = json!(group);
+        }
+        let answer = http.post(&format!("simulator/{}/incoming", self.device), &body).await?;
+        match (answer.is_success(), answer.text("/messageId")) {
+            (true, Some(id)) => written.id = Some(id.to_owned()),
+            (false, _) if answer.status == BUSY || NOT_NOW.contains(&answer.code()) => {
+                return Ok(sleep(PAUSE_WHEN_BUSY).await);
+            }
+            _ => {
+                return Err(Halt::Wrong(format!(
+                    "incoming {}: {} {}",
+                    written.network_id, answer.status, answer.body
+                )));
+            }
+        }
+        self.open.retain(|open| *open != at);
+        Ok(())
+    }
+
+    async fn work(&mut self, http: &Http) -> Halt {
+        loop {
+            if let Err(halt) = self.step(http).await {
+                return halt;
+            }
+            sleep(self.pause).await;
+        }
+    }
+}
+
+impl Worker for Writer {
+    fn run<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Halt> {
+        Box::pin(self.work(http))
+    }
+}

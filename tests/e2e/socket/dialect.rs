@@ -1,0 +1,172 @@
+//! What devices say to dashboards, and dashboards to devices.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::wire::Wire;
+use crate::support::{ADMIN_KEY, ANNA, TestApp};
+
+#[tokio::test]
+async fn the_present_state_comes_first_and_is_not_in_the_log() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.join("shop", ADMIN_KEY).await;
+    let state = wire.event("shop", "state").await;
+    assert_eq!(
+        (&state["status"], &state["state"], &state["deviceId"]),
+        (&json!("CONNECTED"), &json!("ready"), &json!("shop"))
+    );
+    assert!(state["seq"].is_null() && state["timestamp"].is_i64(), "{state}");
+}
+
+#[tokio::test]
+async fn a_client_gets_what_it_missed_and_then_what_comes() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    for n in 0..300 {
+        app.incoming("shop", ANNA, &n.to_string()).await;
+    }
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.send(&format!("40/device/shop,{{\"apiKey\":\"{ADMIN_KEY}\",\"since\":0}}")).await;
+    let newest = app.log("shop").await.last().unwrap()["seq"].as_i64().unwrap();
+    app.incoming("shop", ANNA, "live").await;
+    let mut seen = Vec::new();
+    while seen.last() != Some(&(newest + 1)) {
+        let packet = wire.packet_with("42/device/shop,").await;
+        if packet.contains("\"message-ack\"") {
+            continue;
+        }
+        let event: serde_json::Value =
+            serde_json::from_str(packet.strip_prefix("42/device/shop,").unwrap()).unwrap();
+        seen.extend(event[1]["seq"].as_i64());
+    }
+    assert_eq!(seen, (1..=newest + 1).collect::<Vec<i64>>());
+}
+
+#[tokio::test]
+async fn a_position_beyond_the_log_is_told_to_resync() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.send(&format!("40/device/shop,{{\"apiKey\":\"{ADMIN_KEY}\",\"since\":9999}}")).await;
+    let resync = wire.event("shop", "resync").await;
+    assert_eq!(resync["oldestSeq"], 1);
+    assert!(resync["newestSeq"].is_i64());
+    app.incoming("shop", ANNA, "live").await;
+    wire.event("shop", "message").await;
+}
+
+#[tokio::test]
+async fn an_acknowledgement_comes_under_both_its_names_with_one_seq() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.join("shop", ADMIN_KEY).await;
+    app.send("shop", ANNA, "hello").await;
+    let new = wire.event("shop", "message:ack").await;
+    let old = wire.event("shop", "message-ack").await;
+    assert_eq!(new, old);
+    assert_eq!((&new["ack"], &new["ackName"]), (&json!(1), &json!("server")));
+}
+
+#[tokio::test]
+async fn sending_marking_read_and_typing_are_answered() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.incoming("shop", ANNA, "hello").await;
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.join("shop", ADMIN_KEY).await;
+    let sent =
+        wire.ask("shop", 1, &json!(["message:send", { "to": ANNA, "text": "hi", "tempId": "t1" }])).await;
+    assert_eq!(
+        (&sent["success"], &sent["tempId"], &sent["status"]),
+        (&json!(true), &json!("t1"), &json!("queued"))
+    );
+    assert!(sent["messageId"].as_str().unwrap().starts_with("true_"));
+    let chat = format!("{ANNA}@c.us");
+    let read = wire.ask("shop", 2, &json!(["message:read", { "chatId": chat }])).await;
+    assert_eq!(read["success"], true, "{read}");
+    for (id, event) in [(3, "typing:start"), (4, "typing:stop")] {
+        let typed = wire.ask("shop", id, &json!([event, { "chatId": chat }])).await;
+        assert_eq!(typed["success"], true, "{typed}");
+    }
+    let network = app.get("/simulator/shop/network").await.ok();
+    assert_eq!(network["data"]["typing"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn typing_and_presence_of_contacts_are_told_live() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.join("shop", ADMIN_KEY).await;
+    wire.event("shop", "state").await;
+    app.post("/simulator/shop/typing", json!({ "from": ANNA, "kind": "audio", "on": true })).await.ok();
+    let typing = wire.event("shop", "typing:start").await;
+    assert_eq!((&typing["chatId"], &typing["kind"]), (&json!("15550100001@c.us"), &json!("audio")));
+    app.post("/simulator/shop/presence", json!({ "from": ANNA, "online": true })).await.ok();
+    assert_eq!(wire.event("shop", "presence").await["online"], true);
+}
+
+#[tokio::test]
+async fn a_revoked_key_loses_its_socket_within_a_second() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let made = app.post("/api-keys", json!({ "name": "a", "scopes": ["events:read"] })).await.created();
+    let (id, key) = (made["data"]["id"].as_str().unwrap(), made["data"]["key"].as_str().unwrap());
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.join("shop", key).await;
+    app.delete(&format!("/api-keys/{id}")).await.ok();
+    let gone = tokio::time::timeout(Duration::from_secs(1), wire.packet_with("41/device/shop,")).await;
+    assert!(gone.is_ok(), "the socket lives on");
+}
+
+#[tokio::test]
+async fn the_scope_is_looked_at_again_at_each_call() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let made = app.post("/api-keys", json!({ "name": "a", "scopes": ["events:read"] })).await.created();
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.join("shop", made["data"]["key"].as_str().unwrap()).await;
+    let answer = wire.ask("shop", 1, &json!(["message:send", { "to": ANNA, "text": "hi" }])).await;
+    assert_eq!((&answer["success"], &answer["code"]), (&json!(false), &json!("missing_scope")), "{answer}");
+}
+
+#[tokio::test]
+async fn a_deleted_device_says_so_and_its_namespace_is_gone() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.join("shop", ADMIN_KEY).await;
+    app.delete("/devices/shop").await.ok();
+    assert!(wire.event("shop", "device-deleted").await["seq"].is_i64());
+    wire.packet_with("41/device/shop,").await;
+    let (mut late, _) = Wire::open(&app).await;
+    late.send(&format!("40/device/shop,{{\"apiKey\":\"{ADMIN_KEY}\"}}")).await;
+    assert!(late.packet_with("44").await.contains("Invalid namespace"));
+}
+
+#[tokio::test]
+async fn a_chat_that_changes_often_is_told_at_most_ten_times_a_second() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.join("shop", ADMIN_KEY).await;
+    wire.event("shop", "state").await;
+    for n in 0..30 {
+        app.incoming("shop", ANNA, &n.to_string()).await;
+    }
+    let mut updates = 0;
+    loop {
+        let packet = wire.packet_with("42/device/shop,").await;
+        if packet.contains("[\"chat:update\"") {
+            updates += 1;
+            if packet.contains("\"body\":\"29\"") {
+                break;
+            }
+        }
+    }
+    assert!(updates < 30, "{updates} updates for 30 messages");
+}

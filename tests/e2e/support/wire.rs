@@ -1,0 +1,111 @@
+//! Engine.IO and Socket.IO by hand: text frames as they stand on the wire.
+//!
+//! Source: the Engine.IO protocol 4 and Socket.IO protocol 5 documents.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use super::TestApp;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A WebSocket that speaks Engine.IO packets.
+pub struct Wire {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+impl Wire {
+    /// Connects and takes the handshake, which is returned.
+    pub async fn open(app: &TestApp) -> (Self, Value) {
+        let mut wire = Self::connect(app, "EIO=4&transport=websocket").await;
+        let handshake = wire.packet().await;
+        let handshake = serde_json::from_str(handshake.strip_prefix('0').unwrap()).unwrap();
+        (wire, handshake)
+    }
+
+    /// Connects with a query and takes nothing.
+    pub async fn connect(app: &TestApp, query: &str) -> Self {
+        let url = format!("ws://{}/ws/?{query}", app.app().address);
+        let (stream, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        Self { stream }
+    }
+
+    pub async fn send(&mut self, packet: &str) {
+        self.stream.send(Message::text(packet)).await.unwrap();
+    }
+
+    pub async fn send_binary(&mut self, bytes: Vec<u8>) {
+        self.stream.send(Message::binary(bytes)).await.unwrap();
+    }
+
+    /// The next packet; `None` when the connection is closed.
+    pub async fn next(&mut self) -> Option<String> {
+        let next = async {
+            loop {
+                match self.stream.next().await {
+                    Some(Ok(Message::Text(text))) => return Some(text.to_string()),
+                    Some(Ok(
+                        Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_),
+                    )) => {}
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, next).await.expect("the server says nothing")
+    }
+
+    pub async fn packet(&mut self) -> String {
+        self.next().await.expect("the server closed the connection")
+    }
+
+    /// The next packet that begins so; pings are answered on the way, others passed over.
+    pub async fn packet_with(&mut self, start: &str) -> String {
+        loop {
+            let packet = self.packet().await;
+            if packet.starts_with(start) {
+                return packet;
+            }
+            if packet == "2" {
+                self.send("3").await;
+            }
+        }
+    }
+
+    /// Connects to a namespace with a key; waits until it is open.
+    pub async fn join(&mut self, device: &str, key: &str) {
+        self.send(&format!("40/device/{device},{{\"apiKey\":\"{key}\"}}")).await;
+        self.packet_with(&format!("40/device/{device},")).await;
+    }
+
+    /// The payload of the next event of this name.
+    pub async fn event(&mut self, device: &str, name: &str) -> Value {
+        let start = format!("42/device/{device},[\"{name}\",");
+        let packet = self.packet_with(&start).await;
+        let payload = packet.strip_prefix(&start).unwrap().strip_suffix(']').unwrap();
+        serde_json::from_str(payload).unwrap()
+    }
+
+    /// Asks with a callback, and answers what it got.
+    pub async fn ask(&mut self, device: &str, id: u32, arguments: &Value) -> Value {
+        self.send(&format!("42/device/{device},{id}{arguments}")).await;
+        let start = format!("43/device/{device},{id}");
+        let packet = self.packet_with(&start).await;
+        let answer: Value = serde_json::from_str(packet.strip_prefix(&start).unwrap()).unwrap();
+        answer[0].clone()
+    }
+
+    /// Waits until the server ends the connection.
+    pub async fn closed(&mut self) {
+        while self.next().await.is_some() {}
+    }
+
+    /// Ends the connection without a word.
+    pub fn drop_rudely(self) {
+        drop(self);
+    }
+}
