@@ -158,7 +158,8 @@ impl App {
     }
 
     /// Serves until a signal or a failure ends it.
-    pub async fn run(self, mut signals: Signals) -> Ended {
+    pub async fn run(self, mut reloads: Signals) -> Ended {
+        let signals = reloads.clone();
         loop {
             tokio::select! {
                 () = signals.shutdown() => return self.stop().await,
@@ -167,7 +168,7 @@ impl App {
                     self.stop().await;
                     return Ended::Failed(failure);
                 }
-                () = signals.reload() => match self.reconcile().await {
+                () = reloads.reload() => match self.reconcile().await {
                     Ok(()) => tracing::info!("the devices directory was read again"),
                     Err(error) => tracing::error!(%error, "the devices directory was not applied; nothing was changed"),
                 }

@@ -1,2 +1,77 @@
-//! x
-fn main() {}
+//! The `wharf` program: reads the command line and hands over to the library.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use wharf::app::{App, Ended, OsRandom, Surroundings, SystemClock};
+use wharf::cli::{self, Command, Globals, ServeArgs};
+use wharf::cli::exit::CliError;
+use wharf::cli::output::Output;
+
+fn main() -> ExitCode {
+    let (globals, command) = cli::parse().into_parts();
+    match command {
+        Command::Serve(args) => serve(&globals, &args),
+        Command::Openapi => cli::openapi::run(wharf::api::openapi_json),
+        Command::Client(command) => match runtime(false) {
+            Ok(runtime) => runtime.block_on(Box::pin(cli::run(&globals, command, &SystemClock))),
+            Err(error) => fail(&globals, error.to_string()),
+        },
+    }
+}
+
+fn serve(globals: &Globals, args: &ServeArgs) -> ExitCode {
+    let settings = match args.settings(globals) {
+        Ok(settings) => settings,
+        Err(error) => return fail(globals, error.to_string()),
+    };
+    if let Err(error) = wharf::telemetry::init_logs(&settings.log) {
+        return fail(globals, error.to_string());
+    }
+    let surroundings = Surroundings {
+        clock: Arc::new(SystemClock),
+        random: Arc::new(OsRandom),
+        api_key: globals.key.as_ref().map(|key| key.expose().to_owned()).filter(|key| !key.is_empty()),
+        terminal: std::io::stderr().is_terminal(),
+    };
+    let runtime = match runtime(true) {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(globals, error.to_string()),
+    };
+    let outcome = runtime.block_on(async {
+        let signals = wharf::lifecycle::signals().map_err(|error| error.to_string())?;
+        let app = Box::pin(App::start(settings, surroundings)).await.map_err(|error| chain(&error))?;
+        Ok(Box::pin(app.run(signals)).await)
+    });
+    match outcome {
+        Ok(Ended::Cleanly | Ended::Hastily) => ExitCode::SUCCESS,
+        Ok(Ended::Failed(_)) => ExitCode::FAILURE,
+        Err(message) => fail(globals, message),
+    }
+}
+
+fn runtime(server: bool) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder =
+        if server { tokio::runtime::Builder::new_multi_thread() } else { tokio::runtime::Builder::new_current_thread() };
+    builder.enable_all().build()
+}
+
+/// An error and its causes in one line, each said once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn fail(globals: &Globals, message: String) -> ExitCode {
+    Output::new(globals.json).finish(Err(CliError::Usage(message)))
+}

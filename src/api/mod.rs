@@ -5,6 +5,7 @@
 //! Invariant: a surface decides nothing; it checks who asks and what for, calls the service, and says what
 //! came of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -65,9 +66,9 @@ pub struct SocketConfig {
 }
 
 /// Everything that listens. Needs the runtime: tasks of the socket server start here.
-#[must_use]
 pub fn router(core: Core, config: ApiConfig) -> Router {
-    let rest = http::router(core.clone(), config.clone());
+    let config = Arc::new(config);
+    let rest = http::router(core.clone(), Arc::clone(&config));
     socket::mount(rest, core, &config)
 }
 

@@ -132,7 +132,7 @@ impl Core {
                 let _ = feed.items.send(Item::Live(Arc::new(LiveEntry { kind: event.name(), payload })));
             }
             Err(error) => {
-                tracing::error!(%device, %error, event = event.name(), "an event cannot be serialised")
+                tracing::error!(%device, %error, event = event.name(), "an event cannot be serialised");
             }
         }
     }

@@ -13,12 +13,12 @@ pub const GROUP: &str = "120363000000000001@g.us";
 /// A data directory whose daemons come back fast and give nothing up.
 pub fn place() -> Place {
     Place::new()
-        .with("supervisor.backoff_initial_ms", 10)
-        .with("supervisor.backoff_max_ms", 100)
-        .with("supervisor.start_ramp_per_second", 1_000)
-        .with("supervisor.panics_before_failed", 1_000_000)
-        .with("outbox.retry_delay_ms", 20)
-        .with("outbox.max_attempts", 1_000_000)
+        .with("supervisor.backoff_initial_ms", "10")
+        .with("supervisor.backoff_max_ms", "100")
+        .with("supervisor.start_ramp_per_second", "1000")
+        .with("supervisor.panics_before_failed", "1000000")
+        .with("outbox.retry_delay_ms", "20")
+        .with("outbox.max_attempts", "1000000")
         .with("log.level", "info")
 }
 

@@ -121,7 +121,7 @@ fn rank(status: &str) -> i64 {
 fn entry(item: &Value) -> Entry {
     Entry {
         seq: item["seq"].as_i64().expect("an entry has a seq"),
-        name: item["event"].as_str().or(item["type"].as_str()).expect("an entry has a name").to_owned(),
-        payload: item.get("payload").or(item.get("data")).unwrap_or(item).clone(),
+        name: item["type"].as_str().expect("an entry has a name").to_owned(),
+        payload: item["payload"].clone(),
     }
 }

@@ -73,6 +73,12 @@ impl Http {
         request.send().await.is_ok_and(|answer| answer.status() == 200)
     }
 
+    /// What `/metrics` says.
+    pub async fn metrics(&self) -> String {
+        let request = self.client.get(format!("{}/metrics", self.base)).header("X-API-KEY", &self.key);
+        request.timeout(TIMEOUT).send().await.unwrap().text().await.unwrap()
+    }
+
     /// `GET /api/v1/<path>`.
     pub async fn get(&self, path: &str) -> Result<Answer, reqwest::Error> {
         answer(self.request(Method::GET, path)).await

@@ -44,7 +44,7 @@ impl Place {
 
     /// Sets `section.key` for daemons that are started from now on.
     #[must_use]
-    pub fn with(mut self, key: &str, value: impl ToString) -> Self {
+    pub fn with(mut self, key: &str, value: &str) -> Self {
         let name = format!("WHARF__{}", key.to_uppercase().replace('.', "__"));
         self.settings.push((name, value.to_string()));
         self

@@ -64,12 +64,11 @@ impl FromRef<ApiState> for Arc<ApiConfig> {
 }
 
 /// REST, the probes and the documentation.
-#[must_use]
-pub fn router(core: Core, config: ApiConfig) -> Router {
+pub fn router(core: Core, config: Arc<ApiConfig>) -> Router {
     let (routes, document) = documented().split_for_parts();
     let routes = routes.nest("/api/v1", not_built::routes()).merge(docs::routes(&document));
     let tries = Arc::new(FailedTries::new(config.failed_tries_per_minute));
-    layers::wrap(routes, ApiState { core, config: Arc::new(config), tries })
+    layers::wrap(routes, ApiState { core, config, tries })
 }
 
 /// Every operation that is in the document, and the document.

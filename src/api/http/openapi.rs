@@ -149,7 +149,7 @@ fn refusal(status: u16, description: &str) -> RefOr<utoipa::openapi::Response> {
             .schema_type(Type::Integer)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
             .minimum(Some(0));
-        let header = HeaderBuilder::new().schema(seconds).description(Some("Seconds to wait, where that is known"));
+        let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds to wait, where that is known"));
         response.header("Retry-After", header.build())
     } else {
         response

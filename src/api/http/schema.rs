@@ -1,6 +1,8 @@
 //! The shapes of domain objects, for the document only: the domain does not know of OpenAPI. A test holds
 //! them against what is really sent.
 
+#![expect(dead_code, reason = "shapes, never values")]
+
 use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
@@ -50,7 +52,6 @@ pub struct MessageObject {
 /// What a message is.
 #[derive(ToSchema)]
 #[schema(as = MessageType, rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the words speak for themselves")]
 pub enum MessageTypeWord {
     Chat,
     Image,
@@ -70,7 +71,6 @@ pub enum MessageTypeWord {
 /// Each step of an outgoing message.
 #[derive(ToSchema)]
 #[schema(as = MessageStatus, rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the words speak for themselves")]
 pub enum StatusWord {
     Queued,
     Sending,
@@ -198,7 +198,6 @@ pub struct HealthObject {
 /// A device's health in a word.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the words speak for themselves")]
 pub enum HealthWord {
     Healthy,
     Warning,

@@ -61,6 +61,12 @@ pub(super) async fn keep(State(protocol): State<Protocol>, request: Request, nex
     }
     // A device that was answered 201 has its namespace, whatever the task that follows devices does now.
     protocol.namespaces.catch_up();
+    if let Some(question) = session_question(&request) {
+        let answer = next.clone().run(question).await;
+        if !answer.status().is_success() {
+            return mend(answer).await;
+        }
+    }
     let is_post = request.method() == Method::POST;
     let answer = next.run(slim(request));
     if !is_post {
@@ -81,6 +87,20 @@ fn refusal(request: &Request) -> Option<Refusal> {
         Some("websocket") => Some(BAD_REQUEST),
         _ => Some(UNKNOWN_TRANSPORT),
     }
+}
+
+/// The library answers 101 to an upgrade before it looks for the session. So it is asked by polling first,
+/// with a heartbeat, which changes nothing: whoever upgrades is alive.
+fn session_question(request: &Request) -> Option<Request> {
+    const HEARTBEAT: &str = "3";
+    let query = request.uri().query()?;
+    let asks = |pair: &str| pair.starts_with("sid=");
+    if !query.contains("transport=websocket") || !query.split('&').any(asks) {
+        return None;
+    }
+    let polling = query.replace("transport=websocket", "transport=polling");
+    let uri = format!("{}?{polling}", request.uri().path());
+    Request::post(uri).body(Body::from(HEARTBEAT)).ok()
 }
 
 /// Whether the request is a WebSocket handshake (RFC 6455, 4.2.1).

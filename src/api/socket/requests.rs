@@ -119,6 +119,7 @@ impl Worker {
     async fn serve(&self, incoming: &Incoming) {
         let (event, body) = payload::read(&incoming.payload);
         let answer = match body {
+            Err(problem) if event.is_empty() => Err(problem),
             _ if !calls::is_known(&event) => Err(Problem::unknown_event(&event)),
             Ok(body) => Box::pin(calls::serve(&self.shared, &self.session, &event, body)).await,
             Err(problem) => Err(problem),

@@ -86,12 +86,15 @@ impl Sender {
         let answer = http.post_once(&path, &body, &text.key).await?;
         match (answer.status, answer.text("/id")) {
             (201, Some(id)) if text.id.as_deref().is_none_or(|known| known == id) => {
-                text.id = Some(id.to_owned())
+                text.id = Some(id.to_owned());
             }
             (201, id) => {
                 return Err(Halt::Wrong(format!("{} was {:?} and is {id:?} now", text.key, text.id)));
             }
-            (BUSY, _) => return Ok(sleep(PAUSE_WHEN_BUSY).await),
+            (BUSY, _) => {
+                sleep(PAUSE_WHEN_BUSY).await;
+                return Ok(());
+            }
             _ => return Err(Halt::Wrong(format!("send {}: {} {}", text.key, answer.status, answer.body))),
         }
         self.open.retain(|open| *open != at);

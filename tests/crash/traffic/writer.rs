@@ -50,11 +50,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Those that the network knows to be with the device.
-    pub fn acknowledged(&self) -> impl Iterator<Item = (&Written, &str)> {
-        self.written.iter().filter_map(|written| Some((written, written.id.as_deref()?)))
-    }
-
     /// Writes the next message: one without an answer, sometimes one with, else a new one.
     pub async fn step(&mut self, http: &Http) -> Result<(), Halt> {
         let at = match self.open.front().copied() {
@@ -85,7 +80,8 @@ impl Writer {
         match (answer.is_success(), answer.text("/messageId")) {
             (true, Some(id)) => written.id = Some(id.to_owned()),
             (false, _) if answer.status == BUSY || NOT_NOW.contains(&answer.code()) => {
-                return Ok(sleep(PAUSE_WHEN_BUSY).await);
+                sleep(PAUSE_WHEN_BUSY).await;
+                return Ok(());
             }
             _ => {
                 return Err(Halt::Wrong(format!(

@@ -1,0 +1,185 @@
+//! The event log of a device, a page at a time or as a stream.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, State};
+use axum::http::header::ACCEPT;
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::ApiState;
+use super::error::ApiError;
+use super::guard::{Caller, guarded};
+use super::input::{Device, Fields, FromFields, Query};
+use super::paging::{MAX_LIMIT, limit};
+use crate::domain::access::Scope;
+use crate::domain::clock::Millis;
+use crate::service::LogEntry;
+
+mod stream;
+
+const MAX_TYPES: usize = 50;
+
+/// The operations of this file.
+pub fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(guarded(Scope::EventsRead, &[], routes!(events)))
+}
+
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct EventQuery {
+    /// Only entries with a larger `seq`. A stream without it begins with what comes.
+    #[param(value_type = Option<i64>, minimum = 0)]
+    after: Option<i64>,
+    /// At most so many; a stream has no limit.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 100)]
+    limit: usize,
+    /// Only these events, such as `message,message:ack`.
+    #[param(value_type = Option<Vec<String>>, max_items = 50, style = Form, explode = false)]
+    types: Vec<String>,
+}
+
+impl FromFields for EventQuery {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        Some(Self {
+            after: fields.integer("after", &(0..=i64::MAX)),
+            limit: limit(fields, MAX_LIMIT),
+            types: fields.list("types", MAX_TYPES).unwrap_or_default(),
+        })
+    }
+}
+
+/// The header `Last-Event-ID`, which browsers send when they come back.
+struct LastEventId(Option<i64>);
+
+impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let value = parts.headers.get("last-event-id").filter(|value| !value.is_empty());
+        let seq = value.map(|value| value.to_str().ok()?.parse().ok().filter(|seq: &i64| *seq >= 0));
+        match seq {
+            Some(None) => Err(ApiError::field("Last-Event-ID", "must be the id of an event of this stream")),
+            seq => Ok(Self(seq.flatten())),
+        }
+    }
+}
+
+/// A page of the log.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct EventPage {
+    /// `true`.
+    success: bool,
+    /// Entries, in order.
+    data: Vec<EventEntry>,
+    /// The oldest entry that is kept.
+    oldest_seq: i64,
+    /// The newest entry; 0 before the first.
+    newest_seq: i64,
+    /// The last entry that was looked at: go on with it as `after`.
+    next_after: i64,
+    /// Whether more may follow.
+    has_more: bool,
+}
+
+/// An entry of the log.
+#[derive(Serialize, ToSchema)]
+struct EventEntry {
+    /// Its position; grows by one with each entry.
+    #[schema(minimum = 1)]
+    seq: i64,
+    /// The event's name.
+    #[schema(example = "message:ack")]
+    r#type: String,
+    /// When it was appended.
+    #[schema(value_type = i64)]
+    timestamp: Millis,
+    /// The event as sockets get it, `deviceId`, `timestamp` and `seq` included.
+    #[schema(value_type = Object)]
+    payload: Box<RawValue>,
+}
+
+impl From<LogEntry> for EventEntry {
+    fn from(entry: LogEntry) -> Self {
+        Self { seq: entry.seq, r#type: entry.kind, timestamp: entry.at, payload: entry.payload }
+    }
+}
+
+/// Read the event log
+///
+/// With `Accept: text/event-stream` it is a stream: `id` is the entry's `seq`, `event` its name, `data` its
+/// payload. A client that comes back with `Last-Event-ID` misses nothing. When the log no longer reaches
+/// back that far, the stream begins with `resync`: reload over REST. The stream ends when the key does.
+#[utoipa::path(get, path = "/devices/{id}/events", operation_id = "readEvents", tag = "events",
+    params(EventQuery, ("Last-Event-ID" = Option<i64>, Header, description = "For a stream: the last entry that the client has; counts before `after`", minimum = 0)),
+    responses((status = 200, description = "Entries, or a stream of them",
+        content((EventPage = "application/json"), (String = "text/event-stream")))))]
+async fn events(
+    caller: Caller,
+    State(state): State<ApiState>,
+    Device(device): Device,
+    Query(query): Query<EventQuery>,
+    LastEventId(last): LastEventId,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    if wants_stream(&headers) {
+        let principal = Arc::clone(&caller.0);
+        let since = last.or(query.after);
+        return stream::open(state.core, principal, device, since, query.types).await;
+    }
+    let after = query.after.unwrap_or(0);
+    let (entries, range, next_after) = state.core.events(&device, after, query.limit, &query.types).await?;
+    Ok(Json(EventPage {
+        success: true,
+        data: entries.into_iter().map(EventEntry::from).collect(),
+        oldest_seq: range.oldest,
+        newest_seq: range.newest,
+        next_after,
+        has_more: next_after < range.newest,
+    })
+    .into_response())
+}
+
+fn wants_stream(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut types = accepted.flat_map(|value| value.split(','));
+    types.any(|media| media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_asked_for_by_name() {
+        let accept = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, value.parse().unwrap());
+            wants_stream(&headers)
+        };
+        assert!(accept("text/event-stream"));
+        assert!(accept("application/json;q=0.5, Text/Event-Stream; charset=utf-8"));
+        assert!(!accept("*/*"));
+        assert!(!wants_stream(&HeaderMap::new()));
+    }
+
+    #[tokio::test]
+    async fn a_broken_position_is_named() {
+        let read = async |value: &str| {
+            let request = axum::http::Request::builder().header("last-event-id", value).body(()).unwrap();
+            LastEventId::from_request_parts(&mut request.into_parts().0, &()).await.map(|id| id.0).ok()
+        };
+        assert_eq!(read("42").await, Some(Some(42)));
+        assert_eq!(read("").await, Some(None));
+        assert_eq!(read("-1").await, None);
+        assert_eq!(read("x").await, None);
+    }
+}

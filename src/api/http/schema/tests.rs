@@ -1,0 +1,117 @@
+//! What the document says of a domain object is what is sent.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::domain::ack::Ack;
+use crate::domain::chat::{Chat, LastMessage};
+use crate::domain::clock::Millis;
+use crate::domain::contact::Contact;
+use crate::domain::device::DeviceStats;
+use crate::domain::health::{Observed, judge};
+use crate::domain::message::{Message, MessageType, Receipt};
+use crate::domain::state::State;
+
+fn schema(name: &str) -> Value {
+    let document: Value = serde_json::from_str(&crate::api::openapi_json()).unwrap();
+    document["components"]["schemas"][name].clone()
+}
+
+fn names(value: &Value) -> BTreeSet<String> {
+    value.as_object().unwrap().keys().cloned().collect()
+}
+
+/// `sent` has every field that there is; `least` has those alone that are always there.
+fn check(name: &str, sent: &impl Serialize, optional: &[&str]) {
+    let schema = schema(name);
+    let (sent, documented) = (names(&serde_json::to_value(sent).unwrap()), names(&schema["properties"]));
+    assert_eq!(sent, documented, "{name}");
+    let required: BTreeSet<String> =
+        schema["required"].as_array().unwrap().iter().map(|field| field.as_str().unwrap().to_owned()).collect();
+    let always: BTreeSet<String> = sent.into_iter().filter(|field| !optional.contains(&field.as_str())).collect();
+    assert_eq!(required, always, "{name}: required");
+}
+
+fn message() -> Message {
+    Message {
+        id: "false_120363000000000001@g.us_A_15550100001@c.us".parse().unwrap(),
+        chat_id: "120363000000000001@g.us".parse().unwrap(),
+        from: "120363000000000001@g.us".parse().unwrap(),
+        to: "15550100002@c.us".parse().unwrap(),
+        author: Some("15550100001@c.us".parse().unwrap()),
+        from_me: false,
+        body: "hi".to_owned(),
+        kind: MessageType::Chat,
+        timestamp: Millis(1),
+        ack: Ack::Read,
+        has_media: false,
+        is_forwarded: false,
+        is_starred: false,
+        is_edited: false,
+        notify_name: Some("Ada".to_owned()),
+    }
+}
+
+#[test]
+fn messages() {
+    check("Message", &message(), &["author", "notifyName"]);
+    let receipt = Receipt { participant: message().to, ack: Ack::Read, timestamp: Millis(1) };
+    check("Receipt", &receipt, &[]);
+}
+
+#[test]
+fn chats_and_contacts() {
+    let Message { id, body, timestamp, from_me, author, kind, chat_id, .. } = message();
+    let last = LastMessage { id, body, timestamp, from_me, author, kind };
+    check("LastMessage", &last, &["author"]);
+    let chat = Chat {
+        id: chat_id.clone(),
+        chat_id,
+        name: "Friends".to_owned(),
+        is_group: true,
+        last_message: Some(last),
+        unread_count: 1,
+        pinned: false,
+        archived: false,
+        muted: false,
+        timestamp,
+    };
+    // Always there, null where there is none.
+    check("Chat", &chat, &["lastMessage"]);
+    let contact = Contact {
+        id: message().to,
+        contact_id: message().to,
+        name: "Ada".to_owned(),
+        pushname: Some("Ada".to_owned()),
+        number: Some("15550100002".to_owned()),
+        lid: Some("1@lid".parse().unwrap()),
+        is_my_contact: true,
+    };
+    check("Contact", &contact, &["pushname", "number", "lid"]);
+}
+
+#[test]
+fn devices_and_health() {
+    check("DeviceStats", &DeviceStats::default(), &[]);
+    let health = judge(&State::Created, &Observed::default());
+    check("Health", &health, &[]);
+    check("HealthMetrics", &health.metrics, &["lastActivity", "warmupPhase"]);
+    check("HealthWarning", &health.warnings[0], &[]);
+}
+
+/// Every field of a request that is in the document is really read: a value that no field takes is refused
+/// by its name.
+#[test]
+fn documented_fields_are_read() {
+    use crate::api::send_request::{SendLimits, SendProblem, parse};
+    let properties = names(&schema("SendMessage")["properties"]);
+    for field in properties {
+        let mut body = json!({ "to": "15550100001", "text": "hi" });
+        body[&field] = json!([{}]);
+        let limits = SendLimits { text_max_chars: 4_096, now: Millis(0) };
+        let Err(SendProblem::Invalid(errors)) = parse(&body, &limits) else { panic!("{field} is not read") };
+        assert!(errors.iter().any(|error| error.field == field), "{field}: {errors:?}");
+    }
+}

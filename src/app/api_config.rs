@@ -1,0 +1,55 @@
+//! The settings, as the surfaces and the access tokens want them.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::StartError;
+use crate::api::{ApiConfig, SocketConfig};
+use crate::net::{Guard, GuardedClient};
+use crate::service::access_token::{AccessTokenConfig, TokenMode};
+use crate::settings::{AccessTokenMode, Settings};
+
+pub(super) fn api(settings: &Settings) -> ApiConfig {
+    let (server, socket) = (&settings.server, &settings.socket);
+    ApiConfig {
+        socket_path: server.socket_path.clone(),
+        allowed_origins: server.allowed_origins.clone(),
+        trusted_proxies: server.trusted_proxies.clone(),
+        request_timeout: Duration::from_millis(server.request_timeout_ms),
+        body_limit: server.body_limit_bytes,
+        text_max_chars: settings.messages.text_max_chars,
+        failed_tries_per_minute: settings.auth.failed_tries_per_minute,
+        socket: SocketConfig {
+            ping_interval: Duration::from_millis(socket.ping_interval_ms),
+            ping_timeout: Duration::from_millis(socket.ping_timeout_ms),
+            connect_timeout: Duration::from_millis(socket.connect_timeout_ms),
+            buffer_packets: socket.buffer_packets,
+            inbound_queue: socket.inbound_queue,
+            max_payload_bytes: socket.max_payload_bytes,
+            stall_timeout: Duration::from_millis(socket.stall_timeout_ms),
+            replay_page: socket.replay_page,
+        },
+        simulator_enabled: settings.simulator_enabled(),
+        public_url: server.public_url.trim_end_matches('/').to_owned(),
+    }
+}
+
+pub(super) fn access_tokens(settings: &Settings) -> Result<AccessTokenConfig, StartError> {
+    let auth = &settings.auth;
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let jwks_url = given(&auth.jwks_url)
+        .map(|text| Url::parse(&text).map_err(|error| StartError::Setting(format!("auth.jwks_url: {error}"))))
+        .transpose()?;
+    let guard = Guard::new(&settings.net.allow_private);
+    Ok(AccessTokenConfig {
+        mode: match auth.access_token {
+            AccessTokenMode::Label => TokenMode::Label,
+            AccessTokenMode::Jwt => TokenMode::Jwt,
+        },
+        jwt_secret: given(auth.jwt_secret.expose()),
+        jwks_url,
+        audience: given(&auth.jwt_audience),
+        http: GuardedClient::new(guard, Duration::from_millis(settings.net.timeout_ms)),
+    })
+}
