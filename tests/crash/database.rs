@@ -76,11 +76,12 @@ impl Database {
         );
     }
 
-    /// Nothing of a device waits to be sent, and each message that went out was counted once.
+    /// Nothing of a device waits to be sent, and each message that went out was counted once. Ours have a `tempId`; history has
+    /// none and is not counted.
     pub fn all_sent(&self, device: &str) {
         assert_eq!(self.number("SELECT count(*) FROM outbox WHERE device_id = ?1", [device]), 0, "{device}");
         let sent = self.number(
-            "SELECT count(*) FROM messages WHERE from_me = 1 AND ack >= 1 AND device_id = ?1",
+            "SELECT count(*) FROM messages WHERE temp_id IS NOT NULL AND ack >= 1 AND device_id = ?1",
             [device],
         );
         assert_eq!(

@@ -26,7 +26,7 @@ async fn broken_bodies_are_refused_by_what_is_broken() {
         .await
         .refused(415, "unsupported_media_type");
     let huge = format!("{{\"to\": \"{ANNA}\", \"text\": \"{}\"}}", "x".repeat(7 * 1024 * 1024));
-    raw(&app, "POST", SEND, JSON, huge.into_bytes()).await.refused(413, "body_too_large");
+    raw(&app, "POST", SEND, JSON, huge.into_bytes()).await.refused(413, "too_large");
     let deep = "[".repeat(100_000);
     raw(&app, "POST", SEND, JSON, deep.into_bytes()).await.refused(400, "invalid_json");
 }

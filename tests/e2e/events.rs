@@ -77,8 +77,8 @@ async fn a_stream_goes_on_where_the_client_left_off() {
 async fn a_stream_is_live() {
     let app = TestApp::start().await;
     app.device("shop").await;
-    let newest = app.log("shop").await.len();
-    let read = frames(&app, "/devices/shop/events", Some(&newest.to_string()), 2);
+    let newest = app.log("shop").await.len().to_string();
+    let read = frames(&app, "/devices/shop/events", Some(&newest), 2);
     let write = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
         app.incoming("shop", ANNA, "hello").await;

@@ -38,6 +38,8 @@ impl Place {
     pub fn new() -> Self {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         std::fs::create_dir(dir.path().join("devices")).unwrap();
+        // All daemons here are of one build, also when somebody builds anew during a long run.
+        std::fs::hard_link(env!("CARGO_BIN_EXE_wharf"), dir.path().join("wharf")).unwrap();
         let key = format!("{:032x}{:032x}", Dice::unseeded_seed(), Dice::unseeded_seed());
         Self { dir, key, settings: Vec::new() }
     }
@@ -91,7 +93,7 @@ impl Place {
 
     fn spawn_with_log(&self, log: File) -> Daemon {
         let address = format!("127.0.0.1:{}", free_port());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
+        let mut command = Command::new(self.dir.path().join("wharf"));
         command
             .env_clear()
             .env("WHARF_API_KEY", &self.key)

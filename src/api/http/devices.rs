@@ -30,10 +30,10 @@ const NAME_CHARS: usize = 128;
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(guarded(Scope::DevicesRead, &[], routes!(list)))
-        .routes(guarded(Scope::DevicesWrite, &[409], routes!(create)))
+        .routes(guarded(Scope::DevicesWrite, &[409, 501], routes!(create)))
         .routes(guarded(Scope::DevicesRead, &[], routes!(show)))
-        .routes(guarded(Scope::DevicesWrite, &[409], routes!(change)))
-        .routes(guarded(Scope::DevicesWrite, &[], routes!(delete)))
+        .routes(guarded(Scope::DevicesWrite, &[409, 501], routes!(change)))
+        .routes(guarded(Scope::DevicesWrite, &[409], routes!(delete)))
         .merge(lifecycle::routes())
         .merge(qr::routes())
 }

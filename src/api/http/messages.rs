@@ -32,8 +32,8 @@ const MAX_WORDS_CHARS: usize = 512;
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
-        .routes(guarded(Scope::MessagesSend, &[409, 422], routes!(send)))
-        .routes(guarded(Scope::MessagesSend, &[409, 422], routes!(send_to_chats)))
+        .routes(guarded(Scope::MessagesSend, &[409, 422, 501], routes!(send)))
+        .routes(guarded(Scope::MessagesSend, &[409, 422, 501], routes!(send_to_chats)))
         .routes(guarded(Scope::MessagesRead, &[], routes!(search)))
         .routes(guarded(Scope::MessagesRead, &[], routes!(status)))
         .routes(guarded(Scope::MessagesRead, &[], routes!(show)))
@@ -51,7 +51,7 @@ struct SendMessage {
     #[schema(min_length = 1, max_length = 4096, pattern = r"\S", example = "Hello")]
     text: String,
     /// How urgent it is among messages to other chats.
-    #[schema(inline, default = "normal")]
+    #[schema(default = "normal")]
     priority: Option<PriorityWord>,
     /// Not before this time, in milliseconds since the epoch; at most a year ahead.
     send_at: Option<i64>,
@@ -65,7 +65,7 @@ struct SendMessage {
 }
 
 #[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
+#[schema(as = Priority, rename_all = "lowercase")]
 #[expect(dead_code, reason = "for the document; send_request reads the body")]
 enum PriorityWord {
     High,
@@ -84,7 +84,7 @@ struct AcceptedMessage {
     #[schema(value_type = String)]
     chat_id: Jid,
     /// `queued`.
-    #[schema(value_type = StatusWord, inline)]
+    #[schema(value_type = StatusWord)]
     status: Status,
     /// 0.
     #[schema(value_type = i32, minimum = -1, maximum = 4)]
@@ -152,7 +152,7 @@ struct MessageWithReceipts {
     #[schema(value_type = MessageObject)]
     message: Message,
     /// Its step.
-    #[schema(value_type = StatusWord, inline)]
+    #[schema(value_type = StatusWord)]
     status: Status,
     /// Why it failed, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -218,7 +218,7 @@ struct MessageState {
     #[schema(value_type = String)]
     chat_id: Jid,
     /// Its step.
-    #[schema(value_type = StatusWord, inline)]
+    #[schema(value_type = StatusWord)]
     status: Status,
     /// How far it has come.
     #[schema(value_type = i32, minimum = -1, maximum = 4)]
@@ -301,7 +301,7 @@ struct SearchMessages {
     #[param(value_type = Option<String>)]
     chat_id: Option<Jid>,
     /// Only of this type.
-    #[param(value_type = Option<MessageTypeWord>, inline)]
+    #[param(value_type = Option<MessageTypeWord>)]
     r#type: Option<MessageType>,
     /// At most so many.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]

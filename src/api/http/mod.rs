@@ -84,10 +84,12 @@ fn documented() -> OpenApiRouter<ApiState> {
         .merge(stats::routes())
         .merge(keys::routes())
         .merge(simulator::routes());
-    OpenApiRouter::with_openapi(openapi::frame())
+    let mut all = OpenApiRouter::with_openapi(openapi::frame())
         .nest("/api/v1", api)
         .merge(callbacks::routes())
-        .merge(probes::routes())
+        .merge(probes::routes());
+    openapi::link(all.get_openapi_mut());
+    all
 }
 
 fn document() -> OpenApi {

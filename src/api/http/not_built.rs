@@ -20,15 +20,15 @@ const DEVICES: [Row; 2] = [
 ];
 
 const MESSAGES: [Row; 9] = [
-    ("/devices/{id}/media", by_post, Scope::MessagesSend, "media"),
+    ("/devices/{id}/media", by_post, Scope::MessagesSend, "media support"),
     ("/devices/{id}/messages/forward", by_post, Scope::MessagesSend, "forwarding"),
     ("/devices/{id}/messages/delete", by_post, Scope::MessagesSend, "deleting a message"),
     ("/devices/{id}/messages/edit", by_post, Scope::MessagesSend, "editing a message"),
     ("/devices/{id}/messages/{mid}/react", by_post, Scope::MessagesSend, "reacting"),
     ("/devices/{id}/messages/{mid}/star", by_post, Scope::MessagesSend, "starring"),
-    ("/devices/{id}/messages/{mid}/media/info", by_get, Scope::MessagesRead, "media"),
-    ("/devices/{id}/messages/{mid}/media/download", by_get, Scope::MessagesRead, "media"),
-    ("/devices/{id}/messages/{mid}/media/thumbnail", by_get, Scope::MessagesRead, "media"),
+    ("/devices/{id}/messages/{mid}/media/info", by_get, Scope::MessagesRead, "media support"),
+    ("/devices/{id}/messages/{mid}/media/download", by_get, Scope::MessagesRead, "media support"),
+    ("/devices/{id}/messages/{mid}/media/thumbnail", by_get, Scope::MessagesRead, "media support"),
 ];
 
 const CHATS: [Row; 9] = [
@@ -44,24 +44,24 @@ const CHATS: [Row; 9] = [
 ];
 
 const GROUPS: [Row; 4] = [
-    ("/devices/{id}/groups", by_get, Scope::MessagesRead, "groups"),
-    ("/devices/{id}/groups", by_change, Scope::MessagesSend, "groups"),
-    ("/devices/{id}/groups/{*rest}", by_get, Scope::MessagesRead, "groups"),
-    ("/devices/{id}/groups/{*rest}", by_change, Scope::MessagesSend, "groups"),
+    ("/devices/{id}/groups", by_get, Scope::MessagesRead, "the group API"),
+    ("/devices/{id}/groups", by_change, Scope::MessagesSend, "the group API"),
+    ("/devices/{id}/groups/{*rest}", by_get, Scope::MessagesRead, "the group API"),
+    ("/devices/{id}/groups/{*rest}", by_change, Scope::MessagesSend, "the group API"),
 ];
 
 const FLEET: [Row; 11] = [
-    ("/queue/status", by_get, Scope::DevicesRead, "the queues of all devices"),
-    ("/queue/clear", by_post, Scope::DevicesWrite, "clearing queues"),
-    ("/queue/config", by_put, Scope::DevicesWrite, "the queues' configuration"),
-    ("/webhooks", by_get, Scope::DevicesRead, "webhooks"),
-    ("/webhooks", by_change, Scope::DevicesWrite, "webhooks"),
-    ("/webhooks/{*rest}", by_get, Scope::DevicesRead, "webhooks"),
-    ("/webhooks/{*rest}", by_change, Scope::DevicesWrite, "webhooks"),
-    ("/devices/{id}/webhooks", by_get, Scope::DevicesRead, "webhooks"),
-    ("/devices/{id}/webhooks", by_change, Scope::DevicesWrite, "webhooks"),
-    ("/devices/{id}/webhooks/{*rest}", by_get, Scope::DevicesRead, "webhooks"),
-    ("/devices/{id}/webhooks/{*rest}", by_change, Scope::DevicesWrite, "webhooks"),
+    ("/queue/status", by_get, Scope::DevicesRead, "the queue status of the fleet"),
+    ("/queue/clear", by_post, Scope::DevicesWrite, "clearing the queue"),
+    ("/queue/config", by_put, Scope::DevicesWrite, "the queue configuration"),
+    ("/webhooks", by_get, Scope::DevicesRead, "the webhook API"),
+    ("/webhooks", by_change, Scope::DevicesWrite, "the webhook API"),
+    ("/webhooks/{*rest}", by_get, Scope::DevicesRead, "the webhook API"),
+    ("/webhooks/{*rest}", by_change, Scope::DevicesWrite, "the webhook API"),
+    ("/devices/{id}/webhooks", by_get, Scope::DevicesRead, "the webhook API"),
+    ("/devices/{id}/webhooks", by_change, Scope::DevicesWrite, "the webhook API"),
+    ("/devices/{id}/webhooks/{*rest}", by_get, Scope::DevicesRead, "the webhook API"),
+    ("/devices/{id}/webhooks/{*rest}", by_change, Scope::DevicesWrite, "the webhook API"),
 ];
 
 /// All rows, relative to `/api/v1`.

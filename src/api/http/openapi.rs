@@ -4,7 +4,7 @@ use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem, Paths};
 use utoipa::openapi::response::ResponseBuilder;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, Ref, RefOr, Required, Server};
 use utoipa::{PartialSchema as _, ToSchema as _};
@@ -17,7 +17,7 @@ Answers are `{ success: true, data }` or `{ success: false, error, code, details
 Unknown JSON fields are ignored. Times are milliseconds since the epoch.";
 
 /// Refusals that have a response of their own in the document.
-const REFUSALS: [(u16, &str); 10] = [
+const REFUSALS: [(u16, &str); 11] = [
     (400, "Malformed or invalid; `details` names each wrong field"),
     (401, "No API key, or one that is not valid"),
     (403, "The key lacks the scope, or is not allowed for the device"),
@@ -27,6 +27,7 @@ const REFUSALS: [(u16, &str); 10] = [
     (415, "The request body is not JSON"),
     (422, "Understood but impossible"),
     (429, "Too many failed tries or waiting messages; see Retry-After"),
+    (501, "A field asks for what a later version does"),
     (503, "Overloaded, too slow or shutting down; see Retry-After"),
 ];
 
@@ -139,6 +140,31 @@ fn components() -> Components {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The same API key."));
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
     components
+}
+
+/// Lets the envelopes refer to what they hold, which their generic definitions repeat.
+pub fn link(document: &mut OpenApi) {
+    let Some(components) = &mut document.components else { return };
+    let known: Vec<String> = components.schemas.keys().cloned().collect();
+    for (name, schema) in &mut components.schemas {
+        let RefOr::T(Schema::Object(envelope)) = schema else { continue };
+        let Some((content, is_list)) = enveloped(name) else { continue };
+        if !known.iter().any(|known| known == content) {
+            continue;
+        }
+        let content = Ref::from_schema_name(content);
+        let data = if is_list { ArrayBuilder::new().items(content).into() } else { RefOr::Ref(content) };
+        envelope.properties.insert("data".to_owned(), data);
+    }
+}
+
+/// The name of what an envelope holds, and whether it holds a list of it.
+fn enveloped(name: &str) -> Option<(&str, bool)> {
+    if let Some(rest) = name.strip_prefix("Page_") {
+        return Some((rest.split('_').next()?, true));
+    }
+    let content = name.strip_prefix("Success_")?;
+    content.strip_prefix("Vec_").map_or(Some((content, false)), |entry| Some((entry, true)))
 }
 
 fn refusal(status: u16, description: &str) -> RefOr<utoipa::openapi::Response> {

@@ -29,7 +29,6 @@ pub struct MessageObject {
     /// The text.
     pub body: String,
     /// What it is.
-    #[schema(inline)]
     pub r#type: MessageTypeWord,
     /// When it was written, by the network's clock.
     pub timestamp: i64,
@@ -138,7 +137,6 @@ pub struct LastMessageObject {
     #[schema(required = false, nullable = false)]
     pub author: Option<String>,
     /// What it is.
-    #[schema(inline)]
     pub r#type: MessageTypeWord,
 }
 
@@ -184,7 +182,6 @@ pub struct DeviceStatsObject {
 #[schema(as = Health)]
 pub struct HealthObject {
     /// The verdict.
-    #[schema(inline)]
     pub status: HealthWord,
     /// From 0 (unusable) to 100 (nothing is wrong).
     #[schema(minimum = 0, maximum = 100)]
@@ -197,7 +194,7 @@ pub struct HealthObject {
 
 /// A device's health in a word.
 #[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
+#[schema(as = HealthStatus, rename_all = "lowercase")]
 pub enum HealthWord {
     Healthy,
     Warning,

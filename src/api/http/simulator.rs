@@ -19,9 +19,9 @@ const ENGINE: &str = "simulator";
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
-        .routes(guarded(Scope::Admin, &[], routes!(look)))
-        .routes(guarded(Scope::Admin, &[409, 422], routes!(act)))
-        .routes(guarded(Scope::Admin, &[], routes!(forget)))
+        .routes(guarded(Scope::Admin, &[422], routes!(look)))
+        .routes(guarded(Scope::Admin, &[409, 422, 501], routes!(act)))
+        .routes(guarded(Scope::Admin, &[422], routes!(forget)))
 }
 
 /// Look at what the simulated network saw

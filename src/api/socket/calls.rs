@@ -128,7 +128,7 @@ impl Call<'_> {
         if self.session.principal.grant.allows(scope) {
             return Ok(());
         }
-        Err(Problem::new("forbidden", format!("the API key of this socket lacks the scope {scope}")))
+        Err(Problem::new("missing_scope", format!("the API key of this socket lacks the scope {scope}")))
     }
 
     fn text(&self, field: &str) -> Result<Option<&str>, Problem> {
@@ -158,7 +158,8 @@ impl Call<'_> {
         };
         let parse = |id: &Json| {
             let text = id.as_str().ok_or_else(|| Problem::field(FIELD, "must be a list of message ids"))?;
-            text.parse().map_err(|error| Problem::field(FIELD, format!("holds an id that is not valid: {error}")))
+            text.parse()
+                .map_err(|error| Problem::field(FIELD, format!("holds an id that is not valid: {error}")))
         };
         list.iter().map(parse).collect::<Result<_, _>>().map(Some)
     }

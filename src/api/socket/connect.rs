@@ -153,7 +153,9 @@ impl Presented {
         for (name, value) in url::form_urlencoded::parse(request.uri.query().unwrap_or_default().as_bytes()) {
             match &*name {
                 "access-token" => query.token = query.token.or_else(|| non_empty(&value)),
-                "since" if !value.trim().is_empty() => query.since = query.since.or_else(|| Some(position(&value))),
+                "since" if !value.trim().is_empty() => {
+                    query.since = query.since.or_else(|| Some(position(&value)));
+                }
                 _ => {}
             }
         }
@@ -191,7 +193,8 @@ mod tests {
     use axum::http::Request;
 
     fn read(uri: &str, headers: &[(&str, &str)]) -> Presented {
-        let builder = headers.iter().fold(Request::builder().uri(uri), |b, (name, value)| b.header(*name, *value));
+        let builder =
+            headers.iter().fold(Request::builder().uri(uri), |b, (name, value)| b.header(*name, *value));
         Presented::read(&builder.body(()).unwrap().into_parts().0, None)
     }
 
@@ -228,7 +231,9 @@ mod tests {
         assert_eq!(since(Json::from("7")), Some(7));
         assert_eq!(since(Json::Null), None);
         assert_eq!(since(Json::from("")), None);
-        for broken in [Json::from(-1), Json::from(1.5), Json::from("x"), Json::from(true), Json::Array(vec![])] {
+        for broken in
+            [Json::from(-1), Json::from(1.5), Json::from("x"), Json::from(true), Json::Array(vec![])]
+        {
             assert_eq!(since(broken), Some(NOWHERE));
         }
         assert_eq!(since_in(&Map::new()), None);
@@ -236,8 +241,9 @@ mod tests {
 
     #[test]
     fn refusals_are_worded_exactly() {
-        let words = [Refusal::NoKey, Refusal::BadKey, Refusal::NotAllowed, Refusal::BadToken, Refusal::Misconfigured]
-            .map(|refusal| refusal.to_string());
+        let words =
+            [Refusal::NoKey, Refusal::BadKey, Refusal::NotAllowed, Refusal::BadToken, Refusal::Misconfigured]
+                .map(|refusal| refusal.to_string());
         assert_eq!(
             words,
             [

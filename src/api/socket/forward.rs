@@ -163,7 +163,9 @@ impl Forwarder {
             match self.core().follow(&self.session.device, since).await {
                 Ok(followed) => return Ok(followed),
                 Err(ServiceError::DeviceNotFound) => return Err(End::DeviceGone),
-                Err(error) => tracing::warn!(device = %self.session.device, %error, "the log could not be read; trying again"),
+                Err(error) => {
+                    tracing::warn!(device = %self.session.device, %error, "the log could not be read; trying again");
+                }
             }
             sleep(RETRY).await;
         }
@@ -181,7 +183,8 @@ impl Forwarder {
         match self.core().device(&self.session.device).await {
             Ok(view) => {
                 let body = view.device.state.as_event();
-                let payload = Stamped { device_id: &self.session.device, timestamp: now, seq: None, body: &body };
+                let payload =
+                    Stamped { device_id: &self.session.device, timestamp: now, seq: None, body: &body };
                 self.emit("state", &payload).await
             }
             // Its last entries are still to come.

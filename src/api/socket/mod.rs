@@ -87,7 +87,8 @@ pub fn mount(rest: Router, core: Core, config: &ApiConfig) -> Router {
 fn server(config: &ApiConfig) -> (SocketIoService<Router>, SocketIo) {
     let socket = &config.socket;
     let largest = socket.max_payload_bytes;
-    let parser = ParserConfig::common().max_incoming_binary_buf_size(largest).max_incoming_binaries(MAX_ATTACHMENTS);
+    let parser =
+        ParserConfig::common().max_incoming_binary_buf_size(largest).max_incoming_binaries(MAX_ATTACHMENTS);
     SocketIo::builder()
         .req_path(config.socket_path.clone())
         .ping_interval(socket.ping_interval)
@@ -147,4 +148,3 @@ impl Service<Request> for Fork {
         }
     }
 }
-

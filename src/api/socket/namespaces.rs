@@ -115,7 +115,12 @@ impl Namespaces {
         let mut book = self.lock();
         let now = Instant::now();
         let ready = |id: &DeviceId, latest: Instant| latest <= now || self.sockets(id).is_empty();
-        let ready: Vec<_> = book.closing.iter().filter(|(id, latest)| ready(id, **latest)).map(|(id, _)| id.clone()).collect();
+        let ready: Vec<_> = book
+            .closing
+            .iter()
+            .filter(|(id, latest)| ready(id, **latest))
+            .map(|(id, _)| id.clone())
+            .collect();
         for id in ready {
             book.closing.remove(&id);
             if self.shared.core.device_exists(&id) {

@@ -11,7 +11,11 @@ use axum::response::{IntoResponse, Response};
 use crate::domain::origin::OriginPattern;
 
 /// Middleware: a foreign origin is answered 403 and goes no further.
-pub(super) async fn refuse_foreign(State(allowed): State<Arc<[OriginPattern]>>, request: Request, next: Next) -> Response {
+pub(super) async fn refuse_foreign(
+    State(allowed): State<Arc<[OriginPattern]>>,
+    request: Request,
+    next: Next,
+) -> Response {
     if is_foreign(request.headers(), &allowed) {
         let content_type = [(header::CONTENT_TYPE, "application/json")];
         let body = r#"{"code":4,"message":"Forbidden"}"#;
@@ -45,7 +49,9 @@ mod tests {
     #[test]
     fn only_listed_origins_and_no_origin_pass() {
         let local = ["http://localhost:*", "https://app.example.com"];
-        for origins in [&[][..], &["http://localhost:5173"], &["http://localhost"], &["https://app.example.com"]] {
+        for origins in
+            [&[][..], &["http://localhost:5173"], &["http://localhost"], &["https://app.example.com"]]
+        {
             assert!(!foreign(origins, &local), "{origins:?}");
         }
         for origins in [

@@ -70,7 +70,9 @@ fn path_of_binary(body: &Map<String, Json>) -> Option<String> {
         Json::Object(inner) if is_placeholder(inner) => Some(name.clone()),
         Json::Object(inner) => path_of_binary(inner).map(|rest| format!("{name}.{rest}")),
         Json::Array(list) => {
-            let within = |value: &Json| value.as_object().is_some_and(|o| is_placeholder(o) || path_of_binary(o).is_some());
+            let within = |value: &Json| {
+                value.as_object().is_some_and(|o| is_placeholder(o) || path_of_binary(o).is_some())
+            };
             list.iter().any(within).then(|| name.clone())
         }
         _ => None,
@@ -129,8 +131,14 @@ mod tests {
         }
         let holder = r#"{"_placeholder":true,"num":0}"#;
         assert_eq!(wrong_field(&with_attachment(&format!(r#"["e",{{"to":"1","text":{holder}}}]"#))), "text");
-        assert_eq!(wrong_field(&with_attachment(&format!(r#"["e",{{"media":{{"data":{holder}}}}}]"#))), "media.data");
-        assert_eq!(wrong_field(&with_attachment(&format!(r#"["e",{{"messageIds":[{holder}]}}]"#))), "messageIds");
+        assert_eq!(
+            wrong_field(&with_attachment(&format!(r#"["e",{{"media":{{"data":{holder}}}}}]"#))),
+            "media.data"
+        );
+        assert_eq!(
+            wrong_field(&with_attachment(&format!(r#"["e",{{"messageIds":[{holder}]}}]"#))),
+            "messageIds"
+        );
     }
 
     proptest! {

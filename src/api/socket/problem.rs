@@ -38,7 +38,10 @@ impl Problem {
     }
 
     pub(super) fn overloaded() -> Self {
-        Self::new("overloaded", "too many requests of this socket are waiting; wait for answers before sending more")
+        Self::new(
+            "overloaded",
+            "too many requests of this socket are waiting; wait for answers before sending more",
+        )
     }
 
     pub(super) fn unknown_event(name: &str) -> Self {
@@ -87,9 +90,9 @@ impl From<ServiceError> for Problem {
 impl From<SendProblem> for Problem {
     fn from(problem: SendProblem) -> Self {
         match problem {
-            SendProblem::Invalid(errors) => {
-                Self::fields(errors.into_iter().map(|error| (error.field.to_owned(), error.message)).collect())
-            }
+            SendProblem::Invalid(errors) => Self::fields(
+                errors.into_iter().map(|error| (error.field.to_owned(), error.message)).collect(),
+            ),
             SendProblem::NotBuilt(field) => ServiceError::NotBuilt(field).into(),
         }
     }

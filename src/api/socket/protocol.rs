@@ -40,7 +40,11 @@ pub(super) struct Protocol {
 }
 
 impl Protocol {
-    pub(super) fn new(draining: CancellationToken, namespaces: Arc<Namespaces>, post_timeout: Duration) -> Self {
+    pub(super) fn new(
+        draining: CancellationToken,
+        namespaces: Arc<Namespaces>,
+        post_timeout: Duration,
+    ) -> Self {
         Self { draining, namespaces, post_timeout }
     }
 }
@@ -200,12 +204,14 @@ mod tests {
         ];
         let with = |headers: &[(&str, &str)]| {
             let uri = "/ws?EIO=4&transport=websocket";
-            let builder = headers.iter().fold(Request::builder().uri(uri), |b, (name, value)| b.header(*name, *value));
+            let builder =
+                headers.iter().fold(Request::builder().uri(uri), |b, (name, value)| b.header(*name, *value));
             refusal(&builder.body(Body::empty()).unwrap())
         };
         assert_eq!(with(&all), None);
         for missing in 0..all.len() {
-            let some: Vec<_> = all.iter().enumerate().filter(|(i, _)| *i != missing).map(|(_, h)| *h).collect();
+            let some: Vec<_> =
+                all.iter().enumerate().filter(|(i, _)| *i != missing).map(|(_, h)| *h).collect();
             assert_eq!(with(&some), Some(BAD_REQUEST), "{some:?}");
         }
     }
@@ -213,7 +219,11 @@ mod tests {
     #[tokio::test]
     async fn the_librarys_answers_are_mended() {
         for (status, body, expected) in [
-            (400, r#"{"code":"1","message":"Session ID unknown"}"#, r#"{"code":1,"message":"Session ID unknown"}"#),
+            (
+                400,
+                r#"{"code":"1","message":"Session ID unknown"}"#,
+                r#"{"code":1,"message":"Session ID unknown"}"#,
+            ),
             (400, "", r#"{"code":3,"message":"Bad request"}"#),
             (500, "", r#"{"code":3,"message":"Bad request"}"#),
             (400, "as it is", "as it is"),

@@ -27,7 +27,12 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(device: DeviceId, principal: Principal, operator: Option<Operator>, since: Option<i64>) -> Self {
+    pub(super) fn new(
+        device: DeviceId,
+        principal: Principal,
+        operator: Option<Operator>,
+        since: Option<i64>,
+    ) -> Self {
         let (closed, flooded) = (CancellationToken::new(), CancellationToken::new());
         Self { device, principal, operator, since, closed, reason: OnceLock::new(), flooded }
     }

@@ -59,6 +59,7 @@ impl TestApp {
         };
         let app = Box::pin(App::start(settings, surroundings)).await.unwrap();
         let base = format!("http://{}", app.address);
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         Self { app: Some(app), clock, key: ADMIN_KEY.to_owned(), base, http, data, overrides }
     }

@@ -107,7 +107,7 @@ async fn show(State(core): State<Core>, Device(id): Device) -> Result<Success<Qr
 
 /// Show the code to scan as a PNG image
 #[utoipa::path(get, path = "/devices/{id}/qr.png", operation_id = "getQrPng", tag = "devices",
-    responses((status = 200, description = "The image", body = [u8], content_type = "image/png")))]
+    responses((status = 200, description = "The image", body = String, content_type = "image/png")))]
 async fn png(State(core): State<Core>, Device(id): Device) -> Result<Response, ApiError> {
     drawn(&core, &id, "image/png", qr::png).await
 }

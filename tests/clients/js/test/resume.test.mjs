@@ -240,6 +240,7 @@ describe('a client that does not read', () => {
       const text = data.toString();
       if (text === '2') socket.send('3');
       else client.packets.push(text);
+      if (text.startsWith('41')) client.closed = true;
     });
     socket.on('close', () => (client.closed = true));
     socket.on('error', () => (client.closed = true));
@@ -283,5 +284,29 @@ describe('a client that does not read', () => {
     again.close();
     healthy.close();
     for (const { socket } of clients) socket.terminate();
+  });
+
+  test('the real client that is cut comes back by itself and has all', async () => {
+    let since = 0;
+    const seqs = [];
+    const ends = [];
+    const socket = io(`${daemon.url}/device/${device}`, {
+      path: PATH, transports: ['websocket'], forceNew: true, query: { apiKey: daemon.key },
+      auth: (done) => done({ since }), reconnectionDelay: 50, reconnectionDelayMax: 200,
+    });
+    socket.onAny((event, payload) => {
+      if (payload.seq && event !== 'message-ack') seqs.push((since = payload.seq));
+    });
+    socket.on('disconnect', (reason) => ends.push(reason));
+    await until(() => socket.connected, 'connected');
+    const underneath = socket.io.engine.transport.ws._socket;
+    underneath.pause();
+    await sleep(6_000);
+    underneath.resume();
+    const end = (await daemon.events(device)).at(-1).seq;
+    await until(() => since === end, `seq ${end}, not ${since}; it ended by: ${ends}`, 8_000);
+    assert.deepEqual(seqs, Array.from({ length: end }, (_, index) => index + 1));
+    assert.ok(ends.length > 0, 'it was cut');
+    socket.disconnect();
   });
 });

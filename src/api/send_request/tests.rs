@@ -1,0 +1,115 @@
+use super::*;
+use proptest::prelude::*;
+use serde_json::json;
+
+const LIMITS: SendLimits = SendLimits { text_max_chars: 10, now: Millis(1_700_000_000_000) };
+
+fn wrong_fields(body: &Value) -> Vec<&'static str> {
+    match parse(body, &LIMITS) {
+        Err(SendProblem::Invalid(errors)) => errors.into_iter().map(|e| e.field).collect(),
+        other => panic!("{body} gave {other:?}"),
+    }
+}
+
+#[test]
+fn all_spellings_of_a_request_are_one() {
+    let plain = parse(&json!({ "to": "15550100001", "text": "hi" }), &LIMITS).unwrap();
+    for body in [
+        json!({ "chatId": "15550100001@c.us", "body": "hi" }),
+        json!({ "to": "", "chatId": "+1 555 010 0001", "text": null, "body": "hi", "unknown": 1 }),
+        json!({ "to": "15550100001", "text": "hi", "media": {}, "mediaUrl": "", "location": null, "poll": null }),
+        json!({ "to": "15550100001", "text": "hi", "body": "hi", "priority": "normal", "useQueue": true, "enableTyping": false }),
+    ] {
+        let parsed = parse(&body, &LIMITS).unwrap();
+        assert_eq!(parsed, plain, "{body}");
+        assert_eq!(parsed.fingerprint(), plain.fingerprint());
+    }
+}
+
+#[test]
+fn what_differs_has_another_fingerprint() {
+    let base = json!({ "to": "15550100001", "text": "hi" });
+    let first = parse(&base, &LIMITS).unwrap().fingerprint();
+    for (field, value) in [
+        ("to", json!("15550100002")),
+        ("text", json!("ho")),
+        ("tempId", json!("t1")),
+        ("priority", json!("high")),
+        ("sendAt", json!(1_700_000_001_000_i64)),
+    ] {
+        let mut other = base.clone();
+        other[field] = value;
+        assert_ne!(parse(&other, &LIMITS).unwrap().fingerprint(), first, "{field}");
+    }
+}
+
+#[test]
+fn every_wrong_field_is_named() {
+    let body = json!({ "to": 5, "text": ["x"], "tempId": {"a": 1}, "priority": "urgent", "sendAt": "soon", "useQueue": "yes" });
+    let expected = ["to", "text", "tempId", "priority", "sendAt", "useQueue"];
+    assert_eq!(wrong_fields(&body), expected);
+    assert_eq!(wrong_fields(&json!({})), ["to", "text"]);
+    assert_eq!(wrong_fields(&json!([])), ["request"]);
+    assert_eq!(wrong_fields(&json!({ "to": "15550100001", "text": "12345678901" })), ["text"]);
+    assert_eq!(wrong_fields(&json!({ "to": "15550100001", "body": "  " })), ["body"]);
+    assert_eq!(wrong_fields(&json!({ "to": "x@example.org", "text": "a" })), ["to"]);
+    assert_eq!(
+        wrong_fields(&json!({ "to": "15550100001", "text": "a", "tempId": "t".repeat(129) })),
+        ["tempId"]
+    );
+}
+
+#[test]
+fn there_is_exactly_one_content() {
+    let two = json!({ "to": "15550100001", "text": "a", "location": { "latitude": 1, "longitude": 2 } });
+    assert_eq!(wrong_fields(&two), ["location"]);
+    let media = json!({ "to": "15550100001", "mediaUrl": "https://example.com/a.png" });
+    assert_eq!(parse(&media, &LIMITS), Err(SendProblem::NotBuilt("mediaUrl")));
+    let both = json!({ "to": "15550100001", "media": { "url": "https://example.com/a.png" }, "mediaUrl": "https://example.com/a.png" });
+    assert_eq!(parse(&both, &LIMITS), Err(SendProblem::NotBuilt("media")));
+    let quoted = json!({ "to": "15550100001", "text": "a", "quotedMessageId": "false_15550100001@c.us_A" });
+    assert_eq!(parse(&quoted, &LIMITS), Err(SendProblem::NotBuilt("quotedMessageId")));
+    assert_eq!(wrong_fields(&json!({ "to": "15550100001", "poll": 3 })), ["poll"]);
+}
+
+#[test]
+fn a_time_to_send_is_a_plausible_number_of_milliseconds() {
+    let at = |value: Value| json!({ "to": "15550100001", "text": "a", "sendAt": value });
+    for good in [json!(1_700_000_060_000_i64), json!("1700000060000"), json!(1.700_000_06e12)] {
+        assert_eq!(parse(&at(good), &LIMITS).unwrap().send_at, Some(Millis(1_700_000_060_000)));
+    }
+    assert_eq!(parse(&at(json!("")), &LIMITS).unwrap().send_at, None);
+    for bad in
+        [json!(1_700_000_060), json!(-1), json!(1.5), json!(1e300), json!(1_800_000_000_000_i64), json!(true)]
+    {
+        assert_eq!(wrong_fields(&at(bad)), ["sendAt"]);
+    }
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::hash_map("[a-z]{1,4}", inner, 0..3)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_request_panics_and_a_refusal_names_something(values in prop::collection::vec(any_value(), 12)) {
+        let names = ["to", "chatId", "text", "body", "media", "mediaUrl", "location", "contact", "poll", "tempId", "sendAt", "mentions"];
+        let body: Map<_, _> = names.iter().map(ToString::to_string).zip(values).collect();
+        if let Err(SendProblem::Invalid(errors)) = parse(&Value::Object(body), &LIMITS) {
+            prop_assert!(!errors.is_empty());
+        }
+    }
+}
