@@ -48,7 +48,6 @@ async fn slow_sigterm_under_load_ends_well_and_loses_nothing() {
         let work = join_all(workers.map(|worker| worker.run(&http)));
         let (halts, took) = tokio::join!(work, asked);
         eprintln!("SIGTERM under load: ended after {took:.1?}");
-        if took > Duration::from_secs(1) { eprintln!("{}", tail(&place.log())); }
         for halt in halts {
             if let Halt::Wrong(what) = halt {
                 panic!("{what}");

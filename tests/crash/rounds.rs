@@ -14,7 +14,7 @@ use crate::fleet::{self, GROUP, create, quick, simulated, until_sent};
 use crate::process::{Daemon, Dice, Http, Place};
 use crate::traffic::{Halt, Listener, Mischief, Restless, Sender, Worker, Writer};
 
-const ROUNDS: u64 = 200;
+const ROUNDS: u64 = 250;
 /// A round's daemon lives so long after it is ready, in milliseconds.
 const LIFE_MS: (u64, u64) = (20, 400);
 /// In one of so many rounds another daemon is killed before, while it starts.
