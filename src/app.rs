@@ -255,5 +255,6 @@ fn limits(settings: &Settings) -> Limits {
             messages_ms: i64::from(settings.retention.messages_days) * DAY_MS,
             sweep_interval_ms: settings.retention.sweep_interval_ms,
         },
+        replay_page: settings.socket.replay_page,
     }
 }

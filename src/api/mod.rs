@@ -61,15 +61,14 @@ pub struct SocketConfig {
     pub max_payload_bytes: usize,
     /// A client that takes none of its packets for so long is cut.
     pub stall_timeout: Duration,
-    /// Events read from the log at once while a client catches up.
-    pub replay_page: usize,
 }
 
 /// Everything that listens. Needs the runtime: tasks of the socket server start here.
 pub fn router(core: Core, config: ApiConfig) -> Router {
     let config = Arc::new(config);
-    let rest = http::router(core.clone(), Arc::clone(&config));
-    socket::mount(rest, core, &config)
+    let tries = Arc::new(auth::FailedTries::new(config.failed_tries_per_minute));
+    let rest = http::router(core.clone(), Arc::clone(&config), Arc::clone(&tries));
+    socket::mount(rest, core, &config, tries)
 }
 
 /// The OpenAPI 3.1 document of the REST interface, as indented JSON that ends in a line end.

@@ -28,7 +28,6 @@ pub(super) fn api(settings: &Settings) -> ApiConfig {
             inbound_queue: socket.inbound_queue,
             max_payload_bytes: socket.max_payload_bytes,
             stall_timeout: Duration::from_millis(socket.stall_timeout_ms),
-            replay_page: socket.replay_page,
         },
         simulator_enabled: settings.simulator_enabled(),
         public_url: server.public_url.trim_end_matches('/').to_owned(),

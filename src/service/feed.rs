@@ -21,8 +21,6 @@ use crate::store::events::Logged;
 
 /// Items that may wait for one follower before it reads from the log again.
 const BUFFER: usize = 256;
-/// Entries read from the log at once.
-const PAGE: usize = 128;
 
 /// An entry of a log, shared by all who follow.
 #[derive(Debug)]
@@ -195,6 +193,8 @@ struct Tail {
     items: broadcast::Sender<Item>,
 }
 
+/// The pause before a failed read of new events is tried again.
+const READ_PAUSE: std::time::Duration = std::time::Duration::from_millis(250);
 /// How often a tail looks whether anybody still follows.
 const IDLE_CHECK: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -240,9 +240,11 @@ impl Tail {
                     }
                 }
                 Err(error) => {
-                    // The next change, or the cursors themselves, read on from here.
-                    tracing::warn!(device = %self.device, %error, "new events could not be read");
-                    return last;
+                    tracing::warn!(device = %self.device, %error, "new events could not be read; trying again");
+                    tokio::time::sleep(READ_PAUSE).await;
+                    if self.core.tasks().soft().is_cancelled() {
+                        return last;
+                    }
                 }
             }
         }
@@ -250,8 +252,8 @@ impl Tail {
 }
 
 async fn page(core: &Core, device: &DeviceId, after: i64) -> Result<Vec<Arc<LogEntry>>, ServiceError> {
-    let device = device.clone();
-    let entries = core.read(move |store| Ok(store.events_after(&device, after, PAGE)?)).await?;
+    let (device, limit) = (device.clone(), core.limits().replay_page);
+    let entries = core.read(move |store| Ok(store.events_after(&device, after, limit)?)).await?;
     Ok(entries.into_iter().map(|entry| Arc::new(entry.into())).collect())
 }
 

@@ -77,6 +77,8 @@ pub struct Limits {
     pub idempotency_ttl_ms: i64,
     /// How much of the past is kept.
     pub retention: RetentionLimits,
+    /// Events read from a log at once.
+    pub replay_page: usize,
 }
 
 /// Numbers of the outbox.

@@ -1,24 +1,43 @@
-//! A few connections that only read, each used by one query at a time.
+//! A few connections that only read, each on a thread of its own.
+//!
+//! A read belongs to the queue, not to the future that waits for its result. A future that held a
+//! connection, or its turn for one, and was not polled for a while (in a `select!`, or a set of futures
+//! whose owner awaits something else) would stop everybody else's reads.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 use super::error::{OpenError, StoreError};
 use super::open;
 use super::tx::Reader;
 
+/// Reads that may wait; beyond, callers are refused with [`StoreError::Busy`].
+const WAITING: usize = 4_096;
+
+type Job = Box<dyn FnOnce(&Connection) + Send>;
+
 pub(super) struct Readers {
-    idle: Arc<Mutex<Vec<Connection>>>,
-    permits: Arc<Semaphore>,
+    queue: SyncSender<Job>,
 }
 
 impl Readers {
     pub(super) fn open(path: &Path, count: usize) -> Result<Self, OpenError> {
-        let idle = (0..count).map(|_| open::reader(path)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { idle: Arc::new(Mutex::new(idle)), permits: Arc::new(Semaphore::new(count)) })
+        let connections = (0..count).map(|_| open::reader(path)).collect::<Result<Vec<_>, _>>()?;
+        let (queue, jobs) = sync_channel(WAITING);
+        let jobs = Arc::new(Mutex::new(jobs));
+        for connection in connections {
+            let jobs = jobs.clone();
+            // Ends when the store is dropped.
+            let serving = move || serve(&connection, &jobs);
+            let thread = std::thread::Builder::new().name("store-reader".to_owned()).spawn(serving);
+            thread.map_err(|source| OpenError::Directory { path: path.to_owned(), source })?;
+        }
+        Ok(Self { queue })
     }
 
     pub(super) async fn read<T, E, F>(&self, read: F) -> Result<T, E>
@@ -27,44 +46,36 @@ impl Readers {
         E: From<StoreError> + Send + 'static,
         F: FnOnce(&Reader<'_>) -> Result<T, E> + Send + 'static,
     {
-        let permit = self.permits.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
-        let idle = self.idle.clone();
-        let task = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            let lent = Lent::take(idle).ok_or(StoreError::Closed)?;
-            lent.in_snapshot(read)
+        let (answer, result) = oneshot::channel();
+        let job = Box::new(move |connection: &Connection| {
+            // Nobody waits any more.
+            if !answer.is_closed() {
+                let _ = answer.send(in_snapshot(connection, read));
+            }
         });
-        task.await.unwrap_or_else(|_| Err(StoreError::Panicked.into()))
+        self.queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Disconnected(_) => StoreError::Closed,
+        })?;
+        result.await.unwrap_or_else(|_| Err(StoreError::Panicked.into()))
     }
 }
 
-/// A connection that goes back to its place, also when the query panics.
-struct Lent {
-    connection: Option<Connection>,
-    home: Arc<Mutex<Vec<Connection>>>,
-}
-
-impl Lent {
-    fn take(home: Arc<Mutex<Vec<Connection>>>) -> Option<Self> {
-        let connection = home.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
-        Some(Self { connection: Some(connection), home })
-    }
-
-    /// All that one query sees is of one moment.
-    fn in_snapshot<T, E: From<StoreError>>(
-        &self,
-        read: impl FnOnce(&Reader<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let Some(connection) = &self.connection else { return Err(StoreError::Closed.into()) };
-        let transaction = connection.unchecked_transaction().map_err(StoreError::from)?;
-        read(&Reader::new(&transaction))
+fn serve(connection: &Connection, jobs: &Mutex<Receiver<Job>>) {
+    loop {
+        // The lock is held while waiting: one thread waits at the queue, the others for the lock.
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        // The caller sees the panic as its answer missing.
+        let _ = catch_unwind(AssertUnwindSafe(|| job(connection)));
     }
 }
 
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            self.home.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-        }
-    }
+/// All that one query sees is of one moment.
+fn in_snapshot<T, E: From<StoreError>>(
+    connection: &Connection,
+    read: impl FnOnce(&Reader<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    let transaction = connection.unchecked_transaction().map_err(StoreError::from)?;
+    read(&Reader::new(&transaction))
 }

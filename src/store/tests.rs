@@ -175,3 +175,27 @@ async fn a_purged_log_never_uses_a_seq_again() {
         store.read(|store| store.log_range(&shop())).await.unwrap_or_else(|e: StoreError| panic!("{e}"));
     assert_eq!((range.oldest, range.newest), (4, 4));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_nobody_polls_stops_no_other() {
+    let (store, _, _dir) = open(8);
+    let read = |blocker: Option<std::sync::mpsc::Receiver<()>>| {
+        store.read(move |store| {
+            if let Some(blocker) = blocker {
+                let _ = blocker.recv();
+            }
+            store.device_count()
+        })
+    };
+    let (release, blockers): (Vec<_>, Vec<_>) = (0..2).map(|_| std::sync::mpsc::channel::<()>()).unzip();
+    let mut held: Vec<_> = blockers.into_iter().map(|blocker| Box::pin(read(Some(blocker)))).collect();
+    let mut waiting = Box::pin(read(None));
+    for blocked in &mut held {
+        assert!(futures_util::poll!(blocked.as_mut()).is_pending());
+    }
+    assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+    drop(release);
+    // `waiting` is next in line and is not polled; a later read must still be served.
+    let later = tokio::time::timeout(std::time::Duration::from_secs(5), read(None)).await;
+    assert!(later.is_ok_and(|count: Result<i64, StoreError>| count.is_ok()));
+}

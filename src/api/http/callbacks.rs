@@ -44,8 +44,10 @@ async fn receive(State(state): State<ApiState>, request: Request) -> Result<Resp
 async fn pass_on(state: &ApiState, request: Request) -> Result<Response, ApiError> {
     let (mut parts, body) = request.into_parts();
     // A stranger cannot tell a device that takes no callbacks from one that is not there.
-    let params = RawPathParams::from_request_parts(&mut parts, state).await.map_err(|_| ApiError::NotFound)?;
-    let id = params.iter().find(|(name, _)| *name == "deviceId").and_then(|(_, id)| id.parse::<DeviceId>().ok());
+    let params =
+        RawPathParams::from_request_parts(&mut parts, state).await.map_err(|_| ApiError::NotFound)?;
+    let id =
+        params.iter().find(|(name, _)| *name == "deviceId").and_then(|(_, id)| id.parse::<DeviceId>().ok());
     let id = id.filter(|id| state.core.device_exists(id)).ok_or(ApiError::NotFound)?;
     let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers: Vec<(String, String)> =

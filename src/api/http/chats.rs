@@ -13,7 +13,7 @@ use super::error::ApiError;
 use super::guard::{Caller, guarded};
 use super::input::{Body, Chat as ChatParam, Device, Fields, FromFields, Query};
 use super::paging::{DEFAULT_LIMIT, MessagePagination, Window, limit, messages_url, window};
-use super::schema::{ChatObject, LastMessageObject, MessageObject};
+use super::schema::{self, ChatObject, LastMessageObject, MessageObject};
 use crate::domain::access::Scope;
 use crate::domain::chat::{Chat, ChatFilter, LastMessage};
 use crate::domain::ids::{DeviceId, MessageId};
@@ -172,7 +172,7 @@ async fn search(
 #[schema(rename_all = "camelCase")]
 struct MultiChats {
     /// The devices.
-    #[schema(value_type = Vec<String>, min_items = 1, max_items = 100)]
+    #[schema(schema_with = schema::device_ids)]
     device_ids: Vec<DeviceId>,
     /// At most so many chats of each.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
@@ -231,7 +231,11 @@ async fn multi(
 /// Show a chat
 #[utoipa::path(get, path = "/devices/{id}/chats/{chatId}", operation_id = "getChat", tag = "chats",
     responses((status = 200, description = "The chat", body = Success<ChatObject>)))]
-async fn show(State(core): State<Core>, Device(device): Device, ChatParam(chat): ChatParam) -> Result<Success<Chat>, ApiError> {
+async fn show(
+    State(core): State<Core>,
+    Device(device): Device,
+    ChatParam(chat): ChatParam,
+) -> Result<Success<Chat>, ApiError> {
     Ok(Success::new(core.chat(&device, &chat).await?))
 }
 
@@ -242,10 +246,10 @@ struct ListMessages {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
     limit: usize,
     /// The newest of those before this message.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = schema::message_id, required = false)]
     before: Option<MessageId>,
     /// The oldest of those after this message. Not together with `before`.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = schema::message_id, required = false)]
     after: Option<MessageId>,
 }
 
@@ -284,7 +288,7 @@ async fn messages(
 #[schema(rename_all = "camelCase")]
 struct MarkRead {
     /// Only these; all of the chat's, when left out or empty.
-    #[schema(value_type = Option<Vec<String>>, max_items = 1000)]
+    #[schema(schema_with = schema::message_ids, required = false)]
     message_ids: Option<Vec<MessageId>>,
 }
 

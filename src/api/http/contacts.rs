@@ -12,7 +12,7 @@ use super::error::ApiError;
 use super::guard::guarded;
 use super::input::{Body, Contact as ContactParam, Device, Fields, FromFields, Query};
 use super::paging::{Window, window};
-use super::schema::ContactObject;
+use super::schema::{self, ContactObject};
 use crate::domain::access::Scope;
 use crate::domain::contact::Contact;
 use crate::domain::ids::DeviceId;
@@ -20,7 +20,7 @@ use crate::domain::jid::Jid;
 use crate::service::{ContactQuery, Core};
 
 const SEARCH_CHARS: usize = 256;
-const MAX_CONTACT_IDS: usize = 1_000;
+const MAX_CONTACT_IDS: usize = 100;
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -41,8 +41,8 @@ struct FindContacts {
     #[param(max_length = 256)]
     search: Option<String>,
     /// Only these.
-    #[schema(value_type = Option<Vec<String>>, max_items = 1000)]
-    #[param(value_type = Option<Vec<String>>, max_items = 1000, style = Form, explode = false)]
+    #[schema(schema_with = schema::contact_ids, required = false)]
+    #[param(schema_with = schema::contact_ids, required = false, style = Form, explode = false)]
     contact_ids: Vec<Jid>,
     /// At most so many. `take` and `pageSize` are accepted too.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
@@ -90,9 +90,14 @@ async fn find(
     page(&core, &device, query).await
 }
 
-async fn page(core: &Core, device: &DeviceId, query: FindContacts) -> Result<Page<Contact, Offsets>, ApiError> {
+async fn page(
+    core: &Core,
+    device: &DeviceId,
+    query: FindContacts,
+) -> Result<Page<Contact, Offsets>, ApiError> {
     let FindContacts { search, contact_ids, limit, offset } = query;
-    let (contacts, total) = core.contacts(device, ContactQuery { search, only: contact_ids, limit, offset }).await?;
+    let (contacts, total) =
+        core.contacts(device, ContactQuery { search, only: contact_ids, limit, offset }).await?;
     let offsets = Offsets::new(total, contacts.len(), limit, offset);
     Ok(Page::new(contacts, offsets))
 }

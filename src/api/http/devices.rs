@@ -12,7 +12,7 @@ use super::envelope::{Created, Success};
 use super::error::ApiError;
 use super::guard::{Caller, guarded};
 use super::input::{Body, Device, Fields, FromFields, Query};
-use super::schema::DeviceStatsObject;
+use super::schema::{self, DeviceStatsObject};
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::device::DeviceStats;
@@ -123,7 +123,7 @@ async fn list(caller: Caller, State(core): State<Core>) -> Result<Success<Vec<De
 #[schema(rename_all = "camelCase")]
 struct CreateDevice {
     /// Its id; a UUID when left out.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    #[schema(schema_with = schema::device_id, required = false)]
     id: Option<DeviceId>,
     /// What people call it; its id when left out.
     #[schema(max_length = 128)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Path;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use utoipa::openapi::OpenApi;
@@ -28,7 +28,10 @@ pub fn routes(document: &OpenApi) -> Router<ApiState> {
     let config = Arc::new(config);
     let (index, files) = (Arc::clone(&config), config);
     Router::new()
-        .route("/docs-json", get(move || async { ([(CONTENT_TYPE, "application/json")], json).into_response() }))
+        .route(
+            "/docs-json",
+            get(move || async { ([(CONTENT_TYPE, "application/json")], json).into_response() }),
+        )
         .route("/docs", get(|| async { Redirect::permanent("docs/") }))
         .route("/docs/", get(move || async { page("", index) }))
         .route("/docs/{*file}", get(move |Path(file): Path<String>| async move { page(&file, files) }))

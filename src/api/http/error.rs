@@ -217,9 +217,9 @@ fn fields_sentence(fields: &[FieldError]) -> String {
 impl From<SendProblem> for ApiError {
     fn from(problem: SendProblem) -> Self {
         match problem {
-            SendProblem::Invalid(fields) => {
-                Self::Invalid(fields.into_iter().map(|error| FieldError::new(error.field, error.message)).collect())
-            }
+            SendProblem::Invalid(fields) => Self::Invalid(
+                fields.into_iter().map(|error| FieldError::new(error.field, error.message)).collect(),
+            ),
             SendProblem::NotBuilt(field) => Self::NotBuilt(format!("sending with {field}")),
         }
     }

@@ -14,9 +14,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use utoipa_axum::router::UtoipaMethodRouter;
 
+use super::ApiState;
 use super::error::ApiError;
 use super::openapi;
-use super::ApiState;
 use crate::api::auth::{Failed, client_address, presented_key};
 use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
@@ -59,7 +59,11 @@ pub struct Asked {
 }
 
 /// Operations that need `scope`, with the refusals that they give besides the usual ones.
-pub fn guarded(scope: Scope, refusals: &[u16], routes: UtoipaMethodRouter<ApiState>) -> UtoipaMethodRouter<ApiState> {
+pub fn guarded(
+    scope: Scope,
+    refusals: &[u16],
+    routes: UtoipaMethodRouter<ApiState>,
+) -> UtoipaMethodRouter<ApiState> {
     let (schemas, mut paths, router) = routes;
     openapi::describe(&mut paths, scope, refusals);
     (schemas, paths, guarded_route(scope, router))

@@ -4,8 +4,8 @@
 //! without a content type is taken for JSON, and ids in paths come percent-encoded or bare.
 
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use axum::http::request::Parts;
 use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
@@ -80,8 +80,9 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse_json(bytes: &[u8]) -> Result<Value, ApiError> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| ApiError::InvalidJson(format!("it is not UTF-8 from byte {} on", error.valid_up_to())))?;
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        ApiError::InvalidJson(format!("it is not UTF-8 from byte {} on", error.valid_up_to()))
+    })?;
     serde_json::from_str(text).map_err(|error| ApiError::InvalidJson(error.to_string()))
 }
 
@@ -205,10 +206,7 @@ mod tests {
     #[test]
     fn what_is_no_json_says_where() {
         let says = |bytes: &[u8]| parse_json(bytes).unwrap_err().to_string();
-        assert_eq!(
-            says(b"{\"a\": }"),
-            "the request body is not JSON: expected value at line 1 column 7"
-        );
+        assert_eq!(says(b"{\"a\": }"), "the request body is not JSON: expected value at line 1 column 7");
         assert_eq!(says(b"{\"a\":\"\xff\"}"), "the request body is not JSON: it is not UTF-8 from byte 6 on");
         assert!(says("[".repeat(500).as_bytes()).contains("recursion limit"));
     }

@@ -11,6 +11,7 @@ use super::envelope::{Created, Success};
 use super::error::ApiError;
 use super::guard::{Caller, guarded};
 use super::input::{Body, Fields, FromFields, Key};
+use super::schema;
 use crate::domain::access::{ApiKey, Scope};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
@@ -59,7 +60,7 @@ struct CreateKey {
     #[schema(value_type = Vec<ScopeWord>, min_items = 1)]
     scopes: Vec<Scope>,
     /// To which devices; all, when left out.
-    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 10_000)]
+    #[schema(schema_with = schema::key_devices, required = false)]
     devices: Option<Vec<DeviceId>>,
     /// When it ends by itself, in milliseconds since the epoch.
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 253_402_300_799_999i64)]
@@ -149,7 +150,8 @@ async fn create(
     Body(body): Body<CreateKey>,
 ) -> Result<Created<CreatedKeyObject>, ApiError> {
     let CreateKey { name, scopes, devices, expires_at } = body;
-    let CreatedKey { key, secret } = core.create_key(&caller.0, NewKey { name, scopes, devices, expires_at }).await?;
+    let CreatedKey { key, secret } =
+        core.create_key(&caller.0, NewKey { name, scopes, devices, expires_at }).await?;
     Ok(Created(CreatedKeyObject { key: secret, about: key.into() }))
 }
 
@@ -176,7 +178,11 @@ struct RevokedKey {
 /// Its requests fail from now on; its sockets and streams end.
 #[utoipa::path(delete, path = "/api-keys/{keyId}", operation_id = "revokeApiKey", tag = "keys",
     responses((status = 200, description = "It is revoked", body = Success<RevokedKey>)))]
-async fn revoke(caller: Caller, State(core): State<Core>, Key(id): Key) -> Result<Success<RevokedKey>, ApiError> {
+async fn revoke(
+    caller: Caller,
+    State(core): State<Core>,
+    Key(id): Key,
+) -> Result<Success<RevokedKey>, ApiError> {
     core.revoke_key(&caller.0, &id).await?;
     Ok(Success::new(RevokedKey { id, revoked: true }))
 }
@@ -199,7 +205,10 @@ mod tests {
 
     #[test]
     fn no_devices_is_not_all_devices() {
-        assert_eq!(parse(json!({ "name": "n", "scopes": ["admin"], "devices": null })).unwrap().devices, None);
+        assert_eq!(
+            parse(json!({ "name": "n", "scopes": ["admin"], "devices": null })).unwrap().devices,
+            None
+        );
         let none = parse(json!({ "name": "n", "scopes": ["admin"], "devices": [] })).unwrap();
         assert_eq!(none.devices, Some(Vec::new()));
     }

@@ -1,9 +1,9 @@
 //! Messages: send, show, where they are, search.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -16,7 +16,7 @@ use super::error::ApiError;
 use super::guard::guarded;
 use super::input::{AnyJson, Device, Fields, FromFields, IdempotencyHeader, Message as MessageParam, Query};
 use super::paging::{DEFAULT_LIMIT, limit};
-use super::schema::{MessageObject, MessageTypeWord, QueueStatusObject, ReceiptObject, StatusWord};
+use super::schema::{self, MessageObject, MessageTypeWord, QueueStatusObject, ReceiptObject, StatusWord};
 use crate::api::send_request::{self, SendLimits};
 use crate::domain::access::Scope;
 use crate::domain::ack::{Ack, Status};
@@ -45,7 +45,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 #[expect(dead_code, reason = "for the document; send_request reads the body")]
 struct SendMessage {
     /// A chat id or a phone number with its country code. `chatId` is accepted too.
-    #[schema(example = "+1 555 010 0001")]
+    #[schema(schema_with = schema::chat_id)]
     to: String,
     /// The text. `body` is accepted too. The longest is a setting, 4,096 characters unless changed.
     #[schema(min_length = 1, max_length = 4096, pattern = r"\S", example = "Hello")]
@@ -130,11 +130,17 @@ async fn send_to_chats(
     accept(&state, &device, key, body).await
 }
 
-async fn accept(state: &ApiState, device: &DeviceId, key: Option<String>, body: Value) -> Result<Response, ApiError> {
+async fn accept(
+    state: &ApiState,
+    device: &DeviceId,
+    key: Option<String>,
+    body: Value,
+) -> Result<Response, ApiError> {
     let body = if body.is_null() { Value::Object(serde_json::Map::new()) } else { body };
     let limits = SendLimits { text_max_chars: state.config.text_max_chars, now: state.core.now() };
     let request = send_request::parse(&body, &limits)?.into_request(key);
-    let Accepted { id, chat_id, timestamp, temp_id, status, ack, replayed } = state.core.send(device, request).await?;
+    let Accepted { id, chat_id, timestamp, temp_id, status, ack, replayed } =
+        state.core.send(device, request).await?;
     let accepted = Success::new(AcceptedMessage { id, chat_id, status, ack, timestamp, temp_id });
     let mut response = (StatusCode::CREATED, accepted).into_response();
     if replayed {
@@ -186,7 +192,7 @@ async fn show(
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 struct StatusQuery {
     /// The message to look at.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = schema::message_id, required = false)]
     message_id: Option<MessageId>,
 }
 
@@ -298,7 +304,7 @@ struct SearchMessages {
     #[param(min_length = 1, max_length = 512)]
     query: String,
     /// Only in this chat.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = schema::chat_id, required = false)]
     chat_id: Option<Jid>,
     /// Only of this type.
     #[param(value_type = Option<MessageTypeWord>)]

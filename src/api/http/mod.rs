@@ -64,10 +64,9 @@ impl FromRef<ApiState> for Arc<ApiConfig> {
 }
 
 /// REST, the probes and the documentation.
-pub fn router(core: Core, config: Arc<ApiConfig>) -> Router {
+pub fn router(core: Core, config: Arc<ApiConfig>, tries: Arc<FailedTries>) -> Router {
     let (routes, document) = documented().split_for_parts();
     let routes = routes.nest("/api/v1", not_built::routes()).merge(docs::routes(&document));
-    let tries = Arc::new(FailedTries::new(config.failed_tries_per_minute));
     layers::wrap(routes, ApiState { core, config, tries })
 }
 

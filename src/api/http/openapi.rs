@@ -5,11 +5,14 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem, Paths};
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, Ref, RefOr, Required, Server};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use super::error::{ErrorBody, FieldError};
+use super::schema;
 use crate::domain::access::Scope;
 
 const DESCRIPTION: &str = "Many messaging devices side by side in one small daemon. \
@@ -33,14 +36,19 @@ const REFUSALS: [(u16, &str); 11] = [
 
 /// A parameter in a path, by its name.
 fn path_parameter(name: &str) -> (&'static str, Schema) {
-    let text = |least, most| ObjectBuilder::new().schema_type(Type::String).min_length(Some(least)).max_length(Some(most));
+    let text = |pattern: &str| {
+        ObjectBuilder::new().schema_type(Type::String).max_length(Some(64)).pattern(Some(pattern))
+    };
     match name {
-        "id" | "deviceId" => ("The device", text(1, 64).pattern(Some("^[A-Za-z0-9_-]{1,64}$")).into()),
-        "chatId" => ("The chat: `…@c.us`, `…@g.us`, `…@lid` or a phone number, percent-encoded or bare", text(1, 100).into()),
-        "cid" => ("The contact: `…@c.us`, `…@lid` or a phone number", text(1, 100).into()),
-        "mid" => ("The message id, such as `true_15550100001@c.us_3EB0A1B2C3`", text(1, 512).into()),
-        "keyId" => ("The key's id: what stands between `whf_` and the secret", text(1, 100).into()),
-        _ => ("What to do", text(1, 64).pattern(Some("^[A-Za-z0-9_-]+$")).into()),
+        "id" | "deviceId" => ("The device", schema::device_id().into()),
+        "chatId" => (
+            "The chat: `…@c.us`, `…@g.us`, `…@lid` or a phone number, percent-encoded or bare",
+            schema::chat_id().into(),
+        ),
+        "cid" => ("The contact: `…@c.us`, `…@lid` or a phone number", schema::contact_id().into()),
+        "mid" => ("The message id, such as `true_15550100001@c.us_3EB0A1B2C3`", schema::message_id().into()),
+        "keyId" => ("The key's id: what stands between `whf_` and the secret", text("^[!-~]+$").into()),
+        _ => ("What to do", text("^[A-Za-z0-9_-]+$").into()),
     }
 }
 
@@ -175,7 +183,9 @@ fn refusal(status: u16, description: &str) -> RefOr<utoipa::openapi::Response> {
             .schema_type(Type::Integer)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
             .minimum(Some(0));
-        let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds to wait, where that is known"));
+        let header = HeaderBuilder::new()
+            .schema(Some(seconds))
+            .description(Some("Seconds to wait, where that is known"));
         response.header("Retry-After", header.build())
     } else {
         response
@@ -218,7 +228,10 @@ mod tests {
             let security = operation["security"].as_array().unwrap();
             assert_eq!(security.is_empty(), !name.contains(" /api/v1/"), "{name}");
             if !security.is_empty() {
-                assert_eq!(operation["responses"]["401"]["$ref"], "#/components/responses/Error401", "{name}");
+                assert_eq!(
+                    operation["responses"]["401"]["$ref"], "#/components/responses/Error401",
+                    "{name}"
+                );
             }
         }
     }

@@ -6,6 +6,65 @@
 use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
+
+/// A person, as clients may write them: a phone number with its country code, or an id of theirs.
+const PERSON: &str = r"^(\+?([ ().-]*[0-9]){5,15}[ ().-]*|[0-9]{5,15}(:[0-9]+)?@(c\.us|s\.whatsapp\.net)|[0-9]{1,64}(:[0-9]+)?@lid)$";
+/// A chat, as clients may write it.
+const CHAT: &str = r"^(\+?([ ().-]*[0-9]){5,15}[ ().-]*|[0-9]{5,15}(:[0-9]+)?@(c\.us|s\.whatsapp\.net)|[0-9]{1,64}(:[0-9]+)?@lid|[0-9][0-9-]{0,63}@g\.us|[0-9]{1,64}@newsletter|status@broadcast)$";
+/// A message id.
+const MESSAGE: &str = r"^(true|false)_([0-9]{5,15}@c\.us|[0-9]{1,64}@(lid|newsletter)|[0-9][0-9-]{0,63}@g\.us|status@broadcast)_[!-?A-~]{1,256}(_[0-9]{5,15}@c\.us)?$";
+/// A device id.
+const DEVICE: &str = "^[A-Za-z0-9_-]{1,64}$";
+
+fn id(pattern: &str, most: usize) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).max_length(Some(most)).pattern(Some(pattern)).build()
+}
+
+/// A device in a request.
+pub fn device_id() -> Object {
+    id(DEVICE, 64)
+}
+
+/// A person in a request.
+pub fn contact_id() -> Object {
+    id(PERSON, 200)
+}
+
+/// A chat in a request.
+pub fn chat_id() -> Object {
+    id(CHAT, 200)
+}
+
+/// A message in a request.
+pub fn message_id() -> Object {
+    id(MESSAGE, 512)
+}
+
+/// The list of ids in a request: so many, each of this form.
+fn ids(id: Object, least: Option<usize>, most: usize) -> Array {
+    ArrayBuilder::new().items(id).min_items(least).max_items(Some(most)).build()
+}
+
+/// One device or more.
+pub fn device_ids() -> Array {
+    ids(device_id(), Some(1), 100)
+}
+
+/// Messages.
+pub fn message_ids() -> Array {
+    ids(message_id(), None, 1_000)
+}
+
+/// People.
+pub fn contact_ids() -> Array {
+    ids(contact_id(), None, 100)
+}
+
+/// The devices of a key.
+pub fn key_devices() -> Array {
+    ids(device_id(), Some(1), 10_000)
+}
 
 /// A message.
 #[derive(ToSchema)]

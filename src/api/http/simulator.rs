@@ -29,7 +29,11 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 /// `network`. 404 when the simulator is disabled or the device has another engine.
 #[utoipa::path(get, path = "/simulator/{id}/{call}", operation_id = "lookAtSimulator", tag = "simulator",
     responses((status = 200, description = "The driver's answer", body = Success<Value>)))]
-async fn look(state: State<ApiState>, Device(id): Device, Call(call): Call) -> Result<Success<Value>, ApiError> {
+async fn look(
+    state: State<ApiState>,
+    Device(id): Device,
+    Call(call): Call,
+) -> Result<Success<Value>, ApiError> {
     control(&state, &id, ControlVerb::Get(&call), Value::Null).await
 }
 
@@ -54,11 +58,20 @@ async fn act(
 /// `network`.
 #[utoipa::path(delete, path = "/simulator/{id}/{call}", operation_id = "resetSimulator", tag = "simulator",
     responses((status = 200, description = "The driver's answer", body = Success<Value>)))]
-async fn forget(state: State<ApiState>, Device(id): Device, Call(call): Call) -> Result<Success<Value>, ApiError> {
+async fn forget(
+    state: State<ApiState>,
+    Device(id): Device,
+    Call(call): Call,
+) -> Result<Success<Value>, ApiError> {
     control(&state, &id, ControlVerb::Delete(&call), Value::Null).await
 }
 
-async fn control(state: &ApiState, id: &DeviceId, verb: ControlVerb<'_>, body: Value) -> Result<Success<Value>, ApiError> {
+async fn control(
+    state: &ApiState,
+    id: &DeviceId,
+    verb: ControlVerb<'_>,
+    body: Value,
+) -> Result<Success<Value>, ApiError> {
     if !state.config.simulator_enabled {
         return Err(ApiError::NotFound);
     }

@@ -54,14 +54,14 @@ struct Shared {
     socket: SocketConfig,
     text_max_chars: usize,
     trusted_proxies: Vec<Cidr>,
-    failed_tries: FailedTries,
+    failed_tries: Arc<FailedTries>,
 }
 
 /// Puts the Socket.IO server in front of `rest`, on the configured path. Call it last: time limits,
 /// compression and the like must not apply to sockets.
 ///
 /// Needs the runtime: the task that follows devices coming and going starts here.
-pub fn mount(rest: Router, core: Core, config: &ApiConfig) -> Router {
+pub fn mount(rest: Router, core: Core, config: &ApiConfig, failed_tries: Arc<FailedTries>) -> Router {
     let (service, io) = server(config);
     let draining = core.tasks().soft().clone();
     let shared = Shared {
@@ -69,7 +69,7 @@ pub fn mount(rest: Router, core: Core, config: &ApiConfig) -> Router {
         socket: config.socket.clone(),
         text_max_chars: config.text_max_chars,
         trusted_proxies: config.trusted_proxies.clone(),
-        failed_tries: FailedTries::new(config.failed_tries_per_minute),
+        failed_tries,
     };
     let namespaces = Namespaces::open(io, Arc::new(shared));
     let protocol = Protocol::new(draining, namespaces, config.request_timeout);

@@ -200,7 +200,11 @@ impl Fields {
             Value::String(text) if self.from_query => split(&text),
             Value::Array(list) if list.iter().all(Value::is_string) => {
                 let texts = list.iter().filter_map(Value::as_str);
-                if self.from_query { texts.flat_map(split).collect() } else { texts.map(str::to_owned).collect() }
+                if self.from_query {
+                    texts.flat_map(split).collect()
+                } else {
+                    texts.map(str::to_owned).collect()
+                }
             }
             _ => {
                 self.wrong(field, "must be a list of strings");
@@ -277,7 +281,9 @@ mod tests {
 
     #[test]
     fn json_has_types() {
-        let mut fields = json(json!({ "n": "5", "whole": 5.0, "half": 5.5, "big": 1e300, "t": 5, "b": "true", "null": null }));
+        let mut fields = json(
+            json!({ "n": "5", "whole": 5.0, "half": 5.5, "big": 1e300, "t": 5, "b": "true", "null": null }),
+        );
         assert_eq!(fields.integer("whole", &(0..=9)), Some(5));
         assert_eq!(fields.integer("null", &(0..=9)), None);
         for field in ["n", "half", "big"] {

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
+use proptest::string::string_regex;
+use proptest::test_runner::TestRunner;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -28,9 +31,14 @@ fn check(name: &str, sent: &impl Serialize, optional: &[&str]) {
     let schema = schema(name);
     let (sent, documented) = (names(&serde_json::to_value(sent).unwrap()), names(&schema["properties"]));
     assert_eq!(sent, documented, "{name}");
-    let required: BTreeSet<String> =
-        schema["required"].as_array().unwrap().iter().map(|field| field.as_str().unwrap().to_owned()).collect();
-    let always: BTreeSet<String> = sent.into_iter().filter(|field| !optional.contains(&field.as_str())).collect();
+    let required: BTreeSet<String> = schema["required"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|field| field.as_str().unwrap().to_owned())
+        .collect();
+    let always: BTreeSet<String> =
+        sent.into_iter().filter(|field| !optional.contains(&field.as_str())).collect();
     assert_eq!(required, always, "{name}: required");
 }
 
@@ -114,4 +122,26 @@ fn documented_fields_are_read() {
         let Err(SendProblem::Invalid(errors)) = parse(&body, &limits) else { panic!("{field} is not read") };
         assert!(errors.iter().any(|error| error.field == field), "{field}: {errors:?}");
     }
+}
+
+/// What the document says of an id is what is understood: each text that fits the pattern is one.
+#[test]
+fn documented_ids_are_understood() {
+    use crate::domain::ids::{DeviceId, MessageId};
+    use crate::domain::jid::Jid;
+    fn holds<T: std::str::FromStr>(pattern: &str) {
+        let bare = pattern.trim_start_matches('^').trim_end_matches('$');
+        let texts = string_regex(bare).unwrap();
+        let mut runner = TestRunner::deterministic();
+        runner
+            .run(&texts, |text| {
+                prop_assert!(text.parse::<T>().is_ok(), "{text:?}");
+                Ok(())
+            })
+            .unwrap();
+    }
+    holds::<DeviceId>(super::DEVICE);
+    holds::<Jid>(super::PERSON);
+    holds::<Jid>(super::CHAT);
+    holds::<MessageId>(super::MESSAGE);
 }

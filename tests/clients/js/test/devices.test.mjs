@@ -156,7 +156,10 @@ describe('deletion', () => {
     await first.next('message');
     await daemon.call('DELETE', `/devices/${device}`);
     await until(() => first.disconnects.length, 'cut');
-    await daemon.device({}, device);
+    // While the old data is being removed, the id is taken: 409.
+    await until(() => daemon.device({}, device).catch((error) => {
+      if (!/device_being_deleted/.test(error.message)) throw error;
+    }), 'the id is free again');
     const board = await Dashboard.open(daemon, device, { since: 0 });
     await board.next('qr');
     assert.equal(board.named('message').length, 0);

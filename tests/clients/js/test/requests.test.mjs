@@ -70,24 +70,42 @@ describe('message:send', () => {
     const ack = await dashboard.next('message:ack', (event) => event.messageId === messageId);
     assert.deepEqual([ack.ack, ack.ackName], [-1, 'error']);
   });
-  test('300 in a row keep their order', async () => {
+  test('300 in a row, 50 at a time unanswered, keep their order', async () => {
     const bodies = Array.from({ length: 300 }, (_, index) => daemon.body(`ordered ${index}`));
+    const recipient = (index) => `1555010010${index % 3}`;
     const answered = [];
-    const answers = await Promise.all(bodies.map((text, index) => dashboard
-      .ask('message:send', { to: `1555010010${index % 3}`, text, tempId: `o${index}` })
-      .then((answer) => { answered.push(index); return answer; })));
-    assert.ok(answers.every(({ success }) => success), JSON.stringify(answers.find(({ success }) => !success)));
+    const waiting = new Set();
+    for (const [index, text] of bodies.entries()) {
+      await until(() => waiting.size < 50, 'answers');
+      waiting.add(index);
+      dashboard.ask('message:send', { to: recipient(index), text, tempId: `o${index}` }).then((answer) => {
+        waiting.delete(index);
+        answered.push(answer.success && index);
+      });
+    }
+    await until(() => answered.length === 300, '300 answers', 10_000);
     assert.deepEqual(answered, bodies.map((_, index) => index), 'callbacks in order');
     const mine = () => dashboard.named('message:created').filter(({ message }) => message.body.startsWith('ordered '));
     await until(() => mine().length === 300, '300 × message:created', 10_000);
     assert.deepEqual(mine().map(({ message }) => message.body), bodies);
     assert.deepEqual(mine().map(({ tempId }) => tempId), bodies.map((_, index) => `o${index}`));
-    await until(async () => (await daemon.network(device)).sent.filter(({ body }) => body.startsWith('ordered ')).length === 300, 'sent', 20_000);
-    const { sent } = await daemon.network(device);
-    for (const chat of ['15550100100', '15550100101', '15550100102']) {
-      const order = sent.filter(({ to, body }) => to === `${chat}@c.us` && body.startsWith('ordered ')).map(({ body }) => body);
-      assert.deepEqual(order, bodies.filter((_, index) => `1555010010${index % 3}` === chat), 'each chat in order');
+    const there = async () => (await daemon.network(device)).sent.filter(({ body }) => body.startsWith('ordered '));
+    await until(async () => (await there()).length === 300, 'sent', 20_000);
+    const sent = await there();
+    for (const chat of [0, 1, 2]) {
+      const order = sent.filter(({ to }) => to === `${recipient(chat)}@c.us`).map(({ body }) => body);
+      assert.deepEqual(order, bodies.filter((_, index) => index % 3 === chat), 'each chat in order');
     }
+  });
+  test('300 at once: each is accepted in order, or told that it is not', async () => {
+    const bodies = Array.from({ length: 300 }, (_, index) => daemon.body(`burst ${index}`));
+    const answers = await Promise.all(bodies.map((text) => dashboard.ask('message:send', { to: FRIEND, text })));
+    for (const answer of answers) if (!answer.success) assertFailure(answer, 'overloaded');
+    const accepted = bodies.filter((_, index) => answers[index].success);
+    assert.ok(accepted.length >= 64, `${accepted.length} accepted`);
+    const mine = () => dashboard.named('message:created').filter(({ message }) => message.body.startsWith('burst '));
+    await until(() => mine().length === accepted.length, 'message:created for each', 10_000);
+    assert.deepEqual(mine().map(({ message }) => message.body), accepted);
   });
 
   const wrong = {
