@@ -59,7 +59,9 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}; is another program using it? choose another with --listen")]
+    #[error(
+        "cannot listen on {address}: {source}; is another program using it? choose another with --listen"
+    )]
     Listen {
         /// Which.
         address: SocketAddr,
@@ -128,7 +130,8 @@ impl App {
         }
         let tasks = Tasks::new();
         let simulator = simulator(&settings, &surroundings)?;
-        let drivers: Vec<Arc<dyn Driver>> = simulator.iter().map(|driver| driver.clone() as Arc<dyn Driver>).collect();
+        let drivers: Vec<Arc<dyn Driver>> =
+            simulator.iter().map(|driver| driver.clone() as Arc<dyn Driver>).collect();
         let core = Core::new(CoreParts {
             store: store.clone(),
             clock: surroundings.clock.clone(),
@@ -211,7 +214,10 @@ fn open_store(settings: &Settings, metrics: &Metrics) -> Result<Store, OpenError
     Store::open(&settings.store.data_dir, options, Arc::new(observer::StoreMetrics(metrics.clone())))
 }
 
-fn simulator(settings: &Settings, surroundings: &Surroundings) -> Result<Option<Arc<SimulatorDriver>>, StartError> {
+fn simulator(
+    settings: &Settings,
+    surroundings: &Surroundings,
+) -> Result<Option<Arc<SimulatorDriver>>, StartError> {
     if !settings.simulator_enabled() {
         return Ok(None);
     }

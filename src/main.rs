@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use wharf::app::{App, Ended, OsRandom, Surroundings, SystemClock};
-use wharf::cli::{self, Command, Globals, ServeArgs};
 use wharf::cli::exit::CliError;
 use wharf::cli::output::Output;
+use wharf::cli::{self, Command, Globals, ServeArgs};
 
 fn main() -> ExitCode {
     let (globals, command) = cli::parse().into_parts();
@@ -52,8 +52,11 @@ fn serve(globals: &Globals, args: &ServeArgs) -> ExitCode {
 }
 
 fn runtime(server: bool) -> std::io::Result<tokio::runtime::Runtime> {
-    let mut builder =
-        if server { tokio::runtime::Builder::new_multi_thread() } else { tokio::runtime::Builder::new_current_thread() };
+    let mut builder = if server {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
     builder.enable_all().build()
 }
 

@@ -18,7 +18,10 @@ pub(super) async fn reconcile(core: &Core, settings: &Settings) -> Result<(), St
 }
 
 fn declaration(device: DeclaredDevice) -> Result<Declaration, StartError> {
-    let id = device.id.parse().map_err(|error| StartError::Setting(format!("{}: {error}", device.file.display())))?;
+    let id = device
+        .id
+        .parse()
+        .map_err(|error| StartError::Setting(format!("{}: {error}", device.file.display())))?;
     Ok(Declaration {
         id,
         name: device.name,

@@ -24,7 +24,8 @@ pub(super) fn hand_over(first: &CreatedKey, data_dir: &Path, terminal: bool) -> 
         }
     }
     let path = file(data_dir);
-    write_private(&path, &first.secret).map_err(|source| StartError::FirstKey { path: path.clone(), source })?;
+    write_private(&path, &first.secret)
+        .map_err(|source| StartError::FirstKey { path: path.clone(), source })?;
     tracing::info!(path = %path.display(), "the first API key was written to a file; move it to a safe place");
     Ok(())
 }

@@ -89,7 +89,11 @@ async fn a_lost_link_comes_back_by_itself() {
     })
     .await;
     let states = app.logged("shop", "state").await;
-    let tries: Vec<_> = states.iter().filter(|s| s["state"] == "reconnecting").map(|s| (&s["attempt"], &s["reason"])).collect();
+    let tries: Vec<_> = states
+        .iter()
+        .filter(|s| s["state"] == "reconnecting")
+        .map(|s| (&s["attempt"], &s["reason"]))
+        .collect();
     let told = [json!("link_dropped"), json!("network_unreachable"), json!("network_unreachable")];
     assert_eq!(tries, [(&json!(1), &told[0]), (&json!(2), &told[1]), (&json!(3), &told[2])]);
 }

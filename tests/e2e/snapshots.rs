@@ -13,7 +13,8 @@ fn steady(mut value: Value) -> Value {
                 *field = match (name.as_str(), &taken) {
                     (_, Value::Null) => taken,
                     (
-                        "timestamp" | "expiresAt" | "createdAt" | "lastSeen" | "lastUpdated" | "lastActivity",
+                        "timestamp" | "expiresAt" | "createdAt" | "lastSeen" | "lastUpdated" | "lastActivity"
+                        | "lastMessageTime",
                         _,
                     ) => json!("<time>"),
                     ("qr" | "qrDataUrl" | "key", _) => json!("<secret>"),
