@@ -85,10 +85,6 @@ impl TestApp {
         self.app.as_ref().unwrap()
     }
 
-    pub fn data_dir(&self) -> PathBuf {
-        self.data.path().to_owned()
-    }
-
     pub fn devices_dir(&self) -> PathBuf {
         self.data.path().join("devices")
     }
