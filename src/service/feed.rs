@@ -173,6 +173,7 @@ impl Feeds {
     /// Ends a feed that nobody follows any more. Under the lock, so that nobody joins in between.
     fn remove_if_alone(&self, device: &DeviceId) -> bool {
         let mut followed = self.lock();
+        // A feed that is gone from the map was closed; its tail has nothing left to do either.
         let alone = followed.get(device).is_none_or(|feed| feed.items.receiver_count() == 0);
         if alone {
             followed.remove(device);
@@ -208,13 +209,19 @@ impl Tail {
             tokio::select! {
                 () = soft.cancelled() => break,
                 changed = tokio::time::timeout(IDLE_CHECK, head.changed()) => match changed {
+                    // Also under steady traffic a log that nobody follows any more is not read on.
+                    Ok(Ok(())) if self.is_alone() => break,
                     Ok(Ok(())) => last = self.pass_on(last).await,
                     Ok(Err(_)) => break,
-                    Err(_) if self.core.inner.feeds.remove_if_alone(&self.device) => break,
+                    Err(_) if self.is_alone() => break,
                     Err(_) => {}
                 }
             }
         }
+    }
+
+    fn is_alone(&self) -> bool {
+        self.core.inner.feeds.remove_if_alone(&self.device)
     }
 
     async fn newest(&self) -> i64 {

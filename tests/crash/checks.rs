@@ -25,8 +25,8 @@ pub async fn sound_log(http: &Http, device: &str) -> Log {
     log
 }
 
-/// No 201 is lost, and each recipient saw each text once.
-pub async fn sent_once(http: &Http, sender: &Sender, log: &Log) {
+/// No 201 is lost, and each recipient saw each text once. Returns how many came to the network more than once.
+pub async fn sent_once(http: &Http, sender: &Sender, log: &Log) -> usize {
     let created = log.messages("message:created");
     let network = Seen::read(http, &sender.device).await;
     let missing: Vec<_> =
@@ -41,6 +41,7 @@ pub async fn sent_once(http: &Http, sender: &Sender, log: &Log) {
         network.shown_once(id, &text.body);
     }
     assert_eq!(network.sent.len(), sender.texts.len(), "{}: the network saw others", sender.device);
+    network.copied
 }
 
 async fn is_there(http: &Http, device: &str, text: &Text, id: &str) {
@@ -149,6 +150,8 @@ async fn chat_messages(http: &Http, device: &str, chat: &str) -> Vec<String> {
 
 /// What the simulated network saw of a device.
 pub struct Seen {
+    /// Messages of which more than one copy came in.
+    pub copied: usize,
     /// By network id: body, and how often the recipient saw it.
     sent: HashMap<String, (String, i64)>,
     /// By body: how many messages had it.
@@ -161,17 +164,18 @@ impl Seen {
     /// Asks the network.
     pub async fn read(http: &Http, device: &str) -> Self {
         let seen = http.get(&format!("simulator/{device}/network")).await.unwrap().expect("the network");
-        let (mut sent, mut bodies) = (HashMap::new(), HashMap::new());
+        let (mut sent, mut bodies, mut copied) = (HashMap::new(), HashMap::new(), 0);
         for message in seen["sent"].as_array().unwrap() {
             let id = message["networkId"].as_str().unwrap().to_owned();
             let body = message["body"].as_str().unwrap().to_owned();
             *bodies.entry(body.clone()).or_default() += 1;
+            copied += usize::from(message["arrivals"].as_i64().unwrap() > 1);
             let twice = sent.insert(id, (body, message["shown"].as_i64().unwrap()));
             assert!(twice.is_none(), "{device}: one network id for two messages: {message}");
         }
         let acknowledged = seen["acknowledged"].as_array().unwrap();
         let acknowledged = acknowledged.iter().map(|id| id.as_str().unwrap().to_owned()).collect();
-        Self { sent, bodies, acknowledged }
+        Self { copied, sent, bodies, acknowledged }
     }
 
     /// The recipient saw this body once, and it was this message.

@@ -28,6 +28,8 @@ pub struct Sender {
     pub device: String,
     /// All texts so far.
     pub texts: Vec<Text>,
+    /// How often a text was asked for whose first answer got lost.
+    pub repeated: u64,
     chats: Vec<String>,
     pause: Duration,
     /// Texts without an answer, by their place.
@@ -39,7 +41,15 @@ impl Sender {
     /// Sends to these chats, with a pause after each text.
     pub fn new(device: &str, chats: &[&str], pause: Duration, dice: Dice) -> Self {
         let chats = chats.iter().map(|&chat| chat.to_owned()).collect();
-        Self { device: device.to_owned(), texts: Vec::new(), chats, pause, open: VecDeque::new(), dice }
+        Self {
+            device: device.to_owned(),
+            texts: Vec::new(),
+            repeated: 0,
+            chats,
+            pause,
+            open: VecDeque::new(),
+            dice,
+        }
     }
 
     /// Asks once more for all that has no answer yet.
@@ -58,7 +68,10 @@ impl Sender {
     /// Asks for the next text: one without an answer, sometimes one with, else a new one.
     pub async fn step(&mut self, http: &Http) -> Result<(), Halt> {
         let at = match self.open.front().copied() {
-            Some(at) => at,
+            Some(at) => {
+                self.repeated += 1;
+                at
+            }
             None if !self.texts.is_empty() && self.dice.one_in(12) => self.any(),
             None => self.compose(),
         };

@@ -164,8 +164,11 @@ describe('deletion', () => {
     const board = new Dashboard(daemon, device, { since: 0 });
     board.anySeq();
     await board.next('resync', ({ oldestSeq }) => oldestSeq > first.lastSeq);
-    const code = await board.next('qr');
-    assert.ok(code.seq > first.lastSeq);
+    await daemon.inState(device, 'qr');
+    for (const { seq, type } of await daemon.events(device)) {
+      assert.ok(seq > first.lastSeq, `${type}#${seq}`);
+      assert.ok(['state', 'qr', 'disconnected'].includes(type), type);
+    }
     assert.equal(board.named('message').length, 0);
     assert.equal((await daemon.call('GET', `/devices/${device}/chats`)).length, 0);
     board.close();
