@@ -8,7 +8,7 @@ use crate::Args;
 use crate::fleet::{self, messages};
 use crate::latency::Latencies;
 use crate::probe::{self, Probed};
-use crate::process::{Daemon, Http, Place};
+use crate::process::{self, Daemon, Http, Place};
 use crate::report::Report;
 use crate::trouble::Trouble;
 
@@ -56,6 +56,8 @@ struct Run {
     received: f64,
     sent: f64,
     cpu: f64,
+    /// Processor that neither the daemon nor this program used.
+    others_cpu: f64,
     extra: Vec<(String, String)>,
 }
 
@@ -70,7 +72,9 @@ impl Run {
             &format!("{name}: memory after a minute, at the end"),
             format!("{}, {}", mib(first), mib(last)),
         );
-        report.row(&format!("{name}: processor"), format!("{:.0} % of one core", self.cpu * 100.0));
+        let cpu = |part: f64| format!("{:.0} % of one core", part * 100.0);
+        report.row(&format!("{name}: processor"), cpu(self.cpu));
+        report.row(&format!("{name}: processor of other programs meanwhile"), cpu(self.others_cpu));
         report.row(&format!("{name}: send → 201"), self.probed.send.to_string());
         report.row(&format!("{name}: incoming → message event"), self.probed.receive.to_string());
         for (what, value) in &self.extra {
@@ -96,10 +100,12 @@ async fn run(args: &Args, trouble: Option<Trouble>) -> Run {
         Some(trouble) => Some(trouble.begin(http, until).await),
         None => None,
     };
-    let (before, cpu_before) = (messages(&place, None), daemon.cpu_seconds());
+    let before = messages(&place, None);
+    let (cpu_before, others_before) = (daemon.cpu_seconds(), others_cpu_seconds(&daemon));
     let (probed, resident_kib) = tokio::join!(probe::run(http, until), watch_memory(&daemon, until));
     let seconds = began.elapsed().as_secs_f64();
-    let (after, cpu) = (messages(&place, None), daemon.cpu_seconds() - cpu_before);
+    let after = messages(&place, None);
+    let (cpu, others) = (daemon.cpu_seconds() - cpu_before, others_cpu_seconds(&daemon) - others_before);
     let extra = match &trouble {
         Some(trouble) => extra(http, &place, trouble, seconds).await,
         None => Vec::new(),
@@ -115,8 +121,14 @@ async fn run(args: &Args, trouble: Option<Trouble>) -> Run {
         received: rate(before.0, after.0),
         sent: rate(before.1, after.1),
         cpu: cpu / seconds,
+        others_cpu: others / seconds,
         extra,
     }
+}
+
+/// A machine that others use makes a run slower, and a comparison unjust: the report says how much they did.
+fn others_cpu_seconds(daemon: &Daemon) -> f64 {
+    process::busy_cpu_seconds() - daemon.cpu_seconds() - process::own_cpu_seconds()
 }
 
 /// That the three really were in trouble.

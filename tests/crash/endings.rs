@@ -5,12 +5,14 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rustix::process::Signal;
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use crate::checks;
 use crate::database::Database;
-use crate::fleet::{self, create, quick, simulated, until_sent};
-use crate::process::{Dice, tail};
+use crate::fleet::{self, create, quick, simulated, until, until_sent};
+use crate::process::{Dice, Http, tail};
 use crate::traffic::{Halt, Listener, Sender, Worker, Writer};
 
 const DEVICE: &str = "shop";
@@ -66,23 +68,41 @@ async fn slow_sigterm_under_load_ends_well_and_loses_nothing() {
     Database::open(&place).check();
 }
 
-/// A request that hangs, because its device is silent, must not keep the daemon longer than it may take.
+/// Where a network cannot tell a second copy from the first, an outcome that is not known is never asked for
+/// again: a stop that anybody may order must leave none behind.
+#[tokio::test]
+async fn slow_sigterm_lets_what_is_under_way_get_its_answer() {
+    let place = fleet::place();
+    let mut sender = Sender::new(DEVICE, &["15550100001"], Duration::ZERO, Dice::new(1));
+    let daemon = place.start().await;
+    let slow = simulated(json!({ "ackServerMs": 1_000, "ackDeviceMs": null, "ackReadMs": null }));
+    create(&daemon.http, DEVICE, &slow).await;
+    assert!(sender.step(&daemon.http).await.is_ok());
+    until("a copy is in the network", WITHIN, async || {
+        let network = daemon.http.get(&format!("simulator/{DEVICE}/network")).await.unwrap();
+        network.data()["sent"].as_array().is_some_and(|sent| !sent.is_empty())
+    })
+    .await;
+    daemon.stop().await;
+
+    let daemon = place.start().await;
+    until_sent(&daemon.http, DEVICE, WITHIN).await;
+    let log = checks::sound_log(&daemon.http, DEVICE).await;
+    let copied = checks::sent_once(&daemon.http, &sender, &log).await;
+    assert_eq!(copied, 0, "the message was sent again after the stop");
+    daemon.stop().await;
+}
+
+/// A client that never finishes its request must not keep the daemon longer than it may take.
 #[tokio::test]
 async fn slow_sigterm_does_not_wait_for_a_request_that_hangs() {
     let place = fleet::place();
     let mut daemon = place.start().await;
-    let http = daemon.http.clone();
-    create(&http, DEVICE, &quick()).await;
-    let hanging = hang(&http);
-    let asked = async {
-        sleep(Duration::from_millis(300)).await;
-        daemon.signal(Signal::TERM);
-        let since = Instant::now();
-        let status = daemon.ended(WITHIN).await;
-        (status, since.elapsed())
-    };
-    let (_, (status, took)) = tokio::join!(hanging, asked);
-    eprintln!("SIGTERM with a hanging request: ended after {took:.1?}");
+    let _half = half_a_request(&daemon.http).await;
+    daemon.signal(Signal::TERM);
+    let since = Instant::now();
+    let status = daemon.ended(WITHIN).await;
+    eprintln!("SIGTERM with a request that hangs: ended after {:.1?}", since.elapsed());
     assert_eq!(status.and_then(|status| status.code()), Some(0), "\n{}", tail(&place.log()));
 }
 
@@ -90,20 +110,15 @@ async fn slow_sigterm_does_not_wait_for_a_request_that_hangs() {
 async fn slow_a_second_sigterm_ends_the_daemon_at_once() {
     let place = fleet::place();
     let mut daemon = place.start().await;
-    let http = daemon.http.clone();
-    create(&http, DEVICE, &quick()).await;
-    let hanging = hang(&http);
-    let asked = async {
-        sleep(Duration::from_millis(300)).await;
-        daemon.signal(Signal::TERM);
-        let early = daemon.ended(Duration::from_millis(300)).await;
-        assert!(early.is_none(), "the request was to keep it: {early:?}");
-        daemon.signal(Signal::TERM);
-        let since = Instant::now();
-        let status = daemon.ended(WITHIN).await;
-        (status, since.elapsed())
-    };
-    let (_, (status, took)) = tokio::join!(hanging, asked);
+    create(&daemon.http, DEVICE, &quick()).await;
+    let _half = half_a_request(&daemon.http).await;
+    daemon.signal(Signal::TERM);
+    let early = daemon.ended(Duration::from_millis(300)).await;
+    assert!(early.is_none(), "the request was to keep it: {early:?}");
+    daemon.signal(Signal::TERM);
+    let since = Instant::now();
+    let status = daemon.ended(WITHIN).await;
+    let took = since.elapsed();
     eprintln!("second SIGTERM: ended after {took:.1?}");
     assert_eq!(status.and_then(|status| status.code()), Some(130));
     assert!(took < Duration::from_millis(500), "it took {took:?}");
@@ -111,13 +126,19 @@ async fn slow_a_second_sigterm_ends_the_daemon_at_once() {
     Database::open(&place).check();
 }
 
-/// A request that the daemon cannot answer for a long time.
-async fn hang(http: &crate::process::Http) {
-    let silent = json!({ "kind": "stall", "durationMs": 60_000 });
-    http.post(&format!("simulator/{DEVICE}/fault"), &silent).await.unwrap().expect("stall");
-    let message = json!({ "from": "15550100001", "body": "quokka" });
-    // How it ends is not the question here.
-    let _ = http.post(&format!("simulator/{DEVICE}/incoming"), &message).await;
+/// A request whose body does not come; the daemon is at work on it for as long as the stream lives.
+async fn half_a_request(http: &Http) -> TcpStream {
+    let address = http.base().strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /api/v1/devices HTTP/1.1\r\nHost: {address}\r\nX-API-KEY: {}\r\n\
+         Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{",
+        http.key()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // Long enough for the daemon to have read it.
+    sleep(Duration::from_millis(200)).await;
+    stream
 }
 
 #[tokio::test]

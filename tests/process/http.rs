@@ -67,6 +67,11 @@ impl Http {
         &self.base
     }
 
+    /// The key that requests carry.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Whether `/healthz` answers 200.
     pub async fn is_healthy(&self) -> bool {
         let request = self.client.get(format!("{}/healthz", self.base)).timeout(Duration::from_secs(5));

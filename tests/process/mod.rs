@@ -24,6 +24,8 @@ pub use http::{Answer, Http};
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Starts that find their port taken in the meantime are tried again this often.
 const STARTS: usize = 5;
+/// `USER_HZ`, which Linux keeps at 100 everywhere.
+const TICKS_PER_SECOND: f64 = 100.0;
 const LOOK: Duration = Duration::from_millis(5);
 
 /// A data directory with what a daemon on it is told.
@@ -205,16 +207,34 @@ impl Daemon {
 
     /// Processor time used so far, in seconds.
     pub fn cpu_seconds(&self) -> f64 {
-        let stat = std::fs::read_to_string(self.proc().join("stat")).unwrap_or_default();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-        let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-        // utime and stime, fields 14 and 15 of proc(5), in hundredths of a second on Linux.
-        (ticks(11) + ticks(12)) / 100.0
+        cpu_seconds(&self.proc().join("stat"))
     }
 
     fn proc(&self) -> PathBuf {
         Path::new("/proc").join(self.child.id().to_string())
     }
+}
+
+/// Processor time that this program used so far, in seconds.
+pub fn own_cpu_seconds() -> f64 {
+    cpu_seconds(Path::new("/proc/self/stat"))
+}
+
+/// Processor time that all programs used since the machine started, in seconds.
+pub fn busy_cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let fields = stat.lines().next().unwrap_or("").split_whitespace().skip(1);
+    let ticks: Vec<f64> = fields.filter_map(|text| text.parse().ok()).collect();
+    // user, nice, system, idle, iowait, irq, softirq: all but the two that wait (proc(5)).
+    [0, 1, 2, 5, 6].into_iter().filter_map(|at| ticks.get(at)).sum::<f64>() / TICKS_PER_SECOND
+}
+
+/// `utime` and `stime`, fields 14 and 15 of a `stat` file (proc(5)).
+fn cpu_seconds(stat: &Path) -> f64 {
+    let stat = std::fs::read_to_string(stat).unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / TICKS_PER_SECOND
 }
 
 impl Drop for Daemon {

@@ -16,7 +16,8 @@ const LISTENING = /wharf is listening.*?address=\\?"?(\d+\.\d+\.\d+\.\d+:\d+)/;
 const START_MS = 10_000;
 const STOP_MS = 12_000;
 // Fictitious numbers of the tests all begin so; a whole one is eleven digits.
-const PHONE_NUMBER = /1555\d{7}/;
+// Not within a longer word: request ids are hexadecimal and may hold any digits.
+const PHONE_NUMBER = /(?<![0-9a-zA-Z])1555\d{7}(?![0-9a-zA-Z])/;
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 

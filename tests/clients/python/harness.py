@@ -23,7 +23,8 @@ BIN = os.environ.get("WHARF_BIN", str(ROOT / "target/debug/wharf"))
 LISTENING = re.compile(r"wharf is listening.*?address=\"?(\d+\.\d+\.\d+\.\d+:\d+)")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 # Fictitious numbers of the tests all begin so; a whole one is eleven digits.
-PHONE_NUMBER = re.compile(r"1555\d{7}")
+# Not within a longer word: request ids are hexadecimal and may hold any digits.
+PHONE_NUMBER = re.compile(r"(?<![0-9a-zA-Z])1555\d{7}(?![0-9a-zA-Z])")
 
 
 def until(check, what, seconds=5.0):

@@ -6,8 +6,11 @@ import pathlib
 import random
 import threading
 
+import requests
 import schemathesis
 
+API = os.environ["FUZZ_API"]
+HEADERS = {"X-API-KEY": os.environ["FUZZ_KEY"]}
 DEVICES = os.environ["FUZZ_DEVICES"].split(",")
 MESSAGES = os.environ["FUZZ_MESSAGES"].split(",")
 CHATS = os.environ["FUZZ_CHATS"].split(",")
@@ -18,13 +21,14 @@ CALLS = ["scan", "incoming", "receipt", "typing", "presence", "fault", "network"
 
 dice = random.Random(11)
 lock = threading.Lock()
-requests = itertools.count(1)
+calls = itertools.count(1)
+victims = itertools.count(1)
+victim = "victim"
 statuses = {}
 
 
-def device_for(case):
-    ending = case.method.upper() == "DELETE" or case.path.endswith(ENDING)
-    return "victim" if ending else dice.choice(DEVICES)
+def ends_a_device(case):
+    return case.path.endswith(ENDING) or (case.method.upper() == "DELETE" and case.path == "/api/v1/devices/{id}")
 
 
 @schemathesis.hook
@@ -33,9 +37,12 @@ def before_call(context, case, kwargs):
         # Two thirds reach what exists; the rest stays as random as it was drawn.
         steered = dice.random() < 0.67
         known = {"mid": dice.choice(MESSAGES), "chatId": dice.choice(CHATS), "cid": dice.choice(CHATS)}
-        known |= {"call": dice.choice(CALLS), "id": device_for(case), "deviceId": device_for(case)}
-    for name in case.path_parameters or {}:
-        if name in known and steered:
+        device = victim if ends_a_device(case) else dice.choice(DEVICES)
+        known |= {"call": dice.choice(CALLS), "id": device, "deviceId": device}
+    for name, drawn in (case.path_parameters or {}).items():
+        # What was drawn can be a device that an earlier answer named.
+        spared = drawn in DEVICES and ends_a_device(case)
+        if name in known and (steered or spared):
             case.path_parameters[name] = known[name]
     if case.path.startswith("/api/v1/simulator") and isinstance(case.body, dict):
         tame(case)
@@ -52,9 +59,22 @@ def tame(case):
 
 @schemathesis.hook
 def after_call(context, case, response):
+    if case.method.upper() == "DELETE" and case.path == "/api/v1/devices/{id}" and response.status_code == 200:
+        renew(case.path_parameters["id"])
     with lock:
-        count = next(requests)
+        count = next(calls)
         statuses[response.status_code] = statuses.get(response.status_code, 0) + 1
         if count % 50 == 0:
             shown = " ".join(f"{status}:{number}" for status, number in sorted(statuses.items()))
             TALLY.write_text(f"{count} {shown}")
+
+
+def renew(deleted):
+    """The next device to be ended, in place of the deleted one."""
+    global victim
+    if deleted != victim:
+        return
+    with lock:
+        name = f"victim-{next(victims)}"
+    requests.post(f"{API}/devices", json={"id": name}, headers=HEADERS, timeout=10)
+    victim = name

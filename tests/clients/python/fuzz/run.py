@@ -36,7 +36,13 @@ def furnish(daemon):
             sent = {"to": f"1555010000{index}", "text": daemon.body("fuzz")}
             messages.append(daemon.call("POST", f"/devices/{device}/messages/send", sent)["id"])
     chats = [f"1555010000{index}@c.us" for index in range(5)] + ["120363000000000001@g.us", "15550100000"]
-    return {"FUZZ_DEVICES": ",".join(devices), "FUZZ_MESSAGES": ",".join(messages), "FUZZ_CHATS": ",".join(chats)}
+    return {
+        "FUZZ_API": daemon.url + "/api/v1",
+        "FUZZ_KEY": daemon.key,
+        "FUZZ_DEVICES": ",".join(devices),
+        "FUZZ_MESSAGES": ",".join(messages),
+        "FUZZ_CHATS": ",".join(chats),
+    }
 
 
 def schemathesis(daemon, directory, environment):
@@ -62,8 +68,8 @@ def main():
         print(f"requests: {counted}")
         if int(counted.split()[0]) < REQUESTS:
             problems.append(f"fewer than {REQUESTS} requests")
-        if daemon.alive and daemon.request("GET", "/devices").status_code != 200:
-            problems.append("the daemon no longer answers")
+        if daemon.alive and daemon.request("GET", "/devices/fuzz-1/chats").status_code != 200:
+            problems.append("the device with the data is gone")
     finally:
         shutil.rmtree(directory, ignore_errors=True)
         try:
