@@ -14,8 +14,10 @@ use crate::lifecycle::Tasks;
 use crate::service::Core;
 use crate::service::outbox::Outbox;
 
-/// How long a session may take to end when asked.
-const CLOSE_GRACE: Duration = Duration::from_secs(5);
+/// How long messages under way may take to get their answer.
+const ANSWER_GRACE: Duration = Duration::from_secs(3);
+/// How long a session, and then its outbox, may take to end when asked.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
 /// How a session's task ended.
 pub(super) enum Outcome {
@@ -59,14 +61,18 @@ impl Running {
         }
     }
 
-    /// Ends the outbox, then the session. What is under way gets its answer first, within the grace.
+    /// Ends the outbox, then the session. What is under way gets its answer first, within the grace: where a
+    /// network cannot tell a second copy from the first, an unknown outcome could never be cleared up.
     pub(super) async fn close(mut self, device: &DeviceId) {
-        let outbox = self.outbox.take();
-        if let Some((stop, _)) = &outbox {
+        let mut outbox = self.outbox.take();
+        if let Some((stop, work)) = &mut outbox {
             stop.cancel();
+            let _ = tokio::time::timeout(ANSWER_GRACE, work).await;
         }
         self.cancel.cancel();
-        if let Some((_, work)) = outbox {
+        if let Some((_, work)) = outbox
+            && !work.is_finished()
+        {
             end(work, device, "outbox").await;
         }
         if !self.work.is_finished() {
