@@ -128,7 +128,8 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// The field, unless it counts as absent.
     fn get(&self, field: &str) -> Option<&'a Value> {
-        self.object.get(field).filter(|value| !is_empty(value))
+        let alternative = ALTERNATIVES.contains(&field);
+        self.object.get(field).filter(|value| if alternative { !is_empty(value) } else { !is_blank(value) })
     }
 
     fn wrong(&mut self, field: &'static str, message: impl Into<String>) {
@@ -276,6 +277,15 @@ impl<'a> Fields<'a> {
         }
         Some(at)
     }
+}
+
+/// What a message can consist of, and whom it can mention. An empty one counts as absent, of whatever type it is.
+const ALTERNATIVES: [&str; 8] =
+    ["text", "body", "media", "mediaUrl", "location", "contact", "poll", "mentions"];
+
+/// Clients write `null` and `""` where they have nothing to say.
+fn is_blank(value: &Value) -> bool {
+    value.is_null() || value.as_str() == Some("")
 }
 
 fn is_empty(value: &Value) -> bool {

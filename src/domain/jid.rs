@@ -82,6 +82,12 @@ impl Jid {
         (self.kind == JidKind::Person).then_some(&*self.user)
     }
 
+    /// What stands for a name where none is known: the phone number, or the id.
+    #[must_use]
+    pub fn as_name(&self) -> String {
+        self.phone().map_or_else(|| self.to_string(), |digits| format!("+{digits}"))
+    }
+
     fn server(&self) -> &'static str {
         match self.kind {
             JidKind::Person => "c.us",

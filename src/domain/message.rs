@@ -73,9 +73,26 @@ pub struct Message {
     pub is_starred: bool,
     /// Whether its text was changed after it was sent.
     pub is_edited: bool,
-    /// The sender's display name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub notify_name: Option<String>,
+    /// The sender's display name; the number where none is known.
+    pub notify_name: String,
+    /// Who is mentioned. Dashboards go through the list without looking whether it is there.
+    #[serde(default)]
+    pub mentioned_ids: Vec<Jid>,
+    /// How people reacted. As above.
+    #[serde(default)]
+    pub reactions: Vec<Reaction>,
+}
+
+/// One person's reaction to a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reaction {
+    /// What.
+    pub emoji: String,
+    /// Whose.
+    pub from: Jid,
+    /// Whether it is our account's.
+    pub from_me: bool,
 }
 
 /// How far one recipient is.

@@ -23,7 +23,11 @@ impl Core {
         if &*actual != engine || !driver.capabilities().control {
             return Err(ServiceError::NoSuchCall);
         }
-        Ok(driver.control(device, verb, body).await?)
+        // An answer may wait for a session that the drain has closed already.
+        tokio::select! {
+            answer = driver.control(device, verb, body) => Ok(answer?),
+            () = self.tasks().soft().cancelled() => Err(ServiceError::ShuttingDown),
+        }
     }
 
     /// An upstream's callback for a device.

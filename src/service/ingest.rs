@@ -157,6 +157,8 @@ fn to_message(incoming: &Incoming, account: Option<&Account>) -> Message {
         (false, false) => (incoming.from.clone(), me),
     };
     let participant = (group && !incoming.from_me).then(|| incoming.from.clone());
+    let known = incoming.notify_name.clone().filter(|name| !name.is_empty());
+    let notify_name = known.unwrap_or_else(|| incoming.from.as_name());
     Message {
         id: MessageId {
             from_me: incoming.from_me,
@@ -178,7 +180,9 @@ fn to_message(incoming: &Incoming, account: Option<&Account>) -> Message {
         is_forwarded: false,
         is_starred: false,
         is_edited: false,
-        notify_name: incoming.notify_name.clone(),
+        notify_name,
+        mentioned_ids: Vec::new(),
+        reactions: Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Core, ServiceError};
 use crate::domain::ids::DeviceId;
 
 /// How long those who follow a deleted device have to read its last event.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Rows of each table removed in one write.
 const BATCH: usize = 500;
 /// The pause between two writes.

@@ -160,7 +160,9 @@ impl Acceptance {
             is_forwarded: false,
             is_starred: false,
             is_edited: false,
-            notify_name: None,
+            notify_name: account.client_name.clone(),
+            mentioned_ids: Vec::new(),
+            reactions: Vec::new(),
         }
     }
 

@@ -148,7 +148,7 @@ fn chat(row: &Row<'_>) -> Result<Chat, StoreError> {
     let id: Jid = parsed(row, "id", "chat id")?;
     let name: Option<String> = row.get("name")?;
     Ok(Chat {
-        name: name.unwrap_or_else(|| default_name(&id)),
+        name: name.unwrap_or_else(|| id.as_name()),
         is_group: id.is_group(),
         chat_id: id.clone(),
         id,
@@ -159,11 +159,6 @@ fn chat(row: &Row<'_>) -> Result<Chat, StoreError> {
         muted: row.get("muted")?,
         timestamp: Millis(row.get("chat_at")?),
     })
-}
-
-/// What stands for a name where none is known: the phone number, or the id.
-pub(super) fn default_name(id: &Jid) -> String {
-    id.phone().map_or_else(|| id.to_string(), |digits| format!("+{digits}"))
 }
 
 fn last_message(row: &Row<'_>) -> Result<Option<LastMessage>, StoreError> {

@@ -2,7 +2,6 @@
 
 use rusqlite::{Row, params};
 
-use super::chats::default_name;
 use super::error::StoreError;
 use super::rows::{parsed, parsed_if_any};
 use super::tx::{Reader, Tx};
@@ -112,7 +111,7 @@ fn contact(row: &Row<'_>) -> Result<Contact, StoreError> {
     let pushname: Option<String> = row.get("pushname")?;
     let name = address_book_name.clone().or_else(|| pushname.clone());
     Ok(Contact {
-        name: name.unwrap_or_else(|| default_name(&id)),
+        name: name.unwrap_or_else(|| id.as_name()),
         contact_id: id.clone(),
         pushname,
         number: row.get("number")?,

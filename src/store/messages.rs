@@ -321,7 +321,9 @@ pub(super) fn message(row: &Row<'_>) -> Result<Message, StoreError> {
         is_forwarded: row.get("is_forwarded")?,
         is_starred: row.get("is_starred")?,
         is_edited: row.get("is_edited")?,
-        notify_name: row.get("notify_name")?,
+        notify_name: row.get::<_, Option<String>>("notify_name")?.unwrap_or_default(),
+        mentioned_ids: Vec::new(),
+        reactions: Vec::new(),
     })
 }
 

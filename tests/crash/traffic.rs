@@ -30,7 +30,7 @@ pub enum Halt {
 impl From<reqwest::Error> for Halt {
     fn from(error: reqwest::Error) -> Self {
         if error.is_timeout() {
-            return Self::Wrong(format!("a request was not answered: {error}"));
+            return Self::Wrong(format!("a request was not answered: {error:?}"));
         }
         Self::Gone
     }

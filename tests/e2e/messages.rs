@@ -81,6 +81,8 @@ async fn what_cannot_be_sent_is_refused_by_name() {
         (json!({ "to": ANNA, "text": "hello", "priority": "urgent" }), "priority"),
         (json!({ "to": ANNA, "text": "hello", "sendAt": "tomorrow" }), "sendAt"),
         (json!({ "to": ANNA, "text": "hello", "tempId": 7.5 }), "tempId"),
+        (json!({ "to": ANNA, "text": "hello", "tempId": {} }), "tempId"),
+        (json!({ "to": ANNA, "text": "hello", "sendAt": [] }), "sendAt"),
     ];
     for (body, field) in cases {
         let refused = app.post(SEND, body.clone()).await.refused(400, "invalid_field");

@@ -102,9 +102,24 @@ pub struct MessageObject {
     pub is_starred: bool,
     /// Whether its text was changed after it was sent.
     pub is_edited: bool,
-    /// The sender's display name.
-    #[schema(required = false, nullable = false)]
-    pub notify_name: Option<String>,
+    /// The sender's display name; the number where none is known.
+    pub notify_name: String,
+    /// Who is mentioned.
+    pub mentioned_ids: Vec<String>,
+    /// How people reacted.
+    pub reactions: Vec<Reaction>,
+}
+
+/// One person's reaction to a message.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct Reaction {
+    /// What.
+    pub emoji: String,
+    /// Whose.
+    pub from: String,
+    /// Whether it is our account's.
+    pub from_me: bool,
 }
 
 /// What a message is.

@@ -2,8 +2,8 @@
 //!
 //! First `resync` where the log no longer reaches back to what the client has, then the current `state`,
 //! then every entry after its position, then what comes. The library drops packets when a client's buffer
-//! is full; here the same item waits instead, and a client that takes nothing for too long is cut, to
-//! resume where it was.
+//! is full; here the same item waits instead, until there is room or the heartbeat cuts the client, which
+//! then resumes where it was.
 //!
 //! Invariants: the entries that get into a socket's buffer have consecutive `seq`; a socket ends with its
 //! key, its access token, or its device.
@@ -46,19 +46,8 @@ enum End {
     Revoked,
     /// The key or the access token ended by itself.
     Expired,
-    /// The client takes nothing.
-    Stalled,
     /// The client sends more than can even be refused.
     Flooding,
-}
-
-impl From<Undelivered> for End {
-    fn from(undelivered: Undelivered) -> Self {
-        match undelivered {
-            Undelivered::Closed => Self::Closed,
-            Undelivered::Stalled => Self::Stalled,
-        }
-    }
 }
 
 /// One socket's forwarder.
@@ -223,9 +212,25 @@ impl Forwarder {
         }
     }
 
+    /// Waits for room as long as the client lives. One that takes nothing is cut by its next heartbeat, which
+    /// needs room too: that closes the transport, from which clients come back by themselves and resume. Letting
+    /// go of the namespace instead would be for good.
     async fn emit<T: Serialize + ?Sized>(&self, event: &str, payload: &T) -> Result<(), End> {
         let patience = self.shared.socket.stall_timeout;
-        Ok(patiently(patience, || self.socket.emit(event, payload)).await?)
+        let mut told = false;
+        loop {
+            match patiently(patience, || self.socket.emit(event, payload)).await {
+                Ok(()) => return Ok(()),
+                Err(Undelivered::Closed) => return Err(End::Closed),
+                Err(Undelivered::Stalled) if told => {}
+                Err(Undelivered::Stalled) => {
+                    told = true;
+                    let (device, key) = (&self.session.device, &self.session.principal.key_id);
+                    tracing::info!(%device, key, reason = "slow_client", "a client takes nothing; its heartbeat decides");
+                    self.core().metrics().socket_cut("slow_client");
+                }
+            }
+        }
     }
 
     /// Tells why, and lets go of the socket.
@@ -256,7 +261,6 @@ impl Forwarder {
             End::DeviceGone => Some("device_deleted"),
             End::Revoked => Some("key_revoked"),
             End::Expired => Some("expired"),
-            End::Stalled => Some("slow_client"),
             End::Flooding => Some("flooding_client"),
             End::Closed => match self.session.close_reason() {
                 Some(DisconnectReason::HeartbeatTimeout) => Some("heartbeat_timeout"),

@@ -123,6 +123,10 @@ async fn one_connection_carries_several_namespaces() {
     app.incoming("home", ANNA, "to home").await;
     assert_eq!(wire.event("home", "message").await["deviceId"], "home");
     wire.send("41/device/home,").await;
+    app.wait_until("the namespace to be left", async || {
+        (app.get("/stats").await.ok()["data"]["sockets"] == 1).then_some(())
+    })
+    .await;
     app.incoming("home", ANNA, "nobody hears").await;
     app.incoming("shop", ANNA, "to shop").await;
     let heard = wire.packet_with("42/device/").await;

@@ -58,13 +58,15 @@ fn message() -> Message {
         is_forwarded: false,
         is_starred: false,
         is_edited: false,
-        notify_name: Some("Ada".to_owned()),
+        notify_name: "Ada".to_owned(),
+        mentioned_ids: Vec::new(),
+        reactions: Vec::new(),
     }
 }
 
 #[test]
 fn messages() {
-    check("Message", &message(), &["author", "notifyName"]);
+    check("Message", &message(), &["author"]);
     let receipt = Receipt { participant: message().to, ack: Ack::Read, timestamp: Millis(1) };
     check("Receipt", &receipt, &[]);
 }
