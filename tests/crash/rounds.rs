@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::checks;
 use crate::database::Database;
@@ -83,13 +84,21 @@ impl Crew {
     }
 
     /// All work until the daemon is gone; what it said wrong.
-    async fn work(&mut self, http: &Http) -> Vec<String> {
+    /// Works until the daemon is gone. A request that was on its way when it died sometimes never ends in the HTTP
+    /// client, although no socket is left: once the daemon is dead, such a worker is not waited for any longer.
+    async fn work(&mut self, http: &Http, dead: &CancellationToken) -> Vec<String> {
         let mut workers: Vec<&mut dyn Worker> = Vec::new();
         workers.extend(self.senders.iter_mut().map(|worker| worker as &mut dyn Worker));
         workers.extend(self.writers.iter_mut().map(|worker| worker as &mut dyn Worker));
         workers.extend(self.listeners.iter_mut().map(|worker| worker as &mut dyn Worker));
         workers.extend([&mut self.mischief as &mut dyn Worker, &mut self.restless]);
-        let halts = join_all(workers.into_iter().map(|worker| worker.run(http))).await;
+        let until_dead = workers.into_iter().map(|worker| async {
+            tokio::select! {
+                halt = worker.run(http) => halt,
+                () = long_after(dead) => Halt::Gone,
+            }
+        });
+        let halts = join_all(until_dead).await;
         halts
             .into_iter()
             .filter_map(|halt| if let Halt::Wrong(what) = halt { Some(what) } else { None })
@@ -172,14 +181,22 @@ async fn slow_nothing_is_lost_or_doubled_by_kills_at_random_moments() {
     assert!(rounds < ROUNDS || (repeated > 0 && copied > 0), "the kills never came at a bad moment");
 }
 
+/// Long after a worker must have noticed that the daemon is dead.
+async fn long_after(dead: &CancellationToken) {
+    dead.cancelled().await;
+    sleep(Duration::from_secs(2)).await;
+}
+
 /// Traffic until the daemon is killed; what it said wrong.
 async fn one_round(daemon: Daemon, crew: &mut Crew, life: Duration) -> Vec<String> {
     let http = daemon.http.clone();
+    let dead = CancellationToken::new();
     let killed = async {
         sleep(life).await;
         daemon.kill();
+        dead.cancel();
     };
-    let both = async { tokio::join!(crew.work(&http), killed).0 };
+    let both = async { tokio::join!(crew.work(&http, &dead), killed).0 };
     timeout(NOTICE, both).await.expect("clients notice that the daemon is gone")
 }
 

@@ -115,8 +115,13 @@ impl Place {
     }
 }
 
+/// A port that nobody listens on, below those that the system gives to clients. On one of theirs, a client that
+/// comes while the daemon is dead may be given the daemon's own port, connect to itself, and wait for ever.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let start = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    let mut candidates = (start..32_000).chain(20_000..start);
+    let free = candidates.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.expect("a free port below 32000")
 }
 
 /// The last lines of a log, for the message of a failed test.
