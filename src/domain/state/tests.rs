@@ -1,0 +1,118 @@
+//! What holds of the state machine whatever happens to a device.
+
+use super::*;
+use proptest::prelude::*;
+
+fn account() -> Account {
+    Account { phone_number: "15550100001".to_owned(), client_name: "Shop".to_owned() }
+}
+
+fn any_input() -> impl Strategy<Value = Input> {
+    prop_oneof![
+        4 => Just(Input::Start),
+        1 => Just(Input::Stop(Reason::StoppedByOperator)),
+        1 => Just(Input::LogOut),
+        1 => Just(Input::Resume),
+        4 => ("[a-z]{4}", 1_i64..60_000).prop_map(|(code, valid_ms)| Input::Code { code, valid_ms }),
+        1 => Just(Input::CodesExhausted),
+        4 => Just(Input::Scanned(account())),
+        6 => Just(Input::Opened(account())),
+        3 => Just(Input::LinkLost(Reason::LinkDropped)),
+        1 => Just(Input::Panicked { limit: 3 }),
+        1 => Just(Input::LoggedOut(Reason::LoggedOutOnPhone)),
+        1 => Just(Input::Fatal(Reason::Banned)),
+    ]
+}
+
+fn emitted(effects: &[Effect]) -> Vec<&Event> {
+    effects.iter().filter_map(|e| if let Effect::Emit(event) = e { Some(&**event) } else { None }).collect()
+}
+
+#[test]
+fn a_device_is_linked_step_by_step() {
+    let mut state = State::Created;
+    let mut names = Vec::new();
+    let inputs = [
+        Input::Start,
+        Input::Code { code: "a".into(), valid_ms: 60_000 },
+        Input::Code { code: "b".into(), valid_ms: 20_000 },
+        Input::Scanned(account()),
+        Input::Opened(account()),
+    ];
+    for (at, input) in (0..).zip(inputs) {
+        let (next, effects) = step(&state, input, Millis(at)).unwrap();
+        names.extend(emitted(&effects).iter().map(|e| e.name()));
+        state = next;
+    }
+    assert_eq!(names, ["state", "state", "qr", "qr", "state", "authenticated", "state", "ready"]);
+    assert_eq!(state, State::Ready { since: Millis(4), attempt: 0 });
+}
+
+#[test]
+fn a_link_that_flaps_slows_down_and_a_stable_one_starts_over() {
+    let flapping = State::Ready { since: Millis(0), attempt: 4 };
+    let (state, _) = step(&flapping, Input::LinkLost(Reason::LinkDropped), Millis(1_000)).unwrap();
+    assert_eq!(state.attempt(), 5);
+    let (state, _) = step(&flapping, Input::LinkLost(Reason::LinkDropped), Millis(STABLE_AFTER_MS)).unwrap();
+    assert_eq!(state.attempt(), 1);
+}
+
+#[test]
+fn panics_in_a_row_end_as_failed() {
+    let mut state = State::Connecting { attempt: 0, since: Millis(0), reason: None };
+    for _ in 0..3 {
+        state = step(&state, Input::Panicked { limit: 3 }, Millis(1)).unwrap().0;
+    }
+    assert_eq!(state, State::Failed { reason: Reason::EnginePanicked, since: Millis(1) });
+}
+
+#[test]
+fn impossible_inputs_are_errors_that_name_both_sides() {
+    let error = step(&State::Created, Input::Opened(account()), Millis(0)).unwrap_err();
+    assert_eq!(error.to_string(), "a device that is created takes no 'opened'");
+}
+
+proptest! {
+    #[test]
+    fn the_log_rebuilds_the_state_whatever_happens(inputs in prop::collection::vec((any_input(), 0_i64..90_000), 0..60)) {
+        let (mut state, mut rebuilt, mut now) = (State::Created, State::Created, Millis(1_000));
+        for (input, wait) in inputs {
+            now = now.plus(wait);
+            let Ok((next, effects)) = step(&state, input, now) else { continue };
+            for event in emitted(&effects) {
+                rebuilt = rebuilt.replay(event, now);
+            }
+            state = next;
+            prop_assert_eq!(&state, &rebuilt);
+        }
+    }
+
+    #[test]
+    fn what_is_stored_reads_back(inputs in prop::collection::vec(any_input(), 0..30)) {
+        let mut state = State::Created;
+        for input in inputs {
+            if let Ok((next, _)) = step(&state, input, Millis(7)) { state = next; }
+            let text = serde_json::to_string(&state).unwrap();
+            prop_assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state.clone());
+        }
+    }
+
+    #[test]
+    fn every_change_tells_and_every_way_offline_says_disconnected(inputs in prop::collection::vec(any_input(), 0..60)) {
+        let mut state = State::Created;
+        for input in inputs {
+            let Ok((next, effects)) = step(&state, input, Millis(5)) else { continue };
+            let names: Vec<_> = emitted(&effects).iter().map(|e| e.name()).collect();
+            let states = names.iter().filter(|n| **n == "state").count();
+            let codes_only = state.name() == "qr" && next.name() == "qr";
+            prop_assert_eq!(states, usize::from(!codes_only));
+            prop_assert_eq!(names.contains(&"disconnected"), state.is_ready() && !next.is_ready());
+            prop_assert_eq!(names.contains(&"qr"), next.name() == "qr");
+            if !next.is_active() {
+                prop_assert!(effects.contains(&Effect::Close));
+                prop_assert!(next.reason().is_some());
+            }
+            state = next;
+        }
+    }
+}
