@@ -171,9 +171,14 @@ impl App {
                     self.stop().await;
                     return Ended::Failed(failure);
                 }
-                () = reloads.reload() => match self.reconcile().await {
-                    Ok(()) => tracing::info!("the devices directory was read again"),
-                    Err(error) => tracing::error!(%error, "the devices directory was not applied; nothing was changed"),
+                () = reloads.reload() => tokio::select! {
+                    () = signals.shutdown() => return self.stop().await,
+                    reconciled = self.reconcile() => match reconciled {
+                        Ok(()) => tracing::info!("the devices directory was read again"),
+                        Err(error) => {
+                            tracing::error!(%error, "the devices directory was not applied; nothing was changed");
+                        }
+                    },
                 }
             }
         }

@@ -151,8 +151,7 @@ impl Core {
     /// # Errors
     /// When there is no such device, or the store fails.
     pub async fn delete_device(&self, id: &DeviceId, keep_messages: bool) -> Result<(), ServiceError> {
-        self.ask(id, |reply| Command::Retire { keep_data: keep_messages, reply }).await?;
-        self.dismiss(id);
+        self.retire(id, keep_messages).await?;
         let _ = self.inner.notices.send(DeviceChangeNotice::Removed(id.clone()));
         self.end_feed_and_purge(id, !keep_messages);
         Ok(())

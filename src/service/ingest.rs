@@ -233,6 +233,10 @@ fn store_receipt(
     {
         return Ok(());
     }
+    if by_member && row.ack == Ack::Pending {
+        // Who else it goes to is known with the network's own answer; until then no level is the group's.
+        return Ok(());
+    }
     let level = if by_member {
         Ack::of_group(tx.receipts(row.pk)?.into_iter().map(|r| r.ack)).unwrap_or(receipt.ack)
     } else {
@@ -275,7 +279,7 @@ pub(super) fn raise_ack(
     }
     tx.set_ack(row.pk, ack, Status::of(ack), raise.failure.as_ref())?;
     tell_level(tx, device, id, row, ack, raise.failure.as_ref(), now)?;
-    if ack == Ack::Read {
+    if row.ack < Ack::Read && ack >= Ack::Read {
         let read = MessagesRead {
             chat_id: id.chat.clone(),
             message_ids: vec![id.clone()],
@@ -325,10 +329,11 @@ pub(super) fn store_read(
     now: Millis,
 ) -> Result<Vec<MessageId>, StoreError> {
     let read = tx.mark_read(device, chat, only)?;
+    // Also when nothing was unread any more: retention may have taken what was counted.
+    tx.recount_unread(device, chat)?;
     if read.is_empty() {
         return Ok(read);
     }
-    tx.recount_unread(device, chat)?;
     let event = MessagesRead { chat_id: chat.clone(), message_ids: read.clone(), read_by: None };
     tx.append(device, &Event::MessageRead(event), now)?;
     Ok(read)

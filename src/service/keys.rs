@@ -107,6 +107,9 @@ impl Keys {
                 return Ok(Err(EnvironmentKeyError));
             }
             let (id, secret) = split(text).unwrap_or((ENVIRONMENT_ID, text));
+            if secret.chars().count() < SHORTEST_ENVIRONMENT_KEY {
+                return Ok(Err(EnvironmentKeyError));
+            }
             let key = ApiKey {
                 id: id.to_owned(),
                 name: "WHARF_API_KEY".to_owned(),

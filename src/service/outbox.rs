@@ -91,7 +91,7 @@ impl Outbox {
                 () = stop.cancelled() => break,
                 Some((entry, tried)) = under_way.next() => self.settle(entry, &tried),
                 () = self.live.outbox.notified() => news = true,
-                () = sleep(wake_after) => {}
+                () = sleep(wake_after) => news = true,
             }
         }
         while under_way.next().await.is_some() {}
@@ -257,6 +257,11 @@ impl Attempt {
                 self.write(move |tx| store_sent(tx, &device, &row, &participants, now)).await?;
                 Ok(Tried::Done)
             }
+            // It may have arrived at an earlier try: it is never failed for not arriving at this one.
+            SendOutcome::Transient(_) if row.sending_since.is_some() => {
+                self.core.metrics().message_out("transient");
+                Ok(Tried::Again { at: self.retry_at(attempts) })
+            }
             SendOutcome::Transient(error) if attempts < self.limits.max_attempts => {
                 self.core.metrics().message_out("transient");
                 tracing::info!(device = %self.device, code = error.code, attempts, "a message is tried again");
@@ -307,7 +312,25 @@ fn store_sent(
     for participant in participants {
         tx.merge_receipt(row.message_pk, participant, Ack::Server, now)?;
     }
-    raise(tx, device, row, &Raise { level: Ack::Server, failure: None, reader: None }, now)
+    raise(tx, device, row, &Raise { level: Ack::Server, failure: None, reader: None }, now)?;
+    // Members whose receipts were faster than the network's answer count only now that all are known.
+    let receipts = tx.receipts(row.message_pk)?;
+    match Ack::of_group(receipts.into_iter().map(|receipt| receipt.ack)) {
+        Some(level) if row.entry.chat.is_group() && level > Ack::Server => {
+            raise(tx, device, row, &Raise { level, failure: None, reader: None }, now)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Fails everything that waits: it must not leave from another account, or wait for nobody.
+pub(super) fn store_all_failed(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    error: &SendError,
+    now: Millis,
+) -> Result<(), StoreError> {
+    tx.outbox_rows(device)?.iter().try_for_each(|row| store_failed(tx, device, row, error, now))
 }
 
 pub(super) fn store_failed(

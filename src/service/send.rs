@@ -77,8 +77,8 @@ impl Core {
             idempotency_from: now.plus(-self.limits().idempotency_ttl_ms),
         };
         let accepted = self.store().write(move |tx| acceptance.accept(tx, &request)).await?;
+        self.wake_outbox(device);
         if !accepted.replayed {
-            self.wake_outbox(device);
             self.chat_changed(device, &accepted.chat_id);
         }
         Ok(accepted)
@@ -178,7 +178,8 @@ impl Acceptance {
                 message_pk: pk,
                 chat: &message.chat_id,
                 priority: request.priority,
-                due: request.send_at.unwrap_or(self.now),
+                // What is not scheduled goes by arrival alone, whatever the clock does.
+                due: request.send_at.filter(|at| *at > self.now).unwrap_or(Millis(0)),
             },
         )?;
         if let Some(idempotency) = &request.idempotency {

@@ -30,11 +30,15 @@ impl Reader<'_> {
     /// # Errors
     /// When the store fails.
     pub fn contact(&self, device: &DeviceId, id: &Jid) -> Result<Option<Contact>, StoreError> {
-        self.one(
-            &format!("SELECT {COLUMNS} FROM contacts WHERE device_id = ?1 AND (id = ?2 OR lid = ?2)"),
-            params![device.as_str(), id.to_string()],
-            contact,
-        )
+        let by = |column: &str| {
+            // One look-up each: an OR of the two would go through all contacts of the device.
+            let sql = format!("SELECT {COLUMNS} FROM contacts WHERE device_id = ?1 AND {column} = ?2");
+            self.one(&sql, params![device.as_str(), id.to_string()], contact)
+        };
+        match by("id")? {
+            Some(contact) => Ok(Some(contact)),
+            None => by("lid"),
+        }
     }
 
     /// Contacts by name, and how many there are without the limit.

@@ -1,5 +1,7 @@
 //! Messages, their delivery, and pages of a chat.
 
+use std::collections::HashSet;
+
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::error::StoreError;
@@ -278,6 +280,7 @@ impl Tx<'_> {
     ) -> Result<Vec<MessageId>, StoreError> {
         let mut unread = Reader::unread(self, device, chat)?;
         if let Some(only) = only {
+            let only: HashSet<&MessageId> = only.iter().collect();
             unread.retain(|id| only.contains(id));
         }
         for id in &unread {

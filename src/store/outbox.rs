@@ -75,6 +75,14 @@ impl Reader<'_> {
         self.one(&format!("{SELECT} WHERE o.row = ?1"), [row], outbox_row)
     }
 
+    /// All messages that wait for this device, in order.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn outbox_rows(&self, device: &DeviceId) -> Result<Vec<OutboxRow>, StoreError> {
+        self.all(&format!("{SELECT} WHERE o.device_id = ?1 ORDER BY o.row"), [device.as_str()], outbox_row)
+    }
+
     /// How many messages wait for this device.
     ///
     /// # Errors

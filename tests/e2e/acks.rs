@@ -98,3 +98,21 @@ async fn receipts_in_reverse_order_still_end_as_read() {
     let levels = levels(&app, &id).await;
     assert!(levels.is_sorted() && levels.last() == Some(&3), "{levels:?}");
 }
+
+#[tokio::test]
+async fn a_member_who_is_faster_than_the_network_does_not_speak_for_the_group() {
+    let app = TestApp::start().await;
+    let group = "120363000000000001@g.us";
+    let groups = json!([{ "id": group, "subject": "Team", "participants": ["15550100001", "15550100002"] }]);
+    let slow = json!({ "groups": groups, "ackServerMs": 500, "ackDeviceMs": null, "ackReadMs": null });
+    app.device_with("shop", slow).await;
+    let id = app.send("shop", group, "hello all").await;
+    app.wait_for_status("shop", &id, "sending").await;
+    let early = json!({ "messageId": id, "ack": 3, "participant": "15550100001" });
+    app.post("/simulator/shop/receipt", early).await.ok();
+    app.wait_for_status("shop", &id, "sent").await;
+    let late = json!({ "messageId": id, "ack": 2, "participant": "15550100002" });
+    app.post("/simulator/shop/receipt", late).await.ok();
+    app.wait_for_status("shop", &id, "delivered").await;
+    assert_eq!(levels(&app, &id).await, [1, 2]);
+}

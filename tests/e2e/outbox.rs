@@ -140,3 +140,33 @@ async fn urgent_messages_overtake_those_of_other_chats() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_waits_does_not_leave_from_another_account() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    let id = app.send("shop", ANNA, "from the first account").await;
+    app.post("/devices/shop/logout", json!({})).await.ok();
+    app.wait_for_status("shop", &id, "failed").await;
+    let steps = app.logged("shop", "message:status").await;
+    assert_eq!(steps.last().unwrap()["code"], "logged_out");
+    app.post("/devices/shop/start", json!({})).await.ok();
+    app.wait_for_state("shop", "qr").await;
+    app.post("/simulator/shop/scan", json!({ "phoneNumber": "15550109999" })).await.ok();
+    app.wait_for_state("shop", "ready").await;
+    let later = app.send("shop", ANNA, "from the second").await;
+    app.wait_for_status("shop", &later, "read").await;
+    assert_eq!(sent_bodies(&app, ANNA).await, ["from the second"]);
+}
+
+#[tokio::test]
+async fn a_message_that_may_have_arrived_is_not_failed_for_a_later_hiccup() {
+    let app = TestApp::start_with(&[("WHARF__OUTBOX__MAX_ATTEMPTS", "2")]).await;
+    app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
+    app.fault("shop", json!({ "kind": "send_unknown", "count": 3 })).await;
+    app.fault("shop", json!({ "kind": "send_transient", "count": 1 })).await;
+    let id = app.send("shop", ANNA, "hello").await;
+    app.wait_for_status("shop", &id, "sent").await;
+    assert_eq!(sent_bodies(&app, ANNA).await, ["hello"]);
+}

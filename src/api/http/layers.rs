@@ -37,6 +37,7 @@ pub fn wrap(routes: Router<ApiState>, state: ApiState) -> Router {
         .fallback(|| async { ApiError::NotFound })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(CatchPanicLayer::custom(caught))
+        .layer(from_fn(see_through))
         .layer(from_fn(limit_time))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(from_fn(observe))
@@ -65,6 +66,19 @@ fn cors(allowed: &[OriginPattern]) -> CorsLayer {
 fn caught(_: Box<dyn Any + Send>) -> Response {
     tracing::error!("a request handler panicked");
     ApiError::Internal.into_response()
+}
+
+/// What changes something is seen through to its end, also when its client hangs up or the time limit falls:
+/// between a commit and what follows from it in memory, nothing may be cut.
+async fn see_through(Extension(state): Extension<ApiState>, request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    state.core.tasks().spawn("request", async move {
+        let _ = answer.send(next.run(request).await);
+    });
+    answered.await.unwrap_or_else(|_| ApiError::Internal.into_response())
 }
 
 /// Limits the time until an answer begins: streams may go on.

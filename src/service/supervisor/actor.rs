@@ -13,8 +13,9 @@ use crate::domain::device::Device;
 use crate::domain::event::Ephemeral;
 use crate::domain::reason::Reason;
 use crate::domain::state::{Effect, Input, InvalidTransition, State, step};
-use crate::engine::{Ended, SessionContext};
+use crate::engine::{Ended, SendError, SessionContext};
 use crate::service::engine_host::{InboundPort, VaultPort};
+use crate::service::outbox::store_all_failed;
 use crate::service::{Core, ServiceError};
 use crate::store::StoreError;
 
@@ -328,6 +329,11 @@ impl Actor {
         self.core
             .store()
             .write_patiently(move |tx| {
+                let error = SendError {
+                    code: "device_deleted",
+                    message: "the device was deleted before it was sent".into(),
+                };
+                store_all_failed(tx, &id, &error, now)?;
                 tx.append(&id, &deleted(), now)?;
                 tx.delete_device(&id, keep_data)
             })

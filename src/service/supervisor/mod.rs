@@ -14,13 +14,14 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::actor::{Actor, Birth};
+use super::outbox::store_all_failed;
 use super::{Core, ServiceError};
 use crate::domain::device::Device;
 use crate::domain::event::Event;
 use crate::domain::ids::DeviceId;
 use crate::domain::reason::Reason;
 use crate::domain::state::{Effect, Input, State, step};
-use crate::engine::Session;
+use crate::engine::{SendError, Session};
 use crate::store::{StoreError, Tx};
 
 /// Requests that may wait for one device's actor; who finds it full waits.
@@ -121,6 +122,14 @@ impl Core {
         command: impl FnOnce(oneshot::Sender<Result<(), ServiceError>>) -> Command,
     ) -> Result<(), ServiceError> {
         let handle = self.inner.fleet.get(id).ok_or(ServiceError::DeviceNotFound)?;
+        self.ask_of(&handle, command).await
+    }
+
+    async fn ask_of(
+        &self,
+        handle: &Handle,
+        command: impl FnOnce(oneshot::Sender<Result<(), ServiceError>>) -> Command,
+    ) -> Result<(), ServiceError> {
         let (reply, answer) = oneshot::channel();
         let gone = || {
             if self.tasks().soft().is_cancelled() {
@@ -208,8 +217,20 @@ impl Core {
     }
 
     /// The device is deleted: nobody reaches it any more.
-    pub(super) fn dismiss(&self, id: &DeviceId) {
-        self.inner.fleet.lock().remove(id);
+    fn dismiss(&self, id: &DeviceId, retired: &Handle) {
+        let mut devices = self.inner.fleet.lock();
+        // A new device may have the id already.
+        if devices.get(id).is_some_and(|handle| handle.mailbox.same_channel(&retired.mailbox)) {
+            devices.remove(id);
+        }
+    }
+
+    /// Ends a device's actor for good, and its data.
+    pub(super) async fn retire(&self, id: &DeviceId, keep_data: bool) -> Result<(), ServiceError> {
+        let handle = self.inner.fleet.get(id).ok_or(ServiceError::DeviceNotFound)?;
+        self.ask_of(&handle, |reply| Command::Retire { keep_data, reply }).await?;
+        self.dismiss(id, &handle);
+        Ok(())
     }
 }
 
@@ -257,6 +278,11 @@ fn persist(
             Effect::Unlink => {
                 tx.set_account(&device.id, None)?;
                 device.account = None;
+                let error = SendError {
+                    code: "logged_out",
+                    message: "the device was logged out before it was sent".into(),
+                };
+                store_all_failed(tx, &device.id, &error, now)?;
             }
             Effect::Open | Effect::OpenLater { .. } | Effect::Close => {}
         }
