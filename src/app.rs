@@ -142,6 +142,7 @@ impl App {
             drivers,
             keys,
             access_tokens: AccessTokens::new(api_config::access_tokens(&settings)?),
+            public_url: settings.server.public_url.trim_end_matches('/').to_owned(),
         });
         let app = Self { address: bound.address, core, settings, store, simulator, tasks };
         app.core.start().await?;

@@ -8,9 +8,10 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::domain::clock::Millis;
+use crate::domain::content::Content;
 use crate::domain::jid::Jid;
 use crate::domain::outbox::Priority;
-use crate::service::{IdempotencyKey, SendRequest};
+use crate::service::{IdempotencyKey, SendContent, SendRequest};
 
 /// Longest `tempId`, in characters.
 const TEMP_ID_MAX_CHARS: usize = 128;
@@ -115,7 +116,18 @@ impl SendBody {
     pub fn into_request(self, key: Option<String>) -> SendRequest {
         let idempotency = key.map(|key| IdempotencyKey { key, fingerprint: self.fingerprint() });
         let Self { to, text, temp_id, priority, send_at } = self;
-        SendRequest { to, text, temp_id, priority, send_at, idempotency }
+        SendRequest {
+            to,
+            text,
+            content: SendContent::Ready(Content::Text),
+            quoted: None,
+            mentions: Vec::new(),
+            forwarded: false,
+            temp_id,
+            priority,
+            send_at,
+            idempotency,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::chat::Chat;
 use super::clock::Millis;
 use super::contact::Contact;
 use super::device::Account;
+use super::group::{GroupChange, Participant};
 use super::ids::{DeviceId, MessageId};
 use super::jid::Jid;
 use super::message::Message;
@@ -39,8 +40,26 @@ pub enum Event {
     MessageAck(MessageAcked),
     /// Messages were read.
     MessageRead(MessagesRead),
+    /// Somebody reacted, or took it back.
+    MessageReaction(MessageReacted),
+    /// A message's text was changed.
+    MessageEdited(MessageChanged),
+    /// A message was taken back for everyone.
+    MessageRevoked(MessageChanged),
+    /// A message was removed from this account only.
+    MessageDeleted(MessageGone),
+    /// A message was starred, or not any more.
+    MessageStarred(MessageMarked),
+    /// Somebody voted in a poll.
+    PollVote(PollVoted),
     /// A contact changed.
     ContactUpdate(ContactChanged),
+    /// A group changed.
+    GroupUpdate(GroupChanged),
+    /// Somebody calls, or it ended.
+    Call(Called),
+    /// How far the first synchronisation is.
+    HistoryProgress(HistoryProgressed),
     /// The device is being deleted.
     DeviceDeleted(Deleted),
 }
@@ -104,14 +123,14 @@ pub struct WentOffline {
 }
 
 /// Payload of `message`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MessageReceived {
     /// The message.
     pub message: Message,
 }
 
 /// Payload of `message:created`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageAccepted {
     /// The message.
@@ -169,6 +188,147 @@ pub struct MessagesRead {
     pub read_by: Option<Jid>,
 }
 
+/// Payload of `message:reaction`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageReacted {
+    /// Which message.
+    pub message_id: MessageId,
+    /// Its chat.
+    pub chat_id: Jid,
+    /// Who reacted.
+    pub from: Jid,
+    /// With what; empty when they took it back.
+    pub emoji: String,
+}
+
+/// Payload of `message:edited` and `message:revoked`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageChanged {
+    /// Which message.
+    pub message_id: MessageId,
+    /// Its chat.
+    pub chat_id: Jid,
+    /// The message as it now is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<Message>,
+}
+
+/// Payload of `message:deleted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageGone {
+    /// Which message.
+    pub message_id: MessageId,
+    /// Its chat.
+    pub chat_id: Jid,
+}
+
+/// Payload of `message:starred`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageMarked {
+    /// Which message.
+    pub message_id: MessageId,
+    /// Its chat.
+    pub chat_id: Jid,
+    /// Whether it is starred now.
+    pub is_starred: bool,
+}
+
+/// Payload of `poll:vote`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PollVoted {
+    /// The poll's message.
+    pub message_id: MessageId,
+    /// Its chat.
+    pub chat_id: Jid,
+    /// Who voted.
+    pub voter: Jid,
+    /// For which answers; none when they took their vote back.
+    pub options: Vec<String>,
+}
+
+/// Payload of `group:update`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupChanged {
+    /// Which group.
+    pub group_id: Jid,
+    /// What changed.
+    pub change: GroupChange,
+    /// Whom it is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub participants: Vec<Participant>,
+    /// The name, where it changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The description, where it changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Who changed it, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author: Option<Jid>,
+}
+
+/// Where a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallStatus {
+    /// It rings.
+    Ringing,
+    /// Somebody took it, on another device.
+    Accepted,
+    /// Somebody declined it, on another device.
+    Rejected,
+    /// Nobody took it.
+    Missed,
+    /// It is over.
+    Ended,
+}
+
+/// Payload of `call`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Called {
+    /// Names the call.
+    pub call_id: String,
+    /// Who calls.
+    pub from: Jid,
+    /// Whether it is a video call.
+    pub video: bool,
+    /// Where it is.
+    pub status: CallStatus,
+}
+
+/// Payload of `history:progress`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryProgressed {
+    /// Messages so far.
+    pub done: u64,
+    /// Messages in all, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// What is being synchronised: `contacts`, `groups`, `messages` or `complete`.
+    pub phase: HistoryPhase,
+}
+
+/// What is being synchronised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HistoryPhase {
+    /// The address book.
+    Contacts,
+    /// Groups.
+    Groups,
+    /// Messages.
+    Messages,
+    /// Nothing any more.
+    Complete,
+}
+
 /// Payload of `contact:update`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContactChanged {
@@ -195,7 +355,16 @@ impl Event {
             Self::MessageStatus(_) => "message:status",
             Self::MessageAck(_) => "message:ack",
             Self::MessageRead(_) => "message:read",
+            Self::MessageReaction(_) => "message:reaction",
+            Self::MessageEdited(_) => "message:edited",
+            Self::MessageRevoked(_) => "message:revoked",
+            Self::MessageDeleted(_) => "message:deleted",
+            Self::MessageStarred(_) => "message:starred",
+            Self::PollVote(_) => "poll:vote",
             Self::ContactUpdate(_) => "contact:update",
+            Self::GroupUpdate(_) => "group:update",
+            Self::Call(_) => "call",
+            Self::HistoryProgress(_) => "history:progress",
             Self::DeviceDeleted(_) => "device-deleted",
         }
     }

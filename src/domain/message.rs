@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::ack::{Ack, Status};
 use super::clock::Millis;
+use super::content::{Attachment, ContactCard, Content, Location, Poll};
 use super::ids::MessageId;
 use super::jid::Jid;
+use super::media::Media;
 
 /// What a message is. The words are whatsapp-web.js's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,8 +41,8 @@ pub enum MessageType {
     Unknown,
 }
 
-/// A message. Fields of media, quotes and reactions come with what carries them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
     /// Permanent id.
@@ -67,6 +69,21 @@ pub struct Message {
     pub ack: Ack,
     /// Whether a file belongs to it.
     pub has_media: bool,
+    /// The file.
+    #[serde(flatten, default)]
+    pub media: Option<Media>,
+    /// The place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+    /// The contact cards.
+    #[serde(default, rename = "vCards", skip_serializing_if = "Vec::is_empty")]
+    pub contacts: Vec<ContactCard>,
+    /// The poll, with what people chose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Poll>,
+    /// The message that this one answers, as it was then; without what that one answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quoted_message: Option<Box<Self>>,
     /// Whether it was forwarded.
     pub is_forwarded: bool,
     /// Whether somebody here starred it.
@@ -95,6 +112,64 @@ pub struct Reaction {
     pub from_me: bool,
 }
 
+impl Message {
+    /// Puts in what the message consists of; its type and `has_media` follow.
+    #[must_use]
+    pub fn with_content(mut self, content: Content) -> Self {
+        self.kind = content.message_type();
+        self.has_media = matches!(content, Content::Media(_));
+        match content {
+            Content::Text | Content::Other(_) => {}
+            Content::Media(attachment) => self.media = Some(attachment.into()),
+            Content::Location(location) => self.location = Some(location),
+            Content::Contacts(contacts) => self.contacts = contacts,
+            Content::Poll(poll) => self.poll = Some(poll),
+        }
+        self
+    }
+
+    /// What the message consists of besides its text.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        if let Some(media) = self.media.clone() {
+            let Media { kind, file, filename, .. } = media;
+            return Content::Media(Attachment { kind, file, filename });
+        }
+        match (&self.location, &self.poll) {
+            (Some(location), _) => Content::Location(location.clone()),
+            (_, Some(poll)) => Content::Poll(Poll { votes: Vec::new(), ..poll.clone() }),
+            _ if !self.contacts.is_empty() => Content::Contacts(self.contacts.clone()),
+            _ if self.kind == MessageType::Chat => Content::Text,
+            _ => Content::Other(self.kind),
+        }
+    }
+
+    /// The message as another one quotes it: as it now is, without what it answers itself.
+    #[must_use]
+    pub fn as_quote(self) -> Self {
+        Self { quoted_message: None, reactions: Vec::new(), ..self }
+    }
+
+    /// What is left of a message that was taken back for everyone.
+    #[must_use]
+    pub fn revoked(self) -> Self {
+        Self {
+            body: String::new(),
+            kind: MessageType::Revoked,
+            has_media: false,
+            media: None,
+            location: None,
+            contacts: Vec::new(),
+            poll: None,
+            quoted_message: None,
+            mentioned_ids: Vec::new(),
+            reactions: Vec::new(),
+            is_edited: false,
+            ..self
+        }
+    }
+}
+
 /// How far one recipient is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -117,7 +192,7 @@ pub struct SendFailure {
 }
 
 /// A message with all that is known of its delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TrackedMessage {
     /// The message.
     pub message: Message,

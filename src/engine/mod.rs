@@ -19,10 +19,13 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::ack::Ack;
 use crate::domain::clock::{Clock, Millis, Random};
 use crate::domain::contact::ContactUpdate;
+use crate::domain::content::Content;
 use crate::domain::device::Account;
-use crate::domain::event::TypingKind;
+use crate::domain::event::{CallStatus, HistoryPhase, TypingKind};
+use crate::domain::group::{Group, GroupChange, Participant};
 use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
+use crate::domain::media::{MediaHash, StoredMedia};
 use crate::domain::reason::Reason;
 
 pub mod simulator;
@@ -45,6 +48,20 @@ pub struct Capabilities {
     pub read_receipts: bool,
     /// Has groups.
     pub groups: bool,
+    /// Carries files.
+    pub media: bool,
+    /// Carries places.
+    pub location: bool,
+    /// Carries contact cards.
+    pub contacts: bool,
+    /// Carries polls.
+    pub polls: bool,
+    /// Sent texts can be changed.
+    pub edit: bool,
+    /// Messages can be reacted to.
+    pub react: bool,
+    /// Sent messages can be taken back for everyone.
+    pub revoke: bool,
     /// Has a control API for tests and demonstrations.
     pub control: bool,
 }
@@ -118,6 +135,8 @@ pub struct SessionContext {
     pub account: Option<Account>,
     /// The engine's own storage for this device.
     pub vault: Arc<dyn Vault>,
+    /// Where files are.
+    pub media: Arc<dyn MediaStore>,
     /// Where news goes.
     pub inbound: Arc<dyn Inbound>,
     /// Cancelled when the session is to end; [`Session::run`] then returns [`Ended::Closed`].
@@ -161,6 +180,30 @@ pub trait Session: Send + Sync + 'static {
     /// When the session is not connected or the network refuses.
     async fn query(&self, query: Query) -> Result<Answer, SessionError>;
 
+    /// A code to type on the phone with this number (digits), in place of scanning one.
+    ///
+    /// # Errors
+    /// When no code is being offered now, or the network refuses.
+    async fn pairing_code(&self, phone_number: &str) -> Result<String, SessionError>;
+
+    /// Changes something about a message that the network has. Doing it twice is the same as once.
+    ///
+    /// # Errors
+    /// When the session is not connected or the network refuses.
+    async fn change_message(&self, change: MessageChange) -> Result<(), SessionError>;
+
+    /// Tells the account's other devices what was done to a chat.
+    ///
+    /// # Errors
+    /// When the session is not connected or the network refuses.
+    async fn change_chat(&self, chat: &Jid, change: ChatChange) -> Result<(), SessionError>;
+
+    /// Asks the network about a group, or to change it.
+    ///
+    /// # Errors
+    /// When the session is not connected or the network refuses.
+    async fn group(&self, request: GroupRequest) -> Result<GroupAnswer, SessionError>;
+
     /// Unlinks the device at the network and forgets the credentials.
     ///
     /// # Errors
@@ -183,17 +226,169 @@ pub enum Ended {
     Fatal(Reason),
 }
 
-/// A message for the network. Text, until media come.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A message for the network.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Outgoing {
     /// Its permanent id; [`MessageId::network`] is the network's id, the same at every try.
     pub id: MessageId,
     /// Where it goes.
     pub chat: Jid,
-    /// The text.
+    /// The text, or the caption of a file.
     pub body: String,
+    /// What it consists of besides.
+    pub content: Content,
+    /// The message that it answers.
+    pub quoted: Option<Quoted>,
+    /// Who is mentioned in the text.
+    pub mentions: Vec<Jid>,
+    /// Whether it is marked as forwarded.
+    pub forwarded: bool,
     /// When it was accepted here.
     pub timestamp: Millis,
+}
+
+/// The message that another one answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quoted {
+    /// Its id.
+    pub id: MessageId,
+    /// Who wrote it.
+    pub author: Jid,
+    /// Its text.
+    pub body: String,
+}
+
+/// A change to a message that the network has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MessageChange {
+    /// A new text; for messages of ours.
+    Edit {
+        /// Which.
+        id: MessageId,
+        /// The new text.
+        body: String,
+        /// When.
+        at: Millis,
+    },
+    /// Our reaction; empty takes it back.
+    React {
+        /// To which.
+        id: MessageId,
+        /// With what.
+        emoji: String,
+        /// When.
+        at: Millis,
+    },
+    /// Takes a message back for everyone; for messages of ours, and as a group's admin.
+    Revoke {
+        /// Which.
+        id: MessageId,
+    },
+    /// Removes it from this account only.
+    DeleteForMe {
+        /// Which.
+        id: MessageId,
+    },
+    /// Stars it, or not any more.
+    Star {
+        /// Which.
+        id: MessageId,
+        /// Whether.
+        on: bool,
+    },
+    /// Our vote in a poll; empty takes it back.
+    Vote {
+        /// The poll's message.
+        id: MessageId,
+        /// The chosen answers.
+        options: Vec<String>,
+        /// When.
+        at: Millis,
+    },
+}
+
+/// What was done to a chat here, for the account's other devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChatChange {
+    /// Put away, or brought back.
+    Archive(bool),
+    /// Pinned to the top, or not any more.
+    Pin(bool),
+    /// Silenced until then (`Some(None)`: for ever), or not any more (`None`).
+    Mute(Option<Option<Millis>>),
+    /// Its messages were removed.
+    Clear,
+    /// It was removed with its messages.
+    Delete,
+}
+
+/// A request about groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupRequest {
+    /// Makes one.
+    Create {
+        /// Its name.
+        subject: String,
+        /// Who is in it besides our account.
+        participants: Vec<Jid>,
+    },
+    /// What the network knows of one.
+    Info(Jid),
+    /// Changes who is in it, or what they may do.
+    Participants {
+        /// Which group.
+        group: Jid,
+        /// Add, remove, promote or demote.
+        change: MembersChange,
+        /// Whom.
+        participants: Vec<Jid>,
+    },
+    /// Names it.
+    Subject {
+        /// Which group.
+        group: Jid,
+        /// Its new name.
+        subject: String,
+    },
+    /// Describes it; empty takes the description away.
+    Description {
+        /// Which group.
+        group: Jid,
+        /// Its new description.
+        description: String,
+    },
+    /// The address by which people come in.
+    InviteLink(Jid),
+    /// Makes that address void; a new one takes its place.
+    RevokeInviteLink(Jid),
+    /// Our account leaves.
+    Leave(Jid),
+}
+
+/// What is done to members of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MembersChange {
+    /// They come in.
+    Add,
+    /// They are removed.
+    Remove,
+    /// They become admins.
+    Promote,
+    /// They become members.
+    Demote,
+}
+
+/// The answer to a [`GroupRequest`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupAnswer {
+    /// The group as it now is.
+    Group(Group),
+    /// Who could be changed, and who not, each with why (a stable code).
+    Participants(Vec<(Jid, Result<(), &'static str>)>),
+    /// The invite link.
+    Link(String),
+    /// Done.
+    Done,
 }
 
 /// What became of a message handed to the network.
@@ -241,7 +436,7 @@ pub enum Answer {
 }
 
 /// What an engine tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum EngineEvent {
     /// A code to scan, valid for so many milliseconds.
     Code {
@@ -296,6 +491,98 @@ pub enum EngineEvent {
         /// Its name.
         name: String,
     },
+    /// Somebody reacted; empty: took it back.
+    Reaction {
+        /// To which message.
+        id: MessageId,
+        /// Who.
+        from: Jid,
+        /// Whether that is our account, on another device.
+        from_me: bool,
+        /// With what.
+        emoji: String,
+        /// When.
+        at: Millis,
+    },
+    /// Somebody voted in a poll; none: took it back.
+    Vote {
+        /// The poll's message.
+        id: MessageId,
+        /// Who.
+        voter: Jid,
+        /// For which answers.
+        options: Vec<String>,
+        /// When.
+        at: Millis,
+    },
+    /// A sender changed the text of a message.
+    Edited {
+        /// Which.
+        id: MessageId,
+        /// The new text.
+        body: String,
+        /// When.
+        at: Millis,
+    },
+    /// A message was taken back for everyone.
+    Revoked {
+        /// Which.
+        id: MessageId,
+    },
+    /// A message was starred, or not any more, on another device of this account.
+    Starred {
+        /// Which.
+        id: MessageId,
+        /// Whether.
+        on: bool,
+    },
+    /// A message was removed from this account, on another device.
+    DeletedForMe {
+        /// Which.
+        id: MessageId,
+    },
+    /// Something was done to a chat on another device of this account.
+    Chat {
+        /// Which.
+        chat: Jid,
+        /// What.
+        change: ChatChange,
+    },
+    /// Groups as they are: told after linking, and when our account comes into one.
+    Groups(Vec<Group>),
+    /// A group changed.
+    GroupChanged {
+        /// Which.
+        group: Jid,
+        /// What changed.
+        change: GroupChange,
+        /// Whom it is about, with what they now may do.
+        participants: Vec<Participant>,
+        /// The new name or description, where that changed.
+        text: Option<String>,
+        /// Who changed it.
+        author: Option<Jid>,
+    },
+    /// Somebody calls, or it ended.
+    Call {
+        /// Names the call.
+        call_id: String,
+        /// Who calls.
+        from: Jid,
+        /// Whether it is a video call.
+        video: bool,
+        /// Where it is.
+        status: CallStatus,
+    },
+    /// How far the first synchronisation is.
+    HistoryProgress {
+        /// So far.
+        done: u64,
+        /// In all, where that is known.
+        total: Option<u64>,
+        /// What.
+        phase: HistoryPhase,
+    },
     /// The round trip to the network, as last measured.
     Latency {
         /// In milliseconds.
@@ -304,7 +591,7 @@ pub enum EngineEvent {
 }
 
 /// A message from the network, in our words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Incoming {
     /// The network's id.
     pub network_id: NetworkId,
@@ -314,12 +601,40 @@ pub struct Incoming {
     pub from: Jid,
     /// Whether our account wrote it, on another device.
     pub from_me: bool,
-    /// The text.
+    /// The text, or the caption of a file.
     pub body: String,
+    /// What it consists of besides. A file is in the store already, by [`MediaStore::save`].
+    pub content: Content,
+    /// The message that it answers.
+    pub quoted: Option<Quoted>,
+    /// Who is mentioned in the text.
+    pub mentions: Vec<Jid>,
+    /// Whether it is marked as forwarded.
+    pub forwarded: bool,
     /// When, by the network's clock.
     pub timestamp: Millis,
     /// The sender's display name.
     pub notify_name: Option<String>,
+}
+
+impl Incoming {
+    /// A text that somebody wrote to us.
+    #[must_use]
+    pub fn text(network_id: NetworkId, chat: Jid, from: Jid, body: String, timestamp: Millis) -> Self {
+        Self {
+            network_id,
+            chat,
+            from,
+            from_me: false,
+            body,
+            content: Content::Text,
+            quoted: None,
+            mentions: Vec::new(),
+            forwarded: false,
+            timestamp,
+            notify_name: None,
+        }
+    }
 }
 
 /// A receipt for a message of ours.
@@ -359,6 +674,44 @@ pub enum InboundError {
     /// The device is stopping or gone.
     #[error("the device is not running any more")]
     Gone,
+}
+
+/// A file's bytes, piece by piece.
+pub type ByteStream = futures_util::stream::BoxStream<'static, std::io::Result<bytes::Bytes>>;
+
+/// The files of messages, shared by all devices. An engine saves what comes in before it delivers the
+/// message, and opens what is to go out.
+#[async_trait]
+pub trait MediaStore: Send + Sync {
+    /// Takes in a file, never whole in memory. What is saved and belongs to no message is removed again
+    /// after some time.
+    ///
+    /// # Errors
+    /// When it is too large, breaks off, or cannot be stored.
+    async fn save(&self, bytes: ByteStream) -> Result<StoredMedia, MediaStoreError>;
+
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// When it is not there any more, or cannot be read.
+    async fn open(&self, hash: &MediaHash) -> Result<ByteStream, MediaStoreError>;
+}
+
+/// A file could not be taken in or read.
+#[derive(Debug, Error)]
+pub enum MediaStoreError {
+    /// Larger than may be.
+    #[error("the file is larger than {0} bytes")]
+    TooLarge(u64),
+    /// Not there (any more).
+    #[error("the file is not in the store any more")]
+    Gone,
+    /// The bytes broke off before the end.
+    #[error("the file broke off")]
+    Incomplete(#[source] std::io::Error),
+    /// The store failed.
+    #[error("the media store failed")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// An engine's own storage for one device: bytes under `(space, key)`, durable when a call returns.

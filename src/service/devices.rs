@@ -107,7 +107,13 @@ impl Core {
         self.check(&device)?;
         let max = self.limits().max_devices;
         let stored = device.clone();
-        self.store().write(move |tx| insert(tx, &stored, max)).await?;
+        let secret = self.new_media_secret();
+        self.store()
+            .write(move |tx| {
+                insert(tx, &stored, max)?;
+                Ok::<_, ServiceError>(tx.set_media_secret(&stored.id, &secret)?)
+            })
+            .await?;
         self.employ(device, None);
         tracing::info!(device = %id, "device created");
         let _ = self.inner.notices.send(DeviceChangeNotice::Added(id.clone()));

@@ -11,8 +11,11 @@ use crate::domain::device::{Account, Device};
 use crate::domain::event::Ephemeral;
 use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
+use crate::domain::media::{MediaHash, StoredMedia};
 use crate::domain::state::Input;
-use crate::engine::{EngineEvent, Inbound, InboundError, Vault, VaultError};
+use crate::engine::{
+    ByteStream, EngineEvent, Inbound, InboundError, MediaStore, MediaStoreError, Vault, VaultError,
+};
 use crate::store::{Store, StoreError};
 
 /// One device's part of the vault.
@@ -40,6 +43,20 @@ impl Vault for VaultPort {
         let write =
             self.store.write_patiently(move |tx| tx.vault_put(&device, &space, &key, value.as_deref())).await;
         write.map_err(|error: StoreError| VaultError(Box::new(error)))
+    }
+}
+
+/// The files of messages.
+pub(super) struct MediaPort;
+
+#[async_trait]
+impl MediaStore for MediaPort {
+    async fn save(&self, _bytes: ByteStream) -> Result<StoredMedia, MediaStoreError> {
+        Err(MediaStoreError::Gone)
+    }
+
+    async fn open(&self, _hash: &MediaHash) -> Result<ByteStream, MediaStoreError> {
+        Err(MediaStoreError::Gone)
     }
 }
 
@@ -135,6 +152,17 @@ impl Inbound for InboundPort {
                 core.tell(device, &Ephemeral::Presence { contact_id: contact, online, last_seen });
                 Ok(())
             }
+            EngineEvent::Reaction { .. }
+            | EngineEvent::Vote { .. }
+            | EngineEvent::Edited { .. }
+            | EngineEvent::Revoked { .. }
+            | EngineEvent::Starred { .. }
+            | EngineEvent::DeletedForMe { .. }
+            | EngineEvent::Chat { .. }
+            | EngineEvent::Groups(_)
+            | EngineEvent::GroupChanged { .. }
+            | EngineEvent::Call { .. }
+            | EngineEvent::HistoryProgress { .. } => Ok(()),
             EngineEvent::Latency { ms } => {
                 core.tell(device, &Ephemeral::ConnectionStatus { status: "connected", latency_ms: Some(ms) });
                 Ok(())

@@ -4,9 +4,11 @@
 //! there already changes nothing and is still a success: the network may be acknowledged again.
 
 use super::Core;
+use super::media_links::{LinkBase, MediaLinks};
 use crate::domain::ack::{Ack, Status};
 use crate::domain::clock::Millis;
 use crate::domain::contact::ContactUpdate;
+use crate::domain::content::Content;
 use crate::domain::device::Account;
 use crate::domain::event::{ContactChanged, Event, MessageReceived, MessageStepped, MessagesRead};
 use crate::domain::ids::{DeviceId, MessageId};
@@ -37,12 +39,13 @@ impl Core {
     ) -> Result<(), StoreError> {
         let now = self.now();
         let id = device.clone();
+        let links = self.link_base();
         let chats = self
             .store()
             .write_patiently(move |tx| {
                 let mut changed = Vec::new();
                 for incoming in &messages {
-                    if store_incoming(tx, &id, account.as_ref(), incoming, telling, now)? {
+                    if store_incoming(tx, &id, account.as_ref(), incoming, telling, &links, now)? {
                         changed.push(incoming.chat.clone());
                     }
                 }
@@ -119,9 +122,11 @@ fn store_incoming(
     account: Option<&Account>,
     incoming: &Incoming,
     telling: Telling,
+    links: &LinkBase,
     now: Millis,
 ) -> Result<bool, StoreError> {
-    let message = to_message(incoming, account);
+    let mut message = to_message(incoming, account);
+    message.quoted_message = quoted(tx, device, incoming, &message)?;
     let live = telling == Telling::Live;
     let unread = live && !incoming.from_me;
     let new = NewMessage {
@@ -141,6 +146,7 @@ fn store_incoming(
         merge_contact(tx, device, &update, live, now)?;
     }
     if live {
+        MediaLinks::of(tx, device, links)?.attach(&mut message);
         tx.append(device, &Event::Message(MessageReceived { message }), now)?;
         tx.count(device, Counted::Received, now)?;
     }
@@ -177,13 +183,50 @@ fn to_message(incoming: &Incoming, account: Option<&Account>) -> Message {
         // The network has what it delivers.
         ack: if incoming.from_me { Ack::Server } else { Ack::Device },
         has_media: false,
-        is_forwarded: false,
+        media: None,
+        location: None,
+        contacts: Vec::new(),
+        poll: None,
+        quoted_message: None,
+        is_forwarded: incoming.forwarded,
         is_starred: false,
         is_edited: false,
         notify_name,
-        mentioned_ids: Vec::new(),
+        mentioned_ids: incoming.mentions.clone(),
         reactions: Vec::new(),
     }
+    .with_content(incoming.content.clone())
+}
+
+/// The message that this one answers: as it stands here, else as much as the network told of it.
+fn quoted(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    incoming: &Incoming,
+    answer: &Message,
+) -> Result<Option<Box<Message>>, StoreError> {
+    let Some(told) = &incoming.quoted else { return Ok(None) };
+    if let Some(known) = tx.message(device, &told.id)? {
+        return Ok(Some(Box::new(known.message.as_quote())));
+    }
+    let in_group = told.id.chat.is_group();
+    Ok(Some(Box::new(
+        Message {
+            id: told.id.clone(),
+            chat_id: told.id.chat.clone(),
+            from: if in_group { told.id.chat.clone() } else { told.author.clone() },
+            to: if told.id.from_me { told.id.chat.clone() } else { answer.to.clone() },
+            author: in_group.then(|| told.author.clone()),
+            from_me: told.id.from_me,
+            body: told.body.clone(),
+            notify_name: told.author.as_name(),
+            quoted_message: None,
+            mentioned_ids: Vec::new(),
+            is_forwarded: false,
+            ..answer.clone().revoked()
+        }
+        .with_content(Content::Text),
+    )))
 }
 
 fn store_contact(

@@ -1,5 +1,6 @@
 //! Messages: one, a page of a chat, and search.
 
+use super::media_links::MediaLinks;
 use super::{Core, SearchQuery, ServiceError};
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
@@ -41,10 +42,12 @@ impl Core {
     /// # Errors
     /// When there is no such device or message, or the store fails.
     pub async fn message(&self, device: &DeviceId, id: &MessageId) -> Result<TrackedMessage, ServiceError> {
-        let (device, id) = (device.clone(), id.clone());
+        let (device, id, links) = (device.clone(), id.clone(), self.link_base());
         self.read(move |store| {
             store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
-            store.message(&device, &id)?.ok_or(ServiceError::MessageNotFound)
+            let mut found = store.message(&device, &id)?.ok_or(ServiceError::MessageNotFound)?;
+            MediaLinks::of(store, &device, &links)?.attach(&mut found.message);
+            Ok(found)
         })
         .await
     }
@@ -59,11 +62,14 @@ impl Core {
         chat: &Jid,
         page: PageRequest,
     ) -> Result<MessagePage, ServiceError> {
-        let (device, chat) = (device.clone(), chat.clone());
+        let (device, chat, links) = (device.clone(), chat.clone(), self.link_base());
         self.read(move |store| {
             store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
             store.chat(&device, &chat)?.ok_or(ServiceError::ChatNotFound)?;
-            read_page(store, &device, &chat, &page)
+            let mut page = read_page(store, &device, &chat, &page)?;
+            let links = MediaLinks::of(store, &device, &links)?;
+            page.messages.iter_mut().for_each(|message| links.attach(message));
+            Ok(page)
         })
         .await
     }
@@ -77,10 +83,13 @@ impl Core {
         device: &DeviceId,
         query: SearchQuery,
     ) -> Result<(Vec<Message>, i64), ServiceError> {
-        let device = device.clone();
+        let (device, links) = (device.clone(), self.link_base());
         self.read(move |store| {
             store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
-            Ok(store.search(&device, &query)?)
+            let (mut found, total) = store.search(&device, &query)?;
+            let links = MediaLinks::of(store, &device, &links)?;
+            found.iter_mut().for_each(|message| links.attach(message));
+            Ok((found, total))
         })
         .await
     }

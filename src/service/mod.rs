@@ -33,6 +33,8 @@ mod health;
 mod ingest;
 pub mod keys;
 mod live;
+pub mod media;
+mod media_links;
 mod messages;
 mod outbox;
 mod purge;
@@ -48,8 +50,9 @@ pub use error::{ErrorKind, ServiceError};
 pub use feed::{Cursor, Item, LiveEntry, LogEntry, Resync};
 pub use health::QueueStatus;
 pub use keys::{AuthError, CreatedKey, NewKey, Principal};
+pub use media::{MediaSource, SendAs, SendMedia};
 pub use messages::{MessagePage, PageRequest};
-pub use send::{Accepted, IdempotencyKey, SendRequest};
+pub use send::{Accepted, IdempotencyKey, SendContent, SendRequest};
 pub use stats::Stats;
 
 pub use crate::engine::ControlVerb;
@@ -131,6 +134,8 @@ pub struct CoreParts {
     pub keys: keys::Keys,
     /// Access tokens of operators.
     pub access_tokens: AccessTokens,
+    /// What the addresses of files begin with; empty: they are relative to this server.
+    pub public_url: String,
 }
 
 /// The handle to all use cases; cheap to clone.
@@ -149,6 +154,7 @@ struct Inner {
     drivers: HashMap<&'static str, Arc<dyn Driver>>,
     keys: keys::Keys,
     access_tokens: AccessTokens,
+    public_url: Arc<str>,
     feeds: feed::Feeds,
     live: live::ChatUpdates,
     typing: typing::Typing,
@@ -188,6 +194,7 @@ impl Core {
             drivers,
             keys: parts.keys,
             access_tokens: parts.access_tokens,
+            public_url: parts.public_url.into(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -197,6 +204,7 @@ impl Core {
     /// # Errors
     /// When the store fails.
     pub async fn start(&self) -> Result<(), ServiceError> {
+        self.sign_media_of_older_devices().await?;
         self.start_fleet().await?;
         self.start_purges().await?;
         self.start_retention();

@@ -21,9 +21,9 @@ use crate::domain::backoff::Backoff;
 use crate::domain::clock::Millis;
 use crate::domain::event::{Event, TypingKind};
 use crate::domain::ids::DeviceId;
-use crate::domain::message::SendFailure;
+use crate::domain::message::{Message, SendFailure};
 use crate::domain::outbox::{Entry, Next, Pacer, Queue};
-use crate::engine::{Outgoing, SendError, SendOutcome, Session};
+use crate::engine::{Outgoing, Quoted, SendError, SendOutcome, Session};
 use crate::store::outbox::OutboxRow;
 use crate::store::{StoreError, Tx};
 
@@ -204,18 +204,25 @@ impl Attempt {
     }
 
     async fn try_once(&self, row: i64) -> Result<Tried, ServiceError> {
-        let found = self.core.read(move |store| Ok(store.outbox_row(row)?)).await?;
-        let Some(row) = found else { return Ok(Tried::Done) };
+        let Some((row, _)) = self.find(row).await? else { return Ok(Tried::Done) };
         self.show_typing(&row).await;
         self.mark_sending(&row).await?;
-        let outgoing = Outgoing {
-            id: row.message_id.clone(),
-            chat: row.entry.chat.clone(),
-            body: row.body.clone(),
-            timestamp: row.accepted_at,
-        };
+        // Read only now: until it is marked, its text may be changed and it may be taken back.
+        let Some((_, message)) = self.find(row.entry.row).await? else { return Ok(Tried::Done) };
+        let outgoing = outgoing(message);
         let outcome = self.session.send(outgoing).await;
         self.settle(row, outcome).await
+    }
+
+    async fn find(&self, row: i64) -> Result<Option<(OutboxRow, Message)>, ServiceError> {
+        let device = self.device.clone();
+        self.core
+            .read(move |store| {
+                let Some(row) = store.outbox_row(row)? else { return Ok(None) };
+                let message = store.message(&device, &row.message_id)?;
+                Ok(message.map(|found| (row, found.message)))
+            })
+            .await
     }
 
     async fn show_typing(&self, row: &OutboxRow) {
@@ -299,6 +306,25 @@ impl Attempt {
         write: impl FnOnce(&Tx<'_>) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(), ServiceError> {
         Ok(self.core.store().write_patiently(write).await?)
+    }
+}
+
+fn outgoing(message: Message) -> Outgoing {
+    let content = message.content();
+    let quoted = message.quoted_message.map(|quoted| Quoted {
+        author: quoted.author.unwrap_or(quoted.from),
+        id: quoted.id,
+        body: quoted.body,
+    });
+    Outgoing {
+        id: message.id,
+        chat: message.chat_id,
+        body: message.body,
+        content,
+        quoted,
+        mentions: message.mentioned_ids,
+        forwarded: message.is_forwarded,
+        timestamp: message.timestamp,
     }
 }
 

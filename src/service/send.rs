@@ -1,8 +1,10 @@
 //! Accepting a message for sending: durable, with its place in the outbox and its events, then answered.
 
-use super::{Core, ServiceError};
+use super::media_links::{LinkBase, MediaLinks};
+use super::{Core, SendMedia, ServiceError};
 use crate::domain::ack::{Ack, Status};
 use crate::domain::clock::Millis;
+use crate::domain::content::Content;
 use crate::domain::device::{Account, Device};
 use crate::domain::event::{Event, MessageAccepted};
 use crate::domain::ids::{DeviceId, MessageId, NetworkId};
@@ -10,18 +12,27 @@ use crate::domain::jid::Jid;
 use crate::domain::message::{Message, MessageType};
 use crate::domain::outbox::Priority;
 use crate::domain::state::State;
-use crate::store::Tx;
+use crate::engine::Capabilities;
 use crate::store::idempotency::Remembered;
 use crate::store::messages::NewMessage;
 use crate::store::outbox::NewOutboxRow;
+use crate::store::{Reader, Tx};
 
-/// A text to be sent.
+/// A message to be sent.
 #[derive(Debug, Clone)]
 pub struct SendRequest {
     /// Where.
     pub to: Jid,
-    /// The text.
+    /// The text, or the caption of a file.
     pub text: String,
+    /// What it consists of besides.
+    pub content: SendContent,
+    /// The message that it answers.
+    pub quoted: Option<MessageId>,
+    /// Who is mentioned in the text.
+    pub mentions: Vec<Jid>,
+    /// Whether it is marked as forwarded.
+    pub forwarded: bool,
     /// The sender's own name for it.
     pub temp_id: Option<String>,
     /// How urgent it is.
@@ -30,6 +41,15 @@ pub struct SendRequest {
     pub send_at: Option<Millis>,
     /// The same key within a day gives the same answer and sends nothing again.
     pub idempotency: Option<IdempotencyKey>,
+}
+
+/// What a message to be sent consists of besides its text.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SendContent {
+    /// This, ready to be stored: text, a place, contact cards, a poll, or a file that is in the store.
+    Ready(Content),
+    /// A file that has yet to be taken in.
+    Media(SendMedia),
 }
 
 /// Names a request, so that it can come twice.
@@ -66,7 +86,8 @@ impl Core {
     /// # Errors
     /// When the device is not there or not linked, its outbox is full, the idempotency key stands for
     /// another request, or the store cannot take it.
-    pub async fn send(&self, device: &DeviceId, request: SendRequest) -> Result<Accepted, ServiceError> {
+    pub async fn send(&self, device: &DeviceId, mut request: SendRequest) -> Result<Accepted, ServiceError> {
+        self.check_supported(device, &request.content)?;
         let now = self.now();
         let network_id = NetworkId::random(&*self.inner.random);
         let acceptance = Acceptance {
@@ -75,7 +96,14 @@ impl Core {
             now,
             max_queued: self.limits().outbox.max_queued,
             idempotency_from: now.plus(-self.limits().idempotency_ttl_ms),
+            links: self.link_base(),
         };
+        if let SendContent::Media(media) = &request.content {
+            if let Some(answer) = self.answered_before(&acceptance, &request).await? {
+                return Ok(answer);
+            }
+            request.content = SendContent::Ready(Content::Media(self.resolve_media(device, media).await?));
+        }
         let accepted = self.store().write(move |tx| acceptance.accept(tx, &request)).await?;
         self.wake_outbox(device);
         if !accepted.replayed {
@@ -83,14 +111,52 @@ impl Core {
         }
         Ok(accepted)
     }
+
+    /// Before a file is fetched: a request that comes again, and one that cannot be taken, need none.
+    async fn answered_before(
+        &self,
+        acceptance: &Acceptance,
+        request: &SendRequest,
+    ) -> Result<Option<Accepted>, ServiceError> {
+        let (acceptance, request) = (acceptance.clone(), request.clone());
+        self.read(move |store| {
+            let device = store.device(&acceptance.device)?.ok_or(ServiceError::DeviceNotFound)?;
+            let earlier = acceptance.earlier_answer(store, &request)?;
+            if earlier.is_none() {
+                linked_account(&device)?;
+            }
+            Ok(earlier)
+        })
+        .await
+    }
+
+    fn check_supported(&self, device: &DeviceId, content: &SendContent) -> Result<(), ServiceError> {
+        let capabilities = self.capabilities_of(device)?;
+        let supported = match content {
+            SendContent::Media(_) | SendContent::Ready(Content::Media(_)) => capabilities.media,
+            SendContent::Ready(Content::Location(_)) => capabilities.location,
+            SendContent::Ready(Content::Contacts(_)) => capabilities.contacts,
+            SendContent::Ready(Content::Poll(_)) => capabilities.polls,
+            SendContent::Ready(Content::Text | Content::Other(_)) => true,
+        };
+        if supported { Ok(()) } else { Err(ServiceError::NotSupported) }
+    }
+
+    /// What the engine of a device can do.
+    pub(super) fn capabilities_of(&self, device: &DeviceId) -> Result<Capabilities, ServiceError> {
+        let engine = self.engine_of(device)?;
+        self.capabilities(&engine).ok_or(ServiceError::NotSupported)
+    }
 }
 
+#[derive(Clone)]
 struct Acceptance {
     device: DeviceId,
     network_id: NetworkId,
     now: Millis,
     max_queued: usize,
     idempotency_from: Millis,
+    links: LinkBase,
 }
 
 impl Acceptance {
@@ -104,7 +170,7 @@ impl Acceptance {
         if waiting >= self.max_queued {
             return Err(ServiceError::OutboxFull(waiting));
         }
-        let message = self.message(request, account);
+        let message = self.message(tx, request, account)?;
         self.store(tx, request, &message)?;
         Ok(Accepted {
             id: message.id,
@@ -117,7 +183,11 @@ impl Acceptance {
         })
     }
 
-    fn earlier_answer(&self, tx: &Tx<'_>, request: &SendRequest) -> Result<Option<Accepted>, ServiceError> {
+    fn earlier_answer(
+        &self,
+        tx: &Reader<'_>,
+        request: &SendRequest,
+    ) -> Result<Option<Accepted>, ServiceError> {
         let Some(idempotency) = &request.idempotency else { return Ok(None) };
         let Some(earlier) = tx.remembered(&self.device, &idempotency.key, self.idempotency_from)? else {
             return Ok(None);
@@ -138,9 +208,15 @@ impl Acceptance {
         }))
     }
 
-    fn message(&self, request: &SendRequest, account: &Account) -> Message {
+    fn message(
+        &self,
+        tx: &Tx<'_>,
+        request: &SendRequest,
+        account: &Account,
+    ) -> Result<Message, ServiceError> {
+        let SendContent::Ready(content) = &request.content else { return Err(ServiceError::NotSupported) };
         let me = account.jid().unwrap_or_else(|| request.to.clone());
-        Message {
+        Ok(Message {
             id: MessageId {
                 from_me: true,
                 chat: request.to.clone(),
@@ -157,13 +233,29 @@ impl Acceptance {
             timestamp: self.now,
             ack: Ack::Pending,
             has_media: false,
-            is_forwarded: false,
+            media: None,
+            location: None,
+            contacts: Vec::new(),
+            poll: None,
+            quoted_message: self.quoted(tx, request)?,
+            is_forwarded: request.forwarded,
             is_starred: false,
             is_edited: false,
             notify_name: account.client_name.clone(),
-            mentioned_ids: Vec::new(),
+            mentioned_ids: request.mentions.clone(),
             reactions: Vec::new(),
         }
+        .with_content(content.clone()))
+    }
+
+    fn quoted(&self, tx: &Tx<'_>, request: &SendRequest) -> Result<Option<Box<Message>>, ServiceError> {
+        let Some(id) = &request.quoted else { return Ok(None) };
+        let found = tx.message(&self.device, id)?.filter(|quoted| quoted.message.chat_id == request.to);
+        let quoted = found.ok_or_else(|| ServiceError::Impossible {
+            code: "quoted_message_not_found",
+            message: "quotedMessageId names no message of this chat".to_owned(),
+        })?;
+        Ok(Some(Box::new(quoted.message.as_quote())))
     }
 
     fn store(&self, tx: &Tx<'_>, request: &SendRequest, message: &Message) -> Result<(), ServiceError> {
@@ -187,9 +279,12 @@ impl Acceptance {
                 Remembered { fingerprint: idempotency.fingerprint.clone(), message_id: message.id.clone() };
             tx.remember(&self.device, &idempotency.key, &what, self.now)?;
         }
-        let created = MessageAccepted { message: message.clone(), temp_id: request.temp_id.clone() };
+        let mut message = message.clone();
+        MediaLinks::of(tx, &self.device, &self.links)?.attach(&mut message);
+        let status = Event::status(&message.id, Status::Queued, temp_id);
+        let created = MessageAccepted { message, temp_id: request.temp_id.clone() };
         tx.append(&self.device, &Event::MessageCreated(created), self.now)?;
-        tx.append(&self.device, &Event::status(&message.id, Status::Queued, temp_id), self.now)?;
+        tx.append(&self.device, &status, self.now)?;
         Ok(())
     }
 }

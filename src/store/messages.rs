@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
+use super::content::{StoredContent, extra_text};
 use super::error::StoreError;
-use super::rows::{from_word, parsed, parsed_if_any, to_word};
+use super::rows::{from_json, from_word, parsed, parsed_if_any, to_json, to_word};
 use super::tx::{Reader, Tx};
 use crate::domain::ack::{Ack, Status};
 use crate::domain::clock::Millis;
@@ -14,7 +15,11 @@ use crate::domain::jid::Jid;
 use crate::domain::message::{Message, Receipt, SendFailure, TrackedMessage};
 
 pub(super) const COLUMNS: &str = "m.pk, m.id, m.chat_id, m.from_jid, m.to_jid, m.author, m.from_me, m.body, m.type, \
-     m.at, m.ack, m.is_forwarded, m.is_starred, m.is_edited, m.notify_name";
+     m.at, m.ack, m.is_forwarded, m.is_starred, m.is_edited, m.notify_name, m.content, m.quoted, m.media_hash, \
+     (SELECT json_group_array(json_object('emoji', r.emoji, 'from', r.sender, 'fromMe', json(iif(r.from_me, 'true', 'false')))
+         ORDER BY r.at, r.sender) FROM reactions r WHERE r.message_pk = m.pk AND r.emoji <> '') AS reactions, \
+     iif(m.type = 'poll_creation', (SELECT json_group_array(json_object('voter', v.voter, 'options', json(v.options), 'timestamp', v.at)
+         ORDER BY v.at, v.voter) FROM poll_votes v WHERE v.message_pk = m.pk AND v.options <> '[]'), NULL) AS votes";
 
 /// A message's place in the store; later ones have higher numbers.
 pub type Pk = i64;
@@ -62,7 +67,7 @@ impl Reader<'_> {
     pub fn message(&self, device: &DeviceId, id: &MessageId) -> Result<Option<TrackedMessage>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS}, m.status, m.failure_code, m.failure_message
-             FROM messages m WHERE device_id = ?1 AND id = ?2"
+             FROM messages m WHERE device_id = ?1 AND id = ?2 AND hidden = 0"
         );
         let found = self.one(&sql, params![device.as_str(), id.to_string()], |row| {
             Ok((row.get::<_, Pk>("pk")?, tracked(row)?))
@@ -121,7 +126,7 @@ impl Reader<'_> {
         id: &MessageId,
     ) -> Result<Option<Place>, StoreError> {
         self.one(
-            "SELECT at, pk FROM messages WHERE device_id = ?1 AND id = ?2 AND chat_id = ?3",
+            "SELECT at, pk FROM messages WHERE device_id = ?1 AND id = ?2 AND chat_id = ?3 AND hidden = 0",
             params![device.as_str(), id.to_string(), chat.to_string()],
             |row| Ok(Place { at: Millis(row.get(0)?), pk: row.get(1)? }),
         )
@@ -146,7 +151,7 @@ impl Reader<'_> {
         };
         let range = if matches!(from, PageFrom::Newest) { "?3 = 0 AND ?4 = 0" } else { range };
         let sql = format!(
-            "SELECT {COLUMNS} FROM messages m WHERE m.device_id = ?1 AND m.chat_id = ?2 AND {range}
+            "SELECT {COLUMNS} FROM messages m WHERE m.device_id = ?1 AND m.chat_id = ?2 AND m.hidden = 0 AND {range}
              ORDER BY m.at {order}, m.pk {order} LIMIT ?5"
         );
         let params = params![device.as_str(), chat.to_string(), place.at.0, place.pk, limit];
@@ -165,7 +170,7 @@ impl Reader<'_> {
     /// When the store fails.
     pub fn message_count(&self, device: &DeviceId, chat: &Jid) -> Result<i64, StoreError> {
         self.number(
-            "SELECT count(*) FROM messages WHERE device_id = ?1 AND chat_id = ?2",
+            "SELECT count(*) FROM messages WHERE device_id = ?1 AND chat_id = ?2 AND hidden = 0",
             params![device.as_str(), chat.to_string()],
         )
     }
@@ -190,11 +195,14 @@ impl Tx<'_> {
     /// When the store fails.
     pub fn insert_message(&self, device: &DeviceId, new: &NewMessage<'_>) -> Result<Option<Pk>, StoreError> {
         let m = new.message;
+        let quoted = m.quoted_message.as_ref().map(|quoted| to_json(quoted, "quoted message")).transpose()?;
         let added = self
             .prepare(
                 "INSERT INTO messages (device_id, id, chat_id, from_jid, to_jid, author, from_me, body, type, at,
-                     stored_at, ack, status, unread, notify_name, temp_id, is_forwarded)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+                     stored_at, ack, status, unread, notify_name, temp_id, is_forwarded, is_starred, is_edited,
+                     content, quoted, media_hash, extra_text)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
+                     ?20, ?21, ?22, ?23)
                  ON CONFLICT (device_id, id) DO NOTHING RETURNING pk",
             )?
             .query_row(
@@ -216,6 +224,12 @@ impl Tx<'_> {
                     m.notify_name,
                     new.temp_id,
                     m.is_forwarded,
+                    m.is_starred,
+                    m.is_edited,
+                    StoredContent::of(m)?,
+                    quoted,
+                    m.media.as_ref().map(|media| media.file.hash.as_str()),
+                    extra_text(m),
                 ],
                 |row| row.get(0),
             )
@@ -309,7 +323,8 @@ pub struct NewMessage<'a> {
 }
 
 pub(super) fn message(row: &Row<'_>) -> Result<Message, StoreError> {
-    Ok(Message {
+    let quoted: Option<String> = row.get("quoted")?;
+    let mut message = Message {
         id: parsed(row, "id", "message id")?,
         chat_id: parsed(row, "chat_id", "chat id")?,
         from: parsed(row, "from_jid", "sender")?,
@@ -321,13 +336,25 @@ pub(super) fn message(row: &Row<'_>) -> Result<Message, StoreError> {
         timestamp: Millis(row.get("at")?),
         ack: ack(row.get("ack")?)?,
         has_media: false,
+        media: None,
+        location: None,
+        contacts: Vec::new(),
+        poll: None,
+        quoted_message: quoted.map(|text| from_json(&text, "quoted message")).transpose()?,
         is_forwarded: row.get("is_forwarded")?,
         is_starred: row.get("is_starred")?,
         is_edited: row.get("is_edited")?,
         notify_name: row.get::<_, Option<String>>("notify_name")?.unwrap_or_default(),
         mentioned_ids: Vec::new(),
-        reactions: Vec::new(),
-    })
+        reactions: from_json(&row.get::<_, String>("reactions")?, "reactions")?,
+    };
+    let file_is_there = row.get::<_, Option<String>>("media_hash")?.is_some();
+    StoredContent::read(row.get::<_, Option<String>>("content")?.as_deref())?
+        .into_message(&mut message, file_is_there);
+    if let (Some(poll), Some(votes)) = (&mut message.poll, row.get::<_, Option<String>>("votes")?) {
+        poll.votes = from_json(&votes, "poll votes")?;
+    }
+    Ok(message)
 }
 
 fn tracked(row: &Row<'_>) -> Result<TrackedMessage, StoreError> {

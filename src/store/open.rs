@@ -17,7 +17,8 @@ pub enum Synchronous {
     Normal,
 }
 
-const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("migrations/0001_core.sql"))];
+const MIGRATIONS: &[M<'static>] =
+    &[M::up(include_str!("migrations/0001_core.sql")), M::up(include_str!("migrations/0002_rich.sql"))];
 
 /// The database file within the data directory.
 #[must_use]
@@ -124,7 +125,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         open(dir.path()).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let error = open(dir.path()).unwrap_err();
-        assert!(error.to_string().contains("schema 99, this version knows 1"), "{error}");
+        assert!(
+            error.to_string().contains(&format!("schema 99, this version knows {}", MIGRATIONS.len())),
+            "{error}"
+        );
     }
 
     #[test]

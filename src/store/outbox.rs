@@ -20,10 +20,6 @@ pub struct OutboxRow {
     pub message_pk: Pk,
     /// The message.
     pub message_id: MessageId,
-    /// Its text.
-    pub body: String,
-    /// When it was accepted here.
-    pub accepted_at: Millis,
     /// The sender's own name for it.
     pub temp_id: Option<String>,
     /// Tries so far.
@@ -46,7 +42,7 @@ pub struct NewOutboxRow<'a> {
 }
 
 const SELECT: &str = "SELECT o.row, o.chat_id, o.priority, o.due, o.retry_at, o.message_pk, o.attempts, o.sending_since, \
-     m.id, m.body, m.at, m.temp_id FROM outbox o JOIN messages m ON m.pk = o.message_pk";
+     m.id, m.temp_id FROM outbox o JOIN messages m ON m.pk = o.message_pk";
 
 impl Reader<'_> {
     /// What waits for this device in rows after `after`, in order, each as a queue entry, with since when its
@@ -192,8 +188,6 @@ fn outbox_row(row: &Row<'_>) -> Result<OutboxRow, StoreError> {
         entry: entry(row)?,
         message_pk: row.get("message_pk")?,
         message_id: parsed(row, "id", "message id")?,
-        body: row.get("body")?,
-        accepted_at: Millis(row.get("at")?),
         temp_id: row.get("temp_id")?,
         attempts: row.get("attempts")?,
         sending_since: time_if_any(row, "sending_since")?,

@@ -29,7 +29,7 @@ impl Reader<'_> {
     /// # Errors
     /// When the store fails.
     pub fn search(&self, device: &DeviceId, query: &SearchQuery) -> Result<(Vec<Message>, i64), StoreError> {
-        let Some(expression) = fts_expression(&query.words) else { return Ok((Vec::new(), 0)) };
+        let Some(expression) = fts_expression(device, &query.words) else { return Ok((Vec::new(), 0)) };
         let condition = "messages_text MATCH ?2 AND m.device_id = ?1
              AND (?3 IS NULL OR m.chat_id = ?3) AND (?4 IS NULL OR m.type = ?4)";
         let from = "FROM messages_text t JOIN messages m ON m.pk = t.rowid";
@@ -51,17 +51,20 @@ impl Reader<'_> {
 
 /// Quotes each word, so that nothing a person types is an operator of FTS5's query language; the last word
 /// matches as a beginning. `None` when there is no word.
-fn fts_expression(words: &str) -> Option<String> {
-    let quoted: Vec<String> = words
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .take(32)
-        .map(|word| format!("\"{word}\""))
-        .collect();
+fn fts_expression(device: &DeviceId, words: &str) -> Option<String> {
+    let quoted = quoted_words(words);
     if quoted.is_empty() {
         return None;
     }
-    Some(format!("{}*", quoted.join(" ")))
+    let text = format!("{{body extra_text}} : ({}*)", quoted.join(" AND "));
+    // An id of nothing but hyphens has no words; then only the condition on the row tells devices apart.
+    let device = quoted_words(device.as_str()).join(" + ");
+    Some(if device.is_empty() { text } else { format!("device_id : ({device}) AND {text}") })
+}
+
+fn quoted_words(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.take(32).map(|word| format!("\"{word}\"")).collect()
 }
 
 #[cfg(test)]
@@ -70,7 +73,14 @@ mod tests {
 
     #[test]
     fn what_people_type_is_never_an_operator() {
-        assert_eq!(fts_expression("price AND \"x\" OR*").as_deref(), Some("\"price\" \"AND\" \"x\" \"OR\"*"));
-        assert_eq!(fts_expression("  -- \" "), None);
+        let expression = |device: &str, words: &str| fts_expression(&device.parse().unwrap(), words);
+        assert_eq!(
+            expression("shop-1", "price AND \"x\" OR*").as_deref(),
+            Some(
+                r#"device_id : ("shop" + "1") AND {body extra_text} : ("price" AND "AND" AND "x" AND "OR"*)"#
+            )
+        );
+        assert_eq!(expression("--", "x").as_deref(), Some(r#"{body extra_text} : ("x"*)"#));
+        assert_eq!(expression("shop", "  -- \" "), None);
     }
 }

@@ -96,6 +96,36 @@ pub struct MessageObject {
     pub ack: i32,
     /// Whether a file belongs to it.
     pub has_media: bool,
+    /// The file's type, by its content.
+    #[schema(required = false, nullable = false, example = "image/jpeg")]
+    pub mimetype: Option<String>,
+    /// What the sender calls the file.
+    #[schema(required = false)]
+    pub filename: Option<String>,
+    /// The file's size in bytes.
+    #[schema(required = false, nullable = false, minimum = 0)]
+    pub filesize: Option<i64>,
+    /// How long the file plays, in seconds.
+    #[schema(required = false)]
+    pub duration: Option<f64>,
+    /// Where the file can be had, with no other permission than this address; null when it is gone.
+    #[schema(required = false)]
+    pub media_url: Option<String>,
+    /// All that is known of the file.
+    #[schema(required = false, nullable = false)]
+    pub media_info: Option<MediaInfoObject>,
+    /// The place.
+    #[schema(required = false, nullable = false)]
+    pub location: Option<LocationObject>,
+    /// The contact cards.
+    #[schema(required = false, nullable = false, rename = "vCards")]
+    pub contacts: Option<Vec<ContactCardObject>>,
+    /// The poll, with what people chose.
+    #[schema(required = false, nullable = false)]
+    pub poll: Option<PollObject>,
+    /// The message that this one answers, as it was then.
+    #[schema(required = false, nullable = false, no_recursion)]
+    pub quoted_message: Option<Box<MessageObject>>,
     /// Whether it was forwarded.
     pub is_forwarded: bool,
     /// Whether somebody here starred it.
@@ -108,6 +138,108 @@ pub struct MessageObject {
     pub mentioned_ids: Vec<String>,
     /// How people reacted.
     pub reactions: Vec<Reaction>,
+}
+
+/// All that is known of a file.
+#[derive(ToSchema)]
+#[schema(as = MediaInfo, rename_all = "camelCase")]
+pub struct MediaInfoObject {
+    /// As what it is sent.
+    pub media_type: MediaWord,
+    /// Its type, by its content.
+    #[schema(example = "image/jpeg")]
+    pub mimetype: String,
+    /// In bytes.
+    #[schema(minimum = 0)]
+    pub filesize: i64,
+    /// What the sender calls it.
+    pub filename: Option<String>,
+    /// How long it plays, in seconds.
+    pub duration: Option<f64>,
+    /// Width and height.
+    pub dimensions: Option<DimensionsObject>,
+    /// Its content's SHA-256, in hexadecimal.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    pub sha256: String,
+    /// Where it can be had; null when it is gone.
+    pub download_url: Option<String>,
+    /// Where a smaller picture of it can be had, where there is one.
+    pub thumbnail_url: Option<String>,
+}
+
+/// As what a file is sent.
+#[derive(ToSchema)]
+#[schema(as = MediaType, rename_all = "lowercase")]
+pub enum MediaWord {
+    Image,
+    Video,
+    Audio,
+    Ptt,
+    Document,
+    Sticker,
+}
+
+/// Width and height.
+#[derive(ToSchema)]
+#[schema(as = Dimensions)]
+pub struct DimensionsObject {
+    /// In pixels.
+    #[schema(minimum = 0)]
+    pub width: i64,
+    /// In pixels.
+    #[schema(minimum = 0)]
+    pub height: i64,
+}
+
+/// A place.
+#[derive(ToSchema)]
+#[schema(as = Location)]
+pub struct LocationObject {
+    /// Degrees, north is positive.
+    #[schema(minimum = -90, maximum = 90, example = 52.52)]
+    pub latitude: f64,
+    /// Degrees, east is positive.
+    #[schema(minimum = -180, maximum = 180, example = 13.405)]
+    pub longitude: f64,
+    /// What people call it.
+    #[schema(required = false, nullable = false)]
+    pub description: Option<String>,
+}
+
+/// A contact card.
+#[derive(ToSchema)]
+#[schema(as = ContactCard, rename_all = "camelCase")]
+pub struct ContactCardObject {
+    /// What people call them.
+    pub display_name: String,
+    /// The card itself (vCard 3.0).
+    pub vcard: String,
+}
+
+/// A poll.
+#[derive(ToSchema)]
+#[schema(as = Poll, rename_all = "camelCase")]
+pub struct PollObject {
+    /// The question.
+    pub name: String,
+    /// The answers to choose from.
+    pub options: Vec<String>,
+    /// Whether one person may choose several.
+    pub allow_multiple_answers: bool,
+    /// What people chose so far.
+    pub votes: Vec<PollVoteObject>,
+}
+
+/// What one person chose.
+#[derive(ToSchema)]
+#[schema(as = PollVote)]
+pub struct PollVoteObject {
+    /// Who.
+    pub voter: String,
+    /// Which answers.
+    pub options: Vec<String>,
+    /// When.
+    pub timestamp: i64,
 }
 
 /// One person's reaction to a message.

@@ -128,15 +128,9 @@ impl Control<'_> {
         let (chat, from) = sender(&fields).map_err(invalid)?;
         let body =
             fields.text("body", MAX_BODY).and_then(|body| fields.required("body", body)).map_err(invalid)?;
-        Ok(Incoming {
-            network_id: self.network_id(&fields).map_err(invalid)?,
-            chat,
-            from,
-            from_me: false,
-            body: body.to_owned(),
-            timestamp: time(&fields, "timestamp").map_err(invalid)?.unwrap_or_else(|| self.clock.now()),
-            notify_name: None,
-        })
+        let network_id = self.network_id(&fields).map_err(invalid)?;
+        let timestamp = time(&fields, "timestamp").map_err(invalid)?.unwrap_or_else(|| self.clock.now());
+        Ok(Incoming::text(network_id, chat, from, body.to_owned(), timestamp))
     }
 
     fn network_id(&self, fields: &Fields<'_>) -> Result<NetworkId, SettingError> {

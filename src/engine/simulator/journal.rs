@@ -97,15 +97,8 @@ impl Written {
     }
 
     pub(super) fn into_message(self) -> Incoming {
-        Incoming {
-            network_id: self.network_id,
-            chat: self.chat,
-            from: self.from,
-            from_me: false,
-            body: self.body,
-            timestamp: self.timestamp,
-            notify_name: self.notify_name,
-        }
+        let text = Incoming::text(self.network_id, self.chat, self.from, self.body, self.timestamp);
+        Incoming { notify_name: self.notify_name, ..text }
     }
 }
 

@@ -95,7 +95,14 @@ impl Driver for SimulatorDriver {
             typing: true,
             presence: true,
             read_receipts: true,
-            groups: true,
+            groups: false,
+            media: false,
+            location: false,
+            contacts: false,
+            polls: false,
+            edit: false,
+            react: false,
+            revoke: false,
             control: true,
         }
     }

@@ -170,15 +170,11 @@ fn old_message(
     let chat = if in_group { group(settings, at % groups)?.0 } else { person.clone() };
     let from_me = at % 2 == 1;
     let age = i64::try_from(settings.history).unwrap_or(0) - i64::try_from(at).unwrap_or(0);
-    Some(Incoming {
-        network_id: format!("51A0{seed:016X}{at:06}").parse().ok()?,
-        chat,
-        from: if from_me { account.jid()? } else { person },
-        from_me,
-        body: format!("Earlier message {}", at + 1),
-        timestamp: now.plus(-age.saturating_mul(HISTORY_STEP_MS)),
-        notify_name: notify_name.filter(|_| !from_me),
-    })
+    let network_id = format!("51A0{seed:016X}{at:06}").parse().ok()?;
+    let from = if from_me { account.jid()? } else { person };
+    let timestamp = now.plus(-age.saturating_mul(HISTORY_STEP_MS));
+    let text = Incoming::text(network_id, chat, from, format!("Earlier message {}", at + 1), timestamp);
+    Some(Incoming { from_me, notify_name: notify_name.filter(|_| !from_me), ..text })
 }
 
 /// A small generator of evenly spread numbers (SplitMix64), so that a seed gives the same run again.
@@ -239,14 +235,8 @@ impl Traffic {
         self.written += 1;
         let at = usize::try_from(self.random.below(1 << 20)).unwrap_or(0);
         let (from, notify_name) = writer(settings, at)?;
-        Some(Incoming {
-            network_id: NetworkId::random(ids),
-            chat: from.clone(),
-            from,
-            from_me: false,
-            body: format!("Message {}", self.written),
-            timestamp,
-            notify_name,
-        })
+        let body = format!("Message {}", self.written);
+        let text = Incoming::text(NetworkId::random(ids), from.clone(), from, body, timestamp);
+        Some(Incoming { notify_name, ..text })
     }
 }

@@ -27,8 +27,8 @@ use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 use crate::engine::{
-    Answer, Ended, EngineEvent, Inbound, InboundError, Incoming, Outgoing, Query, SendOutcome, Session,
-    SessionContext, SessionError, Vault, VaultError,
+    Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, Incoming,
+    MessageChange, Outgoing, Query, SendOutcome, Session, SessionContext, SessionError, Vault, VaultError,
 };
 
 /// Where the credentials are in the vault.
@@ -274,16 +274,8 @@ impl SimulatorSession {
                 let notify_name = script::name_of(&self.settings, &from);
                 let network_id = NetworkId::random(self.random.as_ref());
                 let timestamp = self.clock.now();
-                self.accept(Incoming {
-                    network_id,
-                    chat,
-                    from,
-                    from_me: false,
-                    body,
-                    timestamp,
-                    notify_name,
-                })
-                .await?;
+                let text = Incoming::text(network_id, chat, from, body, timestamp);
+                self.accept(Incoming { notify_name, ..text }).await?;
             }
         }
         self.device.done(key);
@@ -338,6 +330,22 @@ impl Session for SimulatorSession {
             Query::Exists(person) => Answer::Exists(script::is_on_network(&person)),
             Query::ProfilePicture(_) => Answer::ProfilePicture(None),
         })
+    }
+
+    async fn pairing_code(&self, _phone_number: &str) -> Result<String, SessionError> {
+        Err(SessionError::NotSupported)
+    }
+
+    async fn change_message(&self, _change: MessageChange) -> Result<(), SessionError> {
+        Err(SessionError::NotSupported)
+    }
+
+    async fn change_chat(&self, _chat: &Jid, _change: ChatChange) -> Result<(), SessionError> {
+        Err(SessionError::NotSupported)
+    }
+
+    async fn group(&self, _request: GroupRequest) -> Result<GroupAnswer, SessionError> {
+        Err(SessionError::NotSupported)
     }
 
     async fn log_out(&self) -> Result<(), SessionError> {

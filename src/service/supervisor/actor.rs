@@ -14,7 +14,7 @@ use crate::domain::event::Ephemeral;
 use crate::domain::reason::Reason;
 use crate::domain::state::{Effect, Input, InvalidTransition, State, step};
 use crate::engine::{Ended, SendError, SessionContext};
-use crate::service::engine_host::{InboundPort, VaultPort};
+use crate::service::engine_host::{InboundPort, MediaPort, VaultPort};
 use crate::service::outbox::store_all_failed;
 use crate::service::{Core, ServiceError};
 use crate::store::StoreError;
@@ -281,6 +281,7 @@ impl Actor {
             settings: self.device.settings.clone(),
             account: self.device.account.clone(),
             vault: Arc::new(VaultPort::new(self.core.store().clone(), self.device.id.clone())),
+            media: Arc::new(MediaPort),
             inbound: Arc::new(inbound),
             cancel: cancel.clone(),
             clock: self.core.inner.clock.clone(),

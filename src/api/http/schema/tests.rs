@@ -12,8 +12,10 @@ use crate::domain::ack::Ack;
 use crate::domain::chat::{Chat, LastMessage};
 use crate::domain::clock::Millis;
 use crate::domain::contact::Contact;
+use crate::domain::content::{ContactCard, Location, Poll, PollVote};
 use crate::domain::device::DeviceStats;
 use crate::domain::health::{Observed, judge};
+use crate::domain::media::{Dimensions, Media, MediaHash, MediaKind, MediaLinks, StoredMedia};
 use crate::domain::message::{Message, MessageType, Receipt};
 use crate::domain::state::State;
 
@@ -54,7 +56,12 @@ fn message() -> Message {
         kind: MessageType::Chat,
         timestamp: Millis(1),
         ack: Ack::Read,
-        has_media: false,
+        has_media: true,
+        media: Some(media()),
+        location: Some(Location { latitude: 1.0, longitude: 2.0, description: Some("here".to_owned()) }),
+        contacts: vec![ContactCard { display_name: "Ada".to_owned(), vcard: "BEGIN:VCARD".to_owned() }],
+        poll: Some(poll()),
+        quoted_message: None,
         is_forwarded: false,
         is_starred: false,
         is_edited: false,
@@ -64,9 +71,57 @@ fn message() -> Message {
     }
 }
 
+fn media() -> Media {
+    Media {
+        kind: MediaKind::Video,
+        file: StoredMedia {
+            hash: MediaHash::of_digest(&[1; 32]),
+            mimetype: "video/mp4".to_owned(),
+            filesize: 1,
+            duration: Some(1.0),
+            dimensions: Some(Dimensions { width: 1, height: 1 }),
+            has_thumbnail: true,
+        },
+        filename: Some("a.mp4".to_owned()),
+        available: true,
+        links: Some(MediaLinks { download: "/d".to_owned(), thumbnail: Some("/t".to_owned()) }),
+    }
+}
+
+fn poll() -> Poll {
+    let vote =
+        PollVote { voter: "15550100001@c.us".parse().unwrap(), options: Vec::new(), timestamp: Millis(1) };
+    Poll {
+        name: "Lunch?".to_owned(),
+        options: vec!["yes".to_owned()],
+        allow_multiple_answers: false,
+        votes: vec![vote],
+    }
+}
+
 #[test]
 fn messages() {
-    check("Message", &message(), &["author"]);
+    let answer = Message { quoted_message: Some(Box::new(message())), ..message() };
+    let sometimes = [
+        "author",
+        "mimetype",
+        "filename",
+        "filesize",
+        "duration",
+        "mediaUrl",
+        "mediaInfo",
+        "location",
+        "vCards",
+        "poll",
+        "quotedMessage",
+    ];
+    check("Message", &answer, &sometimes);
+    let info = serde_json::to_value(media()).unwrap()["mediaInfo"].clone();
+    check("MediaInfo", &info, &["filename", "duration", "dimensions", "downloadUrl", "thumbnailUrl"]);
+    check("Location", &message().location, &["description"]);
+    check("ContactCard", &message().contacts[0], &[]);
+    check("Poll", &poll(), &[]);
+    check("PollVote", &poll().votes[0], &[]);
     let receipt = Receipt { participant: message().to, ack: Ack::Read, timestamp: Millis(1) };
     check("Receipt", &receipt, &[]);
 }

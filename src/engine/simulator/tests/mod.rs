@@ -13,10 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::SimulatorDriver;
 use crate::domain::clock::{Clock, Millis, Random};
+use crate::domain::content::Content;
 use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::media::{MediaHash, StoredMedia};
 use crate::engine::{
-    ControlError, ControlVerb, Driver, Ended, EngineEvent, Inbound, InboundError, Outgoing, SendOutcome,
-    Session, SessionContext, Vault, VaultError,
+    ByteStream, ControlError, ControlVerb, Driver, Ended, EngineEvent, Inbound, InboundError, MediaStore,
+    MediaStoreError, Outgoing, SendOutcome, Session, SessionContext, Vault, VaultError,
 };
 
 mod delivering;
@@ -185,6 +187,7 @@ impl Daemon {
             settings: settings.as_object().unwrap().clone(),
             account: None,
             vault: self.vault.clone(),
+            media: Arc::new(NoFiles),
             inbound: self.told.clone(),
             cancel: cancel.clone(),
             clock: self.clock.clone(),
@@ -259,7 +262,16 @@ fn device() -> DeviceId {
 
 fn outgoing(to: &str, id: &str, body: &str) -> Outgoing {
     let id: MessageId = format!("true_{to}_{id}").parse().unwrap();
-    Outgoing { chat: id.chat.clone(), id, body: body.to_owned(), timestamp: Millis(1) }
+    Outgoing {
+        chat: id.chat.clone(),
+        id,
+        body: body.to_owned(),
+        content: Content::Text,
+        quoted: None,
+        mentions: Vec::new(),
+        forwarded: false,
+        timestamp: Millis(1),
+    }
 }
 
 fn code_of(error: ControlError) -> &'static str {
@@ -271,3 +283,17 @@ fn code_of(error: ControlError) -> &'static str {
 
 const CONTACT: &str = "15550110001@c.us";
 const SENT: SendOutcome = SendOutcome::Sent { participants: Vec::new() };
+
+/// These tests send text only.
+struct NoFiles;
+
+#[async_trait]
+impl MediaStore for NoFiles {
+    async fn save(&self, _bytes: ByteStream) -> Result<StoredMedia, MediaStoreError> {
+        Err(MediaStoreError::Gone)
+    }
+
+    async fn open(&self, _hash: &MediaHash) -> Result<ByteStream, MediaStoreError> {
+        Err(MediaStoreError::Gone)
+    }
+}

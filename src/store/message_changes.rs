@@ -1,0 +1,173 @@
+//! What happens to a message after it is stored: reactions, votes, edits, stars, and being taken back.
+
+use rusqlite::params;
+
+use super::error::StoreError;
+use super::messages::Pk;
+use super::rows::{parsed, parsed_if_any, to_json};
+use super::tx::{Reader, Tx};
+use crate::domain::clock::Millis;
+use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::jid::Jid;
+use crate::domain::media::MediaHash;
+
+/// A vote or a reaction, with its time by the network's clock: of two by one person the later counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Said<'a> {
+    /// Who.
+    pub by: &'a Jid,
+    /// Whether that is our account.
+    pub from_me: bool,
+    /// When.
+    pub at: Millis,
+}
+
+impl Reader<'_> {
+    /// Where a message is in the store, unless it was removed here.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn message_pk(&self, device: &DeviceId, id: &MessageId) -> Result<Option<Pk>, StoreError> {
+        self.one(
+            "SELECT pk FROM messages WHERE device_id = ?1 AND id = ?2 AND hidden = 0",
+            params![device.as_str(), id.to_string()],
+            |row| Ok(row.get(0)?),
+        )
+    }
+
+    /// The oldest messages of a chat that are not removed and do not wait to be sent, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn chat_message_pks(
+        &self,
+        device: &DeviceId,
+        chat: &Jid,
+        limit: usize,
+    ) -> Result<Vec<(Pk, MessageId)>, StoreError> {
+        self.all(
+            "SELECT pk, id FROM messages m WHERE device_id = ?1 AND chat_id = ?2 AND hidden = 0
+                 AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk)
+             ORDER BY at, pk LIMIT ?3",
+            params![device.as_str(), chat.to_string(), i64::try_from(limit).unwrap_or(i64::MAX)],
+            |row| Ok((row.get(0)?, parsed(row, "id", "message id")?)),
+        )
+    }
+}
+
+impl Tx<'_> {
+    /// Writes one person's reaction; empty takes it back. `false` when that changes nothing.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn react(&self, pk: Pk, said: Said<'_>, emoji: &str) -> Result<bool, StoreError> {
+        let changed = self.run(
+            "INSERT INTO reactions (message_pk, sender, emoji, from_me, at)
+             SELECT ?1, ?2, ?3, ?4, ?5
+                 WHERE ?3 <> '' OR EXISTS (SELECT 1 FROM reactions WHERE message_pk = ?1 AND sender = ?2)
+             ON CONFLICT DO UPDATE SET emoji = excluded.emoji, at = excluded.at
+                 WHERE excluded.at >= at AND excluded.emoji <> emoji",
+            params![pk, said.by.to_string(), emoji, said.from_me, said.at.0],
+        )?;
+        Ok(changed > 0)
+    }
+
+    /// Writes one person's choice in a poll; an empty one takes it back. `false` when that changes nothing.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn vote(&self, pk: Pk, said: Said<'_>, options: &[String]) -> Result<bool, StoreError> {
+        let options = to_json(&options, "poll vote")?;
+        let changed = self.run(
+            "INSERT INTO poll_votes (message_pk, voter, options, at)
+             SELECT ?1, ?2, ?3, ?4
+                 WHERE ?3 <> '[]' OR EXISTS (SELECT 1 FROM poll_votes WHERE message_pk = ?1 AND voter = ?2)
+             ON CONFLICT DO UPDATE SET options = excluded.options, at = excluded.at
+                 WHERE excluded.at >= at AND excluded.options <> options",
+            params![pk, said.by.to_string(), options, said.at.0],
+        )?;
+        Ok(changed > 0)
+    }
+
+    /// Changes a message's text. `false` when a later edit is there already, or nothing changes.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn edit_message(&self, pk: Pk, body: &str, at: Millis) -> Result<bool, StoreError> {
+        let changed = self.run(
+            "UPDATE messages SET body = ?2, is_edited = 1, edited_at = ?3
+             WHERE pk = ?1 AND coalesce(edited_at, 0) <= ?3 AND type <> 'revoked' AND body <> ?2",
+            params![pk, body, at.0],
+        )?;
+        Ok(changed > 0)
+    }
+
+    /// Leaves nothing of a message but that it was there: taken back for everyone. The file it had;
+    /// `None` when it had none. Nothing changes when it was taken back before.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn revoke_message(&self, pk: Pk) -> Result<(bool, Option<MediaHash>), StoreError> {
+        let media = self.media_of(pk)?;
+        let changed = self.run(
+            "UPDATE messages SET body = '', type = 'revoked', content = NULL, quoted = NULL, media_hash = NULL,
+                 extra_text = NULL, is_edited = 0 WHERE pk = ?1 AND type <> 'revoked'",
+            [pk],
+        )?;
+        self.forget_sayings(pk)?;
+        Ok((changed > 0, media))
+    }
+
+    /// Removes a message from this account, and keeps its id, so that a second copy does not bring it back.
+    /// The file it had.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn hide_message(&self, pk: Pk) -> Result<Option<MediaHash>, StoreError> {
+        let media = self.media_of(pk)?;
+        self.run(
+            "UPDATE messages SET hidden = 1, unread = 0, is_starred = 0, body = '', content = NULL, quoted = NULL,
+                 media_hash = NULL, extra_text = NULL WHERE pk = ?1",
+            [pk],
+        )?;
+        self.forget_sayings(pk)?;
+        Ok(media)
+    }
+
+    /// Stars a message, or not any more. `false` when that changes nothing.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn star_message(&self, pk: Pk, on: bool) -> Result<bool, StoreError> {
+        Ok(self
+            .run("UPDATE messages SET is_starred = ?2 WHERE pk = ?1 AND is_starred <> ?2", params![pk, on])?
+            > 0)
+    }
+
+    /// Puts a chat's newest message on its line, after messages were removed, and counts what is unread.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn refresh_chat(&self, device: &DeviceId, chat: &Jid) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE chats SET last_message_pk = (SELECT pk FROM messages m
+                 WHERE m.device_id = ?1 AND m.chat_id = ?2 AND m.hidden = 0 ORDER BY m.at DESC, m.pk DESC LIMIT 1)
+             WHERE device_id = ?1 AND id = ?2",
+            params![device.as_str(), chat.to_string()],
+        )?;
+        self.recount_unread(device, chat)
+    }
+
+    fn media_of(&self, pk: Pk) -> Result<Option<MediaHash>, StoreError> {
+        let hash = self.one("SELECT media_hash FROM messages WHERE pk = ?1", [pk], |row| {
+            parsed_if_any(row, "media_hash", "media hash")
+        })?;
+        Ok(hash.flatten())
+    }
+
+    fn forget_sayings(&self, pk: Pk) -> Result<(), StoreError> {
+        self.run("DELETE FROM reactions WHERE message_pk = ?1", [pk])?;
+        self.run("DELETE FROM poll_votes WHERE message_pk = ?1", [pk])?;
+        Ok(())
+    }
+}
