@@ -50,8 +50,8 @@ impl From<Written> for Row {
 /// The last part of a path that is no parameter; the name of an event.
 fn word_of(name: &str) -> String {
     let (_, what) = name.split_once(' ').unwrap_or_else(|| panic!("{name:?} is no row"));
-    let literals = what.split('/').filter(|part| !part.is_empty() && !part.starts_with('{'));
-    literals.last().unwrap_or(what).to_owned()
+    let mut literals = what.split('/').filter(|part| !part.is_empty() && !part.starts_with('{'));
+    literals.next_back().unwrap_or(what).to_owned()
 }
 
 impl Row {
