@@ -42,6 +42,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 /// A message to be sent.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[schema(example = json!({ "to": "15550100001", "text": "Hello", "tempId": "t1" }))]
 #[expect(dead_code, reason = "for the document; send_request reads the body")]
 struct SendMessage {
     /// A chat id or a phone number with its country code. `chatId` is accepted too.

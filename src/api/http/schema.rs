@@ -66,6 +66,11 @@ pub fn key_devices() -> Array {
     ids(device_id(), Some(1), 10_000)
 }
 
+/// A file as it is.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub struct Binary(Vec<u8>);
+
 /// A message.
 #[derive(ToSchema)]
 #[schema(as = Message, rename_all = "camelCase")]
@@ -200,6 +205,7 @@ pub struct ChatObject {
 #[schema(as = LastMessage, rename_all = "camelCase")]
 pub struct LastMessageObject {
     /// Its id.
+    #[schema(example = "false_15550100001@c.us_BB886C09AEF9")]
     pub id: String,
     /// Its text.
     pub body: String,
@@ -219,6 +225,7 @@ pub struct LastMessageObject {
 #[schema(as = Contact, rename_all = "camelCase")]
 pub struct ContactObject {
     /// The chat id of this person.
+    #[schema(example = "15550100001@c.us")]
     pub id: String,
     /// The same, under its older name.
     pub contact_id: String,
@@ -235,6 +242,32 @@ pub struct ContactObject {
     pub lid: Option<String>,
     /// Whether the account's address book has them.
     pub is_my_contact: bool,
+}
+
+/// Where a device is in its life.
+#[derive(ToSchema)]
+#[schema(as = DeviceState, rename_all = "snake_case")]
+pub enum StateWord {
+    Created,
+    Connecting,
+    Qr,
+    Pairing,
+    Ready,
+    Reconnecting,
+    Stopped,
+    LoggedOut,
+    Failed,
+}
+
+/// The same in the words that dashboards compare.
+#[derive(ToSchema)]
+#[schema(as = DashboardStatus, rename_all = "lowercase")]
+pub enum DashboardWord {
+    Ready,
+    Qr,
+    Connecting,
+    Disconnected,
+    Error,
 }
 
 /// Counts of a device.
@@ -263,6 +296,7 @@ pub struct HealthObject {
     /// The numbers behind the score, of the last hour.
     pub metrics: HealthMetricsObject,
     /// What is wrong and what to do.
+    #[schema(example = json!([]))]
     pub warnings: Vec<WarningObject>,
 }
 
@@ -349,6 +383,7 @@ pub struct StatsObject {
     /// How many devices there are.
     pub devices: i64,
     /// How many are in each state.
+    #[schema(example = json!({ "ready": 2, "qr": 1 }))]
     pub devices_by_state: BTreeMap<String, i64>,
     /// Messages since midnight, UTC.
     pub messages_today: TrafficObject,
