@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
 
+mod words;
+
+pub use words::{Binary, DashboardWord, StateWord};
+
 /// A person, as clients may write them: a phone number with its country code, or an id of theirs.
 const PERSON: &str = r"^(\+?([ ().-]*[0-9]){5,15}[ ().-]*|[0-9]{5,15}(:[0-9]+)?@(c\.us|s\.whatsapp\.net)|[0-9]{1,64}(:[0-9]+)?@lid)$";
 /// A chat, as clients may write it.
@@ -65,11 +69,6 @@ pub fn contact_ids() -> Array {
 pub fn key_devices() -> Array {
     ids(device_id(), Some(1), 10_000)
 }
-
-/// A file as it is.
-#[derive(ToSchema)]
-#[schema(value_type = String, format = Binary)]
-pub struct Binary(Vec<u8>);
 
 /// A message.
 #[derive(ToSchema)]
@@ -242,32 +241,6 @@ pub struct ContactObject {
     pub lid: Option<String>,
     /// Whether the account's address book has them.
     pub is_my_contact: bool,
-}
-
-/// Where a device is in its life.
-#[derive(ToSchema)]
-#[schema(as = DeviceState, rename_all = "snake_case")]
-pub enum StateWord {
-    Created,
-    Connecting,
-    Qr,
-    Pairing,
-    Ready,
-    Reconnecting,
-    Stopped,
-    LoggedOut,
-    Failed,
-}
-
-/// The same in the words that dashboards compare.
-#[derive(ToSchema)]
-#[schema(as = DashboardStatus, rename_all = "lowercase")]
-pub enum DashboardWord {
-    Ready,
-    Qr,
-    Connecting,
-    Disconnected,
-    Error,
 }
 
 /// Counts of a device.
