@@ -122,6 +122,7 @@ fn add_path_parameters(path: &str, operation: &mut Operation) {
             .required(Required::True)
             .description(Some(description))
             .schema(Some(schema))
+            .example(examples::usual(name))
             .build();
         operation.parameters.get_or_insert_default().push(parameter.into());
     }

@@ -31,6 +31,20 @@ fn every_body_has_an_example() {
     }
 }
 
+#[test]
+fn every_parameter_of_a_path_has_an_example() {
+    let document = document();
+    for (name, operation) in operations(&document) {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            assert!(
+                parameter["in"] != "path" || parameter.get("example").is_some(),
+                "{name}: {}",
+                parameter["name"]
+            );
+        }
+    }
+}
+
 /// A text that nobody gave an example is shown by its field's name.
 #[test]
 fn every_field_of_an_example_says_something() {

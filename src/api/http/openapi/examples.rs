@@ -148,8 +148,8 @@ fn least(schema: &Value) -> Value {
     schema.get("minimum").filter(|least| least.as_i64() > Some(0)).cloned().unwrap_or_else(|| json!(0))
 }
 
-/// What fields of this name usually hold.
-fn usual(field: &str) -> Option<Value> {
+/// What fields and parameters of this name usually hold.
+pub fn usual(field: &str) -> Option<Value> {
     const CHAT: &str = "15550100001@c.us";
     const MESSAGE: &str = "true_15550100001@c.us_3EB0A1B2C3D4E5F60718";
     Some(match field {
@@ -159,9 +159,9 @@ fn usual(field: &str) -> Option<Value> {
         "createdAt" => json!(1_764_547_200_000_i64),
         "expiresAt" => json!(1_767_225_660_000_i64),
         "id" | "deviceId" => json!("shop"),
-        "chatId" | "contactId" | "from" | "participant" => json!(CHAT),
+        "chatId" | "contactId" | "cid" | "from" | "participant" => json!(CHAT),
         "to" => json!("15550100099@c.us"),
-        "messageId" | "messageIds" | "referenceId" | "before" | "after" => json!(MESSAGE),
+        "mid" | "messageId" | "messageIds" | "referenceId" | "before" | "after" => json!(MESSAGE),
         "mentionedIds" => json!("15550100002@c.us"),
         "phoneNumber" => json!("15550100099"),
         "number" => json!("15550100001"),
@@ -172,6 +172,8 @@ fn usual(field: &str) -> Option<Value> {
         "body" | "text" => json!("Hello"),
         "query" => json!("hello"),
         "tempId" => json!("t1"),
+        "keyId" => json!("k3v9x2m7q1zd"),
+        "call" => json!("network"),
         "emoji" => json!("👍"),
         "qr" => json!("2@J5xRzq0m8Yk1vT4h"),
         "qrDataUrl" => json!("data:image/png;base64,iVBORw0KGgo="),
@@ -191,7 +193,7 @@ fn usual(field: &str) -> Option<Value> {
         "newestSeq" | "nextAfter" => json!(4),
         "subject" => json!("Friends"),
         "description" => json!("Where friends meet"),
-        "groupId" => json!("120363000000000001@g.us"),
+        "groupId" | "gid" => json!("120363000000000001@g.us"),
         "inviteLink" => json!("https://invite.example/AbCdEf123456"),
         "mediaId" => json!("3f0a8c5e9b7d4126"),
         "mimetype" => json!("image/jpeg"),
