@@ -17,5 +17,6 @@ mod outbox;
 mod probes;
 mod qr;
 mod restart;
+mod rich;
 mod snapshots;
 mod socket;
