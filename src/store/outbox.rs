@@ -144,16 +144,17 @@ impl Tx<'_> {
         Ok(self.last_row())
     }
 
-    /// The bytes are about to leave: from here on the answer is unknown until there is one.
+    /// The bytes are about to leave: from here on the answer is unknown until there is one. `false` when it
+    /// does not wait any more.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn outbox_sending(&self, row: i64, now: Millis) -> Result<(), StoreError> {
-        self.run(
+    pub fn outbox_sending(&self, row: i64, now: Millis) -> Result<bool, StoreError> {
+        let marked = self.run(
             "UPDATE outbox SET sending_since = coalesce(sending_since, ?2), attempts = attempts + 1, retry_at = NULL WHERE row = ?1",
             params![row, now.0],
         )?;
-        Ok(())
+        Ok(marked > 0)
     }
 
     /// It did not leave, and may be tried again.
