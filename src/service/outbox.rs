@@ -94,9 +94,7 @@ impl Outbox {
                 () = self.pacing.moved.notified() => {}
                 () = sleep(wake_after) => {
                     news = true;
-                    if let Err(error) = self.pacing.look_again().await {
-                        tracing::warn!(device = %self.device, %error, "who wrote meanwhile could not be read");
-                    }
+                    self.pacing.look_again();
                 }
             }
         }

@@ -33,7 +33,12 @@ struct State {
     newest_row: i64,
     /// Whether the past was learnt for these rules.
     informed: bool,
+    /// Whether new chats are to be looked at again, however many they are.
+    look_again: bool,
 }
+
+/// So many new chats are looked at again with each load.
+const FEW_CHATS: usize = 100;
 
 impl Pacing {
     pub(super) fn new(core: Core, device: DeviceId, live: Arc<Live>) -> Self {
@@ -67,6 +72,7 @@ impl Pacing {
         if !informed {
             self.learn(&limits.rules).await?;
         }
+        self.refresh_strangers().await?;
         let new_chats = self.new_chats(&entries, &limits.rules, !informed).await?;
         let mut state = self.lock();
         if taken {
@@ -141,9 +147,21 @@ impl Pacing {
         self.core.read(move |store| Ok(store.new_chats(&device, &among)?)).await
     }
 
-    /// Looks again whether the chats that wait to be opened are still new: somebody may have written to us.
-    pub(super) async fn look_again(&self) -> Result<(), ServiceError> {
-        let waiting: Vec<Jid> = self.lock().dispatch.strangers().iter().cloned().collect();
+    /// With the next load, all chats that wait to be opened are looked at again: somebody may have written
+    /// to us. Otherwise only while they are few.
+    pub(super) fn look_again(&self) {
+        self.lock().look_again = true;
+    }
+
+    async fn refresh_strangers(&self) -> Result<(), ServiceError> {
+        let waiting: Vec<Jid> = {
+            let mut state = self.lock();
+            let strangers = state.dispatch.strangers();
+            let look = !strangers.is_empty() && (state.look_again || strangers.len() <= FEW_CHATS);
+            let waiting = if look { strangers.iter().cloned().collect() } else { Vec::new() };
+            state.look_again = false;
+            waiting
+        };
         if !waiting.is_empty() {
             let still = self.ask_new_chats(waiting).await?;
             self.lock().dispatch.set_strangers(still);

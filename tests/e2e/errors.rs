@@ -78,12 +78,10 @@ async fn what_is_not_built_yet_says_so() {
         ("GET", "/devices/shop/groups"),
         ("POST", "/devices/shop/chats/15550100001@c.us/archive"),
         ("GET", "/devices/shop/webhooks"),
-        ("PUT", "/queue/config"),
-        ("POST", "/devices/shop/warmup"),
     ] {
         raw(&app, method, path, None, Vec::new()).await.refused(501, "not_implemented");
     }
-    for path in ["/pairing-code", "/groups", "/webhooks", "/warmup"] {
+    for path in ["/pairing-code", "/groups", "/webhooks"] {
         assert!(!document.contains(&format!("{path}\"")), "{path} stands in the document");
     }
 }
