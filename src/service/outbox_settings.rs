@@ -201,7 +201,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn refusal(outbox: Value) -> Option<String> {
+    fn refusal(outbox: &Value) -> Option<String> {
         let settings = json!({ "outbox": outbox }).as_object().unwrap().clone();
         check(&settings).err().map(|error| error.to_string())
     }
@@ -226,9 +226,9 @@ mod tests {
             (json!({ "warmup": { "days": 0 } }), "settings.outbox.warmup.days: must be a whole number"),
             (json!({ "warmup": { "speed": 0 } }), "settings.outbox.warmup.speed: is not known"),
         ] {
-            let said = refusal(outbox).unwrap_or_default();
+            let said = refusal(&outbox).unwrap_or_default();
             assert!(said.starts_with(begins), "{said}");
         }
-        assert_eq!(refusal(json!({ "quietHours": false, "warmup": {}, "messagesPerDay": 5 })), None);
+        assert_eq!(refusal(&json!({ "quietHours": false, "warmup": {}, "messagesPerDay": 5 })), None);
     }
 }

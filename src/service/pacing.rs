@@ -42,8 +42,13 @@ const FEW_CHATS: usize = 100;
 
 impl Pacing {
     pub(super) fn new(core: Core, device: DeviceId, live: Arc<Live>) -> Self {
-        let state =
-            State { dispatch: Dispatch::default(), rules: Rules::default(), newest_row: 0, informed: false };
+        let state = State {
+            dispatch: Dispatch::default(),
+            rules: Rules::default(),
+            newest_row: 0,
+            informed: false,
+            look_again: false,
+        };
         Self { core, device, live, state: Mutex::new(state), moved: Notify::new() }
     }
 

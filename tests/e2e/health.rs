@@ -70,7 +70,8 @@ async fn messages_that_are_taken_and_never_delivered_are_a_stall() {
 #[tokio::test]
 async fn a_network_that_does_not_answer_is_a_stall() {
     let app = TestApp::start_with(&[("WHARF__SUPERVISOR__DEGRADED_AFTER_MS", "0")]).await;
-    app.device_with("shop", json!({ "ackServerMs": null })).await;
+    let mute = json!({ "ackServerMs": null, "ackDeviceMs": null, "ackReadMs": null });
+    app.device_with("shop", mute).await;
     let id = app.send("shop", ANNA, "hello").await;
     app.wait_for_status("shop", &id, "sending").await;
     app.clock.advance(3 * MINUTE);

@@ -69,11 +69,12 @@ impl Dispatch {
 
     /// Takes the next message that may leave at `now`.
     pub fn next(&mut self, rules: &Rules, now: Millis) -> Turn {
-        if self.queue.is_empty() {
-            return Turn::Idle;
-        }
+        let Some((ready_at, not_ready)) = self.queue.ready_at() else { return Turn::Idle };
         match self.pacer.gate(rules, now) {
             Gate::Open => {}
+            // Told is what holds it back for longest.
+            Gate::Until(at, _) if ready_at > at => return Turn::Held(Some(ready_at), not_ready),
+            Gate::AfterThose(_) if ready_at > now => return Turn::Held(Some(ready_at), not_ready),
             Gate::Until(at, why) => return Turn::Held(Some(at), why),
             Gate::AfterThose(why) => return Turn::Held(None, why),
         }

@@ -97,6 +97,13 @@ impl Queue {
         });
     }
 
+    /// When the first of those that wait may go out, as far as the queue goes, and why not before. `None` when
+    /// nothing waits, or all that waits belongs to chats under way.
+    #[must_use]
+    pub fn ready_at(&self) -> Option<(Millis, HeldBy)> {
+        self.lanes.values().filter(|lane| !lane.under_way).filter_map(Lane::ready_at).min()
+    }
+
     /// Takes the next message that may go out at `now`, to a chat that `may` be sent to.
     pub fn next(&mut self, now: Millis, may: impl Fn(&Jid) -> bool) -> Next {
         let mut best: Option<(Priority, (Millis, i64), &Jid)> = None;

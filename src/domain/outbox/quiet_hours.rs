@@ -142,7 +142,7 @@ impl QuietHours {
         let ends = days.into_iter().flatten().filter_map(|day| {
             let end = zone.to_ambiguous_timestamp(day.to_datetime(self.to.0));
             // Where the clock shows it twice, both count.
-            let both = [end.clone().earlier().ok(), end.later().ok()];
+            let both = [end.earlier().ok(), end.later().ok()];
             both.into_iter().flatten().filter(|end| *end > at).min()
         });
         let put = zone.following(at).next().map(|transition| transition.timestamp());
