@@ -28,7 +28,7 @@ pub(super) struct Pulse {
 impl Pulse {
     /// The network showed that it is there.
     pub(super) fn beat(&self, now: Millis) {
-        self.alive_at.fetch_max(now.0, Ordering::Relaxed);
+        self.alive_at.store(now.0, Ordering::Relaxed);
     }
 
     pub(super) fn alive_at(&self) -> Option<Millis> {

@@ -47,7 +47,7 @@ pub struct DeviceQueue {
     pub oldest: Option<Millis>,
     /// Why the next message does not leave yet.
     pub held_by: Option<Held>,
-    /// The settings that count, warm-up left out.
+    /// The settings that count, before warm-up lowers them.
     pub config: Map<String, Value>,
     /// Where the device is in its warm-up.
     pub warmup_phase: Option<String>,

@@ -61,7 +61,11 @@ async fn a_limit_holds_the_queue_back_and_says_so() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let fleet = configure(&app, json!({ "messagesPerMinute": 1 })).await;
-    assert_eq!(fleet["devices"][0]["config"]["messagesPerMinute"], 1);
+    let config = &fleet["devices"][0]["config"];
+    assert_eq!(config["messagesPerMinute"], 1);
+    let document = app.get("//docs-json").await.json();
+    let documented = document["components"]["schemas"]["QueueConfig"]["properties"].as_object().unwrap();
+    assert_eq!(config.as_object().unwrap().keys().collect::<Vec<_>>(), documented.keys().collect::<Vec<_>>());
     let first = app.send("shop", ANNA, "one").await;
     app.wait_for_status("shop", &first, "read").await;
     let second = app.send("shop", ANNA, "two").await;
@@ -216,6 +220,7 @@ async fn a_cleared_queue_makes_room_at_once() {
     app.wait_for_status("shop", &next, "read").await;
 }
 
+// covers: POST /devices/{id}/messages/{mid}/cancel
 #[tokio::test]
 async fn one_message_is_cancelled_while_it_waits() {
     let app = TestApp::start().await;

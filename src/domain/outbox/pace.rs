@@ -171,6 +171,7 @@ impl Pacer {
     pub fn left(&mut self, rules: &Rules, departure: Departure, chat: &Jid, unit: f64) {
         self.release(chat);
         let now = departure.at;
+        self.heed_clock(rules.pace, now);
         let kept = now.plus(-rules.horizon_ms());
         while self.left.front().is_some_and(|at| *at <= kept) || self.left.len() >= Self::MOST as usize {
             self.left.pop_front();

@@ -140,9 +140,12 @@ impl World {
             match self.dispatch.next(&self.rules, self.now) {
                 Turn::Send(entry) => {
                     assert!(self.trips.iter().all(|trip| trip.entry.chat != entry.chat), "two of a chat");
+                    let quiet = self.rules.quiet_hours.as_ref();
+                    assert!(quiet.is_none_or(|hours| hours.free_at(self.now) == self.now), "chosen in vain");
                     let stored = &self.rows[&entry.row];
                     assert!(self.now >= stored.due && stored.retry_at.is_none_or(|at| self.now >= at));
-                    let leaves = self.now.plus(self.dice.below(8 * SECOND));
+                    let typing = if self.dice.one_in(2) { self.dice.below(8 * SECOND) } else { 0 };
+                    let leaves = self.now.plus(typing);
                     let ends = leaves.plus(self.dice.below(3 * SECOND));
                     self.trips.push(Trip { entry, leaves, ends, left: false });
                 }
@@ -247,7 +250,7 @@ impl World {
             let look = wake.map(|at| at.min(self.now.plus(HOUR)));
             let next = moves.chain(look).chain(arrivals.last().map(|(at, _)| *at)).min();
             let Some(next) = next else { break };
-            self.now = next.max(self.now.plus(1));
+            self.now = next.max(self.now);
             while let Some((_, what)) = arrivals.pop_if(|(at, _)| *at <= self.now) {
                 match what {
                     0 => self.accept(),
@@ -275,7 +278,8 @@ impl World {
             }
             let pause = i.checked_sub(1).map(|before| left.at.since(self.log[before].at));
             assert!(pause.is_none_or(|pause| pause >= i64::from(pace.min_delay)), "paused {pause:?} ms");
-            assert_eq!(self.rules.free_at(left.at), left.at, "left in quiet hours");
+            let quiet = self.rules.quiet_hours.as_ref();
+            assert!(quiet.is_none_or(|hours| hours.free_at(left.at) == left.at), "left in quiet hours");
             let wrote_before = self.wrote.get(&left.chat).is_some_and(|at| *at <= left.at);
             if !wrote_before {
                 firsts.entry(&left.chat).or_insert(left.at);

@@ -9,4 +9,7 @@ CREATE TABLE departures (
 CREATE INDEX departures_by_time ON departures (device_id, at);
 CREATE INDEX departures_opening ON departures (device_id, chat_id, at) WHERE opens = 1;
 
+-- Few rows: what the network has not answered to.
+CREATE INDEX outbox_sending ON outbox (device_id, sending_since) WHERE sending_since IS NOT NULL;
+
 CREATE INDEX activity_by_hour ON activity (hour);

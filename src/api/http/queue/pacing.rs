@@ -1,6 +1,7 @@
 //! The pace of queues: limits, quiet hours, warm-up.
 
 use axum::extract::State;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,7 +13,7 @@ use crate::api::http::envelope::Success;
 use crate::api::http::error::ApiError;
 use crate::api::http::guard::{Caller, guarded};
 use crate::api::http::input::{Body, Device, Fields, FromFields};
-use crate::api::http::schema::{self, DeviceQueueObject, FleetQueueObject, QuietHoursObject};
+use crate::api::http::schema::{self, DeviceQueueObject, FleetQueueObject};
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
@@ -61,8 +62,33 @@ struct ConfigRequest {
     #[schema(minimum = 0, maximum = 3_600_000)]
     retry_delay: Option<i64>,
     /// Hours in which nothing leaves; `false` for none. Without `timeZone`, the daemon's `outbox.time_zone`.
-    #[schema(value_type = Option<QuietHoursObject>)]
+    #[schema(value_type = Option<QuietHoursChoice>)]
     quiet_hours: Option<Value>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "for the document")]
+enum QuietHoursChoice {
+    /// These.
+    Hours(QuietHoursRequest),
+    /// `false`: none.
+    None(bool),
+}
+
+/// Hours in which nothing leaves, whatever its priority.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct QuietHoursRequest {
+    /// Their beginning.
+    #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$", example = "22:00")]
+    from: String,
+    /// Their end; over midnight where it is the earlier.
+    #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$", example = "07:00")]
+    to: String,
+    /// An IANA name; the daemon's `outbox.time_zone`, when left out.
+    #[schema(example = "Europe/Berlin")]
+    time_zone: Option<String>,
 }
 
 const NUMBERS: [(&str, i64, i64); 9] = [
