@@ -9,8 +9,7 @@ use super::ingest::Telling;
 use super::supervisor::Command;
 use crate::domain::device::{Account, Device};
 use crate::domain::event::Ephemeral;
-use crate::domain::ids::{DeviceId, MessageId, NetworkId};
-use crate::domain::jid::Jid;
+use crate::domain::ids::DeviceId;
 use crate::domain::media::{MediaHash, StoredMedia};
 use crate::domain::state::Input;
 use crate::engine::{
@@ -104,14 +103,6 @@ impl InboundPort {
             () = self.cancel.cancelled() => Err(InboundError::Gone),
         }
     }
-
-    async fn read_elsewhere(&self, chat: Jid, messages: Vec<NetworkId>) -> Result<(), StoreError> {
-        let only = (!messages.is_empty()).then(|| {
-            let id = |network| MessageId { from_me: false, chat: chat.clone(), network, participant: None };
-            messages.into_iter().map(id).collect()
-        });
-        self.core.ingest_read_elsewhere(&self.device, chat, only).await.map(|_| ())
-    }
 }
 
 #[async_trait]
@@ -138,7 +129,7 @@ impl Inbound for InboundPort {
                 .map_err(storage),
             EngineEvent::Receipt(receipt) => core.ingest_receipt(device, receipt).await.map_err(storage),
             EngineEvent::ReadElsewhere { chat, messages } => {
-                self.read_elsewhere(chat, messages).await.map_err(storage)
+                core.ingest_read_elsewhere(device, chat, messages).await.map_err(storage)
             }
             EngineEvent::Contacts(told) => core.ingest_contacts(device, told).await.map_err(storage),
             EngineEvent::ChatName { chat, name } => {
@@ -152,13 +143,15 @@ impl Inbound for InboundPort {
                 core.tell(device, &Ephemeral::Presence { contact_id: contact, online, last_seen });
                 Ok(())
             }
+            EngineEvent::Chat { chat, change } => {
+                core.ingest_chat_change(device, chat, change).await.map_err(storage)
+            }
             EngineEvent::Reaction { .. }
             | EngineEvent::Vote { .. }
             | EngineEvent::Edited { .. }
             | EngineEvent::Revoked { .. }
             | EngineEvent::Starred { .. }
             | EngineEvent::DeletedForMe { .. }
-            | EngineEvent::Chat { .. }
             | EngineEvent::Groups(_)
             | EngineEvent::GroupChanged { .. }
             | EngineEvent::Call { .. }

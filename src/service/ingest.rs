@@ -72,21 +72,6 @@ impl Core {
         self.store().write_patiently(move |tx| store_receipt(tx, &id, &receipt, now)).await
     }
 
-    /// Our account read these on another device.
-    pub(super) async fn ingest_read_elsewhere(
-        &self,
-        device: &DeviceId,
-        chat: Jid,
-        only: Option<Vec<MessageId>>,
-    ) -> Result<Vec<MessageId>, StoreError> {
-        let now = self.now();
-        let (id, of) = (device.clone(), chat.clone());
-        let read =
-            self.store().write_patiently(move |tx| store_read(tx, &id, &of, only.as_deref(), now)).await?;
-        self.chat_changed(device, &chat);
-        Ok(read)
-    }
-
     /// What the network knows of people.
     pub(super) async fn ingest_contacts(
         &self,
@@ -361,23 +346,4 @@ fn tell_level(
     };
     tx.append(device, &Event::MessageStatus(step), now)?;
     Ok(())
-}
-
-/// Marks incoming messages read and tells `message:read`.
-pub(super) fn store_read(
-    tx: &Tx<'_>,
-    device: &DeviceId,
-    chat: &Jid,
-    only: Option<&[MessageId]>,
-    now: Millis,
-) -> Result<Vec<MessageId>, StoreError> {
-    let read = tx.mark_read(device, chat, only)?;
-    // Also when nothing was unread any more: retention may have taken what was counted.
-    tx.recount_unread(device, chat)?;
-    if read.is_empty() {
-        return Ok(read);
-    }
-    let event = MessagesRead { chat_id: chat.clone(), message_ids: read.clone(), read_by: None };
-    tx.append(device, &Event::MessageRead(event), now)?;
-    Ok(read)
 }

@@ -19,6 +19,7 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 
 pub mod access_token;
+mod chat_changes;
 mod chats;
 mod contacts;
 mod control;
@@ -38,6 +39,7 @@ mod media_links;
 mod messages;
 mod outbox;
 mod purge;
+mod reading;
 mod retention;
 mod send;
 mod stats;

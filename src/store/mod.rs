@@ -15,12 +15,14 @@ use crate::domain::ids::DeviceId;
 
 pub mod activity;
 pub mod api_keys;
+mod chat_changes;
 pub mod chats;
 pub mod contacts;
 mod content;
 pub mod devices;
 mod error;
 pub mod events;
+pub mod groups;
 mod heads;
 pub mod idempotency;
 pub mod media;
