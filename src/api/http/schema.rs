@@ -312,6 +312,9 @@ pub struct ChatObject {
     pub name: String,
     /// Whether it is a group.
     pub is_group: bool,
+    /// Who is in the group, where one chat was asked for.
+    #[schema(required = false, nullable = false)]
+    pub participants: Option<Vec<ParticipantObject>>,
     /// The newest message.
     pub last_message: Option<LastMessageObject>,
     /// Incoming messages not yet read.
@@ -323,8 +326,32 @@ pub struct ChatObject {
     pub archived: bool,
     /// Silenced.
     pub muted: bool,
+    /// Until when, while it is silenced; null: for ever.
+    pub muted_until: Option<i64>,
+    /// Where its picture is, where that is known.
+    pub profile_pic_url: Option<String>,
     /// When something last happened in it.
     pub timestamp: i64,
+}
+
+/// Somebody in a group.
+#[derive(ToSchema)]
+#[schema(as = Participant)]
+pub struct ParticipantObject {
+    /// Who.
+    #[schema(example = "15550100001@c.us")]
+    pub id: String,
+    /// What they may do.
+    pub role: RoleWord,
+}
+
+/// What a member of a group may do.
+#[derive(ToSchema)]
+#[schema(as = Role, rename_all = "lowercase")]
+pub enum RoleWord {
+    Member,
+    Admin,
+    Superadmin,
 }
 
 /// The newest message of a chat.
