@@ -5,10 +5,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::Core;
+use super::group_changes::Told;
 use super::ingest::Telling;
 use super::supervisor::Command;
 use crate::domain::device::{Account, Device};
-use crate::domain::event::Ephemeral;
+use crate::domain::event::{Called, Ephemeral, HistoryProgressed};
 use crate::domain::ids::DeviceId;
 use crate::domain::media::{MediaHash, StoredMedia};
 use crate::domain::state::Input;
@@ -146,16 +147,24 @@ impl Inbound for InboundPort {
             EngineEvent::Chat { chat, change } => {
                 core.ingest_chat_change(device, chat, change).await.map_err(storage)
             }
+            EngineEvent::Groups(groups) => core.ingest_groups(device, groups).await.map_err(storage),
+            EngineEvent::GroupChanged { group, change, participants, text, author } => {
+                let told = Told { group, change, participants, text, author };
+                core.ingest_group_change(device, told).await.map(|_| ()).map_err(storage)
+            }
+            EngineEvent::Call { call_id, from, video, status } => {
+                core.ingest_call(device, Called { call_id, from, video, status }).await.map_err(storage)
+            }
+            EngineEvent::HistoryProgress { done, total, phase } => {
+                let progress = HistoryProgressed { done, total, phase };
+                core.ingest_history_progress(device, progress).await.map_err(storage)
+            }
             EngineEvent::Reaction { .. }
             | EngineEvent::Vote { .. }
             | EngineEvent::Edited { .. }
             | EngineEvent::Revoked { .. }
             | EngineEvent::Starred { .. }
-            | EngineEvent::DeletedForMe { .. }
-            | EngineEvent::Groups(_)
-            | EngineEvent::GroupChanged { .. }
-            | EngineEvent::Call { .. }
-            | EngineEvent::HistoryProgress { .. } => Ok(()),
+            | EngineEvent::DeletedForMe { .. } => Ok(()),
             EngineEvent::Latency { ms } => {
                 core.tell(device, &Ephemeral::ConnectionStatus { status: "connected", latency_ms: Some(ms) });
                 Ok(())

@@ -19,6 +19,7 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 
 pub mod access_token;
+mod calls;
 mod chat_changes;
 mod chats;
 mod contacts;
@@ -30,6 +31,8 @@ mod error;
 mod events;
 pub mod feed;
 mod gauges;
+mod group_changes;
+mod groups;
 mod health;
 mod ingest;
 pub mod keys;
@@ -38,6 +41,7 @@ pub mod media;
 mod media_links;
 mod messages;
 mod outbox;
+mod pairing;
 mod purge;
 mod reading;
 mod retention;
@@ -57,10 +61,11 @@ pub use messages::{MessagePage, PageRequest};
 pub use send::{Accepted, IdempotencyKey, SendContent, SendRequest};
 pub use stats::Stats;
 
-pub use crate::engine::ControlVerb;
+pub use crate::engine::{ControlVerb, MembersChange};
 pub use crate::store::chats::ChatQuery;
 pub use crate::store::contacts::ContactQuery;
 pub use crate::store::events::LogRange;
+pub use crate::store::groups::{GroupQuery, ListedGroup};
 pub use crate::store::search::SearchQuery;
 
 /// Numbers that use cases keep to. All durations in milliseconds.

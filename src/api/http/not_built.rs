@@ -14,10 +14,7 @@ type Route = MethodRouter<ApiState>;
 /// One row: a path under `/api/v1`, how it is called, the scope it needs, and what it is.
 type Row = (&'static str, fn(&'static str) -> Route, Scope, &'static str);
 
-const DEVICES: [Row; 2] = [
-    ("/devices/{id}/pairing-code", by_post, Scope::DevicesWrite, "linking by a pairing code"),
-    ("/devices/{id}/warmup", by_post, Scope::DevicesWrite, "warm-up"),
-];
+const DEVICES: [Row; 1] = [("/devices/{id}/warmup", by_post, Scope::DevicesWrite, "warm-up")];
 
 const MESSAGES: [Row; 9] = [
     ("/devices/{id}/media", by_post, Scope::MessagesSend, "media support"),
@@ -37,13 +34,6 @@ const CHATS: [Row; 3] = [
     ("/devices/{id}/chats/location", by_post, Scope::MessagesSend, "sending a location"),
 ];
 
-const GROUPS: [Row; 4] = [
-    ("/devices/{id}/groups", by_get, Scope::MessagesRead, "the group API"),
-    ("/devices/{id}/groups", by_change, Scope::MessagesSend, "the group API"),
-    ("/devices/{id}/groups/{*rest}", by_get, Scope::MessagesRead, "the group API"),
-    ("/devices/{id}/groups/{*rest}", by_change, Scope::MessagesSend, "the group API"),
-];
-
 const FLEET: [Row; 11] = [
     ("/queue/status", by_get, Scope::DevicesRead, "the queue status of the fleet"),
     ("/queue/clear", by_post, Scope::DevicesWrite, "clearing the queue"),
@@ -60,7 +50,7 @@ const FLEET: [Row; 11] = [
 
 /// All rows, relative to `/api/v1`.
 pub fn routes() -> Router<ApiState> {
-    let rows = DEVICES.iter().chain(&MESSAGES).chain(&CHATS).chain(&GROUPS).chain(&FLEET);
+    let rows = DEVICES.iter().chain(&MESSAGES).chain(&CHATS).chain(&FLEET);
     rows.fold(Router::new(), |router, (path, method, scope, what)| {
         router.route(path, guarded_route(*scope, method(what)))
     })

@@ -14,6 +14,8 @@ const PERSON: &str = r"^(\+?([ ().-]*[0-9]){5,15}[ ().-]*|[0-9]{5,15}(:[0-9]+)?@
 const CHAT: &str = r"^(\+?([ ().-]*[0-9]){5,15}[ ().-]*|[0-9]{5,15}(:[0-9]+)?@(c\.us|s\.whatsapp\.net)|[0-9]{1,64}(:[0-9]+)?@lid|[0-9][0-9-]{0,63}@g\.us|[0-9]{1,64}@newsletter|status@broadcast)$";
 /// A message id.
 const MESSAGE: &str = r"^(true|false)_([0-9]{5,15}@c\.us|[0-9]{1,64}@(lid|newsletter)|[0-9][0-9-]{0,63}@g\.us|status@broadcast)_[!-?A-~]{1,256}(_[0-9]{5,15}@c\.us)?$";
+/// A group, as clients may write it.
+const GROUP: &str = r"^[0-9][0-9-]{0,63}@g\.us$";
 /// A device id.
 const DEVICE: &str = "^[A-Za-z0-9_-]{1,64}$";
 
@@ -34,6 +36,11 @@ pub fn contact_id() -> Object {
 /// A chat in a request.
 pub fn chat_id() -> Object {
     id(CHAT, 200)
+}
+
+/// A group in a request.
+pub fn group_id() -> Object {
+    id(GROUP, 70)
 }
 
 /// A message in a request.
@@ -59,6 +66,11 @@ pub fn message_ids() -> Array {
 /// People.
 pub fn contact_ids() -> Array {
     ids(contact_id(), None, 100)
+}
+
+/// People of a group.
+pub fn participant_ids() -> Array {
+    ids(contact_id(), Some(1), 256)
 }
 
 /// The devices of a key.

@@ -205,5 +205,6 @@ fn documented_ids_are_understood() {
     holds::<DeviceId>(super::DEVICE);
     holds::<Jid>(super::PERSON);
     holds::<Jid>(super::CHAT);
+    holds::<Jid>(super::GROUP);
     holds::<MessageId>(super::MESSAGE);
 }
