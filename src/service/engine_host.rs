@@ -5,12 +5,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::Core;
+use super::changes::Change;
 use super::group_changes::Told;
 use super::ingest::Telling;
 use super::supervisor::Command;
 use crate::domain::device::{Account, Device};
 use crate::domain::event::{Called, Ephemeral, HistoryProgressed};
-use crate::domain::ids::DeviceId;
+use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::media::{MediaHash, StoredMedia};
 use crate::domain::state::Input;
 use crate::engine::{
@@ -104,6 +105,10 @@ impl InboundPort {
             () = self.cancel.cancelled() => Err(InboundError::Gone),
         }
     }
+
+    async fn changed(&self, id: MessageId, change: Change) -> Result<(), InboundError> {
+        self.core.ingest_change(&self.device, id, change).await.map_err(storage)
+    }
 }
 
 #[async_trait]
@@ -144,6 +149,17 @@ impl Inbound for InboundPort {
                 core.tell(device, &Ephemeral::Presence { contact_id: contact, online, last_seen });
                 Ok(())
             }
+            EngineEvent::Reaction { id, from, from_me, emoji, at } => {
+                self.changed(id, Change::React { from, from_me, emoji, at }).await
+            }
+            EngineEvent::Vote { id, voter, options, at } => {
+                let from_me = self.account().and_then(|account| account.jid()).as_ref() == Some(&voter);
+                self.changed(id, Change::Vote { voter, from_me, options, at }).await
+            }
+            EngineEvent::Edited { id, body, at } => self.changed(id, Change::Edit { body, at }).await,
+            EngineEvent::Revoked { id } => self.changed(id, Change::Revoke).await,
+            EngineEvent::Starred { id, on } => self.changed(id, Change::Star(on)).await,
+            EngineEvent::DeletedForMe { id } => self.changed(id, Change::Hide).await,
             EngineEvent::Chat { chat, change } => {
                 core.ingest_chat_change(device, chat, change).await.map_err(storage)
             }
@@ -159,12 +175,6 @@ impl Inbound for InboundPort {
                 let progress = HistoryProgressed { done, total, phase };
                 core.ingest_history_progress(device, progress).await.map_err(storage)
             }
-            EngineEvent::Reaction { .. }
-            | EngineEvent::Vote { .. }
-            | EngineEvent::Edited { .. }
-            | EngineEvent::Revoked { .. }
-            | EngineEvent::Starred { .. }
-            | EngineEvent::DeletedForMe { .. } => Ok(()),
             EngineEvent::Latency { ms } => {
                 core.tell(device, &Ephemeral::ConnectionStatus { status: "connected", latency_ms: Some(ms) });
                 Ok(())

@@ -20,6 +20,7 @@ use crate::telemetry::Metrics;
 
 pub mod access_token;
 mod calls;
+mod changes;
 mod chat_changes;
 mod chats;
 mod contacts;
@@ -51,6 +52,7 @@ mod supervisor;
 mod typing;
 
 pub use access_token::{AccessTokenError, AccessTokens, Operator};
+pub use changes::Forward;
 pub use devices::{DeviceChange, DeviceView, NewDevice};
 pub use error::{ErrorKind, ServiceError};
 pub use feed::{Cursor, Item, LiveEntry, LogEntry, Resync};

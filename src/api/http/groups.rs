@@ -50,6 +50,7 @@ pub struct GroupObject {
     /// What it is about.
     description: Option<String>,
     /// Who made it.
+    #[schema(example = "15550100099@c.us")]
     owner: Option<String>,
     /// When it was made.
     #[schema(value_type = Option<i64>)]
@@ -154,6 +155,7 @@ fn subject(fields: &mut Fields) -> Option<String> {
 
 /// A group to make.
 #[derive(Debug, ToSchema)]
+#[schema(example = json!({ "subject": "Friends", "participants": ["15550100001@c.us", "15550100002@c.us"] }))]
 struct CreateGroup {
     /// Its name. `name` is accepted too.
     #[schema(min_length = 1, max_length = 100)]

@@ -16,22 +16,11 @@ type Row = (&'static str, fn(&'static str) -> Route, Scope, &'static str);
 
 const DEVICES: [Row; 1] = [("/devices/{id}/warmup", by_post, Scope::DevicesWrite, "warm-up")];
 
-const MESSAGES: [Row; 9] = [
+const MESSAGES: [Row; 4] = [
     ("/devices/{id}/media", by_post, Scope::MessagesSend, "media support"),
-    ("/devices/{id}/messages/forward", by_post, Scope::MessagesSend, "forwarding"),
-    ("/devices/{id}/messages/delete", by_post, Scope::MessagesSend, "deleting a message"),
-    ("/devices/{id}/messages/edit", by_post, Scope::MessagesSend, "editing a message"),
-    ("/devices/{id}/messages/{mid}/react", by_post, Scope::MessagesSend, "reacting"),
-    ("/devices/{id}/messages/{mid}/star", by_post, Scope::MessagesSend, "starring"),
     ("/devices/{id}/messages/{mid}/media/info", by_get, Scope::MessagesRead, "media support"),
     ("/devices/{id}/messages/{mid}/media/download", by_get, Scope::MessagesRead, "media support"),
     ("/devices/{id}/messages/{mid}/media/thumbnail", by_get, Scope::MessagesRead, "media support"),
-];
-
-const CHATS: [Row; 3] = [
-    ("/devices/{id}/chats/{chatId}/messages/forward", by_post, Scope::MessagesSend, "forwarding"),
-    ("/devices/{id}/chats/{chatId}/messages/delete", by_post, Scope::MessagesSend, "deleting a message"),
-    ("/devices/{id}/chats/location", by_post, Scope::MessagesSend, "sending a location"),
 ];
 
 const FLEET: [Row; 11] = [
@@ -50,7 +39,7 @@ const FLEET: [Row; 11] = [
 
 /// All rows, relative to `/api/v1`.
 pub fn routes() -> Router<ApiState> {
-    let rows = DEVICES.iter().chain(&MESSAGES).chain(&CHATS).chain(&FLEET);
+    let rows = DEVICES.iter().chain(&MESSAGES).chain(&FLEET);
     rows.fold(Router::new(), |router, (path, method, scope, what)| {
         router.route(path, guarded_route(*scope, method(what)))
     })

@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
 
+mod words;
+
+pub use words::{Binary, DashboardWord, StateWord};
+
 /// A person, as clients may write them: a phone number with its country code, or an id of theirs.
 const PERSON: &str = r"^(\+?([ ().-]*[0-9]){5,15}[ ().-]*|[0-9]{5,15}(:[0-9]+)?@(c\.us|s\.whatsapp\.net)|[0-9]{1,64}(:[0-9]+)?@lid)$";
 /// A chat, as clients may write it.
@@ -61,6 +65,25 @@ pub fn device_ids() -> Array {
 /// Messages.
 pub fn message_ids() -> Array {
     ids(message_id(), None, 1_000)
+}
+
+/// People that a message mentions.
+pub fn mentions() -> Array {
+    ids(contact_id(), None, 1_024)
+}
+
+/// Chats that a message is sent on to.
+pub fn forward_targets() -> Array {
+    ids(chat_id(), Some(1), 20)
+}
+
+/// The answers of a poll.
+pub fn poll_options() -> Array {
+    let option =
+        ObjectBuilder::new().schema_type(Type::String).max_length(Some(255)).pattern(Some(r"\S")).build();
+    let mut options = ids(option, Some(2), 12);
+    options.unique_items = true;
+    options
 }
 
 /// People.
@@ -339,6 +362,7 @@ pub struct ChatObject {
     /// Silenced.
     pub muted: bool,
     /// Until when, while it is silenced; null: for ever.
+    #[schema(example = json!(null))]
     pub muted_until: Option<i64>,
     /// Where its picture is, where that is known.
     pub profile_pic_url: Option<String>,
@@ -371,6 +395,7 @@ pub enum RoleWord {
 #[schema(as = LastMessage, rename_all = "camelCase")]
 pub struct LastMessageObject {
     /// Its id.
+    #[schema(example = "false_15550100001@c.us_BB886C09AEF9")]
     pub id: String,
     /// Its text.
     pub body: String,
@@ -390,6 +415,7 @@ pub struct LastMessageObject {
 #[schema(as = Contact, rename_all = "camelCase")]
 pub struct ContactObject {
     /// The chat id of this person.
+    #[schema(example = "15550100001@c.us")]
     pub id: String,
     /// The same, under its older name.
     pub contact_id: String,
@@ -434,6 +460,7 @@ pub struct HealthObject {
     /// The numbers behind the score, of the last hour.
     pub metrics: HealthMetricsObject,
     /// What is wrong and what to do.
+    #[schema(example = json!([]))]
     pub warnings: Vec<WarningObject>,
 }
 
@@ -520,6 +547,7 @@ pub struct StatsObject {
     /// How many devices there are.
     pub devices: i64,
     /// How many are in each state.
+    #[schema(example = json!({ "ready": 2, "qr": 1 }))]
     pub devices_by_state: BTreeMap<String, i64>,
     /// Messages since midnight, UTC.
     pub messages_today: TrafficObject,

@@ -51,6 +51,7 @@ async fn unarchive(State(core): State<Core>, Device(device): Device, ChatParam(c
 
 /// Whether to pin a chat.
 #[derive(Debug, ToSchema)]
+#[schema(example = json!({ "pin": true }))]
 struct PinChat {
     /// `false` unpins it. `pinned` is accepted too.
     #[schema(value_type = Option<bool>, default = true)]
@@ -87,6 +88,7 @@ async fn unpin(State(core): State<Core>, Device(device): Device, ChatParam(chat)
 /// Whether and how long to silence a chat. Without a time: until it is unmuted.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[schema(example = json!({ "durationMs": 28_800_000 }))]
 struct MuteChat {
     /// `false` unmutes it.
     #[schema(value_type = Option<bool>, default = true)]
@@ -151,6 +153,7 @@ async fn unmute(State(core): State<Core>, Device(device): Device, ChatParam(chat
 /// What to leave.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[schema(example = json!({ "keepStarred": true }))]
 struct ClearChat {
     /// Whether starred messages stay.
     #[schema(value_type = Option<bool>, default = false)]

@@ -23,6 +23,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 /// The phone to link.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[schema(example = json!({ "phoneNumber": "+1 555 010 0001" }))]
 struct Phone {
     /// Its number with the country code.
     #[schema(

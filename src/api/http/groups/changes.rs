@@ -38,6 +38,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 
 /// Whom it is about.
 #[derive(Debug, ToSchema)]
+#[schema(example = json!({ "participants": ["15550100002@c.us"] }))]
 struct Participants {
     /// People.
     #[schema(schema_with = schema::participant_ids)]
@@ -64,12 +65,13 @@ struct ChangedParticipants {
 #[derive(Serialize, ToSchema)]
 struct ChangedParticipant {
     /// Who.
+    #[schema(example = "15550100002@c.us")]
     id: String,
     /// Whether it was done.
     success: bool,
     /// Why not, as a stable word.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, pattern = "^[a-z0-9_]+$")]
+    #[schema(nullable = false, pattern = "^[a-z0-9_]+$", example = "not_a_member")]
     code: Option<&'static str>,
 }
 
@@ -148,6 +150,7 @@ async fn demote(
 
 /// A group's new name.
 #[derive(Debug, ToSchema)]
+#[schema(example = json!({ "subject": "Friends" }))]
 struct NameGroup {
     /// The name. `name` is accepted too.
     #[schema(min_length = 1, max_length = 100)]
@@ -176,6 +179,7 @@ async fn name(
 
 /// A group's new description.
 #[derive(Debug, ToSchema)]
+#[schema(example = json!({ "description": "Where friends meet" }))]
 struct DescribeGroup {
     /// The description; empty takes it away.
     #[schema(max_length = 2048)]
