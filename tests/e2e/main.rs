@@ -5,7 +5,10 @@
 mod support;
 
 mod acks;
+mod calls;
+mod chat_changes;
 mod chats;
+mod contacts;
 mod declared;
 mod devices;
 mod errors;
@@ -16,6 +19,7 @@ mod messages;
 mod outbox;
 mod probes;
 mod qr;
+mod reading;
 mod restart;
 mod rich;
 mod snapshots;
