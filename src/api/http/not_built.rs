@@ -14,8 +14,6 @@ type Route = MethodRouter<ApiState>;
 /// One row: a path under `/api/v1`, how it is called, the scope it needs, and what it is.
 type Row = (&'static str, fn(&'static str) -> Route, Scope, &'static str);
 
-const DEVICES: [Row; 1] = [("/devices/{id}/warmup", by_post, Scope::DevicesWrite, "warm-up")];
-
 const MESSAGES: [Row; 4] = [
     ("/devices/{id}/media", by_post, Scope::MessagesSend, "media support"),
     ("/devices/{id}/messages/{mid}/media/info", by_get, Scope::MessagesRead, "media support"),
@@ -23,10 +21,7 @@ const MESSAGES: [Row; 4] = [
     ("/devices/{id}/messages/{mid}/media/thumbnail", by_get, Scope::MessagesRead, "media support"),
 ];
 
-const FLEET: [Row; 11] = [
-    ("/queue/status", by_get, Scope::DevicesRead, "the queue status of the fleet"),
-    ("/queue/clear", by_post, Scope::DevicesWrite, "clearing the queue"),
-    ("/queue/config", by_put, Scope::DevicesWrite, "the queue configuration"),
+const FLEET: [Row; 8] = [
     ("/webhooks", by_get, Scope::DevicesRead, "the webhook API"),
     ("/webhooks", by_change, Scope::DevicesWrite, "the webhook API"),
     ("/webhooks/{*rest}", by_get, Scope::DevicesRead, "the webhook API"),
@@ -39,7 +34,7 @@ const FLEET: [Row; 11] = [
 
 /// All rows, relative to `/api/v1`.
 pub fn routes() -> Router<ApiState> {
-    let rows = DEVICES.iter().chain(&MESSAGES).chain(&FLEET);
+    let rows = MESSAGES.iter().chain(&FLEET);
     rows.fold(Router::new(), |router, (path, method, scope, what)| {
         router.route(path, guarded_route(*scope, method(what)))
     })
