@@ -466,7 +466,7 @@ pub enum Ephemeral {
     /// A chat's line changed.
     ChatUpdate {
         /// The chat as it now is.
-        chat: Chat,
+        chat: Box<Chat>,
     },
     /// The link between the device and its network.
     #[serde(rename_all = "camelCase")]

@@ -167,7 +167,7 @@ impl Inbound for InboundPort {
             EngineEvent::Groups(groups) => core.ingest_groups(device, groups).await.map_err(storage),
             EngineEvent::GroupChanged { group, change, participants, text, author } => {
                 let told = Told { group, change, participants, text, author };
-                core.ingest_group_change(device, told).await.map(|_| ()).map_err(storage)
+                core.ingest_group_change(device, told).await.map_err(storage)
             }
             EngineEvent::Call { call_id, from, video, status } => {
                 core.ingest_call(device, Called { call_id, from, video, status }).await.map_err(storage)

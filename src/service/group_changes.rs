@@ -133,7 +133,6 @@ pub(super) fn store_group_change(
 
 /// Applies a change to a group that is known, and tells it if it was one.
 fn apply(tx: &Tx<'_>, device: &DeviceId, told: &Told, now: Millis) -> Result<bool, StoreError> {
-    let me = tx.device(device)?.and_then(|device| device.account?.jid());
     let news = match told.change {
         GroupChange::Subject => match &told.text {
             Some(subject) => tx.set_group_subject(device, &told.group, subject)?,
@@ -143,15 +142,14 @@ fn apply(tx: &Tx<'_>, device: &DeviceId, told: &Told, now: Millis) -> Result<boo
             let description = told.text.as_deref().filter(|text| !text.is_empty());
             tx.set_group_description(device, &told.group, description)?
         }
-        // Nothing of a link is kept here; one that our own account made void was told by the request.
-        GroupChange::InviteLink => told.author.is_none() || told.author != me,
-        GroupChange::Picture => true,
+        // Nothing of these is kept here.
+        GroupChange::InviteLink | GroupChange::Picture => true,
         GroupChange::Created => false,
         GroupChange::Add
         | GroupChange::Remove
         | GroupChange::Leave
         | GroupChange::Promote
-        | GroupChange::Demote => return apply_to_members(tx, device, told, me.as_ref(), now),
+        | GroupChange::Demote => return apply_to_members(tx, device, told, now),
     };
     if news {
         tx.append(device, &told.event(Vec::new()), now)?;
@@ -159,24 +157,24 @@ fn apply(tx: &Tx<'_>, device: &DeviceId, told: &Told, now: Millis) -> Result<boo
     Ok(news)
 }
 
-fn apply_to_members(
-    tx: &Tx<'_>,
-    device: &DeviceId,
-    told: &Told,
-    me: Option<&Jid>,
-    now: Millis,
-) -> Result<bool, StoreError> {
+fn apply_to_members(tx: &Tx<'_>, device: &DeviceId, told: &Told, now: Millis) -> Result<bool, StoreError> {
+    let me = tx.device(device)?.and_then(|device| device.account?.jid());
     let mut changed = Vec::new();
     let mut out = false;
     for participant in &told.participants {
         let is_news = match told.change {
             GroupChange::Remove | GroupChange::Leave => {
-                let gone = Some(&participant.id) == me;
+                let gone = Some(&participant.id) == me.as_ref();
                 out |= gone;
                 tx.remove_member(device, &told.group, &participant.id)? || gone
             }
             GroupChange::Add => {
                 tx.role_in(device, &told.group, &participant.id)?.is_none()
+                    && tx.put_member(device, &told.group, participant)?
+            }
+            // Who made the group is more than an admin already.
+            GroupChange::Promote => {
+                tx.role_in(device, &told.group, &participant.id)? < Some(participant.role)
                     && tx.put_member(device, &told.group, participant)?
             }
             _ => tx.put_member(device, &told.group, participant)?,

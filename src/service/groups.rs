@@ -1,12 +1,13 @@
 //! Groups: those that the account is in, and what it asks the network to do with them.
 
+use super::echoes::EchoOf;
 use super::group_changes::{Told, store_group, store_group_change};
 use super::{Core, GroupQuery, ListedGroup, ServiceError};
 use crate::domain::group::{Group, GroupChange, Participant, Role};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::engine::{GroupAnswer, GroupRequest, MembersChange, SessionError};
-use crate::store::StoreError;
+use crate::store::{StoreError, Tx};
 
 /// Whether each participant could be changed, and else why not, as a stable code.
 pub type MemberAnswers = Vec<(Jid, Result<(), &'static str>)>;
@@ -86,19 +87,20 @@ impl Core {
         participants: Vec<Jid>,
     ) -> Result<MemberAnswers, ServiceError> {
         self.known_group(device, group).await?;
-        let request = GroupRequest::Participants { group: group.clone(), change, participants };
-        let GroupAnswer::Participants(answers) = self.session(device)?.group(request).await? else {
-            return Err(ServiceError::NotSupported);
-        };
-        let (change, role) = match change {
+        let (told, role) = match change {
             MembersChange::Add => (GroupChange::Add, Role::Member),
             MembersChange::Remove => (GroupChange::Remove, Role::Member),
             MembersChange::Promote => (GroupChange::Promote, Role::Admin),
             MembersChange::Demote => (GroupChange::Demote, Role::Member),
         };
-        let changed = answers.iter().filter(|(_, outcome)| outcome.is_ok());
-        let participants = changed.map(|(id, _)| Participant { id: id.clone(), role }).collect();
-        self.changed_by_us(device, Told { participants, ..Told::of(group.clone(), change) }).await?;
+        let asked: Vec<_> = participants.iter().map(|id| Participant { id: id.clone(), role }).collect();
+        let mut told = Told { participants: asked, ..Told::of(group.clone(), told) };
+        let request = GroupRequest::Participants { group: group.clone(), change, participants };
+        let (answer, echo) = self.ask_to_change(device, request, &told).await?;
+        let GroupAnswer::Participants(answers) = answer else { return Err(ServiceError::NotSupported) };
+        let done = |id: &Jid| answers.iter().any(|(who, outcome)| who == id && outcome.is_ok());
+        told.participants.retain(|participant| done(&participant.id));
+        self.changed_by_us(device, told, echo).await?;
         Ok(answers)
     }
 
@@ -150,18 +152,15 @@ impl Core {
     /// As [`Core::change_members`].
     pub async fn revoke_invite_link(&self, device: &DeviceId, group: &Jid) -> Result<String, ServiceError> {
         self.known_group(device, group).await?;
-        let session = self.session(device)?;
-        let link = match session.group(GroupRequest::RevokeInviteLink(group.clone())).await? {
-            GroupAnswer::Link(link) => link,
-            // The old one is void; what the new one is has to be asked for.
-            GroupAnswer::Done => match session.group(GroupRequest::InviteLink(group.clone())).await? {
-                GroupAnswer::Link(link) => link,
-                _ => return Err(ServiceError::NotSupported),
-            },
-            _ => return Err(ServiceError::NotSupported),
-        };
-        self.changed_by_us(device, Told::of(group.clone(), GroupChange::InviteLink)).await?;
-        Ok(link)
+        let told = Told::of(group.clone(), GroupChange::InviteLink);
+        let request = GroupRequest::RevokeInviteLink(group.clone());
+        let (answer, echo) = self.ask_to_change(device, request, &told).await?;
+        self.changed_by_us(device, told, echo).await?;
+        match answer {
+            GroupAnswer::Link(link) => Ok(link),
+            // What the new one is has to be asked for.
+            _ => self.invite_link(device, group).await,
+        }
     }
 
     /// Leaves a group. Its chat stays.
@@ -192,26 +191,35 @@ impl Core {
     ) -> Result<(), StoreError> {
         for group in groups {
             let (id, of, now) = (device.clone(), group.id.clone(), self.now());
-            let write = self.store().write_patiently(move |tx| store_group(tx, &id, &group, None, now));
-            if write.await? {
+            let may_be_old = self.inner.echoes.are_due(device, &of, now);
+            let write = move |tx: &Tx<'_>| {
+                if may_be_old && tx.has_group(&id, &group.id)? {
+                    return Ok(false);
+                }
+                store_group(tx, &id, &group, None, now)
+            };
+            if self.store().write_patiently(write).await? {
                 self.chat_changed(device, &of);
             }
         }
         Ok(())
     }
 
-    /// A change to a group. `true` when that was news.
-    pub(super) async fn ingest_group_change(
-        &self,
-        device: &DeviceId,
-        told: Told,
-    ) -> Result<bool, StoreError> {
+    /// A change to a group, told by the network.
+    pub(super) async fn ingest_group_change(&self, device: &DeviceId, told: Told) -> Result<(), StoreError> {
+        if self.inner.echoes.is_one(device, &told, self.now()) {
+            return Ok(());
+        }
+        self.apply_group_change(device, told).await
+    }
+
+    async fn apply_group_change(&self, device: &DeviceId, told: Told) -> Result<(), StoreError> {
         let (id, of, now) = (device.clone(), told.group.clone(), self.now());
-        let news = self.store().write_patiently(move |tx| store_group_change(tx, &id, &told, now)).await?;
-        if news {
+        let write = move |tx: &Tx<'_>| store_group_change(tx, &id, &told, now);
+        if self.store().write_patiently(write).await? {
             self.chat_changed(device, &of);
         }
-        Ok(news)
+        Ok(())
     }
 
     async fn change_group(
@@ -221,13 +229,33 @@ impl Core {
         told: Told,
     ) -> Result<(), ServiceError> {
         self.known_group(device, &told.group).await?;
-        self.session(device)?.group(request).await?;
-        self.changed_by_us(device, told).await
+        let (_, echo) = self.ask_to_change(device, request, &told).await?;
+        self.changed_by_us(device, told, echo).await
     }
 
-    /// The network did what we asked for; whether its echo was faster makes no difference.
-    async fn changed_by_us(&self, device: &DeviceId, told: Told) -> Result<(), ServiceError> {
-        self.ingest_group_change(device, told).await?;
+    /// Asks the network for a change that it will tell of as well.
+    async fn ask_to_change(
+        &self,
+        device: &DeviceId,
+        request: GroupRequest,
+        told: &Told,
+    ) -> Result<(GroupAnswer, EchoOf), ServiceError> {
+        let session = self.session(device)?;
+        let echo = self.inner.echoes.expect(device, told.clone(), self.now());
+        match session.group(request).await {
+            Ok(answer) => Ok((answer, echo)),
+            Err(error) => {
+                self.inner.echoes.forget(device, echo, self.now());
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The network did what we asked for.
+    async fn changed_by_us(&self, device: &DeviceId, told: Told, echo: EchoOf) -> Result<(), ServiceError> {
+        if self.inner.echoes.answered(device, echo, self.now()) {
+            self.apply_group_change(device, told).await?;
+        }
         Ok(())
     }
 

@@ -27,6 +27,7 @@ mod contacts;
 mod control;
 pub mod declared;
 pub mod devices;
+mod echoes;
 mod engine_host;
 mod error;
 mod events;
@@ -177,6 +178,7 @@ struct Inner {
     feeds: feed::Feeds,
     live: live::ChatUpdates,
     typing: typing::Typing,
+    echoes: echoes::Echoes,
     fleet: supervisor::Fleet,
     notices: broadcast::Sender<DeviceChangeNotice>,
 }
@@ -202,6 +204,7 @@ impl Core {
             feeds: feed::Feeds::default(),
             live: live::ChatUpdates::default(),
             typing: typing::Typing::default(),
+            echoes: echoes::Echoes::default(),
             fleet: supervisor::Fleet::default(),
             notices: broadcast::Sender::new(NOTICES),
             store: parts.store,

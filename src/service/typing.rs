@@ -41,12 +41,12 @@ enum Next {
 
 impl Shown {
     /// Notes a chat; the one that has to stop for it, where there are too many.
-    fn show(&mut self, chat: Jid, kind: TypingKind, until: Instant) -> Option<(Jid, TypingKind)> {
+    fn show(&mut self, chat: &Jid, kind: TypingKind, until: Instant) -> Option<(Jid, TypingKind)> {
         let is_new = self.chats.insert(chat.clone(), (until, kind)).is_none();
         if !is_new || self.chats.len() <= MOST_CHATS {
             return None;
         }
-        let others = self.chats.iter().filter(|(other, _)| **other != chat);
+        let others = self.chats.iter().filter(|(other, _)| *other != chat);
         let oldest = others.min_by_key(|(_, (until, _))| *until).map(|(oldest, _)| oldest.clone())?;
         self.chats.remove_entry(&oldest).map(|(chat, (_, kind))| (chat, kind))
     }
@@ -66,7 +66,7 @@ impl Typing {
         let mut devices = self.lock();
         let idle = !devices.contains_key(device);
         let shown = devices.entry(device.clone()).or_default();
-        (idle, shown.show(chat.clone(), kind, Instant::now() + STOPS_AFTER))
+        (idle, shown.show(chat, kind, Instant::now() + STOPS_AFTER))
     }
 
     fn hide(&self, device: &DeviceId, chat: &Jid) {
