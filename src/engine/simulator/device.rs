@@ -3,7 +3,7 @@
 //! Invariants: the lock is held for moments, never across an await, and over nothing that can panic; at
 //! most one session is attached, the newest.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -12,19 +12,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::faults::{Fault, FaultKind, Faults, Manner};
+use super::group_book::{GroupBook, World};
 use super::letter::Letter;
 use super::network::lock;
 use super::queue::{Due, DueKey, Parcel, Pending, Timetable};
 use super::settings::Settings;
+use super::typed_codes::TypedCodes;
+use crate::domain::clock::Random;
 use crate::domain::device::Account;
 use crate::domain::ids::{DeviceId, NetworkId};
 use crate::domain::jid::Jid;
 
 /// Ids of sent messages that a device's network remembers, to tell a second copy from a first.
 const RECENT: usize = 64;
-/// Groups, and members of each, that are learnt from what is written in them.
-const MAX_LEARNT_GROUPS: usize = 256;
-const MAX_LEARNT_MEMBERS: usize = 256;
 
 /// A code that waits to be scanned.
 struct CurrentCode {
@@ -53,6 +53,8 @@ pub(super) enum ScanError {
 /// The network's side of one device.
 pub(super) struct Device {
     pub(super) id: DeviceId,
+    /// The groups that changed.
+    pub(super) groups: GroupBook,
     state: Mutex<State>,
     /// Wakes the session: something in `state` changed.
     pub(super) changed: Notify,
@@ -74,10 +76,12 @@ struct State {
     /// Codes that were offered and are no longer accepted, hashed.
     past_codes: Vec<u64>,
     scan: Option<Scan>,
+    /// Whether codes are shown, so that one to type may be asked for.
+    linking: bool,
+    typed: TypedCodes,
     pending: Pending,
     timetable: Timetable,
     faults: Faults,
-    learnt: HashMap<Jid, Vec<Jid>>,
     /// Hashes of the last sent messages' ids.
     recent: VecDeque<u64>,
 }
@@ -93,8 +97,9 @@ pub(super) enum Step {
 }
 
 impl Device {
-    pub(super) fn new(id: DeviceId) -> Self {
-        Self { id, state: Mutex::default(), changed: Notify::new(), stall: watch::Sender::new(None) }
+    pub(super) fn new(id: DeviceId, groups: GroupBook) -> Self {
+        let (state, changed, stall) = (Mutex::default(), Notify::new(), watch::Sender::new(None));
+        Self { id, groups, state, changed, stall }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -112,6 +117,8 @@ impl Device {
         }
         state.online = false;
         state.code = None;
+        state.linking = false;
+        state.typed.retire();
         state.scan = None;
         state.timetable.drop_fleeting();
         Attached { device: Arc::clone(self), number, replaced }
@@ -177,6 +184,43 @@ impl Device {
         let mut state = self.lock();
         state.retire_code();
         state.code = Some(CurrentCode { hash: hash_of(code), expires });
+    }
+
+    /// Codes are shown from now on, or no longer.
+    pub(super) fn set_linking(&self, linking: bool) {
+        let mut state = self.lock();
+        state.linking = linking;
+        if !linking {
+            state.typed.retire();
+        }
+    }
+
+    /// A code to type on the phone of this number, in place of the one before; `None` while no codes are
+    /// shown.
+    pub(super) fn offer_typed(
+        &self,
+        phone_number: &str,
+        random: &dyn Random,
+        now: Instant,
+    ) -> Option<String> {
+        let mut state = self.lock();
+        state.linking.then(|| state.typed.offer(phone_number, random, now))
+    }
+
+    /// The number of the phone on which a code may be typed now.
+    pub(super) fn typed_number(&self, now: Instant) -> Option<String> {
+        self.lock().typed.number(now)
+    }
+
+    /// A code is typed on the phone.
+    pub(super) fn type_code(&self, code: &str, scan: Scan, now: Instant) -> Result<(), ScanError> {
+        let mut state = self.lock();
+        let phone_number = Some(state.typed.accept(code, now)?);
+        state.retire_code();
+        state.scan = Some(Scan { phone_number, ..scan });
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
     }
 
     /// The offered code is accepted until then.
@@ -345,21 +389,11 @@ impl Device {
         true
     }
 
-    /// Somebody wrote in a group, so they are in it.
-    pub(super) fn learn_member(&self, group: &Jid, member: &Jid) {
-        let mut state = self.lock();
-        if !state.learnt.contains_key(group) && state.learnt.len() >= MAX_LEARNT_GROUPS {
-            return;
-        }
-        let members = state.learnt.entry(group.clone()).or_default();
-        if members.len() < MAX_LEARNT_MEMBERS && !members.contains(member) {
-            members.push(member.clone());
-        }
-    }
-
-    /// Who wrote in a group so far.
-    pub(super) fn learnt_members(&self, group: &Jid) -> Vec<Jid> {
-        self.lock().learnt.get(group).cloned().unwrap_or_default()
+    /// What groups look like before they change.
+    pub(super) fn world(&self) -> World {
+        let state = self.lock();
+        let me = state.account.as_ref().and_then(Account::jid);
+        World { settings: state.settings.clone(), me }
     }
 }
 
@@ -392,6 +426,8 @@ impl Drop for Attached {
         state.session = None;
         state.online = false;
         state.retire_code();
+        state.linking = false;
+        state.typed.retire();
         state.scan = None;
         state.timetable.drop_fleeting();
     }

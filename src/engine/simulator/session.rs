@@ -13,12 +13,14 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::changing::refused;
 use super::device::{Device, Step};
 use super::entries::{Entry, Seen, Typed};
 use super::faults::{FaultKind, Manner};
 use super::journal::Durability;
 use super::letter::Letter;
 use super::network::{AcceptError, Network};
+use super::past::Past;
 use super::queue::{Due, DueKey};
 use super::script::{self, Traffic};
 use super::settings::Settings;
@@ -163,7 +165,15 @@ impl SimulatorSession {
             return Ok(());
         }
         let Credentials { account, .. } = credentials;
-        for event in script::past(&self.settings, &account, self.seed, self.clock.now()) {
+        let groups = self.device.groups.of_account(&self.device.world()).await;
+        let past = Past {
+            settings: &self.settings,
+            account: &account,
+            groups: &groups,
+            seed: self.seed,
+            now: self.clock.now(),
+        };
+        for event in past.events() {
             self.tell(event).await?;
         }
         self.store_or_end(Some(&Credentials { account, synchronised: true })).await
@@ -325,12 +335,16 @@ impl Session for SimulatorSession {
         self.connected_or_error()?;
         Ok(match query {
             Query::Exists(person) => Answer::Exists(script::is_on_network(&person)),
-            Query::ProfilePicture(_) => Answer::ProfilePicture(None),
+            Query::ProfilePicture(person) => {
+                Answer::ProfilePicture(script::picture_of(&self.settings, &person))
+            }
         })
     }
 
-    async fn pairing_code(&self, _phone_number: &str) -> Result<String, SessionError> {
-        Err(SessionError::NotSupported)
+    async fn pairing_code(&self, phone_number: &str) -> Result<String, SessionError> {
+        Jid::person(phone_number).map_err(|error| SessionError::Refused(error.to_string()))?;
+        let code = self.device.offer_typed(phone_number, self.random.as_ref(), Instant::now());
+        code.ok_or_else(|| refused("the device does not wait for a phone now"))
     }
 
     async fn change_message(&self, change: MessageChange) -> Result<(), SessionError> {
@@ -343,8 +357,9 @@ impl Session for SimulatorSession {
         self.chat_changes(chat, change).await
     }
 
-    async fn group(&self, _request: GroupRequest) -> Result<GroupAnswer, SessionError> {
-        Err(SessionError::NotSupported)
+    async fn group(&self, request: GroupRequest) -> Result<GroupAnswer, SessionError> {
+        self.connected_or_error()?;
+        self.asked_about_groups(request).await
     }
 
     async fn log_out(&self) -> Result<(), SessionError> {
