@@ -11,6 +11,8 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::codes::CurrentCode;
+pub(super) use self::codes::{Scan, ScanError};
 use super::faults::{Fault, FaultKind, Faults, Manner};
 use super::group_book::{GroupBook, World};
 use super::letter::Letter;
@@ -18,37 +20,14 @@ use super::network::lock;
 use super::queue::{Due, DueKey, Parcel, Pending, Timetable};
 use super::settings::Settings;
 use super::typed_codes::TypedCodes;
-use crate::domain::clock::Random;
 use crate::domain::device::Account;
 use crate::domain::ids::{DeviceId, NetworkId};
 use crate::domain::jid::Jid;
 
+mod codes;
+
 /// Ids of sent messages that a device's network remembers, to tell a second copy from a first.
 const RECENT: usize = 64;
-
-/// A code that waits to be scanned.
-struct CurrentCode {
-    hash: u64,
-    expires: Instant,
-}
-
-/// A phone that scans.
-pub(super) struct Scan {
-    /// The number that a control call gave, in digits.
-    pub(super) phone_number: Option<String>,
-    /// The name that a control call gave.
-    pub(super) client_name: Option<String>,
-    /// Told once the daemon knows.
-    pub(super) done: Option<oneshot::Sender<Account>>,
-}
-
-/// Why a scan was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ScanError {
-    NoCode,
-    Expired,
-    Unknown,
-}
 
 /// The network's side of one device.
 pub(super) struct Device {
@@ -177,90 +156,6 @@ impl Device {
         state.online = false;
         state.timetable.clear();
         state.pending.clear()
-    }
-
-    /// Offers a code in place of the one before.
-    pub(super) fn offer(&self, code: &str, expires: Instant) {
-        let mut state = self.lock();
-        state.retire_code();
-        state.code = Some(CurrentCode { hash: hash_of(code), expires });
-    }
-
-    /// Codes are shown from now on, or no longer.
-    pub(super) fn set_linking(&self, linking: bool) {
-        let mut state = self.lock();
-        state.linking = linking;
-        if !linking {
-            state.typed.retire();
-        }
-    }
-
-    /// A code to type on the phone of this number, in place of the one before; `None` while no codes are
-    /// shown.
-    pub(super) fn offer_typed(
-        &self,
-        phone_number: &str,
-        random: &dyn Random,
-        now: Instant,
-    ) -> Option<String> {
-        let mut state = self.lock();
-        state.linking.then(|| state.typed.offer(phone_number, random, now))
-    }
-
-    /// The number of the phone on which a code may be typed now.
-    pub(super) fn typed_number(&self, now: Instant) -> Option<String> {
-        self.lock().typed.number(now)
-    }
-
-    /// A code is typed on the phone.
-    pub(super) fn type_code(&self, code: &str, scan: Scan, now: Instant) -> Result<(), ScanError> {
-        let mut state = self.lock();
-        let phone_number = Some(state.typed.accept(code, now)?);
-        state.retire_code();
-        state.scan = Some(Scan { phone_number, ..scan });
-        drop(state);
-        self.changed.notify_one();
-        Ok(())
-    }
-
-    /// The offered code is accepted until then.
-    pub(super) fn extend(&self, expires: Instant) {
-        if let Some(code) = &mut self.lock().code {
-            code.expires = expires;
-        }
-    }
-
-    /// No code is accepted any more; a scan that came in just before is still returned.
-    pub(super) fn withdraw(&self) -> Option<Scan> {
-        let mut state = self.lock();
-        state.retire_code();
-        state.scan.take()
-    }
-
-    /// A phone holds its camera at `qr`, or at whatever code is shown.
-    pub(super) fn scan(&self, qr: Option<&str>, scan: Scan, now: Instant) -> Result<(), ScanError> {
-        let mut state = self.lock();
-        let hash = qr.map(hash_of);
-        if hash.is_some_and(|hash| state.past_codes.contains(&hash)) {
-            return Err(ScanError::Expired);
-        }
-        let code = state.code.as_ref().ok_or(ScanError::NoCode)?;
-        if hash.is_some_and(|hash| hash != code.hash) {
-            return Err(ScanError::Unknown);
-        }
-        if code.expires <= now {
-            return Err(if hash.is_some() { ScanError::Expired } else { ScanError::NoCode });
-        }
-        state.retire_code();
-        state.scan = Some(scan);
-        drop(state);
-        self.changed.notify_one();
-        Ok(())
-    }
-
-    /// The phone that scanned, if one did.
-    pub(super) fn take_scan(&self) -> Option<Scan> {
-        self.lock().scan.take()
     }
 
     /// Restores what the journal holds; returns how many messages have no room.
@@ -394,18 +289,6 @@ impl Device {
         let state = self.lock();
         let me = state.account.as_ref().and_then(Account::jid);
         World { settings: state.settings.clone(), me }
-    }
-}
-
-impl State {
-    fn retire_code(&mut self) {
-        if let Some(code) = self.code.take() {
-            // Two sessions' worth: what a slow person may still hold in their hand.
-            if self.past_codes.len() >= 12 {
-                self.past_codes.remove(0);
-            }
-            self.past_codes.push(code.hash);
-        }
     }
 }
 

@@ -48,7 +48,7 @@ impl SimulatorSession {
                     Ok(outcomes.into_iter().chain(ours).collect::<Outcomes>())
                 };
                 let (circle, outcomes) = self.as_admin(&world, &me, &group, change_members).await?;
-                self.tell_members(&me, circle, change, &outcomes);
+                self.tell_members(&me, &circle, change, &outcomes);
                 Ok(GroupAnswer::Participants(outcomes))
             }
             GroupRequest::Subject { group, subject } => {
@@ -151,11 +151,11 @@ impl SimulatorSession {
         self.device.groups.change(world, group, allowed).await.map_err(not_changed)
     }
 
-    fn tell_members(&self, me: &Jid, circle: Circle, change: MembersChange, outcomes: &Outcomes) {
+    fn tell_members(&self, me: &Jid, circle: &Circle, change: MembersChange, outcomes: &Outcomes) {
         let done = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).map(|(who, _)| who.clone());
         let participants = circle.now(done);
         if !participants.is_empty() {
-            self.tell_group(me, &circle, Made { participants, ..Made::of(word(change)) });
+            self.tell_group(me, circle, Made { participants, ..Made::of(word(change)) });
         }
     }
 
@@ -171,7 +171,7 @@ impl SimulatorSession {
 }
 
 /// What a change of members is called when it is told.
-pub(super) fn word(change: MembersChange) -> GroupChange {
+fn word(change: MembersChange) -> GroupChange {
     match change {
         MembersChange::Add => GroupChange::Add,
         MembersChange::Remove => GroupChange::Remove,

@@ -38,8 +38,10 @@ impl Running {
     }
 }
 
+type Told = (GroupChange, Vec<(String, Role)>, Option<String>);
+
 /// `(change, people with their roles, text)` of each change that was told.
-fn changes(told: &Recorder) -> Vec<(GroupChange, Vec<(String, Role)>, Option<String>)> {
+fn changes(told: &Recorder) -> Vec<Told> {
     let change = |event| match event {
         EngineEvent::GroupChanged { change, participants, text, .. } => {
             Some((change, participants.into_iter().map(|p| (p.id.to_string(), p.role)).collect(), text))
