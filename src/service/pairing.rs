@@ -24,7 +24,7 @@ impl Core {
             Ok(waits) => waits?,
             Err(_) => return Err(wrong_state("the device is still connecting; try again in a moment")),
         }
-        Ok(grouped(&self.session(device)?.pairing_code(phone_number).await?))
+        Ok(grouped(&self.linking_session(device)?.pairing_code(phone_number).await?))
     }
 
     async fn until_it_waits_for_a_link(&self, device: &DeviceId) -> Result<(), ServiceError> {

@@ -55,6 +55,7 @@ async fn an_archived_chat_is_found_among_the_archived_until_it_comes_back() {
 }
 
 // covers: POST /devices/{id}/chats/{chatId}/pin
+// covers: POST /devices/{id}/chats/{chatId}/unpin
 #[tokio::test]
 async fn a_pinned_chat_comes_first_under_either_name_of_the_field() {
     let app = with_a_chat().await;
@@ -92,6 +93,7 @@ async fn a_chat_that_is_muted_for_a_time_is_heard_again_by_itself() {
 }
 
 // covers: POST /devices/{id}/chats/{chatId}/mute
+// covers: POST /devices/{id}/chats/{chatId}/unmute
 #[tokio::test]
 async fn a_chat_is_muted_for_ever_until_it_is_unmuted() {
     let app = with_a_chat().await;
