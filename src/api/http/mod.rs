@@ -23,6 +23,7 @@ mod docs;
 mod envelope;
 mod error;
 mod events;
+mod groups;
 mod guard;
 mod health;
 mod input;
@@ -77,6 +78,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .merge(messages::routes())
         .merge(chats::routes())
         .merge(contacts::routes())
+        .merge(groups::routes())
         .merge(events::routes())
         .merge(queue::routes())
         .merge(health::routes())
