@@ -51,8 +51,10 @@ impl Files {
         let paths: HashSet<PathBuf> = wanted.iter().map(|kept| self.path(*kept)).collect();
         for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
-            if !paths.contains(&path) {
-                fs::remove_file(path)?;
+            if !paths.contains(&path)
+                && let Err(error) = fs::remove_file(path)
+            {
+                tracing::warn!(%error, "a file that nobody waits for was not removed");
             }
         }
         self.used.store(wanted.iter().map(|kept| kept.size).sum(), Ordering::Relaxed);
