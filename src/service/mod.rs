@@ -19,6 +19,7 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 
 pub mod access_token;
+mod changes;
 mod chats;
 mod contacts;
 mod control;
@@ -45,6 +46,7 @@ mod supervisor;
 mod typing;
 
 pub use access_token::{AccessTokenError, AccessTokens, Operator};
+pub use changes::Forward;
 pub use devices::{DeviceChange, DeviceView, NewDevice};
 pub use error::{ErrorKind, ServiceError};
 pub use feed::{Cursor, Item, LiveEntry, LogEntry, Resync};

@@ -206,7 +206,9 @@ impl Attempt {
     async fn try_once(&self, row: i64) -> Result<Tried, ServiceError> {
         let Some((row, _)) = self.find(row).await? else { return Ok(Tried::Done) };
         self.show_typing(&row).await;
-        self.mark_sending(&row).await?;
+        if !self.mark_sending(&row).await? {
+            return Ok(Tried::Done);
+        }
         // Read only now: until it is marked, its text may be changed and it may be taken back.
         let Some((_, message)) = self.find(row.entry.row).await? else { return Ok(Tried::Done) };
         let outgoing = outgoing(message);
@@ -235,12 +237,15 @@ impl Attempt {
         let _ = self.session.typing(&row.entry.chat, TypingKind::Text, false).await;
     }
 
-    async fn mark_sending(&self, row: &OutboxRow) -> Result<(), ServiceError> {
+    /// `false` when it was taken back meanwhile.
+    async fn mark_sending(&self, row: &OutboxRow) -> Result<bool, ServiceError> {
         let (device, row, now) = (self.device.clone(), row.clone(), self.core.now());
         self.core
             .store()
             .write_patiently(move |tx| {
-                tx.outbox_sending(row.entry.row, now)?;
+                if !tx.outbox_sending(row.entry.row, now)? {
+                    return Ok(false);
+                }
                 if row.attempts == 0 {
                     tx.set_ack(row.message_pk, Ack::Pending, Status::Sending, None)?;
                     tx.append(
@@ -249,10 +254,10 @@ impl Attempt {
                         now,
                     )?;
                 }
-                Ok::<_, StoreError>(())
+                Ok::<_, StoreError>(true)
             })
-            .await?;
-        Ok(())
+            .await
+            .map_err(ServiceError::from)
     }
 
     async fn settle(&self, row: OutboxRow, outcome: SendOutcome) -> Result<Tried, ServiceError> {

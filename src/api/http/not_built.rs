@@ -19,28 +19,20 @@ const DEVICES: [Row; 2] = [
     ("/devices/{id}/warmup", by_post, Scope::DevicesWrite, "warm-up"),
 ];
 
-const MESSAGES: [Row; 9] = [
+const MESSAGES: [Row; 4] = [
     ("/devices/{id}/media", by_post, Scope::MessagesSend, "media support"),
-    ("/devices/{id}/messages/forward", by_post, Scope::MessagesSend, "forwarding"),
-    ("/devices/{id}/messages/delete", by_post, Scope::MessagesSend, "deleting a message"),
-    ("/devices/{id}/messages/edit", by_post, Scope::MessagesSend, "editing a message"),
-    ("/devices/{id}/messages/{mid}/react", by_post, Scope::MessagesSend, "reacting"),
-    ("/devices/{id}/messages/{mid}/star", by_post, Scope::MessagesSend, "starring"),
     ("/devices/{id}/messages/{mid}/media/info", by_get, Scope::MessagesRead, "media support"),
     ("/devices/{id}/messages/{mid}/media/download", by_get, Scope::MessagesRead, "media support"),
     ("/devices/{id}/messages/{mid}/media/thumbnail", by_get, Scope::MessagesRead, "media support"),
 ];
 
-const CHATS: [Row; 9] = [
+const CHATS: [Row; 6] = [
     ("/devices/{id}/chats/{chatId}", by_delete, Scope::MessagesSend, "deleting a chat"),
     ("/devices/{id}/chats/{chatId}/archive", by_post, Scope::MessagesSend, "archiving"),
     ("/devices/{id}/chats/{chatId}/unarchive", by_post, Scope::MessagesSend, "archiving"),
     ("/devices/{id}/chats/{chatId}/clear", by_post, Scope::MessagesSend, "clearing a chat"),
     ("/devices/{id}/chats/{chatId}/pin", by_post, Scope::MessagesSend, "pinning"),
     ("/devices/{id}/chats/{chatId}/mute", by_post, Scope::MessagesSend, "muting"),
-    ("/devices/{id}/chats/{chatId}/messages/forward", by_post, Scope::MessagesSend, "forwarding"),
-    ("/devices/{id}/chats/{chatId}/messages/delete", by_post, Scope::MessagesSend, "deleting a message"),
-    ("/devices/{id}/chats/location", by_post, Scope::MessagesSend, "sending a location"),
 ];
 
 const GROUPS: [Row; 4] = [

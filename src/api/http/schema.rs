@@ -56,6 +56,25 @@ pub fn message_ids() -> Array {
     ids(message_id(), None, 1_000)
 }
 
+/// People that a message mentions.
+pub fn mentions() -> Array {
+    ids(contact_id(), None, 1_024)
+}
+
+/// Chats that a message is sent on to.
+pub fn forward_targets() -> Array {
+    ids(chat_id(), Some(1), 20)
+}
+
+/// The answers of a poll.
+pub fn poll_options() -> Array {
+    let option =
+        ObjectBuilder::new().schema_type(Type::String).max_length(Some(255)).pattern(Some(r"\S")).build();
+    let mut options = ids(option, Some(2), 12);
+    options.unique_items = true;
+    options
+}
+
 /// People.
 pub fn contact_ids() -> Array {
     ids(contact_id(), None, 100)

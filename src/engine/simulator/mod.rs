@@ -30,8 +30,11 @@ use crate::engine::{
     Capabilities, ControlError, ControlVerb, Driver, OpenError, Session, SessionContext, SettingError,
 };
 
+mod changing;
+mod content;
 mod control;
 mod device;
+mod entries;
 mod faults;
 mod fields;
 mod journal;
@@ -45,6 +48,8 @@ mod session;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod uploading;
+mod view;
 
 /// All simulated devices.
 pub struct SimulatorDriver {
@@ -96,13 +101,13 @@ impl Driver for SimulatorDriver {
             presence: true,
             read_receipts: true,
             groups: false,
-            media: false,
-            location: false,
-            contacts: false,
-            polls: false,
-            edit: false,
-            react: false,
-            revoke: false,
+            media: true,
+            location: true,
+            contacts: true,
+            polls: true,
+            edit: true,
+            react: true,
+            revoke: true,
             control: true,
         }
     }

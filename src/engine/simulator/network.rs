@@ -15,11 +15,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::device::Device;
-use super::journal::{
-    Acknowledgement, Done, Durability, Entry, Forgetting, Journal, JournalError, Writer, Written,
-};
+use super::entries::{Acknowledgement, Entry, Forgetting, Written};
+use super::journal::{Done, Durability, Journal, JournalError, Writer};
 use super::queue::{Acknowledged, Parcel};
-use super::replay::{self, NetworkView, Recovered};
+use super::replay::{self, Recovered};
+use super::view::{self, NetworkView};
 use crate::domain::device::Account;
 use crate::domain::ids::DeviceId;
 use crate::engine::Incoming;
@@ -153,7 +153,7 @@ impl Network {
     pub(super) async fn view(&self, id: &DeviceId) -> Result<NetworkView, JournalError> {
         let snapshot = self.journal.snapshot().await?;
         let id = id.clone();
-        let read = tokio::task::spawn_blocking(move || replay::view(snapshot, &id));
+        let read = tokio::task::spawn_blocking(move || view::view(snapshot, &id));
         Ok(read.await.map_err(io::Error::other)??)
     }
 }

@@ -14,8 +14,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::device::{Device, Step};
+use super::entries::{Entry, Seen, Typed};
 use super::faults::{FaultKind, Manner};
-use super::journal::{Durability, Entry, Seen, Typed};
+use super::journal::Durability;
 use super::network::{AcceptError, Network};
 use super::queue::{Due, DueKey};
 use super::script::{self, Traffic};
@@ -28,7 +29,8 @@ use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 use crate::engine::{
     Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, Incoming,
-    MessageChange, Outgoing, Query, SendOutcome, Session, SessionContext, SessionError, Vault, VaultError,
+    MediaStore, MessageChange, Outgoing, Query, SendOutcome, Session, SessionContext, SessionError, Vault,
+    VaultError,
 };
 
 /// Where the credentials are in the vault.
@@ -56,6 +58,7 @@ pub(super) struct SimulatorSession {
     pub(super) settings: Arc<Settings>,
     pub(super) seed: u64,
     pub(super) inbound: Arc<dyn Inbound>,
+    pub(super) media: Arc<dyn MediaStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
     vault: Arc<dyn Vault>,
@@ -87,6 +90,7 @@ impl SimulatorSession {
             seed: script::seed_of(&context.device, &settings),
             settings,
             inbound: context.inbound,
+            media: context.media,
             clock: context.clock,
             random: context.random,
             vault: context.vault,
@@ -336,12 +340,14 @@ impl Session for SimulatorSession {
         Err(SessionError::NotSupported)
     }
 
-    async fn change_message(&self, _change: MessageChange) -> Result<(), SessionError> {
-        Err(SessionError::NotSupported)
+    async fn change_message(&self, change: MessageChange) -> Result<(), SessionError> {
+        self.connected_or_error()?;
+        self.message_changes(change).await
     }
 
-    async fn change_chat(&self, _chat: &Jid, _change: ChatChange) -> Result<(), SessionError> {
-        Err(SessionError::NotSupported)
+    async fn change_chat(&self, chat: &Jid, change: ChatChange) -> Result<(), SessionError> {
+        self.connected_or_error()?;
+        self.chat_changes(chat, change).await
     }
 
     async fn group(&self, _request: GroupRequest) -> Result<GroupAnswer, SessionError> {
@@ -358,7 +364,7 @@ impl Session for SimulatorSession {
 }
 
 impl SimulatorSession {
-    async fn note(&self, entry: Entry<'_>) -> Result<(), SessionError> {
+    pub(super) async fn note(&self, entry: Entry<'_>) -> Result<(), SessionError> {
         let noted = self.network.journal.append(&self.device.id, entry, Durability::Written).await;
         noted.map_err(|error| SessionError::Refused(error.to_string()))
     }

@@ -226,6 +226,14 @@ impl Fields {
         (self.errors.len() == before).then_some(parsed)
     }
 
+    /// As [`Fields::list`], and one alone may be given as it is.
+    pub fn one_or_more<T: FromStr<Err: Display>>(&mut self, field: &str, max: usize) -> Option<Vec<T>> {
+        if !self.from_query && self.get(field).is_some_and(Value::is_string) {
+            return self.parsed(field).map(|one| vec![one]);
+        }
+        self.list(field, max)
+    }
+
     fn must_be_one(&self, right: &str, found: &Value) -> String {
         if self.from_query && found.is_array() {
             return "is given more than once".to_owned();
