@@ -48,7 +48,7 @@ pub enum MediaError {
     #[error("the file is larger than {0} bytes")]
     TooLarge(u64),
     /// The bytes broke off before the end.
-    #[error("the file broke off")]
+    #[error("the file broke off before its end; send it again")]
     Incomplete(#[source] io::Error),
     /// Not there (any more).
     #[error("the file is not in the store any more")]

@@ -4,6 +4,7 @@
 use thiserror::Error;
 
 use crate::engine::{ControlError, SessionError, SettingError};
+use crate::media::MediaError;
 use crate::store::StoreError;
 
 /// Why a request was not served.
@@ -18,6 +19,29 @@ pub enum ServiceError {
     /// No such chat.
     #[error("this device has no chat with this id")]
     ChatNotFound,
+    /// No such upload of this device.
+    #[error(
+        "this device has no upload with this mediaId; an upload that was not sent for a day is forgotten"
+    )]
+    UploadNotFound,
+    /// The message has no file.
+    #[error("this message has no file")]
+    NoMedia,
+    /// The message had a file.
+    #[error("the file of this message is not kept any more")]
+    MediaGone,
+    /// The file has no smaller picture.
+    #[error("there is no smaller picture of this file")]
+    NoThumbnail,
+    /// A file of no bytes.
+    #[error("the file is empty; send at least one byte")]
+    EmptyFile,
+    /// As many clients upload as may at once.
+    #[error("too many files are being uploaded; try again in a moment")]
+    TooManyUploads,
+    /// A file could not be taken in or given out.
+    #[error(transparent)]
+    Media(#[from] MediaError),
     /// No such key.
     #[error("there is no API key with this id")]
     KeyNotFound,
@@ -105,6 +129,8 @@ pub enum ErrorKind {
     Conflict,
     /// Understood but impossible.
     Impossible,
+    /// Too large.
+    TooLarge,
     /// Too many.
     TooMany,
     /// Not built yet.
@@ -128,6 +154,16 @@ impl ServiceError {
             Self::DeviceNotFound => "device_not_found",
             Self::MessageNotFound => "message_not_found",
             Self::ChatNotFound => "chat_not_found",
+            Self::UploadNotFound => "media_not_found",
+            Self::NoMedia => "no_media",
+            Self::MediaGone | Self::Media(MediaError::Gone) => "media_gone",
+            Self::NoThumbnail => "no_thumbnail",
+            Self::EmptyFile => "empty_file",
+            Self::TooManyUploads => "too_many_uploads",
+            Self::Media(MediaError::TooLarge(_)) => "media_too_large",
+            Self::Media(MediaError::Incomplete(_)) => "upload_incomplete",
+            Self::Media(MediaError::Storage(error)) if is_full(error) => "disk_full",
+            Self::Media(MediaError::Storage(_)) => "media_store_failed",
             Self::KeyNotFound => "key_not_found",
             Self::NoSuchCall => "not_found",
             Self::Invalid { .. } => "invalid_field",
@@ -164,9 +200,19 @@ impl ServiceError {
             Self::DeviceNotFound
             | Self::MessageNotFound
             | Self::ChatNotFound
+            | Self::UploadNotFound
+            | Self::NoMedia
+            | Self::MediaGone
+            | Self::NoThumbnail
+            | Self::Media(MediaError::Gone)
             | Self::KeyNotFound
             | Self::NoSuchCall => ErrorKind::NotFound,
-            Self::Invalid { .. } => ErrorKind::Invalid,
+            Self::Invalid { .. } | Self::EmptyFile | Self::Media(MediaError::Incomplete(_)) => {
+                ErrorKind::Invalid
+            }
+            Self::Media(MediaError::TooLarge(_)) => ErrorKind::TooLarge,
+            Self::Media(MediaError::Storage(error)) if !is_full(error) => ErrorKind::Internal,
+            Self::Media(MediaError::Storage(_)) | Self::TooManyUploads => ErrorKind::Unavailable,
             Self::DeviceExists
             | Self::DeviceBeingDeleted
             | Self::TooManyDevices(_)
@@ -195,6 +241,8 @@ impl ServiceError {
     pub fn retry_after_seconds(&self) -> Option<u64> {
         match self {
             Self::Store(StoreError::Busy | StoreError::TakenBack) | Self::DeviceBeingDeleted => Some(1),
+            Self::TooManyUploads => Some(5),
+            Self::Media(MediaError::Storage(error)) if is_full(error) => Some(30),
             Self::Store(StoreError::DiskFull) | Self::OutboxFull(_) => Some(30),
             Self::Store(StoreError::Closed) | Self::ShuttingDown => Some(5),
             _ => None,
@@ -206,6 +254,10 @@ impl ServiceError {
     pub fn field(&self) -> Option<&str> {
         if let Self::Invalid { field, .. } = self { Some(field) } else { None }
     }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
 fn storage_sentence(error: &StoreError) -> &'static str {

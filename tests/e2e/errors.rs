@@ -71,11 +71,9 @@ async fn what_is_not_built_yet_says_so() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let document = app.get("//docs-json").await.text();
-    for (method, path) in [
-        ("GET", "/webhooks"),
-        ("GET", "/devices/shop/webhooks"),
-        ("POST", "/devices/shop/webhooks"),
-    ] {
+    for (method, path) in
+        [("GET", "/webhooks"), ("GET", "/devices/shop/webhooks"), ("POST", "/devices/shop/webhooks")]
+    {
         raw(&app, method, path, None, Vec::new()).await.refused(501, "not_implemented");
     }
     assert!(!document.contains("/webhooks\""), "what is not built stands in the document");
