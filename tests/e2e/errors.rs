@@ -15,6 +15,8 @@ async fn raw(app: &TestApp, method: &str, path: &str, content_type: Option<&str>
 const JSON: Option<&str> = Some("application/json");
 const SEND: &str = "/devices/shop/messages/send";
 
+// covers: rest 413
+// covers: rest 415
 #[tokio::test]
 async fn broken_bodies_are_refused_by_what_is_broken() {
     let app = TestApp::start().await;
@@ -31,6 +33,7 @@ async fn broken_bodies_are_refused_by_what_is_broken() {
     raw(&app, "POST", SEND, JSON, deep.into_bytes()).await.refused(400, "invalid_json");
 }
 
+// covers: rest a POST without a body
 #[tokio::test]
 async fn a_post_without_a_body_is_fine_with_or_without_a_type() {
     let app = TestApp::start().await;
@@ -38,6 +41,7 @@ async fn a_post_without_a_body_is_fine_with_or_without_a_type() {
     raw(&app, "POST", "/devices", JSON, Vec::new()).await.created();
 }
 
+// covers: rest 404
 #[tokio::test]
 async fn ids_that_are_none_are_refused_by_name() {
     let app = TestApp::start().await;
@@ -79,6 +83,7 @@ async fn what_is_not_built_yet_says_so() {
     assert!(!document.contains("/webhooks\""), "what is not built stands in the document");
 }
 
+// covers: POST /simulator/{id}/{call}
 #[tokio::test]
 async fn the_simulator_is_for_simulated_devices_and_admins() {
     let app = TestApp::start().await;

@@ -170,7 +170,8 @@ impl ApiError {
         }
     }
 
-    fn body(self) -> ErrorBody {
+    /// The body.
+    pub(super) fn body(self) -> ErrorBody {
         let (code, error) = (self.code(), self.to_string());
         let details = match self {
             Self::Service(ServiceError::Invalid { field, message }) => vec![FieldError { field, message }],

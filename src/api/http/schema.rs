@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
 
+mod words;
+
+pub use words::{Binary, DashboardWord, StateWord};
+
 /// A person, as clients may write them: a phone number with its country code, or an id of theirs.
 const PERSON: &str = r"^(\+?([ ().-]*[0-9]){5,15}[ ().-]*|[0-9]{5,15}(:[0-9]+)?@(c\.us|s\.whatsapp\.net)|[0-9]{1,64}(:[0-9]+)?@lid)$";
 /// A chat, as clients may write it.
@@ -351,6 +355,7 @@ pub struct ChatObject {
 #[schema(as = LastMessage, rename_all = "camelCase")]
 pub struct LastMessageObject {
     /// Its id.
+    #[schema(example = "false_15550100001@c.us_BB886C09AEF9")]
     pub id: String,
     /// Its text.
     pub body: String,
@@ -370,6 +375,7 @@ pub struct LastMessageObject {
 #[schema(as = Contact, rename_all = "camelCase")]
 pub struct ContactObject {
     /// The chat id of this person.
+    #[schema(example = "15550100001@c.us")]
     pub id: String,
     /// The same, under its older name.
     pub contact_id: String,
@@ -414,6 +420,7 @@ pub struct HealthObject {
     /// The numbers behind the score, of the last hour.
     pub metrics: HealthMetricsObject,
     /// What is wrong and what to do.
+    #[schema(example = json!([]))]
     pub warnings: Vec<WarningObject>,
 }
 
@@ -500,6 +507,7 @@ pub struct StatsObject {
     /// How many devices there are.
     pub devices: i64,
     /// How many are in each state.
+    #[schema(example = json!({ "ready": 2, "qr": 1 }))]
     pub devices_by_state: BTreeMap<String, i64>,
     /// Messages since midnight, UTC.
     pub messages_today: TrafficObject,

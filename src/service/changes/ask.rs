@@ -21,7 +21,7 @@ enum Way {
     /// It waits, and has never been handed over.
     Waits(Box<OutboxRow>),
     /// It is being handed over, or its outcome is not known.
-    UnderWay,
+    Leaving,
     /// The network has it, or it came from there, or it failed.
     Over,
 }
@@ -233,7 +233,7 @@ impl Core {
                 let pk = tx.message_pk(&of, &which)?.ok_or(ServiceError::MessageNotFound)?;
                 let row = match way(tx.outbox_row_of(pk)?) {
                     Way::Waits(row) => row,
-                    Way::UnderWay => return Err(under_way()),
+                    Way::Leaving => return Err(under_way()),
                     Way::Over => return Ok(None),
                 };
                 if !matches!(change, Change::Edit { .. }) {
@@ -253,7 +253,7 @@ fn way(row: Option<OutboxRow>) -> Way {
     match row {
         None => Way::Over,
         Some(row) if row.attempts == 0 && row.sending_since.is_none() => Way::Waits(Box::new(row)),
-        Some(_) => Way::UnderWay,
+        Some(_) => Way::Leaving,
     }
 }
 

@@ -43,6 +43,7 @@ mod body {
     /// A message to be sent: exactly one of text, media, location, contact and poll.
     #[derive(ToSchema)]
     #[serde(untagged)]
+    #[schema(example = json!({ "to": "15550100001", "text": "Hello", "tempId": "t1" }))]
     pub enum SendMessage {
         Text(SendText),
         Media(SendMedia),
@@ -88,7 +89,7 @@ mod body {
 
     /// A text to be sent.
     #[derive(ToSchema)]
-    #[schema(example = json!({ "to": "15550100001", "text": "Hello" }))]
+    #[schema(example = json!({ "to": "15550100001", "text": "Hello", "tempId": "t1" }))]
     pub struct SendText {
         #[serde(flatten)]
         options: SendOptions,
