@@ -147,6 +147,12 @@ impl ServiceError {
         Self::Invalid { field: field.into(), message: message.into() }
     }
 
+    /// A file of more bytes than may be.
+    #[must_use]
+    pub fn media_too_large(limit: u64) -> Self {
+        Self::Media(MediaError::TooLarge(limit))
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> &'static str {

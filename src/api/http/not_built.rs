@@ -19,13 +19,6 @@ const DEVICES: [Row; 2] = [
     ("/devices/{id}/warmup", by_post, Scope::DevicesWrite, "warm-up"),
 ];
 
-const MESSAGES: [Row; 4] = [
-    ("/devices/{id}/media", by_post, Scope::MessagesSend, "media support"),
-    ("/devices/{id}/messages/{mid}/media/info", by_get, Scope::MessagesRead, "media support"),
-    ("/devices/{id}/messages/{mid}/media/download", by_get, Scope::MessagesRead, "media support"),
-    ("/devices/{id}/messages/{mid}/media/thumbnail", by_get, Scope::MessagesRead, "media support"),
-];
-
 const CHATS: [Row; 6] = [
     ("/devices/{id}/chats/{chatId}", by_delete, Scope::MessagesSend, "deleting a chat"),
     ("/devices/{id}/chats/{chatId}/archive", by_post, Scope::MessagesSend, "archiving"),
@@ -58,7 +51,7 @@ const FLEET: [Row; 11] = [
 
 /// All rows, relative to `/api/v1`.
 pub fn routes() -> Router<ApiState> {
-    let rows = DEVICES.iter().chain(&MESSAGES).chain(&CHATS).chain(&GROUPS).chain(&FLEET);
+    let rows = DEVICES.iter().chain(&CHATS).chain(&GROUPS).chain(&FLEET);
     rows.fold(Router::new(), |router, (path, method, scope, what)| {
         router.route(path, guarded_route(*scope, method(what)))
     })

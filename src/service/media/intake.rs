@@ -23,6 +23,12 @@ pub struct Uploaded {
 }
 
 impl Core {
+    /// Bytes of the largest file that is taken in.
+    #[must_use]
+    pub fn max_media_bytes(&self) -> u64 {
+        self.limits().media.max_bytes
+    }
+
     /// Takes in a file that this device may send. What is answered is durable.
     ///
     /// # Errors
