@@ -12,6 +12,7 @@ mod errors;
 mod events;
 mod examples;
 mod keys;
+mod media;
 mod messages;
 mod outbox;
 mod probes;
