@@ -138,6 +138,7 @@ impl InboundPort {
 impl Inbound for InboundPort {
     async fn deliver(&self, event: EngineEvent) -> Result<(), InboundError> {
         let (core, device) = (&self.core, &self.device);
+        core.beat(device);
         match event {
             EngineEvent::Code { code, valid_ms } => self.about_the_link(Input::Code { code, valid_ms }).await,
             EngineEvent::Scanned(account) => {

@@ -12,7 +12,7 @@ use tokio::sync::broadcast;
 use crate::domain::backoff::Backoff;
 use crate::domain::clock::{Clock, Millis, Random};
 use crate::domain::ids::DeviceId;
-use crate::domain::outbox::Pace;
+use crate::domain::outbox::{Rules, Zone};
 use crate::engine::{Capabilities, Driver};
 use crate::lifecycle::Tasks;
 use crate::media::Files;
@@ -40,7 +40,11 @@ pub mod media;
 mod media_links;
 mod messages;
 mod outbox;
+mod outbox_settings;
+mod pacing;
+mod pulse;
 mod purge;
+mod queue;
 mod retention;
 mod send;
 mod stats;
@@ -56,6 +60,7 @@ pub use health::QueueStatus;
 pub use keys::{AuthError, CreatedKey, NewKey, Principal};
 pub use media::{MediaLimits, MediaSource, SendAs, SendMedia, Uploaded};
 pub use messages::{MessagePage, PageRequest};
+pub use queue::{ClearQueue, Cleared, DeviceQueue, FleetQueue, Held, QueueTotals, WarmupChange};
 pub use send::{Accepted, IdempotencyKey, SendContent, SendRequest};
 pub use stats::Stats;
 
@@ -64,6 +69,7 @@ pub use crate::media::ByteStream as FileBytes;
 pub use crate::store::chats::ChatQuery;
 pub use crate::store::contacts::ContactQuery;
 pub use crate::store::events::LogRange;
+pub use crate::store::queue::WaitingKind;
 pub use crate::store::search::SearchQuery;
 
 /// Numbers that use cases keep to. All durations in milliseconds.
@@ -79,6 +85,8 @@ pub struct Limits {
     pub start_ramp_per_second: u32,
     /// Consecutive panics after which a device is failed.
     pub panics_before_failed: u32,
+    /// A connected device of which nothing was heard for so long is degraded. Zero: never.
+    pub degraded_after_ms: i64,
     /// What an outbox keeps to where the device says nothing else.
     pub outbox: OutboxLimits,
     /// How long an idempotency key is remembered.
@@ -104,8 +112,10 @@ pub struct OutboxLimits {
     pub retry_delay_ms: u64,
     /// How long an unknown outcome stays unknown.
     pub unknown_after_ms: i64,
-    /// The pace.
-    pub pace: Pace,
+    /// The pace, warm-up and quiet hours.
+    pub rules: Rules,
+    /// Where quiet hours are that name no zone.
+    pub time_zone: Zone,
     /// How long "typing" is shown before a message.
     pub typing_delay_ms: u64,
 }

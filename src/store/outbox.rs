@@ -154,11 +154,11 @@ impl Tx<'_> {
     /// # Errors
     /// When the store fails.
     pub fn outbox_sending(&self, row: i64, now: Millis) -> Result<bool, StoreError> {
-        let changed = self.run(
+        let marked = self.run(
             "UPDATE outbox SET sending_since = coalesce(sending_since, ?2), attempts = attempts + 1, retry_at = NULL WHERE row = ?1",
             params![row, now.0],
         )?;
-        Ok(changed > 0)
+        Ok(marked > 0)
     }
 
     /// It did not leave, and may be tried again.

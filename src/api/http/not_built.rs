@@ -14,10 +14,8 @@ type Route = MethodRouter<ApiState>;
 /// One row: a path under `/api/v1`, how it is called, the scope it needs, and what it is.
 type Row = (&'static str, fn(&'static str) -> Route, Scope, &'static str);
 
-const DEVICES: [Row; 2] = [
-    ("/devices/{id}/pairing-code", by_post, Scope::DevicesWrite, "linking by a pairing code"),
-    ("/devices/{id}/warmup", by_post, Scope::DevicesWrite, "warm-up"),
-];
+const DEVICES: [Row; 1] =
+    [("/devices/{id}/pairing-code", by_post, Scope::DevicesWrite, "linking by a pairing code")];
 
 const CHATS: [Row; 6] = [
     ("/devices/{id}/chats/{chatId}", by_delete, Scope::MessagesSend, "deleting a chat"),
@@ -35,10 +33,7 @@ const GROUPS: [Row; 4] = [
     ("/devices/{id}/groups/{*rest}", by_change, Scope::MessagesSend, "the group API"),
 ];
 
-const FLEET: [Row; 11] = [
-    ("/queue/status", by_get, Scope::DevicesRead, "the queue status of the fleet"),
-    ("/queue/clear", by_post, Scope::DevicesWrite, "clearing the queue"),
-    ("/queue/config", by_put, Scope::DevicesWrite, "the queue configuration"),
+const FLEET: [Row; 8] = [
     ("/webhooks", by_get, Scope::DevicesRead, "the webhook API"),
     ("/webhooks", by_change, Scope::DevicesWrite, "the webhook API"),
     ("/webhooks/{*rest}", by_get, Scope::DevicesRead, "the webhook API"),

@@ -10,7 +10,8 @@ use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
 
 mod words;
 
-pub use words::{Binary, DashboardWord, StateWord};
+pub use self::queue::{ClearedObject, DeviceQueueObject, FleetQueueObject, HeldObject};
+pub use self::words::{Binary, DashboardWord, StateWord};
 
 /// A person, as clients may write them: a phone number with its country code, or an id of theirs.
 const PERSON: &str = r"^(\+?([ ().-]*[0-9]){5,15}[ ().-]*|[0-9]{5,15}(:[0-9]+)?@(c\.us|s\.whatsapp\.net)|[0-9]{1,64}(:[0-9]+)?@lid)$";
@@ -48,6 +49,11 @@ pub fn message_id() -> Object {
 /// The list of ids in a request: so many, each of this form.
 fn ids(id: Object, least: Option<usize>, most: usize) -> Array {
     ArrayBuilder::new().items(id).min_items(least).max_items(Some(most)).build()
+}
+
+/// Devices whose queues are meant.
+pub fn queue_device_ids() -> Array {
+    ids(device_id(), Some(1), 1_000)
 }
 
 /// One device or more.
@@ -488,6 +494,8 @@ pub struct QueueObject {
     pub last_message_time: Option<i64>,
     /// Messages that wait.
     pub queued_messages: i64,
+    /// Why the next of them does not leave yet.
+    pub held_by: Option<HeldObject>,
 }
 
 /// Whether sending now is wise.
@@ -529,5 +537,6 @@ pub struct TrafficObject {
     pub sent: i64,
 }
 
+mod queue;
 #[cfg(test)]
 mod tests;

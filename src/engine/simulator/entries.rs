@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::changing::Change;
 use super::content::Rich;
+use super::letter::Written;
 use crate::domain::clock::Millis;
 use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
 use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
-use crate::engine::Incoming;
 
 /// What the network saw. The wire form is the journal's line.
 #[derive(Debug, Serialize)]
@@ -33,40 +33,6 @@ pub(super) enum Entry<'a> {
     Unlinked,
     /// What was seen of the device before is to be forgotten.
     Forgotten(&'a Forgetting),
-}
-
-/// A message for the device.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Written {
-    /// Numbers all messages of this journal; what is acknowledged is found by it.
-    pub(super) no: u64,
-    pub(super) network_id: NetworkId,
-    pub(super) chat: Jid,
-    pub(super) from: Jid,
-    pub(super) body: String,
-    pub(super) timestamp: Millis,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) notify_name: Option<String>,
-}
-
-impl Written {
-    pub(super) fn new(no: u64, message: &Incoming) -> Self {
-        Self {
-            no,
-            network_id: message.network_id.clone(),
-            chat: message.chat.clone(),
-            from: message.from.clone(),
-            body: message.body.clone(),
-            timestamp: message.timestamp,
-            notify_name: message.notify_name.clone(),
-        }
-    }
-
-    pub(super) fn into_message(self) -> Incoming {
-        let text = Incoming::text(self.network_id, self.chat, self.from, self.body, self.timestamp);
-        Incoming { notify_name: self.notify_name, ..text }
-    }
 }
 
 /// That a message was acknowledged.

@@ -3,16 +3,17 @@
 //! Lines that cannot be read are skipped; they are what a crash left behind. Readers take the files line by
 //! line, so that memory holds only what comes out. Everything here blocks.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 
 use serde::de::DeserializeOwned;
 
-use super::entries::{Acknowledgement, Forgetting, Written};
+use super::entries::{Acknowledgement, Forgetting};
 use super::journal::Paths;
+use super::letter::{Letter, Written};
+use crate::domain::device::Account;
 use crate::domain::ids::DeviceId;
-use crate::engine::Incoming;
 
 /// What a start finds.
 #[derive(Debug, Default)]
@@ -27,10 +28,10 @@ pub(super) struct Recovered {
 /// What a start finds of one device.
 #[derive(Debug, Default)]
 pub(super) struct RecoveredDevice {
-    /// Whether a phone has linked it.
-    pub(super) linked: bool,
+    /// The account, when a phone has linked it.
+    pub(super) account: Option<Account>,
     /// What it has not acknowledged, oldest first.
-    pub(super) pending: Vec<(u64, Incoming)>,
+    pub(super) pending: Vec<(u64, Letter)>,
 }
 
 /// Reads both files from the beginning.
@@ -83,8 +84,8 @@ pub(super) fn parse<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
 
 #[derive(Default)]
 struct Scan {
-    pending: BTreeMap<u64, (DeviceId, Incoming)>,
-    linked: HashSet<DeviceId>,
+    pending: BTreeMap<u64, (DeviceId, Letter)>,
+    linked: HashMap<DeviceId, Account>,
     next_no: u64,
 }
 
@@ -102,7 +103,11 @@ impl Scan {
                 self.next_no = self.next_no.max(entry.no + 1);
                 self.pending.remove(&entry.no);
             }
-            "linked" => self.linked.extend(device.parse::<DeviceId>().ok()),
+            "linked" => {
+                if let (Ok(device), Some(account)) = (device.parse(), parse(line)) {
+                    self.linked.insert(device, account);
+                }
+            }
             "unlinked" => self.drop_device(device),
             "forgotten" if parse::<Forgetting>(line).is_some_and(|entry| entry.everything) => {
                 self.drop_device(device);
@@ -116,21 +121,21 @@ impl Scan {
             return;
         };
         self.next_no = self.next_no.max(entry.no + 1);
-        self.pending.insert(entry.no, (device, entry.into_message()));
+        self.pending.insert(entry.no, (device, entry.into_letter()));
     }
 
     fn drop_device(&mut self, device: &str) {
-        self.linked.retain(|id| id.as_str() != device);
+        self.linked.retain(|id, _| id.as_str() != device);
         self.pending.retain(|_, (id, _)| id.as_str() != device);
     }
 
     fn finish(self, whole: u64) -> Recovered {
         let mut devices: HashMap<DeviceId, RecoveredDevice> = HashMap::new();
-        for device in self.linked {
-            devices.entry(device).or_default().linked = true;
+        for (device, account) in self.linked {
+            devices.entry(device).or_default().account = Some(account);
         }
-        for (no, (device, message)) in self.pending {
-            devices.entry(device).or_default().pending.push((no, message));
+        for (no, (device, letter)) in self.pending {
+            devices.entry(device).or_default().pending.push((no, letter));
         }
         Recovered { devices, next_no: self.next_no, whole }
     }

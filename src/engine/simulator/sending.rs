@@ -162,7 +162,7 @@ impl SimulatorSession {
             timestamp: due.at,
             error: None,
         };
-        self.device.note(due.instant, Due::Tell(EngineEvent::Receipt(receipt)), None);
+        self.device.note(due.instant, Due::tell(EngineEvent::Receipt(receipt)), None);
     }
 
     fn schedule_echo(&self, message: &Outgoing, participants: &[Jid], arrival: Arrival) {

@@ -17,6 +17,7 @@ use super::device::{Device, Step};
 use super::entries::{Entry, Seen, Typed};
 use super::faults::{FaultKind, Manner};
 use super::journal::Durability;
+use super::letter::Letter;
 use super::network::{AcceptError, Network};
 use super::queue::{Due, DueKey};
 use super::script::{self, Traffic};
@@ -83,7 +84,8 @@ impl SimulatorSession {
         let stored = load(context.vault.as_ref()).await?;
         let device = network.device(&context.device);
         let settings = Arc::new(settings);
-        device.configure(Arc::clone(&settings), stored.is_some());
+        let account = stored.as_ref().map(|credentials| credentials.account.clone());
+        network.discard(device.configure(Arc::clone(&settings), account)).await;
         Ok(Self {
             network,
             device,
@@ -184,7 +186,7 @@ impl SimulatorSession {
                 self.measure(now).await?;
             }
             match self.device.next_step(now) {
-                Step::Incoming(no, message) => self.hand_over(no, message).await?,
+                Step::Incoming(no, letter) => self.hand_over(no, *letter).await?,
                 Step::Due(key, due) => self.happens(key, due).await?,
                 Step::Wait(until) => {
                     let next = [until, traffic.as_ref().map(Traffic::next_at)].into_iter().flatten();
@@ -251,29 +253,20 @@ impl SimulatorSession {
 
     /// Takes a message that the simulated world wrote by itself; when too many wait, it is not written.
     async fn accept(&self, message: Incoming) -> Result<(), Ended> {
-        match self.network.accept(&self.device, message, None).await {
+        match self.network.accept(&self.device, Letter::bare(message), None).await {
             Ok(()) | Err(AcceptError::Full) => Ok(()),
             Err(AcceptError::Journal(error)) => Err(self.journal_failed(&error)),
         }
     }
 
-    fn journal_failed(&self, error: &super::journal::JournalError) -> Ended {
+    pub(super) fn journal_failed(&self, error: &super::journal::JournalError) -> Ended {
         tracing::warn!(device = %self.device.id, %error, "the simulated network could not note a message");
         Ended::LinkLost(Reason::EngineError)
     }
 
-    async fn hand_over(&self, no: u64, message: Incoming) -> Result<(), Ended> {
-        if self.device.strike(FaultKind::DuplicateIncoming).is_some() {
-            self.tell(EngineEvent::Message(message.clone())).await?;
-        }
-        self.tell(EngineEvent::Message(message)).await?;
-        let acknowledged = self.network.acknowledge(&self.device, no).await;
-        acknowledged.map_err(|error| self.journal_failed(&error))
-    }
-
     async fn happens(&self, key: DueKey, due: Due) -> Result<(), Ended> {
         match due {
-            Due::Tell(event) => self.tell(event).await?,
+            Due::Tell(event) => self.tell(*event).await?,
             Due::Echo { chat, from, body } => {
                 let notify_name = script::name_of(&self.settings, &from);
                 let network_id = NetworkId::random(self.random.as_ref());

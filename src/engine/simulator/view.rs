@@ -115,7 +115,8 @@ impl Watch {
                 at: seen.at,
             })),
             "change" => {
-                self.view.changes.extend(parse(line).map(|Changed { change, at }| ChangeView { change, at }))
+                let changed = parse(line).map(|Changed { change, at }| ChangeView { change, at });
+                self.view.changes.extend(changed);
             }
             "forgotten" => *self = Self::default(),
             _ => {}

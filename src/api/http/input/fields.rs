@@ -171,6 +171,16 @@ impl Fields {
         None
     }
 
+    /// Whether a field is given at all.
+    pub fn is_given(&self, field: &str) -> bool {
+        self.get(field).is_some()
+    }
+
+    /// Whatever it is; the service says whether it can be.
+    pub fn any(&mut self, field: &str) -> Option<Value> {
+        self.take(field)
+    }
+
     /// An object.
     pub fn object(&mut self, field: &str) -> Option<Map<String, Value>> {
         match self.take(field)? {

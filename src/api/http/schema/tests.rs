@@ -17,7 +17,9 @@ use crate::domain::device::DeviceStats;
 use crate::domain::health::{Observed, judge};
 use crate::domain::media::{Dimensions, Media, MediaHash, MediaKind, MediaLinks, StoredMedia};
 use crate::domain::message::{Message, MessageType, Receipt};
+use crate::domain::outbox::{QuietHours, Warmup};
 use crate::domain::state::State;
+use crate::service::{Cleared, DeviceQueue, Held, QueueTotals};
 
 fn schema(name: &str) -> Value {
     let document: Value = serde_json::from_str(&crate::api::openapi_json()).unwrap();
@@ -155,6 +157,31 @@ fn chats_and_contacts() {
         is_my_contact: true,
     };
     check("Contact", &contact, &["pushname", "number", "lid"]);
+}
+
+#[test]
+fn queues() {
+    let totals = QueueTotals::default();
+    check("QueueTotals", &totals, &[]);
+    let held = Held { reason: "schedule", until: Some(Millis(1)) };
+    check("HeldBy", &held, &["until"]);
+    let queue = DeviceQueue {
+        device_id: "shop".parse().unwrap(),
+        name: "Shop".to_owned(),
+        state: "ready",
+        totals,
+        oldest: None,
+        held_by: Some(held),
+        config: serde_json::Map::new(),
+        warmup_phase: None,
+    };
+    check("DeviceQueue", &queue, &["oldest", "heldBy", "warmupPhase"]);
+    let cleared = Cleared { cancelled: 0, devices: std::collections::BTreeMap::new() };
+    check("ClearedQueue", &cleared, &[]);
+    let (from, to) = ("22:00".parse().unwrap(), "07:00".parse().unwrap());
+    let quiet = QuietHours::new(from, to, "UTC".parse().unwrap()).unwrap();
+    check("QuietHours", &quiet, &[]);
+    check("Warmup", &Warmup { started_at: Millis(0), days: 1, start_percent: 1 }, &[]);
 }
 
 #[test]

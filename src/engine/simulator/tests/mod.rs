@@ -26,9 +26,11 @@ mod delivering;
 mod files;
 mod keeping;
 mod linking;
+mod receiving;
 mod rich;
 mod scripted;
 mod sending;
+mod steering;
 
 /// Long enough for anything that happens at all.
 const PATIENCE: Duration = Duration::from_secs(20);
