@@ -98,7 +98,8 @@ mod tests {
     }
 
     fn redirect_to(target: &str) -> &'static str {
-        format!("HTTP/1.1 302 Found\r\nlocation: {target}\r\ncontent-length: 0\r\n\r\n").leak()
+        format!("HTTP/1.1 302 Found\r\nlocation: {target}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            .leak()
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use super::envelope::{Created, Success};
 use super::error::ApiError;
 use super::guard::{guarded, guarded_or_signed};
 use super::input::{Device, Fields, FromFields, Message as MessageParam, Query};
-use super::schema::{DimensionsObject, MediaInfoObject};
+use super::schema::{self, DimensionsObject, MediaInfoObject};
 use crate::domain::access::Scope;
 use crate::domain::media::{Dimensions, Media, MediaHash, WireMediaInfo};
 use crate::service::{Core, ServiceError, Uploaded};
@@ -53,6 +53,7 @@ impl FromFields for UploadQuery {
 
 /// A form with a file in it.
 #[derive(ToSchema)]
+#[schema(example = json!({ "file": "the bytes of the file" }))]
 #[expect(dead_code, reason = "for the document; the upload reads the form")]
 struct UploadForm {
     /// The file. Of several, the first counts.
@@ -65,6 +66,7 @@ struct UploadForm {
 #[serde(rename_all = "camelCase")]
 struct UploadedFile {
     /// Names it in `media.mediaId` when it is sent. It is forgotten when that does not happen for a day.
+    #[schema(example = "mOPHN2gXWdJdKXYAFcvPAQ")]
     media_id: String,
     /// Its type, by its content.
     #[schema(example = "image/jpeg")]
@@ -73,6 +75,7 @@ struct UploadedFile {
     #[schema(minimum = 1)]
     filesize: u64,
     /// What it is called, without anything that is not safe in a name.
+    #[schema(example = "holiday.jpg")]
     filename: Option<String>,
     /// How long it plays, in seconds.
     duration: Option<f64>,
@@ -80,7 +83,11 @@ struct UploadedFile {
     #[schema(value_type = Option<DimensionsObject>)]
     dimensions: Option<Dimensions>,
     /// Its content's SHA-256, in hexadecimal.
-    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
+    #[schema(
+        value_type = String,
+        pattern = "^[0-9a-f]{64}$",
+        example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    )]
     sha256: MediaHash,
     /// Whether there will be a smaller picture of it.
     has_thumbnail: bool,
@@ -108,7 +115,7 @@ impl From<Uploaded> for UploadedFile {
 /// from this device. The largest size is a setting, 64 MiB unless changed.
 #[utoipa::path(post, path = "/devices/{id}/media", operation_id = "uploadMedia", tag = "media",
     params(UploadQuery),
-    request_body(content((Vec<u8> = "application/octet-stream"), (UploadForm = "multipart/form-data"))),
+    request_body(content((schema::Binary = "application/octet-stream"), (UploadForm = "multipart/form-data"))),
     responses((status = 201, description = "It is stored and may be sent", body = Success<UploadedFile>)))]
 async fn take_in(
     State(core): State<Core>,
@@ -158,8 +165,8 @@ async fn info(
 /// Whole, or one range of it. What a browser could run is never shown inline.
 #[utoipa::path(get, path = "/devices/{id}/messages/{mid}/media/download", operation_id = "downloadMedia", tag = "media",
     params(("Range" = Option<String>, Header, description = "One range of bytes, such as `bytes=0-1023`")),
-    responses((status = 200, description = "The file", body = Vec<u8>, content_type = "*/*"),
-        (status = 206, description = "A part of the file", body = Vec<u8>, content_type = "*/*"),
+    responses((status = 200, description = "The file", body = schema::Binary, content_type = "*/*"),
+        (status = 206, description = "A part of the file", body = schema::Binary, content_type = "*/*"),
         (status = 304, description = "It is what `If-None-Match` names")))]
 async fn download(
     State(core): State<Core>,
@@ -184,8 +191,8 @@ async fn download(
 ///
 /// A JPEG whose longest side has at most 320 pixels.
 #[utoipa::path(get, path = "/devices/{id}/messages/{mid}/media/thumbnail", operation_id = "getMediaThumbnail", tag = "media",
-    responses((status = 200, description = "The picture", body = Vec<u8>, content_type = "image/jpeg"),
-        (status = 206, description = "A part of the picture", body = Vec<u8>, content_type = "image/jpeg"),
+    responses((status = 200, description = "The picture", body = schema::Binary, content_type = "image/jpeg"),
+        (status = 206, description = "A part of the picture", body = schema::Binary, content_type = "image/jpeg"),
         (status = 304, description = "It is what `If-None-Match` names")))]
 async fn thumbnail(
     State(core): State<Core>,

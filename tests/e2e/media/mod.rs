@@ -4,6 +4,7 @@ mod fetching;
 mod files;
 mod hostile;
 mod keeping;
+mod receiving;
 mod sending;
 mod serving;
 mod uploading;
