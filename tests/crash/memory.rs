@@ -20,7 +20,7 @@ const MAY_GROW_KIB: u64 = 16 * 1024;
 
 /// A piece of a film: a header, then noise that no two pieces share.
 fn piece(at: usize) -> Vec<u8> {
-    let mut bytes: Vec<u8> = (at..at + PIECE).map(|n| (n / 7 ^ n / PIECE).to_le_bytes()[0]).collect();
+    let mut bytes: Vec<u8> = (at..at + PIECE).map(|n| ((n / 7) ^ (n / PIECE)).to_le_bytes()[0]).collect();
     if at == 0 {
         bytes[..16].copy_from_slice(b"\0\0\0\x10ftypisom\0\0\0\0");
     }

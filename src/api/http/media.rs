@@ -214,5 +214,5 @@ async fn thumbnail(
         length: jpeg.len() as u64,
         mimetype: "image/jpeg",
     };
-    answer::file(&headers, &described, |range| async move { Ok(answer::part_of(jpeg, range)) }).await
+    answer::file(&headers, &described, |range| async move { Ok(answer::part_of(&jpeg, range)) }).await
 }

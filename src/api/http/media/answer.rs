@@ -85,7 +85,7 @@ where
 }
 
 /// A part of something small.
-pub(super) fn part_of(bytes: bytes::Bytes, range: Range<u64>) -> FileBytes {
+pub(super) fn part_of(bytes: &bytes::Bytes, range: Range<u64>) -> FileBytes {
     let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(bytes.len());
     let part = bytes.slice(at(range.start)..at(range.end));
     futures_util::stream::once(async { Ok(part) }).boxed()

@@ -65,7 +65,10 @@ pub(super) fn filename_in(header: &str) -> Option<String> {
         match name.trim().to_ascii_lowercase().as_str() {
             "filename" => plain = Some(unquoted(value)),
             "filename*" => {
-                extended = value.strip_prefix("UTF-8''").or(value.strip_prefix("utf-8''")).and_then(decoded)
+                extended = value
+                    .get(..7)
+                    .filter(|start| start.eq_ignore_ascii_case("UTF-8''"))
+                    .and_then(|_| decoded(&value[7..]));
             }
             _ => {}
         }
