@@ -4,6 +4,7 @@
 use thiserror::Error;
 
 use crate::engine::{ControlError, SessionError, SettingError};
+use crate::media::MediaError;
 use crate::store::StoreError;
 
 /// Why a request was not served.
@@ -21,6 +22,29 @@ pub enum ServiceError {
     /// No such group.
     #[error("this device is in no group with this id")]
     GroupNotFound,
+    /// No such upload of this device.
+    #[error(
+        "this device has no upload with this mediaId; an upload that was not sent for a day is forgotten"
+    )]
+    UploadNotFound,
+    /// The message has no file.
+    #[error("this message has no file")]
+    NoMedia,
+    /// The message had a file.
+    #[error("the file of this message is not kept any more")]
+    MediaGone,
+    /// The file has no smaller picture.
+    #[error("there is no smaller picture of this file")]
+    NoThumbnail,
+    /// A file of no bytes.
+    #[error("the file is empty; send at least one byte")]
+    EmptyFile,
+    /// As many clients upload as may at once.
+    #[error("too many files are being uploaded; try again in a moment")]
+    TooManyUploads,
+    /// A file could not be taken in or given out.
+    #[error(transparent)]
+    Media(#[from] MediaError),
     /// No such key.
     #[error("there is no API key with this id")]
     KeyNotFound,
@@ -111,6 +135,8 @@ pub enum ErrorKind {
     Conflict,
     /// Understood but impossible.
     Impossible,
+    /// Too large.
+    TooLarge,
     /// Too many.
     TooMany,
     /// Not built yet.
@@ -127,6 +153,12 @@ impl ServiceError {
         Self::Invalid { field: field.into(), message: message.into() }
     }
 
+    /// A file of more bytes than may be.
+    #[must_use]
+    pub fn media_too_large(limit: u64) -> Self {
+        Self::Media(MediaError::TooLarge(limit))
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -135,6 +167,16 @@ impl ServiceError {
             Self::MessageNotFound => "message_not_found",
             Self::ChatNotFound => "chat_not_found",
             Self::GroupNotFound => "group_not_found",
+            Self::UploadNotFound => "media_not_found",
+            Self::NoMedia => "no_media",
+            Self::MediaGone | Self::Media(MediaError::Gone) => "media_gone",
+            Self::NoThumbnail => "no_thumbnail",
+            Self::EmptyFile => "empty_file",
+            Self::TooManyUploads => "too_many_uploads",
+            Self::Media(MediaError::TooLarge(_)) => "media_too_large",
+            Self::Media(MediaError::Incomplete(_)) => "upload_incomplete",
+            Self::Media(MediaError::Storage(error)) if is_full(error) => "disk_full",
+            Self::Media(MediaError::Storage(_)) => "media_store_failed",
             Self::KeyNotFound => "key_not_found",
             Self::NoSuchCall => "not_found",
             Self::Invalid { .. } => "invalid_field",
@@ -173,9 +215,19 @@ impl ServiceError {
             | Self::MessageNotFound
             | Self::ChatNotFound
             | Self::GroupNotFound
+            | Self::UploadNotFound
+            | Self::NoMedia
+            | Self::MediaGone
+            | Self::NoThumbnail
+            | Self::Media(MediaError::Gone)
             | Self::KeyNotFound
             | Self::NoSuchCall => ErrorKind::NotFound,
-            Self::Invalid { .. } => ErrorKind::Invalid,
+            Self::Invalid { .. } | Self::EmptyFile | Self::Media(MediaError::Incomplete(_)) => {
+                ErrorKind::Invalid
+            }
+            Self::Media(MediaError::TooLarge(_)) => ErrorKind::TooLarge,
+            Self::Media(MediaError::Storage(error)) if !is_full(error) => ErrorKind::Internal,
+            Self::Media(MediaError::Storage(_)) | Self::TooManyUploads => ErrorKind::Unavailable,
             Self::DeviceExists
             | Self::DeviceBeingDeleted
             | Self::TooManyDevices(_)
@@ -205,6 +257,8 @@ impl ServiceError {
     pub fn retry_after_seconds(&self) -> Option<u64> {
         match self {
             Self::Store(StoreError::Busy | StoreError::TakenBack) | Self::DeviceBeingDeleted => Some(1),
+            Self::TooManyUploads => Some(5),
+            Self::Media(MediaError::Storage(error)) if is_full(error) => Some(30),
             Self::Store(StoreError::DiskFull) | Self::OutboxFull(_) => Some(30),
             Self::Store(StoreError::Closed) | Self::ShuttingDown => Some(5),
             _ => None,
@@ -216,6 +270,10 @@ impl ServiceError {
     pub fn field(&self) -> Option<&str> {
         if let Self::Invalid { field, .. } = self { Some(field) } else { None }
     }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
 fn storage_sentence(error: &StoreError) -> &'static str {

@@ -18,6 +18,7 @@ mod groups;
 mod health;
 mod history;
 mod keys;
+mod media;
 mod messages;
 mod outbox;
 mod pairing;

@@ -29,6 +29,7 @@ mod health;
 mod input;
 mod keys;
 mod layers;
+mod media;
 mod messages;
 mod not_built;
 mod openapi;
@@ -76,6 +77,7 @@ fn documented() -> OpenApiRouter<ApiState> {
     let api = OpenApiRouter::new()
         .merge(devices::routes())
         .merge(messages::routes())
+        .merge(media::routes())
         .merge(chats::routes())
         .merge(contacts::routes())
         .merge(groups::routes())
