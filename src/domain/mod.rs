@@ -13,6 +13,7 @@ pub mod contact;
 pub mod content;
 pub mod device;
 pub mod event;
+pub mod export;
 pub mod group;
 pub mod health;
 pub mod ids;

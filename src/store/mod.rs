@@ -22,6 +22,8 @@ pub mod devices;
 mod error;
 pub mod events;
 mod heads;
+pub mod history_export;
+pub mod history_import;
 pub mod idempotency;
 pub mod media;
 pub mod message_changes;
