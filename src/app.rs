@@ -16,7 +16,9 @@ use crate::engine::Driver;
 use crate::engine::simulator::SimulatorDriver;
 use crate::lifecycle::{Drained, Failure, Signals, Tasks};
 use crate::service::keys::{EnvironmentKeyError, Keys};
-use crate::service::{AccessTokens, Core, CoreParts, Limits, OutboxLimits, RetentionLimits, ServiceError};
+use crate::service::{
+    AccessTokens, Core, CoreParts, ImportLimits, Limits, OutboxLimits, RetentionLimits, ServiceError,
+};
 use crate::settings::{DeclaredError, Settings};
 use crate::store::{OpenError, Store, StoreError, StoreOptions, Synchronous};
 use crate::telemetry::Metrics;
@@ -268,5 +270,10 @@ fn limits(settings: &Settings) -> Limits {
             sweep_interval_ms: settings.retention.sweep_interval_ms,
         },
         replay_page: settings.socket.replay_page,
+        import: ImportLimits {
+            dir: settings.store.data_dir.clone(),
+            max_bytes: settings.import.max_bytes,
+            max_unpacked_bytes: settings.import.max_unpacked_bytes,
+        },
     }
 }

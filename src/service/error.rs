@@ -82,6 +82,24 @@ pub enum ServiceError {
     /// A later version will do it.
     #[error("{0} is not built yet")]
     NotBuilt(&'static str),
+    /// What was sent is larger than may be.
+    #[error("what was sent is larger than {0} bytes")]
+    TooLarge(u64),
+    /// An export that cannot be read.
+    #[error("{0}")]
+    BadImport(String),
+    /// An import ended before its end.
+    #[error("{source}; {imported} messages are in already, and the same import again adds the rest")]
+    ImportCut {
+        /// Messages that are stored.
+        imported: u64,
+        /// What ended it.
+        #[source]
+        source: Box<Self>,
+    },
+    /// As many imports run as may.
+    #[error("{0} imports are running already; try again when one has ended")]
+    TooManyImports(usize),
     /// The daemon is on its way out.
     #[error("the daemon is shutting down")]
     ShuttingDown,
@@ -105,6 +123,8 @@ pub enum ErrorKind {
     Conflict,
     /// Understood but impossible.
     Impossible,
+    /// Larger than may be.
+    TooLarge,
     /// Too many.
     TooMany,
     /// Not built yet.
@@ -146,6 +166,10 @@ impl ServiceError {
             Self::BadSignature => "bad_signature",
             Self::OutboxFull(_) => "outbox_full",
             Self::NotBuilt(_) => "not_implemented",
+            Self::TooLarge(_) => "too_large",
+            Self::BadImport(_) => "invalid_import",
+            Self::ImportCut { source, .. } => source.code(),
+            Self::TooManyImports(_) => "too_many_imports",
             Self::ShuttingDown => "shutting_down",
             Self::Store(StoreError::Busy) => "store_busy",
             Self::Store(StoreError::Closed) => "shutting_down",
@@ -166,7 +190,9 @@ impl ServiceError {
             | Self::ChatNotFound
             | Self::KeyNotFound
             | Self::NoSuchCall => ErrorKind::NotFound,
-            Self::Invalid { .. } => ErrorKind::Invalid,
+            Self::Invalid { .. } | Self::BadImport(_) => ErrorKind::Invalid,
+            Self::TooLarge(_) => ErrorKind::TooLarge,
+            Self::ImportCut { source, .. } => source.kind(),
             Self::DeviceExists
             | Self::DeviceBeingDeleted
             | Self::TooManyDevices(_)
@@ -178,7 +204,7 @@ impl ServiceError {
             Self::IdempotencyMismatch | Self::NotSupported | Self::Impossible { .. } => ErrorKind::Impossible,
             Self::WiderKey(_) => ErrorKind::Forbidden,
             Self::BadSignature => ErrorKind::Unauthorized,
-            Self::OutboxFull(_) => ErrorKind::TooMany,
+            Self::OutboxFull(_) | Self::TooManyImports(_) => ErrorKind::TooMany,
             Self::NotBuilt(_) => ErrorKind::NotBuilt,
             Self::ShuttingDown
             | Self::Store(
@@ -195,7 +221,8 @@ impl ServiceError {
     pub fn retry_after_seconds(&self) -> Option<u64> {
         match self {
             Self::Store(StoreError::Busy | StoreError::TakenBack) | Self::DeviceBeingDeleted => Some(1),
-            Self::Store(StoreError::DiskFull) | Self::OutboxFull(_) => Some(30),
+            Self::Store(StoreError::DiskFull) | Self::OutboxFull(_) | Self::TooManyImports(_) => Some(30),
+            Self::ImportCut { source, .. } => source.retry_after_seconds(),
             Self::Store(StoreError::Closed) | Self::ShuttingDown => Some(5),
             _ => None,
         }

@@ -27,9 +27,11 @@ pub mod devices;
 mod engine_host;
 mod error;
 mod events;
+mod export;
 pub mod feed;
 mod gauges;
 mod health;
+mod import;
 mod ingest;
 pub mod keys;
 mod live;
@@ -47,8 +49,10 @@ mod typing;
 pub use access_token::{AccessTokenError, AccessTokens, Operator};
 pub use devices::{DeviceChange, DeviceView, NewDevice};
 pub use error::{ErrorKind, ServiceError};
+pub use export::{ExportFormat, ExportRequest, ExportedFile};
 pub use feed::{Cursor, Item, LiveEntry, LogEntry, Resync};
 pub use health::QueueStatus;
+pub use import::{ImportFormat, ImportLimits, ImportReport, ImportRequest, NamedAuthor};
 pub use keys::{AuthError, CreatedKey, NewKey, Principal};
 pub use media::{MediaSource, SendAs, SendMedia};
 pub use messages::{MessagePage, PageRequest};
@@ -82,6 +86,8 @@ pub struct Limits {
     pub retention: RetentionLimits,
     /// Events read from a log at once.
     pub replay_page: usize,
+    /// Chats that are taken in.
+    pub import: ImportLimits,
 }
 
 /// Numbers of the outbox.
@@ -158,6 +164,7 @@ struct Inner {
     feeds: feed::Feeds,
     live: live::ChatUpdates,
     typing: typing::Typing,
+    imports: import::Imports,
     fleet: supervisor::Fleet,
     notices: broadcast::Sender<DeviceChangeNotice>,
 }
@@ -183,6 +190,7 @@ impl Core {
             feeds: feed::Feeds::default(),
             live: live::ChatUpdates::default(),
             typing: typing::Typing::default(),
+            imports: import::Imports::default(),
             fleet: supervisor::Fleet::default(),
             notices: broadcast::Sender::new(NOTICES),
             store: parts.store,

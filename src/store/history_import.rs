@@ -5,11 +5,13 @@ use rusqlite::params;
 use super::error::StoreError;
 use super::message_changes::Said;
 use super::messages::{NewMessage, Pk};
+use super::rows::parsed;
 use super::tx::{Reader, Tx};
-use crate::domain::chat::Chat;
 use crate::domain::clock::Millis;
-use crate::domain::export::document::ExportedMessage;
+use crate::domain::contact::ContactUpdate;
+use crate::domain::export::document::{ChatHead, ExportedMessage};
 use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
 use crate::domain::media::MediaHash;
 
 impl Reader<'_> {
@@ -26,6 +28,18 @@ impl Reader<'_> {
             params![device.as_str(), hash.as_str()],
         )?;
         Ok(found != 0)
+    }
+
+    /// Who is called so, in the address book or by themselves; of many, two.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn people_called(&self, device: &DeviceId, name: &str) -> Result<Vec<Jid>, StoreError> {
+        self.all(
+            "SELECT id FROM contacts WHERE device_id = ?1 AND (address_book_name = ?2 OR pushname = ?2) LIMIT 2",
+            params![device.as_str(), name],
+            |row| parsed(row, "id", "contact id"),
+        )
     }
 }
 
@@ -76,14 +90,30 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// A person's name, unless the device knows the person.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn import_contact(&self, device: &DeviceId, id: &Jid, name: &str) -> Result<(), StoreError> {
+        if id.is_group() || self.contact(device, id)?.is_some() {
+            return Ok(());
+        }
+        let pushname = (name != id.as_name() && !name.is_empty()).then(|| name.to_owned());
+        self.merge_contact(device, &ContactUpdate { pushname, ..ContactUpdate::seen(id.clone()) })?;
+        Ok(())
+    }
+
     /// Makes a chat as it was exported, where the device has none. Its line is put right by
     /// [`Tx::refresh_chat`] when its messages are in.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn import_chat(&self, device: &DeviceId, chat: &Chat) -> Result<(), StoreError> {
-        // A name that says no more than the id is none.
-        let name = (chat.name != chat.id.as_name()).then_some(&chat.name);
+    pub fn import_chat(&self, device: &DeviceId, chat: &ChatHead) -> Result<(), StoreError> {
+        // A person's chat is called as the person is.
+        let name = chat.id.is_group().then_some(&chat.name).filter(|name| **name != chat.id.as_name());
+        if !chat.id.is_group() {
+            self.import_contact(device, &chat.id, &chat.name)?;
+        }
         self.run(
             "INSERT INTO chats (device_id, id, name, pinned, archived, muted, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (device_id, id) DO NOTHING",

@@ -26,6 +26,8 @@ use crate::domain::origin::OriginPattern;
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const REQUEST_ID_MAX: usize = 128;
+/// Routes whose bodies are large; they limit the time between two pieces themselves.
+const UNHURRIED: [&str; 1] = ["/api/v1/devices/{id}/chats/import"];
 /// The route of requests that match none.
 const NO_ROUTE: &str = "none";
 const PREFLIGHT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(600);
@@ -81,8 +83,12 @@ async fn see_through(Extension(state): Extension<ApiState>, request: Request, ne
     answered.await.unwrap_or_else(|_| ApiError::Internal.into_response())
 }
 
-/// Limits the time until an answer begins: streams may go on.
+/// Limits the time until an answer begins: streams may go on, and large bodies may come in.
 async fn limit_time(Extension(state): Extension<ApiState>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    if route.is_some_and(|route| UNHURRIED.contains(&route)) {
+        return next.run(request).await;
+    }
     match tokio::time::timeout(state.config.request_timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiError::Timeout.into_response(),

@@ -16,6 +16,7 @@ use super::auth::FailedTries;
 use crate::service::Core;
 
 mod callbacks;
+mod chat_files;
 mod chats;
 mod contacts;
 mod devices;
@@ -76,6 +77,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .merge(devices::routes())
         .merge(messages::routes())
         .merge(chats::routes())
+        .merge(chat_files::routes())
         .merge(contacts::routes())
         .merge(events::routes())
         .merge(queue::routes())

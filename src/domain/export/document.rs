@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ack::Status;
 use crate::domain::chat::Chat;
 use crate::domain::clock::Millis;
+use crate::domain::jid::Jid;
 use crate::domain::message::{Message, Receipt, SendFailure};
 
 /// What the document's `format` says.
@@ -63,6 +64,27 @@ impl ExportedMessage {
             None => Ok(()),
         }
     }
+}
+
+/// What the document says of the chat itself, as far as it is read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ChatHead {
+    /// Its id.
+    pub id: Jid,
+    /// What people call it.
+    pub name: String,
+    /// Pinned to the top.
+    #[serde(default)]
+    pub pinned: bool,
+    /// Put away.
+    #[serde(default)]
+    pub archived: bool,
+    /// Silenced.
+    #[serde(default)]
+    pub muted: bool,
+    /// When something last happened in it.
+    #[serde(default)]
+    pub timestamp: Millis,
 }
 
 /// What stands before the first message.

@@ -1,10 +1,14 @@
 //! The beginning of a message's first line, in the variants that phones write.
 
+use super::marks::Extra;
+
 /// What stands before a message's text. The numbers of the date are in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header<'a> {
     /// The three numbers of the date.
     pub date: [i16; 3],
+    /// Whether it stands in brackets, as iPhones write it.
+    pub bracket: bool,
     /// Whether the year comes first.
     pub year_first: bool,
     /// 24 hours.
@@ -19,11 +23,14 @@ pub(super) struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// Author and first line of the text; `None` for a system line.
+    /// Author and first line of the text; `None` for a system line. iPhones give those an author too, and
+    /// mark their text.
     pub(super) fn author_and_text(&self) -> Option<(&'a str, &'a str)> {
         let rest = self.rest;
         let split = rest.split_once(": ").or_else(|| Some((rest.strip_suffix(':')?, "")));
-        split.filter(|(author, _)| !author.trim().is_empty())
+        let systems =
+            |text: &str| self.bracket && text.starts_with('\u{200e}') && Extra::of_line(text).is_none();
+        split.filter(|(author, text)| !author.trim().is_empty() && !systems(text))
     }
 }
 
@@ -141,7 +148,7 @@ pub(super) fn header(line: &str) -> Option<Header<'_>> {
             line.eat(' ').then_some(())?;
         }
     }
-    Some(Header { date, year_first, hour, minute, second, twelve, rest: line.0 })
+    Some(Header { date, bracket, year_first, hour, minute, second, twelve, rest: line.0 })
 }
 
 #[cfg(test)]

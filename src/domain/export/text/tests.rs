@@ -56,6 +56,7 @@ fn what_phones_write_is_read() {
     assert_eq!((entries[1].author.as_deref(), entries[1].body.as_str()), (Some("Anna"), "first\nsecond"));
     assert_eq!(entries[1].at, AT.plus(60_000));
     assert_eq!((entries[0].at, entries[0].minute()), (AT.plus(9_000), AT));
+    assert_eq!(entries[0].author, None);
     assert_eq!(entries[2].extra, Some(Extra::File("00000012-PHOTO-2026-01-31-14-07-00.jpg".into())));
     assert_eq!((&entries[3].extra, &entries[4].extra), (&Some(Extra::Omitted), &Some(Extra::Deleted)));
     assert_eq!(entries[5].author, None);
