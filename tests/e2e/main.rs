@@ -10,6 +10,7 @@ mod declared;
 mod devices;
 mod errors;
 mod events;
+mod export;
 mod keys;
 mod messages;
 mod outbox;
