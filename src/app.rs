@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::domain::backoff::Backoff;
 use crate::domain::clock::{Clock, Random};
-use crate::domain::outbox::Pace;
+use crate::domain::outbox::{Pace, QuietHours, Rules};
 use crate::engine::Driver;
 use crate::engine::simulator::SimulatorDriver;
 use crate::lifecycle::{Drained, Failure, Signals, Tasks};
@@ -249,18 +249,26 @@ fn limits(settings: &Settings) -> Limits {
         },
         start_ramp_per_second: settings.supervisor.start_ramp_per_second,
         panics_before_failed: settings.supervisor.panics_before_failed,
+        degraded_after_ms: ms(settings.supervisor.degraded_after_ms),
         outbox: OutboxLimits {
             max_queued: settings.outbox.max_queued,
             in_flight: settings.outbox.in_flight,
             max_attempts: settings.outbox.max_attempts,
             retry_delay_ms: settings.outbox.retry_delay_ms,
             unknown_after_ms: ms(settings.outbox.unknown_after_ms),
-            pace: Pace {
-                min_delay: small(settings.outbox.min_delay_ms),
-                max_delay: small(settings.outbox.max_delay_ms),
-                messages_per_minute: settings.outbox.messages_per_minute,
-                burst_limit: settings.outbox.burst_limit,
+            rules: Rules {
+                pace: Pace {
+                    min_delay: small(settings.outbox.min_delay_ms),
+                    max_delay: small(settings.outbox.max_delay_ms),
+                    messages_per_minute: settings.outbox.messages_per_minute,
+                    burst_limit: settings.outbox.burst_limit,
+                    messages_per_day: settings.outbox.messages_per_day,
+                    new_chats_per_day: settings.outbox.new_chats_per_day,
+                },
+                warmup: None,
+                quiet_hours: quiet_hours(&settings.outbox),
             },
+            time_zone: settings.outbox.time_zone.clone(),
             typing_delay_ms: settings.outbox.typing_delay_ms,
         },
         idempotency_ttl_ms: ms(settings.messages.idempotency_ttl_ms),
@@ -276,4 +284,10 @@ fn limits(settings: &Settings) -> Limits {
             max_unpacked_bytes: settings.import.max_unpacked_bytes,
         },
     }
+}
+
+/// Checked with the settings: both ends are given, or neither.
+fn quiet_hours(outbox: &crate::settings::OutboxSettings) -> Option<QuietHours> {
+    let (from, to) = (outbox.quiet_from.parse().ok()?, outbox.quiet_to.parse().ok()?);
+    QuietHours::new(from, to, outbox.time_zone.clone()).ok()
 }

@@ -9,9 +9,15 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::clock::Millis;
 use crate::domain::content::Content;
-use crate::domain::jid::Jid;
+use crate::domain::ids::MessageId;
+use crate::domain::jid::{Jid, JidKind};
 use crate::domain::outbox::Priority;
 use crate::service::{IdempotencyKey, SendContent, SendRequest};
+
+mod content;
+
+/// People that one message may mention.
+const MAX_MENTIONS: usize = 1_024;
 
 /// Longest `tempId`, in characters.
 const TEMP_ID_MAX_CHARS: usize = 128;
@@ -27,13 +33,19 @@ pub struct SendLimits {
     pub now: Millis,
 }
 
-/// A well-formed request to send a text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A well-formed request to send.
+#[derive(Debug, Clone, PartialEq)]
 pub struct SendBody {
     /// The chat.
     pub to: Jid,
-    /// The text; never blank.
+    /// The text, or the caption of a file.
     pub text: String,
+    /// What it consists of besides.
+    pub content: SendContent,
+    /// The message that it answers.
+    pub quoted: Option<MessageId>,
+    /// Who is mentioned in the text.
+    pub mentions: Vec<Jid>,
     /// The client's own name for the message.
     pub temp_id: Option<String>,
     /// How urgent it is.
@@ -45,8 +57,8 @@ pub struct SendBody {
 /// A field and what is wrong with it, as in the `details` of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// The field's name on the wire.
-    pub field: &'static str,
+    /// The field's name on the wire, with the path to it where it is inside another.
+    pub field: String,
     /// What it should be.
     pub message: String,
 }
@@ -56,8 +68,8 @@ pub struct FieldError {
 pub enum SendProblem {
     /// These fields are wrong; there is at least one.
     Invalid(Vec<FieldError>),
-    /// The request is well formed but uses this field, which does nothing yet.
-    NotBuilt(&'static str),
+    /// `media.data` is larger than may be: so many bytes.
+    DataTooLarge(usize),
 }
 
 /// Reads the body of a request to send.
@@ -67,24 +79,27 @@ pub enum SendProblem {
 pub fn parse(body: &Value, limits: &SendLimits) -> Result<SendBody, SendProblem> {
     let Value::Object(object) = body else {
         let message = "the request must be a JSON object".to_owned();
-        return Err(SendProblem::Invalid(vec![FieldError { field: "request", message }]));
+        return Err(SendProblem::Invalid(vec![FieldError { field: "request".to_owned(), message }]));
     };
-    let mut fields = Fields { object, errors: Vec::new() };
+    let mut fields = Fields { object, errors: Vec::new(), too_large: None };
     let to = fields.recipient();
     let text = fields.text(limits.text_max_chars);
-    let other = fields.other_content(text.is_some());
+    let content = fields.content(text);
     let temp_id = fields.temp_id();
     let priority = fields.priority();
     let send_at = fields.send_at(limits.now);
     fields.boolean("useQueue");
     fields.boolean("enableTyping");
-    let extra = fields.not_built_extra();
-    match (to, text, other.or(extra)) {
-        _ if !fields.errors.is_empty() => Err(SendProblem::Invalid(fields.errors)),
-        (_, _, Some(field)) => Err(SendProblem::NotBuilt(field)),
-        (Some(to), Some(text), None) => Ok(SendBody { to, text, temp_id, priority, send_at }),
-        // Not reached: whatever is missing has been named.
-        (None, _, None) | (_, None, None) => Err(SendProblem::Invalid(fields.errors)),
+    let quoted = fields.quoted();
+    let mentions = fields.mentions();
+    if let Some(most) = fields.too_large {
+        return Err(SendProblem::DataTooLarge(most));
+    }
+    match (to, content) {
+        (Some(to), Some((text, content))) if fields.errors.is_empty() => {
+            Ok(SendBody { to, text, content, quoted, mentions, temp_id, priority, send_at })
+        }
+        _ => Err(SendProblem::Invalid(fields.errors)),
     }
 }
 
@@ -94,13 +109,20 @@ impl SendBody {
     pub fn fingerprint(&self) -> Vec<u8> {
         let mut hash = Sha256::new();
         let send_at = self.send_at.map(|at| at.0.to_string());
-        let parts = [
+        let mut parts = vec![
             Some(self.to.to_string()),
             Some(self.text.clone()),
             self.temp_id.clone(),
             Some(self.priority.rank().to_string()),
             send_at,
         ];
+        let plain = self.content == SendContent::Ready(Content::Text);
+        if !plain || self.quoted.is_some() || !self.mentions.is_empty() {
+            // After the parts that every text has: what was remembered by an earlier version stays valid.
+            parts.push(Some(content::fingerprint(&self.content)));
+            parts.push(self.quoted.as_ref().map(ToString::to_string));
+            parts.extend(self.mentions.iter().map(|jid| Some(jid.to_string())));
+        }
         for part in parts {
             let bytes = part.as_ref().map(String::as_bytes);
             // A length before each part (-1: absent) keeps parts from running into each other.
@@ -115,14 +137,15 @@ impl SendBody {
     #[must_use]
     pub fn into_request(self, key: Option<String>) -> SendRequest {
         let idempotency = key.map(|key| IdempotencyKey { key, fingerprint: self.fingerprint() });
-        let Self { to, text, temp_id, priority, send_at } = self;
+        let Self { to, text, content, quoted, mentions, temp_id, priority, send_at } = self;
+        let forwarded = false;
         SendRequest {
             to,
             text,
-            content: SendContent::Ready(Content::Text),
-            quoted: None,
-            mentions: Vec::new(),
-            forwarded: false,
+            content,
+            quoted,
+            mentions,
+            forwarded,
             temp_id,
             priority,
             send_at,
@@ -135,6 +158,8 @@ impl SendBody {
 struct Fields<'a> {
     object: &'a Map<String, Value>,
     errors: Vec<FieldError>,
+    /// How large inline data may be, where it is larger.
+    too_large: Option<usize>,
 }
 
 impl<'a> Fields<'a> {
@@ -144,8 +169,8 @@ impl<'a> Fields<'a> {
         self.object.get(field).filter(|value| if alternative { !is_empty(value) } else { !is_blank(value) })
     }
 
-    fn wrong(&mut self, field: &'static str, message: impl Into<String>) {
-        self.errors.push(FieldError { field, message: message.into() });
+    fn wrong(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.errors.push(FieldError { field: field.into(), message: message.into() });
     }
 
     fn string(&mut self, field: &'static str) -> Option<&'a str> {
@@ -206,53 +231,32 @@ impl<'a> Fields<'a> {
         Some(text.to_owned())
     }
 
-    /// What else than text is to be sent. Exactly one content must be there.
-    fn other_content(&mut self, has_text: bool) -> Option<&'static str> {
-        let before = self.errors.len();
-        let media = self.get("media").map(|_| "media");
-        if self.get("media").is_some_and(|value| !value.is_object()) {
-            self.wrong("media", "must be an object");
-        }
-        let media_url = self.string("mediaUrl").map(|_| "mediaUrl");
-        let location = self.object_field("location");
-        let contact = self.get("contact").map(|_| "contact");
-        if self.get("contact").is_some_and(|v| v.is_number() || v.is_boolean()) {
-            self.wrong("contact", "must be an object");
-        }
-        let poll = self.object_field("poll");
-        let others: Vec<_> = [media.or(media_url), location, contact, poll].into_iter().flatten().collect();
-        let text_was_wrong = ["text", "body"].iter().any(|f| self.get(f).is_some_and(|v| !v.is_string()));
-        match others.len() + usize::from(has_text || text_was_wrong) {
-            0 if self.errors.len() == before => {
-                self.wrong("text", "is required, or one of media, location, contact, poll");
-            }
-            0 | 1 => {}
-            _ => {
-                let field = others.first().copied().unwrap_or("text");
-                self.wrong(field, "give exactly one of text, media, location, contact, poll");
+    fn quoted(&mut self) -> Option<MessageId> {
+        match self.string("quotedMessageId")?.parse() {
+            Ok(id) => Some(id),
+            Err(error) => {
+                self.wrong("quotedMessageId", format!("is not valid: {error}"));
+                None
             }
         }
-        others.first().copied()
     }
 
-    fn object_field(&mut self, field: &'static str) -> Option<&'static str> {
-        let value = self.get(field)?;
-        if value.is_object() {
-            return Some(field);
+    fn mentions(&mut self) -> Vec<Jid> {
+        let Some(value) = self.get("mentions") else { return Vec::new() };
+        let list: Option<Vec<&str>> = value.as_array().and_then(|l| l.iter().map(Value::as_str).collect());
+        let Some(list) = list.filter(|list| list.len() <= MAX_MENTIONS) else {
+            self.wrong("mentions", format!("must be a list of at most {MAX_MENTIONS} ids of people"));
+            return Vec::new();
+        };
+        let mut mentions = Vec::with_capacity(list.len());
+        for (index, text) in list.into_iter().enumerate() {
+            match text.parse::<Jid>() {
+                Ok(jid) if matches!(jid.kind(), JidKind::Person | JidKind::Lid) => mentions.push(jid),
+                Ok(_) => self.wrong(format!("mentions[{index}]"), "must be a person"),
+                Err(error) => self.wrong(format!("mentions[{index}]"), format!("is not valid: {error}")),
+            }
         }
-        self.wrong(field, "must be an object");
-        None
-    }
-
-    /// Fields that change a text message and do nothing yet.
-    fn not_built_extra(&mut self) -> Option<&'static str> {
-        let quoted = self.string("quotedMessageId").map(|_| "quotedMessageId");
-        let mentions = self.get("mentions");
-        let is_list = |value: &Value| value.as_array().is_some_and(|list| list.iter().all(Value::is_string));
-        if mentions.is_some_and(|value| !is_list(value)) {
-            self.wrong("mentions", "must be a list of chat ids");
-        }
-        quoted.or(mentions.map(|_| "mentions"))
+        mentions
     }
 
     fn temp_id(&mut self) -> Option<String> {

@@ -105,3 +105,64 @@ impl From<Attachment> for Media {
         Self { kind, file, filename, available: true, links: None }
     }
 }
+
+impl ContactCard {
+    /// From a card that somebody else wrote; its `FN` is the name where none is given.
+    #[must_use]
+    pub fn of_vcard(vcard: String, name: Option<String>) -> Self {
+        let formatted = vcard.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            let key = key.split(';').next().unwrap_or(key);
+            key.eq_ignore_ascii_case("FN").then(|| value.trim().replace("\\,", ",").replace("\\;", ";"))
+        });
+        Self { display_name: name.or(formatted).unwrap_or_default(), vcard }
+    }
+
+    /// A card for a person by phone number, with the parameter by which phones find their account.
+    #[must_use]
+    pub fn of_person(person: &Jid, name: Option<String>, organization: Option<&str>) -> Self {
+        let display_name = name.unwrap_or_else(|| person.as_name());
+        let formatted = escaped(&display_name);
+        let organization = organization.map(|o| format!("ORG:{}\r\n", escaped(o))).unwrap_or_default();
+        let digits = person.phone().unwrap_or_default();
+        let vcard = format!(
+            "BEGIN:VCARD\r\nVERSION:3.0\r\nN:;{formatted};;;\r\nFN:{formatted}\r\n{organization}\
+             TEL;type=CELL;type=VOICE;waid={digits}:+{digits}\r\nEND:VCARD"
+        );
+        Self { display_name, vcard }
+    }
+}
+
+/// A text value of a card (RFC 2426, section 4): no text can end its line.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' | ';' | ',' => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            '\n' => escaped.push_str("\\n"),
+            c if c.is_control() => {}
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_ends_its_line_in_a_card() {
+        let person = "15550100001@c.us".parse().unwrap();
+        let card = ContactCard::of_person(&person, Some("A;B,\r\nTEL:1".into()), Some("Shop"));
+        assert_eq!(card.vcard.lines().count(), 7, "{}", card.vcard);
+        assert!(
+            card.vcard.contains("FN:A\\;B\\,\\nTEL:1\r\n")
+                && card.vcard.contains("waid=15550100001:+15550100001")
+        );
+        assert_eq!(ContactCard::of_vcard(card.vcard, None).display_name, "A;B,\\nTEL:1");
+    }
+}

@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::clock::Millis;
+use super::outbox::Phase;
 use super::state::State;
 
 /// What the score is made from, over the last hour.
@@ -22,7 +23,37 @@ pub struct Observed {
     pub disconnections_last_hour: i64,
     /// The newest message of either direction.
     pub last_activity: Option<Millis>,
+    /// How its network behaves.
+    pub network: Network,
+    /// Where it is in its warm-up.
+    pub warmup: Option<Phase>,
 }
+
+/// What is known of a device's network beyond counts.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Network {
+    /// For so many milliseconds a connected device's network showed no sign of life, and that is too long.
+    pub silent_ms: Option<i64>,
+    /// Sends that the network left without an answer for [`UNANSWERED_AFTER_MS`].
+    pub unanswered: i64,
+    /// Chats that were sent to between [`UNDELIVERED_AFTER_MS`] and an hour before that.
+    pub chats_sent_to: i64,
+    /// Those of them that show no receipt of a device.
+    pub chats_without_receipt: i64,
+    /// The mean time that the network takes to answer a send, where there were enough.
+    pub send_ms: Option<i64>,
+    /// Nothing comes in at an hour at which something always did.
+    pub receives_nothing: bool,
+}
+
+/// A send without an answer for so long is stalled.
+pub const UNANSWERED_AFTER_MS: i64 = 120_000;
+/// A message without a device's receipt for so long counts as undelivered.
+pub const UNDELIVERED_AFTER_MS: i64 = 600_000;
+/// Fewer chats say nothing: one person may be away.
+const LEAST_CHATS: i64 = 3;
+/// Sends that take longer than this are slow.
+const SLOW_SEND_MS: i64 = 10_000;
 
 /// Numbers behind the score.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -38,7 +69,7 @@ pub struct HealthMetrics {
     pub disconnection_count: i64,
     /// The newest message of either direction.
     pub last_activity: Option<Millis>,
-    /// Warm-up is not configured in this version.
+    /// Such as `day 3 of 14`; `None` without a warm-up, or after it.
     pub warmup_phase: Option<String>,
 }
 
@@ -83,8 +114,12 @@ pub fn judge(state: &State, seen: &Observed) -> Health {
             .push(warning("send_failures", "Many messages fail: look at their codes before sending more."));
     }
     if seen.disconnections_last_hour >= 3 {
-        score -= (seen.disconnections_last_hour * 5).min(25);
+        score -= (seen.disconnections_last_hour * 7).min(40);
         warnings.push(warning("flapping_link", "The link breaks often: check the network."));
+    }
+    for (cost, warning) in seen.network.wrongs() {
+        score -= cost;
+        warnings.push(warning);
     }
     let status = match (state, score) {
         (State::Failed { .. }, _) => "blocked",
@@ -98,9 +133,50 @@ pub fn judge(state: &State, seen: &Observed) -> Health {
         avg_response_time: seen.avg_response_ms,
         disconnection_count: seen.disconnections_last_hour,
         last_activity: seen.last_activity,
-        warmup_phase: None,
+        warmup_phase: seen.warmup.map(|phase| phase.to_string()),
     };
     Health { status, score: u8::try_from(score.clamp(0, 100)).unwrap_or(0), metrics, warnings }
+}
+
+impl Network {
+    fn wrongs(&self) -> Vec<(i64, Warning)> {
+        let mut wrongs = Vec::new();
+        if let Some(ms) = self.silent_ms {
+            let text = format!(
+                "The device is connected, but its network has shown no sign of life for {} s: restart the device, \
+                 and look at its network if that does not help.",
+                ms / 1_000
+            );
+            wrongs.push((55, warning("degraded", &text)));
+        }
+        if self.receives_nothing {
+            let text = "Nothing has come in for an hour in which messages came in on other days: restart the \
+                        device, and check on the phone that it is still linked.";
+            wrongs.push((25, warning("receive_stall", text)));
+        }
+        if self.unanswered > 0 {
+            let text = format!(
+                "The network has not answered to {} messages handed to it: restart the device.",
+                self.unanswered
+            );
+            wrongs.push((25, warning("ack_stall", &text)));
+        } else if self.chats_sent_to >= LEAST_CHATS && self.chats_without_receipt * 2 > self.chats_sent_to {
+            let text = format!(
+                "The network took messages to {} chats and delivered none of those to {}: stop sending, and check \
+                 on the phone whether the account is restricted.",
+                self.chats_sent_to, self.chats_without_receipt
+            );
+            wrongs.push((25, warning("ack_stall", &text)));
+        }
+        if let Some(ms) = self.send_ms.filter(|ms| *ms > SLOW_SEND_MS) {
+            let text = format!(
+                "The network takes {} s to accept a message: check the connection, and send less at a time.",
+                ms / 1_000
+            );
+            wrongs.push((25, warning("slow_sends", &text)));
+        }
+        wrongs
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "message counts of an hour are far below 2^52")]
@@ -147,6 +223,25 @@ mod tests {
         let seen = Observed { sent_last_hour: 5, failed_last_hour: 5, ..Observed::default() };
         let health = judge(&READY, &seen);
         assert_eq!((health.status, health.warnings[0].code.as_str()), ("warning", "send_failures"));
+    }
+
+    #[test]
+    fn each_wrong_of_the_network_is_named_and_seen() {
+        for (code, network) in [
+            ("degraded", Network { silent_ms: Some(200_000), ..Network::default() }),
+            ("receive_stall", Network { receives_nothing: true, ..Network::default() }),
+            ("ack_stall", Network { unanswered: 1, ..Network::default() }),
+            ("ack_stall", Network { chats_sent_to: 3, chats_without_receipt: 2, ..Network::default() }),
+            ("slow_sends", Network { send_ms: Some(11_000), ..Network::default() }),
+        ] {
+            let health = judge(&READY, &Observed { network, ..Observed::default() });
+            let codes: Vec<&str> = health.warnings.iter().map(|warning| warning.code.as_str()).collect();
+            assert_eq!(codes, [code]);
+            assert_ne!(health.status, "healthy", "{code}");
+        }
+        let usual =
+            Network { chats_sent_to: 4, chats_without_receipt: 2, send_ms: Some(900), ..Network::default() };
+        assert_eq!(judge(&READY, &Observed { network: usual, ..Observed::default() }).warnings, []);
     }
 
     #[test]

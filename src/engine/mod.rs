@@ -75,6 +75,12 @@ pub trait Driver: Send + Sync + 'static {
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
 
+    /// Whether its sessions tell again and again that their network is there ([`EngineEvent::Latency`], every
+    /// minute at least), so that silence means something.
+    fn proves_liveness(&self) -> bool {
+        true
+    }
+
     /// Says what is wrong with a device's settings, before they are stored.
     ///
     /// # Errors

@@ -3,11 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::supervisor::Command;
-use super::{Core, DeviceChangeNotice, OutboxLimits, ServiceError};
+use super::{Core, DeviceChangeNotice, ServiceError};
 use crate::domain::clock::Millis;
 use crate::domain::device::{Device, DeviceStats};
 use crate::domain::ids::DeviceId;
-use crate::domain::outbox::Pace;
 use crate::domain::reason::Reason;
 use crate::domain::state::{Input, State};
 use crate::store::{StoreError, Tx};
@@ -219,7 +218,7 @@ impl Core {
             return Err(ServiceError::invalid("settings", wrong));
         }
         driver.check_settings(&device.settings)?;
-        check_outbox(&device.settings)
+        super::outbox_settings::check(&device.settings)
     }
 }
 
@@ -237,7 +236,7 @@ fn insert(tx: &Tx<'_>, device: &Device, max: usize) -> Result<(), ServiceError> 
 }
 
 /// What a file sets, nothing else changes: `name`, or `settings.<key>`.
-fn refuse_declared(device: &Device, change: &DeviceChange) -> Result<(), ServiceError> {
+pub(super) fn refuse_declared(device: &Device, change: &DeviceChange) -> Result<(), ServiceError> {
     let set = |field: &str| device.declared.iter().any(|declared| declared == field);
     if change.name.as_ref().is_some_and(|name| *name != device.name) && set("name") {
         return Err(ServiceError::SetByFile("name".to_owned()));
@@ -249,63 +248,6 @@ fn refuse_declared(device: &Device, change: &DeviceChange) -> Result<(), Service
         }
     }
     Ok(())
-}
-
-const OUTBOX_FIELDS: [(&str, u64); 7] = [
-    ("minDelay", 3_600_000),
-    ("maxDelay", 3_600_000),
-    ("messagesPerMinute", 100_000),
-    ("burstLimit", 100_000),
-    ("typingDelay", 60_000),
-    ("maxAttempts", 100),
-    ("retryDelay", 3_600_000),
-];
-
-fn check_outbox(settings: &Map<String, Value>) -> Result<(), ServiceError> {
-    let Some(outbox) = settings.get("outbox") else { return Ok(()) };
-    let Some(outbox) = outbox.as_object() else {
-        return Err(ServiceError::invalid("settings.outbox", "must be an object"));
-    };
-    for (key, value) in outbox {
-        let field = format!("settings.outbox.{key}");
-        let Some((_, most)) = OUTBOX_FIELDS.iter().find(|(known, _)| known == key) else {
-            let known: Vec<&str> = OUTBOX_FIELDS.iter().map(|(known, _)| *known).collect();
-            return Err(ServiceError::invalid(
-                field,
-                format!("is not known; known are {}", known.join(", ")),
-            ));
-        };
-        if value.as_u64().is_none_or(|number| number > *most) {
-            return Err(ServiceError::invalid(field, format!("must be a whole number from 0 to {most}")));
-        }
-    }
-    let number = |key: &str| outbox.get(key).and_then(Value::as_u64).unwrap_or(0);
-    if outbox.contains_key("maxDelay") && number("minDelay") > number("maxDelay") {
-        return Err(ServiceError::invalid("settings.outbox.minDelay", "must not be more than maxDelay"));
-    }
-    if outbox.get("maxAttempts").and_then(Value::as_u64) == Some(0) {
-        return Err(ServiceError::invalid("settings.outbox.maxAttempts", "must be at least 1"));
-    }
-    Ok(())
-}
-
-/// The limits of one device: its own where it has any, else the daemon's.
-pub(super) fn outbox_limits(defaults: &OutboxLimits, settings: &Map<String, Value>) -> OutboxLimits {
-    let number = |key: &str| settings.get("outbox")?.get(key)?.as_u64();
-    let small = |key: &str, default: u32| number(key).and_then(|n| u32::try_from(n).ok()).unwrap_or(default);
-    let min_delay = small("minDelay", defaults.pace.min_delay);
-    OutboxLimits {
-        pace: Pace {
-            min_delay,
-            max_delay: small("maxDelay", defaults.pace.max_delay).max(min_delay),
-            messages_per_minute: small("messagesPerMinute", defaults.pace.messages_per_minute),
-            burst_limit: small("burstLimit", defaults.pace.burst_limit),
-        },
-        typing_delay_ms: number("typingDelay").unwrap_or(defaults.typing_delay_ms),
-        max_attempts: small("maxAttempts", defaults.max_attempts),
-        retry_delay_ms: number("retryDelay").unwrap_or(defaults.retry_delay_ms),
-        ..defaults.clone()
-    }
 }
 
 /// The moment a device was last online: now, while it is.

@@ -5,6 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::Core;
+use super::changes::Change;
 use super::ingest::Telling;
 use super::supervisor::Command;
 use crate::domain::device::{Account, Device};
@@ -105,6 +106,10 @@ impl InboundPort {
         }
     }
 
+    async fn changed(&self, id: MessageId, change: Change) -> Result<(), InboundError> {
+        self.core.ingest_change(&self.device, id, change).await.map_err(storage)
+    }
+
     async fn read_elsewhere(&self, chat: Jid, messages: Vec<NetworkId>) -> Result<(), StoreError> {
         let only = (!messages.is_empty()).then(|| {
             let id = |network| MessageId { from_me: false, chat: chat.clone(), network, participant: None };
@@ -118,6 +123,7 @@ impl InboundPort {
 impl Inbound for InboundPort {
     async fn deliver(&self, event: EngineEvent) -> Result<(), InboundError> {
         let (core, device) = (&self.core, &self.device);
+        core.beat(device);
         match event {
             EngineEvent::Code { code, valid_ms } => self.about_the_link(Input::Code { code, valid_ms }).await,
             EngineEvent::Scanned(account) => {
@@ -152,13 +158,18 @@ impl Inbound for InboundPort {
                 core.tell(device, &Ephemeral::Presence { contact_id: contact, online, last_seen });
                 Ok(())
             }
-            EngineEvent::Reaction { .. }
-            | EngineEvent::Vote { .. }
-            | EngineEvent::Edited { .. }
-            | EngineEvent::Revoked { .. }
-            | EngineEvent::Starred { .. }
-            | EngineEvent::DeletedForMe { .. }
-            | EngineEvent::Chat { .. }
+            EngineEvent::Reaction { id, from, from_me, emoji, at } => {
+                self.changed(id, Change::React { from, from_me, emoji, at }).await
+            }
+            EngineEvent::Vote { id, voter, options, at } => {
+                let from_me = self.account().and_then(|account| account.jid()).as_ref() == Some(&voter);
+                self.changed(id, Change::Vote { voter, from_me, options, at }).await
+            }
+            EngineEvent::Edited { id, body, at } => self.changed(id, Change::Edit { body, at }).await,
+            EngineEvent::Revoked { id } => self.changed(id, Change::Revoke).await,
+            EngineEvent::Starred { id, on } => self.changed(id, Change::Star(on)).await,
+            EngineEvent::DeletedForMe { id } => self.changed(id, Change::Hide).await,
+            EngineEvent::Chat { .. }
             | EngineEvent::Groups(_)
             | EngineEvent::GroupChanged { .. }
             | EngineEvent::Call { .. }

@@ -47,6 +47,9 @@ pub enum ServiceError {
     /// A file in the devices directory sets this.
     #[error("{0} is set by this device's file in the devices directory; change it there")]
     SetByFile(String),
+    /// The message does not wait to be sent.
+    #[error("this message does not wait any more: it has left, is under way, or has failed")]
+    NotQueued,
     /// No account is linked.
     #[error("no account is linked to this device; start it and scan its QR code first")]
     NotLinked,
@@ -156,6 +159,7 @@ impl ServiceError {
             Self::TooManyDevices(_) => "too_many_devices",
             Self::WrongState(_) => "wrong_state",
             Self::SetByFile(_) => "set_by_file",
+            Self::NotQueued => "not_queued",
             Self::NotLinked => "device_not_linked",
             Self::Offline => "device_offline",
             Self::KeyFromEnvironment => "key_from_environment",
@@ -198,6 +202,7 @@ impl ServiceError {
             | Self::TooManyDevices(_)
             | Self::WrongState(_)
             | Self::SetByFile(_)
+            | Self::NotQueued
             | Self::NotLinked
             | Self::Offline
             | Self::KeyFromEnvironment => ErrorKind::Conflict,

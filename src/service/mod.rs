@@ -12,13 +12,14 @@ use tokio::sync::broadcast;
 use crate::domain::backoff::Backoff;
 use crate::domain::clock::{Clock, Millis, Random};
 use crate::domain::ids::DeviceId;
-use crate::domain::outbox::Pace;
+use crate::domain::outbox::{Rules, Zone};
 use crate::engine::{Capabilities, Driver};
 use crate::lifecycle::Tasks;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
 pub mod access_token;
+mod changes;
 mod chats;
 mod contacts;
 mod control;
@@ -39,7 +40,11 @@ pub mod media;
 mod media_links;
 mod messages;
 mod outbox;
+mod outbox_settings;
+mod pacing;
+mod pulse;
 mod purge;
+mod queue;
 mod retention;
 mod send;
 mod stats;
@@ -47,6 +52,7 @@ mod supervisor;
 mod typing;
 
 pub use access_token::{AccessTokenError, AccessTokens, Operator};
+pub use changes::Forward;
 pub use devices::{DeviceChange, DeviceView, NewDevice};
 pub use error::{ErrorKind, ServiceError};
 pub use export::{ExportFormat, ExportRequest, ExportedFile};
@@ -56,6 +62,7 @@ pub use import::{ImportFormat, ImportLimits, ImportReport, ImportRequest, NamedA
 pub use keys::{AuthError, CreatedKey, NewKey, Principal};
 pub use media::{MediaSource, SendAs, SendMedia};
 pub use messages::{MessagePage, PageRequest};
+pub use queue::{ClearQueue, Cleared, DeviceQueue, FleetQueue, Held, QueueTotals, WarmupChange};
 pub use send::{Accepted, IdempotencyKey, SendContent, SendRequest};
 pub use stats::Stats;
 
@@ -63,6 +70,7 @@ pub use crate::engine::ControlVerb;
 pub use crate::store::chats::ChatQuery;
 pub use crate::store::contacts::ContactQuery;
 pub use crate::store::events::LogRange;
+pub use crate::store::queue::WaitingKind;
 pub use crate::store::search::SearchQuery;
 
 /// Numbers that use cases keep to. All durations in milliseconds.
@@ -78,6 +86,8 @@ pub struct Limits {
     pub start_ramp_per_second: u32,
     /// Consecutive panics after which a device is failed.
     pub panics_before_failed: u32,
+    /// A connected device of which nothing was heard for so long is degraded. Zero: never.
+    pub degraded_after_ms: i64,
     /// What an outbox keeps to where the device says nothing else.
     pub outbox: OutboxLimits,
     /// How long an idempotency key is remembered.
@@ -103,8 +113,10 @@ pub struct OutboxLimits {
     pub retry_delay_ms: u64,
     /// How long an unknown outcome stays unknown.
     pub unknown_after_ms: i64,
-    /// The pace.
-    pub pace: Pace,
+    /// The pace, warm-up and quiet hours.
+    pub rules: Rules,
+    /// Where quiet hours are that name no zone.
+    pub time_zone: Zone,
     /// How long "typing" is shown before a message.
     pub typing_delay_ms: u64,
 }

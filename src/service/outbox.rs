@@ -14,6 +14,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
 use super::ingest::{Raise, raise_ack};
+use super::pacing::{Pacing, Slot};
 use super::supervisor::Live;
 use super::{Core, OutboxLimits, ServiceError};
 use crate::domain::ack::{Ack, Status};
@@ -22,7 +23,7 @@ use crate::domain::clock::Millis;
 use crate::domain::event::{Event, TypingKind};
 use crate::domain::ids::DeviceId;
 use crate::domain::message::{Message, SendFailure};
-use crate::domain::outbox::{Entry, Next, Pacer, Queue};
+use crate::domain::outbox::{Departure, Entry, Turn};
 use crate::engine::{Outgoing, Quoted, SendError, SendOutcome, Session};
 use crate::store::outbox::OutboxRow;
 use crate::store::{StoreError, Tx};
@@ -40,10 +41,7 @@ pub(super) struct Outbox {
     session: Arc<dyn Session>,
     live: Arc<Live>,
     deduplicates: bool,
-    queue: Queue,
-    /// The newest row taken into the queue.
-    newest_row: i64,
-    pacer: Pacer,
+    pacing: Arc<Pacing>,
     /// Tries of unknown outcome in this session, by row: they wait longer each time.
     unknown: HashMap<i64, u32>,
 }
@@ -51,7 +49,11 @@ pub(super) struct Outbox {
 /// What became of one try, for the queue.
 enum Tried {
     Done,
-    Again { at: Millis },
+    Again {
+        at: Millis,
+    },
+    /// It did not leave, and takes its place again.
+    Held,
 }
 
 impl Outbox {
@@ -59,13 +61,11 @@ impl Outbox {
         let capabilities = core.engine_of(&device).ok().and_then(|engine| core.capabilities(&engine));
         Self {
             deduplicates: capabilities.is_some_and(|c| c.deduplicates),
+            pacing: Arc::new(Pacing::new(core.clone(), device.clone(), live.clone())),
             core,
             device,
             session,
             live,
-            queue: Queue::default(),
-            newest_row: 0,
-            pacer: Pacer::default(),
             unknown: HashMap::new(),
         }
     }
@@ -77,7 +77,7 @@ impl Outbox {
         let mut news = true;
         loop {
             if std::mem::take(&mut news) {
-                match self.load().await {
+                match self.pacing.load(self.deduplicates).await {
                     Ok(fresh) => limits = fresh,
                     Err(error) => {
                         tracing::error!(device = %self.device, %error, "the outbox could not be read; trying again");
@@ -91,32 +91,14 @@ impl Outbox {
                 () = stop.cancelled() => break,
                 Some((entry, tried)) = under_way.next() => self.settle(entry, &tried),
                 () = self.live.outbox.notified() => news = true,
-                () = sleep(wake_after) => news = true,
+                () = self.pacing.moved.notified() => {}
+                () = sleep(wake_after) => {
+                    news = true;
+                    self.pacing.look_again();
+                }
             }
         }
         while under_way.next().await.is_some() {}
-    }
-
-    /// Takes new rows into the queue; the device's own limits.
-    async fn load(&mut self) -> Result<OutboxLimits, ServiceError> {
-        let (device, after) = (self.device.clone(), self.newest_row);
-        let first = after == 0;
-        let (entries, found) = self
-            .core
-            .read(move |store| Ok((store.outbox_entries(&device, after)?, store.device(&device)?)))
-            .await?;
-        for (entry, sending_since) in entries {
-            self.newest_row = self.newest_row.max(entry.row);
-            let unknown = first && sending_since.is_some();
-            if !unknown || self.deduplicates {
-                self.queue.push(entry);
-            }
-        }
-        let defaults = &self.core.limits().outbox;
-        Ok(found.map_or_else(
-            || defaults.clone(),
-            |device| super::devices::outbox_limits(defaults, &device.settings),
-        ))
     }
 
     /// Starts as many as may be under way; answers when to look again.
@@ -126,14 +108,8 @@ impl Outbox {
         limits: &OutboxLimits,
     ) -> Option<Millis> {
         while under_way.len() < limits.in_flight.max(1) {
-            let now = self.core.now();
-            let ready_at = self.pacer.ready_at(limits.pace, now);
-            if ready_at > now {
-                return (!self.queue.is_empty()).then_some(ready_at);
-            }
-            match self.queue.next(now) {
-                Next::Send(entry) => {
-                    self.pacer.record(limits.pace, now, self.core.inner.random.unit());
+            match self.pacing.next(self.core.now()) {
+                Turn::Send(entry) => {
                     let failures = self.unknown.get(&entry.row).copied().unwrap_or(0);
                     let attempt = Attempt {
                         core: self.core.clone(),
@@ -142,14 +118,15 @@ impl Outbox {
                         limits: limits.clone(),
                         deduplicates: self.deduplicates,
                         unknown_before: failures,
+                        slot: self.pacing.slot(&entry.chat),
                     };
                     under_way.push(Box::pin(async move {
                         let tried = attempt.make(entry.row).await;
                         (entry, tried)
                     }));
                 }
-                Next::At(at) => return Some(at),
-                Next::Idle => return None,
+                Turn::Held(at, _) => return at,
+                Turn::Idle => return None,
             }
         }
         None
@@ -165,12 +142,13 @@ impl Outbox {
         match tried {
             Tried::Done => {
                 self.unknown.remove(&entry.row);
-                self.queue.done(&entry.chat);
+                self.pacing.done(&entry.chat);
             }
             Tried::Again { at } => {
                 *self.unknown.entry(entry.row).or_default() += 1;
-                self.queue.retry(Entry { retry_at: Some(*at), ..entry });
+                self.pacing.retry(Entry { retry_at: Some(*at), ..entry });
             }
+            Tried::Held => self.pacing.put_back(entry),
         }
     }
 }
@@ -190,12 +168,17 @@ struct Attempt {
     limits: OutboxLimits,
     deduplicates: bool,
     unknown_before: u32,
+    slot: Slot,
 }
 
 impl Attempt {
     async fn make(&self, row: i64) -> Tried {
         match self.try_once(row).await {
             Ok(tried) => tried,
+            Err(error) if self.slot.has_left() && !self.deduplicates => {
+                tracing::error!(device = %self.device, %error, "what became of a message could not be stored; it is not sent again");
+                Tried::Done
+            }
             Err(error) => {
                 tracing::error!(device = %self.device, %error, "a message could not be taken from the outbox; trying again");
                 Tried::Again { at: self.core.now().plus(1_000) }
@@ -206,11 +189,17 @@ impl Attempt {
     async fn try_once(&self, row: i64) -> Result<Tried, ServiceError> {
         let Some((row, _)) = self.find(row).await? else { return Ok(Tried::Done) };
         self.show_typing(&row).await;
-        self.mark_sending(&row).await?;
+        if self.slot.is_too_late() {
+            return Ok(Tried::Held);
+        }
+        let Some(departure) = self.mark_sending(&row).await? else { return Ok(Tried::Done) };
+        self.slot.leave(departure);
         // Read only now: until it is marked, its text may be changed and it may be taken back.
         let Some((_, message)) = self.find(row.entry.row).await? else { return Ok(Tried::Done) };
+        let since = self.core.now();
         let outgoing = outgoing(message);
         let outcome = self.session.send(outgoing).await;
+        self.slot.answered(&outcome, since);
         self.settle(row, outcome).await
     }
 
@@ -235,12 +224,17 @@ impl Attempt {
         let _ = self.session.typing(&row.entry.chat, TypingKind::Text, false).await;
     }
 
-    async fn mark_sending(&self, row: &OutboxRow) -> Result<(), ServiceError> {
+    /// `None` when it was taken out of the outbox meanwhile.
+    async fn mark_sending(&self, row: &OutboxRow) -> Result<Option<Departure>, ServiceError> {
         let (device, row, now) = (self.device.clone(), row.clone(), self.core.now());
-        self.core
+        let noted = self
+            .core
             .store()
             .write_patiently(move |tx| {
-                tx.outbox_sending(row.entry.row, now)?;
+                if !tx.outbox_sending(row.entry.row, now)? {
+                    return Ok(None);
+                }
+                let departure = tx.note_departure(&device, row.message_pk, &row.entry.chat, now)?;
                 if row.attempts == 0 {
                     tx.set_ack(row.message_pk, Ack::Pending, Status::Sending, None)?;
                     tx.append(
@@ -249,10 +243,10 @@ impl Attempt {
                         now,
                     )?;
                 }
-                Ok::<_, StoreError>(())
+                Ok::<_, StoreError>(Some(departure))
             })
             .await?;
-        Ok(())
+        Ok(noted)
     }
 
     async fn settle(&self, row: OutboxRow, outcome: SendOutcome) -> Result<Tried, ServiceError> {

@@ -12,14 +12,15 @@ use url::Url;
 
 use super::error::SettingsError;
 use super::tree::Entry;
-use super::{AccessTokenMode, Cidr, OriginPattern, Settings};
+use super::{AccessTokenMode, Cidr, OriginPattern, Settings, Zone};
+use crate::domain::outbox::TimeOfDay;
 
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
 const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 39] = [
+pub(super) const RANGES: [(&str, i64, i64); 42] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -36,6 +37,7 @@ pub(super) const RANGES: [(&str, i64, i64); 39] = [
     ("supervisor.backoff_max_ms", 1, YEAR_MS),
     ("supervisor.start_ramp_per_second", 1, MANY),
     ("supervisor.panics_before_failed", 1, MANY),
+    ("supervisor.degraded_after_ms", 0, YEAR_MS),
     ("outbox.max_queued", 1, 100 * MANY),
     ("outbox.in_flight", 1, 1024),
     ("outbox.max_attempts", 1, MANY),
@@ -43,8 +45,10 @@ pub(super) const RANGES: [(&str, i64, i64); 39] = [
     ("outbox.unknown_after_ms", 1, YEAR_MS),
     ("outbox.min_delay_ms", 0, YEAR_MS),
     ("outbox.max_delay_ms", 0, YEAR_MS),
-    ("outbox.messages_per_minute", 0, MANY),
-    ("outbox.burst_limit", 0, MANY),
+    ("outbox.messages_per_minute", 0, 100_000),
+    ("outbox.burst_limit", 0, 100_000),
+    ("outbox.messages_per_day", 0, 100_000),
+    ("outbox.new_chats_per_day", 0, 10_000),
     ("outbox.typing_delay_ms", 0, YEAR_MS),
     ("messages.text_max_chars", 1, MANY),
     ("messages.idempotency_ttl_ms", 1, YEAR_MS),
@@ -72,7 +76,7 @@ const WORDS: [(&str, &[&str]); 3] = [
 type Rule = fn(&str) -> Result<(), String>;
 
 /// Keys whose text has a form of its own; a list has it in each item.
-const FORMS: [(&str, Rule); 11] = [
+const FORMS: [(&str, Rule); 14] = [
     ("server.listen", address),
     ("server.socket_path", socket_path),
     ("server.allowed_origins", origin),
@@ -83,6 +87,9 @@ const FORMS: [(&str, Rule); 11] = [
     ("log.level", directives),
     ("devices.dir", filled),
     ("devices.default_engine", engine_name),
+    ("outbox.quiet_from", empty_or_time),
+    ("outbox.quiet_to", empty_or_time),
+    ("outbox.time_zone", zone),
     ("net.allow_private", cidr),
 ];
 
@@ -148,6 +155,12 @@ pub(super) fn relations(settings: &Settings, effective: &Effective) -> Result<()
         let (low, high) = (outbox.min_delay_ms, outbox.max_delay_ms);
         effective.conflict(&keys, &format!("min_delay_ms {low} is above max_delay_ms {high}"))?;
     }
+    let (from, to) = (&outbox.quiet_from, &outbox.quiet_to);
+    if from.is_empty() != to.is_empty() || (from == to && !from.is_empty()) {
+        let keys = ["outbox.quiet_from", "outbox.quiet_to"];
+        effective
+            .conflict(&keys, "quiet_from and quiet_to must both be given, and differ, or both be empty")?;
+    }
     Ok(())
 }
 
@@ -211,6 +224,17 @@ fn empty_or_url(text: &str) -> Result<(), String> {
         return Err("must not have a fragment".to_owned());
     }
     Ok(())
+}
+
+fn empty_or_time(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    text.parse::<TimeOfDay>().map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn zone(text: &str) -> Result<(), String> {
+    text.parse::<Zone>().map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn filled(text: &str) -> Result<(), String> {

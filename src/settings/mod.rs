@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::domain::cidr::{Cidr, InvalidCidr};
 pub use crate::domain::origin::{InvalidOriginPattern, OriginPattern};
+pub use crate::domain::outbox::Zone;
 pub use declared::{DeclaredDevice, DeclaredError, load_declared};
 pub use error::SettingsError;
 pub use load::{DEFAULT_TOML, process_environment};
@@ -192,6 +193,8 @@ pub struct SupervisorSettings {
     pub start_ramp_per_second: u32,
     /// Panics in a row after which a device is failed.
     pub panics_before_failed: u32,
+    /// Milliseconds of silence after which a connected device is degraded; 0 is never.
+    pub degraded_after_ms: u64,
 }
 
 /// `[outbox]`
@@ -212,10 +215,20 @@ pub struct OutboxSettings {
     pub min_delay_ms: u64,
     /// Milliseconds of the longest pause; never below `min_delay_ms`.
     pub max_delay_ms: u64,
-    /// Messages for each minute; 0 is no limit.
+    /// Messages in any 60 seconds; 0 is no limit.
     pub messages_per_minute: u32,
-    /// Messages that may go out at once under that limit; 0 is no burst.
+    /// Messages in any 10 seconds; 0 is no limit.
     pub burst_limit: u32,
+    /// Messages in any 24 hours; 0 is no limit.
+    pub messages_per_day: u32,
+    /// New chats in any 24 hours; 0 is no limit.
+    pub new_chats_per_day: u32,
+    /// Beginning of the quiet hours, or empty.
+    pub quiet_from: String,
+    /// Their end, or empty.
+    pub quiet_to: String,
+    /// Where quiet hours are.
+    pub time_zone: Zone,
     /// Milliseconds of typing before each message; 0 is none.
     pub typing_delay_ms: u64,
 }

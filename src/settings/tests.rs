@@ -105,6 +105,8 @@ fn companion(key: &str) -> Option<(&'static str, &'static str)> {
     match key {
         "auth.access_token" => Some(("WHARF__AUTH__JWKS_URL", "https://k.example/jwks")),
         "outbox.min_delay_ms" => Some(("WHARF__OUTBOX__MAX_DELAY_MS", "9")),
+        "outbox.quiet_from" => Some(("WHARF__OUTBOX__QUIET_TO", "07:00")),
+        "outbox.quiet_to" => Some(("WHARF__OUTBOX__QUIET_FROM", "22:00")),
         _ => None,
     }
 }
@@ -128,6 +130,8 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
         "auth.jwks_url" => text("https://k.example/jwks"),
         "store.synchronous" => text("normal"),
         "log.format" => text("json"),
+        "outbox.quiet_from" | "outbox.quiet_to" => text("23:30"),
+        "outbox.time_zone" => text("Europe/Berlin"),
         "log.level" => text("warn,wharf=debug"),
         "engines.simulator.enabled" => ("false".to_owned(), false.into()),
         _ => match default {

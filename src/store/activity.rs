@@ -50,7 +50,29 @@ impl Reader<'_> {
             avg_response_ms: if sent == 0 { 0 } else { response_ms / sent },
             disconnections_last_hour: disconnections,
             last_activity: (last > 0).then_some(Millis(last)),
+            ..Observed::default()
         })
+    }
+
+    /// Whether nothing came in during the last whole hour and since, although on three of the last seven days
+    /// at least five messages came in during that hour.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn receives_nothing(&self, device: &DeviceId, now: Millis) -> Result<bool, StoreError> {
+        let hour = now.0 - now.0.rem_euclid(HOUR_MS) - HOUR_MS;
+        let received = |from: i64, to: i64| {
+            self.number(
+                "SELECT sum(received) FROM activity WHERE device_id = ?1 AND hour >= ?2 AND hour <= ?3",
+                params![device.as_str(), from, to],
+            )
+        };
+        if received(hour, now.0)? > 0 {
+            return Ok(false);
+        }
+        let usual = (1..=7).map(|days| received(hour - days * 24 * HOUR_MS, hour - days * 24 * HOUR_MS));
+        let busy = usual.filter(|count| count.as_ref().map_or(true, |count| *count >= 5));
+        Ok(busy.collect::<Result<Vec<_>, _>>()?.len() >= 3)
     }
 
     /// Messages in and out of these devices (all of them, with `None`) since `from`.

@@ -17,8 +17,11 @@ pub enum Synchronous {
     Normal,
 }
 
-const MIGRATIONS: &[M<'static>] =
-    &[M::up(include_str!("migrations/0001_core.sql")), M::up(include_str!("migrations/0002_rich.sql"))];
+const MIGRATIONS: &[M<'static>] = &[
+    M::up(include_str!("migrations/0001_core.sql")),
+    M::up(include_str!("migrations/0002_rich.sql")),
+    M::up(include_str!("migrations/0004_queue.sql")),
+];
 
 /// The database file within the data directory.
 #[must_use]
@@ -125,10 +128,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         open(dir.path()).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let error = open(dir.path()).unwrap_err();
-        assert!(
-            error.to_string().contains(&format!("schema 99, this version knows {}", MIGRATIONS.len())),
-            "{error}"
-        );
+        let known = format!("schema 99, this version knows {}", MIGRATIONS.len());
+        assert!(error.to_string().contains(&known), "{error}");
     }
 
     #[test]

@@ -71,6 +71,14 @@ impl Reader<'_> {
         self.one(&format!("{SELECT} WHERE o.row = ?1"), [row], outbox_row)
     }
 
+    /// A message's place in the outbox, while it has one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn outbox_row_of(&self, message_pk: Pk) -> Result<Option<OutboxRow>, StoreError> {
+        self.one(&format!("{SELECT} WHERE o.message_pk = ?1"), [message_pk], outbox_row)
+    }
+
     /// All messages that wait for this device, in order.
     ///
     /// # Errors
@@ -140,16 +148,17 @@ impl Tx<'_> {
         Ok(self.last_row())
     }
 
-    /// The bytes are about to leave: from here on the answer is unknown until there is one.
+    /// The bytes are about to leave: from here on the answer is unknown until there is one. `false` when the
+    /// row is gone.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn outbox_sending(&self, row: i64, now: Millis) -> Result<(), StoreError> {
-        self.run(
+    pub fn outbox_sending(&self, row: i64, now: Millis) -> Result<bool, StoreError> {
+        let marked = self.run(
             "UPDATE outbox SET sending_since = coalesce(sending_since, ?2), attempts = attempts + 1, retry_at = NULL WHERE row = ?1",
             params![row, now.0],
         )?;
-        Ok(())
+        Ok(marked > 0)
     }
 
     /// It did not leave, and may be tried again.

@@ -17,6 +17,9 @@ async fn receipt(app: &TestApp, message: &str, ack: i64) {
     app.post("/simulator/shop/receipt", json!({ "messageId": message, "ack": ack })).await.ok();
 }
 
+// covers: ack 1 server
+// covers: ack 2 device
+// covers: ack 3 read
 #[tokio::test]
 async fn a_message_is_queued_sending_sent_delivered_and_read_once_each() {
     let app = TestApp::start().await;
@@ -27,6 +30,8 @@ async fn a_message_is_queued_sending_sent_delivered_and_read_once_each() {
     assert_eq!(levels(&app, &id).await, [1, 2, 3]);
 }
 
+// covers: ack levels never go down
+// covers: ack 4 played
 #[tokio::test]
 async fn levels_never_go_down_and_a_duplicate_says_nothing() {
     let app = TestApp::start().await;
@@ -40,6 +45,8 @@ async fn levels_never_go_down_and_a_duplicate_says_nothing() {
     assert_eq!(levels(&app, &id).await, [1, 3, 4]);
 }
 
+// covers: ack -1 error
+// covers: ack -1 is final
 #[tokio::test]
 async fn a_failure_after_the_server_is_final() {
     let app = TestApp::start().await;
@@ -54,6 +61,7 @@ async fn a_failure_after_the_server_is_final() {
     assert_eq!(levels(&app, &id).await, [1, -1]);
 }
 
+// covers: ack levels never go down
 #[tokio::test]
 async fn a_failure_after_delivery_changes_nothing() {
     let app = TestApp::start().await;
@@ -67,6 +75,8 @@ async fn a_failure_after_delivery_changes_nothing() {
     assert_eq!(levels(&app, &id).await, [1, 2, 3]);
 }
 
+// covers: ack of a group is its lowest
+// covers: GET /devices/{id}/messages/{mid}
 #[tokio::test]
 async fn a_group_is_as_far_as_its_slowest_member() {
     let app = TestApp::start().await;
@@ -88,6 +98,7 @@ async fn a_group_is_as_far_as_its_slowest_member() {
     assert_eq!(levels(&app, &id).await, [1, 2]);
 }
 
+// covers: ack levels never go down
 #[tokio::test]
 async fn receipts_in_reverse_order_still_end_as_read() {
     let app = TestApp::start().await;
@@ -99,6 +110,7 @@ async fn receipts_in_reverse_order_still_end_as_read() {
     assert!(levels.is_sorted() && levels.last() == Some(&3), "{levels:?}");
 }
 
+// covers: ack of a group is its lowest
 #[tokio::test]
 async fn a_member_who_is_faster_than_the_network_does_not_speak_for_the_group() {
     let app = TestApp::start().await;

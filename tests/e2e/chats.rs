@@ -15,6 +15,7 @@ async fn two_chats(app: &TestApp) {
     app.incoming("shop", ANNA, "third").await;
 }
 
+// covers: GET /devices/{id}/chats
 #[tokio::test]
 async fn the_newest_chat_comes_first_with_its_last_message() {
     let app = TestApp::start().await;
@@ -29,6 +30,7 @@ async fn the_newest_chat_comes_first_with_its_last_message() {
     assert_eq!(chat["lastMessage"]["body"], "third");
 }
 
+// covers: GET /devices/{id}/chats
 #[tokio::test]
 async fn lists_are_filtered_searched_and_paged_by_any_of_their_names() {
     let app = TestApp::start().await;
@@ -50,6 +52,8 @@ async fn lists_are_filtered_searched_and_paged_by_any_of_their_names() {
     app.get("/devices/shop/chats?limit=1000").await.refused(400, "invalid_field");
 }
 
+// covers: POST /devices/{id}/chats/{chatId}/markRead
+// covers: GET /devices/{id}/chats/{chatId}
 #[tokio::test]
 async fn marking_read_is_told_here_and_to_the_network() {
     let app = TestApp::start().await;
@@ -67,6 +71,7 @@ async fn marking_read_is_told_here_and_to_the_network() {
     app.post("/devices/shop/chats/15550109998@c.us/markRead", json!({})).await.refused(404, "chat_not_found");
 }
 
+// covers: POST /devices/{id}/chats/{chatId}/read
 #[tokio::test]
 async fn only_the_named_messages_are_marked_read() {
     let app = TestApp::start().await;
@@ -78,6 +83,9 @@ async fn only_the_named_messages_are_marked_read() {
     assert_eq!(chat["data"]["unreadCount"], 1);
 }
 
+// covers: GET /devices/{id}/contacts
+// covers: POST /devices/{id}/contacts
+// covers: GET /devices/{id}/contacts/{cid}/exists
 #[tokio::test]
 async fn contacts_are_found_by_get_and_post() {
     let app = TestApp::start().await;
@@ -93,4 +101,59 @@ async fn contacts_are_found_by_get_and_post() {
     assert_eq!(ids(&found), ["15550100002@c.us"]);
     assert_eq!(app.get(&format!("/devices/shop/contacts/{ANNA}/exists")).await.ok()["data"]["exists"], true);
     assert_eq!(app.get("/devices/shop/contacts/15550190001/exists").await.ok()["data"]["exists"], false);
+}
+
+// covers: POST /devices/{id}/chats
+#[tokio::test]
+async fn the_older_path_sends_too() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let sent = app.post("/devices/shop/chats", json!({ "to": ANNA, "text": "hello" })).await.created();
+    let id = sent["data"]["id"].as_str().unwrap();
+    app.wait_for_status("shop", id, "read").await;
+    let network = app.get("/simulator/shop/network").await.ok();
+    assert_eq!(network["data"]["sent"][0]["body"], "hello");
+}
+
+// covers: GET /devices/{id}/chats/search
+#[tokio::test]
+async fn chats_are_found_by_name_or_number() {
+    let app = TestApp::start().await;
+    two_chats(&app).await;
+    let found = app.get("/devices/shop/chats/search?q=00002&limit=5").await.ok();
+    assert_eq!((&found["query"], found["results"].as_array().unwrap().len()), (&json!("00002"), 1));
+    let chat = &found["results"][0];
+    assert_eq!(
+        (&chat["id"], &chat["type"], &chat["unread"]),
+        (&json!("15550100002@c.us"), &json!("private"), &json!(1))
+    );
+    assert_eq!(chat["lastMessage"]["body"], "second");
+    app.get("/devices/shop/chats/search").await.refused(400, "invalid_field");
+}
+
+// covers: POST /devices/chats/multi
+#[tokio::test]
+async fn chats_of_several_devices_come_in_one_answer() {
+    let app = TestApp::start().await;
+    two_chats(&app).await;
+    app.device("home").await;
+    let body = json!({ "deviceIds": ["shop", "home", "nowhere"], "limit": 1 });
+    let found = app.post("/devices/chats/multi", body).await.ok();
+    let found = found["data"].as_array().unwrap();
+    assert_eq!((&found[0]["deviceId"], &found[1]["deviceId"]), (&json!("shop"), &json!("home")));
+    assert_eq!((found.len(), found[0]["chats"][0]["id"].as_str()), (2, Some("15550100001@c.us")));
+    assert_eq!(found[0]["chats"].as_array().unwrap().len(), 1);
+    app.post("/devices/chats/multi", json!({ "deviceIds": [] })).await.refused(400, "invalid_field");
+}
+
+// covers: GET /devices/{id}/contacts/{cid}/profile-picture
+#[tokio::test]
+async fn a_person_without_a_picture_has_none() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let path = format!("/devices/shop/contacts/{ANNA}/profile-picture");
+    let picture = app.get(&path).await.ok();
+    assert_eq!(picture["data"], json!({ "contactId": "15550100001@c.us", "profilePicUrl": null }));
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    app.get(&path).await.refused(409, "device_offline");
 }

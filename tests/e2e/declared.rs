@@ -11,6 +11,7 @@ fn declare(app: &TestApp, file: &str, text: &str) {
 
 const SHOP: &str = "id = 'shop'\nname = 'Shop'\n[settings.simulator]\nautoScanMs = 10\n";
 
+// covers: PATCH /devices/{id}
 #[tokio::test]
 async fn a_file_makes_a_device_and_what_it_sets_patch_cannot_change() {
     let app = TestApp::start().await;
@@ -57,4 +58,16 @@ async fn a_wrong_file_changes_nothing_and_names_itself() {
     let error = app.app().reconcile().await.unwrap_err().to_string();
     assert!(error.contains("wrong.toml") && error.contains("colour"), "{error}");
     app.get("/devices/shop").await.refused(404, "device_not_found");
+}
+
+// covers: state created
+#[tokio::test]
+async fn a_device_that_does_not_start_by_itself_is_created_and_waits() {
+    let app = TestApp::start().await;
+    declare(&app, "shop.toml", "id = 'shop'\nautostart = false\n");
+    app.app().reconcile().await.unwrap();
+    let waiting = app.wait_for_state("shop", "created").await;
+    assert_eq!(waiting["status"], "disconnected");
+    app.post("/devices/shop/start", json!({})).await.ok();
+    app.wait_for_state("shop", "qr").await;
 }

@@ -4,6 +4,10 @@ use serde_json::json;
 
 use crate::support::{ANNA, TestApp};
 
+// covers: POST /devices
+// covers: GET /devices/{id}
+// covers: GET /devices/{id}/qr
+// covers: POST /simulator/{id}/{call}
 #[tokio::test]
 async fn a_device_is_linked_by_scanning_its_code() {
     let app = TestApp::start().await;
@@ -21,6 +25,8 @@ async fn a_device_is_linked_by_scanning_its_code() {
     assert_eq!(kinds, ["state", "state", "qr", "state", "authenticated", "state", "ready"]);
 }
 
+// covers: POST /devices/{id}/stop
+// covers: POST /devices/{id}/start
 #[tokio::test]
 async fn without_a_scan_six_codes_run_out_and_a_start_brings_new_ones() {
     let app = TestApp::start().await;
@@ -33,6 +39,9 @@ async fn without_a_scan_six_codes_run_out_and_a_start_brings_new_ones() {
     app.wait_for_state("shop", "qr").await;
 }
 
+// covers: POST /devices/{id}/start
+// covers: POST /devices/{id}/stop
+// covers: POST /devices/{id}/restart
 #[tokio::test]
 async fn starting_twice_and_stopping_twice_is_no_error() {
     let app = TestApp::start().await;
@@ -43,6 +52,9 @@ async fn starting_twice_and_stopping_twice_is_no_error() {
     app.wait_for_state("shop", "ready").await;
 }
 
+// covers: POST /devices/{id}/stop
+// covers: POST /devices/{id}/start
+// covers: state stopped
 #[tokio::test]
 async fn a_stopped_device_comes_back_without_a_new_scan() {
     let app = TestApp::start().await;
@@ -55,6 +67,9 @@ async fn a_stopped_device_comes_back_without_a_new_scan() {
     assert_eq!(app.logged("shop", "qr").await.len(), 1);
 }
 
+// covers: POST /devices/{id}/logout
+// covers: rest 409 wrong device state
+// covers: state logged_out
 #[tokio::test]
 async fn logging_out_needs_a_new_scan() {
     let app = TestApp::start().await;
@@ -67,6 +82,7 @@ async fn logging_out_needs_a_new_scan() {
     app.wait_for_state("shop", "qr").await;
 }
 
+// covers: state logged_out
 #[tokio::test]
 async fn a_log_out_on_the_phone_is_told_with_its_reason() {
     let app = TestApp::start().await;
@@ -78,6 +94,7 @@ async fn a_log_out_on_the_phone_is_told_with_its_reason() {
     assert_eq!(app.logged("shop", "disconnected").await.len(), 1);
 }
 
+// covers: state reconnecting
 #[tokio::test]
 async fn a_lost_link_comes_back_by_itself() {
     let app = TestApp::start().await;
@@ -98,6 +115,8 @@ async fn a_lost_link_comes_back_by_itself() {
     assert_eq!(tries, [(&json!(1), &told[0]), (&json!(2), &told[1]), (&json!(3), &told[2])]);
 }
 
+// covers: state failed
+// covers: GET /devices/{id}/health
 #[tokio::test]
 async fn a_ban_fails_the_device_with_what_to_do() {
     let app = TestApp::start().await;
@@ -139,6 +158,8 @@ async fn a_device_that_panics_without_end_is_failed() {
     assert_eq!(failed["status"], "error");
 }
 
+// covers: DELETE /devices/{id}
+// covers: rest 404
 #[tokio::test]
 async fn a_deleted_device_is_gone_with_its_data_and_its_id_is_free_again() {
     let app = TestApp::start().await;
@@ -157,6 +178,7 @@ async fn a_deleted_device_is_gone_with_its_data_and_its_id_is_free_again() {
     assert!(first > newest, "a seq was used twice: {first} after {newest}");
 }
 
+// covers: DELETE /devices/{id}
 #[tokio::test]
 async fn a_deleted_device_can_leave_its_messages() {
     let app = TestApp::start().await;
@@ -167,6 +189,8 @@ async fn a_deleted_device_can_leave_its_messages() {
     assert_eq!(app.get("/devices/shop/chats").await.ok()["data"].as_array().unwrap().len(), 1);
 }
 
+// covers: POST /devices
+// covers: rest 400 names the field
 #[tokio::test]
 async fn what_cannot_be_a_device_is_refused_by_name() {
     let app = TestApp::start().await;
@@ -189,6 +213,7 @@ async fn what_cannot_be_a_device_is_refused_by_name() {
     app.post("/devices", json!(null)).await.created();
 }
 
+// covers: PATCH /devices/{id}
 #[tokio::test]
 async fn a_change_is_merged_and_null_removes() {
     let app = TestApp::start().await;

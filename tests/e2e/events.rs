@@ -32,6 +32,7 @@ async fn frames(app: &TestApp, path: &str, last_event_id: Option<&str>, count: u
     tokio::time::timeout(Duration::from_secs(10), read).await.expect("the stream says nothing")
 }
 
+// covers: GET /devices/{id}/events
 #[tokio::test]
 async fn seq_grows_by_one_and_every_payload_is_stamped() {
     let app = TestApp::start().await;
@@ -48,6 +49,7 @@ async fn seq_grows_by_one_and_every_payload_is_stamped() {
     }
 }
 
+// covers: GET /devices/{id}/events
 #[tokio::test]
 async fn a_page_begins_after_what_the_client_has() {
     let app = TestApp::start().await;
@@ -63,6 +65,7 @@ async fn a_page_begins_after_what_the_client_has() {
     }
 }
 
+// covers: rest text/event-stream with Last-Event-ID
 #[tokio::test]
 async fn a_stream_goes_on_where_the_client_left_off() {
     let app = TestApp::start().await;
@@ -73,6 +76,7 @@ async fn a_stream_goes_on_where_the_client_left_off() {
     assert!(resumed[0].contains("id: 4"), "{}", resumed[0]);
 }
 
+// covers: rest text/event-stream with Last-Event-ID
 #[tokio::test]
 async fn a_stream_is_live() {
     let app = TestApp::start().await;
@@ -87,6 +91,7 @@ async fn a_stream_is_live() {
     assert!(frames.iter().any(|f| f.contains("event: message")), "{frames:?}");
 }
 
+// covers: rest text/event-stream with Last-Event-ID
 #[tokio::test]
 async fn a_position_that_the_log_does_not_cover_is_told_to_resync() {
     let app = TestApp::start().await;

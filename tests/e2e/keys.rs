@@ -8,6 +8,9 @@ async fn key(app: &TestApp, body: Value) -> String {
     app.post("/api-keys", body).await.created()["data"]["key"].as_str().unwrap().to_owned()
 }
 
+// covers: POST /api-keys
+// covers: GET /api-keys
+// covers: rest 403 scope
 #[tokio::test]
 async fn a_key_is_shown_once_and_opens_what_its_scopes_say() {
     let app = TestApp::start().await;
@@ -30,6 +33,10 @@ async fn a_key_is_shown_once_and_opens_what_its_scopes_say() {
     assert!(!listed.text().contains(parts[2]));
 }
 
+// covers: GET /devices
+// covers: GET /stats
+// covers: GET /health/devices
+// covers: rest 403 device
 #[tokio::test]
 async fn a_key_for_one_device_sees_no_other() {
     let app = TestApp::start().await;
@@ -51,6 +58,8 @@ async fn a_key_for_one_device_sees_no_other() {
     assert_eq!(health["data"].as_array().unwrap().len(), 1);
 }
 
+// covers: POST /api-keys
+// covers: DELETE /api-keys/{keyId}
 #[tokio::test]
 async fn no_key_makes_or_revokes_a_wider_one() {
     let app = TestApp::start().await;
@@ -70,6 +79,8 @@ async fn no_key_makes_or_revokes_a_wider_one() {
     app.delete(&format!("/api-keys/{id}")).await.refused(404, "key_not_found");
 }
 
+// covers: DELETE /api-keys/{keyId}
+// covers: rest 401
 #[tokio::test]
 async fn revoked_expired_wrong_and_missing_keys_open_nothing() {
     let app = TestApp::start().await;
@@ -92,6 +103,8 @@ async fn revoked_expired_wrong_and_missing_keys_open_nothing() {
     assert_eq!(reply.status().as_u16(), 401);
 }
 
+// covers: rest the key as X-API-KEY
+// covers: rest the key as Authorization: Bearer
 #[tokio::test]
 async fn a_key_comes_in_a_header_or_as_bearer() {
     let app = TestApp::start().await;
@@ -103,6 +116,7 @@ async fn a_key_comes_in_a_header_or_as_bearer() {
     }
 }
 
+// covers: rest 429 with Retry-After
 #[tokio::test]
 async fn guessing_is_throttled_and_a_valid_key_is_not() {
     let app = TestApp::start_with(&[("WHARF__AUTH__FAILED_TRIES_PER_MINUTE", "5")]).await;

@@ -11,6 +11,8 @@ async fn send_with_key(app: &TestApp, key: &str, body: Value) -> Reply {
     app.with_key(&app.key).send(request).await
 }
 
+// covers: POST /devices/{id}/messages/send
+// covers: GET /simulator/{id}/{call}
 #[tokio::test]
 async fn a_text_is_answered_when_it_is_durable() {
     let app = TestApp::start().await;
@@ -28,6 +30,7 @@ async fn a_text_is_answered_when_it_is_durable() {
     assert_eq!(network["data"]["sent"][0]["shown"], 1);
 }
 
+// covers: POST /devices/{id}/messages/send
 #[tokio::test]
 async fn older_field_names_are_understood() {
     let app = TestApp::start().await;
@@ -37,6 +40,8 @@ async fn older_field_names_are_understood() {
         .created();
 }
 
+// covers: rest Idempotency-Key
+// covers: rest 422
 #[tokio::test]
 async fn the_same_idempotency_key_sends_once() {
     let app = TestApp::start().await;
@@ -55,6 +60,7 @@ async fn the_same_idempotency_key_sends_once() {
     assert_ne!(first["data"]["id"], later["data"]["id"]);
 }
 
+// covers: rest Idempotency-Key
 #[tokio::test]
 async fn twenty_requests_at_once_with_one_key_make_one_message() {
     let app = TestApp::start().await;
@@ -68,6 +74,8 @@ async fn twenty_requests_at_once_with_one_key_make_one_message() {
     assert_eq!(app.logged("shop", "message:created").await.len(), 1);
 }
 
+// covers: POST /devices/{id}/messages/send
+// covers: rest 400 names the field
 #[tokio::test]
 async fn what_cannot_be_sent_is_refused_by_name() {
     let app = TestApp::start().await;
@@ -88,9 +96,8 @@ async fn what_cannot_be_sent_is_refused_by_name() {
         let refused = app.post(SEND, body.clone()).await.refused(400, "invalid_field");
         assert_eq!(refused["details"][0]["field"], field, "{body} -> {refused}");
     }
-    app.post(SEND, json!({ "to": ANNA, "media": { "mimetype": "image/png", "data": "AAAA" } }))
-        .await
-        .refused(501, "not_implemented");
+    let large = json!({ "to": ANNA, "media": { "data": "A".repeat(5_700_000) } });
+    app.post(SEND, large).await.refused(413, "too_large");
     assert!(app.logged("shop", "message:created").await.is_empty());
 }
 
@@ -126,6 +133,7 @@ async fn the_same_network_id_in_another_chat_is_another_message() {
     assert_eq!(app.logged("shop", "message").await.len(), 2);
 }
 
+// covers: GET /devices/{id}/chats/{chatId}/messages
 #[tokio::test]
 async fn pages_go_both_ways_without_gap_or_overlap() {
     let app = TestApp::start().await;
@@ -160,6 +168,7 @@ async fn pages_go_both_ways_without_gap_or_overlap() {
     assert_eq!(forth, expected);
 }
 
+// covers: GET /devices/{id}/messages/search
 #[tokio::test]
 async fn search_finds_words_in_one_chat_or_all_newest_first() {
     let app = TestApp::start().await;
@@ -189,4 +198,25 @@ async fn history_is_stored_without_events_and_unread() {
         .await;
     assert!(chats["data"].as_array().unwrap().iter().all(|chat| chat["unreadCount"] == 0), "{chats}");
     assert!(app.logged("shop", "message").await.is_empty());
+}
+
+// covers: GET /devices/{id}/messages/status
+// covers: ack 0 pending
+#[tokio::test]
+async fn one_answer_tells_of_the_queue_and_of_a_message_in_it() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    let id = app.send("shop", ANNA, "hello").await;
+    let told = app.get(&format!("/devices/shop/messages/status?messageId={id}")).await.ok();
+    let message = &told["data"]["message"];
+    assert_eq!(
+        (&message["messageId"], &message["status"], &message["ack"], &message["ackName"]),
+        (&json!(id), &json!("queued"), &json!(0), &json!("pending"))
+    );
+    assert_eq!(told["data"]["queue"]["queuedMessages"], 1);
+    let told = app.get("/devices/shop/messages/status").await.ok();
+    assert_eq!((&told["data"]["message"], told["data"]["health"]["score"].is_u64()), (&json!(null), true));
+    let unknown = format!("/devices/shop/messages/status?messageId=true_{ANNA}@c.us_3EB0");
+    app.get(&unknown).await.refused(404, "message_not_found");
 }

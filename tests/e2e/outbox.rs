@@ -24,6 +24,7 @@ async fn a_transient_failure_is_tried_again_under_the_same_id() {
     assert!(id.ends_with(network["data"]["sent"][0]["networkId"].as_str().unwrap()));
 }
 
+// covers: ack -1 error
 #[tokio::test]
 async fn a_permanent_failure_says_why() {
     let app = TestApp::start().await;
@@ -110,6 +111,7 @@ fn chrono_now(app: &TestApp) -> i64 {
     app.clock.now().0
 }
 
+// covers: rest 429 with Retry-After
 #[tokio::test]
 async fn a_full_outbox_says_so() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__MAX_QUEUED", "2")]).await;

@@ -4,6 +4,8 @@ use serde_json::json;
 
 use crate::support::{ANNA, TestApp};
 
+// covers: GET /healthz
+// covers: GET /readyz
 #[tokio::test]
 async fn probes_answer_without_a_key() {
     let app = TestApp::start().await;
@@ -13,6 +15,7 @@ async fn probes_answer_without_a_key() {
     }
 }
 
+// covers: GET /metrics
 #[tokio::test]
 async fn metrics_count_what_happened_and_name_nobody() {
     let app = TestApp::start().await;
@@ -26,6 +29,8 @@ async fn metrics_count_what_happened_and_name_nobody() {
     }
 }
 
+// covers: GET /docs
+// covers: GET /docs-json
 #[tokio::test]
 async fn the_page_of_documents_loads_nothing_from_elsewhere() {
     let app = TestApp::start().await;
@@ -64,6 +69,9 @@ async fn cors_answers_the_configured_origins_only() {
     }
 }
 
+// covers: GET /stats
+// covers: GET /devices/{id}/queue-status
+// covers: GET /devices/{id}/health
 #[tokio::test]
 async fn the_fleet_is_shown_in_numbers() {
     let app = TestApp::start().await;
@@ -79,6 +87,36 @@ async fn the_fleet_is_shown_in_numbers() {
     assert_eq!(queue["data"]["safety"]["safe"], true);
     let health = app.get("/devices/shop/health").await.ok();
     assert_eq!((&health["data"]["status"], &health["data"]["deviceId"]), (&json!("healthy"), &json!("shop")));
-    let attention = app.get("/health/attention").await;
-    assert!(attention.status == 200 || attention.status == 501, "{}", attention.text());
+}
+
+// covers: GET /health/devices
+// covers: GET /health/attention
+#[tokio::test]
+async fn the_devices_that_need_attention_are_told_apart() {
+    let app = TestApp::start().await;
+    app.device("well").await;
+    app.device("ill").await;
+    let ids = async |path: &str| -> Vec<String> {
+        let list = app.get(path).await.ok();
+        list["data"].as_array().unwrap().iter().map(|d| d["deviceId"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(ids("/health/attention").await.is_empty());
+    app.fault("ill", json!({ "kind": "ban" })).await;
+    app.wait_for_state("ill", "failed").await;
+    assert_eq!(ids("/health/devices").await, ["well", "ill"]);
+    assert_eq!(ids("/health/attention").await, ["ill"]);
+}
+
+// covers: DELETE /simulator/{id}/{call}
+#[tokio::test]
+async fn the_simulated_network_forgets_on_request() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let id = app.send("shop", ANNA, "hello").await;
+    app.wait_for_status("shop", &id, "read").await;
+    let sent =
+        async || app.get("/simulator/shop/network").await.ok()["data"]["sent"].as_array().unwrap().len();
+    assert_eq!(sent().await, 1);
+    app.delete("/simulator/shop/network").await.ok();
+    assert_eq!(sent().await, 0);
 }

@@ -4,6 +4,10 @@ use serde_json::json;
 
 use crate::support::TestApp;
 
+// covers: GET /devices/{id}/qr
+// covers: GET /devices/{id}/qr.png
+// covers: GET /devices/{id}/qr.svg
+// covers: GET /devices/{id}/qr.txt
 #[tokio::test]
 async fn the_code_comes_as_json_png_svg_and_text() {
     let app = TestApp::start().await;

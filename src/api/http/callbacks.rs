@@ -27,7 +27,7 @@ fn open((schemas, mut paths, router): UtoipaMethodRouter<ApiState>) -> UtoipaMet
 ///
 /// Some upstreams ask before they send. Authenticated by the upstream's signature, not by a key.
 #[utoipa::path(get, path = "/hooks/{deviceId}", operation_id = "verifyCallback", tag = "callbacks",
-    responses((status = 200, description = "The driver's answer", body = Value)))]
+    responses((status = 200, description = "The driver's answer", body = Value, example = json!("1158201444"))))]
 async fn verify(State(state): State<ApiState>, request: Request) -> Result<Response, ApiError> {
     pass_on(&state, request).await
 }
@@ -36,7 +36,7 @@ async fn verify(State(state): State<ApiState>, request: Request) -> Result<Respo
 ///
 /// Answers once what it tells is durable. Authenticated by the upstream's signature, not by a key.
 #[utoipa::path(post, path = "/hooks/{deviceId}", operation_id = "receiveCallback", tag = "callbacks",
-    responses((status = 200, description = "The driver's answer", body = Value)))]
+    responses((status = 200, description = "The driver's answer", body = Value, example = json!({}))))]
 async fn receive(State(state): State<ApiState>, request: Request) -> Result<Response, ApiError> {
     pass_on(&state, request).await
 }

@@ -127,10 +127,12 @@ struct FoundChats {
 #[serde(rename_all = "camelCase")]
 struct FoundChat {
     /// Its id.
+    #[schema(example = "15550100001@c.us")]
     id: String,
     /// What people call it.
     name: String,
     /// `private` or `group`.
+    #[schema(example = "private")]
     r#type: &'static str,
     /// Incoming messages not yet read.
     #[schema(minimum = 0)]
@@ -170,6 +172,7 @@ async fn search(
 /// Which devices' chats to list.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[schema(example = json!({ "deviceIds": ["shop"], "limit": 20 }))]
 struct MultiChats {
     /// The devices.
     #[schema(schema_with = schema::device_ids)]
@@ -286,6 +289,7 @@ async fn messages(
 /// Which messages to mark read.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[schema(example = json!({ "messageIds": ["false_15550100001@c.us_BB886C09AEF9"] }))]
 struct MarkRead {
     /// Only these; all of the chat's, when left out or empty.
     #[schema(schema_with = schema::message_ids, required = false)]

@@ -34,6 +34,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 /// Which contacts to list.
 #[derive(Debug, ToSchema, IntoParams)]
 #[schema(rename_all = "camelCase")]
+#[schema(example = json!({ "search": "Anna", "limit": 20 }))]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 struct FindContacts {
     /// Whose name, number or id holds this text. `q` is accepted too.

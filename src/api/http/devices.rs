@@ -12,7 +12,7 @@ use super::envelope::{Created, Success};
 use super::error::ApiError;
 use super::guard::{Caller, guarded};
 use super::input::{Body, Device, Fields, FromFields, Query};
-use super::schema::{self, DeviceStatsObject};
+use super::schema::{self, DashboardWord, DeviceStatsObject, StateWord};
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::device::DeviceStats;
@@ -48,13 +48,16 @@ pub struct DeviceObject {
     /// The same, under its older name.
     device_id: String,
     /// What people call it.
+    #[schema(example = "Corner shop")]
     name: String,
     /// The engine that connects it.
     engine: String,
     /// One of `ready`, `qr`, `connecting`, `disconnected`, `error`.
+    #[schema(value_type = DashboardWord)]
     status: &'static str,
     /// Where it is in its life: `created`, `connecting`, `qr`, `pairing`, `ready`, `reconnecting`, `stopped`,
     /// `logged_out` or `failed`.
+    #[schema(value_type = StateWord)]
     state: &'static str,
     /// Why it is in this state, where there is a reason.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,6 +124,7 @@ async fn list(caller: Caller, State(core): State<Core>) -> Result<Success<Vec<De
 /// A device to be created.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[schema(example = json!({ "id": "corner-shop", "name": "Corner shop", "engine": "simulator" }))]
 struct CreateDevice {
     /// Its id; a UUID when left out.
     #[schema(schema_with = schema::device_id, required = false)]
@@ -197,6 +201,7 @@ async fn show(State(core): State<Core>, Device(id): Device) -> Result<Success<De
 
 /// A change to a device.
 #[derive(Debug, ToSchema)]
+#[schema(example = json!({ "name": "Corner shop", "settings": { "outbox": { "minDelay": 500 } } }))]
 struct ChangeDevice {
     /// The new name.
     #[schema(min_length = 1, max_length = 128, pattern = r"\S")]

@@ -60,6 +60,9 @@ pub enum ApiError {
     /// The body is too large.
     #[error("the request body is larger than {0} bytes")]
     TooLarge(usize),
+    /// A file in the body is too large for that.
+    #[error("media.data holds more than {0} bytes; upload the file and send its mediaId")]
+    DataTooLarge(usize),
     /// The body is of another type.
     #[error("the request body must be JSON: send it with Content-Type: application/json")]
     NotJson,
@@ -126,7 +129,7 @@ impl ApiError {
             Self::MissingScope(_) | Self::DeviceNotAllowed => StatusCode::FORBIDDEN,
             Self::NotFound | Self::NoQr => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge(_) | Self::DataTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyFailedTries { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotBuilt(_) => StatusCode::NOT_IMPLEMENTED,
@@ -150,7 +153,7 @@ impl ApiError {
             Self::NotFound => "not_found",
             Self::NoQr => "no_qr",
             Self::MethodNotAllowed => "method_not_allowed",
-            Self::TooLarge(_) => "too_large",
+            Self::TooLarge(_) | Self::DataTooLarge(_) => "too_large",
             Self::NotJson => "unsupported_media_type",
             Self::NotBuilt(_) => "not_implemented",
             Self::Timeout => "timeout",
@@ -167,7 +170,8 @@ impl ApiError {
         }
     }
 
-    fn body(self) -> ErrorBody {
+    /// The body.
+    pub(super) fn body(self) -> ErrorBody {
         let (code, error) = (self.code(), self.to_string());
         let details = match self {
             Self::Service(ServiceError::Invalid { field, message }) => vec![FieldError { field, message }],
@@ -221,7 +225,7 @@ impl From<SendProblem> for ApiError {
             SendProblem::Invalid(fields) => Self::Invalid(
                 fields.into_iter().map(|error| FieldError::new(error.field, error.message)).collect(),
             ),
-            SendProblem::NotBuilt(field) => Self::NotBuilt(format!("sending with {field}")),
+            SendProblem::DataTooLarge(most) => Self::DataTooLarge(most),
         }
     }
 }

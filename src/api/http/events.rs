@@ -92,6 +92,8 @@ struct EventPage {
 
 /// An entry of the log.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "seq": 4, "type": "ready", "timestamp": 1_767_225_600_000_i64,
+    "payload": { "deviceId": "shop", "phoneNumber": "15550100099", "timestamp": 1_767_225_600_000_i64, "seq": 4 } }))]
 struct EventEntry {
     /// Its position; grows by one with each entry.
     #[schema(minimum = 1)]
@@ -121,7 +123,7 @@ impl From<LogEntry> for EventEntry {
 #[utoipa::path(get, path = "/devices/{id}/events", operation_id = "readEvents", tag = "events",
     params(EventQuery, ("Last-Event-ID" = Option<i64>, Header, description = "For a stream: the last entry that the client has; counts before `after`", minimum = 0)),
     responses((status = 200, description = "Entries, or a stream of them",
-        content((EventPage = "application/json"), (String = "text/event-stream")))))]
+        content((EventPage = "application/json"), (String = "text/event-stream", example = json!("id: 4\nevent: ready\ndata: {\"deviceId\":\"shop\",\"seq\":4}\n\n"))))))]
 async fn events(
     caller: Caller,
     State(state): State<ApiState>,

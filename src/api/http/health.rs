@@ -11,7 +11,7 @@ use super::envelope::Success;
 use super::error::ApiError;
 use super::guard::{Caller, guarded};
 use super::input::Device;
-use super::schema::HealthObject;
+use super::schema::{HealthObject, StateWord};
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::health::Health;
@@ -55,8 +55,10 @@ struct FleetHealth {
     /// The device.
     device_id: String,
     /// What people call it.
+    #[schema(example = "Corner shop")]
     name: String,
     /// Where it is in its life.
+    #[schema(value_type = StateWord)]
     state: &'static str,
     /// Its health.
     #[serde(flatten)]

@@ -52,6 +52,7 @@ enum ScopeWord {
 /// A key to be made.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[schema(example = json!({ "name": "Dashboard", "scopes": ["devices:read", "events:read"], "devices": ["shop"] }))]
 struct CreateKey {
     /// What people call it.
     #[schema(min_length = 1, max_length = 128, pattern = r"\S")]
@@ -101,8 +102,10 @@ fn read_scopes(fields: &mut Fields) -> Option<Vec<Scope>> {
 #[serde(rename_all = "camelCase")]
 struct KeyObject {
     /// Its public part.
+    #[schema(example = "k3v9x2m7q1zd")]
     id: String,
     /// What people call it.
+    #[schema(example = "Dashboard")]
     name: String,
     /// What it may do.
     #[schema(value_type = Vec<ScopeWord>)]
@@ -168,6 +171,7 @@ async fn list(caller: Caller, State(core): State<Core>) -> Success<Vec<KeyObject
 #[derive(Serialize, ToSchema)]
 struct RevokedKey {
     /// Its public part.
+    #[schema(example = "k3v9x2m7q1zd")]
     id: String,
     /// `true`.
     revoked: bool,

@@ -1,11 +1,8 @@
-//! Messages: send, show, where they are, search.
+//! Messages: show, where they are, search; sending and changing them have files of their own.
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,139 +11,30 @@ use super::ApiState;
 use super::envelope::Success;
 use super::error::ApiError;
 use super::guard::guarded;
-use super::input::{AnyJson, Device, Fields, FromFields, IdempotencyHeader, Message as MessageParam, Query};
+use super::input::{Device, Fields, FromFields, Message as MessageParam, Query};
 use super::paging::{DEFAULT_LIMIT, limit};
 use super::schema::{self, MessageObject, MessageTypeWord, QueueStatusObject, ReceiptObject, StatusWord};
-use crate::api::send_request::{self, SendLimits};
 use crate::domain::access::Scope;
 use crate::domain::ack::{Ack, Status};
 use crate::domain::clock::Millis;
-use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, MessageType, Receipt, TrackedMessage};
-use crate::service::{Accepted, Core, QueueStatus, SearchQuery};
+use crate::service::{Core, QueueStatus, SearchQuery};
 
-static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+mod changes;
+mod send;
+
 const MAX_WORDS_CHARS: usize = 512;
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
-        .routes(guarded(Scope::MessagesSend, &[409, 422, 501], routes!(send)))
-        .routes(guarded(Scope::MessagesSend, &[409, 422, 501], routes!(send_to_chats)))
+        .merge(send::routes())
+        .merge(changes::routes())
         .routes(guarded(Scope::MessagesRead, &[], routes!(search)))
         .routes(guarded(Scope::MessagesRead, &[], routes!(status)))
         .routes(guarded(Scope::MessagesRead, &[], routes!(show)))
-}
-
-/// A message to be sent.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "for the document; send_request reads the body")]
-struct SendMessage {
-    /// A chat id or a phone number with its country code. `chatId` is accepted too.
-    #[schema(schema_with = schema::chat_id)]
-    to: String,
-    /// The text. `body` is accepted too. The longest is a setting, 4,096 characters unless changed.
-    #[schema(min_length = 1, max_length = 4096, pattern = r"\S", example = "Hello")]
-    text: String,
-    /// How urgent it is among messages to other chats.
-    #[schema(default = "normal")]
-    priority: Option<PriorityWord>,
-    /// Not before this time, in milliseconds since the epoch; at most a year ahead.
-    send_at: Option<i64>,
-    /// The client's own name for it: comes back in the answer and in its events.
-    #[schema(max_length = 128)]
-    temp_id: Option<String>,
-    /// Accepted from existing clients; every message goes through the queue.
-    use_queue: Option<bool>,
-    /// Accepted from existing clients; typing is a setting of the device's outbox.
-    enable_typing: Option<bool>,
-}
-
-#[derive(ToSchema)]
-#[schema(as = Priority, rename_all = "lowercase")]
-#[expect(dead_code, reason = "for the document; send_request reads the body")]
-enum PriorityWord {
-    High,
-    Normal,
-    Low,
-}
-
-/// A message that was accepted.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct AcceptedMessage {
-    /// Its permanent id.
-    #[schema(value_type = String, example = "true_15550100001@c.us_3EB0A1B2C3")]
-    id: MessageId,
-    /// Its chat.
-    #[schema(value_type = String)]
-    chat_id: Jid,
-    /// `queued`.
-    #[schema(value_type = StatusWord)]
-    status: Status,
-    /// 0.
-    #[schema(value_type = i32, minimum = -1, maximum = 4)]
-    ack: Ack,
-    /// When it was accepted.
-    #[schema(value_type = i64)]
-    timestamp: Millis,
-    /// The client's own name for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    temp_id: Option<String>,
-}
-
-/// Send a message
-///
-/// Answers once it is durable; `message:status` and `message:ack` events tell what becomes of it. With
-/// `Idempotency-Key` the same request within 24 hours gives the same answer and sends nothing again.
-#[utoipa::path(post, path = "/devices/{id}/messages/send", operation_id = "sendMessage", tag = "messages",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Names this request", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
-    request_body = SendMessage,
-    responses((status = 201, description = "It is durable and will be sent", body = Success<AcceptedMessage>,
-        headers(("Idempotent-Replayed" = bool, description = "`true` when this is the answer to an earlier request")))))]
-async fn send(
-    State(state): State<ApiState>,
-    Device(device): Device,
-    IdempotencyHeader(key): IdempotencyHeader,
-    AnyJson(body): AnyJson,
-) -> Result<Response, ApiError> {
-    accept(&state, &device, key, body).await
-}
-
-/// Send a message (older path)
-#[utoipa::path(post, path = "/devices/{id}/chats", operation_id = "sendToChat", tag = "chats",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Names this request", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
-    request_body = SendMessage,
-    responses((status = 201, description = "It is durable and will be sent", body = Success<AcceptedMessage>)))]
-async fn send_to_chats(
-    State(state): State<ApiState>,
-    Device(device): Device,
-    IdempotencyHeader(key): IdempotencyHeader,
-    AnyJson(body): AnyJson,
-) -> Result<Response, ApiError> {
-    accept(&state, &device, key, body).await
-}
-
-async fn accept(
-    state: &ApiState,
-    device: &DeviceId,
-    key: Option<String>,
-    body: Value,
-) -> Result<Response, ApiError> {
-    let body = if body.is_null() { Value::Object(serde_json::Map::new()) } else { body };
-    let limits = SendLimits { text_max_chars: state.config.text_max_chars, now: state.core.now() };
-    let request = send_request::parse(&body, &limits)?.into_request(key);
-    let Accepted { id, chat_id, timestamp, temp_id, status, ack, replayed } =
-        state.core.send(device, request).await?;
-    let accepted = Success::new(AcceptedMessage { id, chat_id, status, ack, timestamp, temp_id });
-    let mut response = (StatusCode::CREATED, accepted).into_response();
-    if replayed {
-        response.headers_mut().insert(&REPLAYED, HeaderValue::from_static("true"));
-    }
-    Ok(response)
 }
 
 /// A message with all that is known of its delivery.

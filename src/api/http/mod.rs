@@ -89,7 +89,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .nest("/api/v1", api)
         .merge(callbacks::routes())
         .merge(probes::routes());
-    openapi::link(all.get_openapi_mut());
+    openapi::finish(all.get_openapi_mut());
     all
 }
 

@@ -14,33 +14,23 @@ type Route = MethodRouter<ApiState>;
 /// One row: a path under `/api/v1`, how it is called, the scope it needs, and what it is.
 type Row = (&'static str, fn(&'static str) -> Route, Scope, &'static str);
 
-const DEVICES: [Row; 2] = [
-    ("/devices/{id}/pairing-code", by_post, Scope::DevicesWrite, "linking by a pairing code"),
-    ("/devices/{id}/warmup", by_post, Scope::DevicesWrite, "warm-up"),
-];
+const DEVICES: [Row; 1] =
+    [("/devices/{id}/pairing-code", by_post, Scope::DevicesWrite, "linking by a pairing code")];
 
-const MESSAGES: [Row; 9] = [
+const MESSAGES: [Row; 4] = [
     ("/devices/{id}/media", by_post, Scope::MessagesSend, "media support"),
-    ("/devices/{id}/messages/forward", by_post, Scope::MessagesSend, "forwarding"),
-    ("/devices/{id}/messages/delete", by_post, Scope::MessagesSend, "deleting a message"),
-    ("/devices/{id}/messages/edit", by_post, Scope::MessagesSend, "editing a message"),
-    ("/devices/{id}/messages/{mid}/react", by_post, Scope::MessagesSend, "reacting"),
-    ("/devices/{id}/messages/{mid}/star", by_post, Scope::MessagesSend, "starring"),
     ("/devices/{id}/messages/{mid}/media/info", by_get, Scope::MessagesRead, "media support"),
     ("/devices/{id}/messages/{mid}/media/download", by_get, Scope::MessagesRead, "media support"),
     ("/devices/{id}/messages/{mid}/media/thumbnail", by_get, Scope::MessagesRead, "media support"),
 ];
 
-const CHATS: [Row; 9] = [
+const CHATS: [Row; 6] = [
     ("/devices/{id}/chats/{chatId}", by_delete, Scope::MessagesSend, "deleting a chat"),
     ("/devices/{id}/chats/{chatId}/archive", by_post, Scope::MessagesSend, "archiving"),
     ("/devices/{id}/chats/{chatId}/unarchive", by_post, Scope::MessagesSend, "archiving"),
     ("/devices/{id}/chats/{chatId}/clear", by_post, Scope::MessagesSend, "clearing a chat"),
     ("/devices/{id}/chats/{chatId}/pin", by_post, Scope::MessagesSend, "pinning"),
     ("/devices/{id}/chats/{chatId}/mute", by_post, Scope::MessagesSend, "muting"),
-    ("/devices/{id}/chats/{chatId}/messages/forward", by_post, Scope::MessagesSend, "forwarding"),
-    ("/devices/{id}/chats/{chatId}/messages/delete", by_post, Scope::MessagesSend, "deleting a message"),
-    ("/devices/{id}/chats/location", by_post, Scope::MessagesSend, "sending a location"),
 ];
 
 const GROUPS: [Row; 4] = [
@@ -50,10 +40,7 @@ const GROUPS: [Row; 4] = [
     ("/devices/{id}/groups/{*rest}", by_change, Scope::MessagesSend, "the group API"),
 ];
 
-const FLEET: [Row; 11] = [
-    ("/queue/status", by_get, Scope::DevicesRead, "the queue status of the fleet"),
-    ("/queue/clear", by_post, Scope::DevicesWrite, "clearing the queue"),
-    ("/queue/config", by_put, Scope::DevicesWrite, "the queue configuration"),
+const FLEET: [Row; 8] = [
     ("/webhooks", by_get, Scope::DevicesRead, "the webhook API"),
     ("/webhooks", by_change, Scope::DevicesWrite, "the webhook API"),
     ("/webhooks/{*rest}", by_get, Scope::DevicesRead, "the webhook API"),

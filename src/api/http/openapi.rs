@@ -15,6 +15,11 @@ use super::error::{ErrorBody, FieldError};
 use super::schema;
 use crate::domain::access::Scope;
 
+#[cfg(test)]
+mod completeness;
+mod examples;
+mod free_form;
+
 const DESCRIPTION: &str = "Many messaging devices side by side in one small daemon. \
 Answers are `{ success: true, data }` or `{ success: false, error, code, details? }`. \
 Unknown JSON fields are ignored. Times are milliseconds since the epoch.";
@@ -117,6 +122,7 @@ fn add_path_parameters(path: &str, operation: &mut Operation) {
             .required(Required::True)
             .description(Some(description))
             .schema(Some(schema))
+            .example(examples::usual(name))
             .build();
         operation.parameters.get_or_insert_default().push(parameter.into());
     }
@@ -150,8 +156,24 @@ fn components() -> Components {
     components
 }
 
+/// What can be said once every operation is in the document.
+pub fn finish(document: &mut OpenApi) {
+    link(document);
+    let Some(components) = &mut document.components else { return };
+    components.schemas.values_mut().for_each(free_form::open);
+    let operations = document.paths.paths.values().flat_map(|item| {
+        let PathItem { get, put, post, delete, patch, .. } = item;
+        [get, put, post, delete, patch].into_iter().flatten()
+    });
+    let answers = operations.flat_map(|operation| operation.responses.responses.values());
+    examples::add(
+        components,
+        answers.filter_map(|answer| if let RefOr::T(it) = answer { Some(it) } else { None }),
+    );
+}
+
 /// Lets the envelopes refer to what they hold, which their generic definitions repeat.
-pub fn link(document: &mut OpenApi) {
+fn link(document: &mut OpenApi) {
     let Some(components) = &mut document.components else { return };
     let known: Vec<String> = components.schemas.keys().cloned().collect();
     for (name, schema) in &mut components.schemas {
@@ -163,6 +185,11 @@ pub fn link(document: &mut OpenApi) {
         let content = Ref::from_schema_name(content);
         let data = if is_list { ArrayBuilder::new().items(content).into() } else { RefOr::Ref(content) };
         envelope.properties.insert("data".to_owned(), data);
+        let pagination = name.strip_prefix("Page_").and_then(|rest| rest.split('_').nth(1));
+        if let Some(pagination) = pagination.filter(|name| known.iter().any(|known| known == name)) {
+            let reference = RefOr::Ref(Ref::from_schema_name(pagination));
+            envelope.properties.insert("pagination".to_owned(), reference);
+        }
     }
 }
 
@@ -176,7 +203,9 @@ fn enveloped(name: &str) -> Option<(&str, bool)> {
 }
 
 fn refusal(status: u16, description: &str) -> RefOr<utoipa::openapi::Response> {
-    let body = ContentBuilder::new().schema(Some(Ref::from_schema_name(ErrorBody::name()))).build();
+    let example = examples::refusal(status).and_then(|error| serde_json::to_value(error.body()).ok());
+    let schema = Ref::from_schema_name(ErrorBody::name());
+    let body = ContentBuilder::new().schema(Some(schema)).example(example).build();
     let response = ResponseBuilder::new().description(description).content("application/json", body);
     let response = if matches!(status, 429 | 503) {
         let seconds = ObjectBuilder::new()
@@ -197,11 +226,11 @@ fn refusal(status: u16, description: &str) -> RefOr<utoipa::openapi::Response> {
 mod tests {
     use serde_json::Value;
 
-    fn document() -> Value {
+    pub(super) fn document() -> Value {
         serde_json::from_str(&crate::api::openapi_json()).unwrap()
     }
 
-    fn operations(document: &Value) -> Vec<(String, &Value)> {
+    pub(super) fn operations(document: &Value) -> Vec<(String, &Value)> {
         let paths = document["paths"].as_object().unwrap();
         let all = paths.iter().flat_map(|(path, item)| {
             let operations = item.as_object().unwrap();

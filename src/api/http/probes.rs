@@ -32,6 +32,7 @@ fn open(refusals: &[u16], routes: UtoipaMethodRouter<ApiState>) -> UtoipaMethodR
 #[derive(Serialize, ToSchema)]
 struct Alive {
     /// `alive` or `ready`.
+    #[schema(example = "alive")]
     status: &'static str,
     /// The daemon's version.
     version: &'static str,
@@ -60,7 +61,7 @@ async fn ready(State(core): State<Core>) -> Result<Success<Alive>, ApiError> {
 ///
 /// In the OpenMetrics text format, which Prometheus reads.
 #[utoipa::path(get, path = "/metrics", operation_id = "readMetrics", tag = "probes",
-    responses((status = 200, description = "Metrics", body = String, content_type = "application/openmetrics-text")))]
+    responses((status = 200, description = "Metrics", body = String, content_type = "application/openmetrics-text", example = json!("wharf_messages_in_total 42"))))]
 async fn metrics(State(core): State<Core>) -> Response {
     ([(CONTENT_TYPE, METRICS_CONTENT_TYPE)], core.metrics().encode()).into_response()
 }

@@ -8,6 +8,11 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
 
+mod words;
+
+pub use self::queue::{ClearedObject, DeviceQueueObject, FleetQueueObject, HeldObject};
+pub use self::words::{Binary, DashboardWord, StateWord};
+
 /// A person, as clients may write them: a phone number with its country code, or an id of theirs.
 const PERSON: &str = r"^(\+?([ ().-]*[0-9]){5,15}[ ().-]*|[0-9]{5,15}(:[0-9]+)?@(c\.us|s\.whatsapp\.net)|[0-9]{1,64}(:[0-9]+)?@lid)$";
 /// A chat, as clients may write it.
@@ -46,6 +51,11 @@ fn ids(id: Object, least: Option<usize>, most: usize) -> Array {
     ArrayBuilder::new().items(id).min_items(least).max_items(Some(most)).build()
 }
 
+/// Devices whose queues are meant.
+pub fn queue_device_ids() -> Array {
+    ids(device_id(), Some(1), 1_000)
+}
+
 /// One device or more.
 pub fn device_ids() -> Array {
     ids(device_id(), Some(1), 100)
@@ -54,6 +64,25 @@ pub fn device_ids() -> Array {
 /// Messages.
 pub fn message_ids() -> Array {
     ids(message_id(), None, 1_000)
+}
+
+/// People that a message mentions.
+pub fn mentions() -> Array {
+    ids(contact_id(), None, 1_024)
+}
+
+/// Chats that a message is sent on to.
+pub fn forward_targets() -> Array {
+    ids(chat_id(), Some(1), 20)
+}
+
+/// The answers of a poll.
+pub fn poll_options() -> Array {
+    let option =
+        ObjectBuilder::new().schema_type(Type::String).max_length(Some(255)).pattern(Some(r"\S")).build();
+    let mut options = ids(option, Some(2), 12);
+    options.unique_items = true;
+    options
 }
 
 /// People.
@@ -332,6 +361,7 @@ pub struct ChatObject {
 #[schema(as = LastMessage, rename_all = "camelCase")]
 pub struct LastMessageObject {
     /// Its id.
+    #[schema(example = "false_15550100001@c.us_BB886C09AEF9")]
     pub id: String,
     /// Its text.
     pub body: String,
@@ -351,6 +381,7 @@ pub struct LastMessageObject {
 #[schema(as = Contact, rename_all = "camelCase")]
 pub struct ContactObject {
     /// The chat id of this person.
+    #[schema(example = "15550100001@c.us")]
     pub id: String,
     /// The same, under its older name.
     pub contact_id: String,
@@ -395,6 +426,7 @@ pub struct HealthObject {
     /// The numbers behind the score, of the last hour.
     pub metrics: HealthMetricsObject,
     /// What is wrong and what to do.
+    #[schema(example = json!([]))]
     pub warnings: Vec<WarningObject>,
 }
 
@@ -462,6 +494,8 @@ pub struct QueueObject {
     pub last_message_time: Option<i64>,
     /// Messages that wait.
     pub queued_messages: i64,
+    /// Why the next of them does not leave yet.
+    pub held_by: Option<HeldObject>,
 }
 
 /// Whether sending now is wise.
@@ -481,6 +515,7 @@ pub struct StatsObject {
     /// How many devices there are.
     pub devices: i64,
     /// How many are in each state.
+    #[schema(example = json!({ "ready": 2, "qr": 1 }))]
     pub devices_by_state: BTreeMap<String, i64>,
     /// Messages since midnight, UTC.
     pub messages_today: TrafficObject,
@@ -502,5 +537,6 @@ pub struct TrafficObject {
     pub sent: i64,
 }
 
+mod queue;
 #[cfg(test)]
 mod tests;

@@ -41,7 +41,8 @@ async fn look(
 ///
 /// `scan`, `incoming`, `receipt`, `typing`, `presence` or `fault`; each takes fields of its own.
 #[utoipa::path(post, path = "/simulator/{id}/{call}", operation_id = "steerSimulator", tag = "simulator",
-    request_body(content = Option<Value>, content_type = "application/json"),
+    request_body(content = Option<Value>, content_type = "application/json",
+        example = json!({ "from": "15550100001", "body": "hello" })),
     responses((status = 200, description = "The driver's answer", body = Success<Value>)))]
 async fn act(
     state: State<ApiState>,

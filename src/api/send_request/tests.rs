@@ -1,10 +1,11 @@
 use super::*;
+use crate::service::MediaSource;
 use proptest::prelude::*;
 use serde_json::json;
 
 const LIMITS: SendLimits = SendLimits { text_max_chars: 10, now: Millis(1_700_000_000_000) };
 
-fn wrong_fields(body: &Value) -> Vec<&'static str> {
+fn wrong_fields(body: &Value) -> Vec<String> {
     match parse(body, &LIMITS) {
         Err(SendProblem::Invalid(errors)) => errors.into_iter().map(|e| e.field).collect(),
         other => panic!("{body} gave {other:?}"),
@@ -63,13 +64,75 @@ fn every_wrong_field_is_named() {
 fn there_is_exactly_one_content() {
     let two = json!({ "to": "15550100001", "text": "a", "location": { "latitude": 1, "longitude": 2 } });
     assert_eq!(wrong_fields(&two), ["location"]);
-    let media = json!({ "to": "15550100001", "mediaUrl": "https://example.com/a.png" });
-    assert_eq!(parse(&media, &LIMITS), Err(SendProblem::NotBuilt("mediaUrl")));
-    let both = json!({ "to": "15550100001", "media": { "url": "https://example.com/a.png" }, "mediaUrl": "https://example.com/a.png" });
-    assert_eq!(parse(&both, &LIMITS), Err(SendProblem::NotBuilt("media")));
-    let quoted = json!({ "to": "15550100001", "text": "a", "quotedMessageId": "false_15550100001@c.us_A" });
-    assert_eq!(parse(&quoted, &LIMITS), Err(SendProblem::NotBuilt("quotedMessageId")));
     assert_eq!(wrong_fields(&json!({ "to": "15550100001", "poll": 3 })), ["poll"]);
+}
+
+#[test]
+fn a_file_comes_from_one_place() {
+    let send = |media: Value| json!({ "to": "15550100001", "media": media });
+    let source = |body: &Value| match parse(body, &LIMITS).map(|body| body.content) {
+        Ok(SendContent::Media(media)) => media.source,
+        other => panic!("{body} gave {other:?}"),
+    };
+    let url = MediaSource::Url("https://example.com/a.png".to_owned());
+    assert_eq!(source(&send(json!({ "url": "https://example.com/a.png" }))), url);
+    assert_eq!(source(&json!({ "to": "15550100001", "mediaUrl": "https://example.com/a.png" })), url);
+    assert_eq!(
+        source(&send(json!({ "data": "data:image/png;base64,aGk=" }))),
+        MediaSource::Inline(b"hi".to_vec())
+    );
+    for (media, field) in [
+        (json!({ "filename": "a" }), "media"),
+        (json!({ "url": "https://example.com/a", "mediaId": "m" }), "media"),
+        (json!({ "data": "no base64!" }), "media.data"),
+        (json!({ "data": "aGk=", "caption": "x".repeat(1_025) }), "media.caption"),
+        (json!({ "data": "aGk=", "asVoice": 1 }), "media.asVoice"),
+        (json!({ "data": "aGk=", "asVoice": true, "asSticker": true }), "media.asVoice"),
+    ] {
+        assert_eq!(wrong_fields(&send(media)), [field]);
+    }
+    let large = send(json!({ "data": "A".repeat(6 * 1024 * 1024) }));
+    assert_eq!(parse(&large, &LIMITS), Err(SendProblem::DataTooLarge(4 * 1024 * 1024)));
+}
+
+#[test]
+fn places_cards_and_polls_are_checked_field_by_field() {
+    let wrong = |field: &str, value: Value| {
+        let mut body = json!({ "to": "15550100001" });
+        body[field] = value;
+        wrong_fields(&body)
+    };
+    assert_eq!(
+        wrong("location", json!({ "latitude": 91, "longitude": "x" })),
+        ["location.latitude", "location.longitude"]
+    );
+    assert_eq!(wrong("location", json!([1, 2])), ["location"]);
+    assert_eq!(wrong("contact", json!({ "name": "Ada" })), ["contact.phoneNumber"]);
+    assert_eq!(wrong("contact", json!({ "name": "Ada", "phoneNumber": "x" })), ["contact.phoneNumber"]);
+    assert_eq!(wrong("contact", json!({ "vcard": "hello" })), ["contact.vcard"]);
+    assert_eq!(wrong("contact", json!([{ "phoneNumber": "15550100001" }, 5])), ["contact"]);
+    assert_eq!(wrong("poll", json!({ "options": ["a", "a"] })), ["poll.name", "poll.options"]);
+    assert_eq!(wrong("poll", json!({ "name": "?", "options": ["a"] })), ["poll.options"]);
+    let good = json!({ "to": "15550100001", "poll": { "question": "Lunch?", "options": ["yes", "no"] } });
+    assert!(parse(&good, &LIMITS).is_ok());
+}
+
+#[test]
+fn who_is_mentioned_and_what_is_answered_are_named_by_id() {
+    let with = |field: &str, value: Value| {
+        let mut body = json!({ "to": "15550100001", "text": "a" });
+        body[field] = value;
+        body
+    };
+    let good = with("mentions", json!(["15550100002", "1@lid"]));
+    assert_eq!(parse(&good, &LIMITS).unwrap().mentions.len(), 2);
+    assert_eq!(wrong_fields(&with("mentions", json!(["120363@g.us", "x"]))), ["mentions[0]", "mentions[1]"]);
+    assert_eq!(wrong_fields(&with("mentions", json!("15550100002"))), ["mentions"]);
+    assert_eq!(wrong_fields(&with("quotedMessageId", json!("A"))), ["quotedMessageId"]);
+    let plain = parse(&json!({ "to": "15550100001", "text": "a" }), &LIMITS).unwrap().fingerprint();
+    for body in [good, with("quotedMessageId", json!("false_15550100001@c.us_A"))] {
+        assert_ne!(parse(&body, &LIMITS).unwrap().fingerprint(), plain);
+    }
 }
 
 #[test]

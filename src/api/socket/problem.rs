@@ -90,10 +90,13 @@ impl From<ServiceError> for Problem {
 impl From<SendProblem> for Problem {
     fn from(problem: SendProblem) -> Self {
         match problem {
-            SendProblem::Invalid(errors) => Self::fields(
-                errors.into_iter().map(|error| (error.field.to_owned(), error.message)).collect(),
+            SendProblem::Invalid(errors) => {
+                Self::fields(errors.into_iter().map(|error| (error.field, error.message)).collect())
+            }
+            SendProblem::DataTooLarge(most) => Self::new(
+                "too_large",
+                format!("media.data holds more than {most} bytes; upload the file and send its mediaId"),
             ),
-            SendProblem::NotBuilt(field) => ServiceError::NotBuilt(field).into(),
         }
     }
 }

@@ -12,13 +12,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::faults::{Fault, FaultKind, Faults, Manner};
+use super::letter::Letter;
 use super::network::lock;
 use super::queue::{Due, DueKey, Parcel, Pending, Timetable};
 use super::settings::Settings;
 use crate::domain::device::Account;
 use crate::domain::ids::{DeviceId, NetworkId};
 use crate::domain::jid::Jid;
-use crate::engine::Incoming;
 
 /// Ids of sent messages that a device's network remembers, to tell a second copy from a first.
 const RECENT: usize = 64;
@@ -63,6 +63,8 @@ pub(super) struct Device {
 #[derive(Default)]
 struct State {
     linked: bool,
+    /// Of the phone that linked the device, where that is known.
+    account: Option<Account>,
     /// The session that is attached; cancelled when another takes its place.
     session: Option<(u64, CancellationToken)>,
     sessions: u64,
@@ -83,7 +85,7 @@ struct State {
 /// What a session does next.
 pub(super) enum Step {
     /// Hands over a message.
-    Incoming(u64, Incoming),
+    Incoming(u64, Box<Letter>),
     /// Does what is due.
     Due(DueKey, Due),
     /// Waits, until something changes or this moment.
@@ -116,14 +118,18 @@ impl Device {
     }
 
     /// What the next session was set up with.
-    pub(super) fn configure(&self, settings: Arc<Settings>, linked: bool) {
+    ///
+    /// Returns what waited for a device that is linked no more.
+    pub(super) fn configure(&self, settings: Arc<Settings>, account: Option<Account>) -> Vec<Parcel> {
         let mut state = self.lock();
         state.settings = Some(settings);
-        state.linked = linked;
-        if !linked {
-            state.pending.clear();
-            state.timetable.clear();
+        state.linked = account.is_some();
+        state.account = account;
+        if state.linked {
+            return Vec::new();
         }
+        state.timetable.clear();
+        state.pending.clear()
     }
 
     /// The settings of the last session, if there was one since the start.
@@ -146,13 +152,24 @@ impl Device {
         self.lock().linked
     }
 
-    /// The phone no longer knows the device; what waited for it is gone.
-    pub(super) fn unlink(&self) {
+    /// The account that is linked, where that is known.
+    pub(super) fn account(&self) -> Option<Account> {
+        self.lock().account.clone()
+    }
+
+    /// The account's own id, where it is known.
+    pub(super) fn me(&self) -> Option<Jid> {
+        self.lock().account.as_ref().and_then(Account::jid)
+    }
+
+    /// The phone no longer knows the device; returns what waited for it.
+    pub(super) fn unlink(&self) -> Vec<Parcel> {
         let mut state = self.lock();
         state.linked = false;
+        state.account = None;
         state.online = false;
-        state.pending.clear();
         state.timetable.clear();
+        state.pending.clear()
     }
 
     /// Offers a code in place of the one before.
@@ -203,14 +220,15 @@ impl Device {
     }
 
     /// Restores what the journal holds; returns how many messages have no room.
-    pub(super) fn restore(&self, linked: bool, pending: Vec<(u64, Incoming)>) -> usize {
+    pub(super) fn restore(&self, account: Option<Account>, pending: Vec<(u64, Letter)>) -> usize {
         let mut state = self.lock();
         // The line that tells of the link may be forgotten already.
-        state.linked = linked || !pending.is_empty();
+        state.linked = account.is_some() || !pending.is_empty();
+        state.account = account;
         let mut lost = 0;
-        for (no, message) in pending {
-            if state.pending.has_room(&message) {
-                state.pending.push(Parcel { no, message, waiter: None });
+        for (no, letter) in pending {
+            if state.pending.has_room(&letter) {
+                state.pending.push(Parcel { no, letter, waiter: None });
             } else {
                 lost += 1;
             }
@@ -219,13 +237,15 @@ impl Device {
     }
 
     /// The phone has linked the device.
-    pub(super) fn set_linked(&self) {
-        self.lock().linked = true;
+    pub(super) fn link(&self, account: &Account) {
+        let mut state = self.lock();
+        state.linked = true;
+        state.account = Some(account.clone());
     }
 
     /// Whether one more message may wait.
-    pub(super) fn has_room(&self, message: &Incoming) -> bool {
-        self.lock().pending.has_room(message)
+    pub(super) fn has_room(&self, letter: &Letter) -> bool {
+        self.lock().pending.has_room(letter)
     }
 
     /// Takes out the message that comes first, if it is the one with this number.
@@ -233,16 +253,17 @@ impl Device {
         self.lock().pending.remove(no)
     }
 
-    /// Queues a message that is in the journal.
-    pub(super) fn queue(&self, parcel: Parcel) {
+    /// Queues a message that is in the journal; gives it back when nobody is there to be told.
+    pub(super) fn queue(&self, parcel: Parcel) -> Option<Parcel> {
         let mut state = self.lock();
         if !state.linked {
-            // Logged out in the meantime: nobody is there to be told.
-            return;
+            // Logged out in the meantime.
+            return Some(parcel);
         }
         state.pending.push(parcel);
         drop(state);
         self.changed.notify_one();
+        None
     }
 
     /// Notes something for later; false when too much is noted already.
@@ -269,7 +290,7 @@ impl Device {
         let first = state.timetable.first();
         match (first, state.pending.front()) {
             (Some((key, due)), _) if key.0 <= now => Step::Due(key, due.clone()),
-            (_, Some(parcel)) => Step::Incoming(parcel.no, parcel.message.clone()),
+            (_, Some(parcel)) => Step::Incoming(parcel.no, Box::new(parcel.letter.clone())),
             (first, None) => Step::Wait(first.map(|(key, _)| key.0)),
         }
     }

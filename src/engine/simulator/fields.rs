@@ -6,11 +6,17 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
+use crate::domain::clock::Millis;
+use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::engine::SettingError;
 
 /// How much of an unknown field's name is repeated in an error.
 const NAME_SHOWN: usize = 64;
+/// A message id's length in bytes.
+const MAX_ID: usize = 1_024;
+/// The last millisecond of the year 9999.
+const MAX_TIME: u64 = 253_402_300_799_999;
 
 /// The fields of one object.
 pub(super) struct Fields<'a> {
@@ -98,6 +104,26 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A text of at most `max` bytes, which may be empty.
+    pub(super) fn text_or_empty(&self, name: &str, max: usize) -> Result<Option<&'a str>, SettingError> {
+        match self.value(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if text.len() <= max => Ok(Some(text)),
+            Some(_) => Err(self.wrong(name, format!("must be a text of at most {max} bytes"))),
+        }
+    }
+
+    /// A number within `range`.
+    pub(super) fn number(&self, name: &str, range: RangeInclusive<f64>) -> Result<Option<f64>, SettingError> {
+        let Some(value) = self.value(name) else {
+            return Ok(None);
+        };
+        match value.as_f64() {
+            Some(number) if range.contains(&number) => Ok(Some(number)),
+            _ => Err(self.wrong(name, format!("must be a number from {} to {}", range.start(), range.end()))),
+        }
+    }
+
     /// A list of at most `max` values.
     pub(super) fn list(&self, name: &str, max: usize) -> Result<Option<&'a [Value]>, SettingError> {
         match self.value(name) {
@@ -110,6 +136,35 @@ impl<'a> Fields<'a> {
     /// A chat id or phone number, in any spelling.
     pub(super) fn jid(&self, name: &str) -> Result<Option<Jid>, SettingError> {
         self.value(name).map(|value| jid_of(value, &self.path_of(name))).transpose()
+    }
+
+    /// A list of at most `max` chat ids or phone numbers.
+    pub(super) fn jids(&self, name: &str, max: usize) -> Result<Vec<Jid>, SettingError> {
+        let values = self.list(name, max)?.unwrap_or_default();
+        let path = self.path_of(name);
+        values.iter().enumerate().map(|(at, value)| jid_of(value, &format!("{path}[{at}]"))).collect()
+    }
+
+    /// A list of at most `max` texts of 1 to `bytes` bytes.
+    pub(super) fn texts(&self, name: &str, max: usize, bytes: usize) -> Result<Vec<String>, SettingError> {
+        let values = self.list(name, max)?.unwrap_or_default();
+        let text = |(at, value): (usize, &Value)| match value {
+            Value::String(text) if (1..=bytes).contains(&text.len()) => Ok(text.clone()),
+            _ => Err(self.wrong(&format!("{name}[{at}]"), format!("must be a text of 1 to {bytes} bytes"))),
+        };
+        values.iter().enumerate().map(text).collect()
+    }
+
+    /// A message's permanent id.
+    pub(super) fn message_id(&self, name: &str) -> Result<MessageId, SettingError> {
+        let text = self.required(name, self.text(name, MAX_ID)?)?;
+        text.parse().map_err(|error| self.wrong(name, format!("{error}")))
+    }
+
+    /// A moment, in milliseconds since the Unix epoch.
+    pub(super) fn time(&self, name: &str) -> Result<Option<Millis>, SettingError> {
+        let ms = self.integer(name, 0..=MAX_TIME)?;
+        Ok(ms.and_then(|ms| i64::try_from(ms).ok()).map(Millis))
     }
 
     /// What a field must be there for.

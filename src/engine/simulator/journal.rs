@@ -13,16 +13,12 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::clock::Millis;
-use crate::domain::device::Account;
-use crate::domain::event::TypingKind;
-use crate::domain::ids::{DeviceId, MessageId, NetworkId};
-use crate::domain::jid::Jid;
-use crate::engine::Incoming;
+use super::entries::Entry;
+use crate::domain::ids::DeviceId;
 
 /// Lines that may wait for the thread.
 const QUEUE: usize = 1_024;
@@ -44,109 +40,6 @@ impl From<io::Error> for JournalError {
     fn from(error: io::Error) -> Self {
         Self::Io(Arc::new(error))
     }
-}
-
-/// What the network saw. The wire form is the journal's line.
-#[derive(Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub(super) enum Entry<'a> {
-    /// Somebody wrote to the device; it will be told until it acknowledges.
-    Incoming(&'a Written),
-    /// The device acknowledged an incoming message.
-    Acknowledged(&'a Acknowledgement),
-    /// A copy of a message from the device arrived.
-    Sent(&'a Copy),
-    /// The device typed, or stopped.
-    Typing(&'a Typed),
-    /// The device told that it read messages.
-    Read(&'a Seen),
-    /// The phone linked the device.
-    Linked(&'a Account),
-    /// The phone no longer knows the device.
-    Unlinked,
-    /// What was seen of the device before is to be forgotten.
-    Forgotten(&'a Forgetting),
-}
-
-/// A message for the device.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Written {
-    /// Numbers all messages of this journal; what is acknowledged is found by it.
-    pub(super) no: u64,
-    pub(super) network_id: NetworkId,
-    pub(super) chat: Jid,
-    pub(super) from: Jid,
-    pub(super) body: String,
-    pub(super) timestamp: Millis,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) notify_name: Option<String>,
-}
-
-impl Written {
-    pub(super) fn new(no: u64, message: &Incoming) -> Self {
-        Self {
-            no,
-            network_id: message.network_id.clone(),
-            chat: message.chat.clone(),
-            from: message.from.clone(),
-            body: message.body.clone(),
-            timestamp: message.timestamp,
-            notify_name: message.notify_name.clone(),
-        }
-    }
-
-    pub(super) fn into_message(self) -> Incoming {
-        let text = Incoming::text(self.network_id, self.chat, self.from, self.body, self.timestamp);
-        Incoming { notify_name: self.notify_name, ..text }
-    }
-}
-
-/// That a message was acknowledged.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Acknowledgement {
-    pub(super) no: u64,
-    pub(super) network_id: NetworkId,
-}
-
-/// One copy of a message from the device.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Copy {
-    pub(super) network_id: NetworkId,
-    pub(super) to: Jid,
-    pub(super) body: String,
-    pub(super) at: Millis,
-}
-
-/// A typing indicator from the device.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Typed {
-    pub(super) chat: Jid,
-    // `kind` is the line's own.
-    #[serde(rename = "typing")]
-    pub(super) what: TypingKind,
-    pub(super) on: bool,
-    pub(super) at: Millis,
-}
-
-/// A read receipt from the device.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Seen {
-    pub(super) chat: Jid,
-    pub(super) message_ids: Vec<MessageId>,
-    pub(super) at: Millis,
-}
-
-/// How much is forgotten.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Forgetting {
-    /// Also what waits to be delivered, and that there is a link: the device was deleted.
-    pub(super) everything: bool,
 }
 
 #[derive(Serialize)]

@@ -30,14 +30,21 @@ use crate::engine::{
     Capabilities, ControlError, ControlVerb, Driver, OpenError, Session, SessionContext, SettingError,
 };
 
+mod changing;
+mod content;
 mod control;
 mod device;
+mod entries;
 mod faults;
 mod fields;
+mod files;
 mod journal;
+mod letter;
 mod linking;
+mod made_up;
 mod network;
 mod queue;
+mod receiving;
 mod replay;
 mod script;
 mod sending;
@@ -45,6 +52,8 @@ mod session;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod uploading;
+mod view;
 
 /// All simulated devices.
 pub struct SimulatorDriver {
@@ -96,13 +105,13 @@ impl Driver for SimulatorDriver {
             presence: true,
             read_receipts: true,
             groups: false,
-            media: false,
-            location: false,
-            contacts: false,
-            polls: false,
-            edit: false,
-            react: false,
-            revoke: false,
+            media: true,
+            location: true,
+            contacts: true,
+            polls: true,
+            edit: true,
+            react: true,
+            revoke: true,
             control: true,
         }
     }

@@ -15,14 +15,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::device::Device;
-use super::journal::{
-    Acknowledgement, Done, Durability, Entry, Forgetting, Journal, JournalError, Writer, Written,
-};
+use super::entries::{Acknowledgement, Entry, Forgetting};
+use super::files::Files;
+use super::journal::{Done, Durability, Journal, JournalError, Writer};
+use super::letter::{Letter, Quote, Written, quoted};
 use super::queue::{Acknowledged, Parcel};
-use super::replay::{self, NetworkView, Recovered};
+use super::replay::{self, Recovered};
+use super::view::{self, NetworkView};
 use crate::domain::device::Account;
 use crate::domain::ids::DeviceId;
-use crate::engine::Incoming;
+use crate::engine::Quoted;
 
 /// Why a message for a device was not taken.
 #[derive(Debug, Clone)]
@@ -40,6 +42,8 @@ type Ready = Option<Result<(), JournalError>>;
 pub(super) struct Network {
     devices: Mutex<HashMap<DeviceId, Arc<Device>>>,
     pub(super) journal: Journal,
+    /// What belongs to messages that wait.
+    pub(super) files: Arc<Files>,
     ready: watch::Receiver<Ready>,
     /// Numbers incoming messages in the journal.
     numbers: AtomicU64,
@@ -51,7 +55,8 @@ impl Network {
         let (journal, writer) = Journal::open(dir, max_bytes)?;
         let (started, ready) = watch::channel(None);
         let devices = Mutex::default();
-        let network = Arc::new(Self { devices, journal, ready, numbers: AtomicU64::new(0) });
+        let files = Arc::new(Files::open(dir)?);
+        let network = Arc::new(Self { devices, journal, files, ready, numbers: AtomicU64::new(0) });
         let found = Arc::clone(&network);
         std::thread::Builder::new()
             .name("simulator-journal".to_owned())
@@ -66,15 +71,18 @@ impl Network {
         result.clone().unwrap_or(Err(JournalError::Closed))
     }
 
-    fn install(&self, recovered: Recovered) {
+    fn install(&self, recovered: Recovered) -> io::Result<()> {
         self.numbers.store(recovered.next_no, Ordering::Relaxed);
+        let waiting = recovered.devices.values().flat_map(|found| &found.pending);
+        self.files.sweep(waiting.filter_map(|(_, letter)| letter.kept()).collect())?;
         for (id, found) in recovered.devices {
             let device = self.device(&id);
-            let lost = device.restore(found.linked, found.pending);
+            let lost = device.restore(found.account, found.pending);
             if lost > 0 {
                 tracing::warn!(device = %id, lost, "more simulated messages wait than may");
             }
         }
+        Ok(())
     }
 
     /// The network's side of one device, made at first use.
@@ -89,19 +97,24 @@ impl Network {
     pub(super) async fn accept(
         &self,
         device: &Arc<Device>,
-        message: Incoming,
+        letter: Letter,
         waiter: Option<Acknowledged>,
     ) -> Result<(), AcceptError> {
-        if !device.has_room(&message) {
+        if !device.has_room(&letter) {
             return Err(AcceptError::Full);
         }
         let slot = self.journal.slot().await.map_err(AcceptError::Journal)?;
         let no = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let entry = Written::new(no, &message);
-        let target = Arc::clone(device);
+        let entry = Written::new(no, &letter);
+        let (target, files) = (Arc::clone(device), Arc::clone(&self.files));
         let done: Done = Box::new(move |result| match result {
-            Ok(()) => target.queue(Parcel { no, message, waiter }),
+            Ok(()) => {
+                if let Some(parcel) = target.queue(Parcel { no, letter, waiter }) {
+                    files.drop_of(&parcel.letter);
+                }
+            }
             Err(error) => {
+                files.drop_of(&letter);
                 if let Some(waiter) = waiter {
                     let _ = waiter.send(Err(error));
                 }
@@ -119,10 +132,17 @@ impl Network {
         let Some(parcel) = device.take(no) else {
             return Ok(());
         };
-        let entry = Acknowledgement { no, network_id: parcel.message.network_id };
-        let done = parcel.waiter.map(|waiter| -> Done {
+        let Parcel { letter, waiter, .. } = parcel;
+        let entry = Acknowledgement { no, network_id: letter.message.network_id.clone() };
+        let files = Arc::clone(&self.files);
+        let done: Option<Done> = (waiter.is_some() || letter.kept().is_some()).then(|| -> Done {
             Box::new(move |result| {
-                let _ = waiter.send(result);
+                if result.is_ok() {
+                    files.drop_of(&letter);
+                }
+                if let Some(waiter) = waiter {
+                    let _ = waiter.send(result);
+                }
             })
         });
         slot.append(&device.id, Entry::Acknowledged(&entry), Durability::Synced, done)
@@ -130,30 +150,49 @@ impl Network {
 
     /// A phone has linked the device.
     pub(super) async fn link(&self, device: &Device, account: &Account) -> Result<(), JournalError> {
-        device.set_linked();
+        device.link(account);
         self.journal.append(&device.id, Entry::Linked(account), Durability::Written).await
     }
 
     /// The phone no longer knows the device; what waited for it is gone.
     pub(super) async fn unlink(&self, device: &Device) -> Result<(), JournalError> {
-        device.unlink();
+        self.discard(device.unlink()).await;
         self.journal.append(&device.id, Entry::Unlinked, Durability::Written).await
+    }
+
+    /// Nobody will be told these any more.
+    pub(super) async fn discard(&self, parcels: Vec<Parcel>) {
+        let files = Arc::clone(&self.files);
+        let gone: Vec<Letter> = parcels.into_iter().map(|parcel| parcel.letter).collect();
+        if gone.iter().any(|letter| letter.kept().is_some()) {
+            let dropped = tokio::task::spawn_blocking(move || gone.iter().for_each(|l| files.drop_of(l)));
+            let _ = dropped.await;
+        }
     }
 
     /// Forgets what was seen of a device; with `everything`, the device itself.
     pub(super) async fn forget(&self, id: &DeviceId, everything: bool) -> Result<(), JournalError> {
-        if everything && let Some(device) = lock(&self.devices).remove(id) {
-            device.unlink();
+        let removed = if everything { lock(&self.devices).remove(id) } else { None };
+        if let Some(device) = removed {
+            self.discard(device.unlink()).await;
         }
         let entry = Forgetting { everything };
         self.journal.append(id, Entry::Forgotten(&entry), Durability::Synced).await
+    }
+
+    /// The message that somebody quotes, where the network still knows it.
+    pub(super) async fn quoted(&self, device: &Device, quote: Quote) -> Result<Option<Quoted>, JournalError> {
+        let snapshot = self.journal.snapshot().await?;
+        let (id, account) = (device.id.clone(), device.account());
+        let read = tokio::task::spawn_blocking(move || quoted(snapshot, &id, account.as_ref(), &quote));
+        Ok(read.await.map_err(io::Error::other)??)
     }
 
     /// What the network saw of a device.
     pub(super) async fn view(&self, id: &DeviceId) -> Result<NetworkView, JournalError> {
         let snapshot = self.journal.snapshot().await?;
         let id = id.clone();
-        let read = tokio::task::spawn_blocking(move || replay::view(snapshot, &id));
+        let read = tokio::task::spawn_blocking(move || view::view(snapshot, &id));
         Ok(read.await.map_err(io::Error::other)??)
     }
 }
@@ -163,7 +202,7 @@ fn run_writer(mut writer: Writer, network: Arc<Network>, started: &watch::Sender
         writer.cut_to(recovered.whole)?;
         Ok(recovered)
     });
-    let result = recovered.map(|recovered| network.install(recovered)).map_err(JournalError::from);
+    let result = recovered.and_then(|recovered| network.install(recovered)).map_err(JournalError::from);
     // From here on only those who append keep the thread alive.
     drop(network);
     let usable = result.is_ok();

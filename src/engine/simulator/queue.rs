@@ -9,8 +9,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::journal::JournalError;
+use super::letter::Letter;
 use crate::domain::jid::Jid;
-use crate::engine::{EngineEvent, Incoming};
+use crate::engine::EngineEvent;
 
 /// Messages that may wait for one device.
 pub(super) const MAX_PENDING: usize = 10_000;
@@ -28,7 +29,7 @@ pub(super) type Acknowledged = oneshot::Sender<Result<(), JournalError>>;
 pub(super) struct Parcel {
     /// Its number in the journal.
     pub(super) no: u64,
-    pub(super) message: Incoming,
+    pub(super) letter: Letter,
     /// A control call that waits for it.
     pub(super) waiter: Option<Acknowledged>,
 }
@@ -42,12 +43,12 @@ pub(super) struct Pending {
 
 impl Pending {
     /// Whether one more may wait.
-    pub(super) fn has_room(&self, message: &Incoming) -> bool {
-        self.parcels.len() < MAX_PENDING && self.bytes + cost(message.body.len()) <= MAX_BYTES
+    pub(super) fn has_room(&self, letter: &Letter) -> bool {
+        self.parcels.len() < MAX_PENDING && self.bytes + cost(letter.text_len()) <= MAX_BYTES
     }
 
     pub(super) fn push(&mut self, parcel: Parcel) {
-        self.bytes += cost(parcel.message.body.len());
+        self.bytes += cost(parcel.letter.text_len());
         self.parcels.push_back(parcel);
     }
 
@@ -58,12 +59,13 @@ impl Pending {
     /// Takes out the first one, if it is the one with this number.
     pub(super) fn remove(&mut self, no: u64) -> Option<Parcel> {
         let parcel = self.parcels.pop_front_if(|parcel| parcel.no == no)?;
-        self.bytes -= cost(parcel.message.body.len());
+        self.bytes -= cost(parcel.letter.text_len());
         Some(parcel)
     }
 
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
+    /// Takes out everything.
+    pub(super) fn clear(&mut self) -> Vec<Parcel> {
+        std::mem::take(self).parcels.into()
     }
 }
 
@@ -71,22 +73,32 @@ impl Pending {
 #[derive(Debug, Clone)]
 pub(super) enum Due {
     /// The daemon is told.
-    Tell(EngineEvent),
+    Tell(Box<EngineEvent>),
     /// A contact answers what they were sent.
     Echo { chat: Jid, from: Jid, body: String },
 }
 
 impl Due {
+    /// The daemon is told.
+    pub(super) fn tell(event: EngineEvent) -> Self {
+        Self::Tell(Box::new(event))
+    }
+
     fn cost(&self) -> usize {
         match self {
-            Self::Tell(_) => OVERHEAD,
+            Self::Tell(event) => cost(text_of(event)),
             Self::Echo { body, .. } => cost(body.len()),
         }
     }
 
     /// Whether it still matters when the device comes back later.
     fn lasts(&self) -> bool {
-        !matches!(self, Self::Tell(EngineEvent::Typing { .. } | EngineEvent::Presence { .. }))
+        match self {
+            Self::Tell(event) => {
+                !matches!(**event, EngineEvent::Typing { .. } | EngineEvent::Presence { .. })
+            }
+            Self::Echo { .. } => true,
+        }
     }
 }
 
@@ -144,6 +156,21 @@ impl Timetable {
     pub(super) fn clear(&mut self) {
         self.entries.clear();
         self.bytes = 0;
+    }
+}
+
+/// Roughly the bytes of what an event says.
+fn text_of(event: &EngineEvent) -> usize {
+    match event {
+        EngineEvent::Edited { body, .. } => body.len(),
+        EngineEvent::Vote { options, .. } => options.iter().map(String::len).sum(),
+        EngineEvent::Groups(groups) => {
+            groups.iter().map(|group| OVERHEAD + OVERHEAD * group.participants.len()).sum()
+        }
+        EngineEvent::GroupChanged { participants, text, .. } => {
+            participants.len() * OVERHEAD + text.as_ref().map_or(0, String::len)
+        }
+        _ => 0,
     }
 }
 

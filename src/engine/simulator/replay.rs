@@ -1,22 +1,19 @@
-//! Reads the journal back: at start what was not acknowledged, on demand what the network saw.
+//! Reads the journal back at start: what was not acknowledged. `view` reads it on demand.
 //!
-//! Lines that cannot be read are skipped; they are what a crash left behind. Both readers take the files
-//! line by line, so that memory holds only what comes out. Everything here blocks.
+//! Lines that cannot be read are skipped; they are what a crash left behind. Readers take the files line by
+//! line, so that memory holds only what comes out. Everything here blocks.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, BufRead as _, BufReader, Read as _};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::journal::{Acknowledgement, Copy, Forgetting, Paths, Seen, Snapshot, Typed, Written};
-use crate::domain::clock::Millis;
-use crate::domain::event::TypingKind;
-use crate::domain::ids::{DeviceId, MessageId, NetworkId};
-use crate::domain::jid::Jid;
-use crate::engine::Incoming;
+use super::entries::{Acknowledgement, Forgetting};
+use super::journal::Paths;
+use super::letter::{Letter, Written};
+use crate::domain::device::Account;
+use crate::domain::ids::DeviceId;
 
 /// What a start finds.
 #[derive(Debug, Default)]
@@ -31,10 +28,10 @@ pub(super) struct Recovered {
 /// What a start finds of one device.
 #[derive(Debug, Default)]
 pub(super) struct RecoveredDevice {
-    /// Whether a phone has linked it.
-    pub(super) linked: bool,
+    /// The account, when a phone has linked it.
+    pub(super) account: Option<Account>,
     /// What it has not acknowledged, oldest first.
-    pub(super) pending: Vec<(u64, Incoming)>,
+    pub(super) pending: Vec<(u64, Letter)>,
 }
 
 /// Reads both files from the beginning.
@@ -52,7 +49,7 @@ pub(super) fn recover(paths: &Paths) -> io::Result<Recovered> {
 }
 
 /// Calls `take` with each whole line; returns where the last one ends.
-fn each_line(file: File, limit: u64, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
+pub(super) fn each_line(file: File, limit: u64, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
     let mut reader = BufReader::with_capacity(128 << 10, file.take(limit));
     let mut line = Vec::new();
     let mut end = 0;
@@ -68,7 +65,7 @@ fn each_line(file: File, limit: u64, mut take: impl FnMut(&[u8])) -> io::Result<
 }
 
 /// Whose line it is and what kind, without parsing it: both stand at its beginning.
-fn label(line: &[u8]) -> Option<(&str, &str)> {
+pub(super) fn label(line: &[u8]) -> Option<(&str, &str)> {
     let rest = line.strip_prefix(br#"{"device":""#)?;
     let (device, rest) = split_at_quote(rest)?;
     let rest = rest.strip_prefix(br#","kind":""#)?;
@@ -81,14 +78,14 @@ fn split_at_quote(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((bytes.get(..at)?, bytes.get(at + 1..)?))
 }
 
-fn parse<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
+pub(super) fn parse<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
     serde_json::from_slice(line).ok()
 }
 
 #[derive(Default)]
 struct Scan {
-    pending: BTreeMap<u64, (DeviceId, Incoming)>,
-    linked: HashSet<DeviceId>,
+    pending: BTreeMap<u64, (DeviceId, Letter)>,
+    linked: HashMap<DeviceId, Account>,
     next_no: u64,
 }
 
@@ -106,7 +103,11 @@ impl Scan {
                 self.next_no = self.next_no.max(entry.no + 1);
                 self.pending.remove(&entry.no);
             }
-            "linked" => self.linked.extend(device.parse::<DeviceId>().ok()),
+            "linked" => {
+                if let (Ok(device), Some(account)) = (device.parse(), parse(line)) {
+                    self.linked.insert(device, account);
+                }
+            }
             "unlinked" => self.drop_device(device),
             "forgotten" if parse::<Forgetting>(line).is_some_and(|entry| entry.everything) => {
                 self.drop_device(device);
@@ -120,132 +121,22 @@ impl Scan {
             return;
         };
         self.next_no = self.next_no.max(entry.no + 1);
-        self.pending.insert(entry.no, (device, entry.into_message()));
+        self.pending.insert(entry.no, (device, entry.into_letter()));
     }
 
     fn drop_device(&mut self, device: &str) {
-        self.linked.retain(|id| id.as_str() != device);
+        self.linked.retain(|id, _| id.as_str() != device);
         self.pending.retain(|_, (id, _)| id.as_str() != device);
     }
 
     fn finish(self, whole: u64) -> Recovered {
         let mut devices: HashMap<DeviceId, RecoveredDevice> = HashMap::new();
-        for device in self.linked {
-            devices.entry(device).or_default().linked = true;
+        for (device, account) in self.linked {
+            devices.entry(device).or_default().account = Some(account);
         }
-        for (no, (device, message)) in self.pending {
-            devices.entry(device).or_default().pending.push((no, message));
+        for (no, (device, letter)) in self.pending {
+            devices.entry(device).or_default().pending.push((no, letter));
         }
         Recovered { devices, next_no: self.next_no, whole }
-    }
-}
-
-/// What the network saw of one device, as the control API shows it.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct NetworkView {
-    sent: Vec<SentView>,
-    acknowledged: Vec<NetworkId>,
-    typing: Vec<TypingView>,
-    read: Vec<ReadView>,
-}
-
-/// A message that the device sent.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SentView {
-    network_id: NetworkId,
-    to: Jid,
-    body: String,
-    /// When the first copy came in.
-    at: Millis,
-    /// How many copies came in.
-    arrivals: u64,
-    /// How many messages the recipient saw: one, whatever the number of copies.
-    shown: u64,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct TypingView {
-    to: Jid,
-    kind: TypingKind,
-    on: bool,
-    at: Millis,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ReadView {
-    chat: Jid,
-    message_ids: Vec<MessageId>,
-    at: Millis,
-}
-
-#[derive(Default)]
-struct Watch {
-    view: NetworkView,
-    /// Where in `sent` a message stands, by a hash of chat and id: an index over a long journal stays small.
-    sent_at: HashMap<u64, Vec<usize>>,
-    acknowledged: HashSet<NetworkId>,
-}
-
-/// What the network saw of `device`, as far back as the files go.
-pub(super) fn view(snapshot: Snapshot, device: &DeviceId) -> io::Result<NetworkView> {
-    let mut watch = Watch::default();
-    for (file, len) in snapshot.files {
-        each_line(file, len, |line| match label(line) {
-            Some((id, kind)) if id == device.as_str() => watch.take(kind, line),
-            _ => {}
-        })?;
-    }
-    Ok(watch.view)
-}
-
-impl Watch {
-    fn take(&mut self, kind: &str, line: &[u8]) {
-        match kind {
-            "sent" => {
-                if let Some(copy) = parse(line) {
-                    self.sent(copy);
-                }
-            }
-            "acknowledged" => {
-                let Some(Acknowledgement { network_id, .. }) = parse(line) else {
-                    return;
-                };
-                if self.acknowledged.insert(network_id.clone()) {
-                    self.view.acknowledged.push(network_id);
-                }
-            }
-            "typing" => self.view.typing.extend(parse(line).map(|typed: Typed| TypingView {
-                to: typed.chat,
-                kind: typed.what,
-                on: typed.on,
-                at: typed.at,
-            })),
-            "read" => self.view.read.extend(parse(line).map(|seen: Seen| ReadView {
-                chat: seen.chat,
-                message_ids: seen.message_ids,
-                at: seen.at,
-            })),
-            "forgotten" => *self = Self::default(),
-            _ => {}
-        }
-    }
-
-    fn sent(&mut self, copy: Copy) {
-        let mut hasher = DefaultHasher::new();
-        (&copy.to, &copy.network_id).hash(&mut hasher);
-        let places = self.sent_at.entry(hasher.finish()).or_default();
-        let known = places.iter().copied().find(|place| {
-            self.view.sent.get(*place).is_some_and(|m| m.to == copy.to && m.network_id == copy.network_id)
-        });
-        if let Some(message) = known.and_then(|place| self.view.sent.get_mut(place)) {
-            message.arrivals += 1;
-            return;
-        }
-        places.push(self.view.sent.len());
-        let Copy { network_id, to, body, at } = copy;
-        self.view.sent.push(SentView { network_id, to, body, at, arrivals: 1, shown: 1 });
     }
 }

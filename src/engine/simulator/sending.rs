@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::content::{self, Rich};
 use super::control::MAX_BODY;
+use super::entries::{Copy, Entry};
 use super::faults::{FaultKind, Manner};
-use super::journal::{Copy, Durability, Entry};
+use super::journal::Durability;
 use super::queue::Due;
 use super::script;
 use super::session::SimulatorSession;
@@ -45,9 +47,10 @@ impl SimulatorSession {
         if unknown.is_none() {
             self.refused(&message)?;
         }
+        let rich = self.uploaded(&message).await?;
         let arrival = Arrival { instant: Instant::now(), at: self.clock.now() };
         let participants = self.participants(&message.chat);
-        self.arrive(&message, arrival.at).await?;
+        self.arrive(&message, rich, arrival.at).await?;
         if self.device.is_first_copy(&message.chat, &message.id.network) {
             self.schedule(&message, &participants, arrival);
         }
@@ -102,9 +105,9 @@ impl SimulatorSession {
         script::members(&self.settings, chat, self.device.learnt_members(chat))
     }
 
-    async fn arrive(&self, message: &Outgoing, at: Millis) -> Result<(), SendOutcome> {
+    async fn arrive(&self, message: &Outgoing, rich: Rich, at: Millis) -> Result<(), SendOutcome> {
         let network_id = message.id.network.clone();
-        let copy = Copy { network_id, to: message.chat.clone(), body: message.body.clone(), at };
+        let copy = Copy { network_id, to: message.chat.clone(), body: message.body.clone(), at, rich };
         let noted = self.network.journal.append(&self.device.id, Entry::Sent(&copy), Durability::Synced);
         noted.await.map_err(|error| {
             tracing::warn!(device = %self.device.id, %error, "the simulated network could not note a copy");
@@ -159,13 +162,13 @@ impl SimulatorSession {
             timestamp: due.at,
             error: None,
         };
-        self.device.note(due.instant, Due::Tell(EngineEvent::Receipt(receipt)), None);
+        self.device.note(due.instant, Due::tell(EngineEvent::Receipt(receipt)), None);
     }
 
     fn schedule_echo(&self, message: &Outgoing, participants: &[Jid], arrival: Arrival) {
         let delay =
             self.settings.ack_read_ms.map_or(ECHO_UNREAD_MS, |ms| ms.saturating_add(ECHO_AFTER_READ_MS));
-        let mut body = format!("echo: {}", message.body);
+        let mut body = format!("echo: {}", content::gist(message));
         body.truncate(body.floor_char_boundary(MAX_BODY));
         let from = participants.first().unwrap_or(&message.chat).clone();
         let echo = Due::Echo { chat: message.chat.clone(), from, body };
@@ -187,11 +190,11 @@ impl Arrival {
     }
 }
 
-fn transient(code: &'static str, message: &str) -> SendOutcome {
+pub(super) fn transient(code: &'static str, message: &str) -> SendOutcome {
     SendOutcome::Transient(SendError { code, message: message.to_owned() })
 }
 
-fn permanent(code: &'static str, message: &str) -> SendOutcome {
+pub(super) fn permanent(code: &'static str, message: &str) -> SendOutcome {
     SendOutcome::Permanent(SendError { code, message: message.to_owned() })
 }
 

@@ -14,8 +14,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::device::{Device, Step};
+use super::entries::{Entry, Seen, Typed};
 use super::faults::{FaultKind, Manner};
-use super::journal::{Durability, Entry, Seen, Typed};
+use super::journal::Durability;
+use super::letter::Letter;
 use super::network::{AcceptError, Network};
 use super::queue::{Due, DueKey};
 use super::script::{self, Traffic};
@@ -28,7 +30,8 @@ use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 use crate::engine::{
     Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, Incoming,
-    MessageChange, Outgoing, Query, SendOutcome, Session, SessionContext, SessionError, Vault, VaultError,
+    MediaStore, MessageChange, Outgoing, Query, SendOutcome, Session, SessionContext, SessionError, Vault,
+    VaultError,
 };
 
 /// Where the credentials are in the vault.
@@ -56,6 +59,7 @@ pub(super) struct SimulatorSession {
     pub(super) settings: Arc<Settings>,
     pub(super) seed: u64,
     pub(super) inbound: Arc<dyn Inbound>,
+    pub(super) media: Arc<dyn MediaStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
     vault: Arc<dyn Vault>,
@@ -80,13 +84,15 @@ impl SimulatorSession {
         let stored = load(context.vault.as_ref()).await?;
         let device = network.device(&context.device);
         let settings = Arc::new(settings);
-        device.configure(Arc::clone(&settings), stored.is_some());
+        let account = stored.as_ref().map(|credentials| credentials.account.clone());
+        network.discard(device.configure(Arc::clone(&settings), account)).await;
         Ok(Self {
             network,
             device,
             seed: script::seed_of(&context.device, &settings),
             settings,
             inbound: context.inbound,
+            media: context.media,
             clock: context.clock,
             random: context.random,
             vault: context.vault,
@@ -180,7 +186,7 @@ impl SimulatorSession {
                 self.measure(now).await?;
             }
             match self.device.next_step(now) {
-                Step::Incoming(no, message) => self.hand_over(no, message).await?,
+                Step::Incoming(no, letter) => self.hand_over(no, *letter).await?,
                 Step::Due(key, due) => self.happens(key, due).await?,
                 Step::Wait(until) => {
                     let next = [until, traffic.as_ref().map(Traffic::next_at)].into_iter().flatten();
@@ -247,29 +253,20 @@ impl SimulatorSession {
 
     /// Takes a message that the simulated world wrote by itself; when too many wait, it is not written.
     async fn accept(&self, message: Incoming) -> Result<(), Ended> {
-        match self.network.accept(&self.device, message, None).await {
+        match self.network.accept(&self.device, Letter::bare(message), None).await {
             Ok(()) | Err(AcceptError::Full) => Ok(()),
             Err(AcceptError::Journal(error)) => Err(self.journal_failed(&error)),
         }
     }
 
-    fn journal_failed(&self, error: &super::journal::JournalError) -> Ended {
+    pub(super) fn journal_failed(&self, error: &super::journal::JournalError) -> Ended {
         tracing::warn!(device = %self.device.id, %error, "the simulated network could not note a message");
         Ended::LinkLost(Reason::EngineError)
     }
 
-    async fn hand_over(&self, no: u64, message: Incoming) -> Result<(), Ended> {
-        if self.device.strike(FaultKind::DuplicateIncoming).is_some() {
-            self.tell(EngineEvent::Message(message.clone())).await?;
-        }
-        self.tell(EngineEvent::Message(message)).await?;
-        let acknowledged = self.network.acknowledge(&self.device, no).await;
-        acknowledged.map_err(|error| self.journal_failed(&error))
-    }
-
     async fn happens(&self, key: DueKey, due: Due) -> Result<(), Ended> {
         match due {
-            Due::Tell(event) => self.tell(event).await?,
+            Due::Tell(event) => self.tell(*event).await?,
             Due::Echo { chat, from, body } => {
                 let notify_name = script::name_of(&self.settings, &from);
                 let network_id = NetworkId::random(self.random.as_ref());
@@ -336,12 +333,14 @@ impl Session for SimulatorSession {
         Err(SessionError::NotSupported)
     }
 
-    async fn change_message(&self, _change: MessageChange) -> Result<(), SessionError> {
-        Err(SessionError::NotSupported)
+    async fn change_message(&self, change: MessageChange) -> Result<(), SessionError> {
+        self.connected_or_error()?;
+        self.message_changes(change).await
     }
 
-    async fn change_chat(&self, _chat: &Jid, _change: ChatChange) -> Result<(), SessionError> {
-        Err(SessionError::NotSupported)
+    async fn change_chat(&self, chat: &Jid, change: ChatChange) -> Result<(), SessionError> {
+        self.connected_or_error()?;
+        self.chat_changes(chat, change).await
     }
 
     async fn group(&self, _request: GroupRequest) -> Result<GroupAnswer, SessionError> {
@@ -358,7 +357,7 @@ impl Session for SimulatorSession {
 }
 
 impl SimulatorSession {
-    async fn note(&self, entry: Entry<'_>) -> Result<(), SessionError> {
+    pub(super) async fn note(&self, entry: Entry<'_>) -> Result<(), SessionError> {
         let noted = self.network.journal.append(&self.device.id, entry, Durability::Written).await;
         noted.map_err(|error| SessionError::Refused(error.to_string()))
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::fields::{Fields, jid_of};
+use super::fields::Fields;
 use crate::domain::jid::Jid;
 use crate::engine::SettingError;
 
@@ -205,8 +205,6 @@ fn group(fields: &Fields<'_>) -> Result<GroupSetting, SettingError> {
         return Err(fields.wrong("id", "must end in @g.us"));
     }
     let subject = fields.required("subject", fields.text("subject", MAX_NAME)?)?.to_owned();
-    let values = fields.list("participants", MAX_PARTICIPANTS)?.unwrap_or_default();
-    let path = fields.path_of("participants");
-    let participants = values.iter().enumerate().map(|(at, value)| jid_of(value, &format!("{path}[{at}]")));
-    Ok(GroupSetting { id, subject, participants: participants.collect::<Result<_, _>>()? })
+    let participants = fields.jids("participants", MAX_PARTICIPANTS)?;
+    Ok(GroupSetting { id, subject, participants })
 }

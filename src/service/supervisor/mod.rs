@@ -45,6 +45,8 @@ pub(super) struct Live {
     session: Mutex<Option<Arc<dyn Session>>>,
     /// Something new is in the outbox.
     pub(super) outbox: Notify,
+    /// What is known from moment to moment.
+    pub(super) pulse: super::pulse::Pulse,
 }
 
 impl Live {
@@ -96,6 +98,11 @@ impl Core {
     /// The engine of a device.
     pub(super) fn engine_of(&self, id: &DeviceId) -> Result<Arc<str>, ServiceError> {
         Ok(self.inner.fleet.get(id).ok_or(ServiceError::DeviceNotFound)?.engine)
+    }
+
+    /// What others may know of a device.
+    pub(super) fn live(&self, id: &DeviceId) -> Result<Arc<Live>, ServiceError> {
+        Ok(self.inner.fleet.get(id).ok_or(ServiceError::DeviceNotFound)?.live)
     }
 
     /// The device's open session.

@@ -86,6 +86,16 @@ class Flow:
         self.assertEqual(len(board.refusals), 1, board.refusals)
         return board.refusals[0]["message"]
 
+    # covers: event qr
+    # covers: event authenticated
+    # covers: event ready
+    # covers: event message
+    # covers: event message:created
+    # covers: event message:status
+    # covers: event message:ack
+    # covers: event message-ack
+    # covers: event message:read
+    # covers: emit message:send
     def test_from_the_code_to_the_last_acknowledgement(self):
         daemon = self.daemon
         device = daemon.device()
@@ -131,6 +141,7 @@ class Flow:
         shown = [sent["shown"] for sent in daemon.call("GET", f"/simulator/{device}/network")["sent"]]
         self.assertEqual(shown, [1])
 
+    # covers: resume by auth.since
     def test_resume(self):
         daemon = self.daemon
         device = daemon.linked()
@@ -143,6 +154,10 @@ class Flow:
         seqs = [payload["seq"] for name, payload in board.all if "seq" in payload and name != "message-ack"]
         self.assertEqual(seqs, list(range(last - 19, last - 19 + len(seqs))))
 
+    # covers: connect_error API key is required
+    # covers: connect_error Invalid API key
+    # covers: connect_error API key not allowed for this device
+    # covers: connect_error Invalid namespace
     def test_refusals_word_for_word(self):
         daemon = self.daemon
         device, other = daemon.device(), daemon.device()
@@ -157,6 +172,7 @@ class Flow:
         self.assertTrue(board.disconnected.wait(1.5), "revocation cuts")
         self.assertEqual("Invalid API key", self.refused(other, key=minted["key"]))
 
+    # covers: event error
     def test_what_is_wrong_is_answered(self):
         device = self.daemon.linked()
         board = self.open(device)
@@ -173,6 +189,7 @@ class Flow:
         self.assertEqual(error["deviceId"], device)
         self.assertRegex(error["code"], "^[a-z0-9_]+$")
 
+    # covers: event device-deleted
     def test_deletion(self):
         device = self.daemon.linked()
         board = self.open(device)

@@ -39,6 +39,13 @@ class Rest(unittest.TestCase):
     def path(self, rest):
         return f"/devices/{self.device}{rest}"
 
+    # covers: POST /devices
+    # covers: GET /devices/{id}
+    # covers: GET /devices/{id}/status
+    # covers: GET /devices/{id}/qr
+    # covers: POST /devices/{id}/messages/send
+    # covers: GET /devices/{id}/messages/{mid}
+    # covers: rest the key as Authorization: Bearer
     def test_quick_start(self):
         daemon = self.daemon
         headers = {"X-API-KEY": daemon.key}
@@ -78,6 +85,8 @@ class Rest(unittest.TestCase):
         bearer = {"Authorization": f"Bearer {daemon.key}"}
         self.assertEqual(requests.get(shop, headers=bearer, timeout=5).status_code, 200)
 
+    # covers: rest Idempotency-Key
+    # covers: rest 422
     def test_idempotency_key(self):
         body = {"to": FRIEND, "text": self.daemon.body("once"), "tempId": "t"}
         send = lambda body: self.daemon.request(
@@ -90,6 +99,7 @@ class Rest(unittest.TestCase):
         until(lambda: [s for s in self.network()["sent"] if s["body"] == body["text"]], "sent")
         self.assertEqual([s["shown"] for s in self.network()["sent"] if s["body"] == body["text"]], [1])
 
+    # covers: rest Idempotency-Key
     def test_idempotency_key_at_the_same_time(self):
         body = {"to": FRIEND, "text": self.daemon.body("race")}
         answers = []
@@ -110,6 +120,7 @@ class Rest(unittest.TestCase):
     def network(self):
         return self.daemon.call("GET", f"/simulator/{self.device}/network")
 
+    # covers: GET /devices/{id}/chats/{chatId}/messages
     def test_pages_of_messages_in_both_directions(self):
         sender = "15550100031"
         bodies = [self.daemon.body(f"page {index}") for index in range(25)]
@@ -133,6 +144,14 @@ class Rest(unittest.TestCase):
         encoded = self.daemon.request("GET", base.replace("@", "%40") + "?limit=10").json()
         self.assertEqual([message["id"] for message in encoded["data"]], [message["id"] for message in newest["data"]])
 
+    # covers: GET /devices/{id}/chats
+    # covers: POST /devices/{id}/chats/{chatId}/markRead
+    # covers: GET /devices/{id}/chats/{chatId}
+    # covers: GET /devices/{id}/messages/search
+    # covers: GET /devices/{id}/chats/search
+    # covers: POST /devices/chats/multi
+    # covers: POST /devices/{id}/contacts
+    # covers: GET /devices/{id}/contacts
     def test_chats_read_and_search(self):
         sender = "15550100032"
         word = "Kormoran"
@@ -163,12 +182,14 @@ class Rest(unittest.TestCase):
         self.assertTrue(any(contact["id"] == f"{sender}@c.us" for contact in contacts))
         self.assertEqual(self.daemon.request("GET", self.path(f"/contacts?search={sender}")).status_code, 200)
 
+    # covers: GET /devices/{id}/messages/search
     def test_search_takes_any_text(self):
         for query in ['"', "AND", "NOT x", "a* OR (", "'; DROP TABLE messages; --", "NEAR(", "-", "%", "日本", "\x00"]:
             answer = self.daemon.request("GET", self.path("/messages/search"), params={"query": query})
             self.assertIn(answer.status_code, (200, 400), query)
         self.fails(self.daemon.request("GET", self.path("/messages/search")), 400)
 
+    # covers: rest text/event-stream with Last-Event-ID
     def test_events_as_a_stream(self):
         headers = {"Accept": "text/event-stream", "X-API-KEY": self.daemon.key, "Last-Event-ID": "3"}
         url = self.daemon.url + "/api/v1" + self.path("/events")
@@ -192,6 +213,7 @@ class Rest(unittest.TestCase):
                         break
         self.assertEqual(ids, list(range(4, 4 + len(ids))))
 
+    # covers: resume ends with the key
     def test_a_stream_ends_with_its_key(self):
         minted = self.daemon.call("POST", "/api-keys", {"name": "stream", "scopes": ["events:read"]})
         self.daemon.secret(minted["key"])
@@ -208,6 +230,9 @@ class Rest(unittest.TestCase):
             except requests.exceptions.ConnectionError as error:
                 self.fail(f"the stream goes on: {error}")
 
+    # covers: GET /devices
+    # covers: POST /api-keys
+    # covers: GET /api-keys
     def test_scopes_and_devices_of_keys(self):
         other = self.daemon.device()
         mint = lambda **key: self.daemon.call("POST", "/api-keys", {"name": "k", **key})
@@ -224,6 +249,7 @@ class Rest(unittest.TestCase):
         self.fails(requests.get(self.daemon.url + "/api/v1/devices", timeout=5), 401)
         self.fails(get("/devices", "wrong"), 401)
 
+    # covers: rest 400 names the field
     def test_wrong_requests_name_the_field(self):
         send = self.path("/messages/send")
         for body, field in [
@@ -245,6 +271,7 @@ class Rest(unittest.TestCase):
         self.fails(self.daemon.request("GET", "/devices/none"), 404)
         self.fails(self.daemon.request("GET", "/no/such/path"), 404)
 
+    # covers: rest a POST without a body
     def test_loose_clients(self):
         text = {"Content-Type": "application/json"}
         path = self.path(f"/chats/{CHAT}/markRead")
@@ -258,6 +285,11 @@ class Rest(unittest.TestCase):
         answer = self.daemon.request("POST", self.path("/messages/forward"), json={"messageId": "x", "to": FRIEND})
         self.fails(answer, 501, "not_implemented")
 
+    # covers: GET /healthz
+    # covers: GET /readyz
+    # covers: GET /metrics
+    # covers: GET /docs
+    # covers: GET /docs-json
     def test_probes_and_documents(self):
         for path in ["/healthz", "/readyz", "/metrics", "/docs-json"]:
             self.assertEqual(requests.get(self.daemon.url + path, timeout=5).status_code, 200, path)

@@ -7,6 +7,9 @@ use serde_json::json;
 use crate::support::wire::Wire;
 use crate::support::{ADMIN_KEY, ANNA, TestApp};
 
+// covers: event state
+// covers: state ready
+// covers: connect with auth.apiKey
 #[tokio::test]
 async fn the_present_state_comes_first_and_is_not_in_the_log() {
     let app = TestApp::start().await;
@@ -21,6 +24,7 @@ async fn the_present_state_comes_first_and_is_not_in_the_log() {
     assert!(state["seq"].is_null() && state["timestamp"].is_i64(), "{state}");
 }
 
+// covers: resume by auth.since
 #[tokio::test]
 async fn a_client_gets_what_it_missed_and_then_what_comes() {
     let app = TestApp::start().await;
@@ -45,6 +49,7 @@ async fn a_client_gets_what_it_missed_and_then_what_comes() {
     assert_eq!(seen, (1..=newest + 1).collect::<Vec<i64>>());
 }
 
+// covers: event resync
 #[tokio::test]
 async fn a_position_beyond_the_log_is_told_to_resync() {
     let app = TestApp::start().await;
@@ -58,6 +63,25 @@ async fn a_position_beyond_the_log_is_told_to_resync() {
     wire.event("shop", "message").await;
 }
 
+// covers: event resync
+#[tokio::test]
+async fn a_position_older_than_what_is_kept_is_told_to_resync() {
+    let app = TestApp::start_with(&[("WHARF__RETENTION__EVENTS_DAYS", "1")]).await;
+    app.device("shop").await;
+    app.clock.advance(2 * 86_400_000);
+    app.app().core.sweep().await.unwrap();
+    let kept = app.log("shop").await[0]["seq"].clone();
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.send(&format!("40/device/shop,{{\"apiKey\":\"{ADMIN_KEY}\",\"since\":1}}")).await;
+    let resync = wire.event("shop", "resync").await;
+    assert_eq!((&resync["oldestSeq"], &resync["newestSeq"]), (&kept, &kept));
+    app.incoming("shop", ANNA, "live").await;
+    wire.event("shop", "message").await;
+}
+
+// covers: event message:ack
+// covers: event message-ack
+// covers: ack 1 server
 #[tokio::test]
 async fn an_acknowledgement_comes_under_both_its_names_with_one_seq() {
     let app = TestApp::start().await;
@@ -71,6 +95,10 @@ async fn an_acknowledgement_comes_under_both_its_names_with_one_seq() {
     assert_eq!((&new["ack"], &new["ackName"]), (&json!(1), &json!("server")));
 }
 
+// covers: emit message:send
+// covers: emit message:read
+// covers: emit typing:start
+// covers: emit typing:stop
 #[tokio::test]
 async fn sending_marking_read_and_typing_are_answered() {
     let app = TestApp::start().await;
@@ -96,6 +124,8 @@ async fn sending_marking_read_and_typing_are_answered() {
     assert_eq!(network["data"]["typing"].as_array().unwrap().len(), 2);
 }
 
+// covers: event typing:start
+// covers: event presence
 #[tokio::test]
 async fn typing_and_presence_of_contacts_are_told_live() {
     let app = TestApp::start().await;
@@ -110,6 +140,7 @@ async fn typing_and_presence_of_contacts_are_told_live() {
     assert_eq!(wire.event("shop", "presence").await["online"], true);
 }
 
+// covers: resume ends with the key
 #[tokio::test]
 async fn a_revoked_key_loses_its_socket_within_a_second() {
     let app = TestApp::start().await;
@@ -134,6 +165,8 @@ async fn the_scope_is_looked_at_again_at_each_call() {
     assert_eq!((&answer["success"], &answer["code"]), (&json!(false), &json!("missing_scope")), "{answer}");
 }
 
+// covers: event device-deleted
+// covers: connect_error Invalid namespace
 #[tokio::test]
 async fn a_deleted_device_says_so_and_its_namespace_is_gone() {
     let app = TestApp::start().await;
@@ -148,6 +181,7 @@ async fn a_deleted_device_says_so_and_its_namespace_is_gone() {
     assert!(late.packet_with("44").await.contains("Invalid namespace"));
 }
 
+// covers: event chat:update
 #[tokio::test]
 async fn a_chat_that_changes_often_is_told_at_most_ten_times_a_second() {
     let app = TestApp::start().await;
@@ -169,4 +203,58 @@ async fn a_chat_that_changes_often_is_told_at_most_ten_times_a_second() {
         }
     }
     assert!(updates < 30, "{updates} updates for 30 messages");
+}
+
+// covers: state connecting
+// covers: state qr
+// covers: state pairing
+// covers: state ready
+// covers: event state
+#[tokio::test]
+async fn linking_goes_through_its_states_one_by_one() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.send(&format!("40/device/shop,{{\"apiKey\":\"{ADMIN_KEY}\",\"since\":0}}")).await;
+    let snapshot = wire.event("shop", "state").await;
+    assert_eq!(snapshot["state"], "ready");
+    for (state, status) in [
+        ("connecting", "CONNECTING"),
+        ("qr", "CONNECTING"),
+        ("pairing", "CONNECTING"),
+        ("ready", "CONNECTED"),
+    ] {
+        let told = wire.event("shop", "state").await;
+        assert_eq!((&told["state"], &told["status"]), (&json!(state), &json!(status)));
+    }
+}
+
+// covers: event connection:status
+#[tokio::test]
+async fn the_link_to_the_network_is_told_live() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.join("shop", ADMIN_KEY).await;
+    wire.event("shop", "state").await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    let lost = wire.event("shop", "connection:status").await;
+    assert_eq!((&lost["status"], &lost["deviceId"]), (&json!("disconnected"), &json!("shop")));
+    assert!(lost["seq"].is_null() && lost["timestamp"].is_i64(), "{lost}");
+    app.post("/devices/shop/start", json!({})).await.ok();
+    assert_eq!(wire.event("shop", "connection:status").await["status"], "connecting");
+    assert_eq!(wire.event("shop", "connection:status").await["status"], "connected");
+}
+
+// covers: event contact:update
+#[tokio::test]
+async fn a_contact_that_is_learnt_is_told_as_in_rest() {
+    let app = TestApp::start().await;
+    let contacts = json!([{ "id": ANNA, "name": "Anna" }]);
+    app.device_with("shop", json!({ "contacts": contacts })).await;
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.send(&format!("40/device/shop,{{\"apiKey\":\"{ADMIN_KEY}\",\"since\":0}}")).await;
+    let told = wire.event("shop", "contact:update").await;
+    assert_eq!(told["contact"]["name"], "Anna");
+    assert_eq!(told["contact"], app.get("/devices/shop/contacts").await.ok()["data"][0]);
 }

@@ -141,6 +141,7 @@ async fn binary_where_text_belongs_is_answered() {
     still_serves(&app).await;
 }
 
+// covers: event error
 #[tokio::test]
 async fn wrong_payloads_are_answered_by_what_is_wrong() {
     let app = TestApp::start().await;

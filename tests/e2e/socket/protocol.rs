@@ -36,6 +36,7 @@ async fn the_handshake_tells_the_terms_on_both_transports() {
     assert_eq!(websocket["upgrades"], json!([]));
 }
 
+// covers: connect 400 Transport unknown
 #[tokio::test]
 async fn requests_that_are_no_handshake_answer_400_with_a_code() {
     let app = TestApp::start().await;
@@ -54,6 +55,8 @@ async fn requests_that_are_no_handshake_answer_400_with_a_code() {
     assert_eq!((bare.status, bare.json()), (400, json!({ "code": 0, "message": "Transport unknown" })));
 }
 
+// covers: connect by polling
+// covers: emit subscribe
 #[tokio::test]
 async fn polling_carries_events_both_ways() {
     let app = TestApp::start().await;
@@ -74,6 +77,8 @@ async fn polling_carries_events_both_ways() {
     }
 }
 
+// covers: connect by polling, upgraded
+// covers: event message
 #[tokio::test]
 async fn polling_upgrades_to_a_websocket_and_loses_nothing() {
     let app = TestApp::start().await;
@@ -134,6 +139,10 @@ async fn one_connection_carries_several_namespaces() {
     assert_eq!(wire.event("shop", "chat:update").await["deviceId"], "shop");
 }
 
+// covers: connect_error API key is required
+// covers: connect_error Invalid API key
+// covers: connect_error API key not allowed for this device
+// covers: connect_error Invalid namespace
 #[tokio::test]
 async fn refusals_are_connect_errors_with_the_exact_words() {
     let app = TestApp::start().await;
@@ -161,6 +170,8 @@ async fn refusals_are_connect_errors_with_the_exact_words() {
     wire.join("shop", ADMIN_KEY).await;
 }
 
+// covers: emit subscribe
+// covers: emit an unknown event
 #[tokio::test]
 async fn callbacks_get_their_answers_by_number() {
     let app = TestApp::start().await;
@@ -192,6 +203,7 @@ async fn every_way_to_leave_is_noticed() {
     }
 }
 
+// covers: connect 403 foreign Origin
 #[tokio::test]
 async fn a_foreign_origin_is_refused_on_both_transports() {
     let app = TestApp::start().await;

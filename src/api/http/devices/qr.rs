@@ -14,6 +14,7 @@ use crate::api::http::envelope::Success;
 use crate::api::http::error::ApiError;
 use crate::api::http::guard::guarded;
 use crate::api::http::input::Device;
+use crate::api::http::schema::{self, DashboardWord, StateWord};
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
@@ -37,8 +38,10 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 #[serde(rename_all = "camelCase")]
 struct DeviceStatus {
     /// One of `ready`, `qr`, `connecting`, `disconnected`, `error`.
+    #[schema(value_type = DashboardWord)]
     status: &'static str,
     /// Where it is in its life.
+    #[schema(value_type = StateWord)]
     state: &'static str,
     /// Why it is in this state, where there is a reason.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,14 +110,14 @@ async fn show(State(core): State<Core>, Device(id): Device) -> Result<Success<Qr
 
 /// Show the code to scan as a PNG image
 #[utoipa::path(get, path = "/devices/{id}/qr.png", operation_id = "getQrPng", tag = "devices",
-    responses((status = 200, description = "The image", body = String, content_type = "image/png")))]
+    responses((status = 200, description = "The image", body = schema::Binary, content_type = "image/png")))]
 async fn png(State(core): State<Core>, Device(id): Device) -> Result<Response, ApiError> {
     drawn(&core, &id, "image/png", qr::png).await
 }
 
 /// Show the code to scan as an SVG image
 #[utoipa::path(get, path = "/devices/{id}/qr.svg", operation_id = "getQrSvg", tag = "devices",
-    responses((status = 200, description = "The image", body = String, content_type = "image/svg+xml")))]
+    responses((status = 200, description = "The image", body = String, content_type = "image/svg+xml", example = json!("<svg xmlns=\"http://www.w3.org/2000/svg\"/>"))))]
 async fn svg(State(core): State<Core>, Device(id): Device) -> Result<Response, ApiError> {
     drawn(&core, &id, "image/svg+xml", |code| qr::svg(code).map(String::into_bytes)).await
 }
@@ -123,7 +126,7 @@ async fn svg(State(core): State<Core>, Device(id): Device) -> Result<Response, A
 ///
 /// Dark on light, without colours.
 #[utoipa::path(get, path = "/devices/{id}/qr.txt", operation_id = "getQrText", tag = "devices",
-    responses((status = 200, description = "The drawing", body = String, content_type = "text/plain")))]
+    responses((status = 200, description = "The drawing", body = String, content_type = "text/plain", example = json!("█▀▀▀▀▀█ ▄▀ █▀▀▀▀▀█"))))]
 async fn txt(State(core): State<Core>, Device(id): Device) -> Result<Response, ApiError> {
     let draw = |code: &str| qr::plain_half_blocks(code).map(String::into_bytes);
     drawn(&core, &id, "text/plain; charset=utf-8", draw).await

@@ -171,6 +171,16 @@ impl Fields {
         None
     }
 
+    /// Whether a field is given at all.
+    pub fn is_given(&self, field: &str) -> bool {
+        self.get(field).is_some()
+    }
+
+    /// Whatever it is; the service says whether it can be.
+    pub fn any(&mut self, field: &str) -> Option<Value> {
+        self.take(field)
+    }
+
     /// An object.
     pub fn object(&mut self, field: &str) -> Option<Map<String, Value>> {
         match self.take(field)? {
@@ -224,6 +234,14 @@ impl Fields {
             }
         }
         (self.errors.len() == before).then_some(parsed)
+    }
+
+    /// As [`Fields::list`], and one alone may be given as it is.
+    pub fn one_or_more<T: FromStr<Err: Display>>(&mut self, field: &str, max: usize) -> Option<Vec<T>> {
+        if !self.from_query && self.get(field).is_some_and(Value::is_string) {
+            return self.parsed(field).map(|one| vec![one]);
+        }
+        self.list(field, max)
     }
 
     fn must_be_one(&self, right: &str, found: &Value) -> String {

@@ -92,7 +92,7 @@ async fn forgetting_the_network_keeps_what_waits() {
     let waiting = daemon.posting("incoming", json!({ "from": "15550110001", "body": "waits" }));
     tokio::time::sleep(MOMENT).await;
     daemon.driver.control(&device(), ControlVerb::Delete("network"), Value::Null).await.unwrap();
-    let empty = json!({ "sent": [], "acknowledged": [], "typing": [], "read": [] });
+    let empty = json!({ "sent": [], "acknowledged": [], "typing": [], "read": [], "changes": [] });
     assert_eq!(daemon.network().await, empty);
     drop((waiting, running));
 

@@ -11,21 +11,26 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::files::MemoryFiles;
 use super::SimulatorDriver;
 use crate::domain::clock::{Clock, Millis, Random};
 use crate::domain::content::Content;
 use crate::domain::ids::{DeviceId, MessageId};
-use crate::domain::media::{MediaHash, StoredMedia};
 use crate::engine::{
-    ByteStream, ControlError, ControlVerb, Driver, Ended, EngineEvent, Inbound, InboundError, MediaStore,
-    MediaStoreError, Outgoing, SendOutcome, Session, SessionContext, Vault, VaultError,
+    ControlError, ControlVerb, Driver, Ended, EngineEvent, Inbound, InboundError, Outgoing, SendOutcome,
+    Session, SessionContext, Vault, VaultError,
 };
 
+mod changing;
 mod delivering;
+mod files;
 mod keeping;
 mod linking;
+mod receiving;
+mod rich;
 mod scripted;
 mod sending;
+mod steering;
 
 /// Long enough for anything that happens at all.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -153,6 +158,7 @@ impl Recorder {
 struct Daemon {
     driver: Arc<SimulatorDriver>,
     vault: Arc<MemoryVault>,
+    files: Arc<MemoryFiles>,
     told: Arc<Recorder>,
     clock: Arc<TestClock>,
     random: Arc<Counting>,
@@ -168,7 +174,7 @@ impl Daemon {
         let random = Arc::new(Counting(AtomicU64::new(random)));
         let driver =
             SimulatorDriver::new(&dir.join("simulator"), max_bytes, clock.clone(), random.clone()).unwrap();
-        Self { driver: Arc::new(driver), vault, told: Arc::default(), clock, random }
+        Self { driver: Arc::new(driver), vault, files: Arc::default(), told: Arc::default(), clock, random }
     }
 
     /// The same device in a new process: what is in memory is gone.
@@ -187,7 +193,7 @@ impl Daemon {
             settings: settings.as_object().unwrap().clone(),
             account: None,
             vault: self.vault.clone(),
-            media: Arc::new(NoFiles),
+            media: self.files.clone(),
             inbound: self.told.clone(),
             cancel: cancel.clone(),
             clock: self.clock.clone(),
@@ -251,7 +257,10 @@ impl Running {
     }
 
     async fn send(&self, to: &str, id: &str, body: &str) -> SendOutcome {
-        let outgoing = outgoing(to, id, body);
+        self.hand_over(outgoing(to, id, body)).await
+    }
+
+    async fn hand_over(&self, outgoing: Outgoing) -> SendOutcome {
         tokio::time::timeout(PATIENCE, self.session.send(outgoing)).await.expect("send never returned")
     }
 }
@@ -281,19 +290,19 @@ fn code_of(error: ControlError) -> &'static str {
     }
 }
 
-const CONTACT: &str = "15550110001@c.us";
-const SENT: SendOutcome = SendOutcome::Sent { participants: Vec::new() };
-
-/// These tests send text only.
-struct NoFiles;
-
-#[async_trait]
-impl MediaStore for NoFiles {
-    async fn save(&self, _bytes: ByteStream) -> Result<StoredMedia, MediaStoreError> {
-        Err(MediaStoreError::Gone)
-    }
-
-    async fn open(&self, _hash: &MediaHash) -> Result<ByteStream, MediaStoreError> {
-        Err(MediaStoreError::Gone)
+/// The code of whatever became of a message.
+fn outcome(outcome: &SendOutcome) -> (&'static str, &'static str) {
+    match outcome {
+        SendOutcome::Sent { .. } => ("sent", ""),
+        SendOutcome::Transient(error) => ("transient", error.code),
+        SendOutcome::Permanent(error) => ("permanent", error.code),
+        SendOutcome::Unknown(error) => ("unknown", error.code),
     }
 }
+
+fn message_id(text: &str) -> MessageId {
+    text.parse().unwrap()
+}
+
+const CONTACT: &str = "15550110001@c.us";
+const SENT: SendOutcome = SendOutcome::Sent { participants: Vec::new() };

@@ -3,18 +3,9 @@
 use super::*;
 use crate::domain::event::TypingKind;
 use crate::domain::jid::Jid;
-use crate::engine::{Answer, Query, SendError, SessionError};
+use crate::engine::{Answer, Query, SessionError};
 
 const GROUP: &str = "120363000000000001@g.us";
-
-fn code(outcome: &SendOutcome) -> (&'static str, &'static str) {
-    match outcome {
-        SendOutcome::Sent { .. } => ("sent", ""),
-        SendOutcome::Transient(SendError { code, .. }) => ("transient", code),
-        SendOutcome::Permanent(SendError { code, .. }) => ("permanent", code),
-        SendOutcome::Unknown(SendError { code, .. }) => ("unknown", code),
-    }
-}
 
 /// `(networkId, arrivals, shown)` of each message that the network saw.
 async fn copies(daemon: &Daemon) -> Vec<(String, u64, u64)> {
@@ -47,11 +38,11 @@ async fn a_second_copy_arrives_but_is_not_shown() {
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect_linked(json!({ "ackServerMs": 0 })).await;
     daemon.post("fault", json!({ "kind": "send_unknown" })).await.unwrap();
-    assert_eq!(code(&running.send(CONTACT, "A1", "x").await), ("unknown", "link_lost_while_sending"));
+    assert_eq!(outcome(&running.send(CONTACT, "A1", "x").await), ("unknown", "link_lost_while_sending"));
     assert_eq!(copies(&daemon).await, [("A1".to_owned(), 1, 1)]);
     assert_eq!(running.send(CONTACT, "A1", "x").await, SENT);
     daemon.post("fault", json!({ "kind": "send_unknown", "value": "lost" })).await.unwrap();
-    assert_eq!(code(&running.send(CONTACT, "A2", "y").await).0, "unknown");
+    assert_eq!(outcome(&running.send(CONTACT, "A2", "y").await).0, "unknown");
     assert_eq!(copies(&daemon).await, [("A1".to_owned(), 2, 1)]);
 
     daemon.told.until("the receipts", |told| told.acks().len() == 2).await;
@@ -67,22 +58,22 @@ async fn refusals_leave_no_copy() {
     let running = daemon.connect_linked(json!({ "ackServerMs": 0 })).await;
     daemon.post("fault", json!({ "kind": "send_transient", "count": 2 })).await.unwrap();
     for _ in 0..2 {
-        assert_eq!(code(&running.send(CONTACT, "A1", "x").await), ("transient", "recipient_unavailable"));
+        assert_eq!(outcome(&running.send(CONTACT, "A1", "x").await), ("transient", "recipient_unavailable"));
     }
     daemon.post("fault", json!({ "kind": "send_permanent" })).await.unwrap();
-    assert_eq!(code(&running.send(CONTACT, "A1", "x").await), ("permanent", "not_on_network"));
-    assert_eq!(code(&running.send("15550190001@c.us", "A1", "x").await), ("permanent", "not_on_network"));
+    assert_eq!(outcome(&running.send(CONTACT, "A1", "x").await), ("permanent", "not_on_network"));
+    assert_eq!(outcome(&running.send("15550190001@c.us", "A1", "x").await), ("permanent", "not_on_network"));
     let long = "x".repeat(65_537);
-    assert_eq!(code(&running.send(CONTACT, "A1", &long).await), ("permanent", "message_too_large"));
+    assert_eq!(outcome(&running.send(CONTACT, "A1", &long).await), ("permanent", "message_too_large"));
     let status = running.send("status@broadcast", "A1", "x").await;
-    assert_eq!(code(&status), ("permanent", "recipient_not_supported"));
+    assert_eq!(outcome(&status), ("permanent", "recipient_not_supported"));
     assert_eq!(copies(&daemon).await, []);
     assert_eq!(running.send(CONTACT, "A1", "x").await, SENT);
 
     let session = Arc::clone(&running.session);
     running.stop().await;
     let late = session.send(outgoing(CONTACT, "A2", "x")).await;
-    assert_eq!(code(&late), ("transient", "not_connected"));
+    assert_eq!(outcome(&late), ("transient", "not_connected"));
 }
 
 #[tokio::test]
@@ -97,7 +88,7 @@ async fn a_link_that_breaks_before_the_answer_leaves_the_outcome_unknown() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     daemon.post("fault", json!({ "kind": "drop_link" })).await.unwrap();
-    assert_eq!(code(&sending.join_next().await.unwrap().unwrap()).0, "unknown");
+    assert_eq!(outcome(&sending.join_next().await.unwrap().unwrap()).0, "unknown");
     running.ended().await;
 }
 

@@ -11,6 +11,10 @@ before(async () => (daemon = await Daemon.start({ WHARF__SUPERVISOR__BACKOFF_INI
 after(() => daemon.stop());
 
 describe('states', () => {
+  // covers: event state
+  // covers: event disconnected
+  // covers: event ready
+  // covers: state reconnecting
   test('a lost link: reconnecting, and back', async () => {
     const device = await daemon.linked();
     const board = await Dashboard.open(daemon, device);
@@ -26,6 +30,9 @@ describe('states', () => {
     board.close();
   });
 
+  // covers: POST /devices/{id}/stop
+  // covers: POST /devices/{id}/start
+  // covers: state stopped
   test('stop and start', async () => {
     const device = await daemon.linked();
     const board = await Dashboard.open(daemon, device);
@@ -41,6 +48,7 @@ describe('states', () => {
     board.close();
   });
 
+  // covers: state logged_out
   test('logged out on the phone', async () => {
     const device = await daemon.linked();
     const board = await Dashboard.open(daemon, device);
@@ -52,6 +60,7 @@ describe('states', () => {
     board.close();
   });
 
+  // covers: state failed
   test('banned: an error', async () => {
     const device = await daemon.linked();
     const board = await Dashboard.open(daemon, device);
@@ -83,6 +92,9 @@ describe('states', () => {
     }
   });
 
+  // covers: ack levels never go down
+  // covers: ack 3 read
+  // covers: ack 4 played
   test('acknowledgements never go down, whatever the order', async () => {
     const device = await daemon.linked({ ackServerMs: 10, ackDeviceMs: null, ackReadMs: null });
     const board = await Dashboard.open(daemon, device);
@@ -100,6 +112,7 @@ describe('states', () => {
 });
 
 describe('chat:update', () => {
+  // covers: event chat:update
   test('one in 100 ms for each chat, and the last one is true', async () => {
     const device = await daemon.linked();
     const board = await Dashboard.open(daemon, device);
@@ -125,6 +138,8 @@ describe('chat:update', () => {
 
 describe('deletion', () => {
   for (const transports of [['websocket'], ['polling']]) {
+    // covers: event device-deleted
+    // covers: DELETE /devices/{id}
     test(`device-deleted, then no namespace, ${transports}`, async () => {
       const device = await daemon.linked();
       const board = await Dashboard.open(daemon, device, { transports });
@@ -149,6 +164,7 @@ describe('deletion', () => {
     });
   }
 
+  // covers: event resync
   test('a device of the same name begins anew', async () => {
     const device = await daemon.linked();
     const first = await Dashboard.open(daemon, device);

@@ -45,6 +45,7 @@ const allowed = ['http://localhost', 'http://localhost:5173', 'https://localhost
 
 describe('Origin', () => {
   for (const origin of foreign) {
+    // covers: connect 403 foreign Origin
     test(`${origin} is refused on both transports`, async () => {
       const answer = await poll({ Origin: origin });
       assert.equal(answer.status, 403);
@@ -86,6 +87,7 @@ describe('Origin', () => {
 
 describe('the path without Socket.IO', () => {
   for (const path of ['/ws', '/ws/', '/ws?apiKey=x', '/ws?EIO=4', '/ws/?EIO=4&transport=carrier-pigeon']) {
+    // covers: connect 400 Transport unknown
     test(`GET ${path}`, async () => {
       const answer = await daemon.request('GET', path, { key: null });
       assert.equal(answer.status, 400);

@@ -31,11 +31,15 @@ for (const [name, list] of Object.entries(transports)) {
       second.close();
     });
 
+    // covers: connect by websocket
+    // covers: connect by polling
+    // covers: connect by polling, upgraded
     test('the transport is the wanted one', async () => {
       const wanted = list[list.length - 1];
       await until(() => dashboard.socket.io.engine.transport.name === wanted, `transport ${wanted}`);
     });
 
+    // covers: event state
     test('the state on connect is a snapshot', () => {
       const { name: first, payload } = dashboard.all[0];
       assert.equal(first, 'state');
@@ -46,6 +50,9 @@ for (const [name, list] of Object.entries(transports)) {
     });
 
     let code;
+    // covers: event qr
+    // covers: GET /devices/{id}/qr
+    // covers: POST /devices/{id}/restart
     test('a live QR code', async () => {
       await daemon.inState(device, 'qr');
       await daemon.call('POST', `/devices/${device}/restart`);
@@ -66,6 +73,9 @@ for (const [name, list] of Object.entries(transports)) {
       assert.equal(rest.attempt, 1);
     });
 
+    // covers: event authenticated
+    // covers: event ready
+    // covers: state ready
     test('a scan links the device', async () => {
       await daemon.simulate(device, 'scan', { qr: code.qr, phoneNumber: OWN, clientName: 'Shop' });
       const ready = await dashboard.next('ready');
@@ -89,6 +99,8 @@ for (const [name, list] of Object.entries(transports)) {
       assert.equal(answer.json.success, false);
     });
 
+    // covers: event message
+    // covers: GET /devices/{id}/messages/{mid}
     test('a message comes in', async () => {
       const body = daemon.body('incoming');
       const networkId = `BB${Date.now().toString(16).toUpperCase()}`;
@@ -134,6 +146,14 @@ for (const [name, list] of Object.entries(transports)) {
       assert.equal(message.id, `false_${groupId}_GROUP01_${FRIEND_CHAT}`);
     });
 
+    // covers: event message:created
+    // covers: event message:status
+    // covers: event message:ack
+    // covers: event message-ack
+    // covers: event message:read
+    // covers: ack 1 server
+    // covers: ack 2 device
+    // covers: ack 3 read
     test('a message goes out, and each acknowledgement comes once', async () => {
       const text = daemon.body('outgoing');
       const tempId = `temp-${list.join('-')}`;
@@ -185,6 +205,8 @@ for (const [name, list] of Object.entries(transports)) {
       assert.equal(rest.ack, 3);
     });
 
+    // covers: POST /devices/{id}/messages/send
+    // covers: event message:created
     test('REST sends too, and dashboards see it', async () => {
       const text = daemon.body('rest');
       const sent = await daemon.call('POST', `/devices/${device}/messages/send`, { to: '+1 555 0100-001', text, tempId: 'over-rest' });
@@ -194,6 +216,7 @@ for (const [name, list] of Object.entries(transports)) {
       await second.next('message:ack', ({ messageId, ack }) => messageId === sent.id && ack === 3);
     });
 
+    // covers: GET /devices/{id}/events
     test('the log over REST is what the sockets were told', async () => {
       await dashboard.quiet();
       const log = await daemon.events(device);

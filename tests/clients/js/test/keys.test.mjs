@@ -28,6 +28,11 @@ describe('places for the key', () => {
   };
   for (const [place, options] of Object.entries(places)) {
     for (const transports of [['websocket'], ['polling']]) {
+      // covers: connect with query apiKey
+      // covers: connect with header X-API-KEY
+      // covers: connect with header apiKey
+      // covers: connect with Authorization: Bearer
+      // covers: connect with auth.apiKey
       test(`${place}, ${transports}`, async () => {
         const dashboard = await Dashboard.open(daemon, device, { key: null, transports, ...options(daemon.key) });
         dashboard.close();
@@ -37,6 +42,7 @@ describe('places for the key', () => {
     }
   }
 
+  // covers: connect with access-token as a label
   test('with an opaque access-token, which grants nothing', async () => {
     const dashboard = await Dashboard.open(daemon, device, { query: { apiKey: daemon.key, 'access-token': '42' } });
     dashboard.close();
@@ -47,20 +53,24 @@ describe('places for the key', () => {
 
 describe('refusals', () => {
   for (const transports of [['websocket'], ['polling']]) {
+    // covers: connect_error API key is required
     test(`no key, ${transports}`, async () => {
       assert.equal(await refusal(daemon, device, { key: null, transports }), 'API key is required');
     });
+    // covers: connect_error Invalid API key
     test(`a wrong key, ${transports}`, async () => {
       assert.equal(await refusal(daemon, device, { key: 'nonsense', transports }), 'Invalid API key');
       const shaped = `whf_ABCDEFGH_${randomBytes(32).toString('hex')}`;
       assert.equal(await refusal(daemon, device, { key: shaped, transports }), 'Invalid API key');
     });
+    // covers: connect_error API key not allowed for this device
     test(`another device's key, ${transports}`, async () => {
       const { key } = await daemon.mint({ scopes: READ, devices: [other] });
       assert.equal(await refusal(daemon, device, { key, transports }), 'API key not allowed for this device');
       const own = await Dashboard.open(daemon, other, { key, transports });
       own.close();
     });
+    // covers: connect_error Invalid namespace
     test(`an unknown device, ${transports}`, async () => {
       assert.equal(await refusal(daemon, 'no-such-device', { transports }), 'Invalid namespace');
       assert.equal(await refusal(daemon, 'no-such-device', { transports, key: null }), 'Invalid namespace');
@@ -114,6 +124,8 @@ describe('refusals', () => {
 
 describe('the end of a key', () => {
   for (const transports of [['websocket'], ['polling']]) {
+    // covers: resume ends with the key
+    // covers: DELETE /api-keys/{keyId}
     test(`revocation cuts live sockets within a second, ${transports}`, async () => {
       const minted = await daemon.mint({ scopes: READ });
       const dashboard = await Dashboard.open(daemon, device, { key: minted.key, transports });
@@ -132,6 +144,7 @@ describe('the end of a key', () => {
     });
   }
 
+  // covers: resume ends with the key
   test('a key that expires ends its sockets', async () => {
     const expiresAt = Date.now() + 1_500;
     const { key } = await daemon.mint({ scopes: READ, expiresAt });
@@ -158,6 +171,7 @@ describe('scopes', () => {
     dashboard.close();
   });
 
+  // covers: POST /api-keys
   test('no key mints a wider one', async () => {
     const { key } = await daemon.mint({ scopes: ['admin'], devices: [other] });
     for (const wider of [{ scopes: ['admin'] }, { scopes: ['messages:send'], devices: [device] }]) {
@@ -173,6 +187,7 @@ describe('scopes', () => {
 });
 
 describe('failed tries', () => {
+  // covers: rest 429 with Retry-After
   test('are limited, and never keep a valid key out', async () => {
     const strict = await Daemon.start({ WHARF__AUTH__FAILED_TRIES_PER_MINUTE: '10' });
     try {

@@ -28,6 +28,7 @@ describe('resume', () => {
 
   const newest = async () => (await daemon.events(device)).at(-1).seq;
 
+  // covers: resume by auth.since
   test('auth.since: all that is newer, in order, then live', async () => {
     const last = await newest();
     for (const [since, transport] of [[0, 'websocket'], [0, 'polling'], [7, 'polling'], [last - 1, 'websocket'], [last, 'websocket']]) {
@@ -41,6 +42,7 @@ describe('resume', () => {
     }
   });
 
+  // covers: resume by query since
   test('query since', async () => {
     const end = await newest();
     const board = new Dashboard(daemon, device, { query: { apiKey: daemon.key, since: '5' } });
@@ -64,6 +66,7 @@ describe('resume', () => {
     board.close();
   });
 
+  // covers: event resync
   test('resync for a since that is larger than the newest', async () => {
     const end = await newest();
     const board = new Dashboard(daemon, device, { since: end + 1_000 });
@@ -154,6 +157,7 @@ describe('resume', () => {
 
 describe('over the end of the daemon', () => {
   for (const [name, stop] of [['SIGTERM', 'term'], ['SIGKILL', 'kill']]) {
+    // covers: resume over restarts
     test(`${name}: a dashboard comes back by itself and misses nothing`, async () => {
       const daemon = await Daemon.start({ WHARF__LOG__LEVEL: 'info' });
       const board = { seqs: [], disconnects: [], refusals: [], states: [] };

@@ -1,0 +1,254 @@
+//! The order: first in, first out within a chat; among chats, the most urgent first.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+
+use super::{HeldBy, Priority};
+use crate::domain::clock::Millis;
+use crate::domain::jid::Jid;
+
+/// One message that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The outbox row; later rows have higher numbers.
+    pub row: i64,
+    /// The chat it goes to.
+    pub chat: Jid,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Not before this moment.
+    pub due: Millis,
+    /// After a failed try: not before this moment, and nothing else of the chat before it.
+    pub retry_at: Option<Millis>,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    waiting: BTreeMap<(Millis, i64), Priority>,
+    blocked_until: Option<Millis>,
+    under_way: bool,
+}
+
+impl Lane {
+    fn ready_at(&self) -> Option<(Millis, HeldBy)> {
+        let ((due, _), _) = self.waiting.first_key_value()?;
+        Some(match self.blocked_until {
+            Some(until) if until > *due => (until, HeldBy::Retry),
+            _ => (*due, HeldBy::Schedule),
+        })
+    }
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Send this one; its chat is under way until [`Queue::done`], [`Queue::retry`] or [`Queue::put_back`].
+    Send(Entry),
+    /// Nothing before this moment.
+    At(Millis, HeldBy),
+    /// Nothing waits, or all that waits belongs to chats under way.
+    Idle,
+}
+
+/// The messages of one device that wait, in order.
+#[derive(Debug, Default)]
+pub struct Queue {
+    lanes: HashMap<Jid, Lane>,
+}
+
+impl Queue {
+    /// Puts a message in. Putting the same row in twice changes nothing.
+    pub fn push(&mut self, entry: Entry) {
+        let lane = self.lanes.entry(entry.chat).or_default();
+        lane.waiting.insert((entry.due, entry.row), entry.priority);
+        if let Some(until) = entry.retry_at {
+            lane.blocked_until = Some(lane.blocked_until.map_or(until, |old| old.max(until)));
+        }
+    }
+
+    /// How many messages wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lanes.values().map(|lane| lane.waiting.len()).sum()
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lanes.values().all(|lane| lane.waiting.is_empty())
+    }
+
+    /// The chats that messages wait for.
+    pub fn chats(&self) -> impl Iterator<Item = &Jid> {
+        self.lanes.iter().filter(|(_, lane)| !lane.waiting.is_empty()).map(|(chat, _)| chat)
+    }
+
+    /// Whether anything waits for, or is under way to, this chat.
+    #[must_use]
+    pub fn has(&self, chat: &Jid) -> bool {
+        self.lanes.contains_key(chat)
+    }
+
+    /// Forgets what waits and is not among these rows.
+    pub fn keep(&mut self, there: impl Fn(i64) -> bool) {
+        self.lanes.retain(|_, lane| {
+            lane.waiting.retain(|(_, row), _| there(*row));
+            lane.under_way || !lane.waiting.is_empty()
+        });
+    }
+
+    /// When the first of those that wait may go out, as far as the queue goes, and why not before. `None` when
+    /// nothing waits, or all that waits belongs to chats under way.
+    #[must_use]
+    pub fn ready_at(&self) -> Option<(Millis, HeldBy)> {
+        self.lanes.values().filter(|lane| !lane.under_way).filter_map(Lane::ready_at).min()
+    }
+
+    /// Takes the next message that may go out at `now`, to a chat that `may` be sent to.
+    pub fn next(&mut self, now: Millis, may: impl Fn(&Jid) -> bool) -> Next {
+        let mut best: Option<(Priority, (Millis, i64), &Jid)> = None;
+        let mut earliest: Option<(Millis, HeldBy)> = None;
+        for (chat, lane) in self.lanes.iter().filter(|(chat, lane)| !lane.under_way && may(chat)) {
+            let (Some((ready_at, why)), Some((key, priority))) =
+                (lane.ready_at(), lane.waiting.first_key_value())
+            else {
+                continue;
+            };
+            if ready_at > now {
+                earliest = Some(earliest.map_or((ready_at, why), |e| e.min((ready_at, why))));
+                continue;
+            }
+            let better = best.as_ref().is_none_or(|(p, k, _)| (*priority, Reverse(*key)) > (*p, Reverse(*k)));
+            if better {
+                best = Some((*priority, *key, chat));
+            }
+        }
+        let Some((priority, key, chat)) = best else {
+            return earliest.map_or(Next::Idle, |(at, why)| Next::At(at, why));
+        };
+        let chat = chat.clone();
+        if let Some(lane) = self.lanes.get_mut(&chat) {
+            lane.waiting.remove(&key);
+            lane.under_way = true;
+            lane.blocked_until = None;
+        }
+        Next::Send(Entry { row: key.1, chat, priority, due: key.0, retry_at: None })
+    }
+
+    /// The message of this chat that was under way is out, or given up.
+    pub fn done(&mut self, chat: &Jid) {
+        let Some(lane) = self.lanes.get_mut(chat) else { return };
+        lane.under_way = false;
+        if lane.waiting.is_empty() {
+            self.lanes.remove(chat);
+        }
+    }
+
+    /// The message that was under way must be tried again, at `entry.retry_at`, before any other of its chat.
+    pub fn retry(&mut self, entry: Entry) {
+        if let Some(lane) = self.lanes.get_mut(&entry.chat) {
+            lane.under_way = false;
+        }
+        self.push(entry);
+    }
+
+    /// The message that was picked did not leave; it takes its place again.
+    pub fn put_back(&mut self, entry: Entry) {
+        self.retry(Entry { retry_at: None, ..entry });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn chat(n: u8) -> Jid {
+        Jid::person(&format!("155501000{n:02}")).unwrap()
+    }
+
+    fn entry(row: i64, n: u8, priority: Priority) -> Entry {
+        Entry { row, chat: chat(n), priority, due: Millis(0), retry_at: None }
+    }
+
+    fn all(_: &Jid) -> bool {
+        true
+    }
+
+    fn sent(next: Next) -> Option<i64> {
+        if let Next::Send(entry) = next { Some(entry.row) } else { None }
+    }
+
+    #[test]
+    fn urgent_chats_go_first_and_a_chat_keeps_its_order() {
+        let mut queue = Queue::default();
+        queue.push(entry(1, 1, Priority::Normal));
+        queue.push(entry(2, 1, Priority::High));
+        queue.push(entry(3, 2, Priority::High));
+        assert_eq!(sent(queue.next(Millis(0), all)), Some(3));
+        assert_eq!(sent(queue.next(Millis(0), all)), Some(1));
+        assert_eq!(queue.next(Millis(0), all), Next::Idle);
+        queue.done(&chat(1));
+        assert_eq!(sent(queue.next(Millis(0), all)), Some(2));
+    }
+
+    #[test]
+    fn a_retry_holds_back_its_chat_and_no_other() {
+        let mut queue = Queue::default();
+        queue.push(entry(1, 1, Priority::Normal));
+        queue.push(entry(2, 1, Priority::Normal));
+        queue.push(entry(3, 2, Priority::Low));
+        let Next::Send(mut first) = queue.next(Millis(0), all) else { panic!("nothing to send") };
+        first.retry_at = Some(Millis(500));
+        queue.retry(first);
+        assert_eq!(sent(queue.next(Millis(10), all)), Some(3));
+        assert_eq!(queue.next(Millis(10), all), Next::At(Millis(500), HeldBy::Retry));
+        assert_eq!(sent(queue.next(Millis(500), all)), Some(1));
+    }
+
+    #[test]
+    fn a_scheduled_message_does_not_hold_back_the_ones_before_it() {
+        let mut queue = Queue::default();
+        queue.push(Entry { due: Millis(1_000), ..entry(1, 1, Priority::Normal) });
+        queue.push(entry(2, 1, Priority::Normal));
+        assert_eq!(sent(queue.next(Millis(0), all)), Some(2));
+        queue.done(&chat(1));
+        assert_eq!(queue.next(Millis(0), all), Next::At(Millis(1_000), HeldBy::Schedule));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_and_each_chat_keeps_its_order(
+            entries in prop::collection::vec((0_u8..5, 0_i64..=2, any::<bool>()), 1..80)
+        ) {
+            let mut queue = Queue::default();
+            for (row, (n, rank, _)) in (0..).zip(&entries) {
+                queue.push(entry(row, *n, Priority::of_rank(*rank)));
+            }
+            let mut out: HashMap<Jid, Vec<i64>> = HashMap::new();
+            let (mut now, mut count, mut turns) = (Millis(0), 0, entries.iter().cycle());
+            while count < entries.len() {
+                match queue.next(now, all) {
+                    Next::Send(mut e) => {
+                        let again = turns.next().is_some_and(|t| t.2) && e.retry_at.is_none() && now.0 < 500;
+                        if again {
+                            e.retry_at = Some(now.plus(7));
+                            queue.retry(e);
+                        } else {
+                            queue.done(&e.chat);
+                            out.entry(e.chat).or_default().push(e.row);
+                            count += 1;
+                        }
+                    }
+                    Next::At(at, _) => now = at,
+                    Next::Idle => prop_assert!(false, "idle with {count} of {}", entries.len()),
+                }
+                now = now.plus(1);
+            }
+            prop_assert!(queue.is_empty());
+            for rows in out.values() {
+                prop_assert!(rows.is_sorted(), "{rows:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Warm-up: a young device sends little, and more from day to day.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::Pace;
+use crate::domain::clock::Millis;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Limits that rise from a share of themselves to all of it, day by day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Warmup {
+    /// When the first day began.
+    pub started_at: Millis,
+    /// For so many days the limits are lower.
+    pub days: u32,
+    /// The share of the limits on the first day, in percent.
+    pub start_percent: u32,
+}
+
+/// Which day of a warm-up it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phase {
+    /// Counted from 1.
+    pub day: u32,
+    /// Of so many.
+    pub days: u32,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "day {} of {}", self.day, self.days)
+    }
+}
+
+impl Warmup {
+    /// What a limit that is not set counts as until the warm-up is over: a share of "no limit" would be none.
+    pub const UNSET: Pace = Pace {
+        min_delay: 0,
+        max_delay: 0,
+        messages_per_minute: 20,
+        burst_limit: 0,
+        messages_per_day: 1_000,
+        new_chats_per_day: 100,
+    };
+
+    /// Which day it is; `None` once the warm-up is over. Before it begins, it is the first.
+    #[must_use]
+    pub fn phase(&self, now: Millis) -> Option<Phase> {
+        let gone = u32::try_from(now.since(self.started_at).div_euclid(DAY_MS).max(0)).unwrap_or(u32::MAX);
+        (gone < self.days).then(|| Phase { day: gone + 1, days: self.days })
+    }
+
+    /// A pace as it is at `now`. No limit comes to less than one message.
+    #[must_use]
+    pub fn lower(&self, pace: Pace, now: Millis) -> Pace {
+        let Some(phase) = self.phase(now) else { return pace };
+        let first = u64::from(self.start_percent.min(100));
+        let percent = first + (100 - first) * u64::from(phase.day - 1) / u64::from(phase.days);
+        let share = |limit: u32, unset: u32| {
+            let full = u64::from(if limit == 0 { unset } else { limit });
+            u32::try_from((full * percent / 100).max(1)).unwrap_or(u32::MAX)
+        };
+        Pace {
+            messages_per_minute: share(pace.messages_per_minute, Self::UNSET.messages_per_minute),
+            messages_per_day: share(pace.messages_per_day, Self::UNSET.messages_per_day),
+            new_chats_per_day: share(pace.new_chats_per_day, Self::UNSET.new_chats_per_day),
+            ..pace
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WARMUP: Warmup = Warmup { started_at: Millis(1_000), days: 10, start_percent: 10 };
+
+    fn on_day(day: i64) -> Millis {
+        Millis(1_000 + (day - 1) * DAY_MS)
+    }
+
+    #[test]
+    fn limits_rise_day_by_day_to_what_is_set() {
+        let set = Pace { messages_per_day: 200, messages_per_minute: 5, ..Pace::default() };
+        let per_day = |day| WARMUP.lower(set, on_day(day)).messages_per_day;
+        assert_eq!([1, 2, 6, 10, 11].map(per_day), [20, 38, 110, 182, 200]);
+        assert_eq!(WARMUP.lower(set, on_day(1)).messages_per_minute, 1, "never none at all");
+    }
+
+    #[test]
+    fn what_has_no_limit_has_one_until_the_warm_up_is_over() {
+        let open = Pace::default();
+        assert_eq!(WARMUP.lower(open, on_day(1)).new_chats_per_day, 10);
+        assert_eq!(WARMUP.lower(open, on_day(11)), open);
+    }
+
+    #[test]
+    fn the_phase_is_told_until_it_is_over() {
+        let told = |day| WARMUP.phase(on_day(day)).map(|phase| phase.to_string());
+        assert_eq!(told(3).as_deref(), Some("day 3 of 10"));
+        assert_eq!(told(0).as_deref(), Some("day 1 of 10"));
+        assert_eq!(told(11), None);
+    }
+}

@@ -1,0 +1,122 @@
+//! What the device tells of changes to messages and chats, and what the network refuses of it.
+//!
+//! The network keeps no messages: that a change fits its message is the daemon's to know.
+
+use serde::{Deserialize, Serialize};
+
+use super::control::MAX_BODY;
+use super::entries::{Changed, Entry};
+use super::session::SimulatorSession;
+use crate::domain::clock::Millis;
+use crate::domain::ids::MessageId;
+use crate::domain::jid::Jid;
+use crate::engine::{ChatChange, MessageChange, SessionError};
+
+/// The longest emoji in bytes; families and flags have many parts.
+pub(super) const MAX_EMOJI: usize = 64;
+
+/// A change, as the journal keeps it and the control API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub(super) enum Change {
+    Edit {
+        message_id: MessageId,
+        body: String,
+    },
+    React {
+        message_id: MessageId,
+        emoji: String,
+    },
+    Revoke {
+        message_id: MessageId,
+    },
+    DeleteForMe {
+        message_id: MessageId,
+    },
+    Star {
+        message_id: MessageId,
+        on: bool,
+    },
+    Vote {
+        message_id: MessageId,
+        options: Vec<String>,
+    },
+    Archive {
+        chat: Jid,
+        on: bool,
+    },
+    Pin {
+        chat: Jid,
+        on: bool,
+    },
+    /// `until` is missing when it is for ever.
+    Mute {
+        chat: Jid,
+        on: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Millis>,
+    },
+    Clear {
+        chat: Jid,
+    },
+    Delete {
+        chat: Jid,
+    },
+}
+
+impl SimulatorSession {
+    /// See [`crate::engine::Session::change_message`].
+    pub(super) async fn message_changes(&self, change: MessageChange) -> Result<(), SessionError> {
+        let now = self.clock.now();
+        let (change, at) = match change {
+            MessageChange::Edit { id, body, at } => {
+                editable(&id, &body)?;
+                (Change::Edit { message_id: id, body }, at)
+            }
+            MessageChange::React { id, emoji, at } => {
+                if emoji.len() > MAX_EMOJI {
+                    return Err(refused("a reaction is one emoji"));
+                }
+                (Change::React { message_id: id, emoji }, at)
+            }
+            MessageChange::Revoke { id } => {
+                if !id.from_me && !id.chat.is_group() {
+                    return Err(refused("only the sender can take this message back"));
+                }
+                (Change::Revoke { message_id: id }, now)
+            }
+            MessageChange::DeleteForMe { id } => (Change::DeleteForMe { message_id: id }, now),
+            MessageChange::Star { id, on } => (Change::Star { message_id: id, on }, now),
+            MessageChange::Vote { id, options, at } => (Change::Vote { message_id: id, options }, at),
+        };
+        self.note(Entry::Change(&Changed { change, at })).await
+    }
+
+    /// See [`crate::engine::Session::change_chat`].
+    pub(super) async fn chat_changes(&self, chat: &Jid, change: ChatChange) -> Result<(), SessionError> {
+        let chat = chat.clone();
+        let change = match change {
+            ChatChange::Archive(on) => Change::Archive { chat, on },
+            ChatChange::Pin(on) => Change::Pin { chat, on },
+            ChatChange::Mute(mute) => Change::Mute { chat, on: mute.is_some(), until: mute.flatten() },
+            ChatChange::Clear => Change::Clear { chat },
+            ChatChange::Delete => Change::Delete { chat },
+        };
+        self.note(Entry::Change(&Changed { change, at: self.clock.now() })).await
+    }
+}
+
+fn editable(id: &MessageId, body: &str) -> Result<(), SessionError> {
+    if !id.from_me {
+        return Err(refused("only messages of this account can be edited"));
+    }
+    if body.is_empty() || body.len() > MAX_BODY {
+        return Err(refused("a text has 1 to 65536 bytes"));
+    }
+    Ok(())
+}
+
+/// That the network refuses, and why.
+pub(super) fn refused(why: &str) -> SessionError {
+    SessionError::Refused(why.to_owned())
+}

@@ -1,0 +1,57 @@
+//! What is heard of people while the device is connected: typing, presence, calls.
+
+use serde_json::{Map, Value, json};
+
+use super::{Control, invalid, sender, told_live};
+use crate::domain::event::{CallStatus, TypingKind};
+use crate::domain::ids::NetworkId;
+use crate::engine::simulator::device::Device;
+use crate::engine::simulator::fields::Fields;
+use crate::engine::{ControlError, EngineEvent};
+
+const MAX_CALL_ID: usize = 128;
+
+/// Somebody types, or stops.
+pub(super) async fn typing(device: &Device, map: &Map<String, Value>) -> Result<Value, ControlError> {
+    let fields = Fields::new("", map, &["from", "kind", "on", "groupId", "author"]).map_err(invalid)?;
+    let (chat, from) = sender(&fields).map_err(invalid)?;
+    let kind = match fields.value("kind") {
+        None => TypingKind::Text,
+        Some(value) => serde_json::from_value(value.clone())
+            .map_err(|_| invalid(fields.wrong("kind", "must be text or audio")))?,
+    };
+    let on = fields.flag("on").map_err(invalid)?.unwrap_or(true);
+    told_live(device, EngineEvent::Typing { chat, from, kind, on }).await
+}
+
+/// Somebody is online, or went.
+pub(super) async fn presence(device: &Device, map: &Map<String, Value>) -> Result<Value, ControlError> {
+    let fields = Fields::new("", map, &["from", "online", "lastSeen"]).map_err(invalid)?;
+    let (_, contact) = sender(&fields).map_err(invalid)?;
+    let online = fields.flag("online").map_err(invalid)?.unwrap_or(true);
+    let last_seen = fields.time("lastSeen").map_err(invalid)?;
+    told_live(device, EngineEvent::Presence { contact, online, last_seen }).await
+}
+
+impl Control<'_> {
+    /// Somebody calls, or the call is over.
+    pub(super) async fn call(
+        &self,
+        device: &Device,
+        map: &Map<String, Value>,
+    ) -> Result<Value, ControlError> {
+        let fields = Fields::new("", map, &["from", "video", "status", "callId"]).map_err(invalid)?;
+        let (_, from) = sender(&fields).map_err(invalid)?;
+        let video = fields.flag("video").map_err(invalid)?.unwrap_or(false);
+        let status = match fields.value("status") {
+            None => CallStatus::Ringing,
+            Some(value) => serde_json::from_value(value.clone()).map_err(|_| {
+                invalid(fields.wrong("status", "must be ringing, accepted, rejected, missed or ended"))
+            })?,
+        };
+        let given = fields.text("callId", MAX_CALL_ID).map_err(invalid)?;
+        let call_id = given.map_or_else(|| NetworkId::random(self.random).to_string(), str::to_owned);
+        told_live(device, EngineEvent::Call { call_id: call_id.clone(), from, video, status }).await?;
+        Ok(json!({ "callId": call_id }))
+    }
+}

@@ -1,0 +1,44 @@
+//! The account's phone: it scans codes.
+
+use serde_json::{Map, Value};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+use super::{ACK_WAIT, impossible, invalid, not_acknowledged};
+use crate::engine::simulator::device::{Device, Scan, ScanError};
+use crate::engine::simulator::fields::Fields;
+use crate::engine::{ControlError, SettingError};
+
+const MAX_NAME: usize = 100;
+const MAX_QR: usize = 1_024;
+
+/// The phone scans the code that is shown.
+pub(super) async fn scan(device: &Device, map: &Map<String, Value>) -> Result<Value, ControlError> {
+    let fields = Fields::new("", map, &["qr", "phoneNumber", "clientName"]).map_err(invalid)?;
+    let qr = fields.text("qr", MAX_QR).map_err(invalid)?;
+    let (done, scanned) = oneshot::channel();
+    let scan = Scan {
+        phone_number: phone_number(&fields).map_err(invalid)?,
+        client_name: fields.text("clientName", MAX_NAME).map_err(invalid)?.map(str::to_owned),
+        done: Some(done),
+    };
+    device.scan(qr, scan, Instant::now()).map_err(|error| match error {
+        ScanError::NoCode => impossible("no_qr", "the device shows no QR code now"),
+        ScanError::Expired => impossible("qr_expired", "this QR code is no longer valid"),
+        ScanError::Unknown => impossible("qr_unknown", "this is not the QR code that the device shows"),
+    })?;
+    match timeout(ACK_WAIT, scanned).await {
+        Ok(Ok(account)) => serde_json::to_value(account).map_err(|_| ControlError::Storage),
+        Ok(Err(_)) | Err(_) => Err(not_acknowledged()),
+    }
+}
+
+fn phone_number(fields: &Fields<'_>) -> Result<Option<String>, SettingError> {
+    match fields.jid("phoneNumber")? {
+        None => Ok(None),
+        Some(jid) => match jid.phone() {
+            Some(phone) => Ok(Some(phone.to_owned())),
+            None => Err(fields.wrong("phoneNumber", "must be a phone number such as +15550100001")),
+        },
+    }
+}

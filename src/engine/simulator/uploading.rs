@@ -1,0 +1,59 @@
+//! The files of messages that go out: the network reads each to its end, and tells what arrived.
+
+use futures_util::StreamExt as _;
+use sha2::{Digest as _, Sha256};
+
+use super::content::{Rich, SeenFile};
+use super::sending::{permanent, transient};
+use super::session::SimulatorSession;
+use crate::domain::content::{Attachment, Content};
+use crate::domain::media::MediaHash;
+use crate::engine::{MediaStoreError, Outgoing, SendOutcome};
+
+impl SimulatorSession {
+    /// Takes in a message's file, if it has one; nothing has been noted yet.
+    pub(super) async fn uploaded(&self, message: &Outgoing) -> Result<Rich, SendOutcome> {
+        let Content::Media(attachment) = &message.content else {
+            return Ok(Rich::of(message, None));
+        };
+        let file = tokio::select! {
+            biased;
+            () = self.gone.cancelled() => {
+                return Err(transient("not_connected", "the link broke while the file was uploaded"));
+            }
+            file = self.upload(attachment) => file?,
+        };
+        Ok(Rich::of(message, Some(file)))
+    }
+
+    async fn upload(&self, attachment: &Attachment) -> Result<SeenFile, SendOutcome> {
+        let mut bytes = self.media.open(&attachment.file.hash).await.map_err(not_opened)?;
+        let mut hasher = Sha256::new();
+        let mut size = 0;
+        while let Some(piece) = bytes.next().await {
+            let piece = piece.map_err(|error| {
+                tracing::warn!(device = %self.device.id, %error, "a file could not be read to its end");
+                transient("media_unreadable", "the file could not be read to its end")
+            })?;
+            hasher.update(&piece);
+            size += piece.len() as u64;
+            // A file in memory is always ready; others have a right to this thread too.
+            tokio::task::consume_budget().await;
+        }
+        let hash = MediaHash::of_digest(&hasher.finalize().into());
+        if hash != attachment.file.hash {
+            return Err(permanent("media_damaged", "the file is not what it was when it was stored"));
+        }
+        Ok(SeenFile::new(attachment, hash, size))
+    }
+}
+
+fn not_opened(error: MediaStoreError) -> SendOutcome {
+    match error {
+        MediaStoreError::Gone => permanent("media_gone", "the file is not in the store any more"),
+        error @ MediaStoreError::TooLarge(_) => permanent("media_too_large", &error.to_string()),
+        error @ (MediaStoreError::Incomplete(_) | MediaStoreError::Store(_)) => {
+            transient("media_unreadable", &error.to_string())
+        }
+    }
+}

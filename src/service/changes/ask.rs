@@ -1,0 +1,270 @@
+//! Changes that a client asks for.
+//!
+//! What other people see (reactions, edits, taking back, votes) is told to the network first and stored when
+//! it agreed; all of it may be asked for again. What only this account sees (stars, removing) is stored at
+//! once, and the network is told when it can be. A message that still waits to be sent changes here alone.
+
+use super::{Applied, Change, Target, apply};
+use crate::domain::ack::Ack;
+use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::message::{Message, MessageType};
+use crate::engine::{Capabilities, MessageChange, SendError};
+use crate::service::outbox::store_failed;
+use crate::service::{Core, ServiceError};
+use crate::store::outbox::OutboxRow;
+
+/// Longest reaction in bytes: one emoji with all its modifiers fits.
+const MAX_EMOJI_BYTES: usize = 64;
+
+/// Where a message is on its way out.
+enum Way {
+    /// It waits, and has never been handed over.
+    Waits(Box<OutboxRow>),
+    /// It is being handed over, or its outcome is not known.
+    Leaving,
+    /// The network has it, or it came from there, or it failed.
+    Over,
+}
+
+impl Core {
+    /// Reacts to a message; an empty emoji takes the reaction back.
+    ///
+    /// # Errors
+    /// When there is no such message, the network does not have it, the device is not connected, its engine
+    /// cannot, or the network refuses.
+    pub async fn react(
+        &self,
+        device: &DeviceId,
+        id: &MessageId,
+        emoji: &str,
+    ) -> Result<Message, ServiceError> {
+        if emoji.len() > MAX_EMOJI_BYTES || emoji.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err(ServiceError::invalid("emoji", "must be one emoji, or empty to take it back"));
+        }
+        self.supports(device, |c| c.react)?;
+        self.at_the_network(device, id).await?;
+        let from = self.own_jid(device).await?;
+        let (emoji, at) = (emoji.to_owned(), self.now());
+        self.tell_network(device, MessageChange::React { id: id.clone(), emoji: emoji.clone(), at }).await?;
+        self.change(device, id, Change::React { from, from_me: true, emoji, at }).await
+    }
+
+    /// Votes in a poll; no answers take the vote back.
+    ///
+    /// # Errors
+    /// As [`Core::react`], and when the message is no poll or has no such answers.
+    pub async fn vote(
+        &self,
+        device: &DeviceId,
+        id: &MessageId,
+        options: Vec<String>,
+    ) -> Result<Message, ServiceError> {
+        self.supports(device, |c| c.polls)?;
+        let message = self.at_the_network(device, id).await?;
+        let poll = message.poll.ok_or_else(|| impossible("not_a_poll", "this message is not a poll"))?;
+        if let Some(unknown) = options.iter().position(|option| !poll.options.contains(option)) {
+            return Err(ServiceError::invalid(
+                format!("options[{unknown}]"),
+                "is not an answer of this poll",
+            ));
+        }
+        if options.len() > 1 && !poll.allow_multiple_answers {
+            return Err(ServiceError::invalid("options", "this poll takes one answer only"));
+        }
+        let (voter, at) = (self.own_jid(device).await?, self.now());
+        let told = MessageChange::Vote { id: id.clone(), options: options.clone(), at };
+        self.tell_network(device, told).await?;
+        self.change(device, id, Change::Vote { voter, from_me: true, options, at }).await
+    }
+
+    /// Changes the text of a message that this account wrote, or the caption of its file.
+    ///
+    /// # Errors
+    /// When there is no such message, it is somebody else's, has no text, is just being sent, the device is
+    /// not connected, its engine cannot, or the network refuses.
+    pub async fn edit(
+        &self,
+        device: &DeviceId,
+        id: &MessageId,
+        body: String,
+    ) -> Result<Message, ServiceError> {
+        self.supports(device, |c| c.edit)?;
+        let message = self.message(device, id).await?.message;
+        if !message.from_me {
+            return Err(impossible("not_own_message", "only messages of this account can be edited"));
+        }
+        if message.kind != MessageType::Chat && !message.has_media {
+            return Err(impossible("not_editable", "only texts and captions can be edited"));
+        }
+        let at = self.now();
+        if self.change_while_it_waits(device, id, Change::Edit { body: body.clone(), at }).await? {
+            return Ok(self.message(device, id).await?.message);
+        }
+        self.at_the_network(device, id).await?;
+        self.tell_network(device, MessageChange::Edit { id: id.clone(), body: body.clone(), at }).await?;
+        self.change(device, id, Change::Edit { body, at }).await
+    }
+
+    /// Takes a message back for everyone. One that still waits to be sent is not sent.
+    ///
+    /// # Errors
+    /// When there is no such message, it is not this account's to take back, is just being sent, the device
+    /// is not connected, its engine cannot, or the network refuses.
+    pub async fn revoke(&self, device: &DeviceId, id: &MessageId) -> Result<(), ServiceError> {
+        self.supports(device, |c| c.revoke)?;
+        let message = self.message(device, id).await?.message;
+        if message.kind == MessageType::Revoked {
+            return Ok(());
+        }
+        if !message.from_me && !message.chat_id.is_group() {
+            return Err(impossible(
+                "not_own_message",
+                "only messages of this account can be taken back for everyone",
+            ));
+        }
+        if self.change_while_it_waits(device, id, Change::Revoke).await? {
+            return Ok(());
+        }
+        self.at_the_network(device, id).await?;
+        self.tell_network(device, MessageChange::Revoke { id: id.clone() }).await?;
+        self.change(device, id, Change::Revoke).await.map(drop)
+    }
+
+    /// Removes a message from this account only. One that still waits to be sent is not sent.
+    ///
+    /// # Errors
+    /// When there is no such message, it is just being sent, or the store fails.
+    pub async fn delete_for_me(&self, device: &DeviceId, id: &MessageId) -> Result<(), ServiceError> {
+        self.message(device, id).await?;
+        if self.change_while_it_waits(device, id, Change::Hide).await? {
+            return Ok(());
+        }
+        self.store_change(device, id, Change::Hide).await?;
+        self.mention_to_network(device, MessageChange::DeleteForMe { id: id.clone() }).await;
+        Ok(())
+    }
+
+    /// Stars a message, or not any more.
+    ///
+    /// # Errors
+    /// When there is no such message, or the store fails.
+    pub async fn star(&self, device: &DeviceId, id: &MessageId, on: bool) -> Result<Message, ServiceError> {
+        let message = self.change(device, id, Change::Star(on)).await?;
+        self.mention_to_network(device, MessageChange::Star { id: id.clone(), on }).await;
+        Ok(message)
+    }
+
+    fn supports(&self, device: &DeviceId, what: fn(&Capabilities) -> bool) -> Result<(), ServiceError> {
+        if what(&self.capabilities_of(device)?) { Ok(()) } else { Err(ServiceError::NotSupported) }
+    }
+
+    async fn own_jid(&self, device: &DeviceId) -> Result<crate::domain::jid::Jid, ServiceError> {
+        let device = device.clone();
+        let found = self.read(move |store| Ok(store.device(&device)?)).await?;
+        let account = found.ok_or(ServiceError::DeviceNotFound)?.account;
+        account.and_then(|account| account.jid()).ok_or(ServiceError::NotLinked)
+    }
+
+    /// A message that the network has: only such can be reacted to, or changed for others.
+    async fn at_the_network(&self, device: &DeviceId, id: &MessageId) -> Result<Message, ServiceError> {
+        let message = self.message(device, id).await?.message;
+        match (message.kind, message.ack) {
+            (MessageType::Revoked, _) => Err(impossible("message_revoked", "this message was taken back")),
+            (_, Ack::Pending) => Err(ServiceError::WrongState(
+                "this message is just being sent; try again in a moment".to_owned(),
+            )),
+            (_, Ack::Error) => Err(impossible("message_failed", "this message was never delivered")),
+            _ => Ok(message),
+        }
+    }
+
+    async fn tell_network(&self, device: &DeviceId, change: MessageChange) -> Result<(), ServiceError> {
+        Ok(self.session(device)?.change_message(change).await?)
+    }
+
+    async fn mention_to_network(&self, device: &DeviceId, change: MessageChange) {
+        if let Ok(session) = self.session(device)
+            && let Err(error) = session.change_message(change).await
+        {
+            tracing::info!(%device, %error, "the network was not told of a change to a message");
+        }
+    }
+
+    async fn change(
+        &self,
+        device: &DeviceId,
+        id: &MessageId,
+        change: Change,
+    ) -> Result<Message, ServiceError> {
+        self.store_change(device, id, change).await?;
+        Ok(self.message(device, id).await?.message)
+    }
+
+    async fn store_change(
+        &self,
+        device: &DeviceId,
+        id: &MessageId,
+        change: Change,
+    ) -> Result<(), ServiceError> {
+        let (of, which, links, now) = (device.clone(), id.clone(), self.link_base(), self.now());
+        let applied = self
+            .store()
+            .write(move |tx| {
+                let pk = tx.message_pk(&of, &which)?.ok_or(ServiceError::MessageNotFound)?;
+                let target = Target { device: &of, id: &which, pk };
+                Ok::<_, ServiceError>(apply(tx, &target, &change, &links, now)?)
+            })
+            .await?;
+        self.after(device, &id.chat, applied);
+        Ok(())
+    }
+
+    /// Changes a message that has never been handed over; `false` when there is nothing to catch any more.
+    async fn change_while_it_waits(
+        &self,
+        device: &DeviceId,
+        id: &MessageId,
+        change: Change,
+    ) -> Result<bool, ServiceError> {
+        let (of, which, links, now) = (device.clone(), id.clone(), self.link_base(), self.now());
+        let applied: Option<Applied> = self
+            .store()
+            .write(move |tx| {
+                let pk = tx.message_pk(&of, &which)?.ok_or(ServiceError::MessageNotFound)?;
+                let row = match way(tx.outbox_row_of(pk)?) {
+                    Way::Waits(row) => row,
+                    Way::Leaving => return Err(under_way()),
+                    Way::Over => return Ok(None),
+                };
+                if !matches!(change, Change::Edit { .. }) {
+                    store_failed(tx, &of, &row, &taken_back(), now)?;
+                }
+                let target = Target { device: &of, id: &which, pk };
+                Ok(Some(apply(tx, &target, &change, &links, now)?))
+            })
+            .await?;
+        let Some(applied) = applied else { return Ok(false) };
+        self.after(device, &id.chat, applied);
+        Ok(true)
+    }
+}
+
+fn way(row: Option<OutboxRow>) -> Way {
+    match row {
+        None => Way::Over,
+        Some(row) if row.attempts == 0 && row.sending_since.is_none() => Way::Waits(Box::new(row)),
+        Some(_) => Way::Leaving,
+    }
+}
+
+fn under_way() -> ServiceError {
+    ServiceError::WrongState("this message is just being sent; try again when it is".to_owned())
+}
+
+fn taken_back() -> SendError {
+    SendError { code: "cancelled", message: "it was taken back before it was sent".to_owned() }
+}
+
+fn impossible(code: &'static str, message: &str) -> ServiceError {
+    ServiceError::Impossible { code, message: message.to_owned() }
+}

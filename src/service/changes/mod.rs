@@ -1,0 +1,153 @@
+//! What happens to messages after they are stored: reactions, votes, edits, stars, being taken back.
+//!
+//! [`apply`] is the one place that writes a change and tells of it, whoever made it: a client here
+//! ([`ask`](self::ask)) or the network ([`Core::ingest_change`]). A change that is there already changes
+//! nothing and tells nothing, so that everything may be said twice.
+
+use super::Core;
+use super::media_links::{LinkBase, MediaLinks};
+use crate::domain::clock::Millis;
+use crate::domain::event::{Event, MessageChanged, MessageGone, MessageMarked, MessageReacted, PollVoted};
+use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::jid::Jid;
+use crate::domain::media::MediaHash;
+use crate::store::message_changes::Said;
+use crate::store::messages::Pk;
+use crate::store::{StoreError, Tx};
+
+mod ask;
+mod forward;
+
+pub use forward::Forward;
+
+/// A change to one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Somebody reacted; empty takes it back.
+    React { from: Jid, from_me: bool, emoji: String, at: Millis },
+    /// Somebody voted; none takes it back.
+    Vote { voter: Jid, from_me: bool, options: Vec<String>, at: Millis },
+    /// Its text changed.
+    Edit { body: String, at: Millis },
+    /// Taken back for everyone.
+    Revoke,
+    /// Removed from this account.
+    Hide,
+    /// Starred, or not any more.
+    Star(bool),
+}
+
+/// What a change came to.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    /// Whether anything is different now.
+    pub(super) changed: bool,
+    /// A file that the message no longer refers to.
+    pub(super) released: Option<MediaHash>,
+}
+
+impl Core {
+    /// The network tells of a change. One to a message that is not here changes nothing.
+    pub(super) async fn ingest_change(
+        &self,
+        device: &DeviceId,
+        id: MessageId,
+        change: Change,
+    ) -> Result<(), StoreError> {
+        let chat = id.chat.clone();
+        let (of, links, now) = (device.clone(), self.link_base(), self.now());
+        let applied = self
+            .store()
+            .write_patiently(move |tx| match tx.message_pk(&of, &id)? {
+                Some(pk) => apply(tx, &Target { device: &of, id: &id, pk }, &change, &links, now),
+                None => {
+                    tracing::debug!(device = %of, "a change to a message that is not here");
+                    Ok(Applied::default())
+                }
+            })
+            .await?;
+        self.after(device, &chat, applied);
+        Ok(())
+    }
+
+    /// What follows in memory from a change that is committed.
+    pub(super) fn after(&self, device: &DeviceId, chat: &Jid, applied: Applied) {
+        if applied.changed {
+            self.chat_changed(device, chat);
+        }
+        if let Some(hash) = applied.released {
+            self.media_released(hash);
+        }
+    }
+}
+
+/// A message that is in the store.
+pub(super) struct Target<'a> {
+    pub(super) device: &'a DeviceId,
+    pub(super) id: &'a MessageId,
+    pub(super) pk: Pk,
+}
+
+impl Target<'_> {
+    fn named(&self) -> (MessageId, Jid) {
+        (self.id.clone(), self.id.chat.clone())
+    }
+}
+
+/// Writes a change and tells of it.
+pub(super) fn apply(
+    tx: &Tx<'_>,
+    target: &Target<'_>,
+    change: &Change,
+    links: &LinkBase,
+    now: Millis,
+) -> Result<Applied, StoreError> {
+    let (message_id, chat_id) = target.named();
+    let mut released = None;
+    let event = match change {
+        Change::React { from, from_me, emoji, at } => {
+            let said = Said { by: from, from_me: *from_me, at: *at };
+            tx.react(target.pk, said, emoji)?.then(|| {
+                let (from, emoji) = (from.clone(), emoji.clone());
+                Event::MessageReaction(MessageReacted { message_id, chat_id, from, emoji })
+            })
+        }
+        Change::Vote { voter, from_me, options, at } => {
+            let said = Said { by: voter, from_me: *from_me, at: *at };
+            tx.vote(target.pk, said, options)?.then(|| {
+                let (voter, options) = (voter.clone(), options.clone());
+                Event::PollVote(PollVoted { message_id, chat_id, voter, options })
+            })
+        }
+        Change::Edit { body, at } => {
+            let changed = tx.edit_message(target.pk, body, *at)?;
+            if changed { Some(Event::MessageEdited(as_it_is(tx, target, links)?)) } else { None }
+        }
+        Change::Revoke => {
+            let (changed, media) = tx.revoke_message(target.pk)?;
+            released = media;
+            if changed { Some(Event::MessageRevoked(as_it_is(tx, target, links)?)) } else { None }
+        }
+        Change::Hide => {
+            released = tx.hide_message(target.pk)?;
+            tx.refresh_chat(target.device, &chat_id)?;
+            Some(Event::MessageDeleted(MessageGone { message_id, chat_id }))
+        }
+        Change::Star(on) => tx
+            .star_message(target.pk, *on)?
+            .then(|| Event::MessageStarred(MessageMarked { message_id, chat_id, is_starred: *on })),
+    };
+    if let Some(event) = &event {
+        tx.append(target.device, event, now)?;
+    }
+    Ok(Applied { changed: event.is_some(), released })
+}
+
+fn as_it_is(tx: &Tx<'_>, target: &Target<'_>, links: &LinkBase) -> Result<MessageChanged, StoreError> {
+    let (message_id, chat_id) = target.named();
+    let mut message = tx.message(target.device, target.id)?.map(|found| found.message);
+    if let Some(message) = &mut message {
+        MediaLinks::of(tx, target.device, links)?.attach(message);
+    }
+    Ok(MessageChanged { message_id, chat_id, message })
+}

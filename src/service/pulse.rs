@@ -1,0 +1,77 @@
+//! What is known of a device from moment to moment, and written nowhere: when its network last showed a sign
+//! of life, how fast it takes messages, and what holds its queue back.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::Core;
+use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
+use crate::domain::outbox::HeldBy;
+
+/// Of the newest send, this share counts in the mean.
+const NEWEST: i64 = 4;
+
+/// One device's.
+#[derive(Default)]
+pub(super) struct Pulse {
+    /// 0 before the first sign.
+    alive_at: AtomicI64,
+    /// The mean time of a send, and how many there were. Written by the outbox alone.
+    send_ms: AtomicI64,
+    sends: AtomicI64,
+    held: Mutex<Option<(Option<Millis>, HeldBy)>>,
+    /// Something was taken out of the outbox from outside.
+    taken: AtomicBool,
+}
+
+impl Pulse {
+    /// The network showed that it is there.
+    pub(super) fn beat(&self, now: Millis) {
+        self.alive_at.store(now.0, Ordering::Relaxed);
+    }
+
+    pub(super) fn alive_at(&self) -> Option<Millis> {
+        Some(self.alive_at.load(Ordering::Relaxed)).filter(|at| *at > 0).map(Millis)
+    }
+
+    /// The network answered to a send, which took so long.
+    pub(super) fn answered(&self, took_ms: i64, now: Millis) {
+        self.beat(now);
+        let mean = self.send_ms.load(Ordering::Relaxed);
+        let first = self.sends.fetch_add(1, Ordering::Relaxed) == 0;
+        let mean = if first { took_ms } else { mean + (took_ms - mean) / NEWEST };
+        self.send_ms.store(mean.max(0), Ordering::Relaxed);
+    }
+
+    /// The mean time of a send, and of how many.
+    pub(super) fn speed(&self) -> (i64, i64) {
+        (self.send_ms.load(Ordering::Relaxed), self.sends.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_held(&self, held: Option<(Option<Millis>, HeldBy)>) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
+    }
+
+    pub(super) fn held(&self) -> Option<(Option<Millis>, HeldBy)> {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The outbox is to look which of its messages still wait.
+    pub(super) fn set_taken(&self) {
+        self.taken.store(true, Ordering::Release);
+    }
+
+    pub(super) fn was_taken(&self) -> bool {
+        self.taken.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl Core {
+    /// A device's network showed that it is there.
+    pub(super) fn beat(&self, device: &DeviceId) {
+        if let Ok(live) = self.live(device) {
+            live.pulse.beat(self.now());
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Holds the tests against the contracts: each row of `rows.toml` has a test that exercises it through the wire.
+//!
+//! A test says what it exercises by a line `// covers: <row>` (`# covers: <row>` in Python) above it. `docs/coverage.md`
+//! lists row → tests. Rows are
+//! - in a `section` of the contracts, or `extra`: operations that the contracts do not name;
+//! - `later`: without a test, and the reason;
+//! - `missing`: without a test for now. The list can only shrink.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and tells what is missing"
+)]
+
+mod marks;
+mod rows;
+mod table;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use marks::Mark;
+use rows::Rows;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[track_caller]
+fn none(wrong: &[String]) {
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// Operations of docs/openapi.json, as rows.
+fn operations() -> Vec<String> {
+    let text = fs::read_to_string(root().join("docs/openapi.json")).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let mut all = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let path = path.strip_prefix("/api/v1").unwrap_or(path);
+        all.extend(item.as_object().unwrap().keys().map(|verb| format!("{} {path}", verb.to_uppercase())));
+    }
+    all
+}
+
+/// A row without the names of its parameters, which are not part of the wire.
+fn unnamed(row: &str) -> String {
+    let parts = row.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+#[test]
+fn every_mark_names_a_row_and_stands_above_a_test() {
+    let (marks, mut wrong) = marks::all();
+    let rows = Rows::read();
+    for mark in marks.iter().filter(|mark| rows.find(&mark.row).is_none()) {
+        wrong.push(format!("{}: no row is called {:?}", mark.place(), mark.row));
+    }
+    none(&wrong);
+}
+
+#[test]
+fn every_row_has_a_test() {
+    let rows = Rows::read();
+    let covered: BTreeSet<String> = marks::all().0.into_iter().map(|mark| mark.row).collect();
+    let mut wrong = Vec::new();
+    for row in rows.all() {
+        let listed = [rows.later.contains_key(&row.name), rows.missing.contains(&row.name)];
+        match (covered.contains(&row.name), listed) {
+            (false, [false, false]) => wrong.push(format!("{}: no test covers it", row.name)),
+            (true, [true, _]) => wrong.push(format!("{}: has a test, and is listed as later", row.name)),
+            (true, [_, true]) => wrong.push(format!("{}: has a test, and is listed as missing", row.name)),
+            (false, [true, true]) => wrong.push(format!("{}: is listed as later and missing", row.name)),
+            _ => {}
+        }
+    }
+    for row in &rows.missing {
+        eprintln!("missing: {row}");
+    }
+    none(&wrong);
+}
+
+#[test]
+fn no_row_is_written_twice_and_lists_name_rows_only() {
+    let rows = Rows::read();
+    let mut seen = BTreeSet::new();
+    let mut wrong: Vec<String> =
+        rows.all().filter(|row| !seen.insert(&row.name)).map(|row| format!("{}: twice", row.name)).collect();
+    let listed = rows.later.keys().chain(&rows.missing);
+    wrong.extend(listed.filter(|row| rows.find(row).is_none()).map(|row| format!("{row}: no such row")));
+    let mut seen = BTreeSet::new();
+    wrong.extend(
+        rows.missing.iter().filter(|row| !seen.insert(*row)).map(|row| format!("{row}: missing twice")),
+    );
+    none(&wrong);
+}
+
+#[test]
+fn every_operation_of_the_document_is_a_row() {
+    let known: BTreeSet<String> = Rows::read().all().map(|row| unnamed(&row.name)).collect();
+    let operations = operations();
+    assert!(operations.len() > 30, "docs/openapi.json was not read");
+    let wrong: Vec<String> = operations
+        .into_iter()
+        .filter(|row| !known.contains(&unnamed(row)))
+        .map(|row| format!("{row}: stands in docs/openapi.json and not in rows.toml"))
+        .collect();
+    none(&wrong);
+}
+
+/// A refusal of what is not built yet is no test of it.
+#[test]
+fn what_is_covered_is_in_the_document() {
+    let operations: BTreeSet<String> = operations().iter().map(|row| unnamed(row)).collect();
+    let rows = Rows::read();
+    let covered = marks::all().0;
+    let covered = covered.iter().filter(|mark| rows.find(&mark.row).is_some_and(rows::Row::is_operation));
+    let wrong: Vec<String> = covered
+        .filter(|mark| !operations.contains(&unnamed(&mark.row)))
+        .map(|mark| format!("{}: {:?} is not in docs/openapi.json", mark.place(), mark.row))
+        .collect();
+    none(&wrong);
+}
+
+#[test]
+fn a_test_speaks_of_what_it_covers() {
+    let rows = Rows::read();
+    let silent = |mark: &&Mark| rows.find(&mark.row).is_some_and(|row| !row.is_spoken_of(&mark.text));
+    let marks = marks::all().0;
+    let wrong: Vec<String> = marks
+        .iter()
+        .filter(silent)
+        .map(|mark| format!("{}: {:?} does not occur in this file", mark.place(), mark.row))
+        .collect();
+    none(&wrong);
+}
+
+#[test]
+fn the_table_is_the_committed_one() {
+    let path = root().join("docs/coverage.md");
+    let now = table::markdown(&Rows::read(), &marks::all().0);
+    if std::env::var_os("WHARF_WRITE_DOCS").is_some() {
+        fs::write(&path, &now).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == now,
+        "docs/coverage.md is stale: run the tests with WHARF_WRITE_DOCS=1 and commit it"
+    );
+}

@@ -1,0 +1,192 @@
+//! Reactions, edits, stars, and taking messages back.
+
+use serde_json::{Value, json};
+
+use super::{changes, message, sent, sent_text};
+use crate::support::{ANNA, BEN, TestApp};
+
+const EDIT: &str = "/devices/shop/messages/edit";
+const DELETE: &str = "/devices/shop/messages/delete";
+
+// covers: POST /devices/{id}/messages/{mid}/react
+// covers: event message:reaction
+#[tokio::test]
+async fn a_reaction_is_told_to_the_network_and_shown_until_it_is_taken_back() {
+    let app = TestApp::start().await;
+    let device = app.device("shop").await;
+    let me = format!("{}@c.us", device["phoneNumber"].as_str().unwrap());
+    let id = app.incoming("shop", ANNA, "done!").await;
+    let path = format!("/devices/shop/messages/{id}/react");
+    let shown = app.post(&path, json!({ "emoji": "👍" })).await.ok();
+    assert_eq!(shown["data"]["reactions"], json!([{ "emoji": "👍", "from": me, "fromMe": true }]));
+    app.post(&path, json!({ "emoji": "👍" })).await.ok();
+    app.post(&path, json!({ "emoji": "🎉" })).await.ok();
+    app.post(&path, json!({ "emoji": "" })).await.ok();
+    assert_eq!(message(&app, &id).await["reactions"], json!([]));
+    let logged = app.logged("shop", "message:reaction").await;
+    let emoji: Vec<&str> = logged.iter().map(|e| e["emoji"].as_str().unwrap()).collect();
+    assert_eq!(emoji, ["👍", "🎉", ""], "each change is told once");
+    assert_eq!((&logged[0]["messageId"], &logged[0]["from"]), (&json!(id), &json!(me)));
+    assert_eq!(changes(&app).await[0]["kind"], "react");
+    for wrong in ["two words", "👍\n", &"👍".repeat(20)] {
+        app.post(&path, json!({ "emoji": wrong })).await.refused(400, "invalid_field");
+    }
+    app.post(&path, json!({})).await.refused(400, "invalid_field");
+    let unknown = "/devices/shop/messages/false_15550100001@c.us_NONE/react";
+    app.post(unknown, json!({ "emoji": "👍" })).await.refused(404, "message_not_found");
+}
+
+#[tokio::test]
+async fn what_the_network_has_to_hear_needs_a_connection() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let id = sent_text(&app, ANNA, "hello").await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    app.post(&format!("/devices/shop/messages/{id}/react"), json!({ "emoji": "👍" }))
+        .await
+        .refused(409, "device_offline");
+    app.post(EDIT, json!({ "messageId": id, "newText": "hi" })).await.refused(409, "device_offline");
+    app.post(DELETE, json!({ "messageId": id, "forEveryone": true })).await.refused(409, "device_offline");
+    assert_eq!(message(&app, &id).await["body"], "hello");
+    // What only this account sees does not.
+    app.post(&format!("/devices/shop/messages/{id}/star"), json!({})).await.ok();
+    app.post(DELETE, json!({ "messageId": id })).await.ok();
+}
+
+// covers: POST /devices/{id}/messages/edit
+// covers: event message:edited
+#[tokio::test]
+async fn an_edit_changes_the_text_everywhere() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let id = sent_text(&app, ANNA, "see you at nine").await;
+    let edited = app.post(EDIT, json!({ "messageId": id, "newText": "see you at ten" })).await.ok();
+    assert_eq!(
+        (&edited["data"]["body"], &edited["data"]["isEdited"]),
+        (&json!("see you at ten"), &json!(true))
+    );
+    let logged = app.logged("shop", "message:edited").await;
+    assert_eq!((logged.len(), &logged[0]["message"]["body"]), (1, &json!("see you at ten")));
+    let told = changes(&app).await;
+    assert_eq!((&told[0]["kind"], &told[0]["body"]), (&json!("edit"), &json!("see you at ten")));
+    let found = async |word: &str| {
+        app.get(&format!("/devices/shop/messages/search?query={word}")).await.ok()["totalResults"].clone()
+    };
+    assert_eq!((found("nine").await, found("ten").await), (json!(0), json!(1)));
+    let chat = app.get("/devices/shop/chats/15550100001@c.us").await.ok();
+    assert_eq!(chat["data"]["lastMessage"]["body"], "see you at ten");
+    let theirs = app.incoming("shop", ANNA, "ok").await;
+    app.post(EDIT, json!({ "messageId": theirs, "newText": "no" })).await.refused(422, "not_own_message");
+    app.post(EDIT, json!({ "messageId": id, "newText": " " })).await.refused(400, "invalid_field");
+    app.post(EDIT, json!({ "messageId": id, "newText": "x".repeat(4_097) }))
+        .await
+        .refused(400, "invalid_field");
+}
+
+#[tokio::test]
+async fn a_message_that_waits_changes_before_it_leaves() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    let first = app.send("shop", ANNA, "one").await;
+    let second = app.send("shop", ANNA, "two").await;
+    let third = app.send("shop", ANNA, "three").await;
+    app.post(EDIT, json!({ "messageId": first, "newText": "one, mended" })).await.ok();
+    app.post(DELETE, json!({ "messageId": second, "forEveryone": true })).await.ok();
+    app.post(DELETE, json!({ "messageId": third })).await.ok();
+    app.post("/devices/shop/start", json!({})).await.ok();
+    let last = app.send("shop", ANNA, "four").await;
+    app.wait_for_status("shop", &last, "read").await;
+    let bodies: Vec<Value> = sent(&app).await.iter().map(|m| m["body"].clone()).collect();
+    assert_eq!(bodies, ["one, mended", "four"]);
+    assert!(changes(&app).await.is_empty(), "the network never had them");
+    assert_eq!(app.steps("shop", &second).await, ["queued", "failed"]);
+    let steps = app.logged("shop", "message:status").await;
+    let failed = steps.iter().find(|s| s["messageId"] == second && s["status"] == "failed").unwrap();
+    assert_eq!(failed["code"], "cancelled");
+}
+
+// covers: POST /devices/{id}/messages/delete
+// covers: event message:revoked
+#[tokio::test]
+async fn a_message_taken_back_for_everyone_leaves_nothing_but_its_place() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let id = sent_text(&app, ANNA, "the secret is blue").await;
+    app.post(&format!("/devices/shop/messages/{id}/react"), json!({ "emoji": "👍" })).await.ok();
+    for _ in 0..2 {
+        app.post(DELETE, json!({ "messageId": id, "forEveryone": true })).await.ok();
+    }
+    let shown = message(&app, &id).await;
+    assert_eq!(
+        (&shown["type"], &shown["body"], &shown["reactions"]),
+        (&json!("revoked"), &json!(""), &json!([]))
+    );
+    let logged = app.logged("shop", "message:revoked").await;
+    assert_eq!(
+        (logged.len(), &logged[0]["messageId"], &logged[0]["message"]["type"]),
+        (1, &json!(id), &json!("revoked"))
+    );
+    assert_eq!(app.get("/devices/shop/messages/search?query=secret").await.ok()["totalResults"], 0);
+    let kinds: Vec<Value> = changes(&app).await.iter().map(|c| c["kind"].clone()).collect();
+    assert_eq!(kinds, ["react", "revoke"]);
+    for (path, body) in [
+        (format!("/devices/shop/messages/{id}/react"), json!({ "emoji": "👍" })),
+        ("/devices/shop/messages/forward".to_owned(), json!({ "messageId": id, "to": BEN })),
+    ] {
+        app.post(&path, body).await.refused(422, "message_revoked");
+    }
+    let theirs = app.incoming("shop", ANNA, "mine").await;
+    app.post(DELETE, json!({ "messageId": theirs, "forEveryone": true }))
+        .await
+        .refused(422, "not_own_message");
+}
+
+#[tokio::test]
+async fn a_message_deleted_here_does_not_come_back_with_a_second_copy() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.incoming("shop", ANNA, "first").await;
+    let copy = json!({ "from": ANNA, "body": "spam", "networkId": "SPAM1" });
+    let id = app.post("/simulator/shop/incoming", copy.clone()).await.ok()["data"]["messageId"].clone();
+    app.post(DELETE, json!({ "messageId": id })).await.ok();
+    app.post("/simulator/shop/incoming", copy).await.ok();
+    app.get(&format!("/devices/shop/messages/{}", id.as_str().unwrap()))
+        .await
+        .refused(404, "message_not_found");
+    let chat = app.get("/devices/shop/chats/15550100001@c.us").await.ok()["data"].clone();
+    assert_eq!((&chat["unreadCount"], &chat["lastMessage"]["body"]), (&json!(1), &json!("first")));
+    assert_eq!(app.logged("shop", "message").await.len(), 2);
+    assert_eq!(app.logged("shop", "message:deleted").await[0]["messageId"], id);
+    app.post(DELETE, json!({ "messageId": id })).await.refused(404, "message_not_found");
+}
+
+// covers: POST /devices/{id}/chats/{chatId}/messages/delete
+#[tokio::test]
+async fn the_older_path_of_deleting_names_the_chat_as_well() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let id = sent_text(&app, ANNA, "hello").await;
+    let body = json!({ "messageId": id, "forEveryone": true });
+    let elsewhere = "/devices/shop/chats/15550100002@c.us/messages/delete";
+    app.post(elsewhere, body.clone()).await.refused(404, "message_not_found");
+    app.post("/devices/shop/chats/15550100001@c.us/messages/delete", body).await.ok();
+    assert_eq!(message(&app, &id).await["type"], "revoked");
+}
+
+// covers: POST /devices/{id}/messages/{mid}/star
+#[tokio::test]
+async fn a_star_is_kept_and_told_once() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let id = app.incoming("shop", ANNA, "the address").await;
+    let path = format!("/devices/shop/messages/{id}/star");
+    for _ in 0..2 {
+        assert_eq!(app.post(&path, json!({ "star": true })).await.ok()["data"]["isStarred"], true);
+    }
+    assert_eq!(app.post(&path, json!({ "star": false })).await.ok()["data"]["isStarred"], false);
+    let logged = app.logged("shop", "message:starred").await;
+    let stars: Vec<&Value> = logged.iter().map(|e| &e["isStarred"]).collect();
+    assert_eq!(stars, [&json!(true), &json!(false)]);
+    app.post(&path, json!({ "star": "yes" })).await.refused(400, "invalid_field");
+}

@@ -1,0 +1,79 @@
+//! Sending messages on.
+
+use serde_json::{Value, json};
+
+use super::{message, sent, sent_text};
+use crate::support::{ANNA, BEN, TestApp};
+
+const FORWARD: &str = "/devices/shop/messages/forward";
+
+// covers: POST /devices/{id}/messages/forward
+#[tokio::test]
+async fn a_message_is_sent_on_to_several_chats_as_forwarded() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let id = app.incoming("shop", ANNA, "the news").await;
+    let group = "120363000000000001@g.us";
+    let reply = app.post(FORWARD, json!({ "messageId": id, "to": [BEN, group] })).await.created();
+    let new: Vec<String> = reply["data"]["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(new.len(), 2);
+    for id in &new {
+        let shown = app.wait_for_status("shop", id, "read").await;
+        assert_eq!(
+            (&shown["body"], &shown["isForwarded"], &shown["fromMe"]),
+            (&json!("the news"), &json!(true), &json!(true))
+        );
+    }
+    let arrived = sent(&app).await;
+    assert!(arrived.iter().all(|m| m["forwarded"] == true && m["body"] == "the news"), "{arrived:?}");
+}
+
+#[tokio::test]
+async fn what_a_message_consists_of_goes_with_it() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let place = json!({ "to": ANNA, "location": { "latitude": 1.5, "longitude": 2.5 } });
+    let id = app.post("/devices/shop/messages/send", place).await.created()["data"]["id"].clone();
+    let reply = app.post(FORWARD, json!({ "messageId": id, "chatId": BEN })).await.created();
+    let new = reply["data"]["messages"][0]["id"].as_str().unwrap();
+    let shown = message(&app, new).await;
+    assert_eq!((&shown["type"], &shown["location"]["latitude"]), (&json!("location"), &json!(1.5)));
+}
+
+// covers: POST /devices/{id}/chats/{chatId}/messages/forward
+#[tokio::test]
+async fn the_older_path_of_forwarding_names_the_chat_it_comes_from() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let id = sent_text(&app, ANNA, "hello").await;
+    let body = json!({ "messageId": id, "to": BEN });
+    app.post("/devices/shop/chats/15550100002@c.us/messages/forward", body.clone())
+        .await
+        .refused(404, "message_not_found");
+    app.post("/devices/shop/chats/15550100001@c.us/messages/forward", body).await.created();
+}
+
+#[tokio::test]
+async fn where_to_and_what_must_be_said() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let id = app.incoming("shop", ANNA, "the news").await;
+    let too_many: Vec<Value> = (0..21).map(|n| json!(format!("155501000{n:02}"))).collect();
+    for (body, field) in [
+        (json!({ "messageId": id }), "to"),
+        (json!({ "messageId": id, "to": [] }), "to"),
+        (json!({ "messageId": id, "to": ["x"] }), "to[0]"),
+        (json!({ "messageId": id, "to": too_many }), "to"),
+        (json!({ "to": BEN }), "messageId"),
+    ] {
+        let refused = app.post(FORWARD, body).await.refused(400, "invalid_field");
+        assert_eq!(refused["details"][0]["field"], field);
+    }
+    let unknown = json!({ "messageId": "false_15550100001@c.us_NONE", "to": BEN });
+    app.post(FORWARD, unknown).await.refused(404, "message_not_found");
+}
