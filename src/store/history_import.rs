@@ -90,12 +90,13 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// A person's name, unless the device knows the person.
+    /// A person's name, unless the device knows one.
     ///
     /// # Errors
     /// When the store fails.
     pub fn import_contact(&self, device: &DeviceId, id: &Jid, name: &str) -> Result<(), StoreError> {
-        if id.is_group() || self.contact(device, id)?.is_some() {
+        let known = self.contact(device, id)?.is_some_and(|contact| contact.name != id.as_name());
+        if id.is_group() || known {
             return Ok(());
         }
         let pushname = (name != id.as_name() && !name.is_empty()).then(|| name.to_owned());

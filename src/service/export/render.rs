@@ -25,9 +25,7 @@ pub(super) fn rendered(exported: &ExportedMessage) -> Rendered<'_> {
         return Rendered { extra: Some(extra), body };
     }
     if let Some(place) = &message.location {
-        let described = place.description.as_deref().filter(|_| message.body.is_empty());
-        let body = described.map_or(body, Cow::Borrowed);
-        return Rendered { extra: Some(Extra::Place(place.latitude, place.longitude)), body };
+        return Rendered { extra: Some(Extra::Place(place.clone())), body };
     }
     if let Some(poll) = &message.poll {
         return Rendered { extra: None, body: Cow::Owned(poll_text(poll)) };

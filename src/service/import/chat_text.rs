@@ -12,7 +12,7 @@ use super::sink::Sink;
 use super::{ImportReport, ImportRequest, ServiceError, blocking, refused};
 use crate::domain::ack::{Ack, Status};
 use crate::domain::clock::Millis;
-use crate::domain::content::{Content, Location};
+use crate::domain::content::Content;
 use crate::domain::device::Account;
 use crate::domain::export::document::{ChatHead, ExportedMessage};
 use crate::domain::export::files::kind_of_name;
@@ -271,9 +271,7 @@ fn content_of(extra: Option<Extra>) -> (Content, Option<String>) {
         None => (Content::Text, None),
         Some(Extra::Omitted) => (Content::Other(MessageType::Unknown), None),
         Some(Extra::Deleted) => (Content::Other(MessageType::Revoked), None),
-        Some(Extra::Place(latitude, longitude)) => {
-            (Content::Location(Location { latitude, longitude, description: None }), None)
-        }
+        Some(Extra::Place(place)) => (Content::Location(place), None),
         Some(Extra::File(name)) => {
             let base = name.rsplit(['/', '\\']).next().unwrap_or(&name).to_owned();
             (Content::Other(kind_of_name(&base).message_type()), Some(base))

@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 
 use super::header::{header, is_invisible};
+use crate::domain::content::Location;
 
 /// U+2060, the word joiner.
 pub const MARK: char = '\u{2060}';
@@ -28,8 +29,8 @@ pub enum Extra {
     Omitted,
     /// It has this file.
     File(String),
-    /// It is a place: latitude and longitude in degrees.
-    Place(f64, f64),
+    /// It is a place.
+    Place(Location),
     /// It was taken back.
     Deleted,
 }
@@ -41,7 +42,12 @@ impl Extra {
         match self {
             Self::Omitted => OMITTED.to_owned(),
             Self::File(name) => format!("{name}{ATTACHED}"),
-            Self::Place(latitude, longitude) => format!("{PLACE}{latitude},{longitude}"),
+            Self::Place(place) => {
+                let Location { latitude, longitude, description } = place;
+                let described = description.as_deref().map(on_one_line).filter(|text| !text.is_empty());
+                let described = described.map(|text| format!(" ({text})")).unwrap_or_default();
+                format!("{PLACE}{latitude},{longitude}{described}")
+            }
             Self::Deleted => DELETED.to_owned(),
         }
     }
@@ -83,11 +89,21 @@ fn file(name: &str) -> Option<Extra> {
     (!name.is_empty()).then(|| Extra::File(name.to_owned()))
 }
 
+/// Without line ends and the like, and without marks that reading takes away.
+fn on_one_line(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    text.trim_matches(|c: char| c == MARK || is_invisible(c) || c == ' ').to_owned()
+}
+
 fn place(text: &str) -> Option<Extra> {
+    let (text, description) = match text.split_once(" (") {
+        Some((text, rest)) => (text, Some(rest.strip_suffix(')')?.to_owned())),
+        None => (text, None),
+    };
     let (latitude, longitude) = text.split_once(',')?;
     let (latitude, longitude): (f64, f64) = (latitude.parse().ok()?, longitude.parse().ok()?);
     let on_earth = latitude.abs() <= 90.0 && longitude.abs() <= 180.0;
-    on_earth.then_some(Extra::Place(latitude, longitude))
+    on_earth.then_some(Extra::Place(Location { latitude, longitude, description }))
 }
 
 /// A line of a body as it is written.

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::marks::MARK;
 use super::*;
 use crate::domain::clock::Millis;
+use crate::domain::content::Location;
 use crate::domain::export::zone::Zone;
 
 /// 2026-01-31 14:05 UTC.
@@ -125,7 +126,12 @@ fn any_extra() -> impl Strategy<Value = Option<Extra>> {
         3 => Just(None),
         1 => Just(Some(Extra::Omitted)),
         1 => "[a-z]{1,8}\\.jpg".prop_map(|name| Some(Extra::File(name))),
-        1 => (-90.0..90.0_f64, -180.0..180.0_f64).prop_map(|(lat, long)| Some(Extra::Place(lat, long))),
+        1 => (-90.0..90.0_f64, -180.0..180.0_f64)
+            .prop_map(|(latitude, longitude)| Some(Extra::Place(Location { latitude, longitude, description: None }))),
+        1 => "[a-z() ,é]{0,9}[a-z)(]".prop_map(|text| {
+            let description = Some(text.trim().to_owned());
+            Some(Extra::Place(Location { latitude: 1.5, longitude: -2.0, description }))
+        }),
     ]
 }
 
