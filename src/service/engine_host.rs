@@ -135,7 +135,7 @@ impl Inbound for InboundPort {
                 self.about_the_link(Input::Opened(account)).await
             }
             EngineEvent::Message(message) => core
-                .ingest_messages(device, self.account(), vec![message], Telling::Live)
+                .ingest_messages(device, self.account(), vec![*message], Telling::Live)
                 .await
                 .map_err(storage),
             EngineEvent::History(messages) => core

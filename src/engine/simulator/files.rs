@@ -47,7 +47,7 @@ impl Files {
     }
 
     /// Removes what nobody waits for. Blocks.
-    pub(super) fn sweep(&self, wanted: HashSet<Kept>) -> io::Result<()> {
+    pub(super) fn sweep(&self, wanted: &HashSet<Kept>) -> io::Result<()> {
         let paths: HashSet<PathBuf> = wanted.iter().map(|kept| self.path(*kept)).collect();
         for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();

@@ -74,7 +74,7 @@ impl Network {
     fn install(&self, recovered: Recovered) -> io::Result<()> {
         self.numbers.store(recovered.next_no, Ordering::Relaxed);
         let waiting = recovered.devices.values().flat_map(|found| &found.pending);
-        self.files.sweep(waiting.filter_map(|(_, letter)| letter.kept()).collect())?;
+        self.files.sweep(&waiting.filter_map(|(_, letter)| letter.kept()).collect())?;
         for (id, found) in recovered.devices {
             let device = self.device(&id);
             let lost = device.restore(found.account, found.pending);
