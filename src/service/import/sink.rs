@@ -229,6 +229,8 @@ impl Sink {
             (Ok(()), Ok(saved)) => Ok(Some(saved)),
             (_, Err(MediaStoreError::TooLarge(_) | MediaStoreError::Gone)) => Ok(None),
             (Err(error), _) => Err(error),
+            // All of it was handed over, so that it was not enough: an empty file.
+            (Ok(()), Err(MediaStoreError::Incomplete(_))) => Ok(None),
             (Ok(()), Err(error)) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
