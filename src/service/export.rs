@@ -104,7 +104,7 @@ impl Core {
         };
         let id = device.clone();
         self.tasks().spawn("export", async move {
-            match export.run(pipe.clone()).await {
+            match Box::pin(export.run(pipe.clone())).await {
                 Ok(()) => pipe.end().await,
                 Err(Broken::Client) => {}
                 Err(Broken::Bytes) => pipe.fail().await,

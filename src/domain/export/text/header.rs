@@ -83,10 +83,7 @@ impl<'a> Eater<'a> {
     fn half(&mut self) -> Option<bool> {
         let mut ahead = Eater(self.0);
         ahead.blanks();
-        let late = match ahead.any(&['a', 'A', 'p', 'P'])? {
-            'p' | 'P' => true,
-            _ => false,
-        };
+        let late = matches!(ahead.any(&['a', 'A', 'p', 'P'])?, 'p' | 'P');
         ahead.eat('.');
         ahead.blanks();
         ahead.any(&['m', 'M'])?;
