@@ -18,6 +18,9 @@ pub enum ServiceError {
     /// No such chat.
     #[error("this device has no chat with this id")]
     ChatNotFound,
+    /// No such group.
+    #[error("this device is in no group with this id")]
+    GroupNotFound,
     /// No such key.
     #[error("there is no API key with this id")]
     KeyNotFound,
@@ -151,6 +154,7 @@ impl ServiceError {
             Self::DeviceNotFound => "device_not_found",
             Self::MessageNotFound => "message_not_found",
             Self::ChatNotFound => "chat_not_found",
+            Self::GroupNotFound => "group_not_found",
             Self::KeyNotFound => "key_not_found",
             Self::NoSuchCall => "not_found",
             Self::Invalid { .. } => "invalid_field",
@@ -192,6 +196,7 @@ impl ServiceError {
             Self::DeviceNotFound
             | Self::MessageNotFound
             | Self::ChatNotFound
+            | Self::GroupNotFound
             | Self::KeyNotFound
             | Self::NoSuchCall => ErrorKind::NotFound,
             Self::Invalid { .. } | Self::BadImport(_) => ErrorKind::Invalid,

@@ -24,6 +24,7 @@ mod docs;
 mod envelope;
 mod error;
 mod events;
+mod groups;
 mod guard;
 mod health;
 mod input;
@@ -79,6 +80,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .merge(chats::routes())
         .merge(chat_files::routes())
         .merge(contacts::routes())
+        .merge(groups::routes())
         .merge(events::routes())
         .merge(queue::routes())
         .merge(health::routes())

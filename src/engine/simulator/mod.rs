@@ -38,11 +38,15 @@ mod entries;
 mod faults;
 mod fields;
 mod files;
+mod group_book;
+mod grouping;
+mod groups;
 mod journal;
 mod letter;
 mod linking;
 mod made_up;
 mod network;
+mod past;
 mod queue;
 mod receiving;
 mod replay;
@@ -52,6 +56,7 @@ mod session;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod typed_codes;
 mod uploading;
 mod view;
 
@@ -99,12 +104,12 @@ impl Driver for SimulatorDriver {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             qr: true,
-            pairing_code: false,
+            pairing_code: true,
             deduplicates: true,
             typing: true,
             presence: true,
             read_receipts: true,
-            groups: false,
+            groups: true,
             media: true,
             location: true,
             contacts: true,

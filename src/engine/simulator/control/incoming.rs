@@ -68,7 +68,7 @@ impl Control<'_> {
             message.quoted = Some(self.quoted(device, &fields, quote).await?);
         }
         if message.chat.is_group() && !message.from_me {
-            device.learn_member(&message.chat, &message.from);
+            device.groups.meet(&device.world(), &message.chat, &message.from).await;
         }
         let file = match file {
             Some(draft) => Some(self.enclosed(draft).await?),
