@@ -91,6 +91,7 @@ impl Core {
             (false, ExportFormat::Text) => ("txt", "text/plain; charset=utf-8"),
         };
         let filename = format!("{}.{extension}", safe_name(&format!("WhatsApp Chat with {}", chat.name)));
+        let chat = chat.as_of(self.now());
         let (pipe, bytes) = pipe::pipe(self.tasks().soft().clone());
         let pages =
             Pages { core: self.clone(), device: device.clone(), chat: chat.id.clone(), after: BEGINNING };

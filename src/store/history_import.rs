@@ -116,7 +116,8 @@ impl Tx<'_> {
             self.import_contact(device, &chat.id, &chat.name)?;
         }
         self.run(
-            "INSERT INTO chats (device_id, id, name, pinned, archived, muted, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            "INSERT INTO chats (device_id, id, name, pinned, archived, muted, muted_until, at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (device_id, id) DO NOTHING",
             params![
                 device.as_str(),
@@ -125,6 +126,7 @@ impl Tx<'_> {
                 chat.pinned,
                 chat.archived,
                 chat.muted,
+                chat.muted_until.map(|until| until.0),
                 chat.timestamp.0
             ],
         )?;

@@ -130,6 +130,9 @@ async fn a_chat_exported_as_json_is_the_same_in_a_fresh_device() {
     app.device("old").await;
     fresh(&app, "new").await;
     let chat = conversation(&app, "old").await;
+    for change in ["pin", "mute", "archive"] {
+        app.post(&format!("/devices/old/chats/{chat}/{change}"), json!({})).await.ok();
+    }
     let exported = export(&app, "old", &chat, "format=json").await;
     assert_eq!(exported.status, 200);
     assert_eq!(exported.header("content-type"), "application/json");

@@ -68,6 +68,7 @@ impl ExportedMessage {
 
 /// What the document says of the chat itself, as far as it is read.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ChatHead {
     /// Its id.
     pub id: Jid,
@@ -82,6 +83,9 @@ pub struct ChatHead {
     /// Silenced.
     #[serde(default)]
     pub muted: bool,
+    /// Until when, while it is silenced; for ever when absent.
+    #[serde(default)]
+    pub muted_until: Option<Millis>,
     /// When something last happened in it.
     #[serde(default)]
     pub timestamp: Millis,

@@ -47,6 +47,7 @@ pub(super) async fn import(
         pinned: false,
         archived: false,
         muted: false,
+        muted_until: None,
         timestamp: Millis::default(),
     };
     let told = people.told();
