@@ -46,7 +46,7 @@ impl Core {
             let id = device.clone();
             match core.read(move |store| Ok(store.chat(&id, &chat)?)).await {
                 Ok(Some(chat)) => {
-                    core.tell(&device, &Ephemeral::ChatUpdate { chat: Box::new(chat.as_of(core.now())) })
+                    core.tell(&device, &Ephemeral::ChatUpdate { chat: Box::new(chat.as_of(core.now())) });
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%device, %error, "a changed chat could not be read"),
