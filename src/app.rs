@@ -17,7 +17,8 @@ use crate::engine::simulator::SimulatorDriver;
 use crate::lifecycle::{Drained, Failure, Signals, Tasks};
 use crate::service::keys::{EnvironmentKeyError, Keys};
 use crate::service::{
-    AccessTokens, Core, CoreParts, ImportLimits, Limits, OutboxLimits, RetentionLimits, ServiceError,
+    AccessTokens, Core, CoreParts, ImportLimits, Limits, MediaLimits, OutboxLimits, RetentionLimits,
+    ServiceError,
 };
 use crate::settings::{DeclaredError, Settings};
 use crate::store::{OpenError, Store, StoreError, StoreOptions, Synchronous};
@@ -27,6 +28,7 @@ mod api_config;
 mod declared;
 mod first_key;
 mod listener;
+mod media_store;
 mod observer;
 mod system;
 
@@ -55,6 +57,14 @@ pub enum StartError {
     /// The simulator's network could not be opened.
     #[error("the simulator's directory {path} cannot be used: {source}")]
     Simulator {
+        /// Where.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The folder of files cannot be used.
+    #[error("the media directory {path} cannot be used: {source}")]
+    Media {
         /// Where.
         path: std::path::PathBuf,
         /// Why.
@@ -144,6 +154,8 @@ impl App {
             drivers,
             keys,
             access_tokens: AccessTokens::new(api_config::access_tokens(&settings)?),
+            media: media_store::open(&settings)?,
+            http: api_config::guarded_client(&settings),
             public_url: settings.server.public_url.trim_end_matches('/').to_owned(),
         });
         let app = Self { address: bound.address, core, settings, store, simulator, tasks };
@@ -276,6 +288,12 @@ fn limits(settings: &Settings) -> Limits {
             events_ms: i64::from(settings.retention.events_days) * DAY_MS,
             messages_ms: i64::from(settings.retention.messages_days) * DAY_MS,
             sweep_interval_ms: settings.retention.sweep_interval_ms,
+        },
+        media: MediaLimits {
+            max_bytes: settings.media.max_bytes,
+            max_total_bytes: settings.media.max_total_bytes,
+            keep_ms: i64::from(settings.retention.media_days) * DAY_MS,
+            fetch_timeout_ms: settings.media.fetch_timeout_ms,
         },
         replay_page: settings.socket.replay_page,
         import: ImportLimits {

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod domain;
 pub mod engine;
 pub mod lifecycle;
+pub mod media;
 pub mod net;
 pub mod qr;
 pub mod service;

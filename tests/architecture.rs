@@ -15,11 +15,26 @@ const ARROW: &[(&str, &[&str])] = &[
     ("net", &["domain"]),
     ("engine", &["domain", "net"]),
     ("store", &["domain"]),
-    ("service", &["domain", "net", "engine", "store", "lifecycle", "telemetry"]),
+    ("media", &["domain"]),
+    ("service", &["domain", "net", "engine", "store", "media", "lifecycle", "telemetry"]),
     ("api", &["service", "domain", "lifecycle", "telemetry", "qr"]),
     ("settings", &["domain"]),
     ("cli", &["domain", "settings", "store", "qr", "telemetry"]),
-    ("app", &["domain", "net", "engine", "store", "service", "api", "settings", "lifecycle", "telemetry"]),
+    (
+        "app",
+        &[
+            "domain",
+            "net",
+            "engine",
+            "store",
+            "media",
+            "service",
+            "api",
+            "settings",
+            "lifecycle",
+            "telemetry",
+        ],
+    ),
 ];
 
 /// Crates that only one part may use, because they are that part's reason to be.

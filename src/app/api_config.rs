@@ -40,7 +40,6 @@ pub(super) fn access_tokens(settings: &Settings) -> Result<AccessTokenConfig, St
     let jwks_url = given(&auth.jwks_url)
         .map(|text| Url::parse(&text).map_err(|error| StartError::Setting(format!("auth.jwks_url: {error}"))))
         .transpose()?;
-    let guard = Guard::new(&settings.net.allow_private);
     Ok(AccessTokenConfig {
         mode: match auth.access_token {
             AccessTokenMode::Label => TokenMode::Label,
@@ -49,6 +48,12 @@ pub(super) fn access_tokens(settings: &Settings) -> Result<AccessTokenConfig, St
         jwt_secret: given(auth.jwt_secret.expose()),
         jwks_url,
         audience: given(&auth.jwt_audience),
-        http: GuardedClient::new(guard, Duration::from_millis(settings.net.timeout_ms)),
+        http: guarded_client(settings),
     })
+}
+
+/// A client for requests to addresses that other people choose.
+pub(super) fn guarded_client(settings: &Settings) -> GuardedClient {
+    let guard = Guard::new(&settings.net.allow_private);
+    GuardedClient::new(guard, Duration::from_millis(settings.net.timeout_ms))
 }

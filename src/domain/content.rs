@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::Millis;
 use super::jid::Jid;
-use super::media::{Media, MediaKind, StoredMedia};
+use super::media::{Media, MediaHash, MediaKind, StoredMedia};
 use super::message::MessageType;
 
 /// A place.
@@ -85,6 +85,12 @@ pub struct Attachment {
 }
 
 impl Content {
+    /// The file, where it has one.
+    #[must_use]
+    pub fn file(&self) -> Option<&MediaHash> {
+        if let Self::Media(attachment) = self { Some(&attachment.file.hash) } else { None }
+    }
+
     /// The type of a message that consists of this.
     #[must_use]
     pub fn message_type(&self) -> MessageType {

@@ -160,6 +160,14 @@ pub struct Media {
     pub links: Option<MediaLinks>,
 }
 
+impl Media {
+    /// All that is known of it, for the wire.
+    #[must_use]
+    pub fn into_info(self) -> WireMediaInfo {
+        WireMedia::from(self).media_info
+    }
+}
+
 /// Where a file can be had. Each address carries its own permission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaLinks {
@@ -181,9 +189,10 @@ struct WireMedia {
     media_info: WireMediaInfo,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+/// All that is known of a file, as the wire shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct WireMediaInfo {
+pub struct WireMediaInfo {
     media_type: MediaKind,
     mimetype: String,
     filesize: u64,

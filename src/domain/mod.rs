@@ -14,6 +14,7 @@ pub mod content;
 pub mod device;
 pub mod event;
 pub mod export;
+pub mod filename;
 pub mod group;
 pub mod health;
 pub mod ids;

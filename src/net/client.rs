@@ -41,9 +41,12 @@ pub enum NetError {
     /// It took too long, from connecting to the last byte.
     #[error("no answer in time")]
     Timeout,
-    /// The server answered with another status than 200; redirects are not followed.
+    /// The server answered with another status than 200.
     #[error("the server answered {0}")]
     Status(u16),
+    /// The server sends from one address to the next.
+    #[error("the server redirected more than {0} times")]
+    TooManyRedirects(usize),
     /// The answer is larger than so many bytes.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
@@ -76,7 +79,7 @@ impl GuardedClient {
     }
 
     /// The resolver never sees an address that is written as one, in any of its spellings.
-    fn check(&self, url: &Url) -> Result<(), NetError> {
+    pub(super) fn check(&self, url: &Url) -> Result<(), NetError> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(NetError::Url);
         }
@@ -88,7 +91,7 @@ impl GuardedClient {
         Ok(self.inner.guard.check(address)?)
     }
 
-    async fn client(&self) -> Result<&reqwest::Client, NetError> {
+    pub(super) async fn client(&self) -> Result<&reqwest::Client, NetError> {
         let inner = &self.inner;
         inner
             .client
@@ -131,7 +134,7 @@ async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Vec<
     Ok(body)
 }
 
-fn failed(error: reqwest::Error) -> NetError {
+pub(super) fn failed(error: reqwest::Error) -> NetError {
     if error.is_timeout() {
         return NetError::Timeout;
     }
@@ -153,18 +156,18 @@ fn is_refusal(error: &reqwest::Error) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    fn client(allowed: &[&str]) -> GuardedClient {
+    pub(in crate::net) fn client(allowed: &[&str]) -> GuardedClient {
         let blocks: Vec<_> = allowed.iter().map(|block| block.parse().unwrap()).collect();
         GuardedClient::new(Guard::new(&blocks), Duration::from_millis(800))
     }
 
     /// A server that answers each connection with `answer` and leaves it open.
-    async fn serve(answer: &'static str) -> Url {
+    pub(in crate::net) async fn serve(answer: &'static str) -> Url {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         #[expect(clippy::disallowed_methods, reason = "a test's own server, which ends with it")]

@@ -4,10 +4,12 @@
 //! applies them to addresses written in URLs, and limits redirects, proxies, time and size.
 //!
 //! Invariants: no connection is made to an address that [`guard::Guard`] refuses, however it is spelt and
-//! whatever DNS says later; no redirect is followed; no proxy of the environment is used; no answer is
+//! whatever DNS says later; a redirect is followed only by [`GuardedClient::download`], which
+//! checks each address; no proxy of the environment is used; no answer is
 //! held that is larger than its limit.
 
 pub mod client;
+mod download;
 pub mod guard;
 mod resolver;
 

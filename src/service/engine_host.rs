@@ -4,11 +4,11 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::Core;
 use super::changes::Change;
 use super::group_changes::Told;
 use super::ingest::Telling;
 use super::supervisor::Command;
+use super::{Core, ServiceError};
 use crate::domain::device::{Account, Device};
 use crate::domain::event::{Called, Ephemeral, HistoryProgressed};
 use crate::domain::ids::{DeviceId, MessageId};
@@ -17,6 +17,7 @@ use crate::domain::state::Input;
 use crate::engine::{
     ByteStream, EngineEvent, Inbound, InboundError, MediaStore, MediaStoreError, Vault, VaultError,
 };
+use crate::media::MediaError;
 use crate::store::{Store, StoreError};
 
 /// One device's part of the vault.
@@ -48,16 +49,30 @@ impl Vault for VaultPort {
 }
 
 /// The files of messages.
-pub(super) struct MediaPort;
+pub(super) struct MediaPort(Core);
+
+impl MediaPort {
+    pub(super) fn new(core: &Core) -> Self {
+        Self(core.clone())
+    }
+}
 
 #[async_trait]
 impl MediaStore for MediaPort {
-    async fn save(&self, _bytes: ByteStream) -> Result<StoredMedia, MediaStoreError> {
-        Err(MediaStoreError::Gone)
+    async fn save(&self, mut bytes: ByteStream) -> Result<StoredMedia, MediaStoreError> {
+        self.0.keep_media(&mut bytes).await.map_err(|error| match error {
+            ServiceError::Media(MediaError::TooLarge(limit)) => MediaStoreError::TooLarge(limit),
+            ServiceError::Media(MediaError::Incomplete(source)) => MediaStoreError::Incomplete(source),
+            ServiceError::EmptyFile => MediaStoreError::Incomplete(std::io::ErrorKind::UnexpectedEof.into()),
+            error => MediaStoreError::Store(Box::new(error)),
+        })
     }
 
-    async fn open(&self, _hash: &MediaHash) -> Result<ByteStream, MediaStoreError> {
-        Err(MediaStoreError::Gone)
+    async fn open(&self, hash: &MediaHash) -> Result<ByteStream, MediaStoreError> {
+        self.0.open_media(hash).await.map_err(|error| match error {
+            MediaError::Gone => MediaStoreError::Gone,
+            error => MediaStoreError::Store(Box::new(error)),
+        })
     }
 }
 

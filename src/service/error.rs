@@ -4,6 +4,7 @@
 use thiserror::Error;
 
 use crate::engine::{ControlError, SessionError, SettingError};
+use crate::media::MediaError;
 use crate::store::StoreError;
 
 /// Why a request was not served.
@@ -21,6 +22,29 @@ pub enum ServiceError {
     /// No such group.
     #[error("this device is in no group with this id")]
     GroupNotFound,
+    /// No such upload of this device.
+    #[error(
+        "this device has no upload with this mediaId; an upload that was not sent for a day is forgotten"
+    )]
+    UploadNotFound,
+    /// The message has no file.
+    #[error("this message has no file")]
+    NoMedia,
+    /// The message had a file.
+    #[error("the file of this message is not kept any more")]
+    MediaGone,
+    /// The file has no smaller picture.
+    #[error("there is no smaller picture of this file")]
+    NoThumbnail,
+    /// A file of no bytes.
+    #[error("the file is empty; send at least one byte")]
+    EmptyFile,
+    /// As many clients upload as may at once.
+    #[error("too many files are being uploaded; try again in a moment")]
+    TooManyUploads,
+    /// A file could not be taken in or given out.
+    #[error(transparent)]
+    Media(#[from] MediaError),
     /// No such key.
     #[error("there is no API key with this id")]
     KeyNotFound,
@@ -147,6 +171,12 @@ impl ServiceError {
         Self::Invalid { field: field.into(), message: message.into() }
     }
 
+    /// A file of more bytes than may be.
+    #[must_use]
+    pub fn media_too_large(limit: u64) -> Self {
+        Self::Media(MediaError::TooLarge(limit))
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -155,6 +185,16 @@ impl ServiceError {
             Self::MessageNotFound => "message_not_found",
             Self::ChatNotFound => "chat_not_found",
             Self::GroupNotFound => "group_not_found",
+            Self::UploadNotFound => "media_not_found",
+            Self::NoMedia => "no_media",
+            Self::MediaGone | Self::Media(MediaError::Gone) => "media_gone",
+            Self::NoThumbnail => "no_thumbnail",
+            Self::EmptyFile => "empty_file",
+            Self::TooManyUploads => "too_many_uploads",
+            Self::Media(MediaError::TooLarge(_)) => "media_too_large",
+            Self::Media(MediaError::Incomplete(_)) => "upload_incomplete",
+            Self::Media(MediaError::Storage(error)) if is_full(error) => "disk_full",
+            Self::Media(MediaError::Storage(_)) => "media_store_failed",
             Self::KeyNotFound => "key_not_found",
             Self::NoSuchCall => "not_found",
             Self::Invalid { .. } => "invalid_field",
@@ -197,11 +237,21 @@ impl ServiceError {
             | Self::MessageNotFound
             | Self::ChatNotFound
             | Self::GroupNotFound
+            | Self::UploadNotFound
+            | Self::NoMedia
+            | Self::MediaGone
+            | Self::NoThumbnail
+            | Self::Media(MediaError::Gone)
             | Self::KeyNotFound
             | Self::NoSuchCall => ErrorKind::NotFound,
-            Self::Invalid { .. } | Self::BadImport(_) => ErrorKind::Invalid,
-            Self::TooLarge(_) => ErrorKind::TooLarge,
+            Self::Invalid { .. }
+            | Self::EmptyFile
+            | Self::BadImport(_)
+            | Self::Media(MediaError::Incomplete(_)) => ErrorKind::Invalid,
+            Self::TooLarge(_) | Self::Media(MediaError::TooLarge(_)) => ErrorKind::TooLarge,
             Self::ImportCut { source, .. } => source.kind(),
+            Self::Media(MediaError::Storage(error)) if !is_full(error) => ErrorKind::Internal,
+            Self::Media(MediaError::Storage(_)) | Self::TooManyUploads => ErrorKind::Unavailable,
             Self::DeviceExists
             | Self::DeviceBeingDeleted
             | Self::TooManyDevices(_)
@@ -233,6 +283,8 @@ impl ServiceError {
             Self::Store(StoreError::Busy | StoreError::TakenBack) | Self::DeviceBeingDeleted => Some(1),
             Self::Store(StoreError::DiskFull) | Self::OutboxFull(_) | Self::TooManyImports(_) => Some(30),
             Self::ImportCut { source, .. } => source.retry_after_seconds(),
+            Self::TooManyUploads => Some(5),
+            Self::Media(MediaError::Storage(error)) if is_full(error) => Some(30),
             Self::Store(StoreError::Closed) | Self::ShuttingDown => Some(5),
             _ => None,
         }
@@ -243,6 +295,10 @@ impl ServiceError {
     pub fn field(&self) -> Option<&str> {
         if let Self::Invalid { field, .. } = self { Some(field) } else { None }
     }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
 fn storage_sentence(error: &StoreError) -> &'static str {

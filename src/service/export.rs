@@ -120,7 +120,7 @@ impl Core {
 
     /// Where files are.
     pub(super) fn media_store(&self) -> std::sync::Arc<dyn MediaStore> {
-        std::sync::Arc::new(MediaPort)
+        std::sync::Arc::new(MediaPort::new(self))
     }
 }
 

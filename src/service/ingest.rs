@@ -42,6 +42,7 @@ impl Core {
         let now = self.now();
         let id = device.clone();
         let links = self.link_base();
+        let files: Vec<_> = messages.iter().filter_map(|message| message.content.file().cloned()).collect();
         let chats = self
             .store()
             .write_patiently(move |tx| {
@@ -54,6 +55,7 @@ impl Core {
                 Ok::<_, StoreError>(changed)
             })
             .await?;
+        files.iter().for_each(|hash| self.media_settled(hash));
         for chat in &chats {
             self.chat_changed(device, chat);
         }

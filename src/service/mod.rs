@@ -15,6 +15,8 @@ use crate::domain::ids::DeviceId;
 use crate::domain::outbox::{Rules, Zone};
 use crate::engine::{Capabilities, Driver};
 use crate::lifecycle::Tasks;
+use crate::media::Files;
+use crate::net::GuardedClient;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -67,13 +69,14 @@ pub use feed::{Cursor, Item, LiveEntry, LogEntry, Resync};
 pub use health::QueueStatus;
 pub use import::{ImportFormat, ImportLimits, ImportReport, ImportRequest, NamedAuthor};
 pub use keys::{AuthError, CreatedKey, NewKey, Principal};
-pub use media::{MediaSource, SendAs, SendMedia};
+pub use media::{MediaLimits, MediaSource, SendAs, SendMedia, Uploaded};
 pub use messages::{MessagePage, PageRequest};
 pub use queue::{ClearQueue, Cleared, DeviceQueue, FleetQueue, Held, QueueTotals, WarmupChange};
 pub use send::{Accepted, IdempotencyKey, SendContent, SendRequest};
 pub use stats::Stats;
 
 pub use crate::engine::{ControlVerb, MembersChange};
+pub use crate::media::ByteStream as FileBytes;
 pub use crate::store::chats::ChatQuery;
 pub use crate::store::contacts::ContactQuery;
 pub use crate::store::events::LogRange;
@@ -102,6 +105,8 @@ pub struct Limits {
     pub idempotency_ttl_ms: i64,
     /// How much of the past is kept.
     pub retention: RetentionLimits,
+    /// What files keep to.
+    pub media: MediaLimits,
     /// Events read from a log at once.
     pub replay_page: usize,
     /// Chats that are taken in.
@@ -160,6 +165,10 @@ pub struct CoreParts {
     pub keys: keys::Keys,
     /// Access tokens of operators.
     pub access_tokens: AccessTokens,
+    /// Files of messages.
+    pub media: Files,
+    /// Fetches what clients name by its address.
+    pub http: GuardedClient,
     /// What the addresses of files begin with; empty: they are relative to this server.
     pub public_url: String,
 }
@@ -180,6 +189,8 @@ struct Inner {
     drivers: HashMap<&'static str, Arc<dyn Driver>>,
     keys: keys::Keys,
     access_tokens: AccessTokens,
+    shelf: media::Shelf,
+    http: GuardedClient,
     public_url: Arc<str>,
     feeds: feed::Feeds,
     live: live::ChatUpdates,
@@ -224,6 +235,8 @@ impl Core {
             drivers,
             keys: parts.keys,
             access_tokens: parts.access_tokens,
+            shelf: media::Shelf::new(parts.media),
+            http: parts.http,
             public_url: parts.public_url.into(),
         };
         Self { inner: Arc::new(inner) }

@@ -37,7 +37,10 @@ impl Core {
             let device = id.clone();
             match self.store().write_patiently(move |tx| tx.purge_some(&device, BATCH)).await {
                 Ok(true) => {}
-                Ok(false) => return tracing::info!(device = %id, "the deleted device's data is removed"),
+                Ok(false) => {
+                    tracing::info!(device = %id, "the deleted device's data is removed");
+                    break;
+                }
                 Err(error) => {
                     return tracing::warn!(device = %id, %error, "a deleted device's data stays until the next start");
                 }
@@ -45,6 +48,10 @@ impl Core {
             if tokio::time::timeout(PAUSE, self.tasks().soft().cancelled()).await.is_ok() {
                 return;
             }
+        }
+        let now = self.now();
+        if let Err(error) = self.remove_unused(now.plus(1)).await {
+            tracing::warn!(device = %id, %error, "a deleted device's files stay until the next sweep");
         }
     }
 }

@@ -19,6 +19,9 @@ impl Core {
     pub(super) fn start_retention(&self) {
         let core = self.clone();
         self.tasks().spawn("retention", async move {
+            if let Err(error) = core.remove_stray_files().await {
+                tracing::warn!(%error, "files that belong to nothing stay until the next start");
+            }
             let every = Duration::from_millis(core.limits().retention.sweep_interval_ms);
             let soft = core.tasks().soft().clone();
             while tokio::time::timeout(every, soft.cancelled()).await.is_err() {
@@ -47,6 +50,7 @@ impl Core {
         }
         let cutoff = now.plus(-limits.idempotency_ttl_ms);
         self.in_batches(move |tx| tx.prune_idempotency(cutoff, BATCH)).await?;
+        self.sweep_media().await?;
         let cutoff = now.plus(-ACTIVITY_MS);
         Ok(self.store().write_patiently(move |tx| tx.prune_activity(cutoff)).await?)
     }

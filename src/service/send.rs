@@ -98,13 +98,20 @@ impl Core {
             idempotency_from: now.plus(-self.limits().idempotency_ttl_ms),
             links: self.link_base(),
         };
+        let mut promised = None;
         if let SendContent::Media(media) = &request.content {
             if let Some(answer) = self.answered_before(&acceptance, &request).await? {
                 return Ok(answer);
             }
-            request.content = SendContent::Ready(Content::Media(self.resolve_media(device, media).await?));
+            let attachment = self.resolve_media(device, media).await?;
+            promised = Some(attachment.file.hash.clone());
+            request.content = SendContent::Ready(Content::Media(attachment));
         }
-        let accepted = self.store().write(move |tx| acceptance.accept(tx, &request)).await?;
+        let accepted = self.store().write(move |tx| acceptance.accept(tx, &request)).await;
+        if let Some(hash) = promised {
+            self.media_settled(&hash);
+        }
+        let accepted = accepted?;
         self.wake_outbox(device);
         if !accepted.replayed {
             self.chat_changed(device, &accepted.chat_id);
@@ -215,6 +222,12 @@ impl Acceptance {
         account: &Account,
     ) -> Result<Message, ServiceError> {
         let SendContent::Ready(content) = &request.content else { return Err(ServiceError::NotSupported) };
+        if let Content::Media(attachment) = content
+            && tx.media(&attachment.file.hash)?.is_none()
+        {
+            let message = "the file of this message is not kept any more".to_owned();
+            return Err(ServiceError::Impossible { code: "media_gone", message });
+        }
         let me = account.jid().unwrap_or_else(|| request.to.clone());
         Ok(Message {
             id: MessageId {

@@ -20,7 +20,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 42] = [
+pub(super) const RANGES: [(&str, i64, i64); 46] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -31,6 +31,10 @@ pub(super) const RANGES: [(&str, i64, i64); 42] = [
     ("store.readers", 1, 64),
     ("retention.events_days", 0, 36_500),
     ("retention.messages_days", 0, 36_500),
+    ("retention.media_days", 0, 36_500),
+    ("media.max_bytes", 1024, 16 * GIB),
+    ("media.max_total_bytes", 0, 1024 * 1024 * GIB),
+    ("media.fetch_timeout_ms", 1, YEAR_MS),
     ("retention.sweep_interval_ms", 1000, YEAR_MS),
     ("devices.max", 1, MANY),
     ("supervisor.backoff_initial_ms", 1, YEAR_MS),

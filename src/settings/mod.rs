@@ -43,6 +43,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// Pruning.
     pub retention: RetentionSettings,
+    /// Files of messages.
+    pub media: MediaSettings,
     /// Logs.
     pub log: LogSettings,
     /// Devices in general.
@@ -145,8 +147,22 @@ pub struct RetentionSettings {
     pub events_days: u32,
     /// Days that messages are kept; 0 is for ever.
     pub messages_days: u32,
+    /// Days that files are kept after they last came in; 0 is for ever.
+    pub media_days: u32,
     /// Milliseconds between two prunings.
     pub sweep_interval_ms: u64,
+}
+
+/// `[media]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct MediaSettings {
+    /// Bytes of the largest file.
+    pub max_bytes: u64,
+    /// Bytes of all files; 0 is no limit.
+    pub max_total_bytes: u64,
+    /// Milliseconds that fetching a file may take.
+    pub fetch_timeout_ms: u64,
 }
 
 /// `[log]`

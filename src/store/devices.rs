@@ -161,6 +161,7 @@ impl Tx<'_> {
             "DELETE FROM vault WHERE device_id = ?1",
             "DELETE FROM outbox WHERE device_id = ?1",
             "DELETE FROM idempotency WHERE device_id = ?1",
+            "DELETE FROM uploads WHERE device_id = ?1",
             "DELETE FROM departures WHERE device_id = ?1",
         ] {
             self.run(sql, [id.as_str()])?;

@@ -1,10 +1,43 @@
 //! Files: what is known of each, who refers to it, and what signs their addresses.
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 use super::error::StoreError;
+use super::rows::parsed;
 use super::tx::{Reader, Tx};
+use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
+use crate::domain::media::{Dimensions, MediaHash, StoredMedia};
+
+/// A file's place among all, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaPlace {
+    /// When it last came in.
+    pub stored_at: Millis,
+    /// The file.
+    pub hash: MediaHash,
+    /// Its size in bytes.
+    pub filesize: u64,
+}
+
+/// A file that a client has uploaded to a device.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upload {
+    /// The file.
+    pub file: StoredMedia,
+    /// What the client calls it.
+    pub filename: Option<String>,
+}
+
+const COLUMNS: &str = "f.hash, f.mimetype, f.filesize, f.duration, f.width, f.height, f.has_thumbnail";
+
+/// No message and no upload refers to the file `f`.
+const UNUSED: &str = "NOT EXISTS (SELECT 1 FROM messages m WHERE m.media_hash = f.hash)
+    AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.hash = f.hash)";
+
+/// No message that waits to be sent needs the file `f`.
+const NOT_WAITED_FOR: &str = "NOT EXISTS (
+    SELECT 1 FROM messages m JOIN outbox o ON o.message_pk = m.pk WHERE m.media_hash = f.hash)";
 
 impl Reader<'_> {
     /// What signs the addresses of a device's files; `None` for a device that is gone.
@@ -24,9 +57,105 @@ impl Reader<'_> {
     /// When the store fails.
     pub fn devices_without_media_secret(&self) -> Result<Vec<DeviceId>, StoreError> {
         self.all("SELECT id FROM devices WHERE media_secret IS NULL", [], |row| {
-            super::rows::parsed(row, "id", "device id")
+            parsed(row, "id", "device id")
         })
     }
+
+    /// What is known of a file; `None` when it is not in the store (any more).
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn media(&self, hash: &MediaHash) -> Result<Option<StoredMedia>, StoreError> {
+        self.one(&format!("SELECT {COLUMNS} FROM media f WHERE f.hash = ?1"), [hash.as_str()], stored_media)
+    }
+
+    /// A file that was uploaded to this device.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn upload(&self, device: &DeviceId, id: &str) -> Result<Option<Upload>, StoreError> {
+        self.one(
+            &format!(
+                "SELECT {COLUMNS}, u.filename FROM uploads u JOIN media f ON f.hash = u.hash
+                 WHERE u.id = ?1 AND u.device_id = ?2"
+            ),
+            [id, device.as_str()],
+            |row| Ok(Upload { file: stored_media(row)?, filename: row.get("filename")? }),
+        )
+    }
+
+    /// Bytes of all files.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn media_bytes(&self) -> Result<u64, StoreError> {
+        Ok(self.number("SELECT sum(filesize) FROM media", [])?.try_into().unwrap_or(0))
+    }
+
+    /// Files that last came in before `cutoff` and that nobody refers to, after this one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn unused_media(
+        &self,
+        cutoff: Millis,
+        after: Option<&MediaHash>,
+        limit: i64,
+    ) -> Result<Vec<MediaHash>, StoreError> {
+        self.all(
+            &format!(
+                "SELECT f.hash FROM media f WHERE f.hash > ?1 AND f.stored_at < ?2 AND {UNUSED}
+                 ORDER BY f.hash LIMIT ?3"
+            ),
+            params![after.map_or("", MediaHash::as_str), cutoff.0, limit],
+            |row| parsed(row, "hash", "media hash"),
+        )
+    }
+
+    /// Files that last came in before `cutoff` and that no message waits to take along, oldest first, after
+    /// this one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn old_media(
+        &self,
+        cutoff: Millis,
+        after: Option<&MediaPlace>,
+        limit: i64,
+    ) -> Result<Vec<MediaPlace>, StoreError> {
+        let (at, hash) = after.map_or((i64::MIN, ""), |place| (place.stored_at.0, place.hash.as_str()));
+        self.all(
+            &format!(
+                "SELECT f.hash, f.filesize, f.stored_at FROM media f
+                 WHERE (f.stored_at, f.hash) > (?1, ?2) AND f.stored_at < ?3 AND {NOT_WAITED_FOR}
+                 ORDER BY f.stored_at, f.hash LIMIT ?4"
+            ),
+            params![at, hash, cutoff.0, limit],
+            |row| {
+                Ok(MediaPlace {
+                    stored_at: Millis(row.get("stored_at")?),
+                    hash: parsed(row, "hash", "media hash")?,
+                    filesize: size(row)?,
+                })
+            },
+        )
+    }
+}
+
+fn stored_media(row: &Row<'_>) -> Result<StoredMedia, StoreError> {
+    let dimensions = row.get::<_, Option<u32>>("width")?.zip(row.get::<_, Option<u32>>("height")?);
+    Ok(StoredMedia {
+        hash: parsed(row, "hash", "media hash")?,
+        mimetype: row.get("mimetype")?,
+        filesize: size(row)?,
+        duration: row.get("duration")?,
+        dimensions: dimensions.map(|(width, height)| Dimensions { width, height }),
+        has_thumbnail: row.get("has_thumbnail")?,
+    })
+}
+
+fn size(row: &Row<'_>) -> Result<u64, StoreError> {
+    row.get::<_, i64>("filesize")?.try_into().map_err(|_| StoreError::Unreadable("file size"))
 }
 
 impl Tx<'_> {
@@ -37,5 +166,87 @@ impl Tx<'_> {
     pub fn set_media_secret(&self, device: &DeviceId, secret: &[u8]) -> Result<(), StoreError> {
         self.run("UPDATE devices SET media_secret = ?2 WHERE id = ?1", params![device.as_str(), secret])?;
         Ok(())
+    }
+
+    /// A file is in the store (again).
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn put_media(&self, file: &StoredMedia, now: Millis) -> Result<(), StoreError> {
+        let (width, height) = file.dimensions.map(|d| (d.width, d.height)).unzip();
+        self.run(
+            "INSERT INTO media (hash, mimetype, filesize, duration, width, height, has_thumbnail, stored_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT DO UPDATE SET mimetype = excluded.mimetype, duration = excluded.duration,
+                 width = excluded.width, height = excluded.height, has_thumbnail = excluded.has_thumbnail,
+                 stored_at = max(stored_at, excluded.stored_at)",
+            params![
+                file.hash.as_str(),
+                file.mimetype,
+                i64::try_from(file.filesize).unwrap_or(i64::MAX),
+                file.duration,
+                width,
+                height,
+                file.has_thumbnail,
+                now.0,
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// A client has uploaded a file, which is in the store, and may send it by this id.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn put_upload(
+        &self,
+        device: &DeviceId,
+        id: &str,
+        hash: &MediaHash,
+        filename: Option<&str>,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        self.run(
+            "INSERT INTO uploads (id, device_id, hash, filename, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![id, device.as_str(), hash.as_str(), filename, now.0],
+        )?;
+        Ok(())
+    }
+
+    /// Forgets uploads from before `cutoff`; `true` while there are more.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn prune_uploads(&self, cutoff: Millis, batch: i64) -> Result<bool, StoreError> {
+        let removed = self.run(
+            "DELETE FROM uploads WHERE id IN (SELECT id FROM uploads WHERE at < ?1 ORDER BY at LIMIT ?2)",
+            params![cutoff.0, batch],
+        )?;
+        Ok(removed > 0)
+    }
+
+    /// Takes a file from messages that do not wait to be sent, and from uploads; `true` while there are more.
+    /// What the messages say of it stays.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn detach_media(&self, hash: &MediaHash, batch: i64) -> Result<bool, StoreError> {
+        self.run("DELETE FROM uploads WHERE hash = ?1", [hash.as_str()])?;
+        let changed = self.run(
+            "UPDATE messages SET media_hash = NULL WHERE pk IN (
+                 SELECT m.pk FROM messages m WHERE m.media_hash = ?1
+                 AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk) LIMIT ?2)",
+            params![hash.as_str(), batch],
+        )?;
+        Ok(changed > 0)
+    }
+
+    /// Forgets a file that nobody refers to. `false` when somebody does, or it was not known.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn forget_media(&self, hash: &MediaHash) -> Result<bool, StoreError> {
+        let sql = format!("DELETE FROM media AS f WHERE f.hash = ?1 AND {UNUSED}");
+        Ok(self.run(&sql, [hash.as_str()])? > 0)
     }
 }

@@ -204,7 +204,8 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
-    /// Adds a message; `None` when the device has it already.
+    /// Adds a message; `None` when the device has it already. A file that is not in the store any more is
+    /// described and not there.
     ///
     /// # Errors
     /// When the store fails.
@@ -217,7 +218,7 @@ impl Tx<'_> {
                      stored_at, ack, status, unread, notify_name, temp_id, is_forwarded, is_starred, is_edited,
                      content, quoted, media_hash, extra_text)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-                     ?20, ?21, ?22, ?23)
+                     ?20, ?21, (SELECT hash FROM media WHERE hash = ?22), ?23)
                  ON CONFLICT (device_id, id) DO NOTHING RETURNING pk",
             )?
             .query_row(

@@ -4,6 +4,7 @@
 //! - [`moments`]: SIGKILL at the worst moments, one by one.
 //! - [`endings`]: SIGTERM, a second SIGTERM, a second daemon.
 //! - [`many`]: a start with many devices.
+//! - [`memory`]: a large file through a daemon that must not grow with it.
 //!
 //! [`traffic`] makes the traffic and remembers what was answered; [`checks`] asks the daemon for it over
 //! REST and [`database`] looks at the file itself.
@@ -23,6 +24,7 @@ mod endings;
 mod fleet;
 mod log;
 mod many;
+mod memory;
 mod moments;
 #[path = "../process/mod.rs"]
 #[allow(dead_code, reason = "shared with the benches, which use another part of it")]

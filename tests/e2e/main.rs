@@ -19,6 +19,7 @@ mod groups;
 mod health;
 mod history;
 mod keys;
+mod media;
 mod messages;
 mod outbox;
 mod pairing;

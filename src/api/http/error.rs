@@ -63,6 +63,12 @@ pub enum ApiError {
     /// A file in the body is too large for that.
     #[error("media.data holds more than {0} bytes; upload the file and send its mediaId")]
     DataTooLarge(usize),
+    /// No byte of what was asked for is there.
+    #[error("the file has {0} bytes; the range asked for begins behind them")]
+    RangeNotSatisfiable(u64),
+    /// An address of a file that is not ours, or not any more.
+    #[error("this address is not valid any more; read the message again for a new one")]
+    SignatureInvalid,
     /// The body is of another type.
     #[error("the request body must be JSON: send it with Content-Type: application/json")]
     NotJson,
@@ -126,10 +132,11 @@ impl ApiError {
             Self::Service(error) => status_of(error.kind()),
             Self::Invalid(_) | Self::InvalidJson(_) => StatusCode::BAD_REQUEST,
             Self::KeyMissing | Self::KeyInvalid(_) => StatusCode::UNAUTHORIZED,
-            Self::MissingScope(_) | Self::DeviceNotAllowed => StatusCode::FORBIDDEN,
+            Self::MissingScope(_) | Self::DeviceNotAllowed | Self::SignatureInvalid => StatusCode::FORBIDDEN,
             Self::NotFound | Self::NoQr => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge(_) | Self::DataTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::RangeNotSatisfiable(_) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyFailedTries { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotBuilt(_) => StatusCode::NOT_IMPLEMENTED,
@@ -154,6 +161,8 @@ impl ApiError {
             Self::NoQr => "no_qr",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge(_) | Self::DataTooLarge(_) => "too_large",
+            Self::RangeNotSatisfiable(_) => "range_not_satisfiable",
+            Self::SignatureInvalid => "invalid_signature",
             Self::NotJson => "unsupported_media_type",
             Self::NotBuilt(_) => "not_implemented",
             Self::Timeout => "timeout",

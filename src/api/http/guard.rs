@@ -20,7 +20,7 @@ use super::openapi;
 use crate::api::auth::{Failed, client_address, presented_key};
 use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
-use crate::service::{AuthError, Principal};
+use crate::service::Principal;
 
 /// Who asks.
 #[derive(Clone)]
@@ -69,6 +69,19 @@ pub fn guarded(
     (schemas, paths, guarded_route(scope, router))
 }
 
+/// Operations on the file of a message, which need `scope`, or its signature in the query and no key.
+pub fn guarded_or_signed(
+    scope: Scope,
+    refusals: &[u16],
+    routes: UtoipaMethodRouter<ApiState>,
+) -> UtoipaMethodRouter<ApiState> {
+    let (schemas, mut paths, router) = routes;
+    openapi::describe(&mut paths, scope, refusals);
+    openapi::describe_signed(&mut paths);
+    let check = move |state, params, request, next| check_or_signed(scope, state, params, request, next);
+    (schemas, paths, router.route_layer(from_fn(check)))
+}
+
 /// A route that needs `scope` and is not in the document.
 pub fn guarded_route(scope: Scope, router: MethodRouter<ApiState>) -> MethodRouter<ApiState> {
     let check = move |state, params, request, next| check(scope, state, params, request, next);
@@ -96,17 +109,53 @@ async fn check(
     response
 }
 
-fn authenticate(state: &ApiState, request: &Request) -> Result<Principal, ApiError> {
-    let key = presented_key(request.headers(), None).ok_or(ApiError::KeyMissing)?;
-    state.core.authenticate(&key).map_err(|error| failed(state, request, error))
+async fn check_or_signed(
+    scope: Scope,
+    Extension(state): Extension<ApiState>,
+    params: Result<RawPathParams, axum::extract::rejection::RawPathParamsRejection>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let signature = signature(request.uri().query().unwrap_or_default());
+    let (Some(signature), None) = (signature, presented_key(request.headers(), None)) else {
+        return check(scope, Extension(state), params, request, next).await;
+    };
+    let param = |wanted: &str| {
+        let found = params.as_ref().ok()?.iter().find(|(name, _)| *name == wanted)?;
+        Some(found.1.to_owned())
+    };
+    let device = param("id").and_then(|id| id.parse().ok());
+    let message = param("mid").and_then(|id| id.parse().ok());
+    let valid = match device.zip(message) {
+        Some((device, message)) => state.core.is_media_link(&device, &message, &signature).await,
+        None => Ok(false),
+    };
+    match valid {
+        Ok(true) => next.run(request).await,
+        Ok(false) => count_failed(&state, &request, ApiError::SignatureInvalid).into_response(),
+        Err(error) => ApiError::from(error).into_response(),
+    }
 }
 
-fn failed(state: &ApiState, request: &Request, error: AuthError) -> ApiError {
+fn signature(query: &str) -> Option<String> {
+    let mut fields = url::form_urlencoded::parse(query.as_bytes());
+    let signature = fields.find(|(name, _)| name == "signature").map(|(_, value)| value.into_owned());
+    signature.filter(|signature| !signature.is_empty())
+}
+
+fn authenticate(state: &ApiState, request: &Request) -> Result<Principal, ApiError> {
+    let key = presented_key(request.headers(), None).ok_or(ApiError::KeyMissing)?;
+    let authenticated = state.core.authenticate(&key);
+    authenticated.map_err(|error| count_failed(state, request, ApiError::KeyInvalid(error)))
+}
+
+/// What a failed try is answered with.
+fn count_failed(state: &ApiState, request: &Request, error: ApiError) -> ApiError {
     state.core.metrics().auth_failures.inc();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
     let address = client_address(peer, request.headers(), &state.config.trusted_proxies);
     match state.tries.count(address, state.core.now()) {
-        Failed::Counted => ApiError::KeyInvalid(error),
+        Failed::Counted => error,
         Failed::TooMany { retry_after_seconds } => ApiError::TooManyFailedTries { retry_after_seconds },
     }
 }

@@ -8,26 +8,33 @@ use std::any::Any;
 
 use axum::Router;
 use axum::extract::{Extension, MatchedPath, Request};
-use axum::http::header::{CACHE_CONTROL, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, ETAG, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::ApiState;
 use super::error::ApiError;
 use super::guard::Asked;
+use super::media::NotCompressed;
 use crate::domain::origin::OriginPattern;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// What players and downloads in a page have to see.
+const OF_FILES: [HeaderName; 4] = [ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, ETAG];
 const REQUEST_ID_MAX: usize = 128;
 /// Routes whose bodies are large; they limit the time between two pieces themselves.
-const UNHURRIED: [&str; 1] = ["/api/v1/devices/{id}/chats/import"];
+const UNHURRIED: [&str; 2] = ["/api/v1/devices/{id}/chats/import", "/api/v1/devices/{id}/media"];
 /// The route of requests that match none.
 const NO_ROUTE: &str = "none";
 const PREFLIGHT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(600);
@@ -41,7 +48,7 @@ pub fn wrap(routes: Router<ApiState>, state: ApiState) -> Router {
         .layer(CatchPanicLayer::custom(caught))
         .layer(from_fn(see_through))
         .layer(from_fn(limit_time))
-        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(compressible()))
         .layer(from_fn(observe))
         .layer(Extension(state.clone()))
         .layer(cors)
@@ -58,10 +65,23 @@ fn cors(allowed: &[OriginPattern]) -> CorsLayer {
         .allow_origin(AllowOrigin::predicate(is_allowed))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([REQUEST_ID.clone(), RETRY_AFTER, REPLAYED.clone()])
+        .expose_headers(
+            [REQUEST_ID.clone(), RETRY_AFTER, REPLAYED.clone()]
+                .into_iter()
+                .chain(OF_FILES)
+                .collect::<Vec<_>>(),
+        )
         // Keys travel in headers; credentials are for those whose proxy asks for a cookie of its own.
         .allow_credentials(!any)
         .max_age(PREFLIGHT_MAX_AGE)
+}
+
+/// Files go out as they are: a range is of the file itself.
+fn compressible() -> impl Predicate {
+    let no_file = |_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions| {
+        extensions.get::<NotCompressed>().is_none()
+    };
+    DefaultPredicate::new().and(no_file)
 }
 
 /// The panic's text may hold anything; the panic hook has logged where it was.

@@ -30,6 +30,7 @@ mod health;
 mod input;
 mod keys;
 mod layers;
+mod media;
 mod messages;
 mod not_built;
 mod openapi;
@@ -77,6 +78,7 @@ fn documented() -> OpenApiRouter<ApiState> {
     let api = OpenApiRouter::new()
         .merge(devices::routes())
         .merge(messages::routes())
+        .merge(media::routes())
         .merge(chats::routes())
         .merge(chat_files::routes())
         .merge(contacts::routes())

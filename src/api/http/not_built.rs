@@ -14,13 +14,6 @@ type Route = MethodRouter<ApiState>;
 /// One row: a path under `/api/v1`, how it is called, the scope it needs, and what it is.
 type Row = (&'static str, fn(&'static str) -> Route, Scope, &'static str);
 
-const MESSAGES: [Row; 4] = [
-    ("/devices/{id}/media", by_post, Scope::MessagesSend, "media support"),
-    ("/devices/{id}/messages/{mid}/media/info", by_get, Scope::MessagesRead, "media support"),
-    ("/devices/{id}/messages/{mid}/media/download", by_get, Scope::MessagesRead, "media support"),
-    ("/devices/{id}/messages/{mid}/media/thumbnail", by_get, Scope::MessagesRead, "media support"),
-];
-
 const FLEET: [Row; 8] = [
     ("/webhooks", by_get, Scope::DevicesRead, "the webhook API"),
     ("/webhooks", by_change, Scope::DevicesWrite, "the webhook API"),
@@ -34,7 +27,7 @@ const FLEET: [Row; 8] = [
 
 /// All rows, relative to `/api/v1`.
 pub fn routes() -> Router<ApiState> {
-    let rows = MESSAGES.iter().chain(&FLEET);
+    let rows = FLEET.iter();
     rows.fold(Router::new(), |router, (path, method, scope, what)| {
         router.route(path, guarded_route(*scope, method(what)))
     })

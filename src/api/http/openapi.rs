@@ -25,7 +25,7 @@ Answers are `{ success: true, data }` or `{ success: false, error, code, details
 Unknown JSON fields are ignored. Times are milliseconds since the epoch.";
 
 /// Refusals that have a response of their own in the document.
-const REFUSALS: [(u16, &str); 11] = [
+const REFUSALS: [(u16, &str); 12] = [
     (400, "Malformed or invalid; `details` names each wrong field"),
     (401, "No API key, or one that is not valid"),
     (403, "The key lacks the scope, or is not allowed for the device"),
@@ -33,6 +33,7 @@ const REFUSALS: [(u16, &str); 11] = [
     (409, "The device is in the wrong state for this, or the id is taken"),
     (413, "The request body is too large"),
     (415, "The request body is not JSON"),
+    (416, "The file has no such bytes"),
     (422, "Understood but impossible"),
     (429, "Too many failed tries or waiting messages; see Retry-After"),
     (501, "A field asks for what a later version does"),
@@ -71,6 +72,16 @@ pub fn describe(paths: &mut Paths, scope: Scope, refusals: &[u16]) {
         for status in usual.iter().chain(refusals).chain(refusals_of_input(path, operation)) {
             refuse(operation, *status);
         }
+    });
+}
+
+/// Describes operations that the signature of an address opens as well as a key, after [`describe`].
+pub fn describe_signed(paths: &mut Paths) {
+    each_operation(paths, |_, operation| {
+        let signed = SecurityRequirement::new("signature", [] as [&str; 0]);
+        operation.security.get_or_insert_default().push(signed);
+        let told = operation.description.take().unwrap_or_default();
+        operation.description = Some(format!("{told} The signature of the file's own address does as well."));
     });
 }
 
@@ -152,6 +163,8 @@ fn components() -> Components {
     }
     let header = ApiKeyValue::with_description("X-API-KEY", "An API key, `whf_<id>_<secret>`.");
     components.add_security_scheme("apiKey", SecurityScheme::ApiKey(ApiKey::Header(header)));
+    let query = ApiKeyValue::with_description("signature", "What the address of a message's file carries.");
+    components.add_security_scheme("signature", SecurityScheme::ApiKey(ApiKey::Query(query)));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The same API key."));
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
     components

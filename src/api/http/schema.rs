@@ -200,7 +200,10 @@ pub struct MediaInfoObject {
     /// Width and height.
     pub dimensions: Option<DimensionsObject>,
     /// Its content's SHA-256, in hexadecimal.
-    #[schema(pattern = "^[0-9a-f]{64}$")]
+    #[schema(
+        pattern = "^[0-9a-f]{64}$",
+        example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    )]
     pub sha256: String,
     /// Where it can be had; null when it is gone.
     pub download_url: Option<String>,

@@ -14,7 +14,7 @@ use crate::domain::export::document::{ChatHead, ExportedMessage};
 use crate::domain::export::files::told_by_name;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
-use crate::domain::media::{MediaKind, StoredMedia};
+use crate::domain::media::{MediaHash, MediaKind, StoredMedia};
 use crate::domain::message::{Message, MessageType};
 use crate::engine::MediaStoreError;
 use crate::service::Core;
@@ -70,6 +70,8 @@ pub(super) struct Sink {
     archive: Option<Arc<Archive>>,
     /// Files of the archive that are in the store; `None` for those that were refused.
     saved: HashMap<String, Option<StoredMedia>>,
+    /// Files that were saved for the batch that is not yet stored.
+    fresh: Vec<MediaHash>,
     stored: Stored,
 }
 
@@ -80,6 +82,7 @@ impl Sink {
             device: device.clone(),
             archive: archive.map(Arc::new),
             saved: HashMap::new(),
+            fresh: Vec::new(),
             stored: Stored::default(),
         }
     }
@@ -166,7 +169,10 @@ impl Sink {
             }
             Ok(added)
         });
-        for (is_new, has_file) in added.await? {
+        let added = added.await;
+        // Stored with its messages or not, a file is not held any longer than for them.
+        std::mem::take(&mut self.fresh).iter().for_each(|hash| self.core.media_settled(hash));
+        for (is_new, has_file) in added? {
             if is_new {
                 self.stored.imported += 1;
                 self.stored.media.attached += u64::from(has_file == Some(true));
@@ -187,6 +193,7 @@ impl Sink {
         };
         if !self.saved.contains_key(&name) {
             let saved = self.save(archive, &name).await?;
+            self.fresh.extend(saved.iter().map(|file| file.hash.clone()));
             self.saved.insert(name.clone(), saved);
         }
         let message = &mut exported.message;

@@ -28,6 +28,7 @@ pub fn refusal(status: u16) -> Option<ApiError> {
         409 => ServiceError::NotLinked.into(),
         413 => ApiError::TooLarge(6_291_456),
         415 => ApiError::NotJson,
+        416 => ApiError::RangeNotSatisfiable(4_096),
         422 => ServiceError::NotSupported.into(),
         429 => ServiceError::OutboxFull(10_000).into(),
         501 => ApiError::NotBuilt("a device's webhook".to_owned()),

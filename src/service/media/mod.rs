@@ -1,9 +1,21 @@
 //! Files: taking them in, giving them out, and letting go of those that nothing refers to.
+//!
+//! [`shelf`] holds the store of files and what keeps it in step with the database; [`intake`] takes files in,
+//! [`outgoing`] makes sure that a file to be sent is there, [`serving`] gives files out, [`letting_go`] removes.
+//!
+//! Invariants: a row in the database stands only for a file that is in the store, so files are kept before
+//! their rows and removed after them; between both nothing else touches the store ([`shelf::Shelf::adding`],
+//! [`shelf::Shelf::removing`]).
 
-use super::{Core, ServiceError};
-use crate::domain::content::Attachment;
-use crate::domain::ids::DeviceId;
-use crate::domain::media::MediaHash;
+mod intake;
+mod letting_go;
+mod outgoing;
+mod serving;
+mod shelf;
+
+pub use intake::Uploaded;
+pub use letting_go::MediaLimits;
+pub(super) use shelf::Shelf;
 
 /// A file to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,18 +51,4 @@ pub enum SendAs {
     Sticker,
     /// A document, whatever it is.
     Document,
-}
-
-impl Core {
-    /// Makes sure that a file to be sent is in the store.
-    pub(super) async fn resolve_media(
-        &self,
-        _device: &DeviceId,
-        _media: &SendMedia,
-    ) -> Result<Attachment, ServiceError> {
-        Err(ServiceError::NotBuilt("media support"))
-    }
-
-    /// A message does not refer to this file any more: when nothing else does, it goes.
-    pub(super) fn media_released(&self, _hash: MediaHash) {}
 }

@@ -1,0 +1,203 @@
+//! A file as an answer: whole, in part, or not at all when the client has it.
+//!
+//! Source: RFC 9110, sections 13 (conditional requests) and 14 (ranges).
+
+use std::ops::Range;
+
+use axum::body::Body;
+use axum::http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, RANGE, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt as _;
+
+use crate::api::http::error::ApiError;
+use crate::service::{FileBytes, ServiceError};
+
+/// Content never changes under its address; an address that is void is never asked for again.
+const CACHING: &str = "private, max-age=31536000, immutable";
+/// Whatever it is, it runs nothing, loads nothing and is nobody's origin.
+const POLICY: &str = "sandbox; default-src 'none'";
+
+/// Marks answers that are never compressed: a range is of the file itself.
+#[derive(Debug, Clone, Copy)]
+pub struct NotCompressed;
+
+/// What the headers of an answer say of a file.
+pub(super) struct Described<'a> {
+    pub(super) etag: String,
+    pub(super) disposition: String,
+    pub(super) length: u64,
+    pub(super) mimetype: &'a str,
+}
+
+/// Answers with the file, or as much of it as was asked for.
+pub(super) async fn file<F>(
+    asked: &HeaderMap,
+    described: &Described<'_>,
+    read: impl FnOnce(Range<u64>) -> F,
+) -> Result<Response, ApiError>
+where
+    F: Future<Output = Result<FileBytes, ServiceError>>,
+{
+    let length = described.length;
+    let (status, range) = match wanted(asked, &described.etag, length) {
+        Wanted::Nothing => (StatusCode::NOT_MODIFIED, None),
+        Wanted::Impossible => (StatusCode::RANGE_NOT_SATISFIABLE, None),
+        Wanted::Whole => (StatusCode::OK, Some(0..length)),
+        Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, Some(range)),
+    };
+    let mut response = match (status, &range) {
+        (StatusCode::RANGE_NOT_SATISFIABLE, _) => ApiError::RangeNotSatisfiable(length).into_response(),
+        (_, Some(range)) => (status, Body::from_stream(read(range.clone()).await?)).into_response(),
+        (_, None) => status.into_response(),
+    };
+    let headers = response.headers_mut();
+    let mut set = |name, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    set(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(CONTENT_SECURITY_POLICY, POLICY);
+    set(ACCEPT_RANGES, "bytes");
+    match status {
+        StatusCode::RANGE_NOT_SATISFIABLE => set(CONTENT_RANGE, &format!("bytes */{length}")),
+        StatusCode::PARTIAL_CONTENT => {
+            let range = range.clone().unwrap_or_default();
+            set(CONTENT_RANGE, &format!("bytes {}-{}/{length}", range.start, range.end.saturating_sub(1)));
+        }
+        _ => {}
+    }
+    if status != StatusCode::RANGE_NOT_SATISFIABLE {
+        set(ETAG, &described.etag);
+        set(CACHE_CONTROL, CACHING);
+    }
+    if let Some(range) = range {
+        set(CONTENT_TYPE, described.mimetype);
+        set(CONTENT_LENGTH, &(range.end - range.start).to_string());
+        set(CONTENT_DISPOSITION, &described.disposition);
+    }
+    response.extensions_mut().insert(NotCompressed);
+    Ok(response)
+}
+
+/// A part of something small.
+pub(super) fn part_of(bytes: &bytes::Bytes, range: Range<u64>) -> FileBytes {
+    let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(bytes.len());
+    let part = bytes.slice(at(range.start)..at(range.end));
+    futures_util::stream::once(async { Ok(part) }).boxed()
+}
+
+/// What a client wants of a file.
+#[derive(Debug, PartialEq, Eq)]
+enum Wanted {
+    /// It has it.
+    Nothing,
+    Whole,
+    Part(Range<u64>),
+    /// Nothing of what it wants is there.
+    Impossible,
+}
+
+fn wanted(asked: &HeaderMap, etag: &str, length: u64) -> Wanted {
+    let lines = |name| asked.get_all(name).iter().filter_map(|value: &HeaderValue| value.to_str().ok());
+    let names_it = |tag: &str| matches!(tag.trim(), "*") || tag.trim().trim_start_matches("W/") == etag;
+    if lines(IF_NONE_MATCH).flat_map(|line| line.split(',')).any(names_it) {
+        return Wanted::Nothing;
+    }
+    // Only the strong tag holds: a part must be of the very same file.
+    if lines(IF_RANGE).any(|tag| tag.trim() != etag) {
+        return Wanted::Whole;
+    }
+    let mut ranges = lines(RANGE);
+    match (ranges.next(), ranges.next()) {
+        (Some(range), None) => range_of(range, length),
+        _ => Wanted::Whole,
+    }
+}
+
+/// What cannot be read, and several ranges at once, count as none.
+fn range_of(text: &str, length: u64) -> Wanted {
+    let unit_and_range =
+        text.trim().split_once('=').filter(|(unit, _)| unit.trim().eq_ignore_ascii_case("bytes"));
+    let Some((first, last)) = unit_and_range.and_then(|(_, range)| range.trim().split_once('-')) else {
+        return Wanted::Whole;
+    };
+    let number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        // A number with more digits than any file has bytes.
+        digits.then(|| text.parse::<u64>().unwrap_or(u64::MAX))
+    };
+    match (first.trim(), last.trim()) {
+        ("", suffix) => match number(suffix) {
+            None => Wanted::Whole,
+            Some(0) => Wanted::Impossible,
+            Some(count) => Wanted::Part(length.saturating_sub(count)..length),
+        },
+        (first, "") => match number(first) {
+            None => Wanted::Whole,
+            Some(first) if first >= length => Wanted::Impossible,
+            Some(first) => Wanted::Part(first..length),
+        },
+        (first, last) => match (number(first), number(last)) {
+            (Some(first), Some(last)) if first > last => Wanted::Whole,
+            (Some(first), Some(_)) if first >= length => Wanted::Impossible,
+            (Some(first), Some(last)) => Wanted::Part(first..last.saturating_add(1).min(length)),
+            _ => Wanted::Whole,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(headers: &[(&'static str, &'static str)]) -> Wanted {
+        let mut asked = HeaderMap::new();
+        for (name, value) in headers {
+            asked.append(*name, HeaderValue::from_static(value));
+        }
+        wanted(&asked, "\"abc\"", 100)
+    }
+
+    #[test]
+    fn one_range_is_answered_and_what_is_no_range_is_ignored() {
+        for (range, wanted) in [
+            ("bytes=0-0", Wanted::Part(0..1)),
+            ("bytes=10-19", Wanted::Part(10..20)),
+            ("bytes=90-", Wanted::Part(90..100)),
+            ("bytes=90-5000", Wanted::Part(90..100)),
+            ("bytes=-1", Wanted::Part(99..100)),
+            ("bytes=-5000", Wanted::Part(0..100)),
+            ("Bytes = 5 - 6", Wanted::Part(5..7)),
+            ("bytes=0-99999999999999999999999", Wanted::Part(0..100)),
+            ("bytes=100-", Wanted::Impossible),
+            ("bytes=99999999999999999999999-", Wanted::Impossible),
+            ("bytes=-0", Wanted::Impossible),
+            ("bytes=5-4", Wanted::Whole),
+            ("bytes=0-1,3-4", Wanted::Whole),
+            ("bytes=a-b", Wanted::Whole),
+            ("bytes=-", Wanted::Whole),
+            ("bytes=+1-2", Wanted::Whole),
+            ("lines=0-1", Wanted::Whole),
+            ("", Wanted::Whole),
+        ] {
+            assert_eq!(of(&[("range", range)]), wanted, "{range}");
+        }
+    }
+
+    #[test]
+    fn who_has_the_file_is_told_so_and_a_part_is_of_the_same_file() {
+        for tag in ["\"abc\"", "W/\"abc\"", "\"x\", \"abc\"", "*"] {
+            assert_eq!(of(&[("if-none-match", tag), ("range", "bytes=0-1")]), Wanted::Nothing, "{tag}");
+        }
+        assert_eq!(of(&[("if-none-match", "\"x\"")]), Wanted::Whole);
+        assert_eq!(of(&[("if-range", "\"abc\""), ("range", "bytes=0-1")]), Wanted::Part(0..2));
+        for other in ["\"x\"", "W/\"abc\"", "Sat, 29 Oct 1994 19:43:31 GMT"] {
+            assert_eq!(of(&[("if-range", other), ("range", "bytes=0-1")]), Wanted::Whole, "{other}");
+        }
+    }
+}

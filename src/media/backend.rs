@@ -1,0 +1,68 @@
+//! Where files finally lie: a small interface, and what both backends share.
+
+use std::ops::Range;
+use std::path::Path;
+
+use async_trait::async_trait;
+
+use super::{ByteStream, MediaError};
+use crate::domain::clock::Millis;
+use crate::domain::media::MediaHash;
+
+/// Names one thing in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key<'a> {
+    /// A file.
+    File(&'a MediaHash),
+    /// The smaller picture beside it.
+    Thumbnail(&'a MediaHash),
+}
+
+impl Key<'_> {
+    /// Its place: two levels of folders keep each of them small.
+    pub(super) fn path(self) -> String {
+        let (hash, end) = match self {
+            Self::File(hash) => (hash, ""),
+            Self::Thumbnail(hash) => (hash, THUMBNAIL),
+        };
+        let text = hash.as_str();
+        format!("{}/{}/{text}{end}", &text[..2], &text[2..4])
+    }
+}
+
+/// How a thumbnail's name ends.
+const THUMBNAIL: &str = ".thumb.jpg";
+
+/// The file that a name stands for, or whose thumbnail it is.
+pub(super) fn hash_of(name: &str) -> Option<MediaHash> {
+    name.strip_suffix(THUMBNAIL).unwrap_or(name).parse().ok()
+}
+
+/// Something that lies in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The file, or whose thumbnail it is.
+    pub hash: MediaHash,
+    /// When it was put there.
+    pub at: Millis,
+}
+
+/// Keeps files under their keys. What [`Backend::put`] has answered survives a crash.
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// Takes over a file that lies on the local disk; it is gone from there afterwards, or may be removed.
+    /// What is there already under the key has the same content.
+    async fn put(&self, key: Key<'_>, staged: &Path) -> Result<(), MediaError>;
+
+    /// Reads a part of it.
+    async fn read(&self, key: Key<'_>, range: Range<u64>) -> Result<ByteStream, MediaError>;
+
+    /// Removes it; nothing happens when it is not there.
+    async fn remove(&self, key: Key<'_>) -> Result<(), MediaError>;
+
+    /// Whether it is there.
+    async fn holds(&self, key: Key<'_>) -> Result<bool, MediaError>;
+
+    /// What lies in the folder `shard`, 0 to 255; all of them together are the store.
+    async fn list(&self, shard: u8) -> Result<Vec<Entry>, MediaError>;
+}

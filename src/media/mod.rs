@@ -1,0 +1,218 @@
+//! The store of files: each lies under the SHA-256 of its content, once, however often it is sent.
+//!
+//! A file comes in through [`staging`], which streams it to a temporary file while it is hashed and counted;
+//! [`sniff`] tells its type by its content, [`probe`] what its headers say, [`thumbnail`] makes a smaller
+//! picture. [`Backend`] is where it finally lies: on the local disk ([`files`]).
+//!
+//! Invariants: no file is ever whole in memory; nothing is unpacked, and nothing but a picture is decoded,
+//! within limits; no name and no type that a stranger gives reaches a path or a decision; whoever keeps and
+//! removes the same file at once has to be kept apart by the caller.
+
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+use crate::domain::media::{MediaHash, StoredMedia};
+
+mod backend;
+mod files;
+mod probe;
+mod sniff;
+mod staging;
+#[cfg(test)]
+mod tests;
+mod thumbnail;
+
+pub use backend::{Backend, Entry, Key};
+
+/// A file's bytes, piece by piece.
+pub type ByteStream = BoxStream<'static, io::Result<bytes::Bytes>>;
+
+/// Bytes read from a file at a time.
+const PIECE_BYTES: usize = 64 * 1024;
+/// Pictures decoded at once: each may take much memory.
+const DECODERS: usize = 2;
+/// A thumbnail is some tens of thousands of bytes; this is more than it can be.
+const MAX_THUMBNAIL_BYTES: u64 = 1024 * 1024;
+
+/// Why a file could not be taken in or given out.
+#[derive(Debug, Error)]
+pub enum MediaError {
+    /// Larger than may be.
+    #[error("the file is larger than {0} bytes")]
+    TooLarge(u64),
+    /// The bytes broke off before the end.
+    #[error("the file broke off before its end; send it again")]
+    Incomplete(#[source] io::Error),
+    /// Not there (any more).
+    #[error("the file is not in the store any more")]
+    Gone,
+    /// The disk, or what stands for it, failed.
+    #[error("the media store failed")]
+    Storage(#[from] io::Error),
+}
+
+/// The store.
+pub struct Files {
+    staging: staging::Staging,
+    backend: Arc<dyn Backend>,
+    decoders: Arc<Semaphore>,
+}
+
+/// A file that has come in and waits to be kept. Dropped, it is removed.
+pub struct Staged {
+    path: staging::StagedPath,
+    thumbnail: Option<Vec<u8>>,
+    media: StoredMedia,
+}
+
+impl Staged {
+    /// What it is.
+    #[must_use]
+    pub fn media(&self) -> &StoredMedia {
+        &self.media
+    }
+}
+
+impl Files {
+    /// A store on the local disk. Blocks: open it before serving.
+    ///
+    /// # Errors
+    /// When the folder cannot be used.
+    pub fn local(folder: &Path) -> io::Result<Self> {
+        let root = folder.join("files");
+        create_private(&root)?;
+        Self::with_backend(folder, Arc::new(files::LocalFiles::new(root)))
+    }
+
+    /// A store on this backend, with `folder` for files that are on their way in. Blocks.
+    ///
+    /// # Errors
+    /// When the folder cannot be used.
+    pub fn with_backend(folder: &Path, backend: Arc<dyn Backend>) -> io::Result<Self> {
+        let staging = staging::Staging::open(folder.join("staging"))?;
+        Ok(Self { staging, backend, decoders: Arc::new(Semaphore::new(DECODERS)) })
+    }
+
+    /// Takes in a file of at most `limit` bytes, and finds out what it is.
+    ///
+    /// # Errors
+    /// When it is too large, breaks off, or the disk fails.
+    pub async fn receive(&self, bytes: &mut ByteStream, limit: u64) -> Result<Staged, MediaError> {
+        let staging::Received { path, hash, mimetype, size } = self.staging.receive(bytes, limit).await?;
+        let file = path.as_path().to_owned();
+        let probed = off_the_async_threads(move || Ok(probe::probe(&file, mimetype))).await?;
+        let thumbnail =
+            if thumbnail::suits(mimetype) { self.thumbnail_of(path.as_path()).await } else { None };
+        let media = StoredMedia {
+            hash,
+            mimetype: mimetype.to_owned(),
+            filesize: size,
+            duration: probed.duration,
+            dimensions: probed.dimensions,
+            has_thumbnail: thumbnail.is_some(),
+        };
+        Ok(Staged { path, thumbnail, media })
+    }
+
+    /// Puts a file where it stays; it is durable when this returns.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    pub async fn keep(&self, staged: Staged) -> Result<StoredMedia, MediaError> {
+        let Staged { path, thumbnail, media } = staged;
+        if let Some(jpeg) = thumbnail {
+            let beside = self.staging.path();
+            let to = beside.as_path().to_owned();
+            off_the_async_threads(move || write_durably(&to, &jpeg)).await?;
+            self.backend.put(Key::Thumbnail(&media.hash), beside.as_path()).await?;
+        }
+        self.backend.put(Key::File(&media.hash), path.as_path()).await?;
+        Ok(media)
+    }
+
+    /// Reads a file, or a part of it.
+    ///
+    /// # Errors
+    /// [`MediaError::Gone`] when it is not there, or the backend fails.
+    pub async fn read(&self, hash: &MediaHash, range: Range<u64>) -> Result<ByteStream, MediaError> {
+        self.backend.read(Key::File(hash), range).await
+    }
+
+    /// The smaller picture of a file, a JPEG.
+    ///
+    /// # Errors
+    /// [`MediaError::Gone`] when there is none, or the backend fails.
+    pub async fn read_thumbnail(&self, hash: &MediaHash) -> Result<Vec<u8>, MediaError> {
+        let mut pieces = self.backend.read(Key::Thumbnail(hash), 0..MAX_THUMBNAIL_BYTES).await?;
+        let mut jpeg = Vec::new();
+        while let Some(piece) = pieces.try_next().await? {
+            jpeg.extend_from_slice(&piece);
+        }
+        Ok(jpeg)
+    }
+
+    /// Removes a file and what lies beside it.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    pub async fn remove(&self, hash: &MediaHash) -> Result<(), MediaError> {
+        self.backend.remove(Key::File(hash)).await?;
+        self.backend.remove(Key::Thumbnail(hash)).await
+    }
+
+    /// Whether a file is there.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    pub async fn holds(&self, hash: &MediaHash) -> Result<bool, MediaError> {
+        self.backend.holds(Key::File(hash)).await
+    }
+
+    /// A 256th of what lies in the store, known or not; `shard` counts through them.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    pub async fn list(&self, shard: u8) -> Result<Vec<Entry>, MediaError> {
+        self.backend.list(shard).await
+    }
+
+    async fn thumbnail_of(&self, path: &Path) -> Option<Vec<u8>> {
+        let _turn = self.decoders.acquire().await.ok()?;
+        let path = path.to_owned();
+        // A decoder that panics on what a stranger made has no picture; the panic hook has logged where.
+        tokio::task::spawn_blocking(move || thumbnail::thumbnail(&path)).await.ok()?
+    }
+}
+
+/// All the bytes of a small thing at once.
+#[must_use]
+pub fn whole(bytes: Vec<u8>) -> ByteStream {
+    futures_util::stream::once(async { Ok(bytes.into()) }).boxed()
+}
+
+/// Files of messages are nobody else's business.
+fn create_private(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use io::Write as _;
+    let mut file = std::fs::File::options().create_new(true).write(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+async fn off_the_async_threads<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, MediaError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    Ok(done.map_err(io::Error::other)??)
+}

@@ -1,0 +1,141 @@
+//! Files on their way in: written to a temporary file while they are hashed, counted and looked at.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use sha2::{Digest as _, Sha256};
+
+use super::sniff::{HEAD_BYTES, TextCheck, mimetype};
+use super::{ByteStream, MediaError, off_the_async_threads};
+use crate::domain::media::MediaHash;
+
+/// So much is gathered before it is hashed and written.
+const BATCH_BYTES: usize = 256 * 1024;
+/// A sender that says nothing for so long is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The folder of files that are on their way in; emptied when it is opened.
+pub(super) struct Staging {
+    folder: PathBuf,
+    next: AtomicU64,
+}
+
+impl Staging {
+    /// Blocks.
+    pub(super) fn open(folder: PathBuf) -> io::Result<Self> {
+        super::create_private(&folder)?;
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.is_file() {
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(Self { folder, next: AtomicU64::new(0) })
+    }
+
+    /// A name that nobody uses.
+    pub(super) fn path(&self) -> StagedPath {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        StagedPath(self.folder.join(format!("{number}.part")))
+    }
+
+    /// Writes what comes, up to `limit` bytes.
+    pub(super) async fn receive(&self, bytes: &mut ByteStream, limit: u64) -> Result<Received, MediaError> {
+        let path = self.path();
+        let file = path.0.clone();
+        let mut sink = off_the_async_threads(move || Sink::create(&file)).await?;
+        let (mut batch, mut waiting, mut size) = (Vec::new(), 0, 0_u64);
+        loop {
+            let next = tokio::time::timeout(PATIENCE, bytes.next()).await;
+            let Some(piece) = next.map_err(|_| MediaError::Incomplete(io::ErrorKind::TimedOut.into()))?
+            else {
+                break;
+            };
+            let piece = piece.map_err(MediaError::Incomplete)?;
+            size = size.saturating_add(piece.len() as u64);
+            if size > limit {
+                return Err(MediaError::TooLarge(limit));
+            }
+            waiting += piece.len();
+            batch.push(piece);
+            if waiting >= BATCH_BYTES {
+                sink = sink.write(std::mem::take(&mut batch)).await?;
+                waiting = 0;
+            }
+        }
+        let sink = sink.write(batch).await?;
+        sink.finish(path, size).await
+    }
+}
+
+/// A temporary file, removed when this is dropped.
+pub(super) struct StagedPath(PathBuf);
+
+impl StagedPath {
+    pub(super) fn as_path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for StagedPath {
+    fn drop(&mut self) {
+        let path = std::mem::take(&mut self.0);
+        // It is not there any more once it has been kept; what stays goes at the next start.
+        let remove = move || drop(std::fs::remove_file(path));
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(remove)),
+            Err(_) => remove(),
+        }
+    }
+}
+
+/// A file that has come in whole and is on the disk.
+pub(super) struct Received {
+    pub(super) path: StagedPath,
+    pub(super) hash: MediaHash,
+    pub(super) mimetype: &'static str,
+    pub(super) size: u64,
+}
+
+/// The temporary file and what is gathered about it.
+struct Sink {
+    file: File,
+    hash: Sha256,
+    text: TextCheck,
+    head: Vec<u8>,
+}
+
+impl Sink {
+    fn create(path: &Path) -> io::Result<Self> {
+        let file = File::options().create_new(true).write(true).open(path)?;
+        Ok(Self { file, hash: Sha256::new(), text: TextCheck::default(), head: Vec::new() })
+    }
+
+    async fn write(mut self, batch: Vec<Bytes>) -> Result<Self, MediaError> {
+        off_the_async_threads(move || {
+            for piece in batch {
+                self.hash.update(&piece);
+                self.text.update(&piece);
+                let missing = HEAD_BYTES - self.head.len();
+                self.head.extend_from_slice(&piece[..piece.len().min(missing)]);
+                self.file.write_all(&piece)?;
+            }
+            Ok(self)
+        })
+        .await
+    }
+
+    async fn finish(self, path: StagedPath, size: u64) -> Result<Received, MediaError> {
+        off_the_async_threads(move || {
+            self.file.sync_all()?;
+            let hash = MediaHash::of_digest(&self.hash.finalize().into());
+            Ok(Received { path, hash, mimetype: mimetype(&self.head, self.text.is_text()), size })
+        })
+        .await
+    }
+}

@@ -1,0 +1,122 @@
+//! Files that come in: uploaded by clients, or from a network.
+
+use crate::domain::clock::Millis;
+use crate::domain::filename::safe_filename;
+use crate::domain::ids::DeviceId;
+use crate::domain::media::StoredMedia;
+use crate::media::{ByteStream, Staged};
+use crate::service::{Core, ServiceError};
+use crate::store::{StoreError, Tx};
+
+/// Random bytes of a `mediaId`: nobody guesses another's.
+const ID_BYTES: usize = 16;
+
+/// A file that a client has uploaded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Uploaded {
+    /// Names it, for its device, until it was not sent for a day.
+    pub id: String,
+    /// The file.
+    pub file: StoredMedia,
+    /// What it is called.
+    pub filename: Option<String>,
+}
+
+impl Core {
+    /// Bytes of the largest file that is taken in.
+    #[must_use]
+    pub fn max_media_bytes(&self) -> u64 {
+        self.limits().media.max_bytes
+    }
+
+    /// Takes in a file that this device may send. What is answered is durable.
+    ///
+    /// # Errors
+    /// When there is no such device, the file is empty, too large or broke off, or it cannot be stored.
+    pub async fn upload_media(
+        &self,
+        device: &DeviceId,
+        filename: Option<&str>,
+        bytes: &mut ByteStream,
+    ) -> Result<Uploaded, ServiceError> {
+        let of = device.clone();
+        self.read(move |store| store.device(&of)?.ok_or(ServiceError::DeviceNotFound).map(drop)).await?;
+        let _place = self.shelf().uploads.try_acquire().map_err(|_| ServiceError::TooManyUploads)?;
+        let staged = self.staged(bytes).await?;
+        let (id, filename) = (self.new_media_id(), filename.and_then(safe_filename));
+        let (of, named) = (device.clone(), (id.clone(), filename.clone()));
+        let file = self
+            .shelved(staged, move |tx, file, now| {
+                tx.device(&of)?.ok_or(ServiceError::DeviceNotFound)?;
+                Ok(tx.put_upload(&of, &named.0, &file.hash, named.1.as_deref(), now)?)
+            })
+            .await?;
+        Ok(Uploaded { id, file, filename })
+    }
+
+    /// Takes in a file for a message that is about to be stored: until [`super::Shelf::settle`] it stays.
+    pub(in crate::service) async fn keep_media(
+        &self,
+        bytes: &mut ByteStream,
+    ) -> Result<StoredMedia, ServiceError> {
+        let staged = self.staged(bytes).await?;
+        self.keep_staged(staged).await
+    }
+
+    pub(super) async fn keep_staged(&self, staged: Staged) -> Result<StoredMedia, ServiceError> {
+        let hash = staged.media().hash.clone();
+        self.shelf().promise(&hash, self.now());
+        let kept = self.shelved(staged, |_, _, _| Ok(())).await;
+        if kept.is_err() {
+            self.shelf().settle(&hash);
+        }
+        kept
+    }
+
+    async fn staged(&self, bytes: &mut ByteStream) -> Result<Staged, ServiceError> {
+        let staged = self.shelf().files.receive(bytes, self.limits().media.max_bytes).await?;
+        if staged.media().filesize == 0 {
+            return Err(ServiceError::EmptyFile);
+        }
+        Ok(staged)
+    }
+
+    /// Keeps a file and writes its row, with whatever else belongs into that transaction.
+    async fn shelved(
+        &self,
+        staged: Staged,
+        also: impl FnOnce(&Tx<'_>, &StoredMedia, Millis) -> Result<(), ServiceError> + Send + 'static,
+    ) -> Result<StoredMedia, ServiceError> {
+        let _order = self.shelf().adding().await;
+        let file = self.shelf().files.keep(staged).await?;
+        let (row, now) = (file.clone(), self.now());
+        let write = move |tx: &Tx<'_>| {
+            tx.put_media(&row, now)?;
+            also(tx, &row, now)
+        };
+        // Patiently: what was streamed for minutes is not thrown away because the store is busy for a moment.
+        self.store().write_patiently(write).await?;
+        Ok(file)
+    }
+
+    fn new_media_id(&self) -> String {
+        use base64::Engine as _;
+        let mut bytes = [0; ID_BYTES];
+        self.inner.random.fill(&mut bytes);
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Whether a file is in the store, which it then stays until [`super::Shelf::settle`].
+    pub(super) async fn promised_media<T: Send + 'static>(
+        &self,
+        find: impl FnOnce(&crate::store::Reader<'_>) -> Result<Option<T>, StoreError> + Send + 'static,
+        hash_of: impl Fn(&T) -> &crate::domain::media::MediaHash + Send,
+    ) -> Result<Option<T>, ServiceError> {
+        let _order = self.shelf().adding().await;
+        let found = self.read(move |store| Ok(find(store)?)).await?;
+        if let Some(found) = &found {
+            self.shelf().promise(hash_of(found), self.now());
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,58 @@
+//! Files of messages: in by upload, by address and inline, out whole and in parts, and gone when they should be.
+
+mod fetching;
+pub mod files;
+mod hostile;
+mod keeping;
+mod receiving;
+mod sending;
+mod serving;
+mod uploading;
+
+use serde_json::{Value, json};
+
+use crate::support::{ANNA, Reply, TestApp};
+
+const UPLOAD: &str = "/devices/shop/media";
+const SEND: &str = "/devices/shop/messages/send";
+
+/// Uploads a file as the body itself.
+async fn upload(app: &TestApp, bytes: &[u8]) -> Value {
+    upload_named(app, bytes, "").await
+}
+
+async fn upload_named(app: &TestApp, bytes: &[u8], name: &str) -> Value {
+    let request = app.request("POST", UPLOAD).query(&[("filename", name)]).body(bytes.to_vec());
+    app.with_key(&app.key).send(request).await.created()["data"].clone()
+}
+
+/// Sends an uploaded file and waits until the network has it; answers the message.
+async fn sent(app: &TestApp, uploaded: &Value) -> Value {
+    let media = json!({ "mediaId": uploaded["mediaId"] });
+    sent_media(app, media).await
+}
+
+async fn sent_media(app: &TestApp, media: Value) -> Value {
+    let accepted = app.post(SEND, json!({ "to": ANNA, "media": media })).await.created();
+    app.wait_for_status("shop", accepted["data"]["id"].as_str().unwrap(), "read").await
+}
+
+/// A message with this file.
+async fn message_with(app: &TestApp, bytes: &[u8], name: &str) -> Value {
+    let uploaded = upload_named(app, bytes, name).await;
+    sent(app, &uploaded).await
+}
+
+/// Gets an address as a page would: without a key.
+async fn get_bare(app: &TestApp, url: &Value) -> Reply {
+    Reply::of(bare(app, "GET", url).send().await.unwrap()).await
+}
+
+fn bare(app: &TestApp, method: &str, url: &Value) -> reqwest::RequestBuilder {
+    app.request(method, &format!("/{}", url.as_str().unwrap()))
+}
+
+/// `…/media/<what>` of a message.
+fn path(message: &Value, what: &str) -> String {
+    format!("/devices/shop/messages/{}/media/{what}", message["id"].as_str().unwrap())
+}

@@ -1,0 +1,151 @@
+//! Files on their way in.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use serde_json::json;
+
+use super::files::{mp4, ogg, on_disk, png, sha256};
+use super::{UPLOAD, upload, upload_named};
+use crate::support::{Reply, TestApp};
+
+/// A form with one field before its file, and one after it.
+fn form(filename: &str, bytes: &[u8]) -> (String, Vec<u8>) {
+    let mut body = b"--x7\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhello\r\n--x7\r\n".to_vec();
+    body.extend(
+        format!("Content-Disposition: form-data; name=\"file\"; filename=\"{filename}\"\r\n").bytes(),
+    );
+    body.extend(b"Content-Type: image/png\r\n\r\n");
+    body.extend(bytes);
+    body.extend(b"\r\n--x7\r\nContent-Disposition: form-data; name=\"end\"\r\n\r\nx\r\n--x7--\r\n");
+    ("multipart/form-data; boundary=x7".to_owned(), body)
+}
+
+async fn post_form(app: &TestApp, content_type: &str, body: Vec<u8>) -> Reply {
+    let request = app.request("POST", UPLOAD).header("Content-Type", content_type).body(body);
+    app.with_key(&app.key).send(request).await
+}
+
+// covers: POST /devices/{id}/media
+#[tokio::test]
+async fn a_body_is_taken_as_the_file_that_it_is() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let bytes = png();
+    let uploaded = upload_named(&app, &bytes, "holiday.png").await;
+    assert_eq!(uploaded["mimetype"], "image/png");
+    assert_eq!((&uploaded["filesize"], &uploaded["filename"]), (&json!(bytes.len()), &json!("holiday.png")));
+    assert_eq!((&uploaded["sha256"], &uploaded["hasThumbnail"]), (&json!(sha256(&bytes)), &json!(true)));
+    assert_eq!(uploaded["dimensions"], json!({ "width": 640, "height": 480 }));
+    assert_eq!(upload(&app, &mp4(5_000)).await["mimetype"], "video/mp4");
+    assert_eq!(upload(&app, &ogg()).await["mimetype"], "audio/ogg");
+    assert_eq!(upload(&app, "Grüße".as_bytes()).await["mimetype"], "text/plain");
+}
+
+#[tokio::test]
+async fn the_first_file_of_a_form_is_taken_and_its_claimed_type_is_not() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let (content_type, body) = form("report.pdf", b"%PDF-1.7 not a picture");
+    let uploaded = post_form(&app, &content_type, body).await.created()["data"].clone();
+    assert_eq!(
+        (&uploaded["mimetype"], &uploaded["filename"]),
+        (&json!("application/pdf"), &json!("report.pdf"))
+    );
+    assert_eq!(uploaded["sha256"], sha256(b"%PDF-1.7 not a picture"));
+}
+
+#[tokio::test]
+async fn a_body_may_say_what_it_is_called() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let header = "attachment; filename=\"x.txt\"; filename*=UTF-8''Gr%C3%B6%C3%9Fe.txt";
+    let request = app.request("POST", UPLOAD).header("Content-Disposition", header).body("hello");
+    let uploaded = app.with_key(&app.key).send(request).await.created();
+    assert_eq!(uploaded["data"]["filename"], "Größe.txt");
+}
+
+#[tokio::test]
+async fn a_file_beyond_the_limit_is_refused_with_the_limit_however_it_comes() {
+    let app = TestApp::start_with(&[("WHARF__MEDIA__MAX_BYTES", "2048")]).await;
+    app.device("shop").await;
+    let says_limit = |reply: Reply| {
+        let refused = reply.refused(413, "media_too_large");
+        assert!(refused["error"].as_str().unwrap().contains("2048 bytes"), "{refused}");
+    };
+    for size in [2_049, 300_000] {
+        let request = app.request("POST", UPLOAD).body(vec![b'x'; size]);
+        says_limit(app.with_key(&app.key).send(request).await);
+        let pieces = futures_util::stream::iter(vec![b'x'; size]).chunks(1_000);
+        let pieces = pieces.map(|piece| Ok::<_, std::io::Error>(bytes::Bytes::from(piece)));
+        let request = app.request("POST", UPLOAD).body(reqwest::Body::wrap_stream(pieces));
+        says_limit(app.with_key(&app.key).send(request).await);
+        let (content_type, body) = form("x", &vec![b'x'; size]);
+        says_limit(post_form(&app, &content_type, body).await);
+    }
+    upload(&app, &[b'x'; 2_048]).await;
+    app.wait_until("the refused ones to be gone", async || {
+        (on_disk(&app) == [sha256(&[b'x'; 2_048])]).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_no_file_is_refused() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.with_key(&app.key).send(app.request("POST", UPLOAD)).await.refused(400, "empty_file");
+    let (content_type, body) = form("x", b"");
+    post_form(&app, &content_type, body).await.refused(400, "empty_file");
+    let (content_type, body) = form("x", &[b'x'; 1_000]);
+    post_form(&app, &content_type, body[..body.len() - 500].to_vec()).await.refused(400, "upload_incomplete");
+    for (content_type, body) in [
+        ("multipart/form-data", "--x7--"),
+        ("multipart/form-data; boundary=x7", "no form at all"),
+        ("multipart/form-data; boundary=x7", "--x7--\r\n"),
+        (
+            "multipart/form-data; boundary=x7",
+            "--x7\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nx\r\n--x7--",
+        ),
+    ] {
+        post_form(&app, content_type, body.into()).await.refused(400, "invalid_field");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_needs_a_device_and_a_key_that_may_send() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let nowhere = app.request("POST", "/devices/nowhere/media").body("hello");
+    app.with_key(&app.key).send(nowhere).await.refused(404, "device_not_found");
+    let made =
+        app.post("/api-keys", json!({ "name": "reader", "scopes": ["messages:read"] })).await.created();
+    let reader = app.with_key(made["data"]["key"].as_str().unwrap());
+    reader.send(app.request("POST", UPLOAD).body("hello")).await.refused(403, "missing_scope");
+    Reply::of(app.request("POST", UPLOAD).body("hello").send().await.unwrap())
+        .await
+        .refused(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn a_slow_upload_is_not_cut_by_the_time_limit_of_requests() {
+    let app = TestApp::start_with(&[("WHARF__SERVER__REQUEST_TIMEOUT_MS", "200")]).await;
+    app.device("shop").await;
+    let pieces = futures_util::stream::iter(["slow ", "and ", "steady"]).then(async |piece| {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        Ok::<_, std::io::Error>(piece)
+    });
+    let request = app.request("POST", UPLOAD).body(reqwest::Body::wrap_stream(pieces));
+    let uploaded = app.with_key(&app.key).send(request).await.created();
+    assert_eq!(uploaded["data"]["sha256"], sha256(b"slow and steady"));
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_leaves_nothing() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let pieces = futures_util::stream::iter([Ok("half a file"), Err(std::io::Error::other("gone"))]);
+    let request = app.request("POST", UPLOAD).header("X-API-KEY", &app.key);
+    assert!(request.body(reqwest::Body::wrap_stream(pieces)).send().await.is_err());
+    app.wait_until("it to be gone", async || on_disk(&app).is_empty().then_some(())).await;
+}
