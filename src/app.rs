@@ -17,7 +17,8 @@ use crate::engine::simulator::SimulatorDriver;
 use crate::lifecycle::{Drained, Failure, Signals, Tasks};
 use crate::service::keys::{EnvironmentKeyError, Keys};
 use crate::service::{
-    AccessTokens, Core, CoreParts, Limits, MediaLimits, OutboxLimits, RetentionLimits, ServiceError,
+    AccessTokens, Core, CoreParts, ImportLimits, Limits, MediaLimits, OutboxLimits, RetentionLimits,
+    ServiceError,
 };
 use crate::settings::{DeclaredError, Settings};
 use crate::store::{OpenError, Store, StoreError, StoreOptions, Synchronous};
@@ -295,6 +296,11 @@ fn limits(settings: &Settings) -> Limits {
             fetch_timeout_ms: settings.media.fetch_timeout_ms,
         },
         replay_page: settings.socket.replay_page,
+        import: ImportLimits {
+            dir: settings.store.data_dir.clone(),
+            max_bytes: settings.import.max_bytes,
+            max_unpacked_bytes: settings.import.max_unpacked_bytes,
+        },
     }
 }
 

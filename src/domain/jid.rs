@@ -29,6 +29,9 @@ pub struct Jid {
     user: Box<str>,
 }
 
+/// What the id of somebody begins with of whom none is known.
+const STAND_IN: &str = "000";
+
 /// Why a text is no chat id.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum JidError {
@@ -56,6 +59,18 @@ impl Jid {
             return Err(JidError::Number);
         }
         Ok(Self { kind: JidKind::Person, user: digits.into() })
+    }
+
+    /// Stands for a person of whom no id is known. It is nobody's: no network's ids begin with zeros.
+    #[must_use]
+    pub fn stand_in(number: u64) -> Self {
+        Self { kind: JidKind::Lid, user: format!("{STAND_IN}{number:020}").into() }
+    }
+
+    /// Whether it is such a stand-in.
+    #[must_use]
+    pub fn is_stand_in(&self) -> bool {
+        self.kind == JidKind::Lid && self.user.starts_with(STAND_IN)
     }
 
     /// What it names.
@@ -216,6 +231,13 @@ mod tests {
             for text in [format!("+{digits}"), format!("{digits}@c.us"), format!("{digits}@s.whatsapp.net"), digits] {
                 prop_assert_eq!(text.parse::<Jid>(), Ok(jid.clone()));
             }
+        }
+
+        #[test]
+        fn stand_ins_round_trip(number in any::<u64>()) {
+            let jid = Jid::stand_in(number);
+            prop_assert!(jid.is_stand_in());
+            prop_assert_eq!(jid.to_string().parse::<Jid>(), Ok(jid));
         }
 
         #[test]

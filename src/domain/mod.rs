@@ -13,6 +13,7 @@ pub mod contact;
 pub mod content;
 pub mod device;
 pub mod event;
+pub mod export;
 pub mod filename;
 pub mod group;
 pub mod health;

@@ -112,6 +112,24 @@ pub enum ServiceError {
     /// A later version will do it.
     #[error("{0} is not built yet")]
     NotBuilt(&'static str),
+    /// What was sent is larger than may be.
+    #[error("what was sent is larger than {0} bytes")]
+    TooLarge(u64),
+    /// An export that cannot be read.
+    #[error("{0}")]
+    BadImport(String),
+    /// An import ended before its end.
+    #[error("{source}; {imported} messages are in already, and the same import again adds the rest")]
+    ImportCut {
+        /// Messages that are stored.
+        imported: u64,
+        /// What ended it.
+        #[source]
+        source: Box<Self>,
+    },
+    /// As many imports run as may.
+    #[error("{0} imports are running already; try again when one has ended")]
+    TooManyImports(usize),
     /// The daemon is on its way out.
     #[error("the daemon is shutting down")]
     ShuttingDown,
@@ -135,7 +153,7 @@ pub enum ErrorKind {
     Conflict,
     /// Understood but impossible.
     Impossible,
-    /// Too large.
+    /// Larger than may be.
     TooLarge,
     /// Too many.
     TooMany,
@@ -196,6 +214,10 @@ impl ServiceError {
             Self::BadSignature => "bad_signature",
             Self::OutboxFull(_) => "outbox_full",
             Self::NotBuilt(_) => "not_implemented",
+            Self::TooLarge(_) => "too_large",
+            Self::BadImport(_) => "invalid_import",
+            Self::ImportCut { source, .. } => source.code(),
+            Self::TooManyImports(_) => "too_many_imports",
             Self::ShuttingDown => "shutting_down",
             Self::Store(StoreError::Busy) => "store_busy",
             Self::Store(StoreError::Closed) => "shutting_down",
@@ -222,10 +244,12 @@ impl ServiceError {
             | Self::Media(MediaError::Gone)
             | Self::KeyNotFound
             | Self::NoSuchCall => ErrorKind::NotFound,
-            Self::Invalid { .. } | Self::EmptyFile | Self::Media(MediaError::Incomplete(_)) => {
-                ErrorKind::Invalid
-            }
-            Self::Media(MediaError::TooLarge(_)) => ErrorKind::TooLarge,
+            Self::Invalid { .. }
+            | Self::EmptyFile
+            | Self::BadImport(_)
+            | Self::Media(MediaError::Incomplete(_)) => ErrorKind::Invalid,
+            Self::TooLarge(_) | Self::Media(MediaError::TooLarge(_)) => ErrorKind::TooLarge,
+            Self::ImportCut { source, .. } => source.kind(),
             Self::Media(MediaError::Storage(error)) if !is_full(error) => ErrorKind::Internal,
             Self::Media(MediaError::Storage(_)) | Self::TooManyUploads => ErrorKind::Unavailable,
             Self::DeviceExists
@@ -240,7 +264,7 @@ impl ServiceError {
             Self::IdempotencyMismatch | Self::NotSupported | Self::Impossible { .. } => ErrorKind::Impossible,
             Self::WiderKey(_) => ErrorKind::Forbidden,
             Self::BadSignature => ErrorKind::Unauthorized,
-            Self::OutboxFull(_) => ErrorKind::TooMany,
+            Self::OutboxFull(_) | Self::TooManyImports(_) => ErrorKind::TooMany,
             Self::NotBuilt(_) => ErrorKind::NotBuilt,
             Self::ShuttingDown
             | Self::Store(
@@ -257,9 +281,10 @@ impl ServiceError {
     pub fn retry_after_seconds(&self) -> Option<u64> {
         match self {
             Self::Store(StoreError::Busy | StoreError::TakenBack) | Self::DeviceBeingDeleted => Some(1),
+            Self::Store(StoreError::DiskFull) | Self::OutboxFull(_) | Self::TooManyImports(_) => Some(30),
+            Self::ImportCut { source, .. } => source.retry_after_seconds(),
             Self::TooManyUploads => Some(5),
             Self::Media(MediaError::Storage(error)) if is_full(error) => Some(30),
-            Self::Store(StoreError::DiskFull) | Self::OutboxFull(_) => Some(30),
             Self::Store(StoreError::Closed) | Self::ShuttingDown => Some(5),
             _ => None,
         }

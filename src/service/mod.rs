@@ -33,11 +33,13 @@ mod echoes;
 mod engine_host;
 mod error;
 mod events;
+mod export;
 pub mod feed;
 mod gauges;
 mod group_changes;
 mod groups;
 mod health;
+mod import;
 mod ingest;
 pub mod keys;
 mod live;
@@ -62,8 +64,10 @@ pub use access_token::{AccessTokenError, AccessTokens, Operator};
 pub use changes::Forward;
 pub use devices::{DeviceChange, DeviceView, NewDevice};
 pub use error::{ErrorKind, ServiceError};
+pub use export::{ExportFormat, ExportRequest, ExportedFile};
 pub use feed::{Cursor, Item, LiveEntry, LogEntry, Resync};
 pub use health::QueueStatus;
+pub use import::{ImportFormat, ImportLimits, ImportReport, ImportRequest, NamedAuthor};
 pub use keys::{AuthError, CreatedKey, NewKey, Principal};
 pub use media::{MediaLimits, MediaSource, SendAs, SendMedia, Uploaded};
 pub use messages::{MessagePage, PageRequest};
@@ -105,6 +109,8 @@ pub struct Limits {
     pub media: MediaLimits,
     /// Events read from a log at once.
     pub replay_page: usize,
+    /// Chats that are taken in.
+    pub import: ImportLimits,
 }
 
 /// Numbers of the outbox.
@@ -189,6 +195,7 @@ struct Inner {
     feeds: feed::Feeds,
     live: live::ChatUpdates,
     typing: typing::Typing,
+    imports: import::Imports,
     echoes: echoes::Echoes,
     fleet: supervisor::Fleet,
     notices: broadcast::Sender<DeviceChangeNotice>,
@@ -215,6 +222,7 @@ impl Core {
             feeds: feed::Feeds::default(),
             live: live::ChatUpdates::default(),
             typing: typing::Typing::default(),
+            imports: import::Imports::default(),
             echoes: echoes::Echoes::default(),
             fleet: supervisor::Fleet::default(),
             notices: broadcast::Sender::new(NOTICES),

@@ -20,7 +20,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 44] = [
+pub(super) const RANGES: [(&str, i64, i64); 46] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -56,6 +56,8 @@ pub(super) const RANGES: [(&str, i64, i64); 44] = [
     ("outbox.typing_delay_ms", 0, YEAR_MS),
     ("messages.text_max_chars", 1, MANY),
     ("messages.idempotency_ttl_ms", 1, YEAR_MS),
+    ("import.max_bytes", 1024, 1024 * GIB),
+    ("import.max_unpacked_bytes", 1024, 1024 * GIB),
     ("socket.ping_interval_ms", 1, YEAR_MS),
     ("socket.ping_timeout_ms", 1, YEAR_MS),
     ("socket.connect_timeout_ms", 1, YEAR_MS),

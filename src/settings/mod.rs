@@ -55,6 +55,8 @@ pub struct Settings {
     pub outbox: OutboxSettings,
     /// Messages as clients hand them over.
     pub messages: MessageSettings,
+    /// Exports that are taken in.
+    pub import: ImportSettings,
     /// Socket.IO.
     pub socket: SocketSettings,
     /// Each engine's own section.
@@ -255,6 +257,16 @@ pub struct MessageSettings {
     pub text_max_chars: usize,
     /// Milliseconds that an `Idempotency-Key` is remembered.
     pub idempotency_ttl_ms: u64,
+}
+
+/// `[import]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportSettings {
+    /// Bytes of the largest export, as it is sent.
+    pub max_bytes: u64,
+    /// Bytes that an archive may come to when unpacked.
+    pub max_unpacked_bytes: u64,
 }
 
 /// `[socket]`

@@ -25,6 +25,8 @@ mod error;
 pub mod events;
 pub mod groups;
 mod heads;
+pub mod history_export;
+pub mod history_import;
 pub mod idempotency;
 pub mod media;
 pub mod message_changes;

@@ -14,6 +14,7 @@ mod devices;
 mod errors;
 mod events;
 mod examples;
+mod export;
 mod groups;
 mod health;
 mod history;

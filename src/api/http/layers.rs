@@ -33,8 +33,8 @@ static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// What players and downloads in a page have to see.
 const OF_FILES: [HeaderName; 4] = [ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, ETAG];
 const REQUEST_ID_MAX: usize = 128;
-/// Where files come in.
-const UPLOAD_ROUTE: &str = "/api/v1/devices/{id}/media";
+/// Routes whose bodies are large; they limit the time between two pieces themselves.
+const UNHURRIED: [&str; 2] = ["/api/v1/devices/{id}/chats/import", "/api/v1/devices/{id}/media"];
 /// The route of requests that match none.
 const NO_ROUTE: &str = "none";
 const PREFLIGHT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(600);
@@ -103,10 +103,10 @@ async fn see_through(Extension(state): Extension<ApiState>, request: Request, ne
     answered.await.unwrap_or_else(|_| ApiError::Internal.into_response())
 }
 
-/// Limits the time until an answer begins: streams may go on. A file takes as long as it comes in.
+/// Limits the time until an answer begins: streams may go on, and large bodies may come in.
 async fn limit_time(Extension(state): Extension<ApiState>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    if route == Some(UPLOAD_ROUTE) {
+    if route.is_some_and(|route| UNHURRIED.contains(&route)) {
         return next.run(request).await;
     }
     match tokio::time::timeout(state.config.request_timeout, next.run(request)).await {

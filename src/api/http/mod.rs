@@ -16,6 +16,7 @@ use super::auth::FailedTries;
 use crate::service::Core;
 
 mod callbacks;
+mod chat_files;
 mod chats;
 mod contacts;
 mod devices;
@@ -79,6 +80,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .merge(messages::routes())
         .merge(media::routes())
         .merge(chats::routes())
+        .merge(chat_files::routes())
         .merge(contacts::routes())
         .merge(groups::routes())
         .merge(events::routes())

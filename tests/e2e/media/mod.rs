@@ -1,7 +1,7 @@
 //! Files of messages: in by upload, by address and inline, out whole and in parts, and gone when they should be.
 
 mod fetching;
-mod files;
+pub mod files;
 mod hostile;
 mod keeping;
 mod receiving;

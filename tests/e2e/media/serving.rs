@@ -145,6 +145,7 @@ async fn an_address_opens_its_own_file_and_nothing_else() {
     Reply::of(wrong_key.send().await.unwrap()).await.refused(401, "invalid_api_key");
 }
 
+// covers: POST /devices/{id}/media/revoke-urls
 #[tokio::test]
 async fn all_addresses_of_a_device_can_be_made_void() {
     let app = TestApp::start().await;

@@ -1,0 +1,217 @@
+//! Reads the JSON document, one message at a time.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io::{self, BufReader, Read};
+use std::rc::Rc;
+
+use serde::Deserializer as _;
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::archive::Source;
+use super::sink::{Batches, Sink};
+use super::{ImportReport, ImportRequest, ServiceError, blocking, refused};
+use crate::domain::export::document::{ChatHead, ExportedMessage, FORMAT, VERSION};
+use crate::domain::jid::Jid;
+
+/// Bytes that a message, or anything else beside the list of messages, may have.
+const MAX_VALUE: usize = 8 << 20;
+
+/// Takes a document in.
+pub(super) async fn import(
+    source: Source,
+    request: &ImportRequest,
+    sink: Sink,
+) -> Result<ImportReport, ServiceError> {
+    let trial = source.clone();
+    let chat = blocking(move || trial.read(|file| read(file, &mut Batches::trial()))).await?;
+    if let Some(wanted) = &request.chat
+        && *wanted != chat.id
+    {
+        return Err(ServiceError::invalid("chatId", format!("is not the chat of this export, {}", chat.id)));
+    }
+    let chat_id = chat.id.clone();
+    let stored =
+        sink.store(chat, Vec::new(), move |out| source.read(|file| read(file, out)).map(|_| ())).await?;
+    Ok(ImportReport {
+        imported: stored.imported,
+        skipped: stored.skipped,
+        system_lines: 0,
+        chat_id,
+        media: stored.media,
+        authors: Vec::new(),
+    })
+}
+
+/// Reads a whole document; answers what it says of the chat.
+fn read(file: &mut dyn Read, out: &mut Batches) -> Result<ChatHead, ServiceError> {
+    let left = Rc::new(Cell::new(MAX_VALUE));
+    let metered = Metered { file: BufReader::with_capacity(1 << 16, file), left: left.clone() };
+    let mut json = serde_json::Deserializer::from_reader(metered);
+    let mut reading =
+        Reading { out, left, read: 0, chat: None, chat_of_messages: None, format: None, stopped: None };
+    let parsed = json.deserialize_map(Document(&mut reading)).and_then(|()| json.end());
+    let Reading { read, chat, chat_of_messages, format, stopped, .. } = reading;
+    if let Some(stopped) = stopped {
+        return Err(stopped);
+    }
+    parsed.map_err(|error| {
+        let place = if read > 0 { format!(" (after {read} messages)") } else { String::new() };
+        refused(format!("the export is not a chat as JSON: {error}{place}"))
+    })?;
+    match format {
+        Some((format, _)) if format != FORMAT => {
+            return Err(refused(format!("the export's format must be \"{FORMAT}\"")));
+        }
+        Some((_, version)) if version.is_none_or(|version| version == 0 || version > VERSION) => {
+            return Err(refused(format!(
+                "the export's version must be {VERSION}; a newer wharf wrote another"
+            )));
+        }
+        Some(_) => {}
+        None => return Err(refused(format!("the export must have \"format\": \"{FORMAT}\" and a version"))),
+    }
+    let chat = chat.ok_or_else(|| refused("the export must have a chat with id and name"))?;
+    match chat_of_messages {
+        Some(of_messages) if of_messages != chat.id => {
+            Err(refused(format!("the messages are of {of_messages}, and the chat is {}", chat.id)))
+        }
+        _ => Ok(chat),
+    }
+}
+
+struct Reading<'a> {
+    out: &'a mut Batches,
+    left: Rc<Cell<usize>>,
+    read: u64,
+    chat: Option<ChatHead>,
+    chat_of_messages: Option<Jid>,
+    format: Option<(String, Option<u32>)>,
+    /// Why nothing more is read, when that is not the document's fault.
+    stopped: Option<ServiceError>,
+}
+
+impl Reading<'_> {
+    fn take(&mut self, message: ExportedMessage) -> Result<(), String> {
+        message.check()?;
+        let chat = &message.message.chat_id;
+        match &self.chat_of_messages {
+            Some(known) if known != chat => {
+                return Err(format!("a message is of {chat}, the ones before of {known}"));
+            }
+            Some(_) => {}
+            None => self.chat_of_messages = Some(chat.clone()),
+        }
+        self.read += 1;
+        self.out.push(message).map_err(|stopped| {
+            let sentence = stopped.to_string();
+            self.stopped = Some(stopped);
+            sentence
+        })
+    }
+
+    fn next_value_may_be_large(&self) {
+        self.left.set(MAX_VALUE);
+    }
+}
+
+/// Bounds what one value takes: the parser holds no more than it has read since the last message.
+struct Metered<R> {
+    file: R,
+    left: Rc<Cell<usize>>,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(bytes)?;
+        let left = self.left.get().checked_sub(read).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("one value has more than {MAX_VALUE} bytes"))
+        })?;
+        self.left.set(left);
+        Ok(read)
+    }
+}
+
+struct Document<'a, 'b>(&'a mut Reading<'b>);
+
+impl<'de> Visitor<'de> for Document<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with format, version, chat and messages")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let reading = self.0;
+        let (mut format, mut version) = (None, None);
+        while let Some(key) = map.next_key::<String>()? {
+            reading.next_value_may_be_large();
+            match key.as_str() {
+                "format" => format = Some(map.next_value()?),
+                "version" => version = Some(map.next_value()?),
+                "chat" => reading.chat = Some(map.next_value()?),
+                "messages" => map.next_value_seed(Messages(reading))?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+            reading.next_value_may_be_large();
+        }
+        reading.format = format.map(|format| (format, version));
+        Ok(())
+    }
+}
+
+struct Messages<'a, 'b>(&'a mut Reading<'b>);
+
+impl<'de> DeserializeSeed<'de> for Messages<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, list: D) -> Result<(), D::Error> {
+        list.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Messages<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of messages")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while let Some(message) = list.next_element::<ExportedMessage>()? {
+            self.0.next_value_may_be_large();
+            self.0.take(message).map_err(A::Error::custom)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(text: &str) -> String {
+        read(&mut text.as_bytes(), &mut Batches::trial()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        assert!(says("{").contains("line 1 column 1"), "{}", says("{"));
+        assert!(says("[]").contains("expected an object with format"), "{}", says("[]"));
+        assert!(says("{}").contains("\"format\": \"wharf-chat\""));
+        assert!(says("{\"format\":\"x\"}").contains("must be \"wharf-chat\""));
+        assert!(says("{\"format\":\"wharf-chat\",\"version\":2}").contains("version must be 1"));
+        assert!(says("{\"format\":\"wharf-chat\",\"version\":1}").contains("must have a chat"));
+        let wrong = says("{\"format\":\"wharf-chat\",\n\"messages\":[\n{\"id\":5}]}");
+        assert!(wrong.contains("line 3"), "{wrong}");
+        let wrong = says("{\"messages\":{}}");
+        assert!(wrong.contains("a list of messages"), "{wrong}");
+    }
+
+    #[test]
+    fn a_value_that_does_not_end_is_refused_before_it_fills_the_memory() {
+        let mut endless = "{\"format\":\"".as_bytes().chain(io::repeat(b'a'));
+        let error = read(&mut endless, &mut Batches::trial()).unwrap_err().to_string();
+        assert!(error.contains("more than 8388608 bytes"), "{error}");
+    }
+}

@@ -1,0 +1,290 @@
+//! Where messages of an import go: batch by batch into the store, their files through the media store.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use tokio::sync::mpsc;
+
+use super::archive::Archive;
+use super::{ImportedMedia, ServiceError, blocking, refused};
+use crate::domain::content::{Attachment, Content};
+use crate::domain::export::document::{ChatHead, ExportedMessage};
+use crate::domain::export::files::told_by_name;
+use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
+use crate::domain::media::{MediaHash, MediaKind, StoredMedia};
+use crate::domain::message::{Message, MessageType};
+use crate::engine::MediaStoreError;
+use crate::service::Core;
+use crate::store::{StoreError, Tx};
+
+/// Messages stored at once.
+pub(super) const BATCH: usize = 200;
+/// Batches that wait to be stored.
+const WAITING: usize = 2;
+/// Bytes of a file that are passed on at once.
+const CHUNK: usize = 64 * 1024;
+
+/// Hands messages from the thread that reads them to the task that stores them.
+pub(super) struct Batches {
+    waiting: Vec<ExportedMessage>,
+    out: Option<mpsc::Sender<Vec<ExportedMessage>>>,
+}
+
+impl Batches {
+    /// Goes nowhere: for a first reading, which finds what is wrong.
+    pub(super) fn trial() -> Self {
+        Self { waiting: Vec::new(), out: None }
+    }
+
+    /// Takes a message; waits while too many are not yet stored.
+    pub(super) fn push(&mut self, message: ExportedMessage) -> Result<(), ServiceError> {
+        if self.out.is_none() {
+            return Ok(());
+        }
+        self.waiting.push(message);
+        if self.waiting.len() >= BATCH { self.flush() } else { Ok(()) }
+    }
+
+    /// Passes on what waits.
+    pub(super) fn flush(&mut self) -> Result<(), ServiceError> {
+        let Some(out) = &self.out else { return Ok(()) };
+        // Whoever stores them has stopped, and says why.
+        out.blocking_send(std::mem::take(&mut self.waiting)).map_err(|_| refused("the import was stopped"))
+    }
+}
+
+/// How many of an import's messages were stored.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    pub(super) imported: u64,
+    pub(super) skipped: u64,
+    pub(super) media: ImportedMedia,
+}
+
+pub(super) struct Sink {
+    core: Core,
+    device: DeviceId,
+    archive: Option<Arc<Archive>>,
+    /// Files of the archive that are in the store; `None` for those that were refused.
+    saved: HashMap<String, Option<StoredMedia>>,
+    /// Files that were saved for the batch that is not yet stored.
+    fresh: Vec<MediaHash>,
+    stored: Stored,
+}
+
+impl Sink {
+    pub(super) fn new(core: &Core, device: &DeviceId, archive: Option<Archive>) -> Self {
+        Self {
+            core: core.clone(),
+            device: device.clone(),
+            archive: archive.map(Arc::new),
+            saved: HashMap::new(),
+            fresh: Vec::new(),
+            stored: Stored::default(),
+        }
+    }
+
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    pub(super) fn device(&self) -> &DeviceId {
+        &self.device
+    }
+
+    /// Makes the chat, then stores what `read` finds, in order, and puts the chat's line right.
+    pub(super) async fn store(
+        mut self,
+        chat: ChatHead,
+        names: Vec<(Jid, String)>,
+        read: impl FnOnce(&mut Batches) -> Result<(), ServiceError> + Send + 'static,
+    ) -> Result<Stored, ServiceError> {
+        let (out, mut batches) = mpsc::channel(WAITING);
+        let reading = blocking(move || {
+            let mut batches = Batches { waiting: Vec::with_capacity(BATCH), out: Some(out) };
+            read(&mut batches)?;
+            batches.flush()
+        });
+        let storing = async {
+            self.write(move |tx, device| {
+                tx.import_chat(device, &chat)?;
+                names.iter().try_for_each(|(id, name)| tx.import_contact(device, id, name))
+            })
+            .await?;
+            while let Some(batch) = batches.recv().await {
+                self.store_batch(batch).await?;
+            }
+            // A reader that goes on finds nobody there.
+            drop(batches);
+            Ok::<_, ServiceError>(self)
+        };
+        // The store's trouble is the cause of the reader's, where both fail.
+        let (read, stored) = futures_util::future::join(reading, storing).await;
+        let sink = stored?;
+        match read {
+            Ok(()) => Ok(sink.stored),
+            Err(source) => Err(sink.cut(source)),
+        }
+    }
+
+    fn cut(&self, source: ServiceError) -> ServiceError {
+        let imported = self.stored.imported;
+        if imported == 0 { source } else { ServiceError::ImportCut { imported, source: Box::new(source) } }
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Tx<'_>, &DeviceId) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let id = self.device.clone();
+        let written = self.core.store().write_patiently(move |tx| {
+            tx.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
+            Ok(write(tx, &id)?)
+        });
+        written.await.map_err(|error| self.cut(error))
+    }
+
+    async fn store_batch(&mut self, mut batch: Vec<ExportedMessage>) -> Result<(), ServiceError> {
+        if self.core.tasks().soft().is_cancelled() {
+            return Err(self.cut(ServiceError::ShuttingDown));
+        }
+        for message in &mut batch {
+            if let Err(error) = self.attach(message).await {
+                return Err(self.cut(error));
+            }
+        }
+        let now = self.core.now();
+        let added = self.write(move |tx, device| {
+            let mut added = Vec::with_capacity(batch.len());
+            for message in &mut batch {
+                by_hash(tx, device, &mut message.message)?;
+                let is_new = tx.import_message(device, message, now)?.is_some();
+                added.push((is_new, message.message.media.as_ref().map(|media| media.available)));
+            }
+            if let Some(message) = batch.first() {
+                tx.refresh_chat(device, &message.message.chat_id)?;
+            }
+            Ok(added)
+        });
+        let added = added.await;
+        // Stored with its messages or not, a file is not held any longer than for them.
+        std::mem::take(&mut self.fresh).iter().for_each(|hash| self.core.media_settled(hash));
+        for (is_new, has_file) in added? {
+            if is_new {
+                self.stored.imported += 1;
+                self.stored.media.attached += u64::from(has_file == Some(true));
+                self.stored.media.missing += u64::from(has_file == Some(false));
+            } else {
+                self.stored.skipped += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a message its file, where the archive has it.
+    async fn attach(&mut self, exported: &mut ExportedMessage) -> Result<(), ServiceError> {
+        let Some(name) = exported.file.take() else { return Ok(()) };
+        let Some(archive) = self.archive.clone().filter(|archive| archive.has(&name)) else {
+            self.stored.media.missing += u64::from(exported.message.media.is_none());
+            return Ok(());
+        };
+        if !self.saved.contains_key(&name) {
+            let saved = self.save(archive, &name).await?;
+            self.fresh.extend(saved.iter().map(|file| file.hash.clone()));
+            self.saved.insert(name.clone(), saved);
+        }
+        let message = &mut exported.message;
+        match self.saved.get(&name).cloned().flatten() {
+            Some(file) => self.give(message, file, &name),
+            None => self.stored.media.refused += 1,
+        }
+        Ok(())
+    }
+
+    fn give(&mut self, message: &mut Message, file: StoredMedia, name: &str) {
+        match &mut message.media {
+            // The document says which file it must be.
+            Some(media) if media.file.hash != file.hash => self.stored.media.refused += 1,
+            Some(media) => {
+                media.file = file;
+                media.available = true;
+            }
+            None => {
+                let (told, filename) = told_by_name(name);
+                let kind = told.unwrap_or_else(|| MediaKind::of_mimetype(&file.mimetype));
+                let filename = filename.filter(|_| kind == MediaKind::Document);
+                let content = Content::Media(Attachment { kind, file, filename });
+                *message = message.clone().with_content(content);
+            }
+        }
+    }
+
+    /// `None` for a file that the media store does not take.
+    async fn save(&self, archive: Arc<Archive>, name: &str) -> Result<Option<StoredMedia>, ServiceError> {
+        let (pieces, reader) = mpsc::channel(WAITING);
+        let name = name.to_owned();
+        let reading = blocking(move || archive.read(&name, |file| pass_on(file, &pieces)));
+        let stream = futures_util::stream::unfold(reader, async |mut reader: mpsc::Receiver<_>| {
+            Some((reader.recv().await?, reader))
+        });
+        let media = self.core.media_store();
+        let (read, saved) = futures_util::future::join(reading, media.save(stream.boxed())).await;
+        match (read, saved) {
+            (Ok(()), Ok(saved)) => Ok(Some(saved)),
+            (_, Err(MediaStoreError::TooLarge(_) | MediaStoreError::Gone)) => Ok(None),
+            (Err(error), _) => Err(error),
+            // All of it was handed over, so that it was not enough: an empty file.
+            (Ok(()), Err(MediaStoreError::Incomplete(_))) => Ok(None),
+            (Ok(()), Err(error)) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a file of an import was not stored"
+                );
+                Err(StoreError::TakenBack.into())
+            }
+        }
+    }
+}
+
+/// A file that this device has already need not be in the archive.
+fn by_hash(tx: &Tx<'_>, device: &DeviceId, message: &mut Message) -> Result<(), StoreError> {
+    if message.kind == MessageType::Revoked {
+        return Ok(());
+    }
+    if let Some(media) = &mut message.media
+        && !media.available
+    {
+        media.available = tx.device_has_file(device, &media.file.hash)?;
+    }
+    Ok(())
+}
+
+fn pass_on(
+    file: &mut dyn std::io::Read,
+    pieces: &mpsc::Sender<std::io::Result<Bytes>>,
+) -> Result<(), ServiceError> {
+    loop {
+        let mut piece = vec![0; CHUNK];
+        let read = file.read(&mut piece);
+        let piece = read.map(|read| {
+            piece.truncate(read);
+            Bytes::from(piece)
+        });
+        match piece {
+            Ok(piece) if piece.is_empty() => return Ok(()),
+            Ok(piece) => {
+                if pieces.blocking_send(Ok(piece)).is_err() {
+                    return Ok(());
+                }
+            }
+            Err(error) => {
+                let told = refused(format!("a file in the archive cannot be read: {error}"));
+                let _ = pieces.blocking_send(Err(error));
+                return Err(told);
+            }
+        }
+    }
+}

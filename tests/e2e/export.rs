@@ -1,0 +1,493 @@
+//! Chats as files: out of one device and into another, and what is no export at all.
+
+use std::io::{Cursor, Read as _, Write as _};
+
+use serde_json::{Value, json};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use crate::support::{ANNA, BEN, Reply, TestApp};
+
+const GROUP: &str = "120363000000000007@g.us";
+
+/// An export as it is downloaded.
+async fn export(app: &TestApp, device: &str, chat: &str, query: &str) -> Reply {
+    app.get(&format!("/devices/{device}/chats/{chat}/export?{query}")).await
+}
+
+async fn import(app: &TestApp, device: &str, query: &str, body: impl Into<reqwest::Body>) -> Reply {
+    let path = format!("/devices/{device}/chats/import?{query}");
+    app.with_key(&app.key).send(app.request("POST", &path).body(body)).await
+}
+
+/// A device that was never linked.
+async fn fresh(app: &TestApp, id: &str) {
+    app.new_device(id, json!({})).await;
+}
+
+/// All messages of a chat, page by page, oldest first.
+async fn messages(app: &TestApp, device: &str, chat: &str) -> Vec<Value> {
+    let mut all = Vec::new();
+    let mut page = format!("/devices/{device}/chats/{chat}/messages?limit=100");
+    loop {
+        let found = app.get(&page).await.ok();
+        let mut older = found["data"].as_array().unwrap().clone();
+        older.append(&mut all);
+        all = older;
+        let Some(before) = found["pagination"]["cursors"]["older"]["before"].as_str() else { return all };
+        page = format!("/devices/{device}/chats/{chat}/messages?limit=100&before={before}");
+    }
+}
+
+/// Without what is a device's own: addresses of files.
+fn without_addresses(mut message: Value) -> Value {
+    for pointer in ["", "/quotedMessage"] {
+        let Some(Value::Object(fields)) = message.pointer_mut(pointer) else { continue };
+        fields.remove("mediaUrl");
+        if let Some(Value::Object(info)) = fields.get_mut("mediaInfo") {
+            info.remove("downloadUrl");
+            info.remove("thumbnailUrl");
+        }
+    }
+    message
+}
+
+async fn comparable(app: &TestApp, device: &str, chat: &str) -> Vec<Value> {
+    messages(app, device, chat).await.into_iter().map(without_addresses).collect()
+}
+
+/// Author, minute and body of each text.
+fn told(messages: &[Value]) -> Vec<(bool, i64, String)> {
+    let told = |m: &Value| {
+        let minute = m["timestamp"].as_i64().unwrap() / 60_000;
+        (m["fromMe"] == true, minute, m["body"].as_str().unwrap().to_owned())
+    };
+    messages.iter().map(told).collect()
+}
+
+/// What a contact says through the simulator.
+async fn hears(app: &TestApp, device: &str, message: Value) -> String {
+    let reply = app.post(&format!("/simulator/{device}/incoming"), message).await.ok();
+    reply["data"]["messageId"].as_str().unwrap().to_owned()
+}
+
+/// What is more than text, and what happens to messages afterwards.
+async fn rich_messages(app: &TestApp, device: &str) {
+    let place = json!({ "latitude": 52.5, "longitude": 13.4, "description": "Here (by the door)" });
+    let first = hears(app, device, json!({ "from": ANNA, "location": place, "forwarded": true })).await;
+    let network = first.rsplit('_').next().unwrap().to_owned();
+    hears(app, device, json!({ "from": ANNA, "body": "That place", "quotedNetworkId": network })).await;
+    hears(app, device, json!({ "from": ANNA, "body": "@15550100002 too", "mentions": [BEN] })).await;
+    let send = async |body: Value| {
+        let sent = app.post(&format!("/devices/{device}/messages/send"), body).await.created();
+        let id = sent["data"]["id"].as_str().unwrap().to_owned();
+        app.wait_for_status(device, &id, "read").await;
+        id
+    };
+    let poll = json!({ "name": "Lunch?", "options": ["pasta", "soup"], "allowMultipleAnswers": true });
+    let poll = send(json!({ "to": ANNA, "poll": poll })).await;
+    send(json!({ "to": ANNA, "contact": { "name": "Ben", "phoneNumber": BEN } })).await;
+    let told = async |what: &str, body: Value| {
+        app.post(&format!("/simulator/{device}/{what}"), body).await.ok();
+    };
+    let message = |id: &str, what: &str| format!("/devices/{device}/messages/{id}/{what}");
+    app.post(&message(&poll, "vote"), json!({ "options": ["soup"] })).await.ok();
+    told("vote", json!({ "messageId": poll, "from": ANNA, "options": ["pasta", "soup"] })).await;
+    app.post(&message(&first, "react"), json!({ "emoji": "\u{1f44d}" })).await.ok();
+    told("reaction", json!({ "messageId": first, "from": ANNA, "emoji": "\u{2764}" })).await;
+    app.post(&message(&first, "star"), json!({ "star": true })).await.ok();
+    let edited = hears(app, device, json!({ "from": ANNA, "body": "teh end" })).await;
+    told("edit", json!({ "messageId": edited, "body": "the end" })).await;
+    let revoked = hears(app, device, json!({ "from": ANNA, "body": "never mind" })).await;
+    told("revoke", json!({ "messageId": revoked })).await;
+}
+
+/// A conversation with everything in it that can be in one.
+async fn conversation(app: &TestApp, device: &str) -> String {
+    let chat = format!("{ANNA}@c.us");
+    app.incoming(device, ANNA, "Hello").await;
+    app.incoming(device, ANNA, "two\nlines \u{1f600}\r\n\nand 31/01/2026, 14:05 - Ben: a third").await;
+    app.incoming(
+        device,
+        ANNA,
+        "31/01/2026, 14:05 - Ben: I never said that\n[1/31/26, 2:05:09 PM] Ben: nor that",
+    )
+    .await;
+    app.clock.advance(120_000);
+    for text in ["<Media omitted>", "IMG-1.jpg (file attached)", "same", "same", "\u{2060}marked\u{2060}"] {
+        let sent = app.send(device, ANNA, text).await;
+        app.wait_for_status(device, &sent, "read").await;
+    }
+    rich_messages(app, device).await;
+    chat
+}
+
+// covers: GET /devices/{id}/chats/{chatId}/export
+// covers: POST /devices/{id}/chats/import
+#[tokio::test]
+async fn a_chat_exported_as_json_is_the_same_in_a_fresh_device() {
+    let app = TestApp::start().await;
+    app.device("old").await;
+    fresh(&app, "new").await;
+    let chat = conversation(&app, "old").await;
+    for change in ["pin", "mute", "archive"] {
+        app.post(&format!("/devices/old/chats/{chat}/{change}"), json!({})).await.ok();
+    }
+    let exported = export(&app, "old", &chat, "format=json").await;
+    assert_eq!(exported.status, 200);
+    assert_eq!(exported.header("content-type"), "application/json");
+    assert_eq!(exported.header("x-content-type-options"), "nosniff");
+    assert!(exported.header("content-disposition").starts_with("attachment; filename=\"WhatsApp Chat with"));
+    let document = exported.json();
+    assert_eq!((&document["format"], &document["version"]), (&json!("wharf-chat"), &json!(1)));
+
+    let report = import(&app, "new", "", exported.bytes.clone()).await.ok()["data"].clone();
+    let original = comparable(&app, "old", &chat).await;
+    assert!(original.len() >= 15);
+    for (pointer, some) in [
+        ("/poll/votes/1", "a vote"),
+        ("/reactions/1", "a reaction"),
+        ("/quotedMessage/id", "a quote"),
+        ("/mentionedIds/0", "a mention"),
+        ("/location/description", "a place"),
+        ("/vCards/0", "a card"),
+    ] {
+        assert!(
+            original.iter().any(|m| m.pointer(pointer).is_some_and(|v| !v.is_null())),
+            "{some}: {original:#?}"
+        );
+    }
+    for flag in ["isEdited", "isStarred", "isForwarded"] {
+        assert!(original.iter().any(|m| m[flag] == true), "{flag}");
+    }
+    assert!(original.iter().any(|m| m["type"] == "revoked"));
+    assert_eq!((&report["imported"], &report["skipped"]), (&json!(original.len()), &json!(0)));
+    assert_eq!(report["chatId"], json!(chat));
+    assert_eq!(comparable(&app, "new", &chat).await, original);
+    for message in &original {
+        let path = |device: &str| format!("/devices/{device}/messages/{}", message["id"].as_str().unwrap());
+        let (old, new) = (app.get(&path("old")).await.ok(), app.get(&path("new")).await.ok());
+        assert_eq!(new["data"]["receipts"], old["data"]["receipts"]);
+        assert_eq!(new["data"]["status"], old["data"]["status"]);
+    }
+    let path = |device: &str| format!("/devices/{device}/chats/{chat}");
+    let (old, mut new) = (app.get(&path("old")).await.ok(), app.get(&path("new")).await.ok());
+    assert_eq!(new["data"]["unreadCount"], 0);
+    new["data"]["unreadCount"] = old["data"]["unreadCount"].clone();
+    assert_eq!(new, old);
+
+    let again = import(&app, "new", "", exported.bytes).await.ok()["data"].clone();
+    assert_eq!((&again["imported"], &again["skipped"]), (&json!(0), &json!(original.len())));
+    let silent = app.log("new").await;
+    assert!(
+        silent.iter().all(|entry| entry["type"] != "message" && entry["type"] != "contact:update"),
+        "{silent:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_chat_exported_as_text_has_the_same_authors_minutes_and_bodies() {
+    let app = TestApp::start().await;
+    app.device("old").await;
+    fresh(&app, "new").await;
+    let chat = conversation(&app, "old").await;
+    for zone in ["UTC", "Europe/Berlin", "%2B05:45"] {
+        let exported = export(&app, "old", &chat, &format!("format=text&tz={zone}")).await;
+        assert_eq!((exported.status, exported.header("content-type")), (200, "text/plain; charset=utf-8"));
+        assert!(exported.header("content-disposition").contains(".txt"));
+        let query = format!("chatId={chat}&tz={zone}&me=Simulated%20phone");
+        let report = import(&app, "new", &query, exported.bytes).await.ok()["data"].clone();
+        let original = messages(&app, "old", &chat).await;
+        let new = messages(&app, "new", &chat).await;
+        // Polls and cards become texts that say as much.
+        let has_words = |m: &Value| m["poll"].is_null() && m["vCards"].is_null();
+        let words = |all: &[Value]| {
+            let kept = all.iter().zip(&original).filter(|(_, m)| has_words(m)).map(|(m, _)| m.clone());
+            told(&kept.collect::<Vec<_>>())
+        };
+        assert_eq!(new.len(), original.len());
+        assert_eq!(words(&new), words(&original), "{zone}");
+        let rest = |m: &Value| (m["location"].clone(), m["type"] == "revoked", m["isEdited"].clone());
+        let rest = |all: &[Value]| all.iter().map(rest).collect::<Vec<_>>();
+        assert_eq!(rest(&new), rest(&original), "{zone}");
+        // In every zone they are the same messages.
+        let first = zone == "UTC";
+        let expected = if first { (original.len(), 0) } else { (0, original.len()) };
+        assert_eq!(
+            (&report["imported"], &report["skipped"]),
+            (&json!(expected.0), &json!(expected.1)),
+            "{zone}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_a_phone_exports_is_imported_too() {
+    let app = TestApp::start().await;
+    fresh(&app, "new").await;
+    let text = "[1/31/26, 2:05:09\u{202f}PM] Anna: \u{200e}Messages and calls are end-to-end encrypted.\r\n\
+        [1/31/26, 2:06:00\u{202f}PM] ~\u{202f}Anna: first\r\nsecond\r\n\
+        [1/31/26, 2:07:00\u{202f}PM] Me: \u{200e}image omitted\r\n\
+        [1/31/26, 2:08:00\u{202f}PM] Me: \u{200e}You deleted this message.\r\n\
+        [1/31/26, 2:09:00\u{202f}PM] Anna: Location: https://maps.google.com/?q=52.5,13.4\r\n";
+    let report = import(&app, "new", &format!("chatId={ANNA}&me=Me&tz=UTC"), text).await.ok()["data"].clone();
+    assert_eq!((&report["imported"], &report["systemLines"]), (&json!(4), &json!(1)), "{report}");
+    assert_eq!(
+        report["authors"][0],
+        json!({ "name": "Anna", "id": format!("{ANNA}@c.us"), "isMe": false, "known": true })
+    );
+    let found = messages(&app, "new", ANNA).await;
+    assert_eq!(found[0]["body"], "first\nsecond");
+    assert_eq!(found[0]["timestamp"], 1_769_868_360_000_i64);
+    assert_eq!((&found[2]["type"], &found[2]["fromMe"]), (&json!("revoked"), &json!(true)));
+    assert_eq!(found[3]["location"]["latitude"], 52.5);
+    let chat = app.get(&format!("/devices/new/chats/{ANNA}")).await.ok()["data"].clone();
+    assert_eq!((&chat["name"], &chat["unreadCount"]), (&json!("Anna"), &json!(0)));
+}
+
+#[tokio::test]
+async fn a_group_keeps_its_people() {
+    let app = TestApp::start().await;
+    let contacts = json!([{ "id": ANNA, "name": "Anna" }, { "id": BEN, "name": "Ben: the second" }]);
+    app.device_with("old", json!({ "contacts": contacts, "groups": [{ "id": GROUP, "subject": "Harbour", "participants": [ANNA, BEN] }] })).await;
+    for id in ["as-json", "as-text", "unknown"] {
+        fresh(&app, id).await;
+    }
+    for (from, body) in [(ANNA, "Who comes?"), (BEN, "I do"), ("15550100003", "And I")] {
+        let said = json!({ "from": from, "groupId": GROUP, "body": body });
+        app.post("/simulator/old/incoming", said).await.ok();
+    }
+    let sent = app.send("old", GROUP, "Fine").await;
+    app.wait_for_status("old", &sent, "read").await;
+
+    let document = export(&app, "old", GROUP, "format=json").await;
+    import(&app, "as-json", "", document.bytes).await.ok();
+    let original = comparable(&app, "old", GROUP).await;
+    assert_eq!(comparable(&app, "as-json", GROUP).await, original);
+    let receipts = async |device: &str| {
+        let id = original[3]["id"].as_str().unwrap();
+        app.get(&format!("/devices/{device}/messages/{id}")).await.ok()["data"]["receipts"].clone()
+    };
+    let (old, new) = (receipts("old").await, receipts("as-json").await);
+    assert!(new == old && new.as_array().unwrap().len() >= 2, "{old} {new}");
+    assert_eq!(app.get(&format!("/devices/as-json/chats/{GROUP}")).await.ok()["data"]["name"], "Harbour");
+
+    let text = export(&app, "old", GROUP, "format=text").await;
+    let query =
+        format!("chatId={GROUP}&me=Simulated+phone&authors=Anna={ANNA}&authors=Ben:+the+second={BEN}");
+    import(&app, "as-text", &query, text.bytes.clone()).await.ok();
+    let new = messages(&app, "as-text", GROUP).await;
+    assert_eq!(told(&new), told(&original));
+    let authors = |all: &[Value]| all[..3].iter().map(|m| m["author"].clone()).collect::<Vec<_>>();
+    assert_eq!(authors(&new), authors(&original));
+
+    let report = import(&app, "unknown", &format!("chatId={GROUP}"), text.bytes.clone()).await.ok();
+    let known: Vec<_> =
+        report["data"]["authors"].as_array().unwrap().iter().map(|a| a["known"].clone()).collect();
+    assert_eq!(known, [false, false, true, false], "{report}");
+    let again = export(&app, "unknown", GROUP, "format=text").await;
+    assert_eq!(again.text(), text.text(), "names stay although ids stand in");
+}
+
+#[tokio::test]
+async fn an_archive_holds_the_chat() {
+    let app = TestApp::start().await;
+    app.device("old").await;
+    for id in ["json", "text"] {
+        fresh(&app, id).await;
+    }
+    let chat = conversation(&app, "old").await;
+    for (format, name) in [("json", "chat.json"), ("text", "chat.txt")] {
+        let exported = export(&app, "old", &chat, &format!("format={format}&media=true")).await;
+        assert_eq!(exported.header("content-type"), "application/zip");
+        let mut archive = zip::ZipArchive::new(Cursor::new(exported.bytes.clone())).unwrap();
+        let mut content = String::new();
+        archive.by_name(name).unwrap().read_to_string(&mut content).unwrap();
+        assert!(content.contains("two"));
+        let query = format!("chatId={chat}&me=Simulated+phone");
+        let report = import(&app, format, &query, exported.bytes).await.ok()["data"].clone();
+        assert_eq!(report["imported"], json!(messages(&app, "old", &chat).await.len()));
+    }
+    assert_eq!(comparable(&app, "json", &chat).await, comparable(&app, "old", &chat).await);
+}
+
+#[tokio::test]
+async fn a_long_chat_is_streamed_both_ways() {
+    const LONG: usize = 5_000;
+    let app = TestApp::start().await;
+    for id in ["first", "second", "third"] {
+        fresh(&app, id).await;
+    }
+    let mut text = String::new();
+    for n in 0..LONG {
+        let (day, hour, minute) = (n / 1_440 + 1, n / 60 % 24, n % 60);
+        let who = if n % 3 == 0 { "Me" } else { "Anna" };
+        text.push_str(&format!("{day:02}/02/2026, {hour:02}:{minute:02} - {who}: message {n}\n"));
+    }
+    let chat = format!("{ANNA}@c.us");
+    let query = format!("chatId={ANNA}&me=Me");
+    let report = import(&app, "first", &query, text.clone()).await.ok()["data"].clone();
+    assert_eq!(report["imported"], json!(LONG));
+    let document = export(&app, "first", &chat, "").await;
+    assert_eq!(document.json()["messages"].as_array().unwrap().len(), LONG);
+    import(&app, "second", "format=json", document.bytes).await.ok();
+    assert_eq!(comparable(&app, "second", &chat).await, comparable(&app, "first", &chat).await);
+    let exported = export(&app, "second", &chat, "format=text").await;
+    assert_eq!(exported.text().lines().count(), LONG);
+    import(&app, "third", &format!("chatId={ANNA}&me=You"), exported.bytes).await.ok();
+    assert_eq!(told(&messages(&app, "third", &chat).await), told(&messages(&app, "first", &chat).await));
+}
+
+fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+    for (name, bytes) in files {
+        zip.start_file(*name, options).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+#[tokio::test]
+async fn what_is_no_export_is_refused_with_its_place() {
+    let app = TestApp::start_with(&[("WHARF__IMPORT__MAX_UNPACKED_BYTES", "20000000")]).await;
+    fresh(&app, "new").await;
+    let query = format!("chatId={ANNA}&me=Me");
+    let line = "31/01/2026, 14:05 - Me: x\n";
+    let document = |messages: &str| {
+        format!(
+            "{{\"format\":\"wharf-chat\",\"version\":1,\"chat\":{{\"id\":\"{ANNA}@c.us\",\"name\":\"A\"}},\n\"messages\":[{messages}]}}"
+        )
+    };
+    let cases: Vec<(&str, Vec<u8>, &str)> = vec![
+        ("nothing", Vec::new(), "empty"),
+        ("prose", b"Dear diary,\n".to_vec(), "line 1 is no message"),
+        ("no UTF-8", b"31/01/2026, 14:05 - Me: x\n\xff\xfe\n".to_vec(), "line 2 is not UTF-8 from byte 0"),
+        (
+            "no such day",
+            b"31/01/2026, 14:05 - Me: x\n31/02/2026, 14:05 - Me: x\n".to_vec(),
+            "line 2: there is no day 31/2/2026",
+        ),
+        ("a huge line", [line.as_bytes(), &vec![b'a'; 2 << 20]].concat(), "line 2 is longer than"),
+        ("half a document", b"{\"format\":\"wharf-chat\",\"messages\":[".to_vec(), "line 1 column"),
+        ("another format", b"{\"format\":\"other\",\"version\":1}".to_vec(), "wharf-chat"),
+        ("wrong types", document("{\"id\":7}").into_bytes(), "line 2"),
+        ("no message", document("5").into_bytes(), "line 2"),
+        ("a list", b"{\"messages\":7}".to_vec(), "a list of messages"),
+        ("a broken archive", b"PK\x03\x04 and no more".to_vec(), "the archive cannot be read"),
+        ("an archive without a chat", archive(&[("a.jpg", b"x")]), "the archive has no chat"),
+        ("two chats", archive(&[("chat.txt", b"x"), ("sub/_chat.txt", b"x")]), "several chats"),
+        ("a trap by ratio", archive(&[("chat.txt", &vec![b'\n'; 8 << 20])]), "times as large"),
+        (
+            "a trap by size",
+            archive(&[("chat.txt", line.as_bytes()), ("a", &noise(12 << 20)), ("b", &noise(12 << 20))]),
+            "max_unpacked_bytes",
+        ),
+    ];
+    for (what, body, sentence) in cases {
+        let reply = import(&app, "new", &query, body).await;
+        let error = reply.refused(400, "invalid_import")["error"].as_str().unwrap().to_owned();
+        assert!(error.contains(sentence), "{what}: {error}");
+    }
+    app.get(&format!("/devices/new/chats/{ANNA}")).await.refused(404, "chat_not_found");
+}
+
+/// Bytes that do not get smaller.
+fn noise(bytes: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..bytes).map(|_| next()).collect()
+}
+
+#[tokio::test]
+async fn wrong_questions_are_answered_as_everywhere() {
+    let app = TestApp::start_with(&[("WHARF__IMPORT__MAX_BYTES", "2000")]).await;
+    fresh(&app, "new").await;
+    let text = "31/01/2026, 14:05 - Me: x\n31/01/2026, 14:06 - Anna: y\n";
+    import(&app, "none", "", text).await.refused(404, "device_not_found");
+    import(&app, "new", &format!("chatId={ANNA}"), "x".repeat(5_000)).await.refused(413, "too_large");
+    for (query, field) in [
+        ("", "chatId"),
+        ("chatId=15550100001", "me"),
+        ("chatId=15550100001&me=Carl", "me"),
+        ("chatId=15550100001&tz=Mars", "tz"),
+        ("chatId=15550100001&format=pdf", "format"),
+        ("chatId=15550100001&dateOrder=x", "dateOrder"),
+        ("chatId=15550100001&authors=Anna", "authors[0]"),
+    ] {
+        let refused = import(&app, "new", query, text).await.refused(400, "invalid_field");
+        assert_eq!(refused["details"][0]["field"], field, "{query}: {refused}");
+    }
+    export(&app, "new", ANNA, "").await.refused(404, "chat_not_found");
+    export(&app, "new", ANNA, "format=pdf").await.refused(400, "invalid_field");
+    export(&app, "none", ANNA, "").await.refused(404, "device_not_found");
+}
+
+#[tokio::test]
+async fn names_in_an_archive_lead_nowhere() {
+    let app = TestApp::start().await;
+    fresh(&app, "new").await;
+    let chat =
+        b"31/01/2026, 14:05 - Me: ../../escape.jpg (file attached)\nlook\n31/01/2026, 14:06 - Anna: y\n";
+    let files: [(&str, &[u8]); 3] =
+        [("WhatsApp Chat with Anna.txt", chat), ("../../escape.jpg", b"x"), ("/etc/evil", b"x")];
+    let report =
+        import(&app, "new", &format!("chatId={ANNA}&me=Me"), archive(&files)).await.ok()["data"].clone();
+    assert_eq!(report["imported"], 2, "{report}");
+    assert_eq!(messages(&app, "new", ANNA).await[0]["body"], "look");
+    let data = app.stop().await;
+    let parent = data.path().parent().unwrap();
+    assert!(!parent.join("escape.jpg").exists() && !parent.parent().unwrap().join("escape.jpg").exists());
+}
+
+#[tokio::test]
+async fn files_travel_in_the_archive() {
+    let app = TestApp::start().await;
+    app.device("old").await;
+    for id in ["json", "text", "bare"] {
+        fresh(&app, id).await;
+    }
+    let chat = format!("{ANNA}@c.us");
+    let (picture, notes) = (crate::media::files::png(), b"some notes".to_vec());
+    let data = |bytes: &[u8]| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
+    for media in [
+        json!({ "data": data(&picture), "caption": "look\nhere" }),
+        json!({ "data": data(&notes), "filename": "notes.txt" }),
+        json!({ "data": data(&picture) }),
+    ] {
+        let sent =
+            app.post("/devices/old/messages/send", json!({ "to": ANNA, "media": media })).await.created();
+        app.wait_for_status("old", sent["data"]["id"].as_str().unwrap(), "read").await;
+    }
+    let original = comparable(&app, "old", &chat).await;
+    let download = async |device: &str, id: &Value| {
+        app.get(&format!("/devices/{device}/messages/{}/media/download", id.as_str().unwrap())).await.bytes
+    };
+    for format in ["json", "text"] {
+        let exported = export(&app, "old", &chat, &format!("format={format}&media=true")).await;
+        let names = zip::ZipArchive::new(Cursor::new(exported.bytes.clone())).unwrap();
+        assert_eq!(names.len(), 3, "the same file is there once");
+        let query = format!("chatId={chat}&me=Simulated+phone");
+        let report = import(&app, format, &query, exported.bytes).await.ok()["data"].clone();
+        assert_eq!(report["media"], json!({ "attached": 3, "missing": 0, "refused": 0 }));
+        let new = comparable(&app, format, &chat).await;
+        assert_eq!(told(&new), told(&original));
+        for (at, bytes) in [&picture, &notes, &picture].into_iter().enumerate() {
+            assert_eq!(&download(format, &new[at]["id"]).await, bytes, "{format} {at}");
+            assert_eq!(
+                (&new[at]["type"], &new[at]["filename"]),
+                (&original[at]["type"], &original[at]["filename"])
+            );
+        }
+    }
+    assert_eq!(comparable(&app, "json", &chat).await, original);
+    // Who knows what a file's hash is does not get the file by that.
+    let document = export(&app, "old", &chat, "").await;
+    let report = import(&app, "bare", "", document.bytes).await.ok()["data"].clone();
+    assert_eq!(report["media"], json!({ "attached": 0, "missing": 3, "refused": 0 }));
+    assert_eq!(comparable(&app, "bare", &chat).await, original);
+    assert!(messages(&app, "bare", &chat).await.iter().all(|m| m["mediaUrl"].is_null()));
+}
