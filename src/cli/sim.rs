@@ -1,25 +1,43 @@
 //! `wharf sim …`: the phone and the contacts of a simulated device.
 
-use clap::{Args, Subcommand};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Subcommand;
 use serde_json::{Map, Value, json};
+
+use self::args::{
+    CallArgs, FAULTS, FaultArgs, NetworkArgs, PairArgs, ReactArgs, ReceiptArgs, SayArgs, ScanArgs, TypingArgs,
+};
 
 use super::client::Client;
 use super::exit::CliError;
 use super::output::{Output, clean, short, table, text_of};
 use super::time::time_of_day;
-use crate::domain::ids::{DeviceId, MessageId};
-use crate::domain::jid::Jid;
+use crate::domain::ids::DeviceId;
+
+mod args;
+
+/// The largest file that `say` sends; the daemon takes no larger request by default.
+const MAX_FILE: u64 = 4 << 20;
 
 /// `wharf sim …`
 #[derive(Debug, Subcommand)]
 pub enum SimCommand {
     /// The phone scans the code
     Scan(ScanArgs),
-    /// A contact writes to the device
+    /// A pairing code is typed on the phone
+    Pair(PairArgs),
+    /// A contact writes to the device, or sends it a file
     #[command(after_help = "Example:\n  wharf sim say demo --from 15550100001 \"Hello, is anybody there?\"")]
     Say(SayArgs),
     /// A receipt arrives for a message that the device sent
     Receipt(ReceiptArgs),
+    /// A contact reacts to a message
+    React(ReactArgs),
+    /// A contact calls, or a call is over
+    Call(CallArgs),
     /// A contact begins to type, or stops
     Typing(TypingArgs),
     /// Something goes wrong
@@ -27,166 +45,6 @@ pub enum SimCommand {
     Fault(FaultArgs),
     /// Show what the network saw
     Network(NetworkArgs),
-}
-
-/// `wharf sim scan`
-#[derive(Debug, Args)]
-pub struct ScanArgs {
-    /// The simulated device
-    #[arg(value_name = "DEVICE")]
-    pub device: DeviceId,
-
-    /// Phone number of the account, in digits
-    #[arg(long, value_name = "NUMBER")]
-    pub phone: Option<String>,
-
-    /// Name of the account
-    #[arg(long)]
-    pub name: Option<String>,
-
-    /// The code that is scanned; the current one if left out
-    #[arg(long, value_name = "CODE")]
-    pub qr: Option<String>,
-}
-
-/// `wharf sim say`
-#[derive(Debug, Args)]
-pub struct SayArgs {
-    /// The simulated device
-    #[arg(value_name = "DEVICE")]
-    pub device: DeviceId,
-
-    /// What is written
-    #[arg(value_name = "TEXT", allow_hyphen_values = true)]
-    pub text: String,
-
-    /// Phone number of the contact
-    #[arg(long, value_name = "NUMBER")]
-    pub from: Jid,
-
-    /// Write it into this group instead of to the device alone
-    #[arg(long, value_name = "GROUP-ID")]
-    pub group: Option<Jid>,
-
-    /// The network's own id; the same one twice is the network delivering twice
-    #[arg(long, value_name = "ID")]
-    pub network_id: Option<String>,
-}
-
-/// `wharf sim receipt`
-#[derive(Debug, Args)]
-pub struct ReceiptArgs {
-    /// The simulated device
-    #[arg(value_name = "DEVICE")]
-    pub device: DeviceId,
-
-    /// The message, such as true_15550100001@c.us_3EB0A1B2C3
-    #[arg(value_name = "MESSAGE-ID")]
-    pub message: MessageId,
-
-    /// -1 error, 1 server, 2 device, 3 read, 4 played
-    #[arg(value_name = "ACK", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..=4))]
-    pub ack: i64,
-
-    /// Who of a group
-    #[arg(long, value_name = "NUMBER")]
-    pub participant: Option<Jid>,
-}
-
-/// `wharf sim typing`
-#[derive(Debug, Args)]
-pub struct TypingArgs {
-    /// The simulated device
-    #[arg(value_name = "DEVICE")]
-    pub device: DeviceId,
-
-    /// Phone number of the contact
-    #[arg(long, value_name = "NUMBER")]
-    pub from: Jid,
-
-    /// What is being made
-    #[arg(long, default_value = "text", value_parser = ["text", "audio"])]
-    pub kind: String,
-
-    /// The contact stops typing
-    #[arg(long)]
-    pub off: bool,
-}
-
-/// `wharf sim fault`
-#[derive(Debug, Args)]
-pub struct FaultArgs {
-    /// The simulated device
-    #[arg(value_name = "DEVICE")]
-    pub device: DeviceId,
-
-    /// What goes wrong
-    #[arg(value_name = "KIND", value_parser = FAULT_KINDS, hide_possible_values = true)]
-    pub kind: String,
-
-    /// How many times
-    #[arg(long)]
-    pub count: Option<u32>,
-
-    /// For how long
-    #[arg(long, value_name = "MS")]
-    pub duration_ms: Option<u64>,
-
-    /// What the kind needs to know, as JSON or as plain text
-    #[arg(long, value_parser = loose_json)]
-    pub value: Option<Value>,
-}
-
-/// `wharf sim network`
-#[derive(Debug, Args)]
-pub struct NetworkArgs {
-    /// The simulated device
-    #[arg(value_name = "DEVICE")]
-    pub device: DeviceId,
-
-    /// Forget it instead
-    #[arg(long)]
-    pub forget: bool,
-}
-
-const FAULT_KINDS: [&str; 12] = [
-    "drop_link",
-    "refuse_connect",
-    "log_out",
-    "ban",
-    "send_transient",
-    "send_permanent",
-    "send_unknown",
-    "slow_send",
-    "duplicate_incoming",
-    "reorder_receipts",
-    "stall",
-    "panic",
-];
-
-const FAULTS: &str = "\
-Kinds:
-  drop_link           the link to the network breaks
-  refuse_connect      the network refuses connections
-  log_out             the phone removes the linked device
-  ban                 the network suspends the account
-  send_transient      sends fail, and may be tried again
-  send_permanent      sends fail for good
-  send_unknown        nobody knows whether a send arrived
-  slow_send           sends take long
-  duplicate_incoming  messages come in twice
-  reorder_receipts    receipts come in the wrong order
-  stall               connected, but silent
-  panic               the engine crashes
-
-Examples:
-  wharf sim fault demo drop_link
-  wharf sim fault demo send_transient --count 3
-  wharf sim fault demo slow_send --duration-ms 60000 --value 2000";
-
-#[expect(clippy::unnecessary_wraps, reason = "the signature clap asks of a value parser")]
-fn loose_json(text: &str) -> Result<Value, String> {
-    Ok(serde_json::from_str(text).unwrap_or_else(|_| text.into()))
 }
 
 /// Does one of the commands.
@@ -203,6 +61,27 @@ pub async fn run(command: SimCommand, client: &Client, out: &Output) -> Result<(
             ]);
             let answer = client.post(&path(&args.device, "scan"), &body).await?;
             out.show(&answer, || format!("{}: scanned", args.device))
+        }
+        SimCommand::Pair(args) => {
+            let body = object([("code", args.code.into()), ("clientName", args.name.into())]);
+            let answer = client.post(&path(&args.device, "pair"), &body).await?;
+            out.show(&answer, || format!("{}: linked as {}", args.device, text_of(&answer, "phoneNumber")))
+        }
+        SimCommand::React(args) => {
+            let body = json!({ "messageId": args.message, "from": args.from, "emoji": args.emoji });
+            let answer = client.post(&path(&args.device, "reaction"), &body).await?;
+            let what = if args.emoji.is_empty() { "took a reaction back" } else { "reacted" };
+            out.show(&answer, || format!("{}: {} {what}", args.device, args.from))
+        }
+        SimCommand::Call(args) => {
+            let body = object([
+                ("from", args.from.to_string().into()),
+                ("video", args.video.into()),
+                ("status", args.status.as_str().into()),
+                ("callId", args.call_id.into()),
+            ]);
+            let answer = client.post(&path(&args.device, "call"), &body).await?;
+            out.show(&answer, || format!("call {}: {}", text_of(&answer, "callId"), args.status))
         }
         SimCommand::Say(args) => say(args, client, out).await,
         SimCommand::Receipt(args) => {
@@ -247,15 +126,29 @@ fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
 async fn say(args: SayArgs, client: &Client, out: &Output) -> Result<(), CliError> {
     let from = args.from.to_string();
     let author = args.group.as_ref().map(|_| from.clone());
+    let media = match &args.media {
+        Some(file) => media(file, args.voice).await?,
+        None => Value::Null,
+    };
     let body = object([
         ("from", from.into()),
         ("body", args.text.into()),
+        ("media", media),
         ("groupId", args.group.map(String::from).into()),
         ("author", author.into()),
         ("networkId", args.network_id.into()),
     ]);
     let answer = client.post(&path(&args.device, "incoming"), &body).await?;
     out.show(&answer, || format!("received {}", text_of(&answer, "messageId")))
+}
+
+async fn media(file: &Path, voice: bool) -> Result<Value, CliError> {
+    if tokio::fs::metadata(file).await?.len() > MAX_FILE {
+        return Err(CliError::Usage("--media takes a file of at most 4 MiB".to_owned()));
+    }
+    let data = STANDARD.encode(tokio::fs::read(file).await?);
+    let filename = file.file_name().map(|name| name.to_string_lossy().into_owned());
+    Ok(object([("data", data.into()), ("filename", filename.into()), ("asVoice", voice.into())]))
 }
 
 async fn network(args: &NetworkArgs, client: &Client, out: &Output) -> Result<(), CliError> {
@@ -292,6 +185,7 @@ fn network_text(seen: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::args::loose_json;
     use super::*;
 
     #[test]
@@ -318,5 +212,17 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("acknowledged by the device: 2, read: 0, typing: 0\n"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_file_goes_under_its_own_name_unless_it_is_too_large() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("hum.ogg");
+        std::fs::write(&file, b"hum").unwrap();
+        let expected = json!({ "data": "aHVt", "filename": "hum.ogg", "asVoice": true });
+        assert_eq!(media(&file, true).await.unwrap(), expected);
+
+        std::fs::File::options().write(true).open(&file).unwrap().set_len(MAX_FILE + 1).unwrap();
+        assert!(matches!(media(&file, false).await, Err(CliError::Usage(_))));
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::clock::Millis;
+use super::group::Participant;
 use super::ids::MessageId;
 use super::jid::Jid;
 use super::message::MessageType;
@@ -39,6 +40,9 @@ pub struct Chat {
     pub name: String,
     /// Whether it is a group.
     pub is_group: bool,
+    /// Who is in the group, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub participants: Option<Vec<Participant>>,
     /// The newest message.
     pub last_message: Option<LastMessage>,
     /// Incoming messages not yet read.
@@ -49,8 +53,24 @@ pub struct Chat {
     pub archived: bool,
     /// Silenced.
     pub muted: bool,
+    /// Until when, while it is silenced; for ever when absent.
+    pub muted_until: Option<Millis>,
+    /// Where its picture is, where that is known.
+    pub profile_pic_url: Option<String>,
     /// When something last happened in it.
     pub timestamp: Millis,
+}
+
+impl Chat {
+    /// The chat as it is at this moment: what was silenced until an earlier one is not silenced any more.
+    #[must_use]
+    pub fn as_of(mut self, now: Millis) -> Self {
+        if self.muted_until.is_some_and(|until| until <= now) {
+            self.muted = false;
+            self.muted_until = None;
+        }
+        self
+    }
 }
 
 /// Which chats a list shows.

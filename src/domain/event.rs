@@ -50,6 +50,10 @@ pub enum Event {
     MessageDeleted(MessageGone),
     /// A message was starred, or not any more.
     MessageStarred(MessageMarked),
+    /// A chat's messages were removed.
+    ChatCleared(ChatGone),
+    /// A chat was removed with its messages; the next message brings it back.
+    ChatDeleted(ChatGone),
     /// Somebody voted in a poll.
     PollVote(PollVoted),
     /// A contact changed.
@@ -237,6 +241,14 @@ pub struct MessageMarked {
     pub is_starred: bool,
 }
 
+/// Payload of `chat:cleared` and `chat:deleted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChatGone {
+    /// The chat.
+    pub chat_id: Jid,
+}
+
 /// Payload of `poll:vote`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -360,6 +372,8 @@ impl Event {
             Self::MessageRevoked(_) => "message:revoked",
             Self::MessageDeleted(_) => "message:deleted",
             Self::MessageStarred(_) => "message:starred",
+            Self::ChatCleared(_) => "chat:cleared",
+            Self::ChatDeleted(_) => "chat:deleted",
             Self::PollVote(_) => "poll:vote",
             Self::ContactUpdate(_) => "contact:update",
             Self::GroupUpdate(_) => "group:update",
@@ -452,7 +466,7 @@ pub enum Ephemeral {
     /// A chat's line changed.
     ChatUpdate {
         /// The chat as it now is.
-        chat: Chat,
+        chat: Box<Chat>,
     },
     /// The link between the device and its network.
     #[serde(rename_all = "camelCase")]

@@ -456,7 +456,7 @@ pub enum EngineEvent {
     /// The session can send and receive.
     Opened(Account),
     /// A message came in, or was sent from another linked device.
-    Message(Incoming),
+    Message(Box<Incoming>),
     /// History that was there before the link: stored, told to nobody.
     History(Vec<Incoming>),
     /// A receipt for a message of ours.

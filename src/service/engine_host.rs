@@ -5,13 +5,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::changes::Change;
+use super::group_changes::Told;
 use super::ingest::Telling;
 use super::supervisor::Command;
 use super::{Core, ServiceError};
 use crate::domain::device::{Account, Device};
-use crate::domain::event::Ephemeral;
-use crate::domain::ids::{DeviceId, MessageId, NetworkId};
-use crate::domain::jid::Jid;
+use crate::domain::event::{Called, Ephemeral, HistoryProgressed};
+use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::media::{MediaHash, StoredMedia};
 use crate::domain::state::Input;
 use crate::engine::{
@@ -124,14 +124,6 @@ impl InboundPort {
     async fn changed(&self, id: MessageId, change: Change) -> Result<(), InboundError> {
         self.core.ingest_change(&self.device, id, change).await.map_err(storage)
     }
-
-    async fn read_elsewhere(&self, chat: Jid, messages: Vec<NetworkId>) -> Result<(), StoreError> {
-        let only = (!messages.is_empty()).then(|| {
-            let id = |network| MessageId { from_me: false, chat: chat.clone(), network, participant: None };
-            messages.into_iter().map(id).collect()
-        });
-        self.core.ingest_read_elsewhere(&self.device, chat, only).await.map(|_| ())
-    }
 }
 
 #[async_trait]
@@ -150,7 +142,7 @@ impl Inbound for InboundPort {
                 self.about_the_link(Input::Opened(account)).await
             }
             EngineEvent::Message(message) => core
-                .ingest_messages(device, self.account(), vec![message], Telling::Live)
+                .ingest_messages(device, self.account(), vec![*message], Telling::Live)
                 .await
                 .map_err(storage),
             EngineEvent::History(messages) => core
@@ -159,7 +151,7 @@ impl Inbound for InboundPort {
                 .map_err(storage),
             EngineEvent::Receipt(receipt) => core.ingest_receipt(device, receipt).await.map_err(storage),
             EngineEvent::ReadElsewhere { chat, messages } => {
-                self.read_elsewhere(chat, messages).await.map_err(storage)
+                core.ingest_read_elsewhere(device, chat, messages).await.map_err(storage)
             }
             EngineEvent::Contacts(told) => core.ingest_contacts(device, told).await.map_err(storage),
             EngineEvent::ChatName { chat, name } => {
@@ -184,11 +176,21 @@ impl Inbound for InboundPort {
             EngineEvent::Revoked { id } => self.changed(id, Change::Revoke).await,
             EngineEvent::Starred { id, on } => self.changed(id, Change::Star(on)).await,
             EngineEvent::DeletedForMe { id } => self.changed(id, Change::Hide).await,
-            EngineEvent::Chat { .. }
-            | EngineEvent::Groups(_)
-            | EngineEvent::GroupChanged { .. }
-            | EngineEvent::Call { .. }
-            | EngineEvent::HistoryProgress { .. } => Ok(()),
+            EngineEvent::Chat { chat, change } => {
+                core.ingest_chat_change(device, chat, change).await.map_err(storage)
+            }
+            EngineEvent::Groups(groups) => core.ingest_groups(device, groups).await.map_err(storage),
+            EngineEvent::GroupChanged { group, change, participants, text, author } => {
+                let told = Told { group, change, participants, text, author };
+                core.ingest_group_change(device, told).await.map_err(storage)
+            }
+            EngineEvent::Call { call_id, from, video, status } => {
+                core.ingest_call(device, Called { call_id, from, video, status }).await.map_err(storage)
+            }
+            EngineEvent::HistoryProgress { done, total, phase } => {
+                let progress = HistoryProgressed { done, total, phase };
+                core.ingest_history_progress(device, progress).await.map_err(storage)
+            }
             EngineEvent::Latency { ms } => {
                 core.tell(device, &Ephemeral::ConnectionStatus { status: "connected", latency_ms: Some(ms) });
                 Ok(())

@@ -42,6 +42,9 @@ pub enum ServiceError {
     /// A file could not be taken in or given out.
     #[error(transparent)]
     Media(#[from] MediaError),
+    /// No such group.
+    #[error("this device is in no group with this id")]
+    GroupNotFound,
     /// No such key.
     #[error("there is no API key with this id")]
     KeyNotFound,
@@ -174,6 +177,7 @@ impl ServiceError {
             Self::Media(MediaError::Storage(error)) if is_full(error) => "disk_full",
             Self::Media(MediaError::Unavailable(_)) => "media_store_unavailable",
             Self::Media(MediaError::Storage(_)) => "media_store_failed",
+            Self::GroupNotFound => "group_not_found",
             Self::KeyNotFound => "key_not_found",
             Self::NoSuchCall => "not_found",
             Self::Invalid { .. } => "invalid_field",
@@ -216,6 +220,7 @@ impl ServiceError {
             | Self::MediaGone
             | Self::NoThumbnail
             | Self::Media(MediaError::Gone)
+            | Self::GroupNotFound
             | Self::KeyNotFound
             | Self::NoSuchCall => ErrorKind::NotFound,
             Self::Invalid { .. } | Self::EmptyFile | Self::Media(MediaError::Incomplete(_)) => {

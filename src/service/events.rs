@@ -24,7 +24,8 @@ impl Core {
         self.read(move |store| {
             store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
             let range = store.log_range(&device)?;
-            let (mut found, mut last, mut looked) = (Vec::new(), after, 0);
+            // A position that the log never had (it was restored from an older copy) would hold its reader up for ever.
+            let (mut found, mut last, mut looked) = (Vec::new(), after.min(range.newest), 0);
             while found.len() < limit && looked < SCAN {
                 let page = store.events_after(&device, last, limit.max(64))?;
                 if page.is_empty() {

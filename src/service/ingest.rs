@@ -4,6 +4,7 @@
 //! there already changes nothing and is still a success: the network may be acknowledged again.
 
 use super::Core;
+use super::group_changes::{Told, store_group_change};
 use super::media_links::{LinkBase, MediaLinks};
 use crate::domain::ack::{Ack, Status};
 use crate::domain::clock::Millis;
@@ -11,6 +12,7 @@ use crate::domain::contact::ContactUpdate;
 use crate::domain::content::Content;
 use crate::domain::device::Account;
 use crate::domain::event::{ContactChanged, Event, MessageReceived, MessageStepped, MessagesRead};
+use crate::domain::group::GroupChange;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, MessageType, SendFailure};
@@ -74,21 +76,6 @@ impl Core {
         self.store().write_patiently(move |tx| store_receipt(tx, &id, &receipt, now)).await
     }
 
-    /// Our account read these on another device.
-    pub(super) async fn ingest_read_elsewhere(
-        &self,
-        device: &DeviceId,
-        chat: Jid,
-        only: Option<Vec<MessageId>>,
-    ) -> Result<Vec<MessageId>, StoreError> {
-        let now = self.now();
-        let (id, of) = (device.clone(), chat.clone());
-        let read =
-            self.store().write_patiently(move |tx| store_read(tx, &id, &of, only.as_deref(), now)).await?;
-        self.chat_changed(device, &chat);
-        Ok(read)
-    }
-
     /// What the network knows of people.
     pub(super) async fn ingest_contacts(
         &self,
@@ -97,9 +84,18 @@ impl Core {
     ) -> Result<(), StoreError> {
         let now = self.now();
         let id = device.clone();
-        self.store()
-            .write_patiently(move |tx| told.iter().try_for_each(|update| store_contact(tx, &id, update, now)))
-            .await
+        let write = move |tx: &Tx<'_>| {
+            let mut renamed = Vec::new();
+            for update in &told {
+                if merge_contact(tx, &id, update, true, now)? && tx.chat(&id, &update.id)?.is_some() {
+                    renamed.push(update.id.clone());
+                }
+            }
+            Ok::<_, StoreError>(renamed)
+        };
+        let renamed = self.store().write_patiently(write).await?;
+        renamed.iter().for_each(|chat| self.chat_changed(device, chat));
+        Ok(())
     }
 
     /// The name of a chat.
@@ -111,7 +107,13 @@ impl Core {
     ) -> Result<(), StoreError> {
         let now = self.now();
         let (id, of) = (device.clone(), chat.clone());
-        if self.store().write_patiently(move |tx| tx.name_chat(&id, &of, &name, now)).await? {
+        let write = move |tx: &Tx<'_>| {
+            let text = Some(name.clone());
+            let told = Told { text, ..Told::of(of.clone(), GroupChange::Subject) };
+            let group_named = of.is_group() && store_group_change(tx, &id, &told, now)?;
+            Ok::<_, StoreError>(tx.name_chat(&id, &of, &name, now)? || group_named)
+        };
+        if self.store().write_patiently(write).await? {
             self.chat_changed(device, &chat);
         }
         Ok(())
@@ -231,28 +233,19 @@ fn quoted(
     )))
 }
 
-fn store_contact(
-    tx: &Tx<'_>,
-    device: &DeviceId,
-    told: &ContactUpdate,
-    now: Millis,
-) -> Result<(), StoreError> {
-    merge_contact(tx, device, told, true, now)
-}
-
+/// `true` when something about them changed.
 fn merge_contact(
     tx: &Tx<'_>,
     device: &DeviceId,
     told: &ContactUpdate,
     tell: bool,
     now: Millis,
-) -> Result<(), StoreError> {
-    if let Some(contact) = tx.merge_contact(device, told)?
-        && tell
-    {
+) -> Result<bool, StoreError> {
+    let Some(contact) = tx.merge_contact(device, told)? else { return Ok(false) };
+    if tell {
         tx.append(device, &Event::ContactUpdate(ContactChanged { contact }), now)?;
     }
-    Ok(())
+    Ok(true)
 }
 
 fn store_receipt(
@@ -363,23 +356,4 @@ fn tell_level(
     };
     tx.append(device, &Event::MessageStatus(step), now)?;
     Ok(())
-}
-
-/// Marks incoming messages read and tells `message:read`.
-pub(super) fn store_read(
-    tx: &Tx<'_>,
-    device: &DeviceId,
-    chat: &Jid,
-    only: Option<&[MessageId]>,
-    now: Millis,
-) -> Result<Vec<MessageId>, StoreError> {
-    let read = tx.mark_read(device, chat, only)?;
-    // Also when nothing was unread any more: retention may have taken what was counted.
-    tx.recount_unread(device, chat)?;
-    if read.is_empty() {
-        return Ok(read);
-    }
-    let event = MessagesRead { chat_id: chat.clone(), message_ids: read.clone(), read_by: None };
-    tx.append(device, &Event::MessageRead(event), now)?;
-    Ok(read)
 }

@@ -45,7 +45,9 @@ impl Core {
             let (device, chat) = key;
             let id = device.clone();
             match core.read(move |store| Ok(store.chat(&id, &chat)?)).await {
-                Ok(Some(chat)) => core.tell(&device, &Ephemeral::ChatUpdate { chat }),
+                Ok(Some(chat)) => {
+                    core.tell(&device, &Ephemeral::ChatUpdate { chat: Box::new(chat.as_of(core.now())) });
+                }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%device, %error, "a changed chat could not be read"),
             }

@@ -21,17 +21,22 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 
 pub mod access_token;
+mod calls;
 mod changes;
+mod chat_changes;
 mod chats;
 mod contacts;
 mod control;
 pub mod declared;
 pub mod devices;
+mod echoes;
 mod engine_host;
 mod error;
 mod events;
 pub mod feed;
 mod gauges;
+mod group_changes;
+mod groups;
 mod health;
 mod ingest;
 pub mod keys;
@@ -42,9 +47,11 @@ mod messages;
 mod outbox;
 mod outbox_settings;
 mod pacing;
+mod pairing;
 mod pulse;
 mod purge;
 mod queue;
+mod reading;
 mod retention;
 mod send;
 mod stats;
@@ -64,11 +71,12 @@ pub use queue::{ClearQueue, Cleared, DeviceQueue, FleetQueue, Held, QueueTotals,
 pub use send::{Accepted, IdempotencyKey, SendContent, SendRequest};
 pub use stats::Stats;
 
-pub use crate::engine::ControlVerb;
+pub use crate::engine::{ControlVerb, MembersChange};
 pub use crate::media::ByteStream as FileBytes;
 pub use crate::store::chats::ChatQuery;
 pub use crate::store::contacts::ContactQuery;
 pub use crate::store::events::LogRange;
+pub use crate::store::groups::{GroupQuery, ListedGroup};
 pub use crate::store::queue::WaitingKind;
 pub use crate::store::search::SearchQuery;
 
@@ -181,6 +189,7 @@ struct Inner {
     feeds: feed::Feeds,
     live: live::ChatUpdates,
     typing: typing::Typing,
+    echoes: echoes::Echoes,
     fleet: supervisor::Fleet,
     notices: broadcast::Sender<DeviceChangeNotice>,
 }
@@ -206,6 +215,7 @@ impl Core {
             feeds: feed::Feeds::default(),
             live: live::ChatUpdates::default(),
             typing: typing::Typing::default(),
+            echoes: echoes::Echoes::default(),
             fleet: supervisor::Fleet::default(),
             notices: broadcast::Sender::new(NOTICES),
             store: parts.store,

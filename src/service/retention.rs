@@ -46,13 +46,24 @@ impl Core {
         }
         if limits.retention.messages_ms > 0 {
             let cutoff = now.plus(-limits.retention.messages_ms);
-            self.in_batches(move |tx| tx.prune_messages(cutoff, BATCH)).await?;
+            self.prune_messages(cutoff).await?;
         }
         let cutoff = now.plus(-limits.idempotency_ttl_ms);
         self.in_batches(move |tx| tx.prune_idempotency(cutoff, BATCH)).await?;
         self.sweep_media().await?;
         let cutoff = now.plus(-ACTIVITY_MS);
         Ok(self.store().write_patiently(move |tx| tx.prune_activity(cutoff)).await?)
+    }
+
+    async fn prune_messages(&self, cutoff: Millis) -> Result<(), ServiceError> {
+        loop {
+            let chats = self.store().write_patiently(move |tx| tx.prune_messages(cutoff, BATCH)).await?;
+            chats.iter().for_each(|(device, chat)| self.chat_changed(device, chat));
+            let drained = tokio::time::timeout(PAUSE, self.tasks().soft().cancelled()).await.is_ok();
+            if chats.is_empty() || drained {
+                return Ok(());
+            }
+        }
     }
 
     async fn in_batches(

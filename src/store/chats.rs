@@ -4,18 +4,19 @@ use rusqlite::{Row, params};
 
 use super::error::StoreError;
 use super::messages::Pk;
-use super::rows::{from_word, parsed, parsed_if_any};
+use super::rows::{from_word, parsed, parsed_if_any, time_if_any};
 use super::tx::{Reader, Tx};
 use crate::domain::chat::{Chat, ChatFilter, LastMessage};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 
-const SELECT: &str = "SELECT c.id, coalesce(c.name, p.address_book_name, p.pushname) AS name, c.unread, c.pinned, \
-     c.archived, c.muted, c.at AS chat_at, m.id AS last_id, m.body AS last_body, m.at AS last_at, \
+const SELECT: &str = "SELECT c.id, coalesce(c.name, g.subject, p.address_book_name, p.pushname) AS name, c.unread, \
+     c.pinned, c.archived, c.muted, c.muted_until, c.at AS chat_at, m.id AS last_id, m.body AS last_body, m.at AS last_at, \
      m.from_me AS last_from_me, m.author AS last_author, m.type AS last_type \
      FROM chats c \
      LEFT JOIN contacts p ON p.device_id = c.device_id AND p.id = c.id \
+     LEFT JOIN groups g ON g.device_id = c.device_id AND g.id = c.id \
      LEFT JOIN messages m ON m.pk = c.last_message_pk";
 
 /// Which chats to list.
@@ -66,6 +67,7 @@ impl Reader<'_> {
     pub fn chat_count(&self, device: &DeviceId, query: &ChatQuery) -> Result<i64, StoreError> {
         let sql = format!(
             "SELECT count(*) FROM chats c LEFT JOIN contacts p ON p.device_id = c.device_id AND p.id = c.id
+             LEFT JOIN groups g ON g.device_id = c.device_id AND g.id = c.id
              WHERE c.device_id = ?1 AND {} AND (?2 IS NULL OR {MATCHES})",
             condition(query.filter)
         );
@@ -73,8 +75,7 @@ impl Reader<'_> {
     }
 }
 
-const MATCHES: &str =
-    "instr(lower(coalesce(c.name, p.address_book_name, p.pushname, '') || ' ' || c.id), lower(?2)) > 0";
+const MATCHES: &str = "instr(lower(coalesce(c.name, g.subject, p.address_book_name, p.pushname, '') || ' ' || c.id), lower(?2)) > 0";
 
 fn condition(filter: ChatFilter) -> &'static str {
     match filter {
@@ -129,18 +130,21 @@ impl Tx<'_> {
         Ok(changed > 0)
     }
 
-    /// Makes a chat's unread count that of its unread messages.
+    /// Makes a chat's unread count that of its unread messages. `false` when it was.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn recount_unread(&self, device: &DeviceId, id: &Jid) -> Result<(), StoreError> {
-        self.run(
-            "UPDATE chats SET unread = (SELECT count(*) FROM messages m
-                 WHERE m.device_id = ?1 AND m.chat_id = ?2 AND m.unread = 1)
-             WHERE device_id = ?1 AND id = ?2",
-            params![device.as_str(), id.to_string()],
+    pub fn recount_unread(&self, device: &DeviceId, id: &Jid) -> Result<bool, StoreError> {
+        let key = params![device.as_str(), id.to_string()];
+        let unread = self.number(
+            "SELECT count(*) FROM messages WHERE device_id = ?1 AND chat_id = ?2 AND unread = 1",
+            key,
         )?;
-        Ok(())
+        let changed = self.run(
+            "UPDATE chats SET unread = ?3 WHERE device_id = ?1 AND id = ?2 AND unread <> ?3",
+            params![device.as_str(), id.to_string(), unread],
+        )?;
+        Ok(changed > 0)
     }
 }
 
@@ -150,6 +154,7 @@ fn chat(row: &Row<'_>) -> Result<Chat, StoreError> {
     Ok(Chat {
         name: name.unwrap_or_else(|| id.as_name()),
         is_group: id.is_group(),
+        participants: None,
         chat_id: id.clone(),
         id,
         last_message: last_message(row)?,
@@ -157,6 +162,8 @@ fn chat(row: &Row<'_>) -> Result<Chat, StoreError> {
         pinned: row.get("pinned")?,
         archived: row.get("archived")?,
         muted: row.get("muted")?,
+        muted_until: time_if_any(row, "muted_until")?,
+        profile_pic_url: None,
         timestamp: Millis(row.get("chat_at")?),
     })
 }

@@ -54,7 +54,7 @@ impl Reader<'_> {
         let only = super::rows::to_json(&only, "contact ids")?;
         let condition = "device_id = ?1
              AND (?2 IS NULL OR instr(lower(coalesce(address_book_name, '') || ' ' || coalesce(pushname, '') || ' ' || id), lower(?2)) > 0)
-             AND (?3 = '[]' OR id IN (SELECT value FROM json_each(?3)))";
+             AND (?3 = '[]' OR id IN (SELECT value FROM json_each(?3)) OR lid IN (SELECT value FROM json_each(?3)))";
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
         let offset = i64::try_from(query.offset).unwrap_or(i64::MAX);
         let found = self.all(

@@ -61,7 +61,8 @@ impl Reader<'_> {
             messages_sent: sent,
             contacts: self.number("SELECT count(*) FROM contacts WHERE device_id = ?1", [id.as_str()])?,
             groups: self.number(
-                "SELECT count(*) FROM chats WHERE device_id = ?1 AND id LIKE '%@g.us'",
+                "SELECT count(*) FROM (SELECT id FROM groups WHERE device_id = ?1
+                     UNION SELECT id FROM chats WHERE device_id = ?1 AND id LIKE '%@g.us')",
                 [id.as_str()],
             )?,
         })
@@ -183,6 +184,8 @@ impl Tx<'_> {
             "DELETE FROM messages WHERE pk IN (SELECT pk FROM messages WHERE device_id = ?1 LIMIT ?2)",
             "DELETE FROM events WHERE device_id = ?1 AND seq IN (SELECT seq FROM events WHERE device_id = ?1 ORDER BY seq LIMIT ?2)",
             "DELETE FROM chats WHERE device_id = ?1 AND id IN (SELECT id FROM chats WHERE device_id = ?1 LIMIT ?2)",
+            "DELETE FROM group_members WHERE (device_id, group_id, member) IN (SELECT device_id, group_id, member FROM group_members WHERE device_id = ?1 LIMIT ?2)",
+            "DELETE FROM groups WHERE device_id = ?1 AND id IN (SELECT id FROM groups WHERE device_id = ?1 LIMIT ?2)",
             "DELETE FROM contacts WHERE device_id = ?1 AND id IN (SELECT id FROM contacts WHERE device_id = ?1 LIMIT ?2)",
             "DELETE FROM activity WHERE device_id = ?1 AND hour IN (SELECT hour FROM activity WHERE device_id = ?1 LIMIT ?2)",
         ] {

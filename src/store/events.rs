@@ -4,9 +4,10 @@ use rusqlite::{Row, params};
 use serde_json::value::RawValue;
 
 use super::error::StoreError;
+use super::rows::to_word;
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
-use crate::domain::event::{Event, Stamped};
+use crate::domain::event::{Called, Event, Stamped};
 use crate::domain::ids::DeviceId;
 
 /// An entry as it is stored: its payload is the bytes that go over the wire.
@@ -56,6 +57,19 @@ impl Reader<'_> {
             params![device.as_str(), after, limit],
             logged,
         )
+    }
+
+    /// Whether this step of a call is in the log after this entry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn call_was_told(&self, device: &DeviceId, call: &Called, after: i64) -> Result<bool, StoreError> {
+        let told = self.number(
+            "SELECT count(*) FROM events WHERE device_id = ?1 AND seq > ?2 AND type = 'call'
+                 AND json_extract(payload, '$.callId') = ?3 AND json_extract(payload, '$.status') = ?4",
+            params![device.as_str(), after, call.call_id, to_word(&call.status, "call status")?],
+        )?;
+        Ok(told > 0)
     }
 
     /// What the log holds.

@@ -155,7 +155,8 @@ impl Tx<'_> {
              WHERE device_id = ?1 AND id = ?2",
             params![device.as_str(), chat.to_string()],
         )?;
-        self.recount_unread(device, chat)
+        self.recount_unread(device, chat)?;
+        Ok(())
     }
 
     fn media_of(&self, pk: Pk) -> Result<Option<MediaHash>, StoreError> {

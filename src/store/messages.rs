@@ -1,7 +1,5 @@
 //! Messages, their delivery, and pages of a chat.
 
-use std::collections::HashSet;
-
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::content::{StoredContent, extra_text};
@@ -10,7 +8,7 @@ use super::rows::{from_json, from_word, parsed, parsed_if_any, to_json, to_word}
 use super::tx::{Reader, Tx};
 use crate::domain::ack::{Ack, Status};
 use crate::domain::clock::Millis;
-use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, Receipt, SendFailure, TrackedMessage};
 
@@ -175,16 +173,33 @@ impl Reader<'_> {
         )
     }
 
-    /// Unread incoming messages of a chat, oldest first.
+    /// The incoming messages of a chat that the network calls so; in a group, whoever wrote them.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn unread(&self, device: &DeviceId, chat: &Jid) -> Result<Vec<MessageId>, StoreError> {
-        self.all(
-            "SELECT id FROM messages WHERE device_id = ?1 AND chat_id = ?2 AND unread = 1 ORDER BY pk",
-            params![device.as_str(), chat.to_string()],
-            |row| parsed(row, "id", "message id"),
-        )
+    pub fn named(
+        &self,
+        device: &DeviceId,
+        chat: &Jid,
+        names: &[NetworkId],
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let mut found = Vec::new();
+        for name in names {
+            let id =
+                MessageId { from_me: false, chat: chat.clone(), network: name.clone(), participant: None };
+            if !chat.is_group() {
+                found.push(id);
+                continue;
+            }
+            // The member's id follows after an underscore; the character after that in ASCII ends the range.
+            let candidates: Vec<MessageId> = self.all(
+                "SELECT id FROM messages WHERE device_id = ?1 AND id >= ?2 || '_' AND id < ?2 || '`'",
+                params![device.as_str(), id.to_string()],
+                |row| parsed(row, "id", "message id"),
+            )?;
+            found.extend(candidates.into_iter().filter(|candidate| candidate.network == *name));
+        }
+        Ok(found)
     }
 }
 
@@ -283,7 +298,8 @@ impl Tx<'_> {
         Ok(true)
     }
 
-    /// Marks incoming messages of a chat read, all of them or these, and says which were unread.
+    /// Marks incoming messages of a chat read, the oldest first: those up to this one, at most `limit`. Says
+    /// which they are; none any more when there are fewer than that.
     ///
     /// # Errors
     /// When the store fails.
@@ -291,20 +307,43 @@ impl Tx<'_> {
         &self,
         device: &DeviceId,
         chat: &Jid,
-        only: Option<&[MessageId]>,
+        up_to: Pk,
+        limit: usize,
     ) -> Result<Vec<MessageId>, StoreError> {
-        let mut unread = Reader::unread(self, device, chat)?;
-        if let Some(only) = only {
-            let only: HashSet<&MessageId> = only.iter().collect();
-            unread.retain(|id| only.contains(id));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let unread = self.all(
+            "SELECT pk, id FROM messages WHERE device_id = ?1 AND chat_id = ?2 AND unread = 1 AND pk <= ?3
+             ORDER BY pk LIMIT ?4",
+            params![device.as_str(), chat.to_string(), up_to, limit],
+            |row| Ok((row.get::<_, Pk>("pk")?, parsed(row, "id", "message id")?)),
+        )?;
+        for (pk, _) in &unread {
+            self.run("UPDATE messages SET unread = 0 WHERE pk = ?1", [pk])?;
         }
-        for id in &unread {
-            self.run(
-                "UPDATE messages SET unread = 0 WHERE device_id = ?1 AND id = ?2",
-                params![device.as_str(), id.to_string()],
+        Ok(unread.into_iter().map(|(_, id)| id).collect())
+    }
+
+    /// Marks these incoming messages of a chat read, and says which were unread.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn mark_these_read(
+        &self,
+        device: &DeviceId,
+        chat: &Jid,
+        only: &[MessageId],
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let mut read = Vec::new();
+        for id in only {
+            let changed = self.run(
+                "UPDATE messages SET unread = 0 WHERE device_id = ?1 AND id = ?2 AND chat_id = ?3 AND unread = 1",
+                params![device.as_str(), id.to_string(), chat.to_string()],
             )?;
+            if changed > 0 {
+                read.push(id.clone());
+            }
         }
-        Ok(unread)
+        Ok(read)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::domain::ids::DeviceId;
 
 pub mod activity;
 pub mod api_keys;
+mod chat_changes;
 pub mod chats;
 pub mod contacts;
 mod content;
@@ -22,6 +23,7 @@ pub mod departures;
 pub mod devices;
 mod error;
 pub mod events;
+pub mod groups;
 mod heads;
 pub mod idempotency;
 pub mod media;

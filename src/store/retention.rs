@@ -1,10 +1,16 @@
 //! Letting go of what is old, a batch at a time, and never of what is not delivered yet.
 
+use std::collections::BTreeSet;
+
 use rusqlite::params;
 
 use super::error::StoreError;
+use super::messages::Pk;
+use super::rows::parsed;
 use super::tx::Tx;
 use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
 
 impl Tx<'_> {
     /// Removes events appended before `cutoff`; `true` while there are more. Each log keeps its newest
@@ -25,19 +31,32 @@ impl Tx<'_> {
         Ok(removed > 0)
     }
 
-    /// Removes messages stored before `cutoff` that do not wait to be sent; `true` while there are more.
+    /// Removes messages stored before `cutoff` that do not wait to be sent, and brings their chats' lines up to
+    /// date. Which chats those are; none once there is nothing left to remove.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn prune_messages(&self, cutoff: Millis, batch: i64) -> Result<bool, StoreError> {
-        let removed = self.run(
-            "DELETE FROM messages WHERE pk IN (
-                 SELECT m.pk FROM messages m WHERE m.stored_at < ?1
+    pub fn prune_messages(&self, cutoff: Millis, batch: i64) -> Result<Vec<(DeviceId, Jid)>, StoreError> {
+        let old = self.all(
+            "SELECT m.pk, m.device_id, m.chat_id FROM messages m WHERE m.stored_at < ?1
                  AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk)
-                 ORDER BY m.stored_at LIMIT ?2)",
+             ORDER BY m.stored_at LIMIT ?2",
             params![cutoff.0, batch],
+            |row| {
+                let chat =
+                    (parsed(row, "device_id", "device id")?, parsed::<Jid>(row, "chat_id", "chat id")?);
+                Ok((row.get::<_, Pk>("pk")?, chat))
+            },
         )?;
-        Ok(removed > 0)
+        let mut chats = BTreeSet::new();
+        for (pk, chat) in old {
+            self.run("DELETE FROM messages WHERE pk = ?1", [pk])?;
+            chats.insert(chat);
+        }
+        for (device, chat) in &chats {
+            self.refresh_chat(device, chat)?;
+        }
+        Ok(chats.into_iter().collect())
     }
 
     /// Forgets idempotency keys used before `cutoff`; `true` while there are more.

@@ -196,8 +196,9 @@ impl Group {
         }
         let mut applied = Vec::with_capacity(count);
         for work in writes {
-            if self.connection.is_autocommit() {
-                self.restart(&mut applied);
+            if self.connection.is_autocommit() && !self.restart(&mut applied) {
+                // Dropping the rest answers each of them; without a transaction each would stand alone.
+                return;
             }
             applied.extend(work(&self.connection));
         }
@@ -207,13 +208,16 @@ impl Group {
     }
 
     /// SQLite ended the transaction by itself (disk full, I/O error): what was applied is gone.
-    fn restart(&self, applied: &mut Vec<Applied>) {
+    /// `false` when no new transaction can begin.
+    fn restart(&self, applied: &mut Vec<Applied>) -> bool {
         for lost in applied.drain(..) {
             (lost.reply)(Err(StoreError::TakenBack));
         }
-        if let Err(error) = self.connection.execute_batch("BEGIN IMMEDIATE") {
+        let begun = self.connection.execute_batch("BEGIN IMMEDIATE");
+        if let Err(error) = &begun {
             tracing::error!(%error, "the database does not begin a transaction");
         }
+        begun.is_ok()
     }
 
     fn commit(&self) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
-//! Chats and contacts, as lists of conversations show them.
+//! Chats, as lists of conversations show them.
 
 use serde_json::{Value, json};
 
@@ -83,26 +83,6 @@ async fn only_the_named_messages_are_marked_read() {
     assert_eq!(chat["data"]["unreadCount"], 1);
 }
 
-// covers: GET /devices/{id}/contacts
-// covers: POST /devices/{id}/contacts
-// covers: GET /devices/{id}/contacts/{cid}/exists
-#[tokio::test]
-async fn contacts_are_found_by_get_and_post() {
-    let app = TestApp::start().await;
-    let contacts = json!([{ "id": ANNA, "name": "Anna" }, { "id": BEN, "name": "Ben" }]);
-    app.device_with("shop", json!({ "contacts": contacts })).await;
-    app.wait_until("the contacts", async || {
-        (app.get("/devices/shop/contacts").await.ok()["data"].as_array().unwrap().len() == 2).then_some(())
-    })
-    .await;
-    let found = app.get("/devices/shop/contacts?search=ann").await.ok();
-    assert_eq!((ids(&found), &found["data"][0]["name"]), (vec!["15550100001@c.us"], &json!("Anna")));
-    let found = app.post("/devices/shop/contacts", json!({ "contactIds": [BEN] })).await.ok();
-    assert_eq!(ids(&found), ["15550100002@c.us"]);
-    assert_eq!(app.get(&format!("/devices/shop/contacts/{ANNA}/exists")).await.ok()["data"]["exists"], true);
-    assert_eq!(app.get("/devices/shop/contacts/15550190001/exists").await.ok()["data"]["exists"], false);
-}
-
 // covers: POST /devices/{id}/chats
 #[tokio::test]
 async fn the_older_path_sends_too() {
@@ -144,16 +124,4 @@ async fn chats_of_several_devices_come_in_one_answer() {
     assert_eq!((found.len(), found[0]["chats"][0]["id"].as_str()), (2, Some("15550100001@c.us")));
     assert_eq!(found[0]["chats"].as_array().unwrap().len(), 1);
     app.post("/devices/chats/multi", json!({ "deviceIds": [] })).await.refused(400, "invalid_field");
-}
-
-// covers: GET /devices/{id}/contacts/{cid}/profile-picture
-#[tokio::test]
-async fn a_person_without_a_picture_has_none() {
-    let app = TestApp::start().await;
-    app.device("shop").await;
-    let path = format!("/devices/shop/contacts/{ANNA}/profile-picture");
-    let picture = app.get(&path).await.ok();
-    assert_eq!(picture["data"], json!({ "contactId": "15550100001@c.us", "profilePicUrl": null }));
-    app.post("/devices/shop/stop", json!({})).await.ok();
-    app.get(&path).await.refused(409, "device_offline");
 }

@@ -128,3 +128,17 @@ async fn old_messages_go_unless_they_wait_to_be_sent() {
     assert_eq!(ids, [waiting]);
     assert_eq!(app.get("/devices/shop/messages/search?query=old").await.ok()["totalResults"], 0);
 }
+
+#[tokio::test]
+async fn a_position_that_the_log_never_had_says_so_and_goes_on_from_its_end() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let newest = app.log("shop").await.len();
+    let page = app.get(&format!("/devices/shop/events?after={}", newest + 100)).await.ok();
+    assert_eq!((&page["resync"], &page["data"]), (&json!(true), &json!([])));
+    app.incoming("shop", ANNA, "hello").await;
+    let next = page["nextAfter"].as_i64().unwrap();
+    let page = app.get(&format!("/devices/shop/events?after={next}")).await.ok();
+    assert_eq!(page["resync"], false);
+    assert!(page["data"].as_array().unwrap().iter().any(|e| e["type"] == "message"), "{page}");
+}

@@ -5,20 +5,27 @@
 mod support;
 
 mod acks;
+mod calls;
+mod chat_changes;
 mod chats;
+mod contacts;
 mod declared;
 mod devices;
 mod errors;
 mod events;
 mod examples;
+mod groups;
 mod health;
+mod history;
 mod keys;
 mod media;
 mod messages;
 mod outbox;
+mod pairing;
 mod probes;
 mod qr;
 mod queue;
+mod reading;
 mod restart;
 mod rich;
 mod snapshots;

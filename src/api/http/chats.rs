@@ -1,4 +1,4 @@
-//! Chats: list, search, one, its messages, marking read.
+//! Chats: list, search, one, its messages, marking read, and what is done to one as a whole.
 
 use axum::Json;
 use axum::extract::State;
@@ -19,6 +19,8 @@ use crate::domain::chat::{Chat, ChatFilter, LastMessage};
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::message::Message;
 use crate::service::{ChatQuery, Core, PageRequest, ServiceError};
+
+mod changes;
 
 const SEARCH_CHARS: usize = 256;
 const MAX_DEVICES: usize = 100;
@@ -41,6 +43,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(guarded(Scope::MessagesRead, &[], routes!(messages)))
         .routes(guarded(Scope::MessagesSend, &[], routes!(mark_read)))
         .routes(guarded(Scope::MessagesSend, &[], routes!(read)))
+        .merge(changes::routes())
 }
 
 fn search_text(fields: &mut Fields) -> Option<String> {

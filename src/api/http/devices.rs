@@ -22,6 +22,7 @@ use crate::service::devices::last_seen;
 use crate::service::{Core, DeviceChange, DeviceView, NewDevice};
 
 mod lifecycle;
+mod pairing;
 mod qr;
 
 const NAME_CHARS: usize = 128;
@@ -35,6 +36,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(guarded(Scope::DevicesWrite, &[409, 501], routes!(change)))
         .routes(guarded(Scope::DevicesWrite, &[409], routes!(delete)))
         .merge(lifecycle::routes())
+        .merge(pairing::routes())
         .merge(qr::routes())
 }
 

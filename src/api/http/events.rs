@@ -88,6 +88,8 @@ struct EventPage {
     next_after: i64,
     /// Whether more may follow.
     has_more: bool,
+    /// Whether entries after `after` are missing from the log, or it never was that long: reload over REST.
+    resync: bool,
 }
 
 /// An entry of the log.
@@ -146,6 +148,7 @@ async fn events(
         newest_seq: range.newest,
         next_after,
         has_more: next_after < range.newest,
+        resync: !range.covers(after),
     })
     .into_response())
 }

@@ -122,6 +122,8 @@ pub struct Device(pub DeviceId);
 pub struct Chat(pub Jid);
 /// The contact that the path names.
 pub struct Contact(pub Jid);
+/// The group that the path names.
+pub struct Group(pub Jid);
 /// The message that the path names.
 pub struct Message(pub MessageId);
 /// The API key that the path names.
@@ -148,6 +150,15 @@ from_path! {
     Message = "mid";
     Key = "keyId";
     Call = "call";
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Group {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let id: Jid = path_param(parts, state, "gid").await?;
+        if id.is_group() { Ok(Self(id)) } else { Err(ApiError::field("gid", "must be a group: …@g.us")) }
+    }
 }
 
 async fn path_param<T, S>(parts: &mut Parts, state: &S, name: &str) -> Result<T, ApiError>

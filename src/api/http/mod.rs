@@ -23,6 +23,7 @@ mod docs;
 mod envelope;
 mod error;
 mod events;
+mod groups;
 mod guard;
 mod health;
 mod input;
@@ -79,6 +80,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .merge(media::routes())
         .merge(chats::routes())
         .merge(contacts::routes())
+        .merge(groups::routes())
         .merge(events::routes())
         .merge(queue::routes())
         .merge(health::routes())

@@ -14,25 +14,6 @@ type Route = MethodRouter<ApiState>;
 /// One row: a path under `/api/v1`, how it is called, the scope it needs, and what it is.
 type Row = (&'static str, fn(&'static str) -> Route, Scope, &'static str);
 
-const DEVICES: [Row; 1] =
-    [("/devices/{id}/pairing-code", by_post, Scope::DevicesWrite, "linking by a pairing code")];
-
-const CHATS: [Row; 6] = [
-    ("/devices/{id}/chats/{chatId}", by_delete, Scope::MessagesSend, "deleting a chat"),
-    ("/devices/{id}/chats/{chatId}/archive", by_post, Scope::MessagesSend, "archiving"),
-    ("/devices/{id}/chats/{chatId}/unarchive", by_post, Scope::MessagesSend, "archiving"),
-    ("/devices/{id}/chats/{chatId}/clear", by_post, Scope::MessagesSend, "clearing a chat"),
-    ("/devices/{id}/chats/{chatId}/pin", by_post, Scope::MessagesSend, "pinning"),
-    ("/devices/{id}/chats/{chatId}/mute", by_post, Scope::MessagesSend, "muting"),
-];
-
-const GROUPS: [Row; 4] = [
-    ("/devices/{id}/groups", by_get, Scope::MessagesRead, "the group API"),
-    ("/devices/{id}/groups", by_change, Scope::MessagesSend, "the group API"),
-    ("/devices/{id}/groups/{*rest}", by_get, Scope::MessagesRead, "the group API"),
-    ("/devices/{id}/groups/{*rest}", by_change, Scope::MessagesSend, "the group API"),
-];
-
 const FLEET: [Row; 8] = [
     ("/webhooks", by_get, Scope::DevicesRead, "the webhook API"),
     ("/webhooks", by_change, Scope::DevicesWrite, "the webhook API"),
@@ -46,7 +27,7 @@ const FLEET: [Row; 8] = [
 
 /// All rows, relative to `/api/v1`.
 pub fn routes() -> Router<ApiState> {
-    let rows = DEVICES.iter().chain(&CHATS).chain(&GROUPS).chain(&FLEET);
+    let rows = FLEET.iter();
     rows.fold(Router::new(), |router, (path, method, scope, what)| {
         router.route(path, guarded_route(*scope, method(what)))
     })
@@ -64,13 +45,9 @@ fn by_put(what: &'static str) -> Route {
     put(move || refuse(what))
 }
 
-fn by_delete(what: &'static str) -> Route {
-    delete(move || refuse(what))
-}
-
 /// Everything that changes something.
 fn by_change(what: &'static str) -> Route {
-    by_post(what).merge(by_put(what)).merge(by_delete(what)).merge(patch(move || refuse(what)))
+    by_post(what).merge(by_put(what)).merge(delete(move || refuse(what))).merge(patch(move || refuse(what)))
 }
 
 async fn refuse(what: &'static str) -> ApiError {

@@ -51,6 +51,7 @@ fn path_parameter(name: &str) -> (&'static str, Schema) {
             "The chat: `…@c.us`, `…@g.us`, `…@lid` or a phone number, percent-encoded or bare",
             schema::chat_id().into(),
         ),
+        "gid" => ("The group: `…@g.us`", schema::group_id().into()),
         "cid" => ("The contact: `…@c.us`, `…@lid` or a phone number", schema::contact_id().into()),
         "mid" => ("The message id, such as `true_15550100001@c.us_3EB0A1B2C3`", schema::message_id().into()),
         "keyId" => ("The key's id: what stands between `whf_` and the secret", text("^[!-~]+$").into()),

@@ -19,6 +19,8 @@ const PERSON: &str = r"^(\+?([ ().-]*[0-9]){5,15}[ ().-]*|[0-9]{5,15}(:[0-9]+)?@
 const CHAT: &str = r"^(\+?([ ().-]*[0-9]){5,15}[ ().-]*|[0-9]{5,15}(:[0-9]+)?@(c\.us|s\.whatsapp\.net)|[0-9]{1,64}(:[0-9]+)?@lid|[0-9][0-9-]{0,63}@g\.us|[0-9]{1,64}@newsletter|status@broadcast)$";
 /// A message id.
 const MESSAGE: &str = r"^(true|false)_([0-9]{5,15}@c\.us|[0-9]{1,64}@(lid|newsletter)|[0-9][0-9-]{0,63}@g\.us|status@broadcast)_[!-?A-~]{1,256}(_[0-9]{5,15}@c\.us)?$";
+/// A group, as clients may write it.
+const GROUP: &str = r"^[0-9][0-9-]{0,63}@g\.us$";
 /// A device id.
 const DEVICE: &str = "^[A-Za-z0-9_-]{1,64}$";
 
@@ -39,6 +41,11 @@ pub fn contact_id() -> Object {
 /// A chat in a request.
 pub fn chat_id() -> Object {
     id(CHAT, 200)
+}
+
+/// A group in a request.
+pub fn group_id() -> Object {
+    id(GROUP, 70)
 }
 
 /// A message in a request.
@@ -88,6 +95,11 @@ pub fn poll_options() -> Array {
 /// People.
 pub fn contact_ids() -> Array {
     ids(contact_id(), None, 100)
+}
+
+/// People of a group.
+pub fn participant_ids() -> Array {
+    ids(contact_id(), Some(1), 256)
 }
 
 /// The devices of a key.
@@ -344,6 +356,9 @@ pub struct ChatObject {
     pub name: String,
     /// Whether it is a group.
     pub is_group: bool,
+    /// Who is in the group, where one chat was asked for.
+    #[schema(required = false, nullable = false)]
+    pub participants: Option<Vec<ParticipantObject>>,
     /// The newest message.
     pub last_message: Option<LastMessageObject>,
     /// Incoming messages not yet read.
@@ -355,8 +370,33 @@ pub struct ChatObject {
     pub archived: bool,
     /// Silenced.
     pub muted: bool,
+    /// Until when, while it is silenced; null: for ever.
+    #[schema(example = json!(null))]
+    pub muted_until: Option<i64>,
+    /// Where its picture is, where that is known.
+    pub profile_pic_url: Option<String>,
     /// When something last happened in it.
     pub timestamp: i64,
+}
+
+/// Somebody in a group.
+#[derive(ToSchema)]
+#[schema(as = Participant)]
+pub struct ParticipantObject {
+    /// Who.
+    #[schema(example = "15550100001@c.us")]
+    pub id: String,
+    /// What they may do.
+    pub role: RoleWord,
+}
+
+/// What a member of a group may do.
+#[derive(ToSchema)]
+#[schema(as = Role, rename_all = "lowercase")]
+pub enum RoleWord {
+    Member,
+    Admin,
+    Superadmin,
 }
 
 /// The newest message of a chat.

@@ -3,7 +3,7 @@
 //! Invariants: the lock is held for moments, never across an await, and over nothing that can panic; at
 //! most one session is attached, the newest.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -11,48 +11,29 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::codes::CurrentCode;
+pub(super) use self::codes::{Scan, ScanError};
 use super::faults::{Fault, FaultKind, Faults, Manner};
+use super::group_book::{GroupBook, World};
 use super::letter::Letter;
 use super::network::lock;
 use super::queue::{Due, DueKey, Parcel, Pending, Timetable};
 use super::settings::Settings;
+use super::typed_codes::TypedCodes;
 use crate::domain::device::Account;
 use crate::domain::ids::{DeviceId, NetworkId};
 use crate::domain::jid::Jid;
 
+mod codes;
+
 /// Ids of sent messages that a device's network remembers, to tell a second copy from a first.
 const RECENT: usize = 64;
-/// Groups, and members of each, that are learnt from what is written in them.
-const MAX_LEARNT_GROUPS: usize = 256;
-const MAX_LEARNT_MEMBERS: usize = 256;
-
-/// A code that waits to be scanned.
-struct CurrentCode {
-    hash: u64,
-    expires: Instant,
-}
-
-/// A phone that scans.
-pub(super) struct Scan {
-    /// The number that a control call gave, in digits.
-    pub(super) phone_number: Option<String>,
-    /// The name that a control call gave.
-    pub(super) client_name: Option<String>,
-    /// Told once the daemon knows.
-    pub(super) done: Option<oneshot::Sender<Account>>,
-}
-
-/// Why a scan was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ScanError {
-    NoCode,
-    Expired,
-    Unknown,
-}
 
 /// The network's side of one device.
 pub(super) struct Device {
     pub(super) id: DeviceId,
+    /// The groups that changed.
+    pub(super) groups: GroupBook,
     state: Mutex<State>,
     /// Wakes the session: something in `state` changed.
     pub(super) changed: Notify,
@@ -74,10 +55,12 @@ struct State {
     /// Codes that were offered and are no longer accepted, hashed.
     past_codes: Vec<u64>,
     scan: Option<Scan>,
+    /// Whether codes are shown, so that one to type may be asked for.
+    linking: bool,
+    typed: TypedCodes,
     pending: Pending,
     timetable: Timetable,
     faults: Faults,
-    learnt: HashMap<Jid, Vec<Jid>>,
     /// Hashes of the last sent messages' ids.
     recent: VecDeque<u64>,
 }
@@ -93,8 +76,9 @@ pub(super) enum Step {
 }
 
 impl Device {
-    pub(super) fn new(id: DeviceId) -> Self {
-        Self { id, state: Mutex::default(), changed: Notify::new(), stall: watch::Sender::new(None) }
+    pub(super) fn new(id: DeviceId, groups: GroupBook) -> Self {
+        let (state, changed, stall) = (Mutex::default(), Notify::new(), watch::Sender::new(None));
+        Self { id, groups, state, changed, stall }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -112,6 +96,8 @@ impl Device {
         }
         state.online = false;
         state.code = None;
+        state.linking = false;
+        state.typed.retire();
         state.scan = None;
         state.timetable.drop_fleeting();
         Attached { device: Arc::clone(self), number, replaced }
@@ -170,53 +156,6 @@ impl Device {
         state.online = false;
         state.timetable.clear();
         state.pending.clear()
-    }
-
-    /// Offers a code in place of the one before.
-    pub(super) fn offer(&self, code: &str, expires: Instant) {
-        let mut state = self.lock();
-        state.retire_code();
-        state.code = Some(CurrentCode { hash: hash_of(code), expires });
-    }
-
-    /// The offered code is accepted until then.
-    pub(super) fn extend(&self, expires: Instant) {
-        if let Some(code) = &mut self.lock().code {
-            code.expires = expires;
-        }
-    }
-
-    /// No code is accepted any more; a scan that came in just before is still returned.
-    pub(super) fn withdraw(&self) -> Option<Scan> {
-        let mut state = self.lock();
-        state.retire_code();
-        state.scan.take()
-    }
-
-    /// A phone holds its camera at `qr`, or at whatever code is shown.
-    pub(super) fn scan(&self, qr: Option<&str>, scan: Scan, now: Instant) -> Result<(), ScanError> {
-        let mut state = self.lock();
-        let hash = qr.map(hash_of);
-        if hash.is_some_and(|hash| state.past_codes.contains(&hash)) {
-            return Err(ScanError::Expired);
-        }
-        let code = state.code.as_ref().ok_or(ScanError::NoCode)?;
-        if hash.is_some_and(|hash| hash != code.hash) {
-            return Err(ScanError::Unknown);
-        }
-        if code.expires <= now {
-            return Err(if hash.is_some() { ScanError::Expired } else { ScanError::NoCode });
-        }
-        state.retire_code();
-        state.scan = Some(scan);
-        drop(state);
-        self.changed.notify_one();
-        Ok(())
-    }
-
-    /// The phone that scanned, if one did.
-    pub(super) fn take_scan(&self) -> Option<Scan> {
-        self.lock().scan.take()
     }
 
     /// Restores what the journal holds; returns how many messages have no room.
@@ -345,33 +284,11 @@ impl Device {
         true
     }
 
-    /// Somebody wrote in a group, so they are in it.
-    pub(super) fn learn_member(&self, group: &Jid, member: &Jid) {
-        let mut state = self.lock();
-        if !state.learnt.contains_key(group) && state.learnt.len() >= MAX_LEARNT_GROUPS {
-            return;
-        }
-        let members = state.learnt.entry(group.clone()).or_default();
-        if members.len() < MAX_LEARNT_MEMBERS && !members.contains(member) {
-            members.push(member.clone());
-        }
-    }
-
-    /// Who wrote in a group so far.
-    pub(super) fn learnt_members(&self, group: &Jid) -> Vec<Jid> {
-        self.lock().learnt.get(group).cloned().unwrap_or_default()
-    }
-}
-
-impl State {
-    fn retire_code(&mut self) {
-        if let Some(code) = self.code.take() {
-            // Two sessions' worth: what a slow person may still hold in their hand.
-            if self.past_codes.len() >= 12 {
-                self.past_codes.remove(0);
-            }
-            self.past_codes.push(code.hash);
-        }
+    /// What groups look like before they change.
+    pub(super) fn world(&self) -> World {
+        let state = self.lock();
+        let me = state.account.as_ref().and_then(Account::jid);
+        World { settings: state.settings.clone(), me }
     }
 }
 
@@ -392,6 +309,8 @@ impl Drop for Attached {
         state.session = None;
         state.online = false;
         state.retire_code();
+        state.linking = false;
+        state.typed.retire();
         state.scan = None;
         state.timetable.drop_fleeting();
     }

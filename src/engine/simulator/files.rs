@@ -47,12 +47,14 @@ impl Files {
     }
 
     /// Removes what nobody waits for. Blocks.
-    pub(super) fn sweep(&self, wanted: HashSet<Kept>) -> io::Result<()> {
+    pub(super) fn sweep(&self, wanted: &HashSet<Kept>) -> io::Result<()> {
         let paths: HashSet<PathBuf> = wanted.iter().map(|kept| self.path(*kept)).collect();
         for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
-            if !paths.contains(&path) {
-                fs::remove_file(path)?;
+            if !paths.contains(&path)
+                && let Err(error) = fs::remove_file(path)
+            {
+                tracing::warn!(%error, "a file that nobody waits for was not removed");
             }
         }
         self.used.store(wanted.iter().map(|kept| kept.size).sum(), Ordering::Relaxed);

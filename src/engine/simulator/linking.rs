@@ -1,4 +1,5 @@
-//! How a device is linked: codes are shown one after the other until a phone scans one.
+//! How a device is linked: codes are shown one after the other until a phone scans one. As long
+//! as they are, a code may be typed on the phone instead.
 //!
 //! Timing as phones expect: the first code is valid for 60 s, five more for 20 s each.
 
@@ -22,13 +23,16 @@ impl SimulatorSession {
     /// Shows codes until one is scanned; returns the credentials, already stored.
     pub(super) async fn link(&self) -> Result<Credentials, Ended> {
         let by_itself = self.settings.auto_scan_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
+        self.device.set_linking(true);
         for number in 0..CODES {
             let valid = if number == 0 { FIRST_VALID_MS } else { NEXT_VALID_MS };
             let expires = self.show_code(valid).await?;
             if let Some(scan) = self.scanned(expires, by_itself).await? {
+                self.device.set_linking(false);
                 return self.pair(scan).await;
             }
         }
+        self.device.set_linking(false);
         Err(Ended::CodesExhausted)
     }
 
@@ -52,7 +56,8 @@ impl SimulatorSession {
             }
             let now = Instant::now();
             if by_itself.is_some_and(|at| at <= now) {
-                let own = Scan { phone_number: None, client_name: None, done: None };
+                // It types a code where one was asked for, else it scans.
+                let own = Scan { phone_number: self.device.typed_number(now), client_name: None, done: None };
                 return Ok(Some(self.device.withdraw().unwrap_or(own)));
             }
             if expires <= now {
@@ -69,7 +74,7 @@ impl SimulatorSession {
             let _ = done.send(account.clone());
         }
         tokio::time::sleep(PAIRING).await;
-        let credentials = Credentials { account, synchronised: !self.settings.has_past() };
+        let credentials = Credentials { account, synchronised: false };
         self.store_or_end(Some(&credentials)).await?;
         self.network.link(&self.device, &credentials.account).await.map_err(|error| {
             tracing::warn!(device = %self.device.id, %error, "the simulated network did not note a link");

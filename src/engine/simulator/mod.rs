@@ -1,13 +1,16 @@
 //! The simulator: a network with a phone and contacts in it, for tests, demonstrations and load runs.
 //!
-//! Parts: `network`, with a `device` for each, is what lives on while they are away; `journal` is its file,
-//! read back by `replay`; `session` connects a device, with `linking` for the codes and `sending` for what
-//! goes out; `control` is the API that moves phone, contacts and `faults`; `settings` and `script` say how
-//! the simulated world behaves by itself.
+//! Parts: `network`, with a `device` for each, is what lives on while they are away; `journal` is its file, of
+//! `entries` and with a `letter` for each message, read back by `replay` and `view`; `files` are what belongs
+//! to messages that wait, `group_book` the groups that changed. `session` connects a device, with `linking`
+//! for the codes, `uploading` and `sending` for what goes out, `receiving` for what comes in, `changing` and
+//! `grouping` for what is changed. `control` is the API that moves phone, contacts and `faults`; `settings`,
+//! `script` and `past` say how the simulated world behaves by itself; `groups` are the rules of groups.
 //!
-//! What is simulated: codes that expire, six in all; a phone that scans; contacts that write and answer;
-//! a network that delivers a message again until it is acknowledged, also after the daemon was killed, and
-//! that drops further copies of a message by their id; numbers that begin with `1555019` are nobody's.
+//! What is simulated: codes that expire, six in all; a phone that scans, or has a code typed on it; contacts
+//! that write, send files, react, vote and call; groups; a network that delivers a message again until it is
+//! acknowledged, also after the daemon was killed, and that drops further copies of a message by their id;
+//! numbers that begin with `1555019` are nobody's.
 //!
 //! Invariants: nothing here knows the store, the services or the API. The journal's thread is the only work
 //! in the background; it ends with the last session and the driver. Of single messages nothing stays in
@@ -38,11 +41,15 @@ mod entries;
 mod faults;
 mod fields;
 mod files;
+mod group_book;
+mod grouping;
+mod groups;
 mod journal;
 mod letter;
 mod linking;
 mod made_up;
 mod network;
+mod past;
 mod queue;
 mod receiving;
 mod replay;
@@ -52,6 +59,7 @@ mod session;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod typed_codes;
 mod uploading;
 mod view;
 
@@ -99,12 +107,12 @@ impl Driver for SimulatorDriver {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             qr: true,
-            pairing_code: false,
+            pairing_code: true,
             deduplicates: true,
             typing: true,
             presence: true,
             read_receipts: true,
-            groups: false,
+            groups: true,
             media: true,
             location: true,
             contacts: true,

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::device::Device;
 use super::entries::{Acknowledgement, Entry, Forgetting};
 use super::files::Files;
+use super::group_book::{self, GroupBook};
 use super::journal::{Done, Durability, Journal, JournalError, Writer};
 use super::letter::{Letter, Quote, Written, quoted};
 use super::queue::{Acknowledged, Parcel};
@@ -42,6 +43,7 @@ type Ready = Option<Result<(), JournalError>>;
 pub(super) struct Network {
     devices: Mutex<HashMap<DeviceId, Arc<Device>>>,
     pub(super) journal: Journal,
+    dir: PathBuf,
     /// What belongs to messages that wait.
     pub(super) files: Arc<Files>,
     ready: watch::Receiver<Ready>,
@@ -56,7 +58,8 @@ impl Network {
         let (started, ready) = watch::channel(None);
         let devices = Mutex::default();
         let files = Arc::new(Files::open(dir)?);
-        let network = Arc::new(Self { devices, journal, files, ready, numbers: AtomicU64::new(0) });
+        let (dir, numbers) = (dir.to_owned(), AtomicU64::new(0));
+        let network = Arc::new(Self { devices, journal, dir, files, ready, numbers });
         let found = Arc::clone(&network);
         std::thread::Builder::new()
             .name("simulator-journal".to_owned())
@@ -74,7 +77,7 @@ impl Network {
     fn install(&self, recovered: Recovered) -> io::Result<()> {
         self.numbers.store(recovered.next_no, Ordering::Relaxed);
         let waiting = recovered.devices.values().flat_map(|found| &found.pending);
-        self.files.sweep(waiting.filter_map(|(_, letter)| letter.kept()).collect())?;
+        self.files.sweep(&waiting.filter_map(|(_, letter)| letter.kept()).collect())?;
         for (id, found) in recovered.devices {
             let device = self.device(&id);
             let lost = device.restore(found.account, found.pending);
@@ -82,13 +85,17 @@ impl Network {
                 tracing::warn!(device = %id, lost, "more simulated messages wait than may");
             }
         }
+        for id in group_book::devices(&self.dir)? {
+            self.device(&id).groups.load();
+        }
         Ok(())
     }
 
     /// The network's side of one device, made at first use.
     pub(super) fn device(&self, id: &DeviceId) -> Arc<Device> {
         let mut devices = lock(&self.devices);
-        Arc::clone(devices.entry(id.clone()).or_insert_with(|| Arc::new(Device::new(id.clone()))))
+        let made = || Arc::new(Device::new(id.clone(), GroupBook::new(&self.dir, id)));
+        Arc::clone(devices.entry(id.clone()).or_insert_with(made))
     }
 
     /// Takes a message for a device: writes it down, then queues it for the session.
@@ -175,6 +182,7 @@ impl Network {
         let removed = if everything { lock(&self.devices).remove(id) } else { None };
         if let Some(device) = removed {
             self.discard(device.unlink()).await;
+            device.groups.clear().await?;
         }
         let entry = Forgetting { everything };
         self.journal.append(id, Entry::Forgotten(&entry), Durability::Synced).await

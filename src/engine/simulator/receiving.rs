@@ -13,9 +13,9 @@ impl SimulatorSession {
     pub(super) async fn hand_over(&self, no: u64, letter: Letter) -> Result<(), Ended> {
         let message = self.unpacked(letter).await?;
         if self.device.strike(FaultKind::DuplicateIncoming).is_some() {
-            self.tell(EngineEvent::Message(message.clone())).await?;
+            self.tell(EngineEvent::Message(Box::new(message.clone()))).await?;
         }
-        self.tell(EngineEvent::Message(message)).await?;
+        self.tell(EngineEvent::Message(Box::new(message))).await?;
         let acknowledged = self.network.acknowledge(&self.device, no).await;
         acknowledged.map_err(|error| self.journal_failed(&error))
     }

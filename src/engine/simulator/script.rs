@@ -1,4 +1,4 @@
-//! What the simulated world says by itself: people, groups, history, codes, and who is on the network.
+//! What the simulated world says by itself: people, groups, codes, and who is on the network.
 //!
 //! Pure functions of the settings, the seed and the randomness they are given. Numbers are fictitious:
 //! accounts are `1555010xxxx`, made-up contacts `1555011xxxx`, and `1555019xxxx` are not on the network.
@@ -9,13 +9,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::time::Instant;
 
-use super::settings::{Contacts, Groups, Settings};
+use super::settings::{Contacts, GroupSetting, Groups, Settings};
 use crate::domain::clock::{Millis, Random};
-use crate::domain::contact::ContactUpdate;
 use crate::domain::device::Account;
 use crate::domain::ids::{DeviceId, NetworkId};
 use crate::domain::jid::Jid;
-use crate::engine::{EngineEvent, Incoming};
+use crate::engine::Incoming;
 
 /// The client name of a phone that was given none.
 const CLIENT_NAME: &str = "Simulated phone";
@@ -23,10 +22,6 @@ const CLIENT_NAME: &str = "Simulated phone";
 const NOBODY: &str = "1555019";
 /// People who write, and sit in groups, when the settings have no contacts.
 const EXTRAS: usize = 3;
-/// Entries in one batch of contacts or history.
-const BATCH: usize = 200;
-/// Between two messages of the history.
-const HISTORY_STEP_MS: i64 = 60_000;
 
 /// What everything generated for a device is derived from.
 pub(super) fn seed_of(device: &DeviceId, settings: &Settings) -> u64 {
@@ -64,14 +59,14 @@ fn made_up(at: usize) -> Option<(Jid, Option<String>)> {
 }
 
 /// Contact number `at` of the address book.
-fn contact(settings: &Settings, at: usize) -> Option<(Jid, Option<String>)> {
+pub(super) fn contact(settings: &Settings, at: usize) -> Option<(Jid, Option<String>)> {
     match &settings.contacts {
         Contacts::Generated(number) => (at < *number).then(|| made_up(at)).flatten(),
         Contacts::Listed(listed) => listed.get(at).map(|c| (c.id.clone(), c.name.clone())),
     }
 }
 
-fn contact_count(settings: &Settings) -> usize {
+pub(super) fn contact_count(settings: &Settings) -> usize {
     match &settings.contacts {
         Contacts::Generated(number) => *number,
         Contacts::Listed(listed) => listed.len(),
@@ -79,7 +74,7 @@ fn contact_count(settings: &Settings) -> usize {
 }
 
 /// Somebody who writes: a contact, or an extra where there are none.
-fn writer(settings: &Settings, at: usize) -> Option<(Jid, Option<String>)> {
+pub(super) fn writer(settings: &Settings, at: usize) -> Option<(Jid, Option<String>)> {
     match contact_count(settings) {
         0 => made_up(at % EXTRAS),
         number => contact(settings, at % number),
@@ -97,84 +92,50 @@ pub(super) fn name_of(settings: &Settings, jid: &Jid) -> Option<String> {
     }
 }
 
-fn group(settings: &Settings, at: usize) -> Option<(Jid, String)> {
+/// Group number `at` of the settings.
+fn group(settings: &Settings, at: usize) -> Option<GroupSetting> {
     match &settings.groups {
         Groups::Generated(number) if at < *number => {
-            let jid = format!("1203630000{:08}@g.us", at + 1).parse().ok()?;
-            Some((jid, format!("Group {}", at + 1)))
+            let id = format!("1203630000{:08}@g.us", at + 1).parse().ok()?;
+            let subject = format!("Group {}", at + 1);
+            Some(GroupSetting { id, subject, participants: extras(settings), admin: true })
         }
         Groups::Generated(_) => None,
-        Groups::Listed(listed) => listed.get(at).map(|g| (g.id.clone(), g.subject.clone())),
+        Groups::Listed(listed) => listed.get(at).cloned(),
     }
 }
 
-fn group_count(settings: &Settings) -> usize {
-    match &settings.groups {
+/// The groups of the settings, in order.
+pub(super) fn groups(settings: &Settings) -> impl Iterator<Item = GroupSetting> {
+    let number = match &settings.groups {
         Groups::Generated(number) => *number,
         Groups::Listed(listed) => listed.len(),
-    }
+    };
+    (0..number).filter_map(|at| group(settings, at))
 }
 
-/// Who is in a group besides the account: as the settings say, else who wrote in it, else three extras.
-pub(super) fn members(settings: &Settings, group: &Jid, learnt: Vec<Jid>) -> Vec<Jid> {
-    let listed = match &settings.groups {
-        Groups::Listed(listed) => listed.iter().find(|g| g.id == *group),
-        Groups::Generated(_) => None,
-    };
-    if let Some(listed) = listed {
-        return listed.participants.clone();
-    }
-    if !learnt.is_empty() {
-        return learnt;
-    }
+/// Who is in a group of which nothing is known.
+pub(super) fn extras(settings: &Settings) -> Vec<Jid> {
     (0..EXTRAS).filter_map(|at| writer(settings, at).map(|(jid, _)| jid)).collect()
 }
 
-/// What a fresh link synchronises, batch by batch: contacts, groups, history.
-pub(super) fn past<'a>(
-    settings: &'a Settings,
-    account: &'a Account,
-    seed: u64,
-    now: Millis,
-) -> impl Iterator<Item = EngineEvent> + Send + 'a {
-    let contacts = batches(contact_count(settings), move |at| {
-        let (id, name) = contact(settings, at)?;
-        Some(ContactUpdate { id, address_book_name: name, pushname: None, lid: None })
-    });
-    let groups = (0..group_count(settings)).filter_map(move |at| {
-        let (chat, name) = group(settings, at)?;
-        Some(EngineEvent::ChatName { chat, name })
-    });
-    let number = usize::try_from(settings.history).unwrap_or(0);
-    let history = batches(number, move |at| old_message(settings, account, seed, now, at));
-    contacts.map(EngineEvent::Contacts).chain(groups).chain(history.map(EngineEvent::History))
+/// The group of that id, where the settings have it.
+pub(super) fn group_of(settings: &Settings, id: &Jid) -> Option<GroupSetting> {
+    match &settings.groups {
+        Groups::Generated(_) => {
+            let at = id.user().strip_prefix("1203630000")?.parse::<usize>().ok()?.checked_sub(1)?;
+            group(settings, at).filter(|group| group.id == *id)
+        }
+        Groups::Listed(listed) => listed.iter().find(|group| group.id == *id).cloned(),
+    }
 }
 
-fn batches<T>(number: usize, make: impl Fn(usize) -> Option<T>) -> impl Iterator<Item = Vec<T>> {
-    let starts = (0..number).step_by(BATCH);
-    starts.map(move |start| (start..number.min(start + BATCH)).filter_map(&make).collect())
-}
-
-/// Message number `at` of the history, oldest first. Its id depends on the seed and its place only, so
-/// that history that is told twice is stored once.
-fn old_message(
-    settings: &Settings,
-    account: &Account,
-    seed: u64,
-    now: Millis,
-    at: usize,
-) -> Option<Incoming> {
-    let (person, notify_name) = writer(settings, at)?;
-    let groups = group_count(settings);
-    let in_group = groups > 0 && at % 3 == 2;
-    let chat = if in_group { group(settings, at % groups)?.0 } else { person.clone() };
-    let from_me = at % 2 == 1;
-    let age = i64::try_from(settings.history).unwrap_or(0) - i64::try_from(at).unwrap_or(0);
-    let network_id = format!("51A0{seed:016X}{at:06}").parse().ok()?;
-    let from = if from_me { account.jid()? } else { person };
-    let timestamp = now.plus(-age.saturating_mul(HISTORY_STEP_MS));
-    let text = Incoming::text(network_id, chat, from, format!("Earlier message {}", at + 1), timestamp);
-    Some(Incoming { from_me, notify_name: notify_name.filter(|_| !from_me), ..text })
+/// The address of a contact's picture, where the settings give one.
+pub(super) fn picture_of(settings: &Settings, jid: &Jid) -> Option<String> {
+    match &settings.contacts {
+        Contacts::Listed(listed) => listed.iter().find(|c| c.id == *jid).and_then(|c| c.picture.clone()),
+        Contacts::Generated(_) => None,
+    }
 }
 
 /// A small generator of evenly spread numbers (SplitMix64), so that a seed gives the same run again.

@@ -47,9 +47,9 @@ impl SimulatorSession {
         if unknown.is_none() {
             self.refused(&message)?;
         }
+        let participants = self.participants(&message.chat).await?;
         let rich = self.uploaded(&message).await?;
         let arrival = Arrival { instant: Instant::now(), at: self.clock.now() };
-        let participants = self.participants(&message.chat);
         self.arrive(&message, rich, arrival.at).await?;
         if self.device.is_first_copy(&message.chat, &message.id.network) {
             self.schedule(&message, &participants, arrival);
@@ -98,11 +98,18 @@ impl SimulatorSession {
         }
     }
 
-    fn participants(&self, chat: &Jid) -> Vec<Jid> {
+    /// Who a message to a group goes to: somebody, when the network does not know the group.
+    async fn participants(&self, chat: &Jid) -> Result<Vec<Jid>, SendOutcome> {
         if !chat.is_group() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        script::members(&self.settings, chat, self.device.learnt_members(chat))
+        let world = self.device.world();
+        if let Some(circle) = self.device.groups.known(&world, chat).await {
+            return circle
+                .others(world.me.as_ref())
+                .ok_or_else(|| permanent("not_in_group", "the account is not in this group"));
+        }
+        Ok(script::extras(&self.settings))
     }
 
     async fn arrive(&self, message: &Outgoing, rich: Rich, at: Millis) -> Result<(), SendOutcome> {

@@ -6,39 +6,37 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::device::{Device, Step};
+use super::changing::refused;
+use super::device::Device;
 use super::entries::{Entry, Seen, Typed};
-use super::faults::{FaultKind, Manner};
+use super::faults::FaultKind;
 use super::journal::Durability;
-use super::letter::Letter;
-use super::network::{AcceptError, Network};
-use super::queue::{Due, DueKey};
-use super::script::{self, Traffic};
+use super::network::Network;
+use super::past::Past;
+use super::script;
 use super::settings::Settings;
 use crate::domain::clock::{Clock, Random};
 use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
-use crate::domain::ids::{MessageId, NetworkId};
+use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 use crate::engine::{
-    Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, Incoming,
-    MediaStore, MessageChange, Outgoing, Query, SendOutcome, Session, SessionContext, SessionError, Vault,
-    VaultError,
+    Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
+    MessageChange, Outgoing, Query, SendOutcome, Session, SessionContext, SessionError, Vault, VaultError,
 };
+
+mod connected;
 
 /// Where the credentials are in the vault.
 const SPACE: &str = "simulator";
 const KEY: &str = "session";
-/// How often the round trip is measured.
-const BEAT: Duration = Duration::from_secs(30);
 /// Message ids in one line of the journal.
 const READ_CHUNK: usize = 500;
 
@@ -163,120 +161,18 @@ impl SimulatorSession {
             return Ok(());
         }
         let Credentials { account, .. } = credentials;
-        for event in script::past(&self.settings, &account, self.seed, self.clock.now()) {
+        let groups = self.device.groups.of_account(&self.device.world()).await;
+        let past = Past {
+            settings: &self.settings,
+            account: &account,
+            groups: &groups,
+            seed: self.seed,
+            now: self.clock.now(),
+        };
+        for event in past.events() {
             self.tell(event).await?;
         }
         self.store_or_end(Some(&Credentials { account, synchronised: true })).await
-    }
-
-    async fn connected(&self) -> Result<Infallible, Ended> {
-        let now = Instant::now();
-        let mut traffic = Traffic::new(&self.settings, self.seed, now);
-        // Spread by the seed, so that many devices do not measure in the same instant.
-        let mut beat = now + Duration::from_millis(self.seed % 1_000);
-        loop {
-            self.struck()?;
-            self.expelled().await?;
-            let now = Instant::now();
-            if let Some(traffic) = &mut traffic {
-                self.somebody_writes(traffic, now).await?;
-            }
-            if beat <= now {
-                beat = now + BEAT;
-                self.measure(now).await?;
-            }
-            match self.device.next_step(now) {
-                Step::Incoming(no, letter) => self.hand_over(no, *letter).await?,
-                Step::Due(key, due) => self.happens(key, due).await?,
-                Step::Wait(until) => {
-                    let next = [until, traffic.as_ref().map(Traffic::next_at)].into_iter().flatten();
-                    self.changed_or(next.fold(beat, Instant::min)).await;
-                }
-            }
-        }
-    }
-
-    /// Waits until something changes in the network, or this moment.
-    pub(super) async fn changed_or(&self, until: Instant) {
-        tokio::select! {
-            () = self.device.changed.notified() => {}
-            () = tokio::time::sleep_until(until) => {}
-        }
-    }
-
-    /// Faults that strike a session at any time.
-    pub(super) fn struck(&self) -> Result<(), Ended> {
-        if self.device.strike(FaultKind::Panic).is_some() {
-            break_down();
-        }
-        match self.device.strike(FaultKind::DropLink) {
-            Some(_) => Err(Ended::LinkLost(Reason::LinkDropped)),
-            None => Ok(()),
-        }
-    }
-
-    /// Faults that strike a linked device.
-    async fn expelled(&self) -> Result<(), Ended> {
-        if let Some(manner) = self.device.strike(FaultKind::Ban) {
-            let temporary = manner == Manner::Temporary;
-            return Err(Ended::Fatal(if temporary { Reason::TemporaryBan } else { Reason::Banned }));
-        }
-        if self.device.strike(FaultKind::LogOut).is_none() {
-            return Ok(());
-        }
-        self.store_or_end(None).await?;
-        self.unlink().await;
-        Err(Ended::LoggedOut(Reason::LoggedOutOnPhone))
-    }
-
-    async fn unlink(&self) {
-        if let Err(error) = self.network.unlink(&self.device).await {
-            tracing::warn!(device = %self.device.id, %error, "the simulated network did not note a log-out");
-        }
-    }
-
-    async fn measure(&self, now: Instant) -> Result<(), Ended> {
-        match self.settings.ack_server_ms {
-            Some(ms) if self.device.stalled(now).is_none() => {
-                self.tell(EngineEvent::Latency { ms: ms.max(1) }).await
-            }
-            _ => Ok(()),
-        }
-    }
-
-    async fn somebody_writes(&self, traffic: &mut Traffic, now: Instant) -> Result<(), Ended> {
-        match traffic.message(&self.settings, self.random.as_ref(), now, self.clock.now()) {
-            Some(message) => self.accept(message).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Takes a message that the simulated world wrote by itself; when too many wait, it is not written.
-    async fn accept(&self, message: Incoming) -> Result<(), Ended> {
-        match self.network.accept(&self.device, Letter::bare(message), None).await {
-            Ok(()) | Err(AcceptError::Full) => Ok(()),
-            Err(AcceptError::Journal(error)) => Err(self.journal_failed(&error)),
-        }
-    }
-
-    pub(super) fn journal_failed(&self, error: &super::journal::JournalError) -> Ended {
-        tracing::warn!(device = %self.device.id, %error, "the simulated network could not note a message");
-        Ended::LinkLost(Reason::EngineError)
-    }
-
-    async fn happens(&self, key: DueKey, due: Due) -> Result<(), Ended> {
-        match due {
-            Due::Tell(event) => self.tell(*event).await?,
-            Due::Echo { chat, from, body } => {
-                let notify_name = script::name_of(&self.settings, &from);
-                let network_id = NetworkId::random(self.random.as_ref());
-                let timestamp = self.clock.now();
-                let text = Incoming::text(network_id, chat, from, body, timestamp);
-                self.accept(Incoming { notify_name, ..text }).await?;
-            }
-        }
-        self.device.done(key);
-        Ok(())
     }
 }
 
@@ -325,12 +221,16 @@ impl Session for SimulatorSession {
         self.connected_or_error()?;
         Ok(match query {
             Query::Exists(person) => Answer::Exists(script::is_on_network(&person)),
-            Query::ProfilePicture(_) => Answer::ProfilePicture(None),
+            Query::ProfilePicture(person) => {
+                Answer::ProfilePicture(script::picture_of(&self.settings, &person))
+            }
         })
     }
 
-    async fn pairing_code(&self, _phone_number: &str) -> Result<String, SessionError> {
-        Err(SessionError::NotSupported)
+    async fn pairing_code(&self, phone_number: &str) -> Result<String, SessionError> {
+        Jid::person(phone_number).map_err(|error| SessionError::Refused(error.to_string()))?;
+        let code = self.device.offer_typed(phone_number, self.random.as_ref(), Instant::now());
+        code.ok_or_else(|| refused("the device does not wait for a phone now"))
     }
 
     async fn change_message(&self, change: MessageChange) -> Result<(), SessionError> {
@@ -343,8 +243,9 @@ impl Session for SimulatorSession {
         self.chat_changes(chat, change).await
     }
 
-    async fn group(&self, _request: GroupRequest) -> Result<GroupAnswer, SessionError> {
-        Err(SessionError::NotSupported)
+    async fn group(&self, request: GroupRequest) -> Result<GroupAnswer, SessionError> {
+        self.connected_or_error()?;
+        self.asked_about_groups(request).await
     }
 
     async fn log_out(&self) -> Result<(), SessionError> {
@@ -371,9 +272,4 @@ async fn load(vault: &dyn Vault) -> Result<Option<Credentials>, VaultError> {
         Ok(credentials) => Ok(Some(credentials)),
         Err(error) => Err(VaultError(Box::new(error))),
     }
-}
-
-#[expect(clippy::panic, reason = "the fault `panic` is there to prove that a panic stays its device's own")]
-fn break_down() {
-    panic!("the simulator was told to panic");
 }

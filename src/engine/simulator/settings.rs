@@ -24,9 +24,11 @@ const KNOWN: [&str; 10] = [
 pub(super) const MAX_DELAY_MS: u64 = 86_400_000;
 /// A name's length in bytes.
 const MAX_NAME: usize = 100;
+/// An address's length in bytes.
+const MAX_ADDRESS: usize = 2_048;
 const MAX_CONTACTS: usize = 5_000;
-const MAX_GROUPS: usize = 1_000;
-const MAX_PARTICIPANTS: usize = 1_024;
+pub(super) const MAX_GROUPS: usize = 1_000;
+pub(super) const MAX_PARTICIPANTS: usize = 1_024;
 const MAX_HISTORY: u64 = 10_000;
 const MAX_TRAFFIC: u64 = 60_000;
 /// The largest whole number that every JSON reader keeps exactly.
@@ -73,6 +75,8 @@ pub(super) struct ContactSetting {
     pub(super) id: Jid,
     /// What the address book calls them.
     pub(super) name: Option<String>,
+    /// The address of their picture.
+    pub(super) picture: Option<String>,
 }
 
 /// The account's groups.
@@ -93,6 +97,8 @@ pub(super) struct GroupSetting {
     pub(super) subject: String,
     /// Who is in it besides the account.
     pub(super) participants: Vec<Jid>,
+    /// Whether the account is an admin of it.
+    pub(super) admin: bool,
 }
 
 impl Default for Settings {
@@ -136,13 +142,6 @@ impl Settings {
             seed: fields.integer("seed", 0..=MAX_SEED)?.unwrap_or(default.seed),
         })
     }
-
-    /// Whether a fresh link has anything to synchronise.
-    pub(super) fn has_past(&self) -> bool {
-        let contacts = !matches!(self.contacts, Contacts::Generated(0));
-        let groups = !matches!(self.groups, Groups::Generated(0));
-        contacts || groups || self.history > 0
-    }
 }
 
 /// A delay that `null` turns into never, while a missing one has its default.
@@ -170,7 +169,11 @@ fn contacts(fields: &Fields<'_>) -> Result<Contacts, SettingError> {
         return Ok(Contacts::Generated(0));
     };
     let listed = values.iter().enumerate().map(|(at, value)| {
-        contact(&Fields::nested(format!("{PATH}.contacts[{at}]"), value, &["id", "number", "name"])?)
+        contact(&Fields::nested(
+            format!("{PATH}.contacts[{at}]"),
+            value,
+            &["id", "number", "name", "picture"],
+        )?)
     });
     Ok(Contacts::Listed(listed.collect::<Result<_, _>>()?))
 }
@@ -183,7 +186,8 @@ fn contact(fields: &Fields<'_>) -> Result<ContactSetting, SettingError> {
     if id.is_group() {
         return Err(fields.wrong("id", "must be a person, not a group"));
     }
-    Ok(ContactSetting { id, name: fields.text("name", MAX_NAME)?.map(str::to_owned) })
+    let text = |name, max| fields.text(name, max).map(|text| text.map(str::to_owned));
+    Ok(ContactSetting { id, name: text("name", MAX_NAME)?, picture: text("picture", MAX_ADDRESS)? })
 }
 
 fn groups(fields: &Fields<'_>) -> Result<Groups, SettingError> {
@@ -194,7 +198,11 @@ fn groups(fields: &Fields<'_>) -> Result<Groups, SettingError> {
         return Ok(Groups::Generated(0));
     };
     let listed = values.iter().enumerate().map(|(at, value)| {
-        group(&Fields::nested(format!("{PATH}.groups[{at}]"), value, &["id", "subject", "participants"])?)
+        group(&Fields::nested(
+            format!("{PATH}.groups[{at}]"),
+            value,
+            &["id", "subject", "participants", "admin"],
+        )?)
     });
     Ok(Groups::Listed(listed.collect::<Result<_, _>>()?))
 }
@@ -206,5 +214,6 @@ fn group(fields: &Fields<'_>) -> Result<GroupSetting, SettingError> {
     }
     let subject = fields.required("subject", fields.text("subject", MAX_NAME)?)?.to_owned();
     let participants = fields.jids("participants", MAX_PARTICIPANTS)?;
-    Ok(GroupSetting { id, subject, participants })
+    let admin = fields.flag("admin")?.unwrap_or(true);
+    Ok(GroupSetting { id, subject, participants, admin })
 }

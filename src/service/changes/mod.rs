@@ -133,9 +133,10 @@ pub(super) fn apply(
             tx.refresh_chat(target.device, &chat_id)?;
             Some(Event::MessageDeleted(MessageGone { message_id, chat_id }))
         }
-        Change::Star(on) => tx
-            .star_message(target.pk, *on)?
-            .then(|| Event::MessageStarred(MessageMarked { message_id, chat_id, is_starred: *on })),
+        Change::Star(on) => {
+            let starred = MessageMarked { message_id, chat_id, is_starred: *on };
+            tx.star_message(target.pk, *on)?.then_some(Event::MessageStarred(starred))
+        }
     };
     if let Some(event) = &event {
         tx.append(target.device, event, now)?;

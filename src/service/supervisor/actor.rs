@@ -288,7 +288,10 @@ impl Actor {
             random: self.core.inner.random.clone(),
         };
         match driver.open(context).await {
-            Ok(session) => self.running = Some(Running::start(self.core.tasks(), session, cancel)),
+            Ok(session) => {
+                self.live.set_connecting(Some(session.clone()));
+                self.running = Some(Running::start(self.core.tasks(), session, cancel));
+            }
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::error!(device = %self.device.id, %error, cause, "the engine could not be set up");

@@ -42,7 +42,10 @@ pub(super) enum Command {
 /// What others may know of a device without asking its actor.
 #[derive(Default)]
 pub(super) struct Live {
+    /// The session, once it can send and receive.
     session: Mutex<Option<Arc<dyn Session>>>,
+    /// The session before that.
+    connecting: Mutex<Option<Arc<dyn Session>>>,
     /// Something new is in the outbox.
     pub(super) outbox: Notify,
     /// What is known from moment to moment.
@@ -56,6 +59,15 @@ impl Live {
 
     fn set_session(&self, session: Option<Arc<dyn Session>>) {
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = session;
+        self.set_connecting(None);
+    }
+
+    fn connecting(&self) -> Option<Arc<dyn Session>> {
+        self.connecting.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_connecting(&self, session: Option<Arc<dyn Session>>) {
+        *self.connecting.lock().unwrap_or_else(PoisonError::into_inner) = session;
     }
 }
 
@@ -109,6 +121,12 @@ impl Core {
     pub(super) fn session(&self, id: &DeviceId) -> Result<Arc<dyn Session>, ServiceError> {
         let handle = self.inner.fleet.get(id).ok_or(ServiceError::DeviceNotFound)?;
         handle.live.session().ok_or(ServiceError::Offline)
+    }
+
+    /// The device's session while it is being linked.
+    pub(super) fn linking_session(&self, id: &DeviceId) -> Result<Arc<dyn Session>, ServiceError> {
+        let handle = self.inner.fleet.get(id).ok_or(ServiceError::DeviceNotFound)?;
+        handle.live.connecting().ok_or(ServiceError::Offline)
     }
 
     /// Tells a device's outbox that there is something new.

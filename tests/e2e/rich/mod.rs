@@ -2,6 +2,7 @@
 
 mod changes;
 mod forwarding;
+mod incoming;
 mod sending;
 
 use serde_json::Value;

@@ -14,6 +14,7 @@ use crate::domain::clock::Millis;
 use crate::domain::contact::Contact;
 use crate::domain::content::{ContactCard, Location, Poll, PollVote};
 use crate::domain::device::DeviceStats;
+use crate::domain::group::{Participant, Role};
 use crate::domain::health::{Observed, judge};
 use crate::domain::media::{Dimensions, Media, MediaHash, MediaKind, MediaLinks, StoredMedia};
 use crate::domain::message::{Message, MessageType, Receipt};
@@ -138,15 +139,19 @@ fn chats_and_contacts() {
         chat_id,
         name: "Friends".to_owned(),
         is_group: true,
+        participants: Some(vec![Participant { id: message().to, role: Role::Admin }]),
         last_message: Some(last),
         unread_count: 1,
         pinned: false,
         archived: false,
         muted: false,
+        muted_until: None,
+        profile_pic_url: None,
         timestamp,
     };
     // Always there, null where there is none.
-    check("Chat", &chat, &["lastMessage"]);
+    check("Chat", &chat, &["lastMessage", "participants", "mutedUntil", "profilePicUrl"]);
+    check("Participant", &chat.participants.unwrap()[0], &[]);
     let contact = Contact {
         id: message().to,
         contact_id: message().to,
@@ -232,5 +237,6 @@ fn documented_ids_are_understood() {
     holds::<DeviceId>(super::DEVICE);
     holds::<Jid>(super::PERSON);
     holds::<Jid>(super::CHAT);
+    holds::<Jid>(super::GROUP);
     holds::<MessageId>(super::MESSAGE);
 }

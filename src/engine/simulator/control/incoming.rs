@@ -13,7 +13,7 @@ use super::{
 };
 use crate::domain::content::Content;
 use crate::domain::ids::{MessageId, NetworkId};
-use crate::domain::jid::Jid;
+use crate::domain::jid::{Jid, JidKind};
 use crate::engine::simulator::device::Device;
 use crate::engine::simulator::fields::Fields;
 use crate::engine::simulator::files::KeepError;
@@ -68,7 +68,7 @@ impl Control<'_> {
             message.quoted = Some(self.quoted(device, &fields, quote).await?);
         }
         if message.chat.is_group() && !message.from_me {
-            device.learn_member(&message.chat, &message.from);
+            device.groups.meet(&device.world(), &message.chat, &message.from).await;
         }
         let file = match file {
             Some(draft) => Some(self.enclosed(draft).await?),
@@ -187,6 +187,9 @@ fn from_here(fields: &Fields<'_>, device: &Device) -> Result<(Jid, Jid), Setting
         Some(group) => group,
         None => fields.required("from", fields.jid("from")?)?,
     };
+    if !matches!(chat.kind(), JidKind::Person | JidKind::Lid | JidKind::Group) {
+        return Err(fields.wrong("from", "must be a person or a group"));
+    }
     let me = device.me().ok_or_else(|| fields.wrong("fromMe", "is for a linked device"))?;
     Ok((chat, me))
 }

@@ -22,6 +22,7 @@ use crate::engine::{ControlError, ControlVerb, EngineEvent, SettingError};
 
 mod chats;
 mod content;
+mod groups;
 mod incoming;
 mod messages;
 mod people;
@@ -70,6 +71,7 @@ impl Control<'_> {
         let device = self.network.device(id);
         match name {
             "scan" => phone::scan(&device, &map).await,
+            "pair" => phone::pair(&device, &map).await,
             "incoming" => self.incoming(&device, &map).await,
             "receipt" => self.tells(&device, messages::receipt(&map, self.now())).await,
             "reaction" => {
@@ -81,6 +83,7 @@ impl Control<'_> {
             "star" => self.tells(&device, messages::star(&map)).await,
             "delete" => self.tells(&device, messages::delete_for_me(&map)).await,
             "read" => self.tells(&device, messages::read(&map)).await,
+            "group" => self.group(&device, &map).await,
             "chat" => self.tells(&device, chats::chat(&map)).await,
             "call" => self.call(&device, &map).await,
             "typing" => people::typing(&device, &map).await,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Control, invalid, sender, told_live};
+use super::{Control, invalid, person, sender, told_live};
 use crate::domain::event::{CallStatus, TypingKind};
 use crate::domain::ids::NetworkId;
 use crate::engine::simulator::device::Device;
@@ -27,7 +27,7 @@ pub(super) async fn typing(device: &Device, map: &Map<String, Value>) -> Result<
 /// Somebody is online, or went.
 pub(super) async fn presence(device: &Device, map: &Map<String, Value>) -> Result<Value, ControlError> {
     let fields = Fields::new("", map, &["from", "online", "lastSeen"]).map_err(invalid)?;
-    let (_, contact) = sender(&fields).map_err(invalid)?;
+    let contact = person(&fields, "from").map_err(invalid)?;
     let online = fields.flag("online").map_err(invalid)?.unwrap_or(true);
     let last_seen = fields.time("lastSeen").map_err(invalid)?;
     told_live(device, EngineEvent::Presence { contact, online, last_seen }).await
@@ -41,7 +41,7 @@ impl Control<'_> {
         map: &Map<String, Value>,
     ) -> Result<Value, ControlError> {
         let fields = Fields::new("", map, &["from", "video", "status", "callId"]).map_err(invalid)?;
-        let (_, from) = sender(&fields).map_err(invalid)?;
+        let from = person(&fields, "from").map_err(invalid)?;
         let video = fields.flag("video").map_err(invalid)?.unwrap_or(false);
         let status = match fields.value("status") {
             None => CallStatus::Ringing,

@@ -1,16 +1,18 @@
-//! The account's phone: it scans codes.
+//! The account's phone: it scans codes, or has them typed on it.
 
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::{ACK_WAIT, impossible, invalid, not_acknowledged};
+use crate::domain::device::Account;
 use crate::engine::simulator::device::{Device, Scan, ScanError};
 use crate::engine::simulator::fields::Fields;
 use crate::engine::{ControlError, SettingError};
 
 const MAX_NAME: usize = 100;
 const MAX_QR: usize = 1_024;
+const MAX_CODE: usize = 32;
 
 /// The phone scans the code that is shown.
 pub(super) async fn scan(device: &Device, map: &Map<String, Value>) -> Result<Value, ControlError> {
@@ -27,7 +29,32 @@ pub(super) async fn scan(device: &Device, map: &Map<String, Value>) -> Result<Va
         ScanError::Expired => impossible("qr_expired", "this QR code is no longer valid"),
         ScanError::Unknown => impossible("qr_unknown", "this is not the QR code that the device shows"),
     })?;
-    match timeout(ACK_WAIT, scanned).await {
+    linked(scanned).await
+}
+
+/// A code is typed on the phone.
+pub(super) async fn pair(device: &Device, map: &Map<String, Value>) -> Result<Value, ControlError> {
+    let fields = Fields::new("", map, &["code", "clientName"]).map_err(invalid)?;
+    let code =
+        fields.text("code", MAX_CODE).and_then(|code| fields.required("code", code)).map_err(invalid)?;
+    let (done, typed) = oneshot::channel();
+    let scan = Scan {
+        phone_number: None,
+        client_name: fields.text("clientName", MAX_NAME).map_err(invalid)?.map(str::to_owned),
+        done: Some(done),
+    };
+    device.type_code(code, scan, Instant::now()).map_err(|error| match error {
+        ScanError::Expired => impossible("pairing_code_expired", "this pairing code is no longer valid"),
+        ScanError::NoCode | ScanError::Unknown => {
+            impossible("pairing_code_unknown", "this is not the pairing code that the device shows")
+        }
+    })?;
+    linked(typed).await
+}
+
+/// Waits until the daemon knows the account.
+async fn linked(known: oneshot::Receiver<Account>) -> Result<Value, ControlError> {
+    match timeout(ACK_WAIT, known).await {
         Ok(Ok(account)) => serde_json::to_value(account).map_err(|_| ControlError::Storage),
         Ok(Err(_)) | Err(_) => Err(not_acknowledged()),
     }

@@ -115,13 +115,13 @@ async fn a_fresh_link_tells_contacts_groups_and_history_once() {
         let length = |event| match event {
             EngineEvent::Contacts(batch) => Some(batch.len()),
             EngineEvent::History(batch) => Some(batch.len()),
-            EngineEvent::ChatName { .. } => Some(0),
+            EngineEvent::Groups(batch) => Some(batch.len()),
             _ => None,
         };
         told.all().into_iter().filter_map(length).collect()
     };
     daemon.told.until("the last batch", |told| past(told).len() == 5).await;
-    assert_eq!(past(&daemon.told), [2, 0, 200, 200, 50]);
+    assert_eq!(past(&daemon.told), [2, 1, 200, 200, 50]);
     let is_synchronised = || {
         let values = daemon.vault.0.lock().unwrap();
         let stored: Value = serde_json::from_slice(&values["simulator/session"]).unwrap();

@@ -24,8 +24,11 @@ use crate::engine::{
 mod changing;
 mod delivering;
 mod files;
+mod groups;
 mod keeping;
 mod linking;
+mod pairing;
+mod past;
 mod receiving;
 mod rich;
 mod scripted;

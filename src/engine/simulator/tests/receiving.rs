@@ -23,7 +23,7 @@ impl Daemon {
 
     fn last_message(&self) -> Incoming {
         let message = |event| match event {
-            EngineEvent::Message(message) => Some(message),
+            EngineEvent::Message(message) => Some(*message),
             _ => None,
         };
         self.told.all().into_iter().rev().find_map(message).unwrap()
@@ -106,7 +106,10 @@ async fn a_file_waits_with_its_message_through_a_kill() {
     daemon.told.until("both", |told| told.bodies() == ["a", "b"]).await;
     daemon.say("after").await.unwrap();
     let messages = daemon.told.all().into_iter().filter_map(|event| match event {
-        EngineEvent::Message(Incoming { content: Content::Media(attachment), .. }) => Some(attachment),
+        EngineEvent::Message(message) => match message.content {
+            Content::Media(attachment) => Some(attachment),
+            _ => None,
+        },
         _ => None,
     });
     let files: Vec<Attachment> = messages.collect();
@@ -163,7 +166,7 @@ async fn everything_about_a_message_outlives_a_kill() {
     ];
     let all = |daemon: &Daemon| -> Vec<Incoming> {
         let message = |event| match event {
-            EngineEvent::Message(message) => Some(message),
+            EngineEvent::Message(message) => Some(*message),
             _ => None,
         };
         daemon.told.all().into_iter().filter_map(message).collect()

@@ -1,0 +1,147 @@
+//! What a fresh link synchronises: contacts, groups, and history of all sorts.
+
+use super::script;
+use super::settings::Settings;
+use crate::domain::clock::Millis;
+use crate::domain::contact::ContactUpdate;
+use crate::domain::content::{Content, Location};
+use crate::domain::device::Account;
+use crate::domain::event::HistoryPhase;
+use crate::domain::group::Group;
+use crate::domain::ids::MessageId;
+use crate::engine::{EngineEvent, Incoming, Quoted};
+
+/// Contacts or messages that are told at once.
+const BATCH: usize = 200;
+/// Groups that are told at once; each has many members.
+const GROUP_BATCH: usize = 20;
+/// Between two messages of the history.
+const STEP_MS: i64 = 60_000;
+/// How far back a message quotes.
+const REACH: usize = 60;
+/// Shorter histories have no reaction.
+const REACTION_FROM: usize = 10;
+
+/// What is synchronised, and for whom.
+#[derive(Clone, Copy)]
+pub(super) struct Past<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) account: &'a Account,
+    /// Those that the account is in.
+    pub(super) groups: &'a [Group],
+    pub(super) seed: u64,
+    pub(super) now: Millis,
+}
+
+impl<'a> Past<'a> {
+    /// Everything, batch by batch, with how far it is after each. Nothing at all when there is nothing.
+    pub(super) fn events(self) -> impl Iterator<Item = EngineEvent> + Send + 'a {
+        let contacts = script::contact_count(self.settings);
+        let history = usize::try_from(self.settings.history).unwrap_or(0);
+        let contact = move |at| {
+            let (id, name) = script::contact(self.settings, at)?;
+            Some(ContactUpdate { id, address_book_name: name, pushname: None, lid: None })
+        };
+        let told_contacts = batches(contacts, BATCH, contact).flat_map(progress(
+            HistoryPhase::Contacts,
+            contacts,
+            EngineEvent::Contacts,
+        ));
+        let groups = self.groups.len();
+        let told_groups = batches(groups, GROUP_BATCH, move |at| self.groups.get(at).cloned())
+            .flat_map(progress(HistoryPhase::Groups, groups, EngineEvent::Groups));
+        let told_messages = batches(history, BATCH, move |at| self.message(at)).flat_map(progress(
+            HistoryPhase::Messages,
+            history,
+            EngineEvent::History,
+        ));
+        let reaction = (history >= REACTION_FROM).then(|| self.reaction(history - 1)).flatten();
+        let complete = (contacts + groups + history > 0)
+            .then(|| step(HistoryPhase::Complete, history as u64, history as u64));
+        told_contacts.chain(told_groups).chain(told_messages).chain(reaction).chain(complete)
+    }
+
+    /// Message number `at`, oldest first. Its id depends on the seed and its place only, so that history that
+    /// is told twice is stored once.
+    fn message(&self, at: usize) -> Option<Incoming> {
+        let mut message = self.text(at)?;
+        match at % 10 {
+            4 => {
+                message.content = Content::Location(place(at));
+                message.body.clear();
+            }
+            7 => message.quoted = self.quoted(at, &message),
+            _ => {}
+        }
+        Some(message)
+    }
+
+    fn text(&self, at: usize) -> Option<Incoming> {
+        let (person, notify_name) = script::writer(self.settings, at)?;
+        let in_group = !self.groups.is_empty() && at % 3 == 2;
+        let group = self.groups.get(at.checked_rem(self.groups.len()).unwrap_or(0));
+        let chat = group.filter(|_| in_group).map_or_else(|| person.clone(), |group| group.id.clone());
+        let from_me = at % 2 == 1;
+        let age = i64::try_from(self.settings.history).unwrap_or(0) - i64::try_from(at).unwrap_or(0);
+        let network_id = format!("51A0{:016X}{at:06}", self.seed).parse().ok()?;
+        let from = if from_me { self.account.jid()? } else { person };
+        let timestamp = self.now.plus(-age.saturating_mul(STEP_MS));
+        let text = Incoming::text(network_id, chat, from, format!("Earlier message {}", at + 1), timestamp);
+        Some(Incoming { from_me, notify_name: notify_name.filter(|_| !from_me), ..text })
+    }
+
+    /// The last text before in the same chat.
+    fn quoted(&self, at: usize, message: &Incoming) -> Option<Quoted> {
+        let before = (at.saturating_sub(REACH)..at).rev().filter(|at| at % 10 != 4);
+        let earlier = before.filter_map(|at| self.text(at)).find(|text| text.chat == message.chat)?;
+        Some(Quoted { id: id_of(&earlier), author: earlier.from, body: earlier.body })
+    }
+
+    /// Somebody reacted to what the account wrote last.
+    fn reaction(&self, last: usize) -> Option<EngineEvent> {
+        let ours = (0..=last).rev().filter_map(|at| self.text(at)).find(|text| text.from_me)?;
+        let (from, _) = script::writer(self.settings, last)?;
+        let at = ours.timestamp.plus(STEP_MS / 2);
+        Some(EngineEvent::Reaction { id: id_of(&ours), from, from_me: false, emoji: "👍".to_owned(), at })
+    }
+}
+
+fn id_of(message: &Incoming) -> MessageId {
+    let by_member = message.chat.is_group() && !message.from_me;
+    MessageId {
+        from_me: message.from_me,
+        chat: message.chat.clone(),
+        network: message.network_id.clone(),
+        participant: by_member.then(|| message.from.clone()),
+    }
+}
+
+/// Somewhere in the middle of an ocean.
+fn place(at: usize) -> Location {
+    let off = f64::from(u32::try_from(at % 1_000).unwrap_or(0)) / 1_000.0;
+    Location { latitude: 30.0 + off, longitude: -40.0 - off, description: Some(format!("Buoy {}", at + 1)) }
+}
+
+fn batches<T>(
+    number: usize,
+    size: usize,
+    make: impl Fn(usize) -> Option<T>,
+) -> impl Iterator<Item = (usize, Vec<T>)> {
+    (0..number).step_by(size).map(move |start| {
+        let end = number.min(start + size);
+        (end, (start..end).filter_map(&make).collect())
+    })
+}
+
+/// A batch, and how far it brings its phase.
+fn progress<T>(
+    phase: HistoryPhase,
+    total: usize,
+    event: impl Fn(Vec<T>) -> EngineEvent,
+) -> impl Fn((usize, Vec<T>)) -> [EngineEvent; 2] {
+    move |(done, batch)| [event(batch), step(phase, done as u64, total as u64)]
+}
+
+fn step(phase: HistoryPhase, done: u64, total: u64) -> EngineEvent {
+    EngineEvent::HistoryProgress { done, total: Some(total), phase }
+}

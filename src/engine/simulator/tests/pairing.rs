@@ -1,0 +1,71 @@
+//! Codes that are typed on the phone.
+
+use super::*;
+use crate::engine::SessionError;
+
+async fn shown(daemon: &Daemon, number: usize) {
+    let mut events = daemon.told.events.subscribe();
+    events.wait_for(|events| events.len() == number).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_typed_code_links_the_phone_that_it_is_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(dir.path());
+    let running = daemon.connect(json!({})).await;
+    daemon.told.until("a code", |told| !told.codes().is_empty()).await;
+    let code = running.session.pairing_code("15550100007").await.unwrap();
+    let (first, last) = code.split_once('-').unwrap();
+    for half in [first, last] {
+        assert_eq!(half.len(), 4);
+        assert!(half.chars().all(|c| "123456789ABCDEFGHJKLMNPQRSTVWXYZ".contains(c)), "{code}");
+    }
+    let typed = format!("{} {}", first.to_lowercase(), last);
+
+    let account = daemon.post("pair", json!({ "code": typed, "clientName": "Till" })).await.unwrap();
+
+    assert_eq!(account, json!({ "phoneNumber": "15550100007", "clientName": "Till" }));
+    daemon.told.until_opened().await;
+    let again = daemon.post("pair", json!({ "code": code })).await;
+    assert_eq!(code_of(again.unwrap_err()), "pairing_code_expired");
+    let late = running.session.pairing_code("15550100007").await;
+    assert!(matches!(late, Err(SessionError::Refused(_))), "{late:?}");
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_newest_code_is_accepted_and_only_while_codes_are_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(dir.path());
+    let (session, cancel) = daemon.open(json!({})).await;
+    let early = session.pairing_code("15550100007").await;
+    assert!(matches!(early, Err(SessionError::Refused(_))), "{early:?}");
+    let mut task = JoinSet::new();
+    task.spawn(Arc::clone(&session).run());
+    shown(&daemon, 1).await;
+    let wrong = session.pairing_code("12").await;
+    assert!(matches!(wrong, Err(SessionError::Refused(_))), "{wrong:?}");
+    let old = session.pairing_code("15550100007").await.unwrap();
+    let new = session.pairing_code("15550100008").await.unwrap();
+    let pair = async |code: &str| code_of(daemon.post("pair", json!({ "code": code })).await.unwrap_err());
+    assert_eq!(pair(&old).await, "pairing_code_expired");
+    assert_eq!(pair("AAAA-AAAA").await, "pairing_code_unknown");
+    // The next code to scan does not touch the one to type; the end of all codes does.
+    shown(&daemon, 2).await;
+    assert_eq!(task.join_next().await.unwrap().unwrap(), Ended::CodesExhausted);
+    assert_eq!(pair(&new).await, "pairing_code_expired");
+    cancel.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_phone_that_scans_by_itself_types_the_code_that_was_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(dir.path());
+    let running = daemon.connect(json!({ "autoScanMs": 30_000 })).await;
+    shown(&daemon, 1).await;
+    running.session.pairing_code("15550100042").await.unwrap();
+    shown(&daemon, 2).await;
+    let last = daemon.told.all().pop().unwrap();
+    assert!(matches!(&last, EngineEvent::Scanned(a) if a.phone_number == "15550100042"), "{last:?}");
+    drop(running);
+}

@@ -1,0 +1,203 @@
+//! What is done to a chat as a whole: here first and durable, then told to the account's other devices.
+//!
+//! A network that cannot be told does not undo what was done here. What was done on another device arrives
+//! as [`ChatChange`] too and is not told back.
+
+use super::{Core, ServiceError};
+use crate::domain::chat::Chat;
+use crate::domain::clock::Millis;
+use crate::domain::event::{ChatGone, Event};
+use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
+use crate::domain::media::MediaHash;
+use crate::engine::ChatChange;
+use crate::store::messages::Pk;
+use crate::store::{StoreError, Tx};
+
+/// Messages removed in one write.
+const CHUNK: usize = 200;
+
+impl Core {
+    /// Puts a chat away, or brings it back.
+    ///
+    /// # Errors
+    /// When there is no such device or chat, or the store fails.
+    pub async fn archive_chat(&self, device: &DeviceId, id: &Jid, on: bool) -> Result<Chat, ServiceError> {
+        self.mark_chat(device, id, ChatChange::Archive(on)).await
+    }
+
+    /// Pins a chat to the top, or not any more.
+    ///
+    /// # Errors
+    /// When there is no such device or chat, or the store fails.
+    pub async fn pin_chat(&self, device: &DeviceId, id: &Jid, on: bool) -> Result<Chat, ServiceError> {
+        self.mark_chat(device, id, ChatChange::Pin(on)).await
+    }
+
+    /// Silences a chat until then (`Some(None)`: for ever), or not any more (`None`).
+    ///
+    /// # Errors
+    /// When there is no such device or chat, or the store fails.
+    pub async fn mute_chat(
+        &self,
+        device: &DeviceId,
+        id: &Jid,
+        mute: Option<Option<Millis>>,
+    ) -> Result<Chat, ServiceError> {
+        self.mark_chat(device, id, ChatChange::Mute(mute)).await
+    }
+
+    /// Removes a chat's messages, but not those that wait to be sent, nor starred ones with `keep_starred`.
+    /// Answers how many there were.
+    ///
+    /// # Errors
+    /// When there is no such device or chat, or the store fails.
+    pub async fn clear_chat(
+        &self,
+        device: &DeviceId,
+        id: &Jid,
+        keep_starred: bool,
+    ) -> Result<u64, ServiceError> {
+        self.chat(device, id).await?;
+        let removed = self.empty_chat(device, id, Emptying::Clear { keep_starred }).await?;
+        self.tell_chat_change(device, id, ChatChange::Clear).await;
+        Ok(removed)
+    }
+
+    /// Removes a chat with its messages; the next message brings it back. Answers how many messages it had.
+    ///
+    /// # Errors
+    /// When there is no such device or chat, or the store fails.
+    pub async fn delete_chat(&self, device: &DeviceId, id: &Jid) -> Result<u64, ServiceError> {
+        self.chat(device, id).await?;
+        let removed = self.empty_chat(device, id, Emptying::Delete).await?;
+        self.tell_chat_change(device, id, ChatChange::Delete).await;
+        Ok(removed)
+    }
+
+    /// Something was done to a chat on another device of this account.
+    pub(super) async fn ingest_chat_change(
+        &self,
+        device: &DeviceId,
+        chat: Jid,
+        change: ChatChange,
+    ) -> Result<(), StoreError> {
+        match change {
+            ChatChange::Clear => {
+                self.empty_chat(device, &chat, Emptying::Clear { keep_starred: false }).await.map(|_| ())
+            }
+            ChatChange::Delete => self.empty_chat(device, &chat, Emptying::Delete).await.map(|_| ()),
+            ChatChange::Archive(_) | ChatChange::Pin(_) | ChatChange::Mute(_) => {
+                let (id, of) = (device.clone(), chat.clone());
+                if self.store().write_patiently(move |tx| mark(tx, &id, &of, &change)).await? {
+                    self.chat_changed(device, &chat);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn mark_chat(
+        &self,
+        device: &DeviceId,
+        chat: &Jid,
+        change: ChatChange,
+    ) -> Result<Chat, ServiceError> {
+        let (id, of, wanted, now) = (device.clone(), chat.clone(), change.clone(), self.now());
+        let (changed, marked) = self
+            .store()
+            .write(move |tx| {
+                tx.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
+                let changed = mark(tx, &id, &of, &wanted)?;
+                let chat = tx.chat(&id, &of)?.ok_or(ServiceError::ChatNotFound)?;
+                Ok::<_, ServiceError>((changed, chat.as_of(now)))
+            })
+            .await?;
+        if changed {
+            self.chat_changed(device, chat);
+        }
+        // Also when nothing changed here: the network may not have been told the last time.
+        self.tell_chat_change(device, chat, change).await;
+        Ok(marked)
+    }
+
+    async fn tell_chat_change(&self, device: &DeviceId, chat: &Jid, change: ChatChange) {
+        if let Ok(session) = self.session(device)
+            && let Err(error) = session.change_chat(chat, change).await
+        {
+            tracing::info!(%device, %error, "the network was not told what was done to a chat");
+        }
+    }
+
+    /// Removes the messages that are there now, some at a time, so that no other device waits for long.
+    async fn empty_chat(&self, device: &DeviceId, chat: &Jid, how: Emptying) -> Result<u64, StoreError> {
+        let up_to = self.store().read(|store| store.newest_pk()).await?;
+        let mut removed = 0;
+        loop {
+            let (id, of, now) = (device.clone(), chat.clone(), self.now());
+            let write = move |tx: &Tx<'_>| empty_some(tx, &id, &of, how, up_to, removed, now);
+            let emptied = self.store().write_patiently(write).await?;
+            removed += emptied.removed;
+            emptied.files.into_iter().for_each(|hash| self.media_released(hash));
+            if emptied.done {
+                break;
+            }
+        }
+        self.chat_changed(device, chat);
+        Ok(removed)
+    }
+}
+
+/// How a chat is emptied.
+#[derive(Debug, Clone, Copy)]
+enum Emptying {
+    Clear { keep_starred: bool },
+    Delete,
+}
+
+/// What one write removed.
+struct Emptied {
+    removed: u64,
+    files: Vec<MediaHash>,
+    done: bool,
+}
+
+fn mark(tx: &Tx<'_>, device: &DeviceId, chat: &Jid, change: &ChatChange) -> Result<bool, StoreError> {
+    match *change {
+        ChatChange::Archive(on) => tx.archive_chat(device, chat, on),
+        ChatChange::Pin(on) => tx.pin_chat(device, chat, on),
+        ChatChange::Mute(mute) => tx.mute_chat(device, chat, mute),
+        ChatChange::Clear | ChatChange::Delete => Ok(false),
+    }
+}
+
+fn empty_some(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    chat: &Jid,
+    how: Emptying,
+    up_to: Pk,
+    removed_before: u64,
+    now: Millis,
+) -> Result<Emptied, StoreError> {
+    let keep_starred = matches!(how, Emptying::Clear { keep_starred: true });
+    let found = tx.clearable(device, chat, up_to, keep_starred, CHUNK)?;
+    let mut files = Vec::new();
+    for pk in &found {
+        files.extend(tx.hide_message(*pk)?);
+    }
+    tx.refresh_chat(device, chat)?;
+    let (removed, done) = (found.len() as u64, found.len() < CHUNK);
+    if done {
+        let any = removed_before + removed > 0;
+        let gone = ChatGone { chat_id: chat.clone() };
+        let news = match how {
+            Emptying::Clear { .. } => any.then_some(Event::ChatCleared(gone)),
+            Emptying::Delete => (tx.remove_chat(device, chat)? || any).then_some(Event::ChatDeleted(gone)),
+        };
+        if let Some(event) = news {
+            tx.append(device, &event, now)?;
+        }
+    }
+    Ok(Emptied { removed, files, done })
+}

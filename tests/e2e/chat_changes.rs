@@ -1,0 +1,231 @@
+//! What is done to a chat as a whole: here, at the network, and on other devices of the account.
+
+use serde_json::{Value, json};
+
+use crate::support::wire::Wire;
+use crate::support::{ADMIN_KEY, ANNA, BEN, TestApp};
+
+const CHAT: &str = "/devices/shop/chats/15550100001@c.us";
+
+async fn change(app: &TestApp, what: &str, body: Value) -> Value {
+    app.post(&format!("{CHAT}/{what}"), body).await.ok()["data"].clone()
+}
+
+async fn shown(app: &TestApp) -> Value {
+    app.get(CHAT).await.ok()["data"].clone()
+}
+
+/// What the network was told of chats, in order.
+async fn told(app: &TestApp) -> Vec<Value> {
+    let network = app.get("/simulator/shop/network").await.ok();
+    let changes = network["data"]["changes"].as_array().unwrap();
+    changes.iter().filter(|change| change.get("chat").is_some()).cloned().collect()
+}
+
+async fn bodies(app: &TestApp) -> Vec<String> {
+    let page = app.get(&format!("{CHAT}/messages")).await.ok();
+    page["data"].as_array().unwrap().iter().map(|m| m["body"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn with_a_chat() -> TestApp {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.incoming("shop", ANNA, "first").await;
+    app
+}
+
+// covers: POST /devices/{id}/chats/{chatId}/archive
+// covers: POST /devices/{id}/chats/{chatId}/unarchive
+#[tokio::test]
+async fn an_archived_chat_is_found_among_the_archived_until_it_comes_back() {
+    let app = with_a_chat().await;
+    let archived = async |filter: &str| {
+        app.get(&format!("/devices/shop/chats?filter={filter}")).await.ok()["pagination"]["total"].clone()
+    };
+    assert_eq!(change(&app, "archive", json!({})).await["archived"], true);
+    assert_eq!((archived("archived").await, archived("all").await), (json!(1), json!(1)));
+    assert_eq!(change(&app, "unarchive", Value::Null).await["archived"], false);
+    assert_eq!(archived("archived").await, 0);
+    let told = told(&app).await;
+    assert_eq!((told.len(), &told[0]["on"], &told[1]["on"]), (2, &json!(true), &json!(false)), "{told:?}");
+    app.post("/devices/shop/chats/15550109998@c.us/archive", json!({})).await.refused(404, "chat_not_found");
+    app.post("/devices/nowhere/chats/15550100001@c.us/archive", json!({}))
+        .await
+        .refused(404, "device_not_found");
+}
+
+// covers: POST /devices/{id}/chats/{chatId}/pin
+// covers: POST /devices/{id}/chats/{chatId}/unpin
+#[tokio::test]
+async fn a_pinned_chat_comes_first_under_either_name_of_the_field() {
+    let app = with_a_chat().await;
+    app.incoming("shop", BEN, "newer").await;
+    let first = async || app.get("/devices/shop/chats").await.ok()["data"][0]["id"].clone();
+    for (body, pinned) in [
+        (json!({}), true),
+        (json!({ "pin": false }), false),
+        (json!({ "pinned": true }), true),
+        (json!({ "pinned": false }), false),
+    ] {
+        assert_eq!(change(&app, "pin", body.clone()).await["pinned"], pinned, "{body}");
+        let expected = if pinned { "15550100001@c.us" } else { "15550100002@c.us" };
+        assert_eq!(first().await, expected, "{body}");
+    }
+    assert_eq!(change(&app, "pin", json!({})).await["pinned"], true);
+    assert_eq!(change(&app, "unpin", json!({})).await["pinned"], false);
+    app.post(&format!("{CHAT}/pin"), json!({ "pin": "yes" })).await.refused(400, "invalid_field");
+}
+
+// covers: POST /devices/{id}/chats/{chatId}/mute
+#[tokio::test]
+async fn a_chat_that_is_muted_for_a_time_is_heard_again_by_itself() {
+    let app = with_a_chat().await;
+    let now = shown(&app).await["timestamp"].as_i64().unwrap();
+    let muted = change(&app, "mute", json!({ "durationMs": 60_000 })).await;
+    assert_eq!(muted["muted"], true);
+    assert!(muted["mutedUntil"].as_i64().is_some_and(|until| until >= now + 60_000), "{muted}");
+    app.clock.advance(59_000);
+    assert_eq!(shown(&app).await["muted"], true);
+    app.clock.advance(1_000);
+    let heard = shown(&app).await;
+    assert_eq!((&heard["muted"], &heard["mutedUntil"]), (&json!(false), &Value::Null));
+    assert_eq!(app.get("/devices/shop/chats").await.ok()["data"][0]["muted"], false);
+}
+
+// covers: POST /devices/{id}/chats/{chatId}/mute
+// covers: POST /devices/{id}/chats/{chatId}/unmute
+#[tokio::test]
+async fn a_chat_is_muted_for_ever_until_it_is_unmuted() {
+    let app = with_a_chat().await;
+    let muted = change(&app, "mute", json!({})).await;
+    assert_eq!((&muted["muted"], &muted["mutedUntil"]), (&json!(true), &Value::Null));
+    assert_eq!(change(&app, "mute", json!({ "mute": false })).await["muted"], false);
+    change(&app, "mute", json!({ "mute": true })).await;
+    assert_eq!(change(&app, "unmute", json!({})).await["muted"], false);
+    for wrong in [json!({ "until": 5 }), json!({ "durationMs": 0 }), json!({ "until": 1, "durationMs": 1 })] {
+        app.post(&format!("{CHAT}/mute"), wrong).await.refused(400, "invalid_field");
+    }
+}
+
+// covers: event chat:update
+#[tokio::test]
+async fn what_is_done_to_a_chat_is_told_to_every_dashboard() {
+    let app = with_a_chat().await;
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.join("shop", ADMIN_KEY).await;
+    wire.event("shop", "state").await;
+    change(&app, "pin", json!({})).await;
+    assert_eq!(wire.event("shop", "chat:update").await["chat"], shown(&app).await);
+    change(&app, "mute", json!({})).await;
+    assert_eq!(wire.event("shop", "chat:update").await["chat"]["muted"], true);
+}
+
+// covers: POST /devices/{id}/chats/{chatId}/clear
+#[tokio::test]
+async fn clearing_takes_the_messages_and_leaves_the_chat() {
+    let app = with_a_chat().await;
+    app.incoming("shop", BEN, "elsewhere").await;
+    for n in 0..450 {
+        app.incoming("shop", ANNA, &format!("more {n}")).await;
+    }
+    assert_eq!(
+        change(&app, "clear", json!({})).await,
+        json!({ "chatId": "15550100001@c.us", "removed": 451 })
+    );
+    let chat = shown(&app).await;
+    assert_eq!((&chat["unreadCount"], &chat["lastMessage"]), (&json!(0), &Value::Null));
+    assert!(bodies(&app).await.is_empty());
+    assert_eq!(app.get("/devices/shop/messages/search?query=more").await.ok()["totalResults"], 0);
+    assert_eq!(app.get("/devices/shop/chats").await.ok()["pagination"]["total"], 2);
+    assert_eq!(app.logged("shop", "chat:cleared").await[0]["chatId"], "15550100001@c.us");
+    change(&app, "clear", json!({})).await;
+    assert_eq!(app.logged("shop", "chat:cleared").await.len(), 1, "there was nothing to clear");
+    app.incoming("shop", ANNA, "again").await;
+    assert_eq!(
+        (bodies(&app).await, shown(&app).await["unreadCount"].clone()),
+        (vec!["again".into()], json!(1))
+    );
+}
+
+// covers: POST /devices/{id}/chats/{chatId}/clear
+#[tokio::test]
+async fn clearing_keeps_what_waits_to_be_sent_and_starred_messages_when_asked() {
+    let app = with_a_chat().await;
+    let starred = app.incoming("shop", ANNA, "precious").await;
+    app.post(&format!("/devices/shop/messages/{starred}/star"), json!({ "star": true })).await.ok();
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    app.send("shop", ANNA, "waiting").await;
+    assert_eq!(change(&app, "clear", json!({ "keepStarred": true })).await["removed"], 1);
+    assert_eq!(bodies(&app).await, ["precious", "waiting"]);
+    assert_eq!(shown(&app).await["unreadCount"], 1);
+    assert_eq!(change(&app, "clear", json!({})).await["removed"], 1);
+    assert_eq!(bodies(&app).await, ["waiting"]);
+    app.post(&format!("{CHAT}/clear"), json!({ "keepStarred": 1 })).await.refused(400, "invalid_field");
+}
+
+// covers: DELETE /devices/{id}/chats/{chatId}
+#[tokio::test]
+async fn a_deleted_chat_is_gone_until_the_next_message() {
+    let app = with_a_chat().await;
+    let old = app.incoming("shop", ANNA, "old").await;
+    change(&app, "pin", json!({})).await;
+    assert_eq!(app.delete(CHAT).await.ok()["data"]["removed"], 2);
+    app.get(CHAT).await.refused(404, "chat_not_found");
+    app.delete(CHAT).await.refused(404, "chat_not_found");
+    app.get(&format!("/devices/shop/messages/{old}")).await.refused(404, "message_not_found");
+    assert_eq!(app.logged("shop", "chat:deleted").await.len(), 1);
+    assert_eq!(told(&app).await.last().unwrap()["chat"], "15550100001@c.us");
+    app.incoming("shop", ANNA, "new").await;
+    let chat = shown(&app).await;
+    assert_eq!((&chat["unreadCount"], &chat["pinned"]), (&json!(1), &json!(false)));
+    assert_eq!(bodies(&app).await, ["new"]);
+}
+
+#[tokio::test]
+async fn a_deleted_message_does_not_come_back_when_the_network_delivers_it_again() {
+    let app = with_a_chat().await;
+    let again = json!({ "from": ANNA, "body": "twice", "networkId": "BB886C09AEF9" });
+    app.post("/simulator/shop/incoming", again.clone()).await.ok();
+    app.delete(CHAT).await.ok();
+    app.post("/simulator/shop/incoming", again).await.ok();
+    app.get(CHAT).await.refused(404, "chat_not_found");
+}
+
+#[tokio::test]
+async fn what_is_done_to_a_chat_holds_without_a_connection_and_after_a_restart() {
+    let app = with_a_chat().await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    change(&app, "archive", json!({})).await;
+    change(&app, "pin", json!({})).await;
+    change(&app, "mute", json!({})).await;
+    let app = app.restarted().await;
+    let chat = shown(&app).await;
+    assert_eq!(
+        (&chat["archived"], &chat["pinned"], &chat["muted"]),
+        (&json!(true), &json!(true), &json!(true))
+    );
+}
+
+// covers: event chat:update
+#[tokio::test]
+async fn what_is_done_on_another_device_happens_here_and_is_not_told_back() {
+    let app = with_a_chat().await;
+    let elsewhere = async |field: &str| {
+        let body = json!({ "chatId": "15550100001@c.us", field: true });
+        app.post("/simulator/shop/chat", body).await.ok();
+    };
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.join("shop", ADMIN_KEY).await;
+    wire.event("shop", "state").await;
+    for (field, shown_as) in [("archive", "archived"), ("pin", "pinned"), ("mute", "muted")] {
+        elsewhere(field).await;
+        assert_eq!(wire.event("shop", "chat:update").await["chat"][shown_as], true);
+    }
+    elsewhere("clear").await;
+    wire.event("shop", "chat:cleared").await;
+    assert!(bodies(&app).await.is_empty());
+    elsewhere("delete").await;
+    wire.event("shop", "chat:deleted").await;
+    app.get(CHAT).await.refused(404, "chat_not_found");
+    assert!(told(&app).await.is_empty());
+}

@@ -1,0 +1,86 @@
+//! People: lists, and what the network knows of them.
+
+use serde_json::{Value, json};
+
+use crate::support::wire::Wire;
+use crate::support::{ADMIN_KEY, ANNA, BEN, TestApp};
+
+fn ids(list: &Value) -> Vec<&str> {
+    list["data"].as_array().unwrap().iter().map(|c| c["id"].as_str().unwrap()).collect()
+}
+
+// covers: GET /devices/{id}/contacts
+// covers: POST /devices/{id}/contacts
+// covers: GET /devices/{id}/contacts/{cid}/exists
+#[tokio::test]
+async fn contacts_are_found_by_get_and_post() {
+    let app = TestApp::start().await;
+    let contacts = json!([{ "id": ANNA, "name": "Anna" }, { "id": BEN, "name": "Ben" }]);
+    app.device_with("shop", json!({ "contacts": contacts })).await;
+    app.wait_until("the contacts", async || {
+        (app.get("/devices/shop/contacts").await.ok()["data"].as_array().unwrap().len() == 2).then_some(())
+    })
+    .await;
+    let found = app.get("/devices/shop/contacts?search=ann").await.ok();
+    assert_eq!((ids(&found), &found["data"][0]["name"]), (vec!["15550100001@c.us"], &json!("Anna")));
+    let found = app.post("/devices/shop/contacts", json!({ "contactIds": [BEN] })).await.ok();
+    assert_eq!(ids(&found), ["15550100002@c.us"]);
+    assert_eq!(app.get(&format!("/devices/shop/contacts/{ANNA}/exists")).await.ok()["data"]["exists"], true);
+    assert_eq!(app.get("/devices/shop/contacts/15550190001/exists").await.ok()["data"]["exists"], false);
+}
+
+// covers: GET /devices/{id}/contacts/{cid}/profile-picture
+#[tokio::test]
+async fn a_person_without_a_picture_has_none() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let path = format!("/devices/shop/contacts/{ANNA}/profile-picture");
+    let picture = app.get(&path).await.ok();
+    assert_eq!(picture["data"], json!({ "contactId": "15550100001@c.us", "profilePicUrl": null }));
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    app.get(&path).await.refused(409, "device_offline");
+}
+
+// covers: POST /devices/{id}/contacts
+#[tokio::test]
+async fn lists_of_contacts_are_paged_and_say_what_is_wrong() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    for n in 1..=5 {
+        app.incoming("shop", &format!("1555010000{n}"), "hello").await;
+    }
+    let page = app.post("/devices/shop/contacts", json!({ "limit": 2, "offset": 3 })).await.ok();
+    assert_eq!(ids(&page), ["15550100004@c.us", "15550100005@c.us"]);
+    assert_eq!((&page["pagination"]["total"], &page["pagination"]["hasMore"]), (&json!(5), &json!(false)));
+    assert_eq!(app.post("/devices/shop/contacts", Value::Null).await.ok()["pagination"]["total"], 5);
+    let wrong = json!({ "contactIds": ["nobody"], "limit": 0 });
+    let refused = app.post("/devices/shop/contacts", wrong).await.refused(400, "invalid_field");
+    assert_eq!(refused["details"].as_array().unwrap().len(), 2, "{refused}");
+}
+
+// covers: GET /devices/{id}/contacts/{cid}/exists
+#[tokio::test]
+async fn who_is_on_the_network_cannot_be_asked_without_a_connection() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    app.get(&format!("/devices/shop/contacts/{ANNA}/exists")).await.refused(409, "device_offline");
+    app.get("/devices/shop/contacts/nobody/exists").await.refused(400, "invalid_field");
+    app.get(&format!("/devices/nowhere/contacts/{ANNA}/exists")).await.refused(404, "device_not_found");
+}
+
+// covers: event contact:update
+// covers: event chat:update
+#[tokio::test]
+async fn a_contact_with_a_new_name_renames_the_chat() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.incoming("shop", ANNA, "hello").await;
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.join("shop", ADMIN_KEY).await;
+    wire.event("shop", "state").await;
+    let named = json!({ "from": ANNA, "body": "it is me", "notifyName": "Anna" });
+    app.post("/simulator/shop/incoming", named).await.ok();
+    assert_eq!(wire.event("shop", "contact:update").await["contact"]["pushname"], "Anna");
+    assert_eq!(wire.event("shop", "chat:update").await["chat"]["name"], "Anna");
+}

@@ -1,0 +1,45 @@
+//! The first synchronisation after linking.
+
+use serde_json::{Value, json};
+
+use crate::support::{ANNA, TestApp};
+
+// covers: event history:progress
+#[tokio::test]
+async fn history_is_stored_in_silence_and_its_progress_is_told() {
+    let app = TestApp::start().await;
+    let past = json!({ "contacts": [{ "id": ANNA, "name": "Anna" }], "history": 450 });
+    app.device_with("shop", past).await;
+    let told = app
+        .wait_until("the end of the history", async || {
+            let told = app.logged("shop", "history:progress").await;
+            told.last().is_some_and(|last| last["phase"] == "complete").then_some(told)
+        })
+        .await;
+    let messages: Vec<&Value> = told.iter().filter(|told| told["phase"] == "messages").collect();
+    let done: Vec<i64> = messages.iter().map(|told| told["done"].as_i64().unwrap()).collect();
+    assert!(done.is_sorted() && done.last() == Some(&450), "{done:?}");
+    assert!(messages.iter().all(|told| told["total"] == 450), "{messages:?}");
+    let chat = app.get(&format!("/devices/shop/chats/{ANNA}@c.us")).await.ok()["data"].clone();
+    assert_eq!((&chat["unreadCount"], &chat["name"]), (&json!(0), &json!("Anna")));
+    assert!(chat["lastMessage"]["body"].as_str().is_some(), "{chat}");
+    assert!(app.logged("shop", "message").await.is_empty());
+    assert_eq!(app.get("/devices/shop").await.ok()["data"]["stats"]["messagesReceived"], 0);
+}
+
+// covers: event history:progress
+#[tokio::test]
+async fn history_is_synchronised_once_for_a_link() {
+    let app = TestApp::start().await;
+    app.device_with("shop", json!({ "history": 10 })).await;
+    app.wait_until("the end of the history", async || {
+        let told = app.logged("shop", "history:progress").await;
+        told.last().is_some_and(|last| last["phase"] == "complete").then_some(())
+    })
+    .await;
+    let before = app.logged("shop", "history:progress").await.len();
+    app.post("/devices/shop/restart", json!({})).await.ok();
+    app.wait_for_state("shop", "ready").await;
+    app.incoming("shop", ANNA, "now").await;
+    assert_eq!(app.logged("shop", "history:progress").await.len(), before);
+}

@@ -1,0 +1,46 @@
+//! Linking by a code that is typed on the phone.
+
+use serde_json::json;
+
+use crate::support::TestApp;
+
+const PHONE: &str = "+1 555 010 0042";
+
+// covers: POST /devices/{id}/pairing-code
+#[tokio::test]
+async fn a_code_that_is_typed_on_the_phone_links_the_device() {
+    let app = TestApp::start().await;
+    app.new_device("shop", json!({})).await;
+    // At once: whoever asks before the first code is there waits for it.
+    let asked = app.post("/devices/shop/pairing-code", json!({ "phoneNumber": PHONE })).await.ok();
+    let code = asked["data"]["code"].as_str().unwrap();
+    let halves: Vec<&str> = code.split('-').collect();
+    assert!(halves.len() == 2 && halves.iter().all(|half| half.len() == 4), "{code}");
+    app.post("/simulator/shop/pair", json!({ "code": code })).await.ok();
+    let device = app.wait_for_state("shop", "ready").await;
+    assert_eq!(device["phoneNumber"], "15550100042");
+}
+
+// covers: POST /devices/{id}/pairing-code
+#[tokio::test]
+async fn only_a_device_that_waits_to_be_linked_has_a_code_and_else_says_what_to_do() {
+    let app = TestApp::start().await;
+    let ask = async || app.post("/devices/shop/pairing-code", json!({ "phoneNumber": PHONE })).await;
+    ask().await.refused(404, "device_not_found");
+    app.new_device("shop", json!({})).await;
+    app.wait_for_state("shop", "qr").await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    let refused = ask().await.refused(409, "wrong_state");
+    assert!(refused["error"].as_str().unwrap().contains("start it"), "{refused}");
+    app.post("/devices/shop/start", json!({})).await.ok();
+    app.wait_for_state("shop", "qr").await;
+    app.post("/simulator/shop/scan", json!({})).await.ok();
+    app.wait_for_state("shop", "ready").await;
+    let refused = ask().await.refused(409, "wrong_state");
+    assert!(refused["error"].as_str().unwrap().contains("log it out"), "{refused}");
+    for wrong in
+        [json!({}), json!({ "phoneNumber": "no" }), json!({ "phoneNumber": "120363000000000001@g.us" })]
+    {
+        app.post("/devices/shop/pairing-code", wrong).await.refused(400, "invalid_field");
+    }
+}
