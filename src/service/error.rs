@@ -19,6 +19,9 @@ pub enum ServiceError {
     /// No such chat.
     #[error("this device has no chat with this id")]
     ChatNotFound,
+    /// No such group.
+    #[error("this device is in no group with this id")]
+    GroupNotFound,
     /// No such upload of this device.
     #[error(
         "this device has no upload with this mediaId; an upload that was not sent for a day is forgotten"
@@ -42,9 +45,6 @@ pub enum ServiceError {
     /// A file could not be taken in or given out.
     #[error(transparent)]
     Media(#[from] MediaError),
-    /// No such group.
-    #[error("this device is in no group with this id")]
-    GroupNotFound,
     /// No such key.
     #[error("there is no API key with this id")]
     KeyNotFound,
@@ -166,6 +166,7 @@ impl ServiceError {
             Self::DeviceNotFound => "device_not_found",
             Self::MessageNotFound => "message_not_found",
             Self::ChatNotFound => "chat_not_found",
+            Self::GroupNotFound => "group_not_found",
             Self::UploadNotFound => "media_not_found",
             Self::NoMedia => "no_media",
             Self::MediaGone | Self::Media(MediaError::Gone) => "media_gone",
@@ -177,7 +178,6 @@ impl ServiceError {
             Self::Media(MediaError::Storage(error)) if is_full(error) => "disk_full",
             Self::Media(MediaError::Unavailable(_)) => "media_store_unavailable",
             Self::Media(MediaError::Storage(_)) => "media_store_failed",
-            Self::GroupNotFound => "group_not_found",
             Self::KeyNotFound => "key_not_found",
             Self::NoSuchCall => "not_found",
             Self::Invalid { .. } => "invalid_field",
@@ -215,12 +215,12 @@ impl ServiceError {
             Self::DeviceNotFound
             | Self::MessageNotFound
             | Self::ChatNotFound
+            | Self::GroupNotFound
             | Self::UploadNotFound
             | Self::NoMedia
             | Self::MediaGone
             | Self::NoThumbnail
             | Self::Media(MediaError::Gone)
-            | Self::GroupNotFound
             | Self::KeyNotFound
             | Self::NoSuchCall => ErrorKind::NotFound,
             Self::Invalid { .. } | Self::EmptyFile | Self::Media(MediaError::Incomplete(_)) => {

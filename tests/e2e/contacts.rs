@@ -31,12 +31,15 @@ async fn contacts_are_found_by_get_and_post() {
 
 // covers: GET /devices/{id}/contacts/{cid}/profile-picture
 #[tokio::test]
-async fn a_person_without_a_picture_has_none() {
+async fn a_person_has_a_picture_or_none() {
     let app = TestApp::start().await;
-    app.device("shop").await;
+    let ben = json!({ "id": BEN, "picture": "https://pictures.invalid/ben.jpg" });
+    app.device_with("shop", json!({ "contacts": [ben] })).await;
     let path = format!("/devices/shop/contacts/{ANNA}/profile-picture");
     let picture = app.get(&path).await.ok();
     assert_eq!(picture["data"], json!({ "contactId": "15550100001@c.us", "profilePicUrl": null }));
+    let picture = app.get(&format!("/devices/shop/contacts/{BEN}/profile-picture")).await.ok();
+    assert_eq!(picture["data"]["profilePicUrl"], "https://pictures.invalid/ben.jpg");
     app.post("/devices/shop/stop", json!({})).await.ok();
     app.get(&path).await.refused(409, "device_offline");
 }

@@ -14,7 +14,7 @@ type Route = MethodRouter<ApiState>;
 /// One row: a path under `/api/v1`, how it is called, the scope it needs, and what it is.
 type Row = (&'static str, fn(&'static str) -> Route, Scope, &'static str);
 
-const FLEET: [Row; 8] = [
+const WEBHOOKS: [Row; 8] = [
     ("/webhooks", by_get, Scope::DevicesRead, "the webhook API"),
     ("/webhooks", by_change, Scope::DevicesWrite, "the webhook API"),
     ("/webhooks/{*rest}", by_get, Scope::DevicesRead, "the webhook API"),
@@ -27,8 +27,7 @@ const FLEET: [Row; 8] = [
 
 /// All rows, relative to `/api/v1`.
 pub fn routes() -> Router<ApiState> {
-    let rows = FLEET.iter();
-    rows.fold(Router::new(), |router, (path, method, scope, what)| {
+    WEBHOOKS.iter().fold(Router::new(), |router, (path, method, scope, what)| {
         router.route(path, guarded_route(*scope, method(what)))
     })
 }
