@@ -60,9 +60,6 @@ pub trait Backend: Send + Sync {
     /// Removes it; nothing happens when it is not there.
     async fn remove(&self, key: Key<'_>) -> Result<(), MediaError>;
 
-    /// Whether it is there.
-    async fn holds(&self, key: Key<'_>) -> Result<bool, MediaError>;
-
     /// What lies in the folder `shard`, 0 to 255; all of them together are the store.
     async fn list(&self, shard: u8) -> Result<Vec<Entry>, MediaError>;
 }

@@ -55,10 +55,6 @@ impl Backend for LocalFiles {
         }
     }
 
-    async fn holds(&self, key: Key<'_>) -> Result<bool, MediaError> {
-        Ok(tokio::fs::try_exists(self.path(key)).await?)
-    }
-
     async fn list(&self, shard: u8) -> Result<Vec<Entry>, MediaError> {
         let folder = self.root.join(format!("{shard:02x}"));
         off_the_async_threads(move || entries(&folder)).await

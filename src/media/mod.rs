@@ -2,7 +2,8 @@
 //!
 //! A file comes in through [`staging`], which streams it to a temporary file while it is hashed and counted;
 //! [`sniff`] tells its type by its content, [`probe`] what its headers say, [`thumbnail`] makes a smaller
-//! picture. [`Backend`] is where it finally lies: on the local disk ([`files`]).
+//! picture. [`Backend`] is where it finally lies: on the local disk ([`files`]), or, in a
+//! build with the feature `s3`, in a bucket.
 //!
 //! Invariants: no file is ever whole in memory; nothing is unpacked, and nothing but a picture is decoded,
 //! within limits; no name and no type that a stranger gives reaches a path or a decision; whoever keeps and
@@ -23,6 +24,8 @@ use crate::domain::media::{MediaHash, StoredMedia};
 mod backend;
 mod files;
 mod probe;
+#[cfg(feature = "s3")]
+pub mod s3;
 mod sniff;
 mod staging;
 #[cfg(test)]
@@ -53,7 +56,10 @@ pub enum MediaError {
     /// Not there (any more).
     #[error("the file is not in the store any more")]
     Gone,
-    /// The disk, or what stands for it, failed.
+    /// What keeps the files cannot be reached, or refuses.
+    #[error("the media store does not answer as it should; try again in a moment")]
+    Unavailable(#[source] io::Error),
+    /// The disk failed.
     #[error("the media store failed")]
     Storage(#[from] io::Error),
 }
@@ -165,14 +171,6 @@ impl Files {
     pub async fn remove(&self, hash: &MediaHash) -> Result<(), MediaError> {
         self.backend.remove(Key::File(hash)).await?;
         self.backend.remove(Key::Thumbnail(hash)).await
-    }
-
-    /// Whether a file is there.
-    ///
-    /// # Errors
-    /// When the backend fails.
-    pub async fn holds(&self, hash: &MediaHash) -> Result<bool, MediaError> {
-        self.backend.holds(Key::File(hash)).await
     }
 
     /// A 256th of what lies in the store, known or not; `shard` counts through them.

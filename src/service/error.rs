@@ -194,6 +194,7 @@ impl ServiceError {
             Self::Media(MediaError::TooLarge(_)) => "media_too_large",
             Self::Media(MediaError::Incomplete(_)) => "upload_incomplete",
             Self::Media(MediaError::Storage(error)) if is_full(error) => "disk_full",
+            Self::Media(MediaError::Unavailable(_)) => "media_store_unavailable",
             Self::Media(MediaError::Storage(_)) => "media_store_failed",
             Self::KeyNotFound => "key_not_found",
             Self::NoSuchCall => "not_found",
@@ -251,7 +252,9 @@ impl ServiceError {
             Self::TooLarge(_) | Self::Media(MediaError::TooLarge(_)) => ErrorKind::TooLarge,
             Self::ImportCut { source, .. } => source.kind(),
             Self::Media(MediaError::Storage(error)) if !is_full(error) => ErrorKind::Internal,
-            Self::Media(MediaError::Storage(_)) | Self::TooManyUploads => ErrorKind::Unavailable,
+            Self::Media(MediaError::Storage(_) | MediaError::Unavailable(_)) | Self::TooManyUploads => {
+                ErrorKind::Unavailable
+            }
             Self::DeviceExists
             | Self::DeviceBeingDeleted
             | Self::TooManyDevices(_)
@@ -283,7 +286,7 @@ impl ServiceError {
             Self::Store(StoreError::Busy | StoreError::TakenBack) | Self::DeviceBeingDeleted => Some(1),
             Self::Store(StoreError::DiskFull) | Self::OutboxFull(_) | Self::TooManyImports(_) => Some(30),
             Self::ImportCut { source, .. } => source.retry_after_seconds(),
-            Self::TooManyUploads => Some(5),
+            Self::TooManyUploads | Self::Media(MediaError::Unavailable(_)) => Some(5),
             Self::Media(MediaError::Storage(error)) if is_full(error) => Some(30),
             Self::Store(StoreError::Closed) | Self::ShuttingDown => Some(5),
             _ => None,

@@ -50,9 +50,10 @@ impl Core {
         }
         let cutoff = now.plus(-limits.idempotency_ttl_ms);
         self.in_batches(move |tx| tx.prune_idempotency(cutoff, BATCH)).await?;
-        self.sweep_media().await?;
         let cutoff = now.plus(-ACTIVITY_MS);
-        Ok(self.store().write_patiently(move |tx| tx.prune_activity(cutoff)).await?)
+        self.store().write_patiently(move |tx| tx.prune_activity(cutoff)).await?;
+        // Last: what keeps the files may be elsewhere and not answer.
+        self.sweep_media().await
     }
 
     async fn prune_messages(&self, cutoff: Millis) -> Result<(), ServiceError> {

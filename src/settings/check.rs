@@ -12,7 +12,7 @@ use url::Url;
 
 use super::error::SettingsError;
 use super::tree::Entry;
-use super::{AccessTokenMode, Cidr, OriginPattern, Settings, Zone};
+use super::{AccessTokenMode, Cidr, MediaBackend, OriginPattern, Settings, Zone};
 use crate::domain::outbox::TimeOfDay;
 
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
@@ -71,7 +71,8 @@ pub(super) const RANGES: [(&str, i64, i64); 46] = [
 ];
 
 /// Keys that take one of a few words.
-const WORDS: [(&str, &[&str]); 3] = [
+const WORDS: [(&str, &[&str]); 4] = [
+    ("media.backend", &["files", "s3"]),
     ("auth.access_token", &["label", "jwt"]),
     ("store.synchronous", &["full", "normal"]),
     ("log.format", &["text", "json"]),
@@ -80,7 +81,8 @@ const WORDS: [(&str, &[&str]); 3] = [
 type Rule = fn(&str) -> Result<(), String>;
 
 /// Keys whose text has a form of its own; a list has it in each item.
-const FORMS: [(&str, Rule); 14] = [
+const FORMS: [(&str, Rule); 15] = [
+    ("media.s3_endpoint", empty_or_url),
     ("server.listen", address),
     ("server.socket_path", socket_path),
     ("server.allowed_origins", origin),
@@ -146,6 +148,9 @@ pub(super) fn relations(settings: &Settings, effective: &Effective) -> Result<()
     let auth = &settings.auth;
     if auth.access_token == AccessTokenMode::Jwt && auth.jwt_secret.is_empty() && auth.jwks_url.is_empty() {
         effective.conflict(&["auth.access_token"], "needs auth.jwt_secret or auth.jwks_url")?;
+    }
+    if settings.media.backend == MediaBackend::S3 && settings.media.s3_bucket.is_empty() {
+        effective.conflict(&["media.backend"], "needs media.s3_bucket")?;
     }
     let supervisor = &settings.supervisor;
     if supervisor.backoff_initial_ms > supervisor.backoff_max_ms {

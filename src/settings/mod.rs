@@ -163,6 +163,28 @@ pub struct MediaSettings {
     pub max_total_bytes: u64,
     /// Milliseconds that fetching a file may take.
     pub fetch_timeout_ms: u64,
+    /// Where files lie.
+    pub backend: MediaBackend,
+    /// Name of the bucket, with [`MediaBackend::S3`].
+    pub s3_bucket: String,
+    /// Address of the S3 server; empty for that of the region.
+    pub s3_endpoint: String,
+    /// Region of the bucket.
+    pub s3_region: String,
+    /// Name of the access key.
+    pub s3_access_key_id: String,
+    /// Secret of the access key.
+    pub s3_secret_access_key: Secret,
+}
+
+/// Where files lie.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MediaBackend {
+    /// In the data directory.
+    Files,
+    /// In a bucket.
+    S3,
 }
 
 /// `[log]`

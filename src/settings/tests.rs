@@ -104,6 +104,7 @@ fn every_key_can_be_set_by_the_environment() {
 fn companion(key: &str) -> Option<(&'static str, &'static str)> {
     match key {
         "auth.access_token" => Some(("WHARF__AUTH__JWKS_URL", "https://k.example/jwks")),
+        "media.backend" => Some(("WHARF__MEDIA__S3_BUCKET", "files")),
         "outbox.min_delay_ms" => Some(("WHARF__OUTBOX__MAX_DELAY_MS", "9")),
         "outbox.quiet_from" => Some(("WHARF__OUTBOX__QUIET_TO", "07:00")),
         "outbox.quiet_to" => Some(("WHARF__OUTBOX__QUIET_FROM", "22:00")),
@@ -126,6 +127,9 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
             ("10.0.0.0/8,192.0.2.1".to_owned(), vec!["10.0.0.0/8", "192.0.2.1/32"].into())
         }
         "auth.access_token" => text("jwt"),
+        "media.backend" => text("s3"),
+        "media.s3_endpoint" => text("https://s3.example.com"),
+        "media.s3_secret_access_key" => ("hidden".to_owned(), toml::Value::from("********")),
         "auth.jwt_secret" => ("hidden".to_owned(), toml::Value::from("********")),
         "auth.jwks_url" => text("https://k.example/jwks"),
         "store.synchronous" => text("normal"),
@@ -242,6 +246,9 @@ fn impossible_values_are_named_with_the_reason() {
         ("SERVER__REQUEST_TIMEOUT_MS", "-1", "must be 1 to "),
         ("AUTH__ACCESS_TOKEN", "cookie", "must be \"label\" or \"jwt\""),
         ("AUTH__ACCESS_TOKEN", "jwt", "needs auth.jwt_secret or auth.jwks_url"),
+        ("MEDIA__BACKEND", "tape", "must be \"files\" or \"s3\""),
+        ("MEDIA__BACKEND", "s3", "needs media.s3_bucket"),
+        ("MEDIA__MAX_BYTES", "1", "must be 1024 to "),
         ("STORE__SYNCHRONOUS", "off", "must be \"full\" or \"normal\""),
         ("STORE__WRITE_QUEUE", "0", "must be 1 to "),
         ("STORE__READERS", "65", "must be 1 to 64"),

@@ -90,7 +90,10 @@ impl FromFields for ExportChat {
 #[utoipa::path(get, path = "/devices/{id}/chats/{chatId}/export", operation_id = "exportChat", tag = "chats",
     params(ExportChat),
     responses((status = 200, description = "The chat as a file",
-        content((Object = "application/json"), (String = "text/plain"), (Vec<u8> = "application/zip")),
+        content(
+        (Object = "application/json", example = json!({ "format": "wharf-chat", "version": 1, "exportedAt": 1_767_225_600_000_i64, "chat": { "id": "15550100001@c.us", "name": "Ada" }, "messages": [] })),
+        (String = "text/plain", example = json!("31/12/2025, 23:59 - Ada: Happy new year\n")),
+        (schema::Binary = "application/zip")),
         headers(("Content-Disposition" = String, description = "What the file should be called")))))]
 async fn export(
     State(core): State<Core>,

@@ -6,7 +6,8 @@ use crate::domain::ids::DeviceId;
 use crate::domain::media::StoredMedia;
 use crate::media::{ByteStream, Staged};
 use crate::service::{Core, ServiceError};
-use crate::store::{StoreError, Tx};
+use crate::store::Tx;
+use crate::store::media::Upload;
 
 /// Random bytes of a `mediaId`: nobody guesses another's.
 const ID_BYTES: usize = 16;
@@ -87,7 +88,7 @@ impl Core {
         staged: Staged,
         also: impl FnOnce(&Tx<'_>, &StoredMedia, Millis) -> Result<(), ServiceError> + Send + 'static,
     ) -> Result<StoredMedia, ServiceError> {
-        let _order = self.shelf().adding().await;
+        let _order = self.shelf().adding(&staged.media().hash).await;
         let file = self.shelf().files.keep(staged).await?;
         let (row, now) = (file.clone(), self.now());
         let write = move |tx: &Tx<'_>| {
@@ -106,17 +107,25 @@ impl Core {
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Whether a file is in the store, which it then stays until [`super::Shelf::settle`].
-    pub(super) async fn promised_media<T: Send + 'static>(
+    /// An upload of this device, whose file stays until [`super::Shelf::settle`].
+    pub(super) async fn promised_upload(
         &self,
-        find: impl FnOnce(&crate::store::Reader<'_>) -> Result<Option<T>, StoreError> + Send + 'static,
-        hash_of: impl Fn(&T) -> &crate::domain::media::MediaHash + Send,
-    ) -> Result<Option<T>, ServiceError> {
-        let _order = self.shelf().adding().await;
-        let found = self.read(move |store| Ok(find(store)?)).await?;
-        if let Some(found) = &found {
-            self.shelf().promise(hash_of(found), self.now());
+        device: &DeviceId,
+        id: &str,
+    ) -> Result<Option<Upload>, ServiceError> {
+        let Some(found) = self.find_upload(device, id).await? else { return Ok(None) };
+        let hash = &found.file.hash;
+        let _order = self.shelf().adding(hash).await;
+        // It may have gone in between; from here on it cannot.
+        let still = self.find_upload(device, id).await?;
+        if still.is_some() {
+            self.shelf().promise(hash, self.now());
         }
-        Ok(found)
+        Ok(still)
+    }
+
+    async fn find_upload(&self, device: &DeviceId, id: &str) -> Result<Option<Upload>, ServiceError> {
+        let (device, id) = (device.clone(), id.to_owned());
+        self.read(move |store| Ok(store.upload(&device, &id)?)).await
     }
 }

@@ -81,7 +81,7 @@ impl Core {
         for shard in 0..=u8::MAX {
             for entry in self.shelf().files.list(shard).await? {
                 if entry.at < cutoff && !self.is_known(&entry.hash).await? {
-                    let _order = self.shelf().removing().await;
+                    let _order = self.shelf().removing(&entry.hash).await;
                     if !self.is_known(&entry.hash).await? {
                         self.shelf().files.remove(&entry.hash).await?;
                         tracing::info!("a file that belongs to nothing was removed");
@@ -101,7 +101,7 @@ impl Core {
     }
 
     async fn remove_if_unused(&self, hash: &MediaHash) -> Result<bool, ServiceError> {
-        let _order = self.shelf().removing().await;
+        let _order = self.shelf().removing(hash).await;
         self.remove_now(hash).await
     }
 
@@ -139,7 +139,7 @@ impl Core {
     }
 
     async fn take_away(&self, hash: &MediaHash) -> Result<bool, ServiceError> {
-        let _order = self.shelf().removing().await;
+        let _order = self.shelf().removing(hash).await;
         if self.shelf().is_promised(hash, self.now()) {
             return Ok(false);
         }

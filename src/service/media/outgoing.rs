@@ -47,9 +47,7 @@ impl Core {
         device: &DeviceId,
         id: &str,
     ) -> Result<(StoredMedia, Option<String>), ServiceError> {
-        let (device, id) = (device.clone(), id.to_owned());
-        let found = self.promised_media(move |store| store.upload(&device, &id), |upload| &upload.file.hash);
-        let upload = found.await?.ok_or(ServiceError::UploadNotFound)?;
+        let upload = self.promised_upload(device, id).await?.ok_or(ServiceError::UploadNotFound)?;
         Ok((upload.file, upload.filename))
     }
 

@@ -11,6 +11,8 @@ use crate::media::Files;
 
 /// Clients that upload at once: each holds a buffer and a file.
 const UPLOADS: usize = 64;
+/// Locks that files share by their hash.
+const LOCKS: usize = 64;
 /// A file that was promised to somebody who never came back for it may go after this time.
 const PROMISE_MS: i64 = 600_000;
 
@@ -18,7 +20,7 @@ const PROMISE_MS: i64 = 600_000;
 pub(in crate::service) struct Shelf {
     pub(super) files: Files,
     pub(super) uploads: Semaphore,
-    order: RwLock<()>,
+    order: Vec<RwLock<()>>,
     promised: Mutex<HashMap<MediaHash, Promise>>,
 }
 
@@ -31,17 +33,24 @@ struct Promise {
 
 impl Shelf {
     pub(in crate::service) fn new(files: Files) -> Self {
-        Self { files, uploads: Semaphore::new(UPLOADS), order: RwLock::default(), promised: Mutex::default() }
+        let order = (0..LOCKS).map(|_| RwLock::default()).collect();
+        Self { files, uploads: Semaphore::new(UPLOADS), order, promised: Mutex::default() }
     }
 
     /// Held while a file and its row come.
-    pub(super) async fn adding(&self) -> RwLockReadGuard<'_, ()> {
-        self.order.read().await
+    pub(super) async fn adding(&self, hash: &MediaHash) -> RwLockReadGuard<'_, ()> {
+        self.lock_of(hash).read().await
     }
 
     /// Held while a row and its file go: the same content may be on its way in.
-    pub(super) async fn removing(&self) -> RwLockWriteGuard<'_, ()> {
-        self.order.write().await
+    pub(super) async fn removing(&self, hash: &MediaHash) -> RwLockWriteGuard<'_, ()> {
+        self.lock_of(hash).write().await
+    }
+
+    /// A slow backend holds up few others.
+    fn lock_of(&self, hash: &MediaHash) -> &RwLock<()> {
+        let number = hash.as_str().bytes().take(8).fold(0_usize, |sum, byte| sum * 31 + usize::from(byte));
+        &self.order[number % LOCKS]
     }
 
     /// This file stays until [`Shelf::settle`], or for some minutes.

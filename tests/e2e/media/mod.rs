@@ -1,5 +1,7 @@
 //! Files of messages: in by upload, by address and inline, out whole and in parts, and gone when they should be.
 
+#[cfg(feature = "s3")]
+mod bucket;
 mod fetching;
 pub mod files;
 mod hostile;

@@ -1,0 +1,152 @@
+//! Files in S3, or in what speaks its protocol.
+
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::path::Path as Place;
+use object_store::{
+    ClientOptions, Error, GetOptions, GetRange, MultipartUpload, ObjectStore as _, ObjectStoreExt as _,
+    RetryConfig,
+};
+use tokio::io::AsyncReadExt as _;
+
+use super::backend::{Backend, Entry, Key, hash_of};
+use super::{ByteStream, MediaError};
+use crate::domain::clock::Millis;
+
+/// A part of a file on its way there, all of which is in memory. S3 takes none that is smaller than 5 MiB.
+const PART_BYTES: u64 = 8 * 1024 * 1024;
+const CONNECTING: Duration = Duration::from_secs(5);
+/// Between two pieces; a whole file may take longer.
+const READING: Duration = Duration::from_secs(20);
+const RETRYING: Duration = Duration::from_secs(30);
+const RETRIES: usize = 3;
+
+/// Where the files are.
+pub struct Bucket {
+    /// The bucket's name.
+    pub name: String,
+    /// The server's address; that of the region where it is empty.
+    pub endpoint: String,
+    /// The region.
+    pub region: String,
+    /// Who asks.
+    pub access_key_id: String,
+    /// The secret of who asks.
+    pub secret_access_key: String,
+}
+
+/// A bucket of files.
+pub struct S3 {
+    store: Arc<AmazonS3>,
+}
+
+impl S3 {
+    /// Sets up the way to a bucket; nothing is asked of it yet.
+    ///
+    /// # Errors
+    /// When the settings cannot be.
+    pub fn new(bucket: &Bucket) -> io::Result<Self> {
+        static PROVIDER: Once = Once::new();
+        // An error only says that one is installed already.
+        PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+        let client = ClientOptions::new()
+            .with_allow_http(true)
+            .with_timeout_disabled()
+            .with_connect_timeout(CONNECTING)
+            .with_read_timeout(READING);
+        let retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRYING, ..RetryConfig::default() };
+        let mut builder = AmazonS3Builder::new()
+            .with_client_options(client)
+            .with_retry(retry)
+            .with_bucket_name(&bucket.name)
+            .with_region(&bucket.region)
+            .with_access_key_id(&bucket.access_key_id)
+            .with_secret_access_key(&bucket.secret_access_key);
+        if !bucket.endpoint.is_empty() {
+            builder = builder.with_endpoint(bucket.endpoint.trim_end_matches('/'));
+        }
+        Ok(Self { store: Arc::new(builder.build().map_err(io::Error::other)?) })
+    }
+}
+
+fn place(key: Key<'_>) -> Place {
+    Place::from(format!("files/{}", key.path()))
+}
+
+fn failed(error: Error) -> MediaError {
+    match error {
+        Error::NotFound { .. } => MediaError::Gone,
+        error => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the bucket of files failed");
+            MediaError::Unavailable(io::Error::other(error))
+        }
+    }
+}
+
+#[async_trait]
+impl Backend for S3 {
+    async fn put(&self, key: Key<'_>, staged: &Path) -> Result<(), MediaError> {
+        let mut file = tokio::fs::File::open(staged).await?;
+        let first = part(&mut file).await?;
+        if (first.len() as u64) < PART_BYTES {
+            self.store.put(&place(key), first.into()).await.map_err(failed)?;
+            return Ok(());
+        }
+        let mut upload = self.store.put_multipart(&place(key)).await.map_err(failed)?;
+        let sent = send_parts(&mut *upload, first, &mut file).await;
+        if sent.is_err() {
+            // What is not taken back costs room until the bucket's own rules remove it.
+            let _ = upload.abort().await;
+        }
+        sent
+    }
+
+    async fn read(&self, key: Key<'_>, range: Range<u64>) -> Result<ByteStream, MediaError> {
+        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+        let found = self.store.get_opts(&place(key), options).await.map_err(failed)?;
+        Ok(found.into_stream().map_err(io::Error::other).boxed())
+    }
+
+    async fn remove(&self, key: Key<'_>) -> Result<(), MediaError> {
+        match self.store.delete(&place(key)).await {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn list(&self, shard: u8) -> Result<Vec<Entry>, MediaError> {
+        let folder = Place::from(format!("files/{shard:02x}"));
+        let found = self.store.list(Some(&folder)).try_filter_map(async |object| {
+            let hash = object.location.filename().and_then(hash_of);
+            Ok(hash.map(|hash| Entry { hash, at: Millis(object.last_modified.timestamp_millis()) }))
+        });
+        found.try_collect().await.map_err(failed)
+    }
+}
+
+async fn part(file: &mut tokio::fs::File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(PART_BYTES).read_to_end(&mut bytes).await?;
+    Ok(bytes)
+}
+
+async fn send_parts(
+    upload: &mut dyn MultipartUpload,
+    first: Vec<u8>,
+    file: &mut tokio::fs::File,
+) -> Result<(), MediaError> {
+    let mut next = first;
+    while !next.is_empty() {
+        upload.put_part(next.into()).await.map_err(failed)?;
+        next = part(file).await?;
+    }
+    upload.complete().await.map_err(failed)?;
+    Ok(())
+}
