@@ -108,6 +108,23 @@ async fn limits_hold_over_a_restart() {
 }
 
 #[tokio::test]
+async fn pauses_are_kept_between_messages_as_the_network_sees_them() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    configure(&app, json!({ "minDelay": 80, "maxDelay": 120, "typingDelay": 30 })).await;
+    for n in 0..6 {
+        app.send("shop", &format!("1555010001{n}"), "hello").await;
+    }
+    app.wait_until("all to be sent", async || (sent_to_network(&app, "shop").await == 6).then_some(())).await;
+    let network = app.get("/simulator/shop/network").await.ok();
+    let sent = network["data"]["sent"].as_array().unwrap();
+    let mut at: Vec<i64> = sent.iter().map(|message| message["at"].as_i64().unwrap()).collect();
+    at.sort_unstable();
+    // A message takes a moment from leaving to being noted there.
+    assert!(at.windows(2).all(|pair| pair[1] - pair[0] >= 70), "{at:?}");
+}
+
+#[tokio::test]
 async fn a_burst_is_not_granted_anew_by_a_restart() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__BURST_LIMIT", "1")]).await;
     app.device("shop").await;
