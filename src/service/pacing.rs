@@ -37,6 +37,8 @@ struct State {
     look_again: bool,
 }
 
+/// What an earlier daemon noted may have left a little later.
+const LAG_MS: i64 = 1_000;
 /// So many new chats are looked at again with each load.
 const FEW_CHATS: usize = 100;
 
@@ -117,7 +119,11 @@ impl Pacing {
     /// The daemon was not always this one, and other rules look back further.
     async fn learn(&self, rules: &Rules) -> Result<(), ServiceError> {
         let (device, from) = (self.device.clone(), self.core.now().plus(-rules.horizon_ms()));
-        let past = self.core.read(move |store| Ok(store.departures(&device, from, Pacer::MOST)?)).await?;
+        let mut past = self.core.read(move |store| Ok(store.departures(&device, from, Pacer::MOST)?)).await?;
+        let now = self.core.now();
+        for departure in &mut past {
+            departure.at = departure.at.plus(LAG_MS).min(now.max(departure.at));
+        }
         let unit = self.core.inner.random.unit();
         self.lock().dispatch.learn(past, rules.pace, unit);
         Ok(())

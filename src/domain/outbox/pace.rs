@@ -112,9 +112,12 @@ impl Pacer {
     /// The most that any limit may be, and so the most that needs to be remembered.
     pub const MOST: u32 = 100_000;
 
-    /// Learns what left before this was made, oldest first; `unit` chooses the pause after the last.
+    /// Learns what left as far back as any limit looks, oldest first; `unit` chooses the pause after the last.
+    /// What was seen leaving is among it, and is known better here.
     pub fn learn(&mut self, past: Vec<Departure>, pace: Pace, unit: f64) {
-        self.left = past.iter().map(|departure| departure.at).collect();
+        let unseen = past.len().saturating_sub(self.left.len());
+        let seen = std::mem::take(&mut self.left);
+        self.left = past[..unseen].iter().map(|departure| departure.at).chain(seen).collect();
         if self.earliest.is_none() {
             self.earliest = self.left.back().map(|last| last.plus(pause(pace, unit)));
         }
@@ -294,5 +297,18 @@ mod tests {
         let until = Gate::Until(Millis(100 + DAY_MS), HeldBy::NewChatsPerDay);
         assert_eq!(pacer.gate_to_new_chat(&rules, Millis(700)), until);
         assert!(pacer.has_opened(&chat(1)) && !pacer.has_opened(&chat(2)));
+    }
+
+    #[test]
+    fn what_was_seen_leaving_is_not_learnt_twice() {
+        let rules = Rules { pace: Pace { burst_limit: 3, ..Pace::default() }, ..Rules::default() };
+        let mut pacer = Pacer::default();
+        send(&mut pacer, &rules, 5_010);
+        // Noted in the store a moment before it left.
+        let noted = [1_000, 5_000].map(|at| Departure { at: Millis(at), opened: None });
+        pacer.learn(noted.into(), rules.pace, 0.0);
+        assert_eq!(pacer.gate(&rules, Millis(6_000)), Gate::Open);
+        send(&mut pacer, &rules, 6_000);
+        assert_eq!(pacer.gate(&rules, Millis(6_000)), Gate::Until(Millis(11_000), HeldBy::BurstLimit));
     }
 }
