@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use wharf::domain::clock::Clock as _;
 
 use super::{
-    DAY, HOUR, MINUTE, advance, configure, queue_of, schedule, sent_to_network, status_of, wait_until_held,
+    DAY, HOUR, MINUTE, advance, configure, put, queue_of, schedule, sent_to_network, status_of,
+    wait_until_held,
 };
 use crate::support::{ANNA, BEN, TestApp};
 
@@ -15,7 +16,8 @@ use crate::support::{ANNA, BEN, TestApp};
 async fn a_limit_holds_the_queue_back_and_says_so() {
     let app = TestApp::start().await;
     app.device("shop").await;
-    let fleet = configure(&app, json!({ "messagesPerMinute": 1 })).await;
+    let set = put(&app, "/queue/config", json!({ "messagesPerMinute": 1 })).await.ok();
+    let fleet = &set["data"];
     let config = &fleet["devices"][0]["config"];
     assert_eq!(config["messagesPerMinute"], 1);
     let document = app.get("//docs-json").await.json();
