@@ -225,10 +225,9 @@ struct ImportedAuthorObject {
 /// nothing; what ends an import later says how many messages are in.
 #[utoipa::path(post, path = "/devices/{id}/chats/import", operation_id = "importChat", tag = "chats",
     params(ImportChat),
-    request_body(description = "The export", content(
+    request_body(description = "The export: as JSON, or any of the three as bytes", content(
         (Object = "application/json", example = json!({ "format": "wharf-chat", "version": 1, "exportedAt": 1_767_225_600_000_i64, "chat": { "id": "15550100001@c.us", "name": "Ada" }, "messages": [] })),
-        (String = "text/plain", example = json!("31/12/2025, 23:59 - Ada: Happy new year\n")),
-        (schema::Binary = "application/zip"))),
+        (schema::Binary = "application/octet-stream"))),
     responses((status = 200, description = "What was imported", body = Success<ImportReportObject>)))]
 async fn import(
     State(core): State<Core>,

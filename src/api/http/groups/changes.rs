@@ -39,13 +39,13 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 /// Whom it is about.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({ "participants": ["15550100002@c.us"] }))]
-struct Participants {
+struct ParticipantList {
     /// People.
     #[schema(schema_with = schema::participant_ids)]
     participants: Vec<Jid>,
 }
 
-impl FromFields for Participants {
+impl FromFields for ParticipantList {
     fn read(fields: &mut Fields) -> Option<Self> {
         Some(Self { participants: people(fields)? })
     }
@@ -98,52 +98,52 @@ async fn change_members(
 
 /// Add people to a group
 #[utoipa::path(post, path = "/devices/{id}/groups/{gid}/participants/add", operation_id = "addParticipants", tag = "groups",
-    request_body = Participants,
+    request_body = ParticipantList,
     responses((status = 200, description = "What became of each", body = Success<ChangedParticipants>)))]
 async fn add(
     State(core): State<Core>,
     Device(device): Device,
     GroupParam(group): GroupParam,
-    Body(Participants { participants }): Body<Participants>,
+    Body(ParticipantList { participants }): Body<ParticipantList>,
 ) -> MembersAnswer {
     change_members(&core, &device, &group, MembersChange::Add, participants).await
 }
 
 /// Remove people from a group
 #[utoipa::path(post, path = "/devices/{id}/groups/{gid}/participants/remove", operation_id = "removeParticipants", tag = "groups",
-    request_body = Participants,
+    request_body = ParticipantList,
     responses((status = 200, description = "What became of each", body = Success<ChangedParticipants>)))]
 async fn remove(
     State(core): State<Core>,
     Device(device): Device,
     GroupParam(group): GroupParam,
-    Body(Participants { participants }): Body<Participants>,
+    Body(ParticipantList { participants }): Body<ParticipantList>,
 ) -> MembersAnswer {
     change_members(&core, &device, &group, MembersChange::Remove, participants).await
 }
 
 /// Make members of a group its admins
 #[utoipa::path(post, path = "/devices/{id}/groups/{gid}/participants/promote", operation_id = "promoteParticipants", tag = "groups",
-    request_body = Participants,
+    request_body = ParticipantList,
     responses((status = 200, description = "What became of each", body = Success<ChangedParticipants>)))]
 async fn promote(
     State(core): State<Core>,
     Device(device): Device,
     GroupParam(group): GroupParam,
-    Body(Participants { participants }): Body<Participants>,
+    Body(ParticipantList { participants }): Body<ParticipantList>,
 ) -> MembersAnswer {
     change_members(&core, &device, &group, MembersChange::Promote, participants).await
 }
 
 /// Make admins of a group members again
 #[utoipa::path(post, path = "/devices/{id}/groups/{gid}/participants/demote", operation_id = "demoteParticipants", tag = "groups",
-    request_body = Participants,
+    request_body = ParticipantList,
     responses((status = 200, description = "What became of each", body = Success<ChangedParticipants>)))]
 async fn demote(
     State(core): State<Core>,
     Device(device): Device,
     GroupParam(group): GroupParam,
-    Body(Participants { participants }): Body<Participants>,
+    Body(ParticipantList { participants }): Body<ParticipantList>,
 ) -> MembersAnswer {
     change_members(&core, &device, &group, MembersChange::Demote, participants).await
 }

@@ -13,7 +13,7 @@ from wharf_client.models.device_state import DeviceState
 from wharf_client.models.error import Error
 from wharf_client.models.message_status import MessageStatus
 from wharf_client.models.priority import Priority
-from wharf_client.models.send_message import SendMessage
+from wharf_client.models.send_text import SendText
 from wharf_client.types import UNSET, Unset
 
 
@@ -52,7 +52,7 @@ def delete(client: AuthenticatedClient, device: str) -> bool:
 
 def send(client: AuthenticatedClient, device: str, to: str, text: str, order: str) -> str:
     """The id of a message that was accepted, once for each order."""
-    body = SendMessage(to=to, text=text, priority=Priority.HIGH)
+    body = SendText(to=to, text=text, priority=Priority.HIGH)
     answer = send_message.sync(device, client=client, body=body, idempotency_key=order)
     assert answer is not None and not isinstance(answer, Error), answer
     assert answer.data.status is MessageStatus.QUEUED

@@ -59,9 +59,9 @@ class Generated(unittest.TestCase):
     def test_what_is_wrong_is_seen_by_the_types(self):
         wrong = MADE / "wrong.py"
         wrong.write_text(
-            "from wharf_client.models.send_message import SendMessage\n"
+            "from wharf_client.models.send_text import SendText\n"
             "from wharf_client.models.device import Device\n"
-            "SendMessage(to='15550100001', text=5)\n"
+            "SendText(to='15550100001', text=5)\n"
             "def state(device: Device) -> int:\n"
             "    return device.state\n"
         )
