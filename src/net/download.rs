@@ -55,7 +55,7 @@ impl GuardedClient {
             let rest = piece.is_ok().then_some(pieces);
             Some((piece, rest))
         });
-        Ok(pieces.boxed())
+        Ok(pieces.fuse().boxed())
     }
 
     async fn followed(&self, mut url: Url, deadline: Instant) -> Result<Response, NetError> {

@@ -491,3 +491,20 @@ async fn files_travel_in_the_archive() {
     assert_eq!(comparable(&app, "bare", &chat).await, original);
     assert!(messages(&app, "bare", &chat).await.iter().all(|m| m["mediaUrl"].is_null()));
 }
+
+#[tokio::test]
+async fn an_export_may_be_compressed_on_its_way() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.incoming("shop", ANNA, &"hello ".repeat(500)).await;
+    let path = "/devices/shop/chats/15550100001@c.us/export?format=json";
+    let whole = app.get(path).await.text();
+    for _ in 0..20 {
+        let request =
+            app.request("GET", path).header("Accept-Encoding", "gzip").header("X-API-KEY", &app.key);
+        let reply = request.send().await.unwrap();
+        assert_eq!(reply.headers()["content-encoding"], "gzip");
+        // A body that breaks off is an error here.
+        assert!(reply.bytes().await.unwrap().len() < whole.len());
+    }
+}

@@ -39,7 +39,8 @@ pub(super) fn pipe(soft: CancellationToken) -> (Pipe, ByteStream) {
             Some(Piece::Failed) | None => Some((Err(io::Error::other("the export broke off")), None)),
         }
     });
-    (Pipe { pieces, soft }, bytes.boxed())
+    // Layers that compress ask once more after the end.
+    (Pipe { pieces, soft }, bytes.fuse().boxed())
 }
 
 impl Pipe {

@@ -231,7 +231,7 @@ impl Sink {
             Some((reader.recv().await?, reader))
         });
         let media = self.core.media_store();
-        let (read, saved) = futures_util::future::join(reading, media.save(stream.boxed())).await;
+        let (read, saved) = futures_util::future::join(reading, media.save(stream.fuse().boxed())).await;
         match (read, saved) {
             (Ok(()), Ok(saved)) => Ok(Some(saved)),
             (_, Err(MediaStoreError::TooLarge(_) | MediaStoreError::Gone)) => Ok(None),

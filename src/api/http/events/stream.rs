@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -98,6 +98,7 @@ impl Reader {
             let event = reader.next().await?;
             Some((Ok(event), reader))
         })
+        .fuse()
     }
 
     /// The next event; `None` when the stream ends.

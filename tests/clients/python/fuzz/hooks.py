@@ -14,10 +14,12 @@ HEADERS = {"X-API-KEY": os.environ["FUZZ_KEY"]}
 DEVICES = os.environ["FUZZ_DEVICES"].split(",")
 MESSAGES = os.environ["FUZZ_MESSAGES"].split(",")
 CHATS = os.environ["FUZZ_CHATS"].split(",")
+GROUPS = os.environ["FUZZ_GROUPS"].split(",")
 TALLY = pathlib.Path(os.environ["FUZZ_TALLY"])
 # These end a device, so they go to devices that are there for it.
 ENDING = ("/logout", "/stop", "/restart")
-CALLS = ["scan", "incoming", "receipt", "typing", "presence", "fault", "network", "reaction", "edit", "revoke", "call"]
+CALLS = ["scan", "incoming", "receipt", "typing", "presence", "fault", "network", "reaction", "edit", "revoke", "call",
+         "vote", "star", "delete", "read", "chat", "group", "pair"]
 
 dice = random.Random(11)
 lock = threading.Lock()
@@ -36,7 +38,8 @@ def before_call(context, case, kwargs):
     with lock:
         # Two thirds reach what exists; the rest stays as random as it was drawn.
         steered = dice.random() < 0.67
-        known = {"mid": dice.choice(MESSAGES), "chatId": dice.choice(CHATS), "cid": dice.choice(CHATS)}
+        known = {"mid": dice.choice(MESSAGES), "chatId": dice.choice(CHATS), "cid": dice.choice(CHATS),
+                 "gid": dice.choice(GROUPS)}
         device = victim if ends_a_device(case) else dice.choice(DEVICES)
         known |= {"call": dice.choice(CALLS), "id": device, "deviceId": device}
     for name, drawn in (case.path_parameters or {}).items():

@@ -4,6 +4,7 @@ Fails on a 5xx other than the documented 501 and 503, on an answer that the docu
 that ended or panicked, and when fewer than the wanted number of requests went out.
 """
 
+import base64
 import os
 import pathlib
 import shutil
@@ -16,6 +17,10 @@ sys.path.insert(0, str(HERE.parent))
 
 from harness import Daemon  # noqa: E402
 
+# A PNG of one pixel.
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+)
 REQUESTS = 10_000
 SECONDS = 240
 # On top of the budget: start, and the last requests.
@@ -35,6 +40,9 @@ def furnish(daemon):
         for index in range(5):
             sent = {"to": f"1555010000{index}", "text": daemon.body("fuzz")}
             messages.append(daemon.call("POST", f"/devices/{device}/messages/send", sent)["id"])
+        messages += rich(daemon, device)
+    groups = [daemon.call("POST", f"/devices/{device}/groups", {"subject": "Fuzz", "participants": ["15550100001"]})
+              for device in devices]
     chats = [f"1555010000{index}@c.us" for index in range(5)] + ["120363000000000001@g.us", "15550100000"]
     return {
         "FUZZ_API": daemon.url + "/api/v1",
@@ -42,7 +50,24 @@ def furnish(daemon):
         "FUZZ_DEVICES": ",".join(devices),
         "FUZZ_MESSAGES": ",".join(messages),
         "FUZZ_CHATS": ",".join(chats),
+        "FUZZ_GROUPS": ",".join(group["id"] for group in groups),
     }
+
+
+def rich(daemon, device):
+    """Messages that are more than text, in both directions."""
+    pixel = base64.b64encode(PIXEL).decode()
+    contents = [
+        {"media": {"data": pixel, "filename": "pixel.png"}},
+        {"location": {"latitude": 52.52, "longitude": 13.405}},
+        {"contact": {"name": "Ada", "phoneNumber": "+15550100002"}},
+        {"poll": {"name": "Lunch?", "options": ["yes", "no"]}},
+    ]
+    sent = [daemon.call("POST", f"/devices/{device}/messages/send", {"to": "15550100001"} | content)["id"]
+            for content in contents]
+    picture = {"from": "15550100002", "media": {"data": pixel}}
+    received = [daemon.call("POST", f"/simulator/{device}/incoming", picture)["messageId"] for _ in range(3)]
+    return sent + received
 
 
 def schemathesis(daemon, directory, environment):
