@@ -128,7 +128,7 @@ fn attachment(filename: &str) -> HeaderValue {
 }
 
 #[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 struct ImportChat {
     /// `json`, `text` or `zip`; by default as it begins.
     #[param(value_type = Option<String>, pattern = "^(auto|json|text|zip)$", default = "auto")]

@@ -15,6 +15,7 @@ use super::error::{ErrorBody, FieldError};
 use super::schema;
 use crate::domain::access::Scope;
 
+mod absent;
 #[cfg(test)]
 mod completeness;
 mod examples;
@@ -52,7 +53,7 @@ fn path_parameter(name: &str) -> (&'static str, Schema) {
             schema::chat_id().into(),
         ),
         "gid" => ("The group: `…@g.us`", schema::group_id().into()),
-        "cid" => ("The contact: `…@c.us`, `…@lid` or a phone number", schema::contact_id().into()),
+        "cid" => ("The contact: `…@c.us`, `…@lid`, a phone number, or a group", schema::chat_id().into()),
         "mid" => ("The message id, such as `true_15550100001@c.us_3EB0A1B2C3`", schema::message_id().into()),
         "keyId" => ("The key's id: what stands between `whf_` and the secret", text("^[!-~]+$").into()),
         _ => ("What to do", text("^[A-Za-z0-9_-]+$").into()),
@@ -175,10 +176,12 @@ pub fn finish(document: &mut OpenApi) {
     link(document);
     let Some(components) = &mut document.components else { return };
     components.schemas.values_mut().for_each(free_form::open);
+    each_operation(&mut document.paths, |_, operation| absent::outside_a_body(operation));
     let operations = document.paths.paths.values().flat_map(|item| {
         let PathItem { get, put, post, delete, patch, .. } = item;
         [get, put, post, delete, patch].into_iter().flatten()
     });
+    absent::allow_null(components, operations.clone().flat_map(absent::body_of).collect());
     let answers = operations.flat_map(|operation| operation.responses.responses.values());
     examples::add(
         components,

@@ -3,7 +3,9 @@
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -72,9 +74,21 @@ struct ConfigRequest {
 enum QuietHoursChoice {
     /// These.
     Hours(QuietHoursRequest),
-    /// `false`: none.
-    None(bool),
+    /// None.
+    None(Never),
 }
+
+/// `false`.
+#[derive(Serialize)]
+struct Never;
+
+impl PartialSchema for Never {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([false])).build().into()
+    }
+}
+
+impl ToSchema for Never {}
 
 /// Hours in which nothing leaves, whatever its priority.
 #[derive(Serialize, ToSchema)]
@@ -171,6 +185,7 @@ struct WarmupRequest {
     #[schema(minimum = 1, maximum = 100)]
     start_percent: Option<u32>,
     /// When the first day begins or began; now, unless it runs already.
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     started_at: Option<i64>,
 }
 
