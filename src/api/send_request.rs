@@ -16,6 +16,8 @@ use crate::service::{IdempotencyKey, SendContent, SendRequest};
 
 mod content;
 
+pub(crate) use content::CAPTION_MAX_CHARS;
+
 /// People that one message may mention.
 const MAX_MENTIONS: usize = 1_024;
 

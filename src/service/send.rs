@@ -61,6 +61,13 @@ pub struct IdempotencyKey {
     pub fingerprint: Vec<u8>,
 }
 
+impl IdempotencyKey {
+    /// The key of one message of a request that makes several.
+    pub(super) fn of_part(self, place: usize) -> Self {
+        Self { key: format!("{} {place}", self.key), ..self }
+    }
+}
+
 /// The answer to a [`SendRequest`].
 #[derive(Debug, Clone)]
 pub struct Accepted {
@@ -88,16 +95,7 @@ impl Core {
     /// another request, or the store cannot take it.
     pub async fn send(&self, device: &DeviceId, mut request: SendRequest) -> Result<Accepted, ServiceError> {
         self.check_supported(device, &request.content)?;
-        let now = self.now();
-        let network_id = NetworkId::random(&*self.inner.random);
-        let acceptance = Acceptance {
-            device: device.clone(),
-            network_id,
-            now,
-            max_queued: self.limits().outbox.max_queued,
-            idempotency_from: now.plus(-self.limits().idempotency_ttl_ms),
-            links: self.link_base(),
-        };
+        let acceptance = self.acceptance(device);
         let mut promised = None;
         if let SendContent::Media(media) = &request.content {
             if let Some(answer) = self.answered_before(&acceptance, &request).await? {
@@ -117,6 +115,43 @@ impl Core {
             self.chat_changed(device, &accepted.chat_id);
         }
         Ok(accepted)
+    }
+
+    /// Accepts several messages, all of them or none. What they consist of is in the store.
+    ///
+    /// # Errors
+    /// As [`Core::send`].
+    pub(super) async fn send_together(
+        &self,
+        device: &DeviceId,
+        requests: Vec<SendRequest>,
+    ) -> Result<Vec<Accepted>, ServiceError> {
+        requests.iter().try_for_each(|request| self.check_supported(device, &request.content))?;
+        let work: Vec<_> = requests.into_iter().map(|request| (self.acceptance(device), request)).collect();
+        let accepted: Vec<Accepted> = self
+            .store()
+            .write(move |tx| {
+                let all = work.iter().map(|(acceptance, request)| acceptance.accept(tx, request));
+                all.collect::<Result<_, ServiceError>>()
+            })
+            .await?;
+        self.wake_outbox(device);
+        for fresh in accepted.iter().filter(|accepted| !accepted.replayed) {
+            self.chat_changed(device, &fresh.chat_id);
+        }
+        Ok(accepted)
+    }
+
+    fn acceptance(&self, device: &DeviceId) -> Acceptance {
+        let now = self.now();
+        Acceptance {
+            device: device.clone(),
+            network_id: NetworkId::random(&*self.inner.random),
+            now,
+            max_queued: self.limits().outbox.max_queued,
+            idempotency_from: now.plus(-self.limits().idempotency_ttl_ms),
+            links: self.link_base(),
+        }
     }
 
     /// Before a file is fetched: a request that comes again, and one that cannot be taken, need none.

@@ -14,7 +14,7 @@ use crate::service::{MediaSource, SendAs, SendContent, SendMedia};
 /// Largest file in `media.data`, in bytes.
 pub(super) const INLINE_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Longest caption, in characters.
-const CAPTION_MAX_CHARS: usize = 1_024;
+pub(crate) const CAPTION_MAX_CHARS: usize = 1_024;
 /// Longest address, in characters.
 const URL_MAX_CHARS: usize = 2_048;
 /// Longest name of a person, a place, a file, a poll or an answer, in characters.

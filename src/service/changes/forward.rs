@@ -5,7 +5,7 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, MessageType};
 use crate::domain::outbox::Priority;
-use crate::service::{Accepted, Core, SendContent, SendRequest, ServiceError};
+use crate::service::{Accepted, Core, IdempotencyKey, SendContent, SendRequest, ServiceError};
 
 /// A message to be sent on.
 #[derive(Debug, Clone)]
@@ -14,20 +14,23 @@ pub struct Forward {
     pub message: MessageId,
     /// Where to.
     pub to: Vec<Jid>,
+    /// The same key within a day gives the same answer and sends nothing again.
+    pub idempotency: Option<IdempotencyKey>,
 }
 
 impl Core {
     /// Sends a message on, to each chat as a message of its own.
     ///
     /// # Errors
-    /// When there is no such message, it cannot be sent on, or a send is refused; those accepted before that
-    /// are sent.
+    /// When there is no such message, it cannot be sent on, or a send is refused: then none is sent.
     pub async fn forward(&self, device: &DeviceId, forward: Forward) -> Result<Vec<Accepted>, ServiceError> {
         let message = self.message(device, &forward.message).await?.message;
         let content = content_to_forward(&message)?;
-        let mut accepted = Vec::with_capacity(forward.to.len());
-        for to in forward.to {
-            let request = SendRequest {
+        let mut requests = Vec::with_capacity(forward.to.len());
+        for (place, to) in forward.to.into_iter().enumerate() {
+            // A key stands for one message; each of these has its own.
+            let idempotency = forward.idempotency.clone().map(|key| key.of_part(place));
+            requests.push(SendRequest {
                 to,
                 text: message.body.clone(),
                 content: SendContent::Ready(content.clone()),
@@ -37,11 +40,10 @@ impl Core {
                 temp_id: None,
                 priority: Priority::default(),
                 send_at: None,
-                idempotency: None,
-            };
-            accepted.push(self.send(device, request).await?);
+                idempotency,
+            });
         }
-        Ok(accepted)
+        self.send_together(device, requests).await
     }
 }
 

@@ -190,3 +190,20 @@ async fn a_star_is_kept_and_told_once() {
     assert_eq!(stars, [&json!(true), &json!(false)]);
     app.post(&path, json!({ "star": "yes" })).await.refused(400, "invalid_field");
 }
+
+#[tokio::test]
+async fn a_caption_keeps_its_limit_when_it_is_edited() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let send = json!({ "to": ANNA, "media": { "data": "aGVsbG8=", "filename": "a.txt", "caption": "one" } });
+    let id = app.post("/devices/shop/messages/send", send).await.created()["data"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    app.wait_for_status("shop", &id, "read").await;
+    app.post(EDIT, json!({ "messageId": id, "newText": "x".repeat(1_025) }))
+        .await
+        .refused(400, "invalid_field");
+    let edited = app.post(EDIT, json!({ "messageId": id, "newText": "two" })).await.ok();
+    assert_eq!((&edited["data"]["body"], &edited["data"]["hasMedia"]), (&json!("two"), &json!(true)));
+}

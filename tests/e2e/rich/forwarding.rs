@@ -77,3 +77,36 @@ async fn where_to_and_what_must_be_said() {
     let unknown = json!({ "messageId": "false_15550100001@c.us_NONE", "to": BEN });
     app.post(FORWARD, unknown).await.refused(404, "message_not_found");
 }
+
+#[tokio::test]
+async fn a_message_is_sent_on_to_all_or_to_none() {
+    let app = TestApp::start_with(&[("WHARF__OUTBOX__MAX_QUEUED", "2")]).await;
+    app.device("shop").await;
+    let id = app.incoming("shop", ANNA, "the news").await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    let three = json!({ "messageId": id, "to": ["15550100011", "15550100012", "15550100013"] });
+    app.post(FORWARD, three).await.refused(429, "outbox_full");
+    assert!(app.logged("shop", "message:created").await.is_empty());
+    let twice = json!({ "messageId": id, "to": [BEN, "+1 555 010 0002"] });
+    let reply = app.post(FORWARD, twice).await.created();
+    assert_eq!(reply["data"]["messages"].as_array().unwrap().len(), 1, "one chat, one message");
+}
+
+#[tokio::test]
+async fn a_forward_with_a_key_may_be_asked_for_again() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let id = app.incoming("shop", ANNA, "the news").await;
+    let forward = async |to: &[&str]| {
+        let body = json!({ "messageId": id, "to": to });
+        let request = app.request("POST", FORWARD).header("Idempotency-Key", "news-1").json(&body);
+        app.with_key(&app.key).send(request).await
+    };
+    let first = forward(&[ANNA, BEN]).await.created();
+    assert_eq!(
+        forward(&[ANNA, BEN]).await.created()["data"]["messages"][1]["id"],
+        first["data"]["messages"][1]["id"]
+    );
+    forward(&[BEN]).await.refused(422, "idempotency_mismatch");
+    assert_eq!(app.logged("shop", "message:created").await.len(), 2);
+}

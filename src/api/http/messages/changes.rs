@@ -1,8 +1,11 @@
 //! Changing messages: reactions, votes, edits, stars, taking them back, sending them on.
 
+use std::collections::HashSet;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -12,13 +15,16 @@ use crate::api::http::ApiState;
 use crate::api::http::envelope::Success;
 use crate::api::http::error::ApiError;
 use crate::api::http::guard::guarded;
-use crate::api::http::input::{Body, Chat, Device, Fields, FromFields, Message as MessageParam};
+use crate::api::http::input::{
+    Body, Chat, Device, Fields, FromFields, IdempotencyHeader, Message as MessageParam,
+};
 use crate::api::http::schema::{self, MessageObject};
+use crate::api::send_request::CAPTION_MAX_CHARS;
 use crate::domain::access::Scope;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::message::Message;
-use crate::service::{Core, Forward, ServiceError};
+use crate::service::{Core, Forward, IdempotencyKey, ServiceError};
 
 /// Chats that one message is sent on to at once.
 const MAX_TARGETS: usize = 20;
@@ -66,8 +72,10 @@ impl FromFields for ForwardMessage {
         let message_id = message_id(fields);
         let name = fields.given(&["to", "chatId", "chatIds", "toChatId"]);
         let to = fields.one_or_more(name, MAX_TARGETS).filter(|list| !list.is_empty());
-        let to = fields.require(name, to, "the chats that it is sent on to");
-        Some(Self { message_id: message_id?, to: to? })
+        let mut to = fields.require(name, to, "the chats that it is sent on to")?;
+        let mut seen = HashSet::new();
+        to.retain(|chat: &Jid| seen.insert(chat.clone()));
+        Some(Self { message_id: message_id?, to })
     }
 }
 
@@ -80,16 +88,19 @@ struct ForwardedMessages {
 
 /// Forward a message
 ///
-/// To each chat as a message of its own, marked as forwarded.
+/// To each chat as a message of its own, marked as forwarded: to all of them, or to none.
 #[utoipa::path(post, path = "/devices/{id}/messages/forward", operation_id = "forwardMessage", tag = "messages",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Names this request", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     request_body = ForwardMessage,
     responses((status = 201, description = "They are durable and will be sent", body = Success<ForwardedMessages>)))]
 async fn forward(
     State(core): State<Core>,
     Device(device): Device,
+    IdempotencyHeader(key): IdempotencyHeader,
     Body(body): Body<ForwardMessage>,
 ) -> Result<(StatusCode, Success<ForwardedMessages>), ApiError> {
-    let forward = Forward { message: body.message_id, to: body.to };
+    let idempotency = key.map(|key| IdempotencyKey { key, fingerprint: fingerprint(&body) });
+    let forward = Forward { message: body.message_id, to: body.to, idempotency };
     let accepted = core.forward(&device, forward).await?;
     let messages = accepted.into_iter().map(AcceptedMessage::from).collect();
     Ok((StatusCode::CREATED, Success::new(ForwardedMessages { messages })))
@@ -99,16 +110,25 @@ async fn forward(
 ///
 /// The path names the chat in which the message stands.
 #[utoipa::path(post, path = "/devices/{id}/chats/{chatId}/messages/forward", operation_id = "forwardFromChat", tag = "chats",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Names this request", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     request_body = ForwardMessage,
     responses((status = 201, description = "They are durable and will be sent", body = Success<ForwardedMessages>)))]
 async fn forward_from_chat(
     State(core): State<Core>,
     device: Device,
     Chat(chat): Chat,
+    key: IdempotencyHeader,
     Body(body): Body<ForwardMessage>,
 ) -> Result<(StatusCode, Success<ForwardedMessages>), ApiError> {
     stands_in(&chat, &body.message_id)?;
-    forward(State(core), device, Body(body)).await
+    forward(State(core), device, key, Body(body)).await
+}
+
+/// What an idempotency key stands for.
+fn fingerprint(forward: &ForwardMessage) -> Vec<u8> {
+    let chats = forward.to.iter().map(ToString::to_string);
+    let parts: Vec<String> = std::iter::once(forward.message_id.to_string()).chain(chats).collect();
+    Sha256::digest(parts.join("\n")).to_vec()
 }
 
 /// A message to be removed.
@@ -207,7 +227,8 @@ async fn edit(
     Device(device): Device,
     Body(EditMessage { message_id, new_text }): Body<EditMessage>,
 ) -> Result<Success<Message>, ApiError> {
-    let most = state.config.text_max_chars;
+    let found = state.core.message(&device, &message_id).await?;
+    let most = if found.message.has_media { CAPTION_MAX_CHARS } else { state.config.text_max_chars };
     if new_text.chars().count() > most {
         return Err(ApiError::field("newText", format!("is longer than {most} characters")));
     }
