@@ -96,7 +96,7 @@ fn check_quiet_hours(field: &str, value: &Value) -> Result<(), ServiceError> {
             return wrong(key, &error);
         }
     }
-    if hours.contains_key("timeZone")
+    if hours.get("timeZone").is_some_and(|zone| !zone.is_null())
         && let Err(error) = text("timeZone").unwrap_or_default().parse::<Zone>()
     {
         return wrong("timeZone", &error);
