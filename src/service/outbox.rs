@@ -343,14 +343,37 @@ fn store_sent(
     }
 }
 
-/// Fails everything that waits: it must not leave from another account, or wait for nobody.
+/// Fails everything that waits: it must not leave from another account, or wait for nobody. `code` and
+/// `what_happened` ("the device was …") are for what never left; the rest may have arrived.
 pub(super) fn store_all_failed(
     tx: &Tx<'_>,
     device: &DeviceId,
+    code: &'static str,
+    what_happened: &str,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let never_left = SendError { code, message: format!("{what_happened} before it was sent") };
+    let unknown = SendError {
+        code: "outcome_unknown",
+        message: format!("{what_happened} before the network said whether it arrived"),
+    };
+    tx.outbox_rows(device)?.iter().try_for_each(|row| match row.sending_since {
+        None => store_failed(tx, device, row, &never_left, now),
+        Some(_) => store_given_up(tx, device, row, &unknown, now),
+    })
+}
+
+/// As [`store_failed`], but no failure of the device: somebody wanted it so, or it may well have arrived.
+pub(super) fn store_given_up(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    row: &OutboxRow,
     error: &SendError,
     now: Millis,
 ) -> Result<(), StoreError> {
-    tx.outbox_rows(device)?.iter().try_for_each(|row| store_failed(tx, device, row, error, now))
+    // Taken out first: what is not in the outbox is not counted.
+    tx.outbox_remove(row.message_pk)?;
+    store_failed(tx, device, row, error, now)
 }
 
 pub(super) fn store_failed(
