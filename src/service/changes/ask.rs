@@ -18,7 +18,7 @@ const MAX_EMOJI_BYTES: usize = 64;
 
 /// Where a message is on its way out.
 enum Way {
-    /// It waits, and has never been handed over.
+    /// It waits, and its bytes are surely not at the network: it was never handed over, or did not leave.
     Waits(Box<OutboxRow>),
     /// It is being handed over, or its outcome is not known.
     Leaving,
@@ -219,7 +219,7 @@ impl Core {
         Ok(())
     }
 
-    /// Changes a message that has never been handed over; `false` when there is nothing to catch any more.
+    /// Changes a message that waits and has not left; `false` when there is nothing to catch any more.
     async fn change_while_it_waits(
         &self,
         device: &DeviceId,
@@ -227,6 +227,7 @@ impl Core {
         change: Change,
     ) -> Result<bool, ServiceError> {
         let (of, which, links, now) = (device.clone(), id.clone(), self.link_base(), self.now());
+        let taken = !matches!(change, Change::Edit { .. });
         let applied: Option<Applied> = self
             .store()
             .write(move |tx| {
@@ -236,7 +237,7 @@ impl Core {
                     Way::Leaving => return Err(under_way()),
                     Way::Over => return Ok(None),
                 };
-                if !matches!(change, Change::Edit { .. }) {
+                if taken {
                     store_failed(tx, &of, &row, &taken_back(), now)?;
                 }
                 let target = Target { device: &of, id: &which, pk };
@@ -244,6 +245,9 @@ impl Core {
             })
             .await?;
         let Some(applied) = applied else { return Ok(false) };
+        if taken {
+            self.forget_cancelled(device);
+        }
         self.after(device, &id.chat, applied);
         Ok(true)
     }
@@ -252,7 +256,8 @@ impl Core {
 fn way(row: Option<OutboxRow>) -> Way {
     match row {
         None => Way::Over,
-        Some(row) if row.attempts == 0 && row.sending_since.is_none() => Way::Waits(Box::new(row)),
+        // Whoever sends it marks it first and reads its text after that, so that this may still change.
+        Some(row) if row.sending_since.is_none() => Way::Waits(Box::new(row)),
         Some(_) => Way::Leaving,
     }
 }

@@ -106,6 +106,45 @@ async fn a_message_that_waits_changes_before_it_leaves() {
     assert_eq!(failed["code"], "cancelled");
 }
 
+/// A message to Anna that failed to leave once and is tried again in a minute, and one to Ben.
+async fn two_that_are_tried_again(app: &TestApp) -> [String; 2] {
+    app.device("shop").await;
+    app.fault("shop", json!({ "kind": "send_transient", "count": 2 })).await;
+    let ids = [app.send("shop", ANNA, "one").await, app.send("shop", BEN, "two").await];
+    app.wait_until("both to be tried again", async || {
+        (app.get("/queue/status").await.ok()["data"]["totals"]["retrying"] == 2).then_some(())
+    })
+    .await;
+    ids
+}
+
+#[tokio::test]
+async fn a_message_that_is_to_be_tried_again_changes_or_goes_before_it_leaves() {
+    let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
+    let [edited, removed] = two_that_are_tried_again(&app).await;
+    let next = app.send("shop", BEN, "three").await;
+    app.post(EDIT, json!({ "messageId": edited, "newText": "one, mended" })).await.ok();
+    app.post(DELETE, json!({ "messageId": removed })).await.ok();
+    app.wait_for_status("shop", &next, "read").await;
+    let app = app.restarted().await;
+    app.clock.advance(60_000);
+    app.post("/queue/clear", json!({ "deviceIds": ["shop"], "chatId": BEN })).await.ok();
+    app.wait_for_status("shop", &edited, "read").await;
+    let bodies: Vec<Value> = sent(&app).await.iter().map(|m| m["body"].clone()).collect();
+    assert_eq!(bodies, ["three", "one, mended"]);
+}
+
+#[tokio::test]
+async fn a_message_that_is_to_be_tried_again_can_be_taken_back() {
+    let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
+    let [revoked, _] = two_that_are_tried_again(&app).await;
+    let next = app.send("shop", ANNA, "three").await;
+    app.post(DELETE, json!({ "messageId": revoked, "forEveryone": true })).await.ok();
+    app.wait_for_status("shop", &next, "read").await;
+    assert_eq!(message(&app, &revoked).await["type"], "revoked");
+    assert!(changes(&app).await.is_empty(), "the network never had it");
+}
+
 // covers: POST /devices/{id}/messages/delete
 // covers: event message:revoked
 #[tokio::test]
