@@ -8,8 +8,8 @@ use super::{Applied, Change, Target, apply};
 use crate::domain::ack::Ack;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::message::{Message, MessageType};
-use crate::engine::{Capabilities, MessageChange, SendError};
-use crate::service::outbox::store_failed;
+use crate::engine::{Capabilities, MessageChange};
+use crate::service::outbox::{store_failed, taken_back};
 use crate::service::{Core, ServiceError};
 use crate::store::outbox::OutboxRow;
 
@@ -130,10 +130,11 @@ impl Core {
         self.change(device, id, Change::Revoke).await.map(drop)
     }
 
-    /// Removes a message from this account only. One that still waits to be sent is not sent.
+    /// Removes a message from this account only. One that still waits to be sent is not sent; one that may
+    /// have arrived is not sent again, and its receipts are still told.
     ///
     /// # Errors
-    /// When there is no such message, it is just being sent, or the store fails.
+    /// When there is no such message, or the store fails.
     pub async fn delete_for_me(&self, device: &DeviceId, id: &MessageId) -> Result<(), ServiceError> {
         self.message(device, id).await?;
         if self.change_while_it_waits(device, id, Change::Hide).await? {
@@ -234,8 +235,8 @@ impl Core {
                 let pk = tx.message_pk(&of, &which)?.ok_or(ServiceError::MessageNotFound)?;
                 let row = match way(tx.outbox_row_of(pk)?) {
                     Way::Waits(row) => row,
-                    Way::Leaving => return Err(under_way()),
-                    Way::Over => return Ok(None),
+                    Way::Leaving if !matches!(change, Change::Hide) => return Err(under_way()),
+                    Way::Leaving | Way::Over => return Ok(None),
                 };
                 if taken {
                     store_failed(tx, &of, &row, &taken_back(), now)?;
@@ -264,10 +265,6 @@ fn way(row: Option<OutboxRow>) -> Way {
 
 fn under_way() -> ServiceError {
     ServiceError::WrongState("this message is just being sent; try again when it is".to_owned())
-}
-
-fn taken_back() -> SendError {
-    SendError { code: "cancelled", message: "it was taken back before it was sent".to_owned() }
 }
 
 fn impossible(code: &'static str, message: &str) -> ServiceError {

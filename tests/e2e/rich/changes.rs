@@ -145,6 +145,62 @@ async fn a_message_that_is_to_be_tried_again_can_be_taken_back() {
     assert!(changes(&app).await.is_empty(), "the network never had it");
 }
 
+/// A message that was removed here while its outcome was not known, and the device away.
+async fn removed_while_unknown(app: &TestApp, fault: Value) -> String {
+    app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
+    app.fault("shop", fault).await;
+    let id = app.send("shop", ANNA, "gone here").await;
+    app.wait_until("the try to end", async || {
+        (app.get("/queue/status").await.ok()["data"]["totals"]["underWay"] == 1).then_some(())
+    })
+    .await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    app.post(DELETE, json!({ "messageId": id, "forEveryone": true })).await.refused(409, "wrong_state");
+    app.post(DELETE, json!({ "messageId": id })).await.ok();
+    app.post("/devices/shop/start", json!({})).await.ok();
+    app.wait_for_state("shop", "ready").await;
+    another_gets_through(app).await;
+    id
+}
+
+/// Another message to the same chat gets through.
+async fn another_gets_through(app: &TestApp) {
+    let next = app.send("shop", ANNA, "next").await;
+    app.wait_for_status("shop", &next, "sent").await;
+}
+
+async fn under_way(app: &TestApp) -> Value {
+    app.get("/queue/status").await.ok()["data"]["totals"]["underWay"].clone()
+}
+
+#[tokio::test]
+async fn a_message_of_unknown_outcome_that_was_removed_here_is_settled_by_its_receipt() {
+    let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
+    let id = removed_while_unknown(&app, json!({ "kind": "send_unknown" })).await;
+    assert_eq!(under_way(&app).await, 1);
+    app.post("/simulator/shop/receipt", json!({ "messageId": id, "ack": 2 })).await.ok();
+    app.wait_until("it to be settled", async || (under_way(&app).await == 0).then_some(())).await;
+    assert_eq!(app.steps("shop", &id).await, ["queued", "sending", "sent", "delivered"]);
+    let copies = sent(&app).await;
+    assert_eq!((&copies[0]["body"], &copies[0]["arrivals"]), (&json!("gone here"), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_message_of_unknown_outcome_that_was_removed_here_is_not_sent_again_and_fails_in_time() {
+    let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
+    let id = removed_while_unknown(&app, json!({ "kind": "send_unknown", "value": "lost" })).await;
+    app.app().core.sweep().await.unwrap();
+    assert_eq!(under_way(&app).await, 1);
+    app.clock.advance(2 * 86_400_000);
+    app.app().core.sweep().await.unwrap();
+    assert_eq!(under_way(&app).await, 0);
+    let steps = app.logged("shop", "message:status").await;
+    let last = steps.iter().rfind(|step| step["messageId"] == id).unwrap();
+    assert_eq!((&last["status"], &last["code"]), (&json!("failed"), &json!("outcome_unknown")));
+    let bodies: Vec<Value> = sent(&app).await.iter().map(|m| m["body"].clone()).collect();
+    assert_eq!(bodies, ["next"]);
+}
+
 // covers: POST /devices/{id}/messages/delete
 // covers: event message:revoked
 #[tokio::test]
