@@ -9,7 +9,7 @@ use crate::domain::ack::Ack;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::message::{Message, MessageType};
 use crate::engine::{Capabilities, MessageChange};
-use crate::service::outbox::{store_failed, taken_back};
+use crate::service::outbox::{store_given_up, taken_back};
 use crate::service::{Core, ServiceError};
 use crate::store::outbox::OutboxRow;
 
@@ -239,7 +239,7 @@ impl Core {
                     Way::Leaving | Way::Over => return Ok(None),
                 };
                 if taken {
-                    store_failed(tx, &of, &row, &taken_back(), now)?;
+                    store_given_up(tx, &of, &row, &taken_back(), now)?;
                 }
                 let target = Target { device: &of, id: &which, pk };
                 Ok(Some(apply(tx, &target, &change, &links, now)?))

@@ -104,6 +104,8 @@ async fn a_message_that_waits_changes_before_it_leaves() {
     let steps = app.logged("shop", "message:status").await;
     let failed = steps.iter().find(|s| s["messageId"] == second && s["status"] == "failed").unwrap();
     assert_eq!(failed["code"], "cancelled");
+    let health = app.get("/devices/shop/health").await.ok();
+    assert_eq!(health["data"]["metrics"]["successRate"], 100.0, "what somebody takes back is no failure");
 }
 
 /// A message to Anna that failed to leave once and is tried again in a minute, and one to Ben.
