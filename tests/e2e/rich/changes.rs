@@ -211,10 +211,12 @@ async fn a_message_taken_back_for_everyone_leaves_nothing_but_its_place() {
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "the secret is blue").await;
     app.post(&format!("/devices/shop/messages/{id}/react"), json!({ "emoji": "👍" })).await.ok();
+    app.post(&format!("/devices/shop/messages/{id}/star"), json!({})).await.ok();
     for _ in 0..2 {
         app.post(DELETE, json!({ "messageId": id, "forEveryone": true })).await.ok();
     }
     let shown = message(&app, &id).await;
+    assert_eq!(shown["isStarred"], false);
     assert_eq!(
         (&shown["type"], &shown["body"], &shown["reactions"]),
         (&json!("revoked"), &json!(""), &json!([]))
@@ -226,7 +228,7 @@ async fn a_message_taken_back_for_everyone_leaves_nothing_but_its_place() {
     );
     assert_eq!(app.get("/devices/shop/messages/search?query=secret").await.ok()["totalResults"], 0);
     let kinds: Vec<Value> = changes(&app).await.iter().map(|c| c["kind"].clone()).collect();
-    assert_eq!(kinds, ["react", "revoke"]);
+    assert_eq!(kinds, ["react", "star", "revoke"]);
     for (path, body) in [
         (format!("/devices/shop/messages/{id}/react"), json!({ "emoji": "👍" })),
         ("/devices/shop/messages/forward".to_owned(), json!({ "messageId": id, "to": BEN })),
