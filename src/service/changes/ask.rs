@@ -57,7 +57,7 @@ impl Core {
         &self,
         device: &DeviceId,
         id: &MessageId,
-        options: Vec<String>,
+        mut options: Vec<String>,
     ) -> Result<Message, ServiceError> {
         self.supports(device, |c| c.polls)?;
         let message = self.at_the_network(device, id).await?;
@@ -68,6 +68,9 @@ impl Core {
                 "is not an answer of this poll",
             ));
         }
+        // An answer that is given twice is one answer; polls have few.
+        let mut given = std::collections::HashSet::new();
+        options.retain(|option| given.insert(option.clone()));
         if options.len() > 1 && !poll.allow_multiple_answers {
             return Err(ServiceError::invalid("options", "this poll takes one answer only"));
         }
