@@ -56,6 +56,9 @@ impl Core {
             })
             .await?;
         files.iter().for_each(|hash| self.media_settled(hash));
+        if !chats.is_empty() {
+            self.heard_from_people(device);
+        }
         for chat in &chats {
             self.chat_changed(device, chat);
         }

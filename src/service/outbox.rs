@@ -3,7 +3,7 @@
 //! Invariants: a message is marked `sending` durably before its bytes leave, so that a crash in between is
 //! known to be of unknown outcome; every try carries the same network id; of a chat at most one message is
 //! under way; what failed for good says why. An unknown outcome is tried again only where the network
-//! drops second copies.
+//! drops second copies, and never after the message was removed from this account.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,6 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
-use super::ingest::{Raise, raise_ack};
 use super::pacing::{Pacing, Slot};
 use super::supervisor::Live;
 use super::{Core, OutboxLimits, ServiceError};
@@ -22,11 +21,15 @@ use crate::domain::backoff::Backoff;
 use crate::domain::clock::Millis;
 use crate::domain::event::{Event, TypingKind};
 use crate::domain::ids::DeviceId;
-use crate::domain::message::{Message, SendFailure};
+use crate::domain::message::Message;
 use crate::domain::outbox::{Departure, Entry, Turn};
-use crate::engine::{Outgoing, Quoted, SendError, SendOutcome, Session};
+use crate::engine::{Outgoing, Quoted, SendOutcome, Session};
 use crate::store::outbox::OutboxRow;
 use crate::store::{StoreError, Tx};
+
+mod ends;
+
+pub(super) use ends::{store_all_failed, store_failed, store_given_up, taken_back};
 
 /// The longest pause between two tries.
 const LONGEST_RETRY_MS: u64 = 300_000;
@@ -187,7 +190,10 @@ impl Attempt {
     }
 
     async fn try_once(&self, row: i64) -> Result<Tried, ServiceError> {
-        let Some((row, _)) = self.find(row).await? else { return Ok(Tried::Done) };
+        let Some((row, message)) = self.find(row).await? else { return Ok(Tried::Done) };
+        if message.is_none() {
+            return self.removed(row).await;
+        }
         self.show_typing(&row).await;
         if self.slot.is_too_late() {
             return Ok(Tried::Held);
@@ -196,6 +202,7 @@ impl Attempt {
         self.slot.leave(departure);
         // Read only now: until it is marked, its text may be changed and it may be taken back.
         let Some((_, message)) = self.find(row.entry.row).await? else { return Ok(Tried::Done) };
+        let Some(message) = message else { return self.removed(row).await };
         let since = self.core.now();
         let outgoing = outgoing(message);
         let outcome = self.session.send(outgoing).await;
@@ -203,15 +210,22 @@ impl Attempt {
         self.settle(row, outcome).await
     }
 
-    async fn find(&self, row: i64) -> Result<Option<(OutboxRow, Message)>, ServiceError> {
+    /// The row, while there is one, with its message, unless that was removed from this account.
+    async fn find(&self, row: i64) -> Result<Option<(OutboxRow, Option<Message>)>, ServiceError> {
         let device = self.device.clone();
         self.core
             .read(move |store| {
                 let Some(row) = store.outbox_row(row)? else { return Ok(None) };
                 let message = store.message(&device, &row.message_id)?;
-                Ok(message.map(|found| (row, found.message)))
+                Ok(Some((row, message.map(|found| found.message))))
             })
             .await
+    }
+
+    async fn removed(&self, row: OutboxRow) -> Result<Tried, ServiceError> {
+        let (device, now) = (self.device.clone(), self.core.now());
+        self.write(move |tx| ends::store_removed(tx, &device, &row, now)).await?;
+        Ok(Tried::Done)
     }
 
     async fn show_typing(&self, row: &OutboxRow) {
@@ -255,7 +269,7 @@ impl Attempt {
             SendOutcome::Sent { participants } => {
                 self.core.metrics().message_out("sent");
                 let (device, now) = (self.device.clone(), self.core.now());
-                self.write(move |tx| store_sent(tx, &device, &row, &participants, now)).await?;
+                self.write(move |tx| ends::store_sent(tx, &device, &row, &participants, now)).await?;
                 Ok(Tried::Done)
             }
             // It may have arrived at an earlier try: it is never failed for not arriving at this one.
@@ -320,61 +334,4 @@ fn outgoing(message: Message) -> Outgoing {
         forwarded: message.is_forwarded,
         timestamp: message.timestamp,
     }
-}
-
-fn store_sent(
-    tx: &Tx<'_>,
-    device: &DeviceId,
-    row: &OutboxRow,
-    participants: &[crate::domain::jid::Jid],
-    now: Millis,
-) -> Result<(), StoreError> {
-    for participant in participants {
-        tx.merge_receipt(row.message_pk, participant, Ack::Server, now)?;
-    }
-    raise(tx, device, row, &Raise { level: Ack::Server, failure: None, reader: None }, now)?;
-    // Members whose receipts were faster than the network's answer count only now that all are known.
-    let receipts = tx.receipts(row.message_pk)?;
-    match Ack::of_group(receipts.into_iter().map(|receipt| receipt.ack)) {
-        Some(level) if row.entry.chat.is_group() && level > Ack::Server => {
-            raise(tx, device, row, &Raise { level, failure: None, reader: None }, now)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Fails everything that waits: it must not leave from another account, or wait for nobody.
-pub(super) fn store_all_failed(
-    tx: &Tx<'_>,
-    device: &DeviceId,
-    error: &SendError,
-    now: Millis,
-) -> Result<(), StoreError> {
-    tx.outbox_rows(device)?.iter().try_for_each(|row| store_failed(tx, device, row, error, now))
-}
-
-pub(super) fn store_failed(
-    tx: &Tx<'_>,
-    device: &DeviceId,
-    row: &OutboxRow,
-    error: &SendError,
-    now: Millis,
-) -> Result<(), StoreError> {
-    let failure = SendFailure { code: error.code.to_owned(), message: error.message.clone() };
-    raise(tx, device, row, &Raise { level: Ack::Error, failure: Some(failure), reader: None }, now)
-}
-
-fn raise(
-    tx: &Tx<'_>,
-    device: &DeviceId,
-    row: &OutboxRow,
-    raise: &Raise<'_>,
-    now: Millis,
-) -> Result<(), StoreError> {
-    if let Some(ack_row) = tx.ack_row(device, &row.message_id)? {
-        raise_ack(tx, device, &row.message_id, &ack_row, raise, now)?;
-    }
-    // Also when a receipt was faster and the level stays as it is.
-    tx.outbox_remove(row.message_pk)?;
-    Ok(())
 }

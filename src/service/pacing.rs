@@ -189,6 +189,7 @@ impl Pacing {
             Turn::Held(at, why) => Some((at, why)),
             Turn::Send(_) | Turn::Idle => None,
         });
+        self.live.pulse.set_to_strangers(!dispatch.strangers().is_empty());
         turn
     }
 
@@ -213,6 +214,7 @@ impl Pacing {
 impl Drop for Pacing {
     fn drop(&mut self) {
         self.live.pulse.set_held(None);
+        self.live.pulse.set_to_strangers(false);
     }
 }
 

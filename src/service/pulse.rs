@@ -21,6 +21,8 @@ pub(super) struct Pulse {
     send_ms: AtomicI64,
     sends: AtomicI64,
     held: Mutex<Option<(Option<Millis>, HeldBy)>>,
+    /// Messages wait to open a chat.
+    to_strangers: AtomicBool,
     /// Something was taken out of the outbox from outside.
     taken: AtomicBool,
 }
@@ -57,6 +59,10 @@ impl Pulse {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn set_to_strangers(&self, waiting: bool) {
+        self.to_strangers.store(waiting, Ordering::Relaxed);
+    }
+
     /// The outbox is to look which of its messages still wait.
     pub(super) fn set_taken(&self) {
         self.taken.store(true, Ordering::Release);
@@ -68,6 +74,15 @@ impl Pulse {
 }
 
 impl Core {
+    /// Somebody wrote: a message that waited to open that chat is one to an acquaintance now.
+    pub(super) fn heard_from_people(&self, device: &DeviceId) {
+        if let Ok(live) = self.live(device)
+            && live.pulse.to_strangers.load(Ordering::Relaxed)
+        {
+            live.outbox.notify_one();
+        }
+    }
+
     /// A device's network showed that it is there.
     pub(super) fn beat(&self, device: &DeviceId) {
         if let Ok(live) = self.live(device) {

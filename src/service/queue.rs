@@ -233,7 +233,8 @@ impl Core {
         Ok(())
     }
 
-    fn forget_cancelled(&self, device: &DeviceId) {
+    /// The outbox of this device is to look which of its messages still wait.
+    pub(super) fn forget_cancelled(&self, device: &DeviceId) {
         if let Ok(live) = self.live(device) {
             live.pulse.set_taken();
             live.outbox.notify_one();

@@ -79,15 +79,13 @@ impl Core {
         Ok(())
     }
 
-    /// Where the network keeps no second copy out, an unknown outcome is never tried again: it fails when
-    /// no status has come in time.
+    /// Where the network keeps no second copy out, an unknown outcome is never tried again, and nowhere that
+    /// of a message which was removed here: it fails when no status has come in time.
     async fn settle_unknown(&self, now: Millis) -> Result<(), ServiceError> {
         let cutoff = now.plus(-self.limits().outbox.unknown_after_ms);
         for id in self.device_ids() {
             let Ok(engine) = self.engine_of(&id) else { continue };
-            if self.capabilities(&engine).is_none_or(|c| c.deduplicates) {
-                continue;
-            }
+            let tried_again = self.capabilities(&engine).is_none_or(|c| c.deduplicates);
             self.store()
                 .write_patiently(move |tx| {
                     let error = SendError {
@@ -96,7 +94,7 @@ impl Core {
                             "the link broke while it was sent, and the network never said whether it arrived"
                                 .into(),
                     };
-                    let rows = tx.outbox_unknown_before(&id, cutoff)?;
+                    let rows = tx.outbox_unknown_before(&id, cutoff, tried_again)?;
                     rows.iter().try_for_each(|row| store_failed(tx, &id, row, &error, now))
                 })
                 .await?;

@@ -237,8 +237,9 @@ impl Acceptance {
         if earlier.fingerprint != idempotency.fingerprint {
             return Err(ServiceError::IdempotencyMismatch);
         }
-        let row = tx.message(&self.device, &earlier.message_id)?;
-        let timestamp = row.map_or(self.now, |tracked| tracked.message.timestamp);
+        // Also of one that was removed here meanwhile: the same request has the same answer.
+        let row = tx.ack_row(&self.device, &earlier.message_id)?;
+        let timestamp = row.map_or(self.now, |row| row.stored_at);
         Ok(Some(Accepted {
             chat_id: earlier.message_id.chat.clone(),
             id: earlier.message_id,

@@ -111,7 +111,8 @@ impl Tx<'_> {
         let media = self.media_of(pk)?;
         let changed = self.run(
             "UPDATE messages SET body = '', type = 'revoked', content = NULL, quoted = NULL, media_hash = NULL,
-                 extra_text = NULL, is_edited = 0 WHERE pk = ?1 AND type <> 'revoked'",
+                 extra_text = NULL, is_edited = 0, is_starred = 0
+             WHERE pk = ?1 AND type <> 'revoked'",
             [pk],
         )?;
         self.forget_sayings(pk)?;

@@ -118,7 +118,8 @@ impl Reader<'_> {
         })
     }
 
-    /// Messages whose answer has been unknown since before `cutoff`.
+    /// Messages whose answer has been unknown since before `cutoff`; all, or only those that were removed from
+    /// this account.
     ///
     /// # Errors
     /// When the store fails.
@@ -126,10 +127,11 @@ impl Reader<'_> {
         &self,
         device: &DeviceId,
         cutoff: Millis,
+        only_removed: bool,
     ) -> Result<Vec<OutboxRow>, StoreError> {
         self.all(
-            &format!("{SELECT} WHERE o.device_id = ?1 AND o.sending_since < ?2"),
-            params![device.as_str(), cutoff.0],
+            &format!("{SELECT} WHERE o.device_id = ?1 AND o.sending_since < ?2 AND (?3 = 0 OR m.hidden = 1)"),
+            params![device.as_str(), cutoff.0, only_removed],
             outbox_row,
         )
     }

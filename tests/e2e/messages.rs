@@ -62,6 +62,20 @@ async fn the_same_idempotency_key_sends_once() {
 
 // covers: rest Idempotency-Key
 #[tokio::test]
+async fn the_same_key_has_the_same_answer_when_the_message_was_removed_meanwhile() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let body = json!({ "to": ANNA, "text": "one order" });
+    let first = send_with_key(&app, "order-1", body.clone()).await.created();
+    app.wait_for_status("shop", first["data"]["id"].as_str().unwrap(), "read").await;
+    app.post("/devices/shop/messages/delete", json!({ "messageId": first["data"]["id"] })).await.ok();
+    app.clock.advance(1_000);
+    let second = send_with_key(&app, "order-1", body).await.created();
+    assert_eq!(first["data"], second["data"]);
+}
+
+// covers: rest Idempotency-Key
+#[tokio::test]
 async fn twenty_requests_at_once_with_one_key_make_one_message() {
     let app = TestApp::start().await;
     app.device("shop").await;

@@ -172,3 +172,25 @@ async fn a_message_that_may_have_arrived_is_not_failed_for_a_later_hiccup() {
     app.wait_for_status("shop", &id, "sent").await;
     assert_eq!(sent_bodies(&app, ANNA).await, ["hello"]);
 }
+
+#[tokio::test]
+async fn what_may_have_arrived_is_not_said_to_have_stayed_here_at_log_out() {
+    let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
+    app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
+    app.fault("shop", json!({ "kind": "send_unknown" })).await;
+    let left = app.send("shop", ANNA, "hello").await;
+    app.wait_until("a copy to arrive", async || (sent_bodies(&app, ANNA).await.len() == 1).then_some(()))
+        .await;
+    let waits = app.send("shop", ANNA, "and again").await;
+    app.post("/devices/shop/logout", json!({})).await.ok();
+    app.wait_for_status("shop", &left, "failed").await;
+    let steps = app.logged("shop", "message:status").await;
+    let end = |id: &str| {
+        let step = steps.iter().find(|s| s["messageId"] == id && s["status"] == "failed").unwrap();
+        (step["code"].as_str().unwrap().to_owned(), step["error"].as_str().unwrap().to_owned())
+    };
+    let (code, sentence) = end(&left);
+    assert_eq!(code, "outcome_unknown");
+    assert!(!sentence.contains("before it was sent"), "{sentence}");
+    assert_eq!(end(&waits).0, "logged_out");
+}

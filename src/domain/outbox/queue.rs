@@ -25,15 +25,16 @@ pub struct Entry {
 #[derive(Debug, Default)]
 struct Lane {
     waiting: BTreeMap<(Millis, i64), Priority>,
-    blocked_until: Option<Millis>,
+    /// Until when a message that must be tried again holds the chat back, and which.
+    blocked: Option<(Millis, i64)>,
     under_way: bool,
 }
 
 impl Lane {
     fn ready_at(&self) -> Option<(Millis, HeldBy)> {
         let ((due, _), _) = self.waiting.first_key_value()?;
-        Some(match self.blocked_until {
-            Some(until) if until > *due => (until, HeldBy::Retry),
+        Some(match self.blocked {
+            Some((until, _)) if until > *due => (until, HeldBy::Retry),
             _ => (*due, HeldBy::Schedule),
         })
     }
@@ -62,7 +63,7 @@ impl Queue {
         let lane = self.lanes.entry(entry.chat).or_default();
         lane.waiting.insert((entry.due, entry.row), entry.priority);
         if let Some(until) = entry.retry_at {
-            lane.blocked_until = Some(lane.blocked_until.map_or(until, |old| old.max(until)));
+            lane.blocked = lane.blocked.max(Some((until, entry.row)));
         }
     }
 
@@ -89,10 +90,11 @@ impl Queue {
         self.lanes.contains_key(chat)
     }
 
-    /// Forgets what waits and is not among these rows.
+    /// Forgets what waits and is not among these rows; a chat is not held back for what is forgotten.
     pub fn keep(&mut self, there: impl Fn(i64) -> bool) {
         self.lanes.retain(|_, lane| {
             lane.waiting.retain(|(_, row), _| there(*row));
+            lane.blocked = lane.blocked.filter(|(_, row)| there(*row));
             lane.under_way || !lane.waiting.is_empty()
         });
     }
@@ -130,7 +132,7 @@ impl Queue {
         if let Some(lane) = self.lanes.get_mut(&chat) {
             lane.waiting.remove(&key);
             lane.under_way = true;
-            lane.blocked_until = None;
+            lane.blocked = None;
         }
         Next::Send(Entry { row: key.1, chat, priority, due: key.0, retry_at: None })
     }
@@ -204,6 +206,17 @@ mod tests {
         assert_eq!(sent(queue.next(Millis(10), all)), Some(3));
         assert_eq!(queue.next(Millis(10), all), Next::At(Millis(500), HeldBy::Retry));
         assert_eq!(sent(queue.next(Millis(500), all)), Some(1));
+    }
+
+    #[test]
+    fn a_retry_that_is_forgotten_holds_back_nothing() {
+        let mut queue = Queue::default();
+        queue.push(Entry { retry_at: Some(Millis(500)), ..entry(1, 1, Priority::Normal) });
+        queue.push(entry(2, 1, Priority::Normal));
+        queue.keep(|_| true);
+        assert_eq!(queue.next(Millis(0), all), Next::At(Millis(500), HeldBy::Retry));
+        queue.keep(|row| row != 1);
+        assert_eq!(sent(queue.next(Millis(0), all)), Some(2));
     }
 
     #[test]

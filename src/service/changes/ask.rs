@@ -8,8 +8,8 @@ use super::{Applied, Change, Target, apply};
 use crate::domain::ack::Ack;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::message::{Message, MessageType};
-use crate::engine::{Capabilities, MessageChange, SendError};
-use crate::service::outbox::store_failed;
+use crate::engine::{Capabilities, MessageChange};
+use crate::service::outbox::{store_given_up, taken_back};
 use crate::service::{Core, ServiceError};
 use crate::store::outbox::OutboxRow;
 
@@ -18,7 +18,7 @@ const MAX_EMOJI_BYTES: usize = 64;
 
 /// Where a message is on its way out.
 enum Way {
-    /// It waits, and has never been handed over.
+    /// It waits, and its bytes are surely not at the network: it was never handed over, or did not leave.
     Waits(Box<OutboxRow>),
     /// It is being handed over, or its outcome is not known.
     Leaving,
@@ -57,7 +57,7 @@ impl Core {
         &self,
         device: &DeviceId,
         id: &MessageId,
-        options: Vec<String>,
+        mut options: Vec<String>,
     ) -> Result<Message, ServiceError> {
         self.supports(device, |c| c.polls)?;
         let message = self.at_the_network(device, id).await?;
@@ -68,6 +68,9 @@ impl Core {
                 "is not an answer of this poll",
             ));
         }
+        // An answer that is given twice is one answer; polls have few.
+        let mut given = std::collections::HashSet::new();
+        options.retain(|option| given.insert(option.clone()));
         if options.len() > 1 && !poll.allow_multiple_answers {
             return Err(ServiceError::invalid("options", "this poll takes one answer only"));
         }
@@ -130,10 +133,11 @@ impl Core {
         self.change(device, id, Change::Revoke).await.map(drop)
     }
 
-    /// Removes a message from this account only. One that still waits to be sent is not sent.
+    /// Removes a message from this account only. One that still waits to be sent is not sent; one that may
+    /// have arrived is not sent again, and its receipts are still told.
     ///
     /// # Errors
-    /// When there is no such message, it is just being sent, or the store fails.
+    /// When there is no such message, or the store fails.
     pub async fn delete_for_me(&self, device: &DeviceId, id: &MessageId) -> Result<(), ServiceError> {
         self.message(device, id).await?;
         if self.change_while_it_waits(device, id, Change::Hide).await? {
@@ -219,7 +223,7 @@ impl Core {
         Ok(())
     }
 
-    /// Changes a message that has never been handed over; `false` when there is nothing to catch any more.
+    /// Changes a message that waits and has not left; `false` when there is nothing to catch any more.
     async fn change_while_it_waits(
         &self,
         device: &DeviceId,
@@ -227,23 +231,27 @@ impl Core {
         change: Change,
     ) -> Result<bool, ServiceError> {
         let (of, which, links, now) = (device.clone(), id.clone(), self.link_base(), self.now());
+        let taken = !matches!(change, Change::Edit { .. });
         let applied: Option<Applied> = self
             .store()
             .write(move |tx| {
                 let pk = tx.message_pk(&of, &which)?.ok_or(ServiceError::MessageNotFound)?;
                 let row = match way(tx.outbox_row_of(pk)?) {
                     Way::Waits(row) => row,
-                    Way::Leaving => return Err(under_way()),
-                    Way::Over => return Ok(None),
+                    Way::Leaving if !matches!(change, Change::Hide) => return Err(under_way()),
+                    Way::Leaving | Way::Over => return Ok(None),
                 };
-                if !matches!(change, Change::Edit { .. }) {
-                    store_failed(tx, &of, &row, &taken_back(), now)?;
+                if taken {
+                    store_given_up(tx, &of, &row, &taken_back(), now)?;
                 }
                 let target = Target { device: &of, id: &which, pk };
                 Ok(Some(apply(tx, &target, &change, &links, now)?))
             })
             .await?;
         let Some(applied) = applied else { return Ok(false) };
+        if taken {
+            self.forget_cancelled(device);
+        }
         self.after(device, &id.chat, applied);
         Ok(true)
     }
@@ -252,17 +260,14 @@ impl Core {
 fn way(row: Option<OutboxRow>) -> Way {
     match row {
         None => Way::Over,
-        Some(row) if row.attempts == 0 && row.sending_since.is_none() => Way::Waits(Box::new(row)),
+        // Whoever sends it marks it first and reads its text after that, so that this may still change.
+        Some(row) if row.sending_since.is_none() => Way::Waits(Box::new(row)),
         Some(_) => Way::Leaving,
     }
 }
 
 fn under_way() -> ServiceError {
     ServiceError::WrongState("this message is just being sent; try again when it is".to_owned())
-}
-
-fn taken_back() -> SendError {
-    SendError { code: "cancelled", message: "it was taken back before it was sent".to_owned() }
 }
 
 fn impossible(code: &'static str, message: &str) -> ServiceError {

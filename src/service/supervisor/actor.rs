@@ -13,7 +13,7 @@ use crate::domain::device::Device;
 use crate::domain::event::Ephemeral;
 use crate::domain::reason::Reason;
 use crate::domain::state::{Effect, Input, InvalidTransition, State, step};
-use crate::engine::{Ended, SendError, SessionContext};
+use crate::engine::{Ended, SessionContext};
 use crate::service::engine_host::{InboundPort, MediaPort, VaultPort};
 use crate::service::outbox::store_all_failed;
 use crate::service::{Core, ServiceError};
@@ -333,11 +333,7 @@ impl Actor {
         self.core
             .store()
             .write_patiently(move |tx| {
-                let error = SendError {
-                    code: "device_deleted",
-                    message: "the device was deleted before it was sent".into(),
-                };
-                store_all_failed(tx, &id, &error, now)?;
+                store_all_failed(tx, &id, "device_deleted", "the device was deleted", now)?;
                 tx.append(&id, &deleted(), now)?;
                 tx.delete_device(&id, keep_data)
             })

@@ -21,7 +21,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::DeviceId;
 use crate::domain::reason::Reason;
 use crate::domain::state::{Effect, Input, State, step};
-use crate::engine::{SendError, Session};
+use crate::engine::Session;
 use crate::store::{StoreError, Tx};
 
 /// Requests that may wait for one device's actor; who finds it full waits.
@@ -303,11 +303,7 @@ fn persist(
             Effect::Unlink => {
                 tx.set_account(&device.id, None)?;
                 device.account = None;
-                let error = SendError {
-                    code: "logged_out",
-                    message: "the device was logged out before it was sent".into(),
-                };
-                store_all_failed(tx, &device.id, &error, now)?;
+                store_all_failed(tx, &device.id, "logged_out", "the device was logged out", now)?;
             }
             Effect::Open | Effect::OpenLater { .. } | Effect::Close => {}
         }

@@ -98,6 +98,18 @@ async fn a_message_is_cancelled_while_typing_is_shown() {
 }
 
 #[tokio::test]
+async fn a_chat_does_not_wait_for_a_retry_that_was_cancelled() {
+    let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
+    app.device("shop").await;
+    app.fault("shop", json!({ "kind": "send_transient" })).await;
+    let first = app.send("shop", ANNA, "one").await;
+    let second = app.send("shop", ANNA, "two").await;
+    wait_until_held(&app, "shop", "retry").await;
+    app.post(&format!("/devices/shop/messages/{first}/cancel"), json!({})).await.ok();
+    app.wait_for_status("shop", &second, "read").await;
+}
+
+#[tokio::test]
 async fn what_may_have_arrived_is_never_cancelled() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     app.device("shop").await;

@@ -135,7 +135,6 @@ async fn only_so_many_new_chats_are_opened_in_a_day() {
     wait_until_held(&app, "shop", "new_chats_per_day").await;
     assert_eq!(status_of(&app, "shop", &stranger).await, "queued");
     app.incoming("shop", BEN, "who are you?").await;
-    configure(&app, json!({ "typingDelay": 0 })).await;
     app.wait_for_status("shop", &stranger, "read").await;
 }
 

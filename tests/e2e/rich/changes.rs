@@ -104,6 +104,103 @@ async fn a_message_that_waits_changes_before_it_leaves() {
     let steps = app.logged("shop", "message:status").await;
     let failed = steps.iter().find(|s| s["messageId"] == second && s["status"] == "failed").unwrap();
     assert_eq!(failed["code"], "cancelled");
+    let health = app.get("/devices/shop/health").await.ok();
+    assert_eq!(health["data"]["metrics"]["successRate"], 100.0, "what somebody takes back is no failure");
+}
+
+/// A message to Anna that failed to leave once and is tried again in a minute, and one to Ben.
+async fn two_that_are_tried_again(app: &TestApp) -> [String; 2] {
+    app.device("shop").await;
+    app.fault("shop", json!({ "kind": "send_transient", "count": 2 })).await;
+    let ids = [app.send("shop", ANNA, "one").await, app.send("shop", BEN, "two").await];
+    app.wait_until("both to be tried again", async || {
+        (app.get("/queue/status").await.ok()["data"]["totals"]["retrying"] == 2).then_some(())
+    })
+    .await;
+    ids
+}
+
+#[tokio::test]
+async fn a_message_that_is_to_be_tried_again_changes_or_goes_before_it_leaves() {
+    let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
+    let [edited, removed] = two_that_are_tried_again(&app).await;
+    let next = app.send("shop", BEN, "three").await;
+    app.post(EDIT, json!({ "messageId": edited, "newText": "one, mended" })).await.ok();
+    app.post(DELETE, json!({ "messageId": removed })).await.ok();
+    app.wait_for_status("shop", &next, "read").await;
+    let app = app.restarted().await;
+    app.clock.advance(60_000);
+    app.post("/queue/clear", json!({ "deviceIds": ["shop"], "chatId": BEN })).await.ok();
+    app.wait_for_status("shop", &edited, "read").await;
+    let bodies: Vec<Value> = sent(&app).await.iter().map(|m| m["body"].clone()).collect();
+    assert_eq!(bodies, ["three", "one, mended"]);
+}
+
+#[tokio::test]
+async fn a_message_that_is_to_be_tried_again_can_be_taken_back() {
+    let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
+    let [revoked, _] = two_that_are_tried_again(&app).await;
+    let next = app.send("shop", ANNA, "three").await;
+    app.post(DELETE, json!({ "messageId": revoked, "forEveryone": true })).await.ok();
+    app.wait_for_status("shop", &next, "read").await;
+    assert_eq!(message(&app, &revoked).await["type"], "revoked");
+    assert!(changes(&app).await.is_empty(), "the network never had it");
+}
+
+/// A message that was removed here while its outcome was not known, and the device away.
+async fn removed_while_unknown(app: &TestApp, fault: Value) -> String {
+    app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
+    app.fault("shop", fault).await;
+    let id = app.send("shop", ANNA, "gone here").await;
+    app.wait_until("the try to end", async || {
+        (app.get("/queue/status").await.ok()["data"]["totals"]["underWay"] == 1).then_some(())
+    })
+    .await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    app.post(DELETE, json!({ "messageId": id, "forEveryone": true })).await.refused(409, "wrong_state");
+    app.post(DELETE, json!({ "messageId": id })).await.ok();
+    app.post("/devices/shop/start", json!({})).await.ok();
+    app.wait_for_state("shop", "ready").await;
+    another_gets_through(app).await;
+    id
+}
+
+/// Another message to the same chat gets through.
+async fn another_gets_through(app: &TestApp) {
+    let next = app.send("shop", ANNA, "next").await;
+    app.wait_for_status("shop", &next, "sent").await;
+}
+
+async fn under_way(app: &TestApp) -> Value {
+    app.get("/queue/status").await.ok()["data"]["totals"]["underWay"].clone()
+}
+
+#[tokio::test]
+async fn a_message_of_unknown_outcome_that_was_removed_here_is_settled_by_its_receipt() {
+    let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
+    let id = removed_while_unknown(&app, json!({ "kind": "send_unknown" })).await;
+    assert_eq!(under_way(&app).await, 1);
+    app.post("/simulator/shop/receipt", json!({ "messageId": id, "ack": 2 })).await.ok();
+    app.wait_until("it to be settled", async || (under_way(&app).await == 0).then_some(())).await;
+    assert_eq!(app.steps("shop", &id).await, ["queued", "sending", "sent", "delivered"]);
+    let copies = sent(&app).await;
+    assert_eq!((&copies[0]["body"], &copies[0]["arrivals"]), (&json!("gone here"), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_message_of_unknown_outcome_that_was_removed_here_is_not_sent_again_and_fails_in_time() {
+    let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
+    let id = removed_while_unknown(&app, json!({ "kind": "send_unknown", "value": "lost" })).await;
+    app.app().core.sweep().await.unwrap();
+    assert_eq!(under_way(&app).await, 1);
+    app.clock.advance(2 * 86_400_000);
+    app.app().core.sweep().await.unwrap();
+    assert_eq!(under_way(&app).await, 0);
+    let steps = app.logged("shop", "message:status").await;
+    let last = steps.iter().rfind(|step| step["messageId"] == id).unwrap();
+    assert_eq!((&last["status"], &last["code"]), (&json!("failed"), &json!("outcome_unknown")));
+    let bodies: Vec<Value> = sent(&app).await.iter().map(|m| m["body"].clone()).collect();
+    assert_eq!(bodies, ["next"]);
 }
 
 // covers: POST /devices/{id}/messages/delete
@@ -114,10 +211,12 @@ async fn a_message_taken_back_for_everyone_leaves_nothing_but_its_place() {
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "the secret is blue").await;
     app.post(&format!("/devices/shop/messages/{id}/react"), json!({ "emoji": "👍" })).await.ok();
+    app.post(&format!("/devices/shop/messages/{id}/star"), json!({})).await.ok();
     for _ in 0..2 {
         app.post(DELETE, json!({ "messageId": id, "forEveryone": true })).await.ok();
     }
     let shown = message(&app, &id).await;
+    assert_eq!(shown["isStarred"], false);
     assert_eq!(
         (&shown["type"], &shown["body"], &shown["reactions"]),
         (&json!("revoked"), &json!(""), &json!([]))
@@ -129,7 +228,7 @@ async fn a_message_taken_back_for_everyone_leaves_nothing_but_its_place() {
     );
     assert_eq!(app.get("/devices/shop/messages/search?query=secret").await.ok()["totalResults"], 0);
     let kinds: Vec<Value> = changes(&app).await.iter().map(|c| c["kind"].clone()).collect();
-    assert_eq!(kinds, ["react", "revoke"]);
+    assert_eq!(kinds, ["react", "star", "revoke"]);
     for (path, body) in [
         (format!("/devices/shop/messages/{id}/react"), json!({ "emoji": "👍" })),
         ("/devices/shop/messages/forward".to_owned(), json!({ "messageId": id, "to": BEN })),

@@ -77,7 +77,8 @@ async fn a_poll_collects_votes_of_others_and_of_our_own() {
     let path = format!("/devices/shop/messages/{id}/vote");
     let voted = app.post(&path, json!({ "options": ["soup"] })).await.ok();
     assert_eq!(voted["data"]["poll"]["votes"][0]["options"], json!(["soup"]));
-    app.post(&path, json!({ "options": ["pasta"] })).await.ok();
+    let voted = app.post(&path, json!({ "options": ["pasta", "pasta"] })).await.ok();
+    assert_eq!(voted["data"]["poll"]["votes"][0]["options"], json!(["pasta"]));
     let votes = message(&app, &id).await["poll"]["votes"].clone();
     assert_eq!(votes.as_array().unwrap().len(), 1, "{votes}");
     let logged = app.logged("shop", "poll:vote").await;
