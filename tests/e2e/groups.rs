@@ -346,6 +346,19 @@ async fn groups_are_those_of_the_network_after_each_connection() {
 }
 
 #[tokio::test]
+async fn the_groups_of_an_account_go_with_it_and_their_chats_stay() {
+    let app = with_a_group().await;
+    app.post("/simulator/shop/incoming", json!({ "from": ANNA, "groupId": CREW, "body": "hello" }))
+        .await
+        .ok();
+    app.post("/devices/shop/logout", json!({})).await.ok();
+    app.wait_for_state("shop", "logged_out").await;
+    assert_eq!(total(&app, "").await, 0);
+    let chat = app.get(&format!("/devices/shop/chats/{CREW}")).await.ok()["data"].clone();
+    assert_eq!((&chat["name"], &chat["lastMessage"]["body"]), (&json!("Crew"), &json!("hello")));
+}
+
+#[tokio::test]
 async fn a_removed_device_leaves_no_groups_behind() {
     let app = with_a_group().await;
     app.delete("/devices/shop").await.ok();

@@ -302,6 +302,8 @@ fn persist(
             }
             Effect::Unlink => {
                 tx.set_account(&device.id, None)?;
+                // They are the account's; the chats stay.
+                tx.remove_groups(&device.id)?;
                 device.account = None;
                 let error = SendError {
                     code: "logged_out",
