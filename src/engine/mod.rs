@@ -207,7 +207,7 @@ pub trait Session: Send + Sync + 'static {
     /// Asks the network about a group, or to change it.
     ///
     /// # Errors
-    /// When the session is not connected or the network refuses.
+    /// When the session is not connected or the network refuses; [`SessionError::NotInGroup`] when that is why.
     async fn group(&self, request: GroupRequest) -> Result<GroupAnswer, SessionError>;
 
     /// Unlinks the device at the network and forgets the credentials.
@@ -367,7 +367,7 @@ pub enum GroupRequest {
     InviteLink(Jid),
     /// Makes that address void; a new one takes its place.
     RevokeInviteLink(Jid),
-    /// Our account leaves.
+    /// Our account leaves. Done as well when it is not in it.
     Leave(Jid),
 }
 
@@ -555,7 +555,13 @@ pub enum EngineEvent {
         change: ChatChange,
     },
     /// Groups as they are: told after linking, and when our account comes into one.
-    Groups(Vec<Group>),
+    Groups {
+        /// With who is in them.
+        groups: Vec<Group>,
+        /// Whether these are all that the account is in: of what is known besides, it is out. Told only while
+        /// no request about groups can be under way.
+        complete: bool,
+    },
     /// A group changed.
     GroupChanged {
         /// Which.
@@ -777,6 +783,9 @@ pub enum SessionError {
     /// The network refused.
     #[error("the network refused: {0}")]
     Refused(String),
+    /// The account is not in that group, or there is none.
+    #[error("the network refused: the account is not in this group")]
+    NotInGroup,
 }
 
 /// A control request could not be served.

@@ -179,7 +179,9 @@ impl Inbound for InboundPort {
             EngineEvent::Chat { chat, change } => {
                 core.ingest_chat_change(device, chat, change).await.map_err(storage)
             }
-            EngineEvent::Groups(groups) => core.ingest_groups(device, groups).await.map_err(storage),
+            EngineEvent::Groups { groups, complete } => {
+                core.ingest_groups(device, groups, complete).await.map_err(storage)
+            }
             EngineEvent::GroupChanged { group, change, participants, text, author } => {
                 let told = Told { group, change, participants, text, author };
                 core.ingest_group_change(device, told).await.map_err(storage)

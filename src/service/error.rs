@@ -327,6 +327,9 @@ impl From<SessionError> for ServiceError {
         match error {
             SessionError::Offline => Self::Offline,
             SessionError::NotSupported => Self::NotSupported,
+            SessionError::NotInGroup => {
+                Self::Impossible { code: "refused_by_network", message: error.to_string() }
+            }
             SessionError::Refused(why) => Self::Impossible {
                 code: "refused_by_network",
                 message: format!("the network refused: {why}"),

@@ -131,6 +131,20 @@ pub(super) fn store_group_change(
     }
 }
 
+/// Our account is not in a group any more, whoever saw to that. `true` when that was news.
+pub(super) fn store_group_left(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    group: &Jid,
+    now: Millis,
+) -> Result<bool, StoreError> {
+    let me = tx.device(device)?.and_then(|device| device.account?.jid());
+    let participants = me.into_iter().map(|id| Participant { id, role: Role::Member }).collect();
+    let told = Told { participants, ..Told::of(group.clone(), GroupChange::Leave) };
+    let news = store_group_change(tx, device, &told, now)?;
+    Ok(tx.remove_group(device, group)? || news)
+}
+
 /// Applies a change to a group that is known, and tells it if it was one.
 fn apply(tx: &Tx<'_>, device: &DeviceId, told: &Told, now: Millis) -> Result<bool, StoreError> {
     let news = match told.change {

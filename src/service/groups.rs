@@ -1,7 +1,9 @@
 //! Groups: those that the account is in, and what it asks the network to do with them.
 
+use std::collections::HashSet;
+
 use super::echoes::EchoOf;
-use super::group_changes::{Told, store_group, store_group_change};
+use super::group_changes::{Told, store_group, store_group_change, store_group_left};
 use super::{Core, GroupQuery, ListedGroup, ServiceError};
 use crate::domain::group::{Group, GroupChange, Participant, Role};
 use crate::domain::ids::DeviceId;
@@ -40,10 +42,12 @@ impl Core {
         let Ok(session) = self.session(device) else { return Err(ServiceError::GroupNotFound) };
         match session.group(GroupRequest::Info(id.clone())).await {
             Ok(GroupAnswer::Group(group)) if group.id == *id => {
-                self.ingest_groups(device, vec![group.clone()]).await?;
+                self.ingest_groups(device, vec![group.clone()], false).await?;
                 Ok(group)
             }
-            Ok(_) | Err(SessionError::Refused(_) | SessionError::Offline) => Err(ServiceError::GroupNotFound),
+            Ok(_) | Err(SessionError::Refused(_) | SessionError::Offline | SessionError::NotInGroup) => {
+                Err(ServiceError::GroupNotFound)
+            }
             Err(error @ SessionError::NotSupported) => Err(error.into()),
         }
     }
@@ -140,7 +144,7 @@ impl Core {
     /// As [`Core::change_members`].
     pub async fn invite_link(&self, device: &DeviceId, group: &Jid) -> Result<String, ServiceError> {
         self.known_group(device, group).await?;
-        match self.session(device)?.group(GroupRequest::InviteLink(group.clone())).await? {
+        match self.ask_about(device, group, GroupRequest::InviteLink(group.clone())).await? {
             GroupAnswer::Link(link) => Ok(link),
             _ => Err(ServiceError::NotSupported),
         }
@@ -169,26 +173,53 @@ impl Core {
     /// As [`Core::change_members`].
     pub async fn leave_group(&self, device: &DeviceId, group: &Jid) -> Result<(), ServiceError> {
         self.known_group(device, group).await?;
-        self.session(device)?.group(GroupRequest::Leave(group.clone())).await?;
+        match self.session(device)?.group(GroupRequest::Leave(group.clone())).await {
+            // Out already: only we did not know.
+            Ok(_) | Err(SessionError::NotInGroup) => Ok(self.out_of_group(device, group).await?),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Our account is not in a group any more.
+    async fn out_of_group(&self, device: &DeviceId, group: &Jid) -> Result<(), StoreError> {
         let (id, of, now) = (device.clone(), group.clone(), self.now());
-        self.store()
-            .write_patiently(move |tx| {
-                let me = tx.device(&id)?.and_then(|device| device.account?.jid());
-                let participants = me.into_iter().map(|id| Participant { id, role: Role::Member }).collect();
-                let told = Told { participants, ..Told::of(of.clone(), GroupChange::Leave) };
-                store_group_change(tx, &id, &told, now)?;
-                tx.remove_group(&id, &of)
-            })
-            .await?;
+        if self.store().write_patiently(move |tx| store_group_left(tx, &id, &of, now)).await? {
+            self.chat_changed(device, group);
+        }
         Ok(())
     }
 
-    /// Groups as they are.
+    /// Asks the network about a group that is known here, which ends when the network says that we are not in
+    /// it.
+    async fn ask_about(
+        &self,
+        device: &DeviceId,
+        group: &Jid,
+        request: GroupRequest,
+    ) -> Result<GroupAnswer, ServiceError> {
+        let answer = self.session(device)?.group(request).await;
+        if answer == Err(SessionError::NotInGroup) {
+            self.out_of_group(device, group).await?;
+        }
+        Ok(answer?)
+    }
+
+    /// Groups as they are; with `complete`, the account is in no others.
     pub(super) async fn ingest_groups(
         &self,
         device: &DeviceId,
         groups: Vec<Group>,
+        complete: bool,
     ) -> Result<(), StoreError> {
+        if complete {
+            let told: HashSet<Jid> = groups.iter().map(|group| group.id.clone()).collect();
+            let id = device.clone();
+            let mut known = self.store().read(move |store| store.group_ids(&id)).await?;
+            known.retain(|group| !told.contains(group));
+            for group in &known {
+                self.out_of_group(device, group).await?;
+            }
+        }
         for group in groups {
             let (id, of, now) = (device.clone(), group.id.clone(), self.now());
             let may_be_old = self.inner.echoes.are_due(device, &of, now);
@@ -240,13 +271,13 @@ impl Core {
         request: GroupRequest,
         told: &Told,
     ) -> Result<(GroupAnswer, EchoOf), ServiceError> {
-        let session = self.session(device)?;
+        self.session(device)?;
         let echo = self.inner.echoes.expect(device, told.clone(), self.now());
-        match session.group(request).await {
+        match self.ask_about(device, &told.group, request).await {
             Ok(answer) => Ok((answer, echo)),
             Err(error) => {
                 self.inner.echoes.forget(device, echo, self.now());
-                Err(error.into())
+                Err(error)
             }
         }
     }

@@ -88,7 +88,8 @@ fn condition(filter: ChatFilter) -> &'static str {
 }
 
 impl Tx<'_> {
-    /// Puts a new message on a chat's line (if it is its newest) and counts it when unread.
+    /// Puts a new message on a chat's line (if it is its newest) and counts it when unread. The chat's own
+    /// time says nothing about that: other things than messages move it as well.
     ///
     /// # Errors
     /// When the store fails.
@@ -104,7 +105,10 @@ impl Tx<'_> {
             "INSERT INTO chats (device_id, id, unread, last_message_pk, at) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (device_id, id) DO UPDATE SET
                  unread = unread + excluded.unread,
-                 last_message_pk = CASE WHEN excluded.at >= at OR last_message_pk IS NULL THEN excluded.last_message_pk ELSE last_message_pk END,
+                 last_message_pk = CASE WHEN coalesce(
+                         (excluded.at, excluded.last_message_pk)
+                             > (SELECT m.at, m.pk FROM messages m WHERE m.pk = chats.last_message_pk), 1)
+                     THEN excluded.last_message_pk ELSE last_message_pk END,
                  at = max(at, excluded.at)",
             params![device.as_str(), id.to_string(), i64::from(unread), pk, at.0],
         )?;

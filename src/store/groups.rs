@@ -65,6 +65,16 @@ impl Reader<'_> {
         Ok(self.number(sql, params![device.as_str(), id.to_string()])? > 0)
     }
 
+    /// The ids of all groups that the account is in, as far as is known here.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn group_ids(&self, device: &DeviceId) -> Result<Vec<Jid>, StoreError> {
+        self.all("SELECT id FROM groups WHERE device_id = ?1", [device.as_str()], |row| {
+            parsed(row, "id", "group id")
+        })
+    }
+
     /// What somebody may do in a group; `None` when they are not in it.
     ///
     /// # Errors
@@ -139,6 +149,16 @@ impl Tx<'_> {
         let key = params![device.as_str(), id.to_string()];
         self.run("DELETE FROM group_members WHERE device_id = ?1 AND group_id = ?2", key)?;
         Ok(self.run("DELETE FROM groups WHERE device_id = ?1 AND id = ?2", key)? > 0)
+    }
+
+    /// Forgets all groups of a device: it is no account any more. Their chats stay.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn remove_groups(&self, device: &DeviceId) -> Result<(), StoreError> {
+        self.run("DELETE FROM group_members WHERE device_id = ?1", [device.as_str()])?;
+        self.run("DELETE FROM groups WHERE device_id = ?1", [device.as_str()])?;
+        Ok(())
     }
 
     /// Names a group, and its chat where there is one. `false` when it had that name.

@@ -125,3 +125,48 @@ async fn chats_of_several_devices_come_in_one_answer() {
     assert_eq!(found[0]["chats"].as_array().unwrap().len(), 1);
     app.post("/devices/chats/multi", json!({ "deviceIds": [] })).await.refused(400, "invalid_field");
 }
+
+#[tokio::test]
+async fn the_newest_message_is_the_last_one_whatever_else_moved_the_chat() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let now = app.incoming("shop", BEN, "for the time").await;
+    let now = app.get(&format!("/devices/shop/messages/{now}")).await.ok()["data"]["timestamp"].clone();
+    let now = now.as_i64().unwrap();
+    let made = json!({ "subject": "Party", "participants": [ANNA] });
+    let group = app.post("/devices/shop/groups", made).await.created()["data"]["id"].clone();
+    let written = async |body: &str, earlier: i64| {
+        let message =
+            json!({ "from": ANNA, "groupId": group, "body": body, "timestamp": now - 1_000 + earlier });
+        let told = app.post("/simulator/shop/incoming", message).await.ok();
+        told["data"]["messageId"].as_str().unwrap().to_owned()
+    };
+    let last = async || {
+        let chat = app.get(&format!("/devices/shop/chats/{}", group.as_str().unwrap())).await.ok();
+        chat["data"]["lastMessage"]["body"].clone()
+    };
+    written("first", 100).await;
+    let second = written("second", 200).await;
+    assert_eq!(last().await, "second", "making the group came later than both");
+    written("late", 150).await;
+    assert_eq!(last().await, "second");
+    let removed = json!({ "messageId": second, "forEveryone": false });
+    app.post("/devices/shop/messages/delete", removed).await.ok();
+    assert_eq!(last().await, "late");
+    written("between", 170).await;
+    assert_eq!(last().await, "between", "what was removed is not compared with");
+}
+
+#[tokio::test]
+async fn history_ends_with_its_newest_message_in_groups_too() {
+    let app = TestApp::start().await;
+    let crew = json!({ "id": "120363000000000077@g.us", "subject": "Crew", "participants": [ANNA] });
+    app.device_with("shop", json!({ "groups": [crew], "history": 30 })).await;
+    app.wait_until("the end of the history", async || {
+        let told = app.logged("shop", "history:progress").await;
+        told.last().is_some_and(|last| last["phase"] == "complete").then_some(())
+    })
+    .await;
+    let chat = app.get("/devices/shop/chats/120363000000000077@g.us").await.ok();
+    assert_eq!(chat["data"]["lastMessage"]["body"], "Earlier message 30");
+}

@@ -1,5 +1,7 @@
 //! Groups: what the account is in, what it does with them, and what others do.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::wire::Wire;
@@ -285,6 +287,75 @@ async fn without_a_connection_groups_are_shown_and_not_changed() {
     app.post(&format!("{GROUP}/participants/add"), add.clone()).await.refused(409, "device_offline");
     app.post(&format!("{GROUP}/leave"), json!({})).await.refused(409, "device_offline");
     app.post("/devices/nowhere/groups/1-1@g.us/participants/add", add).await.refused(404, "device_not_found");
+}
+
+/// The network takes the account out of its group, and does not get to say so until it is told to go on.
+async fn removed_in_silence(app: &TestApp) {
+    let me = app.get("/devices/shop").await.ok()["data"]["phoneNumber"].clone();
+    app.fault("shop", json!({ "kind": "stall", "durationMs": 60_000 })).await;
+    let removed = app.request("POST", "/simulator/shop/group").header("X-API-KEY", ADMIN_KEY).json(&json!({
+        "groupId": CREW, "change": "remove", "participants": [me], "author": ANNA
+    }));
+    // It waits for us to hear of it, which we do not.
+    let unheard = removed.timeout(Duration::from_millis(300)).send().await;
+    assert!(unheard.is_err_and(|error| error.is_timeout()));
+}
+
+#[tokio::test]
+async fn a_group_that_the_network_knows_us_out_of_can_be_left() {
+    let app = with_a_group().await;
+    app.post("/simulator/shop/incoming", json!({ "from": ANNA, "groupId": CREW, "body": "hello" }))
+        .await
+        .ok();
+    removed_in_silence(&app).await;
+    app.post(&format!("{GROUP}/leave"), json!({})).await.ok();
+    assert_eq!(total(&app, "").await, 0);
+    let chat = app.get(&format!("/devices/shop/chats/{CREW}")).await.ok()["data"].clone();
+    assert_eq!((&chat["name"], &chat["lastMessage"]["body"]), (&json!("Crew"), &json!("hello")));
+    app.fault("shop", json!({ "kind": "stall", "count": 0 })).await;
+    settled(&app).await;
+    let told = updates(&app).await;
+    assert_eq!((told.len(), &told[0]["change"]), (1, &json!("leave")), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_group_that_cannot_be_changed_because_we_are_out_of_it_goes() {
+    let app = with_a_group().await;
+    removed_in_silence(&app).await;
+    app.get(&format!("{GROUP}/invite-link")).await.refused(422, "refused_by_network");
+    app.get(GROUP).await.refused(404, "group_not_found");
+    assert_eq!(updates(&app).await[0]["change"], "leave");
+}
+
+#[tokio::test]
+async fn groups_are_those_of_the_network_after_each_connection() {
+    let app = with_a_group().await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    let other = json!({ "id": "120363000000000078@g.us", "subject": "Other", "participants": [BEN] });
+    app.patch("/devices/shop", json!({ "settings": { "simulator": { "groups": [other] } } })).await.ok();
+    app.post("/devices/shop/start", json!({})).await.ok();
+    app.wait_for_state("shop", "ready").await;
+    let list = app.get("/devices/shop/groups").await.ok();
+    assert_eq!((&list["pagination"]["total"], &list["data"][0]["subject"]), (&json!(1), &json!("Other")));
+    let told = app.logged("shop", "group:update").await;
+    let changes: Vec<&Value> = told.iter().map(|update| &update["change"]).collect();
+    assert_eq!(changes, ["created", "leave", "created"]);
+    app.post("/devices/shop/restart", json!({})).await.ok();
+    app.wait_for_state("shop", "ready").await;
+    assert_eq!(app.logged("shop", "group:update").await.len(), 3, "the same again is no news");
+}
+
+#[tokio::test]
+async fn the_groups_of_an_account_go_with_it_and_their_chats_stay() {
+    let app = with_a_group().await;
+    app.post("/simulator/shop/incoming", json!({ "from": ANNA, "groupId": CREW, "body": "hello" }))
+        .await
+        .ok();
+    app.post("/devices/shop/logout", json!({})).await.ok();
+    app.wait_for_state("shop", "logged_out").await;
+    assert_eq!(total(&app, "").await, 0);
+    let chat = app.get(&format!("/devices/shop/chats/{CREW}")).await.ok()["data"].clone();
+    assert_eq!((&chat["name"], &chat["lastMessage"]["body"]), (&json!("Crew"), &json!("hello")));
 }
 
 #[tokio::test]

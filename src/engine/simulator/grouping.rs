@@ -36,7 +36,8 @@ impl SimulatorSession {
         match request {
             GroupRequest::Create { subject, participants } => self.create(&me, subject, &participants).await,
             GroupRequest::Info(group) => {
-                let circle = self.device.groups.known(&world, &group).await.ok_or_else(unknown)?;
+                let circle =
+                    self.device.groups.known(&world, &group).await.ok_or(SessionError::NotInGroup)?;
                 inside(&circle, &me)?;
                 Ok(GroupAnswer::Group(circle.group))
             }
@@ -100,7 +101,7 @@ impl SimulatorSession {
             return Err(refused("a group has at most 1024 members"));
         }
         let group = Group {
-            id: groups::new_id(self.random.as_ref()).ok_or_else(unknown)?,
+            id: groups::new_id(self.random.as_ref()).ok_or_else(|| refused("no group can be made now"))?,
             subject: subject.clone(),
             description: None,
             owner: Some(me.clone()),
@@ -111,7 +112,7 @@ impl SimulatorSession {
         // Whom the network does not know is left out, as when they are added later.
         circle.change_members(MembersChange::Add, &without(participants, me));
         self.device.groups.put(circle.clone()).await.map_err(not_changed)?;
-        self.note_event(EngineEvent::Groups(vec![circle.group.clone()]));
+        self.note_event(EngineEvent::Groups { groups: vec![circle.group.clone()], complete: false });
         let participants = circle.group.participants.clone();
         self.tell_group(
             me,
@@ -127,7 +128,12 @@ impl SimulatorSession {
             circle.leave(me);
             Ok(())
         };
-        let (circle, ()) = self.device.groups.change(world, group, leave).await.map_err(not_changed)?;
+        let left = self.device.groups.change(world, group, leave).await.map_err(not_changed);
+        let circle = match left {
+            Ok((circle, ())) => circle,
+            Err(SessionError::NotInGroup) => return Ok(GroupAnswer::Done),
+            Err(error) => return Err(error),
+        };
         let participants = circle.now([me.clone()]);
         self.tell_group(me, &circle, Made { participants, ..Made::of(GroupChange::Leave) });
         Ok(GroupAnswer::Done)
@@ -185,7 +191,7 @@ fn without(people: &[Jid], me: &Jid) -> Vec<Jid> {
 }
 
 fn inside(circle: &Circle, me: &Jid) -> Result<(), SessionError> {
-    circle.role_of(me).map(|_| ()).ok_or_else(|| refused("the account is not in this group"))
+    circle.role_of(me).map(|_| ()).ok_or(SessionError::NotInGroup)
 }
 
 fn named(subject: &str) -> Result<(), SessionError> {
@@ -195,13 +201,9 @@ fn named(subject: &str) -> Result<(), SessionError> {
     Ok(())
 }
 
-fn unknown() -> SessionError {
-    refused("there is no such group")
-}
-
 fn not_changed(error: ChangeError<SessionError>) -> SessionError {
     match error {
-        ChangeError::Unknown => unknown(),
+        ChangeError::Unknown => SessionError::NotInGroup,
         ChangeError::TooMany => refused("the account is in as many groups as may be"),
         ChangeError::Refused(error) => error,
         ChangeError::Storage(error) => SessionError::Refused(error.to_string()),

@@ -48,8 +48,9 @@ impl<'a> Past<'a> {
             EngineEvent::Contacts,
         ));
         let groups = self.groups.len();
-        let told_groups = batches(groups, GROUP_BATCH, move |at| self.groups.get(at).cloned())
-            .flat_map(progress(HistoryPhase::Groups, groups, EngineEvent::Groups));
+        let told_groups = batches(groups, GROUP_BATCH, move |at| self.groups.get(at).cloned()).flat_map(
+            progress(HistoryPhase::Groups, groups, |groups| EngineEvent::Groups { groups, complete: false }),
+        );
         let told_messages = batches(history, BATCH, move |at| self.message(at)).flat_map(progress(
             HistoryPhase::Messages,
             history,

@@ -164,7 +164,7 @@ fn text_of(event: &EngineEvent) -> usize {
     match event {
         EngineEvent::Edited { body, .. } => body.len(),
         EngineEvent::Vote { options, .. } => options.iter().map(String::len).sum(),
-        EngineEvent::Groups(groups) => {
+        EngineEvent::Groups { groups, .. } => {
             groups.iter().map(|group| OVERHEAD + OVERHEAD * group.participants.len()).sum()
         }
         EngineEvent::GroupChanged { participants, text, .. } => {

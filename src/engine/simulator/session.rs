@@ -143,6 +143,9 @@ impl SimulatorSession {
         let credentials = match stored {
             Some(credentials) => {
                 self.expelled().await?;
+                if credentials.synchronised {
+                    self.tell_groups().await?;
+                }
                 credentials
             }
             None => self.link().await?,
@@ -153,6 +156,13 @@ impl SimulatorSession {
         self.tell(EngineEvent::Opened(credentials.account.clone())).await?;
         self.synchronise(credentials).await?;
         self.connected().await
+    }
+
+    /// Tells which groups the account is in: that may have changed while nobody listened. Before the session
+    /// is open, so that no request changes them at the same time.
+    async fn tell_groups(&self) -> Result<(), Ended> {
+        let groups = self.device.groups.of_account(&self.device.world()).await;
+        self.tell(EngineEvent::Groups { groups, complete: true }).await
     }
 
     /// Tells what was there before the link, once; a session that ends in the middle begins again.

@@ -302,6 +302,8 @@ fn persist(
             }
             Effect::Unlink => {
                 tx.set_account(&device.id, None)?;
+                // They are the account's; the chats stay.
+                tx.remove_groups(&device.id)?;
                 device.account = None;
                 store_all_failed(tx, &device.id, "logged_out", "the device was logged out", now)?;
             }

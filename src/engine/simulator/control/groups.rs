@@ -49,7 +49,8 @@ impl Control<'_> {
         let comes_in = asked.change == GroupChange::Created
             || (asked.change == GroupChange::Add && asked.people.contains(&me));
         if comes_in {
-            device.note(Instant::now(), Due::tell(EngineEvent::Groups(vec![circle.group.clone()])), None);
+            let group = EngineEvent::Groups { groups: vec![circle.group.clone()], complete: false };
+            device.note(Instant::now(), Due::tell(group), None);
         }
         told(device, asked.event(&circle)).await?;
         serde_json::to_value(&circle.group)

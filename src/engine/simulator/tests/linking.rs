@@ -58,8 +58,10 @@ async fn a_scan_links_and_the_link_outlives_the_session() {
     let daemon = daemon.restart(dir.path()).await;
     let running = daemon.connect(json!({})).await;
     daemon.told.until_opened().await;
-    let first = daemon.told.all().remove(0);
-    let EngineEvent::Opened(account) = first else { panic!("{first:?}") };
+    let first = daemon.told.all();
+    let [EngineEvent::Groups { complete: true, .. }, EngineEvent::Opened(account)] = &first[..] else {
+        panic!("{first:?}")
+    };
     assert_eq!(account.phone_number, "15550100007");
 
     running.session.log_out().await.unwrap();
@@ -115,7 +117,7 @@ async fn a_fresh_link_tells_contacts_groups_and_history_once() {
         let length = |event| match event {
             EngineEvent::Contacts(batch) => Some(batch.len()),
             EngineEvent::History(batch) => Some(batch.len()),
-            EngineEvent::Groups(batch) => Some(batch.len()),
+            EngineEvent::Groups { groups: batch, complete: false } => Some(batch.len()),
             _ => None,
         };
         told.all().into_iter().filter_map(length).collect()
