@@ -144,7 +144,8 @@ pub struct StoredMedia {
     pub has_thumbnail: bool,
 }
 
-/// The file of a message.
+/// The file of a message. What is read from the wire only describes a file: whether it is here, and where it can
+/// be had, is never taken from whoever wrote that.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "WireMedia", into = "WireMedia")]
 pub struct Media {
@@ -241,9 +242,7 @@ impl From<WireMedia> for Media {
             dimensions: info.dimensions,
             has_thumbnail: info.thumbnail_url.is_some(),
         };
-        let thumbnail = info.thumbnail_url;
-        let links = info.download_url.map(|download| MediaLinks { download, thumbnail });
-        Self { kind: info.media_type, file, filename: info.filename, available: links.is_some(), links }
+        Self { kind: info.media_type, file, filename: info.filename, available: false, links: None }
     }
 }
 
@@ -269,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wire_shows_a_file_twice_and_is_read_back() {
+    fn the_wire_shows_a_file_twice_and_what_is_read_back_only_describes_it() {
         let media = Media {
             kind: MediaKind::Video,
             file: StoredMedia {
@@ -287,6 +286,7 @@ mod tests {
         let wire = serde_json::to_value(&media).unwrap();
         assert_eq!((&wire["mediaUrl"], &wire["mediaInfo"]["downloadUrl"]), (&"/d".into(), &"/d".into()));
         assert_eq!(wire["filesize"], 7);
-        assert_eq!(serde_json::from_value::<Media>(wire).unwrap(), media);
+        let described = Media { available: false, links: None, ..media };
+        assert_eq!(serde_json::from_value::<Media>(wire).unwrap(), described);
     }
 }

@@ -257,7 +257,10 @@ fn by_hash(tx: &Tx<'_>, device: &DeviceId, message: &mut Message) -> Result<(), 
     if let Some(media) = &mut message.media
         && !media.available
     {
-        media.available = tx.device_has_file(device, &media.file.hash)?;
+        if let Some(file) = tx.file_of_device(device, &media.file.hash)? {
+            media.file = file;
+            media.available = true;
+        }
     }
     Ok(())
 }
