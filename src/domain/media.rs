@@ -100,6 +100,18 @@ impl MediaKind {
         }
     }
 
+    /// What a file of this type is, where it was told to be this: that, if it can be.
+    #[must_use]
+    pub fn of_told(self, mimetype: &str) -> Self {
+        let can_be = match self {
+            Self::Document => true,
+            Self::Sticker => mimetype == "image/webp",
+            Self::Ptt => mimetype.starts_with("audio/"),
+            Self::Image | Self::Video | Self::Audio => Self::of_mimetype(mimetype) == self,
+        };
+        if can_be { self } else { Self::of_mimetype(mimetype) }
+    }
+
     /// The type of a message that carries it.
     #[must_use]
     pub fn message_type(self) -> MessageType {
@@ -265,6 +277,19 @@ mod tests {
             assert_eq!(MediaKind::of_mimetype(mimetype), MediaKind::Document, "{mimetype}");
         }
         assert_eq!(MediaKind::of_mimetype("audio/ogg"), MediaKind::Audio);
+    }
+
+    #[test]
+    fn a_file_is_what_it_was_told_to_be_only_if_it_can_be() {
+        for (told, mimetype, is) in [
+            (MediaKind::Image, "text/html", MediaKind::Document),
+            (MediaKind::Ptt, "audio/ogg", MediaKind::Ptt),
+            (MediaKind::Ptt, "image/png", MediaKind::Image),
+            (MediaKind::Sticker, "image/webp", MediaKind::Sticker),
+            (MediaKind::Document, "image/png", MediaKind::Document),
+        ] {
+            assert_eq!(told.of_told(mimetype), is, "{told:?} {mimetype}");
+        }
     }
 
     #[test]

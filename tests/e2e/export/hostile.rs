@@ -73,3 +73,29 @@ async fn a_stranger_who_knows_a_hash_gets_no_file_by_it() {
     let archive = zip::ZipArchive::new(std::io::Cursor::new(again.bytes)).unwrap();
     assert_eq!(archive.len(), 1, "nothing but the chat");
 }
+
+#[tokio::test]
+async fn what_a_file_is_its_content_says() {
+    let app = TestApp::start().await;
+    app.device("a").await;
+    let page = b"<!DOCTYPE html><script>alert(1)</script>".to_vec();
+    sends_file(&app, "a", &page).await;
+    let body = document(&[message(1, &with_file(&files::sha256(&page)))]);
+    let report = import(&app, "a", "", body).await.ok()["data"].clone();
+    assert_eq!(report["media"], json!({ "attached": 1, "missing": 0, "refused": 0 }));
+    let all = messages(&app, "a", ANNA).await;
+    let found = all.iter().find(|m| m["body"] == "hello").unwrap();
+    let sent = all.iter().find(|m| m["fromMe"] == true).unwrap();
+    for field in ["type", "mimetype", "filesize", "duration"] {
+        assert_eq!(found[field], sent[field], "{field}: {found}");
+    }
+    for field in ["mediaType", "dimensions", "thumbnailUrl"] {
+        assert_eq!(found["mediaInfo"][field], sent["mediaInfo"][field], "{field}: {found}");
+    }
+    assert_eq!(found["filename"], "ab.png");
+    let path = format!("/devices/a/messages/{}/media/download", found["id"].as_str().unwrap());
+    let reply = app.get(&path).await;
+    assert_eq!((reply.status, &reply.bytes), (200, &page));
+    assert_eq!(reply.header("content-length"), page.len().to_string());
+    assert!(reply.header("content-disposition").starts_with("attachment"));
+}
