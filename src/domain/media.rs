@@ -100,6 +100,18 @@ impl MediaKind {
         }
     }
 
+    /// What a file of this type is, where it was told to be this: that, if it can be.
+    #[must_use]
+    pub fn of_told(self, mimetype: &str) -> Self {
+        let can_be = match self {
+            Self::Document => true,
+            Self::Sticker => mimetype == "image/webp",
+            Self::Ptt => mimetype.starts_with("audio/"),
+            Self::Image | Self::Video | Self::Audio => Self::of_mimetype(mimetype) == self,
+        };
+        if can_be { self } else { Self::of_mimetype(mimetype) }
+    }
+
     /// The type of a message that carries it.
     #[must_use]
     pub fn message_type(self) -> MessageType {
@@ -144,7 +156,8 @@ pub struct StoredMedia {
     pub has_thumbnail: bool,
 }
 
-/// The file of a message.
+/// The file of a message. What is read from the wire only describes a file: whether it is here, and where it can
+/// be had, is never taken from whoever wrote that.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "WireMedia", into = "WireMedia")]
 pub struct Media {
@@ -241,9 +254,7 @@ impl From<WireMedia> for Media {
             dimensions: info.dimensions,
             has_thumbnail: info.thumbnail_url.is_some(),
         };
-        let thumbnail = info.thumbnail_url;
-        let links = info.download_url.map(|download| MediaLinks { download, thumbnail });
-        Self { kind: info.media_type, file, filename: info.filename, available: links.is_some(), links }
+        Self { kind: info.media_type, file, filename: info.filename, available: false, links: None }
     }
 }
 
@@ -269,7 +280,20 @@ mod tests {
     }
 
     #[test]
-    fn the_wire_shows_a_file_twice_and_is_read_back() {
+    fn a_file_is_what_it_was_told_to_be_only_if_it_can_be() {
+        for (told, mimetype, is) in [
+            (MediaKind::Image, "text/html", MediaKind::Document),
+            (MediaKind::Ptt, "audio/ogg", MediaKind::Ptt),
+            (MediaKind::Ptt, "image/png", MediaKind::Image),
+            (MediaKind::Sticker, "image/webp", MediaKind::Sticker),
+            (MediaKind::Document, "image/png", MediaKind::Document),
+        ] {
+            assert_eq!(told.of_told(mimetype), is, "{told:?} {mimetype}");
+        }
+    }
+
+    #[test]
+    fn the_wire_shows_a_file_twice_and_what_is_read_back_only_describes_it() {
         let media = Media {
             kind: MediaKind::Video,
             file: StoredMedia {
@@ -287,6 +311,7 @@ mod tests {
         let wire = serde_json::to_value(&media).unwrap();
         assert_eq!((&wire["mediaUrl"], &wire["mediaInfo"]["downloadUrl"]), (&"/d".into(), &"/d".into()));
         assert_eq!(wire["filesize"], 7);
-        assert_eq!(serde_json::from_value::<Media>(wire).unwrap(), media);
+        let described = Media { available: false, links: None, ..media };
+        assert_eq!(serde_json::from_value::<Media>(wire).unwrap(), described);
     }
 }

@@ -12,22 +12,25 @@ use crate::domain::contact::ContactUpdate;
 use crate::domain::export::document::{ChatHead, ExportedMessage};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
-use crate::domain::media::MediaHash;
+use crate::domain::media::{MediaHash, StoredMedia};
 
 impl Reader<'_> {
-    /// Whether a message or an upload of this device refers to this file: only then may it be given to
-    /// another message of the device by its hash alone.
+    /// A file that a message or an upload of this device refers to, by its hash: only then may it be given to
+    /// another message of the device by that alone. What is known of it is what the store knows.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn device_has_file(&self, device: &DeviceId, hash: &MediaHash) -> Result<bool, StoreError> {
-        let found = self.number(
-            "SELECT EXISTS (SELECT 1 FROM media WHERE hash = ?2)
-                AND (EXISTS (SELECT 1 FROM messages WHERE media_hash = ?2 AND device_id = ?1)
-                  OR EXISTS (SELECT 1 FROM uploads WHERE hash = ?2 AND device_id = ?1))",
+    pub fn file_of_device(
+        &self,
+        device: &DeviceId,
+        hash: &MediaHash,
+    ) -> Result<Option<StoredMedia>, StoreError> {
+        let refers = self.number(
+            "SELECT EXISTS (SELECT 1 FROM messages WHERE media_hash = ?2 AND device_id = ?1)
+                 OR EXISTS (SELECT 1 FROM uploads WHERE hash = ?2 AND device_id = ?1)",
             params![device.as_str(), hash.as_str()],
         )?;
-        Ok(found != 0)
+        if refers == 0 { Ok(None) } else { self.media(hash) }
     }
 
     /// Who is called so, in the address book or by themselves; of many, two.

@@ -12,6 +12,7 @@ use super::{ImportedMedia, ServiceError, blocking, refused};
 use crate::domain::content::{Attachment, Content};
 use crate::domain::export::document::{ChatHead, ExportedMessage};
 use crate::domain::export::files::told_by_name;
+use crate::domain::filename::safe_filename;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::media::{MediaHash, MediaKind, StoredMedia};
@@ -198,24 +199,23 @@ impl Sink {
         }
         let message = &mut exported.message;
         match self.saved.get(&name).cloned().flatten() {
-            Some(file) => self.give(message, file, &name),
+            Some(file) => self.give_of_archive(message, file, &name),
             None => self.stored.media.refused += 1,
         }
         Ok(())
     }
 
-    fn give(&mut self, message: &mut Message, file: StoredMedia, name: &str) {
-        match &mut message.media {
+    fn give_of_archive(&mut self, message: &mut Message, file: StoredMedia, name: &str) {
+        match &message.media {
             // The document says which file it must be.
             Some(media) if media.file.hash != file.hash => self.stored.media.refused += 1,
-            Some(media) => {
-                media.file = file;
-                media.available = true;
-            }
+            Some(_) => give(message, file),
             None => {
                 let (told, filename) = told_by_name(name);
-                let kind = told.unwrap_or_else(|| MediaKind::of_mimetype(&file.mimetype));
-                let filename = filename.filter(|_| kind == MediaKind::Document);
+                let by_content = || MediaKind::of_mimetype(&file.mimetype);
+                let kind = told.map_or_else(by_content, |told| told.of_told(&file.mimetype));
+                let named = filename.filter(|_| kind == MediaKind::Document);
+                let filename = named.as_deref().and_then(safe_filename);
                 let content = Content::Media(Attachment { kind, file, filename });
                 *message = message.clone().with_content(content);
             }
@@ -249,15 +249,26 @@ impl Sink {
     }
 }
 
+/// Gives a message the file that it describes. What the file is, its content says, not the export.
+fn give(message: &mut Message, file: StoredMedia) {
+    let Some(media) = &mut message.media else { return };
+    media.kind = media.kind.of_told(&file.mimetype);
+    media.filename = media.filename.as_deref().and_then(safe_filename);
+    media.file = file;
+    media.available = true;
+    message.kind = media.kind.message_type();
+}
+
 /// A file that this device has already need not be in the archive.
 fn by_hash(tx: &Tx<'_>, device: &DeviceId, message: &mut Message) -> Result<(), StoreError> {
     if message.kind == MessageType::Revoked {
         return Ok(());
     }
-    if let Some(media) = &mut message.media
+    if let Some(media) = &message.media
         && !media.available
+        && let Some(file) = tx.file_of_device(device, &media.file.hash)?
     {
-        media.available = tx.device_has_file(device, &media.file.hash)?;
+        give(message, file);
     }
     Ok(())
 }

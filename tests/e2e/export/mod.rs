@@ -8,6 +8,8 @@ use zip::{CompressionMethod, ZipWriter};
 
 use crate::support::{ANNA, BEN, Reply, TestApp};
 
+mod hostile;
+
 const GROUP: &str = "120363000000000007@g.us";
 
 /// An export as it is downloaded.

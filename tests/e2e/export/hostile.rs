@@ -1,0 +1,101 @@
+//! Exports that somebody wrote by hand: they get nothing that is not theirs, and break nothing.
+
+use serde_json::{Value, json};
+
+use super::{export, fresh, import, messages};
+use crate::media::files;
+use crate::support::{ANNA, BEN, TestApp};
+
+/// A message as an export has it, from Anna, with these fields in place of its own.
+fn message(number: usize, fields: &Value) -> Value {
+    let mut message = json!({
+        "id": format!("false_{ANNA}@c.us_HAND{number}"), "chatId": format!("{ANNA}@c.us"),
+        "from": format!("{ANNA}@c.us"), "to": format!("{BEN}@c.us"), "fromMe": false, "body": "hello",
+        "type": "chat", "timestamp": 1_767_225_600_000_i64 + i64::try_from(number).unwrap(), "ack": 2,
+        "hasMedia": false, "isForwarded": false, "isStarred": false, "isEdited": false, "notifyName": "Anna",
+        "status": "delivered",
+    });
+    for (name, value) in fields.as_object().unwrap() {
+        message[name] = value.clone();
+    }
+    message
+}
+
+fn document(messages: &[Value]) -> String {
+    let chat = json!({ "id": format!("{ANNA}@c.us"), "name": "Anna" });
+    json!({ "format": "wharf-chat", "version": 1, "exportedAt": 1, "chat": chat, "messages": messages })
+        .to_string()
+}
+
+/// The fields of a message with this file, as a stranger claims it.
+fn with_file(sha256: &str) -> Value {
+    let info = json!({
+        "mediaType": "image", "mimetype": "image/png", "filesize": 9_223_372_036_854_775_808_u64,
+        "filename": "../a\"b.png", "duration": 7.5, "dimensions": { "width": 9, "height": 9 },
+        "sha256": sha256, "downloadUrl": "x", "thumbnailUrl": "x",
+    });
+    json!({
+        "type": "image", "hasMedia": true, "mediaUrl": "x", "mimetype": "image/png", "filename": "a.png",
+        "filesize": 1, "duration": null, "mediaInfo": info,
+    })
+}
+
+async fn sends_file(app: &TestApp, device: &str, bytes: &[u8]) {
+    let data = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
+    let body = json!({ "to": ANNA, "media": { "data": data, "filename": "secret.html" } });
+    app.post(&format!("/devices/{device}/messages/send"), body).await.created();
+}
+
+#[tokio::test]
+async fn a_stranger_who_knows_a_hash_gets_no_file_by_it() {
+    let app = TestApp::start().await;
+    app.device("b").await;
+    fresh(&app, "a").await;
+    let secret = b"<html>only b has this</html>".to_vec();
+    sends_file(&app, "b", &secret).await;
+    let claims = with_file(&files::sha256(&secret));
+    let quote = message(2, &claims);
+    let body = document(&[
+        message(1, &claims),
+        message(2, &with_file(&files::sha256(b"nobody has this"))),
+        message(3, &json!({ "quotedMessage": quote })),
+    ]);
+    let report = import(&app, "a", "", body).await.ok()["data"].clone();
+    assert_eq!(report["media"], json!({ "attached": 0, "missing": 2, "refused": 0 }));
+    let found = messages(&app, "a", ANNA).await;
+    for shown in [&found[0], &found[1], &found[2]["quotedMessage"]] {
+        assert!(shown["mediaUrl"].is_null() && shown["mediaInfo"]["downloadUrl"].is_null(), "{shown}");
+        assert!(shown["mediaInfo"]["thumbnailUrl"].is_null(), "{shown}");
+    }
+    let path = format!("/devices/a/messages/{}", found[0]["id"].as_str().unwrap());
+    app.get(&format!("{path}/media/download")).await.refused(404, "media_gone");
+    let again = export(&app, "a", ANNA, "media=true").await;
+    let archive = zip::ZipArchive::new(std::io::Cursor::new(again.bytes)).unwrap();
+    assert_eq!(archive.len(), 1, "nothing but the chat");
+}
+
+#[tokio::test]
+async fn what_a_file_is_its_content_says() {
+    let app = TestApp::start().await;
+    app.device("a").await;
+    let page = b"<!DOCTYPE html><script>alert(1)</script>".to_vec();
+    sends_file(&app, "a", &page).await;
+    let body = document(&[message(1, &with_file(&files::sha256(&page)))]);
+    let report = import(&app, "a", "", body).await.ok()["data"].clone();
+    assert_eq!(report["media"], json!({ "attached": 1, "missing": 0, "refused": 0 }));
+    let all = messages(&app, "a", ANNA).await;
+    let found = all.iter().find(|m| m["body"] == "hello").unwrap();
+    let sent = all.iter().find(|m| m["fromMe"] == true).unwrap();
+    for field in ["type", "mimetype", "filesize", "duration"] {
+        assert_eq!(found[field], sent[field], "{field}: {found}");
+    }
+    for field in ["mediaType", "dimensions", "thumbnailUrl"] {
+        assert_eq!(found["mediaInfo"][field], sent["mediaInfo"][field], "{field}: {found}");
+    }
+    assert_eq!(found["filename"], "ab.png");
+    let path = format!("/devices/a/messages/{}/media/download", found["id"].as_str().unwrap());
+    let reply = app.get(&path).await;
+    assert_eq!((reply.status, &reply.bytes), (200, &page));
+    assert_eq!(reply.header("content-length"), page.len().to_string());
+    assert!(reply.header("content-disposition").starts_with("attachment"));
+}
