@@ -178,7 +178,8 @@ impl Tx<'_> {
             "INSERT INTO media (hash, mimetype, filesize, duration, width, height, has_thumbnail, stored_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT DO UPDATE SET mimetype = excluded.mimetype, duration = excluded.duration,
-                 width = excluded.width, height = excluded.height, has_thumbnail = excluded.has_thumbnail,
+                 width = excluded.width, height = excluded.height,
+                 has_thumbnail = max(has_thumbnail, excluded.has_thumbnail),
                  stored_at = max(stored_at, excluded.stored_at)",
             params![
                 file.hash.as_str(),
