@@ -17,7 +17,6 @@ use std::sync::Arc;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use thiserror::Error;
-use tokio::sync::Semaphore;
 
 use crate::domain::media::{MediaHash, StoredMedia};
 
@@ -31,6 +30,7 @@ mod staging;
 #[cfg(test)]
 mod tests;
 mod thumbnail;
+mod turns;
 
 pub use backend::{Backend, Entry, Key};
 
@@ -39,8 +39,6 @@ pub type ByteStream = BoxStream<'static, io::Result<bytes::Bytes>>;
 
 /// Bytes read from a file at a time.
 const PIECE_BYTES: usize = 64 * 1024;
-/// Pictures decoded at once: each may take much memory.
-const DECODERS: usize = 2;
 /// A thumbnail is some tens of thousands of bytes; this is more than it can be.
 const MAX_THUMBNAIL_BYTES: u64 = 1024 * 1024;
 
@@ -68,7 +66,7 @@ pub enum MediaError {
 pub struct Files {
     staging: staging::Staging,
     backend: Arc<dyn Backend>,
-    decoders: Arc<Semaphore>,
+    turns: turns::Turns,
 }
 
 /// A file that has come in and waits to be kept. Dropped, it is removed.
@@ -103,19 +101,25 @@ impl Files {
     /// When the folder cannot be used.
     pub fn with_backend(folder: &Path, backend: Arc<dyn Backend>) -> io::Result<Self> {
         let staging = staging::Staging::open(folder.join("staging"))?;
-        Ok(Self { staging, backend, decoders: Arc::new(Semaphore::new(DECODERS)) })
+        Ok(Self { staging, backend, turns: turns::Turns::new() })
     }
 
-    /// Takes in a file of at most `limit` bytes, and finds out what it is.
+    /// Takes in a file of at most `limit` bytes, and finds out what it is. A picture has no smaller one when too
+    /// many are decoded at this moment; `owner` has one decoded at a time.
     ///
     /// # Errors
     /// When it is too large, breaks off, or the disk fails.
-    pub async fn receive(&self, bytes: &mut ByteStream, limit: u64) -> Result<Staged, MediaError> {
+    pub async fn receive(
+        &self,
+        owner: &str,
+        bytes: &mut ByteStream,
+        limit: u64,
+    ) -> Result<Staged, MediaError> {
         let staging::Received { path, hash, mimetype, size } = self.staging.receive(bytes, limit).await?;
         let file = path.as_path().to_owned();
         let probed = off_the_async_threads(move || Ok(probe::probe(&file, mimetype))).await?;
-        let thumbnail =
-            if thumbnail::suits(mimetype) { self.thumbnail_of(path.as_path()).await } else { None };
+        let suits = thumbnail::suits(mimetype);
+        let thumbnail = if suits { self.thumbnail_of(owner, path.as_path()).await } else { None };
         let media = StoredMedia {
             hash,
             mimetype: mimetype.to_owned(),
@@ -181,11 +185,17 @@ impl Files {
         self.backend.list(shard).await
     }
 
-    async fn thumbnail_of(&self, path: &Path) -> Option<Vec<u8>> {
-        let _turn = self.decoders.acquire().await.ok()?;
+    async fn thumbnail_of(&self, owner: &str, path: &Path) -> Option<Vec<u8>> {
+        let turn = self.turns.turn(owner).await?;
         let path = path.to_owned();
+        let decode = move || {
+            let picture = thumbnail::thumbnail(&path);
+            // Not before: whoever waited for it may be gone already.
+            drop(turn);
+            picture
+        };
         // A decoder that panics on what a stranger made has no picture; the panic hook has logged where.
-        tokio::task::spawn_blocking(move || thumbnail::thumbnail(&path)).await.ok()?
+        tokio::task::spawn_blocking(decode).await.ok()?
     }
 }
 

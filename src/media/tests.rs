@@ -13,7 +13,7 @@ fn in_pieces(bytes: &[u8], size: usize) -> ByteStream {
 }
 
 async fn kept(files: &Files, bytes: &[u8]) -> StoredMedia {
-    let staged = files.receive(&mut in_pieces(bytes, 1_000), 1 << 30).await.unwrap();
+    let staged = files.receive("shop", &mut in_pieces(bytes, 1_000), 1 << 30).await.unwrap();
     files.keep(staged).await.unwrap()
 }
 
@@ -68,14 +68,14 @@ async fn the_same_content_lies_there_once() {
 #[tokio::test]
 async fn what_is_too_large_or_breaks_off_leaves_nothing() {
     let (dir, files) = store();
-    let too_large = files.receive(&mut in_pieces(&[0; 5_000], 100), 4_999).await;
+    let too_large = files.receive("shop", &mut in_pieces(&[0; 5_000], 100), 4_999).await;
     assert!(matches!(too_large, Err(MediaError::TooLarge(4_999))));
     let pieces = vec![Ok(bytes::Bytes::from_static(b"half")), Err(io::ErrorKind::ConnectionReset.into())];
     assert!(matches!(
-        files.receive(&mut stream::iter(pieces).boxed(), 100).await,
+        files.receive("shop", &mut stream::iter(pieces).boxed(), 100).await,
         Err(MediaError::Incomplete(_))
     ));
-    drop(files.receive(&mut in_pieces(b"never kept", 3), 100).await.unwrap());
+    drop(files.receive("shop", &mut in_pieces(b"never kept", 3), 100).await.unwrap());
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     assert!(files_below(dir.path()).is_empty());
 }
@@ -109,4 +109,15 @@ async fn a_picture_has_a_smaller_one_beside_it() {
     assert!(files.read_thumbnail(&media.hash).await.unwrap().starts_with(b"\xff\xd8\xff"));
     files.remove(&media.hash).await.unwrap();
     assert!(files_below(dir.path()).is_empty());
+}
+
+#[tokio::test]
+async fn a_picture_comes_in_without_a_smaller_one_when_others_are_decoded() {
+    let (_dir, files) = store();
+    let _turns = (files.turns.turn("one").await.unwrap(), files.turns.turn("two").await.unwrap());
+    let mut png = io::Cursor::new(Vec::new());
+    image::DynamicImage::new_rgb8(20, 20).write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let patience = std::time::Duration::from_secs(5);
+    let media = tokio::time::timeout(patience, kept(&files, png.get_ref())).await.unwrap();
+    assert!(!media.has_thumbnail && media.dimensions.is_some());
 }

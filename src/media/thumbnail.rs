@@ -6,6 +6,7 @@ use std::io::BufReader;
 use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits, RgbImage, RgbaImage};
 
 /// The longest side, in pixels.
@@ -14,9 +15,9 @@ const QUALITY: u8 = 75;
 /// Larger files are not read for it.
 const MAX_FILE_BYTES: u64 = 32 * 1024 * 1024;
 const MAX_SIDE: u32 = 16_384;
-const MAX_PIXELS: u64 = 50_000_000;
+const MAX_PIXELS: u64 = 24_000_000;
 /// What decoding may allocate.
-const MAX_MEMORY_BYTES: u64 = 192 * 1024 * 1024;
+const MAX_MEMORY_BYTES: u64 = 96 * 1024 * 1024;
 
 /// Whether files of this type may have one.
 pub(super) fn suits(mimetype: &str) -> bool {
@@ -29,20 +30,21 @@ pub(super) fn thumbnail(path: &Path) -> Option<Vec<u8>> {
     if file.metadata().ok()?.len() > MAX_FILE_BYTES {
         return None;
     }
-    let picture = decode(file).ok()??;
-    let small = if picture.width().max(picture.height()) > LONGEST_SIDE {
+    let (picture, orientation) = decode(file).ok()??;
+    let mut small = if picture.width().max(picture.height()) > LONGEST_SIDE {
         picture.thumbnail(LONGEST_SIDE, LONGEST_SIDE)
     } else {
         picture
     };
+    small.apply_orientation(orientation);
     let mut jpeg = Vec::new();
     let encoder = JpegEncoder::new_with_quality(&mut jpeg, QUALITY);
     on_white(&small.into_rgba8()).write_with_encoder(encoder).ok()?;
     Some(jpeg)
 }
 
-/// `None` when it is beyond the limits.
-fn decode(file: File) -> image::ImageResult<Option<DynamicImage>> {
+/// The picture and how it is to be turned; `None` when it is beyond the limits.
+fn decode(file: File) -> image::ImageResult<Option<(DynamicImage, Orientation)>> {
     let mut reader = ImageReader::new(BufReader::new(file)).with_guessed_format()?;
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
@@ -55,10 +57,7 @@ fn decode(file: File) -> image::ImageResult<Option<DynamicImage>> {
         return Ok(None);
     }
     let orientation = decoder.orientation()?;
-    let mut picture = DynamicImage::from_decoder(decoder)?;
-    // Turned after it is small would be cheaper, but only for those few pictures that are turned at all.
-    picture.apply_orientation(orientation);
-    Ok(Some(picture))
+    Ok(Some((DynamicImage::from_decoder(decoder)?, orientation)))
 }
 
 /// JPEG knows no transparency.
@@ -115,6 +114,7 @@ mod tests {
         huge[16..20].copy_from_slice(&50_000_u32.to_be_bytes());
         huge[20..24].copy_from_slice(&50_000_u32.to_be_bytes());
         assert!(of(&huge).is_none());
+        assert!(of(&encoded(6_000, 4_001, ImageFormat::Png)).is_none(), "just beyond the pixels");
         for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif] {
             let whole = encoded(640, 480, format);
             assert!(of(&whole[..whole.len() / 2]).is_none(), "{format:?}");

@@ -49,18 +49,27 @@ impl Vault for VaultPort {
 }
 
 /// The files of messages.
-pub(super) struct MediaPort(Core);
+pub(super) struct MediaPort {
+    core: Core,
+    /// Whose files come in; `None` where they are read, or imported.
+    device: Option<DeviceId>,
+}
 
 impl MediaPort {
     pub(super) fn new(core: &Core) -> Self {
-        Self(core.clone())
+        Self { core: core.clone(), device: None }
+    }
+
+    pub(super) fn of(core: &Core, device: &DeviceId) -> Self {
+        Self { core: core.clone(), device: Some(device.clone()) }
     }
 }
 
 #[async_trait]
 impl MediaStore for MediaPort {
     async fn save(&self, mut bytes: ByteStream) -> Result<StoredMedia, MediaStoreError> {
-        self.0.keep_media(&mut bytes).await.map_err(|error| match error {
+        let owner = self.device.as_ref().map_or("", DeviceId::as_str);
+        self.core.keep_media(owner, &mut bytes).await.map_err(|error| match error {
             ServiceError::Media(MediaError::TooLarge(limit)) => MediaStoreError::TooLarge(limit),
             ServiceError::Media(MediaError::Incomplete(source)) => MediaStoreError::Incomplete(source),
             ServiceError::EmptyFile => MediaStoreError::Incomplete(std::io::ErrorKind::UnexpectedEof.into()),
@@ -69,7 +78,7 @@ impl MediaStore for MediaPort {
     }
 
     async fn open(&self, hash: &MediaHash) -> Result<ByteStream, MediaStoreError> {
-        self.0.open_media(hash).await.map_err(|error| match error {
+        self.core.open_media(hash).await.map_err(|error| match error {
             MediaError::Gone => MediaStoreError::Gone,
             error => MediaStoreError::Store(Box::new(error)),
         })

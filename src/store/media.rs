@@ -3,6 +3,7 @@
 use rusqlite::{Row, params};
 
 use super::error::StoreError;
+use super::messages::Pk;
 use super::rows::parsed;
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
@@ -178,7 +179,8 @@ impl Tx<'_> {
             "INSERT INTO media (hash, mimetype, filesize, duration, width, height, has_thumbnail, stored_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT DO UPDATE SET mimetype = excluded.mimetype, duration = excluded.duration,
-                 width = excluded.width, height = excluded.height, has_thumbnail = excluded.has_thumbnail,
+                 width = excluded.width, height = excluded.height,
+                 has_thumbnail = max(has_thumbnail, excluded.has_thumbnail),
                  stored_at = max(stored_at, excluded.stored_at)",
             params![
                 file.hash.as_str(),
@@ -223,6 +225,22 @@ impl Tx<'_> {
             params![cutoff.0, batch],
         )?;
         Ok(removed > 0)
+    }
+
+    /// Forgets the uploads that an own message, which is about to be taken back, may have been sent from: those of
+    /// its device with this file, unless another of the device's messages has it too.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn forget_uploads_of(&self, message: Pk, hash: &MediaHash) -> Result<(), StoreError> {
+        self.run(
+            "DELETE FROM uploads WHERE hash = ?2
+             AND device_id = (SELECT device_id FROM messages WHERE pk = ?1 AND from_me = 1)
+             AND NOT EXISTS (SELECT 1 FROM messages m
+                 WHERE m.media_hash = ?2 AND m.device_id = uploads.device_id AND m.pk <> ?1)",
+            params![message, hash.as_str()],
+        )?;
+        Ok(())
     }
 
     /// Takes a file from messages that do not wait to be sent, and from uploads; `true` while there are more.

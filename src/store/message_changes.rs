@@ -109,6 +109,9 @@ impl Tx<'_> {
     /// When the store fails.
     pub fn revoke_message(&self, pk: Pk) -> Result<(bool, Option<MediaHash>), StoreError> {
         let media = self.media_of(pk)?;
+        if let Some(hash) = &media {
+            self.forget_uploads_of(pk, hash)?;
+        }
         let changed = self.run(
             "UPDATE messages SET body = '', type = 'revoked', content = NULL, quoted = NULL, media_hash = NULL,
                  extra_text = NULL, is_edited = 0, is_starred = 0

@@ -43,7 +43,7 @@ impl Core {
         let of = device.clone();
         self.read(move |store| store.device(&of)?.ok_or(ServiceError::DeviceNotFound).map(drop)).await?;
         let _place = self.shelf().uploads.try_acquire().map_err(|_| ServiceError::TooManyUploads)?;
-        let staged = self.staged(bytes).await?;
+        let staged = self.staged(device.as_str(), bytes).await?;
         let (id, filename) = (self.new_media_id(), filename.and_then(safe_filename));
         let (of, named) = (device.clone(), (id.clone(), filename.clone()));
         let file = self
@@ -58,9 +58,10 @@ impl Core {
     /// Takes in a file for a message that is about to be stored: until [`super::Shelf::settle`] it stays.
     pub(in crate::service) async fn keep_media(
         &self,
+        owner: &str,
         bytes: &mut ByteStream,
     ) -> Result<StoredMedia, ServiceError> {
-        let staged = self.staged(bytes).await?;
+        let staged = self.staged(owner, bytes).await?;
         self.keep_staged(staged).await
     }
 
@@ -74,8 +75,9 @@ impl Core {
         kept
     }
 
-    async fn staged(&self, bytes: &mut ByteStream) -> Result<Staged, ServiceError> {
-        let staged = self.shelf().files.receive(bytes, self.limits().media.max_bytes).await?;
+    async fn staged(&self, owner: &str, bytes: &mut ByteStream) -> Result<Staged, ServiceError> {
+        let limit = self.limits().media.max_bytes;
+        let staged = self.shelf().files.receive(owner, bytes, limit).await?;
         if staged.media().filesize == 0 {
             return Err(ServiceError::EmptyFile);
         }

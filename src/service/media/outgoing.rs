@@ -22,8 +22,10 @@ impl Core {
     ) -> Result<Attachment, ServiceError> {
         let (file, own_name) = match &media.source {
             MediaSource::Uploaded(id) => self.uploaded(device, id).await?,
-            MediaSource::Url(url) => self.fetched(url).await?,
-            MediaSource::Inline(bytes) => (self.keep_media(&mut whole(bytes.clone())).await?, None),
+            MediaSource::Url(url) => self.fetched(device, url).await?,
+            MediaSource::Inline(bytes) => {
+                (self.keep_media(device.as_str(), &mut whole(bytes.clone())).await?, None)
+            }
         };
         match kind(media.as_what, &file.mimetype) {
             Ok(kind) => {
@@ -51,14 +53,18 @@ impl Core {
         Ok((upload.file, upload.filename))
     }
 
-    async fn fetched(&self, url: &str) -> Result<(StoredMedia, Option<String>), ServiceError> {
+    async fn fetched(
+        &self,
+        device: &DeviceId,
+        url: &str,
+    ) -> Result<(StoredMedia, Option<String>), ServiceError> {
         let url = Url::parse(url)
             .map_err(|error| ServiceError::invalid("media.url", format!("is not a URL: {error}")))?;
         let limits = &self.limits().media;
         let patience = Duration::from_millis(limits.fetch_timeout_ms);
         let mut bytes =
             self.inner.http.download(&url, limits.max_bytes, patience).await.map_err(not_fetched)?;
-        let file = self.keep_media(&mut bytes).await.map_err(|error| match error {
+        let file = self.keep_media(device.as_str(), &mut bytes).await.map_err(|error| match error {
             ServiceError::Media(MediaError::Incomplete(_)) => unreachable("it broke off before its end"),
             other => other,
         })?;

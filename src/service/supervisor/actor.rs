@@ -281,7 +281,7 @@ impl Actor {
             settings: self.device.settings.clone(),
             account: self.device.account.clone(),
             vault: Arc::new(VaultPort::new(self.core.store().clone(), self.device.id.clone())),
-            media: Arc::new(MediaPort::new(&self.core)),
+            media: Arc::new(MediaPort::of(&self.core, &self.device.id)),
             inbound: Arc::new(inbound),
             cancel: cancel.clone(),
             clock: self.core.inner.clock.clone(),

@@ -45,6 +45,36 @@ async fn a_file_goes_with_the_last_message_that_is_taken_back() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_uploaded_just_now_goes_too_when_its_message_is_taken_back() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let uploaded = upload(&app, &png()).await;
+    let (one, two) = (sent(&app, &uploaded).await, sent(&app, &uploaded).await);
+    take_back(&app, &one).await;
+    let again = sent(&app, &uploaded).await;
+    take_back(&app, &again).await;
+    assert_eq!(get_bare(&app, &two["mediaUrl"]).await.bytes, png());
+    take_back(&app, &two).await;
+    wait_until_empty(&app).await;
+    let body = json!({ "to": ANNA, "media": { "mediaId": uploaded["mediaId"] } });
+    app.post(SEND, body).await.refused(404, "media_not_found");
+}
+
+#[tokio::test]
+async fn an_upload_stays_when_somebody_else_takes_the_same_file_back() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.device("other").await;
+    let request = app.request("POST", "/devices/other/media").body(png());
+    let others = app.with_key(&app.key).send(request).await.created();
+    let message = message_with(&app, &png(), "").await;
+    take_back(&app, &message).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let body = json!({ "to": ANNA, "media": { "mediaId": others["data"]["mediaId"] } });
+    app.post("/devices/other/messages/send", body).await.created();
+}
+
+#[tokio::test]
 async fn an_upload_that_is_not_sent_is_forgotten_after_a_day() {
     let app = TestApp::start().await;
     app.device("shop").await;
