@@ -335,8 +335,12 @@ async fn groups_are_those_of_the_network_after_each_connection() {
     app.patch("/devices/shop", json!({ "settings": { "simulator": { "groups": [other] } } })).await.ok();
     app.post("/devices/shop/start", json!({})).await.ok();
     app.wait_for_state("shop", "ready").await;
-    let list = app.get("/devices/shop/groups").await.ok();
-    assert_eq!((&list["pagination"]["total"], &list["data"][0]["subject"]), (&json!(1), &json!("Other")));
+    // They are told after the device is ready.
+    app.wait_until("the groups of the network", async || {
+        let list = app.get("/devices/shop/groups").await.ok();
+        (list["pagination"]["total"] == 1 && list["data"][0]["subject"] == "Other").then_some(())
+    })
+    .await;
     let told = app.logged("shop", "group:update").await;
     let changes: Vec<&Value> = told.iter().map(|update| &update["change"]).collect();
     assert_eq!(changes, ["created", "leave", "created"]);
