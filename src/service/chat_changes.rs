@@ -3,19 +3,14 @@
 //! A network that cannot be told does not undo what was done here. What was done on another device arrives
 //! as [`ChatChange`] too and is not told back.
 
+use super::emptying::Emptying;
 use super::{Core, ServiceError};
 use crate::domain::chat::Chat;
 use crate::domain::clock::Millis;
-use crate::domain::event::{ChatGone, Event};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
-use crate::domain::media::MediaHash;
 use crate::engine::ChatChange;
-use crate::store::messages::Pk;
 use crate::store::{StoreError, Tx};
-
-/// Messages removed in one write.
-const CHUNK: usize = 200;
 
 impl Core {
     /// Puts a chat away, or brings it back.
@@ -128,38 +123,6 @@ impl Core {
             tracing::info!(%device, %error, "the network was not told what was done to a chat");
         }
     }
-
-    /// Removes the messages that are there now, some at a time, so that no other device waits for long.
-    async fn empty_chat(&self, device: &DeviceId, chat: &Jid, how: Emptying) -> Result<u64, StoreError> {
-        let up_to = self.store().read(|store| store.newest_pk()).await?;
-        let mut removed = 0;
-        loop {
-            let (id, of, now) = (device.clone(), chat.clone(), self.now());
-            let write = move |tx: &Tx<'_>| empty_some(tx, &id, &of, how, up_to, removed, now);
-            let emptied = self.store().write_patiently(write).await?;
-            removed += emptied.removed;
-            emptied.files.into_iter().for_each(|hash| self.media_released(hash));
-            if emptied.done {
-                break;
-            }
-        }
-        self.chat_changed(device, chat);
-        Ok(removed)
-    }
-}
-
-/// How a chat is emptied.
-#[derive(Debug, Clone, Copy)]
-enum Emptying {
-    Clear { keep_starred: bool },
-    Delete,
-}
-
-/// What one write removed.
-struct Emptied {
-    removed: u64,
-    files: Vec<MediaHash>,
-    done: bool,
 }
 
 fn mark(tx: &Tx<'_>, device: &DeviceId, chat: &Jid, change: &ChatChange) -> Result<bool, StoreError> {
@@ -169,35 +132,4 @@ fn mark(tx: &Tx<'_>, device: &DeviceId, chat: &Jid, change: &ChatChange) -> Resu
         ChatChange::Mute(mute) => tx.mute_chat(device, chat, mute),
         ChatChange::Clear | ChatChange::Delete => Ok(false),
     }
-}
-
-fn empty_some(
-    tx: &Tx<'_>,
-    device: &DeviceId,
-    chat: &Jid,
-    how: Emptying,
-    up_to: Pk,
-    removed_before: u64,
-    now: Millis,
-) -> Result<Emptied, StoreError> {
-    let keep_starred = matches!(how, Emptying::Clear { keep_starred: true });
-    let found = tx.clearable(device, chat, up_to, keep_starred, CHUNK)?;
-    let mut files = Vec::new();
-    for pk in &found {
-        files.extend(tx.hide_message(*pk)?);
-    }
-    tx.refresh_chat(device, chat)?;
-    let (removed, done) = (found.len() as u64, found.len() < CHUNK);
-    if done {
-        let any = removed_before + removed > 0;
-        let gone = ChatGone { chat_id: chat.clone() };
-        let news = match how {
-            Emptying::Clear { .. } => any.then_some(Event::ChatCleared(gone)),
-            Emptying::Delete => (tx.remove_chat(device, chat)? || any).then_some(Event::ChatDeleted(gone)),
-        };
-        if let Some(event) = news {
-            tx.append(device, &event, now)?;
-        }
-    }
-    Ok(Emptied { removed, files, done })
 }

@@ -30,6 +30,7 @@ mod control;
 pub mod declared;
 pub mod devices;
 mod echoes;
+mod emptying;
 mod engine_host;
 mod error;
 mod events;
@@ -250,6 +251,7 @@ impl Core {
         self.sign_media_of_older_devices().await?;
         self.start_fleet().await?;
         self.start_purges().await?;
+        self.resume_clearings().await?;
         self.start_retention();
         self.start_key_bookkeeping();
         self.start_gauges();

@@ -17,6 +17,7 @@ pub mod activity;
 pub mod api_keys;
 mod chat_changes;
 pub mod chats;
+pub mod clearings;
 pub mod contacts;
 mod content;
 pub mod departures;

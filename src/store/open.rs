@@ -21,6 +21,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0001_core.sql")),
     M::up(include_str!("migrations/0002_rich.sql")),
     M::up(include_str!("migrations/0004_queue.sql")),
+    M::up(include_str!("migrations/0005_untold.sql")),
 ];
 
 /// The database file within the data directory.

@@ -163,6 +163,24 @@ async fn clearing_keeps_what_waits_to_be_sent_and_starred_messages_when_asked() 
     app.post(&format!("{CHAT}/clear"), json!({ "keepStarred": 1 })).await.refused(400, "invalid_field");
 }
 
+#[tokio::test]
+async fn a_clear_that_breaks_off_was_told_and_goes_on_with_the_next_start() {
+    let app = with_a_chat().await;
+    for n in 0..450 {
+        app.incoming("shop", ANNA, &format!("more {n}")).await;
+    }
+    let breaks = "CREATE TRIGGER breaks BEFORE UPDATE OF hidden ON messages WHEN old.body = 'more 300'
+                  BEGIN SELECT RAISE(ABORT, 'broken off'); END";
+    let app = app.restarted_after(breaks).await;
+    assert_eq!(app.post(&format!("{CHAT}/clear"), json!({})).await.status, 500);
+    assert_eq!(app.logged("shop", "chat:cleared").await.len(), 1);
+    assert!(!bodies(&app).await.is_empty());
+    let app = app.restarted_after("DROP TRIGGER breaks").await;
+    app.wait_until("the rest to be gone", async || bodies(&app).await.is_empty().then_some(())).await;
+    assert_eq!(shown(&app).await["unreadCount"], 0);
+    assert_eq!(app.logged("shop", "chat:cleared").await.len(), 1, "it was told before");
+}
+
 // covers: DELETE /devices/{id}/chats/{chatId}
 #[tokio::test]
 async fn a_deleted_chat_is_gone_until_the_next_message() {

@@ -73,6 +73,17 @@ impl TestApp {
         Self::start_in(data, std::mem::take(&mut self.overrides), self.clock.clone()).await
     }
 
+    /// The same, with something done to its database in between.
+    pub async fn restarted_after(mut self, meanwhile: &str) -> Self {
+        if let Some(app) = self.app.take() {
+            app.stop().await;
+        }
+        let database = rusqlite::Connection::open(self.data.path().join("wharf.db")).unwrap();
+        database.execute_batch(meanwhile).unwrap();
+        drop(database);
+        self.restarted().await
+    }
+
     /// Stops it for good; the data stays as long as the returned guard.
     pub async fn stop(mut self) -> Arc<TempDir> {
         if let Some(app) = self.app.take() {
