@@ -186,11 +186,12 @@ pub trait Session: Send + Sync + 'static {
     /// When the session is not connected or the network refuses.
     async fn query(&self, query: Query) -> Result<Answer, SessionError>;
 
-    /// A code to type on the phone with this number (digits), in place of scanning one.
+    /// A code to type on the phone with this number (digits), in place of scanning one. It is valid no longer
+    /// than codes to scan are shown.
     ///
     /// # Errors
     /// When no code is being offered now, or the network refuses.
-    async fn pairing_code(&self, phone_number: &str) -> Result<String, SessionError>;
+    async fn pairing_code(&self, phone_number: &str) -> Result<PairingCode, SessionError>;
 
     /// Changes something about a message that the network has. Doing it twice is the same as once.
     ///
@@ -215,6 +216,15 @@ pub trait Session: Send + Sync + 'static {
     /// # Errors
     /// When the network could not be told; the credentials are forgotten all the same.
     async fn log_out(&self) -> Result<(), SessionError>;
+}
+
+/// A code to type on the phone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairingCode {
+    /// The code.
+    pub code: String,
+    /// How long it is valid from now.
+    pub valid_ms: u64,
 }
 
 /// How a session ended.

@@ -3,19 +3,26 @@
 use std::time::Duration;
 
 use super::{Core, ServiceError};
+use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::state::State;
+use crate::engine::PairingCode;
 
 /// How long a request waits for a device that has just begun to connect.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Core {
-    /// A code to type on the phone with this number (digits), in place of scanning one: `ABCD-1234`.
+    /// A code to type on the phone with this number (digits), in place of scanning one: `ABCD-1234`, and until
+    /// when it is valid.
     ///
     /// # Errors
     /// When there is no such device, its engine has no such codes, it is not waiting to be linked, or the
     /// network refuses.
-    pub async fn pairing_code(&self, device: &DeviceId, phone_number: &str) -> Result<String, ServiceError> {
+    pub async fn pairing_code(
+        &self,
+        device: &DeviceId,
+        phone_number: &str,
+    ) -> Result<(String, Millis), ServiceError> {
         let engine = self.engine_of(device)?;
         if !self.capabilities(&engine).is_some_and(|capabilities| capabilities.pairing_code) {
             return Err(ServiceError::NotSupported);
@@ -24,7 +31,9 @@ impl Core {
             Ok(waits) => waits?,
             Err(_) => return Err(wrong_state("the device is still connecting; try again in a moment")),
         }
-        Ok(grouped(&self.linking_session(device)?.pairing_code(phone_number).await?))
+        let now = self.now();
+        let PairingCode { code, valid_ms } = self.linking_session(device)?.pairing_code(phone_number).await?;
+        Ok((grouped(&code), now.plus(i64::try_from(valid_ms).unwrap_or(i64::MAX))))
     }
 
     async fn until_it_waits_for_a_link(&self, device: &DeviceId) -> Result<(), ServiceError> {

@@ -1,6 +1,7 @@
 //! Linking by a code that is typed on the phone.
 
 use serde_json::json;
+use wharf::domain::clock::Clock as _;
 
 use crate::support::TestApp;
 
@@ -16,6 +17,8 @@ async fn a_code_that_is_typed_on_the_phone_links_the_device() {
     let code = asked["data"]["code"].as_str().unwrap();
     let halves: Vec<&str> = code.split('-').collect();
     assert!(halves.len() == 2 && halves.iter().all(|half| half.len() == 4), "{code}");
+    let left = asked["data"]["expiresAt"].as_i64().unwrap() - app.clock.now().0;
+    assert!((150_000..=160_000).contains(&left), "{left} ms: as long as codes to scan are shown");
     app.post("/simulator/shop/pair", json!({ "code": code })).await.ok();
     let device = app.wait_for_state("shop", "ready").await;
     assert_eq!(device["phoneNumber"], "15550100042");

@@ -55,8 +55,8 @@ struct State {
     /// Codes that were offered and are no longer accepted, hashed.
     past_codes: Vec<u64>,
     scan: Option<Scan>,
-    /// Whether codes are shown, so that one to type may be asked for.
-    linking: bool,
+    /// Until when codes are shown, so that one to type may be asked for.
+    linking: Option<Instant>,
     typed: TypedCodes,
     pending: Pending,
     timetable: Timetable,
@@ -96,7 +96,7 @@ impl Device {
         }
         state.online = false;
         state.code = None;
-        state.linking = false;
+        state.linking = None;
         state.typed.retire();
         state.scan = None;
         state.timetable.drop_fleeting();
@@ -309,7 +309,7 @@ impl Drop for Attached {
         state.session = None;
         state.online = false;
         state.retire_code();
-        state.linking = false;
+        state.linking = None;
         state.typed.retire();
         state.scan = None;
         state.timetable.drop_fleeting();

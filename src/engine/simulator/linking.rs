@@ -16,6 +16,8 @@ use crate::engine::{Ended, EngineEvent};
 const FIRST_VALID_MS: u32 = 60_000;
 const NEXT_VALID_MS: u32 = 20_000;
 const CODES: u32 = 6;
+const ALL_VALID: Duration =
+    Duration::from_millis(FIRST_VALID_MS as u64 + (CODES as u64 - 1) * NEXT_VALID_MS as u64);
 /// Between the scan and the open session, while phone and network agree on keys.
 const PAIRING: Duration = Duration::from_millis(50);
 
@@ -23,16 +25,16 @@ impl SimulatorSession {
     /// Shows codes until one is scanned; returns the credentials, already stored.
     pub(super) async fn link(&self) -> Result<Credentials, Ended> {
         let by_itself = self.settings.auto_scan_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
-        self.device.set_linking(true);
+        self.device.set_linking(Some(Instant::now() + ALL_VALID));
         for number in 0..CODES {
             let valid = if number == 0 { FIRST_VALID_MS } else { NEXT_VALID_MS };
             let expires = self.show_code(valid).await?;
             if let Some(scan) = self.scanned(expires, by_itself).await? {
-                self.device.set_linking(false);
+                self.device.set_linking(None);
                 return self.pair(scan).await;
             }
         }
-        self.device.set_linking(false);
+        self.device.set_linking(None);
         Err(Ended::CodesExhausted)
     }
 

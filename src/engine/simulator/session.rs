@@ -29,7 +29,8 @@ use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 use crate::engine::{
     Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
-    MessageChange, Outgoing, Query, SendOutcome, Session, SessionContext, SessionError, Vault, VaultError,
+    MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, Vault,
+    VaultError,
 };
 
 mod connected;
@@ -237,7 +238,7 @@ impl Session for SimulatorSession {
         })
     }
 
-    async fn pairing_code(&self, phone_number: &str) -> Result<String, SessionError> {
+    async fn pairing_code(&self, phone_number: &str) -> Result<PairingCode, SessionError> {
         Jid::person(phone_number).map_err(|error| SessionError::Refused(error.to_string()))?;
         let code = self.device.offer_typed(phone_number, self.random.as_ref(), Instant::now());
         code.ok_or_else(|| refused("the device does not wait for a phone now"))

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::device::ScanError;
 use crate::domain::clock::Random;
+use crate::engine::PairingCode;
 
 /// What such codes are made of: no letters and digits that look alike.
 const ALPHABET: &[u8; 32] = b"123456789ABCDEFGHJKLMNPQRSTVWXYZ";
@@ -29,8 +30,14 @@ struct Current {
 }
 
 impl TypedCodes {
-    /// A new code in place of the one before, as people read it: `ABCD-1234`.
-    pub(super) fn offer(&mut self, phone_number: &str, random: &dyn Random, now: Instant) -> String {
+    /// A new code in place of the one before, as people read it: `ABCD-1234`. None is valid after `end`.
+    pub(super) fn offer(
+        &mut self,
+        phone_number: &str,
+        random: &dyn Random,
+        now: Instant,
+        end: Instant,
+    ) -> PairingCode {
         self.retire();
         let mut bytes = [0_u8; LENGTH];
         random.fill(&mut bytes);
@@ -38,9 +45,10 @@ impl TypedCodes {
         let code: String = letters.map(|letter| char::from(*letter)).collect();
         let (first, last) = code.split_at(LENGTH / 2);
         let shown = format!("{first}-{last}");
-        let expires = now + VALID;
+        let expires = end.min(now + VALID);
+        let valid = expires.saturating_duration_since(now);
         self.current = Some(Current { code, phone_number: phone_number.to_owned(), expires });
-        shown
+        PairingCode { code: shown, valid_ms: u64::try_from(valid.as_millis()).unwrap_or(u64::MAX) }
     }
 
     /// The number that the current code is for.

@@ -12,6 +12,7 @@ use crate::api::http::error::ApiError;
 use crate::api::http::guard::guarded;
 use crate::api::http::input::{Body, Device, Fields, FromFields};
 use crate::domain::access::Scope;
+use crate::domain::clock::Millis;
 use crate::domain::jid::Jid;
 use crate::service::Core;
 
@@ -50,10 +51,14 @@ impl FromFields for Phone {
 
 /// What to type on the phone.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct PairingCode {
     /// The code.
     #[schema(example = "ABCD-1234")]
     code: String,
+    /// Until when it can be typed, in milliseconds since 1970; no longer than codes to scan are shown.
+    #[schema(value_type = i64)]
+    expires_at: Millis,
 }
 
 /// Ask for a pairing code
@@ -67,6 +72,6 @@ async fn pairing_code(
     Device(id): Device,
     Body(Phone { phone_number }): Body<Phone>,
 ) -> Result<Success<PairingCode>, ApiError> {
-    let code = core.pairing_code(&id, &phone_number).await?;
-    Ok(Success::new(PairingCode { code }))
+    let (code, expires_at) = core.pairing_code(&id, &phone_number).await?;
+    Ok(Success::new(PairingCode { code, expires_at }))
 }

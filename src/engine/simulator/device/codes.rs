@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::{Device, State, hash_of};
 use crate::domain::clock::Random;
 use crate::domain::device::Account;
+use crate::engine::PairingCode;
 
 /// A phone that scans.
 pub(in super::super) struct Scan {
@@ -39,11 +40,11 @@ impl Device {
         state.code = Some(CurrentCode { hash: hash_of(code), expires });
     }
 
-    /// Codes are shown from now on, or no longer.
-    pub(in super::super) fn set_linking(&self, linking: bool) {
+    /// Codes are shown from now on until this moment, or no longer.
+    pub(in super::super) fn set_linking(&self, until: Option<Instant>) {
         let mut state = self.lock();
-        state.linking = linking;
-        if !linking {
+        state.linking = until;
+        if until.is_none() {
             state.typed.retire();
         }
     }
@@ -55,9 +56,10 @@ impl Device {
         phone_number: &str,
         random: &dyn Random,
         now: Instant,
-    ) -> Option<String> {
+    ) -> Option<PairingCode> {
         let mut state = self.lock();
-        state.linking.then(|| state.typed.offer(phone_number, random, now))
+        let end = state.linking?;
+        Some(state.typed.offer(phone_number, random, now, end))
     }
 
     /// The number of the phone on which a code may be typed now.

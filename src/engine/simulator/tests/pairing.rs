@@ -1,7 +1,7 @@
 //! Codes that are typed on the phone.
 
 use super::*;
-use crate::engine::SessionError;
+use crate::engine::{PairingCode, SessionError};
 
 async fn shown(daemon: &Daemon, number: usize) {
     let mut events = daemon.told.events.subscribe();
@@ -14,7 +14,7 @@ async fn a_typed_code_links_the_phone_that_it_is_for() {
     let daemon = Daemon::start(dir.path());
     let running = daemon.connect(json!({})).await;
     daemon.told.until("a code", |told| !told.codes().is_empty()).await;
-    let code = running.session.pairing_code("15550100007").await.unwrap();
+    let code = running.session.pairing_code("15550100007").await.unwrap().code;
     let (first, last) = code.split_once('-').unwrap();
     for half in [first, last] {
         assert_eq!(half.len(), 4);
@@ -45,8 +45,9 @@ async fn only_the_newest_code_is_accepted_and_only_while_codes_are_shown() {
     shown(&daemon, 1).await;
     let wrong = session.pairing_code("12").await;
     assert!(matches!(wrong, Err(SessionError::Refused(_))), "{wrong:?}");
-    let old = session.pairing_code("15550100007").await.unwrap();
-    let new = session.pairing_code("15550100008").await.unwrap();
+    let old = session.pairing_code("15550100007").await.unwrap().code;
+    let PairingCode { code: new, valid_ms } = session.pairing_code("15550100008").await.unwrap();
+    assert_eq!(valid_ms, 160_000, "until the last code to scan expires");
     let pair = async |code: &str| code_of(daemon.post("pair", json!({ "code": code })).await.unwrap_err());
     assert_eq!(pair(&old).await, "pairing_code_expired");
     assert_eq!(pair("AAAA-AAAA").await, "pairing_code_unknown");
