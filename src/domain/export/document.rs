@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::limits;
 use crate::domain::ack::Status;
 use crate::domain::chat::Chat;
 use crate::domain::clock::Millis;
@@ -42,7 +43,7 @@ pub struct ExportedMessage {
 }
 
 impl ExportedMessage {
-    /// What in it contradicts itself.
+    /// What in it contradicts itself or is too long.
     ///
     /// # Errors
     /// A sentence that names the field and says what is right.
@@ -61,7 +62,7 @@ impl ExportedMessage {
         ];
         match rules.iter().find(|(holds, _)| !holds) {
             Some((_, sentence)) => Err((*sentence).to_owned()),
-            None => Ok(()),
+            None => limits::check(self),
         }
     }
 }

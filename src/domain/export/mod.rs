@@ -6,5 +6,6 @@
 
 pub mod document;
 pub mod files;
+pub mod limits;
 pub mod text;
 pub mod zone;

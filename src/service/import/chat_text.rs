@@ -16,6 +16,7 @@ use crate::domain::content::Content;
 use crate::domain::device::Account;
 use crate::domain::export::document::{ChatHead, ExportedMessage};
 use crate::domain::export::files::kind_of_name;
+use crate::domain::export::limits::{AUTHOR_MAX, NAME_MAX, chars};
 use crate::domain::export::text::{DateOrder, Entry, Extra, OrderVote, Parser};
 use crate::domain::export::zone::Zone;
 use crate::domain::ids::{MessageId, NetworkId};
@@ -24,6 +25,8 @@ use crate::domain::message::{Message, MessageType};
 
 /// The longest line, in bytes.
 const MAX_LINE: usize = 1 << 20;
+/// Bytes of an entry beside its text, roughly.
+const OVERHEAD: usize = 512;
 /// More people than any group has.
 const MAX_AUTHORS: usize = 4_096;
 
@@ -55,7 +58,10 @@ pub(super) async fn import(
     let stored = sink
         .store(head, names, move |out| {
             let mut making = Making { chat: id, people, minute: Millis::default(), said: HashMap::new() };
-            each_entry(&source, zone, order, |entry| making.message(entry).map_or(Ok(()), |m| out.push(m)))
+            each_entry(&source, zone, order, |entry| {
+                let bytes = entry.body.len() + OVERHEAD;
+                making.message(entry).map_or(Ok(()), |message| out.push(message, bytes))
+            })
         })
         .await?;
     Ok(ImportReport {
@@ -114,6 +120,8 @@ fn first_look(source: &Source, zone: Zone, told: Option<DateOrder>) -> Result<Fi
             found.system_lines += 1;
             return Ok(());
         };
+        fits(&author, entry.extra.as_ref())
+            .map_err(|sentence| refused(format!("line {}: {sentence}", entry.line)))?;
         if known.insert(author.clone()) {
             found.authors.push(author);
         }
@@ -128,6 +136,17 @@ fn first_look(source: &Source, zone: Zone, told: Option<DateOrder>) -> Result<Fi
         ));
     }
     Ok(found)
+}
+
+fn fits(author: &str, extra: Option<&Extra>) -> Result<(), String> {
+    chars("an author's name", author, AUTHOR_MAX)?;
+    match extra {
+        Some(Extra::File(name)) => chars("the name of a file", name, NAME_MAX),
+        Some(Extra::Place(place)) => {
+            chars("a place", place.description.as_deref().unwrap_or_default(), NAME_MAX)
+        }
+        Some(Extra::Omitted | Extra::Deleted) | None => Ok(()),
+    }
 }
 
 fn each_entry(

@@ -12,10 +12,13 @@ use super::archive::Source;
 use super::sink::{Batches, Sink};
 use super::{ImportReport, ImportRequest, ServiceError, blocking, refused};
 use crate::domain::export::document::{ChatHead, ExportedMessage, FORMAT, VERSION};
+use crate::domain::export::limits::{NAME_MAX, chars};
 use crate::domain::jid::Jid;
 
-/// Bytes that a message, or anything else beside the list of messages, may have.
+/// Bytes that anything beside the list of messages may have.
 const MAX_VALUE: usize = 8 << 20;
+/// Bytes that a message may have: the contact cards of one send, and of the one that it quotes, are fewer.
+const MAX_MESSAGE: usize = 1 << 20;
 
 /// Takes a document in.
 pub(super) async fn import(
@@ -45,11 +48,11 @@ pub(super) async fn import(
 
 /// Reads a whole document; answers what it says of the chat.
 fn read(file: &mut dyn Read, out: &mut Batches) -> Result<ChatHead, ServiceError> {
-    let left = Rc::new(Cell::new(MAX_VALUE));
-    let metered = Metered { file: BufReader::with_capacity(1 << 16, file), left: left.clone() };
+    let meter = Rc::new(Meter { left: Cell::new(MAX_VALUE), most: Cell::new(MAX_VALUE) });
+    let metered = Metered { file: BufReader::with_capacity(1 << 16, file), meter: meter.clone() };
     let mut json = serde_json::Deserializer::from_reader(metered);
     let mut reading =
-        Reading { out, left, read: 0, chat: None, chat_of_messages: None, format: None, stopped: None };
+        Reading { out, meter, read: 0, chat: None, chat_of_messages: None, format: None, stopped: None };
     let parsed = json.deserialize_map(Document(&mut reading)).and_then(|()| json.end());
     let Reading { read, chat, chat_of_messages, format, stopped, .. } = reading;
     if let Some(stopped) = stopped {
@@ -72,6 +75,7 @@ fn read(file: &mut dyn Read, out: &mut Batches) -> Result<ChatHead, ServiceError
         None => return Err(refused(format!("the export must have \"format\": \"{FORMAT}\" and a version"))),
     }
     let chat = chat.ok_or_else(|| refused("the export must have a chat with id and name"))?;
+    chars("the chat's name", &chat.name, NAME_MAX).map_err(refused)?;
     match chat_of_messages {
         Some(of_messages) if of_messages != chat.id => {
             Err(refused(format!("the messages are of {of_messages}, and the chat is {}", chat.id)))
@@ -82,7 +86,7 @@ fn read(file: &mut dyn Read, out: &mut Batches) -> Result<ChatHead, ServiceError
 
 struct Reading<'a> {
     out: &'a mut Batches,
-    left: Rc<Cell<usize>>,
+    meter: Rc<Meter>,
     read: u64,
     chat: Option<ChatHead>,
     chat_of_messages: Option<Jid>,
@@ -92,7 +96,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn take(&mut self, message: ExportedMessage) -> Result<(), String> {
+    fn take(&mut self, message: ExportedMessage, bytes: usize) -> Result<(), String> {
         message.check()?;
         let chat = &message.message.chat_id;
         match &self.chat_of_messages {
@@ -103,31 +107,42 @@ impl Reading<'_> {
             None => self.chat_of_messages = Some(chat.clone()),
         }
         self.read += 1;
-        self.out.push(message).map_err(|stopped| {
+        self.out.push(message, bytes).map_err(|stopped| {
             let sentence = stopped.to_string();
             self.stopped = Some(stopped);
             sentence
         })
     }
+}
 
-    fn next_value_may_be_large(&self) {
-        self.left.set(MAX_VALUE);
+/// What is left of the bytes that the present value may have.
+struct Meter {
+    left: Cell<usize>,
+    most: Cell<usize>,
+}
+
+impl Meter {
+    /// Another value begins; answers how many bytes the one before had.
+    fn begin(&self, most: usize) -> usize {
+        self.most.replace(most) - self.left.replace(most)
     }
 }
 
-/// Bounds what one value takes: the parser holds no more than it has read since the last message.
+/// Bounds what one value takes: the parser holds no more than it has read since the last message. It reads byte
+/// by byte, so that this is exact.
 struct Metered<R> {
     file: R,
-    left: Rc<Cell<usize>>,
+    meter: Rc<Meter>,
 }
 
 impl<R: Read> Read for Metered<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(bytes)?;
-        let left = self.left.get().checked_sub(read).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("one value has more than {MAX_VALUE} bytes"))
+        let left = self.meter.left.get().checked_sub(read).ok_or_else(|| {
+            let sentence = format!("one value has more than {} bytes", self.meter.most.get());
+            io::Error::new(io::ErrorKind::InvalidData, sentence)
         })?;
-        self.left.set(left);
+        self.meter.left.set(left);
         Ok(read)
     }
 }
@@ -145,7 +160,7 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
         let reading = self.0;
         let (mut format, mut version) = (None, None);
         while let Some(key) = map.next_key::<String>()? {
-            reading.next_value_may_be_large();
+            reading.meter.begin(MAX_VALUE);
             match key.as_str() {
                 "format" => format = Some(map.next_value()?),
                 "version" => version = Some(map.next_value()?),
@@ -153,7 +168,7 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
                 "messages" => map.next_value_seed(Messages(reading))?,
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
-            reading.next_value_may_be_large();
+            reading.meter.begin(MAX_VALUE);
         }
         reading.format = format.map(|format| (format, version));
         Ok(())
@@ -178,9 +193,10 @@ impl<'de> Visitor<'de> for Messages<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        self.0.meter.begin(MAX_MESSAGE);
         while let Some(message) = list.next_element::<ExportedMessage>()? {
-            self.0.next_value_may_be_large();
-            self.0.take(message).map_err(A::Error::custom)?;
+            let bytes = self.0.meter.begin(MAX_MESSAGE);
+            self.0.take(message, bytes).map_err(A::Error::custom)?;
         }
         Ok(())
     }

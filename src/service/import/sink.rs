@@ -22,7 +22,9 @@ use crate::service::Core;
 use crate::store::{StoreError, Tx};
 
 /// Messages stored at once.
-pub(super) const BATCH: usize = 200;
+const BATCH: usize = 200;
+/// Bytes of exports whose messages are stored at once: the store is everybody's.
+const BATCH_BYTES: usize = 1 << 20;
 /// Batches that wait to be stored.
 const WAITING: usize = 2;
 /// Bytes of a file that are passed on at once.
@@ -31,27 +33,31 @@ const CHUNK: usize = 64 * 1024;
 /// Hands messages from the thread that reads them to the task that stores them.
 pub(super) struct Batches {
     waiting: Vec<ExportedMessage>,
+    /// What they have in the export.
+    bytes: usize,
     out: Option<mpsc::Sender<Vec<ExportedMessage>>>,
 }
 
 impl Batches {
     /// Goes nowhere: for a first reading, which finds what is wrong.
     pub(super) fn trial() -> Self {
-        Self { waiting: Vec::new(), out: None }
+        Self { waiting: Vec::new(), bytes: 0, out: None }
     }
 
-    /// Takes a message; waits while too many are not yet stored.
-    pub(super) fn push(&mut self, message: ExportedMessage) -> Result<(), ServiceError> {
+    /// Takes a message that has so many bytes in its export; waits while too many are not yet stored.
+    pub(super) fn push(&mut self, message: ExportedMessage, bytes: usize) -> Result<(), ServiceError> {
         if self.out.is_none() {
             return Ok(());
         }
         self.waiting.push(message);
-        if self.waiting.len() >= BATCH { self.flush() } else { Ok(()) }
+        self.bytes += bytes;
+        if self.waiting.len() >= BATCH || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Passes on what waits.
     pub(super) fn flush(&mut self) -> Result<(), ServiceError> {
         let Some(out) = &self.out else { return Ok(()) };
+        self.bytes = 0;
         // Whoever stores them has stopped, and says why.
         out.blocking_send(std::mem::take(&mut self.waiting)).map_err(|_| refused("the import was stopped"))
     }
@@ -105,7 +111,7 @@ impl Sink {
     ) -> Result<Stored, ServiceError> {
         let (out, mut batches) = mpsc::channel(WAITING);
         let reading = blocking(move || {
-            let mut batches = Batches { waiting: Vec::with_capacity(BATCH), out: Some(out) };
+            let mut batches = Batches { waiting: Vec::new(), bytes: 0, out: Some(out) };
             read(&mut batches)?;
             batches.flush()
         });

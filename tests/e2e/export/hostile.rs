@@ -99,3 +99,49 @@ async fn what_a_file_is_its_content_says() {
     assert_eq!(reply.header("content-length"), page.len().to_string());
     assert!(reply.header("content-disposition").starts_with("attachment"));
 }
+
+#[tokio::test]
+async fn what_is_too_long_is_refused_with_its_place_and_stores_nothing() {
+    let app = TestApp::start().await;
+    fresh(&app, "a").await;
+    let people =
+        |count: usize| -> Vec<String> { (0..count).map(|n| format!("1555020{n:04}@c.us")).collect() };
+    let reactions: Vec<_> =
+        people(2_049).iter().map(|id| json!({ "emoji": "x", "from": id, "fromMe": false })).collect();
+    let poll = |options: usize| {
+        let options: Vec<_> = (0..options).map(|n| n.to_string()).collect();
+        json!({ "type": "poll_creation", "poll": { "name": "?", "options": options, "allowMultipleAnswers": true } })
+    };
+    let quote = message(3, &json!({ "body": "b".repeat(65_537) }));
+    let card = json!({ "displayName": "x", "vcard": "BEGIN:VCARD" });
+    for (fields, sentence) in [
+        (json!({ "body": "b".repeat(65_537) }), "body must have at most 65536 bytes"),
+        (json!({ "body": "b".repeat(2 << 20) }), "one value has more than 1048576 bytes"),
+        (json!({ "quotedMessage": quote }), "quotedMessage: body must have"),
+        (json!({ "notifyName": "n".repeat(257) }), "notifyName must have at most 256 characters"),
+        (json!({ "mentionedIds": people(1_025) }), "mentionedIds must have at most 1024 entries"),
+        (json!({ "reactions": reactions }), "reactions must have at most 2048 entries"),
+        (poll(65), "poll.options must have at most 64"),
+        (json!({ "type": "vcard", "vCards": vec![card; 65] }), "vCards must have at most 64"),
+    ] {
+        let reply = import(&app, "a", "", document(&[message(1, &json!({})), message(2, &fields)])).await;
+        let error = reply.refused(400, "invalid_import")["error"].as_str().unwrap().to_owned();
+        assert!(error.contains(sentence) && error.contains("(after 1 messages)"), "{error}");
+    }
+    let line = format!("31/12/2025, 14:05 - Anna: x\n31/12/2025, 14:05 - {}: x\n", "n".repeat(257));
+    let reply = import(&app, "a", &format!("chatId={ANNA}&me=Me"), line).await;
+    let error = reply.refused(400, "invalid_import")["error"].as_str().unwrap().to_owned();
+    assert!(error.contains("line 2: an author's name must have at most 256 characters"), "{error}");
+    app.get(&format!("/devices/a/chats/{ANNA}")).await.refused(404, "chat_not_found");
+}
+
+#[tokio::test]
+async fn the_longest_messages_come_in_whole() {
+    let app = TestApp::start().await;
+    fresh(&app, "a").await;
+    let long: Vec<_> = (0..60).map(|n| message(n, &json!({ "body": "b".repeat(65_536) }))).collect();
+    let report = import(&app, "a", "", document(&long)).await.ok()["data"].clone();
+    assert_eq!(report["imported"], 60);
+    let found = messages(&app, "a", ANNA).await;
+    assert!(found.len() == 60 && found.iter().all(|m| m["body"].as_str().unwrap().len() == 65_536));
+}

@@ -8,12 +8,11 @@ use super::marks::{EDITED, MARK, unguarded};
 use super::order::DateOrder;
 use super::writer::bare;
 use crate::domain::clock::Millis;
+use crate::domain::export::limits::BODY_MAX;
 use crate::domain::export::zone::Zone;
 
 pub use super::marks::Extra;
 
-/// The longest text of a message that is read, in bytes.
-const BODY_MAX: usize = 1 << 20;
 const MINUTE_MS: i64 = 60_000;
 
 /// A message that was read.

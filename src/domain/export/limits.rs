@@ -1,0 +1,95 @@
+//! What a message of an export may come to: four times what sends allow, so that whatever was sent comes back in.
+
+use super::document::ExportedMessage;
+use crate::domain::content::{ContactCard, Location, Poll};
+use crate::domain::message::Message;
+
+/// The longest text of a message, in bytes.
+pub const BODY_MAX: usize = 65_536;
+/// The longest name of an author, in characters.
+pub const AUTHOR_MAX: usize = 256;
+/// The longest name of a chat, a person, a place, a file, a poll or an answer, in characters.
+pub const NAME_MAX: usize = 1_020;
+/// The longest contact card, in characters.
+const VCARD_MAX: usize = 65_536;
+/// The longest emoji of a reaction, in bytes: 32 characters of any kind.
+const EMOJI_MAX: usize = 128;
+/// The longest sentence of a failure, in characters.
+const SENTENCE_MAX: usize = 4_096;
+const MENTIONS: usize = 1_024;
+const REACTIONS: usize = 2_048;
+const VOTES: usize = 2_048;
+const RECEIPTS: usize = 2_048;
+const CARDS: usize = 64;
+const OPTIONS: usize = 64;
+
+/// Says which part of a message is too long.
+pub(super) fn check(exported: &ExportedMessage) -> Result<(), String> {
+    let message = &exported.message;
+    message_fits(message)?;
+    if let Some(quoted) = &message.quoted_message {
+        message_fits(quoted).map_err(|sentence| format!("quotedMessage: {sentence}"))?;
+    }
+    at_most("receipts", exported.receipts.len(), RECEIPTS)?;
+    if let Some(failure) = &exported.failure {
+        chars("failure.code", &failure.code, AUTHOR_MAX)?;
+        chars("failure.message", &failure.message, SENTENCE_MAX)?;
+    }
+    exported.file.as_ref().map_or(Ok(()), |name| chars("file", name, NAME_MAX))
+}
+
+fn message_fits(message: &Message) -> Result<(), String> {
+    bytes("body", &message.body, BODY_MAX)?;
+    chars("notifyName", &message.notify_name, AUTHOR_MAX)?;
+    at_most("mentionedIds", message.mentioned_ids.len(), MENTIONS)?;
+    at_most("reactions", message.reactions.len(), REACTIONS)?;
+    message.reactions.iter().try_for_each(|reaction| bytes("emoji", &reaction.emoji, EMOJI_MAX))?;
+    if let Some(media) = &message.media {
+        chars("mimetype", &media.file.mimetype, NAME_MAX)?;
+        chars("filename", media.filename.as_deref().unwrap_or_default(), NAME_MAX)?;
+    }
+    message.location.as_ref().map_or(Ok(()), place_fits)?;
+    cards_fit(&message.contacts)?;
+    message.poll.as_ref().map_or(Ok(()), poll_fits)
+}
+
+fn place_fits(place: &Location) -> Result<(), String> {
+    chars("location.description", place.description.as_deref().unwrap_or_default(), NAME_MAX)
+}
+
+fn cards_fit(cards: &[ContactCard]) -> Result<(), String> {
+    at_most("vCards", cards.len(), CARDS)?;
+    cards.iter().try_for_each(|card| {
+        chars("displayName", &card.display_name, NAME_MAX)?;
+        chars("vcard", &card.vcard, VCARD_MAX)
+    })
+}
+
+fn poll_fits(poll: &Poll) -> Result<(), String> {
+    chars("poll.name", &poll.name, NAME_MAX)?;
+    at_most("poll.options", poll.options.len(), OPTIONS)?;
+    poll.options.iter().try_for_each(|option| chars("a poll's option", option, NAME_MAX))?;
+    at_most("poll.votes", poll.votes.len(), VOTES)?;
+    poll.votes.iter().try_for_each(|vote| {
+        at_most("a vote's options", vote.options.len(), OPTIONS)?;
+        vote.options.iter().try_for_each(|option| chars("a vote's option", option, NAME_MAX))
+    })
+}
+
+fn at_most(field: &str, count: usize, most: usize) -> Result<(), String> {
+    if count > most { Err(format!("{field} must have at most {most} entries")) } else { Ok(()) }
+}
+
+fn bytes(field: &str, text: &str, most: usize) -> Result<(), String> {
+    if text.len() > most { Err(format!("{field} must have at most {most} bytes")) } else { Ok(()) }
+}
+
+/// Says whether a text is too long.
+///
+/// # Errors
+/// A sentence that names the field and says what is right.
+pub fn chars(field: &str, text: &str, most: usize) -> Result<(), String> {
+    // Counting is for those that could be too long.
+    let fits = text.len() <= most || text.chars().count() <= most;
+    if fits { Ok(()) } else { Err(format!("{field} must have at most {most} characters")) }
+}
