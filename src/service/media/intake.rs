@@ -42,7 +42,7 @@ impl Core {
     ) -> Result<Uploaded, ServiceError> {
         let of = device.clone();
         self.read(move |store| store.device(&of)?.ok_or(ServiceError::DeviceNotFound).map(drop)).await?;
-        let _place = self.shelf().uploads.try_acquire().map_err(|_| ServiceError::TooManyUploads)?;
+        let _place = self.shelf().place(device)?;
         let staged = self.staged(device.as_str(), bytes).await?;
         let (id, filename) = (self.new_media_id(), filename.and_then(safe_filename));
         let (of, named) = (device.clone(), (id.clone(), filename.clone()));
