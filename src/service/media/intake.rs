@@ -84,8 +84,24 @@ impl Core {
         Ok(staged)
     }
 
-    /// Keeps a file and writes its row, with whatever else belongs into that transaction.
+    /// Keeps a file and writes its row, with whatever else belongs into that transaction. When that is refused,
+    /// nothing of the file stays, unless it is somebody else's too.
     async fn shelved(
+        &self,
+        staged: Staged,
+        also: impl FnOnce(&Tx<'_>, &StoredMedia, Millis) -> Result<(), ServiceError> + Send + 'static,
+    ) -> Result<StoredMedia, ServiceError> {
+        let hash = staged.media().hash.clone();
+        let shelved = self.kept_with_row(staged, also).await;
+        if shelved.is_err()
+            && let Err(error) = self.remove_if_stray(&hash).await
+        {
+            tracing::warn!(%error, "a file that belongs to nothing stays until the next sweep");
+        }
+        shelved
+    }
+
+    async fn kept_with_row(
         &self,
         staged: Staged,
         also: impl FnOnce(&Tx<'_>, &StoredMedia, Millis) -> Result<(), ServiceError> + Send + 'static,

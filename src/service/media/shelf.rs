@@ -1,6 +1,7 @@
 //! The store of files with what keeps it in step with the database.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore, SemaphorePermit};
@@ -28,6 +29,7 @@ pub(in crate::service) struct Shelf {
     of_devices: Mutex<HashMap<DeviceId, usize>>,
     order: Vec<RwLock<()>>,
     promised: Mutex<HashMap<MediaHash, Promise>>,
+    next_shard: AtomicU8,
 }
 
 /// Files that a message will refer to in a moment.
@@ -60,7 +62,8 @@ impl Shelf {
     pub(in crate::service) fn new(files: Files) -> Self {
         let order = (0..LOCKS).map(|_| RwLock::default()).collect();
         let (of_devices, promised) = (Mutex::default(), Mutex::default());
-        Self { files, uploads: Semaphore::new(UPLOADS), of_devices, order, promised }
+        let (uploads, next_shard) = (Semaphore::new(UPLOADS), AtomicU8::default());
+        Self { files, uploads, of_devices, order, promised, next_shard }
     }
 
     /// Room for one more file of this device that a client sends in.
@@ -73,6 +76,11 @@ impl Shelf {
         let place = self.uploads.try_acquire().map_err(|_| ServiceError::TooManyUploads)?;
         of_devices.insert(device.clone(), count + 1);
         Ok(Place { shelf: self, device: device.clone(), _place: place })
+    }
+
+    /// The part of the store whose turn it is to be looked through, round and round.
+    pub(super) fn next_shard(&self) -> u8 {
+        self.next_shard.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Held while a file and its row come.
