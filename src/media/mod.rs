@@ -39,6 +39,8 @@ pub type ByteStream = BoxStream<'static, io::Result<bytes::Bytes>>;
 
 /// Bytes read from a file at a time.
 const PIECE_BYTES: usize = 64 * 1024;
+/// Bytes a second, on average, that a file must come with.
+const SLOWEST: u32 = 4_096;
 /// A thumbnail is some tens of thousands of bytes; this is more than it can be.
 const MAX_THUMBNAIL_BYTES: u64 = 1024 * 1024;
 
@@ -51,6 +53,9 @@ pub enum MediaError {
     /// The bytes broke off before the end.
     #[error("the file broke off before its end; send it again")]
     Incomplete(#[source] io::Error),
+    /// Slower than may be, on average.
+    #[error("the file came too slowly: it takes at least {SLOWEST} bytes a second on average; send it again")]
+    TooSlow,
     /// Not there (any more).
     #[error("the file is not in the store any more")]
     Gone,

@@ -9,15 +9,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use super::sniff::{HEAD_BYTES, TextCheck, mimetype};
-use super::{ByteStream, MediaError, off_the_async_threads};
+use super::{ByteStream, MediaError, SLOWEST, off_the_async_threads};
 use crate::domain::media::MediaHash;
 
 /// So much is gathered before it is hashed and written.
 const BATCH_BYTES: usize = 256 * 1024;
 /// A sender that says nothing for so long is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Before this, nobody is too slow.
+const START: Duration = Duration::from_secs(30);
 
 /// The folder of files that are on their way in; emptied when it is opened.
 pub(super) struct Staging {
@@ -44,19 +47,14 @@ impl Staging {
         StagedPath(self.folder.join(format!("{number}.part")))
     }
 
-    /// Writes what comes, up to `limit` bytes.
+    /// Writes what comes, up to `limit` bytes, unless it comes too slowly.
     pub(super) async fn receive(&self, bytes: &mut ByteStream, limit: u64) -> Result<Received, MediaError> {
         let path = self.path();
         let file = path.0.clone();
         let mut sink = off_the_async_threads(move || Sink::create(&file)).await?;
         let (mut batch, mut waiting, mut size) = (Vec::new(), 0, 0_u64);
-        loop {
-            let next = tokio::time::timeout(PATIENCE, bytes.next()).await;
-            let Some(piece) = next.map_err(|_| MediaError::Incomplete(io::ErrorKind::TimedOut.into()))?
-            else {
-                break;
-            };
-            let piece = piece.map_err(MediaError::Incomplete)?;
+        let mut pace = Pace::begin();
+        while let Some(piece) = pace.next(bytes, size).await? {
             size = size.saturating_add(piece.len() as u64);
             if size > limit {
                 return Err(MediaError::TooLarge(limit));
@@ -70,6 +68,30 @@ impl Staging {
         }
         let sink = sink.write(batch).await?;
         sink.finish(path, size).await
+    }
+}
+
+/// How fast a file comes. Only waiting for its sender counts.
+struct Pace {
+    waited: Duration,
+}
+
+impl Pace {
+    fn begin() -> Self {
+        Self { waited: Duration::ZERO }
+    }
+
+    /// The next piece of a file of which `size` bytes are there; `None` at its end.
+    async fn next(&mut self, bytes: &mut ByteStream, size: u64) -> Result<Option<Bytes>, MediaError> {
+        let since = Instant::now();
+        let allowed = START.max(Duration::from_secs(size / u64::from(SLOWEST))).saturating_sub(self.waited);
+        let next = tokio::time::timeout(allowed.min(PATIENCE), bytes.next()).await;
+        self.waited += since.elapsed();
+        match next {
+            Ok(piece) => piece.transpose().map_err(MediaError::Incomplete),
+            Err(_) if allowed <= PATIENCE => Err(MediaError::TooSlow),
+            Err(_) => Err(MediaError::Incomplete(io::ErrorKind::TimedOut.into())),
+        }
     }
 }
 

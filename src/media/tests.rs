@@ -121,3 +121,35 @@ async fn a_picture_comes_in_without_a_smaller_one_when_others_are_decoded() {
     let media = tokio::time::timeout(patience, kept(&files, png.get_ref())).await.unwrap();
     assert!(!media.has_thumbnail && media.dimensions.is_some());
 }
+
+/// Pieces of so many bytes, with so many seconds before each.
+fn dribbling(pieces: usize, bytes: usize, seconds: u64) -> ByteStream {
+    let piece = bytes::Bytes::from(vec![b'x'; bytes]);
+    let each = move |_| {
+        let piece = piece.clone();
+        async move {
+            tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+            Ok(piece)
+        }
+    };
+    stream::iter(0..pieces).then(each).boxed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sends_a_byte_now_and_then_is_ended_and_who_is_slow_is_not() {
+    let (dir, files) = store();
+    let begun = tokio::time::Instant::now();
+    let ended = files.receive("shop", &mut dribbling(1_000, 1, 5), 1 << 30).await;
+    assert!(matches!(ended, Err(MediaError::TooSlow)));
+    assert!((30..40).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    // Fast at first, but not for ever.
+    let mut slowing = dribbling(10, 60_000, 0).chain(dribbling(1_000, 100, 10)).boxed();
+    let begun = tokio::time::Instant::now();
+    assert!(matches!(files.receive("shop", &mut slowing, 1 << 30).await, Err(MediaError::TooSlow)));
+    assert!((140..170).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    let mut stopped = dribbling(100, 60_000, 0).chain(stream::pending()).boxed();
+    assert!(matches!(files.receive("shop", &mut stopped, 1 << 30).await, Err(MediaError::Incomplete(_))));
+    let steady = files.receive("shop", &mut dribbling(200, 5_000, 1), 1 << 30).await.unwrap();
+    assert_eq!(steady.media().filesize, 1_000_000);
+    drop((ended, steady, dir));
+}

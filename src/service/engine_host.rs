@@ -72,6 +72,9 @@ impl MediaStore for MediaPort {
         self.core.keep_media(owner, &mut bytes).await.map_err(|error| match error {
             ServiceError::Media(MediaError::TooLarge(limit)) => MediaStoreError::TooLarge(limit),
             ServiceError::Media(MediaError::Incomplete(source)) => MediaStoreError::Incomplete(source),
+            ServiceError::Media(MediaError::TooSlow) => {
+                MediaStoreError::Incomplete(std::io::ErrorKind::TimedOut.into())
+            }
             ServiceError::EmptyFile => MediaStoreError::Incomplete(std::io::ErrorKind::UnexpectedEof.into()),
             error => MediaStoreError::Store(Box::new(error)),
         })

@@ -42,6 +42,9 @@ pub enum ServiceError {
     /// As many clients upload as may at once.
     #[error("too many files are being uploaded; try again in a moment")]
     TooManyUploads,
+    /// As many files of this device come in as may at once.
+    #[error("{0} files of this device are coming in already; try again when one of them is there")]
+    TooManyUploadsOfDevice(usize),
     /// A file could not be taken in or given out.
     #[error(transparent)]
     Media(#[from] MediaError),
@@ -190,9 +193,10 @@ impl ServiceError {
             Self::MediaGone | Self::Media(MediaError::Gone) => "media_gone",
             Self::NoThumbnail => "no_thumbnail",
             Self::EmptyFile => "empty_file",
-            Self::TooManyUploads => "too_many_uploads",
+            Self::TooManyUploads | Self::TooManyUploadsOfDevice(_) => "too_many_uploads",
             Self::Media(MediaError::TooLarge(_)) => "media_too_large",
             Self::Media(MediaError::Incomplete(_)) => "upload_incomplete",
+            Self::Media(MediaError::TooSlow) => "upload_too_slow",
             Self::Media(MediaError::Storage(error)) if is_full(error) => "disk_full",
             Self::Media(MediaError::Unavailable(_)) => "media_store_unavailable",
             Self::Media(MediaError::Storage(_)) => "media_store_failed",
@@ -248,7 +252,7 @@ impl ServiceError {
             Self::Invalid { .. }
             | Self::EmptyFile
             | Self::BadImport(_)
-            | Self::Media(MediaError::Incomplete(_)) => ErrorKind::Invalid,
+            | Self::Media(MediaError::Incomplete(_) | MediaError::TooSlow) => ErrorKind::Invalid,
             Self::TooLarge(_) | Self::Media(MediaError::TooLarge(_)) => ErrorKind::TooLarge,
             Self::ImportCut { source, .. } => source.kind(),
             Self::Media(MediaError::Storage(error)) if !is_full(error) => ErrorKind::Internal,
@@ -267,7 +271,9 @@ impl ServiceError {
             Self::IdempotencyMismatch | Self::NotSupported | Self::Impossible { .. } => ErrorKind::Impossible,
             Self::WiderKey(_) => ErrorKind::Forbidden,
             Self::BadSignature => ErrorKind::Unauthorized,
-            Self::OutboxFull(_) | Self::TooManyImports(_) => ErrorKind::TooMany,
+            Self::OutboxFull(_) | Self::TooManyImports(_) | Self::TooManyUploadsOfDevice(_) => {
+                ErrorKind::TooMany
+            }
             Self::NotBuilt(_) => ErrorKind::NotBuilt,
             Self::ShuttingDown
             | Self::Store(
@@ -286,7 +292,9 @@ impl ServiceError {
             Self::Store(StoreError::Busy | StoreError::TakenBack) | Self::DeviceBeingDeleted => Some(1),
             Self::Store(StoreError::DiskFull) | Self::OutboxFull(_) | Self::TooManyImports(_) => Some(30),
             Self::ImportCut { source, .. } => source.retry_after_seconds(),
-            Self::TooManyUploads | Self::Media(MediaError::Unavailable(_)) => Some(5),
+            Self::TooManyUploads
+            | Self::TooManyUploadsOfDevice(_)
+            | Self::Media(MediaError::Unavailable(_)) => Some(5),
             Self::Media(MediaError::Storage(error)) if is_full(error) => Some(30),
             Self::Store(StoreError::Closed) | Self::ShuttingDown => Some(5),
             _ => None,

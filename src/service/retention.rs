@@ -20,7 +20,7 @@ impl Core {
         let core = self.clone();
         self.tasks().spawn("retention", async move {
             if let Err(error) = core.remove_stray_files().await {
-                tracing::warn!(%error, "files that belong to nothing stay until the next start");
+                tracing::warn!(%error, "files that belong to nothing stay until the next sweep");
             }
             let every = Duration::from_millis(core.limits().retention.sweep_interval_ms);
             let soft = core.tasks().soft().clone();

@@ -42,7 +42,7 @@ impl Core {
     ) -> Result<Uploaded, ServiceError> {
         let of = device.clone();
         self.read(move |store| store.device(&of)?.ok_or(ServiceError::DeviceNotFound).map(drop)).await?;
-        let _place = self.shelf().uploads.try_acquire().map_err(|_| ServiceError::TooManyUploads)?;
+        let _place = self.shelf().place(device)?;
         let staged = self.staged(device.as_str(), bytes).await?;
         let (id, filename) = (self.new_media_id(), filename.and_then(safe_filename));
         let (of, named) = (device.clone(), (id.clone(), filename.clone()));
@@ -84,8 +84,24 @@ impl Core {
         Ok(staged)
     }
 
-    /// Keeps a file and writes its row, with whatever else belongs into that transaction.
+    /// Keeps a file and writes its row, with whatever else belongs into that transaction. When that is refused,
+    /// nothing of the file stays, unless it is somebody else's too.
     async fn shelved(
+        &self,
+        staged: Staged,
+        also: impl FnOnce(&Tx<'_>, &StoredMedia, Millis) -> Result<(), ServiceError> + Send + 'static,
+    ) -> Result<StoredMedia, ServiceError> {
+        let hash = staged.media().hash.clone();
+        let shelved = self.kept_with_row(staged, also).await;
+        if shelved.is_err()
+            && let Err(error) = self.remove_if_stray(&hash).await
+        {
+            tracing::warn!(%error, "a file that belongs to nothing stays until the next sweep");
+        }
+        shelved
+    }
+
+    async fn kept_with_row(
         &self,
         staged: Staged,
         also: impl FnOnce(&Tx<'_>, &StoredMedia, Millis) -> Result<(), ServiceError> + Send + 'static,

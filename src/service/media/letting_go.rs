@@ -11,6 +11,8 @@ use crate::store::media::MediaPlace;
 
 /// Rows looked at or changed at once.
 const BATCH: i64 = 200;
+/// After so many entries of the store, looking for stray ones goes on with the next sweep.
+const ENTRIES: usize = 10_000;
 /// An upload that was not sent for so long is forgotten.
 const UPLOADS_MS: i64 = 86_400_000;
 /// A file that came in so shortly ago may belong to a message that is not stored yet.
@@ -58,7 +60,7 @@ impl Core {
             let total = self.read(|store| Ok(store.media_bytes()?)).await?;
             self.make_room(now.plus(-GRACE_MS), total.saturating_sub(limits.max_total_bytes)).await?;
         }
-        Ok(())
+        self.remove_stray_files().await
     }
 
     /// Removes files that came in before `cutoff` and that nothing refers to.
@@ -75,22 +77,32 @@ impl Core {
         }
     }
 
-    /// Removes what lies in the store and is not known to the database: a crash came in between.
+    /// Removes what lies in the store and is not known to the database: a crash came in between. Looks at a part
+    /// of a large store, and goes on from there the next time.
     pub(in crate::service) async fn remove_stray_files(&self) -> Result<(), ServiceError> {
         let cutoff = self.now().plus(-GRACE_MS);
-        for shard in 0..=u8::MAX {
-            for entry in self.shelf().files.list(shard).await? {
-                if entry.at < cutoff && !self.is_known(&entry.hash).await? {
-                    let _order = self.shelf().removing(&entry.hash).await;
-                    if !self.is_known(&entry.hash).await? {
-                        self.shelf().files.remove(&entry.hash).await?;
-                        tracing::info!("a file that belongs to nothing was removed");
-                    }
-                }
+        let mut looked_at = 0;
+        for _ in 0..=u8::MAX {
+            let entries = self.shelf().files.list(self.shelf().next_shard()).await?;
+            looked_at += entries.len();
+            for entry in entries.iter().filter(|entry| entry.at < cutoff) {
+                self.remove_if_stray(&entry.hash).await?;
             }
-            if self.tasks().soft().is_cancelled() {
+            if looked_at >= ENTRIES || self.tasks().soft().is_cancelled() {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn remove_if_stray(&self, hash: &MediaHash) -> Result<(), ServiceError> {
+        if self.is_known(hash).await? {
+            return Ok(());
+        }
+        let _order = self.shelf().removing(hash).await;
+        if !self.is_known(hash).await? {
+            self.shelf().files.remove(hash).await?;
+            tracing::info!("a file that belongs to nothing was removed");
         }
         Ok(())
     }

@@ -24,6 +24,7 @@ impl Core {
             MediaSource::Uploaded(id) => self.uploaded(device, id).await?,
             MediaSource::Url(url) => self.fetched(device, url).await?,
             MediaSource::Inline(bytes) => {
+                let _place = self.shelf().place(device)?;
                 (self.keep_media(device.as_str(), &mut whole(bytes.clone())).await?, None)
             }
         };
@@ -60,12 +61,14 @@ impl Core {
     ) -> Result<(StoredMedia, Option<String>), ServiceError> {
         let url = Url::parse(url)
             .map_err(|error| ServiceError::invalid("media.url", format!("is not a URL: {error}")))?;
+        let _place = self.shelf().place(device)?;
         let limits = &self.limits().media;
         let patience = Duration::from_millis(limits.fetch_timeout_ms);
         let mut bytes =
             self.inner.http.download(&url, limits.max_bytes, patience).await.map_err(not_fetched)?;
         let file = self.keep_media(device.as_str(), &mut bytes).await.map_err(|error| match error {
             ServiceError::Media(MediaError::Incomplete(_)) => unreachable("it broke off before its end"),
+            ServiceError::Media(error @ MediaError::TooSlow) => unreachable(&error.to_string()),
             other => other,
         })?;
         Ok((file, name_in(&url)))

@@ -1,11 +1,13 @@
 //! How long files stay.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::files::{media_dir, on_disk, png, sha256};
-use super::{SEND, get_bare, message_with, path, sent, upload};
+use super::{SEND, UPLOAD, get_bare, message_with, path, sent, upload};
 use crate::support::{ANNA, TestApp};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -176,6 +178,45 @@ async fn what_a_crash_has_left_goes_with_the_next_start() {
     let app = app.restarted().await;
     let kept = [sha256(b"belongs to a message")];
     app.wait_until("the stray file to be gone", async || (on_disk(&app) == kept).then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_belongs_to_nothing_goes_with_a_sweep() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    message_with(&app, b"belongs to a message", "").await;
+    let stray = "cd".repeat(32);
+    let folder = media_dir(&app).join("files/cd/cd");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(&stray), b"no row knows this").unwrap();
+    sweep(&app).await;
+    assert!(on_disk(&app).contains(&stray), "it may be of a moment ago");
+    app.clock.advance(HOUR_MS);
+    sweep(&app).await;
+    assert_eq!(on_disk(&app), [sha256(b"belongs to a message")]);
+}
+
+#[tokio::test]
+async fn an_upload_to_a_device_that_is_deleted_meanwhile_leaves_nothing() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let gate = Arc::new(tokio::sync::Notify::new());
+    let opened = Arc::clone(&gate);
+    let rest = futures_util::stream::once(async move {
+        opened.notified().await;
+        Ok::<_, std::io::Error>("a file")
+    });
+    let pieces = futures_util::stream::iter([Ok("half ")]).chain(rest);
+    let request = app.request("POST", UPLOAD).body(reqwest::Body::wrap_stream(pieces));
+    let asker = app.with_key(&app.key);
+    let delete = async {
+        app.wait_until("it to begin", async || (on_disk(&app).len() == 1).then_some(())).await;
+        app.delete("/devices/shop").await.ok();
+        gate.notify_one();
+    };
+    let (answer, ()) = tokio::join!(asker.send(request), delete);
+    answer.refused(404, "device_not_found");
+    wait_until_empty(&app).await;
 }
 
 #[tokio::test]

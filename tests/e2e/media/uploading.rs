@@ -6,8 +6,8 @@ use futures_util::StreamExt as _;
 use serde_json::json;
 
 use super::files::{mp4, ogg, on_disk, png, sha256};
-use super::{UPLOAD, upload, upload_named};
-use crate::support::{Reply, TestApp};
+use super::{SEND, UPLOAD, upload, upload_named};
+use crate::support::{ANNA, Reply, TestApp};
 
 /// A form with one field before its file, and one after it.
 fn form(filename: &str, bytes: &[u8]) -> (String, Vec<u8>) {
@@ -148,4 +148,41 @@ async fn a_client_that_hangs_up_leaves_nothing() {
     let request = app.request("POST", UPLOAD).header("X-API-KEY", &app.key);
     assert!(request.body(reqwest::Body::wrap_stream(pieces)).send().await.is_err());
     app.wait_until("it to be gone", async || on_disk(&app).is_empty().then_some(())).await;
+}
+
+/// An upload that has begun and does not end.
+fn begun(app: &TestApp, device: &str) -> impl Future<Output = reqwest::Result<reqwest::Response>> + use<> {
+    let endless =
+        futures_util::stream::iter([Ok::<_, std::io::Error>("a")]).chain(futures_util::stream::pending());
+    let request = app.request("POST", &format!("/devices/{device}/media")).header("X-API-KEY", &app.key);
+    request.body(reqwest::Body::wrap_stream(endless)).send()
+}
+
+#[tokio::test]
+async fn eight_files_of_a_device_come_in_at_once_and_no_other_device_waits_for_them() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.device("other").await;
+    let hanging = futures_util::future::join_all((0..8).map(|_| begun(&app, "shop")));
+    let asked = async {
+        app.wait_until("all to have begun", async || (on_disk(&app).len() == 8).then_some(())).await;
+        let refused = app.with_key(&app.key).send(app.request("POST", UPLOAD).body("hello")).await;
+        assert!(!refused.header("retry-after").is_empty());
+        refused.refused(429, "too_many_uploads");
+        for media in [json!({ "data": "aGk=" }), json!({ "url": "http://a.example/a.png" })] {
+            let body = json!({ "to": ANNA, "media": media });
+            app.post(SEND, body).await.refused(429, "too_many_uploads");
+        }
+        let request = app.request("POST", "/devices/other/media").body("hello");
+        app.with_key(&app.key).send(request).await.created();
+    };
+    tokio::select! {
+        _ = hanging => panic!("they do not end"),
+        () = asked => {}
+    }
+    let freed = async || {
+        let body = json!({ "to": ANNA, "media": { "data": "aGk=" } });
+        (app.post(SEND, body).await.status == 201).then_some(())
+    };
+    app.wait_until("the places to be free again", freed).await;
 }
