@@ -57,7 +57,7 @@ Scopes:
   devices:read   see devices and their QR codes
   devices:write  create, change, start, stop and delete devices
   messages:read  read messages, chats and contacts
-  messages:send  send messages, mark them read, show typing
+  messages:send  send and change messages, change and clear chats and groups, import
   events:read    follow the events, over REST, SSE and Socket.IO
   admin          everything, keys included
 

@@ -73,7 +73,8 @@ impl FromFields for CreateKey {
         let name = fields.text("name", NAME_CHARS);
         let name = fields.require("name", name, "what people call the key");
         let scopes = read_scopes(fields);
-        let devices = fields.list("devices", MAX_DEVICES);
+        let name_of_list = fields.given(&["devices", "deviceIds"]);
+        let devices = fields.list(name_of_list, MAX_DEVICES);
         let expires_at = fields.integer("expiresAt", &(0..=LATEST)).map(Millis);
         Some(Self { name: name?, scopes: scopes?, devices, expires_at })
     }
