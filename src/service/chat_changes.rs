@@ -1,10 +1,10 @@
 //! What is done to a chat as a whole: here first and durable, then told to the account's other devices.
 //!
-//! A network that cannot be told does not undo what was done here. What was done on another device arrives
+//! A network that cannot be told does not undo what was done here, and is told later ([`untold`]). What was done on another device arrives
 //! as [`ChatChange`] too and is not told back.
 
 use super::emptying::Emptying;
-use super::{Core, ServiceError};
+use super::{Core, ServiceError, untold};
 use crate::domain::chat::Chat;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
@@ -84,7 +84,13 @@ impl Core {
             ChatChange::Delete => self.empty_chat(device, &chat, Emptying::Delete).await.map(|_| ()),
             ChatChange::Archive(_) | ChatChange::Pin(_) | ChatChange::Mute(_) => {
                 let (id, of) = (device.clone(), chat.clone());
-                if self.store().write_patiently(move |tx| mark(tx, &id, &of, &change)).await? {
+                let write = move |tx: &Tx<'_>| {
+                    if let Some(newer) = untold::of_chat(&change) {
+                        tx.outdate_untold(&id, &of, &newer)?;
+                    }
+                    mark(tx, &id, &of, &change)
+                };
+                if self.store().write_patiently(write).await? {
                     self.chat_changed(device, &chat);
                 }
                 Ok(())
@@ -98,21 +104,24 @@ impl Core {
         chat: &Jid,
         change: ChatChange,
     ) -> Result<Chat, ServiceError> {
-        let (id, of, wanted, now) = (device.clone(), chat.clone(), change.clone(), self.now());
+        let (id, of, now) = (device.clone(), chat.clone(), self.now());
         let (changed, marked) = self
             .store()
             .write(move |tx| {
                 tx.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
-                let changed = mark(tx, &id, &of, &wanted)?;
+                let changed = mark(tx, &id, &of, &change)?;
                 let chat = tx.chat(&id, &of)?.ok_or(ServiceError::ChatNotFound)?;
+                // Also when nothing changed here: other devices may have it otherwise.
+                if let Some(untold) = untold::of_chat(&change) {
+                    untold::note(tx, &id, &of, &untold, now)?;
+                }
                 Ok::<_, ServiceError>((changed, chat.as_of(now)))
             })
             .await?;
         if changed {
             self.chat_changed(device, chat);
         }
-        // Also when nothing changed here: the network may not have been told the last time.
-        self.tell_chat_change(device, chat, change).await;
+        self.tell_untold(device).await;
         Ok(marked)
     }
 

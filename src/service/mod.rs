@@ -60,6 +60,7 @@ mod send;
 mod stats;
 mod supervisor;
 mod typing;
+mod untold;
 
 pub use access_token::{AccessTokenError, AccessTokens, Operator};
 pub use changes::Forward;

@@ -4,12 +4,13 @@
 //! unread; the count of a chat is that of its unread messages after each write. However many they are, one
 //! write and one event hold at most [`CHUNK`].
 
-use super::{Core, ServiceError};
+use super::{Core, ServiceError, untold};
 use crate::domain::clock::Millis;
 use crate::domain::event::{Event, MessagesRead};
 use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::store::messages::Pk;
+use crate::store::untold::Untold;
 use crate::store::{StoreError, Tx};
 
 /// Messages marked read in one write.
@@ -26,9 +27,21 @@ enum Which {
     Named(Vec<NetworkId>),
 }
 
+/// On which device they were read.
+#[derive(Clone, Copy)]
+enum By {
+    /// On this one.
+    Us {
+        /// Whether that is a request's first write.
+        first: bool,
+    },
+    /// On another one of the account.
+    Another,
+}
+
 impl Core {
-    /// Marks messages of a chat read, all of them or these: here at once, and at the network when the
-    /// device is connected. Answers which were unread.
+    /// Marks messages of a chat read, all of them or these: here at once, and at the network as
+    /// soon as the device is connected. Answers which were unread.
     ///
     /// # Errors
     /// When there is no such device or chat, or the store fails.
@@ -49,8 +62,8 @@ impl Core {
         let mut all = Vec::new();
         for which in parts(only, newest) {
             loop {
-                let read = self.read_some(device, chat, &which, !all.is_empty()).await?;
-                self.tell_network_read(device, chat, &read).await;
+                let read = self.read_some(device, chat, &which, By::Us { first: all.is_empty() }).await?;
+                self.tell_untold(device).await;
                 let more = read.len() == CHUNK && matches!(which, Which::UpTo(_));
                 all.extend(read);
                 if !more {
@@ -70,12 +83,12 @@ impl Core {
     ) -> Result<(), StoreError> {
         if !names.is_empty() {
             for names in names.chunks(CHUNK) {
-                self.read_some(device, &chat, &Which::Named(names.to_vec()), true).await?;
+                self.read_some(device, &chat, &Which::Named(names.to_vec()), By::Another).await?;
             }
             return Ok(());
         }
         let which = Which::UpTo(self.store().read(|store| store.newest_pk()).await?);
-        while self.read_some(device, &chat, &which, true).await?.len() == CHUNK {}
+        while self.read_some(device, &chat, &which, By::Another).await?.len() == CHUNK {}
         Ok(())
     }
 
@@ -85,26 +98,25 @@ impl Core {
         device: &DeviceId,
         chat: &Jid,
         which: &Which,
-        patient: bool,
+        by: By,
     ) -> Result<Vec<MessageId>, StoreError> {
         let (id, of, which, now) = (device.clone(), chat.clone(), which.clone(), self.now());
-        let write = move |tx: &Tx<'_>| store_read(tx, &id, &of, &which, now);
+        let write = move |tx: &Tx<'_>| {
+            let (read, changed) = store_read(tx, &id, &of, &which, now)?;
+            if matches!(by, By::Us { .. }) && !read.is_empty() {
+                untold::note(tx, &id, &of, &Untold::Read { messages: read.clone() }, now)?;
+            }
+            Ok::<_, StoreError>((read, changed))
+        };
         let store = self.store();
-        let (read, changed) =
-            if patient { store.write_patiently(write).await? } else { store.write(write).await? };
+        let (read, changed) = match by {
+            By::Us { first: true } => store.write(write).await?,
+            By::Us { first: false } | By::Another => store.write_patiently(write).await?,
+        };
         if changed {
             self.chat_changed(device, chat);
         }
         Ok(read)
-    }
-
-    async fn tell_network_read(&self, device: &DeviceId, chat: &Jid, read: &[MessageId]) {
-        if !read.is_empty()
-            && let Ok(session) = self.session(device)
-            && let Err(error) = session.mark_read(chat, read).await
-        {
-            tracing::info!(%device, %error, "the network was not told that messages were read");
-        }
     }
 }
 

@@ -163,6 +163,7 @@ impl Tx<'_> {
             "DELETE FROM idempotency WHERE device_id = ?1",
             "DELETE FROM uploads WHERE device_id = ?1",
             "DELETE FROM departures WHERE device_id = ?1",
+            "DELETE FROM untold WHERE device_id = ?1",
         ] {
             self.run(sql, [id.as_str()])?;
         }

@@ -42,6 +42,7 @@ pub mod search;
 #[cfg(test)]
 mod tests;
 mod tx;
+pub mod untold;
 pub mod vault;
 mod writer;
 

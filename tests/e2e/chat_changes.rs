@@ -181,6 +181,34 @@ async fn a_clear_that_breaks_off_was_told_and_goes_on_with_the_next_start() {
     assert_eq!(app.logged("shop", "chat:cleared").await.len(), 1, "it was told before");
 }
 
+#[tokio::test]
+async fn what_is_done_without_a_connection_is_told_with_the_next_one() {
+    let app = with_a_chat().await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    app.post(&format!("{CHAT}/markRead"), json!({})).await.ok();
+    change(&app, "pin", json!({})).await;
+    change(&app, "mute", json!({})).await;
+    change(&app, "pin", json!({ "pin": false })).await;
+    change(&app, "archive", json!({})).await;
+    let app = app.restarted().await;
+    assert!(told(&app).await.is_empty());
+    app.post("/devices/shop/start", json!({})).await.ok();
+    let changes = app
+        .wait_until("the network to be told", async || {
+            let changes = told(&app).await;
+            (changes.len() == 3).then_some(changes)
+        })
+        .await;
+    let whats: Vec<&Value> = changes.iter().map(|change| &change["kind"]).collect();
+    assert_eq!(whats, ["mute", "pin", "archive"], "{changes:?}");
+    let read = app.get("/simulator/shop/network").await.ok()["data"]["read"].clone();
+    assert_eq!(read[0]["messageIds"].as_array().unwrap().len(), 1, "{read}");
+    app.post("/devices/shop/restart", json!({})).await.ok();
+    app.wait_for_state("shop", "ready").await;
+    change(&app, "unmute", json!({})).await;
+    assert_eq!(told(&app).await.len(), 4, "nothing is told twice");
+}
+
 // covers: DELETE /devices/{id}/chats/{chatId}
 #[tokio::test]
 async fn a_deleted_chat_is_gone_until_the_next_message() {

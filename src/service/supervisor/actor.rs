@@ -168,6 +168,8 @@ impl Actor {
         if let (State::Ready { .. }, Some(running)) = (&self.device.state, &mut self.running) {
             self.live.set_session(Some(running.session.clone()));
             running.open_outbox(&self.core, &self.device.id, &self.live);
+            let (core, id) = (self.core.clone(), self.device.id.clone());
+            self.core.tasks().spawn("untold", async move { core.tell_untold(&id).await });
         }
     }
 

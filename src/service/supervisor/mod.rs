@@ -48,6 +48,8 @@ pub(super) struct Live {
     connecting: Mutex<Option<Arc<dyn Session>>>,
     /// Something new is in the outbox.
     pub(super) outbox: Notify,
+    /// Held while the network is told what was done here.
+    pub(super) telling: tokio::sync::Mutex<()>,
     /// What is known from moment to moment.
     pub(super) pulse: super::pulse::Pulse,
 }
@@ -304,6 +306,7 @@ fn persist(
                 tx.set_account(&device.id, None)?;
                 // They are the account's; the chats stay.
                 tx.remove_groups(&device.id)?;
+                tx.forget_untold(&device.id)?;
                 device.account = None;
                 store_all_failed(tx, &device.id, "logged_out", "the device was logged out", now)?;
             }
