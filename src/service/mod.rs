@@ -194,6 +194,7 @@ struct Inner {
     public_url: Arc<str>,
     feeds: feed::Feeds,
     live: live::ChatUpdates,
+    turns: changes::Turns,
     typing: typing::Typing,
     imports: import::Imports,
     echoes: echoes::Echoes,
@@ -221,6 +222,7 @@ impl Core {
         let inner = Inner {
             feeds: feed::Feeds::default(),
             live: live::ChatUpdates::default(),
+            turns: changes::Turns::default(),
             typing: typing::Typing::default(),
             imports: import::Imports::default(),
             echoes: echoes::Echoes::default(),
