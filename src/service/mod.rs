@@ -196,6 +196,7 @@ struct Inner {
     public_url: Arc<str>,
     feeds: feed::Feeds,
     live: live::ChatUpdates,
+    turns: changes::Turns,
     typing: typing::Typing,
     imports: import::Imports,
     echoes: echoes::Echoes,
@@ -223,6 +224,7 @@ impl Core {
         let inner = Inner {
             feeds: feed::Feeds::default(),
             live: live::ChatUpdates::default(),
+            turns: changes::Turns::default(),
             typing: typing::Typing::default(),
             imports: import::Imports::default(),
             echoes: echoes::Echoes::default(),

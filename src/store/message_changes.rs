@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::error::StoreError;
 use super::messages::Pk;
-use super::rows::{parsed, parsed_if_any, to_json};
+use super::rows::{parsed, parsed_if_any, time_if_any, to_json};
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::ids::{DeviceId, MessageId};
@@ -33,6 +33,19 @@ impl Reader<'_> {
             params![device.as_str(), id.to_string()],
             |row| Ok(row.get(0)?),
         )
+    }
+
+    /// When a message was last edited, by the network's clock.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn edited_at(&self, device: &DeviceId, id: &MessageId) -> Result<Option<Millis>, StoreError> {
+        let found = self.one(
+            "SELECT edited_at FROM messages WHERE device_id = ?1 AND id = ?2 AND hidden = 0",
+            params![device.as_str(), id.to_string()],
+            |row| time_if_any(row, "edited_at"),
+        )?;
+        Ok(found.flatten())
     }
 
     /// The oldest messages of a chat that are not removed and do not wait to be sent, at most `limit`.

@@ -1,11 +1,12 @@
 //! Changes that a client asks for.
 //!
 //! What other people see (reactions, edits, taking back, votes) is told to the network first and stored when
-//! it agreed; all of it may be asked for again. What only this account sees (stars, removing) is stored at
+//! it agreed, one change to a message after the other; all of it may be asked for again. What only this account sees (stars, removing) is stored at
 //! once, and the network is told when it can be. A message that still waits to be sent changes here alone.
 
 use super::{Applied, Change, Target, apply};
 use crate::domain::ack::Ack;
+use crate::domain::clock::Millis;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::message::{Message, MessageType};
 use crate::engine::{Capabilities, MessageChange};
@@ -42,6 +43,7 @@ impl Core {
             return Err(ServiceError::invalid("emoji", "must be one emoji, or empty to take it back"));
         }
         self.supports(device, |c| c.react)?;
+        let _turn = self.inner.turns.take(device, id).await;
         self.at_the_network(device, id).await?;
         let from = self.own_jid(device).await?;
         let (emoji, at) = (emoji.to_owned(), self.now());
@@ -60,6 +62,7 @@ impl Core {
         mut options: Vec<String>,
     ) -> Result<Message, ServiceError> {
         self.supports(device, |c| c.polls)?;
+        let _turn = self.inner.turns.take(device, id).await;
         let message = self.at_the_network(device, id).await?;
         let poll = message.poll.ok_or_else(|| impossible("not_a_poll", "this message is not a poll"))?;
         if let Some(unknown) = options.iter().position(|option| !poll.options.contains(option)) {
@@ -92,6 +95,7 @@ impl Core {
         body: String,
     ) -> Result<Message, ServiceError> {
         self.supports(device, |c| c.edit)?;
+        let _turn = self.inner.turns.take(device, id).await;
         let message = self.message(device, id).await?.message;
         if !message.from_me {
             return Err(impossible("not_own_message", "only messages of this account can be edited"));
@@ -99,7 +103,7 @@ impl Core {
         if message.kind != MessageType::Chat && !message.has_media {
             return Err(impossible("not_editable", "only texts and captions can be edited"));
         }
-        let at = self.now();
+        let at = self.moment_of_edit(device, id).await?;
         if self.change_while_it_waits(device, id, Change::Edit { body: body.clone(), at }).await? {
             return Ok(self.message(device, id).await?.message);
         }
@@ -115,6 +119,7 @@ impl Core {
     /// is not connected, its engine cannot, or the network refuses.
     pub async fn revoke(&self, device: &DeviceId, id: &MessageId) -> Result<(), ServiceError> {
         self.supports(device, |c| c.revoke)?;
+        let _turn = self.inner.turns.take(device, id).await;
         let message = self.message(device, id).await?.message;
         if message.kind == MessageType::Revoked {
             return Ok(());
@@ -156,6 +161,13 @@ impl Core {
         let message = self.change(device, id, Change::Star(on)).await?;
         self.mention_to_network(device, MessageChange::Star { id: id.clone(), on }).await;
         Ok(message)
+    }
+
+    /// Later than every edit before: the network and this store agree on which was the last.
+    async fn moment_of_edit(&self, device: &DeviceId, id: &MessageId) -> Result<Millis, ServiceError> {
+        let (device, id, now) = (device.clone(), id.clone(), self.now());
+        let last = self.read(move |store| Ok(store.edited_at(&device, &id)?)).await?;
+        Ok(last.map_or(now, |last| now.max(last.plus(1))))
     }
 
     fn supports(&self, device: &DeviceId, what: fn(&Capabilities) -> bool) -> Result<(), ServiceError> {

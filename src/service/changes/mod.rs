@@ -17,8 +17,10 @@ use crate::store::{StoreError, Tx};
 
 mod ask;
 mod forward;
+mod turns;
 
 pub use forward::Forward;
+pub(super) use turns::Turns;
 
 /// A change to one message.
 #[derive(Debug, Clone, PartialEq, Eq)]

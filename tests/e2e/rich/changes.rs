@@ -84,6 +84,24 @@ async fn an_edit_changes_the_text_everywhere() {
 }
 
 #[tokio::test]
+async fn the_last_edit_here_is_the_last_at_the_network() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let id = sent_text(&app, ANNA, "draft").await;
+    let edit = async |text: String| {
+        app.post(EDIT, json!({ "messageId": id, "newText": text })).await.ok();
+    };
+    futures_util::future::join_all((0..16).map(|n| edit(format!("version {n}")))).await;
+    let told = changes(&app).await;
+    assert_eq!((told.len(), &message(&app, &id).await["body"]), (16, &told[15]["body"]));
+    // Whatever the clock does meanwhile.
+    app.clock.advance(-60_000);
+    edit("final".to_owned()).await;
+    assert_eq!(changes(&app).await[16]["body"], "final");
+    assert_eq!(message(&app, &id).await["body"], "final");
+}
+
+#[tokio::test]
 async fn a_message_that_waits_changes_before_it_leaves() {
     let app = TestApp::start().await;
     app.device("shop").await;
