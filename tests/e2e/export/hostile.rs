@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{export, fresh, import, messages};
+use super::{archive, export, fresh, import, messages};
 use crate::media::files;
 use crate::support::{ANNA, BEN, TestApp};
 
@@ -144,4 +144,43 @@ async fn the_longest_messages_come_in_whole() {
     assert_eq!(report["imported"], 60);
     let found = messages(&app, "a", ANNA).await;
     assert!(found.len() == 60 && found.iter().all(|m| m["body"].as_str().unwrap().len() == 65_536));
+}
+
+#[tokio::test]
+async fn a_broken_file_in_an_archive_costs_its_message_the_file_only() {
+    let app = TestApp::start().await;
+    for id in ["json", "text"] {
+        fresh(&app, id).await;
+    }
+    let (good, bad) = (b"good notes".to_vec(), b"bad notes!".to_vec());
+    let named = |number: usize, name: &str, bytes: &[u8]| {
+        let mut fields = with_file(&files::sha256(bytes));
+        fields["file"] = json!(name);
+        message(number, &fields)
+    };
+    let document = document(&[named(1, "bad.txt", &bad), named(2, "good.txt", &good)]);
+    let text = "31/12/2025, 14:05 - Anna: bad.txt (file attached)\n\
+                31/12/2025, 14:06 - Anna: good.txt (file attached)\n";
+    for (device, name, chat) in [("json", "chat.json", document.as_str()), ("text", "_chat.txt", text)] {
+        let mut zip = archive(&[(name, chat.as_bytes()), ("bad.txt", &bad), ("good.txt", &good)]);
+        // The checksums of a file stand before it and in the list at the end.
+        let checksum = crc32(&bad);
+        for at in 0..zip.len() - 4 {
+            if zip[at..at + 4] == checksum {
+                zip[at] ^= 1;
+            }
+        }
+        let query = format!("chatId={ANNA}&me=Me");
+        let report = import(&app, device, &query, zip).await.ok()["data"].clone();
+        assert_eq!(report["imported"], 2);
+        assert_eq!(report["media"], json!({ "attached": 1, "missing": 0, "refused": 1 }), "{device}");
+    }
+}
+
+/// As archives have it: IEEE 802.3, little-endian.
+fn crc32(bytes: &[u8]) -> [u8; 4] {
+    let step = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+    let crc =
+        bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)));
+    (!crc).to_le_bytes()
 }
