@@ -184,3 +184,62 @@ fn crc32(bytes: &[u8]) -> [u8; 4] {
         bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)));
     (!crc).to_le_bytes()
 }
+
+#[tokio::test]
+async fn a_mark_before_the_document_is_skipped() {
+    let app = TestApp::start().await;
+    fresh(&app, "a").await;
+    let body = format!("\u{feff}{}", document(&[message(1, &json!({}))]));
+    assert_eq!(import(&app, "a", "", body).await.ok()["data"]["imported"], 1);
+}
+
+#[tokio::test]
+async fn a_form_is_told_what_to_send_instead() {
+    let app = TestApp::start().await;
+    fresh(&app, "a").await;
+    let path = format!("/devices/a/chats/import?chatId={ANNA}");
+    let request = app
+        .request("POST", &path)
+        .header("Content-Type", "multipart/form-data; boundary=x")
+        .body("--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nhello\r\n--x--\r\n");
+    let refused = app.with_key(&app.key).send(request).await.refused(415, "unsupported_media_type");
+    assert!(refused["error"].as_str().unwrap().contains("--data-binary @file"), "{refused}");
+}
+
+#[tokio::test]
+async fn times_that_no_message_has_are_refused_with_their_place() {
+    let app = TestApp::start().await;
+    fresh(&app, "a").await;
+    for at in [-1, 253_402_300_800_000_i64, i64::MAX, i64::MIN] {
+        for fields in [
+            json!({ "timestamp": at }),
+            json!({ "editedAt": at }),
+            json!({ "receipts": [{ "participant": format!("{ANNA}@c.us"), "ack": 2, "timestamp": at }] }),
+        ] {
+            let body = document(&[message(1, &json!({})), message(2, &fields)]);
+            let error = import(&app, "a", "", body).await.refused(400, "invalid_import")["error"].to_string();
+            assert!(error.contains("since 1970") && error.contains("(after 1 messages)"), "{error}");
+        }
+    }
+    let text = "31/12/2025, 14:05 - Me: x\n31/12/9998, 14:05 - Me: x\n";
+    let reply = import(&app, "a", &format!("chatId={ANNA}&me=Me"), text).await;
+    let error = reply.refused(400, "invalid_import")["error"].to_string();
+    assert!(error.contains("line 2: its time must be"), "{error}");
+}
+
+#[tokio::test]
+async fn what_was_not_sent_where_it_was_exported_has_failed_here() {
+    let app = TestApp::start().await;
+    fresh(&app, "a").await;
+    let waiting = |number: usize, status: &str| {
+        let id = format!("true_{ANNA}@c.us_HAND{number}");
+        message(number, &json!({ "id": id, "fromMe": true, "ack": 0, "status": status }))
+    };
+    import(&app, "a", "", document(&[waiting(1, "queued"), waiting(2, "sending")])).await.ok();
+    for found in messages(&app, "a", ANNA).await {
+        let path = format!("/devices/a/messages/{}", found["id"].as_str().unwrap());
+        let shown = app.get(&path).await.ok()["data"].clone();
+        assert_eq!((&shown["status"], &shown["ack"]), (&json!("failed"), &json!(-1)), "{shown}");
+        assert!(shown.to_string().contains("not_sent"), "{shown}");
+    }
+}
