@@ -5,7 +5,7 @@ use std::io;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
 use utoipa::{IntoParams, ToSchema};
@@ -235,10 +235,19 @@ async fn import(
     Query(query): Query<ImportChat>,
     request: Request,
 ) -> Result<Success<ImportReport>, ApiError> {
+    if is_form(request.headers()) {
+        return Err(ApiError::Form);
+    }
     let ImportChat { format, chat_id, me, tz, date_order, authors } = query;
     let wanted = ImportRequest { format, chat: chat_id, me, zone: tz, date_order, authors };
     let bytes = request.into_body().into_data_stream().map(|piece| piece.map_err(io::Error::other));
     Ok(Success::new(core.import_chat(&device, wanted, bytes.boxed()).await?))
+}
+
+/// As `curl -F` sends.
+fn is_form(headers: &HeaderMap) -> bool {
+    let sent_as = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    sent_as.trim_start().to_ascii_lowercase().starts_with("multipart/")
 }
 
 #[cfg(test)]

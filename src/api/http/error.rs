@@ -72,6 +72,9 @@ pub enum ApiError {
     /// The body is of another type.
     #[error("the request body must be JSON: send it with Content-Type: application/json")]
     NotJson,
+    /// A form where a file is wanted.
+    #[error("the request body must be the file itself, not a form: send it as curl --data-binary @file does")]
+    Form,
     /// A later version will do it.
     #[error("{0} is not built yet")]
     NotBuilt(String),
@@ -137,7 +140,7 @@ impl ApiError {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge(_) | Self::DataTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RangeNotSatisfiable(_) => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NotJson | Self::Form => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyFailedTries { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotBuilt(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Timeout => StatusCode::SERVICE_UNAVAILABLE,
@@ -163,7 +166,7 @@ impl ApiError {
             Self::TooLarge(_) | Self::DataTooLarge(_) => "too_large",
             Self::RangeNotSatisfiable(_) => "range_not_satisfiable",
             Self::SignatureInvalid => "invalid_signature",
-            Self::NotJson => "unsupported_media_type",
+            Self::NotJson | Self::Form => "unsupported_media_type",
             Self::NotBuilt(_) => "not_implemented",
             Self::Timeout => "timeout",
             Self::Internal => "internal_error",

@@ -4,9 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::limits;
-use crate::domain::ack::Status;
+use crate::domain::ack::{Ack, Status};
 use crate::domain::chat::Chat;
 use crate::domain::clock::Millis;
+use crate::domain::filename::safe_filename;
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, Receipt, SendFailure};
 
@@ -14,6 +15,10 @@ use crate::domain::message::{Message, Receipt, SendFailure};
 pub const FORMAT: &str = "wharf-chat";
 /// The version that is written, and the newest that is read.
 pub const VERSION: u32 = 1;
+
+/// Why an imported message failed that had not been sent where it was exported.
+const NOT_SENT: &str = "not_sent";
+const NOT_SENT_WHY: &str = "it had not been sent when it was exported, and imported messages are not sent";
 
 /// A message with all that is known of it: as the wire shows it, without addresses, and what only the store
 /// shows.
@@ -43,11 +48,11 @@ pub struct ExportedMessage {
 }
 
 impl ExportedMessage {
-    /// What in it contradicts itself or is too long.
+    /// What in it contradicts itself, is too long or of no time until `now`.
     ///
     /// # Errors
     /// A sentence that names the field and says what is right.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self, now: Millis) -> Result<(), String> {
         let m = &self.message;
         let in_group = m.chat_id.is_group();
         let rules = [
@@ -62,8 +67,26 @@ impl ExportedMessage {
         ];
         match rules.iter().find(|(holds, _)| !holds) {
             Some((_, sentence)) => Err((*sentence).to_owned()),
-            None => limits::check(self),
+            None => limits::check(self).and_then(|()| limits::check_times(self, now)),
         }
+    }
+
+    /// As history: what waited to be sent where it was exported is never sent from here, and has failed; names
+    /// of files are safe. All else stays as it is.
+    #[must_use]
+    pub fn into_history(mut self) -> Self {
+        let unsent = matches!(self.status, Status::Queued | Status::Sending);
+        if unsent || self.message.ack == Ack::Pending {
+            self.status = Status::Failed;
+            self.message.ack = Ack::Error;
+            self.failure = Some(SendFailure { code: NOT_SENT.to_owned(), message: NOT_SENT_WHY.to_owned() });
+        }
+        self.message.quoted_message = self.message.quoted_message.map(|quoted| Box::new(quoted.as_quote()));
+        let quoted = self.message.quoted_message.as_mut().and_then(|quoted| quoted.media.as_mut());
+        for media in self.message.media.iter_mut().chain(quoted) {
+            media.filename = media.filename.as_deref().and_then(safe_filename);
+        }
+        self
     }
 }
 

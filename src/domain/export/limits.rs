@@ -1,6 +1,7 @@
 //! What a message of an export may come to: four times what sends allow, so that whatever was sent comes back in.
 
 use super::document::ExportedMessage;
+use crate::domain::clock::Millis;
 use crate::domain::content::{ContactCard, Location, Poll};
 use crate::domain::message::Message;
 
@@ -22,6 +23,47 @@ const VOTES: usize = 2_048;
 const RECEIPTS: usize = 2_048;
 const CARDS: usize = 64;
 const OPTIONS: usize = 64;
+
+/// The last millisecond of the year 9999.
+const LAST: Millis = Millis(253_402_300_799_999);
+/// How far a clock elsewhere may be ahead of ours.
+const AHEAD_MS: i64 = 86_400_000;
+
+/// Says which time is none that a message can have.
+pub(super) fn check_times(exported: &ExportedMessage, now: Millis) -> Result<(), String> {
+    let message = &exported.message;
+    past("timestamp", message.timestamp, now)?;
+    if let Some(quoted) = &message.quoted_message {
+        past("quotedMessage.timestamp", quoted.timestamp, now)?;
+    }
+    if let Some(at) = exported.edited_at {
+        past("editedAt", at, now)?;
+    }
+    exported.reacted_at.iter().try_for_each(|at| past("reactedAt", *at, now))?;
+    exported.receipts.iter().try_for_each(|receipt| past("a receipt's timestamp", receipt.timestamp, now))?;
+    let mut votes = message.poll.iter().flat_map(|poll| &poll.votes);
+    votes.try_for_each(|vote| past("a vote's timestamp", vote.timestamp, now))
+}
+
+/// Says whether a time is before 1970 or, by more than a day, in the future.
+///
+/// # Errors
+/// A sentence that names the field and says what is right.
+pub fn past(field: &str, at: Millis, now: Millis) -> Result<(), String> {
+    if (Millis(0)..=now.plus(AHEAD_MS).min(LAST)).contains(&at) {
+        return Ok(());
+    }
+    Err(format!("{field} must be milliseconds since 1970, and at most a day in the future"))
+}
+
+/// Says whether a time is one that calendars have.
+///
+/// # Errors
+/// A sentence that names the field and says what is right.
+pub fn of_calendar(field: &str, at: Millis) -> Result<(), String> {
+    let fits = (Millis(0)..=LAST).contains(&at);
+    if fits { Ok(()) } else { Err(format!("{field} must be milliseconds from 1970 to the year 9999")) }
+}
 
 /// Says which part of a message is too long.
 pub(super) fn check(exported: &ExportedMessage) -> Result<(), String> {

@@ -16,7 +16,7 @@ use crate::domain::content::Content;
 use crate::domain::device::Account;
 use crate::domain::export::document::{ChatHead, ExportedMessage};
 use crate::domain::export::files::kind_of_name;
-use crate::domain::export::limits::{AUTHOR_MAX, NAME_MAX, chars};
+use crate::domain::export::limits::{AUTHOR_MAX, NAME_MAX, chars, past};
 use crate::domain::export::text::{DateOrder, Entry, Extra, OrderVote, Parser};
 use crate::domain::export::zone::Zone;
 use crate::domain::ids::{MessageId, NetworkId};
@@ -38,7 +38,8 @@ pub(super) async fn import(
     sink: Sink,
 ) -> Result<ImportReport, ServiceError> {
     let (trial, zone, told) = (source.clone(), request.zone.clone(), request.date_order);
-    let read = blocking(move || first_look(&trial, zone, told)).await?;
+    let now = sink.core().now();
+    let read = blocking(move || first_look(&trial, zone, told, now)).await?;
     let chat = request.chat.clone().ok_or_else(|| {
         ServiceError::invalid("chatId", "is required for a text: the chat that its messages belong to")
     })?;
@@ -99,7 +100,12 @@ struct FirstLook {
     system_lines: u64,
 }
 
-fn first_look(source: &Source, zone: Zone, told: Option<DateOrder>) -> Result<FirstLook, ServiceError> {
+fn first_look(
+    source: &Source,
+    zone: Zone,
+    told: Option<DateOrder>,
+    now: Millis,
+) -> Result<FirstLook, ServiceError> {
     let order = match told {
         Some(order) => order,
         None => {
@@ -116,6 +122,8 @@ fn first_look(source: &Source, zone: Zone, told: Option<DateOrder>) -> Result<Fi
     let mut any = false;
     each_entry(source, zone, order, |entry| {
         any = true;
+        let place = |sentence| refused(format!("line {}: {sentence}", entry.line));
+        past("its time", entry.at, now).map_err(place)?;
         let Some(author) = entry.author else {
             found.system_lines += 1;
             return Ok(());

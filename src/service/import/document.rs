@@ -11,8 +11,9 @@ use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, V
 use super::archive::Source;
 use super::sink::{Batches, Sink};
 use super::{ImportReport, ImportRequest, ServiceError, blocking, refused};
+use crate::domain::clock::Millis;
 use crate::domain::export::document::{ChatHead, ExportedMessage, FORMAT, VERSION};
-use crate::domain::export::limits::{NAME_MAX, chars};
+use crate::domain::export::limits::{NAME_MAX, chars, of_calendar};
 use crate::domain::jid::Jid;
 
 /// Bytes that anything beside the list of messages may have.
@@ -26,8 +27,8 @@ pub(super) async fn import(
     request: &ImportRequest,
     sink: Sink,
 ) -> Result<ImportReport, ServiceError> {
-    let trial = source.clone();
-    let chat = blocking(move || trial.read(|file| read(file, &mut Batches::trial()))).await?;
+    let (trial, now) = (source.clone(), sink.core().now());
+    let chat = blocking(move || trial.read(|file| read(file, &mut Batches::trial(), now))).await?;
     if let Some(wanted) = &request.chat
         && *wanted != chat.id
     {
@@ -35,7 +36,7 @@ pub(super) async fn import(
     }
     let chat_id = chat.id.clone();
     let stored =
-        sink.store(chat, Vec::new(), move |out| source.read(|file| read(file, out)).map(|_| ())).await?;
+        sink.store(chat, Vec::new(), move |out| source.read(|file| read(file, out, now)).map(|_| ())).await?;
     Ok(ImportReport {
         imported: stored.imported,
         skipped: stored.skipped,
@@ -47,12 +48,13 @@ pub(super) async fn import(
 }
 
 /// Reads a whole document; answers what it says of the chat.
-fn read(file: &mut dyn Read, out: &mut Batches) -> Result<ChatHead, ServiceError> {
+fn read(file: &mut dyn Read, out: &mut Batches, now: Millis) -> Result<ChatHead, ServiceError> {
     let meter = Rc::new(Meter { left: Cell::new(MAX_VALUE), most: Cell::new(MAX_VALUE) });
-    let metered = Metered { file: BufReader::with_capacity(1 << 16, file), meter: meter.clone() };
+    let file = without_mark(BufReader::with_capacity(1 << 16, file))?;
+    let metered = Metered { file, meter: meter.clone() };
     let mut json = serde_json::Deserializer::from_reader(metered);
     let mut reading =
-        Reading { out, meter, read: 0, chat: None, chat_of_messages: None, format: None, stopped: None };
+        Reading { out, now, meter, read: 0, chat: None, chat_of_messages: None, format: None, stopped: None };
     let parsed = json.deserialize_map(Document(&mut reading)).and_then(|()| json.end());
     let Reading { read, chat, chat_of_messages, format, stopped, .. } = reading;
     if let Some(stopped) = stopped {
@@ -76,6 +78,10 @@ fn read(file: &mut dyn Read, out: &mut Batches) -> Result<ChatHead, ServiceError
     }
     let chat = chat.ok_or_else(|| refused("the export must have a chat with id and name"))?;
     chars("the chat's name", &chat.name, NAME_MAX).map_err(refused)?;
+    for (field, at) in [("the chat's mutedUntil", chat.muted_until), ("its timestamp", Some(chat.timestamp))]
+    {
+        at.map_or(Ok(()), |at| of_calendar(field, at)).map_err(refused)?;
+    }
     match chat_of_messages {
         Some(of_messages) if of_messages != chat.id => {
             Err(refused(format!("the messages are of {of_messages}, and the chat is {}", chat.id)))
@@ -84,8 +90,21 @@ fn read(file: &mut dyn Read, out: &mut Batches) -> Result<ChatHead, ServiceError
     }
 }
 
+/// What follows the mark by which some programs say that a text is UTF-8.
+fn without_mark(mut file: impl Read) -> Result<impl Read, ServiceError> {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    let mut start = Vec::with_capacity(MARK.len());
+    let read = file.by_ref().take(MARK.len() as u64).read_to_end(&mut start);
+    read.map_err(|error| refused(format!("the export cannot be read: {error}")))?;
+    if start == MARK {
+        start.clear();
+    }
+    Ok(io::Cursor::new(start).chain(file))
+}
+
 struct Reading<'a> {
     out: &'a mut Batches,
+    now: Millis,
     meter: Rc<Meter>,
     read: u64,
     chat: Option<ChatHead>,
@@ -97,7 +116,7 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn take(&mut self, message: ExportedMessage, bytes: usize) -> Result<(), String> {
-        message.check()?;
+        message.check(self.now)?;
         let chat = &message.message.chat_id;
         match &self.chat_of_messages {
             Some(known) if known != chat => {
@@ -107,7 +126,7 @@ impl Reading<'_> {
             None => self.chat_of_messages = Some(chat.clone()),
         }
         self.read += 1;
-        self.out.push(message, bytes).map_err(|stopped| {
+        self.out.push(message.into_history(), bytes).map_err(|stopped| {
             let sentence = stopped.to_string();
             self.stopped = Some(stopped);
             sentence
@@ -207,7 +226,7 @@ mod tests {
     use super::*;
 
     fn says(text: &str) -> String {
-        read(&mut text.as_bytes(), &mut Batches::trial()).unwrap_err().to_string()
+        read(&mut text.as_bytes(), &mut Batches::trial(), Millis(0)).unwrap_err().to_string()
     }
 
     #[test]
@@ -227,7 +246,7 @@ mod tests {
     #[test]
     fn a_value_that_does_not_end_is_refused_before_it_fills_the_memory() {
         let mut endless = "{\"format\":\"".as_bytes().chain(io::repeat(b'a'));
-        let error = read(&mut endless, &mut Batches::trial()).unwrap_err().to_string();
+        let error = read(&mut endless, &mut Batches::trial(), Millis(0)).unwrap_err().to_string();
         assert!(error.contains("more than 8388608 bytes"), "{error}");
     }
 }

@@ -71,12 +71,43 @@ pub(super) struct Stored {
     pub(super) media: ImportedMedia,
 }
 
+/// What the archive has of a message's file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ArchiveFile {
+    /// The message names none.
+    Unnamed,
+    /// None of this name.
+    Missing,
+    /// Too large, broken, or not what it should be.
+    Refused,
+    Given,
+}
+
+impl Stored {
+    fn count(&mut self, is_new: bool, has_file: Option<bool>, file: ArchiveFile) {
+        if !is_new {
+            self.skipped += 1;
+            return;
+        }
+        self.imported += 1;
+        match (has_file, file) {
+            (Some(true), _) => self.media.attached += 1,
+            (_, ArchiveFile::Refused) => self.media.refused += 1,
+            (Some(false), _) | (None, ArchiveFile::Missing) => self.media.missing += 1,
+            (None, _) => {}
+        }
+    }
+}
+
 pub(super) struct Sink {
     core: Core,
     device: DeviceId,
     archive: Option<Arc<Archive>>,
     /// Files of the archive that are in the store; `None` for those that were refused.
     saved: HashMap<String, Option<StoredMedia>>,
+    /// The chat, and who is in it, until they are stored: with the first messages, so that an import that fails
+    /// leaves no chat without any.
+    head: Option<(ChatHead, Vec<(Jid, String)>)>,
     /// Files that were saved for the batch that is not yet stored.
     fresh: Vec<MediaHash>,
     stored: Stored,
@@ -89,6 +120,7 @@ impl Sink {
             device: device.clone(),
             archive: archive.map(Arc::new),
             saved: HashMap::new(),
+            head: None,
             fresh: Vec::new(),
             stored: Stored::default(),
         }
@@ -102,7 +134,7 @@ impl Sink {
         &self.device
     }
 
-    /// Makes the chat, then stores what `read` finds, in order, and puts the chat's line right.
+    /// Makes the chat with what `read` finds, in order, and puts the chat's line right.
     pub(super) async fn store(
         mut self,
         chat: ChatHead,
@@ -116,11 +148,7 @@ impl Sink {
             batches.flush()
         });
         let storing = async {
-            self.write(move |tx, device| {
-                tx.import_chat(device, &chat)?;
-                names.iter().try_for_each(|(id, name)| tx.import_contact(device, id, name))
-            })
-            .await?;
+            self.head = Some((chat, names));
             while let Some(batch) = batches.recv().await {
                 self.store_batch(batch).await?;
             }
@@ -158,13 +186,16 @@ impl Sink {
         if self.core.tasks().soft().is_cancelled() {
             return Err(self.cut(ServiceError::ShuttingDown));
         }
+        let mut files = Vec::with_capacity(batch.len());
         for message in &mut batch {
-            if let Err(error) = self.attach(message).await {
-                return Err(self.cut(error));
-            }
+            files.push(self.attach(message).await.map_err(|error| self.cut(error))?);
         }
-        let now = self.core.now();
+        let (now, head) = (self.core.now(), self.head.take());
         let added = self.write(move |tx, device| {
+            if let Some((chat, names)) = &head {
+                tx.import_chat(device, chat)?;
+                names.iter().try_for_each(|(id, name)| tx.import_contact(device, id, name))?;
+            }
             let mut added = Vec::with_capacity(batch.len());
             for message in &mut batch {
                 by_hash(tx, device, &mut message.message)?;
@@ -179,24 +210,17 @@ impl Sink {
         let added = added.await;
         // Stored with its messages or not, a file is not held any longer than for them.
         std::mem::take(&mut self.fresh).iter().for_each(|hash| self.core.media_settled(hash));
-        for (is_new, has_file) in added? {
-            if is_new {
-                self.stored.imported += 1;
-                self.stored.media.attached += u64::from(has_file == Some(true));
-                self.stored.media.missing += u64::from(has_file == Some(false));
-            } else {
-                self.stored.skipped += 1;
-            }
+        for ((is_new, has_file), file) in added?.into_iter().zip(files) {
+            self.stored.count(is_new, has_file, file);
         }
         Ok(())
     }
 
     /// Gives a message its file, where the archive has it.
-    async fn attach(&mut self, exported: &mut ExportedMessage) -> Result<(), ServiceError> {
-        let Some(name) = exported.file.take() else { return Ok(()) };
+    async fn attach(&mut self, exported: &mut ExportedMessage) -> Result<ArchiveFile, ServiceError> {
+        let Some(name) = exported.file.take() else { return Ok(ArchiveFile::Unnamed) };
         let Some(archive) = self.archive.clone().filter(|archive| archive.has(&name)) else {
-            self.stored.media.missing += u64::from(exported.message.media.is_none());
-            return Ok(());
+            return Ok(ArchiveFile::Missing);
         };
         if !self.saved.contains_key(&name) {
             let saved = self.save(archive, &name).await?;
@@ -204,28 +228,10 @@ impl Sink {
             self.saved.insert(name.clone(), saved);
         }
         let message = &mut exported.message;
-        match self.saved.get(&name).cloned().flatten() {
-            Some(file) => self.give_of_archive(message, file, &name),
-            None => self.stored.media.refused += 1,
-        }
-        Ok(())
-    }
-
-    fn give_of_archive(&mut self, message: &mut Message, file: StoredMedia, name: &str) {
-        match &message.media {
-            // The document says which file it must be.
-            Some(media) if media.file.hash != file.hash => self.stored.media.refused += 1,
-            Some(_) => give(message, file),
-            None => {
-                let (told, filename) = told_by_name(name);
-                let by_content = || MediaKind::of_mimetype(&file.mimetype);
-                let kind = told.map_or_else(by_content, |told| told.of_told(&file.mimetype));
-                let named = filename.filter(|_| kind == MediaKind::Document);
-                let filename = named.as_deref().and_then(safe_filename);
-                let content = Content::Media(Attachment { kind, file, filename });
-                *message = message.clone().with_content(content);
-            }
-        }
+        Ok(match self.saved.get(&name).cloned().flatten() {
+            Some(file) => give_of_archive(message, file, &name),
+            None => ArchiveFile::Refused,
+        })
     }
 
     /// `None` for a file that the media store does not take.
@@ -240,11 +246,17 @@ impl Sink {
         let (read, saved) = futures_util::future::join(reading, media.save(stream.fuse().boxed())).await;
         match (read, saved) {
             (Ok(()), Ok(saved)) => Ok(Some(saved)),
+            // Not as its archive says: the message stays without it.
+            (Err(ServiceError::BadImport(_)), Ok(saved)) => {
+                self.core.media_settled(&saved.hash);
+                Ok(None)
+            }
+            (Err(error), _) if !matches!(error, ServiceError::BadImport(_)) => Err(error),
             (_, Err(MediaStoreError::TooLarge(_) | MediaStoreError::Gone)) => Ok(None),
-            (Err(error), _) => Err(error),
-            // All of it was handed over, so that it was not enough: an empty file.
-            (Ok(()), Err(MediaStoreError::Incomplete(_))) => Ok(None),
-            (Ok(()), Err(error)) => {
+            // It broke off, or is empty.
+            (_, Err(MediaStoreError::Incomplete(_))) => Ok(None),
+            (Err(error), Ok(_)) => Err(error),
+            (_, Err(error)) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "a file of an import was not stored"
@@ -253,6 +265,24 @@ impl Sink {
             }
         }
     }
+}
+
+/// Gives a message a file of the archive, if it is the one that the document means.
+fn give_of_archive(message: &mut Message, file: StoredMedia, name: &str) -> ArchiveFile {
+    match &message.media {
+        Some(media) if media.file.hash != file.hash => return ArchiveFile::Refused,
+        Some(_) => give(message, file),
+        None => {
+            let (told, filename) = told_by_name(name);
+            let by_content = || MediaKind::of_mimetype(&file.mimetype);
+            let kind = told.map_or_else(by_content, |told| told.of_told(&file.mimetype));
+            let named = filename.filter(|_| kind == MediaKind::Document);
+            let filename = named.as_deref().and_then(safe_filename);
+            let content = Content::Media(Attachment { kind, file, filename });
+            *message = message.clone().with_content(content);
+        }
+    }
+    ArchiveFile::Given
 }
 
 /// Gives a message the file that it describes. What the file is, its content says, not the export.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{export, fresh, import, messages};
+use super::{archive, export, fresh, import, messages};
 use crate::media::files;
 use crate::support::{ANNA, BEN, TestApp};
 
@@ -144,4 +144,102 @@ async fn the_longest_messages_come_in_whole() {
     assert_eq!(report["imported"], 60);
     let found = messages(&app, "a", ANNA).await;
     assert!(found.len() == 60 && found.iter().all(|m| m["body"].as_str().unwrap().len() == 65_536));
+}
+
+#[tokio::test]
+async fn a_broken_file_in_an_archive_costs_its_message_the_file_only() {
+    let app = TestApp::start().await;
+    for id in ["json", "text"] {
+        fresh(&app, id).await;
+    }
+    let (good, bad) = (b"good notes".to_vec(), b"bad notes!".to_vec());
+    let named = |number: usize, name: &str, bytes: &[u8]| {
+        let mut fields = with_file(&files::sha256(bytes));
+        fields["file"] = json!(name);
+        message(number, &fields)
+    };
+    let document = document(&[named(1, "bad.txt", &bad), named(2, "good.txt", &good)]);
+    let text = "31/12/2025, 14:05 - Anna: bad.txt (file attached)\n\
+                31/12/2025, 14:06 - Anna: good.txt (file attached)\n";
+    for (device, name, chat) in [("json", "chat.json", document.as_str()), ("text", "_chat.txt", text)] {
+        let mut zip = archive(&[(name, chat.as_bytes()), ("bad.txt", &bad), ("good.txt", &good)]);
+        // The checksums of a file stand before it and in the list at the end.
+        let checksum = crc32(&bad);
+        for at in 0..zip.len() - 4 {
+            if zip[at..at + 4] == checksum {
+                zip[at] ^= 1;
+            }
+        }
+        let query = format!("chatId={ANNA}&me=Me");
+        let report = import(&app, device, &query, zip).await.ok()["data"].clone();
+        assert_eq!(report["imported"], 2);
+        assert_eq!(report["media"], json!({ "attached": 1, "missing": 0, "refused": 1 }), "{device}");
+    }
+}
+
+/// As archives have it: IEEE 802.3, little-endian.
+fn crc32(bytes: &[u8]) -> [u8; 4] {
+    let step = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+    let crc =
+        bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)));
+    (!crc).to_le_bytes()
+}
+
+#[tokio::test]
+async fn a_mark_before_the_document_is_skipped() {
+    let app = TestApp::start().await;
+    fresh(&app, "a").await;
+    let body = format!("\u{feff}{}", document(&[message(1, &json!({}))]));
+    assert_eq!(import(&app, "a", "", body).await.ok()["data"]["imported"], 1);
+}
+
+#[tokio::test]
+async fn a_form_is_told_what_to_send_instead() {
+    let app = TestApp::start().await;
+    fresh(&app, "a").await;
+    let path = format!("/devices/a/chats/import?chatId={ANNA}");
+    let request = app
+        .request("POST", &path)
+        .header("Content-Type", "multipart/form-data; boundary=x")
+        .body("--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nhello\r\n--x--\r\n");
+    let refused = app.with_key(&app.key).send(request).await.refused(415, "unsupported_media_type");
+    assert!(refused["error"].as_str().unwrap().contains("--data-binary @file"), "{refused}");
+}
+
+#[tokio::test]
+async fn times_that_no_message_has_are_refused_with_their_place() {
+    let app = TestApp::start().await;
+    fresh(&app, "a").await;
+    for at in [-1, 253_402_300_800_000_i64, i64::MAX, i64::MIN] {
+        for fields in [
+            json!({ "timestamp": at }),
+            json!({ "editedAt": at }),
+            json!({ "receipts": [{ "participant": format!("{ANNA}@c.us"), "ack": 2, "timestamp": at }] }),
+        ] {
+            let body = document(&[message(1, &json!({})), message(2, &fields)]);
+            let error = import(&app, "a", "", body).await.refused(400, "invalid_import")["error"].to_string();
+            assert!(error.contains("since 1970") && error.contains("(after 1 messages)"), "{error}");
+        }
+    }
+    let text = "31/12/2025, 14:05 - Me: x\n31/12/9998, 14:05 - Me: x\n";
+    let reply = import(&app, "a", &format!("chatId={ANNA}&me=Me"), text).await;
+    let error = reply.refused(400, "invalid_import")["error"].to_string();
+    assert!(error.contains("line 2: its time must be"), "{error}");
+}
+
+#[tokio::test]
+async fn what_was_not_sent_where_it_was_exported_has_failed_here() {
+    let app = TestApp::start().await;
+    fresh(&app, "a").await;
+    let waiting = |number: usize, status: &str| {
+        let id = format!("true_{ANNA}@c.us_HAND{number}");
+        message(number, &json!({ "id": id, "fromMe": true, "ack": 0, "status": status }))
+    };
+    import(&app, "a", "", document(&[waiting(1, "queued"), waiting(2, "sending")])).await.ok();
+    for found in messages(&app, "a", ANNA).await {
+        let path = format!("/devices/a/messages/{}", found["id"].as_str().unwrap());
+        let shown = app.get(&path).await.ok()["data"].clone();
+        assert_eq!((&shown["status"], &shown["ack"]), (&json!("failed"), &json!(-1)), "{shown}");
+        assert!(shown.to_string().contains("not_sent"), "{shown}");
+    }
 }
