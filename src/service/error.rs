@@ -24,7 +24,7 @@ pub enum ServiceError {
     GroupNotFound,
     /// No such upload of this device.
     #[error(
-        "this device has no upload with this mediaId; an upload that was not sent for a day is forgotten"
+        "this device has no upload with this mediaId; an upload is forgotten after a day, and before that when its message is taken back or media.max_total_bytes needs its room"
     )]
     UploadNotFound,
     /// The message has no file.

@@ -227,15 +227,16 @@ impl Tx<'_> {
         Ok(removed > 0)
     }
 
-    /// Forgets the uploads that an own message, which is about to be taken back, may have been sent from: those of
-    /// its device with this file, unless another of the device's messages has it too.
+    /// Forgets the uploads that an own message, which is about to be taken back, may have been sent from: earlier
+    /// ones of its device with this file, unless another of the device's messages has it too.
     ///
     /// # Errors
     /// When the store fails.
     pub fn forget_uploads_of(&self, message: Pk, hash: &MediaHash) -> Result<(), StoreError> {
         self.run(
             "DELETE FROM uploads WHERE hash = ?2
-             AND device_id = (SELECT device_id FROM messages WHERE pk = ?1 AND from_me = 1)
+             AND EXISTS (SELECT 1 FROM messages m WHERE m.pk = ?1 AND m.from_me = 1
+                 AND m.device_id = uploads.device_id AND m.stored_at >= uploads.at)
              AND NOT EXISTS (SELECT 1 FROM messages m
                  WHERE m.media_hash = ?2 AND m.device_id = uploads.device_id AND m.pk <> ?1)",
             params![message, hash.as_str()],

@@ -1,5 +1,6 @@
 //! What else than text a request may send: a file, a place, contact cards, a poll.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use base64::Engine as _;
@@ -225,7 +226,7 @@ fn send_as(media: &mut Nested<'_>) -> SendAs {
     }
 }
 
-/// Base64, also with the `data:…;base64,` in front that browsers make.
+/// Base64, also with the `data:…;base64,` in front that browsers make, and in lines.
 fn inline_data(media: &mut Nested<'_>) -> Option<Vec<u8>> {
     let Some(text) = media.get("data")?.as_str() else {
         media.wrong("data", "must be a string of base64");
@@ -235,11 +236,16 @@ fn inline_data(media: &mut Nested<'_>) -> Option<Vec<u8>> {
         Some(rest) => rest.split_once(";base64,").map_or("", |(_, data)| data),
         None => text,
     };
+    let text: Cow<'_, str> = if text.contains(|c: char| c.is_ascii_whitespace()) {
+        text.split_ascii_whitespace().collect::<String>().into()
+    } else {
+        text.into()
+    };
     if text.len() / 4 * 3 > INLINE_MAX_BYTES + 2 {
         media.too_large = Some(INLINE_MAX_BYTES);
         return None;
     }
-    match STANDARD.decode(text) {
+    match STANDARD.decode(text.as_bytes()) {
         Ok(bytes) if bytes.len() > INLINE_MAX_BYTES => {
             media.too_large = Some(INLINE_MAX_BYTES);
             None

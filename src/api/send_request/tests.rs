@@ -81,7 +81,12 @@ fn a_file_comes_from_one_place() {
         source(&send(json!({ "data": "data:image/png;base64,aGk=" }))),
         MediaSource::Inline(b"hi".to_vec())
     );
+    for lines in ["aGVs\nbG8=\n", " aGVs\r\nbG8=\r\n", "data:text/plain;base64,\taGVs bG8="] {
+        let inline = source(&send(json!({ "data": lines })));
+        assert_eq!(inline, MediaSource::Inline(b"hello".to_vec()), "{lines:?}");
+    }
     for (media, field) in [
+        (json!({ "data": " \n \n" }), "media.data"),
         (json!({ "filename": "a" }), "media"),
         (json!({ "url": "https://example.com/a", "mediaId": "m" }), "media"),
         (json!({ "data": "no base64!" }), "media.data"),
@@ -91,6 +96,10 @@ fn a_file_comes_from_one_place() {
     ] {
         assert_eq!(wrong_fields(&send(media)), [field]);
     }
+    let padded = send(json!({ "data": format!("aGk={}", "\n".repeat(6 * 1024 * 1024)) }));
+    assert_eq!(source(&padded), MediaSource::Inline(b"hi".to_vec()));
+    let large = send(json!({ "data": "AAAA\n".repeat(3 * 512 * 1024) }));
+    assert_eq!(parse(&large, &LIMITS), Err(SendProblem::DataTooLarge(4 * 1024 * 1024)));
     let large = send(json!({ "data": "A".repeat(6 * 1024 * 1024) }));
     assert_eq!(parse(&large, &LIMITS), Err(SendProblem::DataTooLarge(4 * 1024 * 1024)));
 }

@@ -16,7 +16,8 @@ const ENTRIES: usize = 10_000;
 /// An upload that was not sent for so long is forgotten.
 const UPLOADS_MS: i64 = 86_400_000;
 /// A file that came in so shortly ago may belong to a message that is not stored yet.
-const GRACE_MS: i64 = 3_600_000;
+/// Where that takes longer, a promise ([`Shelf::promise`]) keeps it.
+const GRACE_MS: i64 = 600_000;
 
 /// Numbers that files keep to.
 #[derive(Debug, Clone, Copy)]

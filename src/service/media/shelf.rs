@@ -19,7 +19,7 @@ const UPLOADS_OF_A_DEVICE: usize = 8;
 /// Locks that files share by their hash.
 const LOCKS: usize = 64;
 /// A file that was promised to somebody who never came back for it may go after this time.
-const PROMISE_MS: i64 = 600_000;
+const PROMISE_MS: i64 = 3_600_000;
 
 /// The store of files, as use cases hold it.
 pub(in crate::service) struct Shelf {
@@ -99,7 +99,7 @@ impl Shelf {
         &self.order[number % LOCKS]
     }
 
-    /// This file stays until [`Shelf::settle`], or for some minutes.
+    /// This file stays until [`Shelf::settle`], or for an hour.
     pub(super) fn promise(&self, hash: &MediaHash, now: Millis) {
         let mut promised = self.promised.lock().unwrap_or_else(PoisonError::into_inner);
         promised.retain(|_, promise| promise.until > now);

@@ -147,6 +147,23 @@ async fn beyond_the_room_for_all_files_the_oldest_go() {
 }
 
 #[tokio::test]
+async fn the_room_for_all_files_is_kept_but_for_ten_minutes() {
+    let app = TestApp::start_with(&[("WHARF__MEDIA__MAX_TOTAL_BYTES", "1500")]).await;
+    app.device("shop").await;
+    let first = upload(&app, &[b'a'; 1_000]).await;
+    app.clock.advance(6 * 60_000);
+    upload(&app, &[b'b'; 1_000]).await;
+    sweep(&app).await;
+    assert_eq!(on_disk(&app).len(), 2);
+    app.clock.advance(5 * 60_000);
+    sweep(&app).await;
+    assert_eq!(on_disk(&app), [sha256(&[b'b'; 1_000])]);
+    let body = json!({ "to": ANNA, "media": { "mediaId": first["mediaId"] } });
+    let refused = app.post(SEND, body).await.refused(404, "media_not_found");
+    assert!(refused["error"].as_str().unwrap().contains("media.max_total_bytes"), "{refused}");
+}
+
+#[tokio::test]
 async fn files_of_a_deleted_device_go_unless_another_has_them_too() {
     let app = TestApp::start().await;
     app.device("shop").await;
