@@ -9,6 +9,7 @@ use futures_util::StreamExt as _;
 
 use super::engine_host::MediaPort;
 use super::{Core, ServiceError};
+use crate::domain::ack::Ack;
 use crate::domain::chat::Chat;
 use crate::domain::clock::Millis;
 use crate::domain::device::Account;
@@ -245,7 +246,8 @@ impl Export {
                 if is_json {
                     text.push_str(if first { "" } else { document::BETWEEN });
                     text.push_str(&serde_json::to_string(&message).map_err(render::unwritable)?);
-                } else {
+                } else if message.message.ack != Ack::Error {
+                    // Phones list what was said; what never left was not.
                     let rendered = render::rendered(&message);
                     let author = self.labels.of_message(&message);
                     let (extra, body) = (rendered.extra, &*rendered.body);

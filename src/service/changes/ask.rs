@@ -11,8 +11,10 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::message::{Message, MessageType};
 use crate::engine::{Capabilities, MessageChange};
 use crate::service::outbox::{store_given_up, taken_back};
+use crate::service::untold;
 use crate::service::{Core, ServiceError};
 use crate::store::outbox::OutboxRow;
+use crate::store::untold::Untold;
 
 /// Longest reaction in bytes: one emoji with all its modifiers fits.
 const MAX_EMOJI_BYTES: usize = 64;
@@ -39,7 +41,7 @@ impl Core {
         id: &MessageId,
         emoji: &str,
     ) -> Result<Message, ServiceError> {
-        if emoji.len() > MAX_EMOJI_BYTES || emoji.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        if !is_reaction(emoji) {
             return Err(ServiceError::invalid("emoji", "must be one emoji, or empty to take it back"));
         }
         self.supports(device, |c| c.react)?;
@@ -159,7 +161,7 @@ impl Core {
     /// When there is no such message, or the store fails.
     pub async fn star(&self, device: &DeviceId, id: &MessageId, on: bool) -> Result<Message, ServiceError> {
         let message = self.change(device, id, Change::Star(on)).await?;
-        self.mention_to_network(device, MessageChange::Star { id: id.clone(), on }).await;
+        self.tell_untold(device).await;
         Ok(message)
     }
 
@@ -228,7 +230,13 @@ impl Core {
             .write(move |tx| {
                 let pk = tx.message_pk(&of, &which)?.ok_or(ServiceError::MessageNotFound)?;
                 let target = Target { device: &of, id: &which, pk };
-                Ok::<_, ServiceError>(apply(tx, &target, &change, &links, now)?)
+                let applied = apply(tx, &target, &change, &links, now)?;
+                if let Change::Star(on) = change
+                    && applied.changed
+                {
+                    untold::note(tx, &of, &which.chat, &Untold::Star { id: which.clone(), on }, now)?;
+                }
+                Ok::<_, ServiceError>(applied)
             })
             .await?;
         self.after(device, &id.chat, applied);
@@ -280,6 +288,12 @@ fn way(row: Option<OutboxRow>) -> Way {
 
 fn under_way() -> ServiceError {
     ServiceError::WrongState("this message is just being sent; try again when it is".to_owned())
+}
+
+/// Empty, or an emoji as far as its characters tell: no letters, digits only with their keycap.
+fn is_reaction(text: &str) -> bool {
+    let fits = |c: char| !c.is_control() && !c.is_whitespace() && !c.is_ascii_alphabetic();
+    text.is_empty() || (text.len() <= MAX_EMOJI_BYTES && text.chars().all(fits) && !text.is_ascii())
 }
 
 fn impossible(code: &'static str, message: &str) -> ServiceError {

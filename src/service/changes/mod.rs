@@ -13,6 +13,7 @@ use crate::domain::jid::Jid;
 use crate::domain::media::MediaHash;
 use crate::store::message_changes::Said;
 use crate::store::messages::Pk;
+use crate::store::untold::Untold;
 use crate::store::{StoreError, Tx};
 
 mod ask;
@@ -61,7 +62,12 @@ impl Core {
         let applied = self
             .store()
             .write_patiently(move |tx| match tx.message_pk(&of, &id)? {
-                Some(pk) => apply(tx, &Target { device: &of, id: &id, pk }, &change, &links, now),
+                Some(pk) => {
+                    if let Change::Star(on) = change {
+                        tx.outdate_untold(&of, &id.chat, &Untold::Star { id: id.clone(), on })?;
+                    }
+                    apply(tx, &Target { device: &of, id: &id, pk }, &change, &links, now)
+                }
                 None => {
                     tracing::debug!(device = %of, "a change to a message that is not here");
                     Ok(Applied::default())

@@ -28,7 +28,7 @@ async fn a_reaction_is_told_to_the_network_and_shown_until_it_is_taken_back() {
     assert_eq!(emoji, ["👍", "🎉", ""], "each change is told once");
     assert_eq!((&logged[0]["messageId"], &logged[0]["from"]), (&json!(id), &json!(me)));
     assert_eq!(changes(&app).await[0]["kind"], "react");
-    for wrong in ["two words", "👍\n", &"👍".repeat(20)] {
+    for wrong in ["two words", "hello", "1", "👍\n", &"👍".repeat(20)] {
         app.post(&path, json!({ "emoji": wrong })).await.refused(400, "invalid_field");
     }
     app.post(&path, json!({})).await.refused(400, "invalid_field");
@@ -323,4 +323,17 @@ async fn a_caption_keeps_its_limit_when_it_is_edited() {
         .refused(400, "invalid_field");
     let edited = app.post(EDIT, json!({ "messageId": id, "newText": "two" })).await.ok();
     assert_eq!((&edited["data"]["body"], &edited["data"]["hasMedia"]), (&json!("two"), &json!(true)));
+}
+
+#[tokio::test]
+async fn a_star_set_while_the_device_is_away_is_told_when_it_is_back() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let id = app.incoming("shop", ANNA, "the address").await;
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    app.post(&format!("/devices/shop/messages/{id}/star"), json!({})).await.ok();
+    assert!(changes(&app).await.is_empty());
+    app.post("/devices/shop/start", json!({})).await.ok();
+    let told = app.wait_until("the star to be told", async || changes(&app).await.pop()).await;
+    assert_eq!((&told["kind"], &told["messageId"], &told["on"]), (&json!("star"), &json!(id), &json!(true)));
 }

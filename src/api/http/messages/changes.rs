@@ -28,7 +28,7 @@ use crate::service::{Core, Forward, IdempotencyKey, ServiceError};
 
 /// Chats that one message is sent on to at once.
 const MAX_TARGETS: usize = 20;
-const EMOJI_CHARS: usize = 32;
+const EMOJI_CHARS: usize = 16;
 const MAX_OPTIONS: usize = 12;
 
 /// The operations of this file.
@@ -240,7 +240,10 @@ async fn edit(
 #[schema(example = json!({ "emoji": "👍" }))]
 struct React {
     /// One emoji; empty takes the reaction back.
-    #[schema(max_length = 32, pattern = r"^[^\s\x00-\x20\x7f-\xa0]*$")]
+    #[schema(
+        max_length = 16,
+        pattern = r"^$|^[^\s\x00-\x20\x7f-\xa0A-Za-z]*[^\s\x00-\xa0][^\s\x00-\x20\x7f-\xa0A-Za-z]*$"
+    )]
     emoji: String,
 }
 
