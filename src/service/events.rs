@@ -7,6 +7,15 @@ use crate::domain::ids::DeviceId;
 const SCAN: usize = 5_000;
 
 impl Core {
+    /// The newest entry's position; 0 before the first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn newest_seq(&self, device: &DeviceId) -> Result<i64, ServiceError> {
+        let device = device.clone();
+        self.read(move |store| Ok(store.log_range(&device)?.newest)).await
+    }
+
     /// Entries with `seq > after`, in order, at most `limit`; of these types, when any are named. A page of
     /// chosen types looks at 5,000 entries at most, so it may be short: the last entry looked at is
     /// answered too, to go on from.

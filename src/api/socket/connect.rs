@@ -95,7 +95,23 @@ impl Door {
                 return Err(refusal);
             }
         };
-        Ok(Session::new(self.device.clone(), principal, operator, presented.since))
+        let since = match presented.since {
+            Some(since) => Some(since),
+            None => self.end_of_log().await,
+        };
+        Ok(Session::new(self.device.clone(), principal, operator, since))
+    }
+
+    /// Where a client begins that has nothing yet. Read before it is told that it is connected: whatever
+    /// happens after that, it hears of.
+    async fn end_of_log(&self) -> Option<i64> {
+        match self.shared.core.newest_seq(&self.device).await {
+            Ok(newest) => Some(newest),
+            Err(error) => {
+                tracing::warn!(device = %self.device, %error, "the log's head could not be read");
+                None
+            }
+        }
     }
 
     async fn identify(&self, presented: &Presented) -> Result<(Principal, Option<Operator>), Refusal> {
