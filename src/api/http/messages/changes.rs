@@ -301,13 +301,13 @@ async fn vote(
 /// Whether a message is starred.
 #[derive(ToSchema)]
 #[schema(example = json!({ "star": true }))]
-struct Star {
+struct StarMessage {
     /// Whether it is.
     #[schema(required = false, default = true)]
     star: bool,
 }
 
-impl FromFields for Star {
+impl FromFields for StarMessage {
     fn read(fields: &mut Fields) -> Option<Self> {
         Some(Self { star: fields.boolean("star").unwrap_or(true) })
     }
@@ -315,13 +315,13 @@ impl FromFields for Star {
 
 /// Star a message, or not any more
 #[utoipa::path(post, path = "/devices/{id}/messages/{mid}/star", operation_id = "starMessage", tag = "messages",
-    request_body = Option<Star>,
+    request_body = Option<StarMessage>,
     responses((status = 200, description = "The message as it now is", body = Success<MessageObject>)))]
 async fn star(
     State(core): State<Core>,
     Device(device): Device,
     MessageParam(id): MessageParam,
-    Body(Star { star }): Body<Star>,
+    Body(StarMessage { star }): Body<StarMessage>,
 ) -> Result<Success<Message>, ApiError> {
     Ok(Success::new(core.star(&device, &id, star).await?))
 }
