@@ -28,7 +28,7 @@ async fn a_device_is_linked_by_scanning_its_code() {
 // covers: POST /devices/{id}/stop
 // covers: POST /devices/{id}/start
 #[tokio::test]
-async fn without_a_scan_six_codes_run_out_and_a_start_brings_new_ones() {
+async fn a_device_stopped_before_its_scan_shows_new_codes_when_started() {
     let app = TestApp::start().await;
     app.new_device("shop", json!({})).await;
     app.wait_for_state("shop", "qr").await;

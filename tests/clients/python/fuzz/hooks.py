@@ -5,7 +5,6 @@ import os
 import pathlib
 import random
 import threading
-import time
 
 import requests
 import schemathesis
@@ -50,8 +49,6 @@ def before_call(context, case, kwargs):
             case.path_parameters[name] = known[name]
     if case.path.startswith("/api/v1/simulator") and isinstance(case.body, dict):
         tame(case)
-    if case.meta is not None and case.meta.generation.mode.is_positive:
-        make_sense(case)
 
 
 def tame(case):
@@ -61,35 +58,6 @@ def tame(case):
         body["kind"] = "drop_link"
     if isinstance(body.get("durationMs"), (int, float)):
         body["durationMs"] = min(body["durationMs"], 500)
-
-
-@schemathesis.hook
-def filter_query(context, query):
-    """A parameter without a name is one that nobody reads."""
-    return "" not in (query or {})
-
-
-def make_sense(case):
-    """What no schema can say, of requests that are meant to be right."""
-    query, body = case.query if isinstance(case.query, dict) else {}, case.body
-    if "tz" in query:
-        query["tz"] = dice.choice(["UTC", "+02:00", "Europe/Berlin"])
-    if query.get("before"):
-        query.pop("after", None)
-    if not isinstance(body, dict):
-        return
-    # Times within a year of now, one of two ways to say a time, names of engines that there are, texts to be read.
-    if body.get("sendAt") is not None:
-        body["sendAt"] = int(time.time() * 1000) + dice.randrange(1_000_000_000)
-    if body.get("until") is not None:
-        body["until"] = int(time.time() * 1000) + 3_600_000
-        body.pop("durationMs", None)
-    if body.get("expiresAt") is not None:
-        body["expiresAt"] = int(time.time() * 1000) + 3_600_000
-    if body.get("engine") is not None:
-        body["engine"] = "simulator"
-    if isinstance(body.get("name"), str):
-        body["name"] = "".join(letter for letter in body["name"] if letter.isprintable()).strip() or "Name"
 
 
 @schemathesis.hook
