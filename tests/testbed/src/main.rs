@@ -1,0 +1,2 @@
+//! Serves the testbed.
+fn main() {}
