@@ -132,7 +132,7 @@ async fn typing(connected: &Connected, told: &ChatPresenceUpdate) -> Result<(), 
     };
     let kind = match told.media {
         ChatPresenceMedia::Text => TypingKind::Text,
-        ChatPresenceMedia::Audio => TypingKind::Voice,
+        ChatPresenceMedia::Audio => TypingKind::Audio,
     };
     let on = told.state == ChatPresence::Composing;
     connected.tell(EngineEvent::Typing { chat, from, kind, on }).await
