@@ -48,6 +48,7 @@ mod pump;
 mod runtime;
 mod session;
 mod settings;
+mod storage;
 #[cfg(feature = "testbed")]
 mod testbed;
 

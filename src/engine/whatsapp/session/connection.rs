@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
+use whatsapp_rust::store::Backend;
 use whatsapp_rust::types::events::Event;
 
 use super::{GOODBYE, TASKS, WhatsAppSession};
@@ -61,7 +62,7 @@ impl WhatsAppSession {
         let (listener, heard) = pump::listen(Arc::clone(&acks));
         let place = Place::default();
         let hook = Hook(Arc::clone(&place));
-        let backend = Arc::clone(&self.backend);
+        let backend: Arc<dyn Backend> = self.backend.clone();
         let built = client::build(&self.shared, &self.settings, backend, &tasks, hook, listener).await;
         let bot = match built {
             Ok(bot) => bot,
