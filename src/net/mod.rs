@@ -10,8 +10,10 @@
 
 pub mod client;
 mod download;
+mod exchange;
 pub mod guard;
 mod resolver;
 
 pub use client::{GuardedClient, NetError};
+pub use exchange::{Exchange, ExchangeAnswer, ExchangeBody};
 pub use guard::{Guard, Refused};
