@@ -28,6 +28,8 @@ mod group;
 mod message;
 mod ports;
 pub mod simulator;
+#[cfg(feature = "whatsapp")]
+pub mod whatsapp;
 
 pub use self::error::{ControlError, OpenError, SessionError, SettingError};
 pub use self::event::EngineEvent;

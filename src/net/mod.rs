@@ -12,6 +12,8 @@ pub mod client;
 mod download;
 mod exchange;
 pub mod guard;
+#[cfg(feature = "testbed")]
+pub mod loopback;
 mod resolver;
 
 pub use client::{GuardedClient, NetError};
