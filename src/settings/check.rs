@@ -97,6 +97,7 @@ const FORMS: [(&str, Rule); 16] = [
     ("outbox.quiet_from", empty_or_time),
     ("outbox.quiet_to", empty_or_time),
     ("outbox.time_zone", zone),
+    ("engines.whatsapp.testbed_url", empty_or_url),
     ("net.allow_private", cidr),
 ];
 
