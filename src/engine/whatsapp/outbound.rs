@@ -11,8 +11,9 @@ use whatsapp_rust::{Client, SendError as LibraryError, SendOptions};
 
 use super::acks::Answer;
 use super::connected::Connected;
-use super::convert::{content_out, jid, receipt};
-use super::media;
+use super::convert::content_out::{self, Enclosed};
+use super::convert::{jid, receipt};
+use super::{media, on_network, polls};
 use crate::domain::content::Content;
 use crate::domain::jid::{Jid, JidKind};
 use crate::engine::{Outgoing, SendError, SendOutcome};
@@ -57,9 +58,16 @@ async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, 
 }
 
 /// Whether there is anybody to send to: the library would send to a number that is nobody's, and say so to none.
-async fn recipient(_connected: &Connected, chat: &Jid) -> Result<(), SendOutcome> {
+async fn recipient(connected: &Connected, chat: &Jid) -> Result<(), SendOutcome> {
     match chat.kind() {
-        JidKind::Person | JidKind::Lid | JidKind::Group => Ok(()),
+        JidKind::Lid | JidKind::Group => Ok(()),
+        JidKind::Person => match on_network::is_there(connected, chat).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(permanent("not_on_whatsapp", "the recipient is not on WhatsApp")),
+            Err(_) => {
+                Err(transient("not_sent", "whether the recipient is on WhatsApp could not be found out"))
+            }
+        },
         JidKind::Status | JidKind::Newsletter => {
             Err(permanent("recipient_not_supported", "messages can go to people and groups"))
         }
@@ -67,10 +75,17 @@ async fn recipient(_connected: &Connected, chat: &Jid) -> Result<(), SendOutcome
 }
 
 async fn content(connected: &Connected, message: &Outgoing) -> Result<wa::Message, SendOutcome> {
-    if let Content::Media(_) = message.content {
-        return media::upload(connected, message).await;
-    }
-    content_out::outgoing(message)
+    let me = connected.identities.me().cloned().ok_or_else(offline)?;
+    let enclosed = match &message.content {
+        Content::Media(attachment) => {
+            Enclosed { file: Some(media::upload(connected, attachment).await?), secret: None }
+        }
+        Content::Poll(poll) => {
+            Enclosed { file: None, secret: Some(polls::secret_for(connected, &message.id, poll).await?) }
+        }
+        _ => Enclosed::default(),
+    };
+    content_out::message_of(message, enclosed, &me)
         .ok_or_else(|| permanent("not_supported_by_engine", "this device's engine cannot send that"))
 }
 
@@ -93,11 +108,11 @@ fn refused(code: &str) -> SendOutcome {
     }
 }
 
-fn transient(code: &'static str, message: &str) -> SendOutcome {
+pub(super) fn transient(code: &'static str, message: &str) -> SendOutcome {
     SendOutcome::Transient(SendError { code, message: message.to_owned() })
 }
 
-fn permanent(code: &'static str, message: &str) -> SendOutcome {
+pub(super) fn permanent(code: &'static str, message: &str) -> SendOutcome {
     SendOutcome::Permanent(SendError { code, message: message.to_owned() })
 }
 

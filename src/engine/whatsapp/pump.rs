@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use whatsapp_rust::types::events::{ChatPresenceUpdate, Event, EventHandler, PresenceUpdate, ServerAck};
+use whatsapp_rust::types::events::{
+    ChatPresenceUpdate, Event, EventHandler, PresenceUpdate, ServerAck, UnavailableType,
+};
 use whatsapp_rust::types::presence::{ChatPresence, ChatPresenceMedia};
 
 use super::acks::{Acks, Answer};
@@ -107,6 +109,9 @@ pub(super) async fn tell(connected: &Connected, event: &Event) -> Result<(), Inb
             }
             Ok(())
         }
+        Event::UndecryptableMessage(told) if matches!(told.unavailable_type, UnavailableType::ViewOnce) => {
+            durable::withheld(connected, &told.info).await
+        }
         Event::UndecryptableMessage(told) => {
             // The library asks the sender to send it again; it then comes as any other.
             let unavailable = told.is_unavailable;
@@ -132,7 +137,7 @@ async fn typing(connected: &Connected, told: &ChatPresenceUpdate) -> Result<(), 
     };
     let kind = match told.media {
         ChatPresenceMedia::Text => TypingKind::Text,
-        ChatPresenceMedia::Audio => TypingKind::Voice,
+        ChatPresenceMedia::Audio => TypingKind::Audio,
     };
     let on = told.state == ChatPresence::Composing;
     connected.tell(EngineEvent::Typing { chat, from, kind, on }).await

@@ -100,8 +100,11 @@ impl WhatsAppSession {
             client: Arc::clone(client),
             identities: Arc::new(identities),
             inbound: Arc::clone(&self.inbound),
+            vault: Arc::clone(&self.vault),
+            on_network: Arc::clone(&self.on_network),
             media: Arc::clone(&self.media),
             clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
             acks,
         })
     }
