@@ -60,7 +60,7 @@ impl WhatsAppSession {
         #[cfg(feature = "testbed")]
         shared.worlds.opened(&context.device, &settings, context.account.as_ref());
         Self {
-            backend: Arc::new(VaultBackend::new(context.vault, Arc::clone(&context.clock))),
+            backend: Arc::new(VaultBackend::new(Arc::clone(&context.vault), Arc::clone(&context.clock))),
             shared,
             settings,
             device: context.device,
