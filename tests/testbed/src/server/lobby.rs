@@ -162,6 +162,7 @@ impl Applicant {
             signed_prekey: self.signed_prekey.clone(),
             prekeys: VecDeque::new(),
             device_identity,
+            has_state_key: false,
             client_name: self.client_name.clone(),
             link: None,
             active: false,

@@ -6,10 +6,13 @@
 //! - `dispatch`, `iq`: from a stanza to the file that handles it
 //! - `prekeys`, `settings`, `companions`: the IQs about keys, about preferences, about devices
 //! - `streams`: how connections end; `faults`: what goes wrong at a test's word
+//! - `letters`: what phones write to companions; `seen`: what the network saw of an account;
+//!   `mishaps`: what goes wrong with messages
 //! - `messages`, `receipts`, `offline`, `groups`, `usync`, `app_state`, `pictures`, `presence`: what
 //!   their names say
 
 pub mod app_state;
+pub mod behaviour;
 pub mod companions;
 pub mod directory;
 pub mod dispatch;
@@ -18,14 +21,20 @@ pub mod faults;
 pub mod groups;
 pub mod iq;
 pub mod lobby;
+pub mod letters;
 pub mod login;
+pub mod memory;
 pub mod messages;
+pub mod mishaps;
+pub mod names;
 pub mod offline;
+pub mod opening;
 pub mod pairing;
 pub mod pictures;
 pub mod prekeys;
 pub mod presence;
 pub mod receipts;
+pub mod seen;
 pub mod settings;
 pub mod state;
 pub mod streams;
