@@ -1,7 +1,8 @@
 //! The server: who has an account, who is connected, and what answers what.
 //!
 //! - `state`, `directory`: accounts, companions, and how they are found
-//! - `door`: where a connection comes in; `pairing` and `typed_codes` register it, `login` logs it in
+//! - `door`: where a connection comes in; `lobby`, `pairing` and `typed_codes`
+//!   link it, `login` logs it in
 //! - `dispatch`, `iq`: from a stanza to the file that handles it
 //! - `prekeys`, `settings`, `companions`: the IQs about keys, about preferences, about devices
 //! - `streams`: how connections end; `faults`: what goes wrong at a test's word
@@ -20,6 +21,7 @@ pub mod faults;
 pub mod groups;
 pub mod iq;
 pub mod letters;
+pub mod lobby;
 pub mod login;
 pub mod memory;
 pub mod messages;
@@ -46,7 +48,7 @@ use crate::media::Media;
 use crate::wire::noise::ServerKeys;
 use directory::Directory;
 use groups::Groups;
-use pairing::Lobby;
+use lobby::Lobby;
 
 /// All of the testbed's state. Each part has locks of its own.
 pub struct World {
