@@ -31,3 +31,4 @@ mod restart;
 mod rich;
 mod snapshots;
 mod socket;
+mod vault;
