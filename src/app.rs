@@ -29,6 +29,7 @@ mod declared;
 mod first_key;
 mod listener;
 mod media_store;
+mod native;
 mod observer;
 mod system;
 
@@ -142,8 +143,9 @@ impl App {
         }
         let tasks = Tasks::new();
         let simulator = simulator(&settings, &surroundings)?;
+        let native = native::driver(&settings)?;
         let drivers: Vec<Arc<dyn Driver>> =
-            simulator.iter().map(|driver| driver.clone() as Arc<dyn Driver>).collect();
+            simulator.iter().map(|driver| driver.clone() as Arc<dyn Driver>).chain(native).collect();
         let core = Core::new(CoreParts {
             store: store.clone(),
             clock: surroundings.clock.clone(),

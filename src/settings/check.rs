@@ -81,7 +81,7 @@ const WORDS: [(&str, &[&str]); 4] = [
 type Rule = fn(&str) -> Result<(), String>;
 
 /// Keys whose text has a form of its own; a list has it in each item.
-const FORMS: [(&str, Rule); 16] = [
+const FORMS: [(&str, Rule); 17] = [
     ("media.s3_endpoint", empty_or_url),
     ("server.listen", address),
     ("server.socket_path", socket_path),
@@ -97,6 +97,7 @@ const FORMS: [(&str, Rule); 16] = [
     ("outbox.quiet_from", empty_or_time),
     ("outbox.quiet_to", empty_or_time),
     ("outbox.time_zone", zone),
+    ("engines.whatsapp.testbed_url", empty_or_url),
     ("net.allow_private", cidr),
 ];
 

@@ -321,6 +321,18 @@ pub struct SocketSettings {
 pub struct EngineSettings {
     /// The simulator.
     pub simulator: SimulatorSettings,
+    /// The native engine.
+    pub whatsapp: WhatsAppSettings,
+}
+
+/// `[engines.whatsapp]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct WhatsAppSettings {
+    /// Whether it may be used.
+    pub enabled: bool,
+    /// Where the testbed is that takes the network's place, or empty.
+    pub testbed_url: String,
 }
 
 /// `[engines.simulator]`

@@ -32,3 +32,5 @@ mod rich;
 mod snapshots;
 mod socket;
 mod vault;
+#[cfg(feature = "testbed")]
+mod whatsapp;
