@@ -25,8 +25,6 @@ use crate::domain::reason::Reason;
 mod error;
 mod event;
 mod group;
-#[cfg(test)]
-mod memory_vault;
 mod message;
 mod ports;
 pub mod simulator;
@@ -36,8 +34,6 @@ pub mod whatsapp;
 pub use self::error::{ControlError, OpenError, SessionError, SettingError};
 pub use self::event::EngineEvent;
 pub use self::group::{GroupAnswer, GroupRequest, MembersChange};
-#[cfg(test)]
-pub(crate) use self::memory_vault::MemoryVault;
 pub use self::message::{
     ChatChange, Incoming, IncomingReceipt, MessageChange, Outgoing, Quoted, SendError, SendOutcome,
 };
@@ -274,3 +270,8 @@ pub enum Answer {
     /// Where the picture is, if there is one.
     ProfilePicture(Option<String>),
 }
+
+#[cfg(test)]
+pub(crate) use self::memory_vault::MemoryVault;
+#[cfg(test)]
+mod memory_vault;

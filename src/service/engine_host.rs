@@ -24,13 +24,13 @@ use crate::store::vault::VaultRows;
 use crate::store::{Store, StoreError};
 
 /// One device's part of the vault.
-pub(super) struct VaultPort {
+pub(crate) struct VaultPort {
     store: Store,
     device: DeviceId,
 }
 
 impl VaultPort {
-    pub(super) fn new(store: Store, device: DeviceId) -> Self {
+    pub(crate) fn new(store: Store, device: DeviceId) -> Self {
         Self { store, device }
     }
 }

@@ -332,3 +332,6 @@ impl Core {
         self.inner.store.read(read).await
     }
 }
+
+#[cfg(test)]
+pub(crate) use engine_host::VaultPort;
