@@ -40,6 +40,7 @@ pub(super) const RANGES: [(&str, i64, i64); 46] = [
     ("supervisor.backoff_initial_ms", 1, YEAR_MS),
     ("supervisor.backoff_max_ms", 1, YEAR_MS),
     ("supervisor.start_ramp_per_second", 1, MANY),
+    ("supervisor.max_connecting", 1, MANY),
     ("supervisor.panics_before_failed", 1, MANY),
     ("supervisor.degraded_after_ms", 0, YEAR_MS),
     ("outbox.max_queued", 1, 100 * MANY),
