@@ -132,7 +132,7 @@ async fn who_is_first_seen_by_a_hidden_id_and_then_by_number_has_one_chat() {
     // From now on all is hers, by whichever id it comes, and whatever a request names.
     app.post("/simulator/shop/incoming", json!({ "from": lid, "body": "still me" })).await.ok();
     let sent = app.post("/devices/shop/messages/send", json!({ "to": lid, "text": "I see" })).await;
-    assert_eq!(sent.ok()["data"]["chatId"], "15550100001@c.us");
+    assert_eq!(sent.created()["data"]["chatId"], "15550100001@c.us");
     let read = app.post(&format!("/devices/shop/chats/{lid}/read"), json!({})).await.ok();
     assert_eq!(read["data"]["messageIds"].as_array().unwrap().len(), 3);
     let chats = app.get("/devices/shop/chats").await.ok();
