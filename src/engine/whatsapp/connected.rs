@@ -6,6 +6,7 @@ use whatsapp_rust::Client;
 
 use super::acks::Acks;
 use super::convert::identities::Identities;
+use super::exists::Existence;
 use crate::domain::clock::Clock;
 use crate::domain::ids::DeviceId;
 use crate::engine::{EngineEvent, Inbound, InboundError, MediaStore};
@@ -26,6 +27,8 @@ pub(super) struct Connected {
     pub(super) clock: Arc<dyn Clock>,
     /// Messages whose answer from the network is waited for.
     pub(super) acks: Arc<Acks>,
+    /// Who is on the network; see [`super::exists::is_on_network`].
+    pub(super) exists: Existence,
 }
 
 impl Connected {

@@ -9,10 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
-use whatsapp_rust::store::Backend;
 
 use super::connected::Connected;
 use super::settings::DeviceSettings;
+use super::storage::VaultBackend;
 use super::{Shared, changes, groups, linking, outbound, people};
 use crate::domain::clock::Clock;
 use crate::domain::device::Account;
@@ -37,7 +37,7 @@ pub(super) struct WhatsAppSession {
     shared: Arc<Shared>,
     settings: DeviceSettings,
     device: DeviceId,
-    backend: Arc<dyn Backend>,
+    backend: Arc<VaultBackend>,
     inbound: Arc<dyn Inbound>,
     media: Arc<dyn MediaStore>,
     clock: Arc<dyn Clock>,
@@ -56,7 +56,7 @@ impl WhatsAppSession {
         #[cfg(feature = "testbed")]
         shared.worlds.opened(&context.device, &settings, context.account.as_ref());
         Self {
-            backend: Arc::new(whatsapp_rust::wacore::store::InMemoryBackend::new()),
+            backend: Arc::new(VaultBackend::new(context.vault, Arc::clone(&context.clock))),
             shared,
             settings,
             device: context.device,
@@ -118,6 +118,10 @@ impl WhatsAppSession {
     async fn forget(&self) {
         #[cfg(feature = "testbed")]
         self.shared.worlds.shows(&self.device, None);
+        if let Err(error) = self.backend.forget().await {
+            // The supervisor clears the vault too.
+            tracing::error!(device = %self.device, %error, "the keys could not be removed yet");
+        }
     }
 }
 

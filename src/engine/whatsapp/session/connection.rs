@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
+use whatsapp_rust::store::Backend;
 use whatsapp_rust::types::events::Event;
 
 use super::{GOODBYE, TASKS, WhatsAppSession};
@@ -13,6 +14,7 @@ use crate::engine::whatsapp::acks::Acks;
 use crate::engine::whatsapp::connected::Connected;
 use crate::engine::whatsapp::convert::identities::Identities;
 use crate::engine::whatsapp::durable::{Hook, Place};
+use crate::engine::whatsapp::exists::Existence;
 use crate::engine::whatsapp::liveness::{self, Pulse};
 use crate::engine::whatsapp::pump::{self, Heard};
 use crate::engine::whatsapp::runtime::Tasks;
@@ -60,7 +62,7 @@ impl WhatsAppSession {
         let (listener, heard) = pump::listen(Arc::clone(&acks));
         let place = Place::default();
         let hook = Hook(Arc::clone(&place));
-        let backend = Arc::clone(&self.backend);
+        let backend: Arc<dyn Backend> = self.backend.clone();
         let built = client::build(&self.shared, &self.settings, backend, &tasks, hook, listener).await;
         let bot = match built {
             Ok(bot) => bot,
@@ -103,6 +105,7 @@ impl WhatsAppSession {
             media: Arc::clone(&self.media),
             clock: Arc::clone(&self.clock),
             acks,
+            exists: Existence::default(),
         })
     }
 
