@@ -127,6 +127,8 @@ pub struct StoreSettings {
     pub write_queue: usize,
     /// Reading connections.
     pub readers: usize,
+    /// Base64 of the 32 bytes that seal what engines keep, or empty.
+    pub vault_key: Secret,
 }
 
 /// SQLite's `synchronous` pragma in WAL mode.

@@ -31,3 +31,5 @@ mod restart;
 mod rich;
 mod snapshots;
 mod socket;
+#[cfg(feature = "testbed")]
+mod whatsapp;

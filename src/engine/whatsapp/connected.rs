@@ -6,7 +6,7 @@ use whatsapp_rust::Client;
 
 use super::acks::Acks;
 use super::convert::identities::Identities;
-use super::on_network::OnNetwork;
+use super::exists::Existence;
 use crate::domain::clock::{Clock, Random};
 use crate::domain::ids::DeviceId;
 use crate::engine::{EngineEvent, Inbound, InboundError, MediaStore, Vault};
@@ -23,8 +23,6 @@ pub(super) struct Connected {
     pub(super) inbound: Arc<dyn Inbound>,
     /// What the engine itself keeps of the device.
     pub(super) vault: Arc<dyn Vault>,
-    /// Who is on the network, as far as that was asked.
-    pub(super) on_network: Arc<OnNetwork>,
     /// Where files are.
     pub(super) media: Arc<dyn MediaStore>,
     /// The time.
@@ -33,6 +31,8 @@ pub(super) struct Connected {
     pub(super) random: Arc<dyn Random>,
     /// Messages whose answer from the network is waited for.
     pub(super) acks: Arc<Acks>,
+    /// Who is on the network; see [`super::exists::is_on_network`].
+    pub(super) exists: Existence,
 }
 
 impl Connected {

@@ -3,7 +3,8 @@
 //! Parts: `session` is a device's session and delegates everything; `client` builds the library's client for
 //! ONE connection, whose tasks live in `runtime`; `linking` shows codes, `pump` turns the library's events into
 //! ours, `durable` takes in messages before the network is told that we have them, `outbound` sends them, `acks`
-//! joins a message with the network's answer, `ended` names how connections end, `liveness` watches them. `convert` is pure. `changes`,
+//! joins a message with the network's answer, `ended` names how connections end,
+//! `liveness` watches them, `exists` knows who is on the network. `convert` is pure. `changes`,
 //! `groups`, `people`, `media`, `polls`, `history` and `calls` have a file each. `storage` is the library's storage over
 //! the vault, `http` its HTTP client over `net`.
 //!
@@ -34,13 +35,13 @@ mod connected;
 mod convert;
 mod durable;
 mod ended;
+mod exists;
 mod groups;
 mod history;
 mod http;
 mod linking;
 mod liveness;
 mod media;
-mod on_network;
 mod outbound;
 mod people;
 mod polls;
@@ -48,6 +49,7 @@ mod pump;
 mod runtime;
 mod session;
 mod settings;
+mod storage;
 #[cfg(feature = "testbed")]
 mod testbed;
 

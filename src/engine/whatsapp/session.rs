@@ -9,11 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
-use whatsapp_rust::store::Backend;
 
 use super::connected::Connected;
-use super::on_network::OnNetwork;
 use super::settings::DeviceSettings;
+use super::storage::VaultBackend;
 use super::{Shared, changes, groups, linking, outbound, people};
 use crate::domain::clock::{Clock, Random};
 use crate::domain::device::Account;
@@ -38,11 +37,10 @@ pub(super) struct WhatsAppSession {
     shared: Arc<Shared>,
     settings: DeviceSettings,
     device: DeviceId,
-    backend: Arc<dyn Backend>,
+    backend: Arc<VaultBackend>,
     inbound: Arc<dyn Inbound>,
     media: Arc<dyn MediaStore>,
     vault: Arc<dyn Vault>,
-    on_network: Arc<OnNetwork>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     cancel: CancellationToken,
@@ -60,14 +58,13 @@ impl WhatsAppSession {
         #[cfg(feature = "testbed")]
         shared.worlds.opened(&context.device, &settings, context.account.as_ref());
         Self {
-            backend: Arc::new(whatsapp_rust::wacore::store::InMemoryBackend::new()),
+            backend: Arc::new(VaultBackend::new(Arc::clone(&context.vault), Arc::clone(&context.clock))),
             shared,
             settings,
             device: context.device,
             inbound: context.inbound,
             media: context.media,
             vault: context.vault,
-            on_network: Arc::default(),
             clock: context.clock,
             random: context.random,
             cancel: context.cancel,
@@ -125,6 +122,10 @@ impl WhatsAppSession {
     async fn forget(&self) {
         #[cfg(feature = "testbed")]
         self.shared.worlds.shows(&self.device, None);
+        if let Err(error) = self.backend.forget().await {
+            // The supervisor clears the vault too.
+            tracing::error!(device = %self.device, %error, "the keys could not be removed yet");
+        }
     }
 }
 

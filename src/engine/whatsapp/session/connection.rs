@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
+use whatsapp_rust::store::Backend;
 use whatsapp_rust::types::events::Event;
 
 use super::{GOODBYE, TASKS, WhatsAppSession};
@@ -13,11 +14,15 @@ use crate::engine::whatsapp::acks::Acks;
 use crate::engine::whatsapp::connected::Connected;
 use crate::engine::whatsapp::convert::identities::Identities;
 use crate::engine::whatsapp::durable::{Hook, Place};
+use crate::engine::whatsapp::exists::Existence;
 use crate::engine::whatsapp::liveness::{self, Pulse};
 use crate::engine::whatsapp::pump::{self, Heard};
 use crate::engine::whatsapp::runtime::Tasks;
 use crate::engine::whatsapp::{client, ended, groups, linking};
 use crate::engine::{Ended, EngineEvent};
+
+/// How long the network waits for what is being taken in.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// What comes after a connection.
 pub(super) enum Outcome {
@@ -60,7 +65,7 @@ impl WhatsAppSession {
         let (listener, heard) = pump::listen(Arc::clone(&acks));
         let place = Place::default();
         let hook = Hook(Arc::clone(&place));
-        let backend = Arc::clone(&self.backend);
+        let backend: Arc<dyn Backend> = self.backend.clone();
         let built = client::build(&self.shared, &self.settings, backend, &tasks, hook, listener).await;
         let bot = match built {
             Ok(bot) => bot,
@@ -101,11 +106,11 @@ impl WhatsAppSession {
             identities: Arc::new(identities),
             inbound: Arc::clone(&self.inbound),
             vault: Arc::clone(&self.vault),
-            on_network: Arc::clone(&self.on_network),
             media: Arc::clone(&self.media),
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
             acks,
+            exists: Existence::default(),
         })
     }
 
@@ -130,21 +135,31 @@ impl WhatsAppSession {
                     tracing::warn!(device = %self.device, "the network told more than could be taken in");
                     progress.ended = Some(Ended::LinkLost(Reason::EngineError));
                 }
-                Some(event) = heard.next() => self.take(connected, &event, &mut progress).await,
+                Some(event) = heard.next() => {
+                    let taken = self.take(connected, &event, &mut progress);
+                    if reading_on(taken, &mut running).await {
+                        self.take_rest(connected, &mut heard, &mut progress).await;
+                        return progress;
+                    }
+                }
                 told = &mut pulse, if progress.open => {
                     progress.ended = self.beat(told).await.err();
                     pulse = Box::pin(liveness::beat(&connected.client, liveness::BEAT));
                 }
                 () = &mut running => {
-                    // What it said last.
-                    while let Some(event) = heard.waiting() {
-                        self.take(connected, &event, &mut progress).await;
-                    }
+                    self.take_rest(connected, &mut heard, &mut progress).await;
                     return progress;
                 }
             }
         }
         progress
+    }
+
+    /// What a connection that has ended said last.
+    async fn take_rest(&self, connected: &Arc<Connected>, heard: &mut Heard, progress: &mut Progress) {
+        while let Some(event) = heard.waiting() {
+            self.take(connected, &event, progress).await;
+        }
     }
 
     async fn take(&self, connected: &Arc<Connected>, event: &Event, progress: &mut Progress) {
@@ -199,6 +214,28 @@ impl WhatsAppSession {
             Pulse::Silent => Err(Ended::LinkLost(Reason::KeepaliveTimeout)),
             // How it ended is told by the connection itself.
             Pulse::Gone => Ok(()),
+        }
+    }
+}
+
+/// Takes something in, and whether the connection ended meanwhile. For a moment the network waits for it; then the
+/// connection is read on, as what is being taken in may itself wait for an answer of the network.
+async fn reading_on(
+    taken: impl Future<Output = ()>,
+    running: &mut (impl Future<Output = ()> + Unpin),
+) -> bool {
+    let mut taken = std::pin::pin!(taken);
+    tokio::select! {
+        biased;
+        () = &mut taken => return false,
+        () = tokio::time::sleep(MOMENT) => {}
+    }
+    tokio::select! {
+        biased;
+        () = &mut taken => false,
+        () = running => {
+            taken.await;
+            true
         }
     }
 }
