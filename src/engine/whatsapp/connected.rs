@@ -7,7 +7,7 @@ use whatsapp_rust::Client;
 
 use super::acks::Acks;
 use super::convert::identities::Identities;
-use super::on_network::OnNetwork;
+use super::exists::Existence;
 use crate::domain::clock::{Clock, Random};
 use crate::domain::ids::DeviceId;
 use crate::engine::{EngineEvent, Inbound, InboundError, MediaStore, Vault};
@@ -24,8 +24,6 @@ pub(super) struct Connected {
     pub(super) inbound: Arc<dyn Inbound>,
     /// What the engine itself keeps of the device.
     pub(super) vault: Arc<dyn Vault>,
-    /// Who is on the network, as far as that was asked.
-    pub(super) on_network: Arc<OnNetwork>,
     /// Where files are.
     pub(super) media: Arc<dyn MediaStore>,
     /// The time.
