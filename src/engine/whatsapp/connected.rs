@@ -32,6 +32,8 @@ pub(super) struct Connected {
     pub(super) random: Arc<dyn Random>,
     /// Messages whose answer from the network is waited for.
     pub(super) acks: Arc<Acks>,
+    /// Who is on the network; see [`super::exists::is_on_network`].
+    pub(super) exists: Existence,
     /// Notified when an answer of the network is overdue.
     pub(super) stalled: Notify,
 }
