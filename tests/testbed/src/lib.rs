@@ -1,1 +1,3 @@
 //! A WhatsApp server with phones.
+
+pub mod media;
