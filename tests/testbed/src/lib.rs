@@ -1,3 +1,4 @@
 //! A WhatsApp server with phones.
 
 pub mod media;
+pub mod world;
