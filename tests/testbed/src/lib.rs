@@ -1,4 +1,6 @@
 //! A WhatsApp server with phones.
 
 pub mod media;
-pub mod world;
+pub mod phone;
+pub mod scene;
+pub mod server;

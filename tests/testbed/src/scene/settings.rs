@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::MAX_GROUPS;
-use super::people::Person;
+use super::people::Who;
 
 /// No delay is longer than a day.
 const MAX_DELAY_MS: u64 = 86_400_000;
@@ -51,31 +51,26 @@ pub enum Contacts {
 }
 
 /// A listed contact.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ContactSetting {
     /// Who; `number` is another name of it.
     #[serde(alias = "number", deserialize_with = "person")]
-    id: Person,
+    pub id: Who,
     /// What the address book calls them.
     pub name: Option<String>,
     /// The address of their picture.
     pub picture: Option<String>,
     /// Whether they hide their number until it is revealed.
+    #[serde(default)]
     pub lid_only: bool,
 }
 
 impl ContactSetting {
-    /// Who it is.
-    #[must_use]
-    pub fn person(&self) -> Person {
-        self.id.clone()
-    }
-
     /// Whether they hide their number.
     #[must_use]
     pub fn hidden(&self) -> bool {
-        self.lid_only || self.id.by_lid
+        self.lid_only || matches!(self.id, Who::Lid(_))
     }
 }
 
@@ -99,7 +94,7 @@ pub struct GroupSetting {
     pub subject: String,
     /// Who is in it besides the account.
     #[serde(deserialize_with = "persons")]
-    pub participants: Vec<Person>,
+    pub participants: Vec<Who>,
     /// Whether the account is an admin of it.
     pub admin: bool,
 }
@@ -162,7 +157,6 @@ impl Contacts {
         ensure!(number <= MAX_CONTACTS, "world.contacts are at most {MAX_CONTACTS}");
         let Self::Listed(listed) = self else { return Ok(()) };
         for (at, contact) in listed.iter().enumerate() {
-            ensure!(!contact.id.number.is_empty(), "world.contacts[{at}].number is required");
             let name = contact.name.as_deref().unwrap_or_default();
             ensure!(name.len() <= MAX_NAME, "world.contacts[{at}].name has at most {MAX_NAME} bytes");
             let picture = contact.picture.as_deref().unwrap_or_default();
@@ -191,14 +185,14 @@ impl Groups {
     }
 }
 
-fn person<'de, D: Deserializer<'de>>(input: D) -> Result<Person, D::Error> {
+fn person<'de, D: Deserializer<'de>>(input: D) -> Result<Who, D::Error> {
     let text = String::deserialize(input)?;
-    Person::parse(&text).map_err(serde::de::Error::custom)
+    Who::parse(&text).map_err(serde::de::Error::custom)
 }
 
-fn persons<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Person>, D::Error> {
+fn persons<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Who>, D::Error> {
     let texts = Vec::<String>::deserialize(input)?;
-    texts.iter().map(|text| Person::parse(text).map_err(serde::de::Error::custom)).collect()
+    texts.iter().map(|text| Who::parse(text).map_err(serde::de::Error::custom)).collect()
 }
 
 #[cfg(test)]
@@ -222,7 +216,7 @@ mod tests {
         }))
         .unwrap();
         let Contacts::Listed(contacts) = settings.contacts else { panic!("a list was given") };
-        assert_eq!(contacts[0].person().number, "15550110009");
+        assert_eq!(contacts[0].id, Who::Number("15550110009".to_owned()));
         let Groups::Listed(groups) = settings.groups else { panic!("a list was given") };
         assert!(!groups[0].admin);
     }

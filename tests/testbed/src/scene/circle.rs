@@ -1,7 +1,6 @@
 //! A group and its rules: who may do what, and what comes of it. Pure.
 
-use super::people;
-use super::settings::GroupSetting;
+use crate::server::directory::NOBODY;
 
 /// How many people a group has at most.
 pub const MAX_MEMBERS: usize = 1_024;
@@ -136,11 +135,10 @@ pub struct Circle {
 }
 
 impl Circle {
-    /// A group that the settings describe.
+    /// A group that the settings describe, with `others` besides the account.
     #[must_use]
-    pub fn of_setting(setting: GroupSetting, me: &str) -> Self {
-        let GroupSetting { id, subject, participants, admin } = setting;
-        let others = participants.into_iter().map(|person| person.number).filter(|number| number != me);
+    pub fn described(id: &str, subject: &str, others: Vec<String>, me: &str, admin: bool) -> Self {
+        let others = others.into_iter().filter(|number| number != me);
         let mut members: Vec<Member> = others.map(|number| Member { number, role: Role::Member }).collect();
         let mut owner = None;
         if !admin && let Some(first) = members.first_mut() {
@@ -149,6 +147,7 @@ impl Circle {
         }
         let own = if admin { Role::Admin } else { Role::Member };
         members.push(Member { number: me.to_owned(), role: own });
+        let (id, subject) = (id.to_owned(), subject.to_owned());
         Self { id, subject, description: None, owner, created: None, members, invite: None, by_lid: false }
     }
 
@@ -199,7 +198,7 @@ impl Circle {
         let found = self.members.iter_mut().find(|member| member.number == number);
         match (change, found) {
             (Change::Add, Some(_)) => Err(Refusal::AlreadyIn),
-            (Change::Add, None) if !people::is_on_network(number) => Err(Refusal::NotFound),
+            (Change::Add, None) if !is_on_network(number) => Err(Refusal::NotFound),
             (Change::Add, None) if size >= MAX_MEMBERS => Err(Refusal::Full),
             (Change::Add, None) => {
                 self.members.push(Member { number: number.to_owned(), role: Role::Member });
@@ -233,6 +232,10 @@ impl Circle {
             first.role = Role::Admin;
         }
     }
+}
+
+fn is_on_network(number: &str) -> bool {
+    !number.starts_with(NOBODY)
 }
 
 #[cfg(test)]

@@ -1,0 +1,3 @@
+//! x
+pub mod app_state;
+pub mod history;
