@@ -2,6 +2,7 @@
 //!
 //! Invariants: a file is stored under the SHA-256 of its encrypted bytes, and only when they have that hash;
 //! the store has a bound in files and in bytes, and gives up the oldest.
+//! Clients learn of it by `w:m`: [`answer`].
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,11 +11,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
+use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
 
 pub mod cipher;
 mod http;
 
 pub use http::router;
+
+use crate::phone::keys;
+use crate::server::dispatch::Session;
+use crate::server::iq::Answer;
 
 /// How many files are kept.
 pub const MAX_FILES: usize = 4_096;
@@ -22,6 +29,8 @@ pub const MAX_FILES: usize = 4_096;
 pub const MAX_BYTES: usize = 1 << 30;
 /// The largest single file in bytes.
 pub const MAX_FILE: usize = 256 << 20;
+/// How long clients may use what [`answer`] says, in seconds.
+const TTL: u32 = 3_600;
 /// Uploads that broke off, of which the beginning is kept.
 const MAX_BEGINNINGS: usize = 16;
 
@@ -197,6 +206,27 @@ impl Kept {
         self.order.retain(|name| name != token);
         true
     }
+}
+
+impl Default for MediaStore {
+    fn default() -> Self {
+        Self::new(&URL_SAFE_NO_PAD.encode(keys::bytes::<24>()))
+    }
+}
+
+/// Answers `w:m`: the testbed's own address, and the token that uploads carry.
+pub async fn answer(session: &Session, _iq: &Node) -> Answer {
+    let host = NodeBuilder::new("host")
+        .attr("hostname", session.world.address.to_string())
+        .attr("type", "primary")
+        .children([NodeBuilder::new("upload").build(), NodeBuilder::new("download").build()]);
+    let connection = NodeBuilder::new("media_conn")
+        .attr("auth", session.world.media.auth())
+        .attr("ttl", TTL)
+        .attr("auth_ttl", TTL)
+        .attr("max_buckets", 12_u32)
+        .children([host.build()]);
+    Answer::Result(vec![connection.build()])
 }
 
 /// The name of encrypted bytes: their SHA-256, as clients write it into addresses.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use rand::RngExt as _;
+use sha2::{Digest as _, Sha256};
 use wacore_appstate::decode::Mutation;
 use wacore_appstate::hash::{HashState, generate_patch_mac};
 use wacore_appstate::schemas::{self, Schema};
@@ -18,6 +19,7 @@ use waproto::whatsapp::sync_action_value as action;
 use waproto::whatsapp::syncd_mutation::SyncdOperation;
 
 use crate::server::collections::Collection;
+use crate::server::state::Account;
 
 /// Muted for ever, as the wire has it.
 const FOR_EVER: i64 = -1;
@@ -76,6 +78,23 @@ pub enum Deed {
 }
 
 impl SyncKey {
+    /// The key of an account.
+    #[must_use]
+    pub fn of(account: &Account) -> Self {
+        let (id, data) = Self::data_of(account);
+        Self::new(id, &data)
+    }
+
+    /// The id and the 32 bytes of an account's key, as its phone shares them: made of the phone's own key, so
+    /// that nobody has to keep them.
+    #[must_use]
+    pub fn data_of(account: &Account) -> (Vec<u8>, [u8; 32]) {
+        let mut hash = Sha256::new();
+        hash.update(b"collections");
+        hash.update(account.phone.identity.private_key.serialize());
+        (vec![0, 0, 0, 0, 0, 1], hash.finalize().into())
+    }
+
     /// The key of these 32 bytes.
     #[must_use]
     pub fn new(id: Vec<u8>, data: &[u8]) -> Self {

@@ -5,7 +5,10 @@
 //! may run on either. Numbers are fictitious: made-up contacts are `1555011xxxx`, and `1555019xxxx` are
 //! nobody's. Pure: nothing here knows of connections.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use wacore_appstate::decode::Mutation;
+use waproto::whatsapp::SyncActionValue;
 
 pub mod circle;
 pub mod people;
@@ -19,6 +22,8 @@ use settings::{Contacts, Groups};
 
 /// People who write, and sit in groups, when the settings have no contacts.
 const EXTRAS: usize = 3;
+/// How many changes of companions are remembered.
+const MAX_DONE: usize = 1_000;
 /// How many groups an account is in at most.
 pub const MAX_GROUPS: usize = 1_000;
 
@@ -29,6 +34,11 @@ pub struct Scene {
     pub settings: Settings,
     /// The address book.
     pub contacts: Vec<Contact>,
+    /// What the account says about itself.
+    pub status: String,
+    /// What its companions did besides writing, the oldest first: index and value of each change, at most
+    /// [`MAX_DONE`].
+    pub done: VecDeque<Done>,
     /// The people whose number the account has not been told.
     hidden: HashSet<String>,
     /// Pictures that were set since, by number or group id; `None`: taken away.
@@ -46,7 +56,27 @@ pub struct Contact {
     pub picture: Option<String>,
 }
 
+/// Something that a companion changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Done {
+    /// What, and about which chat or message.
+    pub index: Vec<String>,
+    /// How it is then.
+    pub value: Option<SyncActionValue>,
+}
+
 impl Scene {
+    /// Remembers what a companion changed.
+    pub fn note(&mut self, mutations: &[Mutation]) {
+        for mutation in mutations {
+            let (index, value) = (mutation.index.clone(), mutation.action_value.clone());
+            self.done.push_back(Done { index, value });
+            if self.done.len() > MAX_DONE {
+                self.done.pop_front();
+            }
+        }
+    }
+
     /// What the settings describe; `number` finds the number of whoever they name.
     #[must_use]
     pub fn new(settings: Settings, number: impl Fn(&Who) -> Option<String>) -> Self {

@@ -1,6 +1,92 @@
-//! x
+//! The server: who has an account, who is connected, and what answers what.
+//!
+//! - `state`, `directory`: accounts, companions, and how they are found
+//! - `door`: where a connection comes in; `pairing` and `typed_codes` register it, `login` logs it in
+//! - `dispatch`, `iq`: from a stanza to the file that handles it
+//! - `prekeys`, `settings`, `companions`: the IQs about keys, about preferences, about devices
+//! - `streams`: how connections end; `faults`: what goes wrong at a test's word
+//! - `messages`, `receipts`, `offline`, `groups`, `usync`, `app_state`, `pictures`, `presence`: what
+//!   their names say
+
+pub mod app_state;
 pub mod collections;
-pub mod directory {
-    /// x
-    pub const NOBODY: &str = "1555019";
+pub mod companions;
+pub mod directory;
+pub mod dispatch;
+pub mod door;
+pub mod faults;
+pub mod groups;
+pub mod iq;
+pub mod login;
+pub mod messages;
+pub mod notices;
+pub mod offline;
+pub mod pairing;
+pub mod pictures;
+pub mod prekeys;
+pub mod presence;
+pub mod receipts;
+pub mod settings;
+pub mod state;
+pub mod streams;
+pub mod typed_codes;
+pub mod usync;
+
+use std::net::SocketAddr;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::media::MediaStore;
+use crate::wire::noise::ServerKeys;
+use directory::Directory;
+use groups::Groups;
+use pairing::Lobby;
+
+/// All of the testbed's state. Each part has locks of its own.
+pub struct World {
+    /// The server's noise key and certificate.
+    pub keys: ServerKeys,
+    /// The accounts.
+    pub directory: Directory,
+    /// Clients that wait to be linked.
+    pub lobby: Lobby,
+    /// The groups.
+    pub groups: Groups,
+    /// The files.
+    pub media: MediaStore,
+    /// Where the testbed listens.
+    pub address: SocketAddr,
+    /// Everything that runs beside a connection's own task is spawned here, and ends with the world.
+    pub tasks: TaskTracker,
+    /// Ends all of it.
+    pub stop: CancellationToken,
+}
+
+impl World {
+    /// An empty world, served at this address.
+    #[must_use]
+    pub fn at(address: SocketAddr) -> Self {
+        Self {
+            keys: ServerKeys::generate(),
+            directory: Directory::default(),
+            lobby: Lobby::default(),
+            groups: Groups::default(),
+            media: MediaStore::default(),
+            address,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Starts a task that is dropped at its next await once the world ends.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
 }
