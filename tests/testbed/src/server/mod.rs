@@ -26,6 +26,7 @@ pub mod pictures;
 pub mod prekeys;
 pub mod presence;
 pub mod receipts;
+pub mod scenes;
 pub mod settings;
 pub mod state;
 pub mod streams;
