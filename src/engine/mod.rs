@@ -25,17 +25,25 @@ use crate::domain::reason::Reason;
 mod error;
 mod event;
 mod group;
+#[cfg(test)]
+mod memory_vault;
 mod message;
 mod ports;
 pub mod simulator;
+#[cfg(feature = "whatsapp")]
+pub mod whatsapp;
 
 pub use self::error::{ControlError, OpenError, SessionError, SettingError};
 pub use self::event::EngineEvent;
 pub use self::group::{GroupAnswer, GroupRequest, MembersChange};
+#[cfg(test)]
+pub(crate) use self::memory_vault::MemoryVault;
 pub use self::message::{
     ChatChange, Incoming, IncomingReceipt, MessageChange, Outgoing, Quoted, SendError, SendOutcome,
 };
-pub use self::ports::{ByteStream, Inbound, InboundError, MediaStore, MediaStoreError, Vault, VaultError};
+pub use self::ports::{
+    ByteStream, Inbound, InboundError, MediaStore, MediaStoreError, Vault, VaultError, VaultUpdate, VaultView,
+};
 
 /// What an engine can do, as data, so that the API can answer 422 `not_supported_by_engine`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -119,7 +119,7 @@ fn build(guard: Guard, timeout: Duration) -> Result<reqwest::Client, NetError> {
         .map_err(NetError::Http)
 }
 
-async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, NetError> {
+pub(super) async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, NetError> {
     let announced = response.content_length().unwrap_or(0);
     if usize::try_from(announced).map_or(true, |length| length > limit) {
         return Err(NetError::TooLarge(limit));

@@ -11,6 +11,8 @@
 pub mod client;
 mod download;
 pub mod guard;
+#[cfg(feature = "testbed")]
+pub mod loopback;
 mod resolver;
 
 pub use client::{GuardedClient, NetError};

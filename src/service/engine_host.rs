@@ -9,6 +9,7 @@ use super::group_changes::Told;
 use super::ingest::Telling;
 use super::supervisor::Command;
 use super::{Core, ServiceError};
+use crate::domain::clock::Millis;
 use crate::domain::device::{Account, Device};
 use crate::domain::event::{Called, Ephemeral, HistoryProgressed};
 use crate::domain::ids::{DeviceId, MessageId};
@@ -16,8 +17,10 @@ use crate::domain::media::{MediaHash, StoredMedia};
 use crate::domain::state::Input;
 use crate::engine::{
     ByteStream, EngineEvent, Inbound, InboundError, MediaStore, MediaStoreError, Vault, VaultError,
+    VaultUpdate, VaultView,
 };
 use crate::media::MediaError;
+use crate::store::vault::VaultRows;
 use crate::store::{Store, StoreError};
 
 /// One device's part of the vault.
@@ -34,17 +37,43 @@ impl VaultPort {
 
 #[async_trait]
 impl Vault for VaultPort {
-    async fn get(&self, space: &str, key: &str) -> Result<Option<Vec<u8>>, VaultError> {
-        let (device, space, key) = (self.device.clone(), space.to_owned(), key.to_owned());
-        let read = self.store.read(move |store| store.vault_get(&device, &space, &key)).await;
-        read.map_err(|error: StoreError| VaultError(Box::new(error)))
+    async fn get_many(&self, space: &str, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, VaultError> {
+        Ok(self.store.vault_get_many(&self.device, space, keys).await?)
     }
 
-    async fn put(&self, space: &str, key: &str, value: Option<Vec<u8>>) -> Result<(), VaultError> {
-        let (device, space, key) = (self.device.clone(), space.to_owned(), key.to_owned());
-        let write =
-            self.store.write_patiently(move |tx| tx.vault_put(&device, &space, &key, value.as_deref())).await;
-        write.map_err(|error: StoreError| VaultError(Box::new(error)))
+    async fn list(&self, space: &str, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, VaultError> {
+        Ok(self.store.vault_list(&self.device, space, prefix).await?)
+    }
+
+    async fn last_key(&self, space: &str, prefix: &str) -> Result<Option<String>, VaultError> {
+        Ok(self.store.vault_last_key(&self.device, space, prefix).await?)
+    }
+
+    async fn update(&self, change: VaultUpdate) -> Result<(), VaultError> {
+        self.store.vault_update(&self.device, move |rows| change(&Seen(rows))).await
+    }
+
+    async fn prune(&self, space: &str, before: Millis) -> Result<u64, VaultError> {
+        Ok(self.store.vault_prune(&self.device, space, before).await?)
+    }
+}
+
+/// A device's vault within a transaction.
+struct Seen<'a>(&'a VaultRows<'a>);
+
+impl VaultView for Seen<'_> {
+    fn get(&self, space: &str, key: &str) -> Result<Option<Vec<u8>>, VaultError> {
+        Ok(self.0.get(space, key)?)
+    }
+
+    fn list(&self, space: &str, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, VaultError> {
+        Ok(self.0.list(space, prefix)?)
+    }
+}
+
+impl From<StoreError> for VaultError {
+    fn from(error: StoreError) -> Self {
+        Self(Box::new(error))
     }
 }
 

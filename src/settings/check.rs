@@ -12,7 +12,7 @@ use url::Url;
 
 use super::error::SettingsError;
 use super::tree::Entry;
-use super::{AccessTokenMode, Cidr, MediaBackend, OriginPattern, Settings, Zone};
+use super::{AccessTokenMode, Cidr, MediaBackend, OriginPattern, Secret, Settings, Zone};
 use crate::domain::outbox::TimeOfDay;
 
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
@@ -81,7 +81,7 @@ const WORDS: [(&str, &[&str]); 4] = [
 type Rule = fn(&str) -> Result<(), String>;
 
 /// Keys whose text has a form of its own; a list has it in each item.
-const FORMS: [(&str, Rule); 15] = [
+const FORMS: [(&str, Rule); 16] = [
     ("media.s3_endpoint", empty_or_url),
     ("server.listen", address),
     ("server.socket_path", socket_path),
@@ -90,12 +90,14 @@ const FORMS: [(&str, Rule); 15] = [
     ("server.public_url", empty_or_url),
     ("auth.jwks_url", empty_or_url),
     ("store.data_dir", filled),
+    ("store.vault_key", empty_or_key),
     ("log.level", directives),
     ("devices.dir", filled),
     ("devices.default_engine", engine_name),
     ("outbox.quiet_from", empty_or_time),
     ("outbox.quiet_to", empty_or_time),
     ("outbox.time_zone", zone),
+    ("engines.whatsapp.testbed_url", empty_or_url),
     ("net.allow_private", cidr),
 ];
 
@@ -240,6 +242,13 @@ fn empty_or_time(text: &str) -> Result<(), String> {
         return Ok(());
     }
     text.parse::<TimeOfDay>().map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn empty_or_key(text: &str) -> Result<(), String> {
+    if text.is_empty() || Secret::new(text).key().is_some() {
+        return Ok(());
+    }
+    Err("must be 32 bytes as base64, such as `openssl rand -base64 32` makes".to_owned())
 }
 
 fn zone(text: &str) -> Result<(), String> {

@@ -127,6 +127,8 @@ pub struct StoreSettings {
     pub write_queue: usize,
     /// Reading connections.
     pub readers: usize,
+    /// Base64 of the 32 bytes that seal what engines keep, or empty.
+    pub vault_key: Secret,
 }
 
 /// SQLite's `synchronous` pragma in WAL mode.
@@ -319,6 +321,18 @@ pub struct SocketSettings {
 pub struct EngineSettings {
     /// The simulator.
     pub simulator: SimulatorSettings,
+    /// The native engine.
+    pub whatsapp: WhatsAppSettings,
+}
+
+/// `[engines.whatsapp]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct WhatsAppSettings {
+    /// Whether it may be used.
+    pub enabled: bool,
+    /// Where the testbed is that takes the network's place, or empty.
+    pub testbed_url: String,
 }
 
 /// `[engines.simulator]`

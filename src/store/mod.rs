@@ -38,6 +38,7 @@ pub mod queue;
 mod readers;
 pub mod retention;
 mod rows;
+mod seal;
 pub mod search;
 #[cfg(test)]
 mod tests;
@@ -48,11 +49,12 @@ mod writer;
 
 pub use error::{OpenError, StoreError};
 pub use open::{Synchronous, database_file};
+pub use seal::VaultKey;
 pub use tx::{Reader, Tx};
 pub use writer::WriterObserver;
 
 /// How to open a store.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct StoreOptions {
     /// When a commit counts as done.
     pub synchronous: Synchronous,
@@ -60,6 +62,8 @@ pub struct StoreOptions {
     pub write_queue: usize,
     /// How many reads may run at once.
     pub readers: usize,
+    /// Seals what engines keep; `None` keeps it as it is.
+    pub vault_key: Option<VaultKey>,
 }
 
 /// A handle to the store; cheap to clone.
@@ -72,6 +76,7 @@ struct Inner {
     writer: writer::Writer,
     readers: readers::Readers,
     heads: Arc<heads::Heads>,
+    seal: Arc<seal::Seal>,
     _lock: File,
 }
 
@@ -88,11 +93,12 @@ impl Store {
         let lock = open::lock(data_dir)?;
         let path = database_file(data_dir);
         let connection = open::writer(&path, options.synchronous)?;
+        let seal = Arc::new(open::seal(&connection, &path, options.vault_key)?);
         let readers = readers::Readers::open(&path, options.readers)?;
         let heads = Arc::new(heads::Heads::default());
         let writer = writer::Writer::start(connection, options.write_queue, heads.clone(), observer)
             .map_err(|source| OpenError::Directory { path: data_dir.to_owned(), source })?;
-        Ok(Self { inner: Arc::new(Inner { writer, readers, heads, _lock: lock }) })
+        Ok(Self { inner: Arc::new(Inner { writer, readers, heads, seal, _lock: lock }) })
     }
 
     /// Runs `write` in a transaction and returns after its commit. For requests that a client can repeat:

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use rand::RngExt as _;
-use sha2::{Digest as _, Sha256};
 use wacore_appstate::decode::Mutation;
 use wacore_appstate::hash::{HashState, generate_patch_mac};
 use wacore_appstate::schemas::{self, Schema};
@@ -78,21 +77,11 @@ pub enum Deed {
 }
 
 impl SyncKey {
-    /// The key of an account.
+    /// The key of an account, which its phone shares.
     #[must_use]
     pub fn of(account: &Account) -> Self {
-        let (id, data) = Self::data_of(account);
-        Self::new(id, &data)
-    }
-
-    /// The id and the 32 bytes of an account's key, as its phone shares them: made of the phone's own key, so
-    /// that nobody has to keep them.
-    #[must_use]
-    pub fn data_of(account: &Account) -> (Vec<u8>, [u8; 32]) {
-        let mut hash = Sha256::new();
-        hash.update(b"collections");
-        hash.update(account.phone.identity.private_key.serialize());
-        (vec![0, 0, 0, 0, 0, 1], hash.finalize().into())
+        let key = &account.phone.state_key;
+        Self::new(key.id.to_vec(), &key.data)
     }
 
     /// The key of these 32 bytes.

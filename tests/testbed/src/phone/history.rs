@@ -3,7 +3,7 @@
 //!
 //! The same settings give the same texts, ids and order as the daemon's simulated network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
 use anyhow::{Context as _, Result};
@@ -43,6 +43,8 @@ pub struct Past<'a> {
     pub push_name: &'a str,
     /// Finds the LID of a number.
     pub lid: &'a dyn Fn(&str) -> Option<Jid>,
+    /// The people whose number the account has not been told.
+    pub hidden: &'a BTreeSet<String>,
     /// The time in seconds.
     pub now: i64,
 }
@@ -145,7 +147,7 @@ impl Past<'_> {
         numbers.extend(members.map(str::to_owned).chain(writers.map(|writer| writer.number)));
         numbers.sort_unstable();
         numbers.dedup();
-        let shown = numbers.iter().filter(|number| !self.scene.hides(number));
+        let shown = numbers.iter().filter(|number| !self.hidden.contains(*number));
         let mapping = |number: &String| {
             let lid_jid = Some((self.lid)(number)?.to_string());
             Some(wa::PhoneNumberToLIDMapping { pn_jid: Some(Jid::pn(number.as_str()).to_string()), lid_jid })
@@ -252,7 +254,7 @@ impl Past<'_> {
 
     /// A person as the account knows them: by number, or by LID where that is all it has been told.
     fn person(&self, number: &str) -> Jid {
-        let hidden = (self.lid)(number).filter(|_| self.scene.hides(number));
+        let hidden = (self.lid)(number).filter(|_| self.hidden.contains(number));
         hidden.unwrap_or_else(|| Jid::pn(number))
     }
 }
@@ -350,8 +352,8 @@ mod tests {
         let scene = Scene::new(Settings::parse(settings).unwrap(), number);
         let groups = scene.groups(ME, number);
         let lid = |number: &str| Some(Jid::lid(format!("9{number}")));
-        let past =
-            Past { scene: &scene, groups: &groups, me: ME, push_name: "Me", lid: &lid, now: 1_700_000_000 };
+        let (hidden, now) = (&scene.hidden, 1_700_000_000);
+        let past = Past { scene: &scene, groups: &groups, me: ME, push_name: "Me", lid: &lid, hidden, now };
         past.blobs()
     }
 

@@ -5,10 +5,7 @@
 //! may run on either. Numbers are fictitious: made-up contacts are `1555011xxxx`, and `1555019xxxx` are
 //! nobody's. Pure: nothing here knows of connections.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-
-use wacore_appstate::decode::Mutation;
-use waproto::whatsapp::SyncActionValue;
+use std::collections::{BTreeSet, HashMap};
 
 pub mod circle;
 pub mod people;
@@ -22,8 +19,6 @@ use settings::{Contacts, Groups};
 
 /// People who write, and sit in groups, when the settings have no contacts.
 const EXTRAS: usize = 3;
-/// How many changes of companions are remembered.
-const MAX_DONE: usize = 1_000;
 /// How many groups an account is in at most.
 pub const MAX_GROUPS: usize = 1_000;
 
@@ -32,15 +27,14 @@ pub const MAX_GROUPS: usize = 1_000;
 pub struct Scene {
     /// How everybody behaves.
     pub settings: Settings,
+    /// The name that the phone has told its devices.
+    pub push_name: String,
     /// The address book.
     pub contacts: Vec<Contact>,
     /// What the account says about itself.
     pub status: String,
-    /// What its companions did besides writing, the oldest first: index and value of each change, at most
-    /// [`MAX_DONE`].
-    pub done: VecDeque<Done>,
-    /// The people whose number the account has not been told.
-    hidden: HashSet<String>,
+    /// The people whose number the account is not told at first.
+    pub hidden: BTreeSet<String>,
     /// Pictures that were set since, by number or group id; `None`: taken away.
     pictures: HashMap<String, Option<String>>,
 }
@@ -56,27 +50,7 @@ pub struct Contact {
     pub picture: Option<String>,
 }
 
-/// Something that a companion changed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Done {
-    /// What, and about which chat or message.
-    pub index: Vec<String>,
-    /// How it is then.
-    pub value: Option<SyncActionValue>,
-}
-
 impl Scene {
-    /// Remembers what a companion changed.
-    pub fn note(&mut self, mutations: &[Mutation]) {
-        for mutation in mutations {
-            let (index, value) = (mutation.index.clone(), mutation.action_value.clone());
-            self.done.push_back(Done { index, value });
-            if self.done.len() > MAX_DONE {
-                self.done.pop_front();
-            }
-        }
-    }
-
     /// What the settings describe; `number` finds the number of whoever they name.
     #[must_use]
     pub fn new(settings: Settings, number: impl Fn(&Who) -> Option<String>) -> Self {
@@ -149,21 +123,6 @@ impl Scene {
         }
     }
 
-    /// Whether somebody hides their number from the account.
-    #[must_use]
-    pub fn hides(&self, number: &str) -> bool {
-        self.hidden.contains(number)
-    }
-
-    /// Somebody hides their number from now on, or shows it.
-    pub fn hide(&mut self, number: &str, on: bool) {
-        if on {
-            self.hidden.insert(number.to_owned());
-        } else {
-            self.hidden.remove(number);
-        }
-    }
-
     /// The address of a person's picture that the settings give, unless it changed since.
     #[must_use]
     pub fn picture_address(&self, number: &str) -> Option<&str> {
@@ -233,12 +192,10 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_contact_may_hide_its_number_until_it_shows_it() {
-        let mut scene = scene(&json!({
+    fn a_listed_contact_may_hide_its_number() {
+        let scene = scene(&json!({
             "contacts": [{ "number": "+1 555 011 0001", "lidOnly": true }, { "id": "123456@lid" }]
         }));
-        assert!(scene.hides("15550110001") && scene.hides("15550120001"));
-        scene.hide("15550110001", false);
-        assert!(!scene.hides("15550110001"));
+        assert!(scene.hidden.contains("15550110001") && scene.hidden.contains("15550120001"));
     }
 }

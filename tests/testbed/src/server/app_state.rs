@@ -15,6 +15,7 @@ use super::dispatch::Session;
 use super::iq::Answer;
 use super::notices;
 use super::state::Account;
+use super::state_changes;
 use crate::media::{MediaStore, cipher};
 use crate::phone::app_state::{Deed, SyncKey};
 use crate::wire::nodes;
@@ -41,7 +42,7 @@ async fn collection(session: &Session, asked: &Node) -> Node {
     };
     match take(&session.account, &name, nodes::bytes(patch), version) {
         Ok(Taken::Yes(version, mutations)) => {
-            session.account.lock().scene.note(&mutations);
+            state_changes::note(session, &mutations);
             tell(&session.account, &name, version, Some(session.device)).await;
             found(&name, version, Vec::new())
         }

@@ -14,11 +14,10 @@ use crate::scene::Who;
 
 /// Numbers that begin so are not on WhatsApp.
 pub const NOBODY: &str = "1555019";
+/// Numbers that begin so belong to people who were first known by a LID.
+const STRANGERS: &str = "888";
 /// LIDs have fifteen digits and begin with 1.
 const LID_BASE: u64 = 100_000_000_000_000;
-
-/// How many people are known by LID only at most.
-const STRANGERS: u32 = 10_000;
 
 /// All accounts.
 #[derive(Default)]
@@ -64,19 +63,18 @@ impl Directory {
         people.by_lid.get(lid).map(Arc::clone)
     }
 
-    /// The account of a LID, made if it is absent: its person's number is nobody's to know.
+    /// The account of a LID's user part; a person is made up for a LID that is nobody's yet.
     #[must_use]
     pub fn stranger(&self, lid: &str) -> Option<Arc<Account>> {
         if let Some(account) = self.by_lid(lid) {
             return Some(account);
         }
-        let phone = Phone::generate().ok()?;
+        let tail = lid.get(lid.len().saturating_sub(12)..)?;
+        let number = format!("{STRANGERS}{tail:0>12}");
+        let account = Account::new(number.clone(), lid.to_owned(), Phone::generate().ok()?);
         let mut people = self.people.write().unwrap_or_else(PoisonError::into_inner);
-        let free = |at: &u32| !people.by_number.contains_key(&strangers_number(*at));
-        let number = strangers_number((1..STRANGERS).find(free)?);
-        let account = Account::new(number.clone(), lid.to_owned(), phone);
-        people.by_number.insert(number, Arc::clone(&account));
-        people.by_lid.insert(lid.to_owned(), Arc::clone(&account));
+        let account = Arc::clone(people.by_number.entry(number).or_insert(account));
+        people.by_lid.entry(lid.to_owned()).or_insert_with(|| Arc::clone(&account));
         Some(account)
     }
 
@@ -104,11 +102,6 @@ impl Directory {
         let people = self.people.read().unwrap_or_else(PoisonError::into_inner);
         people.by_number.values().map(Arc::clone).collect()
     }
-}
-
-/// A number for somebody who was named by LID only.
-fn strangers_number(at: u32) -> String {
-    format!("1555012{at:04}")
 }
 
 /// The LID of a number, the same in every testbed.

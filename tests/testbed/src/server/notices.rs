@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
+use super::offline::{self, Entry};
 use super::state::Account;
 use crate::phone::keys;
 
@@ -19,14 +21,21 @@ pub fn notification(kind: &'static str, from: &Jid, about: Node) -> NodeBuilder 
         .children([about])
 }
 
-/// Tells all devices of an account, but for the one that did it.
-pub async fn tell(account: &Arc<Account>, notification: &Node, but_for: Option<u16>) {
-    for device in account.devices() {
-        if but_for == Some(device) {
-            continue;
-        }
-        if let Some(link) = account.link(device) {
-            link.send(notification.clone()).await;
+/// Tells all devices of an account, but for the one that did it; who is away hears of it later. For each there
+/// is a receiver that hears when it has confirmed.
+pub async fn tell(
+    account: &Arc<Account>,
+    notification: &Node,
+    but_for: Option<u16>,
+) -> Vec<oneshot::Receiver<()>> {
+    let mut receivers = Vec::new();
+    for device in account.devices().into_iter().filter(|device| but_for != Some(*device)) {
+        let (done, receiver) = oneshot::channel();
+        let entry = Entry::new(notification.clone()).telling(Some(done));
+        if offline::queue(account, device, entry).is_some() {
+            receivers.push(receiver);
+            offline::flush(account, device).await;
         }
     }
+    receivers
 }

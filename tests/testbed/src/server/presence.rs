@@ -2,21 +2,21 @@
 //!
 //! Called at [`came`] and [`went`] when a companion connects and when its connection has ended.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use serde_json::json;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use super::dispatch::Session;
+use super::seen::List;
 use super::state::Account;
 use crate::scene::Who;
 use crate::wire::nodes;
 
 /// How many people an account watches at most.
 const MAX_WATCHED: usize = 5_000;
-/// How many chat states are remembered.
-const MAX_TYPED: usize = 1_000;
 
 /// What an account knows of who is there.
 #[derive(Default)]
@@ -27,8 +27,6 @@ pub struct Presences {
     pub known: HashMap<String, Presence>,
     /// Its companions that say that they are there.
     available: HashSet<u16>,
-    /// What its companions typed, the oldest first, at most [`MAX_TYPED`].
-    pub typed: VecDeque<Typed>,
 }
 
 /// Whether somebody is there.
@@ -38,19 +36,6 @@ pub struct Presence {
     pub online: bool,
     /// When they last were, in seconds.
     pub last_seen: Option<i64>,
-}
-
-/// A companion typed, or stopped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Typed {
-    /// To whom: the chat as the companion named it.
-    pub to: Jid,
-    /// Whether a voice message is recorded.
-    pub audio: bool,
-    /// Whether it began.
-    pub on: bool,
-    /// When, in milliseconds.
-    pub at: i64,
 }
 
 /// Takes a presence or a subscription.
@@ -110,17 +95,16 @@ async fn available(session: &Session, on: bool) {
     }
 }
 
-/// Takes a chat state: it is remembered, and told to the account that it is for, if it has companions.
+/// Takes a chat state: it is noted, and told to the account that it is for, if it has companions.
 pub async fn chat_state(session: &Session, state: &Node) {
     let Some(to) = nodes::jid(state, "to") else { return };
     let Some(what) = state.children().and_then(<[Node]>::first) else { return };
     let (audio, on) = (nodes::attr(what, "media") == "audio", what.tag.as_ref() == "composing");
-    {
-        let typed = &mut session.account.lock().presence.typed;
-        typed.push_back(Typed { to: to.clone(), audio, on, at: wacore::time::now_millis() });
-        if typed.len() > MAX_TYPED {
-            typed.pop_front();
-        }
+    if let Some(chat) = session.world.directory.named_to(&session.account, &to) {
+        let kind = if audio { "audio" } else { "text" };
+        let at = wacore::time::now_millis();
+        let entry = json!({ "to": chat.to_string(), "kind": kind, "on": on, "at": at });
+        session.account.lock().seen.note(List::Typing, entry);
     }
     let Some(account) = Who::of_jid(&to).and_then(|who| session.world.directory.who(&who)) else { return };
     if account.number != session.account.number {
@@ -169,7 +153,7 @@ fn heard_of(me: &Account, from: &Account, now: Presence) -> Node {
 /// Somebody's id as an account knows them.
 #[must_use]
 pub fn known_as(me: &Account, them: &Account) -> Jid {
-    if me.lock().scene.hides(&them.number) { them.lid_jid(0) } else { them.jid(0) }
+    if me.lock().hides(&them.number) { them.lid_jid(0) } else { them.jid(0) }
 }
 
 fn named(session: &Session, presence: &Node) -> Option<Arc<Account>> {

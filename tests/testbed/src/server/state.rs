@@ -3,15 +3,19 @@
 //! Invariants: an account's phone and names never change; everything else is behind the account's own
 //! lock, which is never held over an await (take what is needed, let go, then send).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wacore_binary::Jid;
 
+use super::behaviour::Behaviour;
 use super::collections::Collection;
 use super::faults::Faults;
+use super::memory::{Letters, Polls};
+use super::mishaps::Mishaps;
 use super::offline::Queue;
 use super::presence::Presences;
+use super::seen::Seen;
 use crate::phone::Phone;
 use crate::scene::Scene;
 use crate::wire::connection::Link;
@@ -43,6 +47,18 @@ pub struct AccountState {
     pub collections: BTreeMap<String, Collection>,
     /// Who is there, and who types.
     pub presence: Presences,
+    /// What goes wrong with its messages.
+    pub mishaps: Mishaps,
+    /// How the people around it behave.
+    pub behaviour: Behaviour,
+    /// What the network saw of it.
+    pub seen: Seen,
+    /// People whose number it was never told, by number.
+    pub strangers: BTreeSet<String>,
+    /// What was written to it lately.
+    pub letters: Letters,
+    /// The polls that its phone saw.
+    pub polls: Polls,
     /// The last device number that was given away.
     last_device: u16,
 }
@@ -71,6 +87,8 @@ pub struct Companion {
     pub link: Option<Link>,
     /// Whether it takes messages now (`<active/>`).
     pub active: bool,
+    /// Whether the phone has shared the key of the account's collections with it.
+    pub has_state_key: bool,
     /// What it has not confirmed.
     pub queue: Queue,
     /// Which handshake each of its logins made, the newest last, at most [`LOGINS`].
@@ -98,6 +116,14 @@ pub struct Prekey {
     pub id: u32,
     /// The public key.
     pub public: [u8; 32],
+}
+
+impl AccountState {
+    /// Whether somebody hides their number from the account.
+    #[must_use]
+    pub fn hides(&self, number: &str) -> bool {
+        self.strangers.contains(number)
+    }
 }
 
 impl Account {

@@ -59,9 +59,7 @@ fn about(session: &Session, user: &Node, protocols: &[&str]) -> Option<Node> {
     let node = match &who {
         Who::Number(_) => node.attr("jid", account.jid(0)),
         // A number that its person hides is not told.
-        Who::Lid(_) if session.account.lock().scene.hides(&account.number) => {
-            node.attr("jid", account.lid_jid(0))
-        }
+        Who::Lid(_) if session.account.lock().hides(&account.number) => node.attr("jid", account.lid_jid(0)),
         Who::Lid(_) => node.attr("jid", account.lid_jid(0)).attr("pn_jid", account.jid(0)),
     };
     let told = protocols.iter().filter_map(|protocol| match *protocol {

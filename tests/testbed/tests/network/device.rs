@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use testbed::Testbed;
-use testbed::phone::app_state::SyncKey;
 use testbed::server::state::Account;
 use tokio::sync::mpsc;
 use wacore::store::InMemoryBackend;
-use wacore::store::traits::{AppStateSyncKey, Backend};
+use wacore::store::traits::Backend;
 use wacore::types::events::Event;
 use whatsapp_rust::Client;
 use whatsapp_rust::bot::{Bot, BotHandle};
@@ -35,9 +34,6 @@ impl Device {
     pub async fn linked(testbed: &Testbed, account: &Account) -> Self {
         let (sender, mut events) = mpsc::unbounded_channel();
         let backend: Arc<dyn Backend> = Arc::new(InMemoryBackend::new());
-        let (id, data) = SyncKey::data_of(account);
-        let key = AppStateSyncKey { key_data: data.to_vec(), ..Default::default() };
-        backend.set_sync_key(&id, key).await.unwrap();
         let bot = Bot::builder()
             .with_backend_arc(backend)
             .with_transport_factory(TokioWebSocketTransportFactory::new().with_url(testbed.websocket()))

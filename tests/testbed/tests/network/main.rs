@@ -3,6 +3,7 @@
 
 mod device;
 mod groups;
+mod history;
 mod http;
 mod media;
 mod people;

@@ -36,7 +36,7 @@ async fn a_hidden_number_is_not_told_until_it_is_revealed() {
     let lid = testbed.world().directory.somebody(ANNE).unwrap().lid_jid(0);
     let hidden = client.contacts().is_on_whatsapp(std::slice::from_ref(&lid)).await.unwrap();
     assert_eq!((hidden[0].is_registered, hidden[0].pn_jid.clone()), (true, None));
-    account.lock().scene.hide(ANNE, false);
+    account.lock().strangers.remove(ANNE);
     let revealed = client.contacts().is_on_whatsapp(&[lid]).await.unwrap();
     assert_eq!(revealed[0].pn_jid, Some(Jid::pn(ANNE)));
     testbed.stop().await;
@@ -79,9 +79,11 @@ async fn people_are_there_and_type_and_so_does_the_account() {
     assert_eq!(state, format!("{ANNE}@s.whatsapp.net"));
     client.chatstate().send_composing(&Jid::pn(BEN)).await.unwrap();
     client.chatstate().send_paused(&Jid::pn(BEN)).await.unwrap();
-    until("it typed and stopped", || me.lock().presence.typed.len() == 2).await;
-    let typed: Vec<_> = me.lock().presence.typed.iter().map(|typed| (typed.to.clone(), typed.on)).collect();
-    assert_eq!(typed, [(Jid::pn(BEN), true), (Jid::pn(BEN), false)]);
+    let typed = || me.lock().seen.view()["typing"].as_array().cloned().unwrap_or_default();
+    until("it typed and stopped", || typed().len() == 2).await;
+    let typed: Vec<_> = typed().iter().map(|typed| (typed["to"].clone(), typed["on"].clone())).collect();
+    let ben = json!(format!("{BEN}@c.us"));
+    assert_eq!(typed, [(ben.clone(), json!(true)), (ben, json!(false))]);
     testbed.stop().await;
 }
 

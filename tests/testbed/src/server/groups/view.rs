@@ -1,5 +1,6 @@
 //! Groups as nodes: what an account is told of them.
 
+use tokio::sync::oneshot;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
@@ -36,7 +37,7 @@ impl View<'_> {
     /// Whether its members call each other by LID: the group is so, or somebody in it hides their number.
     #[must_use]
     pub fn by_lid(&self) -> bool {
-        let hides = |member: &Member| self.account.lock().scene.hides(&member.number);
+        let hides = |member: &Member| self.account.lock().hides(&member.number);
         self.circle.by_lid || self.circle.members.iter().any(hides)
     }
 
@@ -134,7 +135,7 @@ impl View<'_> {
     /// The ids of somebody, as far as the account may know them.
     pub(super) fn ids(&self, number: &str) -> Option<Ids> {
         let person = self.world.directory.somebody(number)?;
-        let hidden = self.account.lock().scene.hides(number);
+        let hidden = self.account.lock().hides(number);
         Some(Ids { lid: person.lid_jid(0), pn: (!hidden).then(|| person.jid(0)) })
     }
 }
@@ -156,7 +157,14 @@ impl Ids {
 }
 
 /// Tells everybody who is in a group, and those who were until now, what happened in it.
-pub async fn tell_all(world: &World, me: &str, circle: &Circle, happened: &Happened, author: Option<&str>) {
+pub async fn tell_all(
+    world: &World,
+    me: &str,
+    circle: &Circle,
+    happened: &Happened,
+    author: Option<&str>,
+) -> Vec<oneshot::Receiver<()>> {
+    let mut receivers = Vec::new();
     let mut numbers = world.groups.audience(me, &circle.id);
     if let Happened::Left(gone) | Happened::Members(Change::Remove, gone) = happened
         && numbers.as_slice() != [me]
@@ -167,7 +175,8 @@ pub async fn tell_all(world: &World, me: &str, circle: &Circle, happened: &Happe
         let Some(account) = world.directory.find(&number) else { continue };
         let view = View { world, account: &account, circle };
         if let Some(told) = view.told(happened, author) {
-            notices::tell(&account, &told, None).await;
+            receivers.extend(notices::tell(&account, &told, None).await);
         }
     }
+    receivers
 }
