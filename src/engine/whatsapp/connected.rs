@@ -1,6 +1,7 @@
 //! What every part of the engine is handed while a connection stands.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use tokio::sync::Notify;
 use whatsapp_rust::Client;
@@ -32,6 +33,8 @@ pub(super) struct Connected {
     pub(super) random: Arc<dyn Random>,
     /// Messages whose answer from the network is waited for.
     pub(super) acks: Arc<Acks>,
+    /// Messages of the past that were told so far.
+    pub(super) past: AtomicU64,
     /// Who is on the network; see [`super::exists::is_on_network`].
     pub(super) exists: Existence,
     /// Notified when an answer of the network is overdue.

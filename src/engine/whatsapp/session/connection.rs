@@ -1,6 +1,7 @@
 //! One connection of a session, from the first byte to the last.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use whatsapp_rust::Client;
@@ -110,6 +111,7 @@ impl WhatsAppSession {
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
             acks,
+            past: AtomicU64::new(0),
             exists: Existence::default(),
             stalled: tokio::sync::Notify::new(),
         })
