@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use tokio::sync::Notify;
 use whatsapp_rust::Client;
 
 use super::acks::Acks;
@@ -36,6 +37,8 @@ pub(super) struct Connected {
     pub(super) past: AtomicU64,
     /// Who is on the network; see [`super::exists::is_on_network`].
     pub(super) exists: Existence,
+    /// Notified when an answer of the network is overdue.
+    pub(super) stalled: Notify,
 }
 
 impl Connected {

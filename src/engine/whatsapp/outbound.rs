@@ -63,7 +63,10 @@ async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, 
         Ok(Some(Answer::Accepted)) => Ok(Vec::new()),
         Ok(Some(Answer::Refused(code))) => Err(refused(&code)),
         Ok(None) => Err(link_lost()),
-        Err(_) => Err(unknown("no_answer", "the network did not say in time whether it has the message")),
+        Err(_) => {
+            connected.stalled.notify_one();
+            Err(unknown("no_answer", "the network did not say in time whether it has the message"))
+        }
     }
 }
 

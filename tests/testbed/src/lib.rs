@@ -23,6 +23,7 @@
 //! bounded; only loopback addresses are served.
 
 pub mod control;
+pub mod id;
 pub mod media;
 pub mod phone;
 pub mod server;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
 use whatsapp_rust::store::Backend;
 use whatsapp_rust::types::events::Event;
@@ -80,7 +79,8 @@ impl WhatsAppSession {
         let connected = self.connection(&client, Arc::clone(&acks));
         let _ = place.set(Arc::downgrade(&connected));
         let running = Box::pin(bot.run());
-        let progress = self.follow(&connected, running, heard, &tasks).await;
+        let mut progress = Progress::default();
+        self.follow(&connected, running, heard, &tasks, &mut progress).await;
         self.set_online(None);
         self.set_unlinked(None);
         acks.close();
@@ -113,6 +113,7 @@ impl WhatsAppSession {
             acks,
             past: AtomicU64::new(0),
             exists: Existence::default(),
+            stalled: tokio::sync::Notify::new(),
         })
     }
 
@@ -120,41 +121,53 @@ impl WhatsAppSession {
     async fn follow(
         &self,
         connected: &Arc<Connected>,
+        running: impl Future<Output = ()> + Unpin,
+        heard: Heard,
+        tasks: &Tasks,
+        progress: &mut Progress,
+    ) {
+        let overflow = heard.overflow();
+        let ended = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Ended::Closed,
+            () = self.logged_out.cancelled() => Ended::Closed,
+            () = tasks.panicked() => return,
+            () = overflow.cancelled() => {
+                tracing::warn!(device = %self.device, "the network told more than could be taken in");
+                Ended::LinkLost(Reason::EngineError)
+            }
+            () = self.listen(connected, running, heard, progress) => return,
+        };
+        progress.ended = Some(ended);
+    }
+
+    async fn listen(
+        &self,
+        connected: &Arc<Connected>,
         mut running: impl Future<Output = ()> + Unpin,
         mut heard: Heard,
-        tasks: &Tasks,
-    ) -> Progress {
-        let mut progress = Progress::default();
-        let overflow: CancellationToken = heard.overflow();
+        progress: &mut Progress,
+    ) {
         let mut pulse = Box::pin(liveness::beat(&connected.client, Duration::ZERO));
         while progress.ended.is_none() {
             tokio::select! {
                 biased;
-                () = self.cancel.cancelled() => progress.ended = Some(Ended::Closed),
-                () = self.logged_out.cancelled() => progress.ended = Some(Ended::Closed),
-                () = tasks.panicked() => return progress,
-                () = overflow.cancelled() => {
-                    tracing::warn!(device = %self.device, "the network told more than could be taken in");
-                    progress.ended = Some(Ended::LinkLost(Reason::EngineError));
-                }
                 Some(event) = heard.next() => {
-                    let taken = self.take(connected, &event, &mut progress);
+                    let taken = self.take(connected, &event, progress);
                     if reading_on(taken, &mut running).await {
-                        self.take_rest(connected, &mut heard, &mut progress).await;
-                        return progress;
+                        return self.take_rest(connected, &mut heard, progress).await;
                     }
+                }
+                () = connected.stalled.notified() => {
+                    pulse = Box::pin(liveness::beat(&connected.client, Duration::ZERO));
                 }
                 told = &mut pulse, if progress.open => {
                     progress.ended = self.beat(told).await.err();
                     pulse = Box::pin(liveness::beat(&connected.client, liveness::BEAT));
                 }
-                () = &mut running => {
-                    self.take_rest(connected, &mut heard, &mut progress).await;
-                    return progress;
-                }
+                () = &mut running => return self.take_rest(connected, &mut heard, progress).await,
             }
         }
-        progress
     }
 
     /// What a connection that has ended said last.
@@ -166,12 +179,32 @@ impl WhatsAppSession {
 
     async fn take(&self, connected: &Arc<Connected>, event: &Event, progress: &mut Progress) {
         if let Some(ended) = ended::by_event(event) {
+            self.note(event);
             progress.ended.get_or_insert(ended);
             return;
         }
         let taken = self.hear(connected, event, progress).await;
         if let Err(ended) = taken {
             progress.ended.get_or_insert(ended);
+        }
+    }
+
+    /// Logs what the network gave as its reason, beyond the code that the device's state has.
+    fn note(&self, event: &Event) {
+        match event {
+            Event::TemporaryBan(told) => tracing::warn!(
+                device = %self.device,
+                code = told.code.code(),
+                seconds = told.expire.num_seconds(),
+                "the network suspended the account: {}", ended::ban(&told.code)
+            ),
+            Event::ConnectFailure(told) => {
+                tracing::warn!(device = %self.device, code = told.reason.code(), "the network refused the connection");
+            }
+            Event::LoggedOut(told) => {
+                tracing::warn!(device = %self.device, code = told.reason.code(), "the network logged the device out");
+            }
+            _ => {}
         }
     }
 
@@ -189,6 +222,12 @@ impl WhatsAppSession {
             Event::PairSuccess(told) => {
                 self.set_unlinked(None);
                 progress.paired = true;
+                // First what makes it linked, then the news of it.
+                let stored = connected.client.persistence_manager().flush().await;
+                stored.map_err(|error| {
+                    tracing::warn!(device = %self.device, %error, "the link could not be stored");
+                    Ended::LinkLost(Reason::EngineError)
+                })?;
                 self.scanned(linking::account_of(told)).await
             }
             Event::Connected(_) => {

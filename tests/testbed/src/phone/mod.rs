@@ -7,14 +7,20 @@
 //! uploaded prekeys (send it the APP_STATE_SYNC_KEY_SHARE then).
 
 pub mod adv;
+pub mod heard;
 pub mod keys;
+pub mod signal;
+pub mod spoken;
+pub mod state_key;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wacore_libsignal::protocol::KeyPair;
 
 use crate::server::dispatch::Session;
 use crate::server::state::Account;
+use signal::Signal;
+use state_key::StateKey;
 
 /// The id of every phone's signed prekey.
 const SIGNED_PREKEY: u32 = 1;
@@ -29,6 +35,9 @@ pub struct Phone {
     pub signed_prekey: SignedPrekeyPair,
     /// Marks the identity in the lists of devices (`raw_id`).
     pub raw_id: u32,
+    /// What the account's collections are encrypted with.
+    pub state_key: StateKey,
+    signal: Mutex<Signal>,
 }
 
 /// A signed prekey with its private half.
@@ -50,12 +59,22 @@ impl Phone {
         let identity = keys::pair();
         let pair = keys::pair();
         let signature = keys::sign(&identity, &pair.public_key.serialize())?;
+        let registration_id = keys::registration_id();
+        let signed_prekey = SignedPrekeyPair { id: SIGNED_PREKEY, pair, signature };
+        let signal = Mutex::new(Signal::new(&identity, registration_id, &signed_prekey));
         Ok(Self {
             identity,
-            registration_id: keys::registration_id(),
-            signed_prekey: SignedPrekeyPair { id: SIGNED_PREKEY, pair, signature },
+            registration_id,
+            signed_prekey,
             raw_id: keys::registration_id(),
+            state_key: StateKey::new(),
+            signal,
         })
+    }
+
+    /// Its sessions and chains. Taken before an account's own lock, never the other way round.
+    pub fn signal(&self) -> MutexGuard<'_, Signal> {
+        self.signal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The public half of its identity.
@@ -69,4 +88,6 @@ impl Phone {
 pub fn linked(_account: &Arc<Account>, _device: u16) {}
 
 /// Called each time a companion has uploaded prekeys.
-pub async fn prekeys_uploaded(_session: &Session) {}
+pub async fn prekeys_uploaded(session: &Session) {
+    state_key::share(session).await;
+}

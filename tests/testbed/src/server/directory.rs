@@ -13,6 +13,8 @@ use crate::phone::Phone;
 
 /// Numbers that begin so are not on WhatsApp.
 pub const NOBODY: &str = "1555019";
+/// Numbers that begin so belong to people who were first known by a LID.
+const STRANGERS: &str = "888";
 /// LIDs have fifteen digits and begin with 1.
 const LID_BASE: u64 = 100_000_000_000_000;
 
@@ -58,6 +60,21 @@ impl Directory {
     pub fn by_lid(&self, lid: &str) -> Option<Arc<Account>> {
         let people = self.people.read().unwrap_or_else(PoisonError::into_inner);
         people.by_lid.get(lid).map(Arc::clone)
+    }
+
+    /// The account of a LID's user part; a person is made up for a LID that is nobody's yet.
+    #[must_use]
+    pub fn stranger(&self, lid: &str) -> Option<Arc<Account>> {
+        if let Some(account) = self.by_lid(lid) {
+            return Some(account);
+        }
+        let tail = lid.get(lid.len().saturating_sub(12)..)?;
+        let number = format!("{STRANGERS}{tail:0>12}");
+        let account = Account::new(number.clone(), lid.to_owned(), Phone::generate().ok()?);
+        let mut people = self.people.write().unwrap_or_else(PoisonError::into_inner);
+        let account = Arc::clone(people.by_number.entry(number).or_insert(account));
+        people.by_lid.entry(lid.to_owned()).or_insert_with(|| Arc::clone(&account));
+        Some(account)
     }
 
     /// The account that a JID of a person or a device names, made if it is absent.

@@ -47,8 +47,7 @@ pub enum Met {
 
 impl Faults {
     /// What a login meets now. Counted faults count down.
-    pub fn meet(&mut self) -> Met {
-        let now = Instant::now();
+    pub fn meet(&mut self, now: Instant) -> Met {
         if self.refuse > 0 {
             self.refuse -= 1;
             return Met::Closed;
@@ -115,6 +114,13 @@ impl Account {
         self.lock().faults.unavailable = count;
         for link in self.links() {
             link.finish(streams::error(503)).await;
+        }
+    }
+
+    /// Tells all connections that the same companion has connected elsewhere.
+    pub async fn replace_streams(&self) {
+        for link in self.links() {
+            link.finish(streams::replaced()).await;
         }
     }
 
@@ -194,21 +200,22 @@ pub(super) async fn passes(link: &Link, met: Met) -> bool {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_temporary_ban_names_what_remains_of_it_and_ends() {
-        let until = Instant::now() + Duration::from_secs(60);
-        let mut faults = Faults { ban: Some(Ban::Temporary { code: 101, until }), ..Faults::default() };
-        tokio::time::advance(Duration::from_secs(20)).await;
+    #[test]
+    fn a_temporary_ban_names_what_remains_of_it_and_ends() {
+        let (now, minute) = (Instant::now(), Duration::from_secs(60));
+        let ban = Ban::Temporary { code: 101, until: now + minute };
+        let mut faults = Faults { ban: Some(ban), ..Faults::default() };
         let remaining = Duration::from_secs(40);
-        assert_eq!(faults.meet(), Met::Refused(Refusal::TemporaryBan { code: 101, remaining }));
-        tokio::time::advance(remaining).await;
-        assert_eq!(faults.meet(), Met::Nothing(Duration::ZERO));
+        let met = faults.meet(now + Duration::from_secs(20));
+        assert_eq!(met, Met::Refused(Refusal::TemporaryBan { code: 101, remaining }));
+        assert_eq!(faults.meet(now + minute), Met::Nothing(Duration::ZERO));
     }
 
-    #[tokio::test]
-    async fn refused_connections_are_counted_down() {
+    #[test]
+    fn refused_connections_are_counted_down() {
+        let now = Instant::now();
         let mut faults = Faults { refuse: 2, ..Faults::default() };
-        let met: Vec<_> = std::iter::repeat_with(|| faults.meet()).take(3).collect();
+        let met: Vec<_> = std::iter::repeat_with(|| faults.meet(now)).take(3).collect();
         assert_eq!(met, [Met::Closed, Met::Closed, Met::Nothing(Duration::ZERO)]);
     }
 }

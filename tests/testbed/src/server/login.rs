@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
@@ -22,7 +23,7 @@ pub async fn log_in(world: &Arc<World>, arrival: Arrival) {
         link.finish(Refusal::LoggedOut.node()).await;
         return;
     };
-    let met = account.lock().faults.meet();
+    let met = account.lock().faults.meet(Instant::now());
     if !faults::passes(&link, met).await {
         return;
     }

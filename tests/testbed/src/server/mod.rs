@@ -1,14 +1,18 @@
 //! The server: who has an account, who is connected, and what answers what.
 //!
 //! - `state`, `directory`: accounts, companions, and how they are found
-//! - `door`: where a connection comes in; `pairing` and `typed_codes` register it, `login` logs it in
+//! - `door`: where a connection comes in; `lobby`, `pairing` and `typed_codes`
+//!   link it, `login` logs it in
 //! - `dispatch`, `iq`: from a stanza to the file that handles it
 //! - `prekeys`, `settings`, `companions`: the IQs about keys, about preferences, about devices
 //! - `streams`: how connections end; `faults`: what goes wrong at a test's word
+//! - `letters`: what phones write to companions; `seen`: what the network saw of an account;
+//!   `mishaps`: what goes wrong with messages
 //! - `messages`, `receipts`, `offline`, `groups`, `usync`, `app_state`, `pictures`, `presence`: what
 //!   their names say
 
 pub mod app_state;
+pub mod behaviour;
 pub mod companions;
 pub mod directory;
 pub mod dispatch;
@@ -16,14 +20,21 @@ pub mod door;
 pub mod faults;
 pub mod groups;
 pub mod iq;
+pub mod letters;
+pub mod lobby;
 pub mod login;
+pub mod memory;
 pub mod messages;
+pub mod mishaps;
+pub mod names;
 pub mod offline;
+pub mod opening;
 pub mod pairing;
 pub mod pictures;
 pub mod prekeys;
 pub mod presence;
 pub mod receipts;
+pub mod seen;
 pub mod settings;
 pub mod state;
 pub mod streams;
@@ -37,7 +48,7 @@ use crate::media::Media;
 use crate::wire::noise::ServerKeys;
 use directory::Directory;
 use groups::Groups;
-use pairing::Lobby;
+use lobby::Lobby;
 
 /// All of the testbed's state. Each part has locks of its own.
 pub struct World {

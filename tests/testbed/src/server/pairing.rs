@@ -1,38 +1,25 @@
 //! Linking: a client that is nobody's yet is given six references, shows them as QR codes, and waits
 //! in the lobby until a phone scans one, or has its code typed in.
 //!
-//! A code holds for 60 s, the next five for 20 s each; the client rotates them by itself. Invariant: a
-//! companion is only added to an account once all keys and signatures were verified, both ways.
+//! Invariant: a companion is only added to an account once all keys and signatures were verified, both ways.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
-use tokio::sync::oneshot;
-use tokio::time::Instant;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, SERVER_JID};
-use waproto::whatsapp::client_payload::DevicePairingRegistrationData;
 
-use super::state::{Account, Companion, SignedPrekey};
+use super::lobby::Applicant;
+use super::state::Account;
 use super::streams::{self, Refusal};
-use super::{World, prekeys, typed_codes};
+use super::{World, typed_codes};
 use crate::phone::{self, adv, keys};
-use crate::wire::connection::{Arrival, Inbound, Link};
+use crate::wire::connection::{Arrival, Inbound};
 use crate::wire::nodes::{self, holding};
 
-/// Codes that a client is given.
-const CODES: u32 = 6;
-/// How long the first of them holds, and each of the others.
-const FIRST: Duration = Duration::from_secs(60);
-const OTHERS: Duration = Duration::from_secs(20);
-/// A client begins to count later than the server, by as much as this.
-const LATE: Duration = Duration::from_secs(2);
-/// How long a client is given to answer `<pair-success>`.
-const ANSWER: Duration = Duration::from_secs(20);
 /// Before 515: a client that is told at once drops its next connection by mistake.
 const BEFORE_RECONNECT: Duration = Duration::from_millis(60);
 
@@ -95,34 +82,6 @@ pub struct Linked {
     pub client_name: String,
 }
 
-/// Clients that wait to be linked.
-#[derive(Default)]
-pub struct Lobby {
-    waiting: Mutex<Waiting>,
-}
-
-#[derive(Default)]
-struct Waiting {
-    by_reference: HashMap<String, Arc<Applicant>>,
-    /// By the phone number that a typed code was asked for; the last to ask.
-    by_number: HashMap<String, Arc<Applicant>>,
-}
-
-/// One client that waits.
-pub struct Applicant {
-    pub(super) link: Link,
-    pub(super) noise_key: [u8; 32],
-    pub(super) identity: [u8; 32],
-    registration_id: u32,
-    signed_prekey: SignedPrekey,
-    client_name: String,
-    references: Vec<String>,
-    since: Instant,
-    /// Where the answer to `<pair-success>` goes, with the id it was sent under.
-    answer: Mutex<Option<(String, oneshot::Sender<Node>)>>,
-    pub(super) typed: typed_codes::Typed,
-}
-
 /// Keeps a client in the lobby until its connection ends.
 pub async fn register(world: &Arc<World>, arrival: Arrival) {
     let Arrival { client_key, payload, link, inbound, .. } = arrival;
@@ -140,7 +99,7 @@ pub async fn register(world: &Arc<World>, arrival: Arrival) {
         }
     };
     world.lobby.enter(&applicant);
-    applicant.link.send(applicant.pair_device()).await;
+    applicant.link.send(pair_device(&applicant)).await;
     wait(world, &applicant, inbound).await;
     world.lobby.leave(&applicant);
 }
@@ -211,112 +170,6 @@ impl World {
     }
 }
 
-impl Lobby {
-    fn enter(&self, applicant: &Arc<Applicant>) {
-        let mut waiting = self.lock();
-        for reference in &applicant.references {
-            waiting.by_reference.insert(reference.clone(), Arc::clone(applicant));
-        }
-    }
-
-    fn leave(&self, applicant: &Arc<Applicant>) {
-        let mut waiting = self.lock();
-        waiting.by_reference.retain(|_, other| !Arc::ptr_eq(other, applicant));
-        waiting.by_number.retain(|_, other| !Arc::ptr_eq(other, applicant));
-    }
-
-    pub(super) fn expects(&self, number: String, applicant: &Arc<Applicant>) {
-        self.lock().by_number.insert(number, Arc::clone(applicant));
-    }
-
-    pub(super) fn by_number(&self, number: &str) -> Option<Arc<Applicant>> {
-        self.lock().by_number.get(number).map(Arc::clone)
-    }
-
-    fn by_reference(&self, reference: &str) -> Option<Arc<Applicant>> {
-        self.lock().by_reference.get(reference).map(Arc::clone)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Applicant {
-    fn read(data: &DevicePairingRegistrationData, noise_key: [u8; 32], link: Link) -> Result<Self> {
-        let identity = exactly(data.e_ident.as_deref(), "e_ident")?;
-        let id = big_endian(data.e_skey_id.as_deref());
-        let public = exactly(data.e_skey_val.as_deref(), "e_skey_val")?;
-        let signature = exactly(data.e_skey_sig.as_deref(), "e_skey_sig")?;
-        let props = data.device_props.as_deref().unwrap_or_default();
-        Ok(Self {
-            link,
-            noise_key,
-            identity,
-            registration_id: big_endian(data.e_regid.as_deref()),
-            signed_prekey: prekeys::signed_prekey(id, public, signature, &identity)?,
-            client_name: client_name(props),
-            references: (0..CODES).map(|_| format!("2@{}", BASE64.encode(keys::bytes::<32>()))).collect(),
-            since: Instant::now(),
-            answer: Mutex::default(),
-            typed: typed_codes::Typed::default(),
-        })
-    }
-
-    /// Whether this reference is the one that the client shows now.
-    fn shows(&self, reference: &str) -> bool {
-        let Some(place) = self.references.iter().position(|other| other == reference) else { return false };
-        let until = FIRST + OTHERS * u32::try_from(place).unwrap_or(CODES);
-        self.since.elapsed() < until + LATE
-    }
-
-    fn pair_device(&self) -> Node {
-        let references = self.references.iter().map(|reference| holding("ref", reference.as_bytes()));
-        let pair_device = NodeBuilder::new("pair-device").children(references).build();
-        request("md", pair_device).1
-    }
-
-    /// Sends an IQ and waits for its answer.
-    async fn ask(&self, (id, request): (String, Node)) -> Result<Node, LinkError> {
-        let (sender, receiver) = oneshot::channel();
-        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some((id, sender));
-        self.link.send(request).await;
-        tokio::select! {
-            () = self.link.closed() => Err(LinkError::NoAnswer),
-            answer = tokio::time::timeout(ANSWER, receiver) => match answer {
-                Ok(Ok(answer)) => Ok(answer),
-                _ => Err(LinkError::NoAnswer),
-            },
-        }
-    }
-
-    fn answered(&self, answer: Node) {
-        let mut waiting = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, sender)) = waiting.take_if(|(id, _)| *id == nodes::attr(&answer, "id")) {
-            // Nobody waits when the phone gave up.
-            let _ = sender.send(answer);
-        }
-    }
-
-    fn companion(&self, device: u16, device_identity: Vec<u8>) -> Companion {
-        Companion {
-            device,
-            key_index: u32::from(device),
-            noise_key: self.noise_key,
-            identity: self.identity,
-            registration_id: self.registration_id,
-            signed_prekey: self.signed_prekey.clone(),
-            prekeys: std::collections::VecDeque::new(),
-            device_identity,
-            client_name: self.client_name.clone(),
-            link: None,
-            active: false,
-            queue: super::offline::Queue::default(),
-            logins: std::collections::VecDeque::new(),
-        }
-    }
-}
-
 /// What a QR code says.
 struct Scanned {
     reference: String,
@@ -339,6 +192,11 @@ impl Scanned {
 
 fn key(field: &str) -> Option<[u8; 32]> {
     BASE64.decode(field).ok()?.try_into().ok()
+}
+
+fn pair_device(applicant: &Applicant) -> Node {
+    let references = applicant.references().iter().map(|reference| holding("ref", reference.as_bytes()));
+    request("md", NodeBuilder::new("pair-device").children(references).build()).1
 }
 
 fn pair_success(account: &Account, device: u16, container: Vec<u8>) -> (String, Node) {
@@ -379,18 +237,4 @@ fn request(namespace: &'static str, child: Node) -> (String, Node) {
         .children([child])
         .build();
     (id, node)
-}
-
-fn exactly<const N: usize>(bytes: Option<&[u8]>, name: &str) -> Result<[u8; N]> {
-    bytes.unwrap_or_default().try_into().with_context(|| format!("{name} is not {N} bytes"))
-}
-
-fn big_endian(bytes: Option<&[u8]>) -> u32 {
-    bytes.unwrap_or_default().iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte))
-}
-
-fn client_name(props: &[u8]) -> String {
-    use waproto::buffa::Message as _;
-    let props = waproto::whatsapp::DeviceProps::decode_from_slice(props);
-    props.ok().and_then(|props| props.os).unwrap_or_default()
 }

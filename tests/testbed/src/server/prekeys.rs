@@ -124,7 +124,9 @@ fn bundle(world: &World, jid: &Jid) -> Option<Node> {
 
 fn phone_parts(account: &Account) -> Vec<Node> {
     let phone = &account.phone;
+    let (one_time, public) = phone.signal().one_time_key();
     vec![
+        NodeBuilder::new("key").children([holding("id", id(one_time)), holding("value", public)]).build(),
         holding("registration", phone.registration_id.to_be_bytes()),
         holding("type", [KEY_TYPE]),
         holding("identity", phone.public_identity()),

@@ -3,13 +3,17 @@
 //! Invariants: an account's phone and names never change; everything else is behind the account's own
 //! lock, which is never held over an await (take what is needed, let go, then send).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wacore_binary::Jid;
 
+use super::behaviour::Behaviour;
 use super::faults::Faults;
+use super::memory::{Letters, Polls};
+use super::mishaps::Mishaps;
 use super::offline::Queue;
+use super::seen::Seen;
 use crate::phone::Phone;
 use crate::wire::connection::Link;
 use crate::wire::noise::Pattern;
@@ -34,6 +38,20 @@ pub struct AccountState {
     pub companions: BTreeMap<u16, Companion>,
     /// What goes wrong for it.
     pub faults: Faults,
+    /// What goes wrong with its messages.
+    pub mishaps: Mishaps,
+    /// How the people around it behave.
+    pub behaviour: Behaviour,
+    /// What the network saw of it.
+    pub seen: Seen,
+    /// People whose number it was never told, by number.
+    pub strangers: BTreeSet<String>,
+    /// What was written to it lately.
+    pub letters: Letters,
+    /// The polls that its phone saw.
+    pub polls: Polls,
+    /// Who is in the groups that it knows, by number.
+    pub circles: BTreeMap<String, BTreeSet<String>>,
     /// The last device number that was given away.
     last_device: u16,
 }
@@ -62,6 +80,8 @@ pub struct Companion {
     pub link: Option<Link>,
     /// Whether it takes messages now (`<active/>`).
     pub active: bool,
+    /// Whether the phone has shared the key of the account's collections with it.
+    pub has_state_key: bool,
     /// What it has not confirmed.
     pub queue: Queue,
     /// Which handshake each of its logins made, the newest last, at most [`LOGINS`].

@@ -132,7 +132,7 @@ async fn shake(
 /// The next frame; none when the client is gone.
 async fn next_frame(stream: &mut SplitStream<WebSocket>, frames: &mut Frames) -> Result<Option<BytesMut>> {
     loop {
-        if let Some(frame) = frames.next() {
+        if let Some(frame) = frames.take() {
             return Ok(Some(frame));
         }
         match stream.next().await {

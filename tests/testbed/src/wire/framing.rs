@@ -44,7 +44,7 @@ impl Frames {
     }
 
     /// The next whole frame.
-    pub fn next(&mut self) -> Option<BytesMut> {
+    pub fn take(&mut self) -> Option<BytesMut> {
         self.decoder.decode_frame()
     }
 }
@@ -78,7 +78,7 @@ mod tests {
         let mut found = Vec::new();
         for chunk in chunks {
             frames.feed(chunk).expect("a WhatsApp stream");
-            while let Some(frame) = frames.next() {
+            while let Some(frame) = frames.take() {
                 found.push(frame.to_vec());
             }
         }
