@@ -35,8 +35,9 @@ async fn what_the_device_writes_in_a_group_is_opened_by_both_members() {
         assert_eq!((&seen["sent"][at]["body"], &seen["sent"][at]["to"]), (&json!(text), &json!(GROUP)));
         assert_eq!(seen["undecryptable"], json!([]));
     }
-    let mut members = [link.is_told_of(&ReceiptType::Delivered).await, link.is_told_of(&ReceiptType::Delivered).await]
-        .map(|receipt| receipt.source.sender.to_string());
+    let mut members =
+        [link.is_told_of(&ReceiptType::Delivered).await, link.is_told_of(&ReceiptType::Delivered).await]
+            .map(|receipt| receipt.source.sender.to_string());
     members.sort();
     assert_eq!(members, [of(ANNA), of(BEN)]);
     link.testbed.stop().await;
