@@ -26,6 +26,7 @@ mod error;
 mod event;
 mod group;
 mod message;
+mod people;
 mod ports;
 pub mod simulator;
 #[cfg(feature = "whatsapp")]

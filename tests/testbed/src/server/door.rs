@@ -13,9 +13,13 @@ use crate::wire::connection;
 /// The largest message a client may send.
 const LARGEST: usize = 1 << 24;
 
+/// A connection's buffer each way: small, because there are thousands.
+const BUFFER: usize = 8 * 1024;
+
 /// Takes a WebSocket.
 pub async fn enter(State(world): State<Arc<World>>, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.max_message_size(LARGEST).max_frame_size(LARGEST).on_upgrade(move |socket| {
+    let upgrade = upgrade.max_message_size(LARGEST).max_frame_size(LARGEST);
+    upgrade.read_buffer_size(BUFFER).write_buffer_size(BUFFER).on_upgrade(move |socket| {
         let task = Box::pin(serve(Arc::clone(&world), socket));
         // Counted, so that the end of the testbed waits for it.
         let tracked = world.tasks.track_future(task);

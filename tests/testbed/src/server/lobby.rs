@@ -122,8 +122,7 @@ impl Applicant {
     /// Whether this reference is the one that the client shows now.
     pub(super) fn shows(&self, reference: &str) -> bool {
         let Some(place) = self.references.iter().position(|other| other == reference) else { return false };
-        let until = FIRST + OTHERS * u32::try_from(place).unwrap_or(CODES);
-        self.since.elapsed() < until + LATE
+        self.since.elapsed() < held_until(place) + LATE
     }
 
     /// The references, in the order in which they are shown.
@@ -173,6 +172,11 @@ impl Applicant {
     }
 }
 
+/// How long after the first code was shown the code at this place is superseded.
+fn held_until(place: usize) -> Duration {
+    FIRST + OTHERS * u32::try_from(place).unwrap_or(CODES)
+}
+
 fn exactly<const N: usize>(bytes: Option<&[u8]>, name: &str) -> Result<[u8; N]> {
     bytes.unwrap_or_default().try_into().with_context(|| format!("{name} is not {N} bytes"))
 }
@@ -184,4 +188,15 @@ fn big_endian(bytes: Option<&[u8]>) -> u32 {
 fn client_name(props: &[u8]) -> String {
     let props = DeviceProps::decode_from_slice(props);
     props.ok().and_then(|props| props.os).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_code_holds_a_minute_and_each_of_the_others_twenty_seconds() {
+        let held: Vec<_> = (0..6).map(|place| held_until(place).as_secs()).collect();
+        assert_eq!(held, [60, 80, 100, 120, 140, 160]);
+    }
 }

@@ -55,7 +55,8 @@ fn two() -> (Owner, Owner) {
 #[test]
 fn a_session_begun_from_a_bundle_carries_messages_both_ways() {
     let (mut ann, mut bob) = two();
-    ann.signal.meet(&bob.is, &bob.bundle()).unwrap();
+    let bundle = bob.bundle();
+    ann.signal.meet(&bob.is, &bundle).unwrap();
     let first = ann.signal.seal(&bob.is, &text("hello")).unwrap();
     assert_eq!(first.kind, "pkmsg");
     assert_eq!(body(&bob.signal.open(&ann.is, first.kind, &first.bytes).unwrap()), "hello");
@@ -68,7 +69,8 @@ fn a_session_begun_from_a_bundle_carries_messages_both_ways() {
 #[test]
 fn a_message_opens_once() {
     let (mut ann, mut bob) = two();
-    ann.signal.meet(&bob.is, &bob.bundle()).unwrap();
+    let bundle = bob.bundle();
+    ann.signal.meet(&bob.is, &bundle).unwrap();
     let Sealed { kind, bytes } = ann.signal.seal(&bob.is, &text("hello")).unwrap();
     bob.signal.open(&ann.is, kind, &bytes).unwrap();
     assert!(bob.signal.open(&ann.is, kind, &bytes).is_err());
@@ -77,11 +79,13 @@ fn a_message_opens_once() {
 #[test]
 fn a_device_that_lost_its_session_meets_anew() {
     let (mut ann, mut bob) = two();
-    ann.signal.meet(&bob.is, &bob.bundle()).unwrap();
+    let bundle = bob.bundle();
+    ann.signal.meet(&bob.is, &bundle).unwrap();
     let first = ann.signal.seal(&bob.is, &text("hello")).unwrap();
     bob.signal.open(&ann.is, first.kind, &first.bytes).unwrap();
     bob.signal.forget(&ann.is);
-    bob.signal.meet(&ann.is, &ann.bundle()).unwrap();
+    let bundle = ann.bundle();
+    bob.signal.meet(&ann.is, &bundle).unwrap();
     let again = bob.signal.seal(&ann.is, &text("once more")).unwrap();
     assert_eq!(again.kind, "pkmsg");
     assert_eq!(body(&ann.signal.open(&bob.is, again.kind, &again.bytes).unwrap()), "once more");
