@@ -8,6 +8,7 @@
 mod content;
 mod fault;
 mod fields;
+mod files;
 mod incoming;
 mod link;
 mod people;

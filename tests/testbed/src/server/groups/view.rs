@@ -28,9 +28,12 @@ pub enum Happened {
 
 /// One account's view of a group.
 pub struct View<'a> {
-    pub(super) world: &'a World,
-    pub(super) account: &'a Account,
-    pub(super) circle: &'a Circle,
+    /// Everything.
+    pub world: &'a World,
+    /// Whose view.
+    pub account: &'a Account,
+    /// Of which group.
+    pub circle: &'a Circle,
 }
 
 impl View<'_> {
