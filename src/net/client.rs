@@ -50,6 +50,9 @@ pub enum NetError {
     /// The answer is larger than so many bytes.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
+    /// A header has characters that no header may have.
+    #[error("a header of the request cannot be sent as it is")]
+    Header,
     /// Connecting or transferring failed.
     #[error("the request failed")]
     Http(#[source] reqwest::Error),

@@ -10,10 +10,12 @@
 
 pub mod client;
 mod download;
+mod exchange;
 pub mod guard;
 #[cfg(feature = "testbed")]
 pub mod loopback;
 mod resolver;
 
 pub use client::{GuardedClient, NetError};
+pub use exchange::{Exchange, ExchangeAnswer, ExchangeBody};
 pub use guard::{Guard, Refused};

@@ -7,7 +7,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use crate::fleet::{self, quick, until};
-use crate::process::{Http, Place};
+use crate::process::Http;
 
 const DEVICES: usize = 1_000;
 /// For a debug build on a loaded machine. The bench measures; this only keeps it from becoming minutes.

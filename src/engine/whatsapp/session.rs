@@ -9,12 +9,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
-use whatsapp_rust::store::Backend;
 
 use super::connected::Connected;
+use super::on_network::OnNetwork;
 use super::settings::DeviceSettings;
+use super::storage::VaultBackend;
 use super::{Shared, changes, groups, linking, outbound, people};
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, Random};
 use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
 use crate::domain::ids::{DeviceId, MessageId};
@@ -22,7 +23,7 @@ use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 use crate::engine::{
     Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
-    MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError,
+    MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, Vault,
 };
 
 mod connection;
@@ -37,10 +38,13 @@ pub(super) struct WhatsAppSession {
     shared: Arc<Shared>,
     settings: DeviceSettings,
     device: DeviceId,
-    backend: Arc<dyn Backend>,
+    backend: Arc<VaultBackend>,
     inbound: Arc<dyn Inbound>,
     media: Arc<dyn MediaStore>,
+    vault: Arc<dyn Vault>,
+    on_network: Arc<OnNetwork>,
     clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
     cancel: CancellationToken,
     /// The connection, while it can send and receive.
     online: Mutex<Option<Arc<Connected>>>,
@@ -56,13 +60,16 @@ impl WhatsAppSession {
         #[cfg(feature = "testbed")]
         shared.worlds.opened(&context.device, &settings, context.account.as_ref());
         Self {
-            backend: Arc::new(whatsapp_rust::wacore::store::InMemoryBackend::new()),
+            backend: Arc::new(VaultBackend::new(context.vault, Arc::clone(&context.clock))),
             shared,
             settings,
             device: context.device,
             inbound: context.inbound,
             media: context.media,
+            vault: context.vault,
+            on_network: Arc::default(),
             clock: context.clock,
+            random: context.random,
             cancel: context.cancel,
             online: Mutex::default(),
             unlinked: Mutex::default(),
@@ -118,6 +125,10 @@ impl WhatsAppSession {
     async fn forget(&self) {
         #[cfg(feature = "testbed")]
         self.shared.worlds.shows(&self.device, None);
+        if let Err(error) = self.backend.forget().await {
+            // The supervisor clears the vault too.
+            tracing::error!(device = %self.device, %error, "the keys could not be removed yet");
+        }
     }
 }
 

@@ -73,7 +73,7 @@ pub(in super::super) fn refusal(code: &str) -> SendError {
         ),
         "400" => ("message_invalid", "the network calls the message malformed (400)"),
         "401" | "403" => ("not_allowed", "the network does not allow this account to write there"),
-        "404" => ("not_on_whatsapp", "the network knows no such recipient (404)"),
+        "404" => ("not_on_network", "the network knows no such recipient (404)"),
         "429" => {
             ("rate_limited", "the network says that this account sends too much (429): send less and slower")
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
+use whatsapp_rust::store::Backend;
 use whatsapp_rust::types::events::Event;
 
 use super::{GOODBYE, TASKS, WhatsAppSession};
@@ -60,7 +61,7 @@ impl WhatsAppSession {
         let (listener, heard) = pump::listen(Arc::clone(&acks));
         let place = Place::default();
         let hook = Hook(Arc::clone(&place));
-        let backend = Arc::clone(&self.backend);
+        let backend: Arc<dyn Backend> = self.backend.clone();
         let built = client::build(&self.shared, &self.settings, backend, &tasks, hook, listener).await;
         let bot = match built {
             Ok(bot) => bot,
@@ -100,9 +101,13 @@ impl WhatsAppSession {
             client: Arc::clone(client),
             identities: Arc::new(identities),
             inbound: Arc::clone(&self.inbound),
+            vault: Arc::clone(&self.vault),
+            on_network: Arc::clone(&self.on_network),
             media: Arc::clone(&self.media),
             clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
             acks,
+            stalled: tokio::sync::Notify::new(),
         })
     }
 
@@ -128,6 +133,9 @@ impl WhatsAppSession {
                     progress.ended = Some(Ended::LinkLost(Reason::EngineError));
                 }
                 Some(event) = heard.next() => self.take(connected, &event, &mut progress).await,
+                () = connected.stalled.notified() => {
+                    pulse = Box::pin(liveness::beat(&connected.client, Duration::ZERO));
+                }
                 told = &mut pulse, if progress.open => {
                     progress.ended = self.beat(told).await.err();
                     pulse = Box::pin(liveness::beat(&connected.client, liveness::BEAT));
@@ -146,12 +154,32 @@ impl WhatsAppSession {
 
     async fn take(&self, connected: &Arc<Connected>, event: &Event, progress: &mut Progress) {
         if let Some(ended) = ended::by_event(event) {
+            self.note(event);
             progress.ended.get_or_insert(ended);
             return;
         }
         let taken = self.hear(connected, event, progress).await;
         if let Err(ended) = taken {
             progress.ended.get_or_insert(ended);
+        }
+    }
+
+    /// Logs what the network gave as its reason, beyond the code that the device's state has.
+    fn note(&self, event: &Event) {
+        match event {
+            Event::TemporaryBan(told) => tracing::warn!(
+                device = %self.device,
+                code = told.code.code(),
+                seconds = told.expire.num_seconds(),
+                "the network suspended the account: {}", ended::ban(&told.code)
+            ),
+            Event::ConnectFailure(told) => {
+                tracing::warn!(device = %self.device, code = told.reason.code(), "the network refused the connection");
+            }
+            Event::LoggedOut(told) => {
+                tracing::warn!(device = %self.device, code = told.reason.code(), "the network logged the device out");
+            }
+            _ => {}
         }
     }
 
@@ -169,6 +197,12 @@ impl WhatsAppSession {
             Event::PairSuccess(told) => {
                 self.set_unlinked(None);
                 progress.paired = true;
+                // First what makes it linked, then the news of it.
+                let stored = connected.client.persistence_manager().flush().await;
+                stored.map_err(|error| {
+                    tracing::warn!(device = %self.device, %error, "the link could not be stored");
+                    Ended::LinkLost(Reason::EngineError)
+                })?;
                 self.scanned(linking::account_of(told)).await
             }
             Event::Connected(_) => {

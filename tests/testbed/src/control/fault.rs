@@ -1,4 +1,8 @@
 //! Something goes wrong, at a test's word.
+//!
+//! Beyond the simulator's kinds: `replace_stream` (the device has connected elsewhere),
+//! `client_outdated` and `unavailable` (`count` logins are refused so), `slow_link` (`durationMs`
+//! before each stanza), `heal` (nothing of it any more). A temporary ban takes its code from `count`.
 
 use std::time::Duration;
 
@@ -18,7 +22,10 @@ const DEFAULT_SLOW_MS: u64 = 1_000;
 const DEFAULT_BAN_MS: u64 = 3_600_000;
 const BAN_CODE: u16 = 101;
 
-const KINDS: [&str; 14] = [
+/// How slow a slow link is, when nothing else is said.
+const DEFAULT_SLOW_LINK_MS: u64 = 200;
+
+const KINDS: [&str; 18] = [
     "drop_link",
     "refuse_connect",
     "log_out",
@@ -33,6 +40,10 @@ const KINDS: [&str; 14] = [
     "panic",
     "garble_incoming",
     "heal",
+    "replace_stream",
+    "client_outdated",
+    "unavailable",
+    "slow_link",
 ];
 
 impl Call {
@@ -52,12 +63,19 @@ impl Call {
             Some(Value::String(text)) if text == word => Ok(true),
             Some(_) => Err(fields.wrong("value", format!("must be \"{word}\" or absent"))),
         };
+        let times = u32::try_from(count.unwrap_or(1)).unwrap_or(u32::MAX);
         match kind {
             "drop_link" => account.drop_links(),
             "refuse_connect" => match duration {
                 Some(duration) => account.refuse_connections_for(duration),
-                None => account.refuse_connections(u32::try_from(count.unwrap_or(1)).unwrap_or(u32::MAX)),
+                None => account.refuse_connections(times),
             },
+            "replace_stream" => account.replace_streams().await,
+            "client_outdated" => account.client_outdated(true),
+            "unavailable" => account.unavailable(times).await,
+            "slow_link" => {
+                account.slow_link(duration.unwrap_or(Duration::from_millis(DEFAULT_SLOW_LINK_MS)));
+            }
             "log_out" => {
                 self.linked()?;
                 account.unlink_all().await;
@@ -65,8 +83,8 @@ impl Call {
             "ban" => {
                 self.linked()?;
                 if word("temporary")? {
-                    let lasts = duration.unwrap_or(Duration::from_millis(DEFAULT_BAN_MS));
-                    account.ban_temporarily(BAN_CODE, lasts);
+                    let code = count.and_then(|code| u16::try_from(code).ok()).unwrap_or(BAN_CODE);
+                    account.ban_temporarily(code, duration.unwrap_or(Duration::from_millis(DEFAULT_BAN_MS)));
                 } else {
                     account.ban();
                 }

@@ -117,6 +117,13 @@ impl Account {
         }
     }
 
+    /// Tells all connections that the same companion has connected elsewhere.
+    pub async fn replace_streams(&self) {
+        for link in self.links() {
+            link.finish(streams::replaced()).await;
+        }
+    }
+
     /// Ends all connections; the next are told of a ban, with its code, that ends after this time.
     pub fn ban_temporarily(&self, code: u16, duration: Duration) {
         self.lock().faults.ban = Some(Ban::Temporary { code, until: Instant::now() + duration });

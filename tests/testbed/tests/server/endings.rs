@@ -43,6 +43,15 @@ async fn a_device_that_connects_twice_replaces_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_device_is_told_that_it_was_replaced_elsewhere() {
+    let testbed = testbed().await;
+    let (mut device, _) = Device::linked(&testbed, &storage(), PHONE).await;
+    account(&testbed, PHONE).replace_streams().await;
+    device.next("replacement", |event| matches!(event, Event::StreamReplaced(_)).then_some(())).await;
+    testbed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_temporary_ban_names_its_code_and_when_it_ends() {
     let testbed = testbed().await;
     let (mut device, _) = Device::linked(&testbed, &storage(), PHONE).await;
