@@ -263,6 +263,7 @@ fn limits(settings: &Settings) -> Limits {
             max_ms: settings.supervisor.backoff_max_ms,
         },
         start_ramp_per_second: settings.supervisor.start_ramp_per_second,
+        max_connecting: settings.supervisor.max_connecting,
         panics_before_failed: settings.supervisor.panics_before_failed,
         degraded_after_ms: ms(settings.supervisor.degraded_after_ms),
         outbox: OutboxLimits {

@@ -25,9 +25,8 @@ use crate::domain::reason::Reason;
 mod error;
 mod event;
 mod group;
-#[cfg(test)]
-mod memory_vault;
 mod message;
+mod people;
 mod ports;
 pub mod simulator;
 #[cfg(feature = "whatsapp")]
@@ -36,8 +35,6 @@ pub mod whatsapp;
 pub use self::error::{ControlError, OpenError, SessionError, SettingError};
 pub use self::event::EngineEvent;
 pub use self::group::{GroupAnswer, GroupRequest, MembersChange};
-#[cfg(test)]
-pub(crate) use self::memory_vault::MemoryVault;
 pub use self::message::{
     ChatChange, Incoming, IncomingReceipt, MessageChange, Outgoing, Quoted, SendError, SendOutcome,
 };
@@ -274,3 +271,8 @@ pub enum Answer {
     /// Where the picture is, if there is one.
     ProfilePicture(Option<String>),
 }
+
+#[cfg(test)]
+pub(crate) use self::memory_vault::MemoryVault;
+#[cfg(test)]
+mod memory_vault;

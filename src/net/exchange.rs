@@ -158,7 +158,10 @@ mod tests {
             ..get(url, 10)
         };
         let seen = sent(upload, "one two three").await.to_lowercase();
-        assert!(seen.starts_with("post /up http/1.1\r\n") && seen.contains("\r\ncontent-length: 13\r\n"), "{seen}");
+        assert!(
+            seen.starts_with("post /up http/1.1\r\n") && seen.contains("\r\ncontent-length: 13\r\n"),
+            "{seen}"
+        );
         assert!(seen.contains("\r\norigin: https://example.org\r\n") && !seen.contains("chunked"), "{seen}");
     }
 

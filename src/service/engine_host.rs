@@ -24,13 +24,13 @@ use crate::store::vault::VaultRows;
 use crate::store::{Store, StoreError};
 
 /// One device's part of the vault.
-pub(super) struct VaultPort {
+pub(crate) struct VaultPort {
     store: Store,
     device: DeviceId,
 }
 
 impl VaultPort {
-    pub(super) fn new(store: Store, device: DeviceId) -> Self {
+    pub(crate) fn new(store: Store, device: DeviceId) -> Self {
         Self { store, device }
     }
 }
@@ -172,7 +172,14 @@ impl Inbound for InboundPort {
     async fn deliver(&self, event: EngineEvent) -> Result<(), InboundError> {
         let (core, device) = (&self.core, &self.device);
         core.beat(device);
-        match event {
+        let Ok(live) = core.live(device) else { return Err(InboundError::Gone) };
+        // Learning who is who excludes all else: nothing is stored by an id that is outdated then.
+        let _who = match &event {
+            EngineEvent::Contacts(_) => People::Learnt(live.people.write().await),
+            EngineEvent::Code { .. } | EngineEvent::Scanned(_) | EngineEvent::Opened(_) => People::NotNamed,
+            _ => People::Named(live.people.read().await),
+        };
+        match core.settled(device, event).await.map_err(storage)? {
             EngineEvent::Code { code, valid_ms } => self.about_the_link(Input::Code { code, valid_ms }).await,
             EngineEvent::Scanned(account) => {
                 self.remember(&account);
@@ -240,6 +247,17 @@ impl Inbound for InboundPort {
             }
         }
     }
+}
+
+/// Held while news is taken in.
+#[expect(dead_code, reason = "held for its lock")]
+enum People<'a> {
+    /// It tells which ids are one person's.
+    Learnt(tokio::sync::RwLockWriteGuard<'a, ()>),
+    /// It names people.
+    Named(tokio::sync::RwLockReadGuard<'a, ()>),
+    /// It names nobody, and its answer waits for others.
+    NotNamed,
 }
 
 fn storage(error: StoreError) -> InboundError {

@@ -20,7 +20,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 46] = [
+pub(super) const RANGES: [(&str, i64, i64); 47] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -40,6 +40,7 @@ pub(super) const RANGES: [(&str, i64, i64); 46] = [
     ("supervisor.backoff_initial_ms", 1, YEAR_MS),
     ("supervisor.backoff_max_ms", 1, YEAR_MS),
     ("supervisor.start_ramp_per_second", 1, MANY),
+    ("supervisor.max_connecting", 1, MANY),
     ("supervisor.panics_before_failed", 1, MANY),
     ("supervisor.degraded_after_ms", 0, YEAR_MS),
     ("outbox.max_queued", 1, 100 * MANY),

@@ -229,8 +229,10 @@ pub struct SupervisorSettings {
     pub backoff_initial_ms: u64,
     /// Milliseconds of the longest wait.
     pub backoff_max_ms: u64,
-    /// Devices that begin to connect in each second of a start.
+    /// Devices that begin to connect in each second.
     pub start_ramp_per_second: u32,
+    /// Devices that are connecting at once.
+    pub max_connecting: usize,
     /// Panics in a row after which a device is failed.
     pub panics_before_failed: u32,
     /// Milliseconds of silence after which a connected device is degraded; 0 is never.

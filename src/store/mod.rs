@@ -29,6 +29,7 @@ mod heads;
 pub mod history_export;
 pub mod history_import;
 pub mod idempotency;
+pub mod identities;
 pub mod media;
 pub mod message_changes;
 pub mod messages;

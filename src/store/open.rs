@@ -24,6 +24,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0004_queue.sql")),
     M::up(include_str!("migrations/0005_untold.sql")),
     M::up(include_str!("migrations/0006_vault.sql")),
+    M::up(include_str!("migrations/0007_identities.sql")),
 ];
 
 /// The database file within the data directory.

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use whatsapp_rust::Client;
 
 use super::acks::Acks;
 use super::convert::identities::Identities;
-use super::exists::Existence;
-use crate::domain::clock::Clock;
+use super::on_network::OnNetwork;
+use crate::domain::clock::{Clock, Random};
 use crate::domain::ids::DeviceId;
-use crate::engine::{EngineEvent, Inbound, InboundError, MediaStore};
+use crate::engine::{EngineEvent, Inbound, InboundError, MediaStore, Vault};
 
 /// One connection of one device.
 pub(super) struct Connected {
@@ -21,14 +22,20 @@ pub(super) struct Connected {
     pub(super) identities: Arc<Identities>,
     /// Where news goes.
     pub(super) inbound: Arc<dyn Inbound>,
+    /// What the engine itself keeps of the device.
+    pub(super) vault: Arc<dyn Vault>,
+    /// Who is on the network, as far as that was asked.
+    pub(super) on_network: Arc<OnNetwork>,
     /// Where files are.
     pub(super) media: Arc<dyn MediaStore>,
     /// The time.
     pub(super) clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub(super) random: Arc<dyn Random>,
     /// Messages whose answer from the network is waited for.
     pub(super) acks: Arc<Acks>,
-    /// Who is on the network; see [`super::exists::is_on_network`].
-    pub(super) exists: Existence,
+    /// Notified when an answer of the network is overdue.
+    pub(super) stalled: Notify,
 }
 
 impl Connected {

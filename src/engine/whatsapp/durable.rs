@@ -9,12 +9,14 @@ use std::sync::{Arc, OnceLock, Weak};
 use async_trait::async_trait;
 use whatsapp_rust::anyhow::{self, anyhow};
 use whatsapp_rust::types::events::InboundMessage;
-use whatsapp_rust::types::message::MessageSource;
+use whatsapp_rust::types::message::{EditAttribute, MessageInfo, MessageSource};
+use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::{Client, InboundDurabilityHook, Jid as NetworkJid};
 
 use super::connected::Connected;
-use super::convert::content_in::{self, Heard};
-use super::media;
+use super::convert::content_in::{self, Said};
+use super::convert::key::Frame;
+use super::{media, polls};
 use crate::engine::{EngineEvent, InboundError};
 
 /// Where the hook finds its connection, which is only there once the client is.
@@ -41,14 +43,52 @@ impl InboundDurabilityHook for Hook {
 /// When the daemon did not take it: it must not be acknowledged.
 pub(super) async fn take_in(connected: &Connected, told: &InboundMessage) -> Result<(), InboundError> {
     learn_source(connected, &told.info.source).await?;
-    match content_in::incoming(&told.message, &told.info, &connected.identities) {
-        Heard::Event(event) => connected.tell(*event).await,
-        Heard::File(incoming) => {
-            let incoming = media::fetch(connected, &told.message, *incoming).await?;
-            connected.tell(EngineEvent::Message(Box::new(incoming))).await
+    learn_named(connected, &told.message).await?;
+    let ids = &connected.identities;
+    let Some(header) = content_in::header(&told.info, ids) else {
+        tracing::debug!(device = %connected.device, "a message from where no chat can be was passed over");
+        return Ok(());
+    };
+    let frame = Frame { ids, chat: &header.chat, writer: &header.from };
+    let by_admin = told.info.edit == EditAttribute::AdminRevoke;
+    match content_in::said(&told.message, &frame, header.timestamp, by_admin) {
+        Said::Nothing => Ok(()),
+        Said::Change(event) => connected.tell(event).await,
+        Said::Vote(vote) => polls::voted(connected, header.from, &told.info.source, vote).await,
+        Said::Message(mut saying) => {
+            polls::keep_asked(connected, &header, &told.info.source.sender, &mut saying).await?;
+            let (message, file) = content_in::message_of(header, *saying);
+            let message = match file {
+                Some(file) => media::fetched(connected, message, file).await?,
+                None => message,
+            };
+            connected.tell(EngineEvent::Message(Box::new(message))).await
         }
-        Heard::Nothing => Ok(()),
     }
+}
+
+/// Tells of a message that only the phone is given, as it may be seen once only.
+///
+/// # Errors
+/// When the daemon did not take it.
+pub(super) async fn withheld(connected: &Connected, info: &MessageInfo) -> Result<(), InboundError> {
+    learn_source(connected, &info.source).await?;
+    let Some(header) = content_in::header(info, &connected.identities) else { return Ok(()) };
+    let (message, _) = content_in::message_of(header, content_in::withheld());
+    connected.tell(EngineEvent::Message(Box::new(message))).await
+}
+
+/// Learns who everybody is that a message speaks of.
+///
+/// # Errors
+/// When the daemon did not take it.
+pub(super) async fn learn_named(connected: &Connected, message: &wa::Message) -> Result<(), InboundError> {
+    for text in content_in::people_in(message) {
+        if let Ok(jid) = text.parse::<NetworkJid>() {
+            learn(connected, &jid).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Learns who the people are that something comes from, and tells of it first.

@@ -3,7 +3,7 @@
 //! Source: `whatsapp-rust` 0.7.0, `client/node_io.rs` (`handle_stream_error`, `handle_connect_failure`) and
 //! `wacore` 0.7.0, `types/events.rs` (the codes).
 
-use whatsapp_rust::types::events::{ConnectFailureReason, Event};
+use whatsapp_rust::types::events::{ConnectFailureReason, Event, TempBanReason};
 
 use crate::domain::reason::Reason;
 use crate::engine::Ended;
@@ -20,6 +20,18 @@ pub(super) fn by_event(event: &Event) -> Option<Ended> {
         Event::PairError(_) => Some(Ended::LinkLost(Reason::EngineError)),
         Event::Disconnected(_) => Some(Ended::LinkLost(Reason::LinkDropped)),
         _ => None,
+    }
+}
+
+/// Why the network suspended the account (the codes: `wacore` 0.7.0, `types/events.rs`).
+pub(super) fn ban(code: &TempBanReason) -> &'static str {
+    match code {
+        TempBanReason::SentToTooManyPeople => "too many messages to people who do not have it in their address books",
+        TempBanReason::BlockedByUsers => "too many people blocked it",
+        TempBanReason::CreatedTooManyGroups => "too many groups with people who do not have it in their address books",
+        TempBanReason::SentTooManySameMessage => "the same message to too many people",
+        TempBanReason::BroadcastList => "too many messages to a broadcast list",
+        TempBanReason::Unknown(_) => "it does not say why",
     }
 }
 

@@ -16,8 +16,9 @@ use whatsapp_rust::{Client, SendError as LibraryError, SendOptions};
 
 use super::acks::Answer;
 use super::connected::Connected;
-use super::convert::{content_out, jid, receipt};
-use super::{exists, media};
+use super::convert::content_out::{self, Enclosed};
+use super::convert::{jid, receipt};
+use super::{media, on_network, polls};
 use crate::domain::content::Content;
 use crate::domain::jid::{Jid, JidKind};
 use crate::engine::{Outgoing, SendError, SendOutcome, SessionError};
@@ -62,20 +63,25 @@ async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, 
         Ok(Some(Answer::Accepted)) => Ok(Vec::new()),
         Ok(Some(Answer::Refused(code))) => Err(refused(&code)),
         Ok(None) => Err(link_lost()),
-        Err(_) => Err(unknown("no_answer", "the network did not say in time whether it has the message")),
+        Err(_) => {
+            connected.stalled.notify_one();
+            Err(unknown("no_answer", "the network did not say in time whether it has the message"))
+        }
     }
 }
 
 /// Whether there is anybody to send to.
 async fn recipient(connected: &Connected, chat: &Jid) -> Result<(), SendOutcome> {
     match chat.kind() {
-        JidKind::Person => match exists::is_on_network(connected, chat).await {
+        JidKind::Lid | JidKind::Group => Ok(()),
+        JidKind::Person => match on_network::is_there(connected, chat).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(permanent("not_on_network", "the recipient is not on WhatsApp")),
             Err(SessionError::Offline) => Err(offline()),
-            Err(error) => Err(transient("recipient_unknown", &error.to_string())),
+            Err(_) => {
+                Err(transient("not_sent", "whether the recipient is on WhatsApp could not be found out"))
+            }
         },
-        JidKind::Lid | JidKind::Group => Ok(()),
         JidKind::Status | JidKind::Newsletter => {
             Err(permanent("recipient_not_supported", "messages can go to people and groups"))
         }
@@ -83,10 +89,17 @@ async fn recipient(connected: &Connected, chat: &Jid) -> Result<(), SendOutcome>
 }
 
 async fn content(connected: &Connected, message: &Outgoing) -> Result<wa::Message, SendOutcome> {
-    if let Content::Media(_) = message.content {
-        return media::upload(connected, message).await;
-    }
-    content_out::outgoing(message)
+    let me = connected.identities.me().cloned().ok_or_else(offline)?;
+    let enclosed = match &message.content {
+        Content::Media(attachment) => {
+            Enclosed { file: Some(media::upload(connected, attachment).await?), secret: None }
+        }
+        Content::Poll(poll) => {
+            Enclosed { file: None, secret: Some(polls::secret_for(connected, &message.id, poll).await?) }
+        }
+        _ => Enclosed::default(),
+    };
+    content_out::message_of(message, enclosed, &me)
         .ok_or_else(|| permanent("not_supported_by_engine", "this device's engine cannot send that"))
 }
 
@@ -109,11 +122,11 @@ fn refused(code: &str) -> SendOutcome {
     }
 }
 
-fn transient(code: &'static str, message: &str) -> SendOutcome {
+pub(super) fn transient(code: &'static str, message: &str) -> SendOutcome {
     SendOutcome::Transient(SendError { code, message: message.to_owned() })
 }
 
-fn permanent(code: &'static str, message: &str) -> SendOutcome {
+pub(super) fn permanent(code: &'static str, message: &str) -> SendOutcome {
     SendOutcome::Permanent(SendError { code, message: message.to_owned() })
 }
 

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use whatsapp_rust::types::events::{ChatPresenceUpdate, Event, EventHandler, PresenceUpdate, ServerAck};
+use whatsapp_rust::types::events::{
+    ChatPresenceUpdate, Event, EventHandler, PresenceUpdate, ServerAck, UnavailableType,
+};
 use whatsapp_rust::types::presence::{ChatPresence, ChatPresenceMedia};
 
 use super::acks::{Acks, Answer};
@@ -106,6 +108,9 @@ pub(super) async fn tell(connected: &Connected, event: &Event) -> Result<(), Inb
                 durable::take_in(connected, message).await?;
             }
             Ok(())
+        }
+        Event::UndecryptableMessage(told) if matches!(told.unavailable_type, UnavailableType::ViewOnce) => {
+            durable::withheld(connected, &told.info).await
         }
         Event::UndecryptableMessage(told) => {
             // The library asks the sender to send it again; it then comes as any other.

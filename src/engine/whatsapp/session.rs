@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
 
 use super::connected::Connected;
+use super::on_network::OnNetwork;
 use super::settings::DeviceSettings;
 use super::storage::VaultBackend;
 use super::{Shared, changes, groups, linking, outbound, people};
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, Random};
 use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
 use crate::domain::ids::{DeviceId, MessageId};
@@ -22,7 +23,7 @@ use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 use crate::engine::{
     Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
-    MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError,
+    MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, Vault,
 };
 
 mod connection;
@@ -40,7 +41,10 @@ pub(super) struct WhatsAppSession {
     backend: Arc<VaultBackend>,
     inbound: Arc<dyn Inbound>,
     media: Arc<dyn MediaStore>,
+    vault: Arc<dyn Vault>,
+    on_network: Arc<OnNetwork>,
     clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
     cancel: CancellationToken,
     /// The connection, while it can send and receive.
     online: Mutex<Option<Arc<Connected>>>,
@@ -62,7 +66,10 @@ impl WhatsAppSession {
             device: context.device,
             inbound: context.inbound,
             media: context.media,
+            vault: context.vault,
+            on_network: Arc::default(),
             clock: context.clock,
+            random: context.random,
             cancel: context.cancel,
             online: Mutex::default(),
             unlinked: Mutex::default(),

@@ -35,9 +35,12 @@ impl Network {
     pub fn settings(&self) -> Vec<(String, String)> {
         let Self::Testbed(testbed) = self else { return Vec::new() };
         let url = format!("http://{}", testbed.address());
-        [("WHARF__ENGINES__WHATSAPP__TESTBED_URL", url.as_str()), ("WHARF__DEVICES__DEFAULT_ENGINE", "whatsapp")]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .to_vec()
+        [
+            ("WHARF__ENGINES__WHATSAPP__TESTBED_URL", url.as_str()),
+            ("WHARF__DEVICES__DEFAULT_ENGINE", "whatsapp"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .to_vec()
     }
 
     /// A device's settings, for a world that behaves so.

@@ -14,7 +14,6 @@ use crate::engine::whatsapp::acks::Acks;
 use crate::engine::whatsapp::connected::Connected;
 use crate::engine::whatsapp::convert::identities::Identities;
 use crate::engine::whatsapp::durable::{Hook, Place};
-use crate::engine::whatsapp::exists::Existence;
 use crate::engine::whatsapp::liveness::{self, Pulse};
 use crate::engine::whatsapp::pump::{self, Heard};
 use crate::engine::whatsapp::runtime::Tasks;
@@ -102,10 +101,13 @@ impl WhatsAppSession {
             client: Arc::clone(client),
             identities: Arc::new(identities),
             inbound: Arc::clone(&self.inbound),
+            vault: Arc::clone(&self.vault),
+            on_network: Arc::clone(&self.on_network),
             media: Arc::clone(&self.media),
             clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
             acks,
-            exists: Existence::default(),
+            stalled: tokio::sync::Notify::new(),
         })
     }
 
@@ -131,6 +133,9 @@ impl WhatsAppSession {
                     progress.ended = Some(Ended::LinkLost(Reason::EngineError));
                 }
                 Some(event) = heard.next() => self.take(connected, &event, &mut progress).await,
+                () = connected.stalled.notified() => {
+                    pulse = Box::pin(liveness::beat(&connected.client, Duration::ZERO));
+                }
                 told = &mut pulse, if progress.open => {
                     progress.ended = self.beat(told).await.err();
                     pulse = Box::pin(liveness::beat(&connected.client, liveness::BEAT));
@@ -149,12 +154,32 @@ impl WhatsAppSession {
 
     async fn take(&self, connected: &Arc<Connected>, event: &Event, progress: &mut Progress) {
         if let Some(ended) = ended::by_event(event) {
+            self.note(event);
             progress.ended.get_or_insert(ended);
             return;
         }
         let taken = self.hear(connected, event, progress).await;
         if let Err(ended) = taken {
             progress.ended.get_or_insert(ended);
+        }
+    }
+
+    /// Logs what the network gave as its reason, beyond the code that the device's state has.
+    fn note(&self, event: &Event) {
+        match event {
+            Event::TemporaryBan(told) => tracing::warn!(
+                device = %self.device,
+                code = told.code.code(),
+                seconds = told.expire.num_seconds(),
+                "the network suspended the account: {}", ended::ban(&told.code)
+            ),
+            Event::ConnectFailure(told) => {
+                tracing::warn!(device = %self.device, code = told.reason.code(), "the network refused the connection");
+            }
+            Event::LoggedOut(told) => {
+                tracing::warn!(device = %self.device, code = told.reason.code(), "the network logged the device out");
+            }
+            _ => {}
         }
     }
 
@@ -172,6 +197,12 @@ impl WhatsAppSession {
             Event::PairSuccess(told) => {
                 self.set_unlinked(None);
                 progress.paired = true;
+                // First what makes it linked, then the news of it.
+                let stored = connected.client.persistence_manager().flush().await;
+                stored.map_err(|error| {
+                    tracing::warn!(device = %self.device, %error, "the link could not be stored");
+                    Ended::LinkLost(Reason::EngineError)
+                })?;
                 self.scanned(linking::account_of(told)).await
             }
             Event::Connected(_) => {

@@ -1,4 +1,44 @@
-//! The library's storage over the device's vault.
+//! The library's storage over the device's vault: one file for each of its traits, and one for each thing that
+//! has rules of its own.
+//!
+//! - A call is durable when it returns, and a batch is one [`Vault::apply`]: all of it, or nothing.
+//! - What looks before it writes does both in one [`Vault::update`], on the writer's thread: there are no locks
+//!   here, and two backends of one device (as around the end of a linking) do not disturb each other.
+//! - Nothing is kept in memory.
+//!
+//! # What a kill finds
+//!
+//! The library (0.7.0) keeps Signal state in a cache and writes it behind. In which order, and what that means:
+//!
+//! - *A message in, while connected* (`message/commit_batch.rs`, `commit_inbound_batch`): decrypted, stored as
+//!   pending, handed to the durability hook, removed from pending, acknowledged; its ratchet is written 25 ms
+//!   after (`signal_flush.rs`). Killed before the acknowledgement, the server sends it again: it is decrypted
+//!   again (the ratchet was not written), or is a duplicate whose pending row is handed to the hook
+//!   (`message/durability.rs`), or was taken in already. Killed after it, the old ratchet goes forward again
+//!   with the next message; a prekey that was used goes only after its session is written (`signal_cache.rs`,
+//!   `flush`).
+//! - *The hole there*: a flush writes all ratchets, also that of a message which was decrypted this moment and is
+//!   not stored as pending yet. Killed between the two commits, the message comes again as a duplicate of which
+//!   nothing is known, and is acknowledged and lost. Ratchets therefore wait a moment before they are written
+//!   (`signal::SETTLE`), holding the cache's lock, so that such messages reach the writer's queue, which keeps
+//!   its order, first.
+//! - *Messages in, from the offline queue*: up to 400 together, one at a time, pending rows before ratchets before
+//!   the hook. No hole.
+//! - *A message out*: the counters of a chain are leased 64 at a time, and a lease is written before the first byte
+//!   that needs it leaves (`persist_signal_state_pre_wire` in `client/adapters.rs`; a reload goes on behind the
+//!   lease, so no counter is used twice). Within a lease the ratchet is written 25 ms after the bytes left.
+//! - *The hole there*: the first answer after a message came in goes out on a new chain, whose private key may be in
+//!   the cache only (`rebase_lease_after_sender_chain_reset` leaves it a lease). Killed before the flush, what the
+//!   other side sends upon it cannot be decrypted and has to be asked for again. Whoever sends calls
+//!   `Client::flush_pending_signal_state` first: then the new chain is durable before anything goes out on it.
+//! - *The account* (`store/persistence_manager.rs`) is saved in the background, and only with
+//!   `with_background_saver_interval`; each change wakes it. Before a linking is reported,
+//!   `PersistenceManager::flush` must have returned. The numbers of prekeys are safe in any case: a new one is
+//!   above all that are stored (`prekeys.rs`, `start_prekey_id`).
+//! - *Secrets of messages* (`msg_secret_buffer.rs`) are written behind too, after the acknowledgement: killed in
+//!   between, a vote on, or an edit of, that one message cannot be decrypted. There is no setting against it; the
+//!   window is one commit.
+//! - *Device lists, LIDs, tokens, app state* can be asked for again.
 
 use std::sync::Arc;
 
@@ -122,3 +162,6 @@ fn exactly<const N: usize>(bytes: &[u8], what: &str) -> Result<[u8; N]> {
 fn shared(bytes: Option<Vec<u8>>) -> Option<Bytes> {
     bytes.map(Bytes::from)
 }
+
+#[cfg(test)]
+mod tests;
