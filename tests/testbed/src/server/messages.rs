@@ -75,7 +75,9 @@ impl Passing {
             return;
         }
         account.lock().seen.arrived(&self.chat, &self.id, wacore::time::now_millis());
-        for opened in opening::open(self).await {
+        let opened = opening::open(self).await;
+        account.lock().seen.tried(&self.chat, &self.id);
+        for opened in opened {
             self.shown(opened);
         }
         self.relay().await;
