@@ -1,6 +1,7 @@
 //! The network besides messages: the library's client looks people up, keeps groups, moves files, sees who is
 //! there, and shares the state of its chats with its phone.
 
+mod control;
 mod device;
 mod groups;
 mod history;
