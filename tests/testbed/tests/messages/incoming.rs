@@ -125,7 +125,8 @@ async fn somebody_may_be_known_by_their_hidden_id_alone() {
     link.says(&got.chat, "I do not know").await;
     let seen = link.network_when("the answer", |seen| seen["sent"][0]["shown"] == 1).await;
     assert_eq!(seen["sent"][0]["to"], format!("{lid}@lid"));
-    link.does("incoming", json!({ "from": ANNA, "body": "it is me" })).await.unwrap();
+    let body = json!({ "from": ANNA, "body": "it is me", "naming": "lid" });
+    link.does("incoming", body).await.unwrap();
     assert_eq!(link.hears().await.text, "it is me");
     link.says(&of(ANNA), "I see").await;
     let seen = link.network_when("the next", |seen| seen["sent"][1]["shown"] == 1).await;
