@@ -29,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) async fn typed_code(
     client: &Arc<Client>,
     phone_number: &str,
+    until: Instant,
 ) -> Result<PairingCode, SessionError> {
     // Whoever asks again has no use for the earlier code.
     client.cancel_pair_code().await;
