@@ -88,7 +88,7 @@ fn protocol(answer: &Answer) -> Check {
 /// The number after `client_revision`, with quotation marks that may be escaped between them.
 fn revision(body: &str) -> Option<&str> {
     let (_, rest) = body.split_once("client_revision")?;
-    let number = rest.trim_start_matches(|c: char| matches!(c, '\\' | '"' | ':' | ' '));
+    let number = rest.trim_start_matches(['\\', '"', ':', ' ']);
     let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
     (end > 0).then(|| &number[..end])
 }

@@ -42,7 +42,7 @@ impl NamesPeople for EngineEvent {
             Self::Presence { contact, .. } => visit(contact),
             Self::Contacts(told) => told.each_person(visit),
             Self::ReadElsewhere { chat, .. } | Self::ChatName { chat, .. } | Self::Chat { chat, .. } => {
-                visit(chat)
+                visit(chat);
             }
             Self::Reaction { id, from, .. } => {
                 id.each_person(visit);

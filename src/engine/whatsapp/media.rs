@@ -194,7 +194,7 @@ struct Spool(File);
 
 impl whatsapp_rust::wacore::upload::UploadSource for Spool {
     fn len(&self) -> u64 {
-        self.0.metadata().map(|file| file.len()).unwrap_or(0)
+        self.0.metadata().map_or(0, |file| file.len())
     }
 
     fn reader_from(&self, offset: u64) -> io::Result<Box<dyn io::Read + Send>> {

@@ -135,11 +135,11 @@ impl World<'_> {
                 let mut from = jid(by);
                 self.tx.settle(&self.device, &mut from)?;
                 let at = Millis(self.now);
-                self.change(message, Change::React { from, from_me: false, emoji: emoji.to_owned(), at })
+                self.change(message, &Change::React { from, from_me: false, emoji: emoji.to_owned(), at })
             }
             News::Edit { message } => {
                 let at = Millis(self.now);
-                self.change(message, Change::Edit { body: format!("edited at {}", self.now), at })
+                self.change(message, &Change::Edit { body: format!("edited at {}", self.now), at })
             }
             News::Named { by, name } => {
                 let update = ContactUpdate {
@@ -190,7 +190,7 @@ impl World<'_> {
             .map(|_| ())
     }
 
-    fn change(&self, message: usize, change: Change) -> Result<(), StoreError> {
+    fn change(&self, message: usize, change: &Change) -> Result<(), StoreError> {
         let Some(sent) = self.pick(message) else { return Ok(()) };
         let spelling = self.spelling(&sent, message.is_multiple_of(2));
         let incoming = respelt(sent.incoming, spelling);
@@ -203,7 +203,7 @@ impl World<'_> {
         self.tx.settle(&self.device, &mut id)?;
         let Some(found) = self.tx.found_here(&self.device, &id)? else { return Ok(()) };
         let target = Target { device: &self.device, found: &found };
-        apply(self.tx, &target, &change, &LinkBase("".into()), Millis(self.now)).map(|_| ())
+        apply(self.tx, &target, change, &LinkBase("".into()), Millis(self.now)).map(|_| ())
     }
 
     fn learn(&mut self, person: u8) -> Result<(), StoreError> {
