@@ -151,7 +151,7 @@ impl TestApp {
         for (key, value) in world.as_object().unwrap() {
             settings[key] = value.clone();
         }
-        let body = json!({ "id": id, "settings": self.network.device_settings(settings) });
+        let body = json!({ "id": id, "settings": self.network.device_settings(&settings) });
         self.post("/devices", body).await.created()["data"].clone()
     }
 

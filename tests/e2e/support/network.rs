@@ -44,7 +44,7 @@ impl Network {
     }
 
     /// A device's settings, for a world that behaves so.
-    pub fn device_settings(&self, world: Value) -> Value {
+    pub fn device_settings(&self, world: &Value) -> Value {
         match self {
             Self::Simulator => json!({ "simulator": world }),
             Self::Testbed(_) => json!({ "whatsapp": { "testbed": world } }),
