@@ -25,3 +25,4 @@ pub mod origin;
 pub mod outbox;
 pub mod reason;
 pub mod state;
+pub mod webhook;

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use url::{Host, Url};
 
 use super::guard::{Guard, Refused};
-use super::resolver::GuardedResolver;
+use super::resolver::{GuardedResolver, Lookup, SystemLookup};
 
 /// What identifies us to servers.
 const USER_AGENT: &str = concat!("wharf/", env!("CARGO_PKG_VERSION"));
@@ -24,9 +24,20 @@ pub struct GuardedClient {
 struct Inner {
     guard: Guard,
     timeout: Duration,
+    route: Route,
+    lookup: Arc<dyn Lookup>,
     /// Built at the first request: reading the system's certificates takes time, and a host without any
     /// must still be able to start.
     client: OnceCell<reqwest::Client>,
+}
+
+/// How requests get to their servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Route {
+    /// The only certificates that servers may stand on, as PEM; the system's, when absent.
+    pub custom_ca: Option<String>,
+    /// Through which HTTP proxy; through none, when absent. The operator chooses it, so it may be anywhere.
+    pub proxy: Option<Url>,
 }
 
 /// Why a request has no answer to use. No text holds the URL, which may hold a secret.
@@ -53,15 +64,57 @@ pub enum NetError {
     /// Connecting or transferring failed.
     #[error("the request failed")]
     Http(#[source] reqwest::Error),
+    /// The name has no address.
+    #[error("the name has no address")]
+    NoAddress,
     /// The client could not be set up.
     #[error("the HTTP client could not be set up")]
     SetUp,
+    /// The certificates to be trusted cannot be read.
+    #[error("there is no certificate in it; it must be one or more in PEM form")]
+    Certificate,
+}
+
+/// Whether a text holds certificates that servers can stand on.
+///
+/// # Errors
+/// [`NetError::Certificate`] when not.
+pub fn check_certificates(pem: &str) -> Result<(), NetError> {
+    certificates(pem).map(|_| ())
+}
+
+fn certificates(pem: &str) -> Result<Vec<reqwest::Certificate>, NetError> {
+    let found = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(|_| NetError::Certificate)?;
+    if found.is_empty() { Err(NetError::Certificate) } else { Ok(found) }
 }
 
 impl GuardedClient {
     /// A client under `guard`; no request takes longer than `timeout`, from connecting to the last byte.
     pub fn new(guard: Guard, timeout: Duration) -> Self {
-        Self { inner: Arc::new(Inner { guard, timeout, client: OnceCell::new() }) }
+        Self::routed(guard, timeout, Route::default())
+    }
+
+    /// As [`GuardedClient::new`], with a way of its own.
+    pub fn routed(guard: Guard, timeout: Duration, route: Route) -> Self {
+        Self::with_lookup(guard, timeout, route, Arc::new(SystemLookup))
+    }
+
+    pub(super) fn with_lookup(
+        guard: Guard,
+        timeout: Duration,
+        route: Route,
+        lookup: Arc<dyn Lookup>,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { guard, timeout, route, lookup, client: OnceCell::new() }) }
+    }
+
+    /// Whether requests may go to a URL, as far as that shows without asking for its name: scheme, and an address
+    /// that is written as one.
+    ///
+    /// # Errors
+    /// [`NetError::Url`] or [`NetError::Refused`] when not.
+    pub fn check_url(&self, url: &Url) -> Result<(), NetError> {
+        self.check(url)
     }
 
     /// The body of a 200 answer to a GET.
@@ -91,32 +144,47 @@ impl GuardedClient {
         Ok(self.inner.guard.check(address)?)
     }
 
+    /// What a proxy would ask for a name is asked here first, and checked.
+    pub(super) async fn check_before_proxy(&self, url: &Url) -> Result<(), NetError> {
+        let (Some(_), Some(Host::Domain(name))) = (&self.inner.route.proxy, url.host()) else { return Ok(()) };
+        let found = self.inner.lookup.look_up(name.to_owned()).await.map_err(|_| NetError::NoAddress)?;
+        found.iter().try_for_each(|address| self.inner.guard.check(address.ip()))?;
+        if found.is_empty() { Err(NetError::NoAddress) } else { Ok(()) }
+    }
+
     pub(super) async fn client(&self) -> Result<&reqwest::Client, NetError> {
         let inner = &self.inner;
         inner
             .client
             .get_or_try_init(|| async {
-                let (guard, timeout) = (inner.guard.clone(), inner.timeout);
-                let built = tokio::task::spawn_blocking(move || build(guard, timeout)).await;
+                let resolver = GuardedResolver::new(inner.guard.clone(), inner.lookup.clone());
+                let (timeout, route) = (inner.timeout, inner.route.clone());
+                let built = tokio::task::spawn_blocking(move || build(resolver, timeout, route)).await;
                 built.map_err(|_| NetError::SetUp)?
             })
             .await
     }
 }
 
-fn build(guard: Guard, timeout: Duration) -> Result<reqwest::Client, NetError> {
+fn build(resolver: GuardedResolver, timeout: Duration, route: Route) -> Result<reqwest::Client, NetError> {
     static PROVIDER: Once = Once::new();
     // An error only says that one is installed already.
     PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-    reqwest::Client::builder()
+    let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
-        .dns_resolver(GuardedResolver::new(guard))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(timeout)
-        .timeout(timeout)
-        .build()
-        .map_err(NetError::Http)
+        .timeout(timeout);
+    if let Some(pem) = &route.custom_ca {
+        builder = builder.tls_certs_only(certificates(pem)?);
+    }
+    builder = match route.proxy {
+        // The only name that this client looks up is the proxy's; targets were checked before.
+        Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy).map_err(NetError::Http)?),
+        None => builder.dns_resolver(resolver),
+    };
+    builder.build().map_err(NetError::Http)
 }
 
 async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, NetError> {

@@ -22,6 +22,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0002_rich.sql")),
     M::up(include_str!("migrations/0004_queue.sql")),
     M::up(include_str!("migrations/0005_untold.sql")),
+    M::up(include_str!("migrations/0008_webhooks.sql")),
 ];
 
 /// The database file within the data directory.

@@ -6,6 +6,7 @@ use std::ops::Deref;
 use rusqlite::{CachedStatement, Connection, Params, Row};
 
 use super::error::StoreError;
+use super::webhook_endpoints::EndpointKey;
 use crate::domain::ids::DeviceId;
 
 /// Queries over one consistent snapshot.
@@ -65,6 +66,8 @@ pub struct Tx<'c> {
 pub(super) struct Appended {
     pub(super) heads: Vec<(DeviceId, i64)>,
     pub(super) events: usize,
+    /// For whom something waits to be pushed.
+    pub(super) deliveries: Vec<EndpointKey>,
 }
 
 impl<'c> Tx<'c> {
@@ -88,6 +91,14 @@ impl<'c> Tx<'c> {
         match appended.heads.iter_mut().find(|(known, _)| known == device) {
             Some(entry) => entry.1 = seq,
             None => appended.heads.push((device.clone(), seq)),
+        }
+    }
+
+    /// Remembers that something waits to be pushed to this endpoint, or that it changed.
+    pub(super) fn note_delivery(&self, key: EndpointKey) {
+        let mut appended = self.appended.borrow_mut();
+        if !appended.deliveries.contains(&key) {
+            appended.deliveries.push(key);
         }
     }
 
