@@ -31,6 +31,7 @@ mod listener;
 mod media_store;
 mod observer;
 mod system;
+mod webhooks;
 
 pub use system::{OsRandom, SystemClock};
 
@@ -157,6 +158,7 @@ impl App {
             media: media_store::open(&settings)?,
             http: api_config::guarded_client(&settings),
             public_url: settings.server.public_url.trim_end_matches('/').to_owned(),
+            webhooks: webhooks::limits(&settings),
         });
         let app = Self { address: bound.address, core, settings, store, simulator, tasks };
         app.core.start().await?;

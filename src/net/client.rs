@@ -146,7 +146,9 @@ impl GuardedClient {
 
     /// What a proxy would ask for a name is asked here first, and checked.
     pub(super) async fn check_before_proxy(&self, url: &Url) -> Result<(), NetError> {
-        let (Some(_), Some(Host::Domain(name))) = (&self.inner.route.proxy, url.host()) else { return Ok(()) };
+        let (Some(_), Some(Host::Domain(name))) = (&self.inner.route.proxy, url.host()) else {
+            return Ok(());
+        };
         let found = self.inner.lookup.look_up(name.to_owned()).await.map_err(|_| NetError::NoAddress)?;
         found.iter().try_for_each(|address| self.inner.guard.check(address.ip()))?;
         if found.is_empty() { Err(NetError::NoAddress) } else { Ok(()) }

@@ -127,14 +127,15 @@ impl Reader<'_> {
         )
     }
 
-    /// When something is due for an endpoint next; `None` when nothing waits.
+    /// When something that is not due yet is due for an endpoint; `None` when there is nothing.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn next_delivery(&self, key: EndpointKey) -> Result<Option<Millis>, StoreError> {
+    pub fn next_delivery(&self, key: EndpointKey, now: Millis) -> Result<Option<Millis>, StoreError> {
         let next = self.one(
-            "SELECT min(due) FROM webhook_deliveries WHERE endpoint = ?1 AND dead_at IS NULL AND due IS NOT NULL",
-            [key.0],
+            "SELECT min(due) FROM webhook_deliveries WHERE endpoint = ?1 AND dead_at IS NULL
+                 AND due IS NOT NULL AND due > ?2",
+            [key.0, now.0],
             |row| Ok(row.get::<_, Option<i64>>(0)?),
         )?;
         Ok(next.flatten().map(Millis))

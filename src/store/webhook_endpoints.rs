@@ -39,6 +39,14 @@ pub struct StoredEndpoint {
     pub secrets: SealedSecrets,
 }
 
+impl StoredEndpoint {
+    /// Whether somebody, and not its failures, switched it off.
+    #[must_use]
+    pub fn was_switched_off(&self) -> bool {
+        matches!(self.endpoint.disabled, Some((DisabledReason::Operator, _)))
+    }
+}
+
 /// Whose endpoints to list.
 #[derive(Debug, Clone)]
 pub enum EndpointsOf {
@@ -142,6 +150,21 @@ impl Reader<'_> {
     /// When the store fails.
     pub fn webhooks_ending(&self) -> Result<Vec<EndpointKey>, StoreError> {
         self.all("SELECT pk FROM webhook_endpoints WHERE ending > 0", [], |row| Ok(EndpointKey(row.get(0)?)))
+    }
+}
+
+impl Reader<'_> {
+    /// Endpoints that their failures disabled while something waited for them.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn webhooks_to_bury(&self) -> Result<Vec<EndpointKey>, StoreError> {
+        self.all(
+            "SELECT pk FROM webhook_endpoints w WHERE disabled_reason IN ('gone', 'failing') AND EXISTS (
+                 SELECT 1 FROM webhook_deliveries d WHERE d.endpoint = w.pk AND d.dead_at IS NULL)",
+            [],
+            |row| Ok(EndpointKey(row.get(0)?)),
+        )
     }
 }
 
