@@ -21,7 +21,9 @@ impl Core {
         let metrics = self.metrics();
         metrics.store_queue_depth.set(i64::try_from(self.store().queue_depth()).unwrap_or(i64::MAX));
         match self.read(|store| Ok(store.deliveries_waiting()?)).await {
-            Ok(waiting) => drop(metrics.webhook_waiting.set(waiting)),
+            Ok(waiting) => {
+                metrics.webhook_waiting.set(waiting);
+            }
             Err(error) => tracing::warn!(%error, "the deliveries to webhooks could not be counted"),
         }
         match self.read(|store| Ok(store.outbox_lengths()?)).await {

@@ -102,19 +102,19 @@ pub struct WebhookStatus {
 }
 
 impl Core {
-    /// Makes a webhook.
+    /// What cannot be in a webhook, before anything is made.
     ///
     /// # Errors
-    /// When something about it cannot be, there is no such device, or there are too many.
-    pub async fn create_webhook(&self, new: NewWebhook) -> Result<CreatedWebhook, ServiceError> {
+    /// The first thing that is wrong.
+    pub fn check_webhook(&self, new: NewWebhook) -> Result<(), ServiceError> {
+        let (endpoint, secrets) = self.drafted(new);
+        self.inner.webhooks.check(&endpoint, &secrets)
+    }
+
+    fn drafted(&self, new: NewWebhook) -> (Endpoint, EndpointSecrets) {
         let secret = new.secret.unwrap_or_else(|| new_secret(&*self.inner.random));
         let now = self.now();
-        let secrets = EndpointSecrets {
-            url: new.url,
-            headers: new.headers,
-            secret: secret.clone(),
-            previous: Vec::new(),
-        };
+        let secrets = EndpointSecrets { url: new.url, headers: new.headers, secret, previous: Vec::new() };
         let endpoint = Endpoint {
             id: EndpointId::random(&*self.inner.random),
             device: new.device,
@@ -133,6 +133,15 @@ impl Core {
             delivered_at: None,
             created_at: now,
         };
+        (endpoint, secrets)
+    }
+
+    /// Makes a webhook.
+    ///
+    /// # Errors
+    /// When something about it cannot be, there is no such device, or there are too many.
+    pub async fn create_webhook(&self, new: NewWebhook) -> Result<CreatedWebhook, ServiceError> {
+        let (endpoint, secrets) = self.drafted(new);
         self.inner.webhooks.check(&endpoint, &secrets)?;
         let sealed = self.store().seal_webhook(&secrets)?;
         let (max, stored) = (self.inner.webhooks.limits.max_endpoints, endpoint.clone());
@@ -149,7 +158,7 @@ impl Core {
             .await?;
         tracing::info!(webhook = %endpoint.id, device = endpoint.device.as_ref().map(DeviceId::as_str), "webhook created");
         let status = WebhookStatus { endpoint, waiting: 0, dead: 0, previous_until: None };
-        Ok(CreatedWebhook { status, secret })
+        Ok(CreatedWebhook { status, secret: secrets.secret })
     }
 
     /// Webhooks, oldest first: those of these devices, or all.

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::domain::clock::Millis;
@@ -82,8 +82,8 @@ fn signature(key: &[u8], id: &str, seconds: i64, body: &[u8]) -> String {
     format!("v1,{}", STANDARD.encode(signed))
 }
 
-fn mac<M: hmac::Mac + hmac::KeyInit>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-    let Ok(mut mac) = <M as hmac::KeyInit>::new_from_slice(key) else {
+fn mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else {
         // Not reached: a MAC takes keys of any length.
         return Vec::new();
     };
