@@ -21,7 +21,7 @@ use crate::service::{
     ServiceError,
 };
 use crate::settings::{DeclaredError, Settings};
-use crate::store::{OpenError, Store, StoreError, StoreOptions, Synchronous};
+use crate::store::{OpenError, Store, StoreError, StoreOptions, Synchronous, VaultKey};
 use crate::telemetry::Metrics;
 
 mod api_config;
@@ -29,6 +29,7 @@ mod declared;
 mod first_key;
 mod listener;
 mod media_store;
+mod native;
 mod observer;
 mod system;
 mod webhooks;
@@ -134,7 +135,7 @@ impl App {
     /// [`StartError`] says what is wrong and what to do.
     pub async fn start(settings: Settings, surroundings: Surroundings) -> Result<Self, StartError> {
         let metrics = Metrics::new();
-        let store = open_store(&settings, &metrics)?;
+        let store = open_store(&settings, &metrics, &surroundings.random)?;
         let bound = listener::bind(settings.server.listen, settings.server.tcp_user_timeout_ms).await?;
         let keys = Keys::load(&store, surroundings.api_key.as_deref(), surroundings.clock.now()).await??;
         if keys.is_empty() {
@@ -143,8 +144,9 @@ impl App {
         }
         let tasks = Tasks::new();
         let simulator = simulator(&settings, &surroundings)?;
+        let native = native::driver(&settings)?;
         let drivers: Vec<Arc<dyn Driver>> =
-            simulator.iter().map(|driver| driver.clone() as Arc<dyn Driver>).collect();
+            simulator.iter().map(|driver| driver.clone() as Arc<dyn Driver>).chain(native).collect();
         let core = Core::new(CoreParts {
             store: store.clone(),
             clock: surroundings.clock.clone(),
@@ -224,7 +226,7 @@ impl App {
     }
 }
 
-fn open_store(settings: &Settings, metrics: &Metrics) -> Result<Store, OpenError> {
+fn open_store(settings: &Settings, metrics: &Metrics, random: &Arc<dyn Random>) -> Result<Store, OpenError> {
     let options = StoreOptions {
         synchronous: match settings.store.synchronous {
             crate::settings::Synchronous::Full => Synchronous::Full,
@@ -232,6 +234,7 @@ fn open_store(settings: &Settings, metrics: &Metrics) -> Result<Store, OpenError
         },
         write_queue: settings.store.write_queue,
         readers: settings.store.readers,
+        vault_key: settings.store.vault_key.key().map(|key| VaultKey::new(&key, random.clone())),
     };
     Store::open(&settings.store.data_dir, options, Arc::new(observer::StoreMetrics(metrics.clone())))
 }
@@ -262,6 +265,7 @@ fn limits(settings: &Settings) -> Limits {
             max_ms: settings.supervisor.backoff_max_ms,
         },
         start_ramp_per_second: settings.supervisor.start_ramp_per_second,
+        max_connecting: settings.supervisor.max_connecting,
         panics_before_failed: settings.supervisor.panics_before_failed,
         degraded_after_ms: ms(settings.supervisor.degraded_after_ms),
         outbox: OutboxLimits {

@@ -46,6 +46,56 @@ const RESERVED: &[(&str, &[&str])] = &[
 ];
 
 #[test]
+fn every_failure_of_a_send_is_documented() {
+    let mut missing = BTreeSet::new();
+    for file in sources().into_iter().filter(|file| part_of(file) == "engine") {
+        let text = fs::read_to_string(&file).unwrap();
+        for outcome in ["permanent(\"", "transient(\""] {
+            let codes = text.split(outcome).skip(1).filter_map(|rest| rest.split('"').next());
+            missing.extend(codes.filter(|code| !is_documented(code)).map(str::to_owned));
+        }
+    }
+    assert!(missing.is_empty(), "not in src/domain/failure.rs: {missing:?}");
+}
+
+fn is_documented(code: &str) -> bool {
+    wharf::domain::failure::FAILURE_CODES.iter().any(|known| known.code == code)
+}
+
+/// The native engine's certificate check is skipped in builds for the testbed only. This is what everybody else
+/// builds: the default features, and those with S3.
+#[test]
+fn no_release_skips_the_check_of_certificates() {
+    for features in [&[][..], &["--features", "s3"]] {
+        let tree = std::process::Command::new(env!("CARGO"))
+            .args([
+                "tree",
+                "--offline",
+                "--locked",
+                "-p",
+                "wharf",
+                "-e",
+                "normal,build,features",
+                "--prefix",
+                "none",
+            ])
+            .args(features)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        let tree = String::from_utf8(tree.stdout).unwrap();
+        assert!(
+            tree.contains("whatsapp-rust feature"),
+            "the tree shows the features of the engine's library"
+        );
+        let skips: Vec<_> =
+            tree.lines().filter(|line| line.contains("danger-skip") || line.contains("testbed")).collect();
+        assert!(skips.is_empty(), "{features:?}: {skips:?}");
+    }
+}
+
+#[test]
 fn nothing_imports_against_the_arrow() {
     let mut wrong = Vec::new();
     for file in sources() {

@@ -282,7 +282,7 @@ fn secret_header(key: &str) -> Result<HeaderValue, ClientError> {
 }
 
 /// The HTTP client comes without cryptography of its own; ring serves the whole process.
-fn install_crypto() {
+pub(super) fn install_crypto() {
     static ONCE: Once = Once::new();
     // An error means that the process has a provider already, which is as good.
     ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));

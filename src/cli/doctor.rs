@@ -6,19 +6,15 @@ use super::client::{Client, ClientError, RawAnswer};
 use super::exit::{CliError, Exit};
 use super::output::{Output, clean};
 use super::probe::{self, Check, Verdict};
-use super::time::rough;
-use super::{Globals, environment_variable};
+use super::{Globals, environment_variable, network};
 use crate::domain::clock::Clock;
 use crate::settings::{Settings, load_declared};
 
 pub(super) const HELP: &str = "\
 Checks the configuration, the data directory, the admin key file, free disk, the limit of open files, and
-whether the daemon at --url answers, is ready, has this version, accepts the key and agrees on the time.
+whether the daemon at --url answers, is ready, has this version, accepts the key and agrees on the time; and
+for the native engine, whether this build has it, and whether WhatsApp can be reached and agrees on the time.
 Changes nothing. Exit code 1 when a check fails; warnings alone are 0.";
-
-/// Clocks may differ by so much: the daemon tells whole seconds, and answers take time.
-const SKEW_WARN_MS: i64 = 5_000;
-const SKEW_FAIL_MS: i64 = 60_000;
 
 /// Does all checks and prints them.
 ///
@@ -27,7 +23,8 @@ const SKEW_FAIL_MS: i64 = 60_000;
 pub async fn run(globals: &Globals, clock: &dyn Clock, out: &Output) -> Result<(), CliError> {
     let settings = globals.settings();
     let mut checks = vec![configuration(&settings)];
-    let remote = daemon(globals, clock).await;
+    let (remote, network) =
+        tokio::join!(daemon(globals, clock), network::look(settings.as_ref().ok(), clock.now().0));
     if let Ok(settings) = &settings {
         let dir = &settings.store.data_dir;
         checks.push(probe::directory(dir));
@@ -37,6 +34,7 @@ pub async fn run(globals: &Globals, clock: &dyn Clock, out: &Output) -> Result<(
     }
     checks.push(probe::open_files());
     checks.extend(remote.checks);
+    checks.extend(network);
 
     let failed = checks.iter().any(|check| check.verdict == Verdict::Fail);
     let data = json!({ "ok": !failed, "checks": checks });
@@ -184,17 +182,9 @@ async fn key(client: &Client) -> Check {
 
 fn skew(theirs: Option<i64>, ours: i64) -> Check {
     const NAME: &str = "clock";
-    let Some(theirs) = theirs else {
-        return Check::skip(NAME, "the daemon does not tell its time");
-    };
-    let skew = theirs - ours;
-    let direction = if skew < 0 { "behind" } else { "ahead of" };
-    let found = format!("the daemon's clock is {} {direction} this one", rough(skew));
-    let advice = "Synchronise both clocks (timedatectl set-ntp true): codes, tokens and signatures depend on the time.";
-    match skew.abs() {
-        0..=SKEW_WARN_MS => Check::ok(NAME, "agrees with the daemon's"),
-        ms if ms <= SKEW_FAIL_MS => Check::warn(NAME, found, advice),
-        _ => Check::fail(NAME, found, advice),
+    match theirs {
+        None => Check::skip(NAME, "the daemon does not tell its time"),
+        Some(theirs) => probe::clocks(NAME, "the daemon's", theirs - ours),
     }
 }
 

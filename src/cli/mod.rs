@@ -17,6 +17,7 @@ pub mod doctor;
 pub mod exit;
 pub mod key;
 pub mod keys;
+mod network;
 pub mod openapi;
 pub mod output;
 mod probe;

@@ -10,8 +10,12 @@ use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
 use super::key::ADMIN_KEY_FILE;
+use super::time::rough;
 
 const MIB: u64 = 1024 * 1024;
+/// Clocks may differ by so much: servers tell whole seconds, and answers take time.
+const SKEW_WARN_MS: i64 = 5_000;
+const SKEW_FAIL_MS: i64 = 60_000;
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -56,6 +60,18 @@ impl Check {
 
     pub(super) fn fail(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { name, verdict: Verdict::Fail, found: found.into(), advice: Some(advice.into()) }
+    }
+}
+
+/// How far somebody's clock is from this one, in milliseconds.
+pub(super) fn clocks(name: &'static str, whose: &str, skew_ms: i64) -> Check {
+    let direction = if skew_ms < 0 { "behind" } else { "ahead of" };
+    let found = format!("{whose} clock is {} {direction} this one", rough(skew_ms));
+    let advice = "Synchronise both clocks (timedatectl set-ntp true): codes, tokens and signatures depend on the time.";
+    match skew_ms.abs() {
+        0..=SKEW_WARN_MS => Check::ok(name, format!("agrees with {whose}")),
+        ms if ms <= SKEW_FAIL_MS => Check::warn(name, found, advice),
+        _ => Check::fail(name, found, advice),
     }
 }
 

@@ -55,6 +55,8 @@ pub enum Event {
     ChatCleared(ChatGone),
     /// A chat was removed with its messages; the next message brings it back.
     ChatDeleted(ChatGone),
+    /// Two chats turned out to be one person's, and are one.
+    ChatMerged(ChatsMerged),
     /// Somebody voted in a poll.
     PollVote(PollVoted),
     /// A contact changed.
@@ -254,6 +256,15 @@ pub struct ChatGone {
     pub chat_id: Jid,
 }
 
+/// Payload of `chat:merged`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatsMerged {
+    /// The chat that is no more: its messages stand in the other, under the ids they have.
+    pub from: Jid,
+    /// The chat that both are now.
+    pub to: Jid,
+}
+
 /// Payload of `poll:vote`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -405,6 +416,7 @@ impl Event {
             Self::MessageStarred(_) => "message:starred",
             Self::ChatCleared(_) => "chat:cleared",
             Self::ChatDeleted(_) => "chat:deleted",
+            Self::ChatMerged(_) => "chat:merged",
             Self::PollVote(_) => "poll:vote",
             Self::ContactUpdate(_) => "contact:update",
             Self::GroupUpdate(_) => "group:update",
@@ -445,10 +457,10 @@ impl Event {
 
     /// A `message:ack` event.
     #[must_use]
-    pub fn ack(message: &MessageId, ack: Ack) -> Self {
+    pub fn ack(message: &MessageId, chat: &Jid, ack: Ack) -> Self {
         Self::MessageAck(MessageAcked {
             message_id: message.clone(),
-            chat_id: message.chat.clone(),
+            chat_id: chat.clone(),
             ack,
             ack_name: ack.name().to_owned(),
         })
@@ -456,10 +468,10 @@ impl Event {
 
     /// A `message:status` event of a message that has not failed.
     #[must_use]
-    pub fn status(message: &MessageId, status: Status, temp_id: Option<&str>) -> Self {
+    pub fn status(message: &MessageId, chat: &Jid, status: Status, temp_id: Option<&str>) -> Self {
         Self::MessageStatus(MessageStepped {
             message_id: message.clone(),
-            chat_id: message.chat.clone(),
+            chat_id: chat.clone(),
             status,
             error: None,
             code: None,

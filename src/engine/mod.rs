@@ -26,8 +26,11 @@ mod error;
 mod event;
 mod group;
 mod message;
+mod people;
 mod ports;
 pub mod simulator;
+#[cfg(feature = "whatsapp")]
+pub mod whatsapp;
 
 pub use self::error::{ControlError, OpenError, SessionError, SettingError};
 pub use self::event::EngineEvent;
@@ -35,7 +38,9 @@ pub use self::group::{GroupAnswer, GroupRequest, MembersChange};
 pub use self::message::{
     ChatChange, Incoming, IncomingReceipt, MessageChange, Outgoing, Quoted, SendError, SendOutcome,
 };
-pub use self::ports::{ByteStream, Inbound, InboundError, MediaStore, MediaStoreError, Vault, VaultError};
+pub use self::ports::{
+    ByteStream, Inbound, InboundError, MediaStore, MediaStoreError, Vault, VaultError, VaultUpdate, VaultView,
+};
 
 /// What an engine can do, as data, so that the API can answer 422 `not_supported_by_engine`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -266,3 +271,8 @@ pub enum Answer {
     /// Where the picture is, if there is one.
     ProfilePicture(Option<String>),
 }
+
+#[cfg(test)]
+pub(crate) use self::memory_vault::MemoryVault;
+#[cfg(test)]
+mod memory_vault;

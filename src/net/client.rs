@@ -61,6 +61,9 @@ pub enum NetError {
     /// The answer is larger than so many bytes.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
+    /// A header has characters that no header may have.
+    #[error("a header of the request cannot be sent as it is")]
+    Header,
     /// Connecting or transferring failed.
     #[error("the request failed")]
     Http(#[source] reqwest::Error),
@@ -189,7 +192,7 @@ fn build(resolver: GuardedResolver, timeout: Duration, route: Route) -> Result<r
     builder.build().map_err(NetError::Http)
 }
 
-async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, NetError> {
+pub(super) async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, NetError> {
     let announced = response.content_length().unwrap_or(0);
     if usize::try_from(announced).map_or(true, |length| length > limit) {
         return Err(NetError::TooLarge(limit));

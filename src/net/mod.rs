@@ -10,10 +10,14 @@
 
 pub mod client;
 mod download;
+mod exchange;
 pub mod guard;
+#[cfg(feature = "testbed")]
+pub mod loopback;
 mod post;
 mod resolver;
 
 pub use client::{GuardedClient, NetError, Route, check_certificates};
+pub use exchange::{Exchange, ExchangeAnswer, ExchangeBody};
 pub use guard::{Guard, Refused};
 pub use post::{Answer, Post, is_header};

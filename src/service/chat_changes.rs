@@ -53,7 +53,7 @@ impl Core {
         id: &Jid,
         keep_starred: bool,
     ) -> Result<u64, ServiceError> {
-        self.chat(device, id).await?;
+        let id = &self.chat(device, id).await?.id;
         let removed = self.empty_chat(device, id, Emptying::Clear { keep_starred }).await?;
         self.tell_chat_change(device, id, ChatChange::Clear).await;
         Ok(removed)
@@ -64,7 +64,7 @@ impl Core {
     /// # Errors
     /// When there is no such device or chat, or the store fails.
     pub async fn delete_chat(&self, device: &DeviceId, id: &Jid) -> Result<u64, ServiceError> {
-        self.chat(device, id).await?;
+        let id = &self.chat(device, id).await?.id;
         let removed = self.empty_chat(device, id, Emptying::Delete).await?;
         self.tell_chat_change(device, id, ChatChange::Delete).await;
         Ok(removed)
@@ -104,6 +104,7 @@ impl Core {
         chat: &Jid,
         change: ChatChange,
     ) -> Result<Chat, ServiceError> {
+        let chat = &self.known_by(device, chat).await?;
         let (id, of, now) = (device.clone(), chat.clone(), self.now());
         let (changed, marked) = self
             .store()

@@ -28,6 +28,7 @@ impl Core {
         let (device, id, now) = (device.clone(), id.clone(), self.now());
         self.read(move |store| {
             store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+            let id = store.known_by(&device, &id)?;
             let mut chat = store.chat(&device, &id)?.ok_or(ServiceError::ChatNotFound)?.as_of(now);
             chat.participants = store.group(&device, &id)?.map(|group| group.participants);
             Ok(chat)

@@ -29,7 +29,8 @@ impl Core {
     /// # Errors
     /// When there is no such device, it is not connected, or its engine cannot tell.
     pub async fn contact_exists(&self, device: &DeviceId, id: &Jid) -> Result<bool, ServiceError> {
-        match self.session(device)?.query(Query::Exists(id.clone())).await? {
+        let session = self.session(device)?;
+        match session.query(Query::Exists(self.known_by(device, id).await?)).await? {
             Answer::Exists(exists) => Ok(exists),
             Answer::ProfilePicture(_) => Err(ServiceError::NotSupported),
         }
@@ -40,7 +41,8 @@ impl Core {
     /// # Errors
     /// When there is no such device, it is not connected, or its engine cannot tell.
     pub async fn profile_picture(&self, device: &DeviceId, id: &Jid) -> Result<Option<String>, ServiceError> {
-        match self.session(device)?.query(Query::ProfilePicture(id.clone())).await? {
+        let session = self.session(device)?;
+        match session.query(Query::ProfilePicture(self.known_by(device, id).await?)).await? {
             Answer::ProfilePicture(address) => Ok(address),
             Answer::Exists(_) => Err(ServiceError::NotSupported),
         }

@@ -113,7 +113,7 @@ impl Core {
                 Ok::<_, ServiceError>(tx.set_media_secret(&stored.id, &secret)?)
             })
             .await?;
-        self.employ(device, None);
+        self.employ(device, false);
         tracing::info!(device = %id, "device created");
         let _ = self.inner.notices.send(DeviceChangeNotice::Added(id.clone()));
         Ok(id)

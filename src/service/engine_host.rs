@@ -9,6 +9,7 @@ use super::group_changes::Told;
 use super::ingest::Telling;
 use super::supervisor::Command;
 use super::{Core, ServiceError};
+use crate::domain::clock::Millis;
 use crate::domain::device::{Account, Device};
 use crate::domain::event::{Called, Ephemeral, HistoryProgressed};
 use crate::domain::ids::{DeviceId, MessageId};
@@ -16,35 +17,63 @@ use crate::domain::media::{MediaHash, StoredMedia};
 use crate::domain::state::Input;
 use crate::engine::{
     ByteStream, EngineEvent, Inbound, InboundError, MediaStore, MediaStoreError, Vault, VaultError,
+    VaultUpdate, VaultView,
 };
 use crate::media::MediaError;
+use crate::store::vault::VaultRows;
 use crate::store::{Store, StoreError};
 
 /// One device's part of the vault.
-pub(super) struct VaultPort {
+pub(crate) struct VaultPort {
     store: Store,
     device: DeviceId,
 }
 
 impl VaultPort {
-    pub(super) fn new(store: Store, device: DeviceId) -> Self {
+    pub(crate) fn new(store: Store, device: DeviceId) -> Self {
         Self { store, device }
     }
 }
 
 #[async_trait]
 impl Vault for VaultPort {
-    async fn get(&self, space: &str, key: &str) -> Result<Option<Vec<u8>>, VaultError> {
-        let (device, space, key) = (self.device.clone(), space.to_owned(), key.to_owned());
-        let read = self.store.read(move |store| store.vault_get(&device, &space, &key)).await;
-        read.map_err(|error: StoreError| VaultError(Box::new(error)))
+    async fn get_many(&self, space: &str, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, VaultError> {
+        Ok(self.store.vault_get_many(&self.device, space, keys).await?)
     }
 
-    async fn put(&self, space: &str, key: &str, value: Option<Vec<u8>>) -> Result<(), VaultError> {
-        let (device, space, key) = (self.device.clone(), space.to_owned(), key.to_owned());
-        let write =
-            self.store.write_patiently(move |tx| tx.vault_put(&device, &space, &key, value.as_deref())).await;
-        write.map_err(|error: StoreError| VaultError(Box::new(error)))
+    async fn list(&self, space: &str, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, VaultError> {
+        Ok(self.store.vault_list(&self.device, space, prefix).await?)
+    }
+
+    async fn last_key(&self, space: &str, prefix: &str) -> Result<Option<String>, VaultError> {
+        Ok(self.store.vault_last_key(&self.device, space, prefix).await?)
+    }
+
+    async fn update(&self, change: VaultUpdate) -> Result<(), VaultError> {
+        self.store.vault_update(&self.device, move |rows| change(&Seen(rows))).await
+    }
+
+    async fn prune(&self, space: &str, before: Millis) -> Result<u64, VaultError> {
+        Ok(self.store.vault_prune(&self.device, space, before).await?)
+    }
+}
+
+/// A device's vault within a transaction.
+struct Seen<'a>(&'a VaultRows<'a>);
+
+impl VaultView for Seen<'_> {
+    fn get(&self, space: &str, key: &str) -> Result<Option<Vec<u8>>, VaultError> {
+        Ok(self.0.get(space, key)?)
+    }
+
+    fn list(&self, space: &str, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, VaultError> {
+        Ok(self.0.list(space, prefix)?)
+    }
+}
+
+impl From<StoreError> for VaultError {
+    fn from(error: StoreError) -> Self {
+        Self(Box::new(error))
     }
 }
 
@@ -143,7 +172,14 @@ impl Inbound for InboundPort {
     async fn deliver(&self, event: EngineEvent) -> Result<(), InboundError> {
         let (core, device) = (&self.core, &self.device);
         core.beat(device);
-        match event {
+        let Ok(live) = core.live(device) else { return Err(InboundError::Gone) };
+        // Learning who is who excludes all else: nothing is stored by an id that is outdated then.
+        let _who = match &event {
+            EngineEvent::Contacts(_) => People::Learnt(live.people.write().await),
+            EngineEvent::Code { .. } | EngineEvent::Scanned(_) | EngineEvent::Opened(_) => People::NotNamed,
+            _ => People::Named(live.people.read().await),
+        };
+        match core.settled(device, event).await.map_err(storage)? {
             EngineEvent::Code { code, valid_ms } => self.about_the_link(Input::Code { code, valid_ms }).await,
             EngineEvent::Scanned(account) => {
                 self.remember(&account);
@@ -211,6 +247,17 @@ impl Inbound for InboundPort {
             }
         }
     }
+}
+
+/// Held while news is taken in.
+#[expect(dead_code, reason = "held for its lock")]
+enum People<'a> {
+    /// It tells which ids are one person's.
+    Learnt(tokio::sync::RwLockWriteGuard<'a, ()>),
+    /// It names people.
+    Named(tokio::sync::RwLockReadGuard<'a, ()>),
+    /// It names nobody, and its answer waits for others.
+    NotNamed,
 }
 
 fn storage(error: StoreError) -> InboundError {

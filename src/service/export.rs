@@ -79,7 +79,7 @@ impl Core {
         chat: &Jid,
         request: ExportRequest,
     ) -> Result<ExportedFile, ServiceError> {
-        let (id, of) = (device.clone(), chat.clone());
+        let (id, of) = (device.clone(), self.known_by(device, chat).await?);
         let (chat, account) = self
             .read(move |store| {
                 let device = store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;

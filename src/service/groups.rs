@@ -42,6 +42,7 @@ impl Core {
         let Ok(session) = self.session(device) else { return Err(ServiceError::GroupNotFound) };
         match session.group(GroupRequest::Info(id.clone())).await {
             Ok(GroupAnswer::Group(group)) if group.id == *id => {
+                let group = self.settled(device, group).await?;
                 self.ingest_groups(device, vec![group.clone()], false).await?;
                 Ok(group)
             }
@@ -63,10 +64,12 @@ impl Core {
         participants: Vec<Jid>,
     ) -> Result<Group, ServiceError> {
         self.has_groups(device)?;
+        let participants = self.settled(device, participants).await?;
         let request = GroupRequest::Create { subject, participants };
         let GroupAnswer::Group(group) = self.session(device)?.group(request).await? else {
             return Err(ServiceError::NotSupported);
         };
+        let group = self.settled(device, group).await?;
         let (id, made, now) = (device.clone(), group.clone(), self.now());
         self.store()
             .write_patiently(move |tx| {
@@ -91,6 +94,7 @@ impl Core {
         participants: Vec<Jid>,
     ) -> Result<MemberAnswers, ServiceError> {
         self.known_group(device, group).await?;
+        let participants = self.settled(device, participants).await?;
         let (told, role) = match change {
             MembersChange::Add => (GroupChange::Add, Role::Member),
             MembersChange::Remove => (GroupChange::Remove, Role::Member),

@@ -79,28 +79,6 @@ impl Core {
         self.store().write_patiently(move |tx| store_receipt(tx, &id, &receipt, now)).await
     }
 
-    /// What the network knows of people.
-    pub(super) async fn ingest_contacts(
-        &self,
-        device: &DeviceId,
-        told: Vec<ContactUpdate>,
-    ) -> Result<(), StoreError> {
-        let now = self.now();
-        let id = device.clone();
-        let write = move |tx: &Tx<'_>| {
-            let mut renamed = Vec::new();
-            for update in &told {
-                if merge_contact(tx, &id, update, true, now)? && tx.chat(&id, &update.id)?.is_some() {
-                    renamed.push(update.id.clone());
-                }
-            }
-            Ok::<_, StoreError>(renamed)
-        };
-        let renamed = self.store().write_patiently(write).await?;
-        renamed.iter().for_each(|chat| self.chat_changed(device, chat));
-        Ok(())
-    }
-
     /// The name of a chat.
     pub(super) async fn ingest_chat_name(
         &self,
@@ -123,7 +101,7 @@ impl Core {
     }
 }
 
-fn store_incoming(
+pub(super) fn store_incoming(
     tx: &Tx<'_>,
     device: &DeviceId,
     account: Option<&Account>,
@@ -251,7 +229,7 @@ fn merge_contact(
     Ok(true)
 }
 
-fn store_receipt(
+pub(super) fn store_receipt(
     tx: &Tx<'_>,
     device: &DeviceId,
     receipt: &IncomingReceipt,
@@ -290,7 +268,7 @@ fn store_receipt(
             .as_ref()
             .map_or_else(|| "the network could not deliver it".to_owned(), |e| e.message.clone()),
     });
-    raise_ack(tx, device, &id, &row, &Raise { level, failure, reader: Some(who) }, now)
+    raise_ack(tx, device, &row, &Raise { level, failure, reader: Some(who) }, now)
 }
 
 /// A new level for a message, and what came with it.
@@ -308,7 +286,6 @@ pub(super) struct Raise<'a> {
 pub(super) fn raise_ack(
     tx: &Tx<'_>,
     device: &DeviceId,
-    id: &MessageId,
     row: &AckRow,
     raise: &Raise<'_>,
     now: Millis,
@@ -316,14 +293,14 @@ pub(super) fn raise_ack(
     let Some(ack) = row.ack.merge(raise.level) else { return Ok(()) };
     if row.ack == Ack::Pending && ack > Ack::Server {
         // A receipt was faster than the network's own answer: what was delivered has been sent.
-        tell_level(tx, device, id, row, Ack::Server, None, now)?;
+        tell_level(tx, device, row, Ack::Server, None, now)?;
     }
     tx.set_ack(row.pk, ack, Status::of(ack), raise.failure.as_ref())?;
-    tell_level(tx, device, id, row, ack, raise.failure.as_ref(), now)?;
+    tell_level(tx, device, row, ack, raise.failure.as_ref(), now)?;
     if row.ack < Ack::Read && ack >= Ack::Read {
         let read = MessagesRead {
-            chat_id: id.chat.clone(),
-            message_ids: vec![id.clone()],
+            chat_id: row.chat.clone(),
+            message_ids: vec![row.id.clone()],
             read_by: raise.reader.cloned(),
         };
         tx.append(device, &Event::MessageRead(read), now)?;
@@ -342,16 +319,15 @@ pub(super) fn raise_ack(
 fn tell_level(
     tx: &Tx<'_>,
     device: &DeviceId,
-    id: &MessageId,
     row: &AckRow,
     ack: Ack,
     failure: Option<&SendFailure>,
     now: Millis,
 ) -> Result<(), StoreError> {
-    tx.append(device, &Event::ack(id, ack), now)?;
+    tx.append(device, &Event::ack(&row.id, &row.chat, ack), now)?;
     let step = MessageStepped {
-        message_id: id.clone(),
-        chat_id: id.chat.clone(),
+        message_id: row.id.clone(),
+        chat_id: row.chat.clone(),
         status: Status::of(ack),
         error: failure.map(|f| f.message.clone()),
         code: failure.map(|f| f.code.clone()),

@@ -65,6 +65,7 @@ impl Core {
         let (device, chat, links) = (device.clone(), chat.clone(), self.link_base());
         self.read(move |store| {
             store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+            let chat = store.known_by(&device, &chat)?;
             store.chat(&device, &chat)?.ok_or(ServiceError::ChatNotFound)?;
             let mut page = read_page(store, &device, &chat, &page)?;
             let links = MediaLinks::of(store, &device, &links)?;
@@ -81,11 +82,12 @@ impl Core {
     pub async fn search(
         &self,
         device: &DeviceId,
-        query: SearchQuery,
+        mut query: SearchQuery,
     ) -> Result<(Vec<Message>, i64), ServiceError> {
         let (device, links) = (device.clone(), self.link_base());
         self.read(move |store| {
             store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+            store.settle(&device, &mut query.chat)?;
             let (mut found, total) = store.search(&device, &query)?;
             let links = MediaLinks::of(store, &device, &links)?;
             found.iter_mut().for_each(|message| links.attach(message));

@@ -40,6 +40,7 @@ mod gauges;
 mod group_changes;
 mod groups;
 mod health;
+mod identities;
 mod import;
 mod ingest;
 pub mod keys;
@@ -102,8 +103,10 @@ pub struct Limits {
     pub default_engine: String,
     /// How devices come back.
     pub backoff: Backoff,
-    /// Devices that may begin to connect in one second at start-up.
+    /// Devices that may begin to connect in one second, at start-up and after a common loss.
     pub start_ramp_per_second: u32,
+    /// Devices that may be connecting at once.
+    pub max_connecting: usize,
     /// Consecutive panics after which a device is failed.
     pub panics_before_failed: u32,
     /// A connected device of which nothing was heard for so long is degraded. Zero: never.
@@ -238,7 +241,7 @@ impl Core {
             typing: typing::Typing::default(),
             imports: import::Imports::default(),
             echoes: echoes::Echoes::default(),
-            fleet: supervisor::Fleet::default(),
+            fleet: supervisor::Fleet::new(parts.limits.start_ramp_per_second, parts.limits.max_connecting),
             notices: broadcast::Sender::new(NOTICES),
             store: parts.store,
             clock: parts.clock,
@@ -266,6 +269,7 @@ impl Core {
         self.start_fleet().await?;
         self.start_purges().await?;
         self.resume_clearings().await?;
+        self.resume_settling().await?;
         self.start_webhooks().await?;
         self.start_retention();
         self.start_key_bookkeeping();
@@ -344,3 +348,6 @@ impl Core {
         self.inner.store.read(read).await
     }
 }
+
+#[cfg(test)]
+pub(crate) use engine_host::VaultPort;

@@ -253,7 +253,12 @@ impl Attempt {
                     tx.set_ack(row.message_pk, Ack::Pending, Status::Sending, None)?;
                     tx.append(
                         &device,
-                        &Event::status(&row.message_id, Status::Sending, row.temp_id.as_deref()),
+                        &Event::status(
+                            &row.message_id,
+                            &row.entry.chat,
+                            Status::Sending,
+                            row.temp_id.as_deref(),
+                        ),
                         now,
                     )?;
                 }

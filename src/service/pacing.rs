@@ -85,6 +85,8 @@ impl Pacing {
         if taken {
             let there: std::collections::HashSet<i64> = rows.iter().map(|(entry, _)| entry.row).collect();
             state.dispatch.keep(|row| there.contains(&row));
+            // Two chats may have become one meanwhile.
+            state.dispatch.regroup(rows.iter().map(|(entry, _)| entry));
         }
         state.newest_row = rows.iter().map(|(entry, _)| entry.row).fold(state.newest_row, i64::max);
         for entry in entries {

@@ -194,7 +194,11 @@ impl Core {
         let mut count = 0;
         while count < most {
             let (id, now) = (device.clone(), self.now());
-            let which = WaitingFilter { chat: what.chat.clone(), kind: what.kind };
+            let chat = match &what.chat {
+                Some(chat) => Some(self.known_by(device, chat).await?),
+                None => None,
+            };
+            let which = WaitingFilter { chat, kind: what.kind };
             let some = self
                 .store()
                 .write_patiently(move |tx| {
@@ -347,6 +351,6 @@ fn cancel(tx: &Tx<'_>, device: &DeviceId, id: &MessageId, now: Millis) -> Result
     let failure =
         SendFailure { code: "cancelled".into(), message: "it was cancelled before it was sent".into() };
     let raise = Raise { level: Ack::Error, failure: Some(failure), reader: None };
-    raise_ack(tx, device, id, &row, &raise, now)?;
+    raise_ack(tx, device, &row, &raise, now)?;
     Ok(true)
 }

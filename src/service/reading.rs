@@ -51,6 +51,7 @@ impl Core {
         chat: &Jid,
         only: Option<Vec<MessageId>>,
     ) -> Result<Vec<MessageId>, ServiceError> {
+        let chat = &self.known_by(device, chat).await?;
         let (id, of) = (device.clone(), chat.clone());
         let newest = self
             .read(move |store| {

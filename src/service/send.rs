@@ -208,6 +208,7 @@ impl Acceptance {
             return Ok(answer);
         }
         let account = linked_account(&device)?;
+        let request = &self.settled(tx, request)?;
         let waiting = usize::try_from(tx.outbox_len(&self.device)?).unwrap_or(usize::MAX);
         if waiting >= self.max_queued {
             return Err(ServiceError::OutboxFull(waiting));
@@ -239,9 +240,10 @@ impl Acceptance {
         }
         // Also of one that was removed here meanwhile: the same request has the same answer.
         let row = tx.ack_row(&self.device, &earlier.message_id)?;
-        let timestamp = row.map_or(self.now, |row| row.stored_at);
+        let timestamp = row.as_ref().map_or(self.now, |row| row.stored_at);
+        let chat_id = row.map_or_else(|| earlier.message_id.chat.clone(), |row| row.chat);
         Ok(Some(Accepted {
-            chat_id: earlier.message_id.chat.clone(),
+            chat_id,
             id: earlier.message_id,
             timestamp,
             temp_id: request.temp_id.clone(),
@@ -249,6 +251,14 @@ impl Acceptance {
             ack: Ack::Pending,
             replayed: true,
         }))
+    }
+
+    /// To whom it goes, by the id that the API speaks of them by.
+    fn settled(&self, tx: &Tx<'_>, request: &SendRequest) -> Result<SendRequest, ServiceError> {
+        let mut request = request.clone();
+        tx.settle(&self.device, &mut request.to)?;
+        tx.settle(&self.device, &mut request.mentions)?;
+        Ok(request)
     }
 
     fn message(
@@ -330,7 +340,7 @@ impl Acceptance {
         }
         let mut message = message.clone();
         MediaLinks::of(tx, &self.device, &self.links)?.attach(&mut message);
-        let status = Event::status(&message.id, Status::Queued, temp_id);
+        let status = Event::status(&message.id, &message.chat_id, Status::Queued, temp_id);
         let created = MessageAccepted { message, temp_id: request.temp_id.clone() };
         tx.append(&self.device, &Event::MessageCreated(created), self.now)?;
         tx.append(&self.device, &status, self.now)?;

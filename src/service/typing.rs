@@ -103,6 +103,7 @@ impl Core {
         on: bool,
     ) -> Result<(), ServiceError> {
         let session = self.session(device)?;
+        let chat = &self.known_by(device, chat).await?;
         session.typing(chat, kind, on).await?;
         if !on {
             self.inner.typing.hide(device, chat);
@@ -150,7 +151,9 @@ impl Core {
     /// # Errors
     /// When there is no such device, it is not connected, or its engine cannot.
     pub async fn subscribe_presence(&self, device: &DeviceId, contact: &Jid) -> Result<(), ServiceError> {
-        Ok(self.session(device)?.subscribe_presence(contact).await?)
+        let session = self.session(device)?;
+        let contact = self.known_by(device, contact).await?;
+        Ok(session.subscribe_presence(&contact).await?)
     }
 }
 

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::error::SettingsError;
 use super::tree::Entry;
-use super::{AccessTokenMode, Cidr, MediaBackend, OriginPattern, Settings, Span, Zone};
+use super::{AccessTokenMode, Cidr, MediaBackend, OriginPattern, Secret, Settings, Span, Zone};
 use crate::domain::outbox::TimeOfDay;
 
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
@@ -20,7 +20,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 54] = [
+pub(super) const RANGES: [(&str, i64, i64); 55] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -40,6 +40,7 @@ pub(super) const RANGES: [(&str, i64, i64); 54] = [
     ("supervisor.backoff_initial_ms", 1, YEAR_MS),
     ("supervisor.backoff_max_ms", 1, YEAR_MS),
     ("supervisor.start_ramp_per_second", 1, MANY),
+    ("supervisor.max_connecting", 1, MANY),
     ("supervisor.panics_before_failed", 1, MANY),
     ("supervisor.degraded_after_ms", 0, YEAR_MS),
     ("outbox.max_queued", 1, 100 * MANY),
@@ -89,7 +90,7 @@ const WORDS: [(&str, &[&str]); 4] = [
 type Rule = fn(&str) -> Result<(), String>;
 
 /// Keys whose text has a form of its own; a list has it in each item.
-const FORMS: [(&str, Rule); 17] = [
+const FORMS: [(&str, Rule); 19] = [
     ("media.s3_endpoint", empty_or_url),
     ("server.listen", address),
     ("server.socket_path", socket_path),
@@ -98,6 +99,7 @@ const FORMS: [(&str, Rule); 17] = [
     ("server.public_url", empty_or_url),
     ("auth.jwks_url", empty_or_url),
     ("store.data_dir", filled),
+    ("store.vault_key", empty_or_key),
     ("log.level", directives),
     ("devices.dir", filled),
     ("devices.default_engine", engine_name),
@@ -105,6 +107,7 @@ const FORMS: [(&str, Rule); 17] = [
     ("outbox.quiet_to", empty_or_time),
     ("outbox.time_zone", zone),
     ("webhooks.retry_delays", span),
+    ("engines.whatsapp.testbed_url", empty_or_url),
     ("net.allow_private", cidr),
     ("net.proxy", empty_or_url),
 ];
@@ -250,6 +253,13 @@ fn empty_or_time(text: &str) -> Result<(), String> {
         return Ok(());
     }
     text.parse::<TimeOfDay>().map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn empty_or_key(text: &str) -> Result<(), String> {
+    if text.is_empty() || Secret::new(text).key().is_some() {
+        return Ok(());
+    }
+    Err("must be 32 bytes as base64, such as `openssl rand -base64 32` makes".to_owned())
 }
 
 fn zone(text: &str) -> Result<(), String> {

@@ -154,6 +154,8 @@ pub struct StoreSettings {
     pub write_queue: usize,
     /// Reading connections.
     pub readers: usize,
+    /// Base64 of the 32 bytes that seal what engines keep, or empty.
+    pub vault_key: Secret,
 }
 
 /// SQLite's `synchronous` pragma in WAL mode.
@@ -254,8 +256,10 @@ pub struct SupervisorSettings {
     pub backoff_initial_ms: u64,
     /// Milliseconds of the longest wait.
     pub backoff_max_ms: u64,
-    /// Devices that begin to connect in each second of a start.
+    /// Devices that begin to connect in each second.
     pub start_ramp_per_second: u32,
+    /// Devices that are connecting at once.
+    pub max_connecting: usize,
     /// Panics in a row after which a device is failed.
     pub panics_before_failed: u32,
     /// Milliseconds of silence after which a connected device is degraded; 0 is never.
@@ -346,6 +350,18 @@ pub struct SocketSettings {
 pub struct EngineSettings {
     /// The simulator.
     pub simulator: SimulatorSettings,
+    /// The native engine.
+    pub whatsapp: WhatsAppSettings,
+}
+
+/// `[engines.whatsapp]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct WhatsAppSettings {
+    /// Whether it may be used.
+    pub enabled: bool,
+    /// Where the testbed is that takes the network's place, or empty.
+    pub testbed_url: String,
 }
 
 /// `[engines.simulator]`

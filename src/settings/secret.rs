@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// What stands in a secret's place wherever it would be shown.
@@ -26,6 +28,11 @@ impl Secret {
     /// Whether it is unset.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The 32 bytes that it is the base64 of, if it is.
+    pub fn key(&self) -> Option<[u8; 32]> {
+        STANDARD.decode(self.0.trim()).ok()?.try_into().ok()
     }
 
     fn masked(&self) -> &'static str {

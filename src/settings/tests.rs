@@ -131,6 +131,9 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
         "media.s3_endpoint" => text("https://s3.example.com"),
         "media.s3_secret_access_key" => ("hidden".to_owned(), toml::Value::from("********")),
         "auth.jwt_secret" => ("hidden".to_owned(), toml::Value::from("********")),
+        "store.vault_key" => {
+            ("aGlkZGVuaGlkZGVuaGlkZGVuaGlkZGVuaGlkZGVuaGk=".to_owned(), toml::Value::from("********"))
+        }
         "auth.jwks_url" => text("https://k.example/jwks"),
         "store.synchronous" => text("normal"),
         "log.format" => text("json"),

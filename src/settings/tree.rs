@@ -8,7 +8,7 @@ use super::error::SettingsError;
 use super::secret::MASK;
 
 /// Keys whose value is never shown.
-const SECRET_KEYS: [&str; 2] = ["auth.jwt_secret", "media.s3_secret_access_key"];
+const SECRET_KEYS: [&str; 3] = ["auth.jwt_secret", "media.s3_secret_access_key", "store.vault_key"];
 /// Keys that take a boolean or a word.
 const SWITCH_KEYS: [&str; 1] = ["engines.simulator.enabled"];
 /// Longest value shown in an error, in characters.

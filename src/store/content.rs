@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::error::StoreError;
 use super::rows::{from_json, to_json};
 use crate::domain::content::{ContactCard, Location, Poll};
+use crate::domain::identity::NamesPeople;
 use crate::domain::jid::Jid;
 use crate::domain::media::{Media, MediaKind, StoredMedia};
 use crate::domain::message::Message;
@@ -73,6 +74,13 @@ impl StoredContent {
         message.contacts = self.contacts;
         message.poll = self.poll;
         message.mentioned_ids = self.mentions;
+    }
+}
+
+/// Who is mentioned; votes have a table of their own.
+impl NamesPeople for StoredContent {
+    fn each_person(&mut self, visit: &mut dyn FnMut(&mut Jid)) {
+        self.mentions.each_person(visit);
     }
 }
 

@@ -84,6 +84,24 @@ pub enum OpenError {
         /// Why.
         source: rusqlite_migration::Error,
     },
+    /// What engines keep is sealed, and no key was given.
+    #[error(
+        "the secrets in the database {0} are encrypted and store.vault_key is not set; set WHARF__STORE__VAULT_KEY to the key that they were written with (nothing was changed)"
+    )]
+    VaultKeyMissing(PathBuf),
+    /// What engines keep is sealed with another key.
+    #[error(
+        "store.vault_key is not the key that the secrets in the database {0} are encrypted with; set WHARF__STORE__VAULT_KEY to that one (nothing was changed)"
+    )]
+    VaultKeyWrong(PathBuf),
+    /// Whether the key fits could not be found out.
+    #[error("the vault in the database {path} cannot be opened")]
+    Vault {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: StoreError,
+    },
     /// Anything else.
     #[error("the database {path} cannot be opened")]
     Database {

@@ -3,10 +3,11 @@
 use rusqlite::params;
 
 use super::error::StoreError;
-use super::messages::Pk;
+use super::messages::{FoundMessage, Pk};
 use super::rows::{parsed, parsed_if_any, time_if_any, to_json};
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
+use crate::domain::identity::hidden_ids;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::media::MediaHash;
@@ -27,12 +28,8 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn message_pk(&self, device: &DeviceId, id: &MessageId) -> Result<Option<Pk>, StoreError> {
-        self.one(
-            "SELECT pk FROM messages WHERE device_id = ?1 AND id = ?2 AND hidden = 0",
-            params![device.as_str(), id.to_string()],
-            |row| Ok(row.get(0)?),
-        )
+    pub fn found_here(&self, device: &DeviceId, id: &MessageId) -> Result<Option<FoundMessage>, StoreError> {
+        Ok(self.found(device, id)?.filter(|found| !found.hidden))
     }
 
     /// When a message was last edited, by the network's clock.
@@ -40,12 +37,11 @@ impl Reader<'_> {
     /// # Errors
     /// When the store fails.
     pub fn edited_at(&self, device: &DeviceId, id: &MessageId) -> Result<Option<Millis>, StoreError> {
-        let found = self.one(
-            "SELECT edited_at FROM messages WHERE device_id = ?1 AND id = ?2 AND hidden = 0",
-            params![device.as_str(), id.to_string()],
-            |row| time_if_any(row, "edited_at"),
-        )?;
-        Ok(found.flatten())
+        let Some(found) = self.found_here(device, id)? else { return Ok(None) };
+        let edited = self.one("SELECT edited_at FROM messages WHERE pk = ?1", [found.pk], |row| {
+            time_if_any(row, "edited_at")
+        })?;
+        Ok(edited.flatten())
     }
 
     /// The oldest messages of a chat that are not removed and do not wait to be sent, at most `limit`.
@@ -82,6 +78,7 @@ impl Tx<'_> {
                  WHERE excluded.at >= at AND excluded.emoji <> emoji",
             params![pk, said.by.to_string(), emoji, said.from_me, said.at.0],
         )?;
+        self.note_unsettled(pk, &hidden_ids(&mut said.by.clone()))?;
         Ok(changed > 0)
     }
 
@@ -99,6 +96,7 @@ impl Tx<'_> {
                  WHERE excluded.at >= at AND excluded.options <> options",
             params![pk, said.by.to_string(), options, said.at.0],
         )?;
+        self.note_unsettled(pk, &hidden_ids(&mut said.by.clone()))?;
         Ok(changed > 0)
     }
 

@@ -8,6 +8,7 @@ use super::rows::{from_json, from_word, parsed, parsed_if_any, to_json, to_word}
 use super::tx::{Reader, Tx};
 use crate::domain::ack::{Ack, Status};
 use crate::domain::clock::Millis;
+use crate::domain::identity::hidden_ids;
 use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, Receipt, SendFailure, TrackedMessage};
@@ -45,6 +46,10 @@ pub struct Place {
 /// A message's acknowledgement as it stands, for merging a receipt into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AckRow {
+    /// Its permanent id.
+    pub id: MessageId,
+    /// The chat it stands in.
+    pub chat: Jid,
     /// Its place in the store.
     pub pk: Pk,
     /// How far it has come.
@@ -57,6 +62,19 @@ pub struct AckRow {
     pub stored_at: Millis,
 }
 
+/// A message as its id finds it, by either spelling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundMessage {
+    /// Its place in the store.
+    pub pk: Pk,
+    /// Its permanent id.
+    pub id: MessageId,
+    /// The chat it stands in; its id may say where it once stood.
+    pub chat: Jid,
+    /// Whether it was removed here.
+    pub hidden: bool,
+}
+
 impl Reader<'_> {
     /// One message, with its receipts.
     ///
@@ -65,13 +83,11 @@ impl Reader<'_> {
     pub fn message(&self, device: &DeviceId, id: &MessageId) -> Result<Option<TrackedMessage>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS}, m.status, m.failure_code, m.failure_message
-             FROM messages m WHERE device_id = ?1 AND id = ?2 AND hidden = 0"
+             FROM messages m WHERE pk = ?1 AND hidden = 0"
         );
-        let found = self.one(&sql, params![device.as_str(), id.to_string()], |row| {
-            Ok((row.get::<_, Pk>("pk")?, tracked(row)?))
-        })?;
-        let Some((pk, mut tracked)) = found else { return Ok(None) };
-        tracked.receipts = self.receipts(pk)?;
+        let Some(found) = self.found(device, id)? else { return Ok(None) };
+        let Some(mut tracked) = self.one(&sql, [found.pk], tracked)? else { return Ok(None) };
+        tracked.receipts = self.receipts(found.pk)?;
         Ok(Some(tracked))
     }
 
@@ -93,24 +109,28 @@ impl Reader<'_> {
         )
     }
 
+    pub(super) fn has_message(&self, device: &DeviceId, id: &MessageId) -> Result<bool, StoreError> {
+        let sql = "SELECT count(*) FROM messages WHERE device_id = ?1 AND id = ?2";
+        Ok(self.number(sql, params![device.as_str(), id.to_string()])? > 0)
+    }
+
     /// A message's acknowledgement.
     ///
     /// # Errors
     /// When the store fails.
     pub fn ack_row(&self, device: &DeviceId, id: &MessageId) -> Result<Option<AckRow>, StoreError> {
-        self.one(
-            "SELECT pk, ack, status, temp_id, stored_at FROM messages WHERE device_id = ?1 AND id = ?2",
-            params![device.as_str(), id.to_string()],
-            |row| {
-                Ok(AckRow {
-                    pk: row.get("pk")?,
-                    ack: ack(row.get("ack")?)?,
-                    status: from_word(row.get("status")?, "message status")?,
-                    temp_id: row.get("temp_id")?,
-                    stored_at: Millis(row.get("stored_at")?),
-                })
-            },
-        )
+        let Some(FoundMessage { pk, id, chat, .. }) = self.found(device, id)? else { return Ok(None) };
+        self.one("SELECT ack, status, temp_id, stored_at FROM messages WHERE pk = ?1", [pk], |row| {
+            Ok(AckRow {
+                pk,
+                id,
+                chat,
+                ack: ack(row.get("ack")?)?,
+                status: from_word(row.get("status")?, "message status")?,
+                temp_id: row.get("temp_id")?,
+                stored_at: Millis(row.get("stored_at")?),
+            })
+        })
     }
 
     /// Where a message stands in its chat.
@@ -123,11 +143,12 @@ impl Reader<'_> {
         chat: &Jid,
         id: &MessageId,
     ) -> Result<Option<Place>, StoreError> {
-        self.one(
-            "SELECT at, pk FROM messages WHERE device_id = ?1 AND id = ?2 AND chat_id = ?3 AND hidden = 0",
-            params![device.as_str(), id.to_string(), chat.to_string()],
-            |row| Ok(Place { at: Millis(row.get(0)?), pk: row.get(1)? }),
-        )
+        let Some(found) = self.found(device, id)?.filter(|found| found.chat == *chat) else {
+            return Ok(None);
+        };
+        self.one("SELECT at, pk FROM messages WHERE pk = ?1 AND hidden = 0", [found.pk], |row| {
+            Ok(Place { at: Millis(row.get(0)?), pk: row.get(1)? })
+        })
     }
 
     /// At most `limit` messages of a chat, oldest first, each with its place.
@@ -211,8 +232,13 @@ impl Tx<'_> {
     /// When the store fails.
     pub fn insert_message(&self, device: &DeviceId, new: &NewMessage<'_>) -> Result<Option<Pk>, StoreError> {
         let m = new.message;
+        if let Some(other) = self.other_spelling(device, &m.id)?
+            && self.has_message(device, &other)?
+        {
+            return Ok(None);
+        }
         let quoted = m.quoted_message.as_ref().map(|quoted| to_json(quoted, "quoted message")).transpose()?;
-        let added = self
+        let added: Option<Pk> = self
             .prepare(
                 "INSERT INTO messages (device_id, id, chat_id, from_jid, to_jid, author, from_me, body, type, at,
                      stored_at, ack, status, unread, notify_name, temp_id, is_forwarded, is_starred, is_edited,
@@ -250,6 +276,9 @@ impl Tx<'_> {
                 |row| row.get(0),
             )
             .optional()?;
+        if let Some(pk) = added {
+            self.note_unsettled(pk, &hidden_ids(&mut m.clone()))?;
+        }
         Ok(added)
     }
 
@@ -295,6 +324,7 @@ impl Tx<'_> {
              ON CONFLICT DO UPDATE SET ack = excluded.ack, at = excluded.at",
             params![pk, participant.to_string(), merged.level(), at.0],
         )?;
+        self.note_unsettled(pk, &hidden_ids(&mut participant.clone()))?;
         Ok(true)
     }
 
@@ -335,12 +365,11 @@ impl Tx<'_> {
     ) -> Result<Vec<MessageId>, StoreError> {
         let mut read = Vec::new();
         for id in only {
-            let changed = self.run(
-                "UPDATE messages SET unread = 0 WHERE device_id = ?1 AND id = ?2 AND chat_id = ?3 AND unread = 1",
-                params![device.as_str(), id.to_string(), chat.to_string()],
-            )?;
+            let Some(found) = self.found(device, id)?.filter(|found| found.chat == *chat) else { continue };
+            let changed =
+                self.run("UPDATE messages SET unread = 0 WHERE pk = ?1 AND unread = 1", [found.pk])?;
             if changed > 0 {
-                read.push(id.clone());
+                read.push(found.id);
             }
         }
         Ok(read)

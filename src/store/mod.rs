@@ -29,6 +29,7 @@ mod heads;
 pub mod history_export;
 pub mod history_import;
 pub mod idempotency;
+pub mod identities;
 pub mod media;
 pub mod message_changes;
 pub mod messages;
@@ -38,6 +39,7 @@ pub mod queue;
 mod readers;
 pub mod retention;
 mod rows;
+mod seal;
 pub mod search;
 #[cfg(test)]
 mod tests;
@@ -52,11 +54,12 @@ mod writer;
 
 pub use error::{OpenError, StoreError};
 pub use open::{Synchronous, database_file};
+pub use seal::VaultKey;
 pub use tx::{Reader, Tx};
 pub use writer::WriterObserver;
 
 /// How to open a store.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct StoreOptions {
     /// When a commit counts as done.
     pub synchronous: Synchronous,
@@ -64,6 +67,8 @@ pub struct StoreOptions {
     pub write_queue: usize,
     /// How many reads may run at once.
     pub readers: usize,
+    /// Seals what engines keep; `None` keeps it as it is.
+    pub vault_key: Option<VaultKey>,
 }
 
 /// A handle to the store; cheap to clone.
@@ -77,6 +82,7 @@ struct Inner {
     readers: readers::Readers,
     heads: Arc<heads::Heads>,
     hints: Arc<webhook_hints::Hints>,
+    seal: Arc<seal::Seal>,
     _lock: File,
 }
 
@@ -93,13 +99,14 @@ impl Store {
         let lock = open::lock(data_dir)?;
         let path = database_file(data_dir);
         let connection = open::writer(&path, options.synchronous)?;
+        let seal = Arc::new(open::seal(&connection, &path, options.vault_key)?);
         let readers = readers::Readers::open(&path, options.readers)?;
         let heads = Arc::new(heads::Heads::default());
         let hints = Arc::new(webhook_hints::Hints::default());
         let told = writer::Told { heads: heads.clone(), hints: hints.clone(), observer };
         let writer = writer::Writer::start(connection, options.write_queue, told)
             .map_err(|source| OpenError::Directory { path: data_dir.to_owned(), source })?;
-        Ok(Self { inner: Arc::new(Inner { writer, readers, heads, hints, _lock: lock }) })
+        Ok(Self { inner: Arc::new(Inner { writer, readers, heads, hints, seal, _lock: lock }) })
     }
 
     /// Runs `write` in a transaction and returns after its commit. For requests that a client can repeat:

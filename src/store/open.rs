@@ -7,6 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations, SchemaVersion};
 
 use super::error::OpenError;
+use super::seal::{Locked, Seal, VaultKey};
 
 /// When a commit counts as done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,8 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0002_rich.sql")),
     M::up(include_str!("migrations/0004_queue.sql")),
     M::up(include_str!("migrations/0005_untold.sql")),
+    M::up(include_str!("migrations/0006_vault.sql")),
+    M::up(include_str!("migrations/0007_identities.sql")),
     M::up(include_str!("migrations/0008_webhooks.sql")),
 ];
 
@@ -71,6 +74,17 @@ pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
     tune().map_err(|source| at_open(path, source))?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// Takes the vault's key, if it is the one that was used before. Nothing but the first key's proof is written.
+pub(super) fn seal(connection: &Connection, path: &Path, key: Option<VaultKey>) -> Result<Seal, OpenError> {
+    let seal = Seal::new(key);
+    match seal.check(connection) {
+        Ok(Ok(())) => Ok(seal),
+        Ok(Err(Locked::Missing)) => Err(OpenError::VaultKeyMissing(path.to_owned())),
+        Ok(Err(Locked::Wrong)) => Err(OpenError::VaultKeyWrong(path.to_owned())),
+        Err(source) => Err(OpenError::Vault { path: path.to_owned(), source }),
+    }
 }
 
 fn configure(connection: &Connection, synchronous: Synchronous) -> rusqlite::Result<()> {

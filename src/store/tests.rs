@@ -32,7 +32,7 @@ impl WriterObserver for Counting {
 fn open(write_queue: usize) -> (Store, Arc<Counting>, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let counting = Arc::new(Counting::default());
-    let options = StoreOptions { synchronous: Synchronous::Full, write_queue, readers: 2 };
+    let options = StoreOptions { synchronous: Synchronous::Full, write_queue, readers: 2, vault_key: None };
     (Store::open(dir.path(), options, counting.clone()).unwrap(), counting, dir)
 }
 
@@ -142,7 +142,8 @@ async fn closing_commits_what_waits_and_takes_no_more() {
     let late: Result<i64, StoreError> = store.write(|tx| tx.append(&shop(), &event(), Millis(0))).await;
     assert!(matches!(late, Err(StoreError::Closed)));
     drop(store);
-    let options = StoreOptions { synchronous: Synchronous::Full, write_queue: 8, readers: 1 };
+    let options =
+        StoreOptions { synchronous: Synchronous::Full, write_queue: 8, readers: 1, vault_key: None };
     let again = Store::open(dir.path(), options, Arc::new(Counting::default())).unwrap();
     assert_eq!(seqs(&again).await, [1]);
 }

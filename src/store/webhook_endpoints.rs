@@ -5,6 +5,7 @@ use rusqlite::{Row, params};
 use super::Store;
 use super::error::StoreError;
 use super::rows::{from_json, from_word, parsed, time_if_any, to_json, to_word};
+use super::seal::Place;
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
@@ -25,7 +26,7 @@ pub struct EndpointKey(pub(super) i64);
 #[derive(Debug, Clone)]
 pub struct SealedSecrets {
     bytes: Vec<u8>,
-    sealed: i64,
+    sealed: bool,
 }
 
 /// An endpoint as it is stored.
@@ -57,25 +58,34 @@ pub enum EndpointsOf {
 }
 
 impl Store {
-    /// Makes secrets ready to be stored.
+    /// Makes an endpoint's secrets ready to be stored: sealed as the vault is.
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn seal_webhook(&self, secrets: &EndpointSecrets) -> Result<SealedSecrets, StoreError> {
+    pub fn seal_webhook(
+        &self,
+        id: &EndpointId,
+        secrets: &EndpointSecrets,
+    ) -> Result<SealedSecrets, StoreError> {
         let bytes = to_json(secrets, "webhook's secrets")?.into_bytes();
-        Ok(SealedSecrets { bytes, sealed: 0 })
+        let (bytes, sealed) = self.inner.seal.close(place(id), bytes)?;
+        Ok(SealedSecrets { bytes, sealed })
     }
 
     /// The other way round.
     ///
     /// # Errors
     /// When they are not what was written.
-    pub fn open_webhook(&self, secrets: &SealedSecrets) -> Result<EndpointSecrets, StoreError> {
-        if secrets.sealed != 0 {
-            return Err(StoreError::Unreadable("webhook's secrets"));
-        }
-        serde_json::from_slice(&secrets.bytes).map_err(|_| StoreError::Unreadable("webhook's secrets"))
+    pub fn open_webhook(&self, stored: &StoredEndpoint) -> Result<EndpointSecrets, StoreError> {
+        let SealedSecrets { bytes, sealed } = stored.secrets.clone();
+        let bytes = self.inner.seal.open(place(&stored.endpoint.id), sealed, bytes)?;
+        serde_json::from_slice(&bytes).map_err(|_| StoreError::Unreadable("webhook's secrets"))
     }
+}
+
+/// Beside the vault, and sealed as it is: no engine's device and no engine's space.
+fn place(id: &EndpointId) -> Place<'_> {
+    Place { device: ALL_DEVICES, space: "webhooks", key: id.as_str() }
 }
 
 impl Reader<'_> {

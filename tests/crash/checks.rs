@@ -173,6 +173,8 @@ impl Seen {
             let twice = sent.insert(id, (body, message["shown"].as_i64().unwrap()));
             assert!(twice.is_none(), "{device}: one network id for two messages: {message}");
         }
+        let garbled = seen["undecryptable"].as_array().is_some_and(|garbled| !garbled.is_empty());
+        assert!(!garbled, "{device}: the phones could not decrypt {}", seen["undecryptable"]);
         let acknowledged = seen["acknowledged"].as_array().unwrap();
         let acknowledged = acknowledged.iter().map(|id| id.as_str().unwrap().to_owned()).collect();
         Self { copied, sent, bodies, acknowledged }

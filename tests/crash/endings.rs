@@ -20,7 +20,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_sigterm_under_load_ends_well_and_loses_nothing() {
-    let place = fleet::place();
+    let place = fleet::place().await;
     let mut dice = Dice::new(7);
     let chats = ["15550100001", "15550100002", "15550100003"];
     let mut sender = Sender::new(DEVICE, &chats, Duration::from_millis(1), dice.fork());
@@ -72,7 +72,7 @@ async fn slow_sigterm_under_load_ends_well_and_loses_nothing() {
 /// again: a stop that anybody may order must leave none behind.
 #[tokio::test]
 async fn slow_sigterm_lets_what_is_under_way_get_its_answer() {
-    let place = fleet::place();
+    let place = fleet::place().await;
     let mut sender = Sender::new(DEVICE, &["15550100001"], Duration::ZERO, Dice::new(1));
     let daemon = place.start().await;
     let slow = simulated(json!({ "ackServerMs": 1_000, "ackDeviceMs": null, "ackReadMs": null }));
@@ -96,7 +96,7 @@ async fn slow_sigterm_lets_what_is_under_way_get_its_answer() {
 /// A client that never finishes its request must not keep the daemon longer than it may take.
 #[tokio::test]
 async fn slow_sigterm_does_not_wait_for_a_request_that_hangs() {
-    let place = fleet::place();
+    let place = fleet::place().await;
     let mut daemon = place.start().await;
     let _half = half_a_request(&daemon.http).await;
     daemon.signal(Signal::TERM);
@@ -108,7 +108,7 @@ async fn slow_sigterm_does_not_wait_for_a_request_that_hangs() {
 
 #[tokio::test]
 async fn slow_a_second_sigterm_ends_the_daemon_at_once() {
-    let place = fleet::place();
+    let place = fleet::place().await;
     let mut daemon = place.start().await;
     create(&daemon.http, DEVICE, &quick()).await;
     let _half = half_a_request(&daemon.http).await;
@@ -143,7 +143,7 @@ async fn half_a_request(http: &Http) -> TcpStream {
 
 #[tokio::test]
 async fn slow_a_second_daemon_on_the_same_data_is_refused() {
-    let place = fleet::place();
+    let place = fleet::place().await;
     let first = place.start().await;
     let before = place.log().len();
     let mut second = place.spawn();

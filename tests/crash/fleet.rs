@@ -1,8 +1,12 @@
-//! The simulated devices of these tests, and how they are made and found at rest.
+//! The devices of these tests, and how they are made and found at rest.
+//!
+//! `WHARF_TEST_ENGINE=whatsapp` puts the native engine on a testbed in the place of the simulator. The testbed
+//! lives in the test, and outlives the daemons that are killed.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testbed::Testbed;
 use tokio::time::{Instant, sleep};
 
 use crate::process::{Http, Place};
@@ -11,8 +15,9 @@ use crate::process::{Http, Place};
 pub const GROUP: &str = "120363000000000001@g.us";
 
 /// A data directory whose daemons come back fast and give nothing up.
-pub fn place() -> Place {
-    Place::new()
+pub async fn place() -> Place {
+    let place = if native() { on_a_testbed().await } else { Place::new() };
+    place
         .with("supervisor.backoff_initial_ms", "10")
         .with("supervisor.backoff_max_ms", "100")
         .with("supervisor.start_ramp_per_second", "1000")
@@ -22,10 +27,28 @@ pub fn place() -> Place {
         .with("log.level", "info")
 }
 
-/// Settings of a device whose phone scans at once.
-pub fn simulated(mut simulator: Value) -> Value {
-    simulator["autoScanMs"] = json!(1);
-    json!({ "simulator": simulator })
+/// Whether the devices are of the native engine.
+pub fn native() -> bool {
+    match std::env::var("WHARF_TEST_ENGINE").as_deref() {
+        Err(_) | Ok("simulator") => false,
+        Ok("whatsapp") => true,
+        Ok(other) => panic!("WHARF_TEST_ENGINE is {other:?}, must be \"simulator\" or \"whatsapp\""),
+    }
+}
+
+async fn on_a_testbed() -> Place {
+    let testbed = Testbed::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let url = format!("http://{}", testbed.address());
+    Place::new().with("engines.whatsapp.testbed_url", &url).beside(testbed)
+}
+
+/// Settings of a device whose phone scans at once, in a world that behaves so.
+pub fn simulated(mut world: Value) -> Value {
+    if native() {
+        return json!({ "whatsapp": { "testbed": world } });
+    }
+    world["autoScanMs"] = json!(1);
+    json!({ "simulator": world })
 }
 
 /// A device whose network answers at once and whose contacts read at once.
@@ -35,15 +58,28 @@ pub fn quick() -> Value {
 
 /// Creates a device and waits until it can send and receive.
 pub async fn create(http: &Http, id: &str, settings: &Value) {
-    let body = json!({ "id": id, "engine": "simulator", "settings": settings });
+    let body = json!({ "id": id, "engine": engine(), "settings": settings });
     http.post("devices", &body).await.unwrap().expect("create a device");
+    if native() {
+        until_state(http, id, "qr").await;
+        http.post(&format!("simulator/{id}/scan"), &json!({})).await.unwrap().expect("scan");
+    }
     until_ready(http, id).await;
+}
+
+/// What the devices' engine is called.
+pub fn engine() -> &'static str {
+    if native() { "whatsapp" } else { "simulator" }
 }
 
 /// Waits until a device can send and receive.
 pub async fn until_ready(http: &Http, id: &str) {
-    until("the device is ready", Duration::from_secs(30), async || {
-        http.get(&format!("devices/{id}")).await.is_ok_and(|answer| answer.text("/state") == Some("ready"))
+    until_state(http, id, "ready").await;
+}
+
+async fn until_state(http: &Http, id: &str, state: &str) {
+    until(&format!("the device is {state}"), Duration::from_secs(30), async || {
+        http.get(&format!("devices/{id}")).await.is_ok_and(|answer| answer.text("/state") == Some(state))
     })
     .await;
 }

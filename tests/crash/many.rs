@@ -7,7 +7,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use crate::fleet::{self, quick, until};
-use crate::process::{Http, Place};
+use crate::process::Http;
 
 const DEVICES: usize = 1_000;
 /// For a debug build on a loaded machine. The bench measures; this only keeps it from becoming minutes.
@@ -15,12 +15,12 @@ const START_WITHIN: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_a_start_with_a_thousand_devices_is_quick() {
-    let place: Place = fleet::place();
+    let place = fleet::place().await;
     let daemon = place.start().await;
     let http = &daemon.http;
     stream::iter(0..DEVICES)
         .for_each_concurrent(16, async |n| {
-            let body = json!({ "id": format!("d{n:04}"), "engine": "simulator", "settings": quick() });
+            let body = json!({ "id": format!("d{n:04}"), "engine": fleet::engine(), "settings": quick() });
             http.post("devices", &body).await.unwrap().expect("create a device");
         })
         .await;

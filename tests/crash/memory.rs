@@ -86,7 +86,7 @@ async fn most_memory_during(daemon: &Daemon, work: impl Future<Output = ()>) -> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_a_large_film_comes_and_goes_and_the_daemon_does_not_grow_with_it() {
-    let place = fleet::place();
+    let place = fleet::place().await;
     let daemon = place.start().await;
     fleet::create(&daemon.http, "shop", &quick()).await;
     there_and_back(&daemon.http, WARM_UP).await;

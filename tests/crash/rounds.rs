@@ -143,7 +143,7 @@ async fn slow_nothing_is_lost_or_doubled_by_kills_at_random_moments() {
     let seed = number("WHARF_CRASH_SEED").unwrap_or_else(Dice::unseeded_seed);
     eprintln!("{rounds} rounds, WHARF_CRASH_SEED={seed}");
     let mut dice = Dice::new(seed);
-    let place = fleet::place();
+    let place = fleet::place().await;
     let mut crew = Crew::new(&mut dice);
     let began = Instant::now();
 

@@ -87,3 +87,54 @@ async fn a_contact_with_a_new_name_renames_the_chat() {
     assert_eq!(wire.event("shop", "contact:update").await["contact"]["pushname"], "Anna");
     assert_eq!(wire.event("shop", "chat:update").await["chat"]["name"], "Anna");
 }
+
+// covers: event chat:merged
+#[tokio::test]
+async fn who_is_first_seen_by_a_hidden_id_and_then_by_number_has_one_chat() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.join("shop", ADMIN_KEY).await;
+    wire.event("shop", "state").await;
+    let lid = "7700010001@lid";
+    let hello = app.post("/simulator/shop/incoming", json!({ "from": lid, "body": "hello" })).await.ok();
+    let first_id = hello["data"]["messageId"].as_str().unwrap().to_owned();
+    app.post("/devices/shop/chats/7700010001@lid/pin", json!({})).await.ok();
+    app.incoming("shop", ANNA, "it is me").await;
+    assert_eq!(app.get("/devices/shop/chats").await.ok()["data"].as_array().unwrap().len(), 2);
+
+    let told = json!({ "id": ANNA, "lid": lid, "name": "Anna" });
+    app.post("/simulator/shop/contact", told).await.ok();
+    let merged = wire.event("shop", "chat:merged").await;
+    assert_eq!((&merged["from"], &merged["to"]), (&json!(lid), &json!("15550100001@c.us")));
+    assert_eq!(wire.event("shop", "contact:update").await["contact"]["lid"], lid);
+
+    let chats = app.get("/devices/shop/chats").await.ok();
+    let chat = &chats["data"][0];
+    assert_eq!(chats["data"].as_array().unwrap().len(), 1, "{chats}");
+    assert_eq!(
+        (&chat["id"], &chat["name"], &chat["unreadCount"]),
+        (&json!("15550100001@c.us"), &json!("Anna"), &json!(2))
+    );
+    assert_eq!(chat["pinned"], true);
+    for id in ["15550100001", lid] {
+        let page = app.get(&format!("/devices/shop/chats/{id}/messages")).await.ok();
+        let bodies: Vec<_> =
+            page["data"].as_array().unwrap().iter().map(|m| m["body"].as_str().unwrap()).collect();
+        assert_eq!(bodies, ["hello", "it is me"], "by {id}");
+    }
+    let message = app.get(&format!("/devices/shop/messages/{first_id}")).await.ok();
+    assert_eq!(
+        (&message["data"]["id"], &message["data"]["chatId"]),
+        (&json!(first_id), &json!("15550100001@c.us"))
+    );
+
+    // From now on all is hers, by whichever id it comes, and whatever a request names.
+    app.post("/simulator/shop/incoming", json!({ "from": lid, "body": "still me" })).await.ok();
+    let sent = app.post("/devices/shop/messages/send", json!({ "to": lid, "text": "I see" })).await;
+    assert_eq!(sent.created()["data"]["chatId"], "15550100001@c.us");
+    let read = app.post(&format!("/devices/shop/chats/{lid}/read"), json!({})).await.ok();
+    assert_eq!(read["data"]["messageIds"].as_array().unwrap().len(), 3);
+    let chats = app.get("/devices/shop/chats").await.ok();
+    assert_eq!((chats["data"].as_array().unwrap().len(), &chats["data"][0]["unreadCount"]), (1, &json!(0)));
+}

@@ -31,3 +31,6 @@ mod restart;
 mod rich;
 mod snapshots;
 mod socket;
+mod vault;
+#[cfg(feature = "testbed")]
+mod whatsapp;

@@ -106,6 +106,7 @@ fn the_openapi_document_is_the_committed_one() {
 
 #[test]
 fn the_list_of_reasons_is_the_committed_one() {
+    use wharf::domain::failure::FAILURE_CODES;
     use wharf::domain::reason::Reason;
     let mut now = String::from(
         "# Reason codes\n\nWhy a device is in the state it is in. The codes are stable; they stand in `state` and \
@@ -113,6 +114,13 @@ fn the_list_of_reasons_is_the_committed_one() {
     );
     for reason in Reason::ALL {
         now.push_str(&format!("| `{}` | {} | {} |\n", reason.code(), reason.meaning(), reason.advice()));
+    }
+    now.push_str(
+        "\n## Messages\n\nWhy a message failed: the `code` of `message:status` and of `GET …/messages/<id>`.\n\n\
+         | code | what happened | what to do |\n| --- | --- | --- |\n",
+    );
+    for failure in FAILURE_CODES {
+        now.push_str(&format!("| `{}` | {} | {} |\n", failure.code, failure.meaning, failure.advice));
     }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reason-codes.md");
     if std::env::var_os("WHARF_WRITE_DOCS").is_some() {

@@ -33,6 +33,7 @@ pub struct Place {
     dir: tempfile::TempDir,
     key: String,
     settings: Vec<(String, String)>,
+    beside: Option<Box<dyn std::any::Any + Send + Sync>>,
 }
 
 impl Place {
@@ -43,7 +44,7 @@ impl Place {
         // All daemons here are of one build, also when somebody builds anew during a long run.
         std::fs::hard_link(env!("CARGO_BIN_EXE_wharf"), dir.path().join("wharf")).unwrap();
         let key = format!("{:032x}{:032x}", Dice::unseeded_seed(), Dice::unseeded_seed());
-        Self { dir, key, settings: Vec::new() }
+        Self { dir, key, settings: Vec::new(), beside: None }
     }
 
     /// Sets `section.key` for daemons that are started from now on.
@@ -51,6 +52,13 @@ impl Place {
     pub fn with(mut self, key: &str, value: &str) -> Self {
         let name = format!("WHARF__{}", key.to_uppercase().replace('.', "__"));
         self.settings.push((name, value.to_string()));
+        self
+    }
+
+    /// With something that daemons need and that lives as long as this place, such as a network.
+    #[must_use]
+    pub fn beside(mut self, other: impl std::any::Any + Send + Sync) -> Self {
+        self.beside = Some(Box::new(other));
         self
     }
 

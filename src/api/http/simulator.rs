@@ -39,7 +39,7 @@ async fn look(
 
 /// Make something happen in the simulated network
 ///
-/// `scan`, `pair`, `incoming`, `receipt`, `read`, `reaction`, `vote`, `edit`, `revoke`, `star`, `delete`, `typing`, `presence`, `call`, `chat`, `group`
+/// `scan`, `pair`, `incoming`, `receipt`, `read`, `reaction`, `vote`, `edit`, `revoke`, `star`, `delete`, `typing`, `presence`, `call`, `chat`, `contact`, `group`
 /// or `fault`; each takes fields of its own, and names those that it does not know.
 #[utoipa::path(post, path = "/simulator/{id}/{call}", operation_id = "steerSimulator", tag = "simulator",
     request_body(content = Option<Value>, content_type = "application/json",

@@ -62,6 +62,13 @@ impl Dispatch {
         self.strangers.retain(|chat| queue.has(chat));
     }
 
+    /// See [`Queue::regroup`].
+    pub fn regroup<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>) {
+        self.queue.regroup(entries);
+        let queue = &self.queue;
+        self.strangers.retain(|chat| queue.has(chat));
+    }
+
     /// Learns what left before; see [`Pacer::learn`].
     pub fn learn(&mut self, past: Vec<Departure>, pace: Pace, unit: f64) {
         self.pacer.learn(past, pace, unit);

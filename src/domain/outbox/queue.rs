@@ -99,6 +99,25 @@ impl Queue {
         });
     }
 
+    /// Puts what waits into the chats that these entries name: chats may become one.
+    pub fn regroup<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>) {
+        let chats: HashMap<i64, &Jid> = entries.map(|entry| (entry.row, &entry.chat)).collect();
+        let mut moved = Vec::new();
+        for (chat, lane) in &mut self.lanes {
+            let elsewhere = |row: i64| chats.get(&row).copied().filter(|now| *now != chat);
+            let blocked = lane.blocked;
+            moved.extend(lane.waiting.extract_if(.., |(_, row), _| elsewhere(*row).is_some()).filter_map(
+                |((due, row), priority)| {
+                    let retry_at = blocked.filter(|(_, of)| *of == row).map(|(until, _)| until);
+                    Some(Entry { row, chat: elsewhere(row)?.clone(), priority, due, retry_at })
+                },
+            ));
+            lane.blocked = lane.blocked.filter(|(_, row)| elsewhere(*row).is_none());
+        }
+        self.lanes.retain(|_, lane| lane.under_way || !lane.waiting.is_empty());
+        moved.into_iter().for_each(|entry| self.push(entry));
+    }
+
     /// When the first of those that wait may go out, as far as the queue goes, and why not before. `None` when
     /// nothing waits, or all that waits belongs to chats under way.
     #[must_use]
@@ -179,6 +198,22 @@ mod tests {
 
     fn sent(next: Next) -> Option<i64> {
         if let Next::Send(entry) = next { Some(entry.row) } else { None }
+    }
+
+    #[test]
+    fn chats_that_become_one_keep_the_order_of_their_messages() {
+        let mut queue = Queue::default();
+        queue.push(entry(1, 1, Priority::Normal));
+        queue.push(entry(2, 2, Priority::Normal));
+        queue.push(entry(3, 1, Priority::Normal));
+        let now = [1, 2, 3].map(|row| entry(row, 2, Priority::Normal));
+        queue.regroup(now.iter());
+        assert!(!queue.has(&chat(1)));
+        for row in 1..=3 {
+            assert_eq!(sent(queue.next(Millis(0), all)), Some(row));
+            assert_eq!(sent(queue.next(Millis(0), all)), None, "one at a time");
+            queue.done(&chat(2));
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::{Applied, Change, Target, apply};
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::jid::Jid;
 use crate::domain::message::{Message, MessageType};
 use crate::engine::{Capabilities, MessageChange};
 use crate::service::outbox::{store_given_up, taken_back};
@@ -45,6 +46,7 @@ impl Core {
             return Err(ServiceError::invalid("emoji", "must be one emoji, or empty to take it back"));
         }
         self.supports(device, |c| c.react)?;
+        let id = &self.permanent(device, id).await?;
         let _turn = self.inner.turns.take(device, id).await;
         self.at_the_network(device, id).await?;
         let from = self.own_jid(device).await?;
@@ -64,6 +66,7 @@ impl Core {
         mut options: Vec<String>,
     ) -> Result<Message, ServiceError> {
         self.supports(device, |c| c.polls)?;
+        let id = &self.permanent(device, id).await?;
         let _turn = self.inner.turns.take(device, id).await;
         let message = self.at_the_network(device, id).await?;
         let poll = message.poll.ok_or_else(|| impossible("not_a_poll", "this message is not a poll"))?;
@@ -97,6 +100,7 @@ impl Core {
         body: String,
     ) -> Result<Message, ServiceError> {
         self.supports(device, |c| c.edit)?;
+        let id = &self.permanent(device, id).await?;
         let _turn = self.inner.turns.take(device, id).await;
         let message = self.message(device, id).await?.message;
         if !message.from_me {
@@ -121,6 +125,7 @@ impl Core {
     /// is not connected, its engine cannot, or the network refuses.
     pub async fn revoke(&self, device: &DeviceId, id: &MessageId) -> Result<(), ServiceError> {
         self.supports(device, |c| c.revoke)?;
+        let id = &self.permanent(device, id).await?;
         let _turn = self.inner.turns.take(device, id).await;
         let message = self.message(device, id).await?.message;
         if message.kind == MessageType::Revoked {
@@ -146,7 +151,7 @@ impl Core {
     /// # Errors
     /// When there is no such message, or the store fails.
     pub async fn delete_for_me(&self, device: &DeviceId, id: &MessageId) -> Result<(), ServiceError> {
-        self.message(device, id).await?;
+        let id = &self.permanent(device, id).await?;
         if self.change_while_it_waits(device, id, Change::Hide).await? {
             return Ok(());
         }
@@ -176,7 +181,7 @@ impl Core {
         if what(&self.capabilities_of(device)?) { Ok(()) } else { Err(ServiceError::NotSupported) }
     }
 
-    async fn own_jid(&self, device: &DeviceId) -> Result<crate::domain::jid::Jid, ServiceError> {
+    async fn own_jid(&self, device: &DeviceId) -> Result<Jid, ServiceError> {
         let device = device.clone();
         let found = self.read(move |store| Ok(store.device(&device)?)).await?;
         let account = found.ok_or(ServiceError::DeviceNotFound)?.account;
@@ -225,21 +230,20 @@ impl Core {
         change: Change,
     ) -> Result<(), ServiceError> {
         let (of, which, links, now) = (device.clone(), id.clone(), self.link_base(), self.now());
-        let applied = self
+        let (chat, applied) = self
             .store()
             .write(move |tx| {
-                let pk = tx.message_pk(&of, &which)?.ok_or(ServiceError::MessageNotFound)?;
-                let target = Target { device: &of, id: &which, pk };
-                let applied = apply(tx, &target, &change, &links, now)?;
+                let found = tx.found_here(&of, &which)?.ok_or(ServiceError::MessageNotFound)?;
+                let applied = apply(tx, &Target { device: &of, found: &found }, &change, &links, now)?;
                 if let Change::Star(on) = change
                     && applied.changed
                 {
-                    untold::note(tx, &of, &which.chat, &Untold::Star { id: which.clone(), on }, now)?;
+                    untold::note(tx, &of, &found.chat, &Untold::Star { id: found.id.clone(), on }, now)?;
                 }
-                Ok::<_, ServiceError>(applied)
+                Ok::<_, ServiceError>((found.chat, applied))
             })
             .await?;
-        self.after(device, &id.chat, applied);
+        self.after(device, &chat, applied);
         Ok(())
     }
 
@@ -252,11 +256,11 @@ impl Core {
     ) -> Result<bool, ServiceError> {
         let (of, which, links, now) = (device.clone(), id.clone(), self.link_base(), self.now());
         let taken = !matches!(change, Change::Edit { .. });
-        let applied: Option<Applied> = self
+        let applied: Option<(Jid, Applied)> = self
             .store()
             .write(move |tx| {
-                let pk = tx.message_pk(&of, &which)?.ok_or(ServiceError::MessageNotFound)?;
-                let row = match way(tx.outbox_row_of(pk)?) {
+                let found = tx.found_here(&of, &which)?.ok_or(ServiceError::MessageNotFound)?;
+                let row = match way(tx.outbox_row_of(found.pk)?) {
                     Way::Waits(row) => row,
                     Way::Leaving if !matches!(change, Change::Hide) => return Err(under_way()),
                     Way::Leaving | Way::Over => return Ok(None),
@@ -264,15 +268,15 @@ impl Core {
                 if taken {
                     store_given_up(tx, &of, &row, &taken_back(), now)?;
                 }
-                let target = Target { device: &of, id: &which, pk };
-                Ok(Some(apply(tx, &target, &change, &links, now)?))
+                let applied = apply(tx, &Target { device: &of, found: &found }, &change, &links, now)?;
+                Ok(Some((found.chat, applied)))
             })
             .await?;
-        let Some(applied) = applied else { return Ok(false) };
+        let Some((chat, applied)) = applied else { return Ok(false) };
         if taken {
             self.forget_cancelled(device);
         }
-        self.after(device, &id.chat, applied);
+        self.after(device, &chat, applied);
         Ok(true)
     }
 }

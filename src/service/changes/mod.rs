@@ -12,7 +12,7 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::media::MediaHash;
 use crate::store::message_changes::Said;
-use crate::store::messages::Pk;
+use crate::store::messages::FoundMessage;
 use crate::store::untold::Untold;
 use crate::store::{StoreError, Tx};
 
@@ -57,21 +57,19 @@ impl Core {
         id: MessageId,
         change: Change,
     ) -> Result<(), StoreError> {
-        let chat = id.chat.clone();
         let (of, links, now) = (device.clone(), self.link_base(), self.now());
-        let applied = self
+        let (chat, applied) = self
             .store()
-            .write_patiently(move |tx| match tx.message_pk(&of, &id)? {
-                Some(pk) => {
-                    if let Change::Star(on) = change {
-                        tx.outdate_untold(&of, &id.chat, &Untold::Star { id: id.clone(), on })?;
-                    }
-                    apply(tx, &Target { device: &of, id: &id, pk }, &change, &links, now)
-                }
-                None => {
+            .write_patiently(move |tx| {
+                let Some(found) = tx.found_here(&of, &id)? else {
                     tracing::debug!(device = %of, "a change to a message that is not here");
-                    Ok(Applied::default())
+                    return Ok((id.chat, Applied::default()));
+                };
+                if let Change::Star(on) = change {
+                    tx.outdate_untold(&of, &found.chat, &Untold::Star { id: found.id.clone(), on })?;
                 }
+                let applied = apply(tx, &Target { device: &of, found: &found }, &change, &links, now)?;
+                Ok::<_, StoreError>((found.chat, applied))
             })
             .await?;
         self.after(device, &chat, applied);
@@ -92,13 +90,12 @@ impl Core {
 /// A message that is in the store.
 pub(super) struct Target<'a> {
     pub(super) device: &'a DeviceId,
-    pub(super) id: &'a MessageId,
-    pub(super) pk: Pk,
+    pub(super) found: &'a FoundMessage,
 }
 
 impl Target<'_> {
     fn named(&self) -> (MessageId, Jid) {
-        (self.id.clone(), self.id.chat.clone())
+        (self.found.id.clone(), self.found.chat.clone())
     }
 }
 
@@ -115,35 +112,35 @@ pub(super) fn apply(
     let event = match change {
         Change::React { from, from_me, emoji, at } => {
             let said = Said { by: from, from_me: *from_me, at: *at };
-            tx.react(target.pk, said, emoji)?.then(|| {
+            tx.react(target.found.pk, said, emoji)?.then(|| {
                 let (from, emoji) = (from.clone(), emoji.clone());
                 Event::MessageReaction(MessageReacted { message_id, chat_id, from, emoji })
             })
         }
         Change::Vote { voter, from_me, options, at } => {
             let said = Said { by: voter, from_me: *from_me, at: *at };
-            tx.vote(target.pk, said, options)?.then(|| {
+            tx.vote(target.found.pk, said, options)?.then(|| {
                 let (voter, options) = (voter.clone(), options.clone());
                 Event::PollVote(PollVoted { message_id, chat_id, voter, options })
             })
         }
         Change::Edit { body, at } => {
-            let changed = tx.edit_message(target.pk, body, *at)?;
+            let changed = tx.edit_message(target.found.pk, body, *at)?;
             if changed { Some(Event::MessageEdited(as_it_is(tx, target, links)?)) } else { None }
         }
         Change::Revoke => {
-            let (changed, media) = tx.revoke_message(target.pk)?;
+            let (changed, media) = tx.revoke_message(target.found.pk)?;
             released = media;
             if changed { Some(Event::MessageRevoked(as_it_is(tx, target, links)?)) } else { None }
         }
         Change::Hide => {
-            released = tx.hide_message(target.pk)?;
+            released = tx.hide_message(target.found.pk)?;
             tx.refresh_chat(target.device, &chat_id)?;
             Some(Event::MessageDeleted(MessageGone { message_id, chat_id }))
         }
         Change::Star(on) => {
             let starred = MessageMarked { message_id, chat_id, is_starred: *on };
-            tx.star_message(target.pk, *on)?.then_some(Event::MessageStarred(starred))
+            tx.star_message(target.found.pk, *on)?.then_some(Event::MessageStarred(starred))
         }
     };
     if let Some(event) = &event {
@@ -154,7 +151,7 @@ pub(super) fn apply(
 
 fn as_it_is(tx: &Tx<'_>, target: &Target<'_>, links: &LinkBase) -> Result<MessageChanged, StoreError> {
     let (message_id, chat_id) = target.named();
-    let mut message = tx.message(target.device, target.id)?.map(|found| found.message);
+    let mut message = tx.message(target.device, &target.found.id)?.map(|found| found.message);
     if let Some(message) = &mut message {
         MediaLinks::of(tx, target.device, links)?.attach(message);
     }

@@ -192,13 +192,18 @@ impl Sink {
         }
         let (now, head) = (self.core.now(), self.head.take());
         let added = self.write(move |tx, device| {
-            if let Some((chat, names)) = &head {
-                tx.import_chat(device, chat)?;
-                names.iter().try_for_each(|(id, name)| tx.import_contact(device, id, name))?;
+            if let Some((mut chat, names)) = head {
+                tx.settle(device, &mut chat.id)?;
+                tx.import_chat(device, &chat)?;
+                for (mut id, name) in names {
+                    tx.settle(device, &mut id)?;
+                    tx.import_contact(device, &id, &name)?;
+                }
             }
             let mut added = Vec::with_capacity(batch.len());
             for message in &mut batch {
                 by_hash(tx, device, &mut message.message)?;
+                tx.settle(device, &mut message.message)?;
                 let is_new = tx.import_message(device, message, now)?.is_some();
                 added.push((is_new, message.message.media.as_ref().map(|media| media.available)));
             }

@@ -18,7 +18,9 @@ pub(super) fn store_sent(
     participants: &[Jid],
     now: Millis,
 ) -> Result<(), StoreError> {
-    for participant in participants {
+    let mut participants = participants.to_vec();
+    tx.settle(device, &mut participants)?;
+    for participant in &participants {
         tx.merge_receipt(row.message_pk, participant, Ack::Server, now)?;
     }
     raise(tx, device, row, &Raise { level: Ack::Server, failure: None, reader: None }, now)?;
@@ -85,7 +87,7 @@ fn raise(
     now: Millis,
 ) -> Result<(), StoreError> {
     if let Some(ack_row) = tx.ack_row(device, &row.message_id)? {
-        raise_ack(tx, device, &row.message_id, &ack_row, raise, now)?;
+        raise_ack(tx, device, &ack_row, raise, now)?;
     }
     // Also when a receipt was faster and the level stays as it is.
     tx.outbox_remove(row.message_pk)?;

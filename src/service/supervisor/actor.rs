@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::ramp::{LONGEST, Place};
 use super::running::{Outcome, Running};
 use super::{Command, Live, deleted, persist};
 use crate::domain::device::Device;
@@ -32,7 +33,7 @@ pub(super) struct Birth {
     /// Weak: the actor ends when nobody can ask it any more.
     pub(super) mailbox: mpsc::WeakSender<Command>,
     pub(super) commands: mpsc::Receiver<Command>,
-    pub(super) open_after: Option<Duration>,
+    pub(super) opens: bool,
 }
 
 pub(super) struct Actor {
@@ -45,12 +46,17 @@ pub(super) struct Actor {
     /// Counts sessions, so that late news of an earlier one is told from that of the present one.
     generation: u64,
     open_at: Option<Instant>,
+    /// That moment is this device's turn among all.
+    is_turn: bool,
+    /// Held while it is connecting, until this moment at most.
+    room: Option<(OwnedSemaphorePermit, Instant)>,
 }
 
 enum Turn {
     Command(Command),
     Ended(Outcome),
     Open,
+    Slow,
     Leave,
 }
 
@@ -64,7 +70,9 @@ impl Actor {
             commands: birth.commands,
             running: None,
             generation: 0,
-            open_at: birth.open_after.map(|delay| Instant::now() + delay),
+            open_at: birth.opens.then(Instant::now),
+            is_turn: false,
+            room: None,
         }
     }
 
@@ -81,7 +89,8 @@ impl Actor {
                 }
                 Turn::Command(command) => self.serve(command).await,
                 Turn::Ended(outcome) => self.session_ended(outcome).await,
-                Turn::Open => self.open().await,
+                Turn::Open => self.open_in_turn().await,
+                Turn::Slow => self.room = None,
                 Turn::Leave => break,
             }
         }
@@ -91,12 +100,14 @@ impl Actor {
     async fn turn(&mut self) -> Turn {
         let soft = self.core.tasks().soft().clone();
         let open_at = self.open_at;
+        let slow_at = self.room.as_ref().map(|(_, until)| *until);
         tokio::select! {
             biased;
             () = soft.cancelled() => Turn::Leave,
             command = self.commands.recv() => command.map_or(Turn::Leave, Turn::Command),
             outcome = ended(&mut self.running) => Turn::Ended(outcome),
             () = at(open_at) => Turn::Open,
+            () = at(slow_at) => Turn::Slow,
         }
     }
 
@@ -240,6 +251,9 @@ impl Actor {
         let (from, to) = (self.device.state.name(), device.state.name());
         let before = link_status(&self.device.state);
         self.device = device;
+        if !self.is_connecting() {
+            self.room = None;
+        }
         if from == to {
             return;
         }
@@ -256,11 +270,11 @@ impl Actor {
         for effect in effects {
             match effect {
                 Effect::Emit(_) | Effect::Link(_) => {}
-                Effect::Open => self.open_at = Some(Instant::now()),
+                Effect::Open => self.open_not_before(Instant::now()),
                 Effect::OpenLater { attempt } => {
                     let unit = self.core.inner.random.unit();
                     let delay = self.core.limits().backoff.delay_ms(attempt, unit);
-                    self.open_at = Some(Instant::now() + Duration::from_millis(delay));
+                    self.open_not_before(Instant::now() + Duration::from_millis(delay));
                 }
                 Effect::Unlink => self.unlink().await,
                 Effect::Close => self.close().await,
@@ -268,8 +282,33 @@ impl Actor {
         }
     }
 
+    fn open_not_before(&mut self, moment: Instant) {
+        self.open_at = Some(moment);
+        self.is_turn = false;
+    }
+
+    /// A thousand devices that lost one network do not come back in one instant.
+    async fn open_in_turn(&mut self) {
+        let turn = self.open_at.filter(|_| self.is_turn);
+        let (now, unit) = (Instant::now(), self.core.inner.random.unit());
+        match self.core.inner.fleet.ramp.place(turn, now, unit) {
+            Place::Now(room) => {
+                self.open().await;
+                // Also where opening failed or is over: then it is given back at once.
+                self.room = self.is_connecting().then_some((room, now + LONGEST));
+            }
+            Place::At(turn) => {
+                self.open_at = Some(turn);
+                self.is_turn = true;
+            }
+        }
+    }
+
+    fn is_connecting(&self) -> bool {
+        matches!(self.device.state, State::Connecting { .. } | State::Reconnecting { .. })
+    }
+
     async fn open(&mut self) {
-        self.open_at = None;
         self.close().await;
         let Some(driver) = self.core.inner.drivers.get(self.device.engine.as_str()).cloned() else {
             return self.apply_surely(Input::Fatal(Reason::EngineUnknown)).await;
@@ -320,6 +359,8 @@ impl Actor {
 
     async fn close(&mut self) {
         self.open_at = None;
+        self.is_turn = false;
+        self.room = None;
         self.live.set_session(None);
         if let Some(running) = self.running.take() {
             running.close(&self.device.id).await;

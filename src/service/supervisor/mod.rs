@@ -5,11 +5,11 @@
 //! it and leaves its device `failed`, from where it can be started again.
 
 mod actor;
+mod ramp;
 mod running;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -50,6 +50,8 @@ pub(super) struct Live {
     pub(super) outbox: Notify,
     /// Held while the network is told what was done here.
     pub(super) telling: tokio::sync::Mutex<()>,
+    /// Held while news of people are taken in, and alone while it is learnt which ids are one person's.
+    pub(super) people: tokio::sync::RwLock<()>,
     /// What is known from moment to moment.
     pub(super) pulse: super::pulse::Pulse,
 }
@@ -81,12 +83,17 @@ struct Handle {
 }
 
 /// All devices that exist, by id.
-#[derive(Default)]
 pub(super) struct Fleet {
     devices: Mutex<HashMap<DeviceId, Handle>>,
+    ramp: ramp::Ramp,
 }
 
 impl Fleet {
+    /// So many may begin to connect in a second, and be connecting at once.
+    pub(super) fn new(per_second: u32, at_once: usize) -> Self {
+        Self { devices: Mutex::default(), ramp: ramp::Ramp::new(per_second, at_once) }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, Handle>> {
         self.devices.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -183,23 +190,15 @@ impl Core {
                 Ok::<_, StoreError>(devices)
             })
             .await?;
-        let mut place = 0_u32;
         for device in devices {
             let opens = device.state.is_active();
-            let delay = opens.then(|| self.ramp_delay(place));
-            place += u32::from(opens);
-            self.employ(device, delay);
+            self.employ(device, opens);
         }
         Ok(())
     }
 
-    fn ramp_delay(&self, place: u32) -> Duration {
-        let per_second = self.limits().start_ramp_per_second.max(1);
-        Duration::from_secs_f64(f64::from(place) / f64::from(per_second))
-    }
-
-    /// Starts the actor of a device that is stored; with a delay, it opens a session after it.
-    pub(super) fn employ(&self, device: Device, open_after: Option<Duration>) {
+    /// Starts the actor of a device that is stored; it opens a session when its turn is, if it is to.
+    pub(super) fn employ(&self, device: Device, opens: bool) {
         let (mailbox, commands) = mpsc::channel(MAILBOX);
         let live = Arc::new(Live::default());
         let handle =
@@ -207,8 +206,7 @@ impl Core {
         let id = device.id.clone();
         self.inner.fleet.lock().insert(id.clone(), handle);
         self.metrics().device_moved(None, Some(device.state.name()));
-        let birth =
-            Birth { core: self.clone(), device, live, mailbox: mailbox.downgrade(), commands, open_after };
+        let birth = Birth { core: self.clone(), device, live, mailbox: mailbox.downgrade(), commands, opens };
         let work = self.tasks().spawn("device", Actor::new(birth).run());
         let core = self.clone();
         self.tasks().spawn("device-watch", async move {
@@ -235,7 +233,7 @@ impl Core {
             })
             .await;
         match stored {
-            Ok(Some(device)) => self.employ(device, None),
+            Ok(Some(device)) => self.employ(device, false),
             Ok(None) => {
                 self.inner.fleet.lock().remove(id);
             }

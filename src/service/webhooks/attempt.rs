@@ -195,7 +195,7 @@ impl Core {
                 Ok((stored, device.and_then(|device| device.account)))
             })
             .await?;
-        let secrets = self.store().open_webhook(&stored.secrets)?;
+        let secrets = self.store().open_webhook(&stored)?;
         let target = Target { key: stored.key, endpoint: stored.endpoint, secrets };
         let mut place = Place { permit: Some(permit), slow: None };
         let tried = self.push_test(&target, account.as_ref(), &mut place).await;

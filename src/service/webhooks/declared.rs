@@ -40,7 +40,7 @@ impl Core {
     }
 
     async fn declare_webhook(&self, stored: StoredEndpoint, new: NewWebhook) -> Result<(), ServiceError> {
-        let before = self.store().open_webhook(&stored.secrets)?;
+        let before = self.store().open_webhook(&stored)?;
         let secrets = EndpointSecrets {
             url: new.url.clone(),
             headers: new.headers.clone(),

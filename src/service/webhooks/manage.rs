@@ -143,7 +143,7 @@ impl Core {
     pub async fn create_webhook(&self, new: NewWebhook) -> Result<CreatedWebhook, ServiceError> {
         let (endpoint, secrets) = self.drafted(new);
         self.inner.webhooks.check(&endpoint, &secrets)?;
-        let sealed = self.store().seal_webhook(&secrets)?;
+        let sealed = self.store().seal_webhook(&endpoint.id, &secrets)?;
         let (max, stored) = (self.inner.webhooks.limits.max_endpoints, endpoint.clone());
         self.store()
             .write(move |tx| {
@@ -188,7 +188,7 @@ impl Core {
         let stored = store.webhook(id)?.ok_or(ServiceError::WebhookNotFound)?;
         let (waiting, dead) = store.delivery_counts(id)?;
         let now = self.now();
-        let secrets = self.store().open_webhook(&stored.secrets)?;
+        let secrets = self.store().open_webhook(&stored)?;
         let previous_until = secrets.previous.iter().map(|old| old.until).filter(|until| *until > now).max();
         Ok(WebhookStatus { endpoint: stored.endpoint, waiting, dead, previous_until })
     }
@@ -206,7 +206,7 @@ impl Core {
         self.store()
             .write(move |tx| {
                 let stored = undeclared(tx, &of)?;
-                let secrets = core.store().open_webhook(&stored.secrets)?;
+                let secrets = core.store().open_webhook(&stored)?;
                 core.configure(tx, stored, secrets, change)
             })
             .await?;
@@ -223,7 +223,7 @@ impl Core {
         let mut endpoint = stored.endpoint;
         apply(&mut endpoint, &mut secrets, change, self.now());
         self.inner.webhooks.check(&endpoint, &secrets)?;
-        let sealed = self.store().seal_webhook(&secrets)?;
+        let sealed = self.store().seal_webhook(&endpoint.id, &secrets)?;
         Ok(tx.configure_webhook(stored.key, &endpoint, &sealed)?)
     }
 
@@ -261,7 +261,7 @@ impl Core {
         self.store()
             .write(move |tx| {
                 let stored = undeclared(tx, &of)?;
-                let mut secrets = core.store().open_webhook(&stored.secrets)?;
+                let mut secrets = core.store().open_webhook(&stored)?;
                 let old = std::mem::replace(&mut secrets.secret, new);
                 secrets.previous.retain(|old| old.until > now);
                 if old != secrets.secret {

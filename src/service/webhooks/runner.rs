@@ -139,7 +139,7 @@ impl Runner {
                 let mut due = store.deliveries_due(key, now, most)?;
                 due.retain(|delivery| !under_way.contains(&delivery.key));
                 let next = store.next_delivery(key, now)?;
-                let secrets = core.store().open_webhook(&stored.secrets)?;
+                let secrets = core.store().open_webhook(&stored)?;
                 let target = Target { key, endpoint: stored.endpoint, secrets };
                 Ok(Look { target: Some(Arc::new(target)), due, next })
             })

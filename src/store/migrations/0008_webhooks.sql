@@ -14,7 +14,7 @@ CREATE TABLE webhook_endpoints (
     timeout_ms      INTEGER,
     custom_ca       TEXT,
     secrets         BLOB NOT NULL,          -- JSON of domain::webhook::EndpointSecrets
-    sealed          INTEGER NOT NULL,       -- how it is sealed; 0: not at all
+    sealed          INTEGER NOT NULL,       -- whether they are sealed as the vault is
     disabled_reason TEXT,
     disabled_at     INTEGER,
     ending          INTEGER NOT NULL DEFAULT 0, -- 1: goes once nothing waits for it; 2: goes

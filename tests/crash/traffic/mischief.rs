@@ -92,13 +92,14 @@ impl Restless {
     async fn step(&mut self, http: &Http) -> Result<(), Halt> {
         sleep(Duration::from_millis(self.dice.between(1, 60))).await;
         let device = &self.device;
-        let answer = match self.dice.between(0, 9) {
+        let answer = match self.dice.between(0, 11) {
             0 | 1 => http.post(&format!("devices/{device}/stop"), &json!({})).await?,
             2 => http.post(&format!("devices/{device}/logout"), &json!({})).await?,
             3 => http.post(&format!("devices/{device}/restart"), &json!({})).await?,
             4 => http.post(&format!("simulator/{device}/fault"), &json!({ "kind": "panic" })).await?,
             5 => http.post(&format!("simulator/{device}/fault"), &json!({ "kind": "log_out" })).await?,
             6 => http.post(&format!("simulator/{device}/fault"), &json!({ "kind": "drop_link" })).await?,
+            7 | 8 => http.post(&format!("simulator/{device}/scan"), &json!({})).await?,
             _ => http.post(&format!("devices/{device}/start"), &json!({})).await?,
         };
         // A wish that the present state does not allow is refused, and that is right.

@@ -1,6 +1,7 @@
 //! What all tests share: a daemon of their own, and ways to talk to it.
 
 mod clock;
+mod network;
 mod reply;
 pub mod wire;
 
@@ -14,6 +15,7 @@ use wharf::app::{App, OsRandom, Surroundings};
 use wharf::settings::Settings;
 
 pub use self::clock::TestClock;
+pub use self::network::Network;
 pub use self::reply::Reply;
 
 /// The key that every test daemon takes from its "environment".
@@ -35,6 +37,7 @@ pub struct TestApp {
     http: reqwest::Client,
     data: Arc<TempDir>,
     overrides: Vec<(String, String)>,
+    network: Network,
 }
 
 impl TestApp {
@@ -46,11 +49,18 @@ impl TestApp {
     pub async fn start_with(overrides: &[(&str, &str)]) -> Self {
         let data = Arc::new(tempfile::tempdir().unwrap());
         let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Self::start_in(data, overrides, TestClock::default()).await
+        Self::start_in(data, overrides, TestClock::default(), Network::start().await).await
     }
 
-    async fn start_in(data: Arc<TempDir>, overrides: Vec<(String, String)>, clock: TestClock) -> Self {
-        let settings = settings(data.path(), &overrides);
+    async fn start_in(
+        data: Arc<TempDir>,
+        overrides: Vec<(String, String)>,
+        clock: TestClock,
+        network: Network,
+    ) -> Self {
+        let mut all = network.settings();
+        all.extend(overrides.iter().cloned());
+        let settings = settings(data.path(), &all);
         let surroundings = Surroundings {
             clock: Arc::new(clock.clone()),
             random: Arc::new(OsRandom),
@@ -61,7 +71,7 @@ impl TestApp {
         let base = format!("http://{}", app.address);
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-        Self { app: Some(app), clock, key: ADMIN_KEY.to_owned(), base, http, data, overrides }
+        Self { app: Some(app), clock, key: ADMIN_KEY.to_owned(), base, http, data, overrides, network }
     }
 
     /// Stops the daemon cleanly and starts it again on the same data.
@@ -70,7 +80,8 @@ impl TestApp {
             app.stop().await;
         }
         let data = self.data.clone();
-        Self::start_in(data, std::mem::take(&mut self.overrides), self.clock.clone()).await
+        let (overrides, network) = (std::mem::take(&mut self.overrides), self.network.clone());
+        Self::start_in(data, overrides, self.clock.clone(), network).await
     }
 
     /// The same, with something done to its database in between.
@@ -134,13 +145,13 @@ impl TestApp {
         self.http.request(method.parse().unwrap(), url)
     }
 
-    /// A device that was created with quick simulator settings, and has not been scanned.
-    pub async fn new_device(&self, id: &str, simulator: Value) -> Value {
+    /// A device that was created in a quick world, and has not been scanned.
+    pub async fn new_device(&self, id: &str, world: Value) -> Value {
         let mut settings = json!({ "ackServerMs": 0, "ackDeviceMs": 10, "ackReadMs": 30 });
-        for (key, value) in simulator.as_object().unwrap() {
+        for (key, value) in world.as_object().unwrap() {
             settings[key] = value.clone();
         }
-        let body = json!({ "id": id, "settings": { "simulator": settings } });
+        let body = json!({ "id": id, "settings": self.network.device_settings(settings) });
         self.post("/devices", body).await.created()["data"].clone()
     }
 
@@ -149,8 +160,8 @@ impl TestApp {
         self.device_with(id, json!({})).await
     }
 
-    pub async fn device_with(&self, id: &str, simulator: Value) -> Value {
-        self.new_device(id, simulator).await;
+    pub async fn device_with(&self, id: &str, world: Value) -> Value {
+        self.new_device(id, world).await;
         self.wait_for_state(id, "qr").await;
         self.post(&format!("/simulator/{id}/scan"), json!({})).await.ok();
         self.wait_for_state(id, "ready").await

@@ -1,1 +1,115 @@
-//! A WhatsApp server with phones.
+//! A WhatsApp server with phones, over loopback, to test and try Wharf's native engine.
+//!
+//! [`Testbed::start`] listens on one TCP port: the clients' WebSocket at `/ws/chat`, media at `/mms/…`
+//! and `/media/…`, the control API at `/control/…`. Everything is in memory and lives as long as the
+//! testbed.
+//!
+//! Where things are, and where what is missing goes:
+//! - `wire`: frames, noise, connections. [`wire::connection::Link`] is how anything is sent.
+//! - `server::state`: [`server::state::Account`] (one for each phone number) and its
+//!   [`server::state::Companion`]s; `server::directory` finds them by number, LID or JID.
+//! - `server::dispatch`: the table from a stanza's tag to its file. A handler is an async function of
+//!   a [`server::dispatch::Session`] and the stanza. The session's task waits for it: whatever takes
+//!   time goes to [`server::World::tasks`].
+//! - `server::iq`: the table from an IQ's namespace to its file, which returns an answer.
+//! - `phone`: the primary device's keys and doings. Called at `phone::linked` and
+//!   `phone::prekeys_uploaded`.
+//! - `server::messages`, `server::receipts` (also acks), `server::offline` (queues; called at
+//!   `offline::active` and for `<ib>`), `control`: what people say to each other, and the HTTP API.
+//! - `server::groups`, `server::usync`, `server::app_state`, `server::pictures`, `server::presence`
+//!   (also chat state; called when a companion comes and goes), `media`: the network.
+//!
+//! Invariants: no lock is held over an await; each account has a lock of its own; every queue is
+//! bounded; only loopback addresses are served.
+
+pub mod control;
+pub mod id;
+pub mod media;
+pub mod phone;
+pub mod server;
+pub mod wire;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use axum::Router;
+use axum::routing::any;
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+
+use server::World;
+
+/// How long ending waits for the connections.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A running testbed.
+pub struct Testbed {
+    address: SocketAddr,
+    world: Arc<World>,
+    /// The server's own task, apart from the world's.
+    serving: TaskTracker,
+}
+
+impl Testbed {
+    /// Listens on a loopback address; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the address is not loopback, or cannot be listened on.
+    pub async fn start(address: SocketAddr) -> Result<Self> {
+        ensure!(address.ip().is_loopback(), "the testbed listens on loopback addresses only");
+        let listener = TcpListener::bind(address).await.context("the testbed's address")?;
+        let address = listener.local_addr()?;
+        let world = Arc::new(World::new());
+        let ending = world.stop.clone().cancelled_owned();
+        let serving = TaskTracker::new();
+        let serve = axum::serve(listener, router(&world)).with_graceful_shutdown(ending);
+        serving.spawn(async move {
+            if let Err(error) = serve.await {
+                tracing::error!(%error, "the testbed no longer listens");
+            }
+        });
+        serving.close();
+        Ok(Self { address, world, serving })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub fn websocket(&self) -> String {
+        format!("ws://{}/ws/chat", self.address)
+    }
+
+    /// What it consists of.
+    #[must_use]
+    pub fn world(&self) -> &Arc<World> {
+        &self.world
+    }
+
+    /// Ends every connection, and then the testbed.
+    pub async fn stop(self) {
+        self.world.stop.cancel();
+        self.world.tasks.close();
+        let ended = async {
+            self.world.tasks.wait().await;
+            self.serving.wait().await;
+        };
+        if tokio::time::timeout(GRACE, ended).await.is_err() {
+            tracing::warn!("some of the testbed's tasks did not end in time");
+        }
+    }
+}
+
+fn router(world: &Arc<World>) -> Router {
+    Router::new()
+        .route("/ws/chat", any(server::door::enter))
+        .merge(media::router())
+        .nest("/control", control::router())
+        .with_state(Arc::clone(world))
+}

@@ -87,6 +87,7 @@ impl Control<'_> {
             "chat" => self.tells(&device, chats::chat(&map)).await,
             "call" => self.call(&device, &map).await,
             "typing" => people::typing(&device, &map).await,
+            "contact" => self.tells(&device, people::contact(&map)).await,
             "presence" => people::presence(&device, &map).await,
             "fault" => fault(&device, &map),
             _ => Err(ControlError::NotFound),

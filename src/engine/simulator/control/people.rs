@@ -3,13 +3,32 @@
 use serde_json::{Map, Value, json};
 
 use super::{Control, invalid, person, sender, told_live};
+use crate::domain::contact::ContactUpdate;
 use crate::domain::event::{CallStatus, TypingKind};
 use crate::domain::ids::NetworkId;
+use crate::domain::jid::JidKind;
 use crate::engine::simulator::device::Device;
 use crate::engine::simulator::fields::Fields;
-use crate::engine::{ControlError, EngineEvent};
+use crate::engine::{ControlError, EngineEvent, SettingError};
 
 const MAX_CALL_ID: usize = 128;
+const MAX_NAME: usize = 100;
+
+/// The network tells what it knows of a person.
+pub(super) fn contact(map: &Map<String, Value>) -> Result<EngineEvent, SettingError> {
+    let fields = Fields::new("", map, &["id", "lid", "name", "pushname"])?;
+    let id = person(&fields, "id")?;
+    let lid = fields.jid("lid")?;
+    if lid.as_ref().is_some_and(|lid| lid.kind() != JidKind::Lid || id.kind() != JidKind::Person) {
+        return Err(fields.wrong("lid", "must end in @lid, for an id that is a number"));
+    }
+    Ok(EngineEvent::Contacts(vec![ContactUpdate {
+        address_book_name: fields.text("name", MAX_NAME)?.map(str::to_owned),
+        pushname: fields.text("pushname", MAX_NAME)?.map(str::to_owned),
+        lid,
+        id,
+    }]))
+}
 
 /// Somebody types, or stops.
 pub(super) async fn typing(device: &Device, map: &Map<String, Value>) -> Result<Value, ControlError> {

@@ -1,8 +1,7 @@
 //! The simulator against a daemon made of two fakes: a vault in memory and a list of what was told.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,8 +16,8 @@ use crate::domain::clock::{Clock, Millis, Random};
 use crate::domain::content::Content;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::engine::{
-    ControlError, ControlVerb, Driver, Ended, EngineEvent, Inbound, InboundError, Outgoing, SendOutcome,
-    Session, SessionContext, Vault, VaultError,
+    ControlError, ControlVerb, Driver, Ended, EngineEvent, Inbound, InboundError, MemoryVault, Outgoing,
+    SendOutcome, Session, SessionContext,
 };
 
 mod changing;
@@ -58,25 +57,6 @@ impl Random for Counting {
             let n = self.0.fetch_add(1, Ordering::Relaxed);
             *byte = (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).to_le_bytes()[0];
         }
-    }
-}
-
-#[derive(Default)]
-struct MemoryVault(Mutex<HashMap<String, Vec<u8>>>);
-
-#[async_trait]
-impl Vault for MemoryVault {
-    async fn get(&self, space: &str, key: &str) -> Result<Option<Vec<u8>>, VaultError> {
-        Ok(self.0.lock().unwrap().get(&format!("{space}/{key}")).cloned())
-    }
-
-    async fn put(&self, space: &str, key: &str, value: Option<Vec<u8>>) -> Result<(), VaultError> {
-        let mut values = self.0.lock().unwrap();
-        match value {
-            Some(value) => values.insert(format!("{space}/{key}"), value),
-            None => values.remove(&format!("{space}/{key}")),
-        };
-        Ok(())
     }
 }
 

@@ -1,0 +1,74 @@
+//! Which people an engine's news are about.
+
+use super::{EngineEvent, Incoming, IncomingReceipt, Quoted};
+use crate::domain::identity::NamesPeople;
+use crate::domain::jid::Jid;
+
+type Visit<'a> = &'a mut dyn FnMut(&mut Jid);
+
+impl NamesPeople for Incoming {
+    fn each_person(&mut self, visit: Visit<'_>) {
+        visit(&mut self.chat);
+        visit(&mut self.from);
+        self.quoted.each_person(visit);
+        self.mentions.each_person(visit);
+    }
+}
+
+impl NamesPeople for Quoted {
+    fn each_person(&mut self, visit: Visit<'_>) {
+        self.id.each_person(visit);
+        visit(&mut self.author);
+    }
+}
+
+impl NamesPeople for IncomingReceipt {
+    fn each_person(&mut self, visit: Visit<'_>) {
+        visit(&mut self.chat);
+        self.participant.each_person(visit);
+    }
+}
+
+impl NamesPeople for EngineEvent {
+    fn each_person(&mut self, visit: Visit<'_>) {
+        match self {
+            Self::Message(message) => message.each_person(visit),
+            Self::History(messages) => messages.each_person(visit),
+            Self::Receipt(receipt) => receipt.each_person(visit),
+            Self::Typing { chat, from, .. } => {
+                visit(chat);
+                visit(from);
+            }
+            Self::Presence { contact, .. } => visit(contact),
+            Self::Contacts(told) => told.each_person(visit),
+            Self::ReadElsewhere { chat, .. } | Self::ChatName { chat, .. } | Self::Chat { chat, .. } => {
+                visit(chat)
+            }
+            Self::Reaction { id, from, .. } => {
+                id.each_person(visit);
+                visit(from);
+            }
+            Self::Vote { id, voter, .. } => {
+                id.each_person(visit);
+                visit(voter);
+            }
+            Self::Edited { id, .. }
+            | Self::Revoked { id }
+            | Self::Starred { id, .. }
+            | Self::DeletedForMe { id } => {
+                id.each_person(visit);
+            }
+            Self::Groups { groups, .. } => groups.each_person(visit),
+            Self::GroupChanged { participants, author, .. } => {
+                participants.each_person(visit);
+                author.each_person(visit);
+            }
+            Self::Call { from, .. } => visit(from),
+            Self::Code { .. }
+            | Self::Scanned(_)
+            | Self::Opened(_)
+            | Self::HistoryProgress { .. }
+            | Self::Latency { .. } => {}
+        }
+    }
+}

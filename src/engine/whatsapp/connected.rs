@@ -1,0 +1,49 @@
+//! What every part of the engine is handed while a connection stands.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use whatsapp_rust::Client;
+
+use super::acks::Acks;
+use super::convert::identities::Identities;
+use super::on_network::OnNetwork;
+use crate::domain::clock::{Clock, Random};
+use crate::domain::ids::DeviceId;
+use crate::engine::{EngineEvent, Inbound, InboundError, MediaStore, Vault};
+
+/// One connection of one device.
+pub(super) struct Connected {
+    /// Whose.
+    pub(super) device: DeviceId,
+    /// The library's client.
+    pub(super) client: Arc<Client>,
+    /// Who is who, the account itself included.
+    pub(super) identities: Arc<Identities>,
+    /// Where news goes.
+    pub(super) inbound: Arc<dyn Inbound>,
+    /// What the engine itself keeps of the device.
+    pub(super) vault: Arc<dyn Vault>,
+    /// Who is on the network, as far as that was asked.
+    pub(super) on_network: Arc<OnNetwork>,
+    /// Where files are.
+    pub(super) media: Arc<dyn MediaStore>,
+    /// The time.
+    pub(super) clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub(super) random: Arc<dyn Random>,
+    /// Messages whose answer from the network is waited for.
+    pub(super) acks: Arc<Acks>,
+    /// Notified when an answer of the network is overdue.
+    pub(super) stalled: Notify,
+}
+
+impl Connected {
+    /// Hands over news; returns once it is durable.
+    ///
+    /// # Errors
+    /// When it was not taken: what it was about must not be acknowledged to the network.
+    pub(super) async fn tell(&self, event: EngineEvent) -> Result<(), InboundError> {
+        self.inbound.deliver(event).await
+    }
+}

@@ -1,0 +1,146 @@
+//! How a connection ended, in our words.
+//!
+//! Source: `whatsapp-rust` 0.7.0, `client/node_io.rs` (`handle_stream_error`, `handle_connect_failure`) and
+//! `wacore` 0.7.0, `types/events.rs` (the codes).
+
+use whatsapp_rust::types::events::{ConnectFailureReason, Event, TempBanReason};
+
+use crate::domain::reason::Reason;
+use crate::engine::Ended;
+
+/// How a session ends by what its connection told; `None` for what ends nothing.
+pub(super) fn by_event(event: &Event) -> Option<Ended> {
+    match event {
+        Event::LoggedOut(told) => Some(refused(&told.reason)),
+        Event::StreamReplaced(_) => Some(Ended::Fatal(Reason::StreamReplaced)),
+        Event::TemporaryBan(_) => Some(Ended::Fatal(Reason::TemporaryBan)),
+        Event::ClientOutdated(_) => Some(Ended::Fatal(Reason::ClientOutdated)),
+        Event::ConnectFailure(told) => Some(refused(&told.reason)),
+        Event::PairingQrCodesExhausted(_) => Some(Ended::CodesExhausted),
+        Event::PairError(_) => Some(Ended::LinkLost(Reason::EngineError)),
+        Event::Disconnected(_) => Some(Ended::LinkLost(Reason::LinkDropped)),
+        _ => None,
+    }
+}
+
+/// Why the network suspended the account (the codes: `wacore` 0.7.0, `types/events.rs`).
+pub(super) fn ban(code: &TempBanReason) -> &'static str {
+    match code {
+        TempBanReason::SentToTooManyPeople => "too many messages to people who do not have it in their address books",
+        TempBanReason::BlockedByUsers => "too many people blocked it",
+        TempBanReason::CreatedTooManyGroups => "too many groups with people who do not have it in their address books",
+        TempBanReason::SentTooManySameMessage => "the same message to too many people",
+        TempBanReason::BroadcastList => "too many messages to a broadcast list",
+        TempBanReason::Unknown(_) => "it does not say why",
+    }
+}
+
+/// How a session ends when the network does not let it in.
+fn refused(reason: &ConnectFailureReason) -> Ended {
+    match reason {
+        ConnectFailureReason::LoggedOut | ConnectFailureReason::UnknownLogout => {
+            Ended::LoggedOut(Reason::LoggedOutOnPhone)
+        }
+        ConnectFailureReason::AccountLocked => Ended::Fatal(Reason::Banned),
+        ConnectFailureReason::TempBanned => Ended::Fatal(Reason::TemporaryBan),
+        ConnectFailureReason::ClientOutdated
+        | ConnectFailureReason::BadUserAgent
+        | ConnectFailureReason::ClientUnknown => Ended::Fatal(Reason::ClientOutdated),
+        ConnectFailureReason::Generic
+        | ConnectFailureReason::CatExpired
+        | ConnectFailureReason::CatInvalid
+        | ConnectFailureReason::NotFound
+        | ConnectFailureReason::InternalServerError
+        | ConnectFailureReason::Experimental
+        | ConnectFailureReason::ServiceUnavailable
+        | ConnectFailureReason::Unknown(_) => Ended::LinkLost(Reason::NetworkUnreachable),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use whatsapp_rust::types::events::{
+        ClientOutdated, ConnectFailure, Connected, Disconnected, LoggedOut, PairingQrCodesExhausted,
+        StreamError, StreamReplaced, TempBanReason, TemporaryBan,
+    };
+    use whatsapp_rust::wacore::chrono;
+    use whatsapp_rust::wacore::net::DisconnectReason;
+
+    fn failure(code: i32) -> Event {
+        Event::ConnectFailure(ConnectFailure::builder().reason(ConnectFailureReason::from(code)).build())
+    }
+
+    fn logged_out(code: i32) -> Event {
+        let reason = ConnectFailureReason::from(code);
+        Event::LoggedOut(LoggedOut::builder().on_connect(true).reason(reason).build())
+    }
+
+    #[test]
+    fn the_networks_refusals_have_their_reasons() {
+        for (code, ended) in [
+            (400, Ended::LinkLost(Reason::NetworkUnreachable)),
+            (401, Ended::LoggedOut(Reason::LoggedOutOnPhone)),
+            (402, Ended::Fatal(Reason::TemporaryBan)),
+            (403, Ended::Fatal(Reason::Banned)),
+            (405, Ended::Fatal(Reason::ClientOutdated)),
+            (406, Ended::LoggedOut(Reason::LoggedOutOnPhone)),
+            (409, Ended::Fatal(Reason::ClientOutdated)),
+            (413, Ended::LinkLost(Reason::NetworkUnreachable)),
+            (414, Ended::LinkLost(Reason::NetworkUnreachable)),
+            (415, Ended::LinkLost(Reason::NetworkUnreachable)),
+            (418, Ended::Fatal(Reason::ClientOutdated)),
+            (500, Ended::LinkLost(Reason::NetworkUnreachable)),
+            (501, Ended::LinkLost(Reason::NetworkUnreachable)),
+            (503, Ended::LinkLost(Reason::NetworkUnreachable)),
+            (599, Ended::LinkLost(Reason::NetworkUnreachable)),
+        ] {
+            assert_eq!(by_event(&failure(code)), Some(ended), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_lock_of_the_account_is_a_ban_and_an_unlinking_is_not() {
+        assert_eq!(by_event(&logged_out(401)), Some(Ended::LoggedOut(Reason::LoggedOutOnPhone)));
+        assert_eq!(by_event(&logged_out(403)), Some(Ended::Fatal(Reason::Banned)));
+    }
+
+    #[test]
+    fn every_code_of_a_suspension_is_one() {
+        for code in [101, 102, 103, 104, 106, 199] {
+            let told = TemporaryBan::builder()
+                .code(TempBanReason::from(code))
+                .expire(chrono::Duration::seconds(60))
+                .build();
+            assert_eq!(
+                by_event(&Event::TemporaryBan(told)),
+                Some(Ended::Fatal(Reason::TemporaryBan)),
+                "{code}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_ends_have_theirs() {
+        let dropped = Disconnected::builder().reason(DisconnectReason::StreamEnded).build();
+        for (event, ended) in [
+            (Event::StreamReplaced(StreamReplaced::builder().build()), Ended::Fatal(Reason::StreamReplaced)),
+            (Event::ClientOutdated(ClientOutdated::builder().build()), Ended::Fatal(Reason::ClientOutdated)),
+            (
+                Event::PairingQrCodesExhausted(PairingQrCodesExhausted::builder().disconnected(true).build()),
+                Ended::CodesExhausted,
+            ),
+            (Event::Disconnected(dropped), Ended::LinkLost(Reason::LinkDropped)),
+        ] {
+            assert_eq!(by_event(&event), Some(ended));
+        }
+    }
+
+    #[test]
+    fn what_ends_nothing_is_none() {
+        let error = StreamError::builder().code("ack".into()).build();
+        for event in [Event::Connected(Connected::builder().build()), Event::StreamError(error)] {
+            assert_eq!(by_event(&event), None);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! How a device is linked: by a code that is scanned, or one that is typed on the phone.
+//!
+//! The network gives six references at once; the library shows them one after the other, 60 s and then 20 s each
+//! (`whatsapp-rust`, `pair.rs`). After the scan the network ends the connection (515), and the device logs in with a
+//! second one.
+
+use std::time::Duration;
+
+use std::sync::Arc;
+use whatsapp_rust::Client;
+use whatsapp_rust::pair_code::{PairCodeError, PairCodeOptions, PairCodeRejection, PairError};
+use whatsapp_rust::types::events::PairSuccess;
+
+use crate::domain::device::Account;
+use crate::engine::{PairingCode, SessionError};
+
+/// How long a typed code is valid (`wacore`, `pair_code.rs`).
+const TYPED_VALID: Duration = Duration::from_secs(180);
+/// How long the network may take to make one.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks for a code to be typed on the phone with this number.
+///
+/// # Errors
+/// When the network refuses, with the reason.
+pub(super) async fn typed_code(
+    client: &Arc<Client>,
+    phone_number: &str,
+) -> Result<PairingCode, SessionError> {
+    // Whoever asks again has no use for the earlier code.
+    client.cancel_pair_code().await;
+    let options = PairCodeOptions { phone_number: phone_number.to_owned(), ..PairCodeOptions::default() };
+    let asked = tokio::time::timeout(PATIENCE, client.pair_with_code(options)).await;
+    let code = asked.map_err(|_| refused("the network did not answer in time; try again"))?;
+    let code = code.map_err(|error| refused(&why(&error)))?;
+    Ok(PairingCode { code, valid_ms: u64::try_from(TYPED_VALID.as_millis()).unwrap_or(u64::MAX) })
+}
+
+fn why(error: &PairError) -> String {
+    let sentence = match error.rejection() {
+        Some(PairCodeRejection::RateOverlimit) => {
+            "too many codes were asked for; wait some minutes, or scan the QR code"
+        }
+        Some(PairCodeRejection::BadRequest) => {
+            "the network does not take this number, or too many codes were asked for it; check it, wait some minutes, or scan the QR code"
+        }
+        Some(PairCodeRejection::Forbidden) => "this account may not be linked by a code; scan the QR code",
+        Some(PairCodeRejection::FeatureNotAvailable) => {
+            "linking by a code is not available for this account; scan the QR code"
+        }
+        Some(PairCodeRejection::InternalServerError | PairCodeRejection::Unknown(_)) => {
+            "it could not make a code now; try again later, or scan the QR code"
+        }
+        None => match error {
+            PairError::PairCode(
+                PairCodeError::PhoneNumberRequired
+                | PairCodeError::PhoneNumberTooShort
+                | PairCodeError::PhoneNumberNotInternational,
+            ) => "the phone number must have its country code, and at least 7 digits",
+            _ => "it did not answer; try again, or scan the QR code",
+        },
+    };
+    sentence.to_owned()
+}
+
+fn refused(reason: &str) -> SessionError {
+    SessionError::Refused(reason.to_owned())
+}
+
+/// The account that a phone linked. It may have no name yet.
+pub(super) fn account_of(told: &PairSuccess) -> Account {
+    account(told.id.user_base(), &told.business_name)
+}
+
+/// An account by number, and by its name where it has one.
+pub(super) fn account(number: &str, name: &str) -> Account {
+    let client_name = if name.is_empty() { format!("+{number}") } else { name.to_owned() };
+    Account { phone_number: number.to_owned(), client_name }
+}

@@ -1,0 +1,41 @@
+//! Proves again and again that the network is there: a ping of our own, whose round trip is told.
+//!
+//! The library pings too, and cuts a connection that is silent (`whatsapp-rust`, `keepalive.rs`); it tells of
+//! neither.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use whatsapp_rust::Client;
+use whatsapp_rust::request::IqError;
+use whatsapp_rust::wacore::iq::keepalive::KeepaliveSpec;
+
+/// Between two pings.
+pub(super) const BEAT: Duration = Duration::from_secs(45);
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What came of a ping.
+pub(super) enum Pulse {
+    /// The round trip in milliseconds.
+    Alive(u64),
+    /// No answer in time.
+    Silent,
+    /// The connection is ending anyway.
+    Gone,
+}
+
+/// Pings after this pause.
+pub(super) async fn beat(client: &Client, pause: Duration) -> Pulse {
+    tokio::time::sleep(pause).await;
+    let started = Instant::now();
+    match client.execute(KeepaliveSpec::with_timeout(PATIENCE)).await {
+        // Whatever the network says to it, it is there.
+        Ok(())
+        | Err(
+            IqError::ServerError { .. } | IqError::ParseError(_) | IqError::UnexpectedResponseType { .. },
+        ) => Pulse::Alive(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)),
+        Err(IqError::Timeout) => Pulse::Silent,
+        Err(_) => Pulse::Gone,
+    }
+}

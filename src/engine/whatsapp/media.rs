@@ -1,0 +1,315 @@
+//! Files, up and down: never whole in memory, in a file without a name on their way.
+//!
+//! A file goes up encrypted before the message that names it leaves. One that comes in is fetched, decrypted and
+//! checked before its message is told, within a time: what could not be had leaves a message of its type without a
+//! file, so that nothing behind it waits for ever. The library's downloads ask the connection for an access token
+//! and nothing else, so they may be made while it holds a sender's lock.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek, SeekFrom, Write};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use sha2::{Digest as _, Sha256};
+use whatsapp_rust::download::DownloadWriter;
+use whatsapp_rust::wacore::upload::{EncryptedMediaInfo, MediaEncryptor};
+
+use super::connected::Connected;
+use super::convert::content_out::Uploaded;
+use super::convert::remote::{RemoteFile, media_type};
+use super::outbound::{permanent, transient};
+use crate::domain::content::{Attachment, Content};
+use crate::domain::media::MediaHash;
+use crate::engine::{ByteStream, InboundError, Incoming, MediaStoreError, SendOutcome};
+
+/// The largest file, in bytes: what the network itself takes.
+const MAX_FILE: u64 = 2 << 30;
+/// How long a file may take to come in: so long at least,
+const LEAST: Duration = Duration::from_secs(20);
+/// and a second more for so many bytes,
+const BYTES_A_SECOND: u64 = 512 << 10;
+/// but no longer than this.
+const MOST: Duration = Duration::from_secs(120);
+/// How long a file may take to go out.
+const UPLOAD: Duration = Duration::from_secs(600);
+/// Read from a file at a time.
+const PIECE: usize = 64 << 10;
+
+/// The message with its file in the store, or without where it could not be had.
+///
+/// # Errors
+/// When it may come another time: the message must not be acknowledged then.
+pub(super) async fn fetched(
+    connected: &Connected,
+    message: Incoming,
+    file: RemoteFile,
+) -> Result<Incoming, InboundError> {
+    match fetch(connected, &file).await {
+        Ok(attachment) => Ok(Incoming { content: Content::Media(attachment), ..message }),
+        Err(Missing::Later(error)) => Err(error),
+        Err(Missing::Lost(why)) => {
+            tracing::warn!(device = %connected.device, kind = ?file.kind, why, "a message comes without its file");
+            Ok(message)
+        }
+    }
+}
+
+/// Why a file is not here.
+enum Missing {
+    /// It may be had another time.
+    Later(InboundError),
+    /// It cannot be had.
+    Lost(&'static str),
+}
+
+async fn fetch(connected: &Connected, file: &RemoteFile) -> Result<Attachment, Missing> {
+    if file.size.is_some_and(|size| size > MAX_FILE) {
+        return Err(Missing::Lost("it is too large"));
+    }
+    // The rest of the address, and the access token behind it, are put after this.
+    let path = file.path.as_deref().filter(|path| path.starts_with('/') && !path.contains('#'));
+    path.ok_or(Missing::Lost("its sender does not say where it is"))?;
+    let spool = blocking(tempfile::tempfile).await.map_err(|_| Missing::Lost("there is no room for it"))?;
+    let download = connected.client.download_to_writer(file, Bounded::new(spool));
+    let arrived = match tokio::time::timeout(patience(file.size), Box::pin(download)).await {
+        Ok(Ok(arrived)) => arrived,
+        Ok(Err(_)) if !connected.client.is_connected() => return Err(Missing::Later(InboundError::Gone)),
+        Ok(Err(_)) => {
+            return Err(Missing::Lost("the network does not give it, or it is not what it should be"));
+        }
+        Err(_) => return Err(Missing::Lost("it did not come in time")),
+    };
+    let stored = match connected.media.save(read_on(rewound(arrived.file).await?)).await {
+        Ok(stored) => stored,
+        Err(MediaStoreError::TooLarge(_)) => {
+            return Err(Missing::Lost("the store does not take so large a file"));
+        }
+        Err(MediaStoreError::Store(error)) => return Err(Missing::Later(InboundError::Store(error))),
+        Err(MediaStoreError::Incomplete(_) | MediaStoreError::Gone) => {
+            return Err(Missing::Lost("it is empty"));
+        }
+    };
+    let kind = file.kind.of_told(&stored.mimetype);
+    Ok(Attachment { kind, file: stored, filename: file.filename.clone() })
+}
+
+async fn rewound(mut file: File) -> Result<File, Missing> {
+    let rewound = blocking(move || file.seek(SeekFrom::Start(0)).map(|_| file)).await;
+    rewound.map_err(|_| Missing::Lost("it could not be read back"))
+}
+
+fn patience(size: Option<u64>) -> Duration {
+    LEAST.saturating_add(Duration::from_secs(size.unwrap_or(0) / BYTES_A_SECOND)).min(MOST)
+}
+
+/// Uploads a file, encrypted.
+///
+/// # Errors
+/// What becomes of the message; nothing of it has left then.
+pub(super) async fn upload(connected: &Connected, attachment: &Attachment) -> Result<Uploaded, SendOutcome> {
+    let (spool, info) = encrypted(connected, attachment).await?;
+    let kind = media_type(attachment.kind);
+    let source = Spool(spool);
+    let sending = Box::pin(connected.client.upload_stream(source, info, kind));
+    let uploaded = match tokio::time::timeout(UPLOAD, sending).await {
+        Ok(Ok(uploaded)) => uploaded,
+        Ok(Err(_)) if !connected.client.is_connected() => return Err(super::outbound::offline()),
+        Ok(Err(error)) => {
+            let status = whatsapp_rust::ErrorChainExt::http_status(&*error);
+            tracing::warn!(device = %connected.device, status, "the network did not take a file");
+            return Err(not_taken(status));
+        }
+        Err(_) => return Err(transient("upload_failed", "the file could not be uploaded in time")),
+    };
+    Ok(Uploaded {
+        url: uploaded.url,
+        path: uploaded.direct_path,
+        key: uploaded.media_key.to_vec(),
+        key_made: uploaded.media_key_timestamp,
+        hash: uploaded.file_sha256.to_vec(),
+        encrypted_hash: uploaded.file_enc_sha256.to_vec(),
+        size: uploaded.file_length,
+        sidecar: uploaded.streaming_sidecar,
+    })
+}
+
+fn not_taken(status: Option<u16>) -> SendOutcome {
+    match status {
+        Some(413) => permanent("media_too_large", "the network does not take so large a file"),
+        Some(415) => permanent("media_not_taken", "the network does not take a file of this type"),
+        _ => transient("upload_failed", "the file could not be uploaded; it is tried again"),
+    }
+}
+
+/// The file, encrypted, in a file without a name.
+async fn encrypted(
+    connected: &Connected,
+    attachment: &Attachment,
+) -> Result<(File, EncryptedMediaInfo), SendOutcome> {
+    let unreadable = || transient("media_unreadable", "the file could not be read to its end");
+    let no_room =
+        |_| transient("media_unreadable", "the file could not be encrypted: there is no room for it");
+    let mut bytes = connected.media.open(&attachment.file.hash).await.map_err(not_opened)?;
+    let mut spool = blocking(tempfile::tempfile).await.map_err(no_room)?;
+    let kind = media_type(attachment.kind);
+    let mut encryptor = MediaEncryptor::new(kind)
+        .map_err(|_| transient("media_unreadable", "the file could not be encrypted"))?;
+    let mut hasher = Sha256::new();
+    while let Some(piece) = bytes.next().await {
+        let piece = piece.map_err(|error| {
+            tracing::warn!(device = %connected.device, %error, "a file could not be read to its end");
+            unreadable()
+        })?;
+        let work = move || {
+            hasher.update(&piece);
+            encryptor.update_to_writer(&piece, &mut spool).map_err(io::Error::other)?;
+            Ok((hasher, encryptor, spool))
+        };
+        (hasher, encryptor, spool) = blocking(work).await.map_err(no_room)?;
+    }
+    let hash = MediaHash::of_digest(&hasher.finalize().into());
+    if hash != attachment.file.hash {
+        return Err(permanent("media_damaged", "the file is not what it was when it was stored"));
+    }
+    let finish = move || {
+        let info = encryptor.finalize_to_writer(&mut spool).map_err(io::Error::other)?;
+        Ok((spool, info))
+    };
+    blocking(finish).await.map_err(no_room)
+}
+
+fn not_opened(error: MediaStoreError) -> SendOutcome {
+    match error {
+        MediaStoreError::Gone => permanent("media_gone", "the file is not in the store any more"),
+        error @ MediaStoreError::TooLarge(_) => permanent("media_too_large", &error.to_string()),
+        error @ (MediaStoreError::Incomplete(_) | MediaStoreError::Store(_)) => {
+            transient("media_unreadable", &error.to_string())
+        }
+    }
+}
+
+/// An encrypted file, for as many tries as it takes.
+struct Spool(File);
+
+impl whatsapp_rust::wacore::upload::UploadSource for Spool {
+    fn len(&self) -> u64 {
+        self.0.metadata().map(|file| file.len()).unwrap_or(0)
+    }
+
+    fn reader_from(&self, offset: u64) -> io::Result<Box<dyn io::Read + Send>> {
+        let mut file = self.0.try_clone()?;
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Box::new(file))
+    }
+}
+
+/// A file that takes no more than the network would send.
+struct Bounded {
+    file: File,
+    end: u64,
+}
+
+impl Bounded {
+    fn new(file: File) -> Self {
+        Self { file, end: 0 }
+    }
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let end = self.end.saturating_add(bytes.len() as u64);
+        if end > MAX_FILE {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let written = self.file.write(bytes)?;
+        self.end = self.end.saturating_add(written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Seek for Bounded {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.end = self.file.seek(to)?;
+        Ok(self.end)
+    }
+}
+
+impl DownloadWriter for Bounded {
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+}
+
+/// A file's bytes from where it stands, read on threads that may block.
+fn read_on(file: File) -> ByteStream {
+    let pieces = stream::unfold(Some(file), async |file| {
+        let mut file = file?;
+        let read = move || {
+            let mut piece = vec![0_u8; PIECE];
+            let read = file.read(&mut piece)?;
+            piece.truncate(read);
+            Ok((piece, file))
+        };
+        match blocking(read).await {
+            Ok((piece, _)) if piece.is_empty() => None,
+            Ok((piece, file)) => Some((Ok(Bytes::from(piece)), Some(file))),
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    pieces.boxed()
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use whatsapp_rust::wacore::upload::UploadSource as _;
+
+    #[test]
+    fn a_slow_file_is_waited_for_by_its_size_and_no_longer() {
+        assert_eq!(patience(None), LEAST);
+        assert_eq!(patience(Some(10 << 20)), LEAST + Duration::from_secs(20));
+        assert_eq!(patience(Some(u64::MAX)), MOST);
+    }
+
+    #[test]
+    fn an_upload_is_read_from_where_it_broke_off() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        let spool = Spool(file);
+        for (offset, rest) in [(0, "0123456789"), (7, "789"), (0, "0123456789")] {
+            let mut read = String::new();
+            spool.reader_from(offset).unwrap().read_to_string(&mut read).unwrap();
+            assert_eq!(read, rest);
+        }
+        assert_eq!(spool.len(), 10);
+    }
+
+    #[tokio::test]
+    async fn what_was_written_is_read_back_after_a_failed_try() {
+        let mut sink = Bounded::new(tempfile::tempfile().unwrap());
+        sink.write_all(b"something longer").unwrap();
+        sink.seek(SeekFrom::Start(0)).unwrap();
+        sink.write_all(b"short").unwrap();
+        sink.truncate(5).unwrap();
+        let Ok(file) = rewound(sink.file).await else { panic!("it cannot be read back") };
+        let pieces: Vec<_> = read_on(file).collect().await;
+        let read: Vec<u8> = pieces.into_iter().flat_map(|piece| piece.unwrap().to_vec()).collect();
+        assert_eq!(read, b"short");
+    }
+
+    #[test]
+    fn more_than_the_network_sends_is_not_written() {
+        let mut sink = Bounded::new(tempfile::tempfile().unwrap());
+        sink.seek(SeekFrom::Start(MAX_FILE - 1)).unwrap();
+        assert_eq!(sink.write(b"12").unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+}

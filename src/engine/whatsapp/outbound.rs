@@ -1,0 +1,139 @@
+//! Messages on their way out.
+//!
+//! A message goes under the id that was chosen for it, the same at every try; the network drops further copies of
+//! it. No key is used twice, also after kill -9: the library takes the counters of a session's sending chain in
+//! leases, and before the bytes leave it waits until every lease is in the vault; failing that, nothing leaves
+//! (`whatsapp-rust` 0.7.0, `send/mod.rs`, where `persist_signal_state_pre_wire` stands before `send_node`;
+//! `client/adapters.rs`; `wacore`, `store/signal_cache.rs`).
+//!
+//! The library reports success when the bytes have left. What counts is the network's answer, which
+//! [`Acks`](super::acks::Acks) waits for.
+
+use std::time::Duration;
+
+use whatsapp_rust::waproto::whatsapp as wa;
+use whatsapp_rust::{Client, SendError as LibraryError, SendOptions};
+
+use super::acks::Answer;
+use super::connected::Connected;
+use super::convert::content_out::{self, Enclosed};
+use super::convert::{jid, receipt};
+use super::{media, on_network, polls};
+use crate::domain::content::Content;
+use crate::domain::jid::{Jid, JidKind};
+use crate::engine::{Outgoing, SendError, SendOutcome, SessionError};
+
+/// How long the network may take to say that it has a message.
+const ANSWER: Duration = Duration::from_secs(20);
+/// How long the library may take until the bytes have left, asking for keys and devices included.
+const LEAVING: Duration = Duration::from_secs(60);
+
+/// Sends a message; see [`crate::engine::Session::send`].
+pub(super) async fn send(connected: &Connected, message: Outgoing) -> SendOutcome {
+    match attempt(connected, &message).await {
+        Ok(participants) => SendOutcome::Sent { participants },
+        Err(outcome) => outcome,
+    }
+}
+
+/// What becomes of a message while nothing is connected.
+pub(super) fn offline() -> SendOutcome {
+    transient("not_connected", "the device is not connected to its network")
+}
+
+async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, SendOutcome> {
+    recipient(connected, &message.chat).await?;
+    let content = content(connected, message).await?;
+    let id = message.id.network.as_str();
+    let mut awaited = connected.acks.expect(id);
+    let options = SendOptions::default().with_message_id(id);
+    let to = jid::to_network(&message.chat);
+    let sent = Box::pin(connected.client.send_message_with_options(to, content, options));
+    match tokio::time::timeout(LEAVING, sent).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => return Err(not_sent(&connected.client, &error)),
+        Err(_) => {
+            return Err(unknown(
+                "no_answer",
+                "the message was handed on, and the network did not take it in time",
+            ));
+        }
+    }
+    match tokio::time::timeout(ANSWER, awaited.answer()).await {
+        Ok(Some(Answer::Accepted)) => Ok(Vec::new()),
+        Ok(Some(Answer::Refused(code))) => Err(refused(&code)),
+        Ok(None) => Err(link_lost()),
+        Err(_) => {
+            connected.stalled.notify_one();
+            Err(unknown("no_answer", "the network did not say in time whether it has the message"))
+        }
+    }
+}
+
+/// Whether there is anybody to send to.
+async fn recipient(connected: &Connected, chat: &Jid) -> Result<(), SendOutcome> {
+    match chat.kind() {
+        JidKind::Lid | JidKind::Group => Ok(()),
+        JidKind::Person => match on_network::is_there(connected, chat).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(permanent("not_on_network", "the recipient is not on WhatsApp")),
+            Err(SessionError::Offline) => Err(offline()),
+            Err(_) => {
+                Err(transient("not_sent", "whether the recipient is on WhatsApp could not be found out"))
+            }
+        },
+        JidKind::Status | JidKind::Newsletter => {
+            Err(permanent("recipient_not_supported", "messages can go to people and groups"))
+        }
+    }
+}
+
+async fn content(connected: &Connected, message: &Outgoing) -> Result<wa::Message, SendOutcome> {
+    let me = connected.identities.me().cloned().ok_or_else(offline)?;
+    let enclosed = match &message.content {
+        Content::Media(attachment) => {
+            Enclosed { file: Some(media::upload(connected, attachment).await?), secret: None }
+        }
+        Content::Poll(poll) => {
+            Enclosed { file: None, secret: Some(polls::secret_for(connected, &message.id, poll).await?) }
+        }
+        _ => Enclosed::default(),
+    };
+    content_out::message_of(message, enclosed, &me)
+        .ok_or_else(|| permanent("not_supported_by_engine", "this device's engine cannot send that"))
+}
+
+fn not_sent(client: &Client, error: &LibraryError) -> SendOutcome {
+    match error {
+        LibraryError::InvalidRequest(_) => {
+            permanent("message_invalid", "the network does not take such a message")
+        }
+        LibraryError::NotLoggedIn => offline(),
+        _ if !client.is_connected() => link_lost(),
+        _ => transient("not_sent", "the message could not be handed to the network; it is tried again"),
+    }
+}
+
+fn refused(code: &str) -> SendOutcome {
+    let error = receipt::refusal(code);
+    match error.code {
+        "network_unavailable" | "rate_limited" => SendOutcome::Transient(error),
+        _ => SendOutcome::Permanent(error),
+    }
+}
+
+pub(super) fn transient(code: &'static str, message: &str) -> SendOutcome {
+    SendOutcome::Transient(SendError { code, message: message.to_owned() })
+}
+
+pub(super) fn permanent(code: &'static str, message: &str) -> SendOutcome {
+    SendOutcome::Permanent(SendError { code, message: message.to_owned() })
+}
+
+fn link_lost() -> SendOutcome {
+    unknown("link_lost_while_sending", "the link broke before the network answered")
+}
+
+fn unknown(code: &'static str, message: &str) -> SendOutcome {
+    SendOutcome::Unknown(SendError { code, message: message.to_owned() })
+}

@@ -1,0 +1,151 @@
+//! The library's events, in order, as ours.
+//!
+//! [`Listener`] stands in the library's way of dispatching and must not wait: it puts events into a bounded queue.
+//! [`Pump`] empties it, one event at a time, in the task of the session. While an event is being taken in, the
+//! connection is not read, so a daemon that is slow makes the network wait. Should the queue be full all the same,
+//! the connection ends: what was not acknowledged comes again with the next one.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use whatsapp_rust::types::events::{
+    ChatPresenceUpdate, Event, EventHandler, PresenceUpdate, ServerAck, UnavailableType,
+};
+use whatsapp_rust::types::presence::{ChatPresence, ChatPresenceMedia};
+
+use super::acks::{Acks, Answer};
+use super::connected::Connected;
+use super::convert::receipt;
+use super::{calls, durable, groups, history, people};
+use crate::domain::clock::Millis;
+use crate::domain::event::TypingKind;
+use crate::engine::{EngineEvent, InboundError};
+
+/// Events that may wait.
+const QUEUE: usize = 4_096;
+
+/// Hears what the library dispatches.
+pub(super) struct Listener {
+    events: mpsc::Sender<Arc<Event>>,
+    acks: Arc<Acks>,
+    overflow: CancellationToken,
+}
+
+/// What was heard.
+pub(super) struct Heard {
+    events: mpsc::Receiver<Arc<Event>>,
+    overflow: CancellationToken,
+}
+
+/// A listener, and where it puts what it hears.
+pub(super) fn listen(acks: Arc<Acks>) -> (Listener, Heard) {
+    let (sender, events) = mpsc::channel(QUEUE);
+    let overflow = CancellationToken::new();
+    (Listener { events: sender, acks, overflow: overflow.clone() }, Heard { events, overflow })
+}
+
+impl Heard {
+    /// The next event. Dropping the future loses none.
+    pub(super) async fn next(&mut self) -> Option<Arc<Event>> {
+        self.events.recv().await
+    }
+
+    /// The next event, where one waits already.
+    pub(super) fn waiting(&mut self) -> Option<Arc<Event>> {
+        self.events.try_recv().ok()
+    }
+
+    /// Waits until more came than may wait.
+    pub(super) fn overflow(&self) -> CancellationToken {
+        self.overflow.clone()
+    }
+}
+
+impl EventHandler for Listener {
+    fn handle_event(&self, event: Arc<Event>) {
+        // Whoever sent the message waits for its answer, and not behind the news.
+        if let Event::ServerAck(ack) = &*event
+            && (ack.class.as_deref().is_some_and(|class| class != "message") || self.answered(ack))
+        {
+            return;
+        }
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.events.try_send(event) {
+            self.overflow.cancel();
+        }
+    }
+}
+
+impl Listener {
+    fn answered(&self, ack: &ServerAck) -> bool {
+        let answer = ack.error.clone().map_or(Answer::Accepted, Answer::Refused);
+        self.acks.answered(&ack.id, answer)
+    }
+}
+
+/// Tells the daemon of an event. What is about the link itself is the session's.
+///
+/// # Errors
+/// When the daemon did not take it.
+pub(super) async fn tell(connected: &Connected, event: &Event) -> Result<(), InboundError> {
+    match event {
+        Event::Receipt(told) => {
+            durable::learn_source(connected, &told.source).await?;
+            for event in receipt::events(told, &connected.identities) {
+                connected.tell(event).await?;
+            }
+            Ok(())
+        }
+        Event::ServerAck(ack) => {
+            match receipt::late_answer(ack, &connected.identities, connected.clock.now()) {
+                Some(event) => connected.tell(event).await,
+                None => Ok(()),
+            }
+        }
+        // What the hook has taken in is told already; the rest does not pass through it.
+        Event::Messages(batch) if !batch.hook_committed => {
+            for message in batch {
+                durable::take_in(connected, message).await?;
+            }
+            Ok(())
+        }
+        Event::UndecryptableMessage(told) if matches!(told.unavailable_type, UnavailableType::ViewOnce) => {
+            durable::withheld(connected, &told.info).await
+        }
+        Event::UndecryptableMessage(told) => {
+            // The library asks the sender to send it again; it then comes as any other.
+            let unavailable = told.is_unavailable;
+            tracing::warn!(device = %connected.device, unavailable, "a message could not be decrypted; the sender is asked again");
+            Ok(())
+        }
+        Event::ChatPresence(told) => typing(connected, told).await,
+        Event::Presence(told) => presence(connected, told).await,
+        other => {
+            groups::heard(connected, other).await?;
+            people::heard(connected, other).await?;
+            history::heard(connected, other).await?;
+            calls::heard(connected, other).await
+        }
+    }
+}
+
+async fn typing(connected: &Connected, told: &ChatPresenceUpdate) -> Result<(), InboundError> {
+    durable::learn_source(connected, &told.source).await?;
+    let ids = &connected.identities;
+    let (Some(chat), Some(from)) = (ids.jid(&told.source.chat), ids.jid(&told.source.sender)) else {
+        return Ok(());
+    };
+    let kind = match told.media {
+        ChatPresenceMedia::Text => TypingKind::Text,
+        ChatPresenceMedia::Audio => TypingKind::Audio,
+    };
+    let on = told.state == ChatPresence::Composing;
+    connected.tell(EngineEvent::Typing { chat, from, kind, on }).await
+}
+
+async fn presence(connected: &Connected, told: &PresenceUpdate) -> Result<(), InboundError> {
+    durable::learn(connected, &told.from).await?;
+    let Some(contact) = connected.identities.jid(&told.from) else { return Ok(()) };
+    let last_seen = told.last_seen.map(|at| Millis(at.timestamp_millis()));
+    connected.tell(EngineEvent::Presence { contact, online: !told.unavailable, last_seen }).await
+}

@@ -1,0 +1,157 @@
+//! Where the library's tasks run: in a set that belongs to one connection, ends with it, and tells when one of them
+//! panicked.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+use whatsapp_rust::wacore::runtime::{AbortHandle, Runtime};
+
+/// What a task of the library is.
+type Task = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
+
+/// The tasks of one connection. Dropping it ends them at their next await.
+pub(super) struct Tasks {
+    inner: Arc<Inner>,
+    _end: DropGuard,
+}
+
+struct Inner {
+    tracker: TaskTracker,
+    ended: CancellationToken,
+    panicked: CancellationToken,
+}
+
+impl Tasks {
+    /// None yet.
+    pub(super) fn new() -> Self {
+        let ended = CancellationToken::new();
+        let inner =
+            Inner { tracker: TaskTracker::new(), ended: ended.clone(), panicked: CancellationToken::new() };
+        Self { inner: Arc::new(inner), _end: ended.drop_guard() }
+    }
+
+    /// For the library.
+    pub(super) fn runtime(&self) -> TaskRuntime {
+        TaskRuntime(Arc::clone(&self.inner))
+    }
+
+    /// Waits until one of them panics; for ever if none does.
+    pub(super) async fn panicked(&self) {
+        self.inner.panicked.cancelled().await;
+    }
+
+    /// Whether one of them did.
+    pub(super) fn has_panicked(&self) -> bool {
+        self.inner.panicked.is_cancelled()
+    }
+
+    /// Ends them all and waits, for no longer than `patience`.
+    pub(super) async fn end(self, patience: Duration) {
+        self.inner.ended.cancel();
+        self.inner.tracker.close();
+        if tokio::time::timeout(patience, self.inner.tracker.wait()).await.is_err() {
+            tracing::warn!(
+                tasks = self.inner.tracker.len(),
+                "tasks of the engine's library did not end in time"
+            );
+        }
+    }
+}
+
+/// The library's way to start tasks.
+pub(super) struct TaskRuntime(Arc<Inner>);
+
+impl Inner {
+    fn start(self: &Arc<Self>, task: Task, stopped: CancellationToken) {
+        let inner = Arc::clone(self);
+        let guarded = async move {
+            let work = AssertUnwindSafe(task).catch_unwind();
+            tokio::select! {
+                biased;
+                () = inner.ended.cancelled() => {}
+                () = stopped.cancelled() => {}
+                done = work => if done.is_err() {
+                    inner.panicked.cancel();
+                },
+            }
+        };
+        self.tracker.spawn(guarded);
+    }
+}
+
+#[async_trait]
+impl Runtime for TaskRuntime {
+    fn spawn(&self, future: Task) -> AbortHandle {
+        let stopped = CancellationToken::new();
+        self.0.start(future, stopped.clone());
+        AbortHandle::new(move || stopped.cancel())
+    }
+
+    fn spawn_detached(&self, future: Task) {
+        self.0.start(future, CancellationToken::new());
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+
+    fn spawn_blocking(
+        &self,
+        f: Box<dyn FnOnce() + Send + 'static>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let inner = Arc::clone(&self.0);
+        let work = self.0.tracker.spawn_blocking(f);
+        Box::pin(async move {
+            if work.await.is_err_and(|error| error.is_panic()) {
+                inner.panicked.cancel();
+            }
+        })
+    }
+
+    fn yield_now(&self) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_ends_with_its_connection() {
+        let tasks = Tasks::new();
+        let (alive, gone) = tokio::sync::oneshot::channel::<()>();
+        tasks.runtime().spawn_detached(Box::pin(async move {
+            let _alive = alive;
+            std::future::pending::<()>().await;
+        }));
+        drop(tasks);
+        assert!(tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_task_ends_when_its_handle_is_dropped() {
+        let tasks = Tasks::new();
+        let (alive, gone) = tokio::sync::oneshot::channel::<()>();
+        drop(tasks.runtime().spawn(Box::pin(async move {
+            let _alive = alive;
+            std::future::pending::<()>().await;
+        })));
+        assert!(tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap().is_err());
+        assert!(!tasks.has_panicked());
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_task_is_told() {
+        let tasks = Tasks::new();
+        tasks.runtime().spawn_detached(Box::pin(async { panic!("on purpose") }));
+        tokio::time::timeout(Duration::from_secs(5), tasks.panicked()).await.unwrap();
+    }
+}

@@ -1,0 +1,235 @@
+//! One connection of a session, from the first byte to the last.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use whatsapp_rust::Client;
+use whatsapp_rust::store::Backend;
+use whatsapp_rust::types::events::Event;
+
+use super::{GOODBYE, TASKS, WhatsAppSession};
+use crate::domain::reason::Reason;
+use crate::engine::whatsapp::acks::Acks;
+use crate::engine::whatsapp::connected::Connected;
+use crate::engine::whatsapp::convert::identities::Identities;
+use crate::engine::whatsapp::durable::{Hook, Place};
+use crate::engine::whatsapp::liveness::{self, Pulse};
+use crate::engine::whatsapp::pump::{self, Heard};
+use crate::engine::whatsapp::runtime::Tasks;
+use crate::engine::whatsapp::{client, ended, groups, linking};
+use crate::engine::{Ended, EngineEvent};
+
+/// What comes after a connection.
+pub(super) enum Outcome {
+    /// Another one: the device was linked with this one.
+    Again,
+    /// The end.
+    Ended(Ended),
+    /// The library panicked.
+    Panicked,
+}
+
+/// What is known of a connection so far.
+#[derive(Default)]
+struct Progress {
+    /// A phone accepted the link.
+    paired: bool,
+    /// It can send and receive.
+    open: bool,
+    /// Why it ends; the first reason counts.
+    ended: Option<Ended>,
+}
+
+impl Progress {
+    fn outcome(&self) -> Outcome {
+        match self.ended {
+            // The network ends the connection in which a device was linked, and does not say why.
+            None | Some(Ended::LinkLost(_)) if self.paired && !self.open => Outcome::Again,
+            Some(ended) => Outcome::Ended(ended),
+            None if self.open => Outcome::Ended(Ended::LinkLost(Reason::LinkDropped)),
+            None => Outcome::Ended(Ended::LinkLost(Reason::NetworkUnreachable)),
+        }
+    }
+}
+
+impl WhatsAppSession {
+    /// Connects, and runs the connection to its end.
+    pub(super) async fn connect_once(&self) -> Outcome {
+        let tasks = Tasks::new();
+        let acks = Arc::new(Acks::default());
+        let (listener, heard) = pump::listen(Arc::clone(&acks));
+        let place = Place::default();
+        let hook = Hook(Arc::clone(&place));
+        let backend: Arc<dyn Backend> = self.backend.clone();
+        let built = client::build(&self.shared, &self.settings, backend, &tasks, hook, listener).await;
+        let bot = match built {
+            Ok(bot) => bot,
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(device = %self.device, %error, cause, "the engine cannot connect");
+                return Outcome::Ended(Ended::LinkLost(Reason::EngineError));
+            }
+        };
+        let client = bot.client();
+        let connected = self.connection(&client, Arc::clone(&acks));
+        let _ = place.set(Arc::downgrade(&connected));
+        let running = Box::pin(bot.run());
+        let progress = self.follow(&connected, running, heard, &tasks).await;
+        self.set_online(None);
+        self.set_unlinked(None);
+        acks.close();
+        let panicked = tasks.has_panicked();
+        if !panicked && tokio::time::timeout(GOODBYE, client.disconnect()).await.is_err() {
+            tracing::warn!(device = %self.device, "the connection did not end in time");
+        }
+        tasks.end(TASKS).await;
+        if panicked {
+            return Outcome::Panicked;
+        }
+        let outcome = progress.outcome();
+        if let Outcome::Ended(Ended::LoggedOut(_)) = outcome {
+            self.forget().await;
+        }
+        outcome
+    }
+
+    fn connection(&self, client: &Arc<Client>, acks: Arc<Acks>) -> Arc<Connected> {
+        let identities = Identities::new(client.pn().as_ref(), client.lid().as_ref());
+        Arc::new(Connected {
+            device: self.device.clone(),
+            client: Arc::clone(client),
+            identities: Arc::new(identities),
+            inbound: Arc::clone(&self.inbound),
+            vault: Arc::clone(&self.vault),
+            on_network: Arc::clone(&self.on_network),
+            media: Arc::clone(&self.media),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+            acks,
+            stalled: tokio::sync::Notify::new(),
+        })
+    }
+
+    /// Runs the client and takes in what it tells, until there is a reason to end.
+    async fn follow(
+        &self,
+        connected: &Arc<Connected>,
+        mut running: impl Future<Output = ()> + Unpin,
+        mut heard: Heard,
+        tasks: &Tasks,
+    ) -> Progress {
+        let mut progress = Progress::default();
+        let overflow: CancellationToken = heard.overflow();
+        let mut pulse = Box::pin(liveness::beat(&connected.client, Duration::ZERO));
+        while progress.ended.is_none() {
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => progress.ended = Some(Ended::Closed),
+                () = self.logged_out.cancelled() => progress.ended = Some(Ended::Closed),
+                () = tasks.panicked() => return progress,
+                () = overflow.cancelled() => {
+                    tracing::warn!(device = %self.device, "the network told more than could be taken in");
+                    progress.ended = Some(Ended::LinkLost(Reason::EngineError));
+                }
+                Some(event) = heard.next() => self.take(connected, &event, &mut progress).await,
+                () = connected.stalled.notified() => {
+                    pulse = Box::pin(liveness::beat(&connected.client, Duration::ZERO));
+                }
+                told = &mut pulse, if progress.open => {
+                    progress.ended = self.beat(told).await.err();
+                    pulse = Box::pin(liveness::beat(&connected.client, liveness::BEAT));
+                }
+                () = &mut running => {
+                    // What it said last.
+                    while let Some(event) = heard.waiting() {
+                        self.take(connected, &event, &mut progress).await;
+                    }
+                    return progress;
+                }
+            }
+        }
+        progress
+    }
+
+    async fn take(&self, connected: &Arc<Connected>, event: &Event, progress: &mut Progress) {
+        if let Some(ended) = ended::by_event(event) {
+            self.note(event);
+            progress.ended.get_or_insert(ended);
+            return;
+        }
+        let taken = self.hear(connected, event, progress).await;
+        if let Err(ended) = taken {
+            progress.ended.get_or_insert(ended);
+        }
+    }
+
+    /// Logs what the network gave as its reason, beyond the code that the device's state has.
+    fn note(&self, event: &Event) {
+        match event {
+            Event::TemporaryBan(told) => tracing::warn!(
+                device = %self.device,
+                code = told.code.code(),
+                seconds = told.expire.num_seconds(),
+                "the network suspended the account: {}", ended::ban(&told.code)
+            ),
+            Event::ConnectFailure(told) => {
+                tracing::warn!(device = %self.device, code = told.reason.code(), "the network refused the connection");
+            }
+            Event::LoggedOut(told) => {
+                tracing::warn!(device = %self.device, code = told.reason.code(), "the network logged the device out");
+            }
+            _ => {}
+        }
+    }
+
+    async fn hear(
+        &self,
+        connected: &Arc<Connected>,
+        event: &Event,
+        progress: &mut Progress,
+    ) -> Result<(), Ended> {
+        match event {
+            Event::PairingQrCode(told) => {
+                self.set_unlinked(Some(Arc::clone(&connected.client)));
+                self.shows(told.code.clone(), told.timeout).await
+            }
+            Event::PairSuccess(told) => {
+                self.set_unlinked(None);
+                progress.paired = true;
+                // First what makes it linked, then the news of it.
+                let stored = connected.client.persistence_manager().flush().await;
+                stored.map_err(|error| {
+                    tracing::warn!(device = %self.device, %error, "the link could not be stored");
+                    Ended::LinkLost(Reason::EngineError)
+                })?;
+                self.scanned(linking::account_of(told)).await
+            }
+            Event::Connected(_) => {
+                progress.open = true;
+                self.opened(connected).await
+            }
+            other => pump::tell(connected, other).await.map_err(|error| self.not_taken(error)),
+        }
+    }
+
+    async fn opened(&self, connected: &Arc<Connected>) -> Result<(), Ended> {
+        let Some(own) = connected.client.pn() else {
+            return Err(Ended::LinkLost(Reason::EngineError));
+        };
+        let account = linking::account(own.user_base(), &connected.client.push_name());
+        groups::tell_all(connected).await.map_err(|error| self.not_taken(error))?;
+        // Before the news: whoever hears it may send at once.
+        self.set_online(Some(Arc::clone(connected)));
+        self.tell(EngineEvent::Opened(account)).await
+    }
+
+    async fn beat(&self, pulse: Pulse) -> Result<(), Ended> {
+        match pulse {
+            Pulse::Alive(ms) => self.tell(EngineEvent::Latency { ms }).await,
+            Pulse::Silent => Err(Ended::LinkLost(Reason::KeepaliveTimeout)),
+            // How it ended is told by the connection itself.
+            Pulse::Gone => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! `settings.whatsapp`: how one device appears, and what stands in for the network in tests.
+
+use serde_json::{Map, Value};
+
+use crate::engine::SettingError;
+
+const PATH: &str = "settings.whatsapp";
+/// A name's length in characters; phones cut longer ones.
+const MAX_NAME: usize = 50;
+/// What the phone's list of linked devices shows.
+const DEFAULT_NAME: &str = "Wharf";
+
+/// The settings of one device.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct DeviceSettings {
+    /// Its name in the phone's list of linked devices; only what is set when it is linked counts.
+    pub(super) device_name: String,
+    /// The protocol's version that is claimed, in place of the newest.
+    pub(super) version: Option<(u32, u32, u32)>,
+    /// How the testbed's world behaves; means nothing without one.
+    #[cfg_attr(not(feature = "testbed"), expect(dead_code, reason = "only the testbed has a world"))]
+    pub(super) testbed: Option<Map<String, Value>>,
+}
+
+impl Default for DeviceSettings {
+    fn default() -> Self {
+        Self { device_name: DEFAULT_NAME.to_owned(), version: None, testbed: None }
+    }
+}
+
+impl DeviceSettings {
+    /// Reads `whatsapp` out of a device's settings; what is not there has its default.
+    pub(super) fn parse(settings: &Map<String, Value>) -> Result<Self, SettingError> {
+        let fields = match settings.get("whatsapp") {
+            None | Some(Value::Null) => return Ok(Self::default()),
+            Some(Value::Object(fields)) => fields,
+            Some(_) => return Err(wrong(PATH, "must be an object")),
+        };
+        let mut read = Self::default();
+        for (name, value) in fields {
+            match name.as_str() {
+                "deviceName" => read.device_name = device_name(value)?,
+                "version" => read.version = version(value)?,
+                "testbed" => read.testbed = world(value)?,
+                other => {
+                    let field = format!("{PATH}.{other}");
+                    return Err(wrong(&field, "is not known; there are deviceName, version and testbed"));
+                }
+            }
+        }
+        Ok(read)
+    }
+}
+
+fn device_name(value: &Value) -> Result<String, SettingError> {
+    let wrong =
+        || wrong("settings.whatsapp.deviceName", "must be a text of 1 to 50 characters without line breaks");
+    let name = value.as_str().ok_or_else(wrong)?.trim();
+    let fits = !name.is_empty() && name.chars().count() <= MAX_NAME && !name.chars().any(char::is_control);
+    if fits { Ok(name.to_owned()) } else { Err(wrong()) }
+}
+
+fn version(value: &Value) -> Result<Option<(u32, u32, u32)>, SettingError> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let wrong = || {
+        wrong(
+            "settings.whatsapp.version",
+            "must be three numbers with dots between, such as \"2.3000.1030000000\"",
+        )
+    };
+    let text = value.as_str().ok_or_else(wrong)?;
+    let parts: Result<Vec<u32>, _> = text.split('.').map(str::parse).collect();
+    match parts.as_deref() {
+        Ok([major, minor, patch]) => Ok(Some((*major, *minor, *patch))),
+        _ => Err(wrong()),
+    }
+}
+
+fn world(value: &Value) -> Result<Option<Map<String, Value>>, SettingError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Object(world) => Ok(Some(world.clone())),
+        _ => Err(wrong("settings.whatsapp.testbed", "must be an object")),
+    }
+}
+
+fn wrong(field: &str, message: &str) -> SettingError {
+    SettingError { field: field.to_owned(), message: message.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn parse(settings: &Value) -> Result<DeviceSettings, SettingError> {
+        DeviceSettings::parse(settings.as_object().unwrap())
+    }
+
+    #[test]
+    fn what_is_not_said_has_its_default() {
+        for settings in [json!({}), json!({ "whatsapp": null }), json!({ "whatsapp": {} })] {
+            assert_eq!(parse(&settings), Ok(DeviceSettings::default()), "{settings}");
+        }
+    }
+
+    #[test]
+    fn name_and_version_are_read() {
+        let read = parse(&json!({ "whatsapp": { "deviceName": " Shop ", "version": "2.3000.7" } })).unwrap();
+        assert_eq!((read.device_name.as_str(), read.version), ("Shop", Some((2, 3000, 7))));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_by_its_path() {
+        for (settings, field) in [
+            (json!({ "whatsapp": [] }), "settings.whatsapp"),
+            (json!({ "whatsapp": { "deviceName": "" } }), "settings.whatsapp.deviceName"),
+            (json!({ "whatsapp": { "deviceName": "a\nb" } }), "settings.whatsapp.deviceName"),
+            (json!({ "whatsapp": { "version": "2.3000" } }), "settings.whatsapp.version"),
+            (json!({ "whatsapp": { "testbed": 1 } }), "settings.whatsapp.testbed"),
+            (json!({ "whatsapp": { "echo": true } }), "settings.whatsapp.echo"),
+        ] {
+            assert_eq!(parse(&settings).unwrap_err().field, field, "{settings}");
+        }
+    }
+}

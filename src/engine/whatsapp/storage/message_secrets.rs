@@ -1,0 +1,108 @@
+//! The secrets of messages, with which what refers to them later (votes, edits, …) is decrypted.
+//!
+//! A value is the secret's 32 bytes, then in seconds until when it is kept (0: for ever) and when its message
+//! was written (0: not known), 8 bytes each.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use async_trait::async_trait;
+use wacore::store::error::Result;
+use wacore::store::traits::{
+    MessageSecret, MsgSecretEntry, MsgSecretStore, merge_msg_secret_expiry, merge_msg_secret_message_ts,
+};
+
+use super::spaces::{MESSAGE_SECRETS, joined};
+use super::{VaultBackend, exactly, failed};
+use crate::domain::clock::Millis;
+
+/// What is kept of one message.
+#[derive(Clone, Copy)]
+struct Kept {
+    secret: MessageSecret,
+    expires_at: i64,
+    message_ts: i64,
+}
+
+impl Kept {
+    fn to_bytes(self) -> Vec<u8> {
+        [&self.secret[..], &self.expires_at.to_be_bytes(), &self.message_ts.to_be_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let bytes: [u8; 48] = exactly(bytes, "message secret")?;
+        Ok(Self {
+            secret: exactly(&bytes[..32], "message secret")?,
+            expires_at: i64::from_be_bytes(exactly(&bytes[32..40], "deadline")?),
+            message_ts: i64::from_be_bytes(exactly(&bytes[40..], "time")?),
+        })
+    }
+
+    /// The later secret counts; what is known of the time is never lost, nor is a deadline made earlier.
+    fn renewed(self, by: Self) -> Self {
+        Self {
+            secret: by.secret,
+            expires_at: merge_msg_secret_expiry(self.expires_at, by.expires_at),
+            message_ts: merge_msg_secret_message_ts(self.message_ts, by.message_ts),
+        }
+    }
+
+    fn deadline(self) -> Option<Millis> {
+        (self.expires_at != 0).then(|| Millis(self.expires_at.saturating_mul(1_000)))
+    }
+}
+
+#[async_trait]
+impl MsgSecretStore for VaultBackend {
+    async fn put_msg_secrets(&self, entries: Vec<MsgSecretEntry>) -> Result<usize> {
+        let given = entries.len();
+        if given == 0 {
+            return Ok(0);
+        }
+        let mut new: BTreeMap<String, Kept> = BTreeMap::new();
+        for MsgSecretEntry { chat, sender, msg_id, secret, expires_at, message_ts } in entries {
+            let kept = Kept { secret, expires_at, message_ts };
+            match new.entry(joined(&[&chat, &sender, &msg_id])) {
+                Entry::Occupied(mut earlier) => {
+                    earlier.insert(earlier.get().renewed(kept));
+                }
+                Entry::Vacant(free) => {
+                    free.insert(kept);
+                }
+            }
+        }
+        self.update(move |view, batch| {
+            for (key, kept) in new {
+                let kept = match view.get(MESSAGE_SECRETS, &key).map_err(failed)? {
+                    Some(known) => Kept::from_bytes(&known)?.renewed(kept),
+                    None => kept,
+                };
+                batch.put_until(MESSAGE_SECRETS, key, kept.to_bytes(), kept.deadline());
+            }
+            Ok(given)
+        })
+        .await
+    }
+
+    async fn get_msg_secret(&self, chat: &str, sender: &str, msg_id: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.get_msg_secret_with_ts(chat, sender, msg_id).await?.map(|(secret, _)| secret))
+    }
+
+    async fn get_msg_secret_with_ts(
+        &self,
+        chat: &str,
+        sender: &str,
+        msg_id: &str,
+    ) -> Result<Option<(Vec<u8>, i64)>> {
+        let Some(bytes) = self.get(MESSAGE_SECRETS, &joined(&[chat, sender, msg_id])).await? else {
+            return Ok(None);
+        };
+        let kept = Kept::from_bytes(&bytes)?;
+        Ok(Some((kept.secret.to_vec(), kept.message_ts)))
+    }
+
+    /// What ends at the cutoff goes too.
+    async fn delete_expired_msg_secrets(&self, cutoff_timestamp: i64) -> Result<u32> {
+        self.prune(MESSAGE_SECRETS, cutoff_timestamp.saturating_add(1)).await
+    }
+}

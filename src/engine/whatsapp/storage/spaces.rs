@@ -1,0 +1,126 @@
+//! Where in the vault the library's things are, and how their keys are made.
+//!
+//! Names and keys are what is on disk: changing one orphans what was stored.
+
+use std::fmt::Write as _;
+
+pub(super) const DEVICE: &str = "wa/device";
+pub(super) const IDENTITIES: &str = "wa/identities";
+pub(super) const SESSIONS: &str = "wa/sessions";
+pub(super) const PREKEYS: &str = "wa/prekeys";
+pub(super) const SIGNED_PREKEYS: &str = "wa/signed_prekeys";
+pub(super) const SENDER_KEYS: &str = "wa/sender_keys";
+pub(super) const SYNC_KEYS: &str = "wa/sync_keys";
+pub(super) const LATEST_SYNC_KEY: &str = "wa/latest_sync_key";
+pub(super) const SYNC_VERSIONS: &str = "wa/sync_versions";
+pub(super) const MUTATION_MACS: &str = "wa/mutation_macs";
+/// Who has the sender key of a group, by group and device.
+pub(super) const SENDER_KEY_DEVICES: &str = "wa/sender_key_devices";
+/// The same by device and group, with nothing in the value.
+pub(super) const SENDER_KEY_GROUPS: &str = "wa/sender_key_groups";
+pub(super) const LIDS: &str = "wa/lids";
+/// The LID of a phone number.
+pub(super) const LIDS_BY_NUMBER: &str = "wa/lids_by_number";
+pub(super) const BASE_KEYS: &str = "wa/base_keys";
+pub(super) const DEVICE_LISTS: &str = "wa/device_lists";
+pub(super) const GROUPS: &str = "wa/groups";
+pub(super) const TC_TOKENS: &str = "wa/tc_tokens";
+pub(super) const SENT: &str = "wa/sent";
+pub(super) const PENDING_INBOUND: &str = "wa/pending_inbound";
+pub(super) const MESSAGE_SECRETS: &str = "wa/message_secrets";
+
+pub(super) const ALL: [&str; 21] = [
+    DEVICE,
+    IDENTITIES,
+    SESSIONS,
+    PREKEYS,
+    SIGNED_PREKEYS,
+    SENDER_KEYS,
+    SYNC_KEYS,
+    LATEST_SYNC_KEY,
+    SYNC_VERSIONS,
+    MUTATION_MACS,
+    SENDER_KEY_DEVICES,
+    SENDER_KEY_GROUPS,
+    LIDS,
+    LIDS_BY_NUMBER,
+    BASE_KEYS,
+    DEVICE_LISTS,
+    GROUPS,
+    TC_TOKENS,
+    SENT,
+    PENDING_INBOUND,
+    MESSAGE_SECRETS,
+];
+
+/// A number so that keys are in its order.
+pub(super) fn number(number: u32) -> String {
+    format!("{number:010}")
+}
+
+/// One key of several parts. What others may choose (message ids) cannot make two of them alike.
+pub(super) fn joined(parts: &[&str]) -> String {
+    let mut key = String::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
+    for (at, part) in parts.iter().enumerate() {
+        if at > 0 {
+            key.push('|');
+        }
+        push_escaped(&mut key, part);
+    }
+    key
+}
+
+/// How all keys begin that have this first part and more.
+pub(super) fn first(part: &str) -> String {
+    joined(&[part, ""])
+}
+
+/// The last part of a key of [`joined`].
+pub(super) fn last_part(key: &str) -> String {
+    let part = key.rsplit('|').next().unwrap_or(key);
+    part.replace("%7C", "|").replace("%25", "%")
+}
+
+fn push_escaped(key: &mut String, part: &str) {
+    for c in part.chars() {
+        match c {
+            '%' => key.push_str("%25"),
+            '|' => key.push_str("%7C"),
+            c => key.push(c),
+        }
+    }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_places_have_the_same_key() {
+        assert_ne!(joined(&["a|b", "c"]), joined(&["a", "b|c"]));
+        assert_ne!(joined(&["a%7Cb"]), joined(&["a|b"]));
+        assert_ne!(joined(&["a", ""]), joined(&["a"]));
+    }
+
+    #[test]
+    fn the_last_part_comes_back_as_it_was() {
+        for part in ["1555010@lid", "a|b", "%7C", "%25|", ""] {
+            assert_eq!(last_part(&joined(&["group", part])), part);
+        }
+    }
+
+    #[test]
+    fn each_space_is_forgotten_once() {
+        let named: std::collections::BTreeSet<_> = ALL.into_iter().collect();
+        assert_eq!(named.len(), ALL.len());
+    }
+}

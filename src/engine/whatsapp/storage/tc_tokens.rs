@@ -1,0 +1,71 @@
+//! Tokens of trusted contacts. Two writers own a half of an entry each: the token that was received, and
+//! when ours was last given. Each looks and writes in one step.
+
+use wacore::store::error::Result;
+use wacore::store::traits::TcTokenEntry;
+
+use super::spaces::TC_TOKENS;
+use super::{VaultBackend, decoded, encoded, failed};
+
+impl VaultBackend {
+    /// Moves the time at which our token was given forwards, never backwards.
+    pub(super) async fn token_given(&self, jid: &str, at: i64) -> Result<()> {
+        self.merge_token(jid, move |entry| match entry {
+            Some(entry) => {
+                let sender_timestamp = Some(entry.sender_timestamp.map_or(at, |known| known.max(at)));
+                Some(TcTokenEntry { sender_timestamp, ..entry })
+            }
+            None => Some(TcTokenEntry { token: Vec::new(), token_timestamp: at, sender_timestamp: Some(at) }),
+        })
+        .await
+    }
+
+    /// Takes a received token, unless a newer one is there.
+    pub(super) async fn token_received(&self, jid: &str, token: &[u8], at: i64) -> Result<()> {
+        let token = token.to_vec();
+        self.merge_token(jid, move |entry| {
+            let newer_is_there =
+                entry.as_ref().is_some_and(|known| !known.token.is_empty() && at < known.token_timestamp);
+            if newer_is_there {
+                return None;
+            }
+            let sender_timestamp = entry.and_then(|known| known.sender_timestamp);
+            Some(TcTokenEntry { token, token_timestamp: at, sender_timestamp })
+        })
+        .await
+    }
+
+    /// Removes what is of no use any more, and says how many.
+    pub(super) async fn prune_tokens(&self, token_cutoff: i64, sender_cutoff: i64) -> Result<u32> {
+        self.update(move |view, batch| {
+            let mut removed = 0;
+            for (jid, bytes) in view.list(TC_TOKENS, "").map_err(failed)? {
+                let entry: TcTokenEntry = decoded(&bytes)?;
+                let token_lives = !entry.token.is_empty() && entry.token_timestamp >= token_cutoff;
+                let given_lately = entry.sender_timestamp.is_some_and(|at| at >= sender_cutoff);
+                if !token_lives && !given_lately {
+                    batch.remove(TC_TOKENS, jid);
+                    removed += 1;
+                }
+            }
+            Ok(removed)
+        })
+        .await
+    }
+
+    async fn merge_token<F>(&self, jid: &str, merge: F) -> Result<()>
+    where
+        F: FnOnce(Option<TcTokenEntry>) -> Option<TcTokenEntry> + Send + 'static,
+    {
+        let jid = jid.to_owned();
+        self.update(move |view, batch| {
+            let known = view.get(TC_TOKENS, &jid).map_err(failed)?;
+            let known = known.map(|bytes| decoded(&bytes)).transpose()?;
+            if let Some(entry) = merge(known) {
+                batch.put(TC_TOKENS, jid, encoded(&entry)?);
+            }
+            Ok(())
+        })
+        .await
+    }
+}

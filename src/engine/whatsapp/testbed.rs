@@ -1,0 +1,257 @@
+//! The testbed in the network's place, on a loopback address: where it is, and its control API.
+//!
+//! A device's own control calls go on to the testbed, which has the same ones for each account; here is only what it
+//! cannot know: which code a device shows, and whose it is.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Map, Value, json};
+use url::{Host, Url};
+
+use super::settings::DeviceSettings;
+use crate::domain::device::Account;
+use crate::domain::ids::DeviceId;
+use crate::engine::{ControlError, ControlVerb};
+use crate::net::loopback::{LoopbackClient, Method};
+
+/// Codes of the testbed's refusals that are passed on as they are.
+const CODES: [&str; 16] = [
+    "no_qr",
+    "qr_expired",
+    "qr_unknown",
+    "pairing_code_expired",
+    "pairing_code_unknown",
+    "not_linked",
+    "not_connected",
+    "not_acknowledged",
+    "network_full",
+    "not_in_group",
+    "group_unknown",
+    "message_unknown",
+    "already_linked",
+    "not_on_network",
+    "not_built",
+    "conflict",
+];
+
+/// What is known of each device's part of the testbed.
+#[derive(Default)]
+pub(super) struct Worlds(Mutex<HashMap<DeviceId, World>>);
+
+#[derive(Default)]
+struct World {
+    /// How the world behaves, as its settings say.
+    settings: Option<Map<String, Value>>,
+    /// The code that is shown.
+    qr: Option<String>,
+    /// The account's number in digits, or the one that a typed code was asked for.
+    number: Option<String>,
+}
+
+/// Whether this address is the testbed's to have: HTTP, on a loopback address that is written as one.
+#[must_use]
+pub fn is_allowed(url: &Url) -> bool {
+    let loopback = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(_)) | None => false,
+    };
+    loopback && url.scheme() == "http"
+}
+
+/// Where the testbed takes connections.
+pub(super) fn socket_url(testbed: &Url) -> String {
+    let base = testbed.as_str().trim_end_matches('/');
+    format!("ws{}/ws/chat", base.strip_prefix("http").unwrap_or(base))
+}
+
+impl Worlds {
+    pub(super) fn opened(&self, device: &DeviceId, settings: &DeviceSettings, account: Option<&Account>) {
+        let mut worlds = self.lock();
+        let world = worlds.entry(device.clone()).or_default();
+        world.settings.clone_from(&settings.testbed);
+        world.qr = None;
+        if let Some(account) = account {
+            world.number = Some(account.phone_number.clone());
+        }
+    }
+
+    pub(super) fn shows(&self, device: &DeviceId, qr: Option<&str>) {
+        self.change(device, |world| world.qr = qr.map(str::to_owned));
+    }
+
+    pub(super) fn asked_for(&self, device: &DeviceId, number: &str) {
+        self.change(device, |world| world.number = Some(number.to_owned()));
+    }
+
+    pub(super) fn linked(&self, device: &DeviceId, account: &Account) {
+        self.change(device, |world| {
+            world.number = Some(account.phone_number.clone());
+            world.qr = None;
+        });
+    }
+
+    pub(super) fn forget(&self, device: &DeviceId) {
+        self.lock().remove(device);
+    }
+
+    /// Passes a call on to the testbed.
+    pub(super) async fn forward(
+        &self,
+        testbed: &Url,
+        device: &DeviceId,
+        verb: ControlVerb<'_>,
+        body: Value,
+    ) -> Result<Value, ControlError> {
+        let (method, path, body) = self.call(device, verb, body)?;
+        let url = testbed.join(&path).map_err(|_| ControlError::NotFound)?;
+        let answer = LoopbackClient::new().call(method, &url, &body).await.map_err(|error| {
+            tracing::warn!(%device, %error, "the testbed could not be asked");
+            impossible("testbed_unavailable", "the testbed does not answer")
+        })?;
+        if answer.status == 200 { Ok(answer.body) } else { Err(refused(answer.status, &answer.body)) }
+    }
+
+    fn call(
+        &self,
+        device: &DeviceId,
+        verb: ControlVerb<'_>,
+        body: Value,
+    ) -> Result<(Method, String, Value), ControlError> {
+        let (method, name) = match verb {
+            ControlVerb::Get(name) => (Method::Get, name),
+            ControlVerb::Post(name) => (Method::Post, name),
+            ControlVerb::Delete(name) => (Method::Delete, name),
+        };
+        let worlds = self.lock();
+        let world = worlds.get(device);
+        let path = match name {
+            "scan" | "pair" => format!("/control/{name}"),
+            name if !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
+                let number = world.and_then(|world| world.number.as_deref()).ok_or_else(not_linked)?;
+                format!("/control/accounts/{number}/{name}")
+            }
+            _ => return Err(ControlError::NotFound),
+        };
+        let body = match (name, body) {
+            ("scan", body) => with_code(world, body)?,
+            ("pair", body) => with_number(world, body),
+            (_, body) => body,
+        };
+        Ok((method, path, body))
+    }
+
+    fn change(&self, device: &DeviceId, change: impl FnOnce(&mut World)) {
+        change(self.lock().entry(device.clone()).or_default());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, World>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A scan with the code that the device shows, unless the call names one, and with the world's settings.
+fn with_code(world: Option<&World>, body: Value) -> Result<Value, ControlError> {
+    let mut body = object(body)?;
+    let shown = world.and_then(|world| world.qr.clone());
+    if body.get("qr").is_none_or(Value::is_null) {
+        let qr = shown.ok_or_else(|| impossible("no_qr", "the device shows no QR code now"))?;
+        body.insert("qr".to_owned(), json!(qr));
+    }
+    Ok(with_world(world, body))
+}
+
+/// A typed code for the number that it was asked for.
+fn with_number(world: Option<&World>, body: Value) -> Value {
+    let Value::Object(mut body) = body else { return body };
+    if let Some(number) = world.and_then(|world| world.number.clone()) {
+        body.entry("phoneNumber").or_insert_with(|| json!(number));
+    }
+    with_world(world, body)
+}
+
+fn with_world(world: Option<&World>, mut body: Map<String, Value>) -> Value {
+    if let Some(settings) = world.and_then(|world| world.settings.clone()) {
+        body.insert("world".to_owned(), Value::Object(settings));
+    }
+    Value::Object(body)
+}
+
+fn object(body: Value) -> Result<Map<String, Value>, ControlError> {
+    match body {
+        Value::Object(map) => Ok(map),
+        Value::Null => Ok(Map::new()),
+        _ => Err(ControlError::Invalid { field: "body".to_owned(), message: "must be an object".to_owned() }),
+    }
+}
+
+fn refused(status: u16, body: &Value) -> ControlError {
+    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    let message = text("message").unwrap_or_else(|| format!("the testbed answered {status}"));
+    match (status, text("field")) {
+        (404, _) => ControlError::NotFound,
+        (422, Some(field)) => ControlError::Invalid { field, message },
+        _ => {
+            let code = text("code").and_then(|code| CODES.into_iter().find(|known| *known == code));
+            ControlError::Impossible { code: code.unwrap_or("testbed_refused"), message }
+        }
+    }
+}
+
+fn impossible(code: &'static str, message: &str) -> ControlError {
+    ControlError::Impossible { code, message: message.to_owned() }
+}
+
+fn not_linked() -> ControlError {
+    impossible("not_linked", "no phone has linked this device")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_loopback_address_may_be_the_testbed() {
+        for (text, allowed) in [
+            ("http://127.0.0.1:8080", true),
+            ("http://[::1]:8080", true),
+            ("http://192.0.2.1:8080", false),
+            ("http://localhost:8080", false),
+            ("https://127.0.0.1:8080", false),
+            ("http://web.whatsapp.com", false),
+        ] {
+            assert_eq!(is_allowed(&text.parse().unwrap()), allowed, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_testbed_takes_connections_where_its_api_is() {
+        assert_eq!(socket_url(&"http://127.0.0.1:8080/".parse().unwrap()), "ws://127.0.0.1:8080/ws/chat");
+    }
+
+    #[test]
+    fn a_scan_names_the_code_that_is_shown_and_the_world() {
+        let (worlds, device) = (Worlds::default(), "shop".parse::<DeviceId>().unwrap());
+        let scan = |body| worlds.call(&device, ControlVerb::Post("scan"), body);
+        assert!(matches!(scan(json!({})), Err(ControlError::Impossible { code: "no_qr", .. })));
+        let settings = json!({ "whatsapp": { "testbed": { "echo": true } } });
+        let settings = DeviceSettings::parse(settings.as_object().unwrap()).unwrap();
+        worlds.opened(&device, &settings, None);
+        worlds.shows(&device, Some("shown"));
+        let (_, path, body) = scan(json!({ "phoneNumber": "15550100009" })).unwrap();
+        assert_eq!(path, "/control/scan");
+        assert_eq!(body, json!({ "phoneNumber": "15550100009", "qr": "shown", "world": { "echo": true } }));
+        assert_eq!(scan(json!({ "qr": "given" })).unwrap().2["qr"], "given");
+    }
+
+    #[test]
+    fn other_calls_go_to_the_account_of_the_device() {
+        let (worlds, device) = (Worlds::default(), "shop".parse::<DeviceId>().unwrap());
+        let call = || worlds.call(&device, ControlVerb::Get("network"), Value::Null);
+        assert!(matches!(call(), Err(ControlError::Impossible { code: "not_linked", .. })));
+        worlds.linked(&device, &Account { phone_number: "15550100009".into(), client_name: String::new() });
+        assert_eq!(call().unwrap().1, "/control/accounts/15550100009/network");
+        assert_eq!(worlds.call(&device, ControlVerb::Get("../x"), Value::Null), Err(ControlError::NotFound));
+    }
+}

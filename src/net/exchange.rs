@@ -1,0 +1,182 @@
+//! One request and its answer, whatever the status, with bodies that stream both ways.
+//!
+//! For protocols in which a refusal is an answer too. Redirects are not followed; they are answers.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use reqwest::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use reqwest::{Body, Method};
+use url::Url;
+
+use super::client::{GuardedClient, NetError, failed};
+
+/// A request.
+pub struct Exchange {
+    /// Where to.
+    pub url: Url,
+    /// Whether it is a POST; else it is a GET.
+    pub post: bool,
+    /// Names and values; what cannot be a header fails the request.
+    pub headers: Vec<(String, String)>,
+    /// What is sent.
+    pub body: ExchangeBody,
+    /// From connecting to the last byte of the answer.
+    pub timeout: Duration,
+    /// The largest answer, in bytes.
+    pub limit: u64,
+}
+
+/// What a request sends.
+pub enum ExchangeBody {
+    /// Nothing.
+    Empty,
+    /// This.
+    Bytes(Bytes),
+    /// So many bytes, as they come. They are announced, never chunked.
+    Stream {
+        /// How many there will be.
+        length: u64,
+        /// The bytes.
+        bytes: BoxStream<'static, io::Result<Bytes>>,
+    },
+}
+
+/// An answer.
+pub struct ExchangeAnswer {
+    /// Its status, any.
+    pub status: u16,
+    /// Its body, as it comes; more than the limit, or too little time, ends it with an error.
+    pub body: BoxStream<'static, io::Result<Bytes>>,
+}
+
+impl GuardedClient {
+    /// Makes a request and begins to read its answer.
+    ///
+    /// # Errors
+    /// [`NetError`] when there is no answer; any status is one.
+    pub async fn exchange(&self, exchange: Exchange) -> Result<ExchangeAnswer, NetError> {
+        let Exchange { url, post, headers, body, timeout, limit } = exchange;
+        self.check(&url)?;
+        let method = if post { Method::POST } else { Method::GET };
+        let mut request = self.client().await?.request(method, url).timeout(timeout);
+        for (name, value) in headers {
+            request = request.header(header_name(&name)?, header_value(&value)?);
+        }
+        request = match body {
+            ExchangeBody::Empty => request,
+            ExchangeBody::Bytes(bytes) => request.body(bytes),
+            ExchangeBody::Stream { length, bytes } => {
+                request.header(CONTENT_LENGTH, length).body(Body::wrap_stream(bytes))
+            }
+        };
+        let response = request.send().await.map_err(failed)?;
+        let status = response.status().as_u16();
+        let too_large = move || NetError::TooLarge(usize::try_from(limit).unwrap_or(usize::MAX));
+        if response.content_length().is_some_and(|length| length > limit) {
+            return Err(too_large());
+        }
+        let mut size = 0_u64;
+        let body = response.bytes_stream().map(move |piece| {
+            let piece = piece.map_err(|error| io::Error::other(failed(error)))?;
+            size = size.saturating_add(piece.len() as u64);
+            if size > limit { Err(io::Error::other(too_large())) } else { Ok(piece) }
+        });
+        Ok(ExchangeAnswer { status, body: body.boxed() })
+    }
+}
+
+fn header_name(name: &str) -> Result<HeaderName, NetError> {
+    name.parse().map_err(|_| NetError::Header)
+}
+
+fn header_value(value: &str) -> Result<HeaderValue, NetError> {
+    value.parse().map_err(|_| NetError::Header)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::tests::{client, serve};
+    use super::*;
+    use futures_util::{TryStreamExt as _, stream};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    fn get(url: Url, limit: u64) -> Exchange {
+        let (headers, timeout) = (Vec::new(), Duration::from_millis(800));
+        Exchange { url, post: false, headers, body: ExchangeBody::Empty, timeout, limit }
+    }
+
+    async fn all(answer: ExchangeAnswer) -> io::Result<Vec<u8>> {
+        let collect = |mut all: Vec<u8>, piece: Bytes| async move {
+            all.extend_from_slice(&piece);
+            Ok(all)
+        };
+        answer.body.try_fold(Vec::new(), collect).await
+    }
+
+    /// What the server is sent, from the first header to the last byte of the body.
+    async fn sent(exchange: impl FnOnce(Url) -> Exchange, ends_with: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url: Url = format!("http://{}/up", listener.local_addr().unwrap()).parse().unwrap();
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut seen = Vec::new();
+            while !seen.ends_with(ends_with.as_bytes()) {
+                assert_ne!(stream.read_buf(&mut seen).await.unwrap(), 0, "{seen:?}");
+            }
+            stream.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            String::from_utf8(seen).unwrap()
+        };
+        let client = client(&["127.0.0.0/8"]);
+        let (seen, answer) = tokio::join!(server, client.exchange(exchange(url)));
+        assert_eq!(answer.unwrap().status, 201);
+        seen
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_an_answer() {
+        let url = serve("HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\ngone").await;
+        let answer = client(&["127.0.0.0/8"]).exchange(get(url, 10)).await.unwrap();
+        assert_eq!(answer.status, 404);
+        assert_eq!(all(answer).await.unwrap(), b"gone");
+        let moved = "HTTP/1.1 302 Found\r\nlocation: http://10.0.0.1/\r\ncontent-length: 0\r\n\r\n";
+        let answer = client(&["127.0.0.0/8"]).exchange(get(serve(moved).await, 10)).await.unwrap();
+        assert_eq!(answer.status, 302);
+    }
+
+    #[tokio::test]
+    async fn a_streamed_body_is_announced_and_not_chunked() {
+        let pieces = ["one ", "two ", "three"].map(|piece| Ok(Bytes::from_static(piece.as_bytes())));
+        let upload = |url| Exchange {
+            post: true,
+            headers: vec![("Origin".into(), "https://example.org".into())],
+            body: ExchangeBody::Stream { length: 13, bytes: stream::iter(pieces).boxed() },
+            ..get(url, 10)
+        };
+        let seen = sent(upload, "one two three").await.to_lowercase();
+        assert!(
+            seen.starts_with("post /up http/1.1\r\n") && seen.contains("\r\ncontent-length: 13\r\n"),
+            "{seen}"
+        );
+        assert!(seen.contains("\r\norigin: https://example.org\r\n") && !seen.contains("chunked"), "{seen}");
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_or_not_allowed_is_an_error() {
+        let client = client(&["127.0.0.0/8"]);
+        let announced = serve("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n012345").await;
+        assert!(matches!(client.exchange(get(announced, 5)).await, Err(NetError::TooLarge(5))));
+        let chunked =
+            serve("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\n012345\r\n0\r\n\r\n").await;
+        assert!(all(client.exchange(get(chunked, 5)).await.unwrap()).await.is_err());
+        let private: Url = "http://10.0.0.1/".parse().unwrap();
+        assert!(matches!(client.exchange(get(private, 5)).await, Err(NetError::Refused(_))));
+        let url: Url = "http://127.0.0.1:9/".parse().unwrap();
+        let split = Exchange { headers: vec![("A".into(), "b\r\nC: d".into())], ..get(url, 5) };
+        assert!(matches!(client.exchange(split).await, Err(NetError::Header)));
+    }
+}

@@ -1,0 +1,80 @@
+//! A client for the testbed's control API: it reaches loopback addresses and nothing else.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::Value;
+use url::{Host, Url};
+
+use super::client::{NetError, failed, read_body};
+use super::guard::Refused;
+
+/// The longest that a call may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of the largest answer.
+const LARGEST: usize = 64 << 20;
+
+/// How a call is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`
+    Get,
+    /// `POST`
+    Post,
+    /// `DELETE`
+    Delete,
+}
+
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body; null when it was no JSON.
+    pub body: Value,
+}
+
+/// A client for loopback addresses.
+pub struct LoopbackClient(());
+
+impl LoopbackClient {
+    /// Connects nothing yet.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "nothing wants a default one")]
+    pub fn new() -> Self {
+        Self(())
+    }
+
+    /// Makes a call; a body of null is none.
+    ///
+    /// # Errors
+    /// [`NetError::Refused`] when the address is not a loopback one that is written as one; others when there is no
+    /// answer.
+    pub async fn call(&self, method: Method, url: &Url, body: &Value) -> Result<Answer, NetError> {
+        let loopback = match url.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            Some(Host::Domain(_)) | None => false,
+        };
+        if !loopback {
+            return Err(NetError::Refused(Refused));
+        }
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .tls_certs_only(std::iter::empty())
+            .timeout(PATIENCE)
+            .build()
+            .map_err(|_| NetError::SetUp)?;
+        let request = match method {
+            Method::Get => client.get(url.clone()),
+            Method::Post => client.post(url.clone()),
+            Method::Delete => client.delete(url.clone()),
+        };
+        let request = if body.is_null() { request } else { request.json(body) };
+        let response = request.send().await.map_err(failed)?;
+        let status: StatusCode = response.status();
+        let bytes = read_body(response, LARGEST).await?;
+        Ok(Answer { status: status.as_u16(), body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
+    }
+}

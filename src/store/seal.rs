@@ -1,0 +1,130 @@
+//! The vault's encryption at rest: XChaCha20-Poly1305 with a key that is not in the database.
+//!
+//! Each value has a random nonce of 24 bytes, long enough for any number of values, which stands before its
+//! ciphertext. Device, space and key are authenticated with it, so that a value opens only in its own place.
+//! What was written before there was a key is read as it is, and sealed when it is written again.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chacha20poly1305::aead::{Aead as _, Payload};
+use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::error::StoreError;
+use crate::domain::clock::Random;
+
+const NONCE: usize = 24;
+const PROOF: &[u8] = b"the key of this vault";
+
+/// A key for the vault, with the randomness that its nonces are made of. Never shown.
+#[derive(Clone)]
+pub struct VaultKey {
+    cipher: XChaCha20Poly1305,
+    random: Arc<dyn Random>,
+}
+
+impl VaultKey {
+    /// Takes the key's 32 bytes.
+    #[must_use]
+    pub fn new(key: &[u8; 32], random: Arc<dyn Random>) -> Self {
+        Self { cipher: XChaCha20Poly1305::new(&(*key).into()), random }
+    }
+
+    fn seal(&self, place: Place<'_>, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let mut nonce = [0_u8; NONCE];
+        self.random.fill(&mut nonce);
+        let payload = Payload { msg: value, aad: &place.bytes() };
+        let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| UNREADABLE)?;
+        Ok([&nonce[..], &sealed].concat())
+    }
+
+    fn open(&self, place: Place<'_>, bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let (nonce, sealed) = bytes.split_first_chunk::<NONCE>().ok_or(UNREADABLE)?;
+        let payload = Payload { msg: sealed, aad: &place.bytes() };
+        self.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| UNREADABLE)
+    }
+}
+
+impl fmt::Debug for VaultKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("VaultKey")
+    }
+}
+
+const UNREADABLE: StoreError = StoreError::Unreadable("value of the vault");
+
+/// Where a value stands.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) device: &'a str,
+    pub(super) space: &'a str,
+    pub(super) key: &'a str,
+}
+
+impl Place<'_> {
+    /// Lengths first, so that no two places read alike.
+    fn bytes(self) -> Vec<u8> {
+        let parts = [self.device, self.space, self.key];
+        let mut bytes = Vec::with_capacity(parts.iter().map(|part| 8 + part.len()).sum());
+        for part in parts {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        bytes
+    }
+}
+
+/// How values are written and read here.
+#[derive(Debug, Default)]
+pub(super) struct Seal(Option<VaultKey>);
+
+/// Why a vault does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Locked {
+    Missing,
+    Wrong,
+}
+
+impl Seal {
+    pub(super) fn new(key: Option<VaultKey>) -> Self {
+        Self(key)
+    }
+
+    /// Whether this is the key that was used before, if one was. The first one leaves its proof.
+    pub(super) fn check(&self, connection: &Connection) -> Result<Result<(), Locked>, StoreError> {
+        let place = Place { device: "", space: "", key: "proof" };
+        let stored = connection.query_row("SELECT proof FROM vault_seal", [], |row| row.get(0)).optional()?;
+        let proof: Option<Vec<u8>> = stored;
+        match (&self.0, proof) {
+            (None, None) => Ok(Ok(())),
+            (None, Some(_)) => Ok(Err(Locked::Missing)),
+            (Some(key), Some(proof)) => {
+                let opened = key.open(place, &proof).is_ok_and(|text| text == PROOF);
+                Ok(if opened { Ok(()) } else { Err(Locked::Wrong) })
+            }
+            (Some(key), None) => {
+                let proof = key.seal(place, PROOF)?;
+                connection.execute("INSERT INTO vault_seal (id, proof) VALUES (1, ?1)", params![proof])?;
+                Ok(Ok(()))
+            }
+        }
+    }
+
+    /// A value as it is stored, and whether it is sealed.
+    pub(super) fn close(&self, place: Place<'_>, value: Vec<u8>) -> Result<(Vec<u8>, bool), StoreError> {
+        match &self.0 {
+            Some(key) => Ok((key.seal(place, &value)?, true)),
+            None => Ok((value, false)),
+        }
+    }
+
+    /// A stored value as it was given.
+    pub(super) fn open(&self, place: Place<'_>, sealed: bool, value: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        match (&self.0, sealed) {
+            (_, false) => Ok(value),
+            (Some(key), true) => key.open(place, &value),
+            (None, true) => Err(UNREADABLE),
+        }
+    }
+}

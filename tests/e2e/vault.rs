@@ -1,0 +1,84 @@
+//! What engines keep: encrypted with a key of the operator's, and shown to nobody.
+
+use std::sync::Arc;
+
+use wharf::app::{App, OsRandom, StartError, Surroundings};
+
+use crate::support::{ANNA, TestApp, TestClock, settings};
+
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const OTHER_KEY: &str = "HwECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const VARIABLE: &str = "WHARF__STORE__VAULT_KEY";
+/// What the simulator keeps of a link, and of nothing else.
+const KEPT: &str = "\"synchronised\":";
+
+#[tokio::test]
+async fn with_a_key_links_outlive_a_restart_and_are_not_readable_on_the_disk() {
+    for (overrides, readable) in [(vec![], true), (vec![(VARIABLE, KEY)], false)] {
+        let app = TestApp::start_with(&overrides).await;
+        app.device("shop").await;
+        let app = app.restarted().await;
+        app.wait_for_state("shop", "ready").await;
+        assert_eq!(app.logged("shop", "qr").await.len(), 1, "no second scan");
+        let data = app.stop().await;
+        let mut bytes = std::fs::read(data.path().join("wharf.db")).unwrap();
+        bytes.extend(std::fs::read(data.path().join("wharf.db-wal")).unwrap_or_default());
+        let found = bytes.windows(KEPT.len()).any(|window| window == KEPT.as_bytes());
+        assert_eq!(found, readable);
+    }
+}
+
+#[tokio::test]
+async fn without_its_key_or_with_another_the_daemon_says_so_and_does_not_start() {
+    let app = TestApp::start_with(&[(VARIABLE, KEY)]).await;
+    app.device("shop").await;
+    let data = app.stop().await;
+    let start = async |key: Option<&str>| {
+        let overrides: Vec<_> = key.map(|key| (VARIABLE.to_owned(), key.to_owned())).into_iter().collect();
+        let surroundings = Surroundings {
+            clock: Arc::new(TestClock::default()),
+            random: Arc::new(OsRandom),
+            api_key: None,
+            terminal: false,
+        };
+        Box::pin(App::start(settings(data.path(), &overrides), surroundings)).await
+    };
+    let said = |refused: Result<App, StartError>| refused.err().unwrap().to_string();
+    assert!(said(start(None).await).contains("store.vault_key is not set"));
+    assert!(said(start(Some(OTHER_KEY)).await).contains("store.vault_key is not the key"));
+    start(Some(KEY)).await.unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn nothing_that_is_asked_of_the_daemon_shows_the_vault() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    app.incoming("shop", ANNA, "hello").await;
+    let mark = "INSERT INTO vault (device_id, space, key, value) VALUES ('shop', 'wa/sessions', 'MARKED-KEY', x'4d41524b45442d56414c5545')";
+    let app = app.restarted_after(mark).await;
+    app.wait_for_state("shop", "ready").await;
+    let chat = format!("/devices/shop/chats/{ANNA}@c.us");
+    let export = format!("{chat}/export?format=json");
+    let asked = [
+        "/devices",
+        "/devices/shop",
+        "/devices/shop/events?after=0&limit=100",
+        "/devices/shop/chats",
+        "/devices/shop/contacts",
+        "/devices/shop/health",
+        "/devices/shop/stats",
+        "/devices/shop/queue/status",
+        &export,
+        "//metrics",
+        "//health",
+    ];
+    let mut answered = 0;
+    for path in asked {
+        let request = app.request("GET", path).header("X-API-KEY", &app.key);
+        let response = request.send().await.unwrap();
+        answered += usize::from(response.status().is_success());
+        let text = response.text().await.unwrap();
+        assert!(!text.contains("MARKED") && !text.contains("TUFSS0VE"), "{path}");
+    }
+    assert!(answered >= 8, "only {answered} were answered");
+}

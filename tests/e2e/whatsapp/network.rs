@@ -1,0 +1,1 @@
+//! How the network ends connections, and what it says of messages.

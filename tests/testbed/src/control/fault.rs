@@ -1,0 +1,138 @@
+//! Something goes wrong, at a test's word.
+//!
+//! Beyond the simulator's kinds: `replace_stream` (the device has connected elsewhere),
+//! `client_outdated` and `unavailable` (`count` logins are refused so), `slow_link` (`durationMs`
+//! before each stanza), `heal` (nothing of it any more). A temporary ban takes its code from `count`.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::fields::Fields;
+use super::{Answer, Call, Refusal};
+use crate::server::mishaps::{Kind, Manner, Mishap};
+
+const MAX_COUNT: u64 = 1_000_000;
+const MAX_DELAY_MS: u64 = 86_400_000;
+/// How long a stall lasts, and how slow a slow send is, when nothing else is said.
+const DEFAULT_STALL_MS: u64 = 60_000;
+const DEFAULT_SLOW_MS: u64 = 1_000;
+/// How long a temporary ban lasts, and why there is one, when nothing else is said.
+const DEFAULT_BAN_MS: u64 = 3_600_000;
+const BAN_CODE: u16 = 101;
+
+/// How slow a slow link is, when nothing else is said.
+const DEFAULT_SLOW_LINK_MS: u64 = 200;
+
+const KINDS: [&str; 18] = [
+    "drop_link",
+    "refuse_connect",
+    "log_out",
+    "ban",
+    "send_transient",
+    "send_permanent",
+    "send_unknown",
+    "slow_send",
+    "duplicate_incoming",
+    "reorder_receipts",
+    "stall",
+    "panic",
+    "garble_incoming",
+    "heal",
+    "replace_stream",
+    "client_outdated",
+    "unavailable",
+    "slow_link",
+];
+
+impl Call {
+    /// See the module.
+    pub(super) async fn fault(&self, map: &Map<String, Value>) -> Answer {
+        let fields = Fields::new("", map, &["kind", "count", "durationMs", "value"])?;
+        let kind = fields.required("kind", fields.word("kind", &KINDS)?)?;
+        let count = fields.integer("count", 0..=MAX_COUNT)?;
+        let duration = fields.integer("durationMs", 0..=MAX_DELAY_MS)?.map(Duration::from_millis);
+        if let Some(message) = message_fault(kind) {
+            self.account.lock().mishaps.arm(mishap(message, &fields, count, duration)?);
+            return Ok(json!({ "kind": kind }));
+        }
+        let account = &self.account;
+        let word = |word: &str| match fields.value("value") {
+            None => Ok(false),
+            Some(Value::String(text)) if text == word => Ok(true),
+            Some(_) => Err(fields.wrong("value", format!("must be \"{word}\" or absent"))),
+        };
+        let times = u32::try_from(count.unwrap_or(1)).unwrap_or(u32::MAX);
+        match kind {
+            "drop_link" => account.drop_links(),
+            "refuse_connect" => match duration {
+                Some(duration) => account.refuse_connections_for(duration),
+                None => account.refuse_connections(times),
+            },
+            "replace_stream" => account.replace_streams().await,
+            "client_outdated" => account.client_outdated(true),
+            "unavailable" => account.unavailable(times).await,
+            "slow_link" => {
+                account.slow_link(duration.unwrap_or(Duration::from_millis(DEFAULT_SLOW_LINK_MS)));
+            }
+            "log_out" => {
+                self.linked()?;
+                account.unlink_all().await;
+            }
+            "ban" => {
+                self.linked()?;
+                if word("temporary")? {
+                    let code = count.and_then(|code| u16::try_from(code).ok()).unwrap_or(BAN_CODE);
+                    account.ban_temporarily(code, duration.unwrap_or(Duration::from_millis(DEFAULT_BAN_MS)));
+                } else {
+                    account.ban();
+                }
+            }
+            "stall" => account.stall(duration.unwrap_or(Duration::from_millis(DEFAULT_STALL_MS))),
+            "heal" => account.heal(),
+            _ => return Err(fields.wrong("kind", "is the daemon's own and not the network's")),
+        }
+        Ok(json!({ "kind": kind }))
+    }
+}
+
+fn message_fault(kind: &str) -> Option<Kind> {
+    Some(match kind {
+        "send_transient" => Kind::SendTransient,
+        "send_permanent" => Kind::SendPermanent,
+        "send_unknown" => Kind::SendUnknown,
+        "slow_send" => Kind::SlowSend,
+        "duplicate_incoming" => Kind::DuplicateIncoming,
+        "reorder_receipts" => Kind::ReorderReceipts,
+        "garble_incoming" => Kind::GarbleIncoming,
+        _ => return None,
+    })
+}
+
+/// Without `count` and `durationMs` it strikes once.
+fn mishap(
+    kind: Kind,
+    fields: &Fields<'_>,
+    count: Option<u64>,
+    duration: Option<Duration>,
+) -> Result<Mishap, Refusal> {
+    let manner = match (kind, fields.value("value")) {
+        (Kind::SlowSend, _) => {
+            let given = fields.integer("value", 0..=MAX_DELAY_MS)?.map(Duration::from_millis);
+            Manner::Delay(given.or(duration).unwrap_or(Duration::from_millis(DEFAULT_SLOW_MS)))
+        }
+        (_, None) => Manner::Usual,
+        (Kind::SendUnknown, Some(Value::String(word))) if word == "lost" => Manner::Lost,
+        (Kind::SendTransient | Kind::SendPermanent, Some(_)) => {
+            let code = fields.integer("value", 400..=599)?.and_then(|code| u16::try_from(code).ok());
+            code.map_or(Manner::Usual, Manner::Code)
+        }
+        (Kind::SendUnknown, Some(_)) => return Err(fields.wrong("value", "must be \"lost\" or absent")),
+        (_, Some(_)) => return Err(fields.wrong("value", "is not taken by this kind")),
+    };
+    // Without a `value` the duration of a slow send is the delay, not how long it is armed.
+    let lasts = if kind == Kind::SlowSend && fields.value("value").is_none() { None } else { duration };
+    let left = if lasts.is_some() { count } else { Some(count.unwrap_or(1)) };
+    Ok(Mishap { kind, manner, left, until: lasts.map(|lasts| Instant::now() + lasts) })
+}

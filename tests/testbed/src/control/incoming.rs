@@ -1,0 +1,250 @@
+//! Somebody writes to the account, or the account does on its phone.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::content::content;
+use super::fields::Fields;
+use super::{Answer, Call, MAX_BODY, Refusal, WAIT, confirmed};
+use crate::id::Id;
+use crate::phone::spoken::{Content, Quote, Words};
+use crate::server::letters::{self, Letter, Naming, Place};
+use crate::server::memory::Written;
+use crate::server::messages;
+use crate::server::state::Account;
+
+const KNOWN: [&str; 21] = [
+    "from",
+    "fromMe",
+    "groupId",
+    "author",
+    "body",
+    "type",
+    "media",
+    "location",
+    "contact",
+    "contacts",
+    "poll",
+    "networkId",
+    "timestamp",
+    "quotedNetworkId",
+    "quotedFromMe",
+    "quotedParticipant",
+    "quotedBody",
+    "mentions",
+    "forwarded",
+    "notifyName",
+    "naming",
+];
+const NAMINGS: [&str; 3] = ["number", "lid", "lid_alone"];
+const MAX_ID: usize = 256;
+const MAX_NAME: usize = 100;
+const MAX_MENTIONS: usize = 1_024;
+
+/// Where somebody writes, and who.
+pub(super) struct Writer {
+    pub(super) author: Arc<Account>,
+    pub(super) naming: Naming,
+    pub(super) place: Place,
+    /// The chat and the author as the account knows them.
+    pub(super) chat: Id,
+    pub(super) who: Id,
+}
+
+impl Call {
+    /// See the module.
+    pub(super) async fn incoming(&self, map: &Map<String, Value>) -> Answer {
+        let fields = Fields::new("", map, &KNOWN)?;
+        let content = content(&fields, &self.world)?;
+        self.linked()?;
+        let from_me = fields.flag("fromMe")?.unwrap_or(false);
+        let writer = if from_me { self.own(&fields)? } else { self.writer(&fields)? };
+        let words = self.words(&fields, content, &writer.chat)?;
+        let id = fields.text("networkId", MAX_ID)?.map_or_else(messages::new_id, str::to_owned);
+        let at = fields.time("timestamp")?.and_then(|ms| i64::try_from(ms / 1_000).ok());
+        let letter = Letter {
+            author: Arc::clone(&writer.author),
+            naming: writer.naming,
+            place: writer.place.clone(),
+            id: id.clone(),
+            at: at.unwrap_or_else(wacore::time::now_secs),
+            notify: fields.text("notifyName", MAX_NAME)?.map(str::to_owned).filter(|_| !from_me),
+            message: words.message(),
+        };
+        self.remember(&writer, &id, &words);
+        let size = match &words.content {
+            Content::File(file) => file.length,
+            _ => 0,
+        };
+        self.written(letter, size).await?;
+        let member = (writer.chat.is_group() && !from_me).then(|| format!("_{}", writer.who));
+        let message_id = format!("{from_me}_{}_{id}{}", writer.chat, member.unwrap_or_default());
+        Ok(json!({ "messageId": message_id }))
+    }
+
+    /// Writes a letter and waits until the companions have it; the larger its file, the longer.
+    pub(super) async fn written(&self, letter: Letter, bytes: u64) -> Result<(), Refusal> {
+        let receivers = letters::write(&self.account, letter).await.map_err(|error| {
+            tracing::debug!(error = format!("{error:#}"), "a letter was not written");
+            let message = "as many messages wait for this device as may; connect it first";
+            Refusal::impossible("network_full", message)
+        })?;
+        let wait = WAIT + std::time::Duration::from_millis(bytes / 4_194);
+        confirmed(receivers, wait).await
+    }
+
+    /// The chat that somebody else writes in.
+    ///
+    /// A group is named by `groupId`, or by `from`; the member is then `author`, or `from` where that is a
+    /// person.
+    pub(super) fn writer(&self, fields: &Fields<'_>) -> Result<Writer, Refusal> {
+        let from = fields.required("from", fields.id("from")?)?;
+        let author = fields.id("author")?;
+        let group = fields.id("groupId")?;
+        if group.as_ref().is_some_and(|group| !group.is_group()) {
+            return Err(fields.wrong("groupId", "must end in @g.us"));
+        }
+        let (group, who, field) = match (group, from.is_group()) {
+            (Some(group), true) if group != from => {
+                return Err(fields.wrong("groupId", "is not the group in from"));
+            }
+            (_, true) => (Some(from), fields.required("author", author)?, "author"),
+            (Some(group), false) => (Some(group), author.unwrap_or(from), "author"),
+            (None, false) if author.is_some() => {
+                return Err(fields.wrong("author", "is for messages in a group"));
+            }
+            (None, false) => (None, from, "from"),
+        };
+        let (author, usual) = self.somebody(field, &who)?;
+        let naming = match fields.word("naming", &NAMINGS)? {
+            Some("number") => Naming::Number,
+            Some("lid") => Naming::Lid,
+            Some(_) => Naming::LidAlone,
+            None => usual,
+        };
+        let who = self.told(&author, naming);
+        if let Some(group) = &group {
+            messages::meet(&self.account, group, &author.number);
+        }
+        let place = group.as_ref().map_or(Place::Direct, |group| Place::Group(group.jid()));
+        let chat = group.unwrap_or_else(|| who.clone());
+        Ok(Writer { author, naming, place, chat, who })
+    }
+
+    /// The account learns whatever the wire says of somebody. What it calls them then.
+    fn told(&self, person: &Account, naming: Naming) -> Id {
+        let strangers = &mut self.account.lock().strangers;
+        if naming == Naming::LidAlone {
+            strangers.insert(person.number.clone());
+            return Id::Lid(person.lid.clone());
+        }
+        strangers.remove(&person.number);
+        Id::Number(person.number.clone())
+    }
+
+    /// The chat that the account writes in on its phone.
+    fn own(&self, fields: &Fields<'_>) -> Result<Writer, Refusal> {
+        if fields.value("author").is_some() {
+            return Err(fields.wrong("author", "is for messages of others"));
+        }
+        let chat = match fields.id("groupId")? {
+            Some(group) => group,
+            None => fields.required("from", fields.id("from")?)?,
+        };
+        let place = if chat.is_group() {
+            Place::Group(chat.jid())
+        } else {
+            self.somebody("from", &chat)?;
+            Place::Own(chat.jid())
+        };
+        let who = Id::Number(self.account.number.clone());
+        Ok(Writer { author: Arc::clone(&self.account), naming: Naming::Number, place, chat, who })
+    }
+
+    fn words(&self, fields: &Fields<'_>, content: Content, chat: &Id) -> Result<Words, Refusal> {
+        let caption = fields.value("media").and_then(|media| media["caption"].as_str());
+        let body = match fields.text_or_empty("body", MAX_BODY)? {
+            Some(_) if caption.is_some() => {
+                return Err(fields.wrong("body", "is for files without a caption"));
+            }
+            Some("") | None if content == Content::Text => {
+                return Err(fields.wrong("body", "is required"));
+            }
+            given => given.or(caption).unwrap_or_default().to_owned(),
+        };
+        let mentions = fields.ids("mentions", MAX_MENTIONS)?;
+        Ok(Words {
+            body,
+            content,
+            quote: self.quote(fields, chat)?,
+            mentions: mentions.iter().map(Id::jid).collect(),
+            forwarded: fields.flag("forwarded")?.unwrap_or(false),
+        })
+    }
+
+    fn quote(&self, fields: &Fields<'_>, chat: &Id) -> Result<Option<Quote>, Refusal> {
+        let Some(id) = fields.text("quotedNetworkId", MAX_ID)? else {
+            let without = ["quotedFromMe", "quotedParticipant", "quotedBody"];
+            return match without.into_iter().find(|name| fields.value(name).is_some()) {
+                Some(name) => Err(fields.wrong(name, "is for a message with quotedNetworkId")),
+                None => Ok(None),
+            };
+        };
+        let participant = fields.id("quotedParticipant")?;
+        if participant.is_some() && !chat.is_group() {
+            return Err(fields.wrong("quotedParticipant", "is for messages in a group"));
+        }
+        let given = fields.text_or_empty("quotedBody", MAX_BODY)?.map(str::to_owned);
+        let from_me = fields.flag("quotedFromMe")?;
+        let known = self.known(chat, id);
+        let fits = |(author, _): &(Id, String)| {
+            from_me.is_none_or(|from_me| from_me == self.is_me(author))
+                && participant.as_ref().is_none_or(|participant| participant == author)
+        };
+        let (author, body) = match known.filter(fits) {
+            Some((author, body)) => (author, given.unwrap_or(body)),
+            None => {
+                let author = match (from_me.unwrap_or(false), participant) {
+                    (true, _) => Some(Id::Number(self.account.number.clone())),
+                    (false, Some(participant)) => Some(participant),
+                    (false, None) => (!chat.is_group()).then(|| chat.clone()),
+                };
+                let author = author.ok_or_else(|| {
+                    let message = "is required: the network does not remember who wrote it";
+                    fields.wrong("quotedParticipant", message)
+                })?;
+                (author, given.unwrap_or_default())
+            }
+        };
+        Ok(Some(Quote { id: id.to_owned(), author: author.jid(), body }))
+    }
+
+    /// Who wrote a message and what it said, as far as the network remembers.
+    fn known(&self, chat: &Id, id: &str) -> Option<(Id, String)> {
+        let state = self.account.lock();
+        if let Some(body) = state.seen.body_of(chat, id) {
+            return Some((Id::Number(self.account.number.clone()), body.to_owned()));
+        }
+        state.letters.find(chat, id).map(|written| (written.author.clone(), written.body.clone()))
+    }
+
+    fn is_me(&self, id: &Id) -> bool {
+        *id == Id::Number(self.account.number.clone())
+    }
+
+    fn remember(&self, writer: &Writer, id: &str, words: &Words) {
+        let written = Written {
+            id: id.to_owned(),
+            chat: writer.chat.clone(),
+            author: writer.who.clone(),
+            body: words.body.clone(),
+        };
+        let mut state = self.account.lock();
+        state.letters.remember(written);
+        if let Content::Question(_) = &words.content {
+            let message = words.message();
+            state.remember(id, &message, &writer.author.number, &writer.author.lid);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! A phone scans a code, or has one typed on it.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::fields::Fields;
+use super::{Answer, Refusal};
+use crate::id::Id;
+use crate::phone::keys;
+use crate::server::World;
+use crate::server::behaviour::Behaviour;
+use crate::server::pairing::{LinkError, Linked};
+
+const MAX_QR: usize = 1_024;
+const MAX_CODE: usize = 32;
+const MAX_NAME: usize = 100;
+/// What a phone is called that was given no name.
+const CLIENT_NAME: &str = "Simulated phone";
+
+/// A phone with this number scans the code that a client shows.
+pub(super) async fn scan(world: &Arc<World>, map: &Map<String, Value>) -> Answer {
+    let fields = Fields::new("", map, &["qr", "phoneNumber", "clientName", "world"])?;
+    let qr = fields.text("qr", MAX_QR)?;
+    let number = number(&fields)?;
+    let name = begin(world, &fields, &number)?;
+    let qr = qr.ok_or_else(|| Refusal::impossible("no_qr", "the device shows no QR code now"))?;
+    linked(world.scan(qr, &number).await, &name)
+}
+
+/// A code is typed on the phone with this number.
+pub(super) async fn pair(world: &Arc<World>, map: &Map<String, Value>) -> Answer {
+    let fields = Fields::new("", map, &["code", "phoneNumber", "clientName", "world"])?;
+    let code = fields.required("code", fields.text("code", MAX_CODE)?)?;
+    fields.required("phoneNumber", fields.value("phoneNumber"))?;
+    let number = number(&fields)?;
+    let name = begin(world, &fields, &number)?;
+    linked(world.type_code(&number, code).await, &name)
+}
+
+fn number(fields: &Fields<'_>) -> Result<String, Refusal> {
+    match fields.id("phoneNumber")? {
+        Some(Id::Number(number)) => Ok(number),
+        Some(_) => Err(fields.wrong("phoneNumber", "must be a phone number such as +15550100001")),
+        None => {
+            let [high, low] = keys::bytes();
+            Ok(format!("1555010{:04}", u16::from_be_bytes([high, low]) % 10_000))
+        }
+    }
+}
+
+/// Before the link: the first login is told the phone's name.
+fn begin(world: &World, fields: &Fields<'_>, number: &str) -> Result<String, Refusal> {
+    let name = fields.text("clientName", MAX_NAME)?;
+    let account = world.directory.somebody(number);
+    let account = account.ok_or_else(|| fields.wrong("phoneNumber", "is nobody's number"))?;
+    let mut state = account.lock();
+    if let Some(world) = fields.value("world") {
+        state.behaviour = Behaviour::of(world);
+    }
+    if name.is_some() || state.push_name.is_empty() {
+        state.push_name = name.unwrap_or(CLIENT_NAME).to_owned();
+    }
+    Ok(state.push_name.clone())
+}
+
+fn linked(linked: Result<Linked, LinkError>, name: &str) -> Answer {
+    match linked {
+        Ok(Linked { number, lid, device, .. }) => Ok(json!({
+            "phoneNumber": number, "clientName": name, "lid": format!("{lid}@lid"), "device": device,
+        })),
+        Err(error) => Err(Refusal::impossible(error.code(), error.to_string())),
+    }
+}

@@ -1,0 +1,101 @@
+//! What is heard of people while the companion is connected: typing, presence, calls.
+
+use serde_json::{Map, Value, json};
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
+
+use super::fields::Fields;
+use super::{Answer, Call};
+use crate::server::letters::{Naming, Place};
+use crate::server::messages;
+use crate::server::state::Account;
+
+const MAX_CALL_ID: usize = 128;
+
+impl Call {
+    /// Somebody types, or stops.
+    pub(super) async fn typing(&self, map: &Map<String, Value>) -> Answer {
+        let fields = Fields::new("", map, &["from", "kind", "on", "groupId", "author"])?;
+        let writer = self.writer(&fields)?;
+        let kind = fields.value("kind").map_or(Some("text"), Value::as_str);
+        let kind = kind.filter(|kind| matches!(*kind, "text" | "audio"));
+        let kind = kind.ok_or_else(|| fields.wrong("kind", "must be text or audio"))?;
+        let on = fields.flag("on")?.unwrap_or(true);
+        let state = match (on, kind) {
+            (true, "audio") => NodeBuilder::new("composing").attr("media", "audio").build(),
+            (true, _) => NodeBuilder::new("composing").build(),
+            (false, _) => NodeBuilder::new("paused").build(),
+        };
+        let who = jid(&writer.author, writer.naming);
+        let stanza = match &writer.place {
+            Place::Group(group) => NodeBuilder::new("chatstate").attr("from", group).attr("participant", who),
+            _ => NodeBuilder::new("chatstate").attr("from", who),
+        };
+        self.live(stanza.children([state]).build()).await
+    }
+
+    /// Somebody is online, or went.
+    pub(super) async fn presence(&self, map: &Map<String, Value>) -> Answer {
+        let fields = Fields::new("", map, &["from", "online", "lastSeen"])?;
+        let from = fields.person("from")?;
+        let online = fields.flag("online")?.unwrap_or(true);
+        let last_seen = fields.time("lastSeen")?;
+        let (person, naming) = self.somebody("from", &from)?;
+        let mut stanza = NodeBuilder::new("presence").attr("from", jid(&person, naming));
+        if !online {
+            stanza = stanza.attr("type", "unavailable");
+        }
+        if let Some(ms) = last_seen {
+            stanza = stanza.attr("last", ms / 1_000);
+        }
+        self.live(stanza.build()).await
+    }
+
+    /// Somebody calls, or the call is over.
+    pub(super) async fn call(&self, map: &Map<String, Value>) -> Answer {
+        const STATUSES: [&str; 5] = ["ringing", "accepted", "rejected", "missed", "ended"];
+        let fields = Fields::new("", map, &["from", "video", "status", "callId"])?;
+        let from = fields.person("from")?;
+        let video = fields.flag("video")?.unwrap_or(false);
+        let status = fields.word("status", &STATUSES)?.unwrap_or("ringing");
+        let given = fields.text("callId", MAX_CALL_ID)?;
+        let id = given.map_or_else(messages::new_id, str::to_owned);
+        let (person, naming) = self.somebody("from", &from)?;
+        let who = jid(&person, naming);
+        let signal =
+            |tag: &'static str| NodeBuilder::new(tag).attr("call-id", id.as_str()).attr("call-creator", &who);
+        let child = match status {
+            "ringing" => {
+                let sound = NodeBuilder::new("audio").attr("enc", "opus").attr("rate", 16_000_u32).build();
+                let film = video.then(|| NodeBuilder::new("video").attr("enc", "vp8").build());
+                signal("offer").children([sound].into_iter().chain(film)).build()
+            }
+            "accepted" => signal("accept").build(),
+            "rejected" => signal("reject").build(),
+            "missed" => signal("terminate").attr("reason", "timeout").build(),
+            _ => signal("terminate").build(),
+        };
+        let stanza = NodeBuilder::new("call")
+            .attr("from", &who)
+            .attr("id", messages::new_id())
+            .attr("t", wacore::time::now_secs());
+        self.live(stanza.children([child]).build()).await?;
+        Ok(json!({ "callId": id }))
+    }
+
+    /// Tells the companions that are connected.
+    async fn live(&self, stanza: Node) -> Answer {
+        self.online()?;
+        for link in self.account.links() {
+            link.send(stanza.clone()).await;
+        }
+        Ok(json!({}))
+    }
+}
+
+fn jid(person: &Account, naming: Naming) -> Jid {
+    match naming {
+        Naming::Number => person.jid(0),
+        Naming::Lid | Naming::LidAlone => person.lid_jid(0),
+    }
+}

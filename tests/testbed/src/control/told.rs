@@ -1,0 +1,168 @@
+//! What people say of messages that are there already.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use wacore_binary::Jid;
+use waproto::whatsapp as wa;
+
+use super::fields::{Fields, MessageId};
+use super::{Answer, Call, MAX_BODY, Refusal, WAIT, confirmed};
+use crate::id::Id;
+use crate::phone::spoken;
+use crate::server::letters::{Letter, Naming, Place};
+use crate::server::messages;
+use crate::server::offline;
+use crate::server::receipts::{self, Level};
+use crate::server::state::Account;
+
+/// The longest emoji in bytes; families and flags have many parts.
+const MAX_EMOJI: usize = 64;
+const MAX_OPTION: usize = 255;
+const MAX_OPTIONS: usize = 12;
+/// What the server says of a message that is refused at a test's word: the recipient wants to be known first.
+const REFUSED: u16 = 463;
+
+impl Call {
+    /// How far a message of the device came.
+    pub(super) async fn receipt(&self, map: &Map<String, Value>) -> Answer {
+        let fields = Fields::new("", map, &["messageId", "ack", "participant"])?;
+        let id = fields.message_id("messageId")?;
+        if !id.from_me {
+            return Err(fields.wrong("messageId", "must be a message of the device, true_…"));
+        }
+        let level = fields.required("ack", fields.value("ack"))?.as_i64();
+        let participant = fields.id("participant")?;
+        if participant.is_some() && !id.chat.is_group() {
+            return Err(fields.wrong("participant", "is for messages in a group"));
+        }
+        let (chat, participant) = (id.chat.jid(), participant.map(|member| member.jid()));
+        let said = |level| receipts::receipt(&chat, &id.id, level, participant.as_ref());
+        let (stanza, waits) = match level {
+            Some(-1) => (receipts::ack(&chat, &id.id, Some(REFUSED)), false),
+            Some(1) => (receipts::ack(&chat, &id.id, None), false),
+            Some(2) => (said(Level::Delivered), true),
+            Some(3) => (said(Level::Read), true),
+            Some(4) => (said(Level::Played), true),
+            _ => return Err(fields.wrong("ack", "must be -1, 1, 2, 3 or 4")),
+        };
+        self.linked()?;
+        let receivers = offline::post(&self.account, &stanza, waits).await;
+        confirmed(receivers, WAIT).await?;
+        Ok(json!({}))
+    }
+
+    /// Somebody reacts; with an empty `emoji` they take it back.
+    pub(super) async fn reaction(&self, map: &Map<String, Value>) -> Answer {
+        let fields = Fields::new("", map, &["messageId", "from", "emoji", "timestamp"])?;
+        let id = fields.message_id("messageId")?;
+        let from = fields.person("from")?;
+        let emoji = fields.required("emoji", fields.text_or_empty("emoji", MAX_EMOJI)?)?;
+        let at = at(&fields)?;
+        self.about(&id, "from", &from, at, |key| spoken::reaction(key, emoji, at)).await
+    }
+
+    /// Somebody votes in a poll; without `options` they take it back.
+    pub(super) async fn vote(&self, map: &Map<String, Value>) -> Answer {
+        let fields = Fields::new("", map, &["messageId", "voter", "from", "options", "timestamp"])?;
+        let id = fields.message_id("messageId")?;
+        let field = if fields.value("voter").is_some() { "voter" } else { "from" };
+        let voter = fields.person(field)?;
+        let options = fields.texts("options", MAX_OPTIONS, MAX_OPTION)?;
+        let at = at(&fields)?;
+        let (person, _) = self.somebody(field, &voter)?;
+        let vote = person.lock().vote(&id.id, &person, &options);
+        let vote = match vote {
+            Some(vote) => Some(vote),
+            None => self.account.lock().vote(&id.id, &person, &options),
+        };
+        let (payload, iv) = vote
+            .ok_or_else(|| Refusal::impossible("poll_unknown", "the voter's phone has not seen this poll"))?;
+        self.about(&id, field, &voter, at, |key| spoken::vote(key, payload, iv, at)).await
+    }
+
+    /// The sender changes the text.
+    pub(super) async fn edit(&self, map: &Map<String, Value>) -> Answer {
+        let fields = Fields::new("", map, &["messageId", "body", "timestamp"])?;
+        let id = fields.message_id("messageId")?;
+        let body = fields.required("body", fields.text("body", MAX_BODY)?)?;
+        let at = at(&fields)?;
+        let author = self.author(&fields, &id)?;
+        self.about(&id, "messageId", &author, at, |key| spoken::edit(key, body, at)).await
+    }
+
+    /// The sender takes it back for everyone.
+    pub(super) async fn revoke(&self, map: &Map<String, Value>) -> Answer {
+        let fields = Fields::new("", map, &["messageId"])?;
+        let id = fields.message_id("messageId")?;
+        let author = self.author(&fields, &id)?;
+        self.about(&id, "messageId", &author, wacore::time::now_millis(), spoken::revoke).await
+    }
+
+    /// Who wrote a message.
+    fn author(&self, fields: &Fields<'_>, id: &MessageId) -> Result<Id, Refusal> {
+        if id.from_me {
+            return Ok(Id::Number(self.account.number.clone()));
+        }
+        if !id.chat.is_group() {
+            return Ok(id.chat.clone());
+        }
+        let member = id.participant.clone();
+        member.ok_or_else(|| fields.wrong("messageId", "must name the member of the group who wrote it"))
+    }
+
+    /// Somebody writes about a message.
+    async fn about(
+        &self,
+        id: &MessageId,
+        field: &str,
+        who: &Id,
+        at_ms: i64,
+        say: impl FnOnce(wa::MessageKey) -> wa::Message,
+    ) -> Answer {
+        self.linked()?;
+        let (author, naming) = self.somebody(field, who)?;
+        let own = Arc::ptr_eq(&author, &self.account);
+        let letter = Letter {
+            place: match (&id.chat, own) {
+                (Id::Group(_), _) => Place::Group(id.chat.jid()),
+                (_, true) => Place::Own(id.chat.jid()),
+                (_, false) => Place::Direct,
+            },
+            message: say(self.key(id, &author, naming)),
+            author,
+            naming,
+            id: messages::new_id(),
+            at: at_ms / 1_000,
+            notify: None,
+        };
+        self.written(letter, 0).await?;
+        Ok(json!({}))
+    }
+
+    /// A message as somebody's phone names it: whether it is their own, and the chat from their side.
+    fn key(&self, id: &MessageId, teller: &Arc<Account>, naming: Naming) -> wa::MessageKey {
+        let own = Arc::ptr_eq(teller, &self.account);
+        if id.chat.is_group() {
+            let participant = match (&id.participant, id.from_me) {
+                (_, true) => Some(self.account.jid(0)),
+                (Some(member), false) => Some(member.jid()),
+                (None, false) => None,
+            };
+            let theirs =
+                participant.as_ref().is_some_and(|jid| *jid == teller.jid(0) || *jid == teller.lid_jid(0));
+            return spoken::key(&id.chat.jid(), theirs, &id.id, participant.as_ref().filter(|_| !theirs));
+        }
+        let from_me = id.from_me == own;
+        let me: Jid = match naming {
+            Naming::Number => self.account.jid(0),
+            Naming::Lid | Naming::LidAlone => self.account.lid_jid(0),
+        };
+        spoken::key(&if own { id.chat.jid() } else { me }, from_me, &id.id, None)
+    }
+}
+
+fn at(fields: &Fields<'_>) -> Result<i64, Refusal> {
+    let given = fields.time("timestamp")?.and_then(|ms| i64::try_from(ms).ok());
+    Ok(given.unwrap_or_else(wacore::time::now_millis))
+}

@@ -1,0 +1,106 @@
+//! Two phones stand in for any two devices: the code is the same.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use waproto::whatsapp as wa;
+
+use super::{Bundle, Device, Sealed, Signal};
+use crate::phone::SignedPrekeyPair;
+use crate::phone::keys;
+use crate::server::state::{Prekey, SignedPrekey};
+
+const GROUP: &str = "120363000000000001@g.us";
+
+fn text(body: &str) -> wa::Message {
+    wa::Message { conversation: Some(body.to_owned()), ..Default::default() }
+}
+
+fn body(message: &wa::Message) -> &str {
+    message.conversation.as_deref().unwrap()
+}
+
+/// A phone, and what the server would give out for it.
+struct Owner {
+    signal: Signal,
+    is: Device,
+    identity: [u8; 32],
+    signed: SignedPrekey,
+}
+
+impl Owner {
+    fn new(number: &str) -> Self {
+        let (identity, pair) = (keys::pair(), keys::pair());
+        let signature = keys::sign(&identity, &pair.public_key.serialize()).unwrap();
+        let public = keys::public(&pair);
+        let signed = SignedPrekey { id: 1, public, signature: signature.clone().try_into().unwrap() };
+        let signal = Signal::new(&identity, 7, &SignedPrekeyPair { id: 1, pair, signature });
+        Self { signal, is: Device::new(number, 0), identity: keys::public(&identity), signed }
+    }
+
+    fn bundle(&mut self) -> Bundle {
+        let (id, public) = self.signal.one_time_key();
+        Bundle {
+            registration: 7,
+            identity: self.identity,
+            signed: self.signed.clone(),
+            one_time: Some(Prekey { id, public }),
+        }
+    }
+}
+
+fn two() -> (Owner, Owner) {
+    (Owner::new("15550100001"), Owner::new("15550100002"))
+}
+
+#[test]
+fn a_session_begun_from_a_bundle_carries_messages_both_ways() {
+    let (mut ann, mut bob) = two();
+    let bundle = bob.bundle();
+    ann.signal.meet(&bob.is, &bundle).unwrap();
+    let first = ann.signal.seal(&bob.is, &text("hello")).unwrap();
+    assert_eq!(first.kind, "pkmsg");
+    assert_eq!(body(&bob.signal.open(&ann.is, first.kind, &first.bytes).unwrap()), "hello");
+    let answer = bob.signal.seal(&ann.is, &text("hi")).unwrap();
+    assert_eq!(answer.kind, "msg", "whoever was written to has a session");
+    assert_eq!(body(&ann.signal.open(&bob.is, answer.kind, &answer.bytes).unwrap()), "hi");
+    assert_eq!(ann.signal.seal(&bob.is, &text("more")).unwrap().kind, "msg");
+}
+
+#[test]
+fn a_message_opens_once() {
+    let (mut ann, mut bob) = two();
+    let bundle = bob.bundle();
+    ann.signal.meet(&bob.is, &bundle).unwrap();
+    let Sealed { kind, bytes } = ann.signal.seal(&bob.is, &text("hello")).unwrap();
+    bob.signal.open(&ann.is, kind, &bytes).unwrap();
+    assert!(bob.signal.open(&ann.is, kind, &bytes).is_err());
+}
+
+#[test]
+fn a_device_that_lost_its_session_meets_anew() {
+    let (mut ann, mut bob) = two();
+    let bundle = bob.bundle();
+    ann.signal.meet(&bob.is, &bundle).unwrap();
+    let first = ann.signal.seal(&bob.is, &text("hello")).unwrap();
+    bob.signal.open(&ann.is, first.kind, &first.bytes).unwrap();
+    bob.signal.forget(&ann.is);
+    let bundle = ann.bundle();
+    bob.signal.meet(&ann.is, &bundle).unwrap();
+    let again = bob.signal.seal(&ann.is, &text("once more")).unwrap();
+    assert_eq!(again.kind, "pkmsg");
+    assert_eq!(body(&ann.signal.open(&bob.is, again.kind, &again.bytes).unwrap()), "once more");
+}
+
+#[test]
+fn a_chain_that_was_told_opens_what_its_owner_writes_to_the_group() {
+    let (mut ann, mut bob) = two();
+    let told = ann.signal.chain(GROUP).unwrap();
+    let sealed = ann.signal.seal_for_group(GROUP, &text("to all")).unwrap();
+    assert!(bob.signal.open_from_group(&ann.is, GROUP, &sealed.bytes).is_err(), "nobody told the chain");
+    bob.signal.learn_chain(&ann.is, &told).unwrap();
+    assert_eq!(body(&bob.signal.open_from_group(&ann.is, GROUP, &sealed.bytes).unwrap()), "to all");
+    ann.signal.break_chain(GROUP);
+    ann.signal.chain(GROUP).unwrap();
+    let sealed = ann.signal.seal_for_group(GROUP, &text("without bob")).unwrap();
+    assert!(bob.signal.open_from_group(&ann.is, GROUP, &sealed.bytes).is_err());
+}

@@ -1,0 +1,45 @@
+//! The key of the account's collections, which the phone shares with a device that was just linked.
+
+use std::sync::Arc;
+
+use super::{keys, spoken};
+use crate::server::dispatch::Session;
+use crate::server::letters::{self, Letter, Naming, Place};
+use crate::server::messages;
+
+/// A key of an account's collections.
+#[derive(Clone)]
+pub struct StateKey {
+    /// Names it: the device that made it and a number.
+    pub id: [u8; 6],
+    /// The key.
+    pub data: [u8; 32],
+}
+
+impl StateKey {
+    pub(super) fn new() -> Self {
+        Self { id: [0, 0, 0, 0, 0, 1], data: keys::bytes() }
+    }
+}
+
+/// Sends it to a companion that has uploaded prekeys for the first time.
+pub async fn share(session: &Session) {
+    let (account, device) = (&session.account, session.device);
+    let first = account.with(device, |companion| !std::mem::replace(&mut companion.has_state_key, true));
+    if first != Some(true) {
+        return;
+    }
+    let key = &account.phone.state_key;
+    let letter = Letter {
+        author: Arc::clone(account),
+        naming: Naming::Number,
+        place: Place::Peer,
+        id: messages::new_id(),
+        at: wacore::time::now_secs(),
+        notify: None,
+        message: spoken::state_key(&key.id, &key.data, wacore::time::now_millis()),
+    };
+    if let Err(error) = letters::write_to(account, device, letter).await {
+        tracing::warn!(error = format!("{error:#}"), "the key of the collections was not shared");
+    }
+}

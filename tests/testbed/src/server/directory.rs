@@ -1,0 +1,124 @@
+//! Finds accounts by phone number, LID or JID, and makes those that nobody asked for before.
+//!
+//! Every number is somebody's, except those that begin with [`NOBODY`].
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use sha2::{Digest as _, Sha256};
+use wacore_binary::Jid;
+
+use super::state::Account;
+use crate::phone::Phone;
+
+/// Numbers that begin so are not on WhatsApp.
+pub const NOBODY: &str = "1555019";
+/// Numbers that begin so belong to people who were first known by a LID.
+const STRANGERS: &str = "888";
+/// LIDs have fifteen digits and begin with 1.
+const LID_BASE: u64 = 100_000_000_000_000;
+
+/// All accounts.
+#[derive(Default)]
+pub struct Directory {
+    people: RwLock<People>,
+}
+
+#[derive(Default)]
+struct People {
+    by_number: HashMap<String, Arc<Account>>,
+    by_lid: HashMap<String, Arc<Account>>,
+}
+
+impl Directory {
+    /// The account of a number, made if it is absent; none when the number is nobody's or is none.
+    #[must_use]
+    pub fn somebody(&self, number: &str) -> Option<Arc<Account>> {
+        if let Some(account) = self.find(number) {
+            return Some(account);
+        }
+        if number.is_empty() || number.starts_with(NOBODY) || !number.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let account = Account::new(number.to_owned(), lid_of(number), Phone::generate().ok()?);
+        let mut people = self.people.write().unwrap_or_else(PoisonError::into_inner);
+        // Another task may have been faster.
+        let account = Arc::clone(people.by_number.entry(number.to_owned()).or_insert(account));
+        people.by_lid.entry(account.lid.clone()).or_insert_with(|| Arc::clone(&account));
+        Some(account)
+    }
+
+    /// The account of a number that was asked for before.
+    #[must_use]
+    pub fn find(&self, number: &str) -> Option<Arc<Account>> {
+        let people = self.people.read().unwrap_or_else(PoisonError::into_inner);
+        people.by_number.get(number).map(Arc::clone)
+    }
+
+    /// The account of a LID's user part. A LID is only known once its number was asked for.
+    #[must_use]
+    pub fn by_lid(&self, lid: &str) -> Option<Arc<Account>> {
+        let people = self.people.read().unwrap_or_else(PoisonError::into_inner);
+        people.by_lid.get(lid).map(Arc::clone)
+    }
+
+    /// The account of a LID's user part; a person is made up for a LID that is nobody's yet.
+    #[must_use]
+    pub fn stranger(&self, lid: &str) -> Option<Arc<Account>> {
+        if let Some(account) = self.by_lid(lid) {
+            return Some(account);
+        }
+        let tail = lid.get(lid.len().saturating_sub(12)..)?;
+        let number = format!("{STRANGERS}{tail:0>12}");
+        let account = Account::new(number.clone(), lid.to_owned(), Phone::generate().ok()?);
+        let mut people = self.people.write().unwrap_or_else(PoisonError::into_inner);
+        let account = Arc::clone(people.by_number.entry(number).or_insert(account));
+        people.by_lid.entry(lid.to_owned()).or_insert_with(|| Arc::clone(&account));
+        Some(account)
+    }
+
+    /// The account that a JID of a person or a device names, made if it is absent.
+    #[must_use]
+    pub fn of(&self, jid: &Jid) -> Option<Arc<Account>> {
+        if jid.is_lid() {
+            return self.by_lid(jid.user_base());
+        }
+        if jid.is_pn() { self.somebody(jid.user_base()) } else { None }
+    }
+
+    /// Everybody.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Account>> {
+        let people = self.people.read().unwrap_or_else(PoisonError::into_inner);
+        people.by_number.values().map(Arc::clone).collect()
+    }
+}
+
+/// The LID of a number, the same in every testbed.
+fn lid_of(number: &str) -> String {
+    let digest = Sha256::digest(number.as_bytes());
+    let hash = digest.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    (LID_BASE + hash % LID_BASE).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_the_same_by_number_lid_and_jid() {
+        let directory = Directory::default();
+        let account = directory.somebody("15550100001").expect("somebody");
+        assert!(Arc::ptr_eq(&account, &directory.by_lid(&account.lid).expect("known by LID")));
+        assert!(Arc::ptr_eq(&account, &directory.of(&account.jid(3)).expect("known by JID")));
+        assert!(Arc::ptr_eq(&account, &directory.of(&account.lid_jid(3)).expect("known by LID's JID")));
+    }
+
+    #[test]
+    fn the_numbers_of_nobody_have_no_account() {
+        let directory = Directory::default();
+        assert!(directory.somebody("15550190001").is_none());
+        assert!(directory.somebody("").is_none());
+        assert!(directory.somebody("not-a-number").is_none());
+    }
+}

@@ -1,0 +1,268 @@
+//! What a phone writes to a companion: sealed for it, with the attributes that the wire has for it.
+//!
+//! A letter keeps its text until the companion has confirmed it, so that it can be sealed again when the
+//! companion could not open it.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use tokio::sync::oneshot;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
+use waproto::buffa::MessageField;
+use waproto::whatsapp as wa;
+
+use super::mishaps::Kind;
+use super::offline::{self, Entry};
+use super::state::{Account, Companion};
+use crate::phone::signal::{Bundle, Device, Sealed, Signal};
+use crate::phone::spoken;
+
+/// Where a letter stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In the chat of the author and the account.
+    Direct,
+    /// In this chat, written on the account's own phone.
+    Own(Jid),
+    /// In this group.
+    Group(Jid),
+    /// Nowhere: from the account's own phone to its companion.
+    Peer,
+}
+
+/// Which of the author's ids the wire names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Naming {
+    /// The number, and the hidden id beside it.
+    #[default]
+    Number,
+    /// The hidden id, and the number beside it.
+    Lid,
+    /// The hidden id alone.
+    LidAlone,
+}
+
+/// A message from a phone to an account's companions.
+pub struct Letter {
+    /// Whose phone wrote it.
+    pub author: Arc<Account>,
+    /// How the author is named.
+    pub naming: Naming,
+    /// Where it stands.
+    pub place: Place,
+    /// Its id in the network.
+    pub id: String,
+    /// When it was written, in seconds.
+    pub at: i64,
+    /// What the author calls themselves.
+    pub notify: Option<String>,
+    /// What it says.
+    pub message: wa::Message,
+}
+
+/// Writes to all companions of an account. For each there is a receiver that hears when it has confirmed.
+///
+/// # Errors
+/// When it cannot be sealed, or as much waits for a companion as may.
+pub async fn write(account: &Arc<Account>, letter: Letter) -> Result<Vec<oneshot::Receiver<()>>> {
+    let letter = Arc::new(letter);
+    let (twice, garbled) = {
+        let mishaps = &mut account.lock().mishaps;
+        (mishaps.strike(Kind::DuplicateIncoming).is_some(), mishaps.strike(Kind::GarbleIncoming).is_some())
+    };
+    let mut confirmed = Vec::new();
+    for device in account.devices() {
+        let (done, receiver) = oneshot::channel();
+        post(account, device, &letter, Some(done), garbled)?;
+        if twice {
+            post(account, device, &letter, None, false)?;
+        }
+        confirmed.push(receiver);
+        offline::flush(account, device).await;
+    }
+    Ok(confirmed)
+}
+
+/// Writes to one companion alone.
+///
+/// # Errors
+/// When it cannot be sealed, or as much waits for the companion as may.
+pub async fn write_to(account: &Arc<Account>, device: u16, letter: Letter) -> Result<()> {
+    post(account, device, &Arc::new(letter), None, false)?;
+    offline::flush(account, device).await;
+    Ok(())
+}
+
+/// Seals and queues in one go, so that the queue has the order of the ratchet.
+fn post(
+    account: &Account,
+    device: u16,
+    letter: &Arc<Letter>,
+    done: Option<oneshot::Sender<()>>,
+    garbled: bool,
+) -> Result<()> {
+    let mut signal = letter.author.phone.signal();
+    let stanza = letter.sealed(&mut signal, account, device, 0, garbled)?;
+    let entry = Entry::new(stanza).of(Arc::clone(letter)).telling(done);
+    offline::queue(account, device, entry).context("as much waits for this companion as may")
+}
+
+/// Seals a letter anew that a companion could not open: with a fresh session, the keys for it being those
+/// that it sent along, else the ones that it uploaded.
+///
+/// # Errors
+/// When it cannot be sealed.
+pub fn again(
+    letter: &Letter,
+    account: &Account,
+    device: u16,
+    bundle: Option<Bundle>,
+    count: u32,
+) -> Result<Node> {
+    let is = Device::new(account.number.as_str(), device);
+    let mut signal = letter.author.phone.signal();
+    signal.forget(&is);
+    if let Place::Group(group) = &letter.place {
+        signal.untell(&group.to_string(), &is);
+    }
+    if let Some(bundle) = bundle {
+        signal.meet(&is, &bundle)?;
+    }
+    letter.sealed(&mut signal, account, device, count, false)
+}
+
+impl Letter {
+    fn sealed(
+        &self,
+        signal: &mut Signal,
+        account: &Account,
+        device: u16,
+        count: u32,
+        garbled: bool,
+    ) -> Result<Node> {
+        let to = Device::new(account.number.as_str(), device);
+        if !signal.knows(&to) {
+            signal.meet(&to, &account.with(device, bundle).context("the companion was unlinked")?)?;
+        }
+        let mut parts = Vec::with_capacity(2);
+        match &self.place {
+            Place::Direct | Place::Peer => parts.push(signal.seal(&to, &self.message)?),
+            Place::Own(chat) => {
+                parts.push(signal.seal(&to, &spoken::sent_by_me(chat, self.message.clone()))?);
+            }
+            Place::Group(group) => {
+                let group = group.to_string();
+                let chain = signal.chain(&group)?;
+                if signal.tells(&group, &to) {
+                    let told = wa::Message {
+                        sender_key_distribution_message: MessageField::some(chain),
+                        ..Default::default()
+                    };
+                    parts.push(signal.seal(&to, &told)?);
+                }
+                parts.push(signal.seal_for_group(&group, &self.message)?);
+            }
+        }
+        if garbled && let Some(last) = parts.last_mut().and_then(|part| part.bytes.last_mut()) {
+            *last ^= 0xff;
+        }
+        let kind = media_type(&self.message);
+        let parts = parts.iter().map(|part| enc(part, count, kind));
+        Ok(self.envelope(account).children(parts).build())
+    }
+
+    fn envelope(&self, account: &Account) -> NodeBuilder {
+        let author = &self.author;
+        let (number, lid) = (author.jid(0), author.lid_jid(0));
+        let mut stanza = NodeBuilder::new("message")
+            .attr("id", self.id.as_str())
+            .attr("type", stanza_type(&self.message))
+            .attr("t", self.at);
+        if let Some(notify) = &self.notify {
+            stanza = stanza.attr("notify", notify.as_str());
+        }
+        if let Some(edit) = edit_type(&self.message) {
+            stanza = stanza.attr("edit", edit);
+        }
+        match (&self.place, self.naming) {
+            (Place::Direct, Naming::Number) => stanza.attr("from", number).attr("sender_lid", lid),
+            (Place::Direct, Naming::Lid) => stanza.attr("from", lid).attr("sender_pn", number),
+            (Place::Direct, Naming::LidAlone) => stanza.attr("from", lid),
+            (Place::Own(chat), _) => stanza.attr("from", account.jid(0)).attr("recipient", chat),
+            (Place::Peer, _) => stanza.attr("from", account.jid(0)).attr("category", "peer"),
+            (Place::Group(group), naming) => {
+                let stanza = stanza.attr("from", group);
+                match naming {
+                    Naming::Number => stanza
+                        .attr("participant", number)
+                        .attr("participant_lid", lid)
+                        .attr("addressing_mode", "pn"),
+                    Naming::Lid => stanza
+                        .attr("participant", lid)
+                        .attr("participant_pn", number)
+                        .attr("addressing_mode", "lid"),
+                    Naming::LidAlone => stanza.attr("participant", lid).attr("addressing_mode", "lid"),
+                }
+            }
+        }
+    }
+}
+
+/// What a phone begins a session with a companion with; uses up one of its one-time keys.
+#[must_use]
+pub fn bundle(companion: &mut Companion) -> Bundle {
+    Bundle {
+        registration: companion.registration_id,
+        identity: companion.identity,
+        signed: companion.signed_prekey.clone(),
+        one_time: companion.prekeys.pop_front(),
+    }
+}
+
+fn enc(part: &Sealed, count: u32, media: Option<&'static str>) -> Node {
+    let mut enc = NodeBuilder::new("enc").attr("v", 2_u32).attr("type", part.kind);
+    if count > 0 {
+        enc = enc.attr("count", count);
+    }
+    if let Some(media) = media {
+        enc = enc.attr("mediatype", media);
+    }
+    enc.bytes(part.bytes.clone()).build()
+}
+
+fn media_type(message: &wa::Message) -> Option<&'static str> {
+    if message.image_message.is_set() {
+        return Some("image");
+    }
+    if message.video_message.is_set() {
+        return Some("video");
+    }
+    if let Some(audio) = message.audio_message.as_option() {
+        return Some(if audio.ptt == Some(true) { "ptt" } else { "audio" });
+    }
+    if message.sticker_message.is_set() {
+        return Some("sticker");
+    }
+    message.document_message.is_set().then_some("document")
+}
+
+fn stanza_type(message: &wa::Message) -> &'static str {
+    if message.reaction_message.is_set() {
+        return "reaction";
+    }
+    if message.poll_creation_message_v3.is_set() || message.poll_update_message.is_set() {
+        return "poll";
+    }
+    if media_type(message).is_some() { "media" } else { "text" }
+}
+
+/// The `edit` attribute, by which clients know changes of earlier messages.
+fn edit_type(message: &wa::Message) -> Option<&'static str> {
+    use wa::message::protocol_message::Type;
+    match message.protocol_message.as_option()?.r#type? {
+        Type::MESSAGE_EDIT => Some("1"),
+        Type::REVOKE => Some("7"),
+        _ => None,
+    }
+}

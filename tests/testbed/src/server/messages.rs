@@ -1,0 +1,244 @@
+//! `<message>`: what companions send, and what becomes of it: the server's ack, decryption by the phones it
+//! is for, their receipts and answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
+use waproto::whatsapp as wa;
+
+use super::World;
+use super::dispatch::Session;
+use super::letters::{self, Letter, Naming, Place};
+use super::mishaps::{Kind, Manner};
+use super::offline::{self, Entry};
+use super::opening::{self, Opened};
+use super::receipts::{self, Level};
+use super::state::Account;
+use crate::id::Id;
+use crate::phone::spoken::Words;
+use crate::wire::nodes;
+
+/// The server's codes, unless a mishap names another: not now, and never (the recipient wants to be known first).
+const UNAVAILABLE: u16 = 503;
+const NOT_ALLOWED: u16 = 463;
+/// After the message was read, or arrived where nothing is read, until somebody answers it.
+const ECHO_AFTER_READ_MS: u64 = 100;
+const ECHO_UNREAD_MS: u64 = 300;
+
+/// A message on its way through the server.
+#[derive(Clone)]
+pub(super) struct Passing {
+    pub(super) session: Session,
+    pub(super) stanza: Arc<Node>,
+    /// As the companion addressed it.
+    pub(super) to: Jid,
+    /// The chat it stands in, from the account's side.
+    pub(super) chat: Id,
+    pub(super) id: String,
+}
+
+/// Takes a message.
+pub async fn handle(session: &Session, message: &Node) {
+    let Some(to) = nodes::jid(message, "to") else { return };
+    let Some(chat) = session.world.directory.named_to(&session.account, &to) else { return };
+    let id = nodes::attr(message, "id");
+    let passing = Passing { session: session.clone(), stanza: Arc::new(message.clone()), to, chat, id };
+    if nodes::attr(message, "category") == "peer" {
+        opening::peer(&passing);
+        session.send(receipts::ack(&passing.to, &passing.id, None)).await;
+        return;
+    }
+    let slow = session.account.lock().mishaps.strike(Kind::SlowSend);
+    match slow {
+        Some(Manner::Delay(delay)) => session.world.spawn(async move {
+            tokio::time::sleep(delay).await;
+            passing.arrive().await;
+        }),
+        _ => passing.arrive().await,
+    }
+}
+
+impl Passing {
+    async fn arrive(&self) {
+        let account = &self.session.account;
+        let unknown = account.lock().mishaps.strike(Kind::SendUnknown);
+        if unknown == Some(Manner::Lost) {
+            self.session.link.drop_now();
+            return;
+        }
+        if unknown.is_none()
+            && let Some(code) = self.refused()
+        {
+            self.session.send(receipts::ack(&self.to, &self.id, Some(code))).await;
+            return;
+        }
+        account.lock().seen.arrived(&self.chat, &self.id, wacore::time::now_millis());
+        for opened in opening::open(self).await {
+            self.shown(opened);
+        }
+        self.relay().await;
+        if unknown.is_some() {
+            self.session.link.drop_now();
+            return;
+        }
+        self.confirm();
+    }
+
+    fn refused(&self) -> Option<u16> {
+        let mishaps = &mut self.session.account.lock().mishaps;
+        let code = |manner: Manner, usual| if let Manner::Code(code) = manner { code } else { usual };
+        let transient = mishaps.strike(Kind::SendTransient).map(|manner| code(manner, UNAVAILABLE));
+        transient.or_else(|| mishaps.strike(Kind::SendPermanent).map(|manner| code(manner, NOT_ALLOWED)))
+    }
+
+    /// The server's own word, on this connection alone: whoever reconnects sends again.
+    fn confirm(&self) {
+        let Some(delay) = self.session.account.lock().behaviour.ack_server_ms else { return };
+        let passing = self.clone();
+        self.session.world.spawn(async move {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+            passing.session.send(receipts::ack(&passing.to, &passing.id, None)).await;
+        });
+    }
+
+    /// Somebody sees the message for the first time: receipts follow, and perhaps an answer.
+    fn shown(&self, opened: Opened) {
+        let account = &self.session.account;
+        let (behaviour, reordered) = {
+            let mut state = account.lock();
+            let reordered = opened.first && state.mishaps.strike(Kind::ReorderReceipts).is_some();
+            (state.behaviour.clone(), reordered)
+        };
+        let mut levels = [(Level::Delivered, behaviour.ack_device_ms), (Level::Read, behaviour.ack_read_ms)];
+        if reordered
+            && let [(delivered, first), (read, second)] = &mut levels
+            && first.is_some()
+            && second.is_some()
+        {
+            std::mem::swap(delivered, read);
+        }
+        let participant = self.chat.is_group().then(|| opened.by.jid(0));
+        for (level, delay) in levels {
+            let Some(delay) = delay else { continue };
+            let receipt = receipts::receipt(&self.to.to_non_ad(), &self.id, level, participant.as_ref());
+            receipts::later(&self.session.world, account, receipt, Duration::from_millis(delay));
+        }
+        if behaviour.echo && opened.first {
+            let delay = behaviour.ack_read_ms.map_or(ECHO_UNREAD_MS, |ms| ms + ECHO_AFTER_READ_MS);
+            self.echo(opened, Duration::from_millis(delay));
+        }
+    }
+
+    fn echo(&self, opened: Opened, after: Duration) {
+        let group = self.chat.is_group().then(|| self.to.clone());
+        let account = Arc::clone(&self.session.account);
+        self.session.world.spawn(async move {
+            tokio::time::sleep(after).await;
+            let words = Words::text(format!("echo: {}", opened.gist));
+            let letter = Letter {
+                author: opened.by,
+                naming: Naming::Number,
+                place: group.map_or(Place::Direct, Place::Group),
+                id: new_id(),
+                at: wacore::time::now_secs(),
+                notify: None,
+                message: words.message(),
+            };
+            if let Err(error) = letters::write(&account, letter).await {
+                tracing::warn!(%error, "an answer could not be written");
+            }
+        });
+    }
+
+    /// What is for other companions goes on to them as it is.
+    async fn relay(&self) {
+        let sender = &self.session.account;
+        let identity = self.stanza.get_optional_child("device-identity");
+        let skmsg = self.stanza.get_children_by_tag("enc").find(|enc| nodes::attr(enc, "type") == "skmsg");
+        let own: Vec<(Jid, Node)> = opening::addressed(self);
+        let mut targets: Vec<(Arc<Account>, u16, Vec<Node>)> = Vec::new();
+        if let Some(skmsg) = skmsg {
+            for member in opening::members(&self.session, &self.chat) {
+                for device in member.devices() {
+                    if !(Arc::ptr_eq(&member, sender) && device == self.session.device) {
+                        targets.push((Arc::clone(&member), device, vec![skmsg.clone()]));
+                    }
+                }
+            }
+        }
+        for (jid, enc) in own.into_iter().filter(|(jid, _)| jid.device > 0) {
+            let Some(account) = self.session.world.directory.of(&jid) else { continue };
+            match targets
+                .iter_mut()
+                .find(|(to, device, _)| Arc::ptr_eq(to, &account) && *device == jid.device)
+            {
+                Some((_, _, parts)) => parts.insert(0, enc),
+                None => targets.push((account, jid.device, vec![enc])),
+            }
+        }
+        for (account, device, mut parts) in targets {
+            if parts.iter().any(|part| nodes::attr(part, "type") == "pkmsg") {
+                parts.extend(identity.cloned());
+            }
+            let stanza = self.envelope(&account).children(parts).build();
+            if offline::queue(&account, device, Entry::new(stanza)).is_some() {
+                offline::flush(&account, device).await;
+            }
+        }
+    }
+
+    fn envelope(&self, to: &Arc<Account>) -> NodeBuilder {
+        let sender = &self.session.account;
+        let mut stanza = NodeBuilder::new("message")
+            .attr("id", self.id.as_str())
+            .attr("type", nodes::attr(&self.stanza, "type"))
+            .attr("t", wacore::time::now_secs())
+            .attr("notify", sender.lock().push_name.clone());
+        for name in ["edit", "addressing_mode"] {
+            let value = nodes::attr(&self.stanza, name);
+            if !value.is_empty() {
+                stanza = stanza.attr(name, value);
+            }
+        }
+        if self.chat.is_group() {
+            let by_lid = nodes::attr(&self.stanza, "addressing_mode") == "lid";
+            let author = if by_lid { self.session.lid_jid() } else { self.session.jid() };
+            return stanza.attr("from", &self.to).attr("participant", author);
+        }
+        let stanza = stanza.attr("from", self.session.jid());
+        if Arc::ptr_eq(to, sender) {
+            stanza.attr("recipient", self.to.to_non_ad())
+        } else {
+            stanza.attr("sender_lid", self.session.lid_jid())
+        }
+    }
+}
+
+/// An id as phones choose them.
+#[must_use]
+pub fn new_id() -> String {
+    let bytes: [u8; 9] = crate::phone::keys::bytes();
+    bytes.iter().fold("3EB0".to_owned(), |id, byte| format!("{id}{byte:02X}"))
+}
+
+/// Somebody is in a group, because they write in it or are written to.
+pub fn meet(account: &Account, group: &Id, number: &str) {
+    let mut state = account.lock();
+    state.circles.entry(group.to_string()).or_default().insert(number.to_owned());
+}
+
+/// What a contact repeats of a message: its text, else what it is.
+pub(super) fn gist(world: &World, message: &wa::Message) -> String {
+    use crate::phone::heard::{Heard, heard};
+    let Heard::Said(body, rich) = heard(message, &|id| world.directory.by_number(id)) else {
+        return String::new();
+    };
+    if !body.is_empty() {
+        return body;
+    }
+    let question = rich.get("poll").and_then(|poll| poll.get("name"));
+    let word = question.or_else(|| rich.get("type")).and_then(|word| word.as_str());
+    word.unwrap_or_default().to_owned()
+}

@@ -1,0 +1,102 @@
+//! The server: who has an account, who is connected, and what answers what.
+//!
+//! - `state`, `directory`: accounts, companions, and how they are found
+//! - `door`: where a connection comes in; `lobby`, `pairing` and `typed_codes`
+//!   link it, `login` logs it in
+//! - `dispatch`, `iq`: from a stanza to the file that handles it
+//! - `prekeys`, `settings`, `companions`: the IQs about keys, about preferences, about devices
+//! - `streams`: how connections end; `faults`: what goes wrong at a test's word
+//! - `letters`: what phones write to companions; `seen`: what the network saw of an account;
+//!   `mishaps`: what goes wrong with messages
+//! - `messages`, `receipts`, `offline`, `groups`, `usync`, `app_state`, `pictures`, `presence`: what
+//!   their names say
+
+pub mod app_state;
+pub mod behaviour;
+pub mod companions;
+pub mod directory;
+pub mod dispatch;
+pub mod door;
+pub mod faults;
+pub mod groups;
+pub mod iq;
+pub mod letters;
+pub mod lobby;
+pub mod login;
+pub mod memory;
+pub mod messages;
+pub mod mishaps;
+pub mod names;
+pub mod offline;
+pub mod opening;
+pub mod pairing;
+pub mod pictures;
+pub mod prekeys;
+pub mod presence;
+pub mod receipts;
+pub mod seen;
+pub mod settings;
+pub mod state;
+pub mod streams;
+pub mod typed_codes;
+pub mod usync;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::media::Media;
+use crate::wire::noise::ServerKeys;
+use directory::Directory;
+use groups::Groups;
+use lobby::Lobby;
+
+/// All of the testbed's state. Each part has locks of its own.
+pub struct World {
+    /// The server's noise key and certificate.
+    pub keys: ServerKeys,
+    /// The accounts.
+    pub directory: Directory,
+    /// Clients that wait to be linked.
+    pub lobby: Lobby,
+    /// The groups.
+    pub groups: Groups,
+    /// The files.
+    pub media: Media,
+    /// Everything that runs beside a connection's own task is spawned here, and ends with the world.
+    pub tasks: TaskTracker,
+    /// Ends all of it.
+    pub stop: CancellationToken,
+}
+
+impl World {
+    /// An empty world.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            keys: ServerKeys::generate(),
+            directory: Directory::default(),
+            lobby: Lobby::default(),
+            groups: Groups::default(),
+            media: Media::default(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Starts a task that is dropped at its next await once the world ends.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,37 @@
+//! What the ids on the wire are called where people see them.
+
+use wacore_binary::Jid;
+
+use super::directory::Directory;
+use super::state::Account;
+use crate::id::Id;
+
+impl Directory {
+    /// The id of whom or what the wire names: people by their number, whichever of their ids was used.
+    #[must_use]
+    pub fn named(&self, jid: &Jid) -> Option<Id> {
+        match Id::of(jid)? {
+            Id::Lid(lid) => {
+                Some(self.by_lid(&lid).map_or(Id::Lid(lid), |account| Id::Number(account.number.clone())))
+            }
+            other => Some(other),
+        }
+    }
+
+    /// The same, as this account knows them: by their hidden id, if it was never told their number.
+    #[must_use]
+    pub fn named_to(&self, account: &Account, jid: &Jid) -> Option<Id> {
+        let found = self.named(jid)?;
+        let Id::Number(number) = &found else { return Some(found) };
+        if !account.lock().strangers.contains(number) {
+            return Some(found);
+        }
+        self.find(number).map(|person| Id::Lid(person.lid.clone()))
+    }
+
+    /// The same for an id that is known already.
+    #[must_use]
+    pub fn by_number(&self, id: &Id) -> Id {
+        self.named(&id.jid()).unwrap_or_else(|| id.clone())
+    }
+}

@@ -1,0 +1,236 @@
+//! What waits for a companion until it confirms it, and `<ib>`.
+//!
+//! Called at [`active`] when a companion says that it takes messages. Invariants: the stanzas of a queue
+//! leave in their order; each leaves once on each connection; it stays until the companion has confirmed it
+//! (or, where nothing confirms it, until it left); a queue holds at most [`MOST`].
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, oneshot};
+use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
+
+use super::dispatch::Session;
+use super::letters::Letter;
+use super::state::Account;
+use crate::wire::connection::Link;
+use crate::wire::nodes;
+
+/// Stanzas that wait for one companion at most.
+const MOST: usize = 20_000;
+
+/// Stanzas that a companion has not confirmed, the oldest first.
+#[derive(Default)]
+pub struct Queue {
+    entries: VecDeque<Entry>,
+    /// Held by whoever is sending.
+    gate: Arc<Mutex<()>>,
+}
+
+/// A stanza that waits.
+pub struct Entry {
+    /// The stanza.
+    stanza: Node,
+    /// What it says, where a phone can seal it again.
+    letter: Option<Arc<Letter>>,
+    /// Whom to tell that it was confirmed.
+    done: Option<oneshot::Sender<()>>,
+    /// Whether it stays until it is confirmed.
+    confirmed: bool,
+    /// The last connection that it left on.
+    sent_on: Option<u64>,
+    /// Acks that belong to an earlier sealing of it.
+    spare_acks: u32,
+    /// Whether it could not leave at once.
+    late: bool,
+}
+
+impl Entry {
+    /// A stanza that stays until it is confirmed.
+    #[must_use]
+    pub fn new(stanza: Node) -> Self {
+        Self { stanza, letter: None, done: None, confirmed: true, sent_on: None, spare_acks: 0, late: false }
+    }
+
+    /// The same, leaving for good once it left: nobody confirms it.
+    #[must_use]
+    pub fn unconfirmed(mut self) -> Self {
+        self.confirmed = false;
+        self
+    }
+
+    /// The same, as a letter that can be sealed again.
+    #[must_use]
+    pub fn of(mut self, letter: Arc<Letter>) -> Self {
+        self.letter = Some(letter);
+        self
+    }
+
+    /// The same, with somebody to tell that it was confirmed.
+    #[must_use]
+    pub fn telling(mut self, done: Option<oneshot::Sender<()>>) -> Self {
+        self.done = done;
+        self
+    }
+}
+
+/// What a companion confirms.
+#[derive(Debug, Clone, Copy)]
+pub struct Confirmation<'a> {
+    /// The tag of the stanza: `message`, `receipt`, …
+    pub tag: &'a str,
+    /// Its id.
+    pub id: &'a str,
+    /// Whom it came from, as the companion repeats it.
+    pub from: &'a str,
+    /// The `type` that it repeats.
+    pub kind: Option<&'a str>,
+    /// Whether it is a bare `<ack>`.
+    pub bare: bool,
+}
+
+/// Puts a stanza at the end of a companion's queue; none when the queue is full or the companion unlinked.
+#[must_use]
+pub fn queue(account: &Account, device: u16, mut entry: Entry) -> Option<()> {
+    let mut state = account.lock();
+    let companion = state.companions.get_mut(&device)?;
+    if companion.queue.entries.len() >= MOST {
+        return None;
+    }
+    entry.late = !companion.active;
+    companion.queue.entries.push_back(entry);
+    Some(())
+}
+
+/// Queues a stanza for all companions of an account, and sends it to those that are there.
+pub async fn post(account: &Arc<Account>, stanza: &Node, confirmed: bool) -> Vec<oneshot::Receiver<()>> {
+    let mut receivers = Vec::new();
+    for device in account.devices() {
+        let (done, receiver) = oneshot::channel();
+        let entry = Entry::new(stanza.clone()).telling(Some(done));
+        let entry = if confirmed { entry } else { entry.unconfirmed() };
+        if queue(account, device, entry).is_some() {
+            receivers.push(receiver);
+            flush(account, device).await;
+        }
+    }
+    receivers
+}
+
+/// Sends what has not left on the companion's connection, if it takes messages. How much left.
+pub async fn flush(account: &Arc<Account>, device: u16) -> usize {
+    let Some(gate) = account.with(device, |companion| Arc::clone(&companion.queue.gate)) else { return 0 };
+    let _gate = gate.lock().await;
+    let mut left = 0;
+    while let Some((link, stanza)) = next(account, device) {
+        if !link.send(stanza).await {
+            break;
+        }
+        left += 1;
+    }
+    left
+}
+
+fn next(account: &Account, device: u16) -> Option<(Link, Node)> {
+    let mut state = account.lock();
+    let companion = state.companions.get_mut(&device).filter(|companion| companion.active)?;
+    let link = companion.link.clone()?;
+    let entries = &mut companion.queue.entries;
+    let at = entries.iter().position(|entry| entry.sent_on != Some(link.id()))?;
+    let entry = entries.get_mut(at)?;
+    let offline = entry.late || entry.sent_on.is_some();
+    let mut stanza = entry.stanza.clone();
+    entry.sent_on = Some(link.id());
+    if !entry.confirmed {
+        let done = entries.remove(at).and_then(|entry| entry.done);
+        // Nobody may wait for it.
+        done.map(|done| done.send(()));
+    } else if offline {
+        stanza.attrs.push("offline", "1");
+    }
+    Some((link, stanza))
+}
+
+/// A companion takes messages now: it is told how much waits, is sent that, and then told that this was all.
+pub async fn active(session: &Session) {
+    let waiting = session.account.with(session.device, |companion| {
+        let link = session.link.id();
+        companion.queue.entries.iter_mut().for_each(|entry| entry.late = true);
+        let waiting = companion.queue.entries.iter().filter(|entry| entry.sent_on != Some(link));
+        waiting.filter(|entry| entry.confirmed).fold((0_u32, 0_u32), |(messages, others), entry| {
+            if entry.stanza.tag == "message" { (messages + 1, others) } else { (messages, others + 1) }
+        })
+    });
+    let (messages, others) = waiting.unwrap_or_default();
+    let count = messages + others;
+    if count > 0 {
+        let preview = NodeBuilder::new("offline_preview")
+            .attr("count", count)
+            .attr("message", messages)
+            .attr("receipt", others)
+            .attr("notification", 0_u32)
+            .attr("appdata", 0_u32)
+            .build();
+        session.send(NodeBuilder::new("ib").children([preview]).build()).await;
+    }
+    flush(&session.account, session.device).await;
+    let offline = NodeBuilder::new("offline").attr("count", count).build();
+    session.send(NodeBuilder::new("ib").children([offline]).build()).await;
+}
+
+/// Takes an `<ib>` of a companion (`<offline_batch>`, `<unified_session>`): all that waits has left already.
+pub async fn ib(session: &Session, _ib: &Node) {
+    flush(&session.account, session.device).await;
+}
+
+/// A companion confirms a stanza: it no longer waits. Its letter, where it was one.
+pub fn confirm(account: &Account, device: u16, what: Confirmation<'_>) -> Option<Option<Arc<Letter>>> {
+    let mut state = account.lock();
+    let entries = &mut state.companions.get_mut(&device)?.queue.entries;
+    let at = place(entries, what)?;
+    let entry = entries.get_mut(at)?;
+    if what.bare && entry.spare_acks > 0 {
+        entry.spare_acks -= 1;
+        return None;
+    }
+    let entry = entries.remove(at)?;
+    // Nobody may wait for it any more.
+    entry.done.map(|done| done.send(()));
+    Some(entry.letter)
+}
+
+/// The letter that a companion could not open, if it still waits.
+#[must_use]
+pub fn waiting(account: &Account, device: u16, id: &str, from: &str) -> Option<Arc<Letter>> {
+    let state = account.lock();
+    let entries = &state.companions.get(&device)?.queue.entries;
+    let what = Confirmation { tag: "message", id, from, kind: None, bare: false };
+    entries.get(place(entries, what)?)?.letter.clone()
+}
+
+/// A letter was sealed again: the new stanza takes the place of the old one. It is not sent yet.
+pub fn replace(account: &Account, device: u16, id: &str, from: &str, stanza: Node) {
+    let mut state = account.lock();
+    let Some(companion) = state.companions.get_mut(&device) else { return };
+    let entries = &mut companion.queue.entries;
+    let what = Confirmation { tag: "message", id, from, kind: None, bare: false };
+    let Some(entry) = place(entries, what).and_then(|at| entries.get_mut(at)) else { return };
+    entry.stanza = stanza;
+    entry.sent_on = None;
+    entry.late = false;
+    // The companion acks what it could not open, besides asking for it.
+    entry.spare_acks += 1;
+}
+
+/// The first that left and fits; by its sender where that is repeated, else by its id alone.
+fn place(entries: &VecDeque<Entry>, what: Confirmation<'_>) -> Option<usize> {
+    let fits = |entry: &Entry| {
+        entry.sent_on.is_some()
+            && entry.stanza.tag == what.tag
+            && nodes::attr(&entry.stanza, "id") == what.id
+            && (what.tag == "message" || nodes::attr(&entry.stanza, "type") == what.kind.unwrap_or_default())
+    };
+    let exactly = |entry: &Entry| fits(entry) && nodes::attr(&entry.stanza, "from") == what.from;
+    entries.iter().position(exactly).or_else(|| entries.iter().position(fits))
+}

@@ -1,0 +1,240 @@
+//! Linking: a client that is nobody's yet is given six references, shows them as QR codes, and waits
+//! in the lobby until a phone scans one, or has its code typed in.
+//!
+//! Invariant: a companion is only added to an account once all keys and signatures were verified, both ways.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, SERVER_JID};
+
+use super::lobby::Applicant;
+use super::state::Account;
+use super::streams::{self, Refusal};
+use super::{World, typed_codes};
+use crate::phone::{self, adv, keys};
+use crate::wire::connection::{Arrival, Inbound};
+use crate::wire::nodes::{self, holding};
+
+/// Before 515: a client that is told at once drops its next connection by mistake.
+const BEFORE_RECONNECT: Duration = Duration::from_millis(60);
+
+/// Why linking failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// No client shows this code.
+    #[error("no client shows this QR code: scan the one that is shown now")]
+    UnknownQr,
+    /// The code was current once.
+    #[error("this QR code has expired: scan the one that is shown now")]
+    ExpiredQr,
+    /// Nobody asked for a code for this number.
+    #[error("no client waits for a code from this number: ask for one first")]
+    UnknownCode,
+    /// The typed code is not the one the client shows.
+    #[error("the code is not the one that the client shows")]
+    WrongCode,
+    /// The number is nobody's.
+    #[error("this number is not on WhatsApp: numbers are digits, and those from {nobody} on are nobody's", nobody = super::directory::NOBODY)]
+    Nobody,
+    /// The client did not accept the phone's word.
+    #[error("the client refused the phone's signatures: {0}")]
+    Refused(String),
+    /// The client's keys or signatures are not right.
+    #[error("the client's keys or signatures are wrong")]
+    Forged(#[source] anyhow::Error),
+    /// The client went away, or did not answer.
+    #[error("the client did not answer in time")]
+    NoAnswer,
+}
+
+impl LinkError {
+    /// A stable name for it.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownQr => "qr_unknown",
+            Self::ExpiredQr => "qr_expired",
+            Self::UnknownCode => "pairing_code_unknown",
+            Self::WrongCode => "pairing_code_wrong",
+            Self::Nobody => "phone_number_unknown",
+            Self::Refused(_) => "link_refused",
+            Self::Forged(_) => "link_forged",
+            Self::NoAnswer => "link_unanswered",
+        }
+    }
+}
+
+/// A companion that was just linked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Linked {
+    /// To whose phone.
+    pub number: String,
+    /// The user part of its LID.
+    pub lid: String,
+    /// The companion's number in the account's JIDs.
+    pub device: u16,
+    /// What the client calls itself.
+    pub client_name: String,
+}
+
+/// Keeps a client in the lobby until its connection ends.
+pub async fn register(world: &Arc<World>, arrival: Arrival) {
+    let Arrival { client_key, payload, link, inbound, .. } = arrival;
+    let applicant = payload
+        .device_pairing_data
+        .into_option()
+        .context("neither a username nor pairing data")
+        .and_then(|data| Applicant::read(&data, client_key, link.clone()));
+    let applicant = match applicant {
+        Ok(applicant) => Arc::new(applicant),
+        Err(error) => {
+            tracing::debug!(%error, "a registration that cannot be accepted");
+            link.finish(Refusal::BadRequest.node()).await;
+            return;
+        }
+    };
+    world.lobby.enter(&applicant);
+    applicant.link.send(pair_device(&applicant)).await;
+    wait(world, &applicant, inbound).await;
+    world.lobby.leave(&applicant);
+}
+
+async fn wait(world: &Arc<World>, applicant: &Arc<Applicant>, mut inbound: Inbound) {
+    while let Some(stanza) = inbound.next().await {
+        if stanza.tag.as_ref() != "iq" {
+            continue;
+        }
+        match nodes::attr(&stanza, "type").as_str() {
+            "result" | "error" => applicant.answered(stanza),
+            _ => {
+                let answer = typed_codes::answer(world, applicant, &stanza);
+                applicant.link.send(answer).await;
+            }
+        }
+    }
+}
+
+impl World {
+    /// A phone scans a QR code. The phone is made if it is absent.
+    ///
+    /// # Errors
+    /// When the code is not the current one of a client, or the client and the phone do not accept
+    /// each other.
+    pub async fn scan(self: &Arc<Self>, qr: &str, number: &str) -> Result<Linked, LinkError> {
+        let scanned = Scanned::read(qr).ok_or(LinkError::UnknownQr)?;
+        let applicant = self.lobby.by_reference(&scanned.reference).ok_or(LinkError::UnknownQr)?;
+        if applicant.noise_key != scanned.noise_key || applicant.identity != scanned.identity {
+            return Err(LinkError::UnknownQr);
+        }
+        if !applicant.shows(&scanned.reference) {
+            return Err(LinkError::ExpiredQr);
+        }
+        self.link(&applicant, number, &scanned.secret).await
+    }
+
+    /// Links a client whose secret the phone has learnt.
+    pub(super) async fn link(
+        self: &Arc<Self>,
+        applicant: &Arc<Applicant>,
+        number: &str,
+        secret: &[u8; 32],
+    ) -> Result<Linked, LinkError> {
+        let account = self.directory.somebody(number).ok_or(LinkError::Nobody)?;
+        let device = account.reserve_device();
+        let index = u32::from(device);
+        let vouched =
+            adv::vouch(&account.phone, &applicant.identity, secret, index).map_err(LinkError::Forged)?;
+        let answer = applicant.ask(pair_success(&account, device, vouched.container)).await?;
+        let signed = signed_identity(&answer, index)?;
+        adv::verify(&signed, &account.phone, &applicant.identity, &vouched.details)
+            .map_err(LinkError::Forged)?;
+        account.lock().companions.insert(device, applicant.companion(device, signed));
+        self.lobby.leave(applicant);
+        phone::linked(&account, device);
+        let link = applicant.link.clone();
+        self.spawn(async move {
+            tokio::time::sleep(BEFORE_RECONNECT).await;
+            link.finish(streams::error(515)).await;
+        });
+        Ok(Linked {
+            number: account.number.clone(),
+            lid: account.lid.clone(),
+            device,
+            client_name: applicant.client_name.clone(),
+        })
+    }
+}
+
+/// What a QR code says.
+struct Scanned {
+    reference: String,
+    noise_key: [u8; 32],
+    identity: [u8; 32],
+    secret: [u8; 32],
+}
+
+impl Scanned {
+    fn read(qr: &str) -> Option<Self> {
+        let mut fields = qr.rsplit('#').next()?.split(',');
+        Some(Self {
+            reference: fields.next()?.to_owned(),
+            noise_key: key(fields.next()?)?,
+            identity: key(fields.next()?)?,
+            secret: key(fields.next()?)?,
+        })
+    }
+}
+
+fn key(field: &str) -> Option<[u8; 32]> {
+    BASE64.decode(field).ok()?.try_into().ok()
+}
+
+fn pair_device(applicant: &Applicant) -> Node {
+    let references = applicant.references().iter().map(|reference| holding("ref", reference.as_bytes()));
+    request("md", NodeBuilder::new("pair-device").children(references).build()).1
+}
+
+fn pair_success(account: &Account, device: u16, container: Vec<u8>) -> (String, Node) {
+    let children = [
+        holding("device-identity", container),
+        NodeBuilder::new("biz").attr("name", account.lock().push_name.clone()).build(),
+        NodeBuilder::new("platform").attr("name", "android").build(),
+        NodeBuilder::new("device")
+            .attr("jid", account.jid(device))
+            .attr("lid", account.lid_jid(device))
+            .build(),
+    ];
+    request("md", NodeBuilder::new("pair-success").children(children).build())
+}
+
+/// What the client returned under `<pair-device-sign>`.
+fn signed_identity(answer: &Node, index: u32) -> Result<Vec<u8>, LinkError> {
+    if let Some(error) = answer.get_optional_child("error") {
+        return Err(LinkError::Refused(nodes::attr(error, "text")));
+    }
+    let read = || {
+        let identity = nodes::child(nodes::child(answer, "pair-device-sign")?, "device-identity")?;
+        ensure!(nodes::attr(identity, "key-index") == index.to_string(), "another key-index");
+        Ok(nodes::bytes(identity).to_vec())
+    };
+    read().map_err(LinkError::Forged)
+}
+
+/// A request of the server's, and its id.
+fn request(namespace: &'static str, child: Node) -> (String, Node) {
+    let id = format!("tb-{:016x}", u64::from_be_bytes(keys::bytes()));
+    let node = NodeBuilder::new("iq")
+        .attr("from", SERVER_JID)
+        .attr("type", "set")
+        .attr("xmlns", namespace)
+        .attr("id", id.as_str())
+        .attr("t", wacore::time::now_secs())
+        .children([child])
+        .build();
+    (id, node)
+}

@@ -1,0 +1,247 @@
+//! `<receipt>` and `<ack>`: what companions say about what they were sent, and what is said to them about
+//! what they sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
+
+use super::dispatch::Session;
+use super::offline::{self, Confirmation};
+use super::seen::List;
+use super::state::{Account, Prekey, SignedPrekey};
+use super::{World, letters};
+use crate::id::Id;
+use crate::phone::signal::Bundle;
+use crate::wire::nodes;
+
+/// How far a message came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// On the recipient's device.
+    Delivered,
+    /// Seen.
+    Read,
+    /// Listened to, or watched.
+    Played,
+}
+
+impl Level {
+    fn on_wire(self) -> Option<&'static str> {
+        match self {
+            Self::Delivered => None,
+            Self::Read => Some("read"),
+            Self::Played => Some("played"),
+        }
+    }
+}
+
+/// The server's word that it has a message, or with an error that it refuses it.
+#[must_use]
+pub fn ack(chat: &Jid, id: &str, error: Option<u16>) -> Node {
+    let ack = NodeBuilder::new("ack")
+        .attr("class", "message")
+        .attr("id", id)
+        .attr("from", chat)
+        .attr("t", wacore::time::now_secs());
+    match error {
+        Some(code) => ack.attr("error", code).build(),
+        None => ack.build(),
+    }
+}
+
+/// A person's word on how far a message came.
+#[must_use]
+pub fn receipt(chat: &Jid, id: &str, level: Level, participant: Option<&Jid>) -> Node {
+    let mut receipt =
+        NodeBuilder::new("receipt").attr("from", chat).attr("id", id).attr("t", wacore::time::now_secs());
+    if let Some(kind) = level.on_wire() {
+        receipt = receipt.attr("type", kind);
+    }
+    if let Some(participant) = participant {
+        receipt = receipt.attr("participant", participant);
+    }
+    receipt.build()
+}
+
+/// Sends a receipt to all companions of an account after a while.
+pub fn later(world: &World, account: &Arc<Account>, receipt: Node, after: Duration) {
+    let account = Arc::clone(account);
+    world.spawn(async move {
+        tokio::time::sleep(after).await;
+        offline::post(&account, &receipt, true).await;
+    });
+}
+
+/// Takes a receipt.
+pub async fn handle(session: &Session, receipt: &Node) {
+    let (to, kind) = (nodes::attr(receipt, "to"), nodes::attr(receipt, "type"));
+    let ids = ids(receipt);
+    note(session, receipt, &kind, &ids);
+    if kind == "retry" {
+        if let Err(error) = retry(session, receipt, &to).await {
+            tracing::warn!(%error, "a message that was asked for again is not there");
+        }
+        return;
+    }
+    for id in &ids {
+        let what = Confirmation { tag: "message", id, from: &to, kind: None, bare: false };
+        confirmed(session, what);
+    }
+    answer(session, receipt).await;
+    relay(session, receipt).await;
+}
+
+/// Takes an ack of something that the server sent.
+pub async fn acknowledged(session: &Session, ack: &Node) {
+    let (tag, id) = (nodes::attr(ack, "class"), nodes::attr(ack, "id"));
+    let (from, kind) = (nodes::attr(ack, "to"), nodes::attr(ack, "type"));
+    let kind = (!kind.is_empty()).then_some(kind.as_str());
+    confirmed(session, Confirmation { tag: &tag, id: &id, from: &from, kind, bare: true });
+}
+
+fn confirmed(session: &Session, what: Confirmation<'_>) {
+    let letter = offline::confirm(&session.account, session.device, what).flatten();
+    if let Some(letter) = letter.filter(|letter| letter.place != letters::Place::Peer) {
+        session.account.lock().seen.confirmed(&letter.id);
+    }
+}
+
+fn ids(receipt: &Node) -> Vec<String> {
+    let mut ids = vec![nodes::attr(receipt, "id")];
+    if let Some(list) = receipt.get_optional_child("list") {
+        ids.extend(list.get_children_by_tag("item").map(|item| nodes::attr(item, "id")));
+    }
+    ids
+}
+
+/// What a companion read, and whatever else it says.
+fn note(session: &Session, receipt: &Node, kind: &str, ids: &[String]) {
+    let named = |name| {
+        nodes::jid(receipt, name).and_then(|jid| session.world.directory.named_to(&session.account, &jid))
+    };
+    let Some(chat) = named("to") else { return };
+    let participant = named("participant");
+    let at = wacore::time::now_millis();
+    let mut state = session.account.lock();
+    let said = if kind.is_empty() { "delivered" } else { kind };
+    state.seen.note(List::Receipts, json!({ "chat": chat.to_string(), "type": said, "ids": ids, "at": at }));
+    if matches!(kind, "read" | "read-self") {
+        let message_ids: Vec<String> =
+            ids.iter().map(|id| message_id(&chat, id, participant.as_ref())).collect();
+        let entry = json!({ "chat": chat.to_string(), "messageIds": message_ids, "at": at });
+        state.seen.note(List::Read, entry);
+    }
+}
+
+fn message_id(chat: &Id, id: &str, participant: Option<&Id>) -> String {
+    match participant.filter(|_| chat.is_group()) {
+        Some(member) => format!("false_{chat}_{id}_{member}"),
+        None => format!("false_{chat}_{id}"),
+    }
+}
+
+/// The server confirms every receipt.
+async fn answer(session: &Session, receipt: &Node) {
+    let mut ack = NodeBuilder::new("ack")
+        .attr("class", "receipt")
+        .attr("id", nodes::attr(receipt, "id"))
+        .attr("from", nodes::attr(receipt, "to"));
+    for name in ["type", "participant"] {
+        let value = nodes::attr(receipt, name);
+        if !value.is_empty() {
+            ack = ack.attr(name, value);
+        }
+    }
+    session.send(ack.build()).await;
+}
+
+/// Receipts of a companion also reach the companions of whom it wrote with.
+async fn relay(session: &Session, receipt: &Node) {
+    let whose = nodes::jid(receipt, "participant").or_else(|| nodes::jid(receipt, "to"));
+    let Some(to) = whose.and_then(|jid| session.world.directory.of(&jid)) else { return };
+    let kind = nodes::attr(receipt, "type");
+    if Arc::ptr_eq(&to, &session.account) || !matches!(kind.as_str(), "" | "read" | "played") {
+        return;
+    }
+    let chat = nodes::jid(receipt, "to").filter(Id::is_group_jid);
+    let mut relayed = NodeBuilder::new("receipt")
+        .attr("id", nodes::attr(receipt, "id"))
+        .attr("t", wacore::time::now_secs());
+    relayed = match &chat {
+        Some(group) => relayed.attr("from", group).attr("participant", session.jid()),
+        None => relayed.attr("from", session.jid()),
+    };
+    if !kind.is_empty() {
+        relayed = relayed.attr("type", kind);
+    }
+    if let Some(list) = receipt.get_optional_child("list") {
+        relayed = relayed.children([list.clone()]);
+    }
+    offline::post(&to, &relayed.build(), true).await;
+}
+
+/// A companion could not open a message: it is sealed again and takes the place of the first sealing.
+async fn retry(session: &Session, receipt: &Node, to: &str) -> Result<()> {
+    let id = nodes::attr(receipt, "id");
+    let count = receipt
+        .get_optional_child("retry")
+        .and_then(|retry| nodes::attr(retry, "count").parse().ok())
+        .unwrap_or(1);
+    let (account, device) = (&session.account, session.device);
+    let Some(letter) = offline::waiting(account, device, &id, to) else {
+        return relay_retry(session, receipt).await;
+    };
+    let stanza = letters::again(&letter, account, device, bundle(receipt)?, count)?;
+    offline::replace(account, device, &id, to, stanza);
+    answer(session, receipt).await;
+    offline::flush(account, device).await;
+    Ok(())
+}
+
+/// What another companion wrote is asked of that companion.
+async fn relay_retry(session: &Session, receipt: &Node) -> Result<()> {
+    let asked = nodes::jid(receipt, "participant").or_else(|| nodes::jid(receipt, "to"));
+    let asked = asked.filter(|asked| asked.device > 0).context("the message was confirmed before")?;
+    let account = session.world.directory.of(&asked).context("nobody wrote it")?;
+    let mut relayed = receipt.clone();
+    relayed.attrs.0.retain(|(name, _)| name != "to");
+    match nodes::jid(receipt, "to").filter(Id::is_group_jid) {
+        Some(group) => {
+            relayed.attrs.0.retain(|(name, _)| name != "participant");
+            relayed.attrs.push("from", group);
+            relayed.attrs.push("participant", session.jid());
+        }
+        None => relayed.attrs.push("from", session.jid()),
+    }
+    relayed.attrs.push("t", wacore::time::now_secs().to_string());
+    answer(session, receipt).await;
+    offline::queue(&account, asked.device, offline::Entry::new(relayed)).context("its queue is full")?;
+    offline::flush(&account, asked.device).await;
+    Ok(())
+}
+
+/// The keys that came along.
+fn bundle(receipt: &Node) -> Result<Option<Bundle>> {
+    let Some(keys) = receipt.get_optional_child("keys") else { return Ok(None) };
+    let signed = nodes::child(keys, "skey")?;
+    let one_time = keys.get_optional_child("key").map(|key| {
+        anyhow::Ok(Prekey {
+            id: nodes::number(nodes::child(key, "id")?),
+            public: nodes::exactly(key, "value")?,
+        })
+    });
+    Ok(Some(Bundle {
+        registration: nodes::number(nodes::child(receipt, "registration")?),
+        identity: nodes::exactly(keys, "identity")?,
+        signed: SignedPrekey {
+            id: nodes::number(nodes::child(signed, "id")?),
+            public: nodes::exactly(signed, "value")?,
+            signature: nodes::exactly(signed, "signature")?,
+        },
+        one_time: one_time.transpose()?,
+    }))
+}

@@ -1,0 +1,308 @@
+//! One connection: a reader of nodes and a bounded queue of nodes to write.
+//!
+//! [`Link`] is the handle that everybody keeps; [`Inbound`] belongs to the one task that reads. The
+//! writer is a task of its own. Invariants: nodes leave in the order they were queued in; a link that
+//! was closed sends nothing more; a queue that stays full for [`PATIENCE`] closes its link, as a
+//! server gives up a client that does not read.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use axum::extract::ws::{Message, WebSocket};
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wacore_binary::{Node, OwnedNodeRef};
+use wacore_noise::NoiseCipher;
+use wacore_noise::framing::encode_frame;
+
+use super::framing::Frames;
+use super::noise::{Agreed, ServerKeys, Step};
+
+/// Nodes that may wait to be written.
+const QUEUE: usize = 256;
+/// How long a full queue is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(20);
+
+/// Numbers the links of this process, so that an old one is told from its successor.
+static LINKS: AtomicU64 = AtomicU64::new(1);
+
+/// A handle to a client's connection. Clones are the same.
+#[derive(Clone)]
+pub struct Link {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    id: u64,
+    writer: mpsc::Sender<Outgoing>,
+    closed: CancellationToken,
+    pace: Mutex<Pace>,
+}
+
+/// How slowly a link moves.
+#[derive(Clone, Copy, Default)]
+struct Pace {
+    /// Nothing is read or written before.
+    silent_until: Option<Instant>,
+    /// Waited before each node that is written.
+    delay: Duration,
+}
+
+enum Outgoing {
+    Node(Node),
+    Close,
+}
+
+/// What a client sends, deciphered.
+pub struct Inbound {
+    stream: SplitStream<WebSocket>,
+    frames: Frames,
+    cipher: NoiseCipher,
+    counter: u32,
+    link: Link,
+}
+
+/// A client whose handshake succeeded.
+pub struct Arrival {
+    /// What was agreed, without the ciphers' use.
+    pub client_key: [u8; 32],
+    /// How.
+    pub pattern: super::noise::Pattern,
+    /// Who it says it is.
+    pub payload: waproto::whatsapp::ClientPayload,
+    /// To write to it.
+    pub link: Link,
+    /// To read from it.
+    pub inbound: Inbound,
+}
+
+/// Makes the handshake and starts the writer.
+///
+/// # Errors
+/// When the client does not make the handshake, or not in time.
+pub async fn accept(socket: WebSocket, keys: &ServerKeys, tasks: &TaskTracker) -> Result<Arrival> {
+    let (mut sink, mut stream) = socket.split();
+    let mut frames = Frames::default();
+    let agreed = tokio::time::timeout(HANDSHAKE, shake(&mut sink, &mut stream, &mut frames, keys))
+        .await
+        .context("the handshake took too long")??;
+    let Agreed { pattern, client_key, payload, read, write } = agreed;
+    let (writer, queue) = mpsc::channel(QUEUE);
+    let link = Link {
+        inner: Arc::new(Inner {
+            id: LINKS.fetch_add(1, Ordering::Relaxed),
+            writer,
+            closed: CancellationToken::new(),
+            pace: Mutex::default(),
+        }),
+    };
+    tasks.spawn(write_all(sink, queue, write, link.clone()));
+    let inbound = Inbound { stream, frames, cipher: read, counter: 0, link: link.clone() };
+    Ok(Arrival { client_key, pattern, payload, link, inbound })
+}
+
+async fn shake(
+    sink: &mut SplitSink<WebSocket, Message>,
+    stream: &mut SplitStream<WebSocket>,
+    frames: &mut Frames,
+    keys: &ServerKeys,
+) -> Result<Agreed> {
+    let first = next_frame(stream, frames).await?.context("closed before the handshake")?;
+    let (finishing, reply) = match keys.answer(&first)? {
+        Step::Done(agreed, reply) => {
+            sink.send(framed(&reply)?).await?;
+            return Ok(*agreed);
+        }
+        Step::Continue(finishing, reply) => (finishing, reply),
+    };
+    sink.send(framed(&reply)?).await?;
+    let last = next_frame(stream, frames).await?.context("closed during the handshake")?;
+    finishing.finish(&last)
+}
+
+/// The next frame; none when the client is gone.
+async fn next_frame(stream: &mut SplitStream<WebSocket>, frames: &mut Frames) -> Result<Option<BytesMut>> {
+    loop {
+        if let Some(frame) = frames.take() {
+            return Ok(Some(frame));
+        }
+        match stream.next().await {
+            Some(Ok(Message::Binary(data))) => frames.feed(&data)?,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Text(_))) => bail!("text in a stream of binary frames"),
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(None),
+        }
+    }
+}
+
+fn framed(payload: &[u8]) -> Result<Message> {
+    Ok(Message::Binary(Bytes::from(encode_frame(payload, None)?)))
+}
+
+async fn write_all(
+    mut sink: SplitSink<WebSocket, Message>,
+    mut queue: mpsc::Receiver<Outgoing>,
+    cipher: NoiseCipher,
+    link: Link,
+) {
+    let mut counter = 0;
+    let writing = async {
+        while let Some(Outgoing::Node(node)) = queue.recv().await {
+            link.hold().await;
+            let message = enciphered(&node, &cipher, counter)?;
+            counter += 1;
+            sink.send(message).await?;
+        }
+        sink.close().await?;
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        () = link.closed() => {}
+        written = writing => if let Err(error) = written {
+            tracing::debug!(link = link.id(), %error, "the client no longer reads");
+        },
+    }
+    link.drop_now();
+}
+
+fn enciphered(node: &Node, cipher: &NoiseCipher, counter: u32) -> Result<Message> {
+    let plain = wacore_binary::marshal::marshal(node)?;
+    framed(&cipher.encrypt_with_counter(counter, &plain)?)
+}
+
+impl Link {
+    /// Tells this link from the one before it.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.inner.id
+    }
+
+    /// Queues a node, waiting while the queue is full. False when the link is closed.
+    pub async fn send(&self, node: Node) -> bool {
+        self.queue(Outgoing::Node(node)).await
+    }
+
+    /// Queues a node without waiting. A full queue closes the link. False when it is closed.
+    pub fn push(&self, node: Node) -> bool {
+        let sent = !self.is_closed() && self.inner.writer.try_send(Outgoing::Node(node)).is_ok();
+        if !sent {
+            self.drop_now();
+        }
+        sent
+    }
+
+    /// Queues a last node; the link closes in order once it is written.
+    pub async fn finish(&self, last: Node) {
+        if self.send(last).await {
+            self.queue(Outgoing::Close).await;
+        }
+    }
+
+    /// Ends the link at once, without a word.
+    pub fn drop_now(&self) {
+        self.inner.closed.cancel();
+    }
+
+    /// The reader is done: what is queued is still written, and then the link closes.
+    pub(crate) fn reader_gone(&self) {
+        if self.inner.writer.try_send(Outgoing::Close).is_err() {
+            self.drop_now();
+        }
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inner.closed.is_cancelled()
+    }
+
+    /// Waits for its end.
+    pub async fn closed(&self) {
+        self.inner.closed.cancelled().await;
+    }
+
+    /// Reads and writes nothing for this long, and then goes on where it was.
+    pub fn stall(&self, duration: Duration) {
+        self.pace().silent_until = Some(Instant::now() + duration);
+    }
+
+    /// Waits this long before each node that is written, from now on.
+    pub fn slow(&self, delay: Duration) {
+        self.pace().delay = delay;
+    }
+
+    async fn queue(&self, outgoing: Outgoing) -> bool {
+        let sent = tokio::select! {
+            () = self.closed() => false,
+            sent = self.inner.writer.send_timeout(outgoing, PATIENCE) => sent.is_ok(),
+        };
+        if !sent {
+            self.drop_now();
+        }
+        sent
+    }
+
+    /// Waits as long as the pace asks for, before a node is written.
+    async fn hold(&self) {
+        let delay = self.pace().delay;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        self.silence().await;
+    }
+
+    /// Waits until the link may speak and listen.
+    async fn silence(&self) {
+        loop {
+            let until = self.pace().silent_until;
+            match until {
+                Some(until) if until > Instant::now() => tokio::time::sleep_until(until).await,
+                _ => return,
+            }
+        }
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.inner.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inbound {
+    /// The next node; none once the client or the link is gone, or what came does not decipher.
+    pub async fn next(&mut self) -> Option<Node> {
+        let link = self.link.clone();
+        tokio::select! {
+            () = link.closed() => None,
+            read = self.read() => match read {
+                Ok(Some(node)) => Some(node),
+                Ok(None) => { link.drop_now(); None }
+                Err(error) => {
+                    tracing::debug!(link = link.id(), %error, "what the client sent cannot be read");
+                    link.drop_now();
+                    None
+                }
+            },
+        }
+    }
+
+    async fn read(&mut self) -> Result<Option<Node>> {
+        self.link.silence().await;
+        let Some(mut frame) = next_frame(&mut self.stream, &mut self.frames).await? else {
+            return Ok(None);
+        };
+        self.link.silence().await;
+        self.cipher.decrypt_in_place_with_counter(self.counter, &mut frame)?;
+        self.counter += 1;
+        let plain = wacore_binary::util::unpack_bytes(frame)?;
+        Ok(Some(OwnedNodeRef::new(plain)?.to_owned_node()))
+    }
+}

@@ -1,0 +1,13 @@
+//! What people say to each other over the testbed: a real client on one side, phones on the other, and the
+//! control API in between.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../server/device.rs"]
+#[allow(dead_code, reason = "the other tests use the rest of it")]
+mod device;
+
+mod groups;
+mod incoming;
+mod outgoing;
+mod support;
