@@ -302,6 +302,62 @@ pub(super) mod tests {
         assert!(matches!(client.get_bytes(&file, 10).await, Err(NetError::Url)));
     }
 
+    /// Gives these answers, one after the other.
+    #[derive(Debug)]
+    struct Changing(std::sync::Mutex<Vec<&'static str>>);
+
+    impl Lookup for Changing {
+        fn look_up(
+            &self,
+            _: String,
+        ) -> futures_util::future::BoxFuture<'static, std::io::Result<Vec<std::net::SocketAddr>>> {
+            let next = self.0.lock().unwrap().remove(0);
+            Box::pin(async move { Ok(vec![std::net::SocketAddr::new(next.parse().unwrap(), 0)]) })
+        }
+    }
+
+    fn with_answers(answers: &[&'static str], route: Route) -> GuardedClient {
+        let guard = Guard::new(&["127.0.0.0/8".parse().unwrap()]);
+        let lookup = Arc::new(Changing(std::sync::Mutex::new(answers.to_vec())));
+        GuardedClient::with_lookup(guard, Duration::from_millis(800), route, lookup)
+    }
+
+    fn named(url: &Url) -> Url {
+        format!("http://hooks.example.com:{}/", url.port().unwrap()).parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_name_that_changes_its_address_is_refused_when_it_does() {
+        let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi";
+        let url = named(&serve(answer).await);
+        for private in ["10.0.0.1", "169.254.169.254", "::1", "::ffff:10.0.0.1"] {
+            let client = with_answers(&["127.0.0.1", private], Route::default());
+            assert_eq!(client.get_bytes(&url, 10).await.unwrap(), b"hi");
+            assert!(matches!(client.get_bytes(&url, 10).await, Err(NetError::Refused(_))), "{private}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_proxy_is_asked_for_is_looked_up_and_checked_first() {
+        let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi";
+        let proxy = serve(answer).await;
+        let route = Route { proxy: Some(proxy), ..Route::default() };
+        let client = with_answers(&["1.1.1.1", "10.0.0.1"], route);
+        let url: Url = "http://hooks.example.com/".parse().unwrap();
+        let post = || crate::net::Post { headers: Vec::new(), body: Vec::new(), timeout: Duration::from_secs(1) };
+        assert_eq!(client.post(&url, post()).await.unwrap().status, 200);
+        assert!(matches!(client.post(&url, post()).await, Err(NetError::Refused(_))));
+        let literal: Url = "http://10.0.0.1/".parse().unwrap();
+        assert!(matches!(client.post(&literal, post()).await, Err(NetError::Refused(_))));
+    }
+
+    #[test]
+    fn certificates_are_looked_at_before_they_are_used() {
+        for wrong in ["", "no PEM", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
+            assert!(matches!(check_certificates(wrong), Err(NetError::Certificate)), "{wrong}");
+        }
+    }
+
     #[tokio::test]
     async fn a_server_that_says_nothing_is_given_up() {
         let silent = serve("").await;

@@ -68,8 +68,8 @@ async fn read_on(mut response: reqwest::Response) {
 fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, NetError> {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
-        let name = HeaderName::try_from(name.as_str()).map_err(|_| NetError::SetUp)?;
-        let mut value = HeaderValue::try_from(value.as_str()).map_err(|_| NetError::SetUp)?;
+        let name = HeaderName::try_from(name.as_str()).map_err(|_| NetError::Header)?;
+        let mut value = HeaderValue::try_from(value.as_str()).map_err(|_| NetError::Header)?;
         value.set_sensitive(true);
         headers.insert(name, value);
     }

@@ -27,7 +27,7 @@ pub use crate::domain::cidr::{Cidr, InvalidCidr};
 pub use crate::domain::origin::{InvalidOriginPattern, OriginPattern};
 pub use crate::domain::outbox::Zone;
 pub use crate::domain::webhook::Span;
-pub use declared::{DeclaredDevice, DeclaredError, load_declared};
+pub use declared::{DeclaredDevice, DeclaredError, DeclaredWebhook, load_declared};
 pub use error::SettingsError;
 pub use load::{DEFAULT_TOML, process_environment};
 pub use secret::Secret;

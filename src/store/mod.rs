@@ -50,6 +50,8 @@ pub mod webhook_attempts;
 pub mod webhook_deliveries;
 pub mod webhook_endpoints;
 mod webhook_hints;
+#[cfg(test)]
+mod webhook_tests;
 mod writer;
 
 pub use error::{OpenError, StoreError};

@@ -34,3 +34,4 @@ mod socket;
 mod vault;
 #[cfg(feature = "testbed")]
 mod whatsapp;
+mod webhooks;

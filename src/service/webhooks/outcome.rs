@@ -31,7 +31,7 @@ impl Outcome {
                 NetError::Timeout => "timeout",
                 NetError::Refused(_) | NetError::Url => "address_refused",
                 NetError::NoAddress => "no_address",
-                NetError::SetUp | NetError::Certificate => "not_set_up",
+                NetError::SetUp | NetError::Certificate | NetError::Header => "not_set_up",
                 NetError::Http(_)
                 | NetError::Status(_)
                 | NetError::TooManyRedirects(_)
