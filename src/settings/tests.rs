@@ -129,6 +129,7 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
         "auth.access_token" => text("jwt"),
         "media.backend" => text("s3"),
         "media.s3_endpoint" => text("https://s3.example.com"),
+        "engines.whatsapp.testbed_url" => text("http://127.0.0.1:8090"),
         "media.s3_secret_access_key" => ("hidden".to_owned(), toml::Value::from("********")),
         "auth.jwt_secret" => ("hidden".to_owned(), toml::Value::from("********")),
         "store.vault_key" => {
@@ -143,6 +144,7 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
         "engines.simulator.enabled" => ("false".to_owned(), false.into()),
         _ => match default {
             toml::Value::Integer(number) => ((number + 1).to_string(), (number + 1).into()),
+            toml::Value::Boolean(flag) => ((!flag).to_string(), (!flag).into()),
             _ => text("other"),
         },
     }

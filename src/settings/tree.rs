@@ -112,6 +112,7 @@ impl Known {
         let value = match default {
             Value::Integer(_) => Value::Integer(text.trim().parse().map_err(|_| raw.wrong_type(INTEGER))?),
             Value::Array(_) => Value::Array(split_list(text)),
+            Value::Boolean(_) => Value::Boolean(text.trim().parse().map_err(|_| raw.wrong_type(BOOLEAN))?),
             Value::String(_) if SWITCH_KEYS.contains(&key) => switch_of(text),
             _ => raw.value.clone(),
         };
@@ -140,14 +141,17 @@ impl Known {
 }
 
 const INTEGER: &str = "a whole number";
+const BOOLEAN: &str = "true or false";
 
 fn check_type(expected: &Value, entry: &Entry) -> Result<(), SettingsError> {
     let switch = SWITCH_KEYS.contains(&entry.key.as_str());
     match (expected, &entry.value) {
         (Value::Integer(_), Value::Integer(_)) | (Value::String(_), Value::String(_)) => Ok(()),
+        (Value::Boolean(_), Value::Boolean(_)) => Ok(()),
         (Value::String(_), Value::Boolean(_)) if switch => Ok(()),
         (Value::Array(_), Value::Array(items)) if items.iter().all(Value::is_str) => Ok(()),
         (Value::Integer(_), _) => Err(entry.wrong_type(INTEGER)),
+        (Value::Boolean(_), _) => Err(entry.wrong_type(BOOLEAN)),
         (Value::Array(_), _) => Err(entry.wrong_type("a list of texts")),
         (Value::String(_), _) if switch => Err(entry.wrong_type("true, false or \"auto\"")),
         _ => Err(entry.wrong_type("a text")),

@@ -41,8 +41,10 @@ pub mod retention;
 mod rows;
 mod seal;
 pub mod search;
+pub mod settling;
 #[cfg(test)]
 mod tests;
+mod twins;
 mod tx;
 pub mod untold;
 pub mod vault;

@@ -88,7 +88,6 @@ async fn a_contact_with_a_new_name_renames_the_chat() {
     assert_eq!(wire.event("shop", "chat:update").await["chat"]["name"], "Anna");
 }
 
-// covers: event chat:merged
 #[tokio::test]
 async fn who_is_first_seen_by_a_hidden_id_and_then_by_number_has_one_chat() {
     let app = TestApp::start().await;

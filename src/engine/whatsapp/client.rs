@@ -17,7 +17,7 @@ use super::durable::Hook;
 use super::http::Http;
 use super::pump::Listener;
 use super::runtime::Tasks;
-use super::settings::DeviceSettings;
+use super::settings::{DeviceSettings, History};
 
 /// The version that is claimed to the testbed, which takes any.
 #[cfg(feature = "testbed")]
@@ -48,10 +48,12 @@ pub(super) async fn build(
         .with_device_props(
             DevicePropsOverride::new()
                 .with_os(settings.device_name.as_str())
-                .with_platform_type(PlatformType::CHROME),
+                .with_platform_type(PlatformType::CHROME)
+                .with_require_full_sync(settings.history == History::Full),
         )
         .with_inbound_durability_hook(hook)
         .with_event_handler(listener);
+    let builder = if settings.history == History::None { builder.skip_history_sync() } else { builder };
     let builder = match version(shared, settings) {
         Some(version) => builder.with_version(version),
         None => builder,

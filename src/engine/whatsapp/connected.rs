@@ -1,13 +1,14 @@
 //! What every part of the engine is handed while a connection stands.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use tokio::sync::Notify;
 use whatsapp_rust::Client;
 
 use super::acks::Acks;
 use super::convert::identities::Identities;
-use super::on_network::OnNetwork;
+use super::exists::Existence;
 use crate::domain::clock::{Clock, Random};
 use crate::domain::ids::DeviceId;
 use crate::engine::{EngineEvent, Inbound, InboundError, MediaStore, Vault};
@@ -24,8 +25,6 @@ pub(super) struct Connected {
     pub(super) inbound: Arc<dyn Inbound>,
     /// What the engine itself keeps of the device.
     pub(super) vault: Arc<dyn Vault>,
-    /// Who is on the network, as far as that was asked.
-    pub(super) on_network: Arc<OnNetwork>,
     /// Where files are.
     pub(super) media: Arc<dyn MediaStore>,
     /// The time.
@@ -34,6 +33,10 @@ pub(super) struct Connected {
     pub(super) random: Arc<dyn Random>,
     /// Messages whose answer from the network is waited for.
     pub(super) acks: Arc<Acks>,
+    /// Messages of the past that were told so far.
+    pub(super) past: AtomicU64,
+    /// Who is on the network; see [`super::exists::is_on_network`].
+    pub(super) exists: Existence,
     /// Notified when an answer of the network is overdue.
     pub(super) stalled: Notify,
 }

@@ -26,9 +26,13 @@ pub(super) fn by_event(event: &Event) -> Option<Ended> {
 /// Why the network suspended the account (the codes: `wacore` 0.7.0, `types/events.rs`).
 pub(super) fn ban(code: &TempBanReason) -> &'static str {
     match code {
-        TempBanReason::SentToTooManyPeople => "too many messages to people who do not have it in their address books",
+        TempBanReason::SentToTooManyPeople => {
+            "too many messages to people who do not have it in their address books"
+        }
         TempBanReason::BlockedByUsers => "too many people blocked it",
-        TempBanReason::CreatedTooManyGroups => "too many groups with people who do not have it in their address books",
+        TempBanReason::CreatedTooManyGroups => {
+            "too many groups with people who do not have it in their address books"
+        }
         TempBanReason::SentTooManySameMessage => "the same message to too many people",
         TempBanReason::BroadcastList => "too many messages to a broadcast list",
         TempBanReason::Unknown(_) => "it does not say why",
@@ -62,7 +66,7 @@ mod tests {
     use super::*;
     use whatsapp_rust::types::events::{
         ClientOutdated, ConnectFailure, Connected, Disconnected, LoggedOut, PairingQrCodesExhausted,
-        StreamError, StreamReplaced, TempBanReason, TemporaryBan,
+        StreamError, StreamReplaced, TemporaryBan,
     };
     use whatsapp_rust::wacore::chrono;
     use whatsapp_rust::wacore::net::DisconnectReason;

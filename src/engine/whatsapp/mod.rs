@@ -4,7 +4,7 @@
 //! ONE connection, whose tasks live in `runtime`; `linking` shows codes, `pump` turns the library's events into
 //! ours, `durable` takes in messages before the network is told that we have them, `outbound` sends them, `acks`
 //! joins a message with the network's answer, `ended` names how connections end,
-//! `liveness` watches them, `on_network` knows who is there. `convert` is pure. `changes`,
+//! `liveness` watches them, `exists` knows who is on the network. `convert` is pure. `changes`,
 //! `groups`, `people`, `media`, `polls`, `history` and `calls` have a file each. `storage` is the library's storage over
 //! the vault, `http` its HTTP client over `net`.
 //!
@@ -35,13 +35,13 @@ mod connected;
 mod convert;
 mod durable;
 mod ended;
+mod exists;
 mod groups;
 mod history;
 mod http;
 mod linking;
 mod liveness;
 mod media;
-mod on_network;
 mod outbound;
 mod people;
 mod polls;

@@ -18,7 +18,7 @@ use super::acks::Answer;
 use super::connected::Connected;
 use super::convert::content_out::{self, Enclosed};
 use super::convert::{jid, receipt};
-use super::{media, on_network, polls};
+use super::{exists, media, polls};
 use crate::domain::content::Content;
 use crate::domain::jid::{Jid, JidKind};
 use crate::engine::{Outgoing, SendError, SendOutcome, SessionError};
@@ -73,15 +73,13 @@ async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, 
 /// Whether there is anybody to send to.
 async fn recipient(connected: &Connected, chat: &Jid) -> Result<(), SendOutcome> {
     match chat.kind() {
-        JidKind::Lid | JidKind::Group => Ok(()),
-        JidKind::Person => match on_network::is_there(connected, chat).await {
+        JidKind::Person => match exists::is_on_network(connected, chat).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(permanent("not_on_network", "the recipient is not on WhatsApp")),
             Err(SessionError::Offline) => Err(offline()),
-            Err(_) => {
-                Err(transient("not_sent", "whether the recipient is on WhatsApp could not be found out"))
-            }
+            Err(error) => Err(transient("recipient_unknown", &error.to_string())),
         },
+        JidKind::Lid | JidKind::Group => Ok(()),
         JidKind::Status | JidKind::Newsletter => {
             Err(permanent("recipient_not_supported", "messages can go to people and groups"))
         }

@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
 
 use super::connected::Connected;
-use super::on_network::OnNetwork;
 use super::settings::DeviceSettings;
 use super::storage::VaultBackend;
 use super::{Shared, changes, groups, linking, outbound, people};
@@ -42,7 +41,6 @@ pub(super) struct WhatsAppSession {
     inbound: Arc<dyn Inbound>,
     media: Arc<dyn MediaStore>,
     vault: Arc<dyn Vault>,
-    on_network: Arc<OnNetwork>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     cancel: CancellationToken,
@@ -60,14 +58,13 @@ impl WhatsAppSession {
         #[cfg(feature = "testbed")]
         shared.worlds.opened(&context.device, &settings, context.account.as_ref());
         Self {
-            backend: Arc::new(VaultBackend::new(context.vault, Arc::clone(&context.clock))),
+            backend: Arc::new(VaultBackend::new(Arc::clone(&context.vault), Arc::clone(&context.clock))),
             shared,
             settings,
             device: context.device,
             inbound: context.inbound,
             media: context.media,
             vault: context.vault,
-            on_network: Arc::default(),
             clock: context.clock,
             random: context.random,
             cancel: context.cancel,

@@ -10,6 +10,18 @@ const MAX_NAME: usize = 50;
 /// What the phone's list of linked devices shows.
 const DEFAULT_NAME: &str = "Wharf";
 
+/// How much of the past a phone sends to a device that is linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum History {
+    /// Nothing.
+    None,
+    /// What phones send by themselves: some months.
+    #[default]
+    Recent,
+    /// As much as the phone has to give: a year, by and large.
+    Full,
+}
+
 /// The settings of one device.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct DeviceSettings {
@@ -17,6 +29,8 @@ pub(super) struct DeviceSettings {
     pub(super) device_name: String,
     /// The protocol's version that is claimed, in place of the newest.
     pub(super) version: Option<(u32, u32, u32)>,
+    /// How much of the past comes with the link; only what is set when it is linked counts.
+    pub(super) history: History,
     /// How the testbed's world behaves; means nothing without one.
     #[cfg_attr(not(feature = "testbed"), expect(dead_code, reason = "only the testbed has a world"))]
     pub(super) testbed: Option<Map<String, Value>>,
@@ -24,7 +38,12 @@ pub(super) struct DeviceSettings {
 
 impl Default for DeviceSettings {
     fn default() -> Self {
-        Self { device_name: DEFAULT_NAME.to_owned(), version: None, testbed: None }
+        Self {
+            device_name: DEFAULT_NAME.to_owned(),
+            version: None,
+            history: History::default(),
+            testbed: None,
+        }
     }
 }
 
@@ -41,10 +60,14 @@ impl DeviceSettings {
             match name.as_str() {
                 "deviceName" => read.device_name = device_name(value)?,
                 "version" => read.version = version(value)?,
+                "history" => read.history = history(value)?,
                 "testbed" => read.testbed = world(value)?,
                 other => {
                     let field = format!("{PATH}.{other}");
-                    return Err(wrong(&field, "is not known; there are deviceName, version and testbed"));
+                    return Err(wrong(
+                        &field,
+                        "is not known; there are deviceName, version, history and testbed",
+                    ));
                 }
             }
         }
@@ -75,6 +98,15 @@ fn version(value: &Value) -> Result<Option<(u32, u32, u32)>, SettingError> {
     match parts.as_deref() {
         Ok([major, minor, patch]) => Ok(Some((*major, *minor, *patch))),
         _ => Err(wrong()),
+    }
+}
+
+fn history(value: &Value) -> Result<History, SettingError> {
+    match value.as_str() {
+        Some("none") => Ok(History::None),
+        Some("recent") => Ok(History::Recent),
+        Some("full") => Ok(History::Full),
+        _ => Err(wrong("settings.whatsapp.history", "must be none, recent or full")),
     }
 }
 
@@ -113,12 +145,20 @@ mod tests {
     }
 
     #[test]
+    fn how_much_of_the_past_comes_is_read() {
+        for (text, is) in [("none", History::None), ("recent", History::Recent), ("full", History::Full)] {
+            assert_eq!(parse(&json!({ "whatsapp": { "history": text } })).unwrap().history, is);
+        }
+    }
+
+    #[test]
     fn what_cannot_be_is_refused_by_its_path() {
         for (settings, field) in [
             (json!({ "whatsapp": [] }), "settings.whatsapp"),
             (json!({ "whatsapp": { "deviceName": "" } }), "settings.whatsapp.deviceName"),
             (json!({ "whatsapp": { "deviceName": "a\nb" } }), "settings.whatsapp.deviceName"),
             (json!({ "whatsapp": { "version": "2.3000" } }), "settings.whatsapp.version"),
+            (json!({ "whatsapp": { "history": "all" } }), "settings.whatsapp.history"),
             (json!({ "whatsapp": { "testbed": 1 } }), "settings.whatsapp.testbed"),
             (json!({ "whatsapp": { "echo": true } }), "settings.whatsapp.echo"),
         ] {

@@ -34,7 +34,8 @@ impl WriterObserver for Unobserved {
 
 fn store() -> (Store, TempDir) {
     let dir = tempfile::tempdir().unwrap();
-    let options = StoreOptions { synchronous: Synchronous::Normal, write_queue: 64, readers: 1 };
+    let options =
+        StoreOptions { synchronous: Synchronous::Normal, write_queue: 64, readers: 1, vault_key: None };
     (Store::open(dir.path(), options, Arc::new(Unobserved)).unwrap(), dir)
 }
 
@@ -342,4 +343,46 @@ fn a_hidden_id_that_moves_to_another_number_takes_only_what_is_new_along() {
         Ok::<_, StoreError>(())
     };
     runtime.block_on(store.write(write)).unwrap();
+}
+
+#[test]
+fn a_long_chat_becomes_one_in_bounded_writes_and_what_is_left_is_found_again() {
+    let (store, _dir) = store();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let device: DeviceId = "shop".parse().unwrap();
+    let messages = 450;
+    let of = device.clone();
+    let begin = move |tx: &Tx<'_>| {
+        let account = Account { phone_number: "15550109999".to_owned(), client_name: "Shop".to_owned() };
+        let known = [false; PEOPLE as usize];
+        let mut world = World { tx, device: of.clone(), account, sent: Vec::new(), known, now: 0 };
+        for _ in 0..messages {
+            world.message((1, true), false, false, None)?;
+        }
+        let update = ContactUpdate { lid: Some(jid((1, true))), ..ContactUpdate::seen(jid((1, false))) };
+        store_contacts(tx, &of, vec![update], Millis(1))
+    };
+    let after = runtime.block_on(store.write(begin)).unwrap();
+    assert_eq!(after.left, [same(1)]);
+    // As after a crash: nothing but the store knows of it.
+    let left = runtime.block_on(store.read(|store| store.unsettled_people())).unwrap();
+    assert_eq!(left, [(device.clone(), same(1))]);
+    let finish = move |tx: &Tx<'_>| {
+        let mut writes = 0;
+        while settle_some(tx, &device, &same(1), super::CHUNK, Millis(2))?
+            .is_some_and(|some| some.messages > 0)
+        {
+            writes += 1;
+        }
+        let chat = tx.chat(&device, &jid((1, false)))?.unwrap();
+        Ok::<_, StoreError>((
+            writes,
+            tx.message_count(&device, &chat.id)?,
+            chat.unread_count,
+            tx.unsettled_people()?,
+        ))
+    };
+    let (writes, count, unread, left) = runtime.block_on(store.write(finish)).unwrap();
+    assert_eq!((writes, count, unread), (2, messages, messages));
+    assert!(left.is_empty());
 }

@@ -1,1 +1,27 @@
-//! How the network ends connections, and what it says of messages.
+//! How the network ends connections.
+
+use serde_json::json;
+
+use super::Native;
+
+#[tokio::test]
+async fn a_device_that_the_phone_removes_is_logged_out_and_can_be_linked_again() {
+    let native = Native::start().await;
+    native.device("shop", json!({})).await;
+    native.app.fault("shop", json!({ "kind": "log_out" })).await;
+    let device = native.app.wait_for_state("shop", "logged_out").await;
+    assert_eq!(device["reason"], "logged_out_on_phone", "{device}");
+    native.app.post("/devices/shop/start", json!({})).await.ok();
+    native.app.wait_for_state("shop", "qr").await;
+    native.stop().await;
+}
+
+#[tokio::test]
+async fn a_lost_link_comes_back_by_itself() {
+    let native = Native::start().await;
+    native.device("shop", json!({})).await;
+    native.app.fault("shop", json!({ "kind": "drop_link" })).await;
+    native.app.wait_for_state("shop", "reconnecting").await;
+    native.app.wait_for_state("shop", "ready").await;
+    native.stop().await;
+}

@@ -1,1 +1,40 @@
 //! Messages both ways.
+
+use serde_json::json;
+
+use super::Native;
+use crate::support::ANNA;
+
+#[tokio::test]
+async fn a_message_goes_out_once_and_its_receipts_come_back() {
+    let native = Native::start().await;
+    native.device("shop", json!({ "ackDeviceMs": 10, "ackReadMs": 30 })).await;
+    let id = native.app.send("shop", ANNA, "hello from the shop").await;
+    native.app.wait_for_status("shop", &id, "read").await;
+    let network = native.app.get("/simulator/shop/network").await.ok();
+    let sent = network["data"]["sent"].as_array().unwrap().clone();
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert_eq!((&sent[0]["body"], &sent[0]["shown"]), (&json!("hello from the shop"), &json!(1)));
+    native.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_comes_in_and_is_there_when_the_network_hears_that_it_was_taken() {
+    let native = Native::start().await;
+    native.device("shop", json!({})).await;
+    let id = native.app.incoming("shop", ANNA, "is the shop open?").await;
+    let message = native.app.get(&format!("/devices/shop/messages/{id}")).await.ok();
+    assert_eq!(message["data"]["body"], "is the shop open?");
+    native.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_to_a_number_that_is_nobodys_fails_with_its_reason() {
+    let native = Native::start().await;
+    native.device("shop", json!({})).await;
+    let id = native.app.send("shop", "15550190001", "anybody?").await;
+    native.app.wait_for_status("shop", &id, "failed").await;
+    let failed = native.app.logged("shop", "message:status").await;
+    assert!(failed.iter().any(|step| step.to_string().contains("not_on_network")), "{failed:?}");
+    native.stop().await;
+}

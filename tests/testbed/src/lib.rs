@@ -18,6 +18,7 @@
 //!   `offline::active` and for `<ib>`), `control`: what people say to each other, and the HTTP API.
 //! - `server::groups`, `server::usync`, `server::app_state`, `server::pictures`, `server::presence`
 //!   (also chat state; called when a companion comes and goes), `media`: the network.
+//! - `scene`: the people and groups around one account, as a scan describes them.
 //!
 //! Invariants: no lock is held over an await; each account has a lock of its own; every queue is
 //! bounded; only loopback addresses are served.
@@ -26,6 +27,7 @@ pub mod control;
 pub mod id;
 pub mod media;
 pub mod phone;
+pub mod scene;
 pub mod server;
 pub mod wire;
 
@@ -61,7 +63,7 @@ impl Testbed {
         ensure!(address.ip().is_loopback(), "the testbed listens on loopback addresses only");
         let listener = TcpListener::bind(address).await.context("the testbed's address")?;
         let address = listener.local_addr()?;
-        let world = Arc::new(World::new());
+        let world = Arc::new(World::at(address));
         let ending = world.stop.clone().cancelled_owned();
         let serving = TaskTracker::new();
         let serve = axum::serve(listener, router(&world)).with_graceful_shutdown(ending);
@@ -109,7 +111,7 @@ impl Testbed {
 fn router(world: &Arc<World>) -> Router {
     Router::new()
         .route("/ws/chat", any(server::door::enter))
-        .merge(media::router())
         .nest("/control", control::router())
         .with_state(Arc::clone(world))
+        .merge(media::router(world.media.clone()))
 }

@@ -1,1 +1,43 @@
-//! To come.
+//! Calls, as they come in and end. This engine takes none: they ring, and end on the phone or unanswered.
+
+use whatsapp_rust::types::call::CallAction;
+use whatsapp_rust::types::call::{CallEndedElsewhere, ElsewhereOutcome, IncomingCall, MissedCall};
+
+use super::identities::Identities;
+use crate::domain::event::CallStatus;
+use crate::engine::EngineEvent;
+
+/// Somebody calls. `None` for what is said during a call, and for how it ends, which is an event of its own.
+pub(in super::super) fn ringing(told: &IncomingCall, ids: &Identities) -> Option<EngineEvent> {
+    let (call_id, creator, number, video) = match &told.action {
+        CallAction::Offer { call_id, call_creator, caller_pn, is_video, .. } => {
+            (call_id, call_creator, caller_pn.as_ref(), *is_video)
+        }
+        CallAction::OfferNotice { call_id, call_creator, is_video, .. } => {
+            (call_id, call_creator, None, *is_video)
+        }
+        _ => return None,
+    };
+    // One that waited in the queue rings no more; it is told as missed.
+    if told.offline {
+        return None;
+    }
+    let from = number.and_then(|number| ids.jid(number)).or_else(|| ids.jid(creator))?;
+    Some(EngineEvent::Call { call_id: call_id.clone(), from, video, status: CallStatus::Ringing })
+}
+
+/// Nobody took it.
+pub(in super::super) fn missed(told: &MissedCall, ids: &Identities) -> Option<EngineEvent> {
+    let (call_id, from) = (told.call_id.clone(), ids.jid(&told.from)?);
+    Some(EngineEvent::Call { call_id, from, video: false, status: CallStatus::Missed })
+}
+
+/// Another device of the account took it, or declined it.
+pub(in super::super) fn elsewhere(told: &CallEndedElsewhere, ids: &Identities) -> Option<EngineEvent> {
+    let status = match told.outcome {
+        ElsewhereOutcome::Accepted => CallStatus::Accepted,
+        ElsewhereOutcome::Rejected => CallStatus::Rejected,
+    };
+    let (call_id, from) = (told.call_id.clone(), ids.jid(&told.from)?);
+    Some(EngineEvent::Call { call_id, from, video: false, status })
+}

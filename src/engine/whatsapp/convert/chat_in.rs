@@ -1,1 +1,217 @@
-//! To come.
+//! What was done to chats and messages on another device of the account, and what its address book says.
+//!
+//! The network keeps this as a list of changes that is read from its start again at times. What only held at its
+//! moment (clearing and removing a chat, having read it) is passed over then: it would take what came since.
+
+use whatsapp_rust::Jid as NetworkJid;
+use whatsapp_rust::types::events::Event;
+use whatsapp_rust::waproto::whatsapp::sync_action_value::{ContactAction, MuteAction};
+
+use super::identities::Identities;
+use super::key::Frame;
+use crate::domain::clock::Millis;
+use crate::domain::contact::ContactUpdate;
+use crate::domain::ids::MessageId;
+use crate::domain::jid::JidKind;
+use crate::engine::{ChatChange, EngineEvent};
+
+/// The news in an event; `None` where it has none for us.
+pub(in super::super) fn event_of(event: &Event, ids: &Identities) -> Option<EngineEvent> {
+    let chat = |jid: &NetworkJid, change| Some(EngineEvent::Chat { chat: ids.jid(jid)?, change });
+    match event {
+        Event::ArchiveUpdate(told) => chat(&told.jid, ChatChange::Archive(told.action.archived?)),
+        Event::PinUpdate(told) => chat(&told.jid, ChatChange::Pin(told.action.pinned?)),
+        Event::MuteUpdate(told) => chat(&told.jid, mute(&told.action)?),
+        Event::ClearChatUpdate(told) if !told.from_full_sync => chat(&told.jid, ChatChange::Clear),
+        Event::DeleteChatUpdate(told) if !told.from_full_sync => chat(&told.jid, ChatChange::Delete),
+        Event::MarkChatAsReadUpdate(told) if !told.from_full_sync && told.action.read == Some(true) => {
+            Some(EngineEvent::ReadElsewhere { chat: ids.jid(&told.jid)?, messages: Vec::new() })
+        }
+        Event::StarUpdate(told) => {
+            let on = told.action.starred?;
+            let of = (&told.chat_jid, told.participant_jid.as_ref(), told.from_me);
+            Some(EngineEvent::Starred { id: message(of, &told.message_id, ids)?, on })
+        }
+        Event::DeleteMessageForMeUpdate(told) => {
+            let of = (&told.chat_jid, told.participant_jid.as_ref(), told.from_me);
+            Some(EngineEvent::DeletedForMe { id: message(of, &told.message_id, ids)? })
+        }
+        Event::ContactUpdate(told) => {
+            Some(EngineEvent::Contacts(vec![contact(&told.jid, &told.action, ids)?]))
+        }
+        Event::PushNameUpdate(told) => {
+            let id = ids.jid(&told.jid)?;
+            let pushname = Some(told.new_push_name.clone()).filter(|name| !name.is_empty());
+            Some(EngineEvent::Contacts(vec![ContactUpdate { pushname, ..ContactUpdate::seen(id) }]))
+        }
+        _ => None,
+    }
+}
+
+fn mute(action: &MuteAction) -> Option<ChatChange> {
+    if !action.muted? {
+        return Some(ChatChange::Mute(None));
+    }
+    // None, and -1, stand for ever.
+    let until = action.mute_end_timestamp.filter(|until| *until > 0).map(Millis);
+    Some(ChatChange::Mute(Some(until)))
+}
+
+/// A message, from our view. The chat, who wrote it in a group, and whether that was us.
+fn message(
+    (chat, participant, from_me): (&NetworkJid, Option<&NetworkJid>, bool),
+    id: &str,
+    ids: &Identities,
+) -> Option<MessageId> {
+    let chat = ids.jid(chat)?;
+    let author = match participant.filter(|_| !from_me) {
+        Some(participant) => ids.jid(participant)?,
+        None if from_me => ids.me()?.clone(),
+        None if chat.is_group() => return None,
+        None => chat.clone(),
+    };
+    Frame { ids, chat: &chat, writer: &author }.message(id, &author)
+}
+
+fn contact(jid: &NetworkJid, action: &ContactAction, ids: &Identities) -> Option<ContactUpdate> {
+    let other = [&action.lid_jid, &action.pn_jid].into_iter().flatten();
+    let other: Vec<NetworkJid> = other.filter_map(|text| text.parse().ok()).collect();
+    // What it tells of who is who is in the update itself.
+    let learnt = other.iter().filter_map(|other| ids.learn_pair(jid, other)).last();
+    let id = ids.jid(jid)?;
+    let named = [&action.full_name, &action.first_name].into_iter().flatten().find(|name| !name.is_empty());
+    let lid = learnt.and_then(|learnt| learnt.lid).filter(|_| id.kind() == JidKind::Person);
+    Some(ContactUpdate { address_book_name: named.cloned(), lid, ..ContactUpdate::seen(id) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::key::tests::{ids, jid};
+    use super::*;
+    use whatsapp_rust::types::events::{
+        ArchiveUpdate, ClearChatUpdate, ContactUpdate as ToldContact, DeleteMessageForMeUpdate, MuteUpdate,
+        StarUpdate,
+    };
+    use whatsapp_rust::wacore::chrono::{DateTime, Utc};
+    use whatsapp_rust::waproto::whatsapp::sync_action_value as action;
+
+    const PEER: &str = "15550100002@s.whatsapp.net";
+    const GROUP: &str = "120363000000000001@g.us";
+
+    fn network(text: &str) -> NetworkJid {
+        text.parse().unwrap()
+    }
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+    }
+
+    fn chat(change: ChatChange) -> Option<EngineEvent> {
+        Some(EngineEvent::Chat { chat: jid("15550100002@c.us"), change })
+    }
+
+    #[test]
+    fn chats_are_put_away_and_silenced() {
+        let archived = ArchiveUpdate::builder()
+            .jid(network("990002@lid"))
+            .timestamp(now())
+            .action(Box::new(action::ArchiveChatAction { archived: Some(true), ..Default::default() }))
+            .from_full_sync(true)
+            .build();
+        assert_eq!(event_of(&Event::ArchiveUpdate(archived), &ids()), chat(ChatChange::Archive(true)));
+        for (muted, until, is) in [
+            (true, Some(-1), Some(None)),
+            (true, None, Some(None)),
+            (true, Some(1_800_000_000_000), Some(Some(Millis(1_800_000_000_000)))),
+            (false, Some(0), None),
+        ] {
+            let action = MuteAction { muted: Some(muted), mute_end_timestamp: until, ..Default::default() };
+            let told = MuteUpdate::builder()
+                .jid(network(PEER))
+                .timestamp(now())
+                .action(Box::new(action))
+                .from_full_sync(false)
+                .build();
+            assert_eq!(event_of(&Event::MuteUpdate(told), &ids()), chat(ChatChange::Mute(is)));
+        }
+    }
+
+    #[test]
+    fn a_chat_is_cleared_when_it_is_and_not_when_the_list_is_read_again() {
+        for (again, is) in [(false, chat(ChatChange::Clear)), (true, None)] {
+            let told = ClearChatUpdate::builder()
+                .jid(network(PEER))
+                .delete_starred(false)
+                .delete_media(false)
+                .timestamp(now())
+                .action(Box::default())
+                .from_full_sync(again)
+                .build();
+            assert_eq!(event_of(&Event::ClearChatUpdate(told), &ids()), is);
+        }
+    }
+
+    #[test]
+    fn messages_are_named_from_our_view() {
+        let star = |chat: &str, participant: Option<&str>, from_me| {
+            let told = StarUpdate::builder()
+                .chat_jid(network(chat))
+                .maybe_participant_jid(participant.map(network))
+                .message_id("3EB0AA".to_owned())
+                .from_me(from_me)
+                .timestamp(now())
+                .action(Box::new(action::StarAction { starred: Some(true) }))
+                .from_full_sync(false)
+                .build();
+            match event_of(&Event::StarUpdate(told), &ids()) {
+                Some(EngineEvent::Starred { id, on: true }) => Some(id.to_string()),
+                other => {
+                    assert_eq!(other, None);
+                    None
+                }
+            }
+        };
+        assert_eq!(star(PEER, None, false).as_deref(), Some("false_15550100002@c.us_3EB0AA"));
+        assert_eq!(star(PEER, None, true).as_deref(), Some("true_15550100002@c.us_3EB0AA"));
+        let theirs = format!("false_{GROUP}_3EB0AA_15550100002@c.us");
+        assert_eq!(star(GROUP, Some("990002@lid"), false), Some(theirs));
+        assert_eq!(star(GROUP, None, false), None);
+    }
+
+    #[test]
+    fn a_message_is_removed_here_too() {
+        let told = DeleteMessageForMeUpdate::builder()
+            .chat_jid(network(PEER))
+            .message_id("3EB0AA".to_owned())
+            .from_me(true)
+            .timestamp(now())
+            .action(Box::default())
+            .from_full_sync(false)
+            .build();
+        let id = "true_15550100002@c.us_3EB0AA".parse().unwrap();
+        let event = event_of(&Event::DeleteMessageForMeUpdate(told), &ids());
+        assert_eq!(event, Some(EngineEvent::DeletedForMe { id }));
+    }
+
+    #[test]
+    fn the_address_book_names_people_by_all_their_ids() {
+        let action = ContactAction {
+            full_name: Some("Ada".into()),
+            lid_jid: Some("990007@lid".into()),
+            ..Default::default()
+        };
+        let told = ToldContact::builder()
+            .jid(network("15550100007@s.whatsapp.net"))
+            .timestamp(now())
+            .action(Box::new(action))
+            .from_full_sync(true)
+            .build();
+        let expected = ContactUpdate {
+            address_book_name: Some("Ada".into()),
+            lid: Some(jid("990007@lid")),
+            ..ContactUpdate::seen(jid("15550100007@c.us"))
+        };
+        let event = event_of(&Event::ContactUpdate(told), &ids());
+        assert_eq!(event, Some(EngineEvent::Contacts(vec![expected])));
+    }
+}

@@ -1,1 +1,326 @@
-//! To come.
+//! History, as a phone gives it to a device that was just linked.
+
+use whatsapp_rust::Jid as NetworkJid;
+use whatsapp_rust::wacore::poll::compute_option_hash;
+use whatsapp_rust::waproto::whatsapp as wa;
+use whatsapp_rust::waproto::whatsapp::web_message_info::StubType;
+
+use super::content_in::{Said, Saying, message_of, said};
+use super::identities::Identities;
+use super::key::Frame;
+use crate::domain::clock::Millis;
+use crate::domain::contact::ContactUpdate;
+use crate::domain::content::{Content, Poll};
+use crate::domain::ids::MessageId;
+use crate::domain::jid::{Jid, JidKind};
+use crate::domain::message::MessageType;
+use crate::engine::{EngineEvent, Incoming};
+
+/// A poll that came with the history, and what votes in it will need.
+#[derive(Debug, Clone, PartialEq)]
+pub(in super::super) struct PastPoll {
+    /// What its message says.
+    pub(in super::super) saying: Saying,
+    /// The message.
+    pub(in super::super) header: Incoming,
+    /// Who asked, as the network wrote it.
+    pub(in super::super) asked_by: Option<NetworkJid>,
+}
+
+/// One chat's history.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(in super::super) struct PastChat {
+    /// The chat's name, of a group.
+    pub(in super::super) name: Option<(Jid, String)>,
+    /// Its messages, oldest first. Files stay at the network.
+    pub(in super::super) messages: Vec<Incoming>,
+    /// What was done to them.
+    pub(in super::super) changes: Vec<EngineEvent>,
+    /// Those among them that are polls.
+    pub(in super::super) polls: Vec<PastPoll>,
+}
+
+/// Everybody a chat's history speaks of by an id whose number may not be known.
+pub(in super::super) fn people_in(told: &wa::Conversation) -> Vec<NetworkJid> {
+    let messages = told.messages.iter().filter_map(|message| message.message.as_option());
+    let writers =
+        messages.filter_map(|message| message.participant.as_ref().or(message.key.participant.as_ref()));
+    let mut people: Vec<NetworkJid> =
+        std::iter::once(&told.id).chain(writers).filter_map(|text| text.parse().ok()).collect();
+    people.sort_by(|one, other| (&*one.user, one.server as u8).cmp(&(&*other.user, other.server as u8)));
+    people.dedup_by(|one, other| one.user == other.user && one.server == other.server);
+    people
+}
+
+/// Who is who, and what people call themselves, as far as the history tells.
+pub(in super::super) fn contacts(told: &wa::HistorySync, ids: &Identities) -> Vec<ContactUpdate> {
+    let pair = |mapping: &wa::PhoneNumberToLIDMapping| {
+        let (number, lid) = (mapping.pn_jid.as_ref()?.parse().ok()?, mapping.lid_jid.as_ref()?.parse().ok()?);
+        ids.learn_pair(&number, &lid)
+    };
+    let learnt: Vec<ContactUpdate> = told.phone_number_to_lid_mappings.iter().filter_map(pair).collect();
+    let named = |told: &wa::Pushname| {
+        let id = ids.jid(&told.id.as_ref()?.parse().ok()?)?;
+        let person = matches!(id.kind(), JidKind::Person | JidKind::Lid);
+        let pushname = told.pushname.clone().filter(|name| person && !name.is_empty() && name != "-");
+        pushname.map(|name| ContactUpdate { pushname: Some(name), ..ContactUpdate::seen(id) })
+    };
+    learnt.into_iter().chain(told.pushnames.iter().filter_map(named)).collect()
+}
+
+/// Who a chat is with, where the history names them by both ids.
+pub(in super::super) fn contact(told: &wa::Conversation, ids: &Identities) -> Option<ContactUpdate> {
+    let own: NetworkJid = told.id.parse().ok()?;
+    let others = [&told.pn_jid, &told.lid_jid].into_iter().flatten();
+    others.filter_map(|other| ids.learn_pair(&own, &other.parse().ok()?)).last()
+}
+
+/// One chat's history. `None` where the API has no name for the chat.
+pub(in super::super) fn chat_of(told: &wa::Conversation, ids: &Identities) -> Option<PastChat> {
+    let chat = ids.jid(&told.id.parse().ok()?)?;
+    let named = told.name.clone().filter(|name| chat.is_group() && !name.is_empty());
+    let mut past = PastChat { name: named.map(|name| (chat.clone(), name)), ..PastChat::default() };
+    // The newest comes first.
+    for message in told.messages.iter().rev().filter_map(|message| message.message.as_option()) {
+        add(&mut past, message, &chat, ids);
+    }
+    Some(past)
+}
+
+fn add(past: &mut PastChat, told: &wa::WebMessageInfo, chat: &Jid, ids: &Identities) {
+    let Some(header) = header(told, chat, ids) else { return };
+    let frame = Frame { ids, chat, writer: &header.from };
+    let Some(id) = told.key.id.as_deref().and_then(|id| frame.message(id, &header.from)) else { return };
+    let saying = match told.message.as_option() {
+        Some(message) => match said(message, &frame, header.timestamp, false) {
+            Said::Message(saying) => *saying,
+            Said::Change(event) => return past.changes.push(event),
+            Said::Vote(_) | Said::Nothing => return,
+        },
+        None if told.message_stub_type == Some(StubType::REVOKE) => taken_back(),
+        None => return,
+    };
+    if let Content::Poll(poll) = &saying.content {
+        past.changes.extend(votes(told, poll, &id, &frame));
+        let asked_by = if header.from_me { None } else { writer(told) };
+        past.polls.push(PastPoll { saying: saying.clone(), header: header.clone(), asked_by });
+    }
+    past.changes.extend(told.reactions.iter().filter_map(|reaction| reacted(reaction, &id, &frame)));
+    if told.starred == Some(true) {
+        past.changes.push(EngineEvent::Starred { id, on: true });
+    }
+    past.messages.push(message_of(header, saying).0);
+}
+
+fn header(told: &wa::WebMessageInfo, chat: &Jid, ids: &Identities) -> Option<Incoming> {
+    let from_me = told.key.from_me == Some(true);
+    let from = match writer(told) {
+        _ if from_me => ids.me()?.clone(),
+        Some(writer) => ids.jid(&writer)?,
+        None if chat.is_group() => return None,
+        None => chat.clone(),
+    };
+    let seconds = i64::try_from(told.message_timestamp?).ok()?;
+    let timestamp = Millis(seconds.saturating_mul(1_000));
+    let text =
+        Incoming::text(told.key.id.as_ref()?.parse().ok()?, chat.clone(), from, String::new(), timestamp);
+    let notify_name = told.push_name.clone().filter(|name| !from_me && !name.is_empty());
+    Some(Incoming { from_me, notify_name, ..text })
+}
+
+/// Who wrote it, in a group.
+fn writer(told: &wa::WebMessageInfo) -> Option<NetworkJid> {
+    let text = told.participant.as_ref().or(told.key.participant.as_ref())?;
+    text.parse().ok()
+}
+
+fn taken_back() -> Saying {
+    Saying {
+        body: String::new(),
+        content: Content::Other(MessageType::Revoked),
+        file: None,
+        quoted: None,
+        mentions: Vec::new(),
+        forwarded: false,
+        secret: None,
+    }
+}
+
+/// Whose a key is: in history a key names the message that reacted or voted, from our view.
+fn author_of(key: &wa::MessageKey, frame: &Frame<'_>) -> Option<Jid> {
+    match key.participant.as_ref() {
+        _ if key.from_me == Some(true) => frame.ids.me().cloned(),
+        Some(participant) => frame.ids.jid(&participant.parse().ok()?),
+        None if frame.chat.is_group() => None,
+        None => Some(frame.chat.clone()),
+    }
+}
+
+fn reacted(told: &wa::Reaction, id: &MessageId, frame: &Frame<'_>) -> Option<EngineEvent> {
+    let from = author_of(told.key.as_option()?, frame)?;
+    let from_me = frame.ids.is_me(&from);
+    let emoji = told.text.clone().filter(|emoji| !emoji.is_empty())?;
+    let at = Millis(told.sender_timestamp_ms.unwrap_or(0));
+    Some(EngineEvent::Reaction { id: id.clone(), from, from_me, emoji, at })
+}
+
+fn votes(told: &wa::WebMessageInfo, poll: &Poll, id: &MessageId, frame: &Frame<'_>) -> Vec<EngineEvent> {
+    let vote = |update: &wa::PollUpdate| {
+        let voter = author_of(update.poll_update_message_key.as_option()?, frame)?;
+        let hashes = &update.vote.as_option()?.selected_options;
+        let chosen = |option: &&String| hashes.iter().any(|hash| compute_option_hash(option)[..] == hash[..]);
+        let options = poll.options.iter().filter(chosen).cloned().collect();
+        let at = Millis(update.sender_timestamp_ms.unwrap_or(0));
+        Some(EngineEvent::Vote { id: id.clone(), voter, options, at })
+    };
+    told.poll_updates.iter().filter_map(vote).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::key::tests::{ids, jid};
+    use super::*;
+    use whatsapp_rust::waproto::buffa::MessageField;
+    use whatsapp_rust::waproto::whatsapp::message as part;
+
+    const GROUP: &str = "120363000000000001@g.us";
+    const PEER: &str = "15550100002@s.whatsapp.net";
+
+    fn key(id: &str, from_me: bool, participant: Option<&str>) -> MessageField<wa::MessageKey> {
+        MessageField::some(wa::MessageKey {
+            remote_jid: Some(GROUP.into()),
+            from_me: Some(from_me),
+            id: Some(id.into()),
+            participant: participant.map(Into::into),
+        })
+    }
+
+    fn text(id: &str, from_me: bool, participant: Option<&str>, body: &str) -> wa::WebMessageInfo {
+        let message = wa::Message { conversation: Some(body.into()), ..Default::default() };
+        wa::WebMessageInfo {
+            key: key(id, from_me, participant),
+            message: MessageField::some(message),
+            message_timestamp: Some(1_700_000_000),
+            push_name: Some("Bo".into()),
+            ..Default::default()
+        }
+    }
+
+    fn conversation(id: &str, messages: Vec<wa::WebMessageInfo>) -> wa::Conversation {
+        let message =
+            |message| wa::HistorySyncMsg { message: MessageField::some(message), ..Default::default() };
+        wa::Conversation {
+            id: id.into(),
+            name: Some("Trip".into()),
+            messages: messages.into_iter().map(message).collect(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_groups_history_is_told_oldest_first_with_its_name() {
+        let newest = text("3EB0BB", true, None, "second");
+        let oldest = text("3EB0AA", false, Some("990002@lid"), "first");
+        let past = chat_of(&conversation(GROUP, vec![newest, oldest]), &ids()).unwrap();
+        assert_eq!(past.name, Some((jid(GROUP), "Trip".into())));
+        let told: Vec<_> = past.messages.iter().map(|m| (m.body.as_str(), m.from.to_string())).collect();
+        assert_eq!(told, [("first", "15550100002@c.us".into()), ("second", "15550100001@c.us".into())]);
+        assert_eq!(past.messages[0].notify_name.as_deref(), Some("Bo"));
+        assert_eq!((past.messages[1].from_me, past.messages[1].timestamp), (true, Millis(1_700_000_000_000)));
+    }
+
+    #[test]
+    fn a_chat_between_two_has_no_name_of_its_own_and_goes_by_number() {
+        let past = chat_of(&conversation("990002@lid", vec![text("3EB0AA", false, None, "hello")]), &ids());
+        let past = past.unwrap();
+        assert_eq!((past.name, past.messages[0].chat.clone()), (None, jid("15550100002@c.us")));
+    }
+
+    #[test]
+    fn reactions_stars_and_what_was_taken_back_come_with_it() {
+        let mut starred = text("3EB0AA", true, None, "ours");
+        starred.starred = Some(true);
+        starred.reactions = vec![wa::Reaction {
+            key: key("3EB0R1", false, Some(PEER)),
+            text: Some("👍".into()),
+            sender_timestamp_ms: Some(5),
+            ..Default::default()
+        }];
+        let mut gone = text("3EB0CC", false, Some(PEER), "");
+        gone.message = MessageField::none();
+        gone.message_stub_type = Some(StubType::REVOKE);
+        let past = chat_of(&conversation(GROUP, vec![gone, starred]), &ids()).unwrap();
+        let id: MessageId = format!("true_{GROUP}_3EB0AA").parse().unwrap();
+        let reaction = EngineEvent::Reaction {
+            id: id.clone(),
+            from: jid("15550100002@c.us"),
+            from_me: false,
+            emoji: "👍".into(),
+            at: Millis(5),
+        };
+        assert_eq!(past.changes, [reaction, EngineEvent::Starred { id, on: true }]);
+        assert_eq!(past.messages[1].content, Content::Other(MessageType::Revoked));
+    }
+
+    #[test]
+    fn a_poll_comes_with_its_votes_and_is_kept_for_later_ones() {
+        let option = |name: &str| part::poll_creation_message::Option {
+            option_name: Some(name.into()),
+            ..Default::default()
+        };
+        let asked = part::PollCreationMessage {
+            name: Some("Lunch?".into()),
+            options: vec![option("Yes"), option("No")],
+            ..Default::default()
+        };
+        let mut told = text("3EB0AA", false, Some(PEER), "");
+        told.message = MessageField::some(wa::Message {
+            poll_creation_message: MessageField::some(asked),
+            ..Default::default()
+        });
+        told.poll_updates = vec![wa::PollUpdate {
+            poll_update_message_key: key("3EB0V1", true, None),
+            vote: MessageField::some(part::PollVoteMessage {
+                selected_options: vec![compute_option_hash("No").to_vec()],
+            }),
+            ..Default::default()
+        }];
+        let past = chat_of(&conversation(GROUP, vec![told]), &ids()).unwrap();
+        let [EngineEvent::Vote { voter, options, .. }] = &past.changes[..] else { panic!("{past:?}") };
+        assert_eq!((voter, options.as_slice()), (&jid("15550100001@c.us"), ["No".to_owned()].as_slice()));
+        assert_eq!(past.polls[0].asked_by.as_ref().map(ToString::to_string).as_deref(), Some(PEER));
+    }
+
+    #[test]
+    fn who_is_who_and_what_they_call_themselves_is_learnt() {
+        let told = wa::HistorySync {
+            phone_number_to_lid_mappings: vec![wa::PhoneNumberToLIDMapping {
+                pn_jid: Some("15550100005@s.whatsapp.net".into()),
+                lid_jid: Some("990005@lid".into()),
+            }],
+            pushnames: vec![
+                wa::Pushname { id: Some("990005@lid".into()), pushname: Some("Eve".into()) },
+                wa::Pushname { id: Some(PEER.into()), pushname: Some("-".into()) },
+            ],
+            ..Default::default()
+        };
+        let contacts = contacts(&told, &ids());
+        assert_eq!(contacts.len(), 2);
+        assert_eq!(
+            (contacts[0].lid.clone(), contacts[0].id.clone()),
+            (Some(jid("990005@lid")), jid("15550100005@c.us"))
+        );
+        assert_eq!(
+            (contacts[1].pushname.as_deref(), &contacts[1].id),
+            (Some("Eve"), &jid("15550100005@c.us"))
+        );
+    }
+
+    #[test]
+    fn everybody_in_a_chat_is_asked_for_once() {
+        let messages =
+            vec![text("1", false, Some("990009@lid"), "a"), text("2", false, Some("990009:2@lid"), "b")];
+        let people = people_in(&conversation(GROUP, messages));
+        assert_eq!(people.iter().filter(|person| person.is_lid()).count(), 1, "{people:?}");
+    }
+}

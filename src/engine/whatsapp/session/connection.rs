@@ -1,9 +1,9 @@
 //! One connection of a session, from the first byte to the last.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
 use whatsapp_rust::store::Backend;
 use whatsapp_rust::types::events::Event;
@@ -14,11 +14,15 @@ use crate::engine::whatsapp::acks::Acks;
 use crate::engine::whatsapp::connected::Connected;
 use crate::engine::whatsapp::convert::identities::Identities;
 use crate::engine::whatsapp::durable::{Hook, Place};
+use crate::engine::whatsapp::exists::Existence;
 use crate::engine::whatsapp::liveness::{self, Pulse};
 use crate::engine::whatsapp::pump::{self, Heard};
 use crate::engine::whatsapp::runtime::Tasks;
 use crate::engine::whatsapp::{client, ended, groups, linking};
 use crate::engine::{Ended, EngineEvent};
+
+/// How long the network waits for what is being taken in.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// What comes after a connection.
 pub(super) enum Outcome {
@@ -75,7 +79,8 @@ impl WhatsAppSession {
         let connected = self.connection(&client, Arc::clone(&acks));
         let _ = place.set(Arc::downgrade(&connected));
         let running = Box::pin(bot.run());
-        let progress = self.follow(&connected, running, heard, &tasks).await;
+        let mut progress = Progress::default();
+        self.follow(&connected, running, heard, &tasks, &mut progress).await;
         self.set_online(None);
         self.set_unlinked(None);
         acks.close();
@@ -102,11 +107,12 @@ impl WhatsAppSession {
             identities: Arc::new(identities),
             inbound: Arc::clone(&self.inbound),
             vault: Arc::clone(&self.vault),
-            on_network: Arc::clone(&self.on_network),
             media: Arc::clone(&self.media),
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
             acks,
+            past: AtomicU64::new(0),
+            exists: Existence::default(),
             stalled: tokio::sync::Notify::new(),
         })
     }
@@ -115,24 +121,43 @@ impl WhatsAppSession {
     async fn follow(
         &self,
         connected: &Arc<Connected>,
+        running: impl Future<Output = ()> + Unpin,
+        heard: Heard,
+        tasks: &Tasks,
+        progress: &mut Progress,
+    ) {
+        let overflow = heard.overflow();
+        let ended = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Ended::Closed,
+            () = self.logged_out.cancelled() => Ended::Closed,
+            () = tasks.panicked() => return,
+            () = overflow.cancelled() => {
+                tracing::warn!(device = %self.device, "the network told more than could be taken in");
+                Ended::LinkLost(Reason::EngineError)
+            }
+            () = self.listen(connected, running, heard, progress) => return,
+        };
+        progress.ended = Some(ended);
+    }
+
+    async fn listen(
+        &self,
+        connected: &Arc<Connected>,
         mut running: impl Future<Output = ()> + Unpin,
         mut heard: Heard,
-        tasks: &Tasks,
-    ) -> Progress {
-        let mut progress = Progress::default();
-        let overflow: CancellationToken = heard.overflow();
+        progress: &mut Progress,
+    ) {
         let mut pulse = Box::pin(liveness::beat(&connected.client, Duration::ZERO));
         while progress.ended.is_none() {
             tokio::select! {
                 biased;
-                () = self.cancel.cancelled() => progress.ended = Some(Ended::Closed),
-                () = self.logged_out.cancelled() => progress.ended = Some(Ended::Closed),
-                () = tasks.panicked() => return progress,
-                () = overflow.cancelled() => {
-                    tracing::warn!(device = %self.device, "the network told more than could be taken in");
-                    progress.ended = Some(Ended::LinkLost(Reason::EngineError));
+                Some(event) = heard.next() => {
+                    let taken = self.take(connected, &event, progress);
+                    if reading_on(taken, &mut running).await {
+                        return self.take_rest(connected, &mut heard, progress).await;
+                    }
                 }
-                Some(event) = heard.next() => self.take(connected, &event, &mut progress).await,
                 () = connected.stalled.notified() => {
                     pulse = Box::pin(liveness::beat(&connected.client, Duration::ZERO));
                 }
@@ -140,16 +165,16 @@ impl WhatsAppSession {
                     progress.ended = self.beat(told).await.err();
                     pulse = Box::pin(liveness::beat(&connected.client, liveness::BEAT));
                 }
-                () = &mut running => {
-                    // What it said last.
-                    while let Some(event) = heard.waiting() {
-                        self.take(connected, &event, &mut progress).await;
-                    }
-                    return progress;
-                }
+                () = &mut running => return self.take_rest(connected, &mut heard, progress).await,
             }
         }
-        progress
+    }
+
+    /// What a connection that has ended said last.
+    async fn take_rest(&self, connected: &Arc<Connected>, heard: &mut Heard, progress: &mut Progress) {
+        while let Some(event) = heard.waiting() {
+            self.take(connected, &event, progress).await;
+        }
     }
 
     async fn take(&self, connected: &Arc<Connected>, event: &Event, progress: &mut Progress) {
@@ -230,6 +255,28 @@ impl WhatsAppSession {
             Pulse::Silent => Err(Ended::LinkLost(Reason::KeepaliveTimeout)),
             // How it ended is told by the connection itself.
             Pulse::Gone => Ok(()),
+        }
+    }
+}
+
+/// Takes something in, and whether the connection ended meanwhile. For a moment the network waits for it; then the
+/// connection is read on, as what is being taken in may itself wait for an answer of the network.
+async fn reading_on(
+    taken: impl Future<Output = ()>,
+    running: &mut (impl Future<Output = ()> + Unpin),
+) -> bool {
+    let mut taken = std::pin::pin!(taken);
+    tokio::select! {
+        biased;
+        () = &mut taken => return false,
+        () = tokio::time::sleep(MOMENT) => {}
+    }
+    tokio::select! {
+        biased;
+        () = &mut taken => false,
+        () = running => {
+            taken.await;
+            true
         }
     }
 }

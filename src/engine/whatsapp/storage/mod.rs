@@ -31,10 +31,10 @@
 //!   the cache only (`rebase_lease_after_sender_chain_reset` leaves it a lease). Killed before the flush, what the
 //!   other side sends upon it cannot be decrypted and has to be asked for again. Whoever sends calls
 //!   `Client::flush_pending_signal_state` first: then the new chain is durable before anything goes out on it.
-//! - *The account* (`store/persistence_manager.rs`) is saved in the background, and only with
-//!   `with_background_saver_interval`; each change wakes it. Before a linking is reported,
-//!   `PersistenceManager::flush` must have returned. The numbers of prekeys are safe in any case: a new one is
-//!   above all that are stored (`prekeys.rs`, `start_prekey_id`).
+//! - *The account* (`store/persistence_manager.rs`) is saved in the background: each change wakes the saver that
+//!   `Bot` starts, and nobody waits for it (`PersistenceManager::flush` does not either, while the saver is at it).
+//!   Whoever reports a linking saves the account first, with `DeviceStore::save`. The numbers of prekeys are
+//!   safe in any case: a new one is above all that are stored (`prekeys.rs`, `start_prekey_id`).
 //! - *Secrets of messages* (`msg_secret_buffer.rs`) are written behind too, after the acknowledgement: killed in
 //!   between, a vote on, or an edit of, that one message cannot be decrypted. There is no setting against it; the
 //!   window is one commit.

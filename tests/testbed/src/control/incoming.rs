@@ -125,7 +125,7 @@ impl Call {
         };
         let who = self.told(&author, naming);
         if let Some(group) = &group {
-            messages::meet(&self.account, group, &author.number);
+            self.world.groups.meet(&self.account.number, &group.to_string(), &author.number);
         }
         let place = group.as_ref().map_or(Place::Direct, |group| Place::Group(group.jid()));
         let chat = group.unwrap_or_else(|| who.clone());

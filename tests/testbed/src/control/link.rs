@@ -8,9 +8,11 @@ use super::fields::Fields;
 use super::{Answer, Refusal};
 use crate::id::Id;
 use crate::phone::keys;
+use crate::scene::Settings;
 use crate::server::World;
 use crate::server::behaviour::Behaviour;
 use crate::server::pairing::{LinkError, Linked};
+use crate::server::scenes;
 
 const MAX_QR: usize = 1_024;
 const MAX_CODE: usize = 32;
@@ -54,14 +56,20 @@ fn begin(world: &World, fields: &Fields<'_>, number: &str) -> Result<String, Ref
     let name = fields.text("clientName", MAX_NAME)?;
     let account = world.directory.somebody(number);
     let account = account.ok_or_else(|| fields.wrong("phoneNumber", "is nobody's number"))?;
-    let mut state = account.lock();
-    if let Some(world) = fields.value("world") {
-        state.behaviour = Behaviour::of(world);
-    }
-    if name.is_some() || state.push_name.is_empty() {
-        state.push_name = name.unwrap_or(CLIENT_NAME).to_owned();
-    }
-    Ok(state.push_name.clone())
+    let before = account.lock().push_name.clone();
+    let usual = if before.is_empty() { CLIENT_NAME } else { &before };
+    let name = name.unwrap_or(usual).to_owned();
+    let begun = match fields.value("world") {
+        None => scenes::rename(&account, &name),
+        Some(described) => {
+            let settings = Settings::parse(described)
+                .map_err(|error| fields.wrong("world", format!("is not right: {error:#}")))?;
+            account.lock().behaviour = Behaviour::of(described);
+            scenes::begin(world, &account, settings, &name)
+        }
+    };
+    begun.map_err(|error| Refusal::impossible("network_full", format!("{error:#}")))?;
+    Ok(name)
 }
 
 fn linked(linked: Result<Linked, LinkError>, name: &str) -> Answer {

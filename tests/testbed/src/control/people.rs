@@ -8,6 +8,7 @@ use super::fields::Fields;
 use super::{Answer, Call};
 use crate::server::letters::{Naming, Place};
 use crate::server::messages;
+use crate::server::presence::{self, Presence};
 use crate::server::state::Account;
 
 const MAX_CALL_ID: usize = 128;
@@ -40,15 +41,11 @@ impl Call {
         let from = fields.person("from")?;
         let online = fields.flag("online")?.unwrap_or(true);
         let last_seen = fields.time("lastSeen")?;
-        let (person, naming) = self.somebody("from", &from)?;
-        let mut stanza = NodeBuilder::new("presence").attr("from", jid(&person, naming));
-        if !online {
-            stanza = stanza.attr("type", "unavailable");
-        }
-        if let Some(ms) = last_seen {
-            stanza = stanza.attr("last", ms / 1_000);
-        }
-        self.live(stanza.build()).await
+        let (person, _) = self.somebody("from", &from)?;
+        self.online()?;
+        let last_seen = last_seen.and_then(|ms| i64::try_from(ms / 1_000).ok());
+        presence::tell_presence(&self.account, &person, Presence { online, last_seen }).await;
+        Ok(json!({}))
     }
 
     /// Somebody calls, or the call is over.

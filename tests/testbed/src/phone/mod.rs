@@ -7,8 +7,11 @@
 //! uploaded prekeys (send it the APP_STATE_SYNC_KEY_SHARE then).
 
 pub mod adv;
+pub mod app_state;
 pub mod heard;
+pub mod history;
 pub mod keys;
+mod past;
 pub mod signal;
 pub mod spoken;
 pub mod state_key;
@@ -89,5 +92,7 @@ pub fn linked(_account: &Arc<Account>, _device: u16) {}
 
 /// Called each time a companion has uploaded prekeys.
 pub async fn prekeys_uploaded(session: &Session) {
-    state_key::share(session).await;
+    if state_key::share(session).await {
+        past::tell(session).await;
+    }
 }

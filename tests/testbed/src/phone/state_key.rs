@@ -22,12 +22,12 @@ impl StateKey {
     }
 }
 
-/// Sends it to a companion that has uploaded prekeys for the first time.
-pub async fn share(session: &Session) {
+/// Sends it to a companion that has uploaded prekeys for the first time; whether it is the first time.
+pub async fn share(session: &Session) -> bool {
     let (account, device) = (&session.account, session.device);
     let first = account.with(device, |companion| !std::mem::replace(&mut companion.has_state_key, true));
     if first != Some(true) {
-        return;
+        return false;
     }
     let key = &account.phone.state_key;
     let letter = Letter {
@@ -42,4 +42,5 @@ pub async fn share(session: &Session) {
     if let Err(error) = letters::write_to(account, device, letter).await {
         tracing::warn!(error = format!("{error:#}"), "the key of the collections was not shared");
     }
+    true
 }

@@ -10,6 +10,7 @@ use wacore_binary::Jid;
 
 use super::state::Account;
 use crate::phone::Phone;
+use crate::scene::Who;
 
 /// Numbers that begin so are not on WhatsApp.
 pub const NOBODY: &str = "1555019";
@@ -75,6 +76,15 @@ impl Directory {
         let account = Arc::clone(people.by_number.entry(number).or_insert(account));
         people.by_lid.entry(lid.to_owned()).or_insert_with(|| Arc::clone(&account));
         Some(account)
+    }
+
+    /// The account of whoever is named, made if it is absent.
+    #[must_use]
+    pub fn who(&self, who: &Who) -> Option<Arc<Account>> {
+        match who {
+            Who::Number(number) => self.somebody(number),
+            Who::Lid(lid) => self.stranger(lid),
+        }
     }
 
     /// The account that a JID of a person or a device names, made if it is absent.

@@ -164,8 +164,10 @@ impl Letter {
                 parts.push(signal.seal_for_group(&group, &self.message)?);
             }
         }
-        if garbled && let Some(last) = parts.last_mut().and_then(|part| part.bytes.last_mut()) {
-            *last ^= 0xff;
+        if garbled {
+            parts.clear();
+            let keys = account.with(device, bundle).context("the companion was unlinked")?;
+            parts.push(signal.seal_in_vain(&to, &keys, &self.message)?);
         }
         let kind = media_type(&self.message);
         let parts = parts.iter().map(|part| enc(part, count, kind));

@@ -223,12 +223,6 @@ pub fn new_id() -> String {
     bytes.iter().fold("3EB0".to_owned(), |id, byte| format!("{id}{byte:02X}"))
 }
 
-/// Somebody is in a group, because they write in it or are written to.
-pub fn meet(account: &Account, group: &Id, number: &str) {
-    let mut state = account.lock();
-    state.circles.entry(group.to_string()).or_default().insert(number.to_owned());
-}
-
 /// What a contact repeats of a message: its text, else what it is.
 pub(super) fn gist(world: &World, message: &wa::Message) -> String {
     use crate::phone::heard::{Heard, heard};

@@ -13,6 +13,7 @@
 
 pub mod app_state;
 pub mod behaviour;
+pub mod collections;
 pub mod companions;
 pub mod directory;
 pub mod dispatch;
@@ -27,6 +28,7 @@ pub mod memory;
 pub mod messages;
 pub mod mishaps;
 pub mod names;
+pub mod notices;
 pub mod offline;
 pub mod opening;
 pub mod pairing;
@@ -34,17 +36,21 @@ pub mod pictures;
 pub mod prekeys;
 pub mod presence;
 pub mod receipts;
+pub mod scenes;
 pub mod seen;
 pub mod settings;
 pub mod state;
+mod state_changes;
 pub mod streams;
 pub mod typed_codes;
 pub mod usync;
 
+use std::net::SocketAddr;
+
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::media::Media;
+use crate::media::MediaStore;
 use crate::wire::noise::ServerKeys;
 use directory::Directory;
 use groups::Groups;
@@ -61,7 +67,9 @@ pub struct World {
     /// The groups.
     pub groups: Groups,
     /// The files.
-    pub media: Media,
+    pub media: MediaStore,
+    /// Where the testbed listens.
+    pub address: SocketAddr,
     /// Everything that runs beside a connection's own task is spawned here, and ends with the world.
     pub tasks: TaskTracker,
     /// Ends all of it.
@@ -69,15 +77,16 @@ pub struct World {
 }
 
 impl World {
-    /// An empty world.
+    /// An empty world, served at this address.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn at(address: SocketAddr) -> Self {
         Self {
             keys: ServerKeys::generate(),
             directory: Directory::default(),
             lobby: Lobby::default(),
             groups: Groups::default(),
-            media: Media::default(),
+            media: MediaStore::default(),
+            address,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }
@@ -92,11 +101,5 @@ impl World {
                 () = task => {}
             }
         });
-    }
-}
-
-impl Default for World {
-    fn default() -> Self {
-        Self::new()
     }
 }

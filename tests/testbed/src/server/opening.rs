@@ -50,9 +50,10 @@ pub(super) fn addressed(passing: &Passing) -> Vec<(Jid, Node)> {
 
 /// Who is in a group besides this very companion, the account itself included.
 pub(super) fn members(session: &Session, group: &Id) -> Vec<Arc<Account>> {
-    let numbers = session.account.lock().circles.get(&group.to_string()).cloned().unwrap_or_default();
+    let circle = session.world.groups.find(&session.account.number, &group.to_string());
+    let members = circle.map(|circle| circle.members).unwrap_or_default();
     let mut members: Vec<Arc<Account>> =
-        numbers.iter().filter_map(|number| session.world.directory.somebody(number)).collect();
+        members.iter().filter_map(|member| session.world.directory.somebody(&member.number)).collect();
     members.retain(|member| !Arc::ptr_eq(member, &session.account));
     members.push(Arc::clone(&session.account));
     members
@@ -80,9 +81,6 @@ pub(super) async fn open(passing: &Passing) -> Vec<Opened> {
         let Some(account) = passing.session.world.directory.of(&jid).filter(|_| jid.device == 0) else {
             continue;
         };
-        if passing.chat.is_group() {
-            messages::meet(&passing.session.account, &passing.chat, &account.number);
-        }
         let opened =
             account.phone.signal().open(&sender(passing), &nodes::attr(&enc, "type"), nodes::bytes(&enc));
         shown.extend(outcome(passing, &account, opened).await);

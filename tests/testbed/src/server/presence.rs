@@ -2,18 +2,169 @@
 //!
 //! Called at [`came`] and [`went`] when a companion connects and when its connection has ended.
 
-use wacore_binary::Node;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde_json::json;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
 
 use super::dispatch::Session;
+use super::seen::List;
+use super::state::Account;
+use crate::scene::Who;
+use crate::wire::nodes;
+
+/// How many people an account watches at most.
+const MAX_WATCHED: usize = 5_000;
+
+/// What an account knows of who is there.
+#[derive(Default)]
+pub struct Presences {
+    /// The numbers of the people that it watches.
+    pub watched: HashSet<String>,
+    /// What was last heard of people, by number.
+    pub known: HashMap<String, Presence>,
+    /// Its companions that say that they are there.
+    available: HashSet<u16>,
+}
+
+/// Whether somebody is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presence {
+    /// Now.
+    pub online: bool,
+    /// When they last were, in seconds.
+    pub last_seen: Option<i64>,
+}
 
 /// Takes a presence or a subscription.
-pub async fn handle(_session: &Session, _presence: &Node) {}
+pub async fn handle(session: &Session, presence: &Node) {
+    match nodes::attr(presence, "type").as_str() {
+        "subscribe" => subscribe(session, presence).await,
+        "unsubscribe" => {
+            if let Some(account) = named(session, presence) {
+                session.account.lock().presence.watched.remove(&account.number);
+            }
+        }
+        "unavailable" => available(session, false).await,
+        _ => available(session, true).await,
+    }
+}
 
-/// Takes a chat state.
-pub async fn chat_state(_session: &Session, _state: &Node) {}
+async fn subscribe(session: &Session, presence: &Node) {
+    let Some(watched) = named(session, presence) else { return };
+    let known = {
+        let mut state = session.account.lock();
+        if state.presence.watched.len() < MAX_WATCHED {
+            state.presence.watched.insert(watched.number.clone());
+        }
+        state.presence.known.get(&watched.number).copied()
+    };
+    let there = !watched.lock().presence.available.is_empty();
+    let known = known.or_else(|| there.then_some(Presence { online: true, last_seen: None }));
+    if let Some(known) = known {
+        session.send(heard_of(&session.account, &watched, known)).await;
+    }
+}
+
+/// A companion says whether it is there; those who watch its account hear of it.
+async fn available(session: &Session, on: bool) {
+    let (before, after) = {
+        let available = &mut session.account.lock().presence.available;
+        let before = !available.is_empty();
+        if on {
+            available.insert(session.device);
+        } else {
+            available.remove(&session.device);
+        }
+        (before, !available.is_empty())
+    };
+    if before == after {
+        return;
+    }
+    let last_seen = (!after).then(wacore::time::now_secs);
+    let now = Presence { online: after, last_seen };
+    for watcher in session.world.directory.all() {
+        if watcher.lock().presence.watched.contains(&session.account.number) {
+            let node = heard_of(&watcher, &session.account, now);
+            for link in watcher.links() {
+                link.send(node.clone()).await;
+            }
+        }
+    }
+}
+
+/// Takes a chat state: it is noted, and told to the account that it is for, if it has companions.
+pub async fn chat_state(session: &Session, state: &Node) {
+    let Some(to) = nodes::jid(state, "to") else { return };
+    let Some(what) = state.children().and_then(<[Node]>::first) else { return };
+    let (audio, on) = (nodes::attr(what, "media") == "audio", what.tag.as_ref() == "composing");
+    if let Some(chat) = session.world.directory.named_to(&session.account, &to) {
+        let kind = if audio { "audio" } else { "text" };
+        let at = wacore::time::now_millis();
+        let entry = json!({ "to": chat.to_string(), "kind": kind, "on": on, "at": at });
+        session.account.lock().seen.note(List::Typing, entry);
+    }
+    let Some(account) = Who::of_jid(&to).and_then(|who| session.world.directory.who(&who)) else { return };
+    if account.number != session.account.number {
+        tell_typing(&account, &session.account, None, audio, on).await;
+    }
+}
+
+/// Tells an account's companions that somebody types to it, or in a group; whether there was one to tell.
+pub async fn tell_typing(me: &Account, from: &Account, group: Option<&Jid>, audio: bool, on: bool) -> bool {
+    let mut what = NodeBuilder::new(if on { "composing" } else { "paused" });
+    if on && audio {
+        what = what.attr("media", "audio");
+    }
+    let node = NodeBuilder::new("chatstate").children([what.build()]);
+    let person = known_as(me, from);
+    let node = match group {
+        Some(group) => node.attr("from", group.clone()).attr("participant", person).build(),
+        None => node.attr("from", person).build(),
+    };
+    to_all(me, &node).await
+}
+
+/// Tells an account's companions that somebody is there, or went; whether there was one to tell.
+pub async fn tell_presence(me: &Account, from: &Account, now: Presence) -> bool {
+    me.lock().presence.known.insert(from.number.clone(), now);
+    to_all(me, &heard_of(me, from, now)).await
+}
+
+async fn to_all(me: &Account, node: &Node) -> bool {
+    let mut told = false;
+    for link in me.links() {
+        told |= link.send(node.clone()).await;
+    }
+    told
+}
+
+fn heard_of(me: &Account, from: &Account, now: Presence) -> Node {
+    let node = NodeBuilder::new("presence").attr("from", known_as(me, from));
+    if now.online {
+        return node.build();
+    }
+    let last = now.last_seen.map_or_else(|| "deny".to_owned(), |last| last.to_string());
+    node.attr("type", "unavailable").attr("last", last).build()
+}
+
+/// Somebody's id as an account knows them.
+#[must_use]
+pub fn known_as(me: &Account, them: &Account) -> Jid {
+    if me.lock().hides(&them.number) { them.lid_jid(0) } else { them.jid(0) }
+}
+
+fn named(session: &Session, presence: &Node) -> Option<Arc<Account>> {
+    let who = Who::of_jid(&nodes::jid(presence, "to")?)?;
+    session.world.directory.who(&who)
+}
 
 /// A companion has logged in.
 pub async fn came(_session: &Session) {}
 
 /// A companion's connection has ended.
-pub async fn went(_session: &Session) {}
+pub async fn went(session: &Session) {
+    available(session, false).await;
+}

@@ -9,12 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wacore_binary::Jid;
 
 use super::behaviour::Behaviour;
+use super::collections::Collection;
 use super::faults::Faults;
 use super::memory::{Letters, Polls};
 use super::mishaps::Mishaps;
 use super::offline::Queue;
+use super::presence::Presences;
 use super::seen::Seen;
 use crate::phone::Phone;
+use crate::scene::Scene;
 use crate::wire::connection::Link;
 use crate::wire::noise::Pattern;
 
@@ -38,6 +41,12 @@ pub struct AccountState {
     pub companions: BTreeMap<u16, Companion>,
     /// What goes wrong for it.
     pub faults: Faults,
+    /// The people around it.
+    pub scene: Scene,
+    /// What all its devices share, by name.
+    pub collections: BTreeMap<String, Collection>,
+    /// Who is there, and who types.
+    pub presence: Presences,
     /// What goes wrong with its messages.
     pub mishaps: Mishaps,
     /// How the people around it behave.
@@ -50,8 +59,6 @@ pub struct AccountState {
     pub letters: Letters,
     /// The polls that its phone saw.
     pub polls: Polls,
-    /// Who is in the groups that it knows, by number.
-    pub circles: BTreeMap<String, BTreeSet<String>>,
     /// The last device number that was given away.
     last_device: u16,
 }
@@ -109,6 +116,14 @@ pub struct Prekey {
     pub id: u32,
     /// The public key.
     pub public: [u8; 32],
+}
+
+impl AccountState {
+    /// Whether somebody hides their number from the account.
+    #[must_use]
+    pub fn hides(&self, number: &str) -> bool {
+        self.strangers.contains(number)
+    }
 }
 
 impl Account {

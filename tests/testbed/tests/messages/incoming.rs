@@ -37,9 +37,8 @@ async fn both_sides_write_in_one_session() {
         link.does("incoming", json!({ "from": ANNA, "body": format!("in {at}") })).await.unwrap();
         assert_eq!(link.hears().await.text, format!("in {at}"));
         link.says(&of(ANNA), &format!("out {at}")).await;
-        let seen = link
-            .network_when("the answer", |seen| seen["sent"].as_array().unwrap().len() == at + 1)
-            .await;
+        let seen =
+            link.network_when("the answer", |seen| seen["sent"].as_array().unwrap().len() == at + 1).await;
         assert_eq!(seen["sent"][at]["body"], format!("out {at}"));
         assert_eq!(seen["undecryptable"], json!([]));
     }
@@ -53,10 +52,12 @@ async fn what_was_written_while_the_device_was_off_comes_when_it_is_back() {
     device.stop().await;
     let account = testbed.world().directory.find(ME).unwrap();
     crate::device::until("the device is off", || account.link(linked.device).is_none()).await;
-    let link = Linkage { device: Device::start(&testbed, &crate::device::storage()).await, testbed, kept, linked };
+    let link =
+        Linkage { device: Device::start(&testbed, &crate::device::storage()).await, testbed, kept, linked };
     let waits = async {
         for at in 0..3 {
-            let body = json!({ "from": ANNA, "body": format!("late {at}"), "networkId": format!("LATE{at}") });
+            let body =
+                json!({ "from": ANNA, "body": format!("late {at}"), "networkId": format!("LATE{at}") });
             let (testbed, path) = (&link.testbed, format!("/control/accounts/{ME}/incoming"));
             let asked = crate::support::post(testbed, &path, &body);
             // Nobody acknowledges it yet.
@@ -124,7 +125,8 @@ async fn somebody_may_be_known_by_their_hidden_id_alone() {
     link.says(&got.chat, "I do not know").await;
     let seen = link.network_when("the answer", |seen| seen["sent"][0]["shown"] == 1).await;
     assert_eq!(seen["sent"][0]["to"], format!("{lid}@lid"));
-    link.does("incoming", json!({ "from": ANNA, "body": "it is me" })).await.unwrap();
+    let body = json!({ "from": ANNA, "body": "it is me", "naming": "lid" });
+    link.does("incoming", body).await.unwrap();
     assert_eq!(link.hears().await.text, "it is me");
     link.says(&of(ANNA), "I see").await;
     let seen = link.network_when("the next", |seen| seen["sent"][1]["shown"] == 1).await;
@@ -172,7 +174,9 @@ async fn changes_of_messages_reach_the_device_and_come_from_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_call_is_refused_with_the_field_that_is_wrong() {
     let link = Linkage::new().await;
-    for body in [json!({ "body": "x" }), json!({ "from": "no", "body": "x" }), json!({ "from": ANNA, "what": 1 })] {
+    for body in
+        [json!({ "body": "x" }), json!({ "from": "no", "body": "x" }), json!({ "from": ANNA, "what": 1 })]
+    {
         assert_eq!(link.does("incoming", body).await.unwrap_err(), "invalid_field");
     }
     assert_eq!(link.does("unheard_of", json!({})).await.unwrap_err(), "not_found");

@@ -178,5 +178,9 @@ async fn call(testbed: &Testbed, method: &str, path: &str, body: &str) -> Result
     let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let body: Value = serde_json::from_str(body).unwrap_or(Value::Null);
-    if head.starts_with("HTTP/1.1 200") { Ok(body) } else { Err(body["code"].as_str().unwrap_or(head).to_owned()) }
+    if head.starts_with("HTTP/1.1 200") {
+        Ok(body)
+    } else {
+        Err(body["code"].as_str().unwrap_or(head).to_owned())
+    }
 }

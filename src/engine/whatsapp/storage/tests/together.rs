@@ -141,8 +141,8 @@ async fn measure() {
     fixture.backend.store_prekeys_batch(&keys, false).await.unwrap();
     println!("812 prekeys: {:?}", started.elapsed());
     let started = wacore::time::Instant::now();
-    join_all(many.iter().map(|backend| backend.store_prekeys_batch(&keys, false))).await;
-    println!("1,000 times 812 prekeys at once: {:?}", started.elapsed());
+    join_all(many.iter().take(50).map(|backend| backend.store_prekeys_batch(&keys, false))).await;
+    println!("50 times 812 prekeys at once: {:?}", started.elapsed());
     println!("resident after that: {} kB more", resident() - before);
     let started = wacore::time::Instant::now();
     for n in 0..100 {

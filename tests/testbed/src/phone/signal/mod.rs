@@ -176,6 +176,23 @@ impl Signal {
         }
     }
 
+    /// Encrypts so that the device cannot decrypt it: in a session that it never heard of.
+    ///
+    /// # Errors
+    /// When the bundle's keys are wrong.
+    pub fn seal_in_vain(
+        &mut self,
+        device: &Device,
+        bundle: &Bundle,
+        message: &wa::Message,
+    ) -> Result<Sealed> {
+        self.forget(device);
+        self.meet(device, bundle)?;
+        let sealed = self.seal(device, message)?;
+        let sealed = PreKeySignalMessage::try_from(sealed.bytes.as_slice())?;
+        Ok(Sealed { kind: "msg", bytes: sealed.message().serialized().to_vec() })
+    }
+
     /// Decrypts what a device sent to this phone: `pkmsg` or `msg`.
     ///
     /// # Errors

@@ -1,0 +1,419 @@
+//! What a phone tells a device that was just linked: the chats, what was written in them, and what people
+//! call themselves. As blobs: protobuf, deflated, encrypted, in the media store, each announced by a message.
+//!
+//! The same settings give the same texts, ids and order as the daemon's simulated network.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+
+use anyhow::{Context as _, Result};
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use wacore::download::MediaType;
+use wacore_binary::Jid;
+use waproto::buffa::{Message as _, MessageField};
+use waproto::whatsapp as wa;
+use waproto::whatsapp::history_sync::HistorySyncType;
+use waproto::whatsapp::message::protocol_message::Type;
+
+use crate::media::{MediaStore, cipher};
+use crate::scene::circle::Role;
+use crate::scene::{Circle, Scene};
+
+/// Between two messages, in seconds.
+const STEP: i64 = 60;
+/// How far back a message quotes.
+const REACH: usize = 60;
+/// Shorter histories have no reaction.
+const REACTION_FROM: usize = 10;
+/// The newest so many messages come first, with all chats.
+const BOOTSTRAP: usize = 50;
+/// The others come in blobs of so many.
+const CHUNK: usize = 500;
+
+/// What is told, and of whom.
+pub struct Past<'a> {
+    /// The scene around the account.
+    pub scene: &'a Scene,
+    /// The groups that it is in.
+    pub groups: &'a [Circle],
+    /// The account's own number.
+    pub me: &'a str,
+    /// What its owner is called.
+    pub push_name: &'a str,
+    /// Finds the LID of a number.
+    pub lid: &'a dyn Fn(&str) -> Option<Jid>,
+    /// The people whose number the account has not been told.
+    pub hidden: &'a BTreeSet<String>,
+    /// The time in seconds.
+    pub now: i64,
+}
+
+/// A message, and the chat that it stands in.
+struct Said {
+    chat: Jid,
+    message: wa::WebMessageInfo,
+}
+
+impl Past<'_> {
+    /// All blobs, in the order in which a phone sends them; none when there is nothing to tell.
+    #[must_use]
+    pub fn blobs(&self) -> Vec<wa::HistorySync> {
+        let total = self.scene.settings.history;
+        if total + self.groups.len() + self.scene.contacts.len() == 0 {
+            return Vec::new();
+        }
+        let newest = total.saturating_sub(BOOTSTRAP);
+        let mut blobs = vec![wa::HistorySync {
+            sync_type: HistorySyncType::INITIAL_BOOTSTRAP,
+            phone_number_to_lid_mappings: self.mappings(),
+            conversations: self.conversations(newest..total, true),
+            ..blob(1, progress(total - newest, total))
+        }];
+        let names = self.scene.contacts.iter().filter_map(|contact| {
+            let id = Some(self.person(&contact.number).to_string());
+            Some(wa::Pushname { id, pushname: Some(contact.name.clone()?) })
+        });
+        let own = wa::Pushname {
+            id: Some(Jid::pn(self.me).to_string()),
+            pushname: Some(self.push_name.to_owned()).filter(|name| !name.is_empty()),
+        };
+        blobs.push(wa::HistorySync {
+            sync_type: HistorySyncType::PUSH_NAME,
+            pushnames: names.chain([own]).collect(),
+            ..blob(1, 100)
+        });
+        let mut end = newest;
+        for order in 2.. {
+            if end == 0 {
+                break;
+            }
+            let start = end.saturating_sub(CHUNK);
+            blobs.push(wa::HistorySync {
+                sync_type: HistorySyncType::RECENT,
+                conversations: self.conversations(start..end, false),
+                ..blob(order, progress(total - start, total))
+            });
+            end = start;
+        }
+        blobs
+    }
+
+    /// The chats with these messages, the newest first; with `all`, also those with none.
+    fn conversations(&self, messages: std::ops::Range<usize>, all: bool) -> Vec<wa::Conversation> {
+        let mut chats: BTreeMap<String, wa::Conversation> = BTreeMap::new();
+        if all {
+            let people = self.scene.contacts.iter().map(|contact| self.person(&contact.number));
+            let groups = self.groups.iter().filter_map(|circle| circle.id.parse().ok());
+            for jid in people.chain(groups) {
+                chats.insert(jid.to_string(), self.chat(&jid));
+            }
+        }
+        for said in messages.rev().filter_map(|at| self.said(at)) {
+            let chat = chats.entry(said.chat.to_string()).or_insert_with(|| self.chat(&said.chat));
+            let last = chat.last_msg_timestamp.max(said.message.message_timestamp);
+            (chat.last_msg_timestamp, chat.conversation_timestamp) = (last, last);
+            let order = said.message.message_timestamp;
+            chat.messages.push(wa::HistorySyncMsg { message: said.message.into(), msg_order_id: order });
+        }
+        chats.into_values().collect()
+    }
+
+    fn chat(&self, jid: &Jid) -> wa::Conversation {
+        let id = jid.to_string();
+        if let Some(circle) = self.groups.iter().find(|circle| circle.id == id) {
+            let participant = circle.members.iter().map(|member| wa::GroupParticipant {
+                user_jid: self.person(&member.number).to_string(),
+                rank: Some(match member.role {
+                    Role::Member => wa::group_participant::Rank::REGULAR,
+                    Role::Admin => wa::group_participant::Rank::ADMIN,
+                    Role::Superadmin => wa::group_participant::Rank::SUPERADMIN,
+                }),
+                ..wa::GroupParticipant::default()
+            });
+            let (name, participant) = (Some(circle.subject.clone()), participant.collect());
+            return wa::Conversation { id, name, participant, ..wa::Conversation::default() };
+        }
+        let contact = self.scene.contacts.iter().find(|contact| self.person(&contact.number) == *jid);
+        let lid_jid = (self.lid)(&jid.user).filter(|_| jid.is_pn()).map(|lid| lid.to_string());
+        let name = contact.and_then(|contact| contact.name.clone());
+        wa::Conversation { id, name, lid_jid, ..wa::Conversation::default() }
+    }
+
+    fn mappings(&self) -> Vec<wa::PhoneNumberToLIDMapping> {
+        let members = self.groups.iter().flat_map(|circle| circle.members.iter().map(|m| m.number.as_str()));
+        let writers = (0..self.scene.settings.history.min(3)).filter_map(|at| self.scene.writer(at));
+        let mut numbers: Vec<String> = self.scene.contacts.iter().map(|c| c.number.clone()).collect();
+        numbers.extend(members.map(str::to_owned).chain(writers.map(|writer| writer.number)));
+        numbers.sort_unstable();
+        numbers.dedup();
+        let shown = numbers.iter().filter(|number| !self.hidden.contains(*number));
+        let mapping = |number: &String| {
+            let lid_jid = Some((self.lid)(number)?.to_string());
+            Some(wa::PhoneNumberToLIDMapping { pn_jid: Some(Jid::pn(number.as_str()).to_string()), lid_jid })
+        };
+        shown.filter_map(mapping).collect()
+    }
+
+    /// Message number `at`, the oldest first. Its id depends on the seed and its place only.
+    fn said(&self, at: usize) -> Option<Said> {
+        let mut said = self.text(at)?;
+        match at % 10 {
+            4 => said.message.message = MessageField::some(place(at)),
+            7 => self.quote(at, &mut said),
+            _ => {}
+        }
+        if self.reacted_to() == Some(at) {
+            said.message.reactions.extend(self.reaction());
+        }
+        Some(said)
+    }
+
+    fn text(&self, at: usize) -> Option<Said> {
+        let writer = self.scene.writer(at)?;
+        let person = self.person(&writer.number);
+        let group = self.groups.get(at.checked_rem(self.groups.len()).unwrap_or(0)).filter(|_| at % 3 == 2);
+        let chat = match group {
+            Some(circle) => circle.id.parse().ok()?,
+            None => person.clone(),
+        };
+        let from_me = at % 2 == 1;
+        let age = i64::try_from(self.scene.settings.history - at).ok()?;
+        let participant = (group.is_some() && !from_me).then(|| person.to_string());
+        let message = wa::WebMessageInfo {
+            key: MessageField::some(wa::MessageKey {
+                remote_jid: Some(chat.to_string()),
+                from_me: Some(from_me),
+                id: Some(format!("51A0{:016X}{at:06}", self.scene.settings.seed)),
+                participant: participant.clone(),
+            }),
+            message: MessageField::some(wa::Message {
+                conversation: Some(format!("Earlier message {}", at + 1)),
+                ..wa::Message::default()
+            }),
+            message_timestamp: u64::try_from(self.now - age * STEP).ok(),
+            status: Some(wa::web_message_info::Status::READ),
+            push_name: writer.name.filter(|_| !from_me),
+            participant,
+            ..wa::WebMessageInfo::default()
+        };
+        Some(Said { chat, message })
+    }
+
+    /// It answers the last text before in the same chat.
+    fn quote(&self, at: usize, said: &mut Said) {
+        let before = (at.saturating_sub(REACH)..at).rev().filter(|at| at % 10 != 4);
+        let Some(earlier) = before.filter_map(|at| self.text(at)).find(|text| text.chat == said.chat) else {
+            return;
+        };
+        let key = &earlier.message.key;
+        let author = match (key.from_me, &key.participant) {
+            (Some(true), _) => Some(Jid::pn(self.me).to_string()),
+            (_, Some(participant)) => Some(participant.clone()),
+            _ => key.remote_jid.clone(),
+        };
+        let context = wa::ContextInfo {
+            stanza_id: key.id.clone(),
+            participant: author,
+            quoted_message: earlier.message.message.clone(),
+            ..wa::ContextInfo::default()
+        };
+        let text = wa::message::ExtendedTextMessage {
+            text: said.message.message.conversation.clone(),
+            context_info: MessageField::some(context),
+            ..wa::message::ExtendedTextMessage::default()
+        };
+        let extended_text_message = MessageField::some(text);
+        said.message.message =
+            MessageField::some(wa::Message { extended_text_message, ..wa::Message::default() });
+    }
+
+    /// The message that somebody reacted to: what the account wrote last.
+    fn reacted_to(&self) -> Option<usize> {
+        let total = self.scene.settings.history;
+        (total >= REACTION_FROM).then(|| (total - 1) - (total % 2))
+    }
+
+    fn reaction(&self) -> Option<wa::Reaction> {
+        let total = self.scene.settings.history;
+        let from = self.person(&self.scene.writer(total - 1)?.number).to_string();
+        let age = i64::try_from(total - self.reacted_to()?).ok()? * STEP;
+        let at = self.now - age + STEP / 2;
+        Some(wa::Reaction {
+            key: MessageField::some(wa::MessageKey {
+                remote_jid: Some(from.clone()),
+                from_me: Some(false),
+                id: Some(format!("51A1{:016X}{total:06}", self.scene.settings.seed)),
+                participant: Some(from),
+            }),
+            text: Some("👍".to_owned()),
+            sender_timestamp_ms: Some(at * 1_000),
+            ..wa::Reaction::default()
+        })
+    }
+
+    /// A person as the account knows them: by number, or by LID where that is all it has been told.
+    fn person(&self, number: &str) -> Jid {
+        let hidden = (self.lid)(number).filter(|_| self.hidden.contains(number));
+        hidden.unwrap_or_else(|| Jid::pn(number))
+    }
+}
+
+/// Uploads a blob; the message that announces it.
+///
+/// # Errors
+/// When it is too large for the store.
+pub fn announce(store: &MediaStore, blob: &wa::HistorySync) -> Result<wa::Message> {
+    let mut deflate = ZlibEncoder::new(Vec::new(), Compression::fast());
+    deflate.write_all(&blob.encode_to_vec())?;
+    let sealed = cipher::seal(store, &deflate.finish()?, MediaType::History)?;
+    let kind = match blob.sync_type {
+        HistorySyncType::INITIAL_BOOTSTRAP => wa::message::HistorySyncType::INITIAL_BOOTSTRAP,
+        HistorySyncType::PUSH_NAME => wa::message::HistorySyncType::PUSH_NAME,
+        _ => wa::message::HistorySyncType::RECENT,
+    };
+    let notification = wa::message::HistorySyncNotification {
+        file_sha256: Some(sealed.file_sha256),
+        file_length: Some(sealed.file_length),
+        media_key: Some(sealed.media_key),
+        file_enc_sha256: Some(sealed.file_enc_sha256),
+        direct_path: Some(sealed.direct_path),
+        sync_type: Some(kind),
+        chunk_order: blob.chunk_order,
+        progress: blob.progress,
+        ..wa::message::HistorySyncNotification::default()
+    };
+    let protocol_message = MessageField::some(wa::message::ProtocolMessage {
+        r#type: Some(Type::HISTORY_SYNC_NOTIFICATION),
+        history_sync_notification: MessageField::some(notification),
+        ..wa::message::ProtocolMessage::default()
+    });
+    Ok(wa::Message { protocol_message, ..wa::Message::default() })
+}
+
+/// Reads an announced blob back, as a device does.
+///
+/// # Errors
+/// When the store has it no more, or it is no blob.
+pub fn fetch(store: &MediaStore, announced: &wa::Message) -> Result<wa::HistorySync> {
+    let told = announced.protocol_message.as_option().context("announces nothing")?;
+    let told = told.history_sync_notification.as_option().context("announces no history")?;
+    let sealed = cipher::Sealed {
+        direct_path: told.direct_path.clone().unwrap_or_default(),
+        media_key: told.media_key.clone().unwrap_or_default(),
+        file_sha256: told.file_sha256.clone().unwrap_or_default(),
+        file_enc_sha256: told.file_enc_sha256.clone().unwrap_or_default(),
+        file_length: told.file_length.unwrap_or_default(),
+    };
+    let deflated = cipher::open(store, &sealed, MediaType::History)?;
+    let mut inflate = flate2::write::ZlibDecoder::new(Vec::new());
+    inflate.write_all(&deflated)?;
+    Ok(wa::HistorySync::decode_from_slice(&inflate.finish()?)?)
+}
+
+fn blob(order: u32, progress: u32) -> wa::HistorySync {
+    let (chunk_order, progress) = (Some(order), Some(progress));
+    wa::HistorySync { chunk_order, progress, ..wa::HistorySync::default() }
+}
+
+fn progress(done: usize, total: usize) -> u32 {
+    u32::try_from((done * 100).checked_div(total).unwrap_or(100)).unwrap_or(100)
+}
+
+/// Somewhere in the middle of an ocean.
+fn place(at: usize) -> wa::Message {
+    let off = f64::from(u32::try_from(at % 1_000).unwrap_or(0)) / 1_000.0;
+    let location_message = MessageField::some(wa::message::LocationMessage {
+        degrees_latitude: Some(30.0 + off),
+        degrees_longitude: Some(-40.0 - off),
+        name: Some(format!("Buoy {}", at + 1)),
+        ..wa::message::LocationMessage::default()
+    });
+    wa::Message { location_message, ..wa::Message::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scene::{Settings, Who};
+
+    const ME: &str = "15550100001";
+
+    fn number(who: &Who) -> Option<String> {
+        match who {
+            Who::Number(number) => Some(number.clone()),
+            Who::Lid(_) => None,
+        }
+    }
+
+    fn told(settings: &serde_json::Value) -> Vec<wa::HistorySync> {
+        let scene = Scene::new(Settings::parse(settings).unwrap(), number);
+        let groups = scene.groups(ME, number);
+        let lid = |number: &str| Some(Jid::lid(format!("9{number}")));
+        let (hidden, now) = (&scene.hidden, 1_700_000_000);
+        let past = Past { scene: &scene, groups: &groups, me: ME, push_name: "Me", lid: &lid, hidden, now };
+        past.blobs()
+    }
+
+    fn messages(blobs: &[wa::HistorySync]) -> Vec<wa::WebMessageInfo> {
+        let chats = blobs.iter().flat_map(|blob| &blob.conversations);
+        let messages = chats.flat_map(|chat| &chat.messages).map(|message| (*message.message).clone());
+        let mut messages: Vec<_> = messages.collect();
+        messages.sort_by_key(|message| message.message_timestamp);
+        messages
+    }
+
+    #[test]
+    fn every_message_is_told_once_whatever_the_number_of_blobs() {
+        let blobs = told(&json!({ "contacts": 5, "groups": 2, "history": 1_200 }));
+        let types: Vec<_> = blobs.iter().map(|blob| blob.sync_type).collect();
+        let recent = HistorySyncType::RECENT;
+        let first = [HistorySyncType::INITIAL_BOOTSTRAP, HistorySyncType::PUSH_NAME];
+        assert_eq!(types, [first[0], first[1], recent, recent, recent]);
+        let messages = messages(&blobs);
+        assert_eq!(messages.len(), 1_200);
+        assert_eq!(messages[0].message.conversation.as_deref(), Some("Earlier message 1"));
+        let mut ids: Vec<_> = messages.iter().map(|message| message.key.id.clone()).collect();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), 1_200);
+        assert_eq!(blobs.last().and_then(|blob| blob.progress), Some(100));
+    }
+
+    #[test]
+    fn some_are_places_some_answers_and_one_has_a_reaction() {
+        let messages = messages(&told(&json!({ "contacts": 1, "history": 20 })));
+        assert!(messages[4].message.location_message.is_set());
+        let answer = &messages[7].message.extended_text_message;
+        assert_eq!(answer.context_info.stanza_id, messages[6].key.id);
+        let reacted: Vec<_> = messages.iter().filter(|message| !message.reactions.is_empty()).collect();
+        assert_eq!((reacted.len(), reacted[0].key.from_me), (1, Some(true)));
+    }
+
+    #[test]
+    fn the_first_blob_names_all_chats_and_the_numbers_behind_lids_but_not_the_hidden_ones() {
+        let blobs = told(&json!({
+            "contacts": [{ "number": "15550110001", "name": "Open" }, { "number": "15550110002", "lidOnly": true }],
+        }));
+        let chats: Vec<_> = blobs[0].conversations.iter().map(|chat| chat.id.as_str()).collect();
+        assert_eq!(chats, ["15550110001@s.whatsapp.net", "915550110002@lid"]);
+        let mapped = &blobs[0].phone_number_to_lid_mappings;
+        assert_eq!((mapped.len(), mapped[0].lid_jid.as_deref()), (1, Some("915550110001@lid")));
+    }
+
+    #[test]
+    fn nothing_is_told_where_there_is_nothing() {
+        assert!(told(&json!({})).is_empty());
+    }
+
+    #[test]
+    fn an_announced_blob_is_read_back_as_it_was() {
+        let store = MediaStore::new("secret");
+        for blob in told(&json!({ "contacts": 2, "history": 60 })) {
+            let announced = announce(&store, &blob).unwrap();
+            assert_eq!(fetch(&store, &announced).unwrap(), blob);
+        }
+    }
+}

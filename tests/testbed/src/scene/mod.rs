@@ -1,0 +1,201 @@
+//! The scene around one account: the people that its phone knows, the groups that it is in from the start,
+//! and what was written before.
+//!
+//! The same settings give the same names, ids and numbers as the daemon's simulated network, so that a test
+//! may run on either. Numbers are fictitious: made-up contacts are `1555011xxxx`, and `1555019xxxx` are
+//! nobody's. Pure: nothing here knows of connections.
+
+use std::collections::{BTreeSet, HashMap};
+
+pub mod circle;
+pub mod people;
+pub mod settings;
+
+pub use circle::{Circle, Role};
+pub use people::Who;
+pub use settings::Settings;
+
+use settings::{Contacts, Groups};
+
+/// People who write, and sit in groups, when the settings have no contacts.
+const EXTRAS: usize = 3;
+/// How many groups an account is in at most.
+pub const MAX_GROUPS: usize = 1_000;
+
+/// See the module.
+#[derive(Debug, Clone, Default)]
+pub struct Scene {
+    /// How everybody behaves.
+    pub settings: Settings,
+    /// The name that the phone has told its devices.
+    pub push_name: String,
+    /// The address book.
+    pub contacts: Vec<Contact>,
+    /// What the account says about itself.
+    pub status: String,
+    /// The people whose number the account is not told at first.
+    pub hidden: BTreeSet<String>,
+    /// Pictures that were set since, by number or group id; `None`: taken away.
+    pictures: HashMap<String, Option<String>>,
+}
+
+/// Somebody in the address book, or who could be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// Digits only.
+    pub number: String,
+    /// What the address book calls them.
+    pub name: Option<String>,
+    /// The address of their picture.
+    pub picture: Option<String>,
+}
+
+impl Scene {
+    /// What the settings describe; `number` finds the number of whoever they name.
+    #[must_use]
+    pub fn new(settings: Settings, number: impl Fn(&Who) -> Option<String>) -> Self {
+        let mut scene = Self::default();
+        match &settings.contacts {
+            Contacts::Count(count) => scene.contacts = (0..*count).map(made_up).collect(),
+            Contacts::Listed(listed) => {
+                for contact in listed {
+                    let Some(number) = number(&contact.id) else { continue };
+                    if contact.hidden() {
+                        scene.hidden.insert(number.clone());
+                    }
+                    let (name, picture) = (contact.name.clone(), contact.picture.clone());
+                    scene.contacts.push(Contact { number, name, picture });
+                }
+            }
+        }
+        scene.settings = settings;
+        scene
+    }
+
+    /// The groups that the settings describe, for the account with the number `me`.
+    #[must_use]
+    pub fn groups(&self, me: &str, number: impl Fn(&Who) -> Option<String>) -> Vec<Circle> {
+        match &self.settings.groups {
+            Groups::Count(count) => (0..*count).map(|at| self.made_up_group(at, me)).collect(),
+            Groups::Listed(listed) => listed
+                .iter()
+                .map(|group| {
+                    let others = group.participants.iter().filter_map(&number).collect();
+                    Circle::described(&group.id, &group.subject, others, me, group.admin)
+                })
+                .collect(),
+        }
+    }
+
+    fn made_up_group(&self, at: usize, me: &str) -> Circle {
+        let extras = (0..EXTRAS).filter_map(|at| self.writer(at)).map(|writer| writer.number);
+        let mut others: Vec<String> = Vec::new();
+        for number in extras {
+            if !others.contains(&number) {
+                others.push(number);
+            }
+        }
+        let id = format!("1203630000{:08}@g.us", at + 1);
+        Circle::described(&id, &format!("Group {}", at + 1), others, me, true)
+    }
+
+    /// Somebody who writes: a contact, or an extra where there are none.
+    #[must_use]
+    pub fn writer(&self, at: usize) -> Option<Contact> {
+        match self.contacts.len() {
+            0 => Some(made_up(at % EXTRAS)),
+            number => self.contacts.get(at % number).cloned(),
+        }
+    }
+
+    /// What a person calls themselves, where the scene has a name for them.
+    #[must_use]
+    pub fn name_of(&self, number: &str) -> Option<&str> {
+        self.contacts.iter().find(|contact| contact.number == number)?.name.as_deref()
+    }
+
+    /// The phone gives somebody a name, who is in its address book from now on.
+    pub fn rename(&mut self, number: &str, name: &str) {
+        let name = Some(name.to_owned());
+        match self.contacts.iter_mut().find(|contact| contact.number == number) {
+            Some(contact) => contact.name = name,
+            None => self.contacts.push(Contact { number: number.to_owned(), name, picture: None }),
+        }
+    }
+
+    /// The address of a person's picture that the settings give, unless it changed since.
+    #[must_use]
+    pub fn picture_address(&self, number: &str) -> Option<&str> {
+        let contact = self.contacts.iter().find(|contact| contact.number == number)?;
+        contact.picture.as_deref().filter(|_| !self.pictures.contains_key(number))
+    }
+
+    /// The id of the picture that a person or group was given since.
+    #[must_use]
+    pub fn picture_id(&self, whose: &str) -> Option<&str> {
+        self.pictures.get(whose)?.as_deref()
+    }
+
+    /// A person's or group's picture changes; `None`: it is taken away.
+    pub fn set_picture(&mut self, whose: &str, id: Option<String>) {
+        self.pictures.insert(whose.to_owned(), id);
+    }
+}
+
+fn made_up(at: usize) -> Contact {
+    Contact {
+        number: format!("1555011{:04}", at + 1),
+        name: Some(format!("Contact {}", at + 1)),
+        picture: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ME: &str = "15550100001";
+
+    fn number(who: &Who) -> Option<String> {
+        match who {
+            Who::Number(number) => Some(number.clone()),
+            Who::Lid(_) => Some("15550120001".to_owned()),
+        }
+    }
+
+    fn scene(settings: &serde_json::Value) -> Scene {
+        Scene::new(Settings::parse(settings).unwrap(), number)
+    }
+
+    #[test]
+    fn counted_contacts_and_groups_are_named_as_in_the_simulator() {
+        let scene = scene(&json!({ "contacts": 2, "groups": 1 }));
+        let contacts: Vec<_> =
+            scene.contacts.iter().map(|c| (c.number.as_str(), c.name.as_deref())).collect();
+        assert_eq!(contacts, [("15550110001", Some("Contact 1")), ("15550110002", Some("Contact 2"))]);
+        let groups = scene.groups(ME, number);
+        assert_eq!(
+            (groups[0].id.as_str(), groups[0].subject.as_str()),
+            ("120363000000000001@g.us", "Group 1")
+        );
+        assert_eq!(groups[0].role_of(ME), Some(Role::Admin));
+        assert_eq!(groups[0].members.len(), 3);
+    }
+
+    #[test]
+    fn without_contacts_three_strangers_write() {
+        let scene = scene(&json!({}));
+        assert!(scene.contacts.is_empty());
+        assert_eq!(scene.writer(4).unwrap().number, "15550110002");
+    }
+
+    #[test]
+    fn a_listed_contact_may_hide_its_number() {
+        let scene = scene(&json!({
+            "contacts": [{ "number": "+1 555 011 0001", "lidOnly": true }, { "id": "123456@lid" }]
+        }));
+        assert!(scene.hidden.contains("15550110001") && scene.hidden.contains("15550120001"));
+    }
+}

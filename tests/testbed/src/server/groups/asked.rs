@@ -1,0 +1,283 @@
+//! Answers `w:g2`: what companions ask about groups, and what they do to them.
+
+use rand::RngExt as _;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
+
+use super::book::Found;
+use super::view::{Happened, View, tell_all};
+use crate::phone::keys;
+use crate::scene::circle::{Change, MAX_DESCRIPTION, MAX_MEMBERS, MAX_SUBJECT, Outcomes};
+use crate::scene::{Circle, Who};
+use crate::server::dispatch::Session;
+use crate::server::iq::Answer;
+use crate::wire::nodes;
+
+/// A refusal: the code, and the word for it.
+type Refusal = (u16, &'static str);
+
+const NOT_ADMIN: Refusal = (401, "not-authorized");
+const NOT_IN: Refusal = (403, "forbidden");
+const UNKNOWN: Refusal = (404, "item-not-found");
+const TOO_LONG: Refusal = (406, "not-acceptable");
+const TOO_MANY: Refusal = (429, "rate-overlimit");
+
+/// Answers the IQ.
+pub async fn answer(session: &Session, iq: &Node) -> Answer {
+    let Some(asked) = iq.children().and_then(<[Node]>::first) else {
+        return Answer::Error(400, "bad-request");
+    };
+    let group = nodes::jid(iq, "to").filter(|jid| !jid.user.is_empty()).map(|jid| jid.to_string());
+    let answered = match &group {
+        Some(group) => Asked { session, group }.answer(&nodes::attr(iq, "type"), asked).await,
+        None => of_all(session, &nodes::attr(iq, "type"), asked).await,
+    };
+    match answered {
+        Ok(children) => Answer::Result(children),
+        Err((code, text)) => Answer::Error(code, text),
+    }
+}
+
+/// What is asked of no group in particular.
+async fn of_all(session: &Session, kind: &str, asked: &Node) -> Result<Vec<Node>, Refusal> {
+    let me = session.account.number.as_str();
+    match (kind, asked.tag.as_ref()) {
+        ("get", "participating") => {
+            let groups = session.world.groups.of(me);
+            let groups = groups.iter().map(|circle| view(session, circle).group());
+            Ok(vec![NodeBuilder::new("groups").children(groups).build()])
+        }
+        ("get", "query") => {
+            let groups = asked.get_children_by_tag("group").map(|group| queried(session, group));
+            Ok(vec![NodeBuilder::new("groups").children(groups).build()])
+        }
+        ("get", "pictures") => Ok(vec![NodeBuilder::new("pictures").build()]),
+        ("get", "invite") => {
+            let circle = session.world.groups.invited(me, &nodes::attr(asked, "code")).ok_or(UNKNOWN)?;
+            Ok(vec![view(session, &circle).group()])
+        }
+        ("set", "invite") => join(session, &nodes::attr(asked, "code")).await,
+        ("set", "create") => create(session, asked).await,
+        ("set", "leave") => {
+            for group in asked.get_children_by_tag("group") {
+                leave(session, &nodes::attr(group, "id")).await;
+            }
+            Ok(vec![asked.clone()])
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn queried(session: &Session, group: &Node) -> Node {
+    let me = session.account.number.as_str();
+    let id = nodes::attr(group, "jid");
+    let refused = |code: u32| NodeBuilder::new("group").attr("id", id.clone()).attr("error", code).build();
+    match session.world.groups.find(me, &id) {
+        None => refused(404),
+        Some(circle) if circle.role_of(me).is_none() => refused(403),
+        Some(circle) => view(session, &circle).group(),
+    }
+}
+
+async fn create(session: &Session, asked: &Node) -> Result<Vec<Node>, Refusal> {
+    let me = session.account.number.as_str();
+    let subject = nodes::attr(asked, "subject");
+    named(&subject)?;
+    let people = people(session, asked);
+    if people.len() >= MAX_MEMBERS {
+        return Err(TOO_LONG);
+    }
+    let number = rand::rng().random_range(0..100_000_000_000_u64);
+    let mut circle =
+        Circle::made(&format!("1203631{number:011}@g.us"), &subject, me, wacore::time::now_secs());
+    if let Some(description) = asked.get_optional_child("description") {
+        circle.description = described(description)?;
+    }
+    let wanted: Vec<String> =
+        people.into_iter().map(|(_, number)| number).filter(|number| number != me).collect();
+    // Whom the network does not know is left out, as when they are added later.
+    circle.change(Change::Add, &wanted);
+    session.world.groups.share(circle.clone()).map_err(|_| TOO_MANY)?;
+    tell_all(&session.world, me, &circle, &Happened::Created, Some(me)).await;
+    Ok(vec![view(session, &circle).group()])
+}
+
+async fn join(session: &Session, secret: &str) -> Result<Vec<Node>, Refusal> {
+    let me = session.account.number.as_str();
+    let found = session.world.groups.invited(me, secret).ok_or(UNKNOWN)?;
+    let (circle, news) = session
+        .world
+        .groups
+        .change(me, &found.id, |circle| Ok::<_, Refusal>(circle.meet(me)))
+        .map_err(refused)?;
+    if news {
+        let happened = Happened::Members(Change::Add, vec![me.to_owned()]);
+        tell_all(&session.world, me, &circle, &happened, Some(me)).await;
+    }
+    Ok(vec![NodeBuilder::new("group").attr("jid", circle.id).build()])
+}
+
+async fn leave(session: &Session, id: &str) {
+    let me = session.account.number.as_str();
+    let leaves = |circle: &mut Circle| {
+        circle.role_of(me).ok_or(NOT_IN)?;
+        circle.leave(me);
+        Ok::<_, Refusal>(())
+    };
+    // Who is not in it has left already.
+    if let Ok((circle, ())) = session.world.groups.change(me, id, leaves) {
+        tell_all(&session.world, me, &circle, &Happened::Left(vec![me.to_owned()]), Some(me)).await;
+    }
+}
+
+/// Something asked of one group.
+struct Asked<'a> {
+    session: &'a Session,
+    group: &'a str,
+}
+
+impl Asked<'_> {
+    async fn answer(&self, kind: &str, asked: &Node) -> Result<Vec<Node>, Refusal> {
+        match (kind, asked.tag.as_ref()) {
+            ("get", "query") => self.info(asked),
+            ("get", "invite") => self.link(false).await,
+            ("set", "invite") => self.link(true).await,
+            ("set", "add") => self.members(Change::Add, asked).await,
+            ("set", "remove") => self.members(Change::Remove, asked).await,
+            ("set", "promote") => self.members(Change::Promote, asked).await,
+            ("set", "demote") => self.members(Change::Demote, asked).await,
+            ("set", "subject") => {
+                let subject = asked.content_as_string().unwrap_or_default().to_string();
+                named(&subject)?;
+                self.as_admin(|circle| Ok(circle.subject = subject), &Happened::Subject).await
+            }
+            ("set", "description") => {
+                let description = described(asked)?;
+                self.as_admin(|circle| Ok(circle.description = description), &Happened::Description).await
+            }
+            // Who may write, and how long what is written stays: not told to anybody.
+            _ => self.found().map(|_| Vec::new()),
+        }
+    }
+
+    fn me(&self) -> &str {
+        &self.session.account.number
+    }
+
+    fn found(&self) -> Result<Circle, Refusal> {
+        let circle = self.session.world.groups.find(self.me(), self.group).ok_or(UNKNOWN)?;
+        if circle.role_of(self.me()).is_none() { Err(NOT_IN) } else { Ok(circle) }
+    }
+
+    fn info(&self, _asked: &Node) -> Result<Vec<Node>, Refusal> {
+        Ok(vec![view(self.session, &self.found()?).group()])
+    }
+
+    async fn link(&self, new: bool) -> Result<Vec<Node>, Refusal> {
+        let me = self.me();
+        let make = |circle: &mut Circle| {
+            allowed(circle, me)?;
+            if new {
+                circle.invite = None;
+            }
+            Ok::<_, Refusal>(circle.invite.get_or_insert_with(secret).clone())
+        };
+        let (circle, code) = self.session.world.groups.change(me, self.group, make).map_err(refused)?;
+        if new {
+            tell_all(&self.session.world, me, &circle, &Happened::Revoked, Some(me)).await;
+        }
+        Ok(vec![NodeBuilder::new("invite").attr("code", code).build()])
+    }
+
+    async fn as_admin(
+        &self,
+        change: impl FnOnce(&mut Circle) -> Result<(), Refusal>,
+        happened: &Happened,
+    ) -> Result<Vec<Node>, Refusal> {
+        let me = self.me();
+        let change = |circle: &mut Circle| {
+            allowed(circle, me)?;
+            change(circle)
+        };
+        let (circle, ()) = self.session.world.groups.change(me, self.group, change).map_err(refused)?;
+        tell_all(&self.session.world, me, &circle, happened, Some(me)).await;
+        Ok(Vec::new())
+    }
+
+    async fn members(&self, change: Change, asked: &Node) -> Result<Vec<Node>, Refusal> {
+        let me = self.me();
+        let people = people(self.session, asked);
+        let numbers: Vec<String> = people.iter().map(|(_, number)| number.clone()).collect();
+        let apply = |circle: &mut Circle| {
+            allowed(circle, me)?;
+            Ok::<_, Refusal>(circle.change(change, &numbers))
+        };
+        let (circle, outcomes) = self.session.world.groups.change(me, self.group, apply).map_err(refused)?;
+        let done = |outcomes: &Outcomes| -> Vec<String> {
+            outcomes.iter().filter(|(_, became)| became.is_ok()).map(|(number, _)| number.clone()).collect()
+        };
+        let changed = done(&outcomes);
+        if !changed.is_empty() {
+            let happened = Happened::Members(change, changed);
+            tell_all(&self.session.world, me, &circle, &happened, Some(me)).await;
+        }
+        let people = people.into_iter().zip(outcomes).map(|((jid, _), (_, became))| {
+            let node = NodeBuilder::new("participant").attr("jid", jid);
+            match became {
+                Ok(()) => node.build(),
+                Err(refusal) => node.attr("error", u32::from(refusal.code())).build(),
+            }
+        });
+        Ok(vec![NodeBuilder::new(change.as_str()).children(people).build()])
+    }
+}
+
+fn view<'a>(session: &'a Session, circle: &'a Circle) -> View<'a> {
+    View { world: &session.world, account: &session.account, circle }
+}
+
+/// The people that a request names: by the ids it has for them, with their numbers.
+fn people(session: &Session, asked: &Node) -> Vec<(Jid, String)> {
+    let named = asked.get_children_by_tag("participant").filter_map(|node| nodes::jid(node, "jid"));
+    let number = |jid: &Jid| match Who::of_jid(jid)? {
+        // Whoever that number would be: nobody is told apart from somebody later.
+        Who::Number(number) => Some(number),
+        Who::Lid(lid) => Some(session.world.directory.by_lid(&lid)?.number.clone()),
+    };
+    named.filter_map(|jid| number(&jid).map(|number| (jid, number))).collect()
+}
+
+fn allowed(circle: &Circle, me: &str) -> Result<(), Refusal> {
+    circle.role_of(me).ok_or(NOT_IN)?;
+    if circle.is_admin(me) { Ok(()) } else { Err(NOT_ADMIN) }
+}
+
+fn named(subject: &str) -> Result<(), Refusal> {
+    if (1..=MAX_SUBJECT).contains(&subject.chars().count()) { Ok(()) } else { Err(TOO_LONG) }
+}
+
+/// The description that a request has; `None`: there shall be none.
+fn described(asked: &Node) -> Result<Option<(String, String)>, Refusal> {
+    let text = asked.get_optional_child("body").and_then(Node::content_as_string);
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    if text.chars().count() > MAX_DESCRIPTION {
+        return Err(TOO_LONG);
+    }
+    Ok(Some((nodes::attr(asked, "id"), text.to_string())))
+}
+
+fn refused(found: Found<Refusal>) -> Refusal {
+    match found {
+        Found::Unknown => UNKNOWN,
+        Found::TooMany => TOO_MANY,
+        Found::Refused(refusal) => refusal,
+    }
+}
+
+/// What stands in an invite link.
+pub(super) fn secret() -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let letters =
+        keys::bytes::<22>().map(|byte| LETTERS.get(usize::from(byte % 32)).copied().unwrap_or(b'a'));
+    letters.map(char::from).iter().collect()
+}

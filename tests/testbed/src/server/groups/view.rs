@@ -1,0 +1,182 @@
+//! Groups as nodes: what an account is told of them.
+
+use tokio::sync::oneshot;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
+
+use crate::scene::Circle;
+use crate::scene::circle::{Change, Member};
+use crate::server::state::Account;
+use crate::server::{World, notices};
+
+/// What happened in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happened {
+    /// Somebody made it.
+    Created,
+    /// Its members changed: who.
+    Members(Change, Vec<String>),
+    /// Somebody left.
+    Left(Vec<String>),
+    /// It has another name.
+    Subject,
+    /// It has another description, or none.
+    Description,
+    /// Its old invite link no longer leads to it.
+    Revoked,
+}
+
+/// One account's view of a group.
+pub struct View<'a> {
+    pub(super) world: &'a World,
+    pub(super) account: &'a Account,
+    pub(super) circle: &'a Circle,
+}
+
+impl View<'_> {
+    /// Whether its members call each other by LID: the group is so, or somebody in it hides their number.
+    #[must_use]
+    pub fn by_lid(&self) -> bool {
+        let hides = |member: &Member| self.account.lock().hides(&member.number);
+        self.circle.by_lid || self.circle.members.iter().any(hides)
+    }
+
+    /// `<group>` with everything in it.
+    #[must_use]
+    pub fn group(&self) -> Node {
+        let by_lid = self.by_lid();
+        let circle = self.circle;
+        let mode = if by_lid { "lid" } else { "pn" };
+        let id = circle.id.split('@').next().unwrap_or_default();
+        let mut node = NodeBuilder::new("group")
+            .attr("id", id)
+            .attr("subject", circle.subject.clone())
+            .attr("addressing_mode", mode)
+            .attr("size", u32::try_from(circle.members.len()).unwrap_or(u32::MAX));
+        if let Some(created) = circle.created {
+            node = node.attr("creation", created).attr("s_t", created);
+        }
+        if let Some(owner) = circle.owner.as_ref().and_then(|owner| self.ids(owner)) {
+            node = node.attr("creator", owner.named(by_lid).clone());
+            if by_lid && let Some(pn) = owner.pn {
+                node = node.attr("creator_pn", pn);
+            }
+        }
+        let members = circle.members.iter().filter_map(|member| self.member(member, by_lid));
+        node.children(members.chain(self.description())).build()
+    }
+
+    fn description(&self) -> Option<Node> {
+        let (id, text) = self.circle.description.as_ref()?;
+        let body = NodeBuilder::new("body").string_content(text.as_str()).build();
+        Some(NodeBuilder::new("description").attr("id", id.clone()).children([body]).build())
+    }
+
+    fn member(&self, member: &Member, by_lid: bool) -> Option<Node> {
+        let ids = self.ids(&member.number)?;
+        let mut node = NodeBuilder::new("participant").attr("jid", ids.named(by_lid).clone());
+        if by_lid && let Some(pn) = &ids.pn {
+            node = node.attr("phone_number", pn.clone());
+        } else if !by_lid {
+            node = node.attr("lid", ids.lid);
+        }
+        if let Some(role) = member.role.on_wire() {
+            node = node.attr("type", role);
+        }
+        Some(node.build())
+    }
+
+    /// What a notification says of what happened, seen by this account.
+    #[must_use]
+    pub fn told(&self, happened: &Happened, author: Option<&str>) -> Option<Node> {
+        let by_lid = self.by_lid();
+        let about = self.about(happened, by_lid)?;
+        let group: Jid = self.circle.id.parse().ok()?;
+        let mut told = notices::notification("w:gp2", &group, about)
+            .attr("addressing_mode", if by_lid { "lid" } else { "pn" });
+        if let Some(ids) = author.and_then(|author| self.ids(author)) {
+            told = told.attr("participant", ids.named(by_lid).clone());
+            if by_lid && let Some(pn) = ids.pn {
+                told = told.attr("participant_pn", pn);
+            }
+        }
+        Some(told.build())
+    }
+
+    fn about(&self, happened: &Happened, by_lid: bool) -> Option<Node> {
+        let members = |numbers: &[String]| -> Vec<Node> {
+            let members = numbers.iter().map(|number| {
+                let role = self.circle.role_of(number).unwrap_or(crate::scene::Role::Member);
+                Member { number: number.clone(), role }
+            });
+            members.filter_map(|member| self.member(&member, by_lid)).collect()
+        };
+        Some(match happened {
+            Happened::Created => {
+                NodeBuilder::new("create").attr("type", "new").children([self.group()]).build()
+            }
+            Happened::Members(change, numbers) => {
+                NodeBuilder::new(change.as_str()).children(members(numbers)).build()
+            }
+            // A member that leaves is a removal of which they are the author.
+            Happened::Left(numbers) => NodeBuilder::new("remove").children(members(numbers)).build(),
+            Happened::Subject => NodeBuilder::new("subject")
+                .attr("subject", self.circle.subject.clone())
+                .attr("s_t", wacore::time::now_secs())
+                .build(),
+            Happened::Description => self.description().unwrap_or_else(|| {
+                let gone = NodeBuilder::new("delete").build();
+                NodeBuilder::new("description").attr("id", "0").children([gone]).build()
+            }),
+            Happened::Revoked => NodeBuilder::new("revoke").build(),
+        })
+    }
+
+    /// The ids of somebody, as far as the account may know them.
+    pub(super) fn ids(&self, number: &str) -> Option<Ids> {
+        let person = self.world.directory.somebody(number)?;
+        let hidden = self.account.lock().hides(number);
+        Some(Ids { lid: person.lid_jid(0), pn: (!hidden).then(|| person.jid(0)) })
+    }
+}
+
+/// Both ids of a person.
+pub(super) struct Ids {
+    pub(super) lid: Jid,
+    pub(super) pn: Option<Jid>,
+}
+
+impl Ids {
+    /// The one by which a group's members call each other.
+    pub(super) fn named(&self, by_lid: bool) -> &Jid {
+        match &self.pn {
+            Some(pn) if !by_lid => pn,
+            _ => &self.lid,
+        }
+    }
+}
+
+/// Tells everybody who is in a group, and those who were until now, what happened in it.
+pub async fn tell_all(
+    world: &World,
+    me: &str,
+    circle: &Circle,
+    happened: &Happened,
+    author: Option<&str>,
+) -> Vec<oneshot::Receiver<()>> {
+    let mut receivers = Vec::new();
+    let mut numbers = world.groups.audience(me, &circle.id);
+    if let Happened::Left(gone) | Happened::Members(Change::Remove, gone) = happened
+        && numbers.as_slice() != [me]
+    {
+        numbers.extend(gone.iter().filter(|number| circle.role_of(number).is_none()).cloned());
+    }
+    for number in numbers {
+        let Some(account) = world.directory.find(&number) else { continue };
+        let view = View { world, account: &account, circle };
+        if let Some(told) = view.told(happened, author) {
+            receivers.extend(notices::tell(&account, &told, None).await);
+        }
+    }
+    receivers
+}

@@ -1,0 +1,41 @@
+//! Notifications: what the server tells the devices of an account about its groups, pictures and state.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
+
+use super::offline::{self, Entry};
+use super::state::Account;
+use crate::phone::keys;
+
+/// A `<notification>` about one thing.
+#[must_use]
+pub fn notification(kind: &'static str, from: &Jid, about: Node) -> NodeBuilder {
+    NodeBuilder::new("notification")
+        .attr("type", kind)
+        .attr("from", from.clone())
+        .attr("id", format!("{:016X}", u64::from_be_bytes(keys::bytes())))
+        .attr("t", wacore::time::now_secs())
+        .children([about])
+}
+
+/// Tells all devices of an account, but for the one that did it; who is away hears of it later. For each there
+/// is a receiver that hears when it has confirmed.
+pub async fn tell(
+    account: &Arc<Account>,
+    notification: &Node,
+    but_for: Option<u16>,
+) -> Vec<oneshot::Receiver<()>> {
+    let mut receivers = Vec::new();
+    for device in account.devices().into_iter().filter(|device| but_for != Some(*device)) {
+        let (done, receiver) = oneshot::channel();
+        let entry = Entry::new(notification.clone()).telling(Some(done));
+        if offline::queue(account, device, entry).is_some() {
+            receivers.push(receiver);
+            offline::flush(account, device).await;
+        }
+    }
+    receivers
+}

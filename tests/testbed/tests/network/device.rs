@@ -1,0 +1,113 @@
+//! A linked device: the library's client with its storage in memory.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use testbed::Testbed;
+use testbed::server::state::Account;
+use tokio::sync::mpsc;
+use wacore::store::InMemoryBackend;
+use wacore::store::traits::Backend;
+use wacore::types::events::Event;
+use whatsapp_rust::Client;
+use whatsapp_rust::bot::{Bot, BotHandle};
+use whatsapp_rust::transport::TokioWebSocketTransportFactory;
+
+use crate::http::Http;
+
+/// How long anything is waited for.
+pub const SOON: Duration = Duration::from_secs(20);
+/// Any version: given, none is fetched.
+const VERSION: (u32, u32, u32) = (2, 3000, 1_000_000_000);
+
+/// A client that is running.
+pub struct Device {
+    bot: BotHandle,
+    events: mpsc::UnboundedReceiver<Arc<Event>>,
+    /// What came before the device was connected.
+    early: VecDeque<Arc<Event>>,
+}
+
+impl Device {
+    /// Starts a client and links it to the account's phone, which shares its key.
+    pub async fn linked(testbed: &Testbed, account: &Account) -> Self {
+        let (sender, mut events) = mpsc::unbounded_channel();
+        let backend: Arc<dyn Backend> = Arc::new(InMemoryBackend::new());
+        let bot = Bot::builder()
+            .with_backend_arc(backend)
+            .with_transport_factory(TokioWebSocketTransportFactory::new().with_url(testbed.websocket()))
+            .with_http_client(Http)
+            .with_version(VERSION)
+            .with_push_name("Testbed")
+            .on_event(move |event, _client| {
+                let _ = sender.send(event);
+                async {}
+            })
+            .build()
+            .await
+            .unwrap()
+            .spawn();
+        let qr = next(&mut events, "QR code", |event| match event {
+            Event::PairingQrCode(qr) => Some(qr.code.clone()),
+            _ => None,
+        })
+        .await;
+        testbed.world().scan(&qr, &account.number).await.unwrap();
+        let mut device = Self { bot, events, early: VecDeque::new() };
+        let mut early = VecDeque::new();
+        let connected = async {
+            loop {
+                let event = device.events.recv().await.expect("the client runs");
+                if matches!(&*event, Event::Connected(_)) {
+                    return;
+                }
+                early.push_back(event);
+            }
+        };
+        tokio::time::timeout(SOON, connected).await.expect("the device connects in time");
+        device.early = early;
+        device
+    }
+
+    /// The client itself.
+    pub fn client(&self) -> Arc<Client> {
+        self.bot.client()
+    }
+
+    /// The next event that this makes something of; the others are skipped.
+    pub async fn next<T>(&mut self, what: &str, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
+        while let Some(event) = self.early.pop_front() {
+            if let Some(found) = wanted(&event) {
+                return found;
+            }
+        }
+        next(&mut self.events, what, wanted).await
+    }
+}
+
+async fn next<T>(
+    events: &mut mpsc::UnboundedReceiver<Arc<Event>>,
+    what: &str,
+    mut wanted: impl FnMut(&Event) -> Option<T>,
+) -> T {
+    let found = tokio::time::timeout(SOON, async {
+        loop {
+            let event = events.recv().await.expect("the client runs");
+            if let Some(found) = wanted(&event) {
+                return found;
+            }
+        }
+    });
+    found.await.unwrap_or_else(|_| panic!("no {what} came in time"))
+}
+
+/// Waits until something holds.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(SOON, waiting).await.unwrap_or_else(|_| panic!("not in time: {what}"));
+}

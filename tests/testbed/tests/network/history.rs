@@ -1,0 +1,32 @@
+//! What was before the link comes to the device.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use wacore::types::events::Event;
+
+use crate::device::Device;
+use crate::{PHONE, account, testbed};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_was_just_linked_is_told_the_history_in_order() {
+    let testbed = testbed().await;
+    let account = account(&testbed, PHONE, &json!({ "contacts": 4, "groups": 1, "history": 700 }));
+    let mut device = Device::linked(&testbed, &account).await;
+    let (mut texts, mut names, mut blobs) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+    while texts.len() < 700 {
+        let blob = device
+            .next("history", |event| match event {
+                Event::HistorySync(blob) => Some(blob.get().expect("a blob that can be read").clone()),
+                _ => None,
+            })
+            .await;
+        names.extend(blob.pushnames.iter().filter_map(|name| name.pushname.clone()));
+        let chats = blob.conversations.iter();
+        texts.extend(chats.flat_map(|chat| &chat.messages).filter_map(|said| said.message.key.id.clone()));
+        blobs.push(blob.sync_type as i32);
+    }
+    assert_eq!(blobs, [0, 4, 3, 3], "the newest messages, the names, and the older messages");
+    assert!(names.contains("Contact 4"));
+    testbed.stop().await;
+}

@@ -1,0 +1,33 @@
+//! The network besides messages: the library's client looks people up, keeps groups, moves files, sees who is
+//! there, and shares the state of its chats with its phone.
+
+mod device;
+mod groups;
+mod history;
+mod http;
+mod media;
+mod people;
+mod state;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use testbed::Testbed;
+use testbed::scene::Settings;
+use testbed::server::scenes;
+use testbed::server::state::Account;
+
+/// The phone's number.
+const PHONE: &str = "15550100001";
+
+/// A testbed on a free port.
+async fn testbed() -> Testbed {
+    Testbed::start("127.0.0.1:0".parse().unwrap()).await.unwrap()
+}
+
+/// The account of a number, in the scene that these settings describe.
+fn account(testbed: &Testbed, number: &str, settings: &Value) -> Arc<Account> {
+    let account = testbed.world().directory.somebody(number).unwrap();
+    scenes::begin(testbed.world(), &account, Settings::parse(settings).unwrap(), "").unwrap();
+    account
+}
