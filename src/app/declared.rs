@@ -2,8 +2,8 @@
 
 use super::StartError;
 use crate::domain::webhook::Subscription;
-use crate::service::{Core, NewWebhook};
 use crate::service::declared::Declaration;
+use crate::service::{Core, NewWebhook};
 use crate::settings::{DeclaredDevice, DeclaredWebhook, Settings, load_declared};
 
 pub(super) async fn reconcile(core: &Core, settings: &Settings) -> Result<(), StartError> {

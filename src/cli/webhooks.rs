@@ -259,8 +259,9 @@ async fn create(args: CreateArgs, client: &Client, out: &Output) -> Result<(), C
         body.insert("deviceId".to_owned(), device.as_str().into());
     }
     if let Some(variable) = &args.secret_env {
-        let secret = super::environment_variable(variable)
-            .ok_or_else(|| CliError::Usage(format!("the environment variable {} is not set", clean(variable))))?;
+        let secret = super::environment_variable(variable).ok_or_else(|| {
+            CliError::Usage(format!("the environment variable {} is not set", clean(variable)))
+        })?;
         body.insert("secret".to_owned(), secret.into());
     }
     let created = client.post(&["webhooks"], &body.into()).await?;

@@ -1,6 +1,7 @@
 //! What a use case gets to read and write with. The operations themselves stand one file an aggregate.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ops::Deref;
 
 use rusqlite::{CachedStatement, Connection, Params, Row};
@@ -67,7 +68,7 @@ pub(super) struct Appended {
     pub(super) heads: Vec<(DeviceId, i64)>,
     pub(super) events: usize,
     /// For whom something waits to be pushed.
-    pub(super) deliveries: Vec<EndpointKey>,
+    pub(super) deliveries: BTreeSet<EndpointKey>,
 }
 
 impl<'c> Tx<'c> {
@@ -96,10 +97,7 @@ impl<'c> Tx<'c> {
 
     /// Remembers that something waits to be pushed to this endpoint, or that it changed.
     pub(super) fn note_delivery(&self, key: EndpointKey) {
-        let mut appended = self.appended.borrow_mut();
-        if !appended.deliveries.contains(&key) {
-            appended.deliveries.push(key);
-        }
+        self.appended.borrow_mut().deliveries.insert(key);
     }
 
     pub(super) fn into_appended(self) -> Appended {

@@ -160,13 +160,23 @@ impl Reader<'_> {
     /// # Errors
     /// When the store fails.
     pub fn delivery_counts(&self, id: &EndpointId) -> Result<(i64, i64), StoreError> {
-        let counts = self.one(
-            "SELECT count(*) FILTER (WHERE d.dead_at IS NULL), count(d.dead_at)
-             FROM webhook_deliveries d WHERE d.endpoint = (SELECT pk FROM webhook_endpoints WHERE id = ?1)",
-            [id.as_str()],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+        let key = EndpointKey(self.number("SELECT pk FROM webhook_endpoints WHERE id = ?1", [id.as_str()])?);
+        let dead = self.number(
+            "SELECT count(*) FROM webhook_deliveries WHERE endpoint = ?1 AND dead_at IS NOT NULL",
+            [key.0],
         )?;
-        Ok(counts.unwrap_or((0, 0)))
+        Ok((self.waiting_for(key)?, dead))
+    }
+
+    /// Each of the two conditions has its index.
+    fn waiting_for(&self, key: EndpointKey) -> Result<i64, StoreError> {
+        self.number(
+            "SELECT (SELECT count(*) FROM webhook_deliveries
+                     WHERE endpoint = ?1 AND dead_at IS NULL AND due IS NOT NULL)
+                  + (SELECT count(*) FROM webhook_deliveries
+                     WHERE endpoint = ?1 AND dead_at IS NULL AND lane IS NOT NULL AND due IS NULL)",
+            [key.0],
+        )
     }
 
     /// How many deliveries wait in all.
@@ -293,8 +303,9 @@ impl Tx<'_> {
             [key.0],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
+        let gone: Option<(i64, Option<String>)> = gone;
         match gone {
-            Some((endpoint, Some(lane))) => self.free_lane(endpoint, lane, now),
+            Some((endpoint, Some(lane))) => self.free_lane(endpoint, &lane, now),
             _ => Ok(()),
         }
     }
@@ -322,12 +333,12 @@ impl Tx<'_> {
         )?;
         let Some((endpoint, lane)) = row else { return Ok(false) };
         if let (AfterFailure::GivenUp, Some(lane)) = (after, lane) {
-            self.free_lane(endpoint, lane, now)?;
+            self.free_lane(endpoint, &lane, now)?;
         }
         Ok(true)
     }
 
-    fn free_lane(&self, endpoint: i64, lane: String, now: Millis) -> Result<(), StoreError> {
+    fn free_lane(&self, endpoint: i64, lane: &str, now: Millis) -> Result<(), StoreError> {
         self.run(
             "UPDATE webhook_deliveries SET due = ?3 WHERE due IS NULL AND pk = (
                  SELECT min(pk) FROM webhook_deliveries WHERE endpoint = ?1 AND lane = ?2 AND dead_at IS NULL)",
@@ -347,11 +358,19 @@ impl Tx<'_> {
         now: Millis,
         batch: usize,
     ) -> Result<bool, StoreError> {
-        let buried = self.run(
-            "UPDATE webhook_deliveries SET due = NULL, dead_at = ?2, last_error = coalesce(last_error, ?3)
-             WHERE pk IN (SELECT pk FROM webhook_deliveries WHERE endpoint = ?1 AND dead_at IS NULL LIMIT ?4)",
-            params![key.0, now.0, error, i64::try_from(batch).unwrap_or(i64::MAX)],
-        )?;
+        let batch = i64::try_from(batch).unwrap_or(i64::MAX);
+        let mut buried = 0;
+        // Each of the two conditions has its index.
+        for which in ["due IS NOT NULL", "lane IS NOT NULL AND due IS NULL"] {
+            buried += self.run(
+                &format!(
+                    "UPDATE webhook_deliveries SET due = NULL, dead_at = ?2, last_error = coalesce(last_error, ?3)
+                     WHERE pk IN (SELECT pk FROM webhook_deliveries
+                         WHERE endpoint = ?1 AND dead_at IS NULL AND {which} LIMIT ?4)"
+                ),
+                params![key.0, now.0, error, batch],
+            )?;
+        }
         Ok(buried > 0)
     }
 
@@ -366,6 +385,9 @@ impl Tx<'_> {
         now: Millis,
         batch: usize,
     ) -> Result<usize, StoreError> {
+        if usize::try_from(self.waiting_for(key)?).unwrap_or(0) <= most {
+            return Ok(0);
+        }
         let lanes: Vec<Option<String>> = self.all(
             "UPDATE webhook_deliveries SET due = NULL, dead_at = ?2, last_error = 'too_many_waiting'
              WHERE pk IN (SELECT pk FROM (
@@ -381,7 +403,7 @@ impl Tx<'_> {
         )?;
         let count = lanes.len();
         let distinct: std::collections::BTreeSet<String> = lanes.into_iter().flatten().collect();
-        distinct.into_iter().try_for_each(|lane| self.free_lane(key.0, lane, now))?;
+        distinct.iter().try_for_each(|lane| self.free_lane(key.0, lane, now))?;
         Ok(count)
     }
 
@@ -417,10 +439,6 @@ impl Tx<'_> {
                  WHERE pk = ?1",
                 params![pk, key.0, lane, now.0],
             )?;
-            // One that is older than what waits in the lane goes first.
-            if let Some(lane) = lane {
-                self.free_lane(key.0, lane, now)?;
-            }
         }
         self.note_delivery(key);
         Ok(rows.len())

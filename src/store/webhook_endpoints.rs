@@ -171,7 +171,8 @@ impl Reader<'_> {
     pub fn webhooks_to_bury(&self) -> Result<Vec<EndpointKey>, StoreError> {
         self.all(
             "SELECT pk FROM webhook_endpoints w WHERE disabled_reason IN ('gone', 'failing') AND EXISTS (
-                 SELECT 1 FROM webhook_deliveries d WHERE d.endpoint = w.pk AND d.dead_at IS NULL)",
+                 SELECT 1 FROM webhook_deliveries d
+                 WHERE d.endpoint = w.pk AND d.dead_at IS NULL AND d.due IS NOT NULL)",
             [],
             |row| Ok(EndpointKey(row.get(0)?)),
         )
@@ -332,17 +333,29 @@ impl Tx<'_> {
         let batch = i64::try_from(batch).unwrap_or(i64::MAX);
         let waits = self.number(
             "SELECT count(*) FROM (SELECT 1 FROM webhook_deliveries d JOIN webhook_endpoints w ON w.pk = d.endpoint
-                 WHERE d.endpoint = ?1 AND d.dead_at IS NULL AND w.ending = 1 AND w.disabled_at IS NULL LIMIT 1)",
+                 WHERE d.endpoint = ?1 AND d.dead_at IS NULL AND d.due IS NOT NULL AND w.ending = 1
+                     AND w.disabled_at IS NULL LIMIT 1)",
             [key.0],
         )?;
         if waits > 0 {
             return Ok(false);
         }
-        let removed = self.run(
-            "DELETE FROM webhook_deliveries WHERE pk IN (
-                 SELECT pk FROM webhook_deliveries WHERE endpoint = ?1 LIMIT ?2)",
-            params![key.0, batch],
-        )? + self.run(
+        let mut removed = 0;
+        // Each of these conditions has its index.
+        for which in [
+            "dead_at IS NOT NULL",
+            "dead_at IS NULL AND due IS NOT NULL",
+            "dead_at IS NULL AND lane IS NOT NULL",
+        ] {
+            removed += self.run(
+                &format!(
+                    "DELETE FROM webhook_deliveries WHERE pk IN (
+                         SELECT pk FROM webhook_deliveries WHERE endpoint = ?1 AND {which} LIMIT ?2)"
+                ),
+                params![key.0, batch],
+            )?;
+        }
+        removed += self.run(
             "DELETE FROM webhook_attempts WHERE pk IN (
                  SELECT pk FROM webhook_attempts WHERE endpoint = ?1 LIMIT ?2)",
             params![key.0, batch],

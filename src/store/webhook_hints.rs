@@ -15,7 +15,7 @@ pub(super) struct Hints {
 }
 
 impl Hints {
-    pub(super) fn add(&self, keys: &[EndpointKey]) {
+    pub(super) fn add(&self, keys: &BTreeSet<EndpointKey>) {
         if keys.is_empty() {
             return;
         }

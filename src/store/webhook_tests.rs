@@ -118,8 +118,10 @@ async fn of_a_lane_the_oldest_alone_is_due_until_it_is_delivered_or_given_up() {
     let given_up = AfterFailure::GivenUp;
     store.write(move |tx| tx.not_delivered(two, "gone", given_up, Millis(60))).await.unwrap();
     assert_eq!(seqs(&due(&store, key, 60).await), [3]);
-    let again =
-        store.write(move |tx| tx.revive(key, &ReplayRows::AllDead, Millis(60), Millis(60), 10)).await.unwrap();
+    let again = store
+        .write(move |tx| tx.revive(key, &ReplayRows::AllDead, Millis(60), Millis(60), 10))
+        .await
+        .unwrap();
     assert_eq!(again, 1);
     assert_eq!(seqs(&due(&store, key, 60).await), [3, 2], "what comes again waits for nothing new");
 }

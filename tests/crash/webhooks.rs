@@ -99,11 +99,10 @@ async fn take(State(shared): State<Shared>, body: Bytes) -> Response {
 }
 
 async fn place() -> Place {
-    fleet::place()
-        .await
-        .with("net.allow_private", "127.0.0.1")
-        .with("webhooks.timeout_ms", "400")
-        .with("webhooks.retry_delays", "20ms,20ms,50ms,50ms,100ms,100ms,100ms,100ms,100ms,100ms,100ms,100ms,100ms,100ms")
+    fleet::place().await.with("net.allow_private", "127.0.0.1").with("webhooks.timeout_ms", "400").with(
+        "webhooks.retry_delays",
+        "20ms,20ms,50ms,50ms,100ms,100ms,100ms,100ms,100ms,100ms,100ms,100ms,100ms,100ms",
+    )
 }
 
 async fn webhook(http: &Http, url: &str) -> String {

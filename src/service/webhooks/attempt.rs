@@ -147,7 +147,7 @@ impl Tried {
 
     /// One line for each try, without what was sent or where to.
     pub(super) fn log(&self, endpoint: &EndpointId, event: &str, attempt: u32) {
-        tracing::info!(webhook = %endpoint, message = %self.message_id, event, attempt, outcome = self.outcome.word,
+        tracing::info!(webhook = %endpoint, delivery = %self.message_id, event, attempt, outcome = self.outcome.word,
             status = self.outcome.status, ms = self.duration_ms(), "webhook tried");
     }
 

@@ -30,6 +30,13 @@ impl Core {
         Ok(())
     }
 
+    /// Makes sure that somebody cares for what waits.
+    pub(super) fn attend_webhook(&self, key: EndpointKey) {
+        if !self.inner.webhooks.runners().contains_key(&key) {
+            self.wake_webhook(key);
+        }
+    }
+
     /// There may be something to push, or the webhook is another now.
     pub(super) fn wake_webhook(&self, key: EndpointKey) {
         let mut runners = self.inner.webhooks.runners();

@@ -54,6 +54,7 @@ impl Core {
                 self.metrics().webhook_dead.inc_by(buried as u64);
                 self.wake_webhook(key);
             }
+            self.attend_webhook(key);
         }
         let limits = &self.inner.webhooks.limits;
         if limits.dead_letters_ms > 0 {

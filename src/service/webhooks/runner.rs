@@ -69,7 +69,8 @@ pub(super) struct Runner {
     next: Option<Millis>,
 }
 
-type Trying = FuturesUnordered<BoxFuture<'static, DeliveryKey>>;
+/// Which delivery, and whether it was delivered.
+type Trying = FuturesUnordered<BoxFuture<'static, (DeliveryKey, bool)>>;
 
 impl Runner {
     pub(super) fn new(core: Core, key: EndpointKey, wake: Arc<Wake>) -> Self {
@@ -99,12 +100,20 @@ impl Runner {
             tokio::select! {
                 biased;
                 () = soft.cancelled() => break,
-                Some(done) = trying.next(), if !trying.is_empty() => {
+                Some((done, delivered)) = trying.next(), if !trying.is_empty() => {
                     self.under_way.remove(&done);
+                    if !delivered {
+                        // It may be failing now: what was read ahead waits for another look.
+                        self.ready.clear();
+                    }
                     stale = true;
                 }
                 () = self.wake.notify.notified() => stale = true,
-                () = wait_until(&self.core, self.next), if self.next.is_some() => stale = true,
+                () = wait_until(&self.core, self.next), if self.next.is_some() => {
+                    // Read anew with what is due; until there is a place for it, nothing is waited for.
+                    self.next = None;
+                    stale = true;
+                }
             }
         }
         let rest = async { while trying.next().await.is_some() {} };
@@ -159,9 +168,18 @@ impl Runner {
             let (core, target) = (self.core.clone(), target.clone());
             trying.push(Box::pin(async move {
                 let key = delivery.key;
-                try_once(&core, &target, delivery).await;
-                key
+                (key, try_once(&core, &target, delivery).await)
             }));
+        }
+    }
+}
+
+/// Also after a panic: whoever has something new must find no runner that is none.
+impl Drop for Runner {
+    fn drop(&mut self) {
+        let mut runners = self.core.inner.webhooks.runners();
+        if runners.get(&self.key).is_some_and(|wake| Arc::ptr_eq(wake, &self.wake)) {
+            runners.remove(&self.key);
         }
     }
 }
@@ -171,20 +189,21 @@ async fn wait_until(core: &Core, at: Option<Millis>) {
     tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
 }
 
-/// Pushes once, and stores what came of it.
-async fn try_once(core: &Core, target: &Arc<Target>, delivery: DueDelivery) {
+/// Pushes once, and stores what came of it. Whether it was delivered.
+async fn try_once(core: &Core, target: &Arc<Target>, delivery: DueDelivery) -> bool {
     let mut place = Place::take(core, target.endpoint.failing_since.is_some()).await;
     let tried = target.push(core, &delivery, &mut place).await;
     drop(place);
     let number = delivery.attempts.saturating_add(1);
     tried.log(&target.endpoint.id, &delivery.name, number);
-    let gone = tried.outcome.is_gone();
+    let (gone, delivered) = (tried.outcome.is_gone(), tried.outcome.is_delivered());
     if let Err(error) = settle(core, target, delivery, tried).await {
         tracing::warn!(webhook = %target.endpoint.id, %error, "what came of a try could not be stored; it is repeated");
         let _ = tokio::time::timeout(STORE_PAUSE, core.tasks().soft().cancelled()).await;
     } else if gone {
         core.bury(target.key, "gone").await;
     }
+    delivered
 }
 
 async fn settle(

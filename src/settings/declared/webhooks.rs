@@ -71,7 +71,11 @@ pub(super) fn take(
         };
         let webhook = read(file, &path, index, Resolver { file, env }.table(&path, table)?)?;
         if !names.insert(webhook.name.clone()) {
-            return Err(invalid(file, &format!("{path}.name"), "is the name of another webhook of this file"));
+            return Err(invalid(
+                file,
+                &format!("{path}.name"),
+                "is the name of another webhook of this file",
+            ));
         }
         webhooks.push(webhook);
     }

@@ -44,6 +44,7 @@ CREATE TABLE webhook_deliveries (
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (endpoint, due, pk) WHERE dead_at IS NULL AND due IS NOT NULL;
 CREATE INDEX webhook_deliveries_lanes ON webhook_deliveries (endpoint, lane, pk) WHERE dead_at IS NULL AND lane IS NOT NULL;
 CREATE INDEX webhook_deliveries_dead ON webhook_deliveries (endpoint, dead_at, pk) WHERE dead_at IS NOT NULL;
+CREATE INDEX webhook_deliveries_by_death ON webhook_deliveries (dead_at) WHERE dead_at IS NOT NULL;
 
 -- What came of each try.
 CREATE TABLE webhook_attempts (

@@ -29,14 +29,20 @@ async fn a_key_of_one_device_knows_of_no_other_webhook() {
         asker.get(&format!("/webhooks/{hidden}")).await.refused(404, "webhook_not_found");
         asker.delete(&format!("/webhooks/{hidden}")).await.refused(404, "webhook_not_found");
         for what in ["test", "rotate"] {
-            asker.post(&format!("/webhooks/{hidden}/{what}"), json!({})).await.refused(404, "webhook_not_found");
+            asker
+                .post(&format!("/webhooks/{hidden}/{what}"), json!({}))
+                .await
+                .refused(404, "webhook_not_found");
         }
         let replay = format!("/devices/shop/webhooks/{hidden}/replay");
         asker.post(&replay, json!({ "dead": true })).await.refused(404, "webhook_not_found");
     }
     asker.get("/devices/home/webhooks").await.refused(403, "device_not_allowed");
     asker.post("/webhooks", json!({ "url": URL })).await.refused(403, "device_not_allowed");
-    asker.post("/webhooks", json!({ "url": URL, "deviceId": "home" })).await.refused(403, "device_not_allowed");
+    asker
+        .post("/webhooks", json!({ "url": URL, "deviceId": "home" }))
+        .await
+        .refused(403, "device_not_allowed");
     asker.post("/webhooks", json!({ "url": URL, "deviceId": "shop" })).await.created();
 }
 

@@ -15,7 +15,9 @@ fn declare(app: &TestApp, webhooks: &str) {
 }
 
 fn one(rest: &str) -> String {
-    format!("[[webhooks]]\nname = 'orders'\nurl = 'https://hooks.example.com/'\nformat = 'waha'\nsecret = '{REFERENCE}'\n{rest}\n")
+    format!(
+        "[[webhooks]]\nname = 'orders'\nurl = 'https://hooks.example.com/'\nformat = 'waha'\nsecret = '{REFERENCE}'\n{rest}\n"
+    )
 }
 
 #[tokio::test]
@@ -25,7 +27,10 @@ async fn a_file_makes_changes_and_removes_its_webhooks() {
     app.app().reconcile().await.unwrap();
     let list = async || app.get("/devices/shop/webhooks").await.ok()["data"].as_array().unwrap().clone();
     let made = list().await.remove(0);
-    assert_eq!((&made["declared"], &made["events"], &made["name"]), (&json!(true), &json!(["message"]), &json!("orders")));
+    assert_eq!(
+        (&made["declared"], &made["events"], &made["name"]),
+        (&json!(true), &json!(["message"]), &json!("orders"))
+    );
     let path = format!("/webhooks/{}", made["id"].as_str().unwrap());
     app.patch(&path, json!({ "enabled": false })).await.refused(409, "set_by_file");
     app.delete(&path).await.refused(409, "set_by_file");

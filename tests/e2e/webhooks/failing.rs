@@ -9,10 +9,7 @@ use crate::support::receiver::{Answer, Receiver, raw_receiver};
 use crate::support::{ANNA, TestApp};
 
 async fn dead(app: &TestApp, id: &str, count: usize) {
-    app.wait_until("dead letters", async || {
-        (dead_letters(app, id).await.len() >= count).then_some(())
-    })
-    .await;
+    app.wait_until("dead letters", async || (dead_letters(app, id).await.len() >= count).then_some(())).await;
 }
 
 #[tokio::test]
@@ -29,7 +26,10 @@ async fn after_the_last_try_there_is_a_dead_letter_and_an_event() {
     assert_eq!((&letter["seq"], &letter["attempts"]), (&seq, &json!(4)));
     assert_eq!(letter["lastError"], "server_error");
     let told = app.logged("shop", "webhook:dead").await.remove(0);
-    assert_eq!((&told["webhookId"], &told["eventSeq"], &told["event"]), (&json!(id), &seq, &json!("message")));
+    assert_eq!(
+        (&told["webhookId"], &told["eventSeq"], &told["event"]),
+        (&json!(id), &seq, &json!("message"))
+    );
     let status = webhook(&app, &id).await;
     assert_eq!((&status["waiting"], &status["deadLetters"]), (&json!(0), &json!(1)));
     assert!(status["failingSince"].is_i64());
@@ -92,7 +92,8 @@ async fn a_receiver_that_is_gone_is_disabled_and_nothing_is_lost() {
         (webhook(&app, &id).await["disabledReason"] == "gone").then_some(())
     })
     .await;
-    app.wait_until("nothing to wait", async || (webhook(&app, &id).await["waiting"] == 0).then_some(())).await;
+    app.wait_until("nothing to wait", async || (webhook(&app, &id).await["waiting"] == 0).then_some(()))
+        .await;
     let told = app.logged("shop", "webhook:disabled").await.remove(0);
     assert_eq!((&told["webhookId"], &told["reason"]), (&json!(id), &json!("gone")));
     app.post(&format!("/webhooks/{id}/replay"), json!({ "dead": true })).await.refused(409, "wrong_state");
@@ -101,8 +102,10 @@ async fn a_receiver_that_is_gone_is_disabled_and_nothing_is_lost() {
     let letters = dead_letters(&app, &id).await.len();
     let replayed = app.post(&format!("/webhooks/{id}/replay"), json!({ "dead": true })).await.ok();
     assert_eq!(replayed["data"]["replayed"], letters);
-    app.wait_until("all letters to arrive", async || (receiver.events("message").len() == letters).then_some(()))
-        .await;
+    app.wait_until("all letters to arrive", async || {
+        (receiver.events("message").len() == letters).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -152,7 +155,8 @@ async fn news_of_dead_webhooks_do_not_multiply() {
 
 #[tokio::test]
 async fn a_receiver_that_says_nothing_delays_no_other() {
-    let app = app_with(&[("WHARF__WEBHOOKS__MAX_IN_FLIGHT", "4"), ("WHARF__WEBHOOKS__TIMEOUT_MS", "30000")]).await;
+    let app =
+        app_with(&[("WHARF__WEBHOOKS__MAX_IN_FLIGHT", "4"), ("WHARF__WEBHOOKS__TIMEOUT_MS", "30000")]).await;
     app.device("shop").await;
     let silent = Receiver::answering(|_| Answer::Nothing).await;
     for _ in 0..12 {
@@ -163,6 +167,8 @@ async fn a_receiver_that_says_nothing_delays_no_other() {
     for text in ["one", "two", "three"] {
         app.incoming("shop", ANNA, text).await;
     }
-    app.wait_until("the lively one to have all", async || (lively.events("message").len() == 3).then_some(()))
-        .await;
+    app.wait_until("the lively one to have all", async || {
+        (lively.events("message").len() == 3).then_some(())
+    })
+    .await;
 }

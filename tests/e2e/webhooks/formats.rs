@@ -26,7 +26,8 @@ async fn a_receiver_of_waha_gets_what_waha_sends() {
     let named = |name: &str| -> Vec<Received> {
         receiver.all().into_iter().filter(|r| r.json()["event"] == name).collect()
     };
-    app.wait_until("the end of the session", async || (!named("session.status").is_empty()).then_some(())).await;
+    app.wait_until("the end of the session", async || (!named("session.status").is_empty()).then_some(()))
+        .await;
     let message = &named("message")[0];
     let mut mac = <Hmac<Sha512>>::new_from_slice(b"my-secret-key").unwrap();
     mac.update(&message.bytes);
@@ -56,5 +57,8 @@ async fn a_receiver_of_wwebjs_gets_what_its_back_end_sends() {
     assert_eq!(body["data"]["message"]["id"]["_serialized"], id);
     let mut mac = <Hmac<Sha256>>::new_from_slice(b"key").unwrap();
     mac.update(&received.bytes);
-    assert_eq!(received.header("x-hub-signature-256"), format!("sha256={}", hex(&mac.finalize().into_bytes())));
+    assert_eq!(
+        received.header("x-hub-signature-256"),
+        format!("sha256={}", hex(&mac.finalize().into_bytes()))
+    );
 }

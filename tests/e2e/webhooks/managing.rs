@@ -26,7 +26,10 @@ async fn a_webhook_is_made_shown_changed_and_deleted() {
     assert!(created["data"]["signingSecret"].as_str().unwrap().starts_with("whsec_"));
     let shown = &created["data"]["webhook"];
     assert_eq!((&shown["deviceId"], &shown["name"]), (&json!("shop"), &json!("Orders")));
-    assert_eq!((&shown["events"], &shown["format"], &shown["ordering"]), (&json!(["*"]), &json!("wharf"), &json!("device")));
+    assert_eq!(
+        (&shown["events"], &shown["format"], &shown["ordering"]),
+        (&json!(["*"]), &json!("wharf"), &json!("device"))
+    );
     let id = shown["id"].as_str().unwrap();
     let (global, _) = for_messages(&app, URL).await;
     assert_eq!(app.get("/webhooks").await.ok()["data"].as_array().unwrap().len(), 2);
@@ -36,11 +39,15 @@ async fn a_webhook_is_made_shown_changed_and_deleted() {
     app.get(&format!("/devices/shop/webhooks/{global}")).await.refused(404, "webhook_not_found");
 
     let path = format!("/devices/shop/webhooks/{id}");
-    let as_shown = json!({ "url": shown["url"], "headers": shown["headers"], "events": ["message"], "enabled": false });
+    let as_shown =
+        json!({ "url": shown["url"], "headers": shown["headers"], "events": ["message"], "enabled": false });
     let changed = app.patch(&path, as_shown).await.ok()["data"].clone();
     assert_eq!((&changed["enabled"], &changed["disabledReason"]), (&json!(false), &json!("operator")));
     assert_eq!(app.get(&path).await.ok()["data"], changed);
-    assert_eq!(app.patch(&format!("/webhooks/{id}"), json!({ "enabled": true })).await.ok()["data"]["enabled"], true);
+    assert_eq!(
+        app.patch(&format!("/webhooks/{id}"), json!({ "enabled": true })).await.ok()["data"]["enabled"],
+        true
+    );
     app.delete(&path).await.ok();
     app.delete(&format!("/webhooks/{global}")).await.ok();
     app.get(&format!("/webhooks/{id}")).await.refused(404, "webhook_not_found");
@@ -62,7 +69,9 @@ async fn a_test_is_pushed_at_once_with_the_headers_that_were_kept() {
     let body = json!({ "url": url, "headers": { "X-Key": "k" }, "enabled": false });
     let (id, first) = made(&app, "/devices/shop/webhooks", body).await;
     let shown = webhook(&app, &id).await;
-    app.patch(&format!("/webhooks/{id}"), json!({ "headers": shown["headers"], "url": shown["url"] })).await.ok();
+    app.patch(&format!("/webhooks/{id}"), json!({ "headers": shown["headers"], "url": shown["url"] }))
+        .await
+        .ok();
     for path in ["/webhooks", "/devices/shop/webhooks"] {
         let report = app.post(&format!("{path}/{id}/test"), json!({})).await.ok();
         assert_eq!((&report["data"]["delivered"], &report["data"]["status"]), (&json!(true), &json!(204)));

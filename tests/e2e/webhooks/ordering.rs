@@ -19,7 +19,8 @@ async fn the_events_of_a_device_arrive_in_order_although_some_fail() {
     }
     for device in ["shop", "home"] {
         app.wait_until("all messages", async || {
-            let of = receiver.events("message").into_iter().filter(|e| e["data"]["deviceId"] == device).count();
+            let of =
+                receiver.events("message").into_iter().filter(|e| e["data"]["deviceId"] == device).count();
             (of == 10).then_some(())
         })
         .await;

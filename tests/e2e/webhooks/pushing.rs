@@ -7,14 +7,16 @@ use serde_json::json;
 use sha2::Sha256;
 
 use super::{app, app_with, attempts, for_messages, made, webhook};
-use crate::support::receiver::{Answer, Receiver, Received};
+use crate::support::receiver::{Answer, Received, Receiver};
 use crate::support::{ANNA, TestApp};
 
 /// The signature of Standard Webhooks, made here from its specification.
 fn signature(secret: &str, received: &Received) -> String {
     let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
     let mut mac = <Hmac<Sha256>>::new_from_slice(&key).unwrap();
-    mac.update(format!("{}.{}.", received.header("webhook-id"), received.header("webhook-timestamp")).as_bytes());
+    mac.update(
+        format!("{}.{}.", received.header("webhook-id"), received.header("webhook-timestamp")).as_bytes(),
+    );
     mac.update(&received.bytes);
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
@@ -35,7 +37,8 @@ async fn an_event_is_pushed_as_it_stands_in_the_log_and_signed() {
     app.device("shop").await;
     let (global, device) = (Receiver::start().await, Receiver::start().await);
     let (_, secret) = for_messages(&app, &global.url).await;
-    let body = json!({ "url": device.url, "events": ["message"], "headers": { "Authorization": "Bearer t" } });
+    let body =
+        json!({ "url": device.url, "events": ["message"], "headers": { "Authorization": "Bearer t" } });
     made(&app, "/devices/shop/webhooks", body).await;
     app.incoming("shop", ANNA, "hello").await;
     let to_all = first(&app, &global, 1).await.remove(0);

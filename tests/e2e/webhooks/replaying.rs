@@ -65,10 +65,12 @@ async fn a_part_of_the_log_is_delivered_again_whatever_became_of_it() {
     app.wait_until("both again", async || (texts(&receiver).len() == 4).then_some(())).await;
     let ids: Vec<String> = receiver.all().iter().map(|r| r.header("webhook-id").to_owned()).collect();
     assert_eq!(ids[0], ids[2]);
-    assert!(app.get(&format!("/devices/shop/webhooks/{id}/dead-letters")).await.ok()["data"]
-        .as_array()
-        .unwrap()
-        .is_empty());
+    assert!(
+        app.get(&format!("/devices/shop/webhooks/{id}/dead-letters")).await.ok()["data"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -78,7 +80,8 @@ async fn a_replay_that_makes_no_sense_is_refused() {
     let receiver = Receiver::start().await;
     let (id, _) = for_messages(&app, &receiver.url).await;
     let replay = format!("/webhooks/{id}/replay");
-    for wrong in [json!({}), json!({ "from": 5, "to": 1, "deviceId": "shop" }), json!({ "from": 1, "to": 2 })] {
+    for wrong in [json!({}), json!({ "from": 5, "to": 1, "deviceId": "shop" }), json!({ "from": 1, "to": 2 })]
+    {
         app.post(&replay, wrong).await.refused(400, "invalid_field");
     }
     let elsewhere = json!({ "from": 1, "to": 2, "deviceId": "nowhere" });
