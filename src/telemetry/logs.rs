@@ -1,16 +1,18 @@
 //! Logs: `tracing` to standard error, as text or JSON.
 //!
 //! Invariant: libraries that log what they carry (handshake credentials, frames) are capped at `warn`,
-//! whatever the directives say, so that no setting can make a key or a message body appear.
+//! whatever the directives say, so that no setting can make a key or a message body appear. What is logged
+//! through the crate `log` is shown nowhere: the native engine's library writes whole numbers and ids of
+//! people there, at every level.
 
 use std::io::IsTerminal;
 
+use tracing::subscriber::SetGlobalDefaultError;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
-use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, fmt};
 
 use crate::settings::{LogFormat, LogSettings};
@@ -27,7 +29,7 @@ pub enum LogError {
     Directives(#[from] ParseError),
     /// Logs were set up before.
     #[error("logs cannot be set up: {0}")]
-    AlreadySet(#[from] TryInitError),
+    AlreadySet(#[from] SetGlobalDefaultError),
 }
 
 /// Sends logs to standard error from now on. Call it once.
@@ -36,7 +38,8 @@ pub enum LogError {
 /// Directives that do not parse, or a second call.
 pub fn init_logs(settings: &LogSettings) -> Result<(), LogError> {
     let colours = std::io::stderr().is_terminal();
-    Ok(subscriber(settings, colours, std::io::stderr)?.try_init()?)
+    // Not `try_init`, which takes over the records of the crate `log` too.
+    Ok(tracing::subscriber::set_global_default(subscriber(settings, colours, std::io::stderr)?)?)
 }
 
 fn subscriber<W>(settings: &LogSettings, colours: bool, writer: W) -> Result<impl Subscriber, ParseError>

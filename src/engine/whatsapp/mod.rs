@@ -12,7 +12,7 @@
 //! the session that began it: it ends with it, and its panic is the session's panic. The library's own reconnecting
 //! is off, as retrying is the supervisor's; after the network ends the connection in which a device was linked, the
 //! same session opens a second one. A message is acknowledged to the network only once it is durable here. The
-//! library logs through `log`, to which no logger is ever given: its lines have whole numbers in them.
+//! library logs through `log`, which `telemetry` shows nowhere: its lines have whole numbers in them.
 
 use std::sync::Arc;
 

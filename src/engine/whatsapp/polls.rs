@@ -120,12 +120,16 @@ async fn opened(
 ) -> Option<Vec<Vec<u8>>> {
     let polls = connected.client.polls();
     let asked_by: NetworkJid = kept.asked_by.parse().ok()?;
+    let ours = connected.identities.jid(&asked_by).is_some_and(|jid| connected.identities.is_me(&jid));
+    let askers = [Some(asked_by), connected.client.lid().filter(|_| ours)];
     let voters = [Some(&source.sender), source.sender_alt.as_ref()];
-    for voter in voters.into_iter().flatten() {
-        let sealed = PollVoteCiphertext { enc_payload: &vote.payload, enc_iv: &vote.iv };
-        let poll = vote.poll.network.as_str();
-        if let Ok(hashes) = polls.decrypt_vote(sealed, &kept.secret, poll, &asked_by, voter).await {
-            return Some(hashes);
+    for asked_by in askers.iter().flatten() {
+        for voter in voters.into_iter().flatten() {
+            let sealed = PollVoteCiphertext { enc_payload: &vote.payload, enc_iv: &vote.iv };
+            let poll = vote.poll.network.as_str();
+            if let Ok(hashes) = polls.decrypt_vote(sealed, &kept.secret, poll, asked_by, voter).await {
+                return Some(hashes);
+            }
         }
     }
     None

@@ -2,6 +2,7 @@
 
 mod linking;
 mod network;
+mod rich;
 mod talking;
 
 use serde_json::{Value, json};

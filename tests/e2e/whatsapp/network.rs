@@ -21,7 +21,13 @@ async fn a_lost_link_comes_back_by_itself() {
     let native = Native::start().await;
     native.device("shop", json!({})).await;
     native.app.fault("shop", json!({ "kind": "drop_link" })).await;
-    native.app.wait_for_state("shop", "reconnecting").await;
-    native.app.wait_for_state("shop", "ready").await;
+    native
+        .app
+        .wait_until("the device to lose its link and come back", async || {
+            let states = native.app.logged("shop", "state").await;
+            let states: Vec<_> = states.iter().filter_map(|s| s["state"].as_str()).collect();
+            (states.contains(&"reconnecting") && states.last() == Some(&"ready")).then_some(())
+        })
+        .await;
     native.stop().await;
 }

@@ -37,6 +37,8 @@ pub(in super::super) fn elsewhere(told: &CallEndedElsewhere, ids: &Identities) -
     let status = match told.outcome {
         ElsewhereOutcome::Accepted => CallStatus::Accepted,
         ElsewhereOutcome::Rejected => CallStatus::Rejected,
+        // What a later version of the library may know besides.
+        _ => CallStatus::Ended,
     };
     let (call_id, from) = (told.call_id.clone(), ids.jid(&told.from)?);
     Some(EngineEvent::Call { call_id, from, video: false, status })

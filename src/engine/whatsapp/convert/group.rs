@@ -185,7 +185,7 @@ mod tests {
             lid: None,
             username: None,
             join_time: None,
-            history_sent_state: None,
+            group_history_sent_state: None,
         }
     }
 

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::Refusal;
 use super::fields::Fields;
+use super::{Refusal, files};
 use crate::phone::keys;
 use crate::phone::spoken::{Card, Content, Place, Question};
 use crate::server::World;
@@ -39,7 +39,7 @@ pub(super) fn content(fields: &Fields<'_>, world: &World) -> Result<Content, Ref
         return Err(fields.wrong(second, format!("there can be one of {}", DESCRIPTIONS.join(", "))));
     }
     let (content, is) = match (name, fields.value(name.unwrap_or_default())) {
-        (Some("media"), Some(value)) => return media(value, kind, world),
+        (Some("media"), Some(value)) => return files::media(value, kind, world),
         (Some("location"), Some(value)) => (Content::Place(place(value)?), "location"),
         (Some("contact"), Some(value)) => (Content::Cards(vec![card("contact", value)?]), "vcard"),
         (Some("contacts"), Some(_)) => (Content::Cards(cards(fields)?), "vcard"),
@@ -68,10 +68,6 @@ fn bare(fields: &Fields<'_>, kind: Option<&str>) -> Result<Content, Refusal> {
         Some(_) => "media",
     };
     Err(fields.wrong(missing, "is required for this type"))
-}
-
-fn media(_value: &Value, _kind: Option<&str>, _world: &World) -> Result<Content, Refusal> {
-    Err(Refusal::impossible("not_built", "the testbed sends no files yet"))
 }
 
 fn place(value: &Value) -> Result<Place, Refusal> {

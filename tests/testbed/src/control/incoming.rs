@@ -124,9 +124,14 @@ impl Call {
             None => usual,
         };
         let who = self.told(&author, naming);
-        if let Some(group) = &group {
-            self.world.groups.meet(&self.account.number, &group.to_string(), &author.number);
-        }
+        let naming = match &group {
+            None => naming,
+            Some(group) => {
+                let group = group.to_string();
+                self.world.groups.meet(&self.account.number, &group, &author.number);
+                letters::naming(&self.world, &self.account, &author, Some(&group))
+            }
+        };
         let place = group.as_ref().map_or(Place::Direct, |group| Place::Group(group.jid()));
         let chat = group.unwrap_or_else(|| who.clone());
         Ok(Writer { author, naming, place, chat, who })

@@ -8,9 +8,12 @@
 mod content;
 mod fault;
 mod fields;
+mod files;
+mod groups;
 mod incoming;
 mod link;
 mod people;
+mod state;
 mod told;
 
 use std::sync::Arc;
@@ -161,6 +164,11 @@ impl Call {
             "typing" => self.typing(&map).await,
             "presence" => self.presence(&map).await,
             "call" => self.call(&map).await,
+            "group" => self.group(&map).await,
+            "chat" => self.chat(&map).await,
+            "star" => self.star(&map).await,
+            "delete" => self.delete(&map).await,
+            "read" => self.read(&map).await,
             "fault" => self.fault(&map).await,
             _ => Err(Refusal::NotFound),
         }

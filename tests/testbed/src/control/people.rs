@@ -1,15 +1,14 @@
 //! What is heard of people while the companion is connected: typing, presence, calls.
 
 use serde_json::{Map, Value, json};
+use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node};
 
 use super::fields::Fields;
 use super::{Answer, Call};
-use crate::server::letters::{Naming, Place};
+use crate::server::letters::Place;
 use crate::server::messages;
 use crate::server::presence::{self, Presence};
-use crate::server::state::Account;
 
 const MAX_CALL_ID: usize = 128;
 
@@ -27,7 +26,7 @@ impl Call {
             (true, _) => NodeBuilder::new("composing").build(),
             (false, _) => NodeBuilder::new("paused").build(),
         };
-        let who = jid(&writer.author, writer.naming);
+        let who = writer.naming.jid(&writer.author);
         let stanza = match &writer.place {
             Place::Group(group) => NodeBuilder::new("chatstate").attr("from", group).attr("participant", who),
             _ => NodeBuilder::new("chatstate").attr("from", who),
@@ -58,7 +57,7 @@ impl Call {
         let given = fields.text("callId", MAX_CALL_ID)?;
         let id = given.map_or_else(messages::new_id, str::to_owned);
         let (person, naming) = self.somebody("from", &from)?;
-        let who = jid(&person, naming);
+        let who = naming.jid(&person);
         let signal =
             |tag: &'static str| NodeBuilder::new(tag).attr("call-id", id.as_str()).attr("call-creator", &who);
         let child = match status {
@@ -87,12 +86,5 @@ impl Call {
             link.send(stanza.clone()).await;
         }
         Ok(json!({}))
-    }
-}
-
-fn jid(person: &Account, naming: Naming) -> Jid {
-    match naming {
-        Naming::Number => person.jid(0),
-        Naming::Lid | Naming::LidAlone => person.lid_jid(0),
     }
 }

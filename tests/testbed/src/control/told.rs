@@ -10,7 +10,7 @@ use super::fields::{Fields, MessageId};
 use super::{Answer, Call, MAX_BODY, Refusal, WAIT, confirmed};
 use crate::id::Id;
 use crate::phone::spoken;
-use crate::server::letters::{Letter, Naming, Place};
+use crate::server::letters::{self, Letter, Naming, Place};
 use crate::server::messages;
 use crate::server::offline;
 use crate::server::receipts::{self, Level};
@@ -121,7 +121,12 @@ impl Call {
         say: impl FnOnce(wa::MessageKey) -> wa::Message,
     ) -> Answer {
         self.linked()?;
-        let (author, naming) = self.somebody(field, who)?;
+        let (author, usual) = self.somebody(field, who)?;
+        let group = id.chat.is_group().then(|| id.chat.to_string());
+        let naming = match &group {
+            None => usual,
+            group => letters::naming(&self.world, &self.account, &author, group.as_deref()),
+        };
         let own = Arc::ptr_eq(&author, &self.account);
         let letter = Letter {
             place: match (&id.chat, own) {

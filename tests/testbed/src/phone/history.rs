@@ -1,22 +1,15 @@
 //! What a phone tells a device that was just linked: the chats, what was written in them, and what people
-//! call themselves. As blobs: protobuf, deflated, encrypted, in the media store, each announced by a message.
+//! call themselves. Pure; `blobs` uploads it.
 //!
 //! The same settings give the same texts, ids and order as the daemon's simulated network.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 
-use anyhow::{Context as _, Result};
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
-use wacore::download::MediaType;
 use wacore_binary::Jid;
-use waproto::buffa::{Message as _, MessageField};
+use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::history_sync::HistorySyncType;
-use waproto::whatsapp::message::protocol_message::Type;
 
-use crate::media::{MediaStore, cipher};
 use crate::scene::circle::Role;
 use crate::scene::{Circle, Scene};
 
@@ -259,58 +252,6 @@ impl Past<'_> {
     }
 }
 
-/// Uploads a blob; the message that announces it.
-///
-/// # Errors
-/// When it is too large for the store.
-pub fn announce(store: &MediaStore, blob: &wa::HistorySync) -> Result<wa::Message> {
-    let mut deflate = ZlibEncoder::new(Vec::new(), Compression::fast());
-    deflate.write_all(&blob.encode_to_vec())?;
-    let sealed = cipher::seal(store, &deflate.finish()?, MediaType::History)?;
-    let kind = match blob.sync_type {
-        HistorySyncType::INITIAL_BOOTSTRAP => wa::message::HistorySyncType::INITIAL_BOOTSTRAP,
-        HistorySyncType::PUSH_NAME => wa::message::HistorySyncType::PUSH_NAME,
-        _ => wa::message::HistorySyncType::RECENT,
-    };
-    let notification = wa::message::HistorySyncNotification {
-        file_sha256: Some(sealed.file_sha256),
-        file_length: Some(sealed.file_length),
-        media_key: Some(sealed.media_key),
-        file_enc_sha256: Some(sealed.file_enc_sha256),
-        direct_path: Some(sealed.direct_path),
-        sync_type: Some(kind),
-        chunk_order: blob.chunk_order,
-        progress: blob.progress,
-        ..wa::message::HistorySyncNotification::default()
-    };
-    let protocol_message = MessageField::some(wa::message::ProtocolMessage {
-        r#type: Some(Type::HISTORY_SYNC_NOTIFICATION),
-        history_sync_notification: MessageField::some(notification),
-        ..wa::message::ProtocolMessage::default()
-    });
-    Ok(wa::Message { protocol_message, ..wa::Message::default() })
-}
-
-/// Reads an announced blob back, as a device does.
-///
-/// # Errors
-/// When the store has it no more, or it is no blob.
-pub fn fetch(store: &MediaStore, announced: &wa::Message) -> Result<wa::HistorySync> {
-    let told = announced.protocol_message.as_option().context("announces nothing")?;
-    let told = told.history_sync_notification.as_option().context("announces no history")?;
-    let sealed = cipher::Sealed {
-        direct_path: told.direct_path.clone().unwrap_or_default(),
-        media_key: told.media_key.clone().unwrap_or_default(),
-        file_sha256: told.file_sha256.clone().unwrap_or_default(),
-        file_enc_sha256: told.file_enc_sha256.clone().unwrap_or_default(),
-        file_length: told.file_length.unwrap_or_default(),
-    };
-    let deflated = cipher::open(store, &sealed, MediaType::History)?;
-    let mut inflate = flate2::write::ZlibDecoder::new(Vec::new());
-    inflate.write_all(&deflated)?;
-    Ok(wa::HistorySync::decode_from_slice(&inflate.finish()?)?)
-}
-
 fn blob(order: u32, progress: u32) -> wa::HistorySync {
     let (chunk_order, progress) = (Some(order), Some(progress));
     wa::HistorySync { chunk_order, progress, ..wa::HistorySync::default() }
@@ -337,6 +278,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::media::MediaStore;
+    use crate::phone::blobs::{announce, fetch};
     use crate::scene::{Settings, Who};
 
     const ME: &str = "15550100001";

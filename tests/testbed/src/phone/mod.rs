@@ -8,6 +8,7 @@
 
 pub mod adv;
 pub mod app_state;
+pub mod blobs;
 pub mod heard;
 pub mod history;
 pub mod keys;

@@ -303,7 +303,6 @@ fn in_cards(cards: &[Card], context: MessageField<wa::ContextInfo>) -> wa::Messa
         display_name: Some(format!("{} contacts", cards.len())),
         contacts: cards.iter().map(|one| card(one, MessageField::none())).collect(),
         context_info: context,
-        ..Default::default()
     };
     wa::Message { contacts_array_message: MessageField::some(several), ..Default::default() }
 }

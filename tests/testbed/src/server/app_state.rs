@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use tokio::sync::oneshot;
 use wacore::download::MediaType;
 use wacore_appstate::decode::Mutation;
 use wacore_binary::builder::NodeBuilder;
@@ -138,15 +139,17 @@ fn refused(name: &str, code: u32, text: &'static str, children: Vec<Node>) -> No
         .build()
 }
 
-/// The phone's owner does something: a patch, and all companions hear that there is one.
+/// The phone's owner does something: a patch, and all companions hear that there is one. For each there is a
+/// receiver that hears when it has confirmed that.
 ///
 /// # Errors
 /// When the collection is full.
-pub async fn done_on_phone(account: &Arc<Account>, deeds: &[Deed]) -> Result<()> {
+pub async fn done_on_phone(account: &Arc<Account>, deeds: &[Deed]) -> Result<Vec<oneshot::Receiver<()>>> {
+    let mut told = Vec::new();
     for (name, version) in write(account, deeds)? {
-        tell(account, name, version, None).await;
+        told.extend(tell(account, name, version, None).await);
     }
-    Ok(())
+    Ok(told)
 }
 
 /// Writes what the phone's owner did, a patch for each collection; which versions they have then.
@@ -169,9 +172,14 @@ pub fn write(account: &Account, deeds: &[Deed]) -> Result<Vec<(&'static str, u64
     Ok(versions)
 }
 
-async fn tell(account: &Arc<Account>, name: &str, version: u64, but_for: Option<u16>) {
+async fn tell(
+    account: &Arc<Account>,
+    name: &str,
+    version: u64,
+    but_for: Option<u16>,
+) -> Vec<oneshot::Receiver<()>> {
     let about = NodeBuilder::new("collection").attr("name", name).attr("version", version).build();
     let from: Jid = account.jid(0);
     let told = notices::notification("server_sync", &from, about).build();
-    notices::tell(account, &told, but_for).await;
+    notices::tell(account, &told, but_for).await
 }

@@ -12,6 +12,8 @@ use wacore_binary::{Jid, Node};
 use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 
+use super::World;
+use super::groups::View;
 use super::mishaps::Kind;
 use super::offline::{self, Entry};
 use super::state::{Account, Companion};
@@ -41,6 +43,28 @@ pub enum Naming {
     Lid,
     /// The hidden id alone.
     LidAlone,
+}
+
+impl Naming {
+    /// The id by which the wire names somebody.
+    #[must_use]
+    pub fn jid(self, person: &Account) -> Jid {
+        match self {
+            Self::Number => person.jid(0),
+            Self::Lid | Self::LidAlone => person.lid_jid(0),
+        }
+    }
+}
+
+/// How the wire names somebody to an account: as far as they show themselves, and as their group does.
+#[must_use]
+pub fn naming(world: &World, account: &Account, person: &Account, group: Option<&str>) -> Naming {
+    if account.lock().strangers.contains(&person.number) {
+        return Naming::LidAlone;
+    }
+    let circle = group.and_then(|group| world.groups.find(&account.number, group));
+    let by_lid = circle.is_some_and(|circle| (View { world, account, circle: &circle }).by_lid());
+    if by_lid { Naming::Lid } else { Naming::Number }
 }
 
 /// A message from a phone to an account's companions.

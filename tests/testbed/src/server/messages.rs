@@ -75,7 +75,9 @@ impl Passing {
             return;
         }
         account.lock().seen.arrived(&self.chat, &self.id, wacore::time::now_millis());
-        for opened in opening::open(self).await {
+        let opened = opening::open(self).await;
+        account.lock().seen.tried(&self.chat, &self.id);
+        for opened in opened {
             self.shown(opened);
         }
         self.relay().await;
@@ -119,7 +121,8 @@ impl Passing {
         {
             std::mem::swap(delivered, read);
         }
-        let participant = self.chat.is_group().then(|| opened.by.jid(0));
+        let naming = self.naming(&opened.by);
+        let participant = self.chat.is_group().then(|| naming.jid(&opened.by));
         for (level, delay) in levels {
             let Some(delay) = delay else { continue };
             let receipt = receipts::receipt(&self.to.to_non_ad(), &self.id, level, participant.as_ref());
@@ -131,15 +134,21 @@ impl Passing {
         }
     }
 
+    fn naming(&self, person: &Account) -> Naming {
+        let group = self.chat.is_group().then(|| self.chat.to_string());
+        letters::naming(&self.session.world, &self.session.account, person, group.as_deref())
+    }
+
     fn echo(&self, opened: Opened, after: Duration) {
         let group = self.chat.is_group().then(|| self.to.clone());
         let account = Arc::clone(&self.session.account);
+        let naming = self.naming(&opened.by);
         self.session.world.spawn(async move {
             tokio::time::sleep(after).await;
             let words = Words::text(format!("echo: {}", opened.gist));
             let letter = Letter {
                 author: opened.by,
-                naming: Naming::Number,
+                naming,
                 place: group.map_or(Place::Direct, Place::Group),
                 id: new_id(),
                 at: wacore::time::now_secs(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
+use tokio::sync::oneshot;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
@@ -65,6 +66,22 @@ pub fn receipt(chat: &Jid, id: &str, level: Level, participant: Option<&Jid>) ->
         receipt = receipt.attr("participant", participant);
     }
     receipt.build()
+}
+
+/// Tells all companions of an account what its owner read on the phone. For each there is a receiver that hears
+/// when it has confirmed.
+pub async fn read_on_phone(account: &Arc<Account>, chat: &Jid, ids: &[String]) -> Vec<oneshot::Receiver<()>> {
+    let Some((first, others)) = ids.split_first() else { return Vec::new() };
+    let mut receipt = NodeBuilder::new("receipt")
+        .attr("from", chat)
+        .attr("id", first.as_str())
+        .attr("type", "read-self")
+        .attr("t", wacore::time::now_secs());
+    if !others.is_empty() {
+        let items = others.iter().map(|id| NodeBuilder::new("item").attr("id", id.as_str()).build());
+        receipt = receipt.children([NodeBuilder::new("list").children(items).build()]);
+    }
+    offline::post(account, &receipt.build(), true).await
 }
 
 /// Sends a receipt to all companions of an account after a while.

@@ -9,7 +9,8 @@ use waproto::whatsapp as wa;
 use super::state::Account;
 use super::{World, app_state};
 use crate::phone::app_state::Deed;
-use crate::phone::history::{Past, announce};
+use crate::phone::blobs::announce;
+use crate::phone::history::Past;
 use crate::scene::{Scene, Settings, Who};
 
 /// Puts an account into the scene that the settings describe, under a name. The same again changes nothing.

@@ -66,6 +66,8 @@ struct Sent {
     /// Who was shown it.
     shown: HashSet<String>,
     on_own_phone: bool,
+    /// Every phone that it was for has tried to open it; before, nobody is shown it.
+    tried: bool,
     /// It changes another message and is none itself.
     is_change: bool,
 }
@@ -91,6 +93,7 @@ impl Seen {
             arrivals: 1,
             shown: HashSet::new(),
             on_own_phone: false,
+            tried: false,
             is_change: false,
         });
         true
@@ -120,6 +123,13 @@ impl Seen {
         sent.on_own_phone = true;
         if sent.shown.is_empty() {
             (sent.body, sent.rich) = (body, rich);
+        }
+    }
+
+    /// Every phone that a message was for has tried to open it.
+    pub fn tried(&mut self, to: &Id, id: &str) {
+        if let Some(sent) = self.find(to, id) {
+            sent.tried = true;
         }
     }
 
@@ -184,7 +194,8 @@ impl Seen {
     /// As the control API shows it.
     #[must_use]
     pub fn view(&self) -> Value {
-        let sent: Vec<Value> = self.sent.iter().filter(|sent| !sent.is_change).map(Sent::view).collect();
+        let sent: Vec<Value> =
+            self.sent.iter().filter(|sent| sent.tried && !sent.is_change).map(Sent::view).collect();
         let mut view = Map::new();
         view.insert("sent".to_owned(), json!(sent));
         view.insert("acknowledged".to_owned(), json!(self.acknowledged));

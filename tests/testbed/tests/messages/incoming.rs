@@ -182,3 +182,53 @@ async fn a_wrong_call_is_refused_with_the_field_that_is_wrong() {
     assert_eq!(link.does("unheard_of", json!({})).await.unwrap_err(), "not_found");
     link.testbed.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_comes_with_what_is_needed_to_open_it() {
+    let mut link = Linkage::new().await;
+    let media = json!({ "sizeBytes": 5_000, "mimetype": "image/png", "caption": "look" });
+    link.does("incoming", json!({ "from": ANNA, "media": media })).await.unwrap();
+    let picture = link
+        .device
+        .next("picture", |event| match event {
+            Event::Messages(batch) => {
+                batch.iter().find_map(|one| one.message.image_message.as_option().cloned())
+            }
+            _ => None,
+        })
+        .await;
+    assert_eq!((picture.caption.as_deref(), picture.file_length), (Some("look"), Some(5_000)));
+    let sealed = testbed::media::cipher::Sealed {
+        direct_path: picture.direct_path.unwrap(),
+        media_key: picture.media_key.unwrap(),
+        file_sha256: picture.file_sha256.unwrap(),
+        file_enc_sha256: picture.file_enc_sha256.unwrap(),
+        file_length: 5_000,
+    };
+    let kind = wacore::download::MediaType::Image;
+    let bytes = testbed::media::cipher::open(&link.testbed.world().media, &sealed, kind).unwrap();
+    assert!(bytes.starts_with(b"\x89PNG"));
+    link.testbed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_quotes_what_was_said() {
+    let mut link = Linkage::new().await;
+    link.does("incoming", json!({ "from": ANNA, "body": "what?", "networkId": "Q1" })).await.unwrap();
+    link.hears().await;
+    let body = json!({ "from": ANNA, "body": "that", "quotedNetworkId": "Q1", "mentions": [ME] });
+    link.does("incoming", body).await.unwrap();
+    let context = link
+        .device
+        .next("quote", |event| match event {
+            Event::Messages(batch) => batch.iter().find_map(|one| {
+                one.message.extended_text_message.as_option()?.context_info.as_option().cloned()
+            }),
+            _ => None,
+        })
+        .await;
+    assert_eq!((context.stanza_id.as_deref(), context.participant), (Some("Q1"), Some(of(ANNA))));
+    let quoted = context.quoted_message.as_option().and_then(|quoted| quoted.conversation.as_deref());
+    assert_eq!((quoted, context.mentioned_jid), (Some("what?"), vec![of(ME)]));
+    link.testbed.stop().await;
+}

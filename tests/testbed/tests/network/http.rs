@@ -17,7 +17,7 @@ impl HttpClient for Http {
         let body = request.body.unwrap_or_default();
         let headers: HashMap<String, String> = request.headers.into_iter().collect();
         let (status, body) = ask(&request.method, &request.url, &headers, &body).await?;
-        Ok(HttpResponse { status_code: status, body: body.into() })
+        Ok(HttpResponse { status_code: status, body })
     }
 }
 

@@ -149,11 +149,11 @@ impl Asked<'_> {
             ("set", "subject") => {
                 let subject = asked.content_as_string().unwrap_or_default().to_string();
                 named(&subject)?;
-                self.as_admin(|circle| Ok(circle.subject = subject), &Happened::Subject).await
+                self.as_admin(|circle| circle.subject = subject, &Happened::Subject).await
             }
             ("set", "description") => {
                 let description = described(asked)?;
-                self.as_admin(|circle| Ok(circle.description = description), &Happened::Description).await
+                self.as_admin(|circle| circle.description = description, &Happened::Description).await
             }
             // Who may write, and how long what is written stays: not told to anybody.
             _ => self.found().map(|_| Vec::new()),
@@ -191,13 +191,14 @@ impl Asked<'_> {
 
     async fn as_admin(
         &self,
-        change: impl FnOnce(&mut Circle) -> Result<(), Refusal>,
+        change: impl FnOnce(&mut Circle),
         happened: &Happened,
     ) -> Result<Vec<Node>, Refusal> {
         let me = self.me();
         let change = |circle: &mut Circle| {
             allowed(circle, me)?;
-            change(circle)
+            change(circle);
+            Ok::<_, Refusal>(())
         };
         let (circle, ()) = self.session.world.groups.change(me, self.group, change).map_err(refused)?;
         tell_all(&self.session.world, me, &circle, happened, Some(me)).await;

@@ -10,4 +10,4 @@ mod view;
 
 pub use asked::answer;
 pub use book::{Found, Groups};
-pub use view::{Happened, tell_all};
+pub use view::{Happened, View, tell_all};

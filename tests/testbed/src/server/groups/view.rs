@@ -24,13 +24,18 @@ pub enum Happened {
     Description,
     /// Its old invite link no longer leads to it.
     Revoked,
+    /// It has another picture.
+    Picture,
 }
 
 /// One account's view of a group.
 pub struct View<'a> {
-    pub(super) world: &'a World,
-    pub(super) account: &'a Account,
-    pub(super) circle: &'a Circle,
+    /// Everything.
+    pub world: &'a World,
+    /// Whose view.
+    pub account: &'a Account,
+    /// Of which group.
+    pub circle: &'a Circle,
 }
 
 impl View<'_> {
@@ -89,6 +94,9 @@ impl View<'_> {
     /// What a notification says of what happened, seen by this account.
     #[must_use]
     pub fn told(&self, happened: &Happened, author: Option<&str>) -> Option<Node> {
+        if *happened == Happened::Picture {
+            return self.picture(author);
+        }
         let by_lid = self.by_lid();
         let about = self.about(happened, by_lid)?;
         let group: Jid = self.circle.id.parse().ok()?;
@@ -129,7 +137,19 @@ impl View<'_> {
                 NodeBuilder::new("description").attr("id", "0").children([gone]).build()
             }),
             Happened::Revoked => NodeBuilder::new("revoke").build(),
+            Happened::Picture => return None,
         })
+    }
+
+    /// Pictures are told in a notification of their own.
+    fn picture(&self, author: Option<&str>) -> Option<Node> {
+        let group: Jid = self.circle.id.parse().ok()?;
+        let mut about =
+            NodeBuilder::new("set").attr("jid", group.clone()).attr("id", wacore::time::now_secs());
+        if let Some(ids) = author.and_then(|author| self.ids(author)) {
+            about = about.attr("author", ids.named(self.by_lid()).clone());
+        }
+        Some(notices::notification("picture", &group, about.build()).build())
     }
 
     /// The ids of somebody, as far as the account may know them.

@@ -1,0 +1,79 @@
+//! What people send besides text, and what they do to messages afterwards.
+
+use serde_json::{Value, json};
+
+use super::Native;
+use crate::support::ANNA;
+
+async fn arrives(native: &Native, body: Value) -> String {
+    let reply = native.app.post("/simulator/shop/incoming", body).await.ok();
+    reply["data"]["messageId"].as_str().unwrap().to_owned()
+}
+
+async fn happens(native: &Native, what: &str, body: Value) {
+    native.app.post(&format!("/simulator/shop/{what}"), body).await.ok();
+}
+
+async fn message(native: &Native, id: &str) -> Value {
+    native.app.get(&format!("/devices/shop/messages/{id}")).await.ok()["data"].clone()
+}
+
+#[tokio::test]
+async fn places_cards_and_polls_come_in_as_what_they_are() {
+    let native = Native::start().await;
+    native.device("shop", json!({})).await;
+    let place = json!({ "latitude": -33.5, "longitude": 151.25, "description": "Harbour" });
+    let poll = json!({ "name": "Lunch?", "options": ["pasta", "soup"], "allowMultipleAnswers": true });
+    let card = json!({ "displayName": "Cleo", "number": "15550100003" });
+    for (body, kind) in [
+        (json!({ "from": ANNA, "location": place }), "location"),
+        (json!({ "from": ANNA, "poll": poll }), "poll_creation"),
+        (json!({ "from": ANNA, "contact": card }), "vcard"),
+    ] {
+        let id = arrives(&native, body).await;
+        assert_eq!(message(&native, &id).await["type"], kind);
+    }
+    let told = native.app.logged("shop", "message").await;
+    assert_eq!(told[0]["message"]["location"], place);
+    assert_eq!(told[1]["message"]["poll"]["options"], poll["options"]);
+    assert_eq!(told[2]["message"]["vCards"][0]["displayName"], "Cleo");
+    native.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_shows_what_it_answers() {
+    let native = Native::start().await;
+    native.device("shop", json!({})).await;
+    let asked = arrives(&native, json!({ "from": ANNA, "body": "is it nine?" })).await;
+    let network_id = asked.rsplit('_').next().unwrap();
+    let answer = json!({
+        "from": ANNA, "body": "ten", "quotedNetworkId": network_id, "quotedBody": "is it nine?", "forwarded": true,
+    });
+    let shown = message(&native, &arrives(&native, answer).await).await;
+    assert_eq!(shown["quotedMessage"]["id"], asked);
+    assert_eq!((&shown["body"], &shown["isForwarded"]), (&json!("ten"), &json!(true)));
+    native.stop().await;
+}
+
+#[tokio::test]
+async fn reactions_edits_votes_and_taking_back_reach_the_message_they_mean() {
+    let native = Native::start().await;
+    native.device("shop", json!({})).await;
+    let text = arrives(&native, json!({ "from": ANNA, "body": "at nine" })).await;
+    happens(&native, "reaction", json!({ "messageId": text, "from": ANNA, "emoji": "👍" })).await;
+    happens(&native, "edit", json!({ "messageId": text, "body": "at ten" })).await;
+    let shown = message(&native, &text).await;
+    assert_eq!((&shown["body"], &shown["isEdited"]), (&json!("at ten"), &json!(true)));
+    let reaction = json!([{ "emoji": "👍", "from": "15550100001@c.us", "fromMe": false }]);
+    assert_eq!(shown["reactions"], reaction);
+
+    let poll = json!({ "name": "Lunch?", "options": ["pasta", "soup"] });
+    let poll = arrives(&native, json!({ "from": ANNA, "poll": poll })).await;
+    happens(&native, "vote", json!({ "messageId": poll, "voter": ANNA, "options": ["soup"] })).await;
+    let votes = message(&native, &poll).await["poll"]["votes"].clone();
+    assert_eq!((&votes[0]["voter"], &votes[0]["options"]), (&json!("15550100001@c.us"), &json!(["soup"])));
+
+    happens(&native, "revoke", json!({ "messageId": text })).await;
+    assert_eq!(message(&native, &text).await["type"], "revoked");
+    native.stop().await;
+}

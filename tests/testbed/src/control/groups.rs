@@ -1,0 +1,179 @@
+//! Somebody else changes a group, or brings the account into one.
+
+use serde_json::{Map, Value, json};
+
+use super::fields::Fields;
+use super::{Answer, Call, Refusal, WAIT, confirmed};
+use crate::id::Id;
+use crate::scene::Circle;
+use crate::scene::circle::{Change, MAX_DESCRIPTION, MAX_MEMBERS, MAX_SUBJECT, Member, Role};
+use crate::server::groups::{Found, Happened, tell_all};
+
+const KNOWN: [&str; 6] = ["groupId", "change", "participants", "subject", "description", "author"];
+const CHANGES: [&str; 10] = [
+    "created",
+    "add",
+    "remove",
+    "leave",
+    "promote",
+    "demote",
+    "subject",
+    "description",
+    "picture",
+    "invite_link",
+];
+
+impl Call {
+    /// `{ groupId, change, participants?, subject?, description?, author? }`.
+    pub(super) async fn group(&self, map: &Map<String, Value>) -> Answer {
+        let fields = Fields::new("", map, &KNOWN)?;
+        let group = fields.required("groupId", fields.id("groupId")?)?;
+        if !group.is_group() {
+            return Err(fields.wrong("groupId", "must end in @g.us"));
+        }
+        let change = fields.required("change", fields.word("change", &CHANGES)?)?;
+        let people = self.people(&fields, change)?;
+        let author = self.changer(&fields)?;
+        self.linked()?;
+        let (circle, happened) = if change == "created" {
+            (self.made(&fields, &group, author.as_deref(), &people)?, Happened::Created)
+        } else {
+            self.changed(&fields, &group, change, &people)?
+        };
+        let me = self.account.number.as_str();
+        let told = tell_all(&self.world, me, &circle, &happened, author.as_deref()).await;
+        confirmed(told, WAIT).await?;
+        Ok(json!({ "group": self.shown(&circle) }))
+    }
+
+    fn people(&self, fields: &Fields<'_>, change: &str) -> Result<Vec<String>, Refusal> {
+        let ids = fields.ids("participants", MAX_MEMBERS)?;
+        let about_people = matches!(change, "add" | "remove" | "leave" | "promote" | "demote");
+        if about_people == ids.is_empty() && change != "created" {
+            let message = if about_people { "is required for this change" } else { "is not for this change" };
+            return Err(fields.wrong("participants", message));
+        }
+        let number = |(at, id): (usize, &Id)| match id {
+            // Nobody's numbers are refused by the group's rules.
+            Id::Number(number) => Ok(number.clone()),
+            other => Ok(self.somebody(&format!("participants[{at}]"), other)?.0.number.clone()),
+        };
+        ids.iter().enumerate().map(number).collect()
+    }
+
+    fn changer(&self, fields: &Fields<'_>) -> Result<Option<String>, Refusal> {
+        match fields.id("author")? {
+            None => Ok(None),
+            Some(author) => Ok(Some(self.somebody("author", &author)?.0.number.clone())),
+        }
+    }
+
+    /// A group that somebody made, with the account in it.
+    fn made(
+        &self,
+        fields: &Fields<'_>,
+        group: &Id,
+        author: Option<&str>,
+        people: &[String],
+    ) -> Result<Circle, Refusal> {
+        let subject = fields.required("subject", fields.text("subject", MAX_SUBJECT)?)?;
+        let me = self.account.number.as_str();
+        let mut circle = Circle::made(&group.to_string(), subject, author.unwrap_or(me), now());
+        if author.is_none_or(|author| author == me) {
+            circle.owner = None;
+            circle.members = vec![Member { number: me.to_owned(), role: Role::Member }];
+        }
+        circle.meet(me);
+        circle.change(Change::Add, people);
+        self.world.groups.put(me, circle.clone()).map_err(|_| full())?;
+        Ok(circle)
+    }
+
+    fn changed(
+        &self,
+        fields: &Fields<'_>,
+        group: &Id,
+        change: &str,
+        people: &[String],
+    ) -> Result<(Circle, Happened), Refusal> {
+        let subject = fields.text("subject", MAX_SUBJECT)?.map(str::to_owned);
+        let description = fields.text_or_empty("description", MAX_DESCRIPTION)?.map(str::to_owned);
+        let members = |change| Happened::Members(change, people.to_vec());
+        let happened = match change {
+            "add" => members(Change::Add),
+            "remove" => members(Change::Remove),
+            "promote" => members(Change::Promote),
+            "demote" => members(Change::Demote),
+            "leave" => Happened::Left(people.to_vec()),
+            "subject" => {
+                fields.required("subject", subject.as_ref())?;
+                Happened::Subject
+            }
+            "description" => {
+                fields.required("description", description.as_ref())?;
+                Happened::Description
+            }
+            "picture" => Happened::Picture,
+            _ => Happened::Revoked,
+        };
+        let apply = |circle: &mut Circle| -> Result<(), Refusal> {
+            match &happened {
+                Happened::Members(change, people) => {
+                    let outcomes = circle.change(*change, people);
+                    for (at, (_, became)) in outcomes.iter().enumerate() {
+                        if let Err(refusal) = became {
+                            let message = format!("cannot: {}", refusal.as_str());
+                            return Err(fields.wrong(&format!("participants[{at}]"), message));
+                        }
+                    }
+                }
+                Happened::Left(people) => people.iter().for_each(|number| circle.leave(number)),
+                Happened::Subject => circle.subject = subject.unwrap_or_default(),
+                Happened::Description => {
+                    let text = description.filter(|text| !text.is_empty());
+                    circle.description = text.map(|text| (crate::server::messages::new_id(), text));
+                }
+                Happened::Revoked => circle.invite = None,
+                Happened::Created | Happened::Picture => {}
+            }
+            Ok(())
+        };
+        let changed = self.world.groups.change(&self.account.number, &group.to_string(), apply);
+        match changed {
+            Ok((circle, ())) => Ok((circle, happened)),
+            Err(Found::Refused(refusal)) => Err(refusal),
+            Err(Found::TooMany) => Err(full()),
+            Err(Found::Unknown) => Err(Refusal::impossible("group_unknown", "the network has no such group")),
+        }
+    }
+
+    /// A group in the control API's words.
+    fn shown(&self, circle: &Circle) -> Value {
+        let id = |number: &str| {
+            let hidden = self.account.lock().hides(number);
+            let person = self.world.directory.find(number).filter(|_| hidden);
+            person.map_or_else(|| format!("{number}@c.us"), |person| format!("{}@lid", person.lid))
+        };
+        let participants: Vec<Value> = circle
+            .members
+            .iter()
+            .map(|member| json!({ "id": id(&member.number), "role": member.role.as_str() }))
+            .collect();
+        json!({
+            "id": circle.id,
+            "subject": circle.subject,
+            "description": circle.description.as_ref().map(|(_, text)| text),
+            "owner": circle.owner.as_deref().map(id),
+            "createdAt": circle.created.map(|seconds| seconds * 1_000),
+            "participants": participants,
+        })
+    }
+}
+
+fn now() -> i64 {
+    wacore::time::now_secs()
+}
+
+fn full() -> Refusal {
+    Refusal::impossible("network_full", "the account is in as many groups as may be")
+}

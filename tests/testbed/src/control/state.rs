@@ -1,0 +1,110 @@
+//! What is done to chats and messages on the account's own phone.
+
+use serde_json::{Map, Value, json};
+use wacore_binary::Jid;
+
+use super::fields::Fields;
+use super::{Answer, Call, Refusal, WAIT, confirmed};
+use crate::id::Id;
+use crate::phone::app_state::{Deed, MessageRef};
+use crate::server::app_state::done_on_phone;
+
+const CHANGES: [&str; 5] = ["archive", "pin", "mute", "clear", "delete"];
+/// Messages that are read at once.
+const MAX_READ: usize = 1_000;
+const MAX_ID: usize = 256;
+
+impl Call {
+    /// `{ chatId, archive | pin | mute | clear | delete }`.
+    pub(super) async fn chat(&self, map: &Map<String, Value>) -> Answer {
+        let known = ["chatId", "archive", "pin", "mute", "clear", "delete"];
+        let fields = Fields::new("", map, &known)?;
+        let chat = self.jid(&fields.required("chatId", fields.id("chatId")?)?)?;
+        let mut given = CHANGES.into_iter().filter(|name| fields.value(name).is_some());
+        let one = || format!("give one of {}", CHANGES.join(", "));
+        let name = given.next().ok_or_else(|| fields.wrong("chatId", one()))?;
+        if let Some(second) = given.next() {
+            return Err(fields.wrong(second, one()));
+        }
+        let deed = match name {
+            "archive" => Deed::Archive(chat, on(&fields, name)?),
+            "pin" => Deed::Pin(chat, on(&fields, name)?),
+            "mute" => Deed::Mute(chat, mute(&fields)?),
+            "clear" => really(&fields, name, Deed::Clear(chat))?,
+            _ => really(&fields, name, Deed::Delete(chat))?,
+        };
+        self.does(deed).await
+    }
+
+    /// Stars a message, or not any more.
+    pub(super) async fn star(&self, map: &Map<String, Value>) -> Answer {
+        let fields = Fields::new("", map, &["messageId", "on"])?;
+        let message = self.message(&fields)?;
+        self.does(Deed::Star(message, fields.flag("on")?.unwrap_or(true))).await
+    }
+
+    /// Removes a message on the account's own devices.
+    pub(super) async fn delete(&self, map: &Map<String, Value>) -> Answer {
+        let fields = Fields::new("", map, &["messageId"])?;
+        self.does(Deed::DeleteForMe(self.message(&fields)?)).await
+    }
+
+    /// Reads a chat, up to now or only some messages.
+    pub(super) async fn read(&self, map: &Map<String, Value>) -> Answer {
+        let fields = Fields::new("", map, &["chatId", "networkIds"])?;
+        let chat = self.jid(&fields.required("chatId", fields.id("chatId")?)?)?;
+        let ids = fields.texts("networkIds", MAX_READ, MAX_ID)?;
+        if ids.is_empty() {
+            return self.does(Deed::Read(chat, true)).await;
+        }
+        self.linked()?;
+        let told = crate::server::receipts::read_on_phone(&self.account, &chat, &ids).await;
+        confirmed(told, WAIT).await?;
+        Ok(json!({}))
+    }
+
+    async fn does(&self, deed: Deed) -> Answer {
+        self.linked()?;
+        let told = done_on_phone(&self.account, &[deed]).await;
+        let told = told.map_err(|error| Refusal::impossible("network_full", format!("{error:#}")))?;
+        confirmed(told, WAIT).await?;
+        Ok(json!({}))
+    }
+
+    fn message(&self, fields: &Fields<'_>) -> Result<MessageRef, Refusal> {
+        let id = fields.message_id("messageId")?;
+        let participant = id.participant.as_ref().map(|member| self.jid(member)).transpose()?;
+        Ok(MessageRef { chat: self.jid(&id.chat)?, id: id.id, from_me: id.from_me, participant })
+    }
+
+    /// How the account's devices name a chat.
+    fn jid(&self, id: &Id) -> Result<Jid, Refusal> {
+        match id {
+            Id::Group(_) => Ok(id.jid()),
+            person => {
+                let (account, _) = self.somebody("chatId", person)?;
+                let hidden = self.account.lock().hides(&account.number);
+                Ok(if hidden { account.lid_jid(0) } else { account.jid(0) })
+            }
+        }
+    }
+}
+
+fn on(fields: &Fields<'_>, name: &str) -> Result<bool, Refusal> {
+    fields.required(name, fields.flag(name)?)
+}
+
+/// `true`: for ever; `false`: not any more; a moment: until then.
+fn mute(fields: &Fields<'_>) -> Result<Option<Option<i64>>, Refusal> {
+    match fields.value("mute") {
+        Some(Value::Bool(on)) => Ok(on.then_some(None)),
+        _ => match fields.time("mute") {
+            Ok(until) => Ok(Some(until.and_then(|until| i64::try_from(until).ok()))),
+            Err(_) => Err(fields.wrong("mute", "must be true, false or a time in milliseconds")),
+        },
+    }
+}
+
+fn really(fields: &Fields<'_>, name: &str, deed: Deed) -> Result<Deed, Refusal> {
+    if on(fields, name)? { Ok(deed) } else { Err(fields.wrong(name, "can only be true")) }
+}
