@@ -185,7 +185,6 @@ struct DeviceWithWebhook {
     webhook: Option<CreatedWebhookObject>,
 }
 
-/// Whoever gets events pushed may as well read them.
 async fn make_webhook(
     core: &Core,
     device: &DeviceId,
@@ -196,6 +195,7 @@ async fn make_webhook(
     Ok(Some(created.into()))
 }
 
+/// Whoever gets events pushed may as well read them.
 fn may_make(caller: &Caller, webhook: Option<&WebhookOfDevice>) -> Result<(), ApiError> {
     match webhook {
         Some(_) if !caller.0.grant.allows(Scope::EventsRead) => {
@@ -224,11 +224,9 @@ async fn create(
         None if caller.devices().is_some() => return Err(ApiError::DeviceNotAllowed),
         None => {}
     }
-    if let Some(WebhookOfDevice(webhook)) = &webhook {
-        core.check_webhook(webhook.clone().into_new(None))?;
-    }
-    let view = core.create_device(NewDevice { id, name, engine, settings }).await?;
-    let webhook = make_webhook(&core, &view.device.id, webhook).await?;
+    let webhook = webhook.map(|WebhookOfDevice(webhook)| webhook.into_new(None));
+    let (view, webhook) = core.create_device_with(NewDevice { id, name, engine, settings }, webhook).await?;
+    let webhook = webhook.map(CreatedWebhookObject::from);
     Ok(Created(DeviceWithWebhook { device: DeviceObject::new(view, core.now()), webhook }))
 }
 

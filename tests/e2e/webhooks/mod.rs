@@ -27,6 +27,7 @@ pub async fn app_with(settings: &[(&str, &str)]) -> TestApp {
         ("WHARF__WEBHOOKS__RETRY_DELAYS", "40ms,40ms,40ms"),
         ("WHARF__WEBHOOKS__TIMEOUT_MS", "1000"),
     ];
+    all.retain(|(name, _)| !settings.iter().any(|(other, _)| other == name));
     all.extend_from_slice(settings);
     TestApp::start_with(&all).await
 }
