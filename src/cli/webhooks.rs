@@ -161,7 +161,7 @@ pub struct AttemptsArgs {
 
 /// `wharf webhooks replay`
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["dead", "letter", "from"])]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["dead", "letter", "from"]))]
 pub struct ReplayArgs {
     /// The webhook's id
     #[arg(value_name = "WEBHOOK")]

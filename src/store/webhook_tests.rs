@@ -48,9 +48,9 @@ fn shop() -> DeviceId {
 
 fn secrets() -> EndpointSecrets {
     EndpointSecrets {
-        url: "https://a.example/?token=hidden".to_owned(),
-        headers: [("Authorization".to_owned(), "Bearer hidden".to_owned())].into(),
-        secret: "whsec_hidden".to_owned(),
+        url: "https://a.example/?token=quokka".to_owned(),
+        headers: [("Authorization".to_owned(), "Bearer quokka".to_owned())].into(),
+        secret: "whsec_quokka".to_owned(),
         previous: Vec::new(),
     }
 }
@@ -123,7 +123,7 @@ async fn of_a_lane_the_oldest_alone_is_due_until_it_is_delivered_or_given_up() {
         .await
         .unwrap();
     assert_eq!(again, 1);
-    assert_eq!(seqs(&due(&store, key, 60).await), [3, 2], "what comes again waits for nothing new");
+    assert_eq!(seqs(&due(&store, key, 60).await), [2, 3], "what comes again waits for nothing new");
 }
 
 #[tokio::test]
@@ -205,6 +205,6 @@ async fn secrets_are_sealed_as_the_vault_is_and_open_in_their_place_alone() {
     store.close().await;
     for entry in std::fs::read_dir(dir.path()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-        assert!(!bytes.windows(6).any(|window| window == b"hidden"));
+        assert!(!bytes.windows(6).any(|window| window == b"quokka"));
     }
 }
