@@ -7,20 +7,19 @@ use crate::domain::ids::DeviceId;
 use crate::engine::ControlVerb;
 
 impl Core {
-    /// A request to the control API of a device's engine, which must be `engine`.
+    /// A request to the control API of a device's engine, where that has one.
     ///
     /// # Errors
-    /// When there is no such device, it has another engine, or the driver refuses.
+    /// When there is no such device, its engine has no control API, or the driver refuses.
     pub async fn control(
         &self,
         device: &DeviceId,
-        engine: &str,
         verb: ControlVerb<'_>,
         body: Value,
     ) -> Result<Value, ServiceError> {
-        let actual = self.engine_of(device)?;
-        let driver = self.inner.drivers.get(&*actual).ok_or(ServiceError::NoSuchCall)?;
-        if &*actual != engine || !driver.capabilities().control {
+        let engine = self.engine_of(device)?;
+        let driver = self.inner.drivers.get(&*engine).ok_or(ServiceError::NoSuchCall)?;
+        if !driver.capabilities().control {
             return Err(ServiceError::NoSuchCall);
         }
         // An answer may wait for a session that the drain has closed already.

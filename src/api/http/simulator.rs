@@ -14,8 +14,6 @@ use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
 use crate::service::ControlVerb;
 
-const ENGINE: &str = "simulator";
-
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -77,5 +75,5 @@ async fn control(
     if !state.config.simulator_enabled {
         return Err(ApiError::NotFound);
     }
-    Ok(Success::new(state.core.control(id, ENGINE, verb, body).await?))
+    Ok(Success::new(state.core.control(id, verb, body).await?))
 }

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use std::sync::Arc;
+use tokio::time::Instant;
 use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::{PairCodeError, PairCodeOptions, PairCodeRejection, PairError};
 use whatsapp_rust::types::events::PairSuccess;
@@ -16,16 +17,19 @@ use crate::engine::{PairingCode, SessionError};
 
 /// How long a typed code is valid (`wacore`, `pair_code.rs`).
 const TYPED_VALID: Duration = Duration::from_secs(180);
+/// How long codes are shown in all.
+pub(super) const ALL_VALID: Duration = Duration::from_secs(60 + 5 * 20);
 /// How long the network may take to make one.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Asks for a code to be typed on the phone with this number.
+/// Asks for a code to be typed on the phone with this number; it is of use `until` codes are shown no more.
 ///
 /// # Errors
 /// When the network refuses, with the reason.
 pub(super) async fn typed_code(
     client: &Arc<Client>,
     phone_number: &str,
+    until: Instant,
 ) -> Result<PairingCode, SessionError> {
     // Whoever asks again has no use for the earlier code.
     client.cancel_pair_code().await;
@@ -33,7 +37,8 @@ pub(super) async fn typed_code(
     let asked = tokio::time::timeout(PATIENCE, client.pair_with_code(options)).await;
     let code = asked.map_err(|_| refused("the network did not answer in time; try again"))?;
     let code = code.map_err(|error| refused(&why(&error)))?;
-    Ok(PairingCode { code, valid_ms: u64::try_from(TYPED_VALID.as_millis()).unwrap_or(u64::MAX) })
+    let valid = TYPED_VALID.min(until.saturating_duration_since(Instant::now()));
+    Ok(PairingCode { code, valid_ms: u64::try_from(valid.as_millis()).unwrap_or(u64::MAX) })
 }
 
 fn why(error: &PairError) -> String {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
 
@@ -46,8 +47,8 @@ pub(super) struct WhatsAppSession {
     cancel: CancellationToken,
     /// The connection, while it can send and receive.
     online: Mutex<Option<Arc<Connected>>>,
-    /// The client, while it waits to be linked.
-    unlinked: Mutex<Option<Arc<Client>>>,
+    /// The client, while it waits to be linked, and until when it does.
+    unlinked: Mutex<Option<(Arc<Client>, Instant)>>,
     /// Cancelled by a log-out that was asked for here.
     logged_out: CancellationToken,
 }
@@ -82,12 +83,18 @@ impl WhatsAppSession {
         *self.online.lock().unwrap_or_else(PoisonError::into_inner) = connected;
     }
 
-    fn unlinked(&self) -> Option<Arc<Client>> {
+    fn unlinked(&self) -> Option<(Arc<Client>, Instant)> {
         self.unlinked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set_unlinked(&self, client: Option<Arc<Client>>) {
-        *self.unlinked.lock().unwrap_or_else(PoisonError::into_inner) = client;
+    /// Codes are shown: from the first of them on the client waits for so long, and no longer.
+    fn waits(&self, client: &Arc<Client>) {
+        let mut unlinked = self.unlinked.lock().unwrap_or_else(PoisonError::into_inner);
+        unlinked.get_or_insert_with(|| (Arc::clone(client), Instant::now() + linking::ALL_VALID));
+    }
+
+    fn waits_no_more(&self) {
+        self.unlinked.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// How the session ends because the daemon did not take what it was told.
@@ -166,10 +173,10 @@ impl Session for WhatsAppSession {
 
     async fn pairing_code(&self, phone_number: &str) -> Result<PairingCode, SessionError> {
         let not_waiting = || SessionError::Refused("the device does not wait for a phone now".to_owned());
-        let client = self.unlinked().ok_or_else(not_waiting)?;
+        let (client, until) = self.unlinked().ok_or_else(not_waiting)?;
         #[cfg(feature = "testbed")]
         self.shared.worlds.asked_for(&self.device, phone_number);
-        linking::typed_code(&client, phone_number).await
+        linking::typed_code(&client, phone_number, until).await
     }
 
     async fn change_message(&self, change: MessageChange) -> Result<(), SessionError> {

@@ -82,7 +82,7 @@ impl WhatsAppSession {
         let mut progress = Progress::default();
         self.follow(&connected, running, heard, &tasks, &mut progress).await;
         self.set_online(None);
-        self.set_unlinked(None);
+        self.waits_no_more();
         acks.close();
         let panicked = tasks.has_panicked();
         if !panicked && tokio::time::timeout(GOODBYE, client.disconnect()).await.is_err() {
@@ -216,11 +216,11 @@ impl WhatsAppSession {
     ) -> Result<(), Ended> {
         match event {
             Event::PairingQrCode(told) => {
-                self.set_unlinked(Some(Arc::clone(&connected.client)));
+                self.waits(&connected.client);
                 self.shows(told.code.clone(), told.timeout).await
             }
             Event::PairSuccess(told) => {
-                self.set_unlinked(None);
+                self.waits_no_more();
                 progress.paired = true;
                 // First what makes it linked, then the news of it.
                 let stored = connected.client.persistence_manager().flush().await;
