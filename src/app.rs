@@ -32,6 +32,7 @@ mod media_store;
 mod native;
 mod observer;
 mod system;
+mod webhooks;
 
 pub use system::{OsRandom, SystemClock};
 
@@ -159,6 +160,7 @@ impl App {
             media: media_store::open(&settings)?,
             http: api_config::guarded_client(&settings),
             public_url: settings.server.public_url.trim_end_matches('/').to_owned(),
+            webhooks: webhooks::limits(&settings),
         });
         let app = Self { address: bound.address, core, settings, store, simulator, tasks };
         app.core.start().await?;

@@ -1,9 +1,10 @@
 //! Files of the devices directory, as the service's declarations.
 
 use super::StartError;
-use crate::service::Core;
+use crate::domain::webhook::Subscription;
 use crate::service::declared::Declaration;
-use crate::settings::{DeclaredDevice, Settings, load_declared};
+use crate::service::{Core, NewWebhook};
+use crate::settings::{DeclaredDevice, DeclaredWebhook, Settings, load_declared};
 
 pub(super) async fn reconcile(core: &Core, settings: &Settings) -> Result<(), StartError> {
     let environment = |name: &str| std::env::var(name).ok();
@@ -28,5 +29,26 @@ fn declaration(device: DeclaredDevice) -> Result<Declaration, StartError> {
         engine: device.engine,
         settings: device.settings,
         autostart: device.autostart,
+        webhooks: device.webhooks.into_iter().map(webhook).collect(),
     })
+}
+
+fn webhook(declared: DeclaredWebhook) -> NewWebhook {
+    NewWebhook {
+        device: None,
+        declared: Some(declared.name.clone()),
+        name: declared.name,
+        url: declared.url,
+        subscription: Subscription {
+            events: declared.events.unwrap_or_else(|| Subscription::default().events),
+            exclude: declared.exclude,
+        },
+        format: declared.format,
+        ordering: declared.ordering,
+        headers: declared.headers,
+        secret: Some(declared.secret),
+        timeout_ms: declared.timeout_ms,
+        custom_ca: declared.custom_ca,
+        disabled: !declared.enabled,
+    }
 }

@@ -135,6 +135,14 @@ impl Client {
         self.call(self.request(Method::POST, path).json(body)).await
     }
 
+    /// `PATCH /api/v1/<path>`.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn patch(&self, path: &[&str], body: &Value) -> Result<Value, ClientError> {
+        self.call(self.request(Method::PATCH, path).json(body)).await
+    }
+
     /// `POST` with one more header.
     ///
     /// # Errors

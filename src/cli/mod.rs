@@ -4,7 +4,7 @@
 //! - [`exit`] the exit codes, [`output`] all printing, [`client`] the way to the daemon, [`key`] which
 //!   API key is used, [`time`] times and durations as people read and write them.
 //! - One file for each group of commands: [`config`], [`devices`] (with [`qr`]), [`doctor`] (with
-//!   [`probe`]), [`keys`], [`openapi`], [`send`], [`sim`], [`tail`] (with [`sse`] and [`summary`]).
+//!   [`probe`]), [`keys`], [`openapi`], [`send`], [`sim`], [`tail`] (with [`sse`] and [`summary`]), [`webhooks`].
 //!
 //! Invariants: nothing outside `output` writes to standard output or standard error; text that came from
 //! the network is stripped of control characters before a terminal sees it; a key that was found in a
@@ -28,6 +28,7 @@ pub mod sse;
 mod summary;
 pub mod tail;
 pub mod time;
+pub mod webhooks;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -214,6 +215,9 @@ pub enum ClientCommand {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Push events to other programs: webhooks, what came of them, and once more
+    #[command(subcommand)]
+    Webhooks(webhooks::WebhooksCommand),
     /// Steer simulated devices: scan, write to them, break things
     #[command(subcommand)]
     Sim(sim::SimCommand),
@@ -263,6 +267,7 @@ async fn dispatch(
         ClientCommand::Send(args) => send::run(args, &globals.client()?, out).await,
         ClientCommand::Tail(args) => tail::run(args, &globals.client()?, out).await,
         ClientCommand::Keys(command) => keys::run(command, &globals.client()?, clock, out).await,
+        ClientCommand::Webhooks(command) => webhooks::run(command, &globals.client()?, out).await,
         ClientCommand::Sim(command) => sim::run(command, &globals.client()?, out).await,
         ClientCommand::Config(command) => config::run(&command, globals, out),
         ClientCommand::Doctor => doctor::run(globals, clock, out).await,
@@ -316,6 +321,11 @@ mod tests {
             "wharf keys create --name x --scopes everything",
             "wharf keys create --name x --scopes admin --expires-in soon",
             "wharf serve --listen nowhere",
+            "wharf webhooks create",
+            "wharf webhooks create https://a.example/ --format xml",
+            "wharf webhooks replay wh_1",
+            "wharf webhooks replay wh_1 --dead --id 3",
+            "wharf webhooks replay wh_1 --from 3",
         ] {
             let error = try_parse(line.split(' ')).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

@@ -15,6 +15,7 @@ use super::ids::{DeviceId, MessageId};
 use super::jid::Jid;
 use super::message::Message;
 use super::reason::Reason;
+use super::webhook::{DisabledReason, EndpointId};
 
 /// An entry of a device's log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -68,6 +69,10 @@ pub enum Event {
     HistoryProgress(HistoryProgressed),
     /// The device is being deleted.
     DeviceDeleted(Deleted),
+    /// An event did not reach a webhook, after all tries.
+    WebhookDead(WebhookDied),
+    /// A webhook gets nothing any more.
+    WebhookDisabled(WebhookSwitchedOff),
 }
 
 /// Payload of `qr`.
@@ -359,6 +364,32 @@ pub struct ContactChanged {
     pub contact: Contact,
 }
 
+/// Payload of `webhook:dead`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookDied {
+    /// Which webhook.
+    pub webhook_id: EndpointId,
+    /// The name of the event that did not reach it.
+    pub event: String,
+    /// Its position in this log.
+    pub event_seq: i64,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// What the last try came to, as a stable word.
+    pub error: String,
+}
+
+/// Payload of `webhook:disabled`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookSwitchedOff {
+    /// Which webhook.
+    pub webhook_id: EndpointId,
+    /// Why.
+    pub reason: DisabledReason,
+}
+
 /// Payload of `device-deleted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deleted {}
@@ -392,6 +423,8 @@ impl Event {
             Self::Call(_) => "call",
             Self::HistoryProgress(_) => "history:progress",
             Self::DeviceDeleted(_) => "device-deleted",
+            Self::WebhookDead(_) => "webhook:dead",
+            Self::WebhookDisabled(_) => "webhook:disabled",
         }
     }
 

@@ -28,3 +28,4 @@ pub mod outbox;
 pub mod reason;
 pub mod state;
 pub mod vault;
+pub mod webhook;

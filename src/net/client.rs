@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use url::{Host, Url};
 
 use super::guard::{Guard, Refused};
-use super::resolver::GuardedResolver;
+use super::resolver::{GuardedResolver, Lookup, SystemLookup};
 
 /// What identifies us to servers.
 const USER_AGENT: &str = concat!("wharf/", env!("CARGO_PKG_VERSION"));
@@ -24,9 +24,20 @@ pub struct GuardedClient {
 struct Inner {
     guard: Guard,
     timeout: Duration,
+    route: Route,
+    lookup: Arc<dyn Lookup>,
     /// Built at the first request: reading the system's certificates takes time, and a host without any
     /// must still be able to start.
     client: OnceCell<reqwest::Client>,
+}
+
+/// How requests get to their servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Route {
+    /// The only certificates that servers may stand on, as PEM; the system's, when absent.
+    pub custom_ca: Option<String>,
+    /// Through which HTTP proxy; through none, when absent. The operator chooses it, so it may be anywhere.
+    pub proxy: Option<Url>,
 }
 
 /// Why a request has no answer to use. No text holds the URL, which may hold a secret.
@@ -56,15 +67,57 @@ pub enum NetError {
     /// Connecting or transferring failed.
     #[error("the request failed")]
     Http(#[source] reqwest::Error),
+    /// The name has no address.
+    #[error("the name has no address")]
+    NoAddress,
     /// The client could not be set up.
     #[error("the HTTP client could not be set up")]
     SetUp,
+    /// The certificates to be trusted cannot be read.
+    #[error("there is no certificate in it; it must be one or more in PEM form")]
+    Certificate,
+}
+
+/// Whether a text holds certificates that servers can stand on.
+///
+/// # Errors
+/// [`NetError::Certificate`] when not.
+pub fn check_certificates(pem: &str) -> Result<(), NetError> {
+    certificates(pem).map(|_| ())
+}
+
+fn certificates(pem: &str) -> Result<Vec<reqwest::Certificate>, NetError> {
+    let found = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(|_| NetError::Certificate)?;
+    if found.is_empty() { Err(NetError::Certificate) } else { Ok(found) }
 }
 
 impl GuardedClient {
     /// A client under `guard`; no request takes longer than `timeout`, from connecting to the last byte.
     pub fn new(guard: Guard, timeout: Duration) -> Self {
-        Self { inner: Arc::new(Inner { guard, timeout, client: OnceCell::new() }) }
+        Self::routed(guard, timeout, Route::default())
+    }
+
+    /// As [`GuardedClient::new`], with a way of its own.
+    pub fn routed(guard: Guard, timeout: Duration, route: Route) -> Self {
+        Self::with_lookup(guard, timeout, route, Arc::new(SystemLookup))
+    }
+
+    pub(super) fn with_lookup(
+        guard: Guard,
+        timeout: Duration,
+        route: Route,
+        lookup: Arc<dyn Lookup>,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { guard, timeout, route, lookup, client: OnceCell::new() }) }
+    }
+
+    /// Whether requests may go to a URL, as far as that shows without asking for its name: scheme, and an address
+    /// that is written as one.
+    ///
+    /// # Errors
+    /// [`NetError::Url`] or [`NetError::Refused`] when not.
+    pub fn check_url(&self, url: &Url) -> Result<(), NetError> {
+        self.check(url)
     }
 
     /// The body of a 200 answer to a GET.
@@ -94,32 +147,49 @@ impl GuardedClient {
         Ok(self.inner.guard.check(address)?)
     }
 
+    /// What a proxy would ask for a name is asked here first, and checked.
+    pub(super) async fn check_before_proxy(&self, url: &Url) -> Result<(), NetError> {
+        let (Some(_), Some(Host::Domain(name))) = (&self.inner.route.proxy, url.host()) else {
+            return Ok(());
+        };
+        let found = self.inner.lookup.look_up(name.to_owned()).await.map_err(|_| NetError::NoAddress)?;
+        found.iter().try_for_each(|address| self.inner.guard.check(address.ip()))?;
+        if found.is_empty() { Err(NetError::NoAddress) } else { Ok(()) }
+    }
+
     pub(super) async fn client(&self) -> Result<&reqwest::Client, NetError> {
         let inner = &self.inner;
         inner
             .client
             .get_or_try_init(|| async {
-                let (guard, timeout) = (inner.guard.clone(), inner.timeout);
-                let built = tokio::task::spawn_blocking(move || build(guard, timeout)).await;
+                let resolver = GuardedResolver::new(inner.guard.clone(), inner.lookup.clone());
+                let (timeout, route) = (inner.timeout, inner.route.clone());
+                let built = tokio::task::spawn_blocking(move || build(resolver, timeout, route)).await;
                 built.map_err(|_| NetError::SetUp)?
             })
             .await
     }
 }
 
-fn build(guard: Guard, timeout: Duration) -> Result<reqwest::Client, NetError> {
+fn build(resolver: GuardedResolver, timeout: Duration, route: Route) -> Result<reqwest::Client, NetError> {
     static PROVIDER: Once = Once::new();
     // An error only says that one is installed already.
     PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-    reqwest::Client::builder()
+    let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
-        .dns_resolver(GuardedResolver::new(guard))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(timeout)
-        .timeout(timeout)
-        .build()
-        .map_err(NetError::Http)
+        .timeout(timeout);
+    if let Some(pem) = &route.custom_ca {
+        builder = builder.tls_certs_only(certificates(pem)?);
+    }
+    builder = match route.proxy {
+        // The only name that this client looks up is the proxy's; targets were checked before.
+        Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy).map_err(NetError::Http)?),
+        None => builder.dns_resolver(resolver),
+    };
+    builder.build().map_err(NetError::Http)
 }
 
 pub(super) async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, NetError> {
@@ -230,6 +300,63 @@ pub(super) mod tests {
         assert!(matches!(client.get_bytes(&unannounced, 10).await, Err(NetError::TooLarge(10))));
         let file: Url = "file:///etc/passwd".parse().unwrap();
         assert!(matches!(client.get_bytes(&file, 10).await, Err(NetError::Url)));
+    }
+
+    /// Gives these answers, one after the other.
+    #[derive(Debug)]
+    struct Changing(std::sync::Mutex<Vec<&'static str>>);
+
+    impl Lookup for Changing {
+        fn look_up(
+            &self,
+            _: String,
+        ) -> futures_util::future::BoxFuture<'static, std::io::Result<Vec<std::net::SocketAddr>>> {
+            let next = self.0.lock().unwrap().remove(0);
+            Box::pin(async move { Ok(vec![std::net::SocketAddr::new(next.parse().unwrap(), 0)]) })
+        }
+    }
+
+    fn with_answers(answers: &[&'static str], route: Route) -> GuardedClient {
+        let guard = Guard::new(&["127.0.0.0/8".parse().unwrap()]);
+        let lookup = Arc::new(Changing(std::sync::Mutex::new(answers.to_vec())));
+        GuardedClient::with_lookup(guard, Duration::from_millis(800), route, lookup)
+    }
+
+    fn named(url: &Url) -> Url {
+        format!("http://hooks.example.com:{}/", url.port().unwrap()).parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_name_that_changes_its_address_is_refused_when_it_does() {
+        let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi";
+        let url = named(&serve(answer).await);
+        for private in ["10.0.0.1", "169.254.169.254", "::1", "::ffff:10.0.0.1"] {
+            let client = with_answers(&["127.0.0.1", private], Route::default());
+            assert_eq!(client.get_bytes(&url, 10).await.unwrap(), b"hi");
+            assert!(matches!(client.get_bytes(&url, 10).await, Err(NetError::Refused(_))), "{private}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_proxy_is_asked_for_is_looked_up_and_checked_first() {
+        let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi";
+        let proxy = serve(answer).await;
+        let route = Route { proxy: Some(proxy), ..Route::default() };
+        let client = with_answers(&["1.1.1.1", "10.0.0.1"], route);
+        let url: Url = "http://hooks.example.com/".parse().unwrap();
+        let post =
+            || crate::net::Post { headers: Vec::new(), body: Vec::new(), timeout: Duration::from_secs(1) };
+        assert_eq!(client.post(&url, post()).await.unwrap().status, 200);
+        assert!(matches!(client.post(&url, post()).await, Err(NetError::Refused(_))));
+        let literal: Url = "http://10.0.0.1/".parse().unwrap();
+        assert!(matches!(client.post(&literal, post()).await, Err(NetError::Refused(_))));
+    }
+
+    #[test]
+    fn certificates_are_looked_at_before_they_are_used() {
+        for wrong in ["", "no PEM", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
+            assert!(matches!(check_certificates(wrong), Err(NetError::Certificate)), "{wrong}");
+        }
     }
 
     #[tokio::test]

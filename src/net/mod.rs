@@ -5,8 +5,8 @@
 //!
 //! Invariants: no connection is made to an address that [`guard::Guard`] refuses, however it is spelt and
 //! whatever DNS says later; a redirect is followed only by [`GuardedClient::download`], which
-//! checks each address; no proxy of the environment is used; no answer is
-//! held that is larger than its limit.
+//! checks each address; no proxy is used but one that was set, and then names are looked up and checked here before
+//! it is asked; no answer is held that is larger than its limit.
 
 pub mod client;
 mod download;
@@ -14,8 +14,10 @@ mod exchange;
 pub mod guard;
 #[cfg(feature = "testbed")]
 pub mod loopback;
+mod post;
 mod resolver;
 
-pub use client::{GuardedClient, NetError};
+pub use client::{GuardedClient, NetError, Route, check_certificates};
 pub use exchange::{Exchange, ExchangeAnswer, ExchangeBody};
 pub use guard::{Guard, Refused};
+pub use post::{Answer, Post, is_header};

@@ -1,32 +1,50 @@
 //! DNS for outgoing requests: what it answers goes through the [`Guard`], so that a name cannot stand for
 //! an address that is refused, not even one that changes between two look-ups.
 
+use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::guard::{Guard, Refused};
+
+/// Asks for the addresses of a name.
+pub(super) trait Lookup: Debug + Send + Sync {
+    fn look_up(&self, name: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+}
+
+/// Asks the system.
+#[derive(Debug)]
+pub(super) struct SystemLookup;
+
+impl Lookup for SystemLookup {
+    fn look_up(&self, name: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        // The port is the URL's; the client sets it.
+        Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
+    }
+}
 
 /// A resolver that leaves out refused addresses.
 #[derive(Clone, Debug)]
 pub(super) struct GuardedResolver {
     guard: Guard,
+    lookup: Arc<dyn Lookup>,
 }
 
 impl GuardedResolver {
-    pub(super) fn new(guard: Guard) -> Self {
-        Self { guard }
+    pub(super) fn new(guard: Guard, lookup: Arc<dyn Lookup>) -> Self {
+        Self { guard, lookup }
     }
 }
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.guard.clone();
+        let (guard, found) = (self.guard.clone(), self.lookup.look_up(name.as_str().to_owned()));
         Box::pin(async move {
-            // The port is the URL's; the client sets it.
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let addresses: Addrs = Box::new(passing(&guard, found)?.into_iter());
+            let addresses: Addrs = Box::new(passing(&guard, found.await?.into_iter())?.into_iter());
             Ok(addresses)
         })
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::{Core, DeviceView, NewDevice, ServiceError};
+use super::{Core, DeviceView, NewDevice, NewWebhook, ServiceError};
 use crate::domain::ids::DeviceId;
 use crate::domain::reason::Reason;
 use crate::domain::state::{Input, State};
@@ -22,6 +22,8 @@ pub struct Declaration {
     pub settings: Map<String, Value>,
     /// Whether it is to run.
     pub autostart: bool,
+    /// Where its events are pushed to, besides the webhooks that people made.
+    pub webhooks: Vec<NewWebhook>,
 }
 
 impl Declaration {
@@ -75,6 +77,7 @@ impl Core {
                 settings: declaration.settings,
             };
             self.store_new_device(new, fields).await?;
+            self.reconcile_webhooks(&id, declaration.webhooks).await?;
             return if autostart { self.apply(&id, Input::Start).await } else { Ok(()) };
         };
         let mut device = view.device;
@@ -94,6 +97,7 @@ impl Core {
             self.store().write_patiently(move |tx| tx.configure_device(&stored)).await?;
             self.wake_outbox(&id);
         }
+        self.reconcile_webhooks(&id, declaration.webhooks).await?;
         let by_declaration =
             matches!(before.state, State::Stopped { reason: Reason::StoppedByDeclaration, .. });
         match (autostart, before.state.is_active()) {
@@ -113,6 +117,7 @@ impl Core {
         let active = device.state.is_active();
         let id = device.id.clone();
         self.store().write_patiently(move |tx| tx.configure_device(&device)).await?;
+        self.reconcile_webhooks(&id, Vec::new()).await?;
         tracing::info!(device = %id, "the device's file is gone; it is stopped and kept");
         if active {
             self.apply(&id, Input::Stop(Reason::StoppedByDeclaration)).await?;

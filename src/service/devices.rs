@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::supervisor::Command;
-use super::{Core, DeviceChangeNotice, ServiceError};
+use super::{Core, CreatedWebhook, DeviceChangeNotice, NewWebhook, ServiceError};
 use crate::domain::clock::Millis;
 use crate::domain::device::{Device, DeviceStats};
 use crate::domain::ids::DeviceId;
@@ -80,9 +80,30 @@ impl Core {
     /// # Errors
     /// When something about it cannot be, its id is taken, or the store fails.
     pub async fn create_device(&self, new: NewDevice) -> Result<DeviceView, ServiceError> {
+        self.create_device_with(new, None).await.map(|(view, _)| view)
+    }
+
+    /// As [`Core::create_device`], with a webhook that hears of everything from its first connection on.
+    ///
+    /// # Errors
+    /// As [`Core::create_device`], and when something about the webhook cannot be: nothing is made then.
+    pub async fn create_device_with(
+        &self,
+        new: NewDevice,
+        webhook: Option<NewWebhook>,
+    ) -> Result<(DeviceView, Option<CreatedWebhook>), ServiceError> {
+        if let Some(webhook) = webhook.clone() {
+            self.check_webhook(webhook)?;
+        }
         let id = self.store_new_device(new, Vec::new()).await?;
+        let created = match webhook {
+            Some(webhook) => {
+                Some(self.create_webhook(NewWebhook { device: Some(id.clone()), ..webhook }).await?)
+            }
+            None => None,
+        };
         self.apply(&id, Input::Start).await?;
-        self.device(&id).await
+        Ok((self.device(&id).await?, created))
     }
 
     /// Stores a new device and employs its actor, at rest.

@@ -51,6 +51,18 @@ pub enum ServiceError {
     /// No such key.
     #[error("there is no API key with this id")]
     KeyNotFound,
+    /// No such webhook.
+    #[error("there is no webhook with this id")]
+    WebhookNotFound,
+    /// No such dead letter.
+    #[error("this webhook has no dead letter with this id")]
+    DeadLetterNotFound,
+    /// As many webhooks as the settings allow.
+    #[error("there are {0} webhooks, as many as webhooks.max_endpoints allows")]
+    TooManyWebhooks(usize),
+    /// As many tests run as may.
+    #[error("{0} webhooks are being tested already; try again when one is done")]
+    TooManyTests(usize),
     /// The engine has no such control call, or is disabled.
     #[error("there is no such call for this device")]
     NoSuchCall,
@@ -201,6 +213,10 @@ impl ServiceError {
             Self::Media(MediaError::Unavailable(_)) => "media_store_unavailable",
             Self::Media(MediaError::Storage(_)) => "media_store_failed",
             Self::KeyNotFound => "key_not_found",
+            Self::WebhookNotFound => "webhook_not_found",
+            Self::DeadLetterNotFound => "dead_letter_not_found",
+            Self::TooManyWebhooks(_) => "too_many_webhooks",
+            Self::TooManyTests(_) => "too_many_tests",
             Self::NoSuchCall => "not_found",
             Self::Invalid { .. } => "invalid_field",
             Self::DeviceExists => "device_exists",
@@ -248,6 +264,8 @@ impl ServiceError {
             | Self::NoThumbnail
             | Self::Media(MediaError::Gone)
             | Self::KeyNotFound
+            | Self::WebhookNotFound
+            | Self::DeadLetterNotFound
             | Self::NoSuchCall => ErrorKind::NotFound,
             Self::Invalid { .. }
             | Self::EmptyFile
@@ -262,6 +280,7 @@ impl ServiceError {
             Self::DeviceExists
             | Self::DeviceBeingDeleted
             | Self::TooManyDevices(_)
+            | Self::TooManyWebhooks(_)
             | Self::WrongState(_)
             | Self::SetByFile(_)
             | Self::NotQueued
@@ -271,9 +290,10 @@ impl ServiceError {
             Self::IdempotencyMismatch | Self::NotSupported | Self::Impossible { .. } => ErrorKind::Impossible,
             Self::WiderKey(_) => ErrorKind::Forbidden,
             Self::BadSignature => ErrorKind::Unauthorized,
-            Self::OutboxFull(_) | Self::TooManyImports(_) | Self::TooManyUploadsOfDevice(_) => {
-                ErrorKind::TooMany
-            }
+            Self::OutboxFull(_)
+            | Self::TooManyImports(_)
+            | Self::TooManyTests(_)
+            | Self::TooManyUploadsOfDevice(_) => ErrorKind::TooMany,
             Self::NotBuilt(_) => ErrorKind::NotBuilt,
             Self::ShuttingDown
             | Self::Store(
@@ -293,6 +313,7 @@ impl ServiceError {
             Self::Store(StoreError::DiskFull) | Self::OutboxFull(_) | Self::TooManyImports(_) => Some(30),
             Self::ImportCut { source, .. } => source.retry_after_seconds(),
             Self::TooManyUploads
+            | Self::TooManyTests(_)
             | Self::TooManyUploadsOfDevice(_)
             | Self::Media(MediaError::Unavailable(_)) => Some(5),
             Self::Media(MediaError::Storage(error)) if is_full(error) => Some(30),

@@ -20,6 +20,12 @@ impl Core {
     async fn read_gauges(&self) {
         let metrics = self.metrics();
         metrics.store_queue_depth.set(i64::try_from(self.store().queue_depth()).unwrap_or(i64::MAX));
+        match self.read(|store| Ok(store.deliveries_waiting()?)).await {
+            Ok(waiting) => {
+                metrics.webhook_waiting.set(waiting);
+            }
+            Err(error) => tracing::warn!(%error, "the deliveries to webhooks could not be counted"),
+        }
         match self.read(|store| Ok(store.outbox_lengths()?)).await {
             Ok(lengths) => {
                 metrics.outbox_queued.set(lengths.iter().map(|(_, length)| length).sum());

@@ -62,6 +62,7 @@ mod stats;
 mod supervisor;
 mod typing;
 mod untold;
+pub mod webhooks;
 
 pub use access_token::{AccessTokenError, AccessTokens, Operator};
 pub use changes::Forward;
@@ -77,6 +78,10 @@ pub use messages::{MessagePage, PageRequest};
 pub use queue::{ClearQueue, Cleared, DeviceQueue, FleetQueue, Held, QueueTotals, WarmupChange};
 pub use send::{Accepted, IdempotencyKey, SendContent, SendRequest};
 pub use stats::Stats;
+pub use webhooks::{
+    CreatedWebhook, DeadLetters, NewWebhook, Replay, RotatedWebhook, TestReport, WebhookChange,
+    WebhookLimits, WebhookStatus,
+};
 
 pub use crate::engine::{ControlVerb, MembersChange};
 pub use crate::media::ByteStream as FileBytes;
@@ -86,6 +91,8 @@ pub use crate::store::events::LogRange;
 pub use crate::store::groups::{GroupQuery, ListedGroup};
 pub use crate::store::queue::WaitingKind;
 pub use crate::store::search::SearchQuery;
+pub use crate::store::webhook_attempts::Attempt as WebhookAttempt;
+pub use crate::store::webhook_deliveries::DeadDelivery;
 
 /// Numbers that use cases keep to. All durations in milliseconds.
 #[derive(Debug, Clone)]
@@ -176,6 +183,8 @@ pub struct CoreParts {
     pub http: GuardedClient,
     /// What the addresses of files begin with; empty: they are relative to this server.
     pub public_url: String,
+    /// What webhooks keep to.
+    pub webhooks: WebhookLimits,
 }
 
 /// The handle to all use cases; cheap to clone.
@@ -197,6 +206,7 @@ struct Inner {
     shelf: media::Shelf,
     http: GuardedClient,
     public_url: Arc<str>,
+    webhooks: webhooks::Webhooks,
     feeds: feed::Feeds,
     live: live::ChatUpdates,
     turns: changes::Turns,
@@ -245,6 +255,7 @@ impl Core {
             shelf: media::Shelf::new(parts.media),
             http: parts.http,
             public_url: parts.public_url.into(),
+            webhooks: webhooks::Webhooks::new(parts.webhooks),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -259,6 +270,7 @@ impl Core {
         self.start_purges().await?;
         self.resume_clearings().await?;
         self.resume_settling().await?;
+        self.start_webhooks().await?;
         self.start_retention();
         self.start_key_bookkeeping();
         self.start_gauges();

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::error::SettingsError;
 use super::tree::Entry;
-use super::{AccessTokenMode, Cidr, MediaBackend, OriginPattern, Secret, Settings, Zone};
+use super::{AccessTokenMode, Cidr, MediaBackend, OriginPattern, Secret, Settings, Span, Zone};
 use crate::domain::outbox::TimeOfDay;
 
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
@@ -20,7 +20,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 47] = [
+pub(super) const RANGES: [(&str, i64, i64); 55] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -68,6 +68,14 @@ pub(super) const RANGES: [(&str, i64, i64); 47] = [
     ("socket.stall_timeout_ms", 1, YEAR_MS),
     ("socket.replay_page", 1, 10_000),
     ("engines.simulator.journal_max_bytes", 4096, 1024 * GIB),
+    ("webhooks.max_endpoints", 1, MANY),
+    ("webhooks.timeout_ms", 1, 10 * 60_000),
+    ("webhooks.max_in_flight", 1, 100_000),
+    ("webhooks.max_in_flight_per_endpoint", 1, 1_000),
+    ("webhooks.disable_after_ms", 1, YEAR_MS),
+    ("webhooks.max_waiting", 1, 1000 * MANY),
+    ("webhooks.dead_letters_days", 0, 36_500),
+    ("webhooks.attempts_days", 0, 36_500),
     ("net.timeout_ms", 1, YEAR_MS),
 ];
 
@@ -82,7 +90,7 @@ const WORDS: [(&str, &[&str]); 4] = [
 type Rule = fn(&str) -> Result<(), String>;
 
 /// Keys whose text has a form of its own; a list has it in each item.
-const FORMS: [(&str, Rule); 17] = [
+const FORMS: [(&str, Rule); 19] = [
     ("media.s3_endpoint", empty_or_url),
     ("server.listen", address),
     ("server.socket_path", socket_path),
@@ -98,8 +106,10 @@ const FORMS: [(&str, Rule); 17] = [
     ("outbox.quiet_from", empty_or_time),
     ("outbox.quiet_to", empty_or_time),
     ("outbox.time_zone", zone),
+    ("webhooks.retry_delays", span),
     ("engines.whatsapp.testbed_url", empty_or_url),
     ("net.allow_private", cidr),
+    ("net.proxy", empty_or_url),
 ];
 
 /// For each key the entry that counts.
@@ -254,6 +264,10 @@ fn empty_or_key(text: &str) -> Result<(), String> {
 
 fn zone(text: &str) -> Result<(), String> {
     text.parse::<Zone>().map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn span(text: &str) -> Result<(), String> {
+    text.parse::<Span>().map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn filled(text: &str) -> Result<(), String> {

@@ -14,6 +14,10 @@ use toml::{Table, Value};
 use super::error::{line_of, one_line};
 use super::tree;
 
+mod webhooks;
+
+pub use webhooks::DeclaredWebhook;
+
 /// A device as its file declares it.
 #[derive(Clone, PartialEq)]
 pub struct DeclaredDevice {
@@ -27,6 +31,8 @@ pub struct DeclaredDevice {
     pub settings: serde_json::Map<String, serde_json::Value>,
     /// Whether the device is started with the daemon.
     pub autostart: bool,
+    /// Where its events are pushed to. May hold secrets.
+    pub webhooks: Vec<DeclaredWebhook>,
     /// The file that declares it.
     pub file: PathBuf,
 }
@@ -123,10 +129,11 @@ pub enum DeclaredError {
     },
 }
 
-const KEYS: [&str; 5] = ["id", "name", "engine", "settings", "autostart"];
-const RESERVED: [&str; 2] = ["webhooks", "notify"];
+const KEYS: [&str; 6] = ["id", "name", "engine", "settings", "autostart", "webhooks"];
+const RESERVED: [&str; 1] = ["notify"];
 /// Ends of key names (lower case, no `_` or `-`) whose values must be references.
-const SECRET_ENDINGS: [&str; 5] = ["token", "secret", "password", "apikey", "privatekey"];
+const SECRET_ENDINGS: [&str; 7] =
+    ["token", "secret", "password", "apikey", "privatekey", "authorization", "cookie"];
 
 /// All devices declared in `dir`, in the order of their file names. A missing directory declares none.
 ///
@@ -194,6 +201,7 @@ fn load_file(file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Declar
         engine: take_text(file, &mut table, "engine")?,
         settings: take_settings(file, &mut table, env)?,
         autostart: take_flag(file, &mut table, "autostart")?.unwrap_or(true),
+        webhooks: webhooks::take(file, &mut table, env)?,
         file: file.to_owned(),
     })
 }

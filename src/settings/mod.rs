@@ -26,7 +26,8 @@ use serde::{Deserialize, Serialize};
 pub use crate::domain::cidr::{Cidr, InvalidCidr};
 pub use crate::domain::origin::{InvalidOriginPattern, OriginPattern};
 pub use crate::domain::outbox::Zone;
-pub use declared::{DeclaredDevice, DeclaredError, load_declared};
+pub use crate::domain::webhook::Span;
+pub use declared::{DeclaredDevice, DeclaredError, DeclaredWebhook, load_declared};
 pub use error::SettingsError;
 pub use load::{DEFAULT_TOML, process_environment};
 pub use secret::Secret;
@@ -61,6 +62,8 @@ pub struct Settings {
     pub socket: SocketSettings,
     /// Each engine's own section.
     pub engines: EngineSettings,
+    /// Pushing events.
+    pub webhooks: WebhookSettings,
     /// Outgoing requests.
     pub net: NetSettings,
 }
@@ -87,6 +90,30 @@ pub struct ServerSettings {
     pub shutdown_timeout_ms: u64,
     /// Milliseconds of `TCP_USER_TIMEOUT` on accepted sockets; 0 leaves the system's default.
     pub tcp_user_timeout_ms: u64,
+}
+
+/// `[webhooks]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookSettings {
+    /// Most webhooks.
+    pub max_endpoints: usize,
+    /// Milliseconds that a receiver may take.
+    pub timeout_ms: u64,
+    /// Waits between tries.
+    pub retry_delays: Vec<Span>,
+    /// Deliveries under way at once.
+    pub max_in_flight: usize,
+    /// The same, to one webhook.
+    pub max_in_flight_per_endpoint: usize,
+    /// Milliseconds of failure after which a webhook is disabled.
+    pub disable_after_ms: u64,
+    /// Deliveries that may wait for one webhook.
+    pub max_waiting: usize,
+    /// Days that dead letters are kept; 0 is for ever.
+    pub dead_letters_days: u32,
+    /// Days that tries are kept; 0 is for ever.
+    pub attempts_days: u32,
 }
 
 /// `[auth]`
@@ -393,6 +420,8 @@ pub struct NetSettings {
     pub allow_private: Vec<Cidr>,
     /// Milliseconds that an outgoing request may take.
     pub timeout_ms: u64,
+    /// An HTTP proxy for webhooks, or empty.
+    pub proxy: String,
 }
 
 impl Settings {

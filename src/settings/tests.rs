@@ -135,6 +135,8 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
         "store.vault_key" => {
             ("aGlkZGVuaGlkZGVuaGlkZGVuaGlkZGVuaGlkZGVuaGk=".to_owned(), toml::Value::from("********"))
         }
+        "net.proxy" => text("http://proxy.example.com:3128"),
+        "webhooks.retry_delays" => ("1s, 2m".to_owned(), vec!["1s", "2m"].into()),
         "auth.jwks_url" => text("https://k.example/jwks"),
         "store.synchronous" => text("normal"),
         "log.format" => text("json"),

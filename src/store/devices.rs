@@ -167,6 +167,7 @@ impl Tx<'_> {
         ] {
             self.run(sql, [id.as_str()])?;
         }
+        self.end_webhooks_of(id)?;
         if !keep_data {
             self.run("INSERT OR IGNORE INTO purges (device_id) VALUES (?1)", [id.as_str()])?;
         }
@@ -181,6 +182,11 @@ impl Tx<'_> {
     pub fn purge_some(&self, id: &DeviceId, batch: usize) -> Result<bool, StoreError> {
         let limit = i64::try_from(batch).unwrap_or(i64::MAX);
         let mut removed = 0;
+        let gone = self.number(
+            "SELECT max(seq) FROM (SELECT seq FROM events WHERE device_id = ?1 ORDER BY seq LIMIT ?2)",
+            params![id.as_str(), limit],
+        )?;
+        self.keep_for_deliveries(id, gone)?;
         for sql in [
             "DELETE FROM messages WHERE pk IN (SELECT pk FROM messages WHERE device_id = ?1 LIMIT ?2)",
             "DELETE FROM events WHERE device_id = ?1 AND seq IN (SELECT seq FROM events WHERE device_id = ?1 ORDER BY seq LIMIT ?2)",

@@ -100,6 +100,7 @@ impl Tx<'_> {
             "INSERT INTO events (device_id, seq, type, at, payload) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![device.as_str(), seq, event.name(), now.0, payload],
         )?;
+        self.call_for_deliveries(device, seq, event.name(), &payload, now)?;
         self.note_appended(device, seq);
         Ok(seq)
     }

@@ -48,6 +48,12 @@ mod twins;
 mod tx;
 pub mod untold;
 pub mod vault;
+pub mod webhook_attempts;
+pub mod webhook_deliveries;
+pub mod webhook_endpoints;
+mod webhook_hints;
+#[cfg(test)]
+mod webhook_tests;
 mod writer;
 
 pub use error::{OpenError, StoreError};
@@ -79,6 +85,7 @@ struct Inner {
     writer: writer::Writer,
     readers: readers::Readers,
     heads: Arc<heads::Heads>,
+    hints: Arc<webhook_hints::Hints>,
     seal: Arc<seal::Seal>,
     _lock: File,
 }
@@ -99,9 +106,11 @@ impl Store {
         let seal = Arc::new(open::seal(&connection, &path, options.vault_key)?);
         let readers = readers::Readers::open(&path, options.readers)?;
         let heads = Arc::new(heads::Heads::default());
-        let writer = writer::Writer::start(connection, options.write_queue, heads.clone(), observer)
+        let hints = Arc::new(webhook_hints::Hints::default());
+        let told = writer::Told { heads: heads.clone(), hints: hints.clone(), observer };
+        let writer = writer::Writer::start(connection, options.write_queue, told)
             .map_err(|source| OpenError::Directory { path: data_dir.to_owned(), source })?;
-        Ok(Self { inner: Arc::new(Inner { writer, readers, heads, seal, _lock: lock }) })
+        Ok(Self { inner: Arc::new(Inner { writer, readers, heads, hints, seal, _lock: lock }) })
     }
 
     /// Runs `write` in a transaction and returns after its commit. For requests that a client can repeat:
@@ -149,6 +158,12 @@ impl Store {
     #[must_use]
     pub fn follow(&self, device: &DeviceId) -> watch::Receiver<i64> {
         self.inner.heads.follow(device)
+    }
+
+    /// Waits until commits call for deliveries, or change endpoints, and says of which. A hint, for one caller at a
+    /// time: what waits stands in the store.
+    pub async fn next_deliveries(&self) -> std::collections::BTreeSet<webhook_endpoints::EndpointKey> {
+        self.inner.hints.take().await
     }
 
     /// How many writes wait.

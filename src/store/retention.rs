@@ -14,7 +14,7 @@ use crate::domain::jid::Jid;
 
 impl Tx<'_> {
     /// Removes events appended before `cutoff`; `true` while there are more. Each log keeps its newest
-    /// entry, so that a client that is up to date is never told to reload.
+    /// entry, so that a client that is up to date is never told to reload, and what a delivery still needs.
     ///
     /// # Errors
     /// When the store fails.
@@ -25,6 +25,8 @@ impl Tx<'_> {
                  SELECT e.device_id, e.seq FROM events e JOIN log_heads h ON h.device_id = e.device_id
                  WHERE e.at < ?1 AND e.seq < h.last_seq AND NOT EXISTS (
                      SELECT 1 FROM events o WHERE o.device_id = e.device_id AND o.seq < e.seq AND o.at >= ?1)
+                     AND NOT EXISTS (SELECT 1 FROM webhook_deliveries d
+                         WHERE d.device_id = e.device_id AND d.seq <= e.seq AND d.payload IS NULL)
                  ORDER BY e.at LIMIT ?2)",
             params![cutoff.0, batch],
         )?;

@@ -1,11 +1,13 @@
 //! What a use case gets to read and write with. The operations themselves stand one file an aggregate.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ops::Deref;
 
 use rusqlite::{CachedStatement, Connection, Params, Row};
 
 use super::error::StoreError;
+use super::webhook_endpoints::EndpointKey;
 use crate::domain::ids::DeviceId;
 
 /// Queries over one consistent snapshot.
@@ -65,6 +67,8 @@ pub struct Tx<'c> {
 pub(super) struct Appended {
     pub(super) heads: Vec<(DeviceId, i64)>,
     pub(super) events: usize,
+    /// For whom something waits to be pushed.
+    pub(super) deliveries: BTreeSet<EndpointKey>,
 }
 
 impl<'c> Tx<'c> {
@@ -89,6 +93,11 @@ impl<'c> Tx<'c> {
             Some(entry) => entry.1 = seq,
             None => appended.heads.push((device.clone(), seq)),
         }
+    }
+
+    /// Remembers that something waits to be pushed to this endpoint, or that it changed.
+    pub(super) fn note_delivery(&self, key: EndpointKey) {
+        self.appended.borrow_mut().deliveries.insert(key);
     }
 
     pub(super) fn into_appended(self) -> Appended {

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::error::StoreError;
 use super::heads::Heads;
 use super::tx::{Appended, Tx};
+use super::webhook_hints::Hints;
 
 /// The most writes in one commit: enough to hide the fsync, few enough to answer soon.
 const GROUP: usize = 256;
@@ -42,6 +43,13 @@ pub trait WriterObserver: Send + Sync + 'static {
     fn refused(&self);
 }
 
+/// Who is told of commits.
+pub(super) struct Told {
+    pub(super) heads: Arc<Heads>,
+    pub(super) hints: Arc<Hints>,
+    pub(super) observer: Arc<dyn WriterObserver>,
+}
+
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
     observer: Arc<dyn WriterObserver>,
@@ -49,15 +57,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(
-        connection: Connection,
-        queue: usize,
-        heads: Arc<Heads>,
-        observer: Arc<dyn WriterObserver>,
-    ) -> std::io::Result<Self> {
+    pub(super) fn start(connection: Connection, queue: usize, told: Told) -> std::io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(queue);
-        let told = observer.clone();
-        let run = move || Group { connection, heads, observer: told }.run(waiting);
+        let observer = told.observer.clone();
+        let run = move || Group { connection, told }.run(waiting);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(run)?;
         Ok(Self { jobs, observer, thread: std::sync::Mutex::new(Some(thread)) })
     }
@@ -153,8 +156,7 @@ where
 
 struct Group {
     connection: Connection,
-    heads: Arc<Heads>,
-    observer: Arc<dyn WriterObserver>,
+    told: Told,
 }
 
 impl Group {
@@ -203,7 +205,7 @@ impl Group {
             applied.extend(work(&self.connection));
         }
         let committed = self.commit();
-        self.observer.committed(count, started.elapsed().as_secs_f64());
+        self.told.observer.committed(count, started.elapsed().as_secs_f64());
         self.tell(applied, &committed);
     }
 
@@ -237,11 +239,12 @@ impl Group {
             if committed.is_ok() {
                 events += done.appended.events;
                 for (device, seq) in &done.appended.heads {
-                    self.heads.advance(device, *seq);
+                    self.told.heads.advance(device, *seq);
                 }
+                self.told.hints.add(&done.appended.deliveries);
             }
             (done.reply)(committed.clone());
         }
-        self.observer.appended(events);
+        self.told.observer.appended(events);
     }
 }

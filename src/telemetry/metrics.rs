@@ -61,6 +61,18 @@ pub struct Handles {
     pub auth_failures: Counter,
     /// `engine_panics_total`: panics caught in engines.
     pub engine_panics: Counter,
+    /// `webhook_attempts_total`: tries to push an event, by outcome.
+    pub webhook_attempts: Family<OutcomeLabels, Counter>,
+    /// `webhook_attempt_seconds`: from the beginning of a try to its end.
+    pub webhook_attempt_seconds: Histogram,
+    /// `webhook_in_flight`: tries under way now.
+    pub webhook_in_flight: Gauge,
+    /// `webhook_waiting`: deliveries that wait.
+    pub webhook_waiting: Gauge,
+    /// `webhook_dead_total`: deliveries that were given up.
+    pub webhook_dead: Counter,
+    /// `webhook_disabled_total`: webhooks that were disabled for their failures.
+    pub webhook_disabled: Counter,
     /// `bus_lagged_total`: hints that a slow reader missed; the log has what they told of.
     pub bus_lagged: Counter,
 }
@@ -92,10 +104,10 @@ pub struct ReasonLabels {
     pub reason: &'static str,
 }
 
-/// Label of a sent message.
+/// Label of a sent message, or of a try to push an event.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct OutcomeLabels {
-    /// `sent`, `transient`, `permanent` or `unknown`.
+    /// `sent`, `transient`, `permanent` or `unknown`; of a try, `delivered` or why not.
     pub outcome: &'static str,
 }
 
@@ -149,6 +161,12 @@ impl Metrics {
         self.messages_out.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
+    /// Counts a try to push an event.
+    pub fn webhook_attempt(&self, outcome: &'static str, seconds: f64) {
+        self.webhook_attempts.get_or_create(&OutcomeLabels { outcome }).inc();
+        self.webhook_attempt_seconds.observe(seconds);
+    }
+
     /// Moves a device from one state to another: `None` is before its creation and after its deletion.
     pub fn device_moved(&self, from: Option<&'static str>, to: Option<&'static str>) {
         if let Some(state) = from {
@@ -192,6 +210,13 @@ fn register(registry: &mut Registry) -> Handles {
         outbox_queued: Gauge::default(),
         auth_failures: Counter::default(),
         engine_panics: Counter::default(),
+        webhook_attempts: Family::default(),
+        // 1 ms to 33 s.
+        webhook_attempt_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
+        webhook_in_flight: Gauge::default(),
+        webhook_waiting: Gauge::default(),
+        webhook_dead: Counter::default(),
+        webhook_disabled: Counter::default(),
         bus_lagged: Counter::default(),
     };
     let h = &handles;
@@ -213,6 +238,14 @@ fn register(registry: &mut Registry) -> Handles {
     registry.register("outbox_queued", "Messages waiting to be sent", h.outbox_queued.clone());
     registry.register("auth_failures", "Refused credentials", h.auth_failures.clone());
     registry.register("engine_panics", "Panics caught in engines", h.engine_panics.clone());
+    let help = "Tries to push an event, by outcome";
+    registry.register("webhook_attempts", help, h.webhook_attempts.clone());
+    let help = "Time from the beginning of a try to push an event to its end";
+    registry.register("webhook_attempt_seconds", help, h.webhook_attempt_seconds.clone());
+    registry.register("webhook_in_flight", "Tries under way now", h.webhook_in_flight.clone());
+    registry.register("webhook_waiting", "Deliveries that wait", h.webhook_waiting.clone());
+    registry.register("webhook_dead", "Deliveries given up", h.webhook_dead.clone());
+    registry.register("webhook_disabled", "Webhooks disabled for failing", h.webhook_disabled.clone());
     registry.register("bus_lagged", "Hints missed by slow readers", h.bus_lagged.clone());
     handles
 }
@@ -262,6 +295,7 @@ mod tests {
         metrics.http_request("BREW", "/healthz", 405, Duration::ZERO);
         metrics.socket_cut("slow_client");
         metrics.message_out("sent");
+        metrics.webhook_attempt("delivered", 0.01);
         metrics.device_moved(None, Some("created"));
         metrics.device_moved(Some("created"), Some("ready"));
         metrics.sockets.inc();
@@ -286,6 +320,12 @@ mod tests {
             "wharf_auth_failures_total 0",
             "wharf_engine_panics_total 0",
             "wharf_bus_lagged_total 0",
+            r#"wharf_webhook_attempts_total{outcome="delivered"} 1"#,
+            "wharf_webhook_attempt_seconds_count 1",
+            "wharf_webhook_in_flight 0",
+            "wharf_webhook_waiting 0",
+            "wharf_webhook_dead_total 0",
+            "wharf_webhook_disabled_total 0",
             "process_resident_memory_bytes ",
         ] {
             assert!(text.lines().any(|found| found.starts_with(line)), "{line} is not in\n{text}");

@@ -4,6 +4,7 @@
 //! - [`moments`]: SIGKILL at the worst moments, one by one.
 //! - [`endings`]: SIGTERM, a second SIGTERM, a second daemon.
 //! - [`many`]: a start with many devices.
+//! - [`webhooks`]: SIGKILL while receivers of events misbehave.
 //! - [`memory`]: a large file through a daemon that must not grow with it.
 //!
 //! [`traffic`] makes the traffic and remembers what was answered; [`checks`] asks the daemon for it over
@@ -31,3 +32,4 @@ mod moments;
 mod process;
 mod rounds;
 mod traffic;
+mod webhooks;

@@ -70,19 +70,6 @@ async fn unknown_paths_and_methods_answer_in_the_envelope() {
     reply.refused(405, "method_not_allowed");
 }
 
-#[tokio::test]
-async fn what_is_not_built_yet_says_so() {
-    let app = TestApp::start().await;
-    app.device("shop").await;
-    let document = app.get("//docs-json").await.text();
-    for (method, path) in
-        [("GET", "/webhooks"), ("GET", "/devices/shop/webhooks"), ("POST", "/devices/shop/webhooks")]
-    {
-        raw(&app, method, path, None, Vec::new()).await.refused(501, "not_implemented");
-    }
-    assert!(!document.contains("/webhooks\""), "what is not built stands in the document");
-}
-
 // covers: POST /simulator/{id}/{call}
 #[tokio::test]
 async fn the_simulator_is_for_simulated_devices_and_admins() {

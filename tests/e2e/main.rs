@@ -32,5 +32,6 @@ mod rich;
 mod snapshots;
 mod socket;
 mod vault;
+mod webhooks;
 #[cfg(feature = "testbed")]
 mod whatsapp;

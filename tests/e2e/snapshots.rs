@@ -84,7 +84,6 @@ async fn bodies_of_errors() {
         "wrong type": app.post(send, json!({ "to": ANNA, "text": 5 })).await.json(),
         "no code": app.get("/devices/shop/qr").await.json(),
         "out of range": app.get("/devices/shop/chats?limit=0").await.json(),
-        "not built": app.get("/devices/shop/webhooks").await.json(),
         "taken id": app.post("/devices", json!({ "id": "shop" })).await.json(),
     });
     insta::assert_json_snapshot!("error_bodies", bodies);

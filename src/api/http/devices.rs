@@ -13,6 +13,7 @@ use super::error::ApiError;
 use super::guard::{Caller, guarded};
 use super::input::{Body, Device, Fields, FromFields, Query};
 use super::schema::{self, DashboardWord, DeviceStatsObject, StateWord};
+use super::webhooks::{CreateWebhook, CreatedWebhookObject, WebhookOfDevice};
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::device::DeviceStats;
@@ -31,9 +32,9 @@ const NAME_CHARS: usize = 128;
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(guarded(Scope::DevicesRead, &[], routes!(list)))
-        .routes(guarded(Scope::DevicesWrite, &[409, 501], routes!(create)))
+        .routes(guarded(Scope::DevicesWrite, &[409], routes!(create)))
         .routes(guarded(Scope::DevicesRead, &[], routes!(show)))
-        .routes(guarded(Scope::DevicesWrite, &[409, 501], routes!(change)))
+        .routes(guarded(Scope::DevicesWrite, &[409], routes!(change)))
         .routes(guarded(Scope::DevicesWrite, &[409], routes!(delete)))
         .merge(lifecycle::routes())
         .merge(pairing::routes())
@@ -140,6 +141,10 @@ struct CreateDevice {
     /// Its settings.
     #[schema(value_type = Option<Object>)]
     settings: Map<String, Value>,
+    /// A webhook of it, to be made with it; a URL alone does as well.
+    #[schema(value_type = Option<CreateWebhook>)]
+    #[expect(dead_code, reason = "for the document; see WithWebhook")]
+    webhook: (),
 }
 
 impl FromFields for CreateDevice {
@@ -149,48 +154,80 @@ impl FromFields for CreateDevice {
             name: fields.text("name", NAME_CHARS).filter(|name| !name.is_empty()),
             engine: fields.text("engine", 64).filter(|engine| !engine.is_empty()),
             settings: fields.object("settings").unwrap_or_default(),
+            webhook: (),
         })
     }
 }
 
-/// A body, and whether it wants a webhook, which a later version makes.
+/// A body, and the webhook that it wants to be made with.
 struct WithWebhook<T> {
     body: T,
-    webhook: bool,
+    webhook: Option<WebhookOfDevice>,
 }
 
 impl<T: FromFields> FromFields for WithWebhook<T> {
     fn read(fields: &mut Fields) -> Option<Self> {
-        let webhook = fields.says_anything("webhook");
+        let webhook = WebhookOfDevice::read(fields);
         T::read(fields).map(|body| Self { body, webhook })
     }
 }
 
-impl<T> WithWebhook<T> {
-    fn without(self) -> Result<T, ApiError> {
-        if self.webhook { Err(ApiError::NotBuilt("a device's webhook".to_owned())) } else { Ok(self.body) }
+/// A device, and the webhook that was made with it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeviceWithWebhook)]
+struct DeviceWithWebhook {
+    /// The device.
+    #[serde(flatten)]
+    device: DeviceObject,
+    /// The webhook, with the only copy of its secret, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    webhook: Option<CreatedWebhookObject>,
+}
+
+async fn make_webhook(
+    core: &Core,
+    device: &DeviceId,
+    webhook: Option<WebhookOfDevice>,
+) -> Result<Option<CreatedWebhookObject>, ApiError> {
+    let Some(WebhookOfDevice(webhook)) = webhook else { return Ok(None) };
+    let created = core.create_webhook(webhook.into_new(Some(device.clone()))).await?;
+    Ok(Some(created.into()))
+}
+
+/// Whoever gets events pushed may as well read them.
+fn may_make(caller: &Caller, webhook: Option<&WebhookOfDevice>) -> Result<(), ApiError> {
+    match webhook {
+        Some(_) if !caller.0.grant.allows(Scope::EventsRead) => {
+            Err(ApiError::MissingScope(Scope::EventsRead))
+        }
+        _ => Ok(()),
     }
 }
 
 /// Create a device
 ///
-/// It starts to connect at once. A key that is limited to devices has to name one of them as `id`.
+/// It starts to connect at once. A key that is limited to devices has to name one of them as `id`. A webhook that cannot
+/// be is refused before anything is made; one needs the scope `events:read` too.
 #[utoipa::path(post, path = "/devices", operation_id = "createDevice", tag = "devices",
     request_body = Option<CreateDevice>,
-    responses((status = 201, description = "The device, which is connecting", body = Success<DeviceObject>)))]
+    responses((status = 201, description = "The device, which is connecting", body = Success<DeviceWithWebhook>)))]
 async fn create(
     caller: Caller,
     State(core): State<Core>,
     Body(body): Body<WithWebhook<CreateDevice>>,
-) -> Result<Created<DeviceObject>, ApiError> {
-    let CreateDevice { id, name, engine, settings } = body.without()?;
+) -> Result<Created<DeviceWithWebhook>, ApiError> {
+    let WithWebhook { body: CreateDevice { id, name, engine, settings, .. }, webhook } = body;
+    may_make(&caller, webhook.as_ref())?;
     match &id {
         Some(id) => caller.reach(id)?,
         None if caller.devices().is_some() => return Err(ApiError::DeviceNotAllowed),
         None => {}
     }
-    let view = core.create_device(NewDevice { id, name, engine, settings }).await?;
-    Ok(Created(DeviceObject::new(view, core.now())))
+    let webhook = webhook.map(|WebhookOfDevice(webhook)| webhook.into_new(None));
+    let (view, webhook) = core.create_device_with(NewDevice { id, name, engine, settings }, webhook).await?;
+    let webhook = webhook.map(CreatedWebhookObject::from);
+    Ok(Created(DeviceWithWebhook { device: DeviceObject::new(view, core.now()), webhook }))
 }
 
 /// Show a device
@@ -212,28 +249,37 @@ struct ChangeDevice {
     /// connection on.
     #[schema(value_type = Option<Object>)]
     settings: Option<Map<String, Value>>,
+    /// One more webhook of it; a URL alone does as well.
+    #[schema(value_type = Option<CreateWebhook>)]
+    #[expect(dead_code, reason = "for the document; see WithWebhook")]
+    webhook: (),
 }
 
 impl FromFields for ChangeDevice {
     fn read(fields: &mut Fields) -> Option<Self> {
-        Some(Self { name: fields.text("name", NAME_CHARS), settings: fields.object("settings") })
+        let (name, settings) = (fields.text("name", NAME_CHARS), fields.object("settings"));
+        Some(Self { name, settings, webhook: () })
     }
 }
 
 /// Change a device
 ///
-/// What the device's file in the devices directory sets cannot be changed here.
+/// What the device's file in the devices directory sets cannot be changed here. A webhook is added to those that the
+/// device has, and needs the scope `events:read` too.
 #[utoipa::path(patch, path = "/devices/{id}", operation_id = "changeDevice", tag = "devices",
     request_body = Option<ChangeDevice>,
-    responses((status = 200, description = "The device as it now is", body = Success<DeviceObject>)))]
+    responses((status = 200, description = "The device as it now is", body = Success<DeviceWithWebhook>)))]
 async fn change(
+    caller: Caller,
     State(core): State<Core>,
     Device(id): Device,
     Body(body): Body<WithWebhook<ChangeDevice>>,
-) -> Result<Success<DeviceObject>, ApiError> {
-    let ChangeDevice { name, settings } = body.without()?;
+) -> Result<Success<DeviceWithWebhook>, ApiError> {
+    let WithWebhook { body: ChangeDevice { name, settings, .. }, webhook } = body;
+    may_make(&caller, webhook.as_ref())?;
     let view = core.update_device(&id, DeviceChange { name, settings }).await?;
-    Ok(Success::new(DeviceObject::new(view, core.now())))
+    let webhook = make_webhook(&core, &id, webhook).await?;
+    Ok(Success::new(DeviceWithWebhook { device: DeviceObject::new(view, core.now()), webhook }))
 }
 
 #[derive(Debug, IntoParams)]

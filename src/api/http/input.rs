@@ -14,6 +14,7 @@ use super::ApiState;
 use super::error::ApiError;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
+use crate::domain::webhook::EndpointId;
 
 mod fields;
 
@@ -128,6 +129,8 @@ pub struct Group(pub Jid);
 pub struct Message(pub MessageId);
 /// The API key that the path names.
 pub struct Key(pub String);
+/// The webhook that the path names.
+pub struct Webhook(pub EndpointId);
 /// The call to the simulator that the path names.
 pub struct Call(pub String);
 
@@ -149,6 +152,7 @@ from_path! {
     Contact = "cid";
     Message = "mid";
     Key = "keyId";
+    Webhook = "wid";
     Call = "call";
 }
 

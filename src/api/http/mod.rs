@@ -32,7 +32,6 @@ mod keys;
 mod layers;
 mod media;
 mod messages;
-mod not_built;
 mod openapi;
 mod paging;
 mod probes;
@@ -40,6 +39,7 @@ mod queue;
 mod schema;
 mod simulator;
 mod stats;
+mod webhooks;
 
 pub use error::{ApiError, FieldError};
 
@@ -69,7 +69,7 @@ impl FromRef<ApiState> for Arc<ApiConfig> {
 /// REST, the probes and the documentation.
 pub fn router(core: Core, config: Arc<ApiConfig>, tries: Arc<FailedTries>) -> Router {
     let (routes, document) = documented().split_for_parts();
-    let routes = routes.nest("/api/v1", not_built::routes()).merge(docs::routes(&document));
+    let routes = routes.merge(docs::routes(&document));
     layers::wrap(routes, ApiState { core, config, tries })
 }
 
@@ -88,6 +88,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .merge(health::routes())
         .merge(stats::routes())
         .merge(keys::routes())
+        .merge(webhooks::routes())
         .merge(simulator::routes());
     let mut all = OpenApiRouter::with_openapi(openapi::frame())
         .nest("/api/v1", api)

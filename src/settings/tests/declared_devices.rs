@@ -80,7 +80,27 @@ fn errors_name_file_and_key() {
         ("id = \"a\"\ncolour = 1", "shop.toml: unknown key colour"),
         ("id = \"a\"\nautostart = \"no\"", "shop.toml: autostart must be true or false"),
         ("id = \"a\"\nsettings = 1", "shop.toml: settings must be a table"),
-        ("id = \"a\"\n[[webhooks]]\nurl = \"x\"", "shop.toml: webhooks is not built yet"),
+        ("id = \"a\"\nwebhooks = 1", "shop.toml: webhooks must be written as [[webhooks]]"),
+        (
+            "id = \"a\"\n[[webhooks]]\nurl = \"x\"",
+            "shop.toml: webhooks[0].secret is missing: write it as a reference to an environment variable, ${NAME}",
+        ),
+        (
+            "id = \"a\"\n[[webhooks]]\nurl = \"x\"\nsecret = \"plain\"",
+            "shop.toml: webhooks[0].secret is a secret: write it as a reference to an environment variable, ${NAME}",
+        ),
+        (
+            "id = \"a\"\n[[webhooks]]\nurl = \"x\"\nheaders = { Authorization = \"Bearer x\" }",
+            "shop.toml: webhooks[0].headers.Authorization is a secret: write it as a reference to an environment variable, ${NAME}",
+        ),
+        (
+            "id = \"a\"\n[[webhooks]]\nurl = \"x\"\nsecret = \"${SHOP_TOKEN}\"\nformat = \"xml\"",
+            "shop.toml: webhooks[0].format must be wharf, waha or wwebjs",
+        ),
+        (
+            "id = \"a\"\n[[webhooks]]\nurls = \"x\"",
+            "shop.toml: unknown key webhooks[0].urls; did you mean url?",
+        ),
         ("id = \"a\"\n[notify]", "shop.toml: notify is not built yet"),
         (
             "id = \"a\"\n[settings.x]\nlist = [\"${NONE}\"]",

@@ -281,10 +281,6 @@ class Rest(unittest.TestCase):
         self.assertEqual(self.daemon.request("GET", self.path("/chats?take=1&skip=0")).json()["pagination"]["returned"], 1)
         self.assertEqual(self.daemon.request("GET", self.path("/chats?page=1&pageSize=1")).status_code, 200)
 
-    def test_what_is_not_built_says_so(self):
-        answer = self.daemon.request("POST", self.path("/webhooks"), json={"url": "https://example.com/"})
-        self.fails(answer, 501, "not_implemented")
-
     # covers: GET /healthz
     # covers: GET /readyz
     # covers: GET /metrics

@@ -2,6 +2,7 @@
 
 mod clock;
 mod network;
+pub mod receiver;
 mod reply;
 pub mod wire;
 

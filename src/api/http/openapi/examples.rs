@@ -31,7 +31,7 @@ pub fn refusal(status: u16) -> Option<ApiError> {
         416 => ApiError::RangeNotSatisfiable(4_096),
         422 => ServiceError::NotSupported.into(),
         429 => ServiceError::OutboxFull(10_000).into(),
-        501 => ApiError::NotBuilt("a device's webhook".to_owned()),
+        501 => ApiError::NotBuilt("this call".to_owned()),
         503 => ServiceError::ShuttingDown.into(),
         _ => return None,
     })
@@ -174,6 +174,7 @@ pub fn usual(field: &str) -> Option<Value> {
         "query" => json!("hello"),
         "tempId" => json!("t1"),
         "keyId" => json!("k3v9x2m7q1zd"),
+        "wid" => json!("wh_3f0a8c5e9b7d41261122"),
         "call" => json!("network"),
         "emoji" => json!("👍"),
         "qr" => json!("2@J5xRzq0m8Yk1vT4h"),

@@ -1,0 +1,153 @@
+//! Which events an endpoint wants.
+
+use thiserror::Error;
+
+use super::{Facts, Format};
+
+/// Most entries of each list.
+const MAX_ENTRIES: usize = 100;
+
+/// Kinds of chats that can be left out.
+pub const CHAT_KINDS: [&str; 3] = ["groups", "status", "newsletters"];
+
+/// Names to be pushed, and what of them is left out. A name that ends with `*` stands for all that begin so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// Names, in the words of the endpoint's format.
+    pub events: Vec<String>,
+    /// Names that are not pushed all the same, and kinds of chats ([`CHAT_KINDS`]).
+    pub exclude: Vec<String>,
+}
+
+/// An entry that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct SubscriptionError {
+    /// `events` or `exclude`.
+    pub list: &'static str,
+    /// Which entry of it.
+    pub index: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Default for Subscription {
+    fn default() -> Self {
+        Self { events: vec!["*".to_owned()], exclude: Vec::new() }
+    }
+}
+
+impl Subscription {
+    /// Whether its entries are names that the format has.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub fn check(&self, format: Format) -> Result<(), SubscriptionError> {
+        if self.events.is_empty() {
+            let message = "must hold at least one name, or * for all".to_owned();
+            return Err(SubscriptionError { list: "events", index: 0, message });
+        }
+        let lists = [("events", &self.events, false), ("exclude", &self.exclude, true)];
+        for (list, entries, with_kinds) in lists {
+            for (index, entry) in entries.iter().enumerate() {
+                let known = is_known(entry, format) || (with_kinds && CHAT_KINDS.contains(&entry.as_str()));
+                if index >= MAX_ENTRIES || !known {
+                    let message = wrong(entry, format, index, with_kinds);
+                    return Err(SubscriptionError { list, index, message });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an event of these facts is wanted under this name.
+    #[must_use]
+    pub fn wants(&self, name: &str, facts: &Facts<'_>) -> bool {
+        let named = |entry: &String| matches(entry, name);
+        self.events.iter().any(named)
+            && !self.exclude.iter().any(|entry| named(entry) || is_of_kind(entry, facts))
+    }
+}
+
+fn is_known(entry: &str, format: Format) -> bool {
+    match entry.strip_suffix('*') {
+        Some(start) => !start.contains('*') && start.chars().all(|c| c.is_ascii_graphic()),
+        None => format.knows(entry),
+    }
+}
+
+fn matches(entry: &str, name: &str) -> bool {
+    match entry.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => entry == name,
+    }
+}
+
+fn is_of_kind(entry: &str, facts: &Facts<'_>) -> bool {
+    let Some(chat) = facts.chat.as_deref() else { return false };
+    match entry {
+        "groups" => chat.ends_with("@g.us"),
+        "status" => chat.ends_with("@broadcast"),
+        "newsletters" => chat.ends_with("@newsletter"),
+        _ => false,
+    }
+}
+
+fn wrong(entry: &str, format: Format, index: usize, with_kinds: bool) -> String {
+    if index >= MAX_ENTRIES {
+        return format!("has more than {MAX_ENTRIES} entries");
+    }
+    let kinds = if with_kinds { ", nor one of groups, status and newsletters" } else { "" };
+    let shown: String = entry.chars().filter(|c| !c.is_control()).take(60).collect();
+    format!("is no event of the format {}{kinds}: '{shown}'", format.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subscription(events: &[&str], exclude: &[&str]) -> Subscription {
+        let owned = |list: &[&str]| list.iter().map(|entry| (*entry).to_owned()).collect();
+        Subscription { events: owned(events), exclude: owned(exclude) }
+    }
+
+    fn wants(subscription: &Subscription, kind: &str, payload: &str) -> bool {
+        subscription.wants(kind, &Facts::of(kind, payload))
+    }
+
+    const IN_GROUP: &str = r#"{"chatId":"1@g.us"}"#;
+    const PRIVATE: &str = r#"{"chatId":"1@c.us"}"#;
+
+    #[test]
+    fn names_prefixes_and_all_are_understood() {
+        assert!(wants(&Subscription::default(), "state", "{}"));
+        let some = subscription(&["message:*", "state"], &["message:ack"]);
+        assert!(wants(&some, "message:edited", PRIVATE));
+        assert!(wants(&some, "state", "{}"));
+        assert!(!wants(&some, "message:ack", PRIVATE));
+        assert!(!wants(&some, "message", PRIVATE));
+    }
+
+    #[test]
+    fn kinds_of_chats_are_left_out() {
+        let quiet = subscription(&["*"], &["groups", "status"]);
+        assert!(!wants(&quiet, "message:ack", IN_GROUP));
+        assert!(!wants(&quiet, "message:ack", r#"{"chatId":"status@broadcast"}"#));
+        assert!(wants(&quiet, "message:ack", PRIVATE));
+        assert!(wants(&quiet, "state", "{}"));
+    }
+
+    #[test]
+    fn what_never_happens_is_refused_with_its_place() {
+        assert!(subscription(&["message", "*"], &["groups", "message:ack"]).check(Format::Wharf).is_ok());
+        assert!(subscription(&["message.any"], &[]).check(Format::Waha).is_ok());
+        assert!(subscription(&["message_create"], &[]).check(Format::Wwebjs).is_ok());
+        let error = subscription(&["message", "typing:start"], &[]).check(Format::Wharf).unwrap_err();
+        assert_eq!((error.list, error.index), ("events", 1));
+        assert!(error.to_string().contains("typing:start"));
+        for wrong in [&[][..], &["groups"], &["message.any"], &["**"]] {
+            assert!(subscription(wrong, &[]).check(Format::Wharf).is_err(), "{wrong:?}");
+        }
+        assert!(subscription(&["*"], &["people"]).check(Format::Wharf).is_err());
+    }
+}

@@ -1,0 +1,130 @@
+//! Handing something to a server, and hearing how it took it.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use tokio::time::Instant;
+use url::Url;
+
+use super::client::{GuardedClient, NetError, failed};
+
+/// So much of an answer is read, so that its connection can be used again; what is longer ends it.
+const READ_ON: usize = 16 * 1024;
+/// So long is waited for it.
+const READ_ON_FOR: Duration = Duration::from_secs(1);
+
+/// What to hand over.
+#[derive(Debug)]
+pub struct Post {
+    /// Headers besides the content type, which is JSON.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// How long it may take until the answer begins.
+    pub timeout: Duration,
+}
+
+/// How a server took it. Its words are thrown away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The header `Retry-After`, as it stands.
+    pub retry_after: Option<String>,
+}
+
+impl GuardedClient {
+    /// Posts JSON. Redirects are answers like others.
+    ///
+    /// # Errors
+    /// [`NetError`] when there is no answer.
+    pub async fn post(&self, url: &Url, post: Post) -> Result<Answer, NetError> {
+        self.check(url)?;
+        let deadline = Instant::now() + post.timeout;
+        let looked_up = tokio::time::timeout_at(deadline, self.check_before_proxy(url)).await;
+        looked_up.map_err(|_| NetError::Timeout)??;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let request = self.client().await?.post(url.clone()).headers(headers(&post.headers)?);
+        let request = request.header(CONTENT_TYPE, "application/json").body(post.body).timeout(left);
+        let response = request.send().await.map_err(failed)?;
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let answer =
+            Answer { status: response.status().as_u16(), retry_after: retry_after.map(str::to_owned) };
+        let _ = tokio::time::timeout(READ_ON_FOR, read_on(response)).await;
+        Ok(answer)
+    }
+}
+
+async fn read_on(mut response: reqwest::Response) {
+    let mut read = 0;
+    while read <= READ_ON {
+        match response.chunk().await {
+            Ok(Some(chunk)) => read += chunk.len(),
+            Ok(None) | Err(_) => return,
+        }
+    }
+}
+
+fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, NetError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        let name = HeaderName::try_from(name.as_str()).map_err(|_| NetError::Header)?;
+        let mut value = HeaderValue::try_from(value.as_str()).map_err(|_| NetError::Header)?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+/// Whether a text can be the name of a header, and another its value.
+#[must_use]
+pub fn is_header(name: &str, value: &str) -> bool {
+    HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::tests::{client, serve};
+    use super::*;
+
+    fn post() -> Post {
+        Post {
+            headers: vec![("x-test".to_owned(), "1".to_owned())],
+            body: b"{}".to_vec(),
+            timeout: Duration::from_millis(500),
+        }
+    }
+
+    async fn posted(answer: &'static str) -> Result<Answer, NetError> {
+        client(&["127.0.0.0/8"]).post(&serve(answer).await, post()).await
+    }
+
+    #[tokio::test]
+    async fn every_status_is_an_answer_and_redirects_are_not_followed() {
+        let answer = posted("HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        assert_eq!(answer, Answer { status: 204, retry_after: None });
+        let busy = posted("HTTP/1.1 429 Slow\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        assert_eq!(busy, Answer { status: 429, retry_after: Some("7".to_owned()) });
+        let elsewhere = "HTTP/1.1 307 There\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(posted(elsewhere).await.unwrap().status, 307);
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_an_answer() {
+        assert_eq!(posted("HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\nx").await.unwrap().status, 200);
+    }
+
+    #[tokio::test]
+    async fn no_answer_and_no_http_are_failures() {
+        assert!(matches!(posted("").await, Err(NetError::Timeout)));
+        assert!(matches!(posted("what?\r\n\r\n").await, Err(NetError::Http(_))));
+    }
+
+    #[tokio::test]
+    async fn private_addresses_are_refused_in_every_spelling() {
+        for host in ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "[::ffff:7f00:1]"] {
+            let url: Url = format!("http://{host}:9/").parse().unwrap();
+            assert!(matches!(client(&[]).post(&url, post()).await, Err(NetError::Refused(_))), "{host}");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! One try to push an event, from its body to what it came to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use url::Url;
+
+use super::body::{self, Outgoing};
+use super::outcome::Outcome;
+use super::signing;
+use crate::domain::clock::Millis;
+use crate::domain::device::Account;
+use crate::domain::ids::DeviceId;
+use crate::domain::webhook::{Endpoint, EndpointId, EndpointSecrets};
+use crate::net::Post;
+use crate::service::{Core, ServiceError};
+use crate::store::webhook_attempts::Attempt;
+use crate::store::webhook_deliveries::DueDelivery;
+use crate::store::webhook_endpoints::EndpointKey;
+
+/// A try that takes longer gives its place to another and goes on among the slow.
+const SLOW_AFTER: Duration = Duration::from_secs(1);
+/// The name of what a test pushes.
+const TEST: &str = "webhook:test";
+/// The longest that a test waits; a request to us has to be answered as well.
+const TEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Where to, with everything that is needed for it.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) key: EndpointKey,
+    pub(super) endpoint: Endpoint,
+    pub(super) secrets: EndpointSecrets,
+}
+
+/// What a try came to, and how long it took.
+#[derive(Debug)]
+pub(super) struct Tried {
+    pub(super) outcome: Outcome,
+    pub(super) message_id: String,
+    pub(super) began: Millis,
+    pub(super) took: Duration,
+}
+
+/// What a test came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestReport {
+    /// Whether the receiver took it.
+    pub delivered: bool,
+    /// What it came to, as a stable word.
+    pub outcome: &'static str,
+    /// The status of the answer, where there was one.
+    pub status: Option<u16>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: i64,
+}
+
+/// A place among those who send. Moves to the slow when it takes long.
+pub(super) struct Place {
+    permit: Option<OwnedSemaphorePermit>,
+    slow: Option<Arc<Semaphore>>,
+}
+
+impl Place {
+    /// Waits for one.
+    pub(super) async fn take(core: &Core, failing: bool) -> Self {
+        let webhooks = &core.inner.webhooks;
+        let (room, slow) = match failing {
+            true => (webhooks.slow_room.clone(), None),
+            false => (webhooks.room.clone(), Some(webhooks.slow_room.clone())),
+        };
+        // Closed only with the daemon.
+        Self { permit: room.acquire_owned().await.ok(), slow }
+    }
+
+    fn give_up(&mut self) {
+        if let Some(permit) = self.slow.take().and_then(|room| room.try_acquire_owned().ok()) {
+            self.permit = Some(permit);
+        }
+    }
+}
+
+impl Target {
+    /// Pushes an event once.
+    pub(super) async fn push(&self, core: &Core, delivery: &DueDelivery, place: &mut Place) -> Tried {
+        let now = core.now();
+        let (device, name) = (&delivery.device, delivery.name.as_str());
+        let Some(payload) = delivery.payload.as_deref() else {
+            let id = signing::message_id(&self.endpoint.id, device, delivery.seq, name, now);
+            return Tried::not_made(id, now, "event_gone");
+        };
+        let at = body::time_of(payload).unwrap_or(now);
+        let id = signing::message_id(&self.endpoint.id, device, delivery.seq, name, at);
+        let event = Outgoing {
+            id: &id,
+            kind: &delivery.kind,
+            name,
+            device: device.as_str(),
+            at,
+            payload,
+            account: delivery.account.as_ref(),
+        };
+        let timeout = core.webhook_timeout(&self.endpoint);
+        self.send(core, &event, timeout, place).await
+    }
+
+    async fn send(&self, core: &Core, event: &Outgoing<'_>, timeout: Duration, place: &mut Place) -> Tried {
+        let (began, started) = (core.now(), Instant::now());
+        let (Ok(body), Ok(url)) = (body::of(self.endpoint.format, event), Url::parse(&self.secrets.url))
+        else {
+            return Tried::not_made(event.id.to_owned(), began, "not_set_up");
+        };
+        let secrets: Vec<&str> = self.secrets.signing(began).collect();
+        let mut headers: Vec<(String, String)> = self.secrets.headers.clone().into_iter().collect();
+        headers.extend(signing::headers(self.endpoint.format, event.id, began, &body, &secrets));
+        let client = core.inner.webhooks.client(self.endpoint.custom_ca.as_deref());
+        let metrics = core.metrics();
+        metrics.webhook_in_flight.inc();
+        let answer = {
+            let mut asking = Box::pin(client.post(&url, Post { headers, body, timeout }));
+            match tokio::time::timeout(SLOW_AFTER, &mut asking).await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    place.give_up();
+                    asking.await
+                }
+            }
+        };
+        metrics.webhook_in_flight.dec();
+        let outcome = Outcome::of(&answer, core.now().0);
+        let took = started.elapsed();
+        metrics.webhook_attempt(outcome.word, took.as_secs_f64());
+        Tried { outcome, message_id: event.id.to_owned(), began, took }
+    }
+}
+
+impl Tried {
+    fn not_made(message_id: String, began: Millis, word: &'static str) -> Self {
+        Self { outcome: Outcome::not_made(word), message_id, began, took: Duration::ZERO }
+    }
+
+    pub(super) fn duration_ms(&self) -> i64 {
+        i64::try_from(self.took.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// One line for each try, without what was sent or where to.
+    pub(super) fn log(&self, endpoint: &EndpointId, event: &str, attempt: u32) {
+        tracing::info!(webhook = %endpoint, delivery = %self.message_id, event, attempt, outcome = self.outcome.word,
+            status = self.outcome.status, ms = self.duration_ms(), "webhook tried");
+    }
+
+    pub(super) fn into_attempt(
+        self,
+        event: Option<(DeviceId, i64)>,
+        name: &str,
+        attempt: u32,
+        next_at: Option<Millis>,
+    ) -> Attempt {
+        Attempt {
+            id: 0,
+            at: self.began,
+            event,
+            name: name.to_owned(),
+            duration_ms: self.duration_ms(),
+            message_id: self.message_id,
+            attempt,
+            outcome: self.outcome.word.to_owned(),
+            status: self.outcome.status,
+            next_at,
+        }
+    }
+}
+
+impl Core {
+    fn webhook_timeout(&self, endpoint: &Endpoint) -> Duration {
+        let ms = endpoint.timeout_ms.map_or(self.inner.webhooks.limits.timeout_ms, u64::from);
+        Duration::from_millis(ms)
+    }
+
+    /// Pushes a test to a webhook, once and now, also while it is disabled; says what came of it.
+    ///
+    /// # Errors
+    /// When there is no such webhook, or too many are being tested.
+    pub async fn test_webhook(&self, id: &EndpointId) -> Result<TestReport, ServiceError> {
+        let tests = self.inner.webhooks.tests.clone();
+        let permit = tests.try_acquire_owned().map_err(|_| ServiceError::TooManyTests(super::MAX_TESTS))?;
+        let of = id.clone();
+        let (stored, account) = self
+            .read(move |store| {
+                let stored = store.webhook(&of)?.ok_or(ServiceError::WebhookNotFound)?;
+                let device =
+                    stored.endpoint.device.as_ref().map(|id| store.device(id)).transpose()?.flatten();
+                Ok((stored, device.and_then(|device| device.account)))
+            })
+            .await?;
+        let secrets = self.store().open_webhook(&stored)?;
+        let target = Target { key: stored.key, endpoint: stored.endpoint, secrets };
+        let mut place = Place { permit: Some(permit), slow: None };
+        let tried = self.push_test(&target, account.as_ref(), &mut place).await;
+        tried.log(&target.endpoint.id, TEST, 1);
+        let report = TestReport {
+            delivered: tried.outcome.is_delivered(),
+            outcome: tried.outcome.word,
+            status: tried.outcome.status,
+            duration_ms: tried.duration_ms(),
+        };
+        let (key, attempt) = (target.key, tried.into_attempt(None, TEST, 1, None));
+        self.store().write_patiently(move |tx| tx.note_attempt(key, &attempt)).await?;
+        Ok(report)
+    }
+
+    async fn push_test(&self, target: &Target, account: Option<&Account>, place: &mut Place) -> Tried {
+        let now = self.now();
+        let endpoint = &target.endpoint;
+        let mut unique = [0_u8; 8];
+        self.inner.random.fill(&mut unique);
+        let nowhere = DeviceId::random(&*self.inner.random);
+        let device = endpoint.device.as_ref();
+        let id = signing::message_id(&endpoint.id, &nowhere, i64::from_le_bytes(unique), TEST, now);
+        let Ok(payload) = body::test_payload(device, now) else {
+            return Tried::not_made(id, now, "not_set_up");
+        };
+        let event = Outgoing {
+            id: &id,
+            kind: TEST,
+            name: TEST,
+            device: device.map_or("", DeviceId::as_str),
+            at: now,
+            payload: &payload,
+            account,
+        };
+        let timeout = self.webhook_timeout(endpoint).min(TEST_TIMEOUT);
+        target.send(self, &event, timeout, place).await
+    }
+}

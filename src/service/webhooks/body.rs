@@ -1,0 +1,117 @@
+//! What is pushed. Pure; one file for each format.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::domain::clock::Millis;
+use crate::domain::device::Account;
+use crate::domain::ids::DeviceId;
+use crate::domain::webhook::Format;
+
+mod to_waha;
+mod to_wwebjs;
+
+/// An event on its way out.
+pub(super) struct Outgoing<'a> {
+    /// `webhook-id`.
+    pub(super) id: &'a str,
+    /// Our name of it.
+    pub(super) kind: &'a str,
+    /// The format's name of it.
+    pub(super) name: &'a str,
+    /// Whose event; empty where no device's is tested.
+    pub(super) device: &'a str,
+    /// When it happened.
+    pub(super) at: Millis,
+    /// The event, as it goes over the wire.
+    pub(super) payload: &'a RawValue,
+    /// The device's account, where it has one.
+    pub(super) account: Option<&'a Account>,
+}
+
+/// Our own format: the event's bytes as they stand in the log, with its name.
+#[derive(Serialize)]
+struct Ours<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    timestamp: Millis,
+    data: &'a RawValue,
+}
+
+/// The body in this format.
+///
+/// # Errors
+/// When the payload is no JSON object, which nothing in a log is.
+pub(super) fn of(format: Format, event: &Outgoing<'_>) -> serde_json::Result<Vec<u8>> {
+    match format {
+        Format::Wharf => serde_json::to_vec(&Ours {
+            id: event.id,
+            kind: event.kind,
+            timestamp: event.at,
+            data: event.payload,
+        }),
+        Format::Waha => serde_json::to_vec(&to_waha::envelope(event, &fields(event)?)),
+        Format::Wwebjs => serde_json::to_vec(&to_wwebjs::envelope(event, &fields(event)?)),
+    }
+}
+
+/// When an event happened, as its payload says.
+pub(super) fn time_of(payload: &RawValue) -> Option<Millis> {
+    #[derive(serde::Deserialize)]
+    struct Stamp {
+        timestamp: Millis,
+    }
+    serde_json::from_str::<Stamp>(payload.get()).ok().map(|stamp| stamp.timestamp)
+}
+
+/// The payload of a test.
+pub(super) fn test_payload(device: Option<&DeviceId>, at: Millis) -> serde_json::Result<Box<RawValue>> {
+    let mut fields = Map::new();
+    if let Some(device) = device {
+        fields.insert("deviceId".to_owned(), Value::String(device.to_string()));
+    }
+    fields.insert("timestamp".to_owned(), Value::from(at.0));
+    serde_json::value::to_raw_value(&fields)
+}
+
+fn fields(event: &Outgoing<'_>) -> serde_json::Result<Map<String, Value>> {
+    serde_json::from_str(event.payload.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) fn pushed(format: Format, kind: &str, name: &str, payload: &Value) -> Value {
+        let account = Account { phone_number: "15550100099".to_owned(), client_name: "Shop".to_owned() };
+        let payload = serde_json::value::to_raw_value(payload).unwrap();
+        let event = Outgoing {
+            id: "evt_01KDVDNA00ABCDEFGHJKMNPQRS",
+            kind,
+            name,
+            device: "shop",
+            at: Millis(1_767_225_600_000),
+            payload: &payload,
+            account: Some(&account),
+        };
+        serde_json::from_slice(&of(format, &event).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn our_own_format_is_the_event_with_its_name() {
+        let payload = serde_json::json!({ "deviceId": "shop", "timestamp": 1_767_225_600_000_i64, "seq": 7, "chatId": "1@c.us" });
+        let body = pushed(Format::Wharf, "message:ack", "message:ack", &payload);
+        assert_eq!(body["type"], "message:ack");
+        assert_eq!(body["data"], payload);
+        assert_eq!(body["timestamp"], 1_767_225_600_000_i64);
+    }
+
+    #[test]
+    fn the_time_of_an_event_is_the_one_it_was_stamped_with() {
+        let raw = RawValue::from_string(r#"{"timestamp":5,"x":1}"#.to_owned()).unwrap();
+        assert_eq!(time_of(&raw), Some(Millis(5)));
+        assert_eq!(time_of(&RawValue::from_string("{}".to_owned()).unwrap()), None);
+    }
+}

@@ -1,0 +1,50 @@
+//! Wakes a runner for each webhook for which something waits.
+
+use std::collections::HashMap;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use super::Webhooks;
+use super::runner::{Runner, Wake};
+use crate::service::{Core, ServiceError};
+use crate::store::webhook_endpoints::EndpointKey;
+
+impl Webhooks {
+    pub(super) fn runners(&self) -> MutexGuard<'_, HashMap<EndpointKey, Arc<Wake>>> {
+        self.runners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Core {
+    /// Goes on with what waits, and follows what comes.
+    pub(in crate::service) async fn start_webhooks(&self) -> Result<(), ServiceError> {
+        let waiting = self.read(|store| Ok(store.webhooks_waiting()?)).await?;
+        waiting.into_iter().for_each(|key| self.wake_webhook(key));
+        let core = self.clone();
+        self.tasks().spawn_essential("webhook-dispatcher", async move {
+            let soft = core.tasks().soft().clone();
+            while let Some(keys) = soft.run_until_cancelled(core.store().next_deliveries()).await {
+                keys.into_iter().for_each(|key| core.wake_webhook(key));
+            }
+        });
+        self.start_webhook_housekeeping();
+        Ok(())
+    }
+
+    /// Makes sure that somebody cares for what waits.
+    pub(super) fn attend_webhook(&self, key: EndpointKey) {
+        if !self.inner.webhooks.runners().contains_key(&key) {
+            self.wake_webhook(key);
+        }
+    }
+
+    /// There may be something to push, or the webhook is another now.
+    pub(super) fn wake_webhook(&self, key: EndpointKey) {
+        let mut runners = self.inner.webhooks.runners();
+        if let Some(wake) = runners.get(&key) {
+            return wake.call();
+        }
+        let wake = Arc::new(Wake::default());
+        runners.insert(key, wake.clone());
+        self.tasks().spawn("webhook-runner", Runner::new(self.clone(), key, wake).run());
+    }
+}

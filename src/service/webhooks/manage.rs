@@ -1,0 +1,344 @@
+//! Webhooks as people manage them.
+
+use std::collections::BTreeMap;
+
+use super::check::{MASK, new_secret, shown_url};
+use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
+use crate::domain::webhook::{
+    DisabledReason, Endpoint, EndpointId, EndpointSecrets, Format, OldSecret, Ordering, Subscription,
+};
+use crate::service::{Core, ServiceError};
+use crate::store::webhook_attempts::Attempt;
+use crate::store::webhook_endpoints::{EndpointsOf, StoredEndpoint};
+use crate::store::{Reader, Tx};
+
+/// How many secrets that were replaced may still sign.
+const MAX_PREVIOUS: usize = 2;
+
+/// A webhook to be made.
+#[derive(Debug, Clone, Default)]
+pub struct NewWebhook {
+    /// Whose events; those of all devices, when absent.
+    pub device: Option<DeviceId>,
+    /// What people call it.
+    pub name: String,
+    /// Where to.
+    pub url: String,
+    /// Which events; all, when absent.
+    pub subscription: Subscription,
+    /// In whose words.
+    pub format: Format,
+    /// In which order.
+    pub ordering: Ordering,
+    /// Headers that it gets besides.
+    pub headers: BTreeMap<String, String>,
+    /// What signs; made here, when absent.
+    pub secret: Option<String>,
+    /// How long a try may take.
+    pub timeout_ms: Option<u32>,
+    /// The only certificates that its server may stand on, as PEM.
+    pub custom_ca: Option<String>,
+    /// Whether it is off at first.
+    pub disabled: bool,
+    /// The name under which a file declares it.
+    pub declared: Option<String>,
+}
+
+/// A change to a webhook. What is absent stays.
+#[derive(Debug, Clone, Default)]
+pub struct WebhookChange {
+    /// What people call it.
+    pub name: Option<String>,
+    /// Where to. As it is shown means as it is.
+    pub url: Option<String>,
+    /// Which events.
+    pub events: Option<Vec<String>>,
+    /// What of them is left out.
+    pub exclude: Option<Vec<String>>,
+    /// In whose words.
+    pub format: Option<Format>,
+    /// In which order.
+    pub ordering: Option<Ordering>,
+    /// All headers that it gets besides; one with a masked value stays as it is.
+    pub headers: Option<BTreeMap<String, String>>,
+    /// How long a try may take; `None` within for as the settings say.
+    pub timeout_ms: Option<Option<u32>>,
+    /// Certificates; `None` within for the system's.
+    pub custom_ca: Option<Option<String>>,
+    /// Whether it gets anything. Switching it on also ends what its failures did.
+    pub enabled: Option<bool>,
+}
+
+/// A webhook that was made, with the only copy of its secret.
+#[derive(Debug)]
+pub struct CreatedWebhook {
+    /// It.
+    pub status: WebhookStatus,
+    /// What signs.
+    pub secret: String,
+}
+
+/// A webhook whose secret was replaced.
+#[derive(Debug)]
+pub struct RotatedWebhook {
+    /// The new secret.
+    pub secret: String,
+    /// Until when the old one signs too.
+    pub previous_until: Millis,
+}
+
+/// A webhook, and what waits for it.
+#[derive(Debug, Clone)]
+pub struct WebhookStatus {
+    /// It.
+    pub endpoint: Endpoint,
+    /// Deliveries that wait.
+    pub waiting: i64,
+    /// Dead letters.
+    pub dead: i64,
+    /// Until when an older secret signs too.
+    pub previous_until: Option<Millis>,
+}
+
+impl Core {
+    /// What cannot be in a webhook, before anything is made.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check_webhook(&self, new: NewWebhook) -> Result<(), ServiceError> {
+        let (endpoint, secrets) = self.drafted(new);
+        self.inner.webhooks.check(&endpoint, &secrets)
+    }
+
+    fn drafted(&self, new: NewWebhook) -> (Endpoint, EndpointSecrets) {
+        let secret = new.secret.unwrap_or_else(|| new_secret(&*self.inner.random));
+        let now = self.now();
+        let secrets = EndpointSecrets { url: new.url, headers: new.headers, secret, previous: Vec::new() };
+        let endpoint = Endpoint {
+            id: EndpointId::random(&*self.inner.random),
+            device: new.device,
+            declared: new.declared,
+            name: new.name,
+            url: shown_url(&secrets.url),
+            subscription: new.subscription,
+            format: new.format,
+            ordering: new.ordering,
+            header_names: secrets.headers.keys().cloned().collect(),
+            timeout_ms: new.timeout_ms,
+            custom_ca: new.custom_ca,
+            disabled: new.disabled.then_some((DisabledReason::Operator, now)),
+            failing_since: None,
+            failed_at: None,
+            delivered_at: None,
+            created_at: now,
+        };
+        (endpoint, secrets)
+    }
+
+    /// Makes a webhook.
+    ///
+    /// # Errors
+    /// When something about it cannot be, there is no such device, or there are too many.
+    pub async fn create_webhook(&self, new: NewWebhook) -> Result<CreatedWebhook, ServiceError> {
+        let (endpoint, secrets) = self.drafted(new);
+        self.inner.webhooks.check(&endpoint, &secrets)?;
+        let sealed = self.store().seal_webhook(&endpoint.id, &secrets)?;
+        let (max, stored) = (self.inner.webhooks.limits.max_endpoints, endpoint.clone());
+        self.store()
+            .write(move |tx| {
+                if let Some(device) = &stored.device {
+                    tx.device(device)?.ok_or(ServiceError::DeviceNotFound)?;
+                }
+                if usize::try_from(tx.webhook_count()?).unwrap_or(usize::MAX) >= max {
+                    return Err(ServiceError::TooManyWebhooks(max));
+                }
+                Ok(tx.insert_webhook(&stored, &sealed)?)
+            })
+            .await?;
+        tracing::info!(webhook = %endpoint.id, device = endpoint.device.as_ref().map(DeviceId::as_str), "webhook created");
+        let status = WebhookStatus { endpoint, waiting: 0, dead: 0, previous_until: None };
+        Ok(CreatedWebhook { status, secret: secrets.secret })
+    }
+
+    /// Webhooks, oldest first: those of these devices, or all.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn webhooks(&self, of: Option<&[DeviceId]>) -> Result<Vec<WebhookStatus>, ServiceError> {
+        let of = of.map_or(EndpointsOf::All, |ids| EndpointsOf::Devices(ids.to_vec()));
+        let core = self.clone();
+        self.read(move |store| {
+            let endpoints = store.webhooks(&of)?;
+            endpoints.into_iter().map(|endpoint| core.status(store, &endpoint.id)).collect()
+        })
+        .await
+    }
+
+    /// One webhook.
+    ///
+    /// # Errors
+    /// When there is none, or the store fails.
+    pub async fn webhook(&self, id: &EndpointId) -> Result<WebhookStatus, ServiceError> {
+        let (core, id) = (self.clone(), id.clone());
+        self.read(move |store| core.status(store, &id)).await
+    }
+
+    fn status(&self, store: &Reader<'_>, id: &EndpointId) -> Result<WebhookStatus, ServiceError> {
+        let stored = store.webhook(id)?.ok_or(ServiceError::WebhookNotFound)?;
+        let (waiting, dead) = store.delivery_counts(id)?;
+        let now = self.now();
+        let secrets = self.store().open_webhook(&stored)?;
+        let previous_until = secrets.previous.iter().map(|old| old.until).filter(|until| *until > now).max();
+        Ok(WebhookStatus { endpoint: stored.endpoint, waiting, dead, previous_until })
+    }
+
+    /// Changes a webhook. It counts for what is sent from now on.
+    ///
+    /// # Errors
+    /// When something about it cannot be, a file sets it, or there is none.
+    pub async fn change_webhook(
+        &self,
+        id: &EndpointId,
+        change: WebhookChange,
+    ) -> Result<WebhookStatus, ServiceError> {
+        let (core, of) = (self.clone(), id.clone());
+        self.store()
+            .write(move |tx| {
+                let stored = undeclared(tx, &of)?;
+                let secrets = core.store().open_webhook(&stored)?;
+                core.configure(tx, stored, secrets, change)
+            })
+            .await?;
+        self.webhook(id).await
+    }
+
+    pub(super) fn configure(
+        &self,
+        tx: &Tx<'_>,
+        stored: StoredEndpoint,
+        mut secrets: EndpointSecrets,
+        change: WebhookChange,
+    ) -> Result<(), ServiceError> {
+        let mut endpoint = stored.endpoint;
+        apply(&mut endpoint, &mut secrets, change, self.now());
+        self.inner.webhooks.check(&endpoint, &secrets)?;
+        let sealed = self.store().seal_webhook(&endpoint.id, &secrets)?;
+        Ok(tx.configure_webhook(stored.key, &endpoint, &sealed)?)
+    }
+
+    /// Removes a webhook, and with it what waits for it.
+    ///
+    /// # Errors
+    /// When there is none, or a file declares it.
+    pub async fn delete_webhook(&self, id: &EndpointId) -> Result<(), ServiceError> {
+        let of = id.clone();
+        self.store()
+            .write(move |tx| {
+                undeclared(tx, &of)?;
+                Ok::<_, ServiceError>(tx.end_webhook(&of, false)?)
+            })
+            .await?;
+        tracing::info!(webhook = %id, "webhook deleted");
+        self.remove_ended_webhooks();
+        Ok(())
+    }
+
+    /// Replaces a webhook's secret. The one before signs too for `keep_ms`.
+    ///
+    /// # Errors
+    /// When the secret cannot be, a file sets it, or there is no such webhook.
+    pub async fn rotate_webhook(
+        &self,
+        id: &EndpointId,
+        secret: Option<String>,
+        keep_ms: i64,
+    ) -> Result<RotatedWebhook, ServiceError> {
+        let secret = secret.unwrap_or_else(|| new_secret(&*self.inner.random));
+        let now = self.now();
+        let previous_until = now.plus(keep_ms);
+        let (core, of, new) = (self.clone(), id.clone(), secret.clone());
+        self.store()
+            .write(move |tx| {
+                let stored = undeclared(tx, &of)?;
+                let mut secrets = core.store().open_webhook(&stored)?;
+                let old = std::mem::replace(&mut secrets.secret, new);
+                secrets.previous.retain(|old| old.until > now);
+                if old != secrets.secret {
+                    secrets.previous.insert(0, OldSecret { secret: old, until: previous_until });
+                }
+                secrets.previous.truncate(MAX_PREVIOUS);
+                core.configure(tx, stored, secrets, WebhookChange::default())
+            })
+            .await?;
+        tracing::info!(webhook = %id, "the webhook's secret was replaced");
+        Ok(RotatedWebhook { secret, previous_until })
+    }
+
+    /// Tries of a webhook, the newest first: those before this one.
+    ///
+    /// # Errors
+    /// When there is no such webhook, or the store fails.
+    pub async fn webhook_attempts(
+        &self,
+        id: &EndpointId,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Attempt>, ServiceError> {
+        let id = id.clone();
+        self.read(move |store| {
+            let stored = store.webhook(&id)?.ok_or(ServiceError::WebhookNotFound)?;
+            Ok(store.webhook_attempts(stored.key, before, limit)?)
+        })
+        .await
+    }
+}
+
+/// One that no file declares.
+fn undeclared(tx: &Tx<'_>, id: &EndpointId) -> Result<StoredEndpoint, ServiceError> {
+    let stored = tx.webhook(id)?.ok_or(ServiceError::WebhookNotFound)?;
+    match stored.endpoint.declared {
+        Some(_) => Err(ServiceError::SetByFile("this webhook".to_owned())),
+        None => Ok(stored),
+    }
+}
+
+fn apply(endpoint: &mut Endpoint, secrets: &mut EndpointSecrets, change: WebhookChange, now: Millis) {
+    endpoint.name = change.name.unwrap_or(std::mem::take(&mut endpoint.name));
+    if let Some(url) = change.url.filter(|url| *url != endpoint.url) {
+        endpoint.url = shown_url(&url);
+        secrets.url = url;
+    }
+    if let Some(events) = change.events {
+        endpoint.subscription.events = events;
+    }
+    if let Some(exclude) = change.exclude {
+        endpoint.subscription.exclude = exclude;
+    }
+    endpoint.format = change.format.unwrap_or(endpoint.format);
+    endpoint.ordering = change.ordering.unwrap_or(endpoint.ordering);
+    if let Some(mut headers) = change.headers {
+        for (name, value) in &mut headers {
+            if value == MASK
+                && let Some(kept) = secrets.headers.get(name)
+            {
+                value.clone_from(kept);
+            }
+        }
+        endpoint.header_names = headers.keys().cloned().collect();
+        secrets.headers = headers;
+    }
+    endpoint.timeout_ms = change.timeout_ms.unwrap_or(endpoint.timeout_ms);
+    if let Some(custom_ca) = change.custom_ca {
+        endpoint.custom_ca = custom_ca;
+    }
+    match change.enabled {
+        Some(true) if endpoint.disabled.is_some() => {
+            (endpoint.disabled, endpoint.failing_since, endpoint.failed_at) = (None, None, None);
+        }
+        Some(false) if endpoint.disabled.is_none() => {
+            endpoint.disabled = Some((DisabledReason::Operator, now));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,123 @@
+//! Pushing events to those who asked for them.
+//!
+//! - What is to be pushed is written with the event (`store::webhook_deliveries`); here it is sent.
+//! - [`manage`] is what people do with webhooks, [`check`] what they may not, [`declared`] what files say.
+//! - [`dispatcher`] wakes a [`runner`] for each webhook for which something waits; [`attempt`] is one try,
+//!   [`outcome`] what it came to; [`body`] and [`signing`] are what is sent. All three are pure.
+//! - [`replay`] delivers once more, [`housekeeping`] forgets.
+//!
+//! Invariants: a delivery is gone from the store only after a 2xx; a receiver that fails or is slow has a room of its
+//! own and takes nobody else's place; secrets, headers, bodies and queries are in no log line, metric or answer.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use url::Url;
+
+use crate::domain::webhook::Schedule;
+use crate::net::{Guard, GuardedClient, Route};
+use crate::store::webhook_endpoints::EndpointKey;
+
+mod attempt;
+mod body;
+mod check;
+pub mod declared;
+mod dispatcher;
+mod housekeeping;
+mod manage;
+mod outcome;
+mod replay;
+mod runner;
+mod signing;
+
+pub use attempt::TestReport;
+pub use manage::{CreatedWebhook, NewWebhook, RotatedWebhook, WebhookChange, WebhookStatus};
+pub use replay::{DeadLetters, Replay};
+
+/// So many times the room of the others have those that fail or are slow.
+const SLOW_ROOM: usize = 4;
+/// Tests at once.
+const MAX_TESTS: usize = 8;
+/// Clients with certificates of their own that are kept.
+const MAX_CLIENTS: usize = 64;
+
+/// Numbers that webhooks keep to. Durations in milliseconds.
+#[derive(Debug, Clone)]
+pub struct WebhookLimits {
+    /// Webhooks.
+    pub max_endpoints: usize,
+    /// How long a receiver may take, where its webhook says nothing else.
+    pub timeout_ms: u64,
+    /// Waits between tries.
+    pub schedule: Schedule,
+    /// Tries under way at once.
+    pub max_in_flight: usize,
+    /// The same, to one webhook.
+    pub max_in_flight_per_endpoint: usize,
+    /// After so long without success a webhook is disabled.
+    pub disable_after_ms: i64,
+    /// Deliveries that may wait for one webhook.
+    pub max_waiting: usize,
+    /// How long dead letters are kept; 0 is for ever.
+    pub dead_letters_ms: i64,
+    /// How long tries are kept; 0 is for ever.
+    pub attempts_ms: i64,
+    /// Where requests may go.
+    pub guard: Guard,
+    /// Through which proxy; through none, when absent.
+    pub proxy: Option<Url>,
+}
+
+/// What pushing needs besides the store.
+pub(super) struct Webhooks {
+    limits: WebhookLimits,
+    /// Tries to receivers that do well.
+    room: Arc<Semaphore>,
+    /// Tries to receivers that fail, and tries that take long.
+    slow_room: Arc<Semaphore>,
+    tests: Arc<Semaphore>,
+    runners: Mutex<HashMap<EndpointKey, Arc<runner::Wake>>>,
+    client: GuardedClient,
+    /// By the certificates that they trust.
+    clients: Mutex<BTreeMap<String, GuardedClient>>,
+}
+
+impl Webhooks {
+    pub(super) fn new(limits: WebhookLimits) -> Self {
+        let client = client(&limits, None);
+        Self {
+            room: Arc::new(Semaphore::new(limits.max_in_flight)),
+            slow_room: Arc::new(Semaphore::new(limits.max_in_flight.saturating_mul(SLOW_ROOM))),
+            tests: Arc::new(Semaphore::new(MAX_TESTS)),
+            runners: Mutex::default(),
+            client,
+            clients: Mutex::default(),
+            limits,
+        }
+    }
+
+    /// The client for receivers with these certificates. Those with the same ones share connections.
+    fn client(&self, custom_ca: Option<&str>) -> GuardedClient {
+        let Some(pem) = custom_ca else { return self.client.clone() };
+        let mut clients = self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(known) = clients.get(pem) {
+            return known.clone();
+        }
+        if clients.len() >= MAX_CLIENTS {
+            clients.pop_first();
+        }
+        let made = client(&self.limits, Some(pem.to_owned()));
+        clients.insert(pem.to_owned(), made.clone());
+        made
+    }
+}
+
+/// Each request has a timeout of its own; this one only bounds what has none.
+const LONGEST_REQUEST: Duration = Duration::from_secs(600);
+
+fn client(limits: &WebhookLimits, custom_ca: Option<String>) -> GuardedClient {
+    let route = Route { custom_ca, proxy: limits.proxy.clone() };
+    GuardedClient::routed(limits.guard.clone(), LONGEST_REQUEST, route)
+}

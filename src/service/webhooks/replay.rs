@@ -1,0 +1,125 @@
+//! Delivering once more.
+
+use crate::domain::ids::DeviceId;
+use crate::domain::webhook::EndpointId;
+use crate::service::{Core, ServiceError};
+use crate::store::webhook_deliveries::{DeadDelivery, DeliveryKey, ReplayRows};
+
+/// Rows in one write.
+const BATCH: usize = 200;
+/// Entries of a log in one replay.
+const MAX_RANGE: i64 = 100_000;
+
+/// A page of dead letters.
+#[derive(Debug)]
+pub struct DeadLetters {
+    /// The newest first.
+    pub page: Vec<DeadDelivery>,
+    /// How many there are.
+    pub total: i64,
+}
+
+/// What is delivered once more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replay {
+    /// This dead letter.
+    One(i64),
+    /// All dead letters.
+    AllDead,
+    /// What the webhook wants of this part of a device's log, whatever became of it before.
+    Range {
+        /// Whose log.
+        device: DeviceId,
+        /// From this entry.
+        from: i64,
+        /// To this one.
+        to: i64,
+    },
+}
+
+impl Core {
+    /// Dead letters of a webhook.
+    ///
+    /// # Errors
+    /// When there is no such webhook, or the store fails.
+    pub async fn dead_letters(
+        &self,
+        id: &EndpointId,
+        limit: usize,
+        offset: usize,
+    ) -> Result<DeadLetters, ServiceError> {
+        let id = id.clone();
+        self.read(move |store| {
+            let stored = store.webhook(&id)?.ok_or(ServiceError::WebhookNotFound)?;
+            let (page, total) = store.dead_deliveries(stored.key, limit, offset)?;
+            Ok(DeadLetters { page, total })
+        })
+        .await
+    }
+
+    /// Delivers once more, each as if for the first time and under the same `webhook-id`. How many.
+    ///
+    /// # Errors
+    /// When there is no such webhook or dead letter, the webhook is disabled, or the range is too wide.
+    pub async fn replay_webhook(&self, id: &EndpointId, replay: Replay) -> Result<usize, ServiceError> {
+        let of = id.clone();
+        let stored = self.read(move |store| store.webhook(&of)?.ok_or(ServiceError::WebhookNotFound)).await?;
+        if !stored.endpoint.is_enabled() {
+            let sentence = "this webhook is disabled; enable it before you replay";
+            return Err(ServiceError::WrongState(sentence.to_owned()));
+        }
+        let (key, started) = (stored.key, self.now());
+        let rows = match replay {
+            Replay::One(number) => ReplayRows::One(DeliveryKey::from(number)),
+            Replay::AllDead => ReplayRows::AllDead,
+            Replay::Range { device, from, to } => {
+                if stored.endpoint.device.as_ref().is_some_and(|own| *own != device) {
+                    return Err(ServiceError::invalid("deviceId", "is not the device of this webhook"));
+                }
+                return self.replay_range(&stored.key, device, from, to).await;
+            }
+        };
+        let only_one = matches!(rows, ReplayRows::One(_));
+        let mut count = 0;
+        loop {
+            let (rows, now) = (rows.clone(), self.now());
+            // What dies again meanwhile is left alone.
+            let revived = self.store().write(move |tx| tx.revive(key, &rows, started, now, BATCH)).await?;
+            count += revived;
+            if only_one || revived < BATCH {
+                break;
+            }
+        }
+        if only_one && count == 0 {
+            return Err(ServiceError::DeadLetterNotFound);
+        }
+        Ok(count)
+    }
+
+    async fn replay_range(
+        &self,
+        key: &crate::store::webhook_endpoints::EndpointKey,
+        device: DeviceId,
+        from: i64,
+        to: i64,
+    ) -> Result<usize, ServiceError> {
+        if from > to || to - from >= MAX_RANGE {
+            let right = format!("must not be before from, and at most {MAX_RANGE} entries from it");
+            return Err(ServiceError::invalid("to", right));
+        }
+        if !self.device_exists(&device) {
+            return Err(ServiceError::DeviceNotFound);
+        }
+        let (key, mut after, mut count) = (*key, from - 1, 0);
+        loop {
+            let (device, now) = (device.clone(), self.now());
+            let (added, last) =
+                self.store().write(move |tx| tx.deliver_again(key, &device, (after, to), now, BATCH)).await?;
+            count += added;
+            match last {
+                Some(last) if last < to => after = last,
+                _ => return Ok(count),
+            }
+        }
+    }
+}

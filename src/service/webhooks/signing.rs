@@ -1,0 +1,170 @@
+//! Who pushed this, provably. Pure.
+//!
+//! Source: Standard Webhooks 1.0 (`webhook-id`, `webhook-timestamp`, `webhook-signature`), and the header styles of
+//! WAHA and of Meta as the upstream contract has them.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest as _, Sha256, Sha512};
+
+use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
+use crate::domain::webhook::{EndpointId, Format};
+
+/// What secrets that we make begin with.
+pub(super) const SECRET_PREFIX: &str = "whsec_";
+/// Crockford's alphabet, in which ULIDs are written.
+const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// Names what is pushed: the same in each try and in each replay, and nowhere else. `evt_` and a ULID of the event's
+/// time; what is random in others is made of endpoint, device, position and name here.
+pub(super) fn message_id(
+    endpoint: &EndpointId,
+    device: &DeviceId,
+    seq: i64,
+    name: &str,
+    at: Millis,
+) -> String {
+    let digest = Sha256::digest(format!("{endpoint}/{device}/{seq}/{name}").as_bytes());
+    let mut bits = u128::from(u64::try_from(at.0).unwrap_or(0) & 0xffff_ffff_ffff) << 80;
+    for (index, byte) in digest.iter().take(10).enumerate() {
+        bits |= u128::from(*byte) << (8 * (9 - index));
+    }
+    let digit = |place: u32| char::from(CROCKFORD[usize::try_from(bits >> (5 * place) & 31).unwrap_or(0)]);
+    "evt_".chars().chain((0..26).rev().map(digit)).collect()
+}
+
+/// The bytes that sign: what follows `whsec_` is base64; another text signs as it stands.
+pub(super) fn key_bytes(secret: &str) -> Vec<u8> {
+    let encoded = secret.strip_prefix(SECRET_PREFIX);
+    encoded.and_then(|text| STANDARD.decode(text).ok()).unwrap_or_else(|| secret.as_bytes().to_vec())
+}
+
+/// The headers that say who pushed this. `secrets`: the newest first.
+pub(super) fn headers(
+    format: Format,
+    id: &str,
+    now: Millis,
+    body: &[u8],
+    secrets: &[&str],
+) -> Vec<(String, String)> {
+    let seconds = now.0.div_euclid(1_000);
+    let signatures: Vec<String> =
+        secrets.iter().map(|secret| signature(&key_bytes(secret), id, seconds, body)).collect();
+    let mut headers = vec![
+        ("webhook-id".to_owned(), id.to_owned()),
+        ("webhook-timestamp".to_owned(), seconds.to_string()),
+        ("webhook-signature".to_owned(), signatures.join(" ")),
+    ];
+    // These styles have room for one signature.
+    let newest = secrets.first().copied().unwrap_or_default().as_bytes();
+    match format {
+        Format::Wharf => {}
+        Format::Waha => headers.extend([
+            ("X-Webhook-Hmac".to_owned(), hex(&mac::<Hmac<Sha512>>(newest, &[body]))),
+            ("X-Webhook-Hmac-Algorithm".to_owned(), "sha512".to_owned()),
+            ("X-Webhook-Request-Id".to_owned(), id.to_owned()),
+            ("X-Webhook-Timestamp".to_owned(), now.0.to_string()),
+        ]),
+        Format::Wwebjs => {
+            let signature = format!("sha256={}", hex(&mac::<Hmac<Sha256>>(newest, &[body])));
+            headers.push(("X-Hub-Signature-256".to_owned(), signature));
+        }
+    }
+    headers
+}
+
+fn signature(key: &[u8], id: &str, seconds: i64, body: &[u8]) -> String {
+    let signed = mac::<Hmac<Sha256>>(key, &[format!("{id}.{seconds}.").as_bytes(), body]);
+    format!("v1,{}", STANDARD.encode(signed))
+}
+
+fn mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else {
+        // Not reached: a MAC takes keys of any length.
+        return Vec::new();
+    };
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().to_vec()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(headers: &[(String, String)], name: &str) -> String {
+        headers.iter().find(|(found, _)| found == name).unwrap().1.clone()
+    }
+
+    #[test]
+    fn the_vector_of_standard_webhooks_holds() {
+        let body = br#"{"test": 2432232314}"#;
+        let (id, at) = ("msg_p5jXN8AQM9LWM0D4loKWxJek", Millis(1_614_265_330_999));
+        let all = headers(Format::Wharf, id, at, body, &["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]);
+        assert_eq!(header(&all, "webhook-signature"), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+        assert_eq!(header(&all, "webhook-timestamp"), "1614265330");
+        assert_eq!(header(&all, "webhook-id"), id);
+    }
+
+    #[test]
+    fn the_vector_of_waha_holds() {
+        let body = br#"{"event":"message","session":"default","engine":"WEBJS"}"#;
+        let all = headers(Format::Waha, "evt_1", Millis(5), body, &["my-secret-key"]);
+        assert_eq!(
+            header(&all, "X-Webhook-Hmac"),
+            "208f8a55dde9e05519e898b10b89bf0d0b3b0fdf11fdbf09b6b90476301b98d8097c462b2b17a6ce93b6b47a136cf2e78a33a63f6752c2c1631777076153fa89"
+        );
+        assert_eq!(header(&all, "X-Webhook-Hmac-Algorithm"), "sha512");
+        assert_eq!(header(&all, "X-Webhook-Timestamp"), "5");
+    }
+
+    #[test]
+    fn metas_style_signs_the_body_alone() {
+        let all = headers(Format::Wwebjs, "evt_1", Millis(5), b"{}", &["key"]);
+        // printf '{}' | openssl dgst -sha256 -hmac key
+        assert_eq!(
+            header(&all, "X-Hub-Signature-256"),
+            "sha256=a777724d943eb48dc69bca8a4a6d57a04db3f9ec7e1de4e581e860265bdf3032"
+        );
+    }
+
+    #[test]
+    fn while_secrets_change_both_sign() {
+        let all = headers(Format::Wharf, "evt_1", Millis(5_000), b"{}", &["new", "old"]);
+        let both = header(&all, "webhook-signature");
+        let alone = |secret| {
+            header(&headers(Format::Wharf, "evt_1", Millis(5_000), b"{}", &[secret]), "webhook-signature")
+        };
+        assert_eq!(both, format!("{} {}", alone("new"), alone("old")));
+    }
+
+    #[test]
+    fn an_id_is_a_ulid_of_its_event_and_of_no_other() {
+        let id = |seq, name| {
+            message_id(
+                &"wh_1".parse().unwrap(),
+                &"shop".parse().unwrap(),
+                seq,
+                name,
+                Millis(1_767_225_600_000),
+            )
+        };
+        assert_eq!(id(1, "message"), id(1, "message"));
+        assert_ne!(id(1, "message"), id(2, "message"));
+        assert_ne!(id(1, "message"), id(1, "message.any"));
+        // The time of a ULID is its first ten digits.
+        assert!(id(1, "message").starts_with("evt_01KDVDNA00"), "{}", id(1, "message"));
+        assert_eq!(id(1, "message").len(), 30);
+        assert!(!id(1, "message").contains('.'));
+    }
+}

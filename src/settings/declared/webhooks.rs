@@ -1,0 +1,135 @@
+//! `[[webhooks]]` of a device's file: as `POST /devices/{id}/webhooks`, with the secret as a reference.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value as Json};
+use toml::{Table, Value};
+
+use super::{DeclaredError, Resolver, invalid, printable};
+use crate::domain::webhook::{Format, Ordering};
+use crate::settings::tree;
+
+const KEYS: [&str; 11] = [
+    "name",
+    "url",
+    "events",
+    "exclude",
+    "format",
+    "ordering",
+    "headers",
+    "secret",
+    "timeoutMs",
+    "customCa",
+    "enabled",
+];
+
+/// A webhook as a device's file declares it. Whether it can be is for the service to say.
+#[derive(Clone, PartialEq)]
+pub struct DeclaredWebhook {
+    /// Tells it from the others of its file; `webhook-1`, `webhook-2`, … where the file does not.
+    pub name: String,
+    /// Where to.
+    pub url: String,
+    /// Which events; all where absent.
+    pub events: Option<Vec<String>>,
+    /// What of them is left out.
+    pub exclude: Vec<String>,
+    /// In whose words.
+    pub format: Format,
+    /// In which order.
+    pub ordering: Ordering,
+    /// Headers that it gets besides.
+    pub headers: BTreeMap<String, String>,
+    /// What signs.
+    pub secret: String,
+    /// How long a try may take, in milliseconds.
+    pub timeout_ms: Option<u32>,
+    /// Certificates as PEM.
+    pub custom_ca: Option<String>,
+    /// Whether it gets anything.
+    pub enabled: bool,
+}
+
+pub(super) fn take(
+    file: &Path,
+    table: &mut Table,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<DeclaredWebhook>, DeclaredError> {
+    let list = match table.remove("webhooks") {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(list)) => list,
+        Some(_) => return Err(invalid(file, "webhooks", "must be written as [[webhooks]]")),
+    };
+    let mut names = BTreeSet::new();
+    let mut webhooks = Vec::new();
+    for (index, value) in list.into_iter().enumerate() {
+        let path = format!("webhooks[{index}]");
+        let Value::Table(table) = value else {
+            return Err(invalid(file, &path, "must be a table"));
+        };
+        let webhook = read(file, &path, index, Resolver { file, env }.table(&path, table)?)?;
+        if !names.insert(webhook.name.clone()) {
+            return Err(invalid(
+                file,
+                &format!("{path}.name"),
+                "is the name of another webhook of this file",
+            ));
+        }
+        webhooks.push(webhook);
+    }
+    Ok(webhooks)
+}
+
+fn read(
+    file: &Path,
+    path: &str,
+    index: usize,
+    mut fields: Map<String, Json>,
+) -> Result<DeclaredWebhook, DeclaredError> {
+    if let Some(key) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        let nearest = tree::nearest(key, KEYS.into_iter());
+        let key = format!("{path}.{}", printable(key));
+        return Err(DeclaredError::UnknownKey { file: file.to_owned(), key, nearest });
+    }
+    let missing = |key: &str, reason| invalid(file, &format!("{path}.{key}"), reason);
+    let at = At { file, path };
+    let url: Option<String> = at.take(&mut fields, "url", "must be a text")?;
+    let secret: Option<String> = at.take(&mut fields, "secret", "must be a text")?;
+    let name: Option<String> = at.take(&mut fields, "name", "must be a text")?;
+    Ok(DeclaredWebhook {
+        name: name.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("webhook-{}", index + 1)),
+        url: url.ok_or_else(|| missing("url", "is missing"))?,
+        events: at.take(&mut fields, "events", "must be a list of texts")?,
+        exclude: at.take(&mut fields, "exclude", "must be a list of texts")?.unwrap_or_default(),
+        format: at.take(&mut fields, "format", "must be wharf, waha or wwebjs")?.unwrap_or_default(),
+        ordering: at.take(&mut fields, "ordering", "must be device, chat or none")?.unwrap_or_default(),
+        headers: at.take(&mut fields, "headers", "must be a table of texts")?.unwrap_or_default(),
+        secret: secret.filter(|secret| !secret.is_empty()).ok_or_else(|| {
+            missing("secret", "is missing: write it as a reference to an environment variable, ${NAME}")
+        })?,
+        timeout_ms: at.take(&mut fields, "timeoutMs", "must be a whole number of milliseconds")?,
+        custom_ca: at.take(&mut fields, "customCa", "must be a text")?,
+        enabled: at.take(&mut fields, "enabled", "must be true or false")?.unwrap_or(true),
+    })
+}
+
+struct At<'a> {
+    file: &'a Path,
+    path: &'a str,
+}
+
+impl At<'_> {
+    /// The value itself is not told: it may be a secret.
+    fn take<T: DeserializeOwned>(
+        &self,
+        fields: &mut Map<String, Json>,
+        key: &str,
+        right: &'static str,
+    ) -> Result<Option<T>, DeclaredError> {
+        let Some(value) = fields.remove(key) else { return Ok(None) };
+        let read = serde_json::from_value(value);
+        read.map(Some).map_err(|_| invalid(self.file, &format!("{}.{key}", self.path), right))
+    }
+}

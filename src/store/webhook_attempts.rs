@@ -1,0 +1,112 @@
+//! What came of each try to push an event.
+
+use rusqlite::params;
+
+use super::error::StoreError;
+use super::rows::parsed_if_any;
+use super::tx::{Reader, Tx};
+use super::webhook_endpoints::EndpointKey;
+use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
+
+/// One try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Grows with each; 0 before it is stored.
+    pub id: i64,
+    /// When it began.
+    pub at: Millis,
+    /// Whose event, and where it stands in that log; absent for a test.
+    pub event: Option<(DeviceId, i64)>,
+    /// The format's name of the event.
+    pub name: String,
+    /// `webhook-id`, the same in each try.
+    pub message_id: String,
+    /// Which try this was, from 1.
+    pub attempt: u32,
+    /// What it came to, as a stable word.
+    pub outcome: String,
+    /// The status of the answer, where there was one.
+    pub status: Option<u16>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: i64,
+    /// When it is tried again; absent when it is not.
+    pub next_at: Option<Millis>,
+}
+
+impl Reader<'_> {
+    /// Tries of an endpoint, the newest first: those before this one, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn webhook_attempts(
+        &self,
+        key: EndpointKey,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        self.all(
+            "SELECT pk, at, device_id, seq, name, message_id, attempt, outcome, status, duration_ms, next_at
+             FROM webhook_attempts WHERE endpoint = ?1 AND pk < ?2 ORDER BY pk DESC LIMIT ?3",
+            params![key.0, before.unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX)],
+            |row| {
+                let device: Option<DeviceId> = parsed_if_any(row, "device_id", "device id")?;
+                Ok(Attempt {
+                    id: row.get("pk")?,
+                    at: Millis(row.get("at")?),
+                    event: device.zip(row.get("seq")?),
+                    name: row.get("name")?,
+                    message_id: row.get("message_id")?,
+                    attempt: row.get("attempt")?,
+                    outcome: row.get("outcome")?,
+                    status: row.get("status")?,
+                    duration_ms: row.get("duration_ms")?,
+                    next_at: row.get::<_, Option<i64>>("next_at")?.map(Millis),
+                })
+            },
+        )
+    }
+}
+
+impl Tx<'_> {
+    /// Writes a try down, unless its endpoint is gone.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn note_attempt(&self, key: EndpointKey, attempt: &Attempt) -> Result<(), StoreError> {
+        let (device, seq) =
+            attempt.event.as_ref().map_or((None, None), |(id, seq)| (Some(id.as_str()), Some(*seq)));
+        self.run(
+            "INSERT INTO webhook_attempts (endpoint, at, device_id, seq, name, message_id, attempt, outcome, status,
+                 duration_ms, next_at)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
+             WHERE EXISTS (SELECT 1 FROM webhook_endpoints WHERE pk = ?1)",
+            params![
+                key.0,
+                attempt.at.0,
+                device,
+                seq,
+                attempt.name,
+                attempt.message_id,
+                attempt.attempt,
+                attempt.outcome,
+                attempt.status,
+                attempt.duration_ms,
+                attempt.next_at.map(|at| at.0),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Forgets tries from before `cutoff`; `true` while there are more.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn prune_attempts(&self, cutoff: Millis, batch: i64) -> Result<bool, StoreError> {
+        let removed = self.run(
+            "DELETE FROM webhook_attempts WHERE pk IN (SELECT pk FROM webhook_attempts WHERE at < ?1 LIMIT ?2)",
+            params![cutoff.0, batch],
+        )?;
+        Ok(removed > 0)
+    }
+}

@@ -1,0 +1,210 @@
+//! What is to be pushed is written with the event, in lanes, and outlives what it refers to.
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::seal::VaultKey;
+use super::webhook_deliveries::{AfterFailure, DueDelivery, ReplayRows};
+use super::webhook_endpoints::EndpointKey;
+use super::{Store, StoreError, StoreOptions, Synchronous, WriterObserver};
+use crate::domain::clock::{Millis, Random};
+use crate::domain::event::Event;
+use crate::domain::ids::DeviceId;
+use crate::domain::reason::Reason;
+use crate::domain::webhook::{
+    DisabledReason, Endpoint, EndpointId, EndpointSecrets, Format, Ordering, Subscription,
+};
+
+struct Silent;
+
+impl WriterObserver for Silent {
+    fn committed(&self, _: usize, _: f64) {}
+    fn appended(&self, _: usize) {}
+    fn refused(&self) {}
+}
+
+struct Sevens;
+
+impl Random for Sevens {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+}
+
+fn open(vault_key: Option<VaultKey>) -> (Store, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let options = StoreOptions { synchronous: Synchronous::Normal, write_queue: 64, readers: 1, vault_key };
+    (Store::open(dir.path(), options, Arc::new(Silent)).unwrap(), dir)
+}
+
+fn id() -> EndpointId {
+    "wh_1".parse().unwrap()
+}
+
+fn shop() -> DeviceId {
+    "shop".parse().unwrap()
+}
+
+fn secrets() -> EndpointSecrets {
+    EndpointSecrets {
+        url: "https://a.example/?token=quokka".to_owned(),
+        headers: [("Authorization".to_owned(), "Bearer quokka".to_owned())].into(),
+        secret: "whsec_quokka".to_owned(),
+        previous: Vec::new(),
+    }
+}
+
+fn endpoint(ordering: Ordering) -> Endpoint {
+    Endpoint {
+        id: id(),
+        device: None,
+        declared: None,
+        name: String::new(),
+        url: "https://a.example/".to_owned(),
+        subscription: Subscription::default(),
+        format: Format::Wharf,
+        ordering,
+        header_names: vec!["Authorization".to_owned()],
+        timeout_ms: None,
+        custom_ca: None,
+        disabled: None,
+        failing_since: None,
+        failed_at: None,
+        delivered_at: None,
+        created_at: Millis(0),
+    }
+}
+
+async fn with_endpoint(ordering: Ordering) -> (Store, EndpointKey, TempDir) {
+    let (store, dir) = open(None);
+    let sealed = store.seal_webhook(&id(), &secrets()).unwrap();
+    store.write(move |tx| tx.insert_webhook(&endpoint(ordering), &sealed)).await.unwrap();
+    let key = store.read(|store| store.webhook(&id())).await.unwrap().unwrap().key;
+    (store, key, dir)
+}
+
+async fn append(store: &Store, at: i64) -> i64 {
+    let event = Event::disconnected(Reason::LinkDropped);
+    store.write(move |tx| tx.append(&shop(), &event, Millis(at))).await.unwrap()
+}
+
+async fn due(store: &Store, key: EndpointKey, now: i64) -> Vec<DueDelivery> {
+    store.read(move |store| store.deliveries_due(key, Millis(now), 100)).await.unwrap()
+}
+
+fn seqs(due: &[DueDelivery]) -> Vec<i64> {
+    due.iter().map(|delivery| delivery.seq).collect()
+}
+
+#[tokio::test]
+async fn of_a_lane_the_oldest_alone_is_due_until_it_is_delivered_or_given_up() {
+    let (store, key, _dir) = with_endpoint(Ordering::Device).await;
+    for at in 1..=3 {
+        append(&store, at).await;
+    }
+    let first = due(&store, key, 10).await;
+    assert_eq!(seqs(&first), [1]);
+    let one = first[0].key;
+    let later = AfterFailure::Again(Millis(50));
+    assert!(store.write(move |tx| tx.not_delivered(one, "timeout", later, Millis(10))).await.unwrap());
+    assert!(due(&store, key, 49).await.is_empty());
+    let next = store.read(move |store| store.next_delivery(key, Millis(49))).await.unwrap();
+    assert_eq!(next, Some(Millis(50)));
+    store.write(move |tx| tx.delivered(one, Millis(50))).await.unwrap();
+    let second = due(&store, key, 50).await;
+    assert_eq!((seqs(&second), second[0].attempts), (vec![2], 0));
+    let two = second[0].key;
+    let given_up = AfterFailure::GivenUp;
+    store.write(move |tx| tx.not_delivered(two, "gone", given_up, Millis(60))).await.unwrap();
+    assert_eq!(seqs(&due(&store, key, 60).await), [3]);
+    let again = store
+        .write(move |tx| tx.revive(key, &ReplayRows::AllDead, Millis(60), Millis(60), 10))
+        .await
+        .unwrap();
+    assert_eq!(again, 1);
+    assert_eq!(seqs(&due(&store, key, 60).await), [2, 3], "what comes again waits for nothing new");
+}
+
+#[tokio::test]
+async fn what_is_taken_back_leaves_no_delivery() {
+    let (store, key, _dir) = with_endpoint(Ordering::None).await;
+    let failed: Result<(), StoreError> = store
+        .write(|tx| {
+            tx.append(&shop(), &Event::disconnected(Reason::LinkDropped), Millis(1))?;
+            Err(StoreError::Unreadable("test"))
+        })
+        .await;
+    assert!(failed.is_err());
+    assert!(due(&store, key, 10).await.is_empty());
+    append(&store, 2).await;
+    append(&store, 2).await;
+    assert_eq!(seqs(&due(&store, key, 10).await), [1, 2]);
+}
+
+#[tokio::test]
+async fn an_event_is_kept_as_long_as_a_delivery_needs_it() {
+    let (store, key, _dir) = with_endpoint(Ordering::Device).await;
+    for at in 1..=4 {
+        append(&store, at).await;
+    }
+    let one = due(&store, key, 10).await[0].key;
+    store.write(move |tx| tx.delivered(one, Millis(10))).await.unwrap();
+    let prune = |tx: &super::Tx<'_>| tx.prune_events(Millis(1_000), 100);
+    store.write(prune).await.unwrap();
+    let kept = store.read(|store| store.log_range(&shop())).await.unwrap();
+    assert_eq!((kept.oldest, kept.newest), (2, 4));
+}
+
+#[tokio::test]
+async fn a_delivery_outlives_the_log_of_a_device_that_is_deleted() {
+    let (store, key, _dir) = with_endpoint(Ordering::Device).await;
+    append(&store, 1).await;
+    store.write(|tx| tx.delete_device(&shop(), false)).await.unwrap();
+    while store.write(|tx| tx.purge_some(&shop(), 10)).await.unwrap() {}
+    assert!(store.read(|store| store.events_after(&shop(), 0, 10)).await.unwrap().is_empty());
+    let due = due(&store, key, 10).await;
+    assert!(due[0].payload.as_ref().unwrap().get().contains("\"seq\":1"));
+}
+
+#[tokio::test]
+async fn what_waits_beyond_the_bound_is_given_up_oldest_first() {
+    let (store, key, _dir) = with_endpoint(Ordering::Device).await;
+    for at in 1..=5 {
+        append(&store, at).await;
+    }
+    let buried = store.write(move |tx| tx.bury_beyond(key, 2, Millis(9), 10)).await.unwrap();
+    assert_eq!(buried, 3);
+    assert_eq!(seqs(&due(&store, key, 10).await), [4]);
+}
+
+#[tokio::test]
+async fn who_is_disabled_or_ends_gets_nothing_new() {
+    let (store, key, _dir) = with_endpoint(Ordering::None).await;
+    append(&store, 1).await;
+    let disable = move |tx: &super::Tx<'_>| tx.disable_webhook(key, DisabledReason::Gone, Millis(2));
+    assert!(store.write(disable).await.unwrap());
+    assert!(!store.write(disable).await.unwrap());
+    append(&store, 3).await;
+    assert_eq!(store.read(|store| store.deliveries_waiting()).await.unwrap(), 1);
+    assert!(store.write(|tx| tx.end_webhook(&id(), false)).await.unwrap());
+    while store.write(move |tx| tx.remove_some_webhook(key, 1)).await.unwrap() {}
+    assert_eq!(store.read(|store| store.deliveries_waiting()).await.unwrap(), 0);
+    assert!(store.read(|store| store.webhooks_ending()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn secrets_are_sealed_as_the_vault_is_and_open_in_their_place_alone() {
+    let (store, dir) = open(Some(VaultKey::new(&[9; 32], Arc::new(Sevens))));
+    let sealed = store.seal_webhook(&id(), &secrets()).unwrap();
+    store.write(move |tx| tx.insert_webhook(&endpoint(Ordering::None), &sealed)).await.unwrap();
+    let mut stored = store.read(|store| store.webhook(&id())).await.unwrap().unwrap();
+    assert_eq!(store.open_webhook(&stored).unwrap(), secrets());
+    stored.endpoint.id = "wh_2".parse().unwrap();
+    assert!(store.open_webhook(&stored).is_err());
+    store.close().await;
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(6).any(|window| window == b"quokka"));
+    }
+}

@@ -1,0 +1,67 @@
+//! Where nothing is pushed to.
+
+use serde_json::json;
+
+use super::{app, attempts, for_messages};
+use crate::support::receiver::Receiver;
+use crate::support::{ANNA, TestApp};
+
+#[tokio::test]
+async fn private_addresses_are_refused_in_every_spelling_before_anything_is_made() {
+    let app = TestApp::start().await;
+    for host in [
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "100.64.0.1",
+        "169.254.169.254",
+        "0.0.0.0",
+        "255.255.255.255",
+        "[::1]",
+        "[::]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[fc00::1]",
+        "[fe80::1]",
+        "[64:ff9b::7f00:1]",
+    ] {
+        let body = json!({ "url": format!("http://{host}/in") });
+        let refused = app.post("/webhooks", body).await.refused(400, "invalid_field");
+        assert_eq!(refused["details"][0]["field"], "url", "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_of_a_private_address_is_refused_when_it_is_looked_up() {
+    let app = TestApp::start_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "")]).await;
+    app.device("shop").await;
+    let receiver = Receiver::start().await;
+    let port = receiver.url.split(':').nth(2).unwrap().trim_end_matches("/in").to_owned();
+    let (id, _) = for_messages(&app, &format!("http://localhost:{port}/in")).await;
+    let report = app.post(&format!("/webhooks/{id}/test"), json!({})).await.ok();
+    assert_eq!(report["data"]["outcome"], "address_refused");
+    app.incoming("shop", ANNA, "hello").await;
+    app.wait_until("the try", async || (attempts(&app, &id).await.len() == 2).then_some(())).await;
+    assert_eq!(attempts(&app, &id).await[0]["outcome"], "address_refused");
+    assert_eq!(receiver.count(), 0);
+}
+
+#[tokio::test]
+async fn a_redirect_is_a_failure_and_is_not_followed() {
+    let app = app().await;
+    let elsewhere = Receiver::start().await;
+    let answer = format!(
+        "HTTP/1.1 307 There\r\nlocation: {}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        elsewhere.url
+    );
+    let url = crate::support::receiver::raw_receiver(answer.into_bytes().leak()).await;
+    let (id, _) = for_messages(&app, &url).await;
+    let report = app.post(&format!("/webhooks/{id}/test"), json!({})).await.ok();
+    assert_eq!(report["data"]["outcome"], "redirected");
+    assert_eq!(elsewhere.count(), 0);
+}

@@ -1,0 +1,91 @@
+//! A thousand receivers, some of which are dead.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::post;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep};
+use wharf::app::SystemClock;
+use wharf::domain::clock::Clock as _;
+
+use super::{app_with, made};
+use crate::support::{ANNA, TestApp};
+
+const ALL: usize = 1_000;
+const DEAD: usize = 100;
+const EVENTS: usize = 8;
+
+#[derive(Clone, Default)]
+struct Crowd {
+    /// The first so many say nothing.
+    silent: Arc<Mutex<usize>>,
+    /// For each event, how many milliseconds after it each of the others heard of it.
+    heard: Arc<Mutex<HashMap<i64, Vec<i64>>>>,
+}
+
+impl Crowd {
+    fn hearings(&self) -> usize {
+        self.heard.lock().unwrap().values().map(Vec::len).sum()
+    }
+}
+
+async fn hear(State(crowd): State<Crowd>, Path(number): Path<usize>, body: Bytes) -> StatusCode {
+    let silent = *crowd.silent.lock().unwrap();
+    if number < silent {
+        return std::future::pending().await;
+    }
+    let event: Value = serde_json::from_slice(&body).unwrap();
+    let (seq, at) = (event["data"]["seq"].as_i64().unwrap(), event["timestamp"].as_i64().unwrap());
+    if number >= DEAD {
+        crowd.heard.lock().unwrap().entry(seq).or_default().push(SystemClock.now().0 - at);
+    }
+    StatusCode::NO_CONTENT
+}
+
+/// The median delay of the receivers that are never dead, over some events.
+async fn median(app: &TestApp, crowd: &Crowd) -> i64 {
+    crowd.heard.lock().unwrap().clear();
+    for event in 1..=EVENTS {
+        app.incoming("shop", ANNA, "hello").await;
+        let until = Instant::now() + Duration::from_secs(120);
+        while crowd.hearings() < event * (ALL - DEAD) {
+            assert!(Instant::now() < until, "not everybody alive has heard");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let mut all: Vec<i64> = crowd.heard.lock().unwrap().values().flatten().copied().collect();
+    all.sort_unstable();
+    all[all.len() / 2]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_a_hundred_dead_receivers_among_a_thousand_delay_no_other() {
+    let app = app_with(&[
+        ("WHARF__WEBHOOKS__TIMEOUT_MS", "3000"),
+        ("WHARF__WEBHOOKS__RETRY_DELAYS", "500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms"),
+    ])
+    .await;
+    app.device("shop").await;
+    let crowd = Crowd::default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().route("/{number}", post(hear)).with_state(crowd.clone());
+    #[expect(clippy::disallowed_methods, reason = "a test's own server, which ends with it")]
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    for number in 0..ALL {
+        made(&app, "/webhooks", json!({ "url": format!("{base}/{number}"), "events": ["message"] })).await;
+    }
+    median(&app, &crowd).await;
+    let healthy = median(&app, &crowd).await;
+    *crowd.silent.lock().unwrap() = DEAD;
+    let beside_dead = median(&app, &crowd).await;
+    println!("median delay: {healthy} ms with all alive, {beside_dead} ms beside {DEAD} dead of {ALL}");
+    assert!(beside_dead <= healthy * 2, "{beside_dead} ms, and {healthy} ms with all alive");
+}
