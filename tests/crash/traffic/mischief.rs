@@ -96,7 +96,9 @@ impl Restless {
             0 | 1 => http.post(&format!("devices/{device}/stop"), &json!({})).await?,
             2 => http.post(&format!("devices/{device}/logout"), &json!({})).await?,
             3 => http.post(&format!("devices/{device}/restart"), &json!({})).await?,
-            4 if !crate::fleet::native() => http.post(&format!("simulator/{device}/fault"), &json!({ "kind": "panic" })).await?,
+            4 if !crate::fleet::native() => {
+                http.post(&format!("simulator/{device}/fault"), &json!({ "kind": "panic" })).await?
+            }
             5 => http.post(&format!("simulator/{device}/fault"), &json!({ "kind": "log_out" })).await?,
             6 => http.post(&format!("simulator/{device}/fault"), &json!({ "kind": "drop_link" })).await?,
             7 | 8 => http.post(&format!("simulator/{device}/scan"), &json!({})).await?,
