@@ -70,23 +70,37 @@ impl Tx<'_> {
     /// # Errors
     /// When the store fails.
     pub fn react(&self, pk: Pk, said: Said<'_>, emoji: &str) -> Result<bool, StoreError> {
-        let takes_back_nothing = emoji.is_empty() && !self.has_said(pk, said.by, "reactions", "sender")?;
-        // Kept beside the reactions of others: one of them may turn out to be of the same person.
-        let changed = self.run(
+        let is_news = self.is_news(("reactions", "sender", "emoji"), pk, said, (emoji, ""))?;
+        // What takes back nothing is kept beside the reactions of others, and what is said again is said later: one
+        // of the others may turn out to be of the same person.
+        self.run(
             "INSERT INTO reactions (message_pk, sender, emoji, from_me, at)
              SELECT ?1, ?2, ?3, ?4, ?5
                  WHERE ?3 <> '' OR EXISTS (SELECT 1 FROM reactions WHERE message_pk = ?1)
-             ON CONFLICT DO UPDATE SET emoji = excluded.emoji, at = excluded.at
-                 WHERE excluded.at >= at AND excluded.emoji <> emoji",
+             ON CONFLICT DO UPDATE SET emoji = excluded.emoji, at = excluded.at WHERE excluded.at >= at",
             params![pk, said.by.to_string(), emoji, said.from_me, said.at.0],
         )?;
         self.note_unsettled(pk, &hidden_ids(&mut said.by.clone()))?;
-        Ok(changed > 0 && !takes_back_nothing)
+        Ok(is_news)
     }
 
-    fn has_said(&self, pk: Pk, by: &Jid, table: &str, who: &str) -> Result<bool, StoreError> {
-        let sql = format!("SELECT count(*) FROM {table} WHERE message_pk = ?1 AND {who} = ?2");
-        Ok(self.number(&sql, params![pk, by.to_string()])? > 0)
+    /// Whether this changes what the person said before; `(said, nothing)` are the value and what takes it back.
+    fn is_news(
+        &self,
+        (table, who, what): (&str, &str, &str),
+        pk: Pk,
+        said: Said<'_>,
+        (value, nothing): (&str, &str),
+    ) -> Result<bool, StoreError> {
+        let before = self.one(
+            &format!("SELECT {what}, at FROM {table} WHERE message_pk = ?1 AND {who} = ?2"),
+            params![pk, said.by.to_string()],
+            |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)),
+        )?;
+        Ok(match before {
+            None => value != nothing,
+            Some((before, at)) => said.at.0 >= at && before != value,
+        })
     }
 
     /// Writes one person's choice in a poll; an empty one takes it back. `false` when that changes nothing.
@@ -94,18 +108,17 @@ impl Tx<'_> {
     /// # Errors
     /// When the store fails.
     pub fn vote(&self, pk: Pk, said: Said<'_>, options: &[String]) -> Result<bool, StoreError> {
-        let takes_back_nothing = options.is_empty() && !self.has_said(pk, said.by, "poll_votes", "voter")?;
         let options = to_json(&options, "poll vote")?;
-        let changed = self.run(
+        let is_news = self.is_news(("poll_votes", "voter", "options"), pk, said, (&options, "[]"))?;
+        self.run(
             "INSERT INTO poll_votes (message_pk, voter, options, at)
              SELECT ?1, ?2, ?3, ?4
                  WHERE ?3 <> '[]' OR EXISTS (SELECT 1 FROM poll_votes WHERE message_pk = ?1)
-             ON CONFLICT DO UPDATE SET options = excluded.options, at = excluded.at
-                 WHERE excluded.at >= at AND excluded.options <> options",
+             ON CONFLICT DO UPDATE SET options = excluded.options, at = excluded.at WHERE excluded.at >= at",
             params![pk, said.by.to_string(), options, said.at.0],
         )?;
         self.note_unsettled(pk, &hidden_ids(&mut said.by.clone()))?;
-        Ok(changed > 0 && !takes_back_nothing)
+        Ok(is_news)
     }
 
     /// Changes a message's text. `false` when a later edit is there already, or nothing changes.

@@ -16,7 +16,8 @@ pub const GROUP: &str = "120363000000000001@g.us";
 
 /// A data directory whose daemons come back fast and give nothing up.
 pub async fn place() -> Place {
-    let place = if native() { on_a_testbed().await } else { Place::new() };
+    let place = Place::new();
+    let place = if native() { beside_a_testbed(place).await } else { place };
     place
         .with("supervisor.backoff_initial_ms", "10")
         .with("supervisor.backoff_max_ms", "100")
@@ -36,10 +37,11 @@ pub fn native() -> bool {
     }
 }
 
-async fn on_a_testbed() -> Place {
+/// A testbed for the native devices of these daemons.
+pub async fn beside_a_testbed(place: Place) -> Place {
     let testbed = Testbed::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let url = format!("http://{}", testbed.address());
-    Place::new().with("engines.whatsapp.testbed_url", &url).beside(testbed)
+    place.with("engines.whatsapp.testbed_url", &url).beside(testbed)
 }
 
 /// Settings of a device whose phone scans at once, in a world that behaves so.
@@ -58,18 +60,21 @@ pub fn quick() -> Value {
 
 /// Creates a device and waits until it can send and receive.
 pub async fn create(http: &Http, id: &str, settings: &Value) {
-    let body = json!({ "id": id, "engine": engine(), "settings": settings });
-    http.post("devices", &body).await.unwrap().expect("create a device");
     if native() {
-        until_state(http, id, "qr").await;
-        http.post(&format!("simulator/{id}/scan"), &json!({})).await.unwrap().expect("scan");
+        return link(http, id, settings).await;
     }
+    let body = json!({ "id": id, "engine": "simulator", "settings": settings });
+    http.post("devices", &body).await.unwrap().expect("create a device");
     until_ready(http, id).await;
 }
 
-/// What the devices' engine is called.
-pub fn engine() -> &'static str {
-    if native() { "whatsapp" } else { "simulator" }
+/// The same with the native engine: one of the testbed's phones scans its code.
+pub async fn link(http: &Http, id: &str, settings: &Value) {
+    let body = json!({ "id": id, "engine": "whatsapp", "settings": settings });
+    http.post("devices", &body).await.unwrap().expect("create a device");
+    until_state(http, id, "qr").await;
+    http.post(&format!("simulator/{id}/scan"), &json!({})).await.unwrap().expect("scan");
+    until_ready(http, id).await;
 }
 
 /// Waits until a device can send and receive.
@@ -78,7 +83,7 @@ pub async fn until_ready(http: &Http, id: &str) {
 }
 
 async fn until_state(http: &Http, id: &str, state: &str) {
-    until(&format!("the device is {state}"), Duration::from_secs(30), async || {
+    until(&format!("the device is {state}"), Duration::from_secs(60), async || {
         http.get(&format!("devices/{id}")).await.is_ok_and(|answer| answer.text("/state") == Some(state))
     })
     .await;
