@@ -137,7 +137,7 @@ async fn the_newest_message_is_the_last_one_whatever_else_moved_the_chat() {
     let group = app.post("/devices/shop/groups", made).await.created()["data"]["id"].clone();
     let written = async |body: &str, earlier: i64| {
         let message =
-            json!({ "from": ANNA, "groupId": group, "body": body, "timestamp": now - 1_000 + earlier });
+            json!({ "from": ANNA, "groupId": group, "body": body, "timestamp": now - 10_000 + earlier });
         let told = app.post("/simulator/shop/incoming", message).await.ok();
         told["data"]["messageId"].as_str().unwrap().to_owned()
     };
@@ -145,15 +145,15 @@ async fn the_newest_message_is_the_last_one_whatever_else_moved_the_chat() {
         let chat = app.get(&format!("/devices/shop/chats/{}", group.as_str().unwrap())).await.ok();
         chat["data"]["lastMessage"]["body"].clone()
     };
-    written("first", 100).await;
-    let second = written("second", 200).await;
+    written("first", 1_000).await;
+    let second = written("second", 4_000).await;
     assert_eq!(last().await, "second", "making the group came later than both");
-    written("late", 150).await;
+    written("late", 2_000).await;
     assert_eq!(last().await, "second");
     let removed = json!({ "messageId": second, "forEveryone": false });
     app.post("/devices/shop/messages/delete", removed).await.ok();
     assert_eq!(last().await, "late");
-    written("between", 170).await;
+    written("between", 3_000).await;
     assert_eq!(last().await, "between", "what was removed is not compared with");
 }
 

@@ -144,9 +144,7 @@ impl SimulatorSession {
         let credentials = match stored {
             Some(credentials) => {
                 self.expelled().await?;
-                if credentials.synchronised {
-                    self.tell_groups().await?;
-                }
+                self.tell_groups().await?;
                 credentials
             }
             None => self.link().await?,

@@ -16,7 +16,7 @@ pub(super) async fn heard(connected: &Connected, event: &Event) -> Result<(), In
     let told = match event {
         Event::IncomingCall(told) => {
             durable::learn(connected, &told.from).await?;
-            call::ringing(told, ids)
+            call::signalled(told, ids)
         }
         Event::MissedCall(told) => {
             durable::learn(connected, &told.from).await?;

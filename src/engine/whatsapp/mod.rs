@@ -158,7 +158,7 @@ impl Driver for WhatsAppDriver {
         body: Value,
     ) -> Result<Value, ControlError> {
         let testbed = self.shared.testbed.as_ref().ok_or(ControlError::NotFound)?;
-        self.shared.worlds.forward(testbed, device, verb, body).await
+        self.shared.worlds.control(testbed, device, verb, body).await
     }
 
     async fn callback(

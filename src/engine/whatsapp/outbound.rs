@@ -60,7 +60,7 @@ async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, 
         }
     }
     match tokio::time::timeout(ANSWER, awaited.answer()).await {
-        Ok(Some(Answer::Accepted)) => Ok(Vec::new()),
+        Ok(Some(Answer::Accepted)) => Ok(goes_to(connected, &message.chat).await),
         Ok(Some(Answer::Refused(code))) => Err(refused(&code)),
         Ok(None) => Err(link_lost()),
         Err(_) => {
@@ -68,6 +68,22 @@ async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, 
             Err(unknown("no_answer", "the network did not say in time whether it has the message"))
         }
     }
+}
+
+/// In a group: who it goes to, as the library knows it from sending just now.
+async fn goes_to(connected: &Connected, chat: &Jid) -> Vec<Jid> {
+    if !chat.is_group() {
+        return Vec::new();
+    }
+    let Ok(group) = connected.client.groups().query_info(&jid::to_network(chat)).await else {
+        return Vec::new();
+    };
+    let ids = &connected.identities;
+    let number = |member| group.phone_jid_for_lid_user(member).and_then(|number| ids.jid(number));
+    let members = group.participants.iter().filter_map(|member| {
+        if member.is_lid() { number(member.user_base()).or_else(|| ids.jid(member)) } else { ids.jid(member) }
+    });
+    members.filter(|member| !ids.is_me(member)).collect()
 }
 
 /// Whether there is anybody to send to.

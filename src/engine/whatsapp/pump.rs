@@ -6,6 +6,7 @@
 //! the connection ends: what was not acknowledged comes again with the next one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -25,9 +26,28 @@ use crate::engine::{EngineEvent, InboundError};
 /// Events that may wait.
 const QUEUE: usize = 4_096;
 
+/// How much was heard, and how much of it was taken in.
+#[derive(Default)]
+pub(super) struct Flow {
+    heard: AtomicU64,
+    taken: AtomicU64,
+}
+
+#[cfg(feature = "testbed")]
+impl Flow {
+    /// Waits until all is taken in that was heard so far.
+    pub(super) async fn settled(&self) {
+        let so_far = self.heard.load(Ordering::SeqCst);
+        while self.taken.load(Ordering::SeqCst) < so_far {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+}
+
 /// Hears what the library dispatches.
 pub(super) struct Listener {
     events: mpsc::Sender<Arc<Event>>,
+    flow: Arc<Flow>,
     acks: Arc<Acks>,
     overflow: CancellationToken,
 }
@@ -35,6 +55,9 @@ pub(super) struct Listener {
 /// What was heard.
 pub(super) struct Heard {
     events: mpsc::Receiver<Arc<Event>>,
+    flow: Arc<Flow>,
+    /// Given away so far.
+    given: u64,
     overflow: CancellationToken,
 }
 
@@ -42,18 +65,32 @@ pub(super) struct Heard {
 pub(super) fn listen(acks: Arc<Acks>) -> (Listener, Heard) {
     let (sender, events) = mpsc::channel(QUEUE);
     let overflow = CancellationToken::new();
-    (Listener { events: sender, acks, overflow: overflow.clone() }, Heard { events, overflow })
+    let flow = Arc::new(Flow::default());
+    let listener = Listener { events: sender, flow: Arc::clone(&flow), acks, overflow: overflow.clone() };
+    (listener, Heard { events, flow, given: 0, overflow })
 }
 
 impl Heard {
-    /// The next event. Dropping the future loses none.
+    /// The next event, once the one before is taken in. Dropping the future loses none.
     pub(super) async fn next(&mut self) -> Option<Arc<Event>> {
-        self.events.recv().await
+        self.flow.taken.store(self.given, Ordering::SeqCst);
+        let event = self.events.recv().await;
+        self.given += u64::from(event.is_some());
+        event
     }
 
     /// The next event, where one waits already.
     pub(super) fn waiting(&mut self) -> Option<Arc<Event>> {
-        self.events.try_recv().ok()
+        self.flow.taken.store(self.given, Ordering::SeqCst);
+        let event = self.events.try_recv().ok();
+        self.given += u64::from(event.is_some());
+        event
+    }
+
+    /// How much was heard, and taken in.
+    #[cfg(feature = "testbed")]
+    pub(super) fn flow(&self) -> Arc<Flow> {
+        Arc::clone(&self.flow)
     }
 
     /// Waits until more came than may wait.
@@ -70,7 +107,9 @@ impl EventHandler for Listener {
         {
             return;
         }
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.events.try_send(event) {
+        // Before it is there: nobody may find it taken in and not heard.
+        self.flow.heard.fetch_add(1, Ordering::SeqCst);
+        if self.events.try_send(event).is_err() {
             self.overflow.cancel();
         }
     }

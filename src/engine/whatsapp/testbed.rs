@@ -4,16 +4,25 @@
 //! cannot know: which code a device shows, and whose it is.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use url::{Host, Url};
+use whatsapp_rust::Client;
+use whatsapp_rust::wacore::iq::keepalive::KeepaliveSpec;
+use whatsapp_rust::wacore::runtime::Runtime;
 
+use super::pump::Flow;
+use super::runtime::TaskRuntime;
 use super::settings::DeviceSettings;
 use crate::domain::device::Account;
 use crate::domain::ids::DeviceId;
 use crate::engine::{ControlError, ControlVerb};
 use crate::net::loopback::{LoopbackClient, Method};
+
+/// How long a connection may take to be as far as the testbed.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Codes of the testbed's refusals that are passed on as they are.
 const CODES: [&str; 16] = [
@@ -47,6 +56,37 @@ struct World {
     qr: Option<String>,
     /// The account's number in digits, or the one that a typed code was asked for.
     number: Option<String>,
+    /// The connection.
+    line: Option<Line>,
+}
+
+/// A connection, as far as control calls have to do with it.
+#[derive(Clone)]
+pub(super) struct Line {
+    pub(super) client: Weak<Client>,
+    pub(super) flow: Arc<Flow>,
+    pub(super) tasks: Arc<TaskRuntime>,
+}
+
+impl Line {
+    /// Waits until the network has all that left before.
+    async fn flushed(&self) {
+        if let Some(client) = self.client.upgrade() {
+            // Where there is no answer, nothing leaves either.
+            let _ = client.execute(KeepaliveSpec::with_timeout(PATIENCE)).await;
+        }
+    }
+
+    /// Waits until the daemon has taken in all that came before.
+    async fn settled(&self) {
+        let _ = tokio::time::timeout(PATIENCE, self.flow.settled()).await;
+    }
+
+    /// A task of the connection panics.
+    #[expect(clippy::panic, reason = "it is what was asked for")]
+    fn break_down(&self) {
+        self.tasks.spawn_detached(Box::pin(async { panic!("at a test's word") }));
+    }
 }
 
 /// Whether this address is the testbed's to have: HTTP, on a loopback address that is written as one.
@@ -92,12 +132,45 @@ impl Worlds {
         });
     }
 
+    pub(super) fn has_line(&self, device: &DeviceId, line: Option<Line>) {
+        self.change(device, |world| world.line = line);
+    }
+
     pub(super) fn forget(&self, device: &DeviceId) {
         self.lock().remove(device);
     }
 
-    /// Passes a call on to the testbed.
-    pub(super) async fn forward(
+    /// Passes a call on to the testbed. It is answered once the daemon has taken in what came of it.
+    pub(super) async fn control(
+        &self,
+        testbed: &Url,
+        device: &DeviceId,
+        verb: ControlVerb<'_>,
+        body: Value,
+    ) -> Result<Value, ControlError> {
+        let line = self.lock().get(device).and_then(|world| world.line.clone());
+        if verb == ControlVerb::Post("fault") && body.get("kind").is_some_and(|kind| kind == "panic") {
+            line.ok_or_else(not_connected)?.break_down();
+            return Ok(json!({ "kind": "panic" }));
+        }
+        if let (Some(line), ControlVerb::Get(_)) = (&line, verb) {
+            line.flushed().await;
+        }
+        let answer = self.forward(testbed, device, verb, body).await?;
+        match (line, verb) {
+            (Some(line), ControlVerb::Post(name)) if !matches!(name, "fault" | "scan" | "pair") => {
+                // What is not confirmed came before the answer to a ping.
+                if matches!(name, "typing" | "presence") {
+                    line.flushed().await;
+                }
+                line.settled().await;
+            }
+            _ => {}
+        }
+        Ok(answer)
+    }
+
+    async fn forward(
         &self,
         testbed: &Url,
         device: &DeviceId,
@@ -129,14 +202,15 @@ impl Worlds {
         let path = match name {
             "scan" | "pair" => format!("/control/{name}"),
             name if !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
-                let number = world.and_then(|world| world.number.as_deref()).ok_or_else(not_linked)?;
+                // A device that has not been opened since the daemon began is known to the testbed by its name.
+                let number = world.and_then(|world| world.number.as_deref()).unwrap_or(device.as_str());
                 format!("/control/accounts/{number}/{name}")
             }
             _ => return Err(ControlError::NotFound),
         };
         let body = match (name, body) {
-            ("scan", body) => with_code(world, body)?,
-            ("pair", body) => with_number(world, body),
+            ("scan", body) => named(device, with_code(world, body)?),
+            ("pair", body) => named(device, with_number(world, body)),
             (_, body) => body,
         };
         Ok((method, path, body))
@@ -160,6 +234,14 @@ fn with_code(world: Option<&World>, body: Value) -> Result<Value, ControlError> 
         body.insert("qr".to_owned(), json!(qr));
     }
     Ok(with_world(world, body))
+}
+
+/// The same, with the name of the device.
+fn named(device: &DeviceId, mut body: Value) -> Value {
+    if let Value::Object(map) = &mut body {
+        map.insert("deviceId".to_owned(), json!(device.as_str()));
+    }
+    body
 }
 
 /// A typed code for the number that it was asked for.
@@ -203,8 +285,8 @@ fn impossible(code: &'static str, message: &str) -> ControlError {
     ControlError::Impossible { code, message: message.to_owned() }
 }
 
-fn not_linked() -> ControlError {
-    impossible("not_linked", "no phone has linked this device")
+fn not_connected() -> ControlError {
+    impossible("not_connected", "the device is not connected to its network")
 }
 
 #[cfg(test)]
@@ -241,7 +323,10 @@ mod tests {
         worlds.shows(&device, Some("shown"));
         let (_, path, body) = scan(json!({ "phoneNumber": "15550100009" })).unwrap();
         assert_eq!(path, "/control/scan");
-        assert_eq!(body, json!({ "phoneNumber": "15550100009", "qr": "shown", "world": { "echo": true } }));
+        assert_eq!(
+            body,
+            json!({ "phoneNumber": "15550100009", "qr": "shown", "deviceId": "shop", "world": { "echo": true } })
+        );
         assert_eq!(scan(json!({ "qr": "given" })).unwrap().2["qr"], "given");
     }
 
@@ -249,7 +334,7 @@ mod tests {
     fn other_calls_go_to_the_account_of_the_device() {
         let (worlds, device) = (Worlds::default(), "shop".parse::<DeviceId>().unwrap());
         let call = || worlds.call(&device, ControlVerb::Get("network"), Value::Null);
-        assert!(matches!(call(), Err(ControlError::Impossible { code: "not_linked", .. })));
+        assert_eq!(call().unwrap().1, "/control/accounts/shop/network");
         worlds.linked(&device, &Account { phone_number: "15550100009".into(), client_name: String::new() });
         assert_eq!(call().unwrap().1, "/control/accounts/15550100009/network");
         assert_eq!(worlds.call(&device, ControlVerb::Get("../x"), Value::Null), Err(ControlError::NotFound));

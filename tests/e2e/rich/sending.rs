@@ -120,8 +120,9 @@ async fn an_answer_quotes_what_it_answers() {
 #[tokio::test]
 async fn who_is_mentioned_is_told_to_the_network() {
     let app = TestApp::start().await;
-    app.device("shop").await;
     let group = "120363000000000001@g.us";
+    let team = json!([{ "id": group, "subject": "Team", "participants": [ANNA, BEN] }]);
+    app.device_with("shop", json!({ "groups": team })).await;
     let id = accepted(&app, json!({ "to": group, "text": "hello @15550100002", "mentions": [BEN] })).await;
     let expected = json!(["15550100002@c.us"]);
     assert_eq!(message(&app, &id).await["mentionedIds"], expected);

@@ -96,6 +96,11 @@ impl TestApp {
         self.restarted().await
     }
 
+    /// Whether a simulated network is behind the devices, and not a testbed.
+    pub fn is_simulated(&self) -> bool {
+        matches!(self.network, Network::Simulator)
+    }
+
     /// Stops it for good; the data stays as long as the returned guard.
     pub async fn stop(mut self) -> Arc<TempDir> {
         if let Some(app) = self.app.take() {

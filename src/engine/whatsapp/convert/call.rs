@@ -7,8 +7,30 @@ use super::identities::Identities;
 use crate::domain::event::CallStatus;
 use crate::engine::EngineEvent;
 
-/// Somebody calls. `None` for what is said during a call, and for how it ends, which is an event of its own.
-pub(in super::super) fn ringing(told: &IncomingCall, ids: &Identities) -> Option<EngineEvent> {
+/// Somebody calls, or the call is over. `None` for what is said during a call.
+pub(in super::super) fn signalled(told: &IncomingCall, ids: &Identities) -> Option<EngineEvent> {
+    match &told.action {
+        CallAction::Terminate { call_id, reason, .. } => {
+            let (call_id, from) = (call_id.clone(), ids.jid(&told.from)?);
+            let status = over(reason.as_deref());
+            Some(EngineEvent::Call { call_id, from, video: false, status })
+        }
+        _ => ringing(told, ids),
+    }
+}
+
+/// What became of a call that is over (the reasons: `wacore` 0.7.0, `stanza/call.rs`).
+fn over(reason: Option<&str>) -> CallStatus {
+    match reason {
+        Some("timeout") => CallStatus::Missed,
+        Some("accepted_elsewhere") => CallStatus::Accepted,
+        Some("rejected_elsewhere") => CallStatus::Rejected,
+        // Who called hung up, whether another device of the account had taken it or not.
+        _ => CallStatus::Ended,
+    }
+}
+
+fn ringing(told: &IncomingCall, ids: &Identities) -> Option<EngineEvent> {
     let (call_id, creator, number, video) = match &told.action {
         CallAction::Offer { call_id, call_creator, caller_pn, is_video, .. } => {
             (call_id, call_creator, caller_pn.as_ref(), *is_video)

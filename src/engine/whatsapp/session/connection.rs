@@ -78,9 +78,20 @@ impl WhatsAppSession {
         let client = bot.client();
         let connected = self.connection(&client, Arc::clone(&acks));
         let _ = place.set(Arc::downgrade(&connected));
+        #[cfg(feature = "testbed")]
+        self.shared.worlds.has_line(
+            &self.device,
+            Some(crate::engine::whatsapp::testbed::Line {
+                client: Arc::downgrade(&client),
+                flow: heard.flow(),
+                tasks: Arc::new(tasks.runtime()),
+            }),
+        );
         let running = Box::pin(bot.run());
         let mut progress = Progress::default();
         self.follow(&connected, running, heard, &tasks, &mut progress).await;
+        #[cfg(feature = "testbed")]
+        self.shared.worlds.has_line(&self.device, None);
         self.set_online(None);
         self.waits_no_more();
         acks.close();

@@ -89,6 +89,7 @@ impl Call {
                     account.ban();
                 }
             }
+            "stall" if count == Some(0) => account.stall(Duration::ZERO),
             "stall" => account.stall(duration.unwrap_or(Duration::from_millis(DEFAULT_STALL_MS))),
             "heal" => account.heal(),
             _ => return Err(fields.wrong("kind", "is the daemon's own and not the network's")),

@@ -9,7 +9,7 @@ use crate::scene::Circle;
 use crate::scene::circle::{Change, MAX_DESCRIPTION, MAX_MEMBERS, MAX_SUBJECT, Member, Role};
 use crate::server::groups::{Found, Happened, tell_all};
 
-const KNOWN: [&str; 6] = ["groupId", "change", "participants", "subject", "description", "author"];
+const KNOWN: [&str; 7] = ["groupId", "change", "participants", "subject", "description", "author", "unheard"];
 const CHANGES: [&str; 10] = [
     "created",
     "add",
@@ -24,7 +24,8 @@ const CHANGES: [&str; 10] = [
 ];
 
 impl Call {
-    /// `{ groupId, change, participants?, subject?, description?, author? }`.
+    /// `{ groupId, change, participants?, subject?, description?, author?, unheard? }`; `unheard`: the network does
+    /// not get to tell it.
     pub(super) async fn group(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &KNOWN)?;
         let group = fields.required("groupId", fields.id("groupId")?)?;
@@ -41,8 +42,23 @@ impl Call {
             self.changed(&fields, &group, change, &people)?
         };
         let me = self.account.number.as_str();
-        let told = tell_all(&self.world, me, &circle, &happened, author.as_deref()).await;
-        confirmed(told, WAIT).await?;
+        if fields.flag("unheard")?.unwrap_or(false) {
+            return Ok(json!({ "group": self.shown(&circle) }));
+        }
+        match &happened {
+            // Each goes by themselves.
+            Happened::Left(people) => {
+                for person in people {
+                    let left = Happened::Left(vec![person.clone()]);
+                    let told = tell_all(&self.world, me, &circle, &left, Some(person)).await;
+                    confirmed(told, WAIT).await?;
+                }
+            }
+            happened => {
+                let told = tell_all(&self.world, me, &circle, happened, author.as_deref()).await;
+                confirmed(told, WAIT).await?;
+            }
+        }
         Ok(json!({ "group": self.shown(&circle) }))
     }
 

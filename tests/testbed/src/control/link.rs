@@ -22,22 +22,22 @@ const CLIENT_NAME: &str = "Simulated phone";
 
 /// A phone with this number scans the code that a client shows.
 pub(super) async fn scan(world: &Arc<World>, map: &Map<String, Value>) -> Answer {
-    let fields = Fields::new("", map, &["qr", "phoneNumber", "clientName", "world"])?;
+    let fields = Fields::new("", map, &["qr", "phoneNumber", "clientName", "world", "deviceId"])?;
     let qr = fields.text("qr", MAX_QR)?;
     let number = number(&fields)?;
     let name = begin(world, &fields, &number)?;
     let qr = qr.ok_or_else(|| Refusal::impossible("no_qr", "the device shows no QR code now"))?;
-    linked(world.scan(qr, &number).await, &name)
+    linked(world, &fields, world.scan(qr, &number).await, &name)
 }
 
 /// A code is typed on the phone with this number.
 pub(super) async fn pair(world: &Arc<World>, map: &Map<String, Value>) -> Answer {
-    let fields = Fields::new("", map, &["code", "phoneNumber", "clientName", "world"])?;
+    let fields = Fields::new("", map, &["code", "phoneNumber", "clientName", "world", "deviceId"])?;
     let code = fields.required("code", fields.text("code", MAX_CODE)?)?;
     fields.required("phoneNumber", fields.value("phoneNumber"))?;
     let number = number(&fields)?;
     let name = begin(world, &fields, &number)?;
-    linked(world.type_code(&number, code).await, &name)
+    linked(world, &fields, world.type_code(&number, code).await, &name)
 }
 
 fn number(fields: &Fields<'_>) -> Result<String, Refusal> {
@@ -72,11 +72,18 @@ fn begin(world: &World, fields: &Fields<'_>, number: &str) -> Result<String, Ref
     Ok(name)
 }
 
-fn linked(linked: Result<Linked, LinkError>, name: &str) -> Answer {
+/// The answer; from now on the client's own name for the device stands for the number in calls, too.
+fn linked(world: &World, fields: &Fields<'_>, linked: Result<Linked, LinkError>, name: &str) -> Answer {
     match linked {
-        Ok(Linked { number, lid, device, .. }) => Ok(json!({
-            "phoneNumber": number, "clientName": name, "lid": format!("{lid}@lid"), "device": device,
-        })),
+        Ok(Linked { number, lid, device, .. }) => {
+            let account = world.directory.find(&number);
+            if let (Some(called), Some(account)) = (fields.text("deviceId", MAX_NAME)?, account) {
+                world.directory.link_as(called, &account);
+            }
+            Ok(json!({
+                "phoneNumber": number, "clientName": name, "lid": format!("{lid}@lid"), "device": device,
+            }))
+        }
         Err(error) => Err(Refusal::impossible(error.code(), error.to_string())),
     }
 }

@@ -121,7 +121,8 @@ async fn account(
     method: Method,
     body: Bytes,
 ) -> Result<Json<Value>, Refusal> {
-    let account = world.directory.find(&number).ok_or_else(Refusal::not_linked)?;
+    let account = world.directory.find(&number).or_else(|| world.directory.linked_as(&number));
+    let account = account.ok_or_else(Refusal::not_linked)?;
     let call = Call { world, account };
     call.serve(&method, &verb, &body).await.map(Json)
 }
@@ -164,6 +165,7 @@ impl Call {
             "typing" => self.typing(&map).await,
             "presence" => self.presence(&map).await,
             "call" => self.call(&map).await,
+            "contact" => self.contact(&map).await,
             "group" => self.group(&map).await,
             "chat" => self.chat(&map).await,
             "star" => self.star(&map).await,

@@ -5,12 +5,17 @@ use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
 use super::fields::Fields;
-use super::{Answer, Call};
+use super::{Answer, Call, Refusal, WAIT, confirmed};
+use crate::id::Id;
+use crate::phone::app_state::Deed;
+use crate::server::app_state::done_on_phone;
 use crate::server::letters::Place;
 use crate::server::messages;
+use crate::server::offline;
 use crate::server::presence::{self, Presence};
 
 const MAX_CALL_ID: usize = 128;
+const MAX_NAME: usize = 100;
 
 impl Call {
     /// Somebody types, or stops.
@@ -47,6 +52,31 @@ impl Call {
         Ok(json!({}))
     }
 
+    /// The phone's owner gives somebody a name in the address book, which also says who is behind a LID; or the
+    /// person takes a name.
+    pub(super) async fn contact(&self, map: &Map<String, Value>) -> Answer {
+        let fields = Fields::new("", map, &["id", "lid", "name", "pushname"])?;
+        let id = fields.person("id")?;
+        let lid = fields.id("lid")?;
+        if lid.as_ref().is_some_and(|lid| !matches!((lid, &id), (Id::Lid(_), Id::Number(_)))) {
+            return Err(fields.wrong("lid", "must end in @lid, for an id that is a number"));
+        }
+        let name = fields.text("name", MAX_NAME)?;
+        let pushname = fields.text("pushname", MAX_NAME)?;
+        let (person, _) = self.somebody("id", &id)?;
+        self.linked()?;
+        if let Some(pushname) = pushname {
+            pushname.clone_into(&mut person.lock().push_name);
+        }
+        let known = person.lock().push_name.clone();
+        let name = name.or(pushname).unwrap_or(&known).to_owned();
+        let deed = Deed::Contact { jid: id.jid(), lid: lid.map(|lid| lid.jid()), name };
+        let told = done_on_phone(&self.account, &[deed]).await;
+        let told = told.map_err(|error| Refusal::impossible("network_full", format!("{error:#}")))?;
+        confirmed(told, WAIT).await?;
+        Ok(json!({}))
+    }
+
     /// Somebody calls, or the call is over.
     pub(super) async fn call(&self, map: &Map<String, Value>) -> Answer {
         const STATUSES: [&str; 5] = ["ringing", "accepted", "rejected", "missed", "ended"];
@@ -66,8 +96,9 @@ impl Call {
                 let film = video.then(|| NodeBuilder::new("video").attr("enc", "vp8").build());
                 signal("offer").children([sound].into_iter().chain(film)).build()
             }
-            "accepted" => signal("accept").build(),
-            "rejected" => signal("reject").build(),
+            // On another device of the account, or on its phone.
+            "accepted" => signal("terminate").attr("reason", "accepted_elsewhere").build(),
+            "rejected" => signal("terminate").attr("reason", "rejected_elsewhere").build(),
             "missed" => signal("terminate").attr("reason", "timeout").build(),
             _ => signal("terminate").build(),
         };
@@ -75,7 +106,9 @@ impl Call {
             .attr("from", &who)
             .attr("id", messages::new_id())
             .attr("t", wacore::time::now_secs());
-        self.live(stanza.children([child]).build()).await?;
+        self.online()?;
+        let told = offline::post(&self.account, &stanza.children([child]).build(), true).await;
+        confirmed(told, WAIT).await?;
         Ok(json!({ "callId": id }))
     }
 

@@ -29,6 +29,8 @@ pub struct Directory {
 struct People {
     by_number: HashMap<String, Arc<Account>>,
     by_lid: HashMap<String, Arc<Account>>,
+    /// By what a client calls the device that it linked.
+    by_device: HashMap<String, Arc<Account>>,
 }
 
 impl Directory {
@@ -54,6 +56,19 @@ impl Directory {
     pub fn find(&self, number: &str) -> Option<Arc<Account>> {
         let people = self.people.read().unwrap_or_else(PoisonError::into_inner);
         people.by_number.get(number).map(Arc::clone)
+    }
+
+    /// The account that was linked last by a client that calls its device so.
+    #[must_use]
+    pub fn linked_as(&self, device: &str) -> Option<Arc<Account>> {
+        let people = self.people.read().unwrap_or_else(PoisonError::into_inner);
+        people.by_device.get(device).map(Arc::clone)
+    }
+
+    /// A client that calls its device so linked this account.
+    pub fn link_as(&self, device: &str, account: &Arc<Account>) {
+        let mut people = self.people.write().unwrap_or_else(PoisonError::into_inner);
+        people.by_device.insert(device.to_owned(), Arc::clone(account));
     }
 
     /// The account of a LID's user part. A LID is only known once its number was asked for.

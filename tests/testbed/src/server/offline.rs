@@ -229,7 +229,8 @@ fn place(entries: &VecDeque<Entry>, what: Confirmation<'_>) -> Option<usize> {
         entry.sent_on.is_some()
             && entry.stanza.tag == what.tag
             && nodes::attr(&entry.stanza, "id") == what.id
-            && (what.tag == "message" || nodes::attr(&entry.stanza, "type") == what.kind.unwrap_or_default())
+            && (matches!(what.tag, "message" | "call")
+                || nodes::attr(&entry.stanza, "type") == what.kind.unwrap_or_default())
     };
     let exactly = |entry: &Entry| fits(entry) && nodes::attr(&entry.stanza, "from") == what.from;
     entries.iter().position(exactly).or_else(|| entries.iter().position(fits))
