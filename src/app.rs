@@ -157,7 +157,7 @@ impl App {
             keys,
             access_tokens: AccessTokens::new(api_config::access_tokens(&settings)?),
             media: media_store::open(&settings)?,
-            http: api_config::guarded_client(&settings),
+            http: api_config::guarded_client(&settings, &[]),
             public_url: settings.server.public_url.trim_end_matches('/').to_owned(),
         });
         let app = Self { address: bound.address, core, settings, store, simulator, tasks };

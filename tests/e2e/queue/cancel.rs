@@ -130,13 +130,12 @@ async fn what_may_have_arrived_is_never_cancelled() {
 async fn a_message_for_later_survives_a_restart_and_can_be_cancelled_after_it() {
     let app = TestApp::start().await;
     app.device("shop").await;
-    let due = app.clock.now().plus(HOUR).0;
     let kept = schedule(&app, "shop", ANNA, HOUR).await;
     let dropped = schedule(&app, "shop", BEN, HOUR).await;
     let app = app.restarted().await;
     app.wait_for_state("shop", "ready").await;
     let queue = wait_until_held(&app, "shop", "schedule").await;
-    assert_eq!(queue["scheduled"], 2);
+    assert_eq!((&queue["scheduled"], sent_to_network(&app, "shop").await), (&json!(2), 0));
     app.post(&format!("/devices/shop/messages/{dropped}/cancel"), json!({})).await.ok();
     advance(&app, HOUR).await;
     app.wait_for_status("shop", &kept, "read").await;
