@@ -1,6 +1,7 @@
 //! The native engine against the testbed: a WhatsApp server with phones, in one process with the test.
 
 mod linking;
+mod media;
 mod network;
 mod rich;
 mod talking;

@@ -112,8 +112,10 @@ fn type_of(kind: FileKind) -> MediaType {
     }
 }
 
-/// A beginning that shows the type, then bytes that repeat only after a while.
-fn made_up(mimetype: &str, size: usize) -> Vec<u8> {
+/// The file of `size` bytes of which a call of `incoming` says no more than that: a beginning that shows the type,
+/// then bytes that repeat only after a while. The same for the same type and size.
+#[must_use]
+pub fn made_up(mimetype: &str, size: usize) -> Vec<u8> {
     let start: &[u8] = match mimetype.split(';').next().unwrap_or_default().trim() {
         "image/png" => b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89",
         "image/gif" => b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff",
