@@ -158,7 +158,7 @@ impl App {
             keys,
             access_tokens: AccessTokens::new(api_config::access_tokens(&settings)?),
             media: media_store::open(&settings)?,
-            http: api_config::guarded_client(&settings),
+            http: api_config::guarded_client(&settings, &[]),
             public_url: settings.server.public_url.trim_end_matches('/').to_owned(),
             webhooks: webhooks::limits(&settings),
         });

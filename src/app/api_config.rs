@@ -6,6 +6,7 @@ use url::Url;
 
 use super::StartError;
 use crate::api::{ApiConfig, SocketConfig};
+use crate::domain::cidr::Cidr;
 use crate::net::{Guard, GuardedClient};
 use crate::service::access_token::{AccessTokenConfig, TokenMode};
 use crate::settings::{AccessTokenMode, Settings};
@@ -48,12 +49,12 @@ pub(super) fn access_tokens(settings: &Settings) -> Result<AccessTokenConfig, St
         jwt_secret: given(auth.jwt_secret.expose()),
         jwks_url,
         audience: given(&auth.jwt_audience),
-        http: guarded_client(settings),
+        http: guarded_client(settings, &[]),
     })
 }
 
-/// A client for requests to addresses that other people choose.
-pub(super) fn guarded_client(settings: &Settings) -> GuardedClient {
-    let guard = Guard::new(&settings.net.allow_private);
+/// A client for requests to addresses that other people choose, and to these private ones.
+pub(super) fn guarded_client(settings: &Settings, private: &[Cidr]) -> GuardedClient {
+    let guard = Guard::new(&[&settings.net.allow_private, private].concat());
     GuardedClient::new(guard, Duration::from_millis(settings.net.timeout_ms))
 }

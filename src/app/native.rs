@@ -15,14 +15,23 @@ pub(super) fn driver(settings: &Settings) -> Result<Option<Arc<dyn Driver>>, Sta
     if !settings.engines.whatsapp.enabled {
         return Ok(None);
     }
+    #[cfg(feature = "testbed")]
+    let private = own_files(testbed.as_ref());
     #[cfg(not(feature = "testbed"))]
-    let () = testbed;
+    let (private, ()) = ([], testbed);
     let config = WhatsAppConfig {
-        http: super::api_config::guarded_client(settings),
+        http: super::api_config::guarded_client(settings, &private),
         #[cfg(feature = "testbed")]
         testbed,
     };
     Ok(Some(Arc::new(WhatsAppDriver::new(config))))
+}
+
+/// Where files lie besides public addresses: on the testbed.
+#[cfg(feature = "testbed")]
+fn own_files(testbed: Option<&url::Url>) -> Vec<crate::domain::cidr::Cidr> {
+    let host = testbed.and_then(url::Url::host_str);
+    host.and_then(|host| host.trim_matches(['[', ']']).parse().ok()).into_iter().collect()
 }
 
 /// The driver, or none.

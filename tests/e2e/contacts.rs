@@ -17,8 +17,9 @@ async fn contacts_are_found_by_get_and_post() {
     let app = TestApp::start().await;
     let contacts = json!([{ "id": ANNA, "name": "Anna" }, { "id": BEN, "name": "Ben" }]);
     app.device_with("shop", json!({ "contacts": contacts })).await;
-    app.wait_until("the contacts", async || {
-        (app.get("/devices/shop/contacts").await.ok()["data"].as_array().unwrap().len() == 2).then_some(())
+    app.wait_until("the contacts and their names", async || {
+        let all = app.get("/devices/shop/contacts").await.ok()["data"].as_array().unwrap().clone();
+        (all.len() == 2 && all.iter().all(|contact| contact["name"].is_string())).then_some(())
     })
     .await;
     let found = app.get("/devices/shop/contacts?search=ann").await.ok();

@@ -19,7 +19,9 @@ async fn history_is_stored_in_silence_and_its_progress_is_told() {
     let messages: Vec<&Value> = told.iter().filter(|told| told["phase"] == "messages").collect();
     let done: Vec<i64> = messages.iter().map(|told| told["done"].as_i64().unwrap()).collect();
     assert!(done.is_sorted() && done.last() == Some(&450), "{done:?}");
-    assert!(messages.iter().all(|told| told["total"] == 450), "{messages:?}");
+    let known = |told: &Value| told["total"] == 450 || (app.is_native() && told["total"].is_null());
+    assert!(messages.iter().all(|told| known(told)), "{messages:?}");
+    assert_eq!(told.last().unwrap()["total"], 450);
     let chat = app.get(&format!("/devices/shop/chats/{ANNA}@c.us")).await.ok()["data"].clone();
     assert_eq!((&chat["unreadCount"], &chat["name"]), (&json!(0), &json!("Anna")));
     assert!(chat["lastMessage"]["body"].as_str().is_some(), "{chat}");

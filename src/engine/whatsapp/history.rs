@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use whatsapp_rust::types::events::{Event, LazyHistorySync};
 use whatsapp_rust::wacore::history_sync::{HistorySyncError, HistorySyncStream};
 use whatsapp_rust::waproto::whatsapp as wa;
+use whatsapp_rust::waproto::whatsapp::history_sync::HistorySyncType;
 
 use super::connected::Connected;
 use super::convert::past::{self, PastChat, PastPoll};
@@ -100,9 +101,16 @@ async fn chat(connected: &Connected, told: &wa::Conversation) -> Result<(), Inbo
     Ok(())
 }
 
+/// A part that carries messages says how far the phone is; the others do not count. How many there will be is known
+/// with the last one.
 async fn progress(connected: &Connected, told: &LazyHistorySync) -> Result<(), InboundError> {
+    let with_messages = [HistorySyncType::INITIAL_BOOTSTRAP, HistorySyncType::RECENT, HistorySyncType::FULL];
+    if !with_messages.iter().any(|kind| *kind as i32 == told.sync_type()) {
+        return Ok(());
+    }
     let done = connected.past.load(Ordering::Relaxed);
     let over = told.progress().is_some_and(|percent| percent >= 100);
-    let phase = if over { HistoryPhase::Complete } else { HistoryPhase::Messages };
-    connected.tell(EngineEvent::HistoryProgress { done, total: over.then_some(done), phase }).await
+    let step = |phase| EngineEvent::HistoryProgress { done, total: over.then_some(done), phase };
+    connected.tell(step(HistoryPhase::Messages)).await?;
+    if over { connected.tell(step(HistoryPhase::Complete)).await } else { Ok(()) }
 }

@@ -11,9 +11,10 @@ const FORWARD: &str = "/devices/shop/messages/forward";
 #[tokio::test]
 async fn a_message_is_sent_on_to_several_chats_as_forwarded() {
     let app = TestApp::start().await;
-    app.device("shop").await;
-    let id = app.incoming("shop", ANNA, "the news").await;
     let group = "120363000000000001@g.us";
+    let crew = json!({ "id": group, "subject": "Crew", "participants": [ANNA] });
+    app.device_with("shop", json!({ "groups": [crew] })).await;
+    let id = app.incoming("shop", ANNA, "the news").await;
     let reply = app.post(FORWARD, json!({ "messageId": id, "to": [BEN, group] })).await.created();
     let new: Vec<String> = reply["data"]["messages"]
         .as_array()

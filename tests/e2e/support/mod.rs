@@ -113,6 +113,11 @@ impl TestApp {
         self.app.as_ref().unwrap()
     }
 
+    /// Whether its devices are the native engine's: for the few facts that a network does not tell it.
+    pub fn is_native(&self) -> bool {
+        matches!(self.network, Network::Testbed(_))
+    }
+
     pub fn devices_dir(&self) -> PathBuf {
         self.data.path().join("devices")
     }

@@ -2,6 +2,7 @@
 
 mod ends;
 mod linking;
+mod media;
 mod network;
 mod rich;
 mod talking;

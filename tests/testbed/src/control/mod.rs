@@ -8,7 +8,7 @@
 mod content;
 mod fault;
 mod fields;
-mod files;
+pub mod files;
 mod groups;
 mod incoming;
 mod link;
