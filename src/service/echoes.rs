@@ -21,6 +21,8 @@ const MOST: usize = 64;
 #[derive(Default)]
 pub(super) struct Echoes {
     expected: Mutex<Expected>,
+    /// Held while what the network told of a group is being applied.
+    pub(super) applying: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]

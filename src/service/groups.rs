@@ -242,6 +242,7 @@ impl Core {
 
     /// A change to a group, told by the network.
     pub(super) async fn ingest_group_change(&self, device: &DeviceId, told: Told) -> Result<(), StoreError> {
+        let _applying = self.inner.echoes.applying.lock().await;
         if self.inner.echoes.is_one(device, &told, self.now()) {
             return Ok(());
         }
@@ -290,6 +291,9 @@ impl Core {
     async fn changed_by_us(&self, device: &DeviceId, told: Told, echo: EchoOf) -> Result<(), ServiceError> {
         if self.inner.echoes.answered(device, echo, self.now()) {
             self.apply_group_change(device, told).await?;
+        } else {
+            // The echo may still be on its way into the store.
+            drop(self.inner.echoes.applying.lock().await);
         }
         Ok(())
     }

@@ -65,3 +65,20 @@ pub(in super::super) fn elsewhere(told: &CallEndedElsewhere, ids: &Identities) -
     let (call_id, from) = (told.call_id.clone(), ids.jid(&told.from)?);
     Some(EngineEvent::Call { call_id, from, video: false, status })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_over_as_its_reason_says() {
+        for (reason, status) in [
+            (Some("timeout"), CallStatus::Missed),
+            (Some("accepted_elsewhere"), CallStatus::Accepted),
+            (Some("rejected_elsewhere"), CallStatus::Rejected),
+            (None, CallStatus::Ended),
+        ] {
+            assert_eq!(over(reason), status, "{reason:?}");
+        }
+    }
+}

@@ -68,6 +68,7 @@ fn begin(world: &World, fields: &Fields<'_>, number: &str) -> Result<String, Ref
             scenes::begin(world, &account, settings, &name)
         }
     };
+    let begun = begun.and_then(|()| scenes::used_before(&account));
     begun.map_err(|error| Refusal::impossible("network_full", format!("{error:#}")))?;
     Ok(name)
 }

@@ -58,6 +58,10 @@ pub enum Deed {
         /// What they are called.
         name: String,
     },
+    /// Chooses no favourites.
+    Favorites,
+    /// Locks no chats.
+    ChatLock,
     /// Puts a chat on top, or back.
     Pin(Jid, bool),
     /// Puts a chat away, or back.
@@ -171,6 +175,15 @@ impl Deed {
                 let set = action::PushNameSetting { name: Some(name.clone()) };
                 let value = wa::SyncActionValue { push_name_setting: MessageField::some(set), ..empty() };
                 (&schemas::SETTING_PUSH_NAME, Vec::new(), value)
+            }
+            Self::Favorites => {
+                let set = MessageField::some(action::FavoritesAction::default());
+                (&schemas::FAVORITES, Vec::new(), wa::SyncActionValue { favorites_action: set, ..empty() })
+            }
+            Self::ChatLock => {
+                let set = MessageField::some(wa::ChatLockSettings::default());
+                let value = wa::SyncActionValue { chat_lock_settings: set, ..empty() };
+                (&schemas::CHAT_LOCK_SETTINGS, Vec::new(), value)
             }
             Self::Contact { jid, lid, name } => {
                 let set = action::ContactAction {

@@ -63,6 +63,24 @@ pub fn rename(account: &Account, push_name: &str) -> Result<()> {
     Ok(())
 }
 
+/// The phone was in use before: there is something in its collections, as a device takes the first change of an
+/// empty one for what was there before.
+///
+/// # Errors
+/// When a collection is full.
+pub fn used_before(account: &Account) -> Result<()> {
+    for deed in [Deed::Favorites, Deed::ChatLock] {
+        let unused = {
+            let state = account.lock();
+            state.collections.get(deed.collection()).is_none_or(|collection| collection.version() == 0)
+        };
+        if unused {
+            app_state::write(account, &[deed])?;
+        }
+    }
+    Ok(())
+}
+
 /// What the phone tells a device that it just linked: the messages that announce its history, in order.
 ///
 /// # Errors
