@@ -302,6 +302,7 @@ mod tests {
             pushnames: vec![
                 wa::Pushname { id: Some("990005@lid".into()), pushname: Some("Eve".into()) },
                 wa::Pushname { id: Some(PEER.into()), pushname: Some("-".into()) },
+                wa::Pushname { id: Some("15550100001@s.whatsapp.net".into()), pushname: Some("Me".into()) },
             ],
             ..Default::default()
         };
