@@ -61,7 +61,8 @@ pub(in super::super) fn contacts(told: &wa::HistorySync, ids: &Identities) -> Ve
     let learnt: Vec<ContactUpdate> = told.phone_number_to_lid_mappings.iter().filter_map(pair).collect();
     let named = |told: &wa::Pushname| {
         let id = ids.jid(&told.id.as_ref()?.parse().ok()?)?;
-        let person = matches!(id.kind(), JidKind::Person | JidKind::Lid);
+        // The account's own name comes with the link.
+        let person = matches!(id.kind(), JidKind::Person | JidKind::Lid) && !ids.is_me(&id);
         let pushname = told.pushname.clone().filter(|name| person && !name.is_empty() && name != "-");
         pushname.map(|name| ContactUpdate { pushname: Some(name), ..ContactUpdate::seen(id) })
     };
@@ -301,6 +302,7 @@ mod tests {
             pushnames: vec![
                 wa::Pushname { id: Some("990005@lid".into()), pushname: Some("Eve".into()) },
                 wa::Pushname { id: Some(PEER.into()), pushname: Some("-".into()) },
+                wa::Pushname { id: Some("15550100001@s.whatsapp.net".into()), pushname: Some("Me".into()) },
             ],
             ..Default::default()
         };
