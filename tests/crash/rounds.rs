@@ -271,6 +271,8 @@ fn is_number(word: &str) -> bool {
 
 /// As long as 24 random bytes, and not a path of letters.
 fn is_key(word: &str) -> bool {
-    word.len() >= 32 && word.bytes().any(|b| b.is_ascii_digit()) && word.bytes().any(|b| b.is_ascii_uppercase())
+    word.len() >= 32
+        && word.bytes().any(|b| b.is_ascii_digit())
+        && word.bytes().any(|b| b.is_ascii_uppercase())
         || word.len() >= 40 && word.bytes().all(|b| b.is_ascii_hexdigit())
 }
