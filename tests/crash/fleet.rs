@@ -91,11 +91,20 @@ async fn until_state(http: &Http, id: &str, state: &str) {
 
 /// Waits until nothing of a device waits to be sent.
 pub async fn until_sent(http: &Http, id: &str, within: Duration) {
-    until("the outbox is empty", within, async || {
-        let answer = http.get(&format!("devices/{id}/queue-status")).await.unwrap();
-        answer.data().pointer("/queue/queuedMessages").and_then(Value::as_i64) == Some(0)
-    })
-    .await;
+    let deadline = Instant::now() + within;
+    while waiting(http, id).await != Some(0) {
+        if Instant::now() >= deadline {
+            let queue = http.get(&format!("devices/{id}/queue-status")).await.unwrap();
+            let device = http.get(&format!("devices/{id}")).await.unwrap();
+            panic!("after {within:?} {id} still has to send: {} {}", queue.body, device.body);
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn waiting(http: &Http, id: &str) -> Option<i64> {
+    let answer = http.get(&format!("devices/{id}/queue-status")).await.unwrap();
+    answer.data().pointer("/queue/queuedMessages").and_then(Value::as_i64)
 }
 
 /// Waits until something holds.

@@ -1,6 +1,7 @@
 //! The daemon is killed, again and again, and must have lost and doubled nothing.
 //!
 //! - [`rounds`]: SIGKILL at random moments under traffic in both directions.
+//! - [`day`]: a day of life in a minute, or in ten.
 //! - [`moments`]: SIGKILL at the worst moments, one by one.
 //! - [`endings`]: SIGTERM, a second SIGTERM, a second daemon.
 //! - [`many`]: a start with many devices.
@@ -21,6 +22,7 @@
 
 mod checks;
 mod database;
+mod day;
 mod endings;
 mod fleet;
 mod log;

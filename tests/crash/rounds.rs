@@ -56,7 +56,7 @@ fn chats(device: &str) -> Vec<&'static str> {
     if device == "group" { vec![GROUP, PEOPLE[0]] } else { PEOPLE.to_vec() }
 }
 
-struct Crew {
+pub struct Crew {
     senders: Vec<Sender>,
     writers: Vec<Writer>,
     listeners: Vec<Listener>,
@@ -66,7 +66,32 @@ struct Crew {
 
 impl Crew {
     fn new(dice: &mut Dice) -> Self {
-        let pause = |dice: &mut Dice| Duration::from_millis(dice.between(8, 20));
+        Self::with_pauses(dice, (8, 20))
+    }
+
+    /// As people write.
+    pub fn at_ease(dice: &mut Dice) -> Self {
+        Self::with_pauses(dice, (80, 400))
+    }
+
+    /// Texts that were sent, and messages that were written to the devices.
+    pub fn counts(&self) -> (usize, usize) {
+        let sent = self.senders.iter().map(|sender| sender.texts.len()).sum();
+        let written = self.writers.iter().map(|writer| writer.written.len()).sum();
+        (sent, written)
+    }
+
+    /// Makes all devices.
+    pub async fn create(&self, place: &Place) {
+        let daemon = place.start().await;
+        for device in DEVICES.iter().chain([&RESTLESS]) {
+            create(&daemon.http, device, &settings(device)).await;
+        }
+        daemon.kill();
+    }
+
+    fn with_pauses(dice: &mut Dice, between: (u64, u64)) -> Self {
+        let pause = |dice: &mut Dice| Duration::from_millis(dice.between(between.0, between.1));
         let all = DEVICES.iter().chain([&RESTLESS]);
         Self {
             senders: DEVICES
@@ -135,7 +160,8 @@ impl Crew {
     }
 }
 
-fn number(name: &str) -> Option<u64> {
+/// A number from the environment.
+pub fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number")))
 }
 
@@ -149,11 +175,7 @@ async fn slow_nothing_is_lost_or_doubled_by_kills_at_random_moments() {
     let mut crew = Crew::new(&mut dice);
     let began = Instant::now();
 
-    let daemon = place.start().await;
-    for device in DEVICES.iter().chain([&RESTLESS]) {
-        create(&daemon.http, device, &settings(device)).await;
-    }
-    daemon.kill();
+    crew.create(&place).await;
 
     for round in 1..=rounds {
         if dice.one_in(EARLY) {
@@ -172,8 +194,7 @@ async fn slow_nothing_is_lost_or_doubled_by_kills_at_random_moments() {
 
     let copied = settle_and_check(&place, &mut crew).await;
     let repeated: u64 = crew.senders.iter().map(|sender| sender.repeated).sum();
-    let sent: usize = crew.senders.iter().map(|sender| sender.texts.len()).sum();
-    let written: usize = crew.writers.iter().map(|writer| writer.written.len()).sum();
+    let (sent, written) = crew.counts();
     eprintln!(
         "{rounds} kills in {:.0?}: {sent} texts out, of which {repeated} were asked for again and {copied} came to the \
          network again; {written} messages in",
@@ -190,7 +211,7 @@ async fn long_after(dead: &CancellationToken) {
 }
 
 /// Traffic until the daemon is killed; what it said wrong.
-async fn one_round(daemon: Daemon, crew: &mut Crew, life: Duration) -> Vec<String> {
+pub async fn one_round(daemon: Daemon, crew: &mut Crew, life: Duration) -> Vec<String> {
     let http = daemon.http.clone();
     let dead = CancellationToken::new();
     let killed = async {
@@ -203,7 +224,7 @@ async fn one_round(daemon: Daemon, crew: &mut Crew, life: Duration) -> Vec<Strin
 }
 
 /// Lets everything come to rest and checks it. Returns how many texts came to the network more than once.
-async fn settle_and_check(place: &Place, crew: &mut Crew) -> usize {
+pub async fn settle_and_check(place: &Place, crew: &mut Crew) -> usize {
     let daemon = place.start().await;
     let http = &daemon.http;
     crew.finish(http).await;

@@ -1,7 +1,8 @@
 //! What every part of the engine is handed while a connection stands.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 use whatsapp_rust::Client;
@@ -11,6 +12,7 @@ use super::convert::identities::Identities;
 use super::exists::Existence;
 use crate::domain::clock::{Clock, Random};
 use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
 use crate::engine::{EngineEvent, Inbound, InboundError, MediaStore, Vault};
 
 /// One connection of one device.
@@ -39,9 +41,16 @@ pub(super) struct Connected {
     pub(super) exists: Existence,
     /// Notified when an answer of the network is overdue.
     pub(super) stalled: Notify,
+    /// The groups that the network told of when the connection was opened, names included.
+    pub(super) groups_told: Mutex<HashSet<Jid>>,
 }
 
 impl Connected {
+    /// Whether the network told of this group when the connection was opened.
+    pub(super) fn is_told(&self, group: &Jid) -> bool {
+        self.groups_told.lock().unwrap_or_else(PoisonError::into_inner).contains(group)
+    }
+
     /// Hands over news; returns once it is durable.
     ///
     /// # Errors

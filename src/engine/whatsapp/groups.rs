@@ -1,5 +1,6 @@
 //! Groups: asked about, changed, and as they change.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use whatsapp_rust::types::events::{Event, GroupUpdate};
@@ -157,6 +158,8 @@ pub(super) async fn tell_all(connected: &Connected) -> Result<(), InboundError> 
         }
         all.extend(group::group_of(told, &connected.identities));
     }
+    let told = all.iter().map(|group| group.id.clone()).collect();
+    *connected.groups_told.lock().unwrap_or_else(PoisonError::into_inner) = told;
     connected.tell(EngineEvent::Groups { groups: all, complete: true }).await
 }
 

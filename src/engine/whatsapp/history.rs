@@ -84,7 +84,8 @@ async fn chat(connected: &Connected, told: &wa::Conversation) -> Result<(), Inbo
         durable::learn(connected, &person).await?;
     }
     let Some(PastChat { name, messages, changes, polls }) = past::chat_of(told, ids) else { return Ok(()) };
-    if let Some((chat, name)) = name {
+    // What the network says of a group is newer than what the history does.
+    if let Some((chat, name)) = name.filter(|(chat, _)| !connected.is_told(chat)) {
         connected.tell(EngineEvent::ChatName { chat, name }).await?;
     }
     for PastPoll { mut saying, header, asked_by } in polls {

@@ -32,7 +32,6 @@ pub(super) struct DeviceSettings {
     /// How much of the past comes with the link; only what is set when it is linked counts.
     pub(super) history: History,
     /// How the testbed's world behaves; means nothing without one.
-    #[cfg_attr(not(feature = "testbed"), expect(dead_code, reason = "only the testbed has a world"))]
     pub(super) testbed: Option<Map<String, Value>>,
 }
 

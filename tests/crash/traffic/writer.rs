@@ -73,6 +73,10 @@ impl Writer {
         // The place decides, so that the same network id is always of the same chat.
         let from = format!("1555010{:04}", 100 + at % 7);
         let mut body = json!({ "from": from, "body": written.body, "networkId": written.network_id });
+        if crate::fleet::native() {
+            // The network names people by number, or by hidden id with the number beside it.
+            body["naming"] = json!(if at % 2 == 0 { "number" } else { "lid" });
+        }
         if let Some(group) = &self.group {
             body["groupId"] = json!(group);
         }

@@ -273,7 +273,7 @@ impl From<WebhookAttempt> for AttemptObject {
 
 /// Where a page of tries stands.
 #[derive(Serialize, ToSchema)]
-pub struct Before {
+pub struct BeforeAttempt {
     /// What to give as `before` for older ones; `null` at the end.
     #[schema(example = 17)]
     pub before: Option<i64>,

@@ -5,7 +5,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::objects::{
-    AttemptObject, Before, CreatedWebhookObject, DeadLetterObject, DeletedWebhook, ReplayedWebhook,
+    AttemptObject, BeforeAttempt, CreatedWebhookObject, DeadLetterObject, DeletedWebhook, ReplayedWebhook,
     RotatedObject, TestReportObject, WebhookObject,
 };
 use super::requests::{ChangeWebhook, CreateWebhook, ReplayRequest, RotateRequest};
@@ -137,14 +137,14 @@ async fn test(
 /// List what came of each try, of a device's webhook
 #[utoipa::path(get, path = "/devices/{id}/webhooks/{wid}/attempts", operation_id = "listDeviceWebhookAttempts", tag = "webhooks",
     params(AttemptsQuery),
-    responses((status = 200, description = "Tries, the newest first", body = Page<AttemptObject, Before>)))]
+    responses((status = 200, description = "Tries, the newest first", body = Page<AttemptObject, BeforeAttempt>)))]
 async fn attempts(
     caller: Caller,
     State(core): State<Core>,
     Device(device): Device,
     Webhook(id): Webhook,
     Query(query): Query<AttemptsQuery>,
-) -> Result<Page<AttemptObject, Before>, ApiError> {
+) -> Result<Page<AttemptObject, BeforeAttempt>, ApiError> {
     tried(&core, &caller, Some(&device), &id, &query).await
 }
 

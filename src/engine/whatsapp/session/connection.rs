@@ -1,7 +1,7 @@
 //! One connection of a session, from the first byte to the last.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use whatsapp_rust::Client;
@@ -125,6 +125,7 @@ impl WhatsAppSession {
             past: AtomicU64::new(0),
             exists: Existence::default(),
             stalled: tokio::sync::Notify::new(),
+            groups_told: Mutex::default(),
         })
     }
 
