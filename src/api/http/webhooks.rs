@@ -25,7 +25,7 @@ mod requests;
 
 pub(super) use self::objects::CreatedWebhookObject;
 use self::objects::{
-    AttemptObject, Before, DeadLetterObject, DeletedWebhook, ReplayedWebhook, RotatedObject,
+    AttemptObject, BeforeAttempt, DeadLetterObject, DeletedWebhook, ReplayedWebhook, RotatedObject,
     TestReportObject, WebhookObject,
 };
 use self::requests::{ChangeWebhook, ReplayRequest, RotateRequest};
@@ -225,13 +225,13 @@ impl FromFields for AttemptsQuery {
 /// List what came of each try
 #[utoipa::path(get, path = "/webhooks/{wid}/attempts", operation_id = "listWebhookAttempts", tag = "webhooks",
     params(AttemptsQuery),
-    responses((status = 200, description = "Tries, the newest first", body = Page<AttemptObject, Before>)))]
+    responses((status = 200, description = "Tries, the newest first", body = Page<AttemptObject, BeforeAttempt>)))]
 async fn attempts(
     caller: Caller,
     State(core): State<Core>,
     Webhook(id): Webhook,
     Query(query): Query<AttemptsQuery>,
-) -> Result<Page<AttemptObject, Before>, ApiError> {
+) -> Result<Page<AttemptObject, BeforeAttempt>, ApiError> {
     tried(&core, &caller, None, &id, &query).await
 }
 
@@ -241,13 +241,13 @@ async fn tried(
     device: Option<&DeviceId>,
     id: &EndpointId,
     query: &AttemptsQuery,
-) -> Result<Page<AttemptObject, Before>, ApiError> {
+) -> Result<Page<AttemptObject, BeforeAttempt>, ApiError> {
     reached(core, caller, device, id).await?;
     let attempts = core.webhook_attempts(id, query.before, query.limit).await?;
     let more = attempts.len() == query.limit;
     let before = attempts.last().map(|attempt| attempt.id).filter(|_| more);
     let page = attempts.into_iter().map(AttemptObject::from).collect();
-    Ok(Page::new(page, Before { before }))
+    Ok(Page::new(page, BeforeAttempt { before }))
 }
 
 #[derive(Debug, utoipa::IntoParams)]
