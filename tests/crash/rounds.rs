@@ -223,7 +223,7 @@ pub async fn one_round(daemon: Daemon, crew: &mut Crew, life: Duration) -> Vec<S
         dead.cancel();
     };
     let both = async { tokio::join!(crew.work(&http, &dead), killed).0 };
-    timeout(NOTICE, both).await.expect("clients notice that the daemon is gone")
+    timeout(life + NOTICE, both).await.expect("clients notice that the daemon is gone")
 }
 
 /// Lets everything come to rest and checks it. Returns how many texts came to the network more than once.
