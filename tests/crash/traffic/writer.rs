@@ -75,7 +75,7 @@ impl Writer {
         let mut body = json!({ "from": from, "body": written.body, "networkId": written.network_id });
         if crate::fleet::native() {
             // The network names people by number, or by hidden id with the number beside it.
-            body["naming"] = json!(if at % 2 == 0 { "number" } else { "lid" });
+            body["naming"] = json!(if at.is_multiple_of(2) { "number" } else { "lid" });
         }
         if let Some(group) = &self.group {
             body["groupId"] = json!(group);
