@@ -90,10 +90,13 @@ impl Log {
             };
             let id = entry.payload["messageId"].as_str().unwrap();
             let before = levels.insert((&entry.name, id), level);
+            let steps =
+                || self.entries.iter().filter(|entry| entry.payload["messageId"] == id).collect::<Vec<_>>();
             assert!(
                 before.is_none_or(|before| before < level),
-                "{}: {entry:?} after {before:?}",
-                self.device
+                "{}: {entry:?} after {before:?}, of {:#?}",
+                self.device,
+                steps()
             );
         }
     }

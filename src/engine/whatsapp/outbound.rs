@@ -142,10 +142,7 @@ fn not_sent(client: &Client, error: &LibraryError) -> SendOutcome {
 
 fn refused(code: &str) -> SendOutcome {
     let error = receipt::refusal(code);
-    match error.code {
-        "network_unavailable" | "rate_limited" => SendOutcome::Transient(error),
-        _ => SendOutcome::Permanent(error),
-    }
+    if receipt::is_momentary(&error) { SendOutcome::Transient(error) } else { SendOutcome::Permanent(error) }
 }
 
 pub(super) fn transient(code: &'static str, message: &str) -> SendOutcome {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::{Halt, Worker};
+use crate::fleet;
 use crate::process::{Dice, Http};
 
 /// Kinds of faults that come and go.
@@ -26,6 +27,9 @@ pub struct Mischief {
     dice: Dice,
 }
 
+/// What besides befalls the testbed of the native engine.
+const NATIVE: [&str; 1] = ["phones_offline"];
+
 impl Mischief {
     /// For these devices.
     pub fn new(devices: &[&str], dice: Dice) -> Self {
@@ -34,10 +38,12 @@ impl Mischief {
 
     async fn step(&mut self, http: &Http) -> Result<(), Halt> {
         sleep(Duration::from_millis(self.dice.between(5, 40))).await;
-        let kind = *self.dice.pick(&KINDS);
+        let native = fleet::native() && self.dice.one_in(20);
+        let kind = *self.dice.pick(if native { &NATIVE } else { &KINDS });
         let device = self.dice.pick(&self.devices).clone();
         let mut fault = json!({ "kind": kind, "count": self.dice.between(1, 2) });
         match kind {
+            "phones_offline" => fault["durationMs"] = json!(self.dice.between(100, 5_000)),
             "slow_send" => fault["value"] = json!(self.dice.between(5, 60)),
             "send_unknown" if self.dice.one_in(2) => fault["value"] = json!("lost"),
             _ => {}

@@ -46,10 +46,14 @@ fn level(kind: &ReceiptType) -> Option<Ack> {
     }
 }
 
-/// The network's answer to a message that nobody waits for any more.
+/// The network's answer to a message that nobody waits for any more. That it could not take a message for the moment
+/// is none: whoever does not know the outcome sends it again, and whoever knows it knows better.
 pub(in super::super) fn late_answer(ack: &ServerAck, ids: &Identities, now: Millis) -> Option<EngineEvent> {
     let chat = ids.jid(ack.from.as_ref()?)?;
     let error = ack.error.as_deref().map(refusal);
+    if error.as_ref().is_some_and(is_momentary) {
+        return None;
+    }
     Some(EngineEvent::Receipt(IncomingReceipt {
         chat,
         network_id: ack.id.parse().ok()?,
@@ -58,6 +62,11 @@ pub(in super::super) fn late_answer(ack: &ServerAck, ids: &Identities, now: Mill
         timestamp: ack.timestamp.map_or(now, |at| Millis(at.timestamp_millis())),
         error,
     }))
+}
+
+/// Whether the same message may be taken a little later.
+pub(in super::super) fn is_momentary(refusal: &SendError) -> bool {
+    matches!(refusal.code, "network_unavailable" | "rate_limited")
 }
 
 /// Why the network does not take a message, by its own code (463 and others: `whatsapp-rust`, `client/node_io.rs`).
@@ -164,6 +173,12 @@ mod tests {
             let [EngineEvent::ReadElsewhere { chat, messages }] = &told[..] else { panic!("{told:?}") };
             assert_eq!((chat.to_string().as_str(), messages.len()), ("15550100001@c.us", 2));
         }
+    }
+
+    #[test]
+    fn a_late_answer_that_the_network_was_busy_fails_nothing() {
+        let ack = ServerAck::builder().id("3EB0A1".into()).from(network(FRIEND)).error("503".into()).build();
+        assert!(late_answer(&ack, &ids(), Millis(5)).is_none());
     }
 
     #[test]

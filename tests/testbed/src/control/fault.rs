@@ -2,7 +2,7 @@
 //!
 //! Beyond the simulator's kinds: `replace_stream` (the device has connected elsewhere),
 //! `client_outdated` and `unavailable` (`count` logins are refused so), `slow_link` (`durationMs`
-//! before each stanza), `heal` (nothing of it any more). A temporary ban takes its code from `count`.
+//! before each stanza), `phones_offline` (the others' phones, for `durationMs`), `heal` (nothing of it any more). A temporary ban takes its code from `count`.
 
 use std::time::Duration;
 
@@ -24,8 +24,10 @@ const BAN_CODE: u16 = 101;
 
 /// How slow a slow link is, when nothing else is said.
 const DEFAULT_SLOW_LINK_MS: u64 = 200;
+/// How long phones are off, when nothing else is said.
+const DEFAULT_AWAY_MS: u64 = 5_000;
 
-const KINDS: [&str; 18] = [
+const KINDS: [&str; 19] = [
     "drop_link",
     "refuse_connect",
     "log_out",
@@ -44,6 +46,7 @@ const KINDS: [&str; 18] = [
     "client_outdated",
     "unavailable",
     "slow_link",
+    "phones_offline",
 ];
 
 impl Call {
@@ -75,6 +78,9 @@ impl Call {
             "unavailable" => account.unavailable(times).await,
             "slow_link" => {
                 account.slow_link(duration.unwrap_or(Duration::from_millis(DEFAULT_SLOW_LINK_MS)));
+            }
+            "phones_offline" => {
+                account.phones_offline(duration.unwrap_or(Duration::from_millis(DEFAULT_AWAY_MS)))
             }
             "log_out" => {
                 self.linked()?;

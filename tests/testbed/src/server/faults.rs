@@ -26,6 +26,8 @@ pub struct Faults {
     ban: Option<Ban>,
     /// Waited before each node that a link writes.
     delay: Duration,
+    /// The phones of the others are off until then.
+    phones_back: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -46,6 +48,18 @@ pub enum Met {
 }
 
 impl Faults {
+    /// Whether the phones of the others are off.
+    #[must_use]
+    pub fn are_phones_off(&self) -> bool {
+        self.phones_back().is_some()
+    }
+
+    /// When the phones of the others are back, if they are off now.
+    #[must_use]
+    pub fn phones_back(&self) -> Option<Instant> {
+        self.phones_back.filter(|back| *back > Instant::now())
+    }
+
     /// What a login meets now. Counted faults count down.
     pub fn meet(&mut self, now: Instant) -> Met {
         if self.refuse > 0 {
@@ -74,6 +88,11 @@ impl Faults {
 }
 
 impl Account {
+    /// The phones of the others take nothing for this long; what is sent to them waits in the server.
+    pub fn phones_offline(&self, duration: Duration) {
+        self.lock().faults.phones_back = Some(Instant::now() + duration);
+    }
+
     /// Ends all connections without a word.
     pub fn drop_links(&self) {
         for link in self.links() {

@@ -60,6 +60,25 @@ pub async fn handle(session: &Session, message: &Node) {
     }
 }
 
+/// Delivers what waited, in order, until nothing does.
+async fn deliver_to_phones(account: Arc<Account>) {
+    loop {
+        let back = account.lock().faults.phones_back();
+        if let Some(back) = back {
+            tokio::time::sleep_until(back).await;
+        }
+        let first = account.lock().for_phones.front().cloned();
+        let Some(first) = first else { return };
+        first.reach_phones().await;
+        let mut state = account.lock();
+        state.for_phones.pop_front();
+        // Whoever adds to an empty queue begins anew.
+        if state.for_phones.is_empty() {
+            return;
+        }
+    }
+}
+
 impl Passing {
     async fn arrive(&self) {
         let account = &self.session.account;
@@ -75,10 +94,8 @@ impl Passing {
             return;
         }
         account.lock().seen.arrived(&self.chat, &self.id, wacore::time::now_millis());
-        let opened = opening::open(self).await;
-        account.lock().seen.tried(&self.chat, &self.id);
-        for opened in opened {
-            self.shown(opened);
+        if !self.waits_for_phones() {
+            self.reach_phones().await;
         }
         self.relay().await;
         if unknown.is_some() {
@@ -86,6 +103,29 @@ impl Passing {
             return;
         }
         self.confirm();
+    }
+
+    /// Whether the message goes on when the phones are back: also when others are still before it.
+    fn waits_for_phones(&self) -> bool {
+        let mut state = self.session.account.lock();
+        let empty = state.for_phones.is_empty();
+        if empty && !state.faults.are_phones_off() {
+            return false;
+        }
+        state.for_phones.push_back(self.clone());
+        drop(state);
+        if empty {
+            self.session.world.spawn(deliver_to_phones(Arc::clone(&self.session.account)));
+        }
+        true
+    }
+
+    async fn reach_phones(&self) {
+        let opened = opening::open(self).await;
+        self.session.account.lock().seen.tried(&self.chat, &self.id);
+        for opened in opened {
+            self.shown(opened);
+        }
     }
 
     fn refused(&self) -> Option<u16> {

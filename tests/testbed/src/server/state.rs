@@ -12,6 +12,7 @@ use super::behaviour::Behaviour;
 use super::collections::Collection;
 use super::faults::Faults;
 use super::memory::{Letters, Polls};
+use super::messages::Passing;
 use super::mishaps::Mishaps;
 use super::offline::Queue;
 use super::presence::Presences;
@@ -59,6 +60,8 @@ pub struct AccountState {
     pub letters: Letters,
     /// The polls that its phone saw.
     pub polls: Polls,
+    /// What waits for phones that are off, in order; the first may be on its way.
+    pub(super) for_phones: VecDeque<Passing>,
     /// The last device number that was given away.
     last_device: u16,
 }
