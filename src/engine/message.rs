@@ -27,6 +27,8 @@ pub struct Outgoing {
     pub forwarded: bool,
     /// When it was accepted here.
     pub timestamp: Millis,
+    /// Whether a try went before, of which the network may have nothing, a part or all.
+    pub again: bool,
 }
 
 /// The message that another one answers.

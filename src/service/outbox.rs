@@ -204,7 +204,7 @@ impl Attempt {
         let Some((_, message)) = self.find(row.entry.row).await? else { return Ok(Tried::Done) };
         let Some(message) = message else { return self.removed(row).await };
         let since = self.core.now();
-        let outgoing = outgoing(message);
+        let outgoing = outgoing(message, row.attempts > 0);
         let outcome = self.session.send(outgoing).await;
         self.slot.answered(&outcome, since);
         self.settle(row, outcome).await
@@ -322,7 +322,7 @@ impl Attempt {
     }
 }
 
-fn outgoing(message: Message) -> Outgoing {
+fn outgoing(message: Message, again: bool) -> Outgoing {
     let content = message.content();
     let quoted = message.quoted_message.map(|quoted| Quoted {
         author: quoted.author.unwrap_or(quoted.from),
@@ -338,5 +338,6 @@ fn outgoing(message: Message) -> Outgoing {
         mentions: message.mentioned_ids,
         forwarded: message.is_forwarded,
         timestamp: message.timestamp,
+        again,
     }
 }

@@ -44,6 +44,9 @@ pub(super) fn offline() -> SendOutcome {
 async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, SendOutcome> {
     recipient(connected, &message.chat).await?;
     let content = content(connected, message).await?;
+    if message.again {
+        rekeyed(connected, &message.chat).await?;
+    }
     settled(connected).await?;
     let id = message.id.network.as_str();
     let mut awaited = connected.acks.expect(id);
@@ -62,7 +65,11 @@ async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, 
     }
     match tokio::time::timeout(ANSWER, awaited.answer()).await {
         Ok(Some(Answer::Accepted)) => Ok(goes_to(connected, &message.chat).await),
-        Ok(Some(Answer::Refused(code))) => Err(refused(&code)),
+        Ok(Some(Answer::Refused(code))) => {
+            // The next message to the group cannot rely on it; a try that fails here is made before that one.
+            let _ = rekeyed(connected, &message.chat).await;
+            Err(refused(&code))
+        }
         Ok(None) => Err(link_lost()),
         Err(_) => {
             connected.stalled.notify_one();
@@ -80,6 +87,26 @@ async fn settled(connected: &Connected) -> Result<(), SendOutcome> {
             Err(transient("not_sent", "the keys could not be stored; the message is tried again"))
         }
     }
+}
+
+/// Takes a new key for a group, which goes to all its members with the next message. The library counts a key as
+/// given when the bytes of a message have left (`whatsapp-rust` 0.7.0, `send/mod.rs`, `update_sender_key_devices`);
+/// where the network did not take that message, nobody has the key, and nobody could read what follows.
+async fn rekeyed(connected: &Connected, chat: &Jid) -> Result<(), SendOutcome> {
+    if !chat.is_group() {
+        return Ok(());
+    }
+    let client = &connected.client;
+    let group = jid::to_network(chat);
+    for own in client.lid().iter().chain(client.pn().iter()) {
+        if client.signal().delete_sender_key(&group, own).await.is_err() {
+            return Err(transient(
+                "not_sent",
+                "the group's key could not be changed; the message is tried again",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// In a group: who it goes to, as the library knows it from sending just now.

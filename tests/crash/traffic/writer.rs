@@ -71,7 +71,12 @@ impl Writer {
     async fn write(&mut self, http: &Http, at: usize) -> Result<(), Halt> {
         let written = &mut self.written[at];
         // The place decides, so that the same network id is always of the same chat.
-        let from = format!("1555010{:04}", 100 + at % 7);
+        let from = match &self.group {
+            // Its members: nobody else can write there.
+            Some(_) => 101 + at % 3,
+            None => 100 + at % 7,
+        };
+        let from = format!("1555010{from:04}");
         let mut body = json!({ "from": from, "body": written.body, "networkId": written.network_id });
         if crate::fleet::native() {
             // The network names people by number, or by hidden id with the number beside it.

@@ -263,6 +263,7 @@ fn outgoing(to: &str, id: &str, body: &str) -> Outgoing {
         mentions: Vec::new(),
         forwarded: false,
         timestamp: Millis(1),
+        again: false,
     }
 }
 

@@ -34,6 +34,7 @@ fn outgoing(content: Content) -> Outgoing {
         mentions: Vec::new(),
         forwarded: false,
         timestamp: AT,
+        again: false,
     }
 }
 

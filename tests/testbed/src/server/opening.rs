@@ -1,6 +1,7 @@
 //! The phones that a message is for open it: what they show, what they learn, and what they ask for again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
@@ -18,6 +19,9 @@ use crate::phone::heard::{Change, Heard, What, heard};
 use crate::phone::keys;
 use crate::phone::signal::Device;
 use crate::wire::nodes::{self, holding};
+
+/// After so long a phone asks once more for what it did not get.
+const REMINDED: Duration = Duration::from_secs(5);
 
 /// A message that somebody was shown for the first time.
 pub(super) struct Opened {
@@ -192,11 +196,28 @@ fn note_failure(passing: &Passing, by: &Account, error: &anyhow::Error) {
     passing.session.account.lock().seen.note(List::Undecryptable, entry);
 }
 
-/// The phone asks the companion for the message once more, with keys for a new session; not for ever.
+/// The phone asks the companion for the message once more, now and again until it has it; not for ever.
 async fn ask_again(passing: &Passing, by: &Arc<Account>) {
-    let Some(count) = passing.session.account.lock().seen.asked_again(&passing.id, &by.number) else {
+    if ask_once_more(passing, by).await != Some(1) {
         return;
-    };
+    }
+    let (passing, by) = (passing.clone(), Arc::clone(by));
+    passing.session.world.clone().spawn(async move {
+        loop {
+            tokio::time::sleep(REMINDED).await;
+            if !passing.session.account.lock().seen.is_asked(&passing.id, &by.number) {
+                return;
+            }
+            if ask_once_more(&passing, &by).await.is_none() {
+                return;
+            }
+        }
+    });
+}
+
+/// Asks with keys for a new session: how often it was asked then, `None` when that was enough before.
+async fn ask_once_more(passing: &Passing, by: &Arc<Account>) -> Option<u32> {
+    let count = passing.session.account.lock().seen.asked_again(&passing.id, &by.number)?;
     let (one_time, public) = by.phone.signal().one_time_key();
     let phone = &by.phone;
     let three = |id: u32| id.to_be_bytes().into_iter().skip(1).collect::<Vec<u8>>();
@@ -235,4 +256,5 @@ async fn ask_again(passing: &Passing, by: &Arc<Account>) {
     if offline::queue(account, device, entry).is_some() {
         offline::flush(account, device).await;
     }
+    Some(count)
 }

@@ -11,7 +11,7 @@ use crate::id::Id;
 /// Entries of each kind.
 const MOST: usize = 200_000;
 /// How often somebody asks for a message that they cannot decrypt.
-const MOST_ASKED: u32 = 3;
+const MOST_ASKED: u32 = 5;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -153,6 +153,12 @@ impl Seen {
             *count += 1;
             *count
         })
+    }
+
+    /// Whether somebody still waits for a copy that they can decrypt.
+    #[must_use]
+    pub fn is_asked(&self, id: &str, who: &str) -> bool {
+        self.asked.contains_key(&(id.to_owned(), who.to_owned()))
     }
 
     /// Somebody decrypted what they could not before.
