@@ -1,6 +1,7 @@
 //! What all tests share: a daemon of their own, and ways to talk to it.
 
 mod clock;
+pub mod decoder;
 mod network;
 pub mod receiver;
 mod reply;

@@ -1,5 +1,6 @@
 //! The native engine against the testbed: a WhatsApp server with phones, in one process with the test.
 
+mod codes;
 mod ends;
 mod linking;
 mod media;
