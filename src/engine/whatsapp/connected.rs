@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use whatsapp_rust::Client;
 
 use super::acks::Acks;
+use super::app_state::Owed;
 use super::convert::identities::Identities;
 use super::exists::Existence;
 use crate::domain::clock::{Clock, Random};
@@ -43,6 +44,8 @@ pub(super) struct Connected {
     pub(super) stalled: Notify,
     /// The groups that the network told of when the connection was opened, names included.
     pub(super) groups_told: Mutex<HashSet<Jid>>,
+    /// What the account's devices share and this one is to read again.
+    pub(super) owed: Owed,
 }
 
 impl Connected {

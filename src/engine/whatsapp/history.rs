@@ -14,7 +14,7 @@ use whatsapp_rust::waproto::whatsapp::history_sync::HistorySyncType;
 
 use super::connected::Connected;
 use super::convert::past::{self, PastChat, PastPoll};
-use super::{durable, polls};
+use super::{app_state, durable, polls};
 use crate::domain::contact::ContactUpdate;
 use crate::domain::event::HistoryPhase;
 use crate::engine::{EngineEvent, InboundError};
@@ -113,5 +113,9 @@ async fn progress(connected: &Connected, told: &LazyHistorySync) -> Result<(), I
     let over = told.progress().is_some_and(|percent| percent >= 100);
     let step = |phase| EngineEvent::HistoryProgress { done, total: over.then_some(done), phase };
     connected.tell(step(HistoryPhase::Messages)).await?;
-    if over { connected.tell(step(HistoryPhase::Complete)).await } else { Ok(()) }
+    if !over {
+        return Ok(());
+    }
+    app_state::past_is_told(connected).await;
+    connected.tell(step(HistoryPhase::Complete)).await
 }

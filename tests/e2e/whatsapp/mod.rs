@@ -6,6 +6,7 @@ mod linking;
 mod media;
 mod network;
 mod rich;
+mod shared;
 mod talking;
 
 use serde_json::{Value, json};

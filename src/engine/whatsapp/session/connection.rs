@@ -11,6 +11,7 @@ use whatsapp_rust::types::events::Event;
 use super::{GOODBYE, TASKS, WhatsAppSession};
 use crate::domain::reason::Reason;
 use crate::engine::whatsapp::acks::Acks;
+use crate::engine::whatsapp::app_state::{self, Owed};
 use crate::engine::whatsapp::connected::Connected;
 use crate::engine::whatsapp::convert::identities::Identities;
 use crate::engine::whatsapp::durable::{Hook, Place};
@@ -126,6 +127,7 @@ impl WhatsAppSession {
             exists: Existence::default(),
             stalled: tokio::sync::Notify::new(),
             groups_told: Mutex::default(),
+            owed: Owed::default(),
         })
     }
 
@@ -161,6 +163,8 @@ impl WhatsAppSession {
         progress: &mut Progress,
     ) {
         let mut pulse = Box::pin(liveness::beat(&connected.client, Duration::ZERO));
+        let flow = heard.flow();
+        let mut shared = Box::pin(app_state::keep(connected, &flow));
         while progress.ended.is_none() {
             tokio::select! {
                 biased;
@@ -177,6 +181,7 @@ impl WhatsAppSession {
                     progress.ended = self.beat(told).await.err();
                     pulse = Box::pin(liveness::beat(&connected.client, liveness::BEAT));
                 }
+                () = &mut shared, if progress.open => {}
                 () = &mut running => return self.take_rest(connected, &mut heard, progress).await,
             }
         }
