@@ -8,7 +8,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Mutex as AsyncMutex, Notify};
 use whatsapp_rust::sync_task::MajorSyncTask;
 use whatsapp_rust::types::events::Event;
 use whatsapp_rust::wacore::appstate::patch_decode::WAPatchName;
@@ -37,6 +37,9 @@ pub(super) struct Owed {
     /// At most all of them.
     changed: Mutex<Vec<WAPatchName>>,
     told: Notify,
+    /// How often chats came that were not here before. Held while the vault is told what was read, so that what
+    /// was read before is not taken for read after.
+    chats_came: AsyncMutex<u64>,
 }
 
 impl Owed {
@@ -63,22 +66,26 @@ pub(super) fn heard(connected: &Connected, event: &Event) {
 pub(super) async fn past_is_told(connected: &Connected) {
     let mut batch = VaultBatch::new();
     OF_CHATS.iter().for_each(|name| batch.remove(SPACE, name.as_str()));
+    let mut came = connected.owed.chats_came.lock().await;
+    *came += 1;
     if let Err(error) = connected.vault.apply(batch).await {
         tracing::warn!(device = %connected.device, %error, "what was done to chats may not be read again");
     }
     connected.owed.told.notify_one();
 }
 
-/// Reads what is to be read, for as long as the connection stands.
-pub(super) async fn keep(connected: &Connected, flow: &Flow) {
+/// Reads what is to be read, for as long as the connection stands. A task of its own: what is being taken in may wait
+/// for it.
+pub(super) async fn keep(connected: Arc<Connected>, flow: Arc<Flow>) {
+    connected.open.cancelled().await;
     loop {
         for name in ALL {
-            if let Err(error) = in_full_once(connected, flow, name).await {
+            if let Err(error) = in_full_once(&connected, &flow, name).await {
                 tracing::warn!(device = %connected.device, %error, "what the account's devices share is read again with the next connection");
             }
         }
         while let Some(name) = connected.owed.next() {
-            read(connected, name, false).await;
+            read(&connected, name, false).await;
         }
         connected.owed.told.notified().await;
     }
@@ -88,12 +95,14 @@ async fn in_full_once(connected: &Connected, flow: &Flow, name: WAPatchName) -> 
     if connected.vault.get(SPACE, name.as_str()).await?.is_some() {
         return Ok(());
     }
+    let came = *connected.owed.chats_came.lock().await;
     read(connected, name, true).await;
     // Only once it is taken in: a kill before this line has it read again.
     flow.settled().await;
     let backend = connected.client.persistence_manager().backend();
     let known = backend.get_version(name.as_str()).await.is_ok_and(|state| state.version > 0);
-    if known && connected.client.is_connected() {
+    let now = connected.owed.chats_came.lock().await;
+    if known && connected.client.is_connected() && (*now == came || !OF_CHATS.contains(&name)) {
         connected.vault.put(SPACE, name.as_str(), Some(Vec::new())).await?;
     }
     Ok(())

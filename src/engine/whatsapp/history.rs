@@ -32,6 +32,21 @@ const CHATS: usize = 2;
 /// When the daemon did not take it.
 pub(super) async fn heard(connected: &Connected, event: &Event) -> Result<(), InboundError> {
     let Event::HistorySync(told) = event else { return Ok(()) };
+    part(connected, told).await?;
+    connected.parts.fetch_add(1, Ordering::SeqCst);
+    Ok(())
+}
+
+/// How many parts were told to their end in this connection, of those that the library fetched.
+pub(super) fn parts_told(connected: &Connected) -> u64 {
+    connected.parts.load(Ordering::SeqCst)
+}
+
+/// Tells a part.
+///
+/// # Errors
+/// When the daemon did not take it.
+pub(super) async fn part(connected: &Connected, told: &LazyHistorySync) -> Result<(), InboundError> {
     let (bytes, size) = (told.compressed_bytes().clone(), told.decompressed_size() as u64);
     let of = bytes.clone();
     let rest = tokio::task::spawn_blocking(move || remainder(&of, size)).await;

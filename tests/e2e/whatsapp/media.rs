@@ -110,3 +110,21 @@ async fn a_device_that_wants_no_history_stores_none() {
     assert_eq!(app.logged("shop", "history:progress").await, Vec::<Value>::new());
     native.stop().await;
 }
+
+#[tokio::test]
+async fn a_history_that_a_restart_interrupts_is_told_to_its_end_after_it() {
+    let native = Native::start().await;
+    native.testbed.world().media.hold(true);
+    native.device("shop", json!({ "contacts": [{ "id": ANNA, "name": "Anna" }], "history": 70 })).await;
+    // What comes after the announcements of the history is here: so are they, and the network has them no more.
+    native.app.incoming("shop", ANNA, "after the link").await;
+    assert_eq!(stored(&native.app).await, 1);
+
+    let Native { app, testbed } = native;
+    let app = app.restarted().await;
+    testbed.world().media.hold(false);
+    history_ends(&app).await;
+    assert_eq!(stored(&app).await, 71);
+    app.stop().await;
+    testbed.stop().await;
+}
