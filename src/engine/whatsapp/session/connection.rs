@@ -115,7 +115,11 @@ impl WhatsAppSession {
         }
         let outcome = progress.outcome();
         if let Outcome::Ended(Ended::LoggedOut(_)) = outcome {
+            let incomplete = !progress.open && self.never_arrived().await;
             self.forget().await;
+            if incomplete {
+                return Outcome::Ended(Ended::LinkLost(Reason::LinkIncomplete));
+            }
         }
         outcome
     }
@@ -258,6 +262,7 @@ impl WhatsAppSession {
             }
             Event::Connected(_) => {
                 progress.open = true;
+                self.arrived().await;
                 self.opened(connected).await
             }
             other => pump::tell(connected, other).await.map_err(|error| self.not_taken(error)),

@@ -26,6 +26,8 @@ pub struct Faults {
     ban: Option<Ban>,
     /// Waited before each node that a link writes.
     delay: Duration,
+    /// The next client that is linked loses its connection before its signature arrives.
+    lose_signature: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -74,6 +76,16 @@ impl Faults {
 }
 
 impl Account {
+    /// The next client that is linked signs the link, and its connection ends before that arrives.
+    pub fn lose_signature(&self) {
+        self.lock().faults.lose_signature = true;
+    }
+
+    /// Whether the signature that just came is to be lost.
+    pub(super) fn loses_signature(&self) -> bool {
+        std::mem::take(&mut self.lock().faults.lose_signature)
+    }
+
     /// Ends all connections without a word.
     pub fn drop_links(&self) {
         for link in self.links() {
