@@ -48,6 +48,7 @@ mod outbound;
 mod people;
 mod polls;
 mod pump;
+mod resend;
 mod runtime;
 mod session;
 mod settings;

@@ -44,6 +44,7 @@ pub(super) fn offline() -> SendOutcome {
 async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, SendOutcome> {
     recipient(connected, &message.chat).await?;
     let content = content(connected, message).await?;
+    settled(connected).await?;
     let id = message.id.network.as_str();
     let mut awaited = connected.acks.expect(id);
     let options = SendOptions::default().with_message_id(id);
@@ -66,6 +67,17 @@ async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, 
         Err(_) => {
             connected.stalled.notify_one();
             Err(unknown("no_answer", "the network did not say in time whether it has the message"))
+        }
+    }
+}
+
+/// Waits until the keys that answers to the message may need are durable; `storage` says which.
+async fn settled(connected: &Connected) -> Result<(), SendOutcome> {
+    match tokio::time::timeout(LEAVING, connected.client.flush_pending_signal_state()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) if !connected.client.is_connected() => Err(offline()),
+        Ok(Err(_)) | Err(_) => {
+            Err(transient("not_sent", "the keys could not be stored; the message is tried again"))
         }
     }
 }

@@ -16,6 +16,7 @@ use whatsapp_rust::wacore::runtime::Runtime;
 use super::pump::Flow;
 use super::runtime::TaskRuntime;
 use super::settings::DeviceSettings;
+use super::storage::VaultBackend;
 use crate::domain::device::Account;
 use crate::domain::ids::DeviceId;
 use crate::engine::{ControlError, ControlVerb};
@@ -66,6 +67,7 @@ pub(super) struct Line {
     pub(super) client: Weak<Client>,
     pub(super) flow: Arc<Flow>,
     pub(super) tasks: Arc<TaskRuntime>,
+    pub(super) backend: Arc<VaultBackend>,
 }
 
 impl Line {
@@ -86,6 +88,15 @@ impl Line {
     #[expect(clippy::panic, reason = "it is what was asked for")]
     fn break_down(&self) {
         self.tasks.spawn_detached(Box::pin(async { panic!("at a test's word") }));
+    }
+}
+
+/// What befalls the engine itself, not its network.
+fn own_fault(body: &Value) -> Option<fn(&Line)> {
+    match body.get("kind")?.as_str()? {
+        "panic" => Some(Line::break_down),
+        "copy_not_stored" => Some(|line| line.backend.refuse_next()),
+        _ => None,
     }
 }
 
@@ -149,9 +160,11 @@ impl Worlds {
         body: Value,
     ) -> Result<Value, ControlError> {
         let line = self.lock().get(device).and_then(|world| world.line.clone());
-        if verb == ControlVerb::Post("fault") && body.get("kind").is_some_and(|kind| kind == "panic") {
-            line.ok_or_else(not_connected)?.break_down();
-            return Ok(json!({ "kind": "panic" }));
+        if verb == ControlVerb::Post("fault")
+            && let Some(fault) = own_fault(&body)
+        {
+            fault(&line.ok_or_else(not_connected)?);
+            return Ok(json!({ "kind": body["kind"] }));
         }
         if let (Some(line), ControlVerb::Get(_)) = (&line, verb) {
             line.flushed().await;

@@ -18,6 +18,12 @@ async fn reasons(native: &Native) -> Vec<Value> {
     states.into_iter().map(|state| state["reason"].clone()).collect()
 }
 
+/// Whether the network has something for the device that it did not confirm.
+async fn waits(native: &Native) -> bool {
+    let network = native.app.get("/simulator/shop/network").await.ok();
+    network["data"]["waiting"].as_u64().unwrap() > 0
+}
+
 /// The device is given up for this reason, and works once the fault is over and it is started again.
 async fn fails_and_starts_again(fault: Value, reason: &str) {
     let native = linked().await;
@@ -103,6 +109,37 @@ async fn a_panic_of_the_engine_is_the_devices_own_and_it_comes_back() {
     assert!(reasons(&native).await.contains(&json!("engine_panicked")));
     let id = native.app.send("shop", ANNA, "still here").await;
     native.app.wait_for_status("shop", &id, "read").await;
+    native.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_whose_key_was_used_before_it_was_stored_is_asked_for_again() {
+    let native = linked().await;
+    // What the phone tells a new companion comes first.
+    native.app.wait_until("quiet", async || (!waits(&native).await).then_some(())).await;
+    native.app.fault("shop", json!({ "kind": "copy_not_stored" })).await;
+    let missed = async {
+        let hello = json!({ "from": ANNA, "body": "almost lost" });
+        native.app.post("/simulator/shop/incoming", hello).await.ok();
+    };
+    let link_lost = async {
+        native
+            .app
+            .wait_until("the message to be on its way", async || waits(&native).await.then_some(()))
+            .await;
+        // It comes after the other, and with what goes out the keys of what came in are stored.
+        native.app.incoming("shop", ANNA, "not lost").await;
+        let id = native.app.send("shop", ANNA, "hello").await;
+        native.app.wait_for_status("shop", &id, "sent").await;
+        native.app.fault("shop", json!({ "kind": "drop_link" })).await;
+    };
+    tokio::join!(missed, link_lost);
+    let told = native.app.logged("shop", "message").await;
+    let bodies = told.iter().map(|told| told["message"]["body"].as_str().unwrap());
+    assert_eq!(bodies.filter(|body| *body == "almost lost").count(), 1, "{told:?}");
+    let network = native.app.get("/simulator/shop/network").await.ok();
+    let receipts = network["data"]["receipts"].as_array().unwrap();
+    assert!(receipts.iter().any(|receipt| receipt["type"] == "retry"), "{receipts:?}");
     native.stop().await;
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
 use whatsapp_rust::store::Backend;
+use whatsapp_rust::store::traits::DeviceStore as _;
 use whatsapp_rust::types::events::Event;
 use whatsapp_rust::wacore::runtime::Runtime as _;
 
@@ -24,7 +25,7 @@ use crate::engine::whatsapp::liveness::{self, Pulse};
 use crate::engine::whatsapp::pump::{self, Heard};
 use crate::engine::whatsapp::runtime::Tasks;
 use crate::engine::whatsapp::settings::History;
-use crate::engine::whatsapp::{ended, groups, linking};
+use crate::engine::whatsapp::{ended, groups, linking, resend};
 use crate::engine::{Ended, EngineEvent};
 
 /// How long the network waits for what is being taken in.
@@ -90,6 +91,7 @@ impl WhatsAppSession {
                 client: Arc::downgrade(&client),
                 flow: heard.flow(),
                 tasks: Arc::new(tasks.runtime()),
+                backend: Arc::clone(&self.backend),
             }),
         );
         let sharing = app_state::keep(Arc::clone(&connected), heard.flow());
@@ -191,6 +193,11 @@ impl WhatsAppSession {
                 () = connected.stalled.notified() => {
                     pulse = Box::pin(liveness::beat(&connected.client, Duration::ZERO));
                 }
+                missed = self.backend.missed(), if progress.open => {
+                    if reading_on(resend::ask(connected, &missed), &mut running).await {
+                        return self.take_rest(connected, &mut heard, progress).await;
+                    }
+                }
                 told = &mut pulse, if progress.open => {
                     progress.ended = self.beat(told).await.err();
                     pulse = Box::pin(liveness::beat(&connected.client, liveness::BEAT));
@@ -253,11 +260,7 @@ impl WhatsAppSession {
                 self.waits_no_more();
                 progress.paired = true;
                 // First what makes it linked, then the news of it.
-                let stored = connected.client.persistence_manager().flush().await;
-                stored.map_err(|error| {
-                    tracing::warn!(device = %self.device, %error, "the link could not be stored");
-                    Ended::LinkLost(Reason::EngineError)
-                })?;
+                self.save_account(&connected.client).await?;
                 self.scanned(linking::account_of(told)).await
             }
             Event::Connected(_) => {
@@ -269,11 +272,21 @@ impl WhatsAppSession {
         }
     }
 
+    /// Stores the account as it is now: the library does so later, and nobody can wait for that.
+    async fn save_account(&self, client: &Client) -> Result<(), Ended> {
+        let account = client.persistence_manager().get_device_snapshot();
+        self.backend.save(&account).await.map_err(|error| {
+            tracing::warn!(device = %self.device, %error, "the account could not be stored");
+            Ended::LinkLost(Reason::EngineError)
+        })
+    }
+
     async fn opened(&self, connected: &Arc<Connected>) -> Result<(), Ended> {
         let Some(own) = connected.client.pn() else {
             return Err(Ended::LinkLost(Reason::EngineError));
         };
         let account = linking::account(own.user_base(), &connected.client.push_name());
+        self.save_account(&connected.client).await?;
         groups::tell_all(connected).await.map_err(|error| self.not_taken(error))?;
         // Before the news: whoever hears it may send at once.
         self.set_online(Some(Arc::clone(connected)));

@@ -4,7 +4,7 @@
 //! - A call is durable when it returns, and a batch is one [`Vault::apply`]: all of it, or nothing.
 //! - What looks before it writes does both in one [`Vault::update`], on the writer's thread: there are no locks
 //!   here, and two backends of one device (as around the end of a linking) do not disturb each other.
-//! - Nothing is kept in memory.
+//! - Nothing of the library's is kept in memory.
 //!
 //! # What a kill finds
 //!
@@ -17,23 +17,22 @@
 //!   (`message/durability.rs`), or was taken in already. Killed after it, the old ratchet goes forward again
 //!   with the next message; a prekey that was used goes only after its session is written (`signal_cache.rs`,
 //!   `flush`).
-//! - *The hole there*: a flush writes all ratchets, also that of a message which was decrypted this moment and is
-//!   not stored as pending yet. Killed between the two commits, the message comes again as a duplicate of which
-//!   nothing is known, and is acknowledged and lost. Ratchets therefore wait a moment before they are written
-//!   (`signal::SETTLE`), holding the cache's lock, so that such messages reach the writer's queue, which keeps
-//!   its order, first.
+//! - *What is missed there*: a flush writes all ratchets, also that of a message which was decrypted this moment and
+//!   is not stored as pending yet. Killed between the two commits, the message comes again as a duplicate of which
+//!   nothing is known; the library would acknowledge it, and it would be lost. What was taken in is therefore
+//!   remembered, and a duplicate of anything else is not acknowledged but asked for again (`pending_inbound`).
 //! - *Messages in, from the offline queue*: up to 400 together, one at a time, pending rows before ratchets before
 //!   the hook. No hole.
 //! - *A message out*: the counters of a chain are leased 64 at a time, and a lease is written before the first byte
 //!   that needs it leaves (`persist_signal_state_pre_wire` in `client/adapters.rs`; a reload goes on behind the
 //!   lease, so no counter is used twice). Within a lease the ratchet is written 25 ms after the bytes left.
-//! - *The hole there*: the first answer after a message came in goes out on a new chain, whose private key may be in
+//! - *What is missed there*: the first answer after a message came in goes out on a new chain, whose private key may be in
 //!   the cache only (`rebase_lease_after_sender_chain_reset` leaves it a lease). Killed before the flush, what the
-//!   other side sends upon it cannot be decrypted and has to be asked for again. Whoever sends calls
-//!   `Client::flush_pending_signal_state` first: then the new chain is durable before anything goes out on it.
+//!   other side sends upon it cannot be decrypted and has to be asked for again. Before a message goes out,
+//!   `Client::flush_pending_signal_state` is called (`outbound`): the new chain is durable before anything is on it.
 //! - *The account* (`store/persistence_manager.rs`) is saved in the background: each change wakes the saver that
 //!   `Bot` starts, and nobody waits for it (`PersistenceManager::flush` does not either, while the saver is at it).
-//!   Whoever reports a linking saves the account first, with `DeviceStore::save`. The numbers of prekeys are
+//!   Before a linking is reported the account is saved with `DeviceStore::save` (`session/connection`). The numbers of prekeys are
 //!   safe in any case: a new one is above all that are stored (`prekeys.rs`, `start_prekey_id`).
 //! - *Secrets of messages* (`msg_secret_buffer.rs`) are written behind too, after the acknowledgement: killed in
 //!   between, a vote on, or an edit of, that one message cannot be decrypted. There is no setting against it; the
@@ -63,17 +62,29 @@ mod signal;
 mod spaces;
 mod tc_tokens;
 
-/// One device's storage as the library wants it. Holds nothing but handles.
+pub(super) use self::pending_inbound::Missed;
+use self::pending_inbound::MissedOnes;
+
+/// One device's storage as the library wants it. Holds handles, and what is to be asked for again.
 pub struct VaultBackend {
     vault: Arc<dyn Vault>,
     clock: Arc<dyn Clock>,
+    missed: MissedOnes,
+    #[cfg(feature = "testbed")]
+    refuses_next: std::sync::atomic::AtomicBool,
 }
 
 impl VaultBackend {
     /// Puts the library's storage on a vault.
     #[must_use]
     pub fn new(vault: Arc<dyn Vault>, clock: Arc<dyn Clock>) -> Self {
-        Self { vault, clock }
+        Self {
+            vault,
+            clock,
+            missed: MissedOnes::default(),
+            #[cfg(feature = "testbed")]
+            refuses_next: std::sync::atomic::AtomicBool::default(),
+        }
     }
 
     /// Removes all that the library keeps, so that the device must be linked anew. What else is in the vault

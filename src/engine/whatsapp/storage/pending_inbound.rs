@@ -1,15 +1,83 @@
-//! Messages that were decrypted and not taken in yet. Their deadline is when they were stored: how long they
-//! are kept the library says when it prunes.
+//! Messages that were decrypted and not taken in yet, and which ones were taken in lately.
+//!
+//! The library asks here for a message that it cannot decrypt because its key was used before, and acknowledges it
+//! when there is nothing (`whatsapp-rust` 0.7.0, `message/durability.rs`). Nothing may also mean that the daemon was
+//! killed when the ratchet was written and the message was not: acknowledged, it would be lost. Therefore what was
+//! taken in is remembered, and what is neither here nor remembered is an error, upon which the library does not
+//! acknowledge; it is noted for the session, which asks the sender for it again. To ask once too often does no harm.
+//!
+//! Both kinds of row have the time when they were stored as their deadline: how long they are kept the library says
+//! when it prunes (7 days).
 
-use wacore::store::error::Result;
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::Notify;
+use wacore::store::error::{Result, StoreError};
 use wacore::store::traits::{PendingInboundKey, PendingInboundRow};
 
 use super::VaultBackend;
-use super::spaces::{PENDING_INBOUND, joined};
+use super::spaces::{PENDING_INBOUND, TAKEN_IN, joined};
 use crate::domain::vault::VaultBatch;
 
+/// Messages that may wait to be asked for again. Those beyond come again with the next connection.
+const MISSED: usize = 1_024;
+
+/// A message that was decrypted once and is not here. Addresses are as the library writes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine::whatsapp) struct Missed {
+    /// A person or group.
+    pub(in crate::engine::whatsapp) chat: String,
+    /// The device that wrote it.
+    pub(in crate::engine::whatsapp) sender: String,
+    /// Its id at the network.
+    pub(in crate::engine::whatsapp) id: String,
+}
+
+/// What was missed and is to be asked for.
+#[derive(Default)]
+pub(super) struct MissedOnes {
+    waiting: Mutex<VecDeque<Missed>>,
+    more: Notify,
+}
+
+impl MissedOnes {
+    fn note(&self, missed: Missed) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < MISSED && !waiting.contains(&missed) {
+            waiting.push_back(missed);
+            self.more.notify_one();
+        }
+    }
+
+    fn take(&self) -> Option<Missed> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
 impl VaultBackend {
+    /// The next message that was decrypted once and is not here; waits for one. One taker at a time.
+    pub(in crate::engine::whatsapp) async fn missed(&self) -> Missed {
+        loop {
+            let more = self.missed.more.notified();
+            if let Some(missed) = self.missed.take() {
+                return missed;
+            }
+            more.await;
+        }
+    }
+
+    /// The copy of the next message is not stored, as if the daemon were killed before.
+    #[cfg(feature = "testbed")]
+    pub(in crate::engine::whatsapp) fn refuse_next(&self) {
+        self.refuses_next.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+
     pub(super) async fn store_pending(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {
+        #[cfg(feature = "testbed")]
+        if self.refuses_next.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            return Err(StoreError::Validation("refused at a test's word".to_owned()));
+        }
         let now = self.now();
         let mut batch = VaultBatch::new();
         for row in rows {
@@ -19,14 +87,34 @@ impl VaultBackend {
     }
 
     pub(super) async fn pending(&self, key: PendingInboundKey<'_>) -> Result<Option<Vec<u8>>> {
-        self.get(PENDING_INBOUND, &joined(&[key.chat, key.sender, key.id])).await
+        let place = joined(&[key.chat, key.sender, key.id]);
+        if let Some(message) = self.get(PENDING_INBOUND, &place).await? {
+            return Ok(Some(message));
+        }
+        if self.get(TAKEN_IN, &place).await?.is_some() {
+            return Ok(None);
+        }
+        self.missed.note(Missed {
+            chat: key.chat.to_owned(),
+            sender: key.sender.to_owned(),
+            id: key.id.to_owned(),
+        });
+        Err(StoreError::Validation("the message is not here though it was decrypted before".to_owned()))
     }
 
     pub(super) async fn delete_pending(&self, keys: &[PendingInboundKey<'_>]) -> Result<()> {
+        let now = self.now();
         let mut batch = VaultBatch::new();
         for key in keys {
-            batch.remove(PENDING_INBOUND, joined(&[key.chat, key.sender, key.id]));
+            let place = joined(&[key.chat, key.sender, key.id]);
+            batch.put_until(TAKEN_IN, place.clone(), [], Some(now));
+            batch.remove(PENDING_INBOUND, place);
         }
         self.apply(batch).await
+    }
+
+    pub(super) async fn prune_pending(&self, cutoff: i64) -> Result<u32> {
+        self.prune(TAKEN_IN, cutoff).await?;
+        self.prune(PENDING_INBOUND, cutoff).await
     }
 }

@@ -7,7 +7,7 @@ use wacore::store::traits::{
     DeviceListRecord, LidPnMappingEntry, PendingInboundKey, PendingInboundRow, ProtocolStore, TcTokenEntry,
 };
 
-use super::spaces::{BASE_KEYS, DEVICE_LISTS, GROUPS, LIDS, PENDING_INBOUND, SENT, TC_TOKENS, joined};
+use super::spaces::{BASE_KEYS, DEVICE_LISTS, GROUPS, LIDS, SENT, TC_TOKENS, joined};
 use super::{VaultBackend, decoded, encoded, failed};
 use crate::domain::vault::VaultBatch;
 
@@ -167,7 +167,7 @@ impl ProtocolStore for VaultBackend {
     }
 
     async fn delete_expired_pending_inbound(&self, cutoff_timestamp: i64) -> Result<u32> {
-        self.prune(PENDING_INBOUND, cutoff_timestamp).await
+        self.prune_pending(cutoff_timestamp).await
     }
 
     async fn store_pending_inbound_batch(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {

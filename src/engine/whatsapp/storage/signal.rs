@@ -1,7 +1,6 @@
 //! Identities, sessions, prekeys and sender keys, each under its address or number.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,10 +10,6 @@ use wacore::store::traits::SignalStore;
 use super::spaces::{IDENTITIES, PREKEYS, SENDER_KEYS, SESSIONS, SIGNED_PREKEYS, number};
 use super::{VaultBackend, exactly, failed, shared};
 use crate::domain::vault::VaultBatch;
-
-/// How long advanced ratchets wait before they are written, so that the messages they decrypted a moment ago
-/// are written first: the module's documentation says why.
-const SETTLE: Duration = Duration::from_millis(20);
 
 #[async_trait]
 impl SignalStore for VaultBackend {
@@ -140,7 +135,6 @@ impl SignalStore for VaultBackend {
 
 impl VaultBackend {
     async fn put_records(&self, space: &str, records: &[(Arc<str>, Bytes)]) -> Result<()> {
-        tokio::time::sleep(SETTLE).await;
         let mut batch = VaultBatch::new();
         for (address, record) in records {
             batch.put(space, &**address, record.to_vec());

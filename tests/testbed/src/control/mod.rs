@@ -178,7 +178,11 @@ impl Call {
 
     fn network(&self, method: &Method) -> Answer {
         if method == Method::GET {
-            return Ok(self.account.lock().seen.view());
+            let state = self.account.lock();
+            let waiting: usize = state.companions.values().map(|companion| companion.queue.len()).sum();
+            let mut view = state.seen.view();
+            view["waiting"] = json!(waiting);
+            return Ok(view);
         }
         if method == Method::DELETE {
             self.account.lock().seen = crate::server::seen::Seen::default();

@@ -28,6 +28,20 @@ pub struct Queue {
     gate: Arc<Mutex<()>>,
 }
 
+impl Queue {
+    /// How much waits, or was sent and not confirmed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing does.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
 /// A stanza that waits.
 pub struct Entry {
     /// The stanza.

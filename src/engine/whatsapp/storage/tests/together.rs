@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::{join, join_all};
+use futures_util::future::{FutureExt as _, join, join_all};
 use wacore::store::traits::{
     LidPnMappingEntry, MsgSecretEntry, MsgSecretStore, PendingInboundKey, PendingInboundRow, ProtocolStore,
     SignalStore,
 };
 
-use super::{Fixture, LibraryClock};
-use crate::engine::MemoryVault;
-use crate::engine::whatsapp::storage::VaultBackend;
+use super::Fixture;
 
 fn mapping(lid: &str, number: &str) -> LidPnMappingEntry {
     LidPnMappingEntry {
@@ -105,48 +103,26 @@ async fn take_in(fixture: &Fixture, n: u32) {
 }
 
 #[tokio::test]
-async fn what_was_decrypted_is_stored_before_the_ratchets_that_decrypted_it() {
-    let vault = Arc::new(MemoryVault::default());
-    let backend = VaultBackend::new(vault.clone(), Arc::new(LibraryClock));
-    let session = [(Arc::from("1@s.whatsapp.net"), Bytes::from_static(b"ratchet"))];
-    let row = PendingInboundRow { chat: "1", sender: "1", id: "A1", message: b"decrypted" };
-    let flushed = backend.put_sessions_batch(&session);
-    // Decrypted, and on its way to the store, when the ratchets are flushed.
-    let stored = async {
-        assert!(vault.0.lock().unwrap().is_empty());
-        backend.store_pending_inbound_batch(&[row]).await
-    };
-    let (flushed, stored) = join(flushed, stored).await;
-    flushed.unwrap();
-    stored.unwrap();
-    assert_eq!(vault.0.lock().unwrap().len(), 2);
+async fn what_was_decrypted_and_is_not_here_is_asked_for_and_what_was_taken_in_is_not() {
+    let fixture = Fixture::new();
+    let backend = &fixture.backend;
+    take_in(&fixture, 1).await;
+    let chat = "1@s.whatsapp.net";
+    assert!(backend.get_pending_inbound(chat, chat, "A1").await.unwrap().is_none());
+    for _ in 0..2 {
+        backend.get_pending_inbound(chat, chat, "A2").await.unwrap_err();
+    }
+    let missed = backend.missed().await;
+    assert_eq!((missed.chat.as_str(), missed.sender.as_str(), missed.id.as_str()), (chat, chat, "A2"));
+    assert!(backend.missed().now_or_never().is_none(), "asked for once");
 }
 
-/// Not a promise: run it with `--release --ignored --nocapture` and look.
 #[tokio::test]
-#[ignore = "measures"]
-async fn measure() {
+async fn what_was_taken_in_is_forgotten_when_the_network_asks_no_more() {
     let fixture = Fixture::new();
-    let resident = || {
-        let status = std::fs::read_to_string("/proc/self/statm").unwrap();
-        status.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4
-    };
-    let before = resident();
-    let many: Vec<_> =
-        (0..1_000).map(|n| super::backend_of(fixture.store(), &format!("device-{n}"))).collect();
-    println!("1,000 backends: {} kB; each is {} bytes", resident() - before, size_of_val(&many[0]));
-
-    let keys: Vec<_> = (1..=812_u32).map(|id| (id, Bytes::from(vec![7; 80]))).collect();
-    let started = wacore::time::Instant::now();
-    fixture.backend.store_prekeys_batch(&keys, false).await.unwrap();
-    println!("812 prekeys: {:?}", started.elapsed());
-    let started = wacore::time::Instant::now();
-    join_all(many.iter().take(50).map(|backend| backend.store_prekeys_batch(&keys, false))).await;
-    println!("50 times 812 prekeys at once: {:?}", started.elapsed());
-    println!("resident after that: {} kB more", resident() - before);
-    let started = wacore::time::Instant::now();
-    for n in 0..100 {
-        take_in(&fixture, n).await;
-    }
-    println!("a message in, alone: {:?}", started.elapsed() / 100);
+    take_in(&fixture, 1).await;
+    let chat = "1@s.whatsapp.net";
+    let later = wacore::time::now_secs() + 1_000;
+    fixture.backend.delete_expired_pending_inbound(later).await.unwrap();
+    fixture.backend.get_pending_inbound(chat, chat, "A1").await.unwrap_err();
 }
