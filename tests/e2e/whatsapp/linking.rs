@@ -28,7 +28,7 @@ async fn a_link_that_breaks_before_the_network_has_all_of_it_is_none_and_a_new_c
     let account = native.testbed.world().directory.somebody(ME).unwrap();
     account.lose_signature();
     let scan = json!({ "phoneNumber": ME });
-    native.app.post("/simulator/shop/scan", scan.clone()).await.refused(422, "link_unanswered");
+    native.app.post("/simulator/shop/scan", scan.clone()).await.refused(422, "testbed_refused");
     native
         .app
         .wait_until("a second code", async || {
@@ -58,7 +58,7 @@ async fn a_daemon_that_is_restarted_amid_such_a_link_shows_a_new_code_too() {
         .app
         .post("/simulator/shop/scan", json!({ "phoneNumber": ME }))
         .await
-        .refused(422, "link_unanswered");
+        .refused(422, "testbed_refused");
     native.app.wait_for_state("shop", "connecting").await;
     let Native { app, testbed } = native;
     let app = app.restarted().await;
