@@ -112,7 +112,7 @@ async fn store(
 ) {
     while let Ok(task) = tasks.recv().await {
         let MajorSyncTask::HistorySync { message_id, notification, .. } = &task else {
-            connected.client.process_sync_task(task).await;
+            Box::pin(connected.client.process_sync_task(task)).await;
             continue;
         };
         let id = message_id.clone();
@@ -163,7 +163,7 @@ async fn tell(
 ) {
     connected.open.cancelled().await;
     for (id, told) in earlier {
-        match again(connected, told).await {
+        match Box::pin(again(connected, told)).await {
             Ok(true) => forget(connected, &id).await,
             Ok(false) => {}
             // The daemon does not take anything now.
@@ -172,7 +172,8 @@ async fn tell(
     }
     while let Some((id, task)) = coming.recv().await {
         let before = history::parts_told(connected);
-        connected.client.process_sync_task(task).await;
+        // Its room is taken only while it runs.
+        Box::pin(connected.client.process_sync_task(task)).await;
         flow.settled().await;
         if history::parts_told(connected) > before {
             forget(connected, &id).await;

@@ -110,6 +110,7 @@ async fn in_full_once(connected: &Connected, flow: &Flow, name: WAPatchName) -> 
 
 /// Reads a collection. What cannot be had now the library asks for again by itself.
 async fn read(connected: &Connected, name: WAPatchName, full_sync: bool) {
-    let client = Arc::clone(&connected.client);
-    client.process_sync_task(MajorSyncTask::AppStateSync { name, full_sync }).await;
+    let task = MajorSyncTask::AppStateSync { name, full_sync };
+    // Its room is taken only while it runs.
+    Box::pin(connected.client.process_sync_task(task)).await;
 }
