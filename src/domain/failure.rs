@@ -19,7 +19,6 @@ pub const FAILURE_CODES: &[FailureCode] = &[
         "The recipient is not on the network.",
         "Correct the number; ask `…/contacts/<id>/exists` before writing to new ones.",
     ),
-    of("not_on_whatsapp", "The recipient is not on WhatsApp.", "As `not_on_network`."),
     of(
         "reach_out_limited",
         "WhatsApp limits what this account may write to people who never wrote to it (its code 463).",

@@ -42,6 +42,7 @@ reasons! {
     QrCodesExhausted = "qr_codes_exhausted", "All six QR codes ran out before a phone scanned one.", "Start the device again and scan within 160 seconds.";
     LoggedOutByOperator = "logged_out_by_operator", "Somebody unlinked the device here.", "Start it to link it again.";
     LoggedOutOnPhone = "logged_out_on_phone", "The phone removed this linked device.", "Start it and scan the new QR code.";
+    LinkIncomplete = "link_incomplete", "The connection broke before the network had all of a new link.", "Scan the new QR code. If the phone lists this device already, remove it there first.";
     StreamReplaced = "stream_replaced", "Another program took over this session.", "Stop the other program that uses the same credentials, then start the device.";
     TemporaryBan = "temporary_ban", "The network has suspended the account for a time.", "Wait until the suspension ends, send less and slower, then start the device.";
     Banned = "banned", "The network has closed the account.", "Appeal in the phone's app; the device cannot be used.";

@@ -49,6 +49,11 @@ pub trait MediaStore: Send + Sync {
     /// # Errors
     /// When it is not there any more, or cannot be read.
     async fn open(&self, hash: &MediaHash) -> Result<ByteStream, MediaStoreError>;
+
+    /// A small JPEG of a picture; `None` where there is none, or it cannot be read.
+    async fn thumbnail(&self, _hash: &MediaHash) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// A file could not be taken in or read.

@@ -115,6 +115,10 @@ impl MediaStore for MediaPort {
             error => MediaStoreError::Store(Box::new(error)),
         })
     }
+
+    async fn thumbnail(&self, hash: &MediaHash) -> Option<Vec<u8>> {
+        self.core.read_media_thumbnail(hash).await.ok()
+    }
 }
 
 /// Where one session hands over what it hears.

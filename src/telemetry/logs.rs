@@ -37,9 +37,19 @@ pub enum LogError {
 /// # Errors
 /// Directives that do not parse, or a second call.
 pub fn init_logs(settings: &LogSettings) -> Result<(), LogError> {
-    let colours = std::io::stderr().is_terminal();
+    init_logs_to(settings, std::io::stderr().is_terminal(), std::io::stderr)
+}
+
+/// As [`init_logs`], to another place.
+///
+/// # Errors
+/// As [`init_logs`].
+pub fn init_logs_to<W>(settings: &LogSettings, colours: bool, writer: W) -> Result<(), LogError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     // Not `try_init`, which takes over the records of the crate `log` too.
-    Ok(tracing::subscriber::set_global_default(subscriber(settings, colours, std::io::stderr)?)?)
+    Ok(tracing::subscriber::set_global_default(subscriber(settings, colours, writer)?)?)
 }
 
 fn subscriber<W>(settings: &LogSettings, colours: bool, writer: W) -> Result<impl Subscriber, ParseError>
@@ -139,6 +149,37 @@ mod tests {
             span.in_scope(|| tracing::info!(target: "wharf", "inside"));
         });
         assert!(text.contains("inside") && !text.contains("credential"), "{text}");
+    }
+
+    /// The only test that sets up logs for the whole process, which can be done once.
+    #[test]
+    fn what_libraries_say_through_the_crate_log_is_shown_nowhere() {
+        struct Theirs(Captured);
+        impl log::Log for Theirs {
+            fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+                true
+            }
+            fn log(&self, record: &log::Record<'_>) {
+                let _ = writeln!(self.0.clone(), "{}", record.args());
+            }
+            fn flush(&self) {}
+        }
+
+        let (shown, records) = (Captured::default(), Captured::default());
+        let writer = shown.clone();
+        let level = "trace,whatsapp_rust=trace,wacore=trace,log=trace".to_owned();
+        let settings = LogSettings { level, format: LogFormat::Text };
+        init_logs_to(&settings, false, move || writer.clone()).unwrap();
+        assert_eq!(log::max_level(), log::LevelFilter::Off, "no record is even made");
+        // Were they asked for all the same: nobody was there to take them but this one.
+        log::set_boxed_logger(Box::new(Theirs(records.clone()))).expect("no logger was installed");
+        log::set_max_level(log::LevelFilter::Trace);
+        log::error!(target: "whatsapp_rust", "a number of somebody's");
+        tracing::info!("ours");
+        let text = |of: Captured| String::from_utf8(of.0.lock().unwrap().clone()).unwrap();
+        assert!(text(records).contains("a number of somebody's"), "the record was made");
+        let shown = text(shown);
+        assert!(shown.contains("ours") && !shown.contains("somebody"), "{shown}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 mod logs;
 mod metrics;
 
-pub use logs::{LogError, init_logs};
+pub use logs::{LogError, init_logs, init_logs_to};
 pub use metrics::{
     DeviceLabels, Handles, HttpLabels, HttpStatusLabels, METRICS_CONTENT_TYPE, Metrics, OutcomeLabels,
     ReasonLabels,

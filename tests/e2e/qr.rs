@@ -1,8 +1,9 @@
 //! The code to scan, in all its forms.
 
 use serde_json::json;
+use wharf::qr;
 
-use crate::support::TestApp;
+use crate::support::{TestApp, decoder};
 
 // covers: GET /devices/{id}/qr
 // covers: GET /devices/{id}/qr.png
@@ -44,4 +45,24 @@ async fn only_the_current_code_is_accepted() {
     app.wait_for_state("shop", "ready").await;
     app.get("/devices/shop/qr.png").await.refused(404, "no_qr");
     app.post("/simulator/shop/scan", json!({})).await.refused(422, "no_qr");
+}
+
+/// As long as a real linking code.
+fn linking_code() -> String {
+    let part = "mF3q0Zk8Wd1Jx7Lr+5TnBvCy2Hs6Ae9Gu4Pi/KoMw=";
+    let reference = "Qx7Lr5TnBvCy2Hs6Ae9Gu4PiKoMwmF3q0Zk8Wd1J".repeat(3);
+    format!("2@{reference},{part},{part},{part},1")
+}
+
+#[test]
+fn slow_every_drawing_is_read_by_a_real_decoder() {
+    for code in [linking_code(), "2@short".to_owned(), "é ünï 漢字".to_owned()] {
+        assert_eq!(decoder::read_png(&qr::png(&code).unwrap()), code, "PNG");
+        assert_eq!(decoder::read_svg(&qr::svg(&code).unwrap()), code, "SVG");
+        assert_eq!(decoder::read_half_blocks(&qr::plain_half_blocks(&code).unwrap()), code, "half blocks");
+        for theme in [0, 255] {
+            let shown = qr::terminal(&code).unwrap();
+            assert_eq!(decoder::read_terminal(&shown, theme), code, "terminal on grey {theme}");
+        }
+    }
 }

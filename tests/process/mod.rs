@@ -6,6 +6,8 @@
 
 mod dice;
 mod http;
+#[cfg(test)]
+pub mod secrets;
 
 use std::fs::{File, OpenOptions};
 use std::net::TcpListener;
@@ -27,9 +29,28 @@ const STARTS: usize = 5;
 /// `USER_HZ`, which Linux keeps at 100 everywhere.
 const TICKS_PER_SECOND: f64 = 100.0;
 const LOOK: Duration = Duration::from_millis(5);
+/// What daemons of a place write to standard error.
+const LOG: &str = "daemon.log";
+
+/// A log that is searched at the end, as long as it is there.
+#[cfg(test)]
+struct Searched(PathBuf);
+
+#[cfg(test)]
+impl Drop for Searched {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            secrets::assert_none_in(&String::from_utf8_lossy(&std::fs::read(&self.0).unwrap_or_default()));
+        }
+    }
+}
 
 /// A data directory with what a daemon on it is told.
+///
+/// When a test is done with it, its log is searched for what may not stand there.
 pub struct Place {
+    #[cfg(test)]
+    _searched: Searched,
     dir: tempfile::TempDir,
     key: String,
     settings: Vec<(String, String)>,
@@ -44,7 +65,16 @@ impl Place {
         // All daemons here are of one build, also when somebody builds anew during a long run.
         std::fs::hard_link(env!("CARGO_BIN_EXE_wharf"), dir.path().join("wharf")).unwrap();
         let key = format!("{:032x}{:032x}", Dice::unseeded_seed(), Dice::unseeded_seed());
-        Self { dir, key, settings: Vec::new(), beside: None }
+        #[cfg(test)]
+        secrets::note(&key);
+        Self {
+            #[cfg(test)]
+            _searched: Searched(dir.path().join(LOG)),
+            dir,
+            key,
+            settings: Vec::new(),
+            beside: None,
+        }
     }
 
     /// Sets `section.key` for daemons that are started from now on.
@@ -79,7 +109,7 @@ impl Place {
     }
 
     fn log_file(&self) -> PathBuf {
-        self.dir.path().join("daemon.log")
+        self.dir.path().join(LOG)
     }
 
     /// Starts a daemon and waits until it answers.

@@ -5,12 +5,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use whatsapp_rust::bot::Bot;
 use whatsapp_rust::store::Backend;
+use whatsapp_rust::store::commands::DeviceCommand;
+use whatsapp_rust::store::persistence_manager::PersistenceManager;
+use whatsapp_rust::sync_task::MajorSyncTask;
 use whatsapp_rust::transport::TokioWebSocketTransportFactory;
 use whatsapp_rust::wacore::store::DevicePropsOverride;
 use whatsapp_rust::waproto::whatsapp::device_props::PlatformType;
+use whatsapp_rust::{Client, async_channel};
 
 use super::Shared;
 use super::durable::Hook;
@@ -23,12 +27,23 @@ use super::settings::{DeviceSettings, History};
 #[cfg(feature = "testbed")]
 const TESTBED_VERSION: (u32, u32, u32) = (2, 3000, 1_000_000_000);
 
+/// How often the library looks whether what it holds of the device is to be stored; as its own default.
+const SAVE: Duration = Duration::from_secs(30);
+
 /// Why a client could not be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the engine's library could not be set up")]
 pub(super) struct BuildError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
-/// Makes a client that is connected by running it.
+/// A client, and what it leaves to us to do in the background.
+pub(super) struct Built {
+    /// It is connected by running it.
+    pub(super) client: Arc<Client>,
+    /// Parts of the history that are to be fetched.
+    pub(super) tasks: async_channel::Receiver<MajorSyncTask>,
+}
+
+/// Makes a client.
 ///
 /// # Errors
 /// When what is stored of it cannot be read.
@@ -39,28 +54,31 @@ pub(super) async fn build(
     tasks: &Tasks,
     hook: Hook,
     listener: Listener,
-) -> Result<Bot, BuildError> {
-    let builder = Bot::builder()
-        .with_backend_arc(backend)
+) -> Result<Built, BuildError> {
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| BuildError(error);
+    let stored = PersistenceManager::new(backend).await.map_err(|error| failed(Box::new(error)))?;
+    let props = DevicePropsOverride::new()
+        .with_os(settings.device_name.as_str())
+        .with_platform_type(PlatformType::CHROME)
+        .with_require_full_sync(settings.history == History::Full);
+    stored.process_command(DeviceCommand::SetDeviceProps(props)).await;
+    let builder = Client::builder()
+        .with_runtime(tasks.runtime())
+        .with_persistence_manager(Arc::new(stored))
         .with_transport_factory(transport(shared))
         .with_http_client(Http::new(shared.http.clone()))
-        .with_runtime(tasks.runtime())
-        .with_device_props(
-            DevicePropsOverride::new()
-                .with_os(settings.device_name.as_str())
-                .with_platform_type(PlatformType::CHROME)
-                .with_require_full_sync(settings.history == History::Full),
-        )
         .with_inbound_durability_hook(hook)
-        .with_event_handler(listener);
-    let builder = if settings.history == History::None { builder.skip_history_sync() } else { builder };
+        .with_skip_history_sync(settings.history == History::None)
+        .with_background_saver_interval(SAVE);
     let builder = match version(shared, settings) {
-        Some(version) => builder.with_version(version),
+        Some(version) => builder.with_version_override(version),
         None => builder,
     };
-    let bot = builder.build().await.map_err(|error| BuildError(Box::new(error)))?;
-    bot.client().enable_auto_reconnect.store(false, Ordering::Relaxed);
-    Ok(bot)
+    let built = builder.build().await.map_err(|error| failed(Box::new(error)))?;
+    let (client, tasks) = built.into_parts();
+    client.subscribe_handler(Arc::new(listener)).detach();
+    client.enable_auto_reconnect.store(false, Ordering::Relaxed);
+    Ok(Built { client, tasks })
 }
 
 #[cfg(feature = "testbed")]

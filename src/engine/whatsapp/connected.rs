@@ -5,9 +5,12 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
 
 use super::acks::Acks;
+use super::announcements::Announced;
+use super::app_state::Owed;
 use super::convert::identities::Identities;
 use super::exists::Existence;
 use crate::domain::clock::{Clock, Random};
@@ -37,12 +40,20 @@ pub(super) struct Connected {
     pub(super) acks: Arc<Acks>,
     /// Messages of the past that were told so far.
     pub(super) past: AtomicU64,
+    /// Parts of the past that were told to their end so far.
+    pub(super) parts: AtomicU64,
+    /// Announcements of parts that are stored; `None` when no past is wanted.
+    pub(super) announced: Option<Announced>,
+    /// Cancelled once the connection can send and receive.
+    pub(super) open: CancellationToken,
     /// Who is on the network; see [`super::exists::is_on_network`].
     pub(super) exists: Existence,
     /// Notified when an answer of the network is overdue.
     pub(super) stalled: Notify,
     /// The groups that the network told of when the connection was opened, names included.
     pub(super) groups_told: Mutex<HashSet<Jid>>,
+    /// What the account's devices share and this one is to read again.
+    pub(super) owed: Owed,
 }
 
 impl Connected {

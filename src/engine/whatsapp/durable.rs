@@ -11,6 +11,7 @@ use whatsapp_rust::anyhow::{self, anyhow};
 use whatsapp_rust::types::events::InboundMessage;
 use whatsapp_rust::types::message::{EditAttribute, MessageInfo, MessageSource};
 use whatsapp_rust::waproto::whatsapp as wa;
+use whatsapp_rust::waproto::whatsapp::message::protocol_message::Type as ProtocolType;
 use whatsapp_rust::{Client, InboundDurabilityHook, Jid as NetworkJid};
 
 use super::connected::Connected;
@@ -31,9 +32,24 @@ impl InboundDurabilityHook for Hook {
         let connected =
             self.0.get().and_then(Weak::upgrade).ok_or_else(|| anyhow!("the session has ended"))?;
         for message in batch {
+            if !is_noted(&connected, message).await {
+                return Err(anyhow!("a part of the history could not be noted"));
+            }
             take_in(&connected, message).await?;
         }
         Ok(())
+    }
+}
+
+/// Whether a part of the history that this message announces, if it does, will be asked for after a kill too.
+async fn is_noted(connected: &Connected, message: &InboundMessage) -> bool {
+    let protocol = message.message.protocol_message.as_option();
+    let announces = protocol.is_some_and(|told| told.r#type == Some(ProtocolType::HistorySyncNotification));
+    match &connected.announced {
+        Some(announced) if announces && message.info.source.is_from_me => {
+            announced.is_stored(&message.info.id).await
+        }
+        _ => true,
     }
 }
 

@@ -14,7 +14,7 @@ use whatsapp_rust::waproto::whatsapp::history_sync::HistorySyncType;
 
 use super::connected::Connected;
 use super::convert::past::{self, PastChat, PastPoll};
-use super::{durable, polls};
+use super::{app_state, durable, polls};
 use crate::domain::contact::ContactUpdate;
 use crate::domain::event::HistoryPhase;
 use crate::engine::{EngineEvent, InboundError};
@@ -32,6 +32,21 @@ const CHATS: usize = 2;
 /// When the daemon did not take it.
 pub(super) async fn heard(connected: &Connected, event: &Event) -> Result<(), InboundError> {
     let Event::HistorySync(told) = event else { return Ok(()) };
+    part(connected, told).await?;
+    connected.parts.fetch_add(1, Ordering::SeqCst);
+    Ok(())
+}
+
+/// How many parts were told to their end in this connection, of those that the library fetched.
+pub(super) fn parts_told(connected: &Connected) -> u64 {
+    connected.parts.load(Ordering::SeqCst)
+}
+
+/// Tells a part.
+///
+/// # Errors
+/// When the daemon did not take it.
+pub(super) async fn part(connected: &Connected, told: &LazyHistorySync) -> Result<(), InboundError> {
     let (bytes, size) = (told.compressed_bytes().clone(), told.decompressed_size() as u64);
     let of = bytes.clone();
     let rest = tokio::task::spawn_blocking(move || remainder(&of, size)).await;
@@ -113,5 +128,9 @@ async fn progress(connected: &Connected, told: &LazyHistorySync) -> Result<(), I
     let over = told.progress().is_some_and(|percent| percent >= 100);
     let step = |phase| EngineEvent::HistoryProgress { done, total: over.then_some(done), phase };
     connected.tell(step(HistoryPhase::Messages)).await?;
-    if over { connected.tell(step(HistoryPhase::Complete)).await } else { Ok(()) }
+    if !over {
+        return Ok(());
+    }
+    app_state::past_is_told(connected).await;
+    connected.tell(step(HistoryPhase::Complete)).await
 }

@@ -2,7 +2,8 @@
 //!
 //! The network gives six references at once; the library shows them one after the other, 60 s and then 20 s each
 //! (`whatsapp-rust`, `pair.rs`). After the scan the network ends the connection (515), and the device logs in with a
-//! second one.
+//! second one. A link that breaks before the network has our signature is none: the login is refused as that of a
+//! device that was removed, and the device shows a code again.
 
 use std::time::Duration;
 
@@ -13,8 +14,11 @@ use whatsapp_rust::pair_code::{PairCodeError, PairCodeOptions, PairCodeRejection
 use whatsapp_rust::types::events::PairSuccess;
 
 use crate::domain::device::Account;
-use crate::engine::{PairingCode, SessionError};
+use crate::engine::{PairingCode, SessionError, Vault, VaultError};
 
+/// Where the vault says how far a link is.
+const SPACE: &str = "link";
+const BEGUN: &str = "begun";
 /// How long a typed code is valid (`wacore`, `pair_code.rs`).
 const TYPED_VALID: Duration = Duration::from_secs(180);
 /// How long codes are shown in all.
@@ -70,6 +74,31 @@ fn why(error: &PairError) -> String {
 
 fn refused(reason: &str) -> SessionError {
     SessionError::Refused(reason.to_owned())
+}
+
+/// Notes that a phone accepted the link, and that the network may not know of it yet: it does once our signature of
+/// it has arrived there, of which the first login tells.
+///
+/// # Errors
+/// When the store fails.
+pub(super) async fn begun(vault: &dyn Vault) -> Result<(), VaultError> {
+    vault.put(SPACE, BEGUN, Some(Vec::new())).await
+}
+
+/// The network has let the device in, or the link is forgotten.
+///
+/// # Errors
+/// When the store fails.
+pub(super) async fn over(vault: &dyn Vault) -> Result<(), VaultError> {
+    vault.put(SPACE, BEGUN, None).await
+}
+
+/// Whether the network may never have heard of the link.
+///
+/// # Errors
+/// When the store fails.
+pub(super) async fn is_begun(vault: &dyn Vault) -> Result<bool, VaultError> {
+    Ok(vault.get(SPACE, BEGUN).await?.is_some())
 }
 
 /// The account that a phone linked. It may have no name yet.

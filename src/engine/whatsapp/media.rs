@@ -20,7 +20,7 @@ use super::convert::content_out::Uploaded;
 use super::convert::remote::{RemoteFile, media_type};
 use super::outbound::{permanent, transient};
 use crate::domain::content::{Attachment, Content};
-use crate::domain::media::MediaHash;
+use crate::domain::media::{MediaHash, MediaKind};
 use crate::engine::{ByteStream, InboundError, Incoming, MediaStoreError, SendOutcome};
 
 /// The largest file, in bytes: what the network itself takes.
@@ -33,6 +33,8 @@ const BYTES_A_SECOND: u64 = 512 << 10;
 const MOST: Duration = Duration::from_secs(120);
 /// How long a file may take to go out.
 const UPLOAD: Duration = Duration::from_secs(600);
+/// The largest thumbnail that goes with a message, in bytes: it is in the message itself, once for each device.
+const THUMBNAIL: usize = 32 << 10;
 /// Read from a file at a time.
 const PIECE: usize = 64 << 10;
 
@@ -131,7 +133,17 @@ pub(super) async fn upload(connected: &Connected, attachment: &Attachment) -> Re
         encrypted_hash: uploaded.file_enc_sha256.to_vec(),
         size: uploaded.file_length,
         sidecar: uploaded.streaming_sidecar,
+        thumbnail: thumbnail(connected, attachment).await,
     })
+}
+
+/// What phones show of a picture before they have it.
+async fn thumbnail(connected: &Connected, attachment: &Attachment) -> Option<Vec<u8>> {
+    if attachment.kind != MediaKind::Image || !attachment.file.has_thumbnail {
+        return None;
+    }
+    let small = connected.media.thumbnail(&attachment.file.hash).await;
+    small.filter(|jpeg| jpeg.len() <= THUMBNAIL)
 }
 
 fn not_taken(status: Option<u16>) -> SendOutcome {

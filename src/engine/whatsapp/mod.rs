@@ -5,7 +5,7 @@
 //! ours, `durable` takes in messages before the network is told that we have them, `outbound` sends them, `acks`
 //! joins a message with the network's answer, `ended` names how connections end,
 //! `liveness` watches them, `exists` knows who is on the network. `convert` is pure. `changes`,
-//! `groups`, `people`, `media`, `polls`, `history` and `calls` have a file each. `storage` is the library's storage over
+//! `groups`, `people`, `media`, `polls`, `history`, `announcements`, `app_state` and `calls` have a file each. `storage` is the library's storage over
 //! the vault, `http` its HTTP client over `net`.
 //!
 //! Invariants: no type of the library leaves this folder. Whatever the library does in the background belongs to
@@ -28,6 +28,8 @@ use crate::engine::{
 use crate::net::GuardedClient;
 
 mod acks;
+mod announcements;
+mod app_state;
 mod calls;
 mod changes;
 mod client;

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -18,13 +19,15 @@ use whatsapp_rust::types::presence::{ChatPresence, ChatPresenceMedia};
 use super::acks::{Acks, Answer};
 use super::connected::Connected;
 use super::convert::receipt;
-use super::{calls, durable, groups, history, people};
+use super::{app_state, calls, durable, groups, history, people};
 use crate::domain::clock::Millis;
 use crate::domain::event::TypingKind;
 use crate::engine::{EngineEvent, InboundError};
 
 /// Events that may wait.
 const QUEUE: usize = 4_096;
+/// How often who waits for it looks whether all is taken in.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// How much was heard, and how much of it was taken in.
 #[derive(Default)]
@@ -33,13 +36,12 @@ pub(super) struct Flow {
     taken: AtomicU64,
 }
 
-#[cfg(feature = "testbed")]
 impl Flow {
     /// Waits until all is taken in that was heard so far.
     pub(super) async fn settled(&self) {
         let so_far = self.heard.load(Ordering::SeqCst);
         while self.taken.load(Ordering::SeqCst) < so_far {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            tokio::time::sleep(LOOK).await;
         }
     }
 }
@@ -88,7 +90,6 @@ impl Heard {
     }
 
     /// How much was heard, and taken in.
-    #[cfg(feature = "testbed")]
     pub(super) fn flow(&self) -> Arc<Flow> {
         Arc::clone(&self.flow)
     }
@@ -160,6 +161,7 @@ pub(super) async fn tell(connected: &Connected, event: &Event) -> Result<(), Inb
         Event::ChatPresence(told) => typing(connected, told).await,
         Event::Presence(told) => presence(connected, told).await,
         other => {
+            app_state::heard(connected, other);
             groups::heard(connected, other).await?;
             people::heard(connected, other).await?;
             history::heard(connected, other).await?;

@@ -44,6 +44,8 @@ pub(super) struct WhatsAppSession {
     vault: Arc<dyn Vault>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    /// Whether the daemon knew of a link when the session began.
+    was_linked: bool,
     cancel: CancellationToken,
     /// The connection, while it can send and receive.
     online: Mutex<Option<Arc<Connected>>>,
@@ -68,6 +70,7 @@ impl WhatsAppSession {
             vault: context.vault,
             clock: context.clock,
             random: context.random,
+            was_linked: context.account.is_some(),
             cancel: context.cancel,
             online: Mutex::default(),
             unlinked: Mutex::default(),
@@ -120,15 +123,33 @@ impl WhatsAppSession {
     }
 
     async fn scanned(&self, account: Account) -> Result<(), Ended> {
+        linking::begun(&*self.vault).await.map_err(|error| {
+            tracing::warn!(device = %self.device, %error, "the link could not be noted");
+            Ended::LinkLost(Reason::EngineError)
+        })?;
         #[cfg(feature = "testbed")]
         self.shared.worlds.linked(&self.device, &account);
         self.tell(EngineEvent::Scanned(account)).await
+    }
+
+    /// Whether the network refuses a device of which it may never have heard, as its link broke.
+    async fn never_arrived(&self) -> bool {
+        let begun = linking::is_begun(&*self.vault).await.unwrap_or(false);
+        begun || !self.was_linked
+    }
+
+    /// The link is whole: the network has let the device in.
+    async fn arrived(&self) {
+        if let Err(error) = linking::over(&*self.vault).await {
+            tracing::warn!(device = %self.device, %error, "it could not be noted that the link is whole");
+        }
     }
 
     /// Forgets keys and sessions; the device is not linked any more.
     async fn forget(&self) {
         #[cfg(feature = "testbed")]
         self.shared.worlds.shows(&self.device, None);
+        self.arrived().await;
         if let Err(error) = self.backend.forget().await {
             // The supervisor clears the vault too.
             tracing::error!(device = %self.device, %error, "the keys could not be removed yet");

@@ -18,6 +18,8 @@ const STOP_MS = 12_000;
 // Fictitious numbers of the tests all begin so; a whole one is eleven digits.
 // Not within a longer word: request ids are hexadecimal and may hold any digits.
 const PHONE_NUMBER = /(?<![0-9a-zA-Z])1555\d{7}(?![0-9a-zA-Z])/;
+// What may be a key: base64 as long as 32 bytes, with digits and capitals in it, or as much hexadecimal.
+const KEY = /(?<![0-9a-zA-Z+/])(?:(?=[a-zA-Z+/]*[0-9])(?=[0-9a-z+/]*[A-Z])[0-9a-zA-Z+/]{42,}|[0-9a-f]{64,})/;
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -257,6 +259,7 @@ export class Daemon {
       const leaked = [...this.#secrets].find((secret) => line.includes(secret));
       if (leaked) problems.push(`leaks ${JSON.stringify(leaked.slice(0, 12))}…: ${line}`);
       else if (PHONE_NUMBER.test(line)) problems.push(`has a whole phone number: ${line}`);
+      else if (KEY.test(line)) problems.push(`has what may be a key: ${line}`);
       if (/panicked/.test(line)) problems.push(`panics: ${line}`);
     }
     assert.equal(problems.length, 0, `the log holds what it may not:\n${problems.slice(0, 8).join('\n')}`);

@@ -25,6 +25,10 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 # Fictitious numbers of the tests all begin so; a whole one is eleven digits.
 # Not within a longer word: request ids are hexadecimal and may hold any digits.
 PHONE_NUMBER = re.compile(r"(?<![0-9a-zA-Z])1555\d{7}(?![0-9a-zA-Z])")
+# What may be a key: base64 as long as 32 bytes, with digits and capitals in it, or as much hexadecimal.
+KEY = re.compile(
+    r"(?<![0-9a-zA-Z+/])(?:(?=[a-zA-Z+/]*[0-9])(?=[0-9a-z+/]*[A-Z])[0-9a-zA-Z+/]{42,}|[0-9a-f]{64,})"
+)
 
 
 def until(check, what, seconds=5.0):
@@ -138,6 +142,8 @@ class Daemon:
                 found.append(f"leaks {leaked[:12]!r}…: {line}")
             elif PHONE_NUMBER.search(line):
                 found.append(f"has a whole phone number: {line}")
+            elif KEY.search(line):
+                found.append(f"has what may be a key: {line}")
             if "panicked" in line:
                 found.append(f"panics: {line}")
         return found

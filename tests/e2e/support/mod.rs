@@ -1,9 +1,13 @@
 //! What all tests share: a daemon of their own, and ways to talk to it.
 
 mod clock;
+pub mod decoder;
+mod log;
 mod network;
 pub mod receiver;
 mod reply;
+#[path = "../../process/secrets.rs"]
+mod secrets;
 pub mod wire;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +34,8 @@ pub const BEN: &str = "15550100002";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A daemon that serves on a port of its own, on a directory of its own.
+///
+/// Its log is searched for what may not stand there once it is dropped.
 pub struct TestApp {
     pub app: Option<App>,
     pub clock: TestClock,
@@ -39,6 +45,7 @@ pub struct TestApp {
     data: Arc<TempDir>,
     overrides: Vec<(String, String)>,
     network: Network,
+    _searched: Arc<log::Searched>,
 }
 
 impl TestApp {
@@ -59,6 +66,8 @@ impl TestApp {
         clock: TestClock,
         network: Network,
     ) -> Self {
+        let searched = log::Searched::start();
+        secrets::note(ADMIN_KEY);
         let mut all = network.settings();
         all.extend(overrides.iter().cloned());
         let settings = settings(data.path(), &all);
@@ -72,7 +81,17 @@ impl TestApp {
         let base = format!("http://{}", app.address);
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-        Self { app: Some(app), clock, key: ADMIN_KEY.to_owned(), base, http, data, overrides, network }
+        Self {
+            app: Some(app),
+            clock,
+            key: ADMIN_KEY.to_owned(),
+            base,
+            http,
+            data,
+            overrides,
+            network,
+            _searched: searched,
+        }
     }
 
     /// Stops the daemon cleanly and starts it again on the same data.
@@ -285,6 +304,11 @@ impl Asker<'_> {
     }
 
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
-        Reply::of(request.header("X-API-KEY", &self.key).send().await.unwrap()).await
+        let request = request.header("X-API-KEY", &self.key).build().unwrap();
+        secrets::note(&self.key);
+        log::note_private(request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default());
+        let reply = Reply::of(self.app.http.execute(request).await.unwrap()).await;
+        log::note_private(&reply.bytes);
+        reply
     }
 }

@@ -20,3 +20,52 @@ async fn a_phone_scans_the_code_and_the_device_is_ready_and_stays_so_over_a_rest
     app.stop().await;
     testbed.stop().await;
 }
+
+#[tokio::test]
+async fn a_link_that_breaks_before_the_network_has_all_of_it_is_none_and_a_new_code_is_shown() {
+    let native = Native::start().await;
+    native.new_device("shop", json!({})).await;
+    let account = native.testbed.world().directory.somebody(ME).unwrap();
+    account.lose_signature();
+    let scan = json!({ "phoneNumber": ME });
+    native.app.post("/simulator/shop/scan", scan.clone()).await.refused(422, "testbed_refused");
+    native
+        .app
+        .wait_until("a second code", async || {
+            (native.app.logged("shop", "qr").await.len() == 2).then_some(())
+        })
+        .await;
+    let states = native.app.logged("shop", "state").await;
+    let states: Vec<_> =
+        states.iter().map(|s| (s["state"].as_str().unwrap(), s["reason"].as_str())).collect();
+    let after = [("pairing", None), ("connecting", Some("link_incomplete")), ("qr", None)];
+    assert_eq!(states[2..], after, "{states:?}");
+    native.app.wait_for_state("shop", "qr").await;
+    native.app.post("/simulator/shop/scan", scan).await.ok();
+    assert_eq!(native.app.wait_for_state("shop", "ready").await["phoneNumber"], ME);
+    native.stop().await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_restarted_amid_such_a_link_shows_a_new_code_too() {
+    let native = Native::start().await;
+    native.new_device("shop", json!({})).await;
+    let account = native.testbed.world().directory.somebody(ME).unwrap();
+    account.lose_signature();
+    // Until the restart the network cannot be reached, so that the refusal comes after it.
+    account.refuse_connections(1_000);
+    native
+        .app
+        .post("/simulator/shop/scan", json!({ "phoneNumber": ME }))
+        .await
+        .refused(422, "testbed_refused");
+    native.app.wait_for_state("shop", "connecting").await;
+    let Native { app, testbed } = native;
+    let app = app.restarted().await;
+    account.refuse_connections(0);
+    app.wait_until("a second code", async || (app.logged("shop", "qr").await.len() == 2).then_some(())).await;
+    app.post("/simulator/shop/scan", json!({ "phoneNumber": ME })).await.ok();
+    app.wait_for_state("shop", "ready").await;
+    app.stop().await;
+    testbed.stop().await;
+}

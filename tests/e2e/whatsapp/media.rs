@@ -110,3 +110,46 @@ async fn a_device_that_wants_no_history_stores_none() {
     assert_eq!(app.logged("shop", "history:progress").await, Vec::<Value>::new());
     native.stop().await;
 }
+
+#[tokio::test]
+async fn a_history_that_a_restart_interrupts_is_told_to_its_end_after_it() {
+    let native = Native::start().await;
+    native.testbed.world().media.hold(true);
+    native.device("shop", json!({ "contacts": [{ "id": ANNA, "name": "Anna" }], "history": 70 })).await;
+    // What comes after the announcements of the history is here: so are they, and the network has them no more.
+    native.app.incoming("shop", ANNA, "after the link").await;
+    assert_eq!(stored(&native.app).await, 1);
+
+    let Native { app, testbed } = native;
+    let app = app.restarted().await;
+    testbed.world().media.hold(false);
+    history_ends(&app).await;
+    assert_eq!(stored(&app).await, 71);
+    app.stop().await;
+    testbed.stop().await;
+}
+
+#[tokio::test]
+async fn a_picture_goes_out_with_a_small_one_that_phones_show_first() {
+    let native = Native::start().await;
+    native.device("shop", json!({})).await;
+    let app = &native.app;
+    let picture = qr_as_a_picture();
+    let uploaded = app
+        .with_key(&app.key)
+        .send(app.request("POST", "/devices/shop/media").query(&[("filename", "code.png")]).body(picture))
+        .await
+        .created();
+    let media = json!({ "mediaId": uploaded["data"]["mediaId"] });
+    let sent = app.post("/devices/shop/messages/send", json!({ "to": ANNA, "media": media })).await.created();
+    app.wait_for_status("shop", sent["data"]["id"].as_str().unwrap(), "sent").await;
+    let network = app.get("/simulator/shop/network").await.ok();
+    let small = network["data"]["sent"][0]["media"]["thumbnailBytes"].as_u64().unwrap();
+    assert!((100..=32 * 1024).contains(&small), "{small} bytes");
+    native.stop().await;
+}
+
+/// Any picture will do.
+fn qr_as_a_picture() -> Vec<u8> {
+    wharf::qr::png("any picture will do").unwrap()
+}

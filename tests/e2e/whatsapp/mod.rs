@@ -1,10 +1,12 @@
 //! The native engine against the testbed: a WhatsApp server with phones, in one process with the test.
 
+mod codes;
 mod ends;
 mod linking;
 mod media;
 mod network;
 mod rich;
+mod shared;
 mod talking;
 
 use serde_json::{Value, json};

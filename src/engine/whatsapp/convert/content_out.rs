@@ -29,6 +29,8 @@ pub(in super::super) struct Uploaded {
     pub(in super::super) size: u64,
     /// For players that begin before the end has arrived.
     pub(in super::super) sidecar: Option<Vec<u8>>,
+    /// A small JPEG of a picture.
+    pub(in super::super) thumbnail: Option<Vec<u8>>,
 }
 
 /// What a message needs besides what it says.
@@ -133,7 +135,7 @@ fn file(
     match attachment.kind {
         MediaKind::Image => {
             message.image_message = MessageField::some(filed!(ImageMessage, attachment, at, context, {
-                caption: caption, width: width, height: height,
+                caption: caption, width: width, height: height, jpeg_thumbnail: at.thumbnail,
             }));
         }
         MediaKind::Video => {

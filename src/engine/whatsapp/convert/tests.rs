@@ -48,6 +48,7 @@ fn sent(outgoing: &Outgoing) -> wa::Message {
         encrypted_hash: vec![3; 32],
         size: 7,
         sidecar: None,
+        thumbnail: None,
     });
     let secret = matches!(outgoing.content, Content::Poll(_)).then(|| vec![9; 32]);
     message_of(outgoing, Enclosed { file: uploaded, secret }, &jid(ME)).unwrap()

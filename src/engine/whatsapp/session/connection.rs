@@ -4,14 +4,19 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
 use whatsapp_rust::store::Backend;
 use whatsapp_rust::store::traits::DeviceStore as _;
 use whatsapp_rust::types::events::Event;
+use whatsapp_rust::wacore::runtime::Runtime as _;
 
 use super::{GOODBYE, TASKS, WhatsAppSession};
 use crate::domain::reason::Reason;
 use crate::engine::whatsapp::acks::Acks;
+use crate::engine::whatsapp::announcements::{self, Announced};
+use crate::engine::whatsapp::app_state::{self, Owed};
+use crate::engine::whatsapp::client::{self, Built};
 use crate::engine::whatsapp::connected::Connected;
 use crate::engine::whatsapp::convert::identities::Identities;
 use crate::engine::whatsapp::durable::{Hook, Place};
@@ -19,7 +24,8 @@ use crate::engine::whatsapp::exists::Existence;
 use crate::engine::whatsapp::liveness::{self, Pulse};
 use crate::engine::whatsapp::pump::{self, Heard};
 use crate::engine::whatsapp::runtime::Tasks;
-use crate::engine::whatsapp::{client, ended, groups, linking, resend};
+use crate::engine::whatsapp::settings::History;
+use crate::engine::whatsapp::{ended, groups, linking, resend};
 use crate::engine::{Ended, EngineEvent};
 
 /// How long the network waits for what is being taken in.
@@ -68,15 +74,14 @@ impl WhatsAppSession {
         let hook = Hook(Arc::clone(&place));
         let backend: Arc<dyn Backend> = self.backend.clone();
         let built = client::build(&self.shared, &self.settings, backend, &tasks, hook, listener).await;
-        let bot = match built {
-            Ok(bot) => bot,
+        let Built { client, tasks: parts } = match built {
+            Ok(built) => built,
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::error!(device = %self.device, %error, cause, "the engine cannot connect");
                 return Outcome::Ended(Ended::LinkLost(Reason::EngineError));
             }
         };
-        let client = bot.client();
         let connected = self.connection(&client, Arc::clone(&acks));
         let _ = place.set(Arc::downgrade(&connected));
         #[cfg(feature = "testbed")]
@@ -89,7 +94,12 @@ impl WhatsAppSession {
                 backend: Arc::clone(&self.backend),
             }),
         );
-        let running = Box::pin(bot.run());
+        let sharing = app_state::keep(Arc::clone(&connected), heard.flow());
+        let remembering = announcements::keep(Arc::clone(&connected), heard.flow(), parts);
+        tasks.runtime().spawn_detached(Box::pin(sharing));
+        tasks.runtime().spawn_detached(Box::pin(remembering));
+        let runner = Arc::clone(&client);
+        let running = Box::pin(async move { runner.run().await });
         let mut progress = Progress::default();
         self.follow(&connected, running, heard, &tasks, &mut progress).await;
         #[cfg(feature = "testbed")]
@@ -107,7 +117,11 @@ impl WhatsAppSession {
         }
         let outcome = progress.outcome();
         if let Outcome::Ended(Ended::LoggedOut(_)) = outcome {
+            let incomplete = !progress.open && self.never_arrived().await;
             self.forget().await;
+            if incomplete {
+                return Outcome::Ended(Ended::LinkLost(Reason::LinkIncomplete));
+            }
         }
         outcome
     }
@@ -125,9 +139,13 @@ impl WhatsAppSession {
             random: Arc::clone(&self.random),
             acks,
             past: AtomicU64::new(0),
+            parts: AtomicU64::new(0),
+            announced: (self.settings.history != History::None).then(Announced::default),
+            open: CancellationToken::new(),
             exists: Existence::default(),
             stalled: tokio::sync::Notify::new(),
             groups_told: Mutex::default(),
+            owed: Owed::default(),
         })
     }
 
@@ -247,6 +265,7 @@ impl WhatsAppSession {
             }
             Event::Connected(_) => {
                 progress.open = true;
+                self.arrived().await;
                 self.opened(connected).await
             }
             other => pump::tell(connected, other).await.map_err(|error| self.not_taken(error)),
@@ -271,6 +290,7 @@ impl WhatsAppSession {
         groups::tell_all(connected).await.map_err(|error| self.not_taken(error))?;
         // Before the news: whoever hears it may send at once.
         self.set_online(Some(Arc::clone(connected)));
+        connected.open.cancel();
         self.tell(EngineEvent::Opened(account)).await
     }
 

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
@@ -61,6 +62,8 @@ pub enum Progress {
 pub struct MediaStore {
     auth: Arc<str>,
     kept: Arc<Mutex<Kept>>,
+    /// Whether who asks for a file waits.
+    held: Arc<watch::Sender<bool>>,
 }
 
 #[derive(Debug, Default)]
@@ -77,13 +80,24 @@ impl MediaStore {
     /// An empty store; `auth` is the token that uploads must carry.
     #[must_use]
     pub fn new(auth: &str) -> Self {
-        Self { auth: Arc::from(auth), kept: Arc::default() }
+        Self { auth: Arc::from(auth), kept: Arc::default(), held: Arc::new(watch::Sender::new(false)) }
     }
 
     /// The token that uploads must carry.
     #[must_use]
     pub fn auth(&self) -> &str {
         &self.auth
+    }
+
+    /// Lets everybody wait who asks for a file, until it is let go.
+    pub fn hold(&self, on: bool) {
+        self.held.send_replace(on);
+    }
+
+    /// Waits until files are let go.
+    async fn let_go(&self) {
+        // The sender is this store's own.
+        let _ = self.held.subscribe().wait_for(|held| !held).await;
     }
 
     /// Stores encrypted bytes under their own hash, which it gives back as a name.

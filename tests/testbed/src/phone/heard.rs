@@ -223,6 +223,7 @@ fn file(message: &wa::Message) -> Option<(&'static str, Value, Option<&wa::Conte
     if let Some(it) = message.image_message.as_option() {
         let mut value = file(&it.mimetype, &it.file_sha256, it.file_length, "image");
         put_size(&mut value, it.width, it.height);
+        value["thumbnailBytes"] = json!(it.jpeg_thumbnail.as_ref().map_or(0, Vec::len));
         return Some(("image", value, it.context_info.as_option()));
     }
     if let Some(it) = message.video_message.as_option() {

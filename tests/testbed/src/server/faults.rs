@@ -28,6 +28,8 @@ pub struct Faults {
     delay: Duration,
     /// The phones of the others are off until then.
     phones_back: Option<Instant>,
+    /// The next client that is linked loses its connection before its signature arrives.
+    lose_signature: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -91,6 +93,16 @@ impl Account {
     /// The phones of the others take nothing for this long; what is sent to them waits in the server.
     pub fn phones_offline(&self, duration: Duration) {
         self.lock().faults.phones_back = Some(Instant::now() + duration);
+    }
+
+    /// The next client that is linked signs the link, and its connection ends before that arrives.
+    pub fn lose_signature(&self) {
+        self.lock().faults.lose_signature = true;
+    }
+
+    /// Whether the signature that just came is to be lost.
+    pub(super) fn loses_signature(&self) -> bool {
+        std::mem::take(&mut self.lock().faults.lose_signature)
     }
 
     /// Ends all connections without a word.

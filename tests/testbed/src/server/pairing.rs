@@ -150,6 +150,10 @@ impl World {
         let vouched =
             adv::vouch(&account.phone, &applicant.identity, secret, index).map_err(LinkError::Forged)?;
         let answer = applicant.ask(pair_success(&account, device, vouched.container)).await?;
+        if account.loses_signature() {
+            applicant.link.drop_now();
+            return Err(LinkError::NoAnswer);
+        }
         let signed = signed_identity(&answer, index)?;
         adv::verify(&signed, &account.phone, &applicant.identity, &vouched.details)
             .map_err(LinkError::Forged)?;

@@ -12,6 +12,7 @@ use wacore::store::traits::Backend;
 use wacore::types::events::Event;
 use whatsapp_rust::Client;
 use whatsapp_rust::bot::{Bot, BotHandle};
+use whatsapp_rust::sync_task::MajorSyncTask;
 use whatsapp_rust::transport::TokioWebSocketTransportFactory;
 
 use crate::http::Http;
@@ -40,9 +41,9 @@ impl Device {
             .with_http_client(Http)
             .with_version(VERSION)
             .with_push_name("Testbed")
-            .on_event(move |event, _client| {
-                let _ = sender.send(event);
-                async {}
+            .on_event(move |event, client| {
+                let _ = sender.send(Arc::clone(&event));
+                async move { read_what_was_skipped(&client, &event).await }
             })
             .build()
             .await
@@ -83,6 +84,14 @@ impl Device {
             }
         }
         next(&mut self.events, what, wanted).await
+    }
+}
+
+/// The library passes over what is announced while it reads the same collection, and says so.
+async fn read_what_was_skipped(client: &Arc<Client>, event: &Event) {
+    let Event::AppStateSyncFailed(told) = event else { return };
+    for name in told.skipped.iter().filter_map(|name| name.parse().ok()) {
+        client.process_sync_task(MajorSyncTask::AppStateSync { name, full_sync: false }).await;
     }
 }
 

@@ -1,0 +1,101 @@
+//! What the daemons of a test log, at the level that shows most, searched for what may not stand there.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, Once, PoisonError};
+
+use serde_json::Value;
+use wharf::settings::{LogFormat, LogSettings};
+
+use super::secrets;
+
+/// Everything but the testbed, which is not the daemon.
+const LEVEL: &str = "trace,testbed=off";
+/// Fields of requests and answers that hold what no log may.
+const PRIVATE: [&str; 15] = [
+    "accessToken",
+    "apiKey",
+    "body",
+    "caption",
+    "key",
+    "password",
+    "privateKey",
+    "qr",
+    "qrDataUrl",
+    "refreshToken",
+    "secret",
+    "signingSecret",
+    "text",
+    "token",
+    "vCard",
+];
+
+static SET_UP: Once = Once::new();
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Kept;
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOG.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Searches the log when it is dropped, unless the test has failed already.
+pub struct Searched(());
+
+impl Searched {
+    /// Keeps what is logged from now on.
+    pub fn start() -> Arc<Self> {
+        SET_UP.call_once(|| {
+            let settings = LogSettings { level: LEVEL.to_owned(), format: LogFormat::Text };
+            wharf::telemetry::init_logs_to(&settings, false, || Kept).unwrap();
+        });
+        Arc::new(Self(()))
+    }
+}
+
+impl Drop for Searched {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let log = LOG.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        assert!(!log.is_empty(), "nothing was logged, so that nothing was searched");
+        secrets::assert_none_in(&String::from_utf8_lossy(&log));
+    }
+}
+
+/// Notes what is private in a request or an answer.
+pub fn note_private(bytes: &[u8]) {
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        note(&value);
+    }
+}
+
+fn note(value: &Value) {
+    match value {
+        Value::Array(items) => items.iter().for_each(note),
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match field {
+                    Value::String(text) if PRIVATE.contains(&name.as_str()) || is_typed_code(text) => {
+                        secrets::note(text);
+                    }
+                    other => note(other),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A code that is typed on the phone: `ABCD-1234`.
+fn is_typed_code(text: &str) -> bool {
+    let halves: Vec<&str> = text.split('-').collect();
+    halves.len() == 2
+        && halves.iter().all(|half| half.len() == 4 && half.bytes().all(|b| !b.is_ascii_lowercase()))
+}

@@ -1,0 +1,71 @@
+//! What an account's devices share: there before the link, and changed afterwards.
+
+use serde_json::{Value, json};
+use testbed::phone::app_state::Deed;
+use testbed::server::app_state;
+use whatsapp_rust::Jid;
+
+use super::{ME, Native};
+use crate::support::{ANNA, BEN};
+
+const CLEO: &str = "15550100003";
+
+async fn chat(native: &Native, number: &str) -> Value {
+    native.app.get(&format!("/devices/shop/chats/{number}@c.us")).await.ok()["data"].clone()
+}
+
+/// Waits until a chat is so.
+async fn becomes(native: &Native, number: &str, field: &str, value: bool) {
+    let what = format!("{field} to be {value}");
+    native
+        .app
+        .wait_until(&what, async || {
+            let reply = native.app.get(&format!("/devices/shop/chats/{number}@c.us")).await;
+            (reply.status == 200 && reply.json()["data"][field] == value).then_some(())
+        })
+        .await;
+}
+
+// covers: GET /devices/{id}/contacts
+#[tokio::test]
+async fn what_was_done_on_the_phone_before_the_link_is_there_after_it() {
+    let native = Native::start().await;
+    let account = native.testbed.world().directory.somebody(ME).unwrap();
+    let before = [
+        Deed::Archive(Jid::pn(ANNA), true),
+        Deed::Pin(Jid::pn(BEN), true),
+        Deed::Mute(Jid::pn(CLEO), Some(None)),
+    ];
+    app_state::write(&account, &before).unwrap();
+    let contacts = json!([
+        { "id": ANNA, "name": "Anna" }, { "id": BEN, "name": "Ben" }, { "id": CLEO, "name": "Cleo" },
+    ]);
+    native.device("shop", json!({ "contacts": contacts, "history": 9 })).await;
+    becomes(&native, ANNA, "archived", true).await;
+    becomes(&native, BEN, "pinned", true).await;
+    becomes(&native, CLEO, "muted", true).await;
+    assert_eq!(chat(&native, ANNA).await["pinned"], false);
+    let told = native.app.get("/devices/shop/contacts").await.ok();
+    let contacts = told["data"].as_array().unwrap();
+    let anna = contacts.iter().find(|contact| contact["id"] == format!("{ANNA}@c.us")).unwrap();
+    assert_eq!(anna["name"], "Anna", "{anna}");
+    native.stop().await;
+}
+
+#[tokio::test]
+async fn changes_that_follow_each_other_at_once_all_arrive() {
+    let native = Native::start().await;
+    native.device("shop", json!({ "contacts": [{ "id": ANNA, "name": "Anna" }], "history": 3 })).await;
+    native.app.incoming("shop", ANNA, "are we open on Sunday?").await;
+    let account = native.testbed.world().directory.somebody(ME).unwrap();
+    for round in 0..10 {
+        // The second is announced while the first is being read.
+        let on = round % 2 == 0;
+        for deed in [Deed::Pin(Jid::pn(ANNA), on), Deed::Archive(Jid::pn(ANNA), on)] {
+            app_state::done_on_phone(&account, &[deed]).await.unwrap();
+        }
+        becomes(&native, ANNA, "pinned", on).await;
+        becomes(&native, ANNA, "archived", on).await;
+    }
+    native.stop().await;
+}
