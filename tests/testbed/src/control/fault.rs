@@ -80,7 +80,7 @@ impl Call {
                 account.slow_link(duration.unwrap_or(Duration::from_millis(DEFAULT_SLOW_LINK_MS)));
             }
             "phones_offline" => {
-                account.phones_offline(duration.unwrap_or(Duration::from_millis(DEFAULT_AWAY_MS)))
+                account.phones_offline(duration.unwrap_or(Duration::from_millis(DEFAULT_AWAY_MS)));
             }
             "log_out" => {
                 self.linked()?;
