@@ -272,31 +272,11 @@ pub async fn settle_and_check(place: &Place, crew: &mut Crew) -> usize {
     copied
 }
 
-/// Nothing private, and nothing broken, in what the daemons wrote.
+/// No body, and nothing broken, in what the daemons wrote; keys and numbers are looked for when the place ends.
 fn check_output(place: &Place) {
     let output = place.log();
     for bad in ["quokka", "essential task", "own task panicked", "could not be resumed"] {
         let line = output.lines().find(|line| line.contains(bad));
         assert!(line.is_none(), "the log says {bad:?}: {}", line.unwrap_or_default());
     }
-    let secret = output.lines().find(|line| words(line).any(|word| is_number(word) || is_key(word)));
-    assert!(secret.is_none(), "the log holds a whole number or key material: {}", secret.unwrap_or_default());
-}
-
-/// What may be a number, a key or a code, base64 and hexadecimal included.
-fn words(line: &str) -> impl Iterator<Item = &str> {
-    line.split(|c: char| !c.is_ascii_alphanumeric() && !"+/=".contains(c))
-}
-
-/// A phone number of those that tests have.
-fn is_number(word: &str) -> bool {
-    word.len() >= 11 && word.starts_with("1555") && word.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// As long as 24 random bytes, and not a path of letters.
-fn is_key(word: &str) -> bool {
-    word.len() >= 32
-        && word.bytes().any(|b| b.is_ascii_digit())
-        && word.bytes().any(|b| b.is_ascii_uppercase())
-        || word.len() >= 40 && word.bytes().all(|b| b.is_ascii_hexdigit())
 }
