@@ -66,8 +66,10 @@ async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, 
     match tokio::time::timeout(ANSWER, awaited.answer()).await {
         Ok(Some(Answer::Accepted)) => Ok(goes_to(connected, &message.chat).await),
         Ok(Some(Answer::Refused(code))) => {
-            // The next message to the group cannot rely on it; a try that fails here is made before that one.
-            let _ = rekeyed(connected, &message.chat).await;
+            // The next message to the group cannot rely on the key that went with this one.
+            if rekeyed(connected, &message.chat).await.is_err() {
+                tracing::warn!(device = %connected.device, "a group's key could not be changed after a refusal");
+            }
             Err(refused(&code))
         }
         Ok(None) => Err(link_lost()),
