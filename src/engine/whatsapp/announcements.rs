@@ -23,6 +23,7 @@ use whatsapp_rust::waproto::buffa::Message as _;
 use whatsapp_rust::waproto::whatsapp::message::HistorySyncNotification;
 
 use super::connected::Connected;
+use super::erased::erased;
 use super::history;
 use super::pump::Flow;
 use crate::domain::clock::Millis;
@@ -112,7 +113,7 @@ async fn store(
 ) {
     while let Ok(task) = tasks.recv().await {
         let MajorSyncTask::HistorySync { message_id, notification, .. } = &task else {
-            Box::pin(connected.client.process_sync_task(task)).await;
+            erased(connected.client.process_sync_task(task)).await;
             continue;
         };
         let id = message_id.clone();
@@ -163,7 +164,7 @@ async fn tell(
 ) {
     connected.open.cancelled().await;
     for (id, told) in earlier {
-        match Box::pin(again(connected, told)).await {
+        match erased(again(connected, told)).await {
             Ok(true) => forget(connected, &id).await,
             Ok(false) => {}
             // The daemon does not take anything now.
@@ -173,7 +174,7 @@ async fn tell(
     while let Some((id, task)) = coming.recv().await {
         let before = history::parts_told(connected);
         // Its room is taken only while it runs.
-        Box::pin(connected.client.process_sync_task(task)).await;
+        erased(connected.client.process_sync_task(task)).await;
         flow.settled().await;
         if history::parts_told(connected) > before {
             forget(connected, &id).await;
@@ -186,7 +187,7 @@ async fn again(connected: &Connected, mut told: HistorySyncNotification) -> Resu
     let inline = told.initial_hist_bootstrap_inline_payload.take();
     let part = match inline {
         Some(bytes) => bytes,
-        None => match connected.client.download(&told).await {
+        None => match erased(connected.client.download(&told)).await {
             Ok(bytes) => bytes,
             Err(_) => {
                 tracing::warn!(device = %connected.device, "an interrupted part of the history could not be fetched");

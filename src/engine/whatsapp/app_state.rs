@@ -14,6 +14,7 @@ use whatsapp_rust::types::events::Event;
 use whatsapp_rust::wacore::appstate::patch_decode::WAPatchName;
 
 use super::connected::Connected;
+use super::erased::erased;
 use super::pump::Flow;
 use crate::domain::vault::VaultBatch;
 use crate::engine::VaultError;
@@ -112,5 +113,5 @@ async fn in_full_once(connected: &Connected, flow: &Flow, name: WAPatchName) -> 
 async fn read(connected: &Connected, name: WAPatchName, full_sync: bool) {
     let task = MajorSyncTask::AppStateSync { name, full_sync };
     // Its room is taken only while it runs.
-    Box::pin(connected.client.process_sync_task(task)).await;
+    erased(connected.client.process_sync_task(task)).await;
 }

@@ -6,6 +6,7 @@ use super::connected::Connected;
 use super::convert::content_out::bare_text;
 use super::convert::jid::to_network;
 use super::convert::key::to_network_key;
+use super::erased::erased;
 use super::people::refused_or_offline;
 use super::polls;
 use crate::domain::ids::MessageId;
@@ -17,12 +18,12 @@ pub(super) async fn message(connected: &Connected, change: MessageChange) -> Res
     match change {
         MessageChange::Edit { id, body, .. } => {
             let (chat, of) = (to_network(&id.chat), id.network.as_str());
-            let edited = Box::pin(connected.client.edit_message(chat, of, bare_text(&body))).await;
+            let edited = erased(connected.client.edit_message(chat, of, bare_text(&body))).await;
             edited.map(|_| ()).map_err(|error| not_sent(connected, &error))
         }
         MessageChange::React { id, emoji, .. } => {
             let key = key_of(connected, &id);
-            let reacted = Box::pin(connected.client.send_reaction(to_network(&id.chat), key, &emoji)).await;
+            let reacted = erased(connected.client.send_reaction(to_network(&id.chat), key, &emoji)).await;
             reacted.map(|_| ()).map_err(|error| not_sent(connected, &error))
         }
         MessageChange::Revoke { id } => {
@@ -32,22 +33,22 @@ pub(super) async fn message(connected: &Connected, change: MessageChange) -> Res
                 _ => return Err(refused("only the sender can take this message back")),
             };
             let of = id.network.as_str();
-            let revoked = Box::pin(connected.client.revoke_message(to_network(&id.chat), of, by)).await;
+            let revoked = erased(connected.client.revoke_message(to_network(&id.chat), of, by)).await;
             revoked.map_err(|error| not_sent(connected, &error))
         }
         MessageChange::DeleteForMe { id } => {
             let (chat, writer) = (to_network(&id.chat), writer_of(&id));
             let (of, actions) = (id.network.as_str(), connected.client.chat_actions());
             let gone = actions.delete_message_for_me(&chat, writer.as_ref(), of, id.from_me, false, None);
-            Box::pin(gone).await.map_err(|error| not_told(connected, &error))
+            erased(gone).await.map_err(|error| not_told(connected, &error))
         }
         MessageChange::Star { id, on } => {
             let (chat, writer) = (to_network(&id.chat), writer_of(&id));
             let (of, actions) = (id.network.as_str(), connected.client.chat_actions());
             let starred = if on {
-                Box::pin(actions.star_message(&chat, writer.as_ref(), of, id.from_me)).await
+                erased(actions.star_message(&chat, writer.as_ref(), of, id.from_me)).await
             } else {
-                Box::pin(actions.unstar_message(&chat, writer.as_ref(), of, id.from_me)).await
+                erased(actions.unstar_message(&chat, writer.as_ref(), of, id.from_me)).await
             };
             starred.map_err(|error| not_told(connected, &error))
         }
@@ -60,17 +61,17 @@ pub(super) async fn chat(connected: &Connected, chat: &Jid, change: ChatChange) 
     let (actions, chat) = (connected.client.chat_actions(), to_network(chat));
     let now = connected.clock.now();
     let told = match change {
-        ChatChange::Archive(true) => Box::pin(actions.archive_chat(&chat, None)).await,
-        ChatChange::Archive(false) => Box::pin(actions.unarchive_chat(&chat, None)).await,
-        ChatChange::Pin(true) => Box::pin(actions.pin_chat(&chat)).await,
-        ChatChange::Pin(false) => Box::pin(actions.unpin_chat(&chat)).await,
-        ChatChange::Mute(Some(None)) => Box::pin(actions.mute_chat(&chat)).await,
+        ChatChange::Archive(true) => erased(actions.archive_chat(&chat, None)).await,
+        ChatChange::Archive(false) => erased(actions.unarchive_chat(&chat, None)).await,
+        ChatChange::Pin(true) => erased(actions.pin_chat(&chat)).await,
+        ChatChange::Pin(false) => erased(actions.unpin_chat(&chat)).await,
+        ChatChange::Mute(Some(None)) => erased(actions.mute_chat(&chat)).await,
         ChatChange::Mute(Some(Some(until))) if until > now => {
-            Box::pin(actions.mute_chat_until(&chat, until.0)).await
+            erased(actions.mute_chat_until(&chat, until.0)).await
         }
-        ChatChange::Mute(_) => Box::pin(actions.unmute_chat(&chat)).await,
-        ChatChange::Clear => Box::pin(actions.clear_chat(&chat, true, false, None)).await,
-        ChatChange::Delete => Box::pin(actions.delete_chat(&chat, false, None)).await,
+        ChatChange::Mute(_) => erased(actions.unmute_chat(&chat)).await,
+        ChatChange::Clear => erased(actions.clear_chat(&chat, true, false, None)).await,
+        ChatChange::Delete => erased(actions.delete_chat(&chat, false, None)).await,
     };
     told.map_err(|error| not_told(connected, &error))
 }

@@ -18,6 +18,7 @@ use whatsapp_rust::{Client, async_channel};
 
 use super::Shared;
 use super::durable::Hook;
+use super::erased::erased;
 use super::http::Http;
 use super::pump::Listener;
 use super::runtime::Tasks;
@@ -56,12 +57,12 @@ pub(super) async fn build(
     listener: Listener,
 ) -> Result<Built, BuildError> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| BuildError(error);
-    let stored = PersistenceManager::new(backend).await.map_err(|error| failed(Box::new(error)))?;
+    let stored = erased(PersistenceManager::new(backend)).await.map_err(|error| failed(Box::new(error)))?;
     let props = DevicePropsOverride::new()
         .with_os(settings.device_name.as_str())
         .with_platform_type(PlatformType::CHROME)
         .with_require_full_sync(settings.history == History::Full);
-    stored.process_command(DeviceCommand::SetDeviceProps(props)).await;
+    erased(stored.process_command(DeviceCommand::SetDeviceProps(props))).await;
     let builder = Client::builder()
         .with_runtime(tasks.runtime())
         .with_persistence_manager(Arc::new(stored))
@@ -74,7 +75,7 @@ pub(super) async fn build(
         Some(version) => builder.with_version_override(version),
         None => builder,
     };
-    let built = builder.build().await.map_err(|error| failed(Box::new(error)))?;
+    let built = erased(builder.build()).await.map_err(|error| failed(Box::new(error)))?;
     let (client, tasks) = built.into_parts();
     client.subscribe_handler(Arc::new(listener)).detach();
     client.enable_auto_reconnect.store(false, Ordering::Relaxed);

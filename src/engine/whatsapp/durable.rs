@@ -17,6 +17,7 @@ use whatsapp_rust::{Client, InboundDurabilityHook, Jid as NetworkJid};
 use super::connected::Connected;
 use super::convert::content_in::{self, Said};
 use super::convert::key::Frame;
+use super::erased::erased;
 use super::{media, polls};
 use crate::engine::{EngineEvent, InboundError};
 
@@ -131,7 +132,9 @@ pub(super) async fn learn(connected: &Connected, jid: &NetworkJid) -> Result<(),
         return Ok(());
     }
     // Not to know it now is no fault: the person goes by the hidden id until it is.
-    let Ok(Some(entry)) = connected.client.get_lid_pn_entry(&jid.to_non_ad()).await else { return Ok(()) };
+    let Ok(Some(entry)) = erased(connected.client.get_lid_pn_entry(&jid.to_non_ad())).await else {
+        return Ok(());
+    };
     let (lid, number) = (NetworkJid::lid(&*entry.lid), NetworkJid::pn(&*entry.phone_number));
     match connected.identities.learn_pair(&lid, &number) {
         Some(news) => connected.tell(EngineEvent::Contacts(vec![news])).await,

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::connected::Connected;
 use super::convert::jid;
+use super::erased::erased;
 use crate::domain::jid::{Jid, JidKind};
 use crate::engine::{EngineEvent, SessionError};
 
@@ -55,7 +56,7 @@ pub(super) async fn is_on_network(connected: &Connected, person: &Jid) -> Result
         return Ok(known);
     }
     let asked = jid::to_network(person);
-    let answer = connected.client.contacts().is_on_whatsapp(std::slice::from_ref(&asked)).await;
+    let answer = erased(connected.client.contacts().is_on_whatsapp(std::slice::from_ref(&asked))).await;
     let found = answer.map_err(|_| match connected.client.is_connected() {
         true => SessionError::Refused("it could not say who is on it".to_owned()),
         false => SessionError::Offline,

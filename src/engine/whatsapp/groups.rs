@@ -1,5 +1,6 @@
 //! Groups: asked about, changed, and as they change.
 
+use super::erased::erased;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -37,20 +38,20 @@ pub(super) async fn request(
         }
         GroupRequest::Subject { group, subject } => {
             let subject = GroupSubject::new(subject).map_err(|_| refused("the name is too long or empty"))?;
-            groups.set_subject(to_network(&group), subject).await.map_err(|error| why(&error))?;
+            erased(groups.set_subject(to_network(&group), subject)).await.map_err(|error| why(&error))?;
             as_it_is(connected, &group).await
         }
         GroupRequest::Description { group, description } => {
             let text = Some(description).filter(|text| !text.is_empty()).map(GroupDescription::new);
             let text = text.transpose().map_err(|_| refused("the description is too long"))?;
             let set = groups.set_description(to_network(&group), text, PreviousDescription::Resolve);
-            set.await.map_err(|error| why(&error))?;
+            erased(set).await.map_err(|error| why(&error))?;
             as_it_is(connected, &group).await
         }
         GroupRequest::InviteLink(group) => link(connected, &group, false).await,
         GroupRequest::RevokeInviteLink(group) => link(connected, &group, true).await,
         GroupRequest::Leave(group) => {
-            match groups.leave(to_network(&group)).await.map_err(|error| why(&error)) {
+            match erased(groups.leave(to_network(&group))).await.map_err(|error| why(&error)) {
                 Ok(()) | Err(SessionError::NotInGroup) => Ok(GroupAnswer::Done),
                 Err(error) => Err(error),
             }
@@ -67,13 +68,13 @@ async fn create(
     let others = participants.iter().filter(|other| !connected.identities.is_me(other));
     let others = others.map(|other| GroupParticipantOptions::new(to_network(other))).collect();
     let options = GroupCreateOptions::new(subject.as_str()).with_participants(others);
-    let made = connected.client.groups().create_group(options).await.map_err(|error| why(&error))?;
+    let made = erased(connected.client.groups().create_group(options)).await.map_err(|error| why(&error))?;
     let group = read(connected, &made.metadata).await?;
     Ok(GroupAnswer::Group(group))
 }
 
 async fn as_it_is(connected: &Connected, group: &Jid) -> Result<GroupAnswer, SessionError> {
-    let told = connected.client.groups().get_metadata(&to_network(group)).await;
+    let told = erased(connected.client.groups().get_metadata(&to_network(group))).await;
     let group = read(connected, &told.map_err(|error| why(&error))?).await?;
     if !group.participants.iter().any(|member| connected.identities.is_me(&member.id)) {
         return Err(SessionError::NotInGroup);
@@ -82,7 +83,7 @@ async fn as_it_is(connected: &Connected, group: &Jid) -> Result<GroupAnswer, Ses
 }
 
 async fn link(connected: &Connected, group: &Jid, reset: bool) -> Result<GroupAnswer, SessionError> {
-    let link = connected.client.groups().get_invite_link(to_network(group), reset).await;
+    let link = erased(connected.client.groups().get_invite_link(to_network(group), reset)).await;
     Ok(GroupAnswer::Link(link.map_err(|error| why(&error))?))
 }
 
@@ -101,10 +102,10 @@ async fn members(
     }
     let asked: Vec<NetworkJid> = others.iter().map(|person| to_network(person)).collect();
     let told = match change {
-        MembersChange::Add => groups.add_participants(to, &asked).await,
-        MembersChange::Remove => groups.remove_participants(to, &asked).await,
-        MembersChange::Promote => groups.promote_participants(to, &asked).await,
-        MembersChange::Demote => groups.demote_participants(to, &asked).await,
+        MembersChange::Add => erased(groups.add_participants(to, &asked)).await,
+        MembersChange::Remove => erased(groups.remove_participants(to, &asked)).await,
+        MembersChange::Promote => erased(groups.promote_participants(to, &asked)).await,
+        MembersChange::Demote => erased(groups.demote_participants(to, &asked)).await,
     };
     let told = told.map_err(|error| why(&error))?;
     outcomes.extend(others.into_iter().map(|person| (person.clone(), outcome(connected, person, &told))));
@@ -144,7 +145,7 @@ async fn read(connected: &Connected, told: &GroupMetadata) -> Result<Group, Sess
 /// When the daemon did not take it.
 pub(super) async fn tell_all(connected: &Connected) -> Result<(), InboundError> {
     let groups = connected.client.groups();
-    let asked = Box::pin(groups.get_participating());
+    let asked = erased(groups.get_participating());
     let Ok(Ok(told)) = tokio::time::timeout(ALL, asked).await else {
         // They are told at the next connection; until then they stay as they are known.
         tracing::warn!(device = %connected.device, "the network did not say which groups there are");
@@ -192,7 +193,7 @@ async fn changed(connected: &Connected, told: &GroupUpdate) -> Result<(), Inboun
         Changed::Entered(group) => {
             let asked = connected.client.groups();
             let to = to_network(&group);
-            let told = tokio::time::timeout(ALL, Box::pin(asked.get_metadata(&to))).await;
+            let told = tokio::time::timeout(ALL, erased(asked.get_metadata(&to))).await;
             let Ok(Ok(told)) = told else {
                 tracing::warn!(device = %connected.device, "a group that the account came into could not be read");
                 return Ok(());

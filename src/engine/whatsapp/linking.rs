@@ -13,6 +13,7 @@ use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::{PairCodeError, PairCodeOptions, PairCodeRejection, PairError};
 use whatsapp_rust::types::events::PairSuccess;
 
+use super::erased::erased;
 use crate::domain::device::Account;
 use crate::engine::{PairingCode, SessionError, Vault, VaultError};
 
@@ -36,9 +37,9 @@ pub(super) async fn typed_code(
     until: Instant,
 ) -> Result<PairingCode, SessionError> {
     // Whoever asks again has no use for the earlier code.
-    client.cancel_pair_code().await;
+    erased(client.cancel_pair_code()).await;
     let options = PairCodeOptions { phone_number: phone_number.to_owned(), ..PairCodeOptions::default() };
-    let asked = tokio::time::timeout(PATIENCE, client.pair_with_code(options)).await;
+    let asked = tokio::time::timeout(PATIENCE, erased(client.pair_with_code(options))).await;
     let code = asked.map_err(|_| refused("the network did not answer in time; try again"))?;
     let code = code.map_err(|error| refused(&why(&error)))?;
     let valid = TYPED_VALID.min(until.saturating_duration_since(Instant::now()));

@@ -3,6 +3,7 @@
 //! The library pings too, and cuts a connection that is silent (`whatsapp-rust`, `keepalive.rs`); it tells of
 //! neither.
 
+use super::erased::erased;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -29,7 +30,7 @@ pub(super) enum Pulse {
 pub(super) async fn beat(client: &Client, pause: Duration) -> Pulse {
     tokio::time::sleep(pause).await;
     let started = Instant::now();
-    match client.execute(KeepaliveSpec::with_timeout(PATIENCE)).await {
+    match erased(client.execute(KeepaliveSpec::with_timeout(PATIENCE))).await {
         // Whatever the network says to it, it is there.
         Ok(())
         | Err(

@@ -5,6 +5,7 @@
 //! file, so that nothing behind it waits for ever. The library's downloads ask the connection for an access token
 //! and nothing else, so they may be made while it holds a sender's lock.
 
+use super::erased::erased;
 use std::fs::File;
 use std::io::{self, Read as _, Seek, SeekFrom, Write};
 use std::time::Duration;
@@ -74,7 +75,7 @@ async fn fetch(connected: &Connected, file: &RemoteFile) -> Result<Attachment, M
     path.ok_or(Missing::Lost("its sender does not say where it is"))?;
     let spool = blocking(tempfile::tempfile).await.map_err(|_| Missing::Lost("there is no room for it"))?;
     let download = connected.client.download_to_writer(file, Bounded::new(spool));
-    let arrived = match tokio::time::timeout(patience(file.size), Box::pin(download)).await {
+    let arrived = match tokio::time::timeout(patience(file.size), erased(download)).await {
         Ok(Ok(arrived)) => arrived,
         Ok(Err(_)) if !connected.client.is_connected() => return Err(Missing::Later(InboundError::Gone)),
         Ok(Err(_)) => {
@@ -113,7 +114,7 @@ pub(super) async fn upload(connected: &Connected, attachment: &Attachment) -> Re
     let (spool, info) = encrypted(connected, attachment).await?;
     let kind = media_type(attachment.kind);
     let source = Spool(spool);
-    let sending = Box::pin(connected.client.upload_stream(source, info, kind));
+    let sending = erased(connected.client.upload_stream(source, info, kind));
     let uploaded = match tokio::time::timeout(UPLOAD, sending).await {
         Ok(Ok(uploaded)) => uploaded,
         Ok(Err(_)) if !connected.client.is_connected() => return Err(super::outbound::offline()),

@@ -37,6 +37,7 @@ mod connected;
 mod convert;
 mod durable;
 mod ended;
+mod erased;
 mod exists;
 mod groups;
 mod history;

@@ -18,6 +18,7 @@ use super::acks::Answer;
 use super::connected::Connected;
 use super::convert::content_out::{self, Enclosed};
 use super::convert::{jid, receipt};
+use super::erased::erased;
 use super::{exists, media, polls};
 use crate::domain::content::Content;
 use crate::domain::jid::{Jid, JidKind};
@@ -52,7 +53,7 @@ async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, 
     let mut awaited = connected.acks.expect(id);
     let options = SendOptions::default().with_message_id(id);
     let to = jid::to_network(&message.chat);
-    let sent = Box::pin(connected.client.send_message_with_options(to, content, options));
+    let sent = erased(connected.client.send_message_with_options(to, content, options));
     match tokio::time::timeout(LEAVING, sent).await {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => return Err(not_sent(&connected.client, &error)),
@@ -82,7 +83,7 @@ async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, 
 
 /// Waits until the keys that answers to the message may need are durable; `storage` says which.
 async fn settled(connected: &Connected) -> Result<(), SendOutcome> {
-    match tokio::time::timeout(LEAVING, connected.client.flush_pending_signal_state()).await {
+    match tokio::time::timeout(LEAVING, erased(connected.client.flush_pending_signal_state())).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) if !connected.client.is_connected() => Err(offline()),
         Ok(Err(_)) | Err(_) => {
@@ -101,7 +102,7 @@ async fn rekeyed(connected: &Connected, chat: &Jid) -> Result<(), SendOutcome> {
     let client = &connected.client;
     let group = jid::to_network(chat);
     for own in client.lid().iter().chain(client.pn().iter()) {
-        if client.signal().delete_sender_key(&group, own).await.is_err() {
+        if erased(client.signal().delete_sender_key(&group, own)).await.is_err() {
             return Err(transient(
                 "not_sent",
                 "the group's key could not be changed; the message is tried again",
@@ -116,7 +117,7 @@ async fn goes_to(connected: &Connected, chat: &Jid) -> Vec<Jid> {
     if !chat.is_group() {
         return Vec::new();
     }
-    let Ok(group) = connected.client.groups().query_info(&jid::to_network(chat)).await else {
+    let Ok(group) = erased(connected.client.groups().query_info(&jid::to_network(chat))).await else {
         return Vec::new();
     };
     let ids = &connected.identities;

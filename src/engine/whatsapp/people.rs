@@ -1,5 +1,6 @@
 //! People: who is on the network, their pictures, who is online, and who reads what.
 
+use super::erased::erased;
 use std::collections::HashMap;
 
 use whatsapp_rust::types::events::Event;
@@ -26,7 +27,7 @@ pub(super) async fn query(connected: &Connected, query: Query) -> Result<Answer,
 }
 
 async fn picture(connected: &Connected, person: &Jid) -> Result<Option<String>, SessionError> {
-    match connected.client.contacts().get_profile_picture(&to_network(person), false).await {
+    match erased(connected.client.contacts().get_profile_picture(&to_network(person), false)).await {
         Ok(picture) => Ok(picture.map(|picture| picture.url).filter(|url| !url.is_empty())),
         // There is none, or it is not for this account.
         Err(ContactError::Iq(IqError::ServerError { code: 401 | 403 | 404, .. })) => Ok(None),
@@ -48,7 +49,7 @@ pub(super) async fn mark_read(
     for (writer, ids) in by_writer {
         let writer = writer.map(to_network);
         for ids in ids.chunks(RECEIPT) {
-            let told = connected.client.mark_as_read(&to, writer.as_ref(), ids).await;
+            let told = erased(connected.client.mark_as_read(&to, writer.as_ref(), ids)).await;
             told.map_err(|_| refused_or_offline(connected, "the receipt could not be handed to it"))?;
         }
     }
@@ -67,13 +68,13 @@ pub(super) async fn typing(
         (true, TypingKind::Text) => ChatStateType::Composing,
         (true, TypingKind::Audio) => ChatStateType::Recording,
     };
-    let told = connected.client.chatstate().send(&to_network(chat), state).await;
+    let told = erased(connected.client.chatstate().send(&to_network(chat), state)).await;
     told.map_err(|_| refused_or_offline(connected, "it could not be told who types"))
 }
 
 /// See [`crate::engine::Session::subscribe_presence`].
 pub(super) async fn subscribe_presence(connected: &Connected, contact: &Jid) -> Result<(), SessionError> {
-    let asked = connected.client.presence().subscribe(to_network(contact)).await;
+    let asked = erased(connected.client.presence().subscribe(to_network(contact))).await;
     asked.map_err(|_| refused_or_offline(connected, "it could not be asked who is online"))
 }
 

@@ -11,6 +11,7 @@ use whatsapp_rust::{Jid as NetworkJid, PollVoteCiphertext};
 use super::connected::Connected;
 use super::convert::content_in::{Saying, SealedVote};
 use super::convert::jid::to_network;
+use super::erased::erased;
 use super::outbound::{permanent, transient};
 use crate::domain::content::{Content, Poll};
 use crate::domain::ids::{MessageId, NetworkId};
@@ -107,7 +108,7 @@ pub(super) async fn vote(
     let asked_by: NetworkJid = kept.asked_by.parse().map_err(|_| refused("the poll could not be read"))?;
     let polls = connected.client.polls();
     let (chat, poll) = (to_network(&id.chat), id.network.as_str());
-    let voted = Box::pin(polls.vote(chat, poll, &asked_by, &kept.secret, options)).await;
+    let voted = erased(polls.vote(chat, poll, &asked_by, &kept.secret, options)).await;
     voted.map(|_| ()).map_err(|_| refused("the vote could not be handed to it"))
 }
 
@@ -127,7 +128,8 @@ async fn opened(
         for voter in voters.into_iter().flatten() {
             let sealed = PollVoteCiphertext { enc_payload: &vote.payload, enc_iv: &vote.iv };
             let poll = vote.poll.network.as_str();
-            if let Ok(hashes) = polls.decrypt_vote(sealed, &kept.secret, poll, asked_by, voter).await {
+            if let Ok(hashes) = erased(polls.decrypt_vote(sealed, &kept.secret, poll, asked_by, voter)).await
+            {
                 return Some(hashes);
             }
         }

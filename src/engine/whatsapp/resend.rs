@@ -3,6 +3,7 @@
 //! The same happens to what cannot be decrypted, which the library sees to by itself. What the sender sends again
 //! has the id of the first, and comes in as any message does.
 
+use super::erased::erased;
 use whatsapp_rust::wacore_binary::{JidExt as _, Node};
 use whatsapp_rust::{Jid as NetworkJid, NodeBuilder, RetryReason, RetryRequestOptions, RetryRequestOutcome};
 
@@ -17,7 +18,7 @@ pub(super) async fn ask(connected: &Connected, missed: &Missed) {
         return;
     };
     let options = RetryRequestOptions::new().with_reason(RetryReason::UnknownError);
-    let asked = connected.client.request_message_retry(&stanza.as_node_ref(), options).await;
+    let asked = erased(connected.client.request_message_retry(&stanza.as_node_ref(), options)).await;
     match asked {
         Ok(RetryRequestOutcome::Sent { .. }) => {
             tracing::warn!(%device, message, "a message was missed; the sender is asked for it again");

@@ -3,6 +3,7 @@
 //! [`WhatsAppSession::run`] is the session's only task of its own: it runs the library's client, and takes in events
 //! between. The client's other tasks are in a set ([`Tasks`]) that ends with the connection, whatever way that is.
 
+use crate::engine::whatsapp::erased::erased;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -228,7 +229,7 @@ impl WhatsAppSession {
     async fn unlink(&self, client: &Arc<Client>) -> Result<(), SessionError> {
         use whatsapp_rust::wacore::iq::devices::RemoveCompanionDeviceSpec;
         let own = client.pn().ok_or(SessionError::Offline)?;
-        client.execute(RemoveCompanionDeviceSpec::new(&own)).await.map_err(|_| {
+        erased(client.execute(RemoveCompanionDeviceSpec::new(&own))).await.map_err(|_| {
             SessionError::Refused("the network could not be told that the device was unlinked".to_owned())
         })
     }

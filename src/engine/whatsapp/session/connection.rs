@@ -1,5 +1,6 @@
 //! One connection of a session, from the first byte to the last.
 
+use crate::engine::whatsapp::erased::erased;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -99,7 +100,7 @@ impl WhatsAppSession {
         tasks.runtime().spawn_detached(Box::pin(sharing));
         tasks.runtime().spawn_detached(Box::pin(remembering));
         let runner = Arc::clone(&client);
-        let running = Box::pin(async move { runner.run().await });
+        let running = erased(async move { runner.run().await });
         let mut progress = Progress::default();
         self.follow(&connected, running, heard, &tasks, &mut progress).await;
         #[cfg(feature = "testbed")]
@@ -108,7 +109,7 @@ impl WhatsAppSession {
         self.waits_no_more();
         acks.close();
         let panicked = tasks.has_panicked();
-        if !panicked && tokio::time::timeout(GOODBYE, client.disconnect()).await.is_err() {
+        if !panicked && tokio::time::timeout(GOODBYE, erased(client.disconnect())).await.is_err() {
             tracing::warn!(device = %self.device, "the connection did not end in time");
         }
         tasks.end(TASKS).await;
