@@ -14,6 +14,7 @@ use whatsapp_rust::sync_task::MajorSyncTask;
 use whatsapp_rust::transport::TokioWebSocketTransportFactory;
 use whatsapp_rust::wacore::store::DevicePropsOverride;
 use whatsapp_rust::waproto::whatsapp::device_props::PlatformType;
+use whatsapp_rust::{CacheConfig, CacheEntryConfig};
 use whatsapp_rust::{Client, async_channel};
 
 use super::Shared;
@@ -70,7 +71,8 @@ pub(super) async fn build(
         .with_http_client(Http::new(shared.http.clone()))
         .with_inbound_durability_hook(hook)
         .with_skip_history_sync(settings.history == History::None)
-        .with_background_saver_interval(SAVE);
+        .with_background_saver_interval(SAVE)
+        .with_cache_config(caches());
     let builder = match version(shared, settings) {
         Some(version) => builder.with_version_override(version),
         None => builder,
@@ -80,6 +82,14 @@ pub(super) async fn build(
     client.subscribe_handler(Arc::new(listener)).detach();
     client.enable_auto_reconnect.store(false, Ordering::Relaxed);
     Ok(Built { client, tasks })
+}
+
+/// Who has a group's key is read anew for each message; `storage/sender_key_devices.rs` says why.
+fn caches() -> CacheConfig {
+    CacheConfig {
+        sender_key_devices_cache: CacheEntryConfig::new(Some(Duration::ZERO), 1),
+        ..CacheConfig::default()
+    }
 }
 
 #[cfg(feature = "testbed")]

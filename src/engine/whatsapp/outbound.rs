@@ -65,12 +65,15 @@ async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, 
         }
     }
     match tokio::time::timeout(ANSWER, awaited.answer()).await {
-        Ok(Some(Answer::Accepted)) => Ok(goes_to(connected, &message.chat).await),
-        Ok(Some(Answer::Refused(code))) => {
-            // The next message to the group cannot rely on the key that went with this one.
-            if rekeyed(connected, &message.chat).await.is_err() {
-                tracing::warn!(device = %connected.device, "a group's key could not be changed after a refusal");
+        Ok(Some(Answer::Accepted)) => {
+            if message.again {
+                // The network may have had the message before, and dropped this copy with the key in it.
+                renewed(connected, &message.chat).await;
             }
+            Ok(goes_to(connected, &message.chat).await)
+        }
+        Ok(Some(Answer::Refused(code))) => {
+            renewed(connected, &message.chat).await;
             Err(refused(&code))
         }
         Ok(None) => Err(link_lost()),
@@ -89,6 +92,13 @@ async fn settled(connected: &Connected) -> Result<(), SendOutcome> {
         Ok(Err(_)) | Err(_) => {
             Err(transient("not_sent", "the keys could not be stored; the message is tried again"))
         }
+    }
+}
+
+/// The next message to a group cannot rely on the key that went with this one.
+async fn renewed(connected: &Connected, chat: &Jid) {
+    if rekeyed(connected, chat).await.is_err() {
+        tracing::warn!(device = %connected.device, "a group's key could not be changed after a message to it");
     }
 }
 

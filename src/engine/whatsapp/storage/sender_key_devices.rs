@@ -1,9 +1,17 @@
 //! Which devices have the sender key of a group: kept by group for sending, and by device for forgetting one.
+//!
+//! A group lists its members' devices by phone number or by LID, and a device that asks for the key again is noted by
+//! its LID where that is known (`whatsapp-rust` 0.7.0, `retry.rs`, `update_local_signal_session`, where the address of
+//! the session is what is noted; `client/lid_pn.rs`, `resolve_encryption_jid`). Of a group that goes by phone numbers
+//! the note would be about nobody, and the member would never get the key. Therefore a device that needs the key needs
+//! it under both of its names. For the same reason the library may not keep what it read of this (`client.rs`).
 
 use wacore::store::error::Result;
+use wacore::store::traits::LidPnMappingEntry;
+use whatsapp_rust::Jid;
 
-use super::VaultBackend;
-use super::spaces::{SENDER_KEY_DEVICES, SENDER_KEY_GROUPS, first, joined, last_part};
+use super::spaces::{LIDS, LIDS_BY_NUMBER, SENDER_KEY_DEVICES, SENDER_KEY_GROUPS, first, joined, last_part};
+use super::{VaultBackend, decoded, failed};
 use crate::domain::vault::VaultBatch;
 use crate::engine::VaultView;
 
@@ -14,13 +22,25 @@ impl VaultBackend {
     }
 
     pub(super) async fn set_key_devices(&self, group: &str, entries: &[(&str, bool)]) -> Result<()> {
-        let mut batch = VaultBatch::new();
-        for (device, has_key) in entries {
-            let value = if *has_key { HAS_KEY } else { NEEDS_KEY };
-            batch.put(SENDER_KEY_DEVICES, joined(&[group, device]), value);
-            batch.put(SENDER_KEY_GROUPS, joined(&[device, group]), []);
-        }
-        self.apply(batch).await
+        let group = group.to_owned();
+        let entries: Vec<_> = entries.iter().map(|(device, has)| ((*device).to_owned(), *has)).collect();
+        self.update(move |view, batch| {
+            for (device, has_key) in entries {
+                let value = if has_key { HAS_KEY } else { NEEDS_KEY };
+                batch.put(SENDER_KEY_DEVICES, joined(&[&group, &device]), value);
+                batch.put(SENDER_KEY_GROUPS, joined(&[&device, &group]), []);
+                if has_key {
+                    continue;
+                }
+                let Some(other) = other_name(view, &device)? else { continue };
+                let listed = joined(&[&group, &other]);
+                if view.get(SENDER_KEY_DEVICES, &listed).map_err(failed)?.is_some() {
+                    batch.put(SENDER_KEY_DEVICES, listed, NEEDS_KEY);
+                }
+            }
+            Ok(())
+        })
+        .await
     }
 
     pub(super) async fn clear_key_devices(&self, group: &str) -> Result<()> {
@@ -62,6 +82,18 @@ impl VaultBackend {
 
 const HAS_KEY: [u8; 1] = [1];
 const NEEDS_KEY: [u8; 1] = [0];
+
+/// A device's name by phone number for the one by LID, and the other way round.
+fn other_name(view: &dyn VaultView, device: &str) -> Result<Option<String>> {
+    let Ok(device) = device.parse::<Jid>() else { return Ok(None) };
+    if device.is_lid() {
+        let Some(known) = view.get(LIDS, &device.user).map_err(failed)? else { return Ok(None) };
+        let number = decoded::<LidPnMappingEntry>(&known)?.phone_number;
+        return Ok(Some(Jid::pn_device(number, device.device).to_string()));
+    }
+    let lid = view.get(LIDS_BY_NUMBER, &device.user).map_err(failed)?;
+    Ok(lid.map(|lid| Jid::lid_device(String::from_utf8_lossy(&lid).into_owned(), device.device).to_string()))
+}
 
 fn listed(view: &dyn VaultView, space: &str, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
     view.list(space, prefix).map_err(super::failed)

@@ -15,6 +15,7 @@ use crate::store::{Store, StoreOptions, Synchronous, VaultKey, WriterObserver};
 mod account;
 mod model;
 mod operation;
+mod sender_keys;
 mod together;
 
 /// The clock that the library's storage in memory reads.
