@@ -32,6 +32,12 @@ const TESTBED_VERSION: (u32, u32, u32) = (2, 3000, 1_000_000_000);
 /// How often the library looks whether what it holds of the device is to be stored; as its own default.
 const SAVE: Duration = Duration::from_secs(30);
 
+/// How many copies members of one group get at once, and then in a minute, of messages that they could not decrypt.
+/// As many as a phone that comes back may ask for; the library's own 20 and 10 leave some without, and the network's
+/// web client has no limit (`whatsapp-rust` 0.7.0, `client/accessors.rs`, `set_resend_rate_limit`).
+const RESENT_AT_ONCE: u32 = 240;
+const RESENT_PER_MINUTE: u32 = 60;
+
 /// Why a client could not be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the engine's library could not be set up")]
@@ -80,6 +86,7 @@ pub(super) async fn build(
     let built = erased(builder.build()).await.map_err(|error| failed(Box::new(error)))?;
     let (client, tasks) = built.into_parts();
     client.subscribe_handler(Arc::new(listener)).detach();
+    client.set_resend_rate_limit(RESENT_AT_ONCE, RESENT_PER_MINUTE);
     client.enable_auto_reconnect.store(false, Ordering::Relaxed);
     Ok(Built { client, tasks })
 }

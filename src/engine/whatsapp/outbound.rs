@@ -46,9 +46,24 @@ async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, 
     recipient(connected, &message.chat).await?;
     let content = content(connected, message).await?;
     if message.again {
-        rekeyed(connected, &message.chat).await?;
+        key_is_with_nobody(connected, &message.chat).await?;
     }
     settled(connected).await?;
+    let handed = handed_over(connected, message, content).await;
+    // The network may have had the message before, and dropped this copy with the key in it; or it took neither.
+    if (message.again || handed.is_err()) && key_is_with_nobody(connected, &message.chat).await.is_err() {
+        tracing::warn!(device = %connected.device, "a group's key may not go with the next message to it");
+    }
+    handed?;
+    Ok(goes_to(connected, &message.chat).await)
+}
+
+/// Hands a message to the network and waits for its answer.
+async fn handed_over(
+    connected: &Connected,
+    message: &Outgoing,
+    content: wa::Message,
+) -> Result<(), SendOutcome> {
     let id = message.id.network.as_str();
     let mut awaited = connected.acks.expect(id);
     let options = SendOptions::default().with_message_id(id);
@@ -65,17 +80,8 @@ async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, 
         }
     }
     match tokio::time::timeout(ANSWER, awaited.answer()).await {
-        Ok(Some(Answer::Accepted)) => {
-            if message.again {
-                // The network may have had the message before, and dropped this copy with the key in it.
-                renewed(connected, &message.chat).await;
-            }
-            Ok(goes_to(connected, &message.chat).await)
-        }
-        Ok(Some(Answer::Refused(code))) => {
-            renewed(connected, &message.chat).await;
-            Err(refused(&code))
-        }
+        Ok(Some(Answer::Accepted)) => Ok(()),
+        Ok(Some(Answer::Refused(code))) => Err(refused(&code)),
         Ok(None) => Err(link_lost()),
         Err(_) => {
             connected.stalled.notify_one();
@@ -95,31 +101,19 @@ async fn settled(connected: &Connected) -> Result<(), SendOutcome> {
     }
 }
 
-/// The next message to a group cannot rely on the key that went with this one.
-async fn renewed(connected: &Connected, chat: &Jid) {
-    if rekeyed(connected, chat).await.is_err() {
-        tracing::warn!(device = %connected.device, "a group's key could not be changed after a message to it");
-    }
-}
-
-/// Takes a new key for a group, which goes to all its members with the next message. The library counts a key as
-/// given when the bytes of a message have left (`whatsapp-rust` 0.7.0, `send/mod.rs`, `update_sender_key_devices`);
-/// where the network did not take that message, nobody has the key, and nobody could read what follows.
-async fn rekeyed(connected: &Connected, chat: &Jid) -> Result<(), SendOutcome> {
+/// Counts a group's key as given to nobody, so that it goes to all members with the next message. The library counts
+/// it as given when the bytes of a message have left (`whatsapp-rust` 0.7.0, `send/mod.rs`,
+/// `update_sender_key_devices`); where the network did not take that message, nobody has the key, and nobody could
+/// read what follows.
+async fn key_is_with_nobody(connected: &Connected, chat: &Jid) -> Result<(), SendOutcome> {
     if !chat.is_group() {
         return Ok(());
     }
-    let client = &connected.client;
-    let group = jid::to_network(chat);
-    for own in client.lid().iter().chain(client.pn().iter()) {
-        if erased(client.signal().delete_sender_key(&group, own)).await.is_err() {
-            return Err(transient(
-                "not_sent",
-                "the group's key could not be changed; the message is tried again",
-            ));
-        }
-    }
-    Ok(())
+    let group = jid::to_network(chat).to_string();
+    let cleared = connected.client.persistence_manager().clear_sender_key_devices(&group).await;
+    cleared.map_err(|_| {
+        transient("not_sent", "who has the group's key could not be noted; the message is tried again")
+    })
 }
 
 /// In a group: who it goes to, as the library knows it from sending just now.

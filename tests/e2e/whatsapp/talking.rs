@@ -5,6 +5,8 @@ use serde_json::json;
 use super::Native;
 use crate::support::ANNA;
 
+const CREW: &str = "120363000000000077@g.us";
+
 #[tokio::test]
 async fn a_message_goes_out_once_and_its_receipts_come_back() {
     let native = Native::start().await;
@@ -36,5 +38,25 @@ async fn a_message_to_a_number_that_is_nobodys_fails_with_its_reason() {
     native.app.wait_for_status("shop", &id, "failed").await;
     let failed = native.app.logged("shop", "message:status").await;
     assert!(failed.iter().any(|step| step.to_string().contains("not_on_network")), "{failed:?}");
+    native.stop().await;
+}
+
+#[tokio::test]
+async fn a_groups_key_goes_again_with_the_next_message_where_the_network_did_not_take_the_first() {
+    let native = Native::start().await;
+    let crew = json!({ "id": CREW, "subject": "Crew", "participants": [ANNA] });
+    native.device("shop", json!({ "groups": [crew], "ackDeviceMs": 10 })).await;
+    // The first message with the key in it is refused, and so is the second, which nobody could have read without.
+    native.app.fault("shop", json!({ "kind": "send_permanent" })).await;
+    let refused = native.app.send("shop", CREW, "we are closed").await;
+    native.app.wait_for_status("shop", &refused, "failed").await;
+    native.app.fault("shop", json!({ "kind": "send_transient" })).await;
+    let tried_again = native.app.send("shop", CREW, "we are open").await;
+    native.app.wait_for_status("shop", &tried_again, "delivered").await;
+
+    let network = native.app.get("/simulator/shop/network").await.ok();
+    let network = &network["data"];
+    assert_eq!(network["askedAgain"], 0, "somebody could not read it at once: {network}");
+    assert_eq!(network["undecryptable"], json!([]), "{network}");
     native.stop().await;
 }

@@ -26,6 +26,8 @@ pub struct Seen {
     changes: HashSet<(Id, String)>,
     /// Who asked for which message again, and how often.
     asked: HashMap<(String, String), u32>,
+    /// How often a phone asked for a message again, those that came then included.
+    asked_in_all: u64,
     full: bool,
 }
 
@@ -151,6 +153,7 @@ impl Seen {
         let count = self.asked.entry(key).or_default();
         (*count < MOST_ASKED).then(|| {
             *count += 1;
+            self.asked_in_all += 1;
             *count
         })
     }
@@ -209,6 +212,7 @@ impl Seen {
             let entries = self.lists.get(&list).map(Vec::as_slice).unwrap_or_default();
             view.insert(name.to_owned(), json!(entries));
         }
+        view.insert("askedAgain".to_owned(), json!(self.asked_in_all));
         if self.full {
             view.insert("full".to_owned(), json!(true));
         }
