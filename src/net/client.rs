@@ -171,10 +171,15 @@ impl GuardedClient {
     }
 }
 
-fn build(resolver: GuardedResolver, timeout: Duration, route: Route) -> Result<reqwest::Client, NetError> {
+/// What TLS needs, also of clients that speak without it: `reqwest` makes none before this.
+pub(super) fn install_crypto() {
     static PROVIDER: Once = Once::new();
     // An error only says that one is installed already.
     PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+}
+
+fn build(resolver: GuardedResolver, timeout: Duration, route: Route) -> Result<reqwest::Client, NetError> {
+    install_crypto();
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())

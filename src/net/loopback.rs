@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 use url::{Host, Url};
 
-use super::client::{NetError, failed, read_body};
+use super::client::{NetError, failed, install_crypto, read_body};
 use super::guard::Refused;
 
 /// The longest that a call may take.
@@ -59,6 +59,7 @@ impl LoopbackClient {
         if !loopback {
             return Err(NetError::Refused(Refused));
         }
+        install_crypto();
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::fleet;
-use crate::process::Dice;
+use crate::process::{Dice, tail};
 use crate::rounds::{Crew, number, one_round, settle_and_check};
 
 const MINUTES: u64 = 1;
@@ -31,7 +31,7 @@ async fn slow_after_a_day_of_life_log_store_and_network_agree_on_every_message()
         let life = Duration::from_millis(dice.between(BETWEEN_RESTARTS_MS.0, BETWEEN_RESTARTS_MS.1));
         let life = life.min(until.saturating_duration_since(Instant::now()));
         let problems = one_round(daemon, &mut crew, life).await;
-        assert!(problems.is_empty(), "seed {seed}: {problems:#?}");
+        assert!(problems.is_empty(), "seed {seed}: {problems:#?}\n{}", tail(&place.log()));
     }
     sleep(Duration::from_millis(100)).await;
     settle_and_check(&place, &mut crew).await;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::checks;
 use crate::database::Database;
 use crate::fleet::{self, GROUP, create, quick, simulated, until_sent};
-use crate::process::{Daemon, Dice, Http, Place};
+use crate::process::{Daemon, Dice, Http, Place, tail};
 use crate::traffic::{Halt, Listener, Mischief, Restless, Sender, Worker, Writer};
 
 const ROUNDS: u64 = 250;
@@ -189,7 +189,7 @@ async fn slow_nothing_is_lost_or_doubled_by_kills_at_random_moments() {
         let daemon = place.start().await;
         let life = Duration::from_millis(dice.between(LIFE_MS.0, LIFE_MS.1));
         let problems = one_round(daemon, &mut crew, life).await;
-        assert!(problems.is_empty(), "round {round}, seed {seed}: {problems:#?}");
+        assert!(problems.is_empty(), "round {round}, seed {seed}: {problems:#?}\n{}", tail(&place.log()));
         if round % 25 == 0 {
             eprintln!("round {round} of {rounds} after {:.0?}", began.elapsed());
         }
