@@ -113,6 +113,9 @@ pub(super) fn store_incoming(
     let mut message = to_message(incoming, account);
     message.quoted_message = quoted(tx, device, incoming, &message)?;
     let live = telling == Telling::Live;
+    if live {
+        message.timestamp = tx.within_its_second(device, &message.chat_id, message.timestamp)?;
+    }
     let unread = live && !incoming.from_me;
     let new = NewMessage {
         message: &message,

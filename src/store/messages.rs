@@ -13,6 +13,9 @@ use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, Receipt, SendFailure, TrackedMessage};
 
+/// Milliseconds of a second.
+const SECOND: i64 = 1_000;
+
 pub(super) const COLUMNS: &str = "m.pk, m.id, m.chat_id, m.from_jid, m.to_jid, m.author, m.from_me, m.body, m.type, \
      m.at, m.ack, m.is_forwarded, m.is_starred, m.is_edited, m.notify_name, m.content, m.quoted, m.media_hash, \
      (SELECT json_group_array(json_object('emoji', r.emoji, 'from', r.sender, 'fromMe', json(iif(r.from_me, 'true', 'false')))
@@ -225,6 +228,23 @@ impl Reader<'_> {
 }
 
 impl Tx<'_> {
+    /// When a message comes in that its network dates by whole seconds: not before what came and left before it in the
+    /// same second, so that an answer stands after its question.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn within_its_second(&self, device: &DeviceId, chat: &Jid, at: Millis) -> Result<Millis, StoreError> {
+        if at.0 % SECOND != 0 {
+            return Ok(at);
+        }
+        let newest: Option<i64> = self
+            .prepare(
+                "SELECT max(at) FROM messages WHERE device_id = ?1 AND chat_id = ?2 AND at >= ?3 AND at < ?3 + ?4",
+            )?
+            .query_row(params![device.as_str(), chat.to_string(), at.0, SECOND], |row| row.get(0))?;
+        Ok(newest.map_or(at, Millis))
+    }
+
     /// Adds a message; `None` when the device has it already. A file that is not in the store any more is
     /// described and not there.
     ///

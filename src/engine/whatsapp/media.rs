@@ -151,7 +151,7 @@ fn not_taken(status: Option<u16>) -> SendOutcome {
     match status {
         Some(413) => permanent("media_too_large", "the network does not take so large a file"),
         Some(415) => permanent("media_not_taken", "the network does not take a file of this type"),
-        _ => transient("upload_failed", "the file could not be uploaded; it is tried again"),
+        _ => transient("upload_failed", "the file could not be uploaded"),
     }
 }
 

@@ -95,9 +95,7 @@ async fn settled(connected: &Connected) -> Result<(), SendOutcome> {
     match tokio::time::timeout(LEAVING, erased(connected.client.flush_pending_signal_state())).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) if !connected.client.is_connected() => Err(offline()),
-        Ok(Err(_)) | Err(_) => {
-            Err(transient("not_sent", "the keys could not be stored; the message is tried again"))
-        }
+        Ok(Err(_)) | Err(_) => Err(transient("not_sent", "the keys could not be stored")),
     }
 }
 
@@ -111,9 +109,7 @@ async fn key_is_with_nobody(connected: &Connected, chat: &Jid) -> Result<(), Sen
     }
     let group = jid::to_network(chat).to_string();
     let cleared = connected.client.persistence_manager().clear_sender_key_devices(&group).await;
-    cleared.map_err(|_| {
-        transient("not_sent", "who has the group's key could not be noted; the message is tried again")
-    })
+    cleared.map_err(|_| transient("not_sent", "who has the group's key could not be noted"))
 }
 
 /// In a group: who it goes to, as the library knows it from sending just now.
@@ -170,7 +166,7 @@ fn not_sent(client: &Client, error: &LibraryError) -> SendOutcome {
         }
         LibraryError::NotLoggedIn => offline(),
         _ if !client.is_connected() => link_lost(),
-        _ => transient("not_sent", "the message could not be handed to the network; it is tried again"),
+        _ => transient("not_sent", "the message could not be handed to the network"),
     }
 }
 

@@ -60,3 +60,19 @@ async fn a_groups_key_goes_again_with_the_next_message_where_the_network_did_not
     assert_eq!(network["undecryptable"], json!([]), "{network}");
     native.stop().await;
 }
+
+#[tokio::test]
+async fn an_answer_stands_after_its_question_though_the_network_dates_it_by_the_second() {
+    let native = Native::start().await;
+    native.device("shop", json!({})).await;
+    for round in 1..=3 {
+        let id = native.app.send("shop", ANNA, &format!("question {round}")).await;
+        native.app.wait_for_status("shop", &id, "sent").await;
+        native.app.incoming("shop", ANNA, &format!("answer {round}")).await;
+    }
+    let page = native.app.get(&format!("/devices/shop/chats/{ANNA}@c.us/messages")).await.ok();
+    let bodies: Vec<_> = page["data"].as_array().unwrap().iter().map(|m| m["body"].clone()).collect();
+    let told = ["question 1", "answer 1", "question 2", "answer 2", "question 3", "answer 3"];
+    assert_eq!(bodies, told);
+    native.stop().await;
+}

@@ -6,6 +6,9 @@
 //! taken in is remembered, and what is neither here nor remembered is an error, upon which the library does not
 //! acknowledge; it is noted for the session, which asks the sender for it again. To ask once too often does no harm.
 //!
+//! A phone's announcement of its history is in no copy: the library takes it out before (`message/receive.rs`). Such
+//! a copy would stand for a message that cannot be made good from it, and is not kept; the phone is asked again.
+//!
 //! Both kinds of row have the time when they were stored as their deadline: how long they are kept the library says
 //! when it prunes (7 days).
 
@@ -15,6 +18,9 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 use wacore::store::error::{Result, StoreError};
 use wacore::store::traits::{PendingInboundKey, PendingInboundRow};
+use whatsapp_rust::waproto::buffa::Message as _;
+use whatsapp_rust::waproto::whatsapp as wa;
+use whatsapp_rust::waproto::whatsapp::message::protocol_message::Type as ProtocolType;
 
 use super::VaultBackend;
 use super::spaces::{PENDING_INBOUND, TAKEN_IN, joined};
@@ -80,7 +86,7 @@ impl VaultBackend {
         }
         let now = self.now();
         let mut batch = VaultBatch::new();
-        for row in rows {
+        for row in rows.iter().filter(|row| !announced_history(row.message)) {
             batch.put_until(PENDING_INBOUND, joined(&[row.chat, row.sender, row.id]), row.message, Some(now));
         }
         self.apply(batch).await
@@ -117,4 +123,11 @@ impl VaultBackend {
         self.prune(TAKEN_IN, cutoff).await?;
         self.prune(PENDING_INBOUND, cutoff).await
     }
+}
+
+/// Whether this is what is left of an announcement of history.
+fn announced_history(message: &[u8]) -> bool {
+    let Ok(message) = wa::Message::decode_from_slice(message) else { return false };
+    let protocol = message.protocol_message.as_option();
+    protocol.is_some_and(|told| told.r#type == Some(ProtocolType::HistorySyncNotification))
 }

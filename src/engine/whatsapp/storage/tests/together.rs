@@ -118,6 +118,18 @@ async fn what_was_decrypted_and_is_not_here_is_asked_for_and_what_was_taken_in_i
 }
 
 #[tokio::test]
+async fn what_is_left_of_an_announcement_of_history_stands_for_no_message() {
+    let fixture = Fixture::new();
+    let backend = &fixture.backend;
+    let chat = "1@s.whatsapp.net";
+    // `protocolMessage { type: HISTORY_SYNC_NOTIFICATION }`, as the library leaves it.
+    let left = [0x62, 0x02, 0x10, 0x05];
+    backend.store_pending_inbound(chat, chat, "A1", &left).await.unwrap();
+    backend.get_pending_inbound(chat, chat, "A1").await.unwrap_err();
+    assert_eq!(backend.missed().await.id, "A1");
+}
+
+#[tokio::test]
 async fn what_was_taken_in_is_forgotten_when_the_network_asks_no_more() {
     let fixture = Fixture::new();
     take_in(&fixture, 1).await;
