@@ -1,7 +1,7 @@
 //! Measures what linked devices of the native engine cost that do nothing, on a testbed in this program.
 //!
-//! `cargo bench --features testbed --bench native` takes about four minutes;
-//! `cargo bench --features testbed --bench native -- --devices 200 --idle-seconds 20` about one.
+//! `cargo bench --features testbed --bench native` rests twice for two minutes;
+//! `cargo bench --features testbed --bench native -- --devices 200 --idle-seconds 20` is a shorter run.
 //!
 //! Requests go to this machine only; every loop ends by count or by time.
 
