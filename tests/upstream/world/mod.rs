@@ -19,7 +19,9 @@ use wharf::domain::ids::DeviceId;
 use wharf::engine::simulator::SimulatorDriver;
 use wharf::engine::{ControlError, ControlVerb, Driver as _};
 
+#[allow(unused_imports, reason = "each server uses a part of it")]
 pub use self::link::{Account, Link, Told};
+#[allow(unused_imports, reason = "as above")]
 pub use self::media::MemoryMedia;
 
 /// Bytes of the network's journal, far more than a test writes.
