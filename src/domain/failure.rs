@@ -35,6 +35,36 @@ pub const FAILURE_CODES: &[FailureCode] = &[
         "Check on the phone whether the account is blocked there, or may not write in that group.",
     ),
     of("not_in_group", "The account is not in this group.", "Have somebody add it, then send again."),
+    of(
+        "window_closed",
+        "More than 24 hours have passed since the recipient last wrote (Meta's code 131047).",
+        "Wait until they write, or send them a template by other means.",
+    ),
+    of(
+        "undeliverable",
+        "Meta cannot deliver to this person (131026): not on WhatsApp, too old an app, or terms not accepted.",
+        "Check the number, and ask the person by other means.",
+    ),
+    of(
+        "upstream_unauthorized",
+        "The upstream does not accept the credentials of the device.",
+        "Correct the credentials in the device's settings, and send it again.",
+    ),
+    of(
+        "account_blocked",
+        "Meta has blocked the account, for a time (368) or for good (131031).",
+        "Look at the account in Meta's business manager.",
+    ),
+    of(
+        "account_not_paid",
+        "Meta does not deliver, as something is wrong with how the account pays (131042).",
+        "Correct the payment method in Meta's business manager, and send it again.",
+    ),
+    of(
+        "not_registered",
+        "The phone number is not registered for the Cloud API (133010).",
+        "Register it at Meta, and send it again.",
+    ),
     of("recipient_unavailable", "The recipient could not be reached.", "Send it again later."),
     of(
         "recipient_unknown",

@@ -32,6 +32,9 @@ pub struct Jid {
 /// What the id of somebody begins with of whom none is known.
 const STAND_IN: &str = "000";
 
+/// The longest id of digits: of those that Meta gives, each character is two of them.
+const MOST_DIGITS: usize = 256;
+
 /// Why a text is no chat id.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum JidError {
@@ -130,7 +133,7 @@ fn without_device(user: &str) -> &str {
 fn digits_user(kind: JidKind, user: &str, server: &'static str, extra: &str) -> Result<Jid, JidError> {
     let allowed = |c: char| c.is_ascii_digit() || extra.contains(c);
     if user.is_empty()
-        || user.len() > 64
+        || user.len() > MOST_DIGITS
         || !user.chars().all(allowed)
         || !user.starts_with(|c: char| c.is_ascii_digit())
     {

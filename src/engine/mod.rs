@@ -23,6 +23,7 @@ use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 
 mod callback;
+pub mod cloud_api;
 mod error;
 mod event;
 mod group;

@@ -1,0 +1,112 @@
+//! What Meta calls back with: verified before it is read.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
+
+use super::convert::wire::{Envelope, Told};
+use super::settings::DeviceSettings;
+use crate::engine::{Callback, CallbackAnswer, CallbackError};
+
+/// Meta asks whether this is the right address: the challenge comes back, where the token is ours.
+pub(super) fn verified(
+    settings: &DeviceSettings,
+    callback: &Callback<'_>,
+) -> Result<CallbackAnswer, CallbackError> {
+    if callback.parameter("hub.mode") != Some("subscribe") {
+        return Err(CallbackError::Invalid("hub.mode must be subscribe".to_owned()));
+    }
+    let token = callback.parameter("hub.verify_token").unwrap_or_default();
+    if !bool::from(token.as_bytes().ct_eq(settings.verify_token.as_bytes())) {
+        return Err(CallbackError::Forbidden);
+    }
+    let challenge = callback.parameter("hub.challenge");
+    let challenge = challenge.ok_or_else(|| CallbackError::Invalid("hub.challenge is required".to_owned()))?;
+    Ok(CallbackAnswer::Text(challenge.to_owned()))
+}
+
+/// What a signed callback tells of this number, in its order. What it tells of other numbers of the same app is
+/// passed over: their devices have callbacks of their own, or none.
+pub(super) fn told(settings: &DeviceSettings, callback: &Callback<'_>) -> Result<Vec<Told>, CallbackError> {
+    signed(settings, callback)?;
+    let envelope: Envelope = serde_json::from_slice(callback.body)
+        .map_err(|_| CallbackError::Invalid("the body is not what Meta sends".to_owned()))?;
+    if envelope.object != "whatsapp_business_account" {
+        return Err(CallbackError::Invalid("object must be whatsapp_business_account".to_owned()));
+    }
+    Ok(envelope.told_of(&settings.phone_number_id))
+}
+
+fn signed(settings: &DeviceSettings, callback: &Callback<'_>) -> Result<(), CallbackError> {
+    let header = callback.header("x-hub-signature-256").and_then(|text| text.strip_prefix("sha256="));
+    let given = header.and_then(unhex).ok_or(CallbackError::Unauthorized)?;
+    let key = settings.app_secret.as_bytes();
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| CallbackError::Unauthorized)?;
+    mac.update(callback.body);
+    // Compares in constant time.
+    mac.verify_slice(&given).map_err(|_| CallbackError::Unauthorized)
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
+    let digits = digits.filter(|digits| digits.len() == 64)?;
+    Some(digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::CallbackMethod;
+    use serde_json::json;
+
+    const BODY: &[u8] = br#"{"object":"whatsapp_business_account","entry":[]}"#;
+
+    fn signature(key: &[u8], body: &[u8]) -> String {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+        mac.update(body);
+        mac.finalize().into_bytes().iter().fold("sha256=".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    }
+
+    fn settings() -> DeviceSettings {
+        let settings = json!({ "cloud-api": {
+            "phoneNumberId": "1065", "accessToken": "EAAJ", "appSecret": "app-secret", "verifyToken": "shop-verify",
+        } });
+        DeviceSettings::parse(settings.as_object().unwrap()).ok().unwrap()
+    }
+
+    fn post(headers: &[(String, String)], body: &[u8]) -> Result<Vec<Told>, CallbackError> {
+        let callback = Callback { method: CallbackMethod::Post, query: &[], headers, body };
+        told(&settings(), &callback)
+    }
+
+    #[test]
+    fn only_what_is_signed_is_read() {
+        let header = |value: String| [("x-hub-signature-256".to_owned(), value)];
+        assert!(post(&header(signature(b"app-secret", BODY)), BODY).is_ok());
+        let changed = [BODY, b" "].concat();
+        for (headers, body) in [
+            (header(signature(b"another", BODY)).to_vec(), BODY),
+            (header(signature(b"app-secret", BODY)).to_vec(), &changed[..]),
+            (header("sha256=".to_owned()).to_vec(), BODY),
+            (header(signature(b"app-secret", BODY)[7..].to_owned()).to_vec(), BODY),
+            (Vec::new(), BODY),
+        ] {
+            assert_eq!(post(&headers, body).err(), Some(CallbackError::Unauthorized));
+        }
+        let odd = b"[]";
+        assert!(matches!(post(&header(signature(b"app-secret", odd)), odd), Err(CallbackError::Invalid(_))));
+    }
+
+    #[test]
+    fn the_challenge_comes_back_for_the_right_token_alone() {
+        let ask = |mode: &str, token: &str| {
+            let pairs = [("hub.mode", mode), ("hub.challenge", "1158201444"), ("hub.verify_token", token)];
+            let query = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let callback = Callback { method: CallbackMethod::Get, query: &query, headers: &[], body: &[] };
+            verified(&settings(), &callback)
+        };
+        assert_eq!(ask("subscribe", "shop-verify"), Ok(CallbackAnswer::Text("1158201444".into())));
+        assert_eq!(ask("subscribe", "shop-verif"), Err(CallbackError::Forbidden));
+        assert!(matches!(ask("unsubscribe", "shop-verify"), Err(CallbackError::Invalid(_))));
+    }
+}

@@ -1,0 +1,127 @@
+//! Messages of ours, as the Graph API takes them.
+
+use serde_json::{Value, json};
+
+use super::cards;
+use super::people::Recipient;
+use crate::domain::content::{Attachment, Content, Location};
+use crate::domain::media::MediaKind;
+use crate::engine::Outgoing;
+
+/// The longest text and caption, in characters.
+pub(in crate::engine::cloud_api) const MAX_TEXT: usize = 4_096;
+const MAX_CAPTION: usize = 1_024;
+
+/// What has to be known of a message besides itself.
+pub(in crate::engine::cloud_api) struct Enclosed {
+    /// Meta's id of its file.
+    pub(in crate::engine::cloud_api) file: Option<String>,
+    /// Meta's name of the message that it answers.
+    pub(in crate::engine::cloud_api) answers: Option<String>,
+}
+
+/// Why a message cannot be told to Meta.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine::cloud_api) enum Unsayable {
+    /// There is no such thing there.
+    NotSupported,
+    /// Its text is too long.
+    TooLong,
+}
+
+/// The body of `POST …/messages`.
+pub(in crate::engine::cloud_api) fn body(
+    message: &Outgoing,
+    recipient: &Recipient,
+    enclosed: &Enclosed,
+) -> Result<Value, Unsayable> {
+    let (kind, part) = part(message, enclosed.file.as_deref())?;
+    let mut body = addressed(recipient);
+    body["type"] = kind.into();
+    body[kind] = part;
+    // What becomes of it comes back with this.
+    body["biz_opaque_callback_data"] = message.id.to_string().into();
+    if let Some(answers) = &enclosed.answers {
+        body["context"] = json!({ "message_id": answers });
+    }
+    Ok(body)
+}
+
+/// Our reaction to a message; empty takes it back.
+pub(in crate::engine::cloud_api) fn reaction(recipient: &Recipient, wamid: &str, emoji: &str) -> Value {
+    let mut body = addressed(recipient);
+    body["type"] = "reaction".into();
+    body["reaction"] = json!({ "message_id": wamid, "emoji": emoji });
+    body
+}
+
+/// A message was read; `typing` also shows for 25 s that an answer is being written.
+pub(in crate::engine::cloud_api) fn read(wamid: &str, typing: bool) -> Value {
+    let mut body = json!({ "messaging_product": "whatsapp", "status": "read", "message_id": wamid });
+    if typing {
+        body["typing_indicator"] = json!({ "type": "text" });
+    }
+    body
+}
+
+fn addressed(recipient: &Recipient) -> Value {
+    let (kind, field, to) = match recipient {
+        Recipient::Number(number) => ("individual", "to", number),
+        Recipient::User(user) => ("individual", "recipient", user),
+        Recipient::Group(group) => ("group", "to", group),
+    };
+    json!({ "messaging_product": "whatsapp", "recipient_type": kind, field: to })
+}
+
+fn part(message: &Outgoing, file: Option<&str>) -> Result<(&'static str, Value), Unsayable> {
+    let longest = if matches!(message.content, Content::Text) { MAX_TEXT } else { MAX_CAPTION };
+    if message.body.chars().count() > longest {
+        return Err(Unsayable::TooLong);
+    }
+    Ok(match &message.content {
+        Content::Text => ("text", json!({ "body": message.body, "preview_url": has_link(&message.body) })),
+        Content::Media(attachment) => media(attachment, file.ok_or(Unsayable::NotSupported)?, &message.body),
+        Content::Location(place) => ("location", location(place)),
+        Content::Contacts(cards) => {
+            ("contacts", cards.iter().map(cards::to_graph).collect::<Vec<Value>>().into())
+        }
+        Content::Poll(_) | Content::Other(_) => return Err(Unsayable::NotSupported),
+    })
+}
+
+/// Meta shows a preview of the first address in a text only where it is asked to.
+fn has_link(body: &str) -> bool {
+    body.contains("https://") || body.contains("http://")
+}
+
+fn media(attachment: &Attachment, file: &str, caption: &str) -> (&'static str, Value) {
+    let mut part = json!({ "id": file });
+    let kind = match attachment.kind {
+        MediaKind::Image => "image",
+        MediaKind::Video => "video",
+        MediaKind::Audio => "audio",
+        MediaKind::Ptt => {
+            part["voice"] = true.into();
+            "audio"
+        }
+        MediaKind::Sticker => "sticker",
+        MediaKind::Document => {
+            if let Some(name) = &attachment.filename {
+                part["filename"] = name.as_str().into();
+            }
+            "document"
+        }
+    };
+    if !caption.is_empty() && matches!(kind, "image" | "video" | "document") {
+        part["caption"] = caption.into();
+    }
+    (kind, part)
+}
+
+fn location(place: &Location) -> Value {
+    let mut part = json!({ "latitude": place.latitude, "longitude": place.longitude });
+    if let Some(name) = &place.description {
+        part["name"] = name.as_str().into();
+    }
+    part
+}

@@ -1,0 +1,99 @@
+//! People and groups: phone numbers, business-scoped ids, and Meta's ids of groups.
+//!
+//! Since 2026 a person may come without a number, by an id that is for one business alone (`US.13491208655302741918`).
+//! Such a person is a `@lid` here, and a group a `@g.us`: two digits for each character, so that nothing has to be
+//! kept to find the way back.
+
+use crate::domain::jid::{Jid, JidKind};
+
+/// What is added to a pair of digits to have its character: 10 is `!`, 99 is `z`.
+const SHIFT: u8 = 23;
+
+/// A person by what Meta calls them: the number where there is one.
+pub(in crate::engine::cloud_api) fn person(wa_id: Option<&str>, user_id: Option<&str>) -> Option<Jid> {
+    wa_id.and_then(number).or_else(|| user_id.and_then(hidden))
+}
+
+/// A person by number.
+pub(in crate::engine::cloud_api) fn number(wa_id: &str) -> Option<Jid> {
+    Jid::person(wa_id.trim_start_matches('+')).ok()
+}
+
+/// A person by business-scoped id.
+pub(in crate::engine::cloud_api) fn hidden(user_id: &str) -> Option<Jid> {
+    format!("{}@lid", digits(user_id)?).parse().ok()
+}
+
+/// A group by Meta's id.
+pub(in crate::engine::cloud_api) fn group(group_id: &str) -> Option<Jid> {
+    format!("{}@g.us", digits(group_id)?).parse().ok()
+}
+
+/// How Meta is told where a message goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine::cloud_api) enum Recipient {
+    /// A person, by number.
+    Number(String),
+    /// A person, by business-scoped id.
+    User(String),
+    /// A group.
+    Group(String),
+}
+
+/// Where a chat is at Meta; `None` where it cannot be reached from there.
+pub(in crate::engine::cloud_api) fn recipient(chat: &Jid) -> Option<Recipient> {
+    match chat.kind() {
+        JidKind::Person => Some(Recipient::Number(chat.user().to_owned())),
+        JidKind::Lid => text(chat.user()).map(Recipient::User),
+        JidKind::Group => text(chat.user()).map(Recipient::Group),
+        JidKind::Status | JidKind::Newsletter => None,
+    }
+}
+
+fn digits(text: &str) -> Option<String> {
+    let fits = !text.is_empty() && text.bytes().all(|byte| (10..=99).contains(&byte.wrapping_sub(SHIFT)));
+    fits.then(|| text.bytes().map(|byte| (byte - SHIFT).to_string()).collect())
+}
+
+fn text(digits: &str) -> Option<String> {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) || !digits.is_ascii() {
+        return None;
+    }
+    let pairs = digits.as_bytes().chunks(2).map(|pair| {
+        let code: u8 = std::str::from_utf8(pair).ok()?.parse().ok()?;
+        (code >= 10).then(|| char::from(code + SHIFT))
+    });
+    pairs.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_number_comes_first_and_a_person_without_one_is_still_a_person() {
+        let both = person(Some("15550100001"), Some("US.1349")).unwrap();
+        assert_eq!(both.to_string(), "15550100001@c.us");
+        let hidden = person(None, Some("US.13491208655302741918")).unwrap();
+        assert_eq!(hidden.kind(), JidKind::Lid);
+        assert_eq!(recipient(&hidden), Some(Recipient::User("US.13491208655302741918".into())));
+        assert_eq!(person(Some(""), None), None);
+    }
+
+    #[test]
+    fn what_is_not_metas_cannot_be_reached() {
+        for chat in ["0001@lid", "123@lid", "status@broadcast", "120363000000000001-1@g.us"] {
+            assert_eq!(recipient(&chat.parse().unwrap()), None, "{chat}");
+        }
+        assert!(recipient(&Jid::stand_in(7)).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn every_id_finds_its_way_back(id in "[A-Z]{2}\\.[A-Za-z0-9]{1,120}") {
+            prop_assert_eq!(recipient(&hidden(&id).unwrap()), Some(Recipient::User(id.clone())));
+            prop_assert_eq!(recipient(&group(&id).unwrap()), Some(Recipient::Group(id)));
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What became of messages of ours, as Meta tells it.
+
+use serde_json::Value;
+
+use super::wire::Status;
+use crate::domain::ack::Ack;
+use crate::domain::clock::Millis;
+use crate::domain::ids::MessageId;
+use crate::engine::IncomingReceipt;
+use crate::engine::cloud_api::aliases::Aliases;
+use crate::engine::cloud_api::errors;
+
+/// The message of ours that a status is about: by what went along with it, else by Meta's name.
+pub(in crate::engine::cloud_api) fn about(status: &Status, aliases: &Aliases) -> Option<MessageId> {
+    let along = status.biz_opaque_callback_data.as_deref().and_then(|text| text.parse::<MessageId>().ok());
+    along.filter(|id| id.from_me).or_else(|| aliases.get(&status.id).cloned())
+}
+
+/// The receipt that a status is; `None` where it says nothing of how far the message is.
+pub(in crate::engine::cloud_api) fn receipt(status: &Status, id: MessageId, now: Millis) -> Option<IncomingReceipt> {
+    let ack = match status.status.as_str() {
+        "sent" => Ack::Server,
+        "delivered" => Ack::Device,
+        "read" => Ack::Read,
+        "played" => Ack::Played,
+        "failed" => Ack::Error,
+        _ => return None,
+    };
+    let error = (ack == Ack::Error)
+        .then(|| errors::of_status(status.errors.iter().find_map(|error| error.code)));
+    let timestamp = time(status.timestamp.as_ref()).unwrap_or(now);
+    let MessageId { chat, network, .. } = id;
+    Some(IncomingReceipt { chat, network_id: network, ack, participant: None, timestamp, error })
+}
+
+/// Seconds, as a text or a number.
+pub(in crate::engine::cloud_api) fn time(value: Option<&Value>) -> Option<Millis> {
+    let seconds = match value? {
+        Value::String(text) => text.parse::<i64>().ok()?,
+        number => number.as_i64()?,
+    };
+    seconds.checked_mul(1_000).map(Millis)
+}

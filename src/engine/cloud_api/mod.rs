@@ -1,0 +1,140 @@
+//! Meta's WhatsApp Cloud API: a phone number that Meta hosts, as a device.
+//!
+//! Parts: `session` asks now and then whether the number can still be used, `client` speaks to the Graph API, `outbound`
+//! and `media` are what goes out, `callback` and `inbound` what Meta calls back with; `convert` holds what turns one
+//! side's words into the other's; `aliases` are Meta's names of our messages, `gates` how long Meta wants to be left
+//! alone, `errors` what its numbers mean.
+//!
+//! There is nothing to scan: a device is ready once token and number were accepted. Meta assigns the ids of messages
+//! and drops no second copies, so a message of unknown outcome is never sent again; our own id goes along with each
+//! (`biz_opaque_callback_data`) and comes back with what became of it.
+//!
+//! Invariants: a callback is read only after its signature was checked, and answered only once everything in it is
+//! durable. The token goes to the Graph API and to the hosts of `mediaHosts`, nowhere else.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+use self::session::CloudSession;
+use self::settings::DeviceSettings;
+use super::upstream::UpstreamConfig;
+use crate::domain::ids::DeviceId;
+use crate::engine::{
+    Callback, CallbackAnswer, CallbackError, CallbackMethod, Capabilities, ControlError, ControlVerb, Driver,
+    OpenError, Session, SessionContext, SettingError,
+};
+
+mod aliases;
+mod callback;
+mod client;
+mod convert;
+mod errors;
+mod gates;
+mod inbound;
+mod media;
+mod outbound;
+mod session;
+mod settings;
+
+/// The engine's name, and where its settings stand in a device's.
+const NAME: &str = "cloud-api";
+
+/// All numbers that Meta hosts.
+pub struct CloudApiDriver {
+    config: UpstreamConfig,
+    /// The session that runs for each device, for what comes in for it.
+    sessions: Mutex<HashMap<DeviceId, Weak<CloudSession>>>,
+}
+
+impl CloudApiDriver {
+    /// Connects nothing.
+    #[must_use]
+    pub fn new(config: UpstreamConfig) -> Self {
+        Self { config, sessions: Mutex::default() }
+    }
+
+    fn session(&self, device: &DeviceId) -> Option<Arc<CloudSession>> {
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.get(device).and_then(Weak::upgrade)
+    }
+}
+
+#[async_trait]
+impl Driver for CloudApiDriver {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            qr: false,
+            pairing_code: false,
+            deduplicates: false,
+            typing: true,
+            presence: false,
+            read_receipts: true,
+            groups: false,
+            media: true,
+            location: true,
+            contacts: true,
+            polls: false,
+            edit: false,
+            react: true,
+            revoke: false,
+            control: false,
+        }
+    }
+
+    fn check_settings(&self, settings: &Map<String, Value>) -> Result<(), SettingError> {
+        let settings = DeviceSettings::parse(settings)?;
+        self.config
+            .http
+            .check_url(&settings.base_url)
+            .map_err(|error| settings::wrong("baseUrl", &format!("cannot be used: {error}")))
+    }
+
+    async fn open(&self, context: SessionContext) -> Result<Arc<dyn Session>, OpenError> {
+        let settings = DeviceSettings::parse(&context.settings)?;
+        let device = context.device.clone();
+        let session = Arc::new(CloudSession::open(self.config.http.clone(), settings, context));
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.insert(device, Arc::downgrade(&session));
+        Ok(session)
+    }
+
+    async fn control(
+        &self,
+        _device: &DeviceId,
+        _verb: ControlVerb<'_>,
+        _body: Value,
+    ) -> Result<Value, ControlError> {
+        Err(ControlError::NotFound)
+    }
+
+    async fn callback(
+        &self,
+        device: &DeviceId,
+        settings: &Map<String, Value>,
+        callback: Callback<'_>,
+    ) -> Result<CallbackAnswer, CallbackError> {
+        let settings = DeviceSettings::parse(settings).map_err(|_| CallbackError::NotTaken)?;
+        if callback.method == CallbackMethod::Get {
+            return callback::verified(&settings, &callback);
+        }
+        let told = callback::told(&settings, &callback)?;
+        let session = self.session(device).ok_or_else(not_running)?;
+        session.take_in(told).await?;
+        Ok(CallbackAnswer::Json(serde_json::json!({})))
+    }
+
+    async fn forget(&self, device: &DeviceId) {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(device);
+    }
+}
+
+fn not_running() -> CallbackError {
+    CallbackError::NotNow("the device is not running now".to_owned())
+}

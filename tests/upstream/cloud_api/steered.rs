@@ -1,0 +1,28 @@
+//! Steering calls: the network knows the ids that the daemon does.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::State;
+use crate::upstream::world::steering::Steering;
+
+pub struct Steered(pub Arc<State>);
+
+#[async_trait]
+impl Steering for Steered {
+    fn account(&self, device: &str) -> Option<String> {
+        self.0.number(device).map(|number| number.account.name().to_owned())
+    }
+
+    /// Meta drops no second copies: each that came in was shown.
+    async fn from_world(&self, _device: &str, call: &str, mut answer: Value) -> Value {
+        if call == "network"
+            && let Some(sent) = answer["sent"].as_array_mut()
+        {
+            sent.iter_mut().for_each(|message| message["shown"] = message["arrivals"].clone());
+        }
+        answer
+    }
+}
