@@ -25,3 +25,4 @@ pub use exchange::{Exchange, ExchangeAnswer, ExchangeBody};
 pub use guard::{Guard, Refused};
 pub use post::{Answer, Post, is_header};
 pub use websocket::{Frame, WebSocket, WebSocketError};
+pub use reqwest::Method;

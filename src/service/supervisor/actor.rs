@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -313,8 +314,15 @@ impl Actor {
         let Some(driver) = self.core.inner.drivers.get(self.device.engine.as_str()).cloned() else {
             return self.apply_surely(Input::Fatal(Reason::EngineUnknown)).await;
         };
+        let settings = match self.core.settings_of(&self.device.id).await {
+            Ok(settings) => settings,
+            Err(error) => {
+                tracing::error!(device = %self.device.id, %error, "the device's settings could not be read");
+                return self.apply_surely(Input::Fatal(Reason::EngineError)).await;
+            }
+        };
         let cancel = CancellationToken::new();
-        match driver.open(self.context(&cancel)).await {
+        match driver.open(self.context(settings, &cancel)).await {
             Ok(session) => {
                 self.live.set_connecting(Some(session.clone()));
                 self.running = Some(Running::start(self.core.tasks(), session, cancel));
@@ -328,12 +336,12 @@ impl Actor {
     }
 
     /// What a new session is given.
-    fn context(&mut self, cancel: &CancellationToken) -> SessionContext {
+    fn context(&mut self, settings: Map<String, Value>, cancel: &CancellationToken) -> SessionContext {
         self.generation += 1;
         let (mailbox, generation) = (self.mailbox.clone(), self.generation);
         SessionContext {
             device: self.device.id.clone(),
-            settings: self.device.settings.clone(),
+            settings,
             account: self.device.account.clone(),
             vault: Arc::new(VaultPort::new(self.core.store().clone(), self.device.id.clone())),
             media: Arc::new(MediaPort::of(&self.core, &self.device.id)),
@@ -359,7 +367,10 @@ impl Actor {
         if !driver.unlinks_at_rest() {
             return None;
         }
-        let context = self.context(&CancellationToken::new());
+        let read = self.core.settings_of(&self.device.id).await.inspect_err(|error| {
+            tracing::warn!(device = %self.device.id, %error, "the settings could not be read to log out");
+        });
+        let context = self.context(read.ok()?, &CancellationToken::new());
         driver
             .open(context)
             .await
