@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use crate::engine::Driver;
 use crate::engine::upstream::UpstreamConfig;
+use crate::engine::waha::WahaDriver;
 use crate::settings::Settings;
 
 /// Their drivers.
 pub(super) fn drivers(settings: &Settings) -> Vec<Arc<dyn Driver>> {
-    let _config = UpstreamConfig {
+    let config = UpstreamConfig {
         http: super::api_config::guarded_client(settings, &[]),
         public_url: settings.server.public_url.trim_end_matches('/').to_owned(),
     };
-    let drivers: Vec<Arc<dyn Driver>> = Vec::new();
+    let mut drivers: Vec<Arc<dyn Driver>> = Vec::new();
+    if settings.engines.waha.enabled {
+        drivers.push(Arc::new(WahaDriver::new(config.clone())));
+    }
     drivers
 }
