@@ -16,7 +16,6 @@ use super::client::{Client, Failure};
 use super::names::Names;
 use super::settings::{Settings, Way};
 use super::{changes, connected, groups, linking, outbound, people, socket};
-use crate::domain::clock::Clock;
 use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
 use crate::domain::ids::{DeviceId, MessageId};
@@ -41,7 +40,6 @@ pub(super) struct WahaSession {
     pub(super) inbound: Arc<dyn Inbound>,
     pub(super) media: Arc<dyn MediaStore>,
     pub(super) vault: Arc<dyn Vault>,
-    pub(super) clock: Arc<dyn Clock>,
     pub(super) names: Names,
     cancel: CancellationToken,
     logged_out: CancellationToken,
@@ -95,9 +93,8 @@ impl WahaSession {
             device: context.device,
             inbound: context.inbound,
             media: context.media,
-            names: Names::new(Arc::clone(&context.vault), Arc::clone(&context.clock)),
+            names: Names::new(Arc::clone(&context.vault), context.clock),
             vault: context.vault,
-            clock: context.clock,
             cancel: context.cancel,
             logged_out: CancellationToken::new(),
             account: Mutex::new(context.account),
