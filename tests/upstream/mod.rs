@@ -2,6 +2,11 @@
 //!
 //! They are written from the published contracts, speak real HTTP on loopback, and refuse what the real ones refuse.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+pub mod world;
+
 use std::sync::Arc;
 
 use serde_json::Value;

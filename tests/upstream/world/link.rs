@@ -1,0 +1,128 @@
+//! An account of the network, and its upstream's connection to it.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use wharf::app::{OsRandom, SystemClock};
+use wharf::domain::ids::DeviceId;
+use wharf::engine::simulator::SimulatorDriver;
+use wharf::engine::{
+    Driver as _, Ended, EngineEvent, Inbound, InboundError, Session, SessionContext, Vault as _,
+};
+
+use super::media::MemoryMedia;
+use super::vault::MemoryVault;
+
+/// Events that wait for the server; the network waits for those beyond.
+const WAITING: usize = 64;
+
+/// An account, with what its upstream keeps of it.
+pub struct Account {
+    id: DeviceId,
+    driver: Arc<SimulatorDriver>,
+    settings: Mutex<Map<String, Value>>,
+    vault: Arc<MemoryVault>,
+    /// The files of its messages, in both directions.
+    pub media: Arc<MemoryMedia>,
+}
+
+/// A connection of the upstream to the network. It ends when this is dropped.
+pub struct Link {
+    /// What the upstream asks the network with.
+    pub session: Arc<dyn Session>,
+    /// What the network tells. Without an answer to one, nothing follows it.
+    pub events: mpsc::Receiver<Told>,
+    /// How it ended, once it has.
+    pub ended: oneshot::Receiver<Ended>,
+    _cancel: DropGuard,
+}
+
+/// Something that the network tells, and waits until it is said what became of it.
+pub struct Told {
+    pub event: EngineEvent,
+    reply: oneshot::Sender<bool>,
+}
+
+impl Told {
+    /// Whoever had to hear it has it; only now does the network go on.
+    pub fn taken(self) {
+        let _ = self.reply.send(true);
+    }
+
+    /// Nobody could be told; the connection ends, and the network tells it again with the next one.
+    pub fn refused(self) {
+        let _ = self.reply.send(false);
+    }
+}
+
+impl Account {
+    pub(super) fn new(id: DeviceId, driver: Arc<SimulatorDriver>) -> Self {
+        let settings = Mutex::default();
+        Self { id, driver, settings, vault: Arc::default(), media: Arc::default() }
+    }
+
+    pub(super) fn configure(&self, settings: &Value) {
+        let all = json!({ "simulator": settings });
+        *self.settings.lock().unwrap() = all.as_object().unwrap().clone();
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        self.id.as_str()
+    }
+
+    /// The settings of its world.
+    pub fn settings(&self) -> Value {
+        self.settings.lock().unwrap()["simulator"].clone()
+    }
+
+    /// Connects to the network, in place of any connection before: links by a scan where it is not linked.
+    pub async fn connect(&self) -> Link {
+        let (sender, events) = mpsc::channel(WAITING);
+        let cancel = CancellationToken::new();
+        let settings = self.settings.lock().unwrap().clone();
+        let context = SessionContext {
+            device: self.id.clone(),
+            settings,
+            account: None,
+            vault: self.vault.clone(),
+            media: self.media.clone(),
+            inbound: Arc::new(Handing(sender)),
+            cancel: cancel.clone(),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(OsRandom),
+        };
+        let session = self.driver.open(context).await.unwrap();
+        let (tell, ended) = oneshot::channel();
+        let running = Arc::clone(&session);
+        #[expect(clippy::disallowed_methods, reason = "it ends with its link")]
+        tokio::spawn(async move {
+            let _ = tell.send(running.run().await);
+        });
+        Link { session, events, ended, _cancel: cancel.drop_guard() }
+    }
+
+    /// Forgets how it was linked; the next connection shows codes.
+    pub async fn forget_link(&self) {
+        self.vault.put("simulator", "session", None).await.unwrap();
+    }
+}
+
+/// Hands each event over and waits for what becomes of it.
+struct Handing(mpsc::Sender<Told>);
+
+#[async_trait]
+impl Inbound for Handing {
+    async fn deliver(&self, event: EngineEvent) -> Result<(), InboundError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.send(Told { event, reply }).await.map_err(|_| InboundError::Gone)?;
+        match answer.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(InboundError::Store("the daemon was not reached".into())),
+            Err(_) => Err(InboundError::Gone),
+        }
+    }
+}

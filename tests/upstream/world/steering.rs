@@ -1,0 +1,106 @@
+//! The steering calls, `/api/v1/simulator/{id}/{call}`, in place of the daemon's: same bodies, same answers.
+//!
+//! A server says by its [`Steering`] which account a device is, how ids in bodies and answers are to be read, and
+//! what it does itself.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::extract::{Path, State};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use wharf::engine::{ControlError, ControlVerb};
+
+use super::World;
+
+/// What a server does about steering calls. `device` is the daemon's name for the device, `call` such as `incoming`.
+#[async_trait]
+pub trait Steering: Send + Sync + 'static {
+    /// The account that a device is; by default the one of the same name.
+    fn account(&self, device: &str) -> Option<String> {
+        Some(device.to_owned())
+    }
+
+    /// Serves a call by itself; the network hears of it only with `None`.
+    async fn serve(
+        &self,
+        _device: &str,
+        _method: &Method,
+        _call: &str,
+        _body: &Value,
+    ) -> Option<Result<Value, ControlError>> {
+        None
+    }
+
+    /// The body as the network knows its ids.
+    async fn into_world(&self, _device: &str, _call: &str, body: Value) -> Result<Value, ControlError> {
+        Ok(body)
+    }
+
+    /// The answer as the daemon knows its ids.
+    async fn from_world(&self, _device: &str, _call: &str, answer: Value) -> Value {
+        answer
+    }
+}
+
+type Shared = (Arc<World>, Arc<dyn Steering>);
+
+/// Serves the calls.
+pub fn router(world: Arc<World>, steering: Arc<dyn Steering>) -> Router {
+    Router::new().route("/api/v1/simulator/{id}/{call}", any(steer)).with_state((world, steering))
+}
+
+async fn steer(
+    State((world, steering)): State<Shared>,
+    Path((device, call)): Path<(String, String)>,
+    method: Method,
+    body: axum::body::Bytes,
+) -> Response {
+    let body = if body.is_empty() { json!({}) } else { serde_json::from_slice(&body).unwrap_or(Value::Null) };
+    match answer(&world, &*steering, &device, &method, &call, body).await {
+        Ok(data) => Json(json!({ "success": true, "data": data })).into_response(),
+        Err(error) => refused(&error),
+    }
+}
+
+async fn answer(
+    world: &World,
+    steering: &dyn Steering,
+    device: &str,
+    method: &Method,
+    call: &str,
+    body: Value,
+) -> Result<Value, ControlError> {
+    if let Some(answer) = steering.serve(device, method, call, &body).await {
+        return answer;
+    }
+    let account = steering.account(device).ok_or(ControlError::NotFound)?;
+    let body = steering.into_world(device, call, body).await?;
+    let verb = match *method {
+        Method::GET => ControlVerb::Get(call),
+        Method::DELETE => ControlVerb::Delete(call),
+        _ => ControlVerb::Post(call),
+    };
+    let answer = world.control(&account, verb, body).await?;
+    Ok(steering.from_world(device, call, answer).await)
+}
+
+/// As the daemon's own answers are.
+fn refused(error: &ControlError) -> Response {
+    let (status, code) = match error {
+        ControlError::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+        ControlError::Invalid { .. } => (StatusCode::BAD_REQUEST, "invalid_field"),
+        ControlError::Impossible { code, .. } => (StatusCode::UNPROCESSABLE_ENTITY, *code),
+        ControlError::NotBuilt(_) => (StatusCode::NOT_IMPLEMENTED, "not_implemented"),
+        ControlError::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+        ControlError::Storage => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
+    };
+    let mut body = json!({ "success": false, "error": error.to_string(), "code": code });
+    if let ControlError::Invalid { field, message } = error {
+        body["details"] = json!([{ "field": field, "message": message }]);
+    }
+    (status, Json(body)).into_response()
+}
