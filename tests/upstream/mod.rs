@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+pub mod waha;
 pub mod world;
 
 use std::sync::Arc;
@@ -36,6 +37,9 @@ pub trait Upstream: Send + Sync {
 
 /// The upstream that `WHARF_TEST_ENGINE` names.
 pub async fn start(engine: &str) -> Option<Arc<dyn Upstream>> {
-    let _ = engine;
-    None
+    match engine {
+        "waha" => Some(waha::Server::start("webhook").await),
+        "waha-websocket" => Some(waha::Server::start("websocket").await),
+        _ => None,
+    }
 }

@@ -14,10 +14,7 @@ const SIGNATURE: &str = "x-webhook-hmac";
 const ALGORITHM: &str = "x-webhook-hmac-algorithm";
 
 /// The envelope of a webhook that is the server's.
-pub(super) fn checked(
-    settings: &Map<String, Value>,
-    callback: Callback<'_>,
-) -> Result<Value, CallbackError> {
+pub(super) fn checked(settings: &Map<String, Value>, callback: Callback<'_>) -> Result<Value, CallbackError> {
     let settings = Settings::parse(settings).map_err(|_| CallbackError::NotTaken)?;
     let secret = settings.webhook_secret.filter(|_| settings.inbound == Way::Webhook);
     let secret = secret.ok_or(CallbackError::NotTaken)?;
@@ -98,7 +95,11 @@ mod tests {
             (vec![(SIGNATURE, VECTOR)], changed.as_slice()),
             (vec![(SIGNATURE, VECTOR), (ALGORITHM, "sha1")], BODY),
         ] {
-            assert_eq!(judged(&headers, body, CallbackMethod::Post), Err(CallbackError::Unauthorized), "{headers:?}");
+            assert_eq!(
+                judged(&headers, body, CallbackMethod::Post),
+                Err(CallbackError::Unauthorized),
+                "{headers:?}"
+            );
         }
         assert_eq!(judged(&[(SIGNATURE, VECTOR)], BODY, CallbackMethod::Get), Err(CallbackError::NotTaken));
     }

@@ -202,7 +202,10 @@ fn judged(status: u16, bytes: Result<Vec<u8>, std::io::Error>) -> Result<Value, 
         200..=299 => {}
         _ => {
             let words = bytes.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-            return Err(Failure::Refused { status, words: words.map_or_else(String::new, |said| words_of(&said)) });
+            return Err(Failure::Refused {
+                status,
+                words: words.map_or_else(String::new, |said| words_of(&said)),
+            });
         }
     }
     // What was done is done, whatever becomes of the answer.
@@ -230,7 +233,8 @@ mod tests {
     use serde_json::json;
 
     fn of(base: &str) -> Client {
-        let settings = json!({ "waha": { "baseUrl": base, "apiKey": "k y".replace(' ', "&"), "inbound": "websocket" } });
+        let settings =
+            json!({ "waha": { "baseUrl": base, "apiKey": "k y".replace(' ', "&"), "inbound": "websocket" } });
         let settings = Settings::parse(settings.as_object().unwrap()).unwrap();
         let http = GuardedClient::new(crate::net::Guard::default(), QUESTION);
         Client::new(http, &settings)
@@ -239,7 +243,10 @@ mod tests {
     #[test]
     fn paths_stand_below_the_servers_and_are_escaped() {
         let client = of("https://example.org/waha");
-        assert_eq!(client.url(&["s", "chats", "1@c.us", "a/b"]).as_str(), "https://example.org/waha/api/s/chats/1@c.us/a%2Fb");
+        assert_eq!(
+            client.url(&["s", "chats", "1@c.us", "a/b"]).as_str(),
+            "https://example.org/waha/api/s/chats/1@c.us/a%2Fb"
+        );
         let socket = client.socket_url(&["message.any", "session.status"]).unwrap();
         assert_eq!(
             socket.as_str(),

@@ -20,7 +20,9 @@ pub(super) async fn tell(session: &WahaSession) -> Result<(), Ended> {
             let groups = group_in::all(&told);
             session.tell(EngineEvent::Groups { groups, complete: true }).await
         }
-        Err(failure @ (Failure::Unauthorized | Failure::Unreachable(_))) => Err(ended(&session.device, &failure)),
+        Err(failure @ (Failure::Unauthorized | Failure::Unreachable(_))) => {
+            Err(ended(&session.device, &failure))
+        }
         Err(failure) => {
             tracing::warn!(device = %session.device, error = %failure, "the WAHA server did not tell the account's groups");
             Ok(())
@@ -44,13 +46,17 @@ pub(super) async fn others(session: &WahaSession, group: &Jid) -> Vec<Jid> {
 }
 
 /// See [`crate::engine::Session::group`].
-pub(super) async fn request(session: &WahaSession, request: GroupRequest) -> Result<GroupAnswer, SessionError> {
+pub(super) async fn request(
+    session: &WahaSession,
+    request: GroupRequest,
+) -> Result<GroupAnswer, SessionError> {
     match request {
         GroupRequest::Create { subject, participants } => {
             let body = json!({ "name": subject, "participants": people(&participants) });
             let made = session.client.to_session(Method::POST, &["groups"], body).await?;
             let id = group_in::id(&made).or_else(|| super::convert::ids::jid(made.get("gid")));
-            let id = id.ok_or_else(|| SessionError::Refused("the WAHA server did not name the group".to_owned()))?;
+            let id =
+                id.ok_or_else(|| SessionError::Refused("the WAHA server did not name the group".to_owned()))?;
             Ok(GroupAnswer::Group(info(session, &id).await?))
         }
         GroupRequest::Info(group) => Ok(GroupAnswer::Group(info(session, &group).await?)),
@@ -62,7 +68,8 @@ pub(super) async fn request(session: &WahaSession, request: GroupRequest) -> Res
             Ok(GroupAnswer::Done)
         }
         GroupRequest::Description { group, description } => {
-            done(session, Method::PUT, &group, &["description"], json!({ "description": description })).await?;
+            done(session, Method::PUT, &group, &["description"], json!({ "description": description }))
+                .await?;
             Ok(GroupAnswer::Done)
         }
         GroupRequest::InviteLink(group) => {
@@ -73,10 +80,12 @@ pub(super) async fn request(session: &WahaSession, request: GroupRequest) -> Res
         GroupRequest::RevokeInviteLink(group) => {
             link(&done(session, Method::POST, &group, &["invite-code", "revoke"], json!({})).await?)
         }
-        GroupRequest::Leave(group) => match done(session, Method::POST, &group, &["leave"], json!({})).await {
-            Ok(_) | Err(SessionError::NotInGroup) => Ok(GroupAnswer::Done),
-            Err(error) => Err(error),
-        },
+        GroupRequest::Leave(group) => {
+            match done(session, Method::POST, &group, &["leave"], json!({})).await {
+                Ok(_) | Err(SessionError::NotInGroup) => Ok(GroupAnswer::Done),
+                Err(error) => Err(error),
+            }
+        }
     }
 }
 
@@ -98,7 +107,8 @@ async fn members(
         MembersChange::Promote => &["admin", "promote"],
         MembersChange::Demote => &["admin", "demote"],
     };
-    let told = done(session, Method::POST, group, path, json!({ "participants": people(&participants) })).await?;
+    let told =
+        done(session, Method::POST, group, path, json!({ "participants": people(&participants) })).await?;
     Ok(GroupAnswer::Participants(group_in::outcomes(&told, &participants)))
 }
 

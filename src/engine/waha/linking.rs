@@ -82,7 +82,9 @@ impl Progress {
                 }
                 self.show(session).await?;
             }
-            Some(Status::Failed | Status::Stopped) if self.shown.is_some() => return Err(Ended::CodesExhausted),
+            Some(Status::Failed | Status::Stopped) if self.shown.is_some() => {
+                return Err(Ended::CodesExhausted);
+            }
             Some(Status::Failed | Status::Stopped) if !self.started => {
                 self.started = true;
                 let restarts = status_in::told(described) == Some(Status::Failed);
@@ -140,13 +142,17 @@ pub(super) fn over(session: &WahaSession) {
 }
 
 /// A code to type on the phone.
-pub(super) async fn pairing_code(session: &WahaSession, phone_number: &str) -> Result<PairingCode, SessionError> {
+pub(super) async fn pairing_code(
+    session: &WahaSession,
+    phone_number: &str,
+) -> Result<PairingCode, SessionError> {
     let refused = |why: &str| SessionError::Refused(why.to_owned());
     let until = *session.linking.lock().unwrap_or_else(PoisonError::into_inner);
     let until = until.ok_or_else(|| refused("the device does not wait for a phone now"))?;
     let asked = json!({ "phoneNumber": phone_number });
     let answer = session.client.to_session(Method::POST, &["auth", "request-code"], asked).await?;
-    let code = answer.get("code").and_then(Value::as_str).ok_or_else(|| refused("the WAHA server gave no code"))?;
+    let code =
+        answer.get("code").and_then(Value::as_str).ok_or_else(|| refused("the WAHA server gave no code"))?;
     let left = until.saturating_duration_since(Instant::now());
     Ok(PairingCode { code: code.to_owned(), valid_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX) })
 }

@@ -42,7 +42,9 @@ pub(super) async fn fetch(session: &WahaSession, incoming: &mut Incoming, file: 
         Ok(Err(error)) => {
             tracing::warn!(device = %session.device, %error, "a message came without its file");
         }
-        Err(_) => tracing::warn!(device = %session.device, "a message came without its file: it took too long"),
+        Err(_) => {
+            tracing::warn!(device = %session.device, "a message came without its file: it took too long")
+        }
     }
 }
 
@@ -99,7 +101,8 @@ pub(super) async fn enclosed(
     file: &serde_json::Map<String, serde_json::Value>,
 ) -> Result<Body, SendOutcome> {
     let size = attachment.file.filesize;
-    let permanent = |code, message: &str| SendOutcome::Permanent(SendError { code, message: message.to_owned() });
+    let permanent =
+        |code, message: &str| SendOutcome::Permanent(SendError { code, message: message.to_owned() });
     if size > LARGEST_UP {
         return Err(permanent("media_not_taken", "a WAHA server is sent files of at most 64 MiB"));
     }
@@ -163,7 +166,10 @@ mod tests {
         let own = Some(("https://waha.example.org/a/api/files/s/1.png".to_owned(), true));
         assert_eq!(at("http://localhost:3000/api/files/s/1.png"), own);
         assert_eq!(at("/api/files/s/1.png"), own);
-        assert_eq!(at("https://s3.example.org/1.png"), Some(("https://s3.example.org/1.png".to_owned(), false)));
+        assert_eq!(
+            at("https://s3.example.org/1.png"),
+            Some(("https://s3.example.org/1.png".to_owned(), false))
+        );
         assert_eq!(at("file:///etc/passwd"), None);
     }
 }

@@ -21,8 +21,8 @@ use self::settings::Settings;
 use super::upstream::UpstreamConfig;
 use crate::domain::ids::DeviceId;
 use crate::engine::{
-    Callback, CallbackAnswer, CallbackError, Capabilities, ControlError, ControlVerb, Driver, OpenError, Session,
-    SessionContext, SettingError,
+    Callback, CallbackAnswer, CallbackError, Capabilities, ControlError, ControlVerb, Driver, OpenError,
+    Session, SessionContext, SettingError,
 };
 
 mod callback;

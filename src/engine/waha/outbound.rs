@@ -57,7 +57,9 @@ async fn recipient(session: &WahaSession, chat: &Jid) -> Result<(), SendOutcome>
             Err(_) => Ok(()),
         },
         JidKind::Lid | JidKind::Group | JidKind::Newsletter => Ok(()),
-        JidKind::Status => Err(permanent("recipient_not_supported", "messages can go to people, groups and channels")),
+        JidKind::Status => {
+            Err(permanent("recipient_not_supported", "messages can go to people, groups and channels"))
+        }
     }
 }
 
@@ -143,19 +145,26 @@ fn not_sent(session: &WahaSession, failure: Failure) -> SendOutcome {
         Failure::Unreachable(_) => unreachable(),
         Failure::Unauthorized => transient("not_sent", "the WAHA server refused the key"),
         Failure::Unknowing => transient("not_sent", "the WAHA server does not know this session"),
-        Failure::Unwell(429) => transient("rate_limited", "the WAHA server says that this account sends too much"),
+        Failure::Unwell(429) => {
+            transient("rate_limited", "the WAHA server says that this account sends too much")
+        }
         Failure::Unwell(503) => transient("not_sent", "the WAHA server cannot send now"),
         // The session is not working: nothing was sent.
         Failure::Refused { status: 422, words } if words.to_ascii_lowercase().contains("session") => {
             session.changed.notify_one();
             offline()
         }
-        Failure::Refused { status: 413, .. } => permanent("media_not_taken", "the WAHA server takes no file as large as this"),
-        Failure::Refused { words, .. } if words.is_empty() => permanent("refused_by_network", "the WAHA server refused the message"),
-        Failure::Refused { words, .. } => permanent("refused_by_network", &words),
-        Failure::Unknown(_) | Failure::Unwell(_) | Failure::Garbled => {
-            unknown("no_answer", "the message was handed to the WAHA server, which did not say what became of it")
+        Failure::Refused { status: 413, .. } => {
+            permanent("media_not_taken", "the WAHA server takes no file as large as this")
         }
+        Failure::Refused { words, .. } if words.is_empty() => {
+            permanent("refused_by_network", "the WAHA server refused the message")
+        }
+        Failure::Refused { words, .. } => permanent("refused_by_network", &words),
+        Failure::Unknown(_) | Failure::Unwell(_) | Failure::Garbled => unknown(
+            "no_answer",
+            "the message was handed to the WAHA server, which did not say what became of it",
+        ),
     }
 }
 

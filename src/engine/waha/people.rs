@@ -40,7 +40,9 @@ fn known(session: &WahaSession, answer: Result<Value, Failure>) -> Result<Vec<Va
     match answer {
         Ok(Value::Array(list)) => Ok(list),
         Ok(_) => Ok(Vec::new()),
-        Err(failure @ (Failure::Unauthorized | Failure::Unreachable(_))) => Err(ended(&session.device, &failure)),
+        Err(failure @ (Failure::Unauthorized | Failure::Unreachable(_))) => {
+            Err(ended(&session.device, &failure))
+        }
         Err(failure) => {
             tracing::debug!(device = %session.device, error = %failure, "the WAHA server did not tell the account's contacts");
             Ok(Vec::new())
@@ -54,7 +56,8 @@ fn contact(told: &Value) -> Option<ContactUpdate> {
     Some(ContactUpdate {
         address_book_name: text(told.get("name")).filter(|_| in_book),
         pushname: text(told.get("pushname")),
-        lid: ids::jid(told.get("lid")).filter(|lid| lid.kind() == JidKind::Lid && id.kind() == JidKind::Person),
+        lid: ids::jid(told.get("lid"))
+            .filter(|lid| lid.kind() == JidKind::Lid && id.kind() == JidKind::Person),
         id,
     })
 }
@@ -111,7 +114,11 @@ pub(super) async fn query(session: &WahaSession, query: Query) -> Result<Answer,
 }
 
 /// See [`crate::engine::Session::mark_read`].
-pub(super) async fn mark_read(session: &WahaSession, chat: &Jid, messages: &[MessageId]) -> Result<(), SessionError> {
+pub(super) async fn mark_read(
+    session: &WahaSession,
+    chat: &Jid,
+    messages: &[MessageId],
+) -> Result<(), SessionError> {
     let chat_id = ids::to_chat(chat);
     for batch in messages.chunks(READ_BATCH) {
         let mut names = Vec::with_capacity(batch.len());
@@ -132,7 +139,12 @@ pub(super) async fn mark_read(session: &WahaSession, chat: &Jid, messages: &[Mes
 }
 
 /// See [`crate::engine::Session::typing`].
-pub(super) async fn typing(session: &WahaSession, chat: &Jid, kind: TypingKind, on: bool) -> Result<(), SessionError> {
+pub(super) async fn typing(
+    session: &WahaSession,
+    chat: &Jid,
+    kind: TypingKind,
+    on: bool,
+) -> Result<(), SessionError> {
     let chat = ids::to_chat(chat);
     match kind {
         TypingKind::Text => {

@@ -196,7 +196,8 @@ async fn messages(
     while found.len() < most {
         let (limit, offset) = (PAGE.to_string(), found.len().to_string());
         let downloads = if since.is_some() { "true" } else { "false" };
-        let mut query = vec![("limit", limit.as_str()), ("offset", offset.as_str()), ("downloadMedia", downloads)];
+        let mut query =
+            vec![("limit", limit.as_str()), ("offset", offset.as_str()), ("downloadMedia", downloads)];
         query.extend(since.as_deref().map(|since| ("filter.timestamp.gte", since)));
         let path = ["chats", chat.as_str(), "messages"];
         let list = page_of(session, session.client.of_session(&path, &query).await)?;

@@ -45,9 +45,14 @@ impl Settings {
         let fields = match settings.get("waha") {
             Some(Value::Object(fields)) => fields,
             None | Some(Value::Null) => {
-                return Err(wrong("baseUrl", "is required: where the WAHA server is, such as https://waha.example.org"));
+                return Err(wrong(
+                    "baseUrl",
+                    "is required: where the WAHA server is, such as https://waha.example.org",
+                ));
             }
-            Some(_) => return Err(SettingError { field: PATH.to_owned(), message: "must be an object".to_owned() }),
+            Some(_) => {
+                return Err(SettingError { field: PATH.to_owned(), message: "must be an object".to_owned() });
+            }
         };
         if let Some(unknown) = fields.keys().find(|name| !KNOWN.contains(&name.as_str())) {
             return Err(wrong(unknown, &format!("is not known; there are {}", KNOWN.join(", "))));
@@ -55,7 +60,8 @@ impl Settings {
         let inbound = inbound(fields)?;
         let webhook_secret = secret(fields, "webhookSecret")?;
         if inbound == Way::Webhook && webhook_secret.is_none() {
-            let message = "is required: what the WAHA server signs its webhooks with; or set inbound to websocket";
+            let message =
+                "is required: what the WAHA server signs its webhooks with; or set inbound to websocket";
             return Err(wrong("webhookSecret", message));
         }
         Ok(Self {
@@ -77,9 +83,11 @@ fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str
 }
 
 fn base(fields: &Map<String, Value>) -> Result<Url, SettingError> {
-    let text = text(fields, "baseUrl")?
-        .ok_or_else(|| wrong("baseUrl", "is required: where the WAHA server is, such as https://waha.example.org"))?;
-    let wrong = || wrong("baseUrl", "must be http:// or https:// with a host, and without user, query or fragment");
+    let text = text(fields, "baseUrl")?.ok_or_else(|| {
+        wrong("baseUrl", "is required: where the WAHA server is, such as https://waha.example.org")
+    })?;
+    let wrong =
+        || wrong("baseUrl", "must be http:// or https:// with a host, and without user, query or fragment");
     let mut url: Url = text.trim().parse().map_err(|_| wrong())?;
     let plain = url.username().is_empty()
         && url.password().is_none()

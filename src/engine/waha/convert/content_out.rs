@@ -76,7 +76,10 @@ pub(in super::super) fn sending(
 }
 
 /// The two ends of a JSON object around the base64 text of its file.
-pub(in super::super) fn around_file(body: &Map<String, Value>, file: &Map<String, Value>) -> (String, &'static str) {
+pub(in super::super) fn around_file(
+    body: &Map<String, Value>,
+    file: &Map<String, Value>,
+) -> (String, &'static str) {
     let open = |object: &Map<String, Value>| {
         let mut text = Value::Object(object.clone()).to_string();
         text.pop();
@@ -117,16 +120,28 @@ mod tests {
     #[test]
     fn every_call_has_what_all_have() {
         let place = Location { latitude: 1.5, longitude: 2.5, description: None };
-        let poll = Poll { name: "?".into(), options: vec!["a".into()], allow_multiple_answers: true, votes: vec![] };
+        let poll =
+            Poll { name: "?".into(), options: vec!["a".into()], allow_multiple_answers: true, votes: vec![] };
         for (content, call, name, value) in [
             (Content::Text, "sendText", "text", json!("hello")),
             (Content::Location(place), "sendLocation", "latitude", json!(1.5)),
-            (Content::Poll(poll), "sendPoll", "poll", json!({ "name": "?", "options": ["a"], "multipleAnswers": true })),
+            (
+                Content::Poll(poll),
+                "sendPoll",
+                "poll",
+                json!({ "name": "?", "options": ["a"], "multipleAnswers": true }),
+            ),
         ] {
             let (to, body) = sent(content);
             assert_eq!((to, &body[name]), (call, &value));
-            assert_eq!((&body["session"], &body["chatId"], &body["id"]), (&json!("s"), &json!("15550100001@c.us"), &json!("THEIRS")));
-            assert_eq!((&body["reply_to"], &body["mentions"]), (&json!("false_1@c.us_Q"), &json!(["15550100002@c.us"])));
+            assert_eq!(
+                (&body["session"], &body["chatId"], &body["id"]),
+                (&json!("s"), &json!("15550100001@c.us"), &json!("THEIRS"))
+            );
+            assert_eq!(
+                (&body["reply_to"], &body["mentions"]),
+                (&json!("false_1@c.us_Q"), &json!(["15550100002@c.us"]))
+            );
         }
     }
 

@@ -57,7 +57,10 @@ pub(in super::super) fn event(envelope: &Value, me: Option<&Jid>) -> Vec<Heard> 
     let heard = match name {
         "session.status" => return vec![Heard::Status(status_in::told(told))],
         "message" | "message.any" => {
-            return message_in::message(told, me).map(|message| Heard::Message(Box::new(message))).into_iter().collect();
+            return message_in::message(told, me)
+                .map(|message| Heard::Message(Box::new(message)))
+                .into_iter()
+                .collect();
         }
         "message.ack" => receipt(told, me, time(envelope.get("timestamp")).unwrap_or(at)),
         "message.reaction" => reaction(told, me, at),
@@ -126,7 +129,9 @@ fn revoked(told: &Value) -> Option<EngineEvent> {
     let after = told.get("after").filter(|after| after.is_object());
     let id = match (before, after) {
         (Some(id), _) => id,
-        (None, Some(after)) => beside(after, told.get("revokedMessageId")).or_else(|| ids::message(after.get("id")))?,
+        (None, Some(after)) => {
+            beside(after, told.get("revokedMessageId")).or_else(|| ids::message(after.get("id")))?
+        }
         (None, None) => return None,
     };
     Some(EngineEvent::Revoked { id })
@@ -197,7 +202,9 @@ fn updated(told: &Value) -> Vec<EngineEvent> {
     let Some(group) = group_in::id(changed) else { return Vec::new() };
     let author = author(told);
     let fields = [("subject", GroupChange::Subject), ("description", GroupChange::Description)];
-    let texts = fields.into_iter().filter_map(|(name, change)| Some((change, changed.get(name)?.as_str()?.to_owned())));
+    let texts = fields
+        .into_iter()
+        .filter_map(|(name, change)| Some((change, changed.get(name)?.as_str()?.to_owned())));
     texts
         .map(|(change, text)| EngineEvent::GroupChanged {
             group: group.clone(),
@@ -265,7 +272,10 @@ mod tests {
     fn acks_are_of_the_accounts_messages_and_name_the_member() {
         let ack = json!({ "id": "true_1203@g.us_AAA_15550100009@c.us", "participant": "15550100001@c.us", "ack": 3 });
         let EngineEvent::Receipt(receipt) = told("message.ack", &ack) else { panic!() };
-        assert_eq!((receipt.ack, receipt.participant.unwrap().to_string().as_str()), (Ack::Read, "15550100001@c.us"));
+        assert_eq!(
+            (receipt.ack, receipt.participant.unwrap().to_string().as_str()),
+            (Ack::Read, "15550100001@c.us")
+        );
         let own = json!({ "id": "true_1203@g.us_AAA", "participant": "15550100009@c.us", "ack": -1 });
         let EngineEvent::Receipt(receipt) = told("message.ack", &own) else { panic!() };
         assert_eq!((receipt.ack, receipt.participant, receipt.error.is_some()), (Ack::Error, None, true));
@@ -277,7 +287,10 @@ mod tests {
     fn changes_to_messages_name_them() {
         let edit = json!({ "id": "false_15550100001@c.us_NEW", "editedMessageId": "AAA", "body": "ten", "timestamp": 1_767_225_601 });
         let EngineEvent::Edited { id, body, at } = told("message.edited", &edit) else { panic!() };
-        assert_eq!((id.to_string().as_str(), body.as_str(), at), ("false_15550100001@c.us_AAA", "ten", Millis(1_767_225_601_000)));
+        assert_eq!(
+            (id.to_string().as_str(), body.as_str(), at),
+            ("false_15550100001@c.us_AAA", "ten", Millis(1_767_225_601_000))
+        );
         let revoke = json!({ "after": { "id": "false_15550100001@c.us_NEW" }, "before": null, "revokedMessageId": "AAA" });
         let EngineEvent::Revoked { id } = told("message.revoked", &revoke) else { panic!() };
         assert_eq!(id.to_string(), "false_15550100001@c.us_AAA");

@@ -11,7 +11,9 @@ use crate::domain::jid::Jid;
 pub(in super::super) fn group(told: &Value) -> Option<Group> {
     let id = id(told)?;
     let data = told.get("groupMetadata").unwrap_or(told);
-    let any = |names: &[&str]| names.iter().find_map(|name| text(told.get(*name)).or_else(|| text(data.get(*name))));
+    let any = |names: &[&str]| {
+        names.iter().find_map(|name| text(told.get(*name)).or_else(|| text(data.get(*name))))
+    };
     let person = |names: &[&str]| names.iter().find_map(|name| ids::jid(data.get(*name)));
     let members = [data.get("participants"), data.get("Participants"), told.get("participants")];
     let members = members.into_iter().flatten().find_map(Value::as_array);
@@ -69,9 +71,13 @@ pub(in super::super) fn outcomes(told: &Value, asked: &[Jid]) -> Vec<(Jid, Resul
             Value::Array(list) => list
                 .iter()
                 .find(|said| {
-                    [said.get("jid"), said.get("id"), said.get("JID")].into_iter().any(|id| ids::jid(id).as_ref() == Some(person))
+                    [said.get("jid"), said.get("id"), said.get("JID")]
+                        .into_iter()
+                        .any(|id| ids::jid(id).as_ref() == Some(person))
                 })
-                .and_then(|said| said.get("status").or_else(|| said.get("code")).or_else(|| said.get("Error")))
+                .and_then(|said| {
+                    said.get("status").or_else(|| said.get("code")).or_else(|| said.get("Error"))
+                })
                 .and_then(number),
             _ => None,
         }
@@ -105,7 +111,10 @@ mod tests {
             let group = group(&told).unwrap();
             assert_eq!(group.subject, "Crew", "{told}");
             assert_eq!(group.participants.len(), 1, "{told}");
-            assert_eq!((group.participants[0].id.to_string().as_str(), group.participants[0].role), ("15550100001@c.us", Role::Admin));
+            assert_eq!(
+                (group.participants[0].id.to_string().as_str(), group.participants[0].role),
+                ("15550100001@c.us", Role::Admin)
+            );
         }
     }
 

@@ -110,7 +110,10 @@ fn author(told: &Value, id: &MessageId, me: Option<&Jid>) -> Option<Jid> {
     if !id.chat.is_group() {
         return Some(id.chat.clone());
     }
-    id.participant.clone().or_else(|| ids::jid(told.get("participant"))).or_else(|| ids::jid(told.get("author")))
+    id.participant
+        .clone()
+        .or_else(|| ids::jid(told.get("participant")))
+        .or_else(|| ids::jid(told.get("author")))
 }
 
 fn notify_name(told: &Value) -> Option<String> {
@@ -133,9 +136,8 @@ fn quoted(told: &Value, id: &MessageId, me: Option<&Jid>) -> Option<Quoted> {
         Some(id) => id.from_me,
         None => author.is_some() && author.as_ref() == me,
     };
-    let author = author.or_else(|| {
-        if from_me { me.cloned() } else { (!id.chat.is_group()).then(|| id.chat.clone()) }
-    })?;
+    let author = author
+        .or_else(|| if from_me { me.cloned() } else { (!id.chat.is_group()).then(|| id.chat.clone()) })?;
     let network = ids::network(reply.get("id"))?;
     let participant = (id.chat.is_group() && !from_me).then(|| author.clone());
     let id = MessageId { from_me, chat: id.chat.clone(), network, participant };
@@ -173,7 +175,9 @@ fn content(told: &Value, kind: &str) -> Content {
         return Content::Contacts(cards);
     }
     match kind {
-        "poll_creation" => told.get("_data").and_then(poll).map_or(Content::Other(MessageType::PollCreation), Content::Poll),
+        "poll_creation" => {
+            told.get("_data").and_then(poll).map_or(Content::Other(MessageType::PollCreation), Content::Poll)
+        }
         "call_log" => Content::Other(MessageType::CallLog),
         "revoked" => Content::Other(MessageType::Revoked),
         _ if text(told.get("body")).is_some() || kind == "chat" => Content::Text,
@@ -229,7 +233,10 @@ mod tests {
         });
         let Message { incoming, ack, file, .. } = read(&told);
         assert_eq!(incoming.from.to_string(), "15550100001@c.us");
-        assert_eq!((incoming.timestamp, incoming.notify_name.as_deref()), (Millis(1_767_225_600_000), Some("Anna")));
+        assert_eq!(
+            (incoming.timestamp, incoming.notify_name.as_deref()),
+            (Millis(1_767_225_600_000), Some("Anna"))
+        );
         let quoted = incoming.quoted.unwrap();
         assert_eq!((quoted.id.to_string().as_str(), quoted.author), ("true_1203@g.us_QQQ", me()));
         assert_eq!((ack, file), (None, None), "an ack is about messages of the account");
@@ -246,10 +253,13 @@ mod tests {
         let voice = told(json!({ "hasMedia": true, "media": media, "_data": { "type": "ptt" } }));
         assert_eq!(voice.file.unwrap().kind, MediaKind::Ptt);
         assert_eq!(voice.incoming.content, Content::Other(MessageType::Ptt));
-        let place = told(json!({ "location": { "latitude": "52.5", "longitude": 13.4, "description": "Tower" } }));
+        let place =
+            told(json!({ "location": { "latitude": "52.5", "longitude": 13.4, "description": "Tower" } }));
         assert!(matches!(place.incoming.content, Content::Location(Location { latitude: 52.5, .. })));
         let cards = told(json!({ "vCards": ["BEGIN:VCARD\nFN:Cleo\nEND:VCARD"] }));
-        assert!(matches!(cards.incoming.content, Content::Contacts(cards) if cards[0].display_name == "Cleo"));
+        assert!(
+            matches!(cards.incoming.content, Content::Contacts(cards) if cards[0].display_name == "Cleo")
+        );
         let poll = json!({ "type": "poll_creation", "pollName": "Lunch?", "pollOptions": [{ "name": "soup" }], "pollSelectableOptionsCount": 1 });
         let poll = told(json!({ "_data": poll }));
         assert!(matches!(poll.incoming.content, Content::Poll(poll) if !poll.allow_multiple_answers));
