@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::engine::Driver;
 use crate::engine::cloud_api::CloudApiDriver;
 use crate::engine::upstream::UpstreamConfig;
+use crate::engine::waha::WahaDriver;
 use crate::settings::Settings;
 
 /// Their drivers.
@@ -16,6 +17,9 @@ pub(super) fn drivers(settings: &Settings) -> Vec<Arc<dyn Driver>> {
     let mut drivers: Vec<Arc<dyn Driver>> = Vec::new();
     if settings.engines.cloud_api.enabled {
         drivers.push(Arc::new(CloudApiDriver::new(config.clone())));
+    }
+    if settings.engines.waha.enabled {
+        drivers.push(Arc::new(WahaDriver::new(config)));
     }
     drivers
 }

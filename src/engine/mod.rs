@@ -32,6 +32,7 @@ mod people;
 mod ports;
 pub mod simulator;
 pub mod upstream;
+pub mod waha;
 #[cfg(feature = "whatsapp")]
 pub mod whatsapp;
 

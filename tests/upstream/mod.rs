@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 pub mod cloud_api;
+pub mod waha;
 pub mod world;
 
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub trait Upstream: Send + Sync {
 pub async fn start(engine: &str) -> Option<Arc<dyn Upstream>> {
     match engine {
         "cloud-api" => Some(cloud_api::GraphServer::start().await),
+        "waha" => Some(waha::Server::start("webhook").await),
+        "waha-websocket" => Some(waha::Server::start("websocket").await),
         _ => None,
     }
 }

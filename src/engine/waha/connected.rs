@@ -1,0 +1,81 @@
+//! A device that is connected: what is asked for when it begins, and how its end is noticed.
+
+use std::convert::Infallible;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::convert::status_in::{self, Status};
+use super::session::{WahaSession, ended};
+use super::{groups, linking, people, reconcile};
+use crate::domain::device::Account;
+use crate::domain::reason::Reason;
+use crate::engine::{Ended, EngineEvent};
+
+/// How often the server is asked whether the session works, and how long its answer takes.
+const BEAT: Duration = Duration::from_secs(30);
+/// After the link the phone sends its history for a while; then it is asked for again, once.
+const HISTORY_AGAIN: Duration = Duration::from_secs(60);
+
+/// Opens the device and stays as long as the server's session works.
+pub(super) async fn run(session: &WahaSession, account: Account) -> Result<Infallible, Ended> {
+    // Before it is open, so that no request changes groups meanwhile.
+    groups::tell(session).await?;
+    session.set_online(true);
+    session.tell(EngineEvent::Opened(account)).await?;
+    people::tell(session).await?;
+    let first = reconcile::begin(session).await?;
+    remember(session).await;
+    let mut again = first.then(|| Instant::now() + HISTORY_AGAIN);
+    let mut beat = Instant::now() + BEAT;
+    loop {
+        tokio::select! {
+            () = session.changed.notified() => {}
+            () = tokio::time::sleep_until(beat) => beat = Instant::now() + BEAT,
+            () = at(again) => {
+                again = None;
+                reconcile::history_again(session).await?;
+                continue;
+            }
+        }
+        measure(session).await?;
+        remember(session).await;
+    }
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Looks whether the session still works.
+async fn measure(session: &WahaSession) -> Result<(), Ended> {
+    let asked = Instant::now();
+    let described = linking::look(session).await.map_err(|failure| ended(&session.device, &failure))?;
+    still_works(session, &described).await?;
+    let ms = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+    session.tell(EngineEvent::Latency { ms }).await
+}
+
+async fn still_works(session: &WahaSession, described: &Value) -> Result<(), Ended> {
+    match status_in::told(described) {
+        Some(Status::Working) => Ok(()),
+        Some(Status::Code) => {
+            linking::forget(session).await;
+            Err(Ended::LoggedOut(Reason::LoggedOutOnPhone))
+        }
+        _ => Err(Ended::LinkLost(Reason::LinkDropped)),
+    }
+}
+
+/// Notes up to when everything was taken in: from there on is asked for when the next session begins.
+pub(super) async fn remember(session: &WahaSession) {
+    let newest = session.newest.load(Ordering::Relaxed);
+    if let Err(error) = reconcile::note(session, newest).await {
+        tracing::warn!(device = %session.device, %error, "how far messages were taken in could not be noted");
+    }
+}

@@ -1,0 +1,175 @@
+//! Files: from the server's own host with its key, from elsewhere without; to the server inside the call, as base64 that
+//! is made while it is sent. No file is whole in memory.
+
+use std::io;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use url::{Host, Url};
+
+use super::client::Body;
+use super::convert::content_out::around_file;
+use super::convert::message_in::File;
+use super::session::WahaSession;
+use crate::domain::content::{Attachment, Content};
+use crate::engine::{ByteStream, Incoming, MediaStoreError, SendError, SendOutcome};
+use crate::net::{Exchange, ExchangeBody, Method};
+
+/// How long a file may take on its way down.
+const DOWN: Duration = Duration::from_secs(60);
+/// Bytes of the largest file that is fetched; the media store's own limit is smaller.
+const LARGEST_DOWN: u64 = 2 << 30;
+/// Bytes of the largest file that is sent within a call.
+const LARGEST_UP: u64 = 64 << 20;
+/// Where the server keeps files.
+const FILES: &str = "/api/files/";
+
+/// Puts a message's file in its place. Without it the message is there as its type.
+pub(super) async fn fetch(session: &WahaSession, incoming: &mut Incoming, file: File) {
+    let Some(url) = file.url.as_deref().and_then(|url| address(&session.client.base, url)) else {
+        tracing::warn!(device = %session.device, "a message came without its file: the WAHA server does not have it");
+        return;
+    };
+    let saved = tokio::time::timeout(DOWN, saved(session, url)).await;
+    match saved {
+        Ok(Ok(stored)) => {
+            let kind = file.kind.of_told(&stored.mimetype);
+            incoming.content = Content::Media(Attachment { kind, file: stored, filename: file.filename });
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(device = %session.device, %error, "a message came without its file");
+        }
+        Err(_) => {
+            tracing::warn!(device = %session.device, "a message came without its file: it took too long")
+        }
+    }
+}
+
+/// Where to ask for a file, and whether at the server itself. What the server keeps is asked of the address by which it
+/// is reached here: the one that it names may mean something else elsewhere, such as localhost.
+fn address(base: &Url, told: &str) -> Option<(Url, bool)> {
+    let url = base.join(told).ok()?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return None;
+    }
+    if let Some(at) = url.path().find(FILES) {
+        let mut own = base.clone();
+        let kept = url.path().get(at + 1..)?;
+        own.set_path(&format!("{}{kept}", base.path()));
+        own.set_query(url.query());
+        return Some((own, true));
+    }
+    let is_own = url.origin() == base.origin() && !matches!(url.host(), None | Some(Host::Domain("")));
+    Some((url, is_own))
+}
+
+async fn saved(
+    session: &WahaSession,
+    (url, is_own): (Url, bool),
+) -> Result<crate::domain::media::StoredMedia, MediaStoreError> {
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+        MediaStoreError::Incomplete(io::Error::other(error))
+    };
+    let client = &session.client;
+    if !is_own {
+        let bytes = client.http.download(&url, LARGEST_DOWN, DOWN).await;
+        return session.media.save(bytes.map_err(|error| failed(Box::new(error)))?).await;
+    }
+    let exchange = Exchange {
+        url,
+        method: Method::GET,
+        headers: client.key_header(),
+        body: ExchangeBody::Empty,
+        timeout: DOWN,
+        limit: LARGEST_DOWN,
+    };
+    let answer = client.http.exchange(exchange).await.map_err(|error| failed(Box::new(error)))?;
+    if answer.status != 200 {
+        return Err(failed(format!("the WAHA server answered {}", answer.status).into()));
+    }
+    session.media.save(answer.body).await
+}
+
+/// The body of a call with the file in it.
+pub(super) async fn enclosed(
+    session: &WahaSession,
+    attachment: &Attachment,
+    body: &serde_json::Map<String, serde_json::Value>,
+    file: &serde_json::Map<String, serde_json::Value>,
+) -> Result<Body, SendOutcome> {
+    let size = attachment.file.filesize;
+    let permanent =
+        |code, message: &str| SendOutcome::Permanent(SendError { code, message: message.to_owned() });
+    if size > LARGEST_UP {
+        return Err(permanent("media_not_taken", "a WAHA server is sent files of at most 64 MiB"));
+    }
+    let bytes = session.media.open(&attachment.file.hash).await.map_err(|error| match error {
+        MediaStoreError::Gone => permanent("media_unreadable", "the file is not in the store any more"),
+        error => SendOutcome::Transient(SendError { code: "media_unreadable", message: error.to_string() }),
+    })?;
+    let (before, after) = around_file(body, file);
+    let length = before.len() as u64 + size.div_ceil(3) * 4 + after.len() as u64;
+    let parts = stream::once(async { Ok(Bytes::from(before)) })
+        .chain(base64(bytes))
+        .chain(stream::once(async move { Ok(Bytes::from_static(after.as_bytes())) }));
+    Ok(Body::Stream(length, parts.boxed()))
+}
+
+/// Bytes as base64, piece by piece.
+fn base64(bytes: ByteStream) -> ByteStream {
+    let state = Some((bytes, Vec::new()));
+    stream::unfold(state, |state| async move {
+        let (mut bytes, mut left): (ByteStream, Vec<u8>) = state?;
+        match bytes.next().await {
+            Some(Ok(piece)) => {
+                left.extend_from_slice(&piece);
+                let rest = left.split_off(left.len() - left.len() % 3);
+                Some((Ok(Bytes::from(STANDARD.encode(&left))), Some((bytes, rest))))
+            }
+            Some(Err(error)) => Some((Err(error), None)),
+            None => Some((Ok(Bytes::from(STANDARD.encode(&left))), None)),
+        }
+    })
+    .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::TryStreamExt as _;
+
+    #[tokio::test]
+    async fn pieces_of_any_length_are_one_text() {
+        for sizes in [vec![], vec![1], vec![1, 1, 1, 1], vec![4, 2, 7, 3], vec![3, 3]] {
+            let whole: Vec<u8> = (0..sizes.iter().sum::<usize>()).map(|n| u8::try_from(n).unwrap()).collect();
+            let mut rest = whole.as_slice();
+            let pieces: Vec<_> = sizes
+                .iter()
+                .map(|size| {
+                    let (piece, left) = rest.split_at(*size);
+                    rest = left;
+                    Ok(Bytes::copy_from_slice(piece))
+                })
+                .collect();
+            let encoded: Vec<Bytes> = base64(stream::iter(pieces).boxed()).try_collect().await.unwrap();
+            assert_eq!(encoded.concat(), STANDARD.encode(&whole).into_bytes(), "{sizes:?}");
+        }
+    }
+
+    #[test]
+    fn files_of_the_server_are_asked_of_the_address_by_which_it_is_reached() {
+        let base: Url = "https://waha.example.org/a/".parse().unwrap();
+        let at = |told: &str| address(&base, told).map(|(url, own)| (url.to_string(), own));
+        let own = Some(("https://waha.example.org/a/api/files/s/1.png".to_owned(), true));
+        assert_eq!(at("http://localhost:3000/api/files/s/1.png"), own);
+        assert_eq!(at("/api/files/s/1.png"), own);
+        assert_eq!(
+            at("https://s3.example.org/1.png"),
+            Some(("https://s3.example.org/1.png".to_owned(), false))
+        );
+        assert_eq!(at("file:///etc/passwd"), None);
+    }
+}

@@ -1,0 +1,150 @@
+//! A WAHA server for tests, written from its contract, over a [`World`]: sessions with their states and codes, every call
+//! that the engine makes, webhooks with signatures and retries, and a WebSocket that resumes nothing.
+//!
+//! `door` is its address, which can be shut; `api` has the routes; `session` is a session of it and its link to the
+//! network; `telling` are webhooks and sockets; `words` are WAHA's words for what the network tells.
+
+mod api;
+mod chats;
+mod door;
+mod groups;
+mod sending;
+mod session;
+mod steering;
+mod telling;
+pub mod words;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use wharf::engine::Capabilities;
+
+pub use self::door::Door;
+pub use self::session::Session;
+use super::Upstream;
+use super::world::World;
+
+/// What the server asks for, and what it signs with.
+pub const KEY: &str = "waha-api-key-of-the-tests";
+pub const SECRET: &str = "waha-webhook-secret-of-the-tests";
+
+/// The server.
+pub struct Server {
+    world: Arc<World>,
+    /// `webhook` or `websocket`.
+    inbound: &'static str,
+    /// Where it is reached.
+    pub door: Door,
+    /// Where the daemon is reached, whatever its address is after a restart.
+    pub daemon: Door,
+    steering: String,
+    sessions: Mutex<HashMap<String, Arc<Session>>>,
+    sockets: telling::Sockets,
+    /// Requests that it answered, as method and path.
+    pub asked: Mutex<Vec<String>>,
+}
+
+impl Server {
+    /// A server whose devices hear in this way.
+    pub async fn start(inbound: &'static str) -> Arc<Self> {
+        let world = World::start();
+        let (inside, steered) = (door::listener().await, door::listener().await);
+        let server = Arc::new(Self {
+            world: Arc::clone(&world),
+            inbound,
+            door: Door::to(inside.local_addr().unwrap()).await,
+            daemon: Door::shut().await,
+            steering: format!("http://{}", steered.local_addr().unwrap()),
+            sessions: Mutex::default(),
+            sockets: telling::Sockets::default(),
+            asked: Mutex::default(),
+        });
+        let for_sockets = Arc::downgrade(&server);
+        server.door.take_sockets(move |stream| {
+            let server = for_sockets.upgrade();
+            Box::pin(async move {
+                if let Some(server) = server {
+                    telling::serve_socket(&server, stream).await;
+                }
+            })
+        });
+        door::serve(inside, api::router(&server));
+        door::serve(
+            steered,
+            super::world::steering::router(world, Arc::new(steering::Steered(Arc::downgrade(&server)))),
+        );
+        server
+    }
+
+    /// The session of that name, if there is one.
+    pub fn session(&self, name: &str) -> Option<Arc<Session>> {
+        self.sessions.lock().unwrap().get(name).cloned()
+    }
+
+    /// Where it is reached.
+    pub fn url(&self) -> String {
+        self.door.url()
+    }
+
+    /// A device's settings, with these in place of the usual ones.
+    pub fn settings_of(&self, device: &str, other: &Value) -> Value {
+        let mut waha = json!({
+            "baseUrl": self.url(), "session": device, "apiKey": KEY, "webhookSecret": SECRET, "inbound": self.inbound,
+        });
+        for (name, value) in other.as_object().unwrap() {
+            waha[name] = value.clone();
+        }
+        json!({ "waha": waha })
+    }
+}
+
+#[async_trait]
+impl Upstream for Server {
+    fn engine(&self) -> &'static str {
+        "waha"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            qr: true,
+            pairing_code: true,
+            deduplicates: true,
+            typing: true,
+            presence: true,
+            read_receipts: true,
+            groups: true,
+            media: true,
+            location: true,
+            contacts: true,
+            polls: true,
+            edit: true,
+            react: true,
+            revoke: true,
+            control: false,
+        }
+    }
+
+    fn settings(&self) -> Vec<(String, String)> {
+        [
+            ("WHARF__NET__ALLOW_PRIVATE", "127.0.0.1".to_owned()),
+            ("WHARF__SERVER__PUBLIC_URL", self.daemon.url()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+    }
+
+    async fn device_settings(&self, device: &str, world: &Value) -> Value {
+        self.world.account(device, world);
+        self.settings_of(device, &json!({}))
+    }
+
+    fn steering(&self) -> String {
+        self.steering.clone()
+    }
+
+    async fn attached(&self, daemon: &str) {
+        self.daemon.open_to(daemon.trim_start_matches("http://").parse().unwrap());
+    }
+}

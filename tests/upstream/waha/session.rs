@@ -1,0 +1,330 @@
+//! A session of the server, and its link to the network.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use wharf::domain::event::HistoryPhase;
+use wharf::domain::ids::{MessageId, NetworkId};
+use wharf::domain::jid::Jid;
+use wharf::engine::{Ended, EngineEvent, Incoming, Session as NetworkSession};
+
+use super::{Server, telling, words};
+use crate::upstream::world::{Account, Link};
+
+/// How long a broken link takes to come back.
+const LINK_AWAY: Duration = Duration::from_millis(300);
+
+/// A session.
+pub struct Session {
+    pub name: String,
+    /// Where the server is reached.
+    pub base: String,
+    pub account: Arc<Account>,
+    pub state: Mutex<State>,
+    server: Weak<Server>,
+    events: AtomicU64,
+}
+
+/// What changes of it.
+#[derive(Default)]
+pub struct State {
+    pub config: Value,
+    pub status: &'static str,
+    pub me: Value,
+    pub code: Option<String>,
+    /// WAMessages, by chat.
+    pub messages: BTreeMap<String, Vec<Value>>,
+    pub groups: BTreeSet<Jid>,
+    pub contacts: BTreeMap<Jid, Value>,
+    pub lids: BTreeMap<Jid, Jid>,
+    /// The daemon's ids by those that were allocated here, and the other way round.
+    pub ours: HashMap<NetworkId, NetworkId>,
+    pub theirs: HashMap<NetworkId, NetworkId>,
+    network: Option<Arc<dyn NetworkSession>>,
+    running: Option<DropGuard>,
+}
+
+impl Session {
+    pub fn new(server: &Arc<Server>, name: &str, account: Arc<Account>) -> Arc<Self> {
+        let state = State { status: "STOPPED", config: json!({}), me: Value::Null, ..State::default() };
+        Arc::new(Self {
+            name: name.to_owned(),
+            base: server.url(),
+            account,
+            state: Mutex::new(state),
+            server: Arc::downgrade(server),
+            events: AtomicU64::new(0),
+        })
+    }
+
+    pub fn next_event(&self) -> u64 {
+        self.events.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub fn me(&self) -> Value {
+        self.state.lock().unwrap().me.clone()
+    }
+
+    pub fn me_jid(&self) -> Option<Jid> {
+        self.me()["id"].as_str()?.parse().ok()
+    }
+
+    pub fn status(&self) -> &'static str {
+        self.state.lock().unwrap().status
+    }
+
+    pub fn webhooks(&self) -> Vec<Value> {
+        self.state.lock().unwrap().config["webhooks"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// The session as REST shows it.
+    pub fn described(&self) -> Value {
+        let state = self.state.lock().unwrap();
+        let me = if state.status == "WORKING" { state.me.clone() } else { Value::Null };
+        json!({ "name": self.name, "status": state.status, "config": state.config, "me": me, "engine": { "engine": "WEBJS" } })
+    }
+
+    /// The link, while the session works.
+    pub fn network(&self) -> Option<Arc<dyn NetworkSession>> {
+        let state = self.state.lock().unwrap();
+        state.network.clone().filter(|_| state.status == "WORKING")
+    }
+
+    /// The link, also while codes are shown.
+    pub fn any_network(&self) -> Option<Arc<dyn NetworkSession>> {
+        self.state.lock().unwrap().network.clone()
+    }
+
+    pub fn theirs(&self, ours: &NetworkId) -> NetworkId {
+        self.state.lock().unwrap().theirs.get(ours).unwrap_or(ours).clone()
+    }
+
+    pub fn ours(&self, theirs: &NetworkId) -> NetworkId {
+        self.state.lock().unwrap().ours.get(theirs).unwrap_or(theirs).clone()
+    }
+
+    pub fn theirs_of(&self, id: &MessageId) -> NetworkId {
+        if id.from_me { self.theirs(&id.network) } else { id.network.clone() }
+    }
+
+    /// A message's id as the server says it.
+    pub fn named(&self, id: &MessageId) -> String {
+        let own = || self.me_jid().filter(|_| id.from_me && id.chat.is_group());
+        let participant = id.participant.clone().or_else(own);
+        MessageId { network: self.theirs_of(id), participant, ..id.clone() }.to_string()
+    }
+
+    /// A message's id as the network knows it.
+    pub fn meant(&self, text: &str) -> Option<MessageId> {
+        let id: MessageId = text.parse().ok()?;
+        let network = if id.from_me { self.ours(&id.network) } else { id.network.clone() };
+        Some(MessageId { network, participant: id.participant.clone().filter(|_| !id.from_me), ..id })
+    }
+
+    /// Keeps a message; the second copy replaces nothing.
+    pub fn keep(&self, message: Value) {
+        let mut state = self.state.lock().unwrap();
+        let id: MessageId = message["id"].as_str().unwrap().parse().unwrap();
+        let chat = state.messages.entry(id.chat.to_string()).or_default();
+        if !chat.iter().any(|kept| kept["id"] == message["id"]) {
+            chat.push(message);
+        }
+    }
+
+    /// Changes a message that is kept.
+    pub fn change(&self, id: &MessageId, change: impl Fn(&mut Value)) {
+        let name = self.named(id);
+        let mut state = self.state.lock().unwrap();
+        let chat = state.messages.entry(id.chat.to_string()).or_default();
+        chat.iter_mut().filter(|kept| kept["id"] == name.as_str()).for_each(change);
+    }
+
+    async fn tell(&self, event: &str, payload: &Value) -> bool {
+        match self.server.upgrade() {
+            Some(server) => telling::tell(&server, self, event, payload).await,
+            None => true,
+        }
+    }
+
+    pub async fn becomes(&self, status: &'static str) {
+        self.state.lock().unwrap().status = status;
+        self.tell("session.status", &json!({ "name": self.name, "status": status, "statuses": [] })).await;
+    }
+
+    /// Starts it; again, where it runs.
+    #[expect(clippy::disallowed_methods, reason = "it ends with its session")]
+    pub fn start(self: &Arc<Self>) {
+        let stop = CancellationToken::new();
+        {
+            let mut state = self.state.lock().unwrap();
+            state.status = "STARTING";
+            state.code = None;
+            state.network = None;
+            state.running = Some(stop.clone().drop_guard());
+        }
+        let session = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = session.run() => {}
+            }
+        });
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.state.lock().unwrap().running.is_some()
+    }
+
+    /// Ends its link.
+    pub async fn stop(&self) {
+        {
+            let mut state = self.state.lock().unwrap();
+            state.running = None;
+            state.network = None;
+            state.code = None;
+        }
+        self.becomes("STOPPED").await;
+    }
+
+    async fn run(&self) {
+        loop {
+            self.becomes("STARTING").await;
+            let link = self.account.connect().await;
+            self.state.lock().unwrap().network = Some(Arc::clone(&link.session));
+            let ended = self.listen(link).await;
+            self.state.lock().unwrap().network = None;
+            match ended {
+                Ended::CodesExhausted | Ended::Fatal(_) => {
+                    self.state.lock().unwrap().running = None;
+                    return self.becomes("FAILED").await;
+                }
+                Ended::LoggedOut(_) => self.state.lock().unwrap().me = Value::Null,
+                Ended::LinkLost(_) | Ended::Closed => {
+                    self.becomes("STARTING").await;
+                    tokio::time::sleep(LINK_AWAY).await;
+                }
+            }
+        }
+    }
+
+    /// Takes in what the network tells, one after the other.
+    async fn listen(&self, mut link: Link) -> Ended {
+        loop {
+            tokio::select! {
+                biased;
+                told = link.events.recv() => match told {
+                    Some(told) => {
+                        self.hear(&told.event).await;
+                        told.taken();
+                    }
+                    None => return link.ended.await.unwrap_or(Ended::Closed),
+                },
+                ended = &mut link.ended => return ended.unwrap_or(Ended::Closed),
+            }
+        }
+    }
+
+    async fn hear(&self, told: &EngineEvent) {
+        match told {
+            EngineEvent::Code { code, .. } => {
+                self.state.lock().unwrap().code = Some(code.clone());
+                self.becomes("SCAN_QR_CODE").await;
+            }
+            EngineEvent::Scanned(account) => {
+                self.state.lock().unwrap().me = words::me(account);
+                self.becomes("STARTING").await;
+            }
+            EngineEvent::Opened(account) => {
+                self.state.lock().unwrap().me = words::me(account);
+                let waits = self.synchronises() && self.state.lock().unwrap().messages.is_empty();
+                if !waits {
+                    self.becomes("WORKING").await;
+                }
+            }
+            EngineEvent::HistoryProgress { phase: HistoryPhase::Complete, .. } => {
+                if self.status() != "WORKING" {
+                    self.becomes("WORKING").await;
+                }
+            }
+            EngineEvent::History(messages) => messages.iter().for_each(|message| self.keep_told(message)),
+            EngineEvent::Contacts(told) => {
+                let mut state = self.state.lock().unwrap();
+                for one in told {
+                    let known = state
+                        .contacts
+                        .entry(one.id.clone())
+                        .or_insert_with(|| json!({ "id": one.id, "isMyContact": true }));
+                    for (name, value) in [("name", &one.address_book_name), ("pushname", &one.pushname)] {
+                        if let Some(value) = value {
+                            known[name] = json!(value);
+                        }
+                    }
+                    if let Some(lid) = &one.lid {
+                        state.lids.insert(lid.clone(), one.id.clone());
+                    }
+                }
+            }
+            other => self.pass_on(other).await,
+        }
+    }
+
+    /// Whether the network tells what was before the link.
+    fn synchronises(&self) -> bool {
+        let world = self.account.settings();
+        let some = |name: &str| match &world[name] {
+            Value::Number(number) => number.as_u64() != Some(0),
+            Value::Array(list) => !list.is_empty(),
+            _ => false,
+        };
+        self.state.lock().unwrap().contacts.is_empty()
+            && ["history", "contacts", "groups"].into_iter().any(some)
+    }
+
+    fn keep_told(&self, message: &Incoming) {
+        self.keep(words::message(self, message, if message.from_me { 3 } else { 1 }));
+    }
+
+    async fn pass_on(&self, told: &EngineEvent) {
+        match told {
+            EngineEvent::Message(message) => self.keep_told(message),
+            EngineEvent::Groups { groups, complete } => {
+                let mut state = self.state.lock().unwrap();
+                if *complete {
+                    state.groups.clear();
+                }
+                state.groups.extend(groups.iter().map(|group| group.id.clone()));
+            }
+            EngineEvent::Receipt(receipt) if receipt.participant.is_none() => {
+                let id = MessageId {
+                    from_me: true,
+                    chat: receipt.chat.clone(),
+                    network: receipt.network_id.clone(),
+                    participant: None,
+                };
+                let ack = words::level(receipt.ack);
+                self.change(&id, |kept| {
+                    if ack > kept["ack"].as_i64().unwrap() {
+                        kept["ack"] = json!(ack);
+                        kept["ackName"] = json!(words::ack_name(ack));
+                    }
+                });
+            }
+            EngineEvent::Edited { id, body, at } => self.change(id, |kept| {
+                kept["body"] = json!(body);
+                kept["_data"]["latestEditSenderTimestampMs"] = json!(at.0);
+            }),
+            EngineEvent::Revoked { id } => self.change(id, |kept| {
+                kept["body"] = json!("");
+                kept["_data"]["type"] = json!("revoked");
+            }),
+            _ => {}
+        }
+        for (event, payload) in words::events(self, told) {
+            self.tell(event, &payload).await;
+        }
+    }
+}
