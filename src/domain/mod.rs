@@ -26,6 +26,7 @@ pub mod message;
 pub mod origin;
 pub mod outbox;
 pub mod reason;
+pub mod secret_settings;
 pub mod state;
 pub mod vault;
 pub mod webhook;

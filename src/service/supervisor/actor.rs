@@ -313,13 +313,20 @@ impl Actor {
         let Some(driver) = self.core.inner.drivers.get(self.device.engine.as_str()).cloned() else {
             return self.apply_surely(Input::Fatal(Reason::EngineUnknown)).await;
         };
+        let settings = match self.core.settings_of(&self.device.id).await {
+            Ok(settings) => settings,
+            Err(error) => {
+                tracing::error!(device = %self.device.id, %error, "the device's settings could not be read");
+                return self.apply_surely(Input::Fatal(Reason::EngineError)).await;
+            }
+        };
         self.generation += 1;
         let cancel = CancellationToken::new();
         let inbound =
             InboundPort::new(&self.core, &self.device, self.mailbox.clone(), self.generation, cancel.clone());
         let context = SessionContext {
             device: self.device.id.clone(),
-            settings: self.device.settings.clone(),
+            settings,
             account: self.device.account.clone(),
             vault: Arc::new(VaultPort::new(self.core.store().clone(), self.device.id.clone())),
             media: Arc::new(MediaPort::of(&self.core, &self.device.id)),
