@@ -96,6 +96,12 @@ pub trait Driver: Send + Sync + 'static {
         true
     }
 
+    /// Whether a session that does not run can unlink its device all the same: where somebody else holds the link, a
+    /// device at rest is linked there still. A session is then opened, never run, and asked to log out.
+    fn unlinks_at_rest(&self) -> bool {
+        false
+    }
+
     /// Says what is wrong with a device's settings, before they are stored.
     ///
     /// # Errors
@@ -227,7 +233,8 @@ pub trait Session: Send + Sync + 'static {
     /// When the session is not connected or the network refuses; [`SessionError::NotInGroup`] when that is why.
     async fn group(&self, request: GroupRequest) -> Result<GroupAnswer, SessionError>;
 
-    /// Unlinks the device at the network and forgets the credentials.
+    /// Unlinks the device at the network and forgets the credentials. Asked of a session that never ran too, where the
+    /// driver says so ([`Driver::unlinks_at_rest`]).
     ///
     /// # Errors
     /// When the network could not be told; the credentials are forgotten all the same.
