@@ -108,8 +108,8 @@ impl Client {
         &self.http
     }
 
-    pub(super) fn key_header(&self) -> (String, String) {
-        ("X-API-KEY".to_owned(), self.key.clone())
+    pub(super) fn key(&self) -> &str {
+        &self.key
     }
 
     /// An address below the upstream's own.
@@ -194,7 +194,7 @@ impl Client {
 
     async fn exchange(&self, wanted: Wanted) -> Result<ExchangeAnswer, Trouble> {
         let Wanted { url, method, mut headers, body, timeout, limit } = wanted;
-        headers.push(self.key_header());
+        headers.push(("X-API-KEY".to_owned(), self.key.clone()));
         let exchange = Exchange { url, method, headers, body, timeout, limit };
         self.http.exchange(exchange).await.map_err(Trouble::Away)
     }

@@ -25,9 +25,9 @@ pub(in super::super) enum Packet {
 /// What the answer to a ping is.
 pub(in super::super) const PONG: &str = "3";
 
-/// Asks to be let into a namespace.
-pub(in super::super) fn connect(namespace: &str) -> String {
-    format!("40{namespace},")
+/// Asks to be let into a namespace with a key.
+pub(in super::super) fn connect(namespace: &str, key: &str) -> String {
+    format!("40{namespace},{}", json!({ "apiKey": key }))
 }
 
 /// An event for the server.
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_one_line_of_text() {
-        assert_eq!(connect("/device/shop"), "40/device/shop,");
+        assert_eq!(connect("/device/shop", "k"), r#"40/device/shop,{"apiKey":"k"}"#);
         assert_eq!(event("/device/shop", "a", &json!({ "b": 1 })), r#"42/device/shop,["a",{"b":1}]"#);
     }
 
