@@ -157,6 +157,18 @@ impl GuardedClient {
         if found.is_empty() { Err(NetError::NoAddress) } else { Ok(()) }
     }
 
+    pub(super) fn guard(&self) -> &Guard {
+        &self.inner.guard
+    }
+
+    pub(super) fn route(&self) -> &Route {
+        &self.inner.route
+    }
+
+    pub(super) fn lookup(&self) -> &dyn Lookup {
+        self.inner.lookup.as_ref()
+    }
+
     pub(super) async fn client(&self) -> Result<&reqwest::Client, NetError> {
         let inner = &self.inner;
         inner
@@ -321,14 +333,14 @@ pub(super) mod tests {
         }
     }
 
-    fn with_answers(answers: &[&'static str], route: Route) -> GuardedClient {
+    pub(in crate::net) fn with_answers(answers: &[&'static str], route: Route) -> GuardedClient {
         let guard = Guard::new(&["127.0.0.0/8".parse().unwrap()]);
         let lookup = Arc::new(Changing(std::sync::Mutex::new(answers.to_vec())));
         GuardedClient::with_lookup(guard, Duration::from_millis(800), route, lookup)
     }
 
-    fn named(url: &Url) -> Url {
-        format!("http://hooks.example.com:{}/", url.port().unwrap()).parse().unwrap()
+    pub(in crate::net) fn named(url: &Url) -> Url {
+        format!("{}://hooks.example.com:{}/", url.scheme(), url.port().unwrap()).parse().unwrap()
     }
 
     #[tokio::test]

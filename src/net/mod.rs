@@ -3,6 +3,8 @@
 //! [`guard`] holds the address rules, pure; [`resolver`] applies them to what DNS answers; [`client`]
 //! applies them to addresses written in URLs, and limits redirects, proxies, time and size.
 //!
+//! [`WebSocket`] connects under the same rules.
+//!
 //! Invariants: no connection is made to an address that [`guard::Guard`] refuses, however it is spelt and
 //! whatever DNS says later; a redirect is followed only by [`GuardedClient::download`], which
 //! checks each address; no proxy is used but one that was set, and then names are looked up and checked here before
@@ -16,9 +18,11 @@ pub mod guard;
 pub mod loopback;
 mod post;
 mod resolver;
+mod websocket;
 
 pub use client::{GuardedClient, NetError, Route, check_certificates};
 pub use exchange::{Exchange, ExchangeAnswer, ExchangeBody};
 pub use guard::{Guard, Refused};
 pub use post::{Answer, Post, is_header};
+pub use websocket::{Frame, WebSocket, WebSocketError};
 pub use reqwest::Method;
