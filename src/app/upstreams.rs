@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
+use super::Surroundings;
 use crate::engine::Driver;
 use crate::engine::upstream::UpstreamConfig;
+use crate::engine::wwebjs::WwebjsDriver;
 use crate::settings::Settings;
 
 /// Their drivers.
-pub(super) fn drivers(settings: &Settings) -> Vec<Arc<dyn Driver>> {
-    let _config = UpstreamConfig {
+pub(super) fn drivers(settings: &Settings, surroundings: &Surroundings) -> Vec<Arc<dyn Driver>> {
+    let config = UpstreamConfig {
         http: super::api_config::guarded_client(settings, &[]),
         public_url: settings.server.public_url.trim_end_matches('/').to_owned(),
     };
-    let drivers: Vec<Arc<dyn Driver>> = Vec::new();
+    let mut drivers: Vec<Arc<dyn Driver>> = Vec::new();
+    if settings.engines.wwebjs.enabled {
+        drivers.push(Arc::new(WwebjsDriver::new(config, surroundings.clock.clone())));
+    }
     drivers
 }

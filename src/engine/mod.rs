@@ -33,6 +33,7 @@ pub mod simulator;
 pub mod upstream;
 #[cfg(feature = "whatsapp")]
 pub mod whatsapp;
+pub mod wwebjs;
 
 pub use self::callback::{Callback, CallbackAnswer, CallbackError, CallbackMethod};
 pub use self::error::{ControlError, OpenError, SessionError, SettingError};

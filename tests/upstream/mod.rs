@@ -2,6 +2,8 @@
 //!
 //! They are written from the published contracts, speak real HTTP on loopback, and refuse what the real ones refuse.
 
+pub mod wwebjs;
+
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -31,6 +33,8 @@ pub trait Upstream: Send + Sync {
 
 /// The upstream that `WHARF_TEST_ENGINE` names.
 pub async fn start(engine: &str) -> Option<Arc<dyn Upstream>> {
-    let _ = engine;
-    None
+    match engine {
+        "wwebjs" => Some(Arc::new(wwebjs::Behind::start().await)),
+        _ => None,
+    }
 }

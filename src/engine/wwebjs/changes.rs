@@ -128,8 +128,7 @@ impl WwebjsSession {
     pub(super) async fn reads(&self, chat: &Jid, messages: &[MessageId]) -> Result<(), SessionError> {
         let id = chat.to_string();
         for some in messages.chunks(READ_AT_ONCE) {
-            let asked = Ask::post(&["chats", &id, "read"], json!({ "messageIds": some }));
-            match self.client.ask(asked).await {
+            match self.client.ask(Ask::post(&["chats", &id, "read"], json!({ "messageIds": some }))).await {
                 Err(trouble) if !trouble.is_absence() => return Err(in_session(trouble)),
                 _ => {}
             }

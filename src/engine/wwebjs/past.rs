@@ -50,7 +50,7 @@ impl WwebjsSession {
                 read += page.len();
                 before = page.first().map(|message| message.id.clone());
                 let last = page.len() < PAGE;
-                let comes = |id| ahead.as_ref().is_some_and(|ahead| ahead.messages.contains(id));
+                let comes = |id: &MessageId| ahead.as_ref().is_some_and(|ahead| ahead.messages.contains(id));
                 let old = page.into_iter().filter(|message| !comes(&message.id)).collect();
                 done += self.tell_history(old).await?;
                 if own {
