@@ -27,6 +27,12 @@ pub trait Upstream: Send + Sync {
     /// What serves `/api/v1/simulator/{id}/{call}` in place of the daemon: `http://` and an address.
     fn steering(&self) -> String;
 
+    /// Whether a try to send that fails for now, or whose outcome is not known, is the daemon's to try again. An
+    /// upstream with an outbox of its own tries again by itself.
+    fn tells_of_tries(&self) -> bool {
+        true
+    }
+
     /// A daemon listens there now: where callbacks go.
     async fn attached(&self, daemon: &str);
 }

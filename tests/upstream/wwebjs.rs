@@ -19,7 +19,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tempfile::TempDir;
-use wharf::app::{App, OsRandom, Surroundings, SystemClock};
+use wharf::app::{App, OsRandom, StartError, Surroundings, SystemClock};
 use wharf::engine::Capabilities;
 use wharf::settings::Settings;
 
@@ -64,7 +64,15 @@ impl SecondWharf {
     /// Starts it again, on the same data and port.
     pub async fn start_again(&self) {
         let listen = self.base.strip_prefix("http://").unwrap();
-        *self.app.lock().await = Some(Box::pin(run(&self.data, listen, &self.extra)).await);
+        for _ in 0..500 {
+            // Whoever was just being served may hold the data for a moment.
+            if let Ok(app) = Box::pin(try_run(&self.data, listen, &self.extra)).await {
+                *self.app.lock().await = Some(app);
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the second Wharf does not start again");
     }
 
     /// Does something to its database; it must be stopped.
@@ -127,6 +135,10 @@ impl SecondWharf {
 }
 
 async fn run(data: &TempDir, listen: &str, extra: &[(String, String)]) -> App {
+    Box::pin(try_run(data, listen, extra)).await.unwrap()
+}
+
+async fn try_run(data: &TempDir, listen: &str, extra: &[(String, String)]) -> Result<App, StartError> {
     let own = [
         ("WHARF__SERVER__LISTEN", listen.to_owned()),
         ("WHARF__STORE__DATA_DIR", data.path().display().to_string()),
@@ -142,7 +154,7 @@ async fn run(data: &TempDir, listen: &str, extra: &[(String, String)]) -> App {
         api_key: Some(UPSTREAM_KEY.to_owned()),
         terminal: false,
     };
-    Box::pin(App::start(settings, surroundings)).await.unwrap()
+    Box::pin(App::start(settings, surroundings)).await
 }
 
 /// What the first Wharf must be told: that its upstream may be on this machine.
@@ -222,6 +234,10 @@ impl Upstream for Behind {
 
     fn steering(&self) -> String {
         self.address.clone()
+    }
+
+    fn tells_of_tries(&self) -> bool {
+        false
     }
 
     async fn attached(&self, daemon: &str) {

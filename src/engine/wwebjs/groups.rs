@@ -19,11 +19,21 @@ const MOST_GROUPS: usize = 10_000;
 impl WwebjsSession {
     /// See [`crate::engine::Session::group`].
     pub(super) async fn group_request(&self, request: GroupRequest) -> Result<GroupAnswer, SessionError> {
-        let asked = self.ask_about_group(request).await;
-        asked.map_err(|trouble| match trouble {
-            Trouble::Refused { status: 404, .. } => SessionError::NotInGroup,
-            other => other.into_session_error(),
-        })
+        let group = about(&request).cloned();
+        let trouble = match self.ask_about_group(request).await {
+            Ok(answer) => return Ok(answer),
+            Err(trouble) => trouble,
+        };
+        // The upstream refuses what its network refuses, and then knows the group no longer where that was why.
+        let out = match (&trouble, group) {
+            (Trouble::Refused { status: 404, .. }, _) => true,
+            (Trouble::Refused { status: 422, .. }, Some(group)) => {
+                let found = self.client.data(Ask::get(&["groups", &group.to_string()])).await;
+                found.is_err_and(|trouble| trouble.code() == "group_not_found")
+            }
+            _ => false,
+        };
+        Err(if out { SessionError::NotInGroup } else { trouble.into_session_error() })
     }
 
     async fn ask_about_group(&self, request: GroupRequest) -> Result<GroupAnswer, Trouble> {
@@ -132,6 +142,20 @@ impl WwebjsSession {
             }
         }
         Ok(ids)
+    }
+}
+
+/// The group that a request is about.
+fn about(request: &GroupRequest) -> Option<&Jid> {
+    match request {
+        GroupRequest::Create { .. } => None,
+        GroupRequest::Info(group)
+        | GroupRequest::InviteLink(group)
+        | GroupRequest::RevokeInviteLink(group)
+        | GroupRequest::Leave(group)
+        | GroupRequest::Participants { group, .. }
+        | GroupRequest::Subject { group, .. }
+        | GroupRequest::Description { group, .. } => Some(group),
     }
 }
 
