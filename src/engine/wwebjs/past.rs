@@ -81,8 +81,12 @@ impl WwebjsSession {
         if told > 0 {
             self.tell(EngineEvent::History(history)).await?;
         }
+        let mut changes = Vec::new();
         for message in &messages {
-            self.tell_sayings(message).await?;
+            changes.extend(self.sayings(message).await?);
+        }
+        if !changes.is_empty() {
+            self.tell(EngineEvent::PastChanges(changes)).await?;
         }
         Ok(told)
     }
@@ -207,27 +211,31 @@ impl WwebjsSession {
             let body = message.body.clone().unwrap_or_default();
             self.tell(EngineEvent::Edited { id: id.clone(), body, at }).await?;
         }
-        self.tell_sayings(message).await
+        for saying in self.sayings(message).await? {
+            self.tell(saying).await?;
+        }
+        Ok(())
     }
 
     /// Reactions, votes and the star of a message.
-    async fn tell_sayings(&self, message: &WireMessage) -> Result<(), Ended> {
+    async fn sayings(&self, message: &WireMessage) -> Result<Vec<EngineEvent>, Ended> {
+        let mut sayings = Vec::new();
         if message.reactions.is_empty() && message.poll.is_none() && !message.is_starred {
-            return Ok(());
+            return Ok(sayings);
         }
         let id = self.kept(self.keeping.ours(&message.id).await)?;
         let at = message.timestamp.map_or_else(|| self.clock.now(), in_ms);
         for reaction in &message.reactions {
             let (from, from_me, emoji) = (reaction.from.clone(), reaction.from_me, reaction.emoji.clone());
-            self.tell(EngineEvent::Reaction { id: id.clone(), from, from_me, emoji, at }).await?;
+            sayings.push(EngineEvent::Reaction { id: id.clone(), from, from_me, emoji, at });
         }
         for vote in message.poll.iter().flat_map(|poll| &poll.votes) {
             let (voter, options, at) = (vote.voter.clone(), vote.options.clone(), vote.timestamp);
-            self.tell(EngineEvent::Vote { id: id.clone(), voter, options, at }).await?;
+            sayings.push(EngineEvent::Vote { id: id.clone(), voter, options, at });
         }
         if message.is_starred {
-            self.tell(EngineEvent::Starred { id, on: true }).await?;
+            sayings.push(EngineEvent::Starred { id, on: true });
         }
-        Ok(())
+        Ok(sayings)
     }
 }

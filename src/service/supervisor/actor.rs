@@ -314,12 +314,8 @@ impl Actor {
         let Some(driver) = self.core.inner.drivers.get(self.device.engine.as_str()).cloned() else {
             return self.apply_surely(Input::Fatal(Reason::EngineUnknown)).await;
         };
-        let settings = match self.core.settings_of(&self.device.id).await {
-            Ok(settings) => settings,
-            Err(error) => {
-                tracing::error!(device = %self.device.id, %error, "the device's settings could not be read");
-                return self.apply_surely(Input::Fatal(Reason::EngineError)).await;
-            }
+        let Some(settings) = self.settings().await else {
+            return self.apply_surely(Input::Fatal(Reason::EngineError)).await;
         };
         let cancel = CancellationToken::new();
         match driver.open(self.context(settings, &cancel)).await {
@@ -333,6 +329,15 @@ impl Actor {
                 self.apply_surely(Input::Fatal(Reason::EngineError)).await;
             }
         }
+    }
+
+    /// The settings for the engine, with their secrets.
+    async fn settings(&self) -> Option<Map<String, Value>> {
+        let settings = self.core.settings_of(&self.device.id).await;
+        let unreadable = |error: &ServiceError| {
+            tracing::error!(device = %self.device.id, %error, "the device's settings could not be read");
+        };
+        settings.inspect_err(unreadable).ok()
     }
 
     /// What a new session is given.
@@ -367,12 +372,9 @@ impl Actor {
         if !driver.unlinks_at_rest() {
             return None;
         }
-        let read = self.core.settings_of(&self.device.id).await.inspect_err(|error| {
-            tracing::warn!(device = %self.device.id, %error, "the settings could not be read to log out");
-        });
-        let context = self.context(read.ok()?, &CancellationToken::new());
+        let settings = self.settings().await?;
         driver
-            .open(context)
+            .open(self.context(settings, &CancellationToken::new()))
             .await
             .inspect_err(|error| {
                 tracing::warn!(device = %self.device.id, %error, "no session could be opened to log out");
