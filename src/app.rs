@@ -147,7 +147,7 @@ impl App {
         let simulator = simulator(&settings, &surroundings)?;
         let native = native::driver(&settings)?;
         let drivers = simulator.iter().map(|driver| driver.clone() as Arc<dyn Driver>).chain(native);
-        let drivers = drivers.chain(upstreams::drivers(&settings)).collect();
+        let drivers = drivers.chain(upstreams::drivers(&settings, &surroundings)).collect();
         let core = Core::new(CoreParts {
             store: store.clone(),
             clock: surroundings.clock.clone(),

@@ -19,7 +19,7 @@ const ARROW: &[(&str, &[&str])] = &[
     ("service", &["domain", "net", "engine", "store", "media", "lifecycle", "telemetry"]),
     ("api", &["service", "domain", "lifecycle", "telemetry", "qr"]),
     ("settings", &["domain"]),
-    ("cli", &["domain", "settings", "store", "qr", "telemetry"]),
+    ("cli", &["domain", "net", "settings", "store", "qr", "telemetry"]),
     (
         "app",
         &[

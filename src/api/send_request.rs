@@ -48,6 +48,8 @@ pub struct SendBody {
     pub quoted: Option<MessageId>,
     /// Who is mentioned in the text.
     pub mentions: Vec<Jid>,
+    /// Whether it is marked as forwarded.
+    pub forwarded: bool,
     /// The client's own name for the message.
     pub temp_id: Option<String>,
     /// How urgent it is.
@@ -92,6 +94,7 @@ pub fn parse(body: &Value, limits: &SendLimits) -> Result<SendBody, SendProblem>
     let send_at = fields.send_at(limits.now);
     fields.boolean("useQueue");
     fields.boolean("enableTyping");
+    let forwarded = fields.boolean("isForwarded");
     let quoted = fields.quoted();
     let mentions = fields.mentions();
     if let Some(most) = fields.too_large {
@@ -99,7 +102,7 @@ pub fn parse(body: &Value, limits: &SendLimits) -> Result<SendBody, SendProblem>
     }
     match (to, content) {
         (Some(to), Some((text, content))) if fields.errors.is_empty() => {
-            Ok(SendBody { to, text, content, quoted, mentions, temp_id, priority, send_at })
+            Ok(SendBody { to, text, content, quoted, mentions, forwarded, temp_id, priority, send_at })
         }
         _ => Err(SendProblem::Invalid(fields.errors)),
     }
@@ -125,6 +128,9 @@ impl SendBody {
             parts.push(self.quoted.as_ref().map(ToString::to_string));
             parts.extend(self.mentions.iter().map(|jid| Some(jid.to_string())));
         }
+        if self.forwarded {
+            parts.push(Some("forwarded".to_owned()));
+        }
         for part in parts {
             let bytes = part.as_ref().map(String::as_bytes);
             // A length before each part (-1: absent) keeps parts from running into each other.
@@ -139,8 +145,7 @@ impl SendBody {
     #[must_use]
     pub fn into_request(self, key: Option<String>) -> SendRequest {
         let idempotency = key.map(|key| IdempotencyKey { key, fingerprint: self.fingerprint() });
-        let Self { to, text, content, quoted, mentions, temp_id, priority, send_at } = self;
-        let forwarded = false;
+        let Self { to, text, content, quoted, mentions, forwarded, temp_id, priority, send_at } = self;
         SendRequest {
             to,
             text,
@@ -184,10 +189,13 @@ impl<'a> Fields<'a> {
         text
     }
 
-    fn boolean(&mut self, field: &'static str) {
-        if self.get(field).is_some_and(|value| !value.is_boolean()) {
+    /// `false`, where it is not given.
+    fn boolean(&mut self, field: &'static str) -> bool {
+        let value = self.get(field);
+        if value.is_some_and(|value| !value.is_boolean()) {
             self.wrong(field, "must be true or false");
         }
+        value == Some(&Value::Bool(true))
     }
 
     fn recipient(&mut self) -> Option<Jid> {

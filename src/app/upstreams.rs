@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use super::Surroundings;
 use crate::engine::Driver;
 use crate::engine::cloud_api::CloudApiDriver;
 use crate::engine::upstream::UpstreamConfig;
 use crate::engine::waha::WahaDriver;
+use crate::engine::wwebjs::WwebjsDriver;
 use crate::settings::Settings;
 
 /// Their drivers.
-pub(super) fn drivers(settings: &Settings) -> Vec<Arc<dyn Driver>> {
+pub(super) fn drivers(settings: &Settings, surroundings: &Surroundings) -> Vec<Arc<dyn Driver>> {
     let config = UpstreamConfig {
         http: super::api_config::guarded_client(settings, &[]),
         public_url: settings.server.public_url.trim_end_matches('/').to_owned(),
@@ -19,7 +21,10 @@ pub(super) fn drivers(settings: &Settings) -> Vec<Arc<dyn Driver>> {
         drivers.push(Arc::new(CloudApiDriver::new(config.clone())));
     }
     if settings.engines.waha.enabled {
-        drivers.push(Arc::new(WahaDriver::new(config)));
+        drivers.push(Arc::new(WahaDriver::new(config.clone())));
+    }
+    if settings.engines.wwebjs.enabled {
+        drivers.push(Arc::new(WwebjsDriver::new(config, surroundings.clock.clone())));
     }
     drivers
 }

@@ -24,7 +24,7 @@ mod probe;
 pub mod qr;
 pub mod send;
 pub mod sim;
-pub mod sse;
+
 mod summary;
 pub mod tail;
 pub mod time;

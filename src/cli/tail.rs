@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::client::{Client, ClientError};
 use super::exit::{CliError, Exit};
 use super::output::{Output, clean, text_of};
-use super::sse::{SseEvent, SseParser};
+use crate::net::sse::{SseEvent, SseParser};
 use super::summary::summary;
 use super::time::time_of_day;
 use crate::domain::backoff::Backoff;

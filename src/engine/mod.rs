@@ -35,6 +35,7 @@ pub mod upstream;
 pub mod waha;
 #[cfg(feature = "whatsapp")]
 pub mod whatsapp;
+pub mod wwebjs;
 
 pub use self::callback::{Callback, CallbackAnswer, CallbackError, CallbackMethod};
 pub use self::error::{ControlError, OpenError, SessionError, SettingError};

@@ -18,6 +18,7 @@ pub mod guard;
 pub mod loopback;
 mod post;
 mod resolver;
+pub mod sse;
 mod websocket;
 
 pub use client::{GuardedClient, NetError, Route, check_certificates};

@@ -190,6 +190,14 @@ impl WebSocket {
         }
     }
 
+    /// Sends a text.
+    ///
+    /// # Errors
+    /// When the connection broke.
+    pub async fn send(&mut self, text: String) -> Result<(), WebSocketError> {
+        self.stream.send(Message::text(text)).await.map_err(broken)
+    }
+
     /// Asks the other side for a sign of life.
     ///
     /// # Errors

@@ -37,3 +37,4 @@ mod vault;
 mod webhooks;
 #[cfg(feature = "testbed")]
 mod whatsapp;
+mod wwebjs;

@@ -8,6 +8,7 @@
 pub mod cloud_api;
 pub mod waha;
 pub mod world;
+pub mod wwebjs;
 
 use std::sync::Arc;
 
@@ -32,6 +33,12 @@ pub trait Upstream: Send + Sync {
     /// What serves `/api/v1/simulator/{id}/{call}` in place of the daemon: `http://` and an address.
     fn steering(&self) -> String;
 
+    /// Whether a try to send that fails for now, or whose outcome is not known, is the daemon's to try again. An
+    /// upstream with an outbox of its own tries again by itself.
+    fn tells_of_tries(&self) -> bool {
+        true
+    }
+
     /// A daemon listens there now: where callbacks go.
     async fn attached(&self, daemon: &str);
 }
@@ -42,6 +49,7 @@ pub async fn start(engine: &str) -> Option<Arc<dyn Upstream>> {
         "cloud-api" => Some(cloud_api::GraphServer::start().await),
         "waha" => Some(waha::Server::start("webhook").await),
         "waha-websocket" => Some(waha::Server::start("websocket").await),
+        "wwebjs" => Some(Arc::new(wwebjs::Behind::start().await)),
         _ => None,
     }
 }

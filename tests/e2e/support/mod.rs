@@ -135,6 +135,17 @@ impl TestApp {
         what(&self.network.capabilities())
     }
 
+    /// Whether the daemon hears of tries to send that failed for now: what tries again by itself tells only the end.
+    pub fn hears_of_tries(&self) -> bool {
+        self.network.tells_of_tries()
+    }
+
+    /// Makes a device under an id that may still be taken.
+    pub async fn try_device(&self, id: &str) -> Reply {
+        let settings = self.network.device_settings(id, &json!({})).await;
+        self.post("/devices", json!({ "id": id, "settings": settings })).await
+    }
+
     pub fn app(&self) -> &App {
         self.app.as_ref().unwrap()
     }

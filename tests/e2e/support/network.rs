@@ -91,6 +91,11 @@ impl Network {
         }
     }
 
+    /// Whether a failed try to send is the daemon's to try again.
+    pub fn tells_of_tries(&self) -> bool {
+        if let Self::Upstream(upstream) = self { upstream.tells_of_tries() } else { true }
+    }
+
     /// What steers it, where that is not the daemon.
     pub fn steering(&self) -> Option<String> {
         if let Self::Upstream(upstream) = self { Some(upstream.steering()) } else { None }

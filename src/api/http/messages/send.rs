@@ -70,6 +70,9 @@ mod body {
         priority: Option<PriorityWord>,
         /// Not before this time, in milliseconds since the epoch; at most a year ahead.
         send_at: Option<i64>,
+        /// Whether it is marked as forwarded, for texts that come from elsewhere. `messages/forward` does so by itself.
+        #[schema(default = false)]
+        is_forwarded: Option<bool>,
         /// The client's own name for it: comes back in the answer and in its events.
         #[schema(max_length = 128)]
         temp_id: Option<String>,

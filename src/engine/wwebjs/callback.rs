@@ -1,0 +1,125 @@
+//! What the upstream calls back with: webhooks in our own format, signed as Standard Webhooks has it.
+//!
+//! A callback names an entry of the upstream's log. The log is then read up to there, so that everything comes once
+//! and in its order, whatever callbacks are lost, late or doubled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
+
+use super::session::WwebjsSession;
+use crate::domain::clock::Millis;
+use crate::engine::{Callback, CallbackAnswer, CallbackError, CallbackMethod};
+
+/// How far a callback's time may be from ours, in seconds.
+const TOLERANCE_S: i64 = 300;
+/// How long a callback may wait until what it tells is taken in.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Signatures that one callback may carry.
+const MOST_SIGNATURES: usize = 16;
+
+/// Checks a callback, and answers once what it tells is durable.
+pub(super) async fn take(
+    session: Option<Arc<WwebjsSession>>,
+    secret: &str,
+    there: &str,
+    callback: Callback<'_>,
+    now: Millis,
+) -> Result<CallbackAnswer, CallbackError> {
+    if callback.method != CallbackMethod::Post {
+        return Err(CallbackError::NotTaken);
+    }
+    verify(secret, callback, now)?;
+    let body: Value = serde_json::from_slice(callback.body)
+        .map_err(|_| CallbackError::Invalid("the callback is no JSON".to_owned()))?;
+    let told = &body["data"];
+    let about = told["deviceId"].as_str();
+    if about.is_some_and(|device| device != there) {
+        return Err(CallbackError::Invalid("the callback is about another device".to_owned()));
+    }
+    let taken = CallbackAnswer::Json(json!({ "taken": true }));
+    // A test of the webhook.
+    let Some(seq) = told["seq"].as_i64() else { return Ok(taken) };
+    let session = session.filter(|session| !session.gone.is_cancelled());
+    let session = session.ok_or_else(|| not_now("the device is not running"))?;
+    let mut read_to = session.read_to.subscribe();
+    session.called.notify_one();
+    let reads = tokio::time::timeout(PATIENCE, read_to.wait_for(|read| *read >= seq));
+    tokio::select! {
+        read = reads => match read {
+            Ok(Ok(_)) => Ok(taken),
+            _ => Err(not_now("what the callback tells could not be read in time")),
+        },
+        () = session.gone.cancelled() => Err(not_now("the device is not running")),
+    }
+}
+
+fn not_now(why: &str) -> CallbackError {
+    CallbackError::NotNow(why.to_owned())
+}
+
+/// Any one of its signatures must be ours, and its time must be now.
+fn verify(secret: &str, callback: Callback<'_>, now: Millis) -> Result<(), CallbackError> {
+    let header = |name| callback.header(name).ok_or(CallbackError::Unauthorized);
+    let (id, at, signatures) =
+        (header("webhook-id")?, header("webhook-timestamp")?, header("webhook-signature")?);
+    let ours = signature(secret, id, at, callback.body);
+    let known = signatures.split(' ').take(MOST_SIGNATURES).filter_map(|one| one.strip_prefix("v1,"));
+    let matches = known.fold(0, |matches, one| matches | u8::from(bool::from(one.as_bytes().ct_eq(ours.as_bytes()))));
+    let seconds: i64 = at.parse().map_err(|_| CallbackError::Unauthorized)?;
+    let age = now.0.div_euclid(1_000).saturating_sub(seconds).saturating_abs();
+    if matches == 1 && age <= TOLERANCE_S { Ok(()) } else { Err(CallbackError::Unauthorized) }
+}
+
+fn signature(secret: &str, id: &str, at: &str, body: &[u8]) -> String {
+    let encoded = secret.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
+    let key = encoded.unwrap_or_else(|| secret.as_bytes().to_vec());
+    let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(&key) else {
+        // Not reached: a MAC takes keys of any length.
+        return String::new();
+    };
+    for part in [id.as_bytes(), b".", at.as_bytes(), b".", body] {
+        mac.update(part);
+    }
+    STANDARD.encode(mac.finalize().into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const NOW: Millis = Millis(1_614_265_330_000);
+
+    fn checked(headers: &[(&str, &str)], body: &str, now: Millis) -> Result<(), CallbackError> {
+        let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let callback =
+            Callback { method: CallbackMethod::Post, query: &[], headers: &headers, body: body.as_bytes() };
+        verify(SECRET, callback, now)
+    }
+
+    #[test]
+    fn the_vector_of_standard_webhooks_holds_and_nothing_else() {
+        let (id, at) = (("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"), ("webhook-timestamp", "1614265330"));
+        let right = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+        let body = r#"{"test": 2432232314}"#;
+        let with = |signature| checked(&[id, at, ("webhook-signature", signature)], body, NOW);
+        assert_eq!(with(right), Ok(()));
+        let several = format!("v1,AAAA {right}");
+        assert_eq!(with(&several), Ok(()));
+        assert_eq!(with("v1,AAAA"), Err(CallbackError::Unauthorized));
+        let other = right.replace("v1,", "v2,");
+        assert_eq!(with(&other), Err(CallbackError::Unauthorized));
+        assert_eq!(checked(&[id, at], body, NOW), Err(CallbackError::Unauthorized));
+        let signed = [id, at, ("webhook-signature", right)];
+        assert_eq!(checked(&signed, r#"{"test": 2432232315}"#, NOW), Err(CallbackError::Unauthorized));
+        assert_eq!(checked(&signed, body, NOW.plus(301_000)), Err(CallbackError::Unauthorized));
+        assert_eq!(checked(&signed, body, NOW.plus(-301_000)), Err(CallbackError::Unauthorized));
+    }
+}

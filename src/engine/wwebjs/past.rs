@@ -1,0 +1,241 @@
+//! What was there before, read from the upstream's people, groups, chats and messages: the past of an account that is
+//! new here, and what a log no longer reaches back to.
+
+use std::collections::HashSet;
+
+use serde::Deserialize as _;
+
+use super::client::Ask;
+use super::convert::entry_in::{self, News};
+use super::convert::message_in::in_ms;
+use super::convert::wire::{WireChat, WireMessage};
+use super::groups::PAGE;
+use super::log;
+use super::session::WwebjsSession;
+use crate::domain::ack::Ack;
+use crate::domain::event::HistoryPhase;
+use crate::domain::ids::MessageId;
+use crate::domain::jid::Jid;
+use crate::engine::{Ended, EngineEvent, IncomingReceipt};
+
+/// Messages of the past that are read of one chat.
+const PAST_OF_CHAT: usize = 1_000;
+/// Chats that are read at most.
+const MOST_CHATS: usize = 50_000;
+/// So much before the last thing that was heard is read again: clocks and deliveries are not exact.
+const MARGIN_MS: i64 = 10 * 60 * 1_000;
+
+/// Entries that the log already holds, although they were not taken in yet.
+struct Ahead {
+    to: i64,
+    messages: HashSet<MessageId>,
+}
+
+impl WwebjsSession {
+    /// Reads what was there before the link as history, which is told to nobody. What the log tells after `seq` is
+    /// left to the log, where there is one. `own`: nobody else tells how far it is.
+    pub(super) async fn read_past(&self, seq: Option<i64>, own: bool) -> Result<(), Ended> {
+        self.tell_contacts().await?;
+        self.tell_groups(false).await?;
+        let mut ahead = seq.map(|to| Ahead { to, messages: HashSet::new() });
+        let mut done = 0;
+        for chat in self.chats().await? {
+            let mut before: Option<MessageId> = None;
+            let mut read = 0;
+            while read < PAST_OF_CHAT {
+                let page = self.messages_before(&chat.id, before.as_ref()).await?;
+                if let Some(ahead) = &mut ahead {
+                    self.look_ahead(ahead).await?;
+                }
+                read += page.len();
+                before = page.first().map(|message| message.id.clone());
+                let last = page.len() < PAGE;
+                let comes = |id: &MessageId| ahead.as_ref().is_some_and(|ahead| ahead.messages.contains(id));
+                let old = page.into_iter().filter(|message| !comes(&message.id)).collect();
+                done += self.tell_history(old).await?;
+                if own {
+                    self.progress(done, HistoryPhase::Messages).await?;
+                }
+                if last {
+                    break;
+                }
+            }
+            self.chat_is(&chat).await?;
+        }
+        if own && done > 0 {
+            self.progress(done, HistoryPhase::Complete).await?;
+        }
+        Ok(())
+    }
+
+    async fn progress(&self, done: u64, phase: HistoryPhase) -> Result<(), Ended> {
+        self.tell(EngineEvent::HistoryProgress { done, total: None, phase }).await
+    }
+
+    async fn tell_history(&self, messages: Vec<WireMessage>) -> Result<u64, Ended> {
+        let mut history = Vec::with_capacity(messages.len());
+        for message in &messages {
+            history.push(self.received(message, false).await?);
+        }
+        let told = history.len() as u64;
+        if told > 0 {
+            self.tell(EngineEvent::History(history)).await?;
+        }
+        let mut changes = Vec::new();
+        for message in &messages {
+            changes.extend(self.sayings(message).await?);
+        }
+        if !changes.is_empty() {
+            self.tell(EngineEvent::PastChanges(changes)).await?;
+        }
+        Ok(told)
+    }
+
+    /// Notes which messages the log tells of further on.
+    async fn look_ahead(&self, ahead: &mut Ahead) -> Result<(), Ended> {
+        loop {
+            let page = self.answered(log::page(&self.client, ahead.to).await)?;
+            for entry in &page.data {
+                match entry_in::news(entry) {
+                    News::Message(message) | News::Created { message, .. } => {
+                        ahead.messages.insert(message.id.clone());
+                    }
+                    _ => {}
+                }
+                ahead.to = ahead.to.max(entry.seq);
+            }
+            if !page.has_more || page.data.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads what was done to chats.
+    pub(super) async fn read_chats(&self) -> Result<(), Ended> {
+        for chat in self.chats().await? {
+            self.chat_is(&chat).await?;
+        }
+        Ok(())
+    }
+
+    /// All chats, the newest first but for pinned ones.
+    async fn chats(&self) -> Result<Vec<WireChat>, Ended> {
+        let mut chats = Vec::new();
+        let mut read = 0;
+        while read < MOST_CHATS {
+            let ask = Ask::get(&["chats"]).query("limit", PAGE).query("offset", read);
+            let page = self.answered(self.client.ask(ask).await)?;
+            let listed = page["data"].as_array().cloned().unwrap_or_default();
+            read += listed.len();
+            let last = listed.len() < PAGE;
+            chats.extend(listed.into_iter().filter_map(|chat| WireChat::deserialize(chat).ok()));
+            if last {
+                break;
+            }
+        }
+        Ok(chats)
+    }
+
+    /// The page of messages before one, or the newest; in time order.
+    async fn messages_before(&self, chat: &Jid, before: Option<&MessageId>) -> Result<Vec<WireMessage>, Ended> {
+        let id = chat.to_string();
+        let path = ["chats", id.as_str(), "messages"];
+        let mut ask = Ask::get(&path).query("limit", PAGE);
+        if let Some(before) = before {
+            ask = ask.query("before", before);
+        }
+        let page = match self.client.ask(ask).await {
+            // The chat was removed meanwhile.
+            Err(trouble) if trouble.is_absence() => return Ok(Vec::new()),
+            page => self.answered(page)?,
+        };
+        let listed = page["data"].as_array().cloned().unwrap_or_default();
+        Ok(listed.into_iter().filter_map(|message| WireMessage::deserialize(message).ok()).collect())
+    }
+
+    /// Reads what happened since a moment of the upstream's clock, as news; what is known already is no news.
+    pub(super) async fn read_again(&self, since: i64) -> Result<(), Ended> {
+        let since = in_ms(since.saturating_sub(MARGIN_MS));
+        self.tell_contacts().await?;
+        self.tell_groups(false).await?;
+        for chat in self.chats().await? {
+            self.chat_is(&chat).await?;
+            if chat.timestamp.is_some_and(|at| in_ms(at) < since) {
+                continue;
+            }
+            for message in self.messages_since(&chat.id, since.0).await? {
+                self.tell_again(&message).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A chat's messages since a moment, in time order.
+    async fn messages_since(&self, chat: &Jid, since: i64) -> Result<Vec<WireMessage>, Ended> {
+        let mut newest_first: Vec<WireMessage> = Vec::new();
+        loop {
+            let before = newest_first.last().map(|message| message.id.clone());
+            let page = self.messages_before(chat, before.as_ref()).await?;
+            let last = page.len() < PAGE;
+            for message in page.into_iter().rev() {
+                if message.timestamp.is_some_and(|at| in_ms(at).0 < since) || newest_first.len() >= MOST_CHATS {
+                    newest_first.reverse();
+                    return Ok(newest_first);
+                }
+                newest_first.push(message);
+            }
+            if last {
+                newest_first.reverse();
+                return Ok(newest_first);
+            }
+        }
+    }
+
+    /// All that a message tells as it now is.
+    async fn tell_again(&self, message: &WireMessage) -> Result<(), Ended> {
+        self.message(message).await?;
+        let id = self.kept(self.keeping.ours(&message.id).await)?;
+        let at = self.clock.now();
+        if message.id.from_me
+            && let Some(ack) = message.ack.and_then(|ack| Ack::try_from(ack).ok())
+            && ack != Ack::Pending
+        {
+            let (chat, network_id) = (id.chat.clone(), id.network.clone());
+            let receipt = IncomingReceipt { chat, network_id, ack, participant: None, timestamp: at, error: None };
+            self.tell(EngineEvent::Receipt(receipt)).await?;
+        }
+        if message.kind.as_deref() == Some("revoked") {
+            return self.tell(EngineEvent::Revoked { id }).await;
+        }
+        if message.is_edited {
+            let body = message.body.clone().unwrap_or_default();
+            self.tell(EngineEvent::Edited { id: id.clone(), body, at }).await?;
+        }
+        for saying in self.sayings(message).await? {
+            self.tell(saying).await?;
+        }
+        Ok(())
+    }
+
+    /// Reactions, votes and the star of a message.
+    async fn sayings(&self, message: &WireMessage) -> Result<Vec<EngineEvent>, Ended> {
+        let mut sayings = Vec::new();
+        if message.reactions.is_empty() && message.poll.is_none() && !message.is_starred {
+            return Ok(sayings);
+        }
+        let id = self.kept(self.keeping.ours(&message.id).await)?;
+        let at = message.timestamp.map_or_else(|| self.clock.now(), in_ms);
+        for reaction in &message.reactions {
+            let (from, from_me, emoji) = (reaction.from.clone(), reaction.from_me, reaction.emoji.clone());
+            sayings.push(EngineEvent::Reaction { id: id.clone(), from, from_me, emoji, at });
+        }
+        for vote in message.poll.iter().flat_map(|poll| &poll.votes) {
+            let (voter, options, at) = (vote.voter.clone(), vote.options.clone(), vote.timestamp);
+            sayings.push(EngineEvent::Vote { id: id.clone(), voter, options, at });
+        }
+        if message.is_starred {
+            sayings.push(EngineEvent::Starred { id, on: true });
+        }
+        Ok(sayings)
+    }
+}

@@ -1,0 +1,68 @@
+//! An upstream that calls back.
+
+use serde_json::{Value, json};
+
+use super::Chain;
+use crate::support::{ANNA, Reply};
+use crate::upstream::wwebjs::{CALLBACK_SECRET, signed};
+
+async fn call(chain: &Chain, secret: &str, body: &Value) -> Reply {
+    let text = body.to_string();
+    let mut request = chain.front.request("POST", "//hooks/shop").body(text.clone());
+    for (name, value) in signed(secret, &text) {
+        request = request.header(name, value);
+    }
+    Reply::of(request.send().await.unwrap()).await
+}
+
+async fn start(with_secret: bool) -> Chain {
+    let chain = Chain::start().await;
+    chain.back.device("shop", &json!({ "autoScanMs": 0 })).await;
+    let mut settings = chain.settings("shop");
+    if with_secret {
+        settings["wwebjs"]["inbound"] = json!("webhook");
+        settings["wwebjs"]["webhookSecret"] = json!(CALLBACK_SECRET);
+    }
+    chain.make("shop", settings).await;
+    if !with_secret {
+        chain.front.wait_for_state("shop", "ready").await;
+    }
+    chain
+}
+
+// covers: POST /hooks/{deviceId}
+#[tokio::test]
+async fn a_callback_that_is_signed_is_answered_when_what_it_tells_is_durable() {
+    let chain = start(true).await;
+    chain.front.wait_until("the device to be ready", async || {
+        // What its upstream tells of the link it hears when it is called.
+        let newest = chain.back.get("/devices/shop/events?limit=1").await["newestSeq"].clone();
+        call(&chain, CALLBACK_SECRET, &json!({ "data": { "deviceId": "shop", "seq": newest } })).await;
+        (chain.front.get("/devices/shop").await.ok()["data"]["state"] == "ready").then_some(())
+    }).await;
+    chain.writes("shop", ANNA, "hello").await;
+    let told = chain.back.logged("shop", "message").await.remove(0);
+    let body = json!({ "id": "evt_1", "type": "message", "data": told });
+    for _ in 0..2 {
+        assert_eq!(call(&chain, CALLBACK_SECRET, &body).await.status, 200);
+        assert_eq!(chain.bodies("shop").await, ["hello"]);
+    }
+    assert_eq!(call(&chain, CALLBACK_SECRET, &json!({ "data": {} })).await.status, 200, "a test of the webhook");
+}
+
+#[tokio::test]
+async fn a_callback_that_is_not_signed_so_is_refused() {
+    let chain = start(true).await;
+    let body = json!({ "data": { "deviceId": "shop", "seq": 1 } });
+    call(&chain, "another-secret-of-somebody-else", &body).await.refused(401, "bad_signature");
+    let bare = chain.front.request("POST", "//hooks/shop").body("{}");
+    Reply::of(bare.send().await.unwrap()).await.refused(401, "bad_signature");
+    let other = json!({ "data": { "deviceId": "another", "seq": 1 } });
+    call(&chain, CALLBACK_SECRET, &other).await.refused(400, "bad_callback");
+}
+
+#[tokio::test]
+async fn a_device_without_a_secret_takes_no_callbacks() {
+    let chain = start(false).await;
+    call(&chain, CALLBACK_SECRET, &json!({ "data": {} })).await.refused(404, "not_found");
+}

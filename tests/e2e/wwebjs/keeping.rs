@@ -1,0 +1,111 @@
+//! Nothing is lost and nothing is doubled, whoever is away in between.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Chain;
+use crate::support::ANNA;
+
+#[tokio::test]
+async fn what_came_while_the_front_was_away_is_there_when_it_is_back() {
+    let mut chain = Chain::start().await;
+    chain.device("shop").await;
+    chain.writes("shop", ANNA, "one").await;
+    chain.heard("shop", 1).await;
+    let id = chain.front.send("shop", ANNA, "sent before").await;
+    chain.front.wait_for_status("shop", &id, "read").await;
+    let Chain { front, back } = chain;
+    let data = front.restarted().await;
+    chain = Chain { front: data, back };
+    chain.front.wait_for_state("shop", "ready").await;
+    chain.front.post("/devices/shop/stop", json!({})).await.ok();
+    for body in ["two", "three"] {
+        chain.writes("shop", ANNA, body).await;
+    }
+    let waits = chain.front.send("shop", ANNA, "sent meanwhile").await;
+    chain.front.post("/devices/shop/start", json!({})).await.ok();
+    assert_eq!(chain.heard("shop", 3).await, ["one", "two", "three"]);
+    chain.front.wait_for_status("shop", &waits, "read").await;
+    assert!(chain.shown("shop").await.iter().all(|(_, shown)| *shown == 1));
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_away_is_waited_for() {
+    let chain = Chain::start().await;
+    chain.device("shop").await;
+    chain.writes("shop", ANNA, "one").await;
+    chain.heard("shop", 1).await;
+    chain.back.stop().await;
+    chain.front.wait_until("the front to notice", async || {
+        (chain.reason("shop").await == "upstream_unavailable").then_some(())
+    }).await;
+    let id = chain.front.send("shop", ANNA, "sent meanwhile").await;
+    chain.back.start_again().await;
+    chain.front.wait_for_state("shop", "ready").await;
+    chain.front.wait_for_status("shop", &id, "read").await;
+    chain.writes("shop", ANNA, "two").await;
+    assert_eq!(chain.heard("shop", 2).await, ["one", "two"]);
+    assert_eq!(chain.shown("shop").await, [("sent meanwhile".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn a_link_that_breaks_loses_and_doubles_nothing() {
+    let chain = Chain::start().await;
+    chain.device("shop").await;
+    let mut sent = Vec::new();
+    for round in 0..6 {
+        chain.writes("shop", ANNA, &format!("in {round}")).await;
+        sent.push(chain.front.send("shop", ANNA, &format!("out {round}")).await);
+        if round % 2 == 0 {
+            chain.back.post("/simulator/shop/fault", json!({ "kind": "drop_link" })).await;
+        }
+    }
+    for id in &sent {
+        chain.front.wait_for_status("shop", id, "read").await;
+    }
+    let heard = chain.heard("shop", 6).await;
+    assert_eq!(heard, (0..6).map(|round| format!("in {round}")).collect::<Vec<_>>());
+    let mut shown = chain.shown("shop").await;
+    shown.sort();
+    assert_eq!(shown, (0..6).map(|round| (format!("out {round}"), 1)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_the_log_no_longer_holds_is_read_from_the_chats() {
+    let chain = Chain::start().await;
+    chain.device("shop").await;
+    chain.writes("shop", ANNA, "one").await;
+    chain.heard("shop", 1).await;
+    let id = chain.front.send("shop", ANNA, "ours").await;
+    chain.front.wait_for_status("shop", &id, "read").await;
+    chain.front.post("/devices/shop/stop", json!({})).await.ok();
+    for body in ["two", "three"] {
+        chain.writes("shop", ANNA, body).await;
+    }
+    chain.back.stop().await;
+    chain.back.database("DELETE FROM events");
+    chain.back.start_again().await;
+    chain.front.wait_until("the one behind to be ready", async || {
+        (chain.back.get("/devices/shop").await["data"]["state"] == "ready").then_some(())
+    }).await;
+    chain.front.post("/devices/shop/start", json!({})).await.ok();
+    assert_eq!(chain.heard("shop", 3).await, ["one", "two", "three"]);
+    chain.writes("shop", ANNA, "four").await;
+    assert_eq!(chain.heard("shop", 4).await, ["one", "two", "three", "four"]);
+    let page = chain.front.get(&format!("/devices/shop/chats/{ANNA}@c.us/messages")).await.ok();
+    assert_eq!(page["pagination"]["total"], 5, "our own is there once");
+}
+
+#[tokio::test]
+async fn who_stops_the_device_behind_is_not_overruled() {
+    let chain = Chain::start().await;
+    chain.device("shop").await;
+    chain.back.post("/devices/shop/stop", json!({})).await;
+    chain.front.wait_for_state("shop", "failed").await;
+    assert_eq!(chain.reason("shop").await, "stopped_by_operator");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(chain.back.get("/devices/shop").await["data"]["state"], "stopped");
+    chain.front.post("/devices/shop/start", json!({})).await.ok();
+    chain.front.wait_for_state("shop", "ready").await;
+}

@@ -1,0 +1,84 @@
+//! A Wharf in front of a Wharf.
+
+mod callbacks;
+mod keeping;
+mod keys;
+mod talking;
+
+use serde_json::{Value, json};
+
+use crate::support::TestApp;
+use crate::upstream::wwebjs::{SecondWharf, UPSTREAM_KEY};
+
+/// The number of the phone that links.
+const ME: &str = "15550100009";
+
+/// The Wharf that tests talk to, and the one behind its devices.
+struct Chain {
+    front: TestApp,
+    back: SecondWharf,
+}
+
+impl Chain {
+    async fn start() -> Self {
+        let back = SecondWharf::start(&[]).await;
+        let front = TestApp::start_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
+        Self { front, back }
+    }
+
+    fn settings(&self, device: &str) -> Value {
+        json!({ "wwebjs": { "baseUrl": self.back.base(), "device": device, "apiKey": UPSTREAM_KEY } })
+    }
+
+    async fn make(&self, id: &str, settings: Value) {
+        self.front.post("/devices", json!({ "id": id, "engine": "wwebjs", "settings": settings })).await.created();
+    }
+
+    /// A device that is linked and ready, in a quick world.
+    async fn device(&self, id: &str) {
+        self.device_with(id, json!({})).await;
+    }
+
+    async fn device_with(&self, id: &str, world: Value) {
+        let mut quick = json!({ "ackServerMs": 0, "ackDeviceMs": 10, "ackReadMs": 30 });
+        for (key, value) in world.as_object().unwrap() {
+            quick[key] = value.clone();
+        }
+        self.back.device(id, &quick).await;
+        self.make(id, self.settings(id)).await;
+        self.front.wait_for_state(id, "qr").await;
+        self.back.post(&format!("/simulator/{id}/scan"), json!({ "phoneNumber": ME })).await;
+        self.front.wait_for_state(id, "ready").await;
+    }
+
+    /// A contact writes to the device behind.
+    async fn writes(&self, id: &str, from: &str, body: &str) {
+        self.back.post(&format!("/simulator/{id}/incoming"), json!({ "from": from, "body": body })).await;
+    }
+
+    /// Waits until so many messages came in; answers what they say, in the order of the log.
+    async fn heard(&self, id: &str, many: usize) -> Vec<String> {
+        self.front
+            .wait_until("messages to come in", async || {
+                let bodies = self.bodies(id).await;
+                (bodies.len() >= many).then_some(bodies)
+            })
+            .await
+    }
+
+    async fn bodies(&self, id: &str) -> Vec<String> {
+        let told = self.front.logged(id, "message").await;
+        told.iter().map(|told| told["message"]["body"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// What the network behind both saw: how often each text was shown to its recipient.
+    async fn shown(&self, id: &str) -> Vec<(String, i64)> {
+        let network = self.back.get(&format!("/simulator/{id}/network")).await;
+        let sent = network["data"]["sent"].as_array().unwrap().clone();
+        sent.iter().map(|m| (m["body"].as_str().unwrap().to_owned(), m["shown"].as_i64().unwrap())).collect()
+    }
+
+    async fn reason(&self, id: &str) -> Value {
+        self.front.get(&format!("/devices/{id}")).await.ok()["data"]["reason"].clone()
+    }
+}

@@ -1,0 +1,130 @@
+//! What goes through both.
+
+use serde_json::json;
+
+use super::{Chain, ME};
+use crate::media::files::{ogg, png};
+use crate::support::{ANNA, BEN};
+use crate::upstream::wwebjs::UPSTREAM_KEY;
+
+#[tokio::test]
+async fn a_code_is_shown_by_both_and_a_scan_links_both() {
+    let chain = Chain::start().await;
+    // Nobody made the device there.
+    chain.make("shop", chain.settings("shop")).await;
+    let code = chain.front.wait_for_state("shop", "qr").await["qr"].clone();
+    assert_eq!(chain.back.get("/devices/shop").await["data"]["qr"], code);
+    chain.back.post("/simulator/shop/scan", json!({ "qr": code, "phoneNumber": ME, "clientName": "Shop" })).await;
+    let ready = chain.front.wait_for_state("shop", "ready").await;
+    assert_eq!((&ready["phoneNumber"], &ready["clientName"]), (&json!(ME), &json!("Shop")));
+    chain.front.post("/devices/shop/logout", json!({})).await.ok();
+    assert_eq!(chain.back.get("/devices/shop").await["data"]["state"], "logged_out");
+}
+
+#[tokio::test]
+async fn a_text_goes_both_ways_and_its_acks_come_up_to_played() {
+    let chain = Chain::start().await;
+    chain.device("shop").await;
+    chain.writes("shop", ANNA, "hello").await;
+    assert_eq!(chain.heard("shop", 1).await, ["hello"]);
+    let there = chain.back.logged("shop", "message").await;
+    let here = chain.front.logged("shop", "message").await;
+    assert_eq!(there[0]["message"]["id"], here[0]["message"]["id"], "what comes in has one id");
+    let id = chain.front.send("shop", ANNA, "hello Anna").await;
+    chain.front.wait_for_status("shop", &id, "read").await;
+    assert_eq!(chain.front.steps("shop", &id).await, ["queued", "sending", "sent", "delivered", "read"]);
+    let created = chain.back.logged("shop", "message:created").await.remove(0);
+    let theirs = created["message"]["id"].clone();
+    assert!(created["tempId"].as_str().unwrap().ends_with(id.rsplit('_').next().unwrap()), "{created}");
+    chain.back.post("/simulator/shop/receipt", json!({ "messageId": theirs, "ack": 4 })).await;
+    chain.front.wait_for_status("shop", &id, "played").await;
+    assert_eq!(chain.shown("shop").await, [("hello Anna".to_owned(), 1)]);
+    assert_eq!(chain.front.logged("shop", "message").await.len(), 1, "our own message is no news");
+}
+
+#[tokio::test]
+async fn files_go_both_ways() {
+    let chain = Chain::start().await;
+    chain.device("shop").await;
+    let request = chain.front.request("POST", "/devices/shop/media").query(&[("filename", "note.ogg")]).body(ogg());
+    let uploaded = chain.front.with_key(&chain.front.key).send(request).await.created()["data"].clone();
+    let media = json!({ "mediaId": uploaded["mediaId"], "asVoice": true });
+    let accepted = chain.front.post("/devices/shop/messages/send", json!({ "to": ANNA, "media": media })).await;
+    let id = accepted.created()["data"]["id"].as_str().unwrap().to_owned();
+    chain.front.wait_for_status("shop", &id, "read").await;
+    let there = chain.back.logged("shop", "message:created").await.remove(0)["message"].clone();
+    assert_eq!((&there["type"], &there["filesize"]), (&json!("ptt"), &json!(ogg().len())));
+    use base64::Engine as _;
+    let picture = base64::engine::general_purpose::STANDARD.encode(png());
+    let media = json!({ "data": picture, "filename": "x.png", "caption": "Look" });
+    chain.back.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": media })).await;
+    chain.heard("shop", 1).await;
+    let here = chain.front.logged("shop", "message").await.remove(0)["message"].clone();
+    assert_eq!((&here["type"], &here["body"], &here["mimetype"]), (&json!("image"), &json!("Look"), &json!("image/png")));
+    let path = format!("/{}", here["mediaUrl"].as_str().unwrap());
+    let file = chain.front.request("GET", &path).send().await.unwrap().bytes().await.unwrap();
+    assert_eq!(file, png());
+}
+
+#[tokio::test]
+async fn two_devices_in_front_of_one_hear_the_same_and_each_other() {
+    let chain = Chain::start().await;
+    chain.device("shop").await;
+    chain.make("desk", chain.settings("shop")).await;
+    chain.front.wait_for_state("desk", "ready").await;
+    chain.writes("shop", ANNA, "hello").await;
+    assert_eq!((chain.heard("shop", 1).await, chain.heard("desk", 1).await), (vec!["hello".into()], vec!["hello".into()]));
+    let id = chain.front.send("desk", BEN, "from the desk").await;
+    chain.front.wait_for_status("desk", &id, "read").await;
+    assert_eq!(chain.heard("shop", 2).await, ["hello", "from the desk"]);
+    assert_eq!(chain.heard("desk", 1).await, ["hello"]);
+    // Stopping one of them leaves the other and the device behind as they are.
+    chain.front.post("/devices/desk/stop", json!({})).await.ok();
+    chain.writes("shop", ANNA, "still there?").await;
+    assert_eq!(chain.heard("shop", 3).await[2], "still there?");
+    chain.front.post("/devices/desk/start", json!({})).await.ok();
+    assert_eq!(chain.heard("desk", 2).await, ["hello", "still there?"]);
+}
+
+#[tokio::test]
+async fn an_account_that_was_there_before_comes_with_its_past() {
+    let chain = Chain::start().await;
+    let past = json!({ "contacts": [{ "id": ANNA, "name": "Anna" }], "history": 120, "autoScanMs": 0 });
+    chain.back.device("shop", &past).await;
+    chain.front.wait_until("the past to be there", async || {
+        let told = chain.back.logged("shop", "history:progress").await;
+        told.last().is_some_and(|last| last["phase"] == "complete").then_some(())
+    }).await;
+    chain.make("shop", chain.settings("shop")).await;
+    chain.front.wait_for_state("shop", "ready").await;
+    let told = chain.front.wait_until("the end of the past", async || {
+        let told = chain.front.logged("shop", "history:progress").await;
+        told.last().filter(|last| last["phase"] == "complete").cloned()
+    }).await;
+    assert_eq!(told["done"], 120);
+    assert!(chain.bodies("shop").await.is_empty(), "the past is told to nobody");
+    let page = chain.front.get(&format!("/devices/shop/chats/{ANNA}@c.us/messages?limit=1")).await.ok();
+    assert_eq!(page["pagination"]["total"], 120);
+}
+
+#[tokio::test]
+async fn typing_and_presence_come_and_go_through_both() {
+    let chain = Chain::start().await;
+    chain.device("shop").await;
+    let mut socket = crate::support::wire::Wire::connect(&chain.front, "").await;
+    socket.join("shop", &chain.front.key).await;
+    let typed = json!({ "from": ANNA, "kind": "text", "on": true });
+    let told = async {
+        // The socket between both may take a moment to open.
+        for _ in 0..50 {
+            chain.back.post("/simulator/shop/typing", typed.clone()).await;
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    let event = tokio::select! {
+        event = socket.event("shop", "typing:start") => event,
+        () = told => panic!("typing was not told"),
+    };
+    assert_eq!(event["chatId"], format!("{ANNA}@c.us"));
+    assert!(!event.to_string().contains(UPSTREAM_KEY));
+}

@@ -1,0 +1,351 @@
+//! A second Wharf, with simulated devices, behind the devices of the first: the upstream of the engine `wwebjs`.
+//!
+//! Steering goes to a small proxy in front of it. Messages that were sent through the first one have other ids at the
+//! second, so the proxy names each by the other's id; and it answers a steering call only when the first one has read
+//! all that came of it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tempfile::TempDir;
+use wharf::app::{App, OsRandom, StartError, Surroundings, SystemClock};
+use wharf::engine::Capabilities;
+use wharf::settings::Settings;
+
+use super::Upstream;
+
+/// The key of the upstream: what the first Wharf is given.
+pub const UPSTREAM_KEY: &str = "a-key-of-the-upstream-that-may-do-everything";
+/// What signs the callbacks.
+pub const CALLBACK_SECRET: &str = "a-secret-that-signs-what-the-upstream-tells";
+
+/// A Wharf with simulated devices, on a directory and a port of its own.
+pub struct SecondWharf {
+    app: tokio::sync::Mutex<Option<App>>,
+    data: TempDir,
+    http: reqwest::Client,
+    base: String,
+    extra: Vec<(String, String)>,
+}
+
+impl SecondWharf {
+    pub async fn start(extra: &[(&str, &str)]) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        let data = tempfile::tempdir().unwrap();
+        let extra: Vec<_> = extra.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let app = Box::pin(run(&data, "127.0.0.1:0", &extra)).await;
+        let base = format!("http://{}", app.address);
+        Self { app: tokio::sync::Mutex::new(Some(app)), data, http, base, extra }
+    }
+
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Stops it; what asks it then finds nobody.
+    pub async fn stop(&self) {
+        if let Some(app) = self.app.lock().await.take() {
+            app.stop().await;
+        }
+    }
+
+    /// Starts it again, on the same data and port.
+    pub async fn start_again(&self) {
+        let listen = self.base.strip_prefix("http://").unwrap();
+        for _ in 0..500 {
+            // Whoever was just being served may hold the data for a moment.
+            if let Ok(app) = Box::pin(try_run(&self.data, listen, &self.extra)).await {
+                *self.app.lock().await = Some(app);
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the second Wharf does not start again");
+    }
+
+    /// Does something to its database; it must be stopped.
+    pub fn database(&self, meanwhile: &str) {
+        let database = rusqlite::Connection::open(self.data.path().join("wharf.db")).unwrap();
+        database.execute_batch(meanwhile).unwrap();
+    }
+
+    /// Asks it below `/api/v1`; answers status and body.
+    pub async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        self.ask_with(UPSTREAM_KEY, method, path, body).await
+    }
+
+    pub async fn ask_with(&self, key: &str, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let url = format!("{}/api/v1{path}", self.base);
+        let mut request = self.http.request(method.parse().unwrap(), url).header("X-API-KEY", key);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default())
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.ask("GET", path, None).await;
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Value {
+        let (status, body) = self.ask("POST", path, Some(body)).await;
+        assert!((200..300).contains(&status), "{body}");
+        body
+    }
+
+    /// Makes a simulated device in a world that behaves so, or lets one that is there live in it.
+    pub async fn device(&self, device: &str, world: &Value) {
+        let settings = json!({ "simulator": world });
+        let body = json!({ "id": device, "engine": "simulator", "settings": settings });
+        let (status, _) = self.ask("POST", "/devices", Some(body)).await;
+        if status == 409 {
+            let (status, body) = self.ask("PATCH", &format!("/devices/{device}"), Some(json!({ "settings": settings }))).await;
+            assert_eq!(status, 200, "{body}");
+        }
+    }
+
+    /// All entries of a device's log of some type.
+    pub async fn logged(&self, device: &str, kind: &str) -> Vec<Value> {
+        let (mut after, mut all) = (0, Vec::new());
+        loop {
+            let page = self.get(&format!("/devices/{device}/events?after={after}&limit=100&types={kind}")).await;
+            all.extend(page["data"].as_array().unwrap().iter().map(|entry| entry["payload"].clone()));
+            after = page["nextAfter"].as_i64().unwrap();
+            if page["hasMore"] == false {
+                return all;
+            }
+        }
+    }
+}
+
+async fn run(data: &TempDir, listen: &str, extra: &[(String, String)]) -> App {
+    Box::pin(try_run(data, listen, extra)).await.unwrap()
+}
+
+async fn try_run(data: &TempDir, listen: &str, extra: &[(String, String)]) -> Result<App, StartError> {
+    let own = [
+        ("WHARF__SERVER__LISTEN", listen.to_owned()),
+        ("WHARF__STORE__DATA_DIR", data.path().display().to_string()),
+        ("WHARF__DEVICES__DIR", data.path().join("devices").display().to_string()),
+        ("WHARF__SUPERVISOR__BACKOFF_INITIAL_MS", "20".to_owned()),
+        ("WHARF__OUTBOX__RETRY_DELAY_MS", "20".to_owned()),
+    ];
+    let own = own.into_iter().map(|(key, value)| (key.to_owned(), value));
+    let settings = Settings::load(None, own.chain(extra.iter().cloned())).unwrap();
+    let surroundings = Surroundings {
+        clock: Arc::new(SystemClock),
+        random: Arc::new(OsRandom),
+        api_key: Some(UPSTREAM_KEY.to_owned()),
+        terminal: false,
+    };
+    Box::pin(App::start(settings, surroundings)).await
+}
+
+/// What the first Wharf must be told: that its upstream may be on this machine.
+pub fn front_settings() -> Vec<(String, String)> {
+    vec![("WHARF__NET__ALLOW_PRIVATE".to_owned(), "127.0.0.0/8".to_owned())]
+}
+
+/// The headers of a callback, signed now.
+pub fn signed(secret: &str, body: &str) -> Vec<(&'static str, String)> {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(format!("evt_1.{seconds}.{body}").as_bytes());
+    let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
+    vec![
+        ("webhook-id", "evt_1".to_owned()),
+        ("webhook-timestamp", seconds.to_string()),
+        ("webhook-signature", signature),
+    ]
+}
+
+/// The second Wharf as what stands behind the shared tests.
+pub struct Behind {
+    wharf: Arc<SecondWharf>,
+    steering: Arc<Steering>,
+    address: String,
+}
+
+impl Behind {
+    pub async fn start() -> Self {
+        let wharf = Arc::new(SecondWharf::start(&[]).await);
+        let steering = Arc::new(Steering { wharf: wharf.clone(), daemon: Mutex::default(), names: Mutex::default() });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(steer).with_state(steering.clone());
+        #[expect(clippy::disallowed_methods, reason = "a test's own server, which ends with it")]
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { wharf, steering, address }
+    }
+}
+
+#[async_trait::async_trait]
+impl Upstream for Behind {
+    fn engine(&self) -> &'static str {
+        "wwebjs"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            qr: true,
+            pairing_code: true,
+            deduplicates: true,
+            typing: true,
+            presence: true,
+            read_receipts: true,
+            groups: true,
+            media: true,
+            location: true,
+            contacts: true,
+            polls: true,
+            edit: true,
+            react: true,
+            revoke: true,
+            control: false,
+        }
+    }
+
+    fn settings(&self) -> Vec<(String, String)> {
+        front_settings()
+    }
+
+    async fn device_settings(&self, device: &str, world: &Value) -> Value {
+        self.wharf.device(device, world).await;
+        json!({ "wwebjs": {
+            "baseUrl": self.wharf.base(), "device": device, "apiKey": UPSTREAM_KEY, "webhookSecret": CALLBACK_SECRET,
+        } })
+    }
+
+    fn steering(&self) -> String {
+        self.address.clone()
+    }
+
+    fn tells_of_tries(&self) -> bool {
+        false
+    }
+
+    async fn attached(&self, daemon: &str) {
+        *self.steering.daemon.lock().unwrap() = daemon.to_owned();
+    }
+}
+
+/// Ids of messages of one device: those of the first Wharf and of the second.
+#[derive(Default)]
+struct Names {
+    read_to: i64,
+    pairs: Vec<(String, String)>,
+}
+
+struct Steering {
+    wharf: Arc<SecondWharf>,
+    daemon: Mutex<String>,
+    names: Mutex<HashMap<String, Names>>,
+}
+
+async fn steer(State(steering): State<Arc<Steering>>, method: Method, uri: Uri, body: Bytes) -> Response {
+    let path = uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+    let path = path.strip_prefix("/api/v1").unwrap_or(&path).to_owned();
+    let mut parts = path.trim_start_matches('/').split('/').skip(1);
+    let (device, call) = (parts.next().unwrap_or_default().to_owned(), parts.next().unwrap_or_default().to_owned());
+    let body = String::from_utf8_lossy(&body).into_owned();
+    let body = steering.in_their_words(&device, body).await;
+    let json = serde_json::from_str(&body).ok();
+    let (status, answer) = steering.wharf.ask(method.as_str(), &path, json).await;
+    if method == Method::POST {
+        steering.until_it_is_read(&device).await;
+        if call == "chat" {
+            // What is done to chats stands in no log, and is told a moment later.
+            tokio::time::sleep(Duration::from_millis(400)).await;
+        }
+    }
+    let answer = steering.in_our_words(&device, answer.to_string()).await;
+    (StatusCode::from_u16(status).unwrap(), [("content-type", "application/json")], answer).into_response()
+}
+
+impl Steering {
+    /// Reads which message has which id there.
+    async fn learn(&self, device: &str) -> Vec<(String, String)> {
+        let mut after = self.names.lock().unwrap().entry(device.to_owned()).or_default().read_to;
+        loop {
+            let path = format!("/devices/{device}/events?after={after}&limit=100&types=message:created");
+            let (status, page) = self.wharf.ask("GET", &path, None).await;
+            if status != 200 {
+                return Vec::new();
+            }
+            let pair = |entry: &Value| {
+                let (_, ours) = entry["payload"]["tempId"].as_str()?.split_once('.')?;
+                let theirs = entry["payload"]["message"]["id"].as_str()?.split('_').nth(2)?;
+                Some((ours.to_owned(), theirs.to_owned()))
+            };
+            let pairs: Vec<_> = page["data"].as_array().unwrap().iter().filter_map(pair).collect();
+            let more = page["hasMore"] == true;
+            after = page["nextAfter"].as_i64().unwrap();
+            let mut all = self.names.lock().unwrap();
+            let names = all.get_mut(device).unwrap();
+            names.read_to = after;
+            names.pairs.extend(pairs);
+            if !more {
+                return names.pairs.clone();
+            }
+        }
+    }
+
+    /// A message that is just on its way is waited for.
+    async fn in_their_words(&self, device: &str, text: String) -> String {
+        for _ in 0..100 {
+            let mut translated = text.clone();
+            let pairs = self.learn(device).await;
+            for (ours, theirs) in &pairs {
+                translated = translated.replace(ours, theirs);
+            }
+            let named = text.contains("true_") && text.contains("_3EB0");
+            if !named || translated != text {
+                return translated;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        text
+    }
+
+    async fn in_our_words(&self, device: &str, mut text: String) -> String {
+        for (ours, theirs) in self.learn(device).await {
+            text = text.replace(&theirs, &ours);
+        }
+        text
+    }
+
+    /// A callback is answered when the log was read up to the entry that it names.
+    async fn until_it_is_read(&self, device: &str) {
+        let (status, page) = self.wharf.ask("GET", &format!("/devices/{device}/events?after=0&limit=1"), None).await;
+        let daemon = self.daemon.lock().unwrap().clone();
+        if status != 200 || daemon.is_empty() {
+            return;
+        }
+        let body = json!({ "data": { "deviceId": device, "seq": page["newestSeq"] } }).to_string();
+        let mut request = self.wharf.http.post(format!("{daemon}/hooks/{device}")).body(body.clone());
+        for (name, value) in signed(CALLBACK_SECRET, &body) {
+            request = request.header(name, value);
+        }
+        let answer = request.timeout(Duration::from_secs(5)).send().await;
+        if answer.is_ok_and(|answer| answer.status() == 401) {
+            // A test moved the first one's clock.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    }
+}
