@@ -1,0 +1,5 @@
+//! Notifications: what is told to people.
+
+mod priority;
+
+pub use priority::Priority;
