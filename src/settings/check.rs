@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::error::SettingsError;
+use super::notify;
 use super::tree::Entry;
 use super::{AccessTokenMode, Cidr, MediaBackend, OriginPattern, Secret, Settings, Span, Zone};
 use crate::domain::outbox::TimeOfDay;
@@ -20,7 +21,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 55] = [
+pub(super) const RANGES: [(&str, i64, i64); 61] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -77,6 +78,12 @@ pub(super) const RANGES: [(&str, i64, i64); 55] = [
     ("webhooks.dead_letters_days", 0, 36_500),
     ("webhooks.attempts_days", 0, 36_500),
     ("net.timeout_ms", 1, YEAR_MS),
+    ("notify.per_minute", 1, 10_000),
+    ("notify.fresh_ms", 1, YEAR_MS),
+    ("notify.sound_volume", 0, 100),
+    ("notify.command_timeout_ms", 1, 600_000),
+    ("notify.commands_at_once", 1, 64),
+    ("notify.command_output_bytes", 0, 1024 * 1024),
 ];
 
 /// Keys that take one of a few words.
@@ -90,7 +97,7 @@ const WORDS: [(&str, &[&str]); 4] = [
 type Rule = fn(&str) -> Result<(), String>;
 
 /// Keys whose text has a form of its own; a list has it in each item.
-const FORMS: [(&str, Rule); 19] = [
+const FORMS: [(&str, Rule); 24] = [
     ("media.s3_endpoint", empty_or_url),
     ("server.listen", address),
     ("server.socket_path", socket_path),
@@ -110,6 +117,11 @@ const FORMS: [(&str, Rule); 19] = [
     ("engines.whatsapp.testbed_url", empty_or_url),
     ("net.allow_private", cidr),
     ("net.proxy", empty_or_url),
+    ("notify.quiet_from", empty_or_time),
+    ("notify.quiet_to", empty_or_time),
+    ("notify.time_zone", zone),
+    ("notify.command_env", variable_name),
+    ("notify.push_contact", empty_or_contact),
 ];
 
 /// For each key the entry that counts.
@@ -147,6 +159,8 @@ fn value(entry: &Entry) -> Result<(), SettingsError> {
         Value::String(word) if key == "engines.simulator.enabled" => one_of(word, &["auto", "true", "false"]),
         Value::String(word) if words.is_some() => words.map_or(Ok(()), |(_, allowed)| one_of(word, allowed)),
         Value::String(text) => form.map_or(Ok(()), |(_, rule)| rule(text)),
+        Value::Array(items) if key == "notify.rules" => notify::check_rules(items),
+        Value::Array(items) if key == "notify.commands" => notify::check_commands(items),
         Value::Array(items) => form.map_or(Ok(()), |(_, rule)| each(items, *rule)),
         _ => Ok(()),
     }
@@ -177,13 +191,39 @@ pub(super) fn relations(settings: &Settings, effective: &Effective) -> Result<()
         let (low, high) = (outbox.min_delay_ms, outbox.max_delay_ms);
         effective.conflict(&keys, &format!("min_delay_ms {low} is above max_delay_ms {high}"))?;
     }
-    let (from, to) = (&outbox.quiet_from, &outbox.quiet_to);
-    if from.is_empty() != to.is_empty() || (from == to && !from.is_empty()) {
-        let keys = ["outbox.quiet_from", "outbox.quiet_to"];
-        effective
-            .conflict(&keys, "quiet_from and quiet_to must both be given, and differ, or both be empty")?;
+    let notify = &settings.notify;
+    for (keys, from, to) in [
+        (["outbox.quiet_from", "outbox.quiet_to"], &outbox.quiet_from, &outbox.quiet_to),
+        (["notify.quiet_from", "notify.quiet_to"], &notify.quiet_from, &notify.quiet_to),
+    ] {
+        if from.is_empty() != to.is_empty() || (from == to && !from.is_empty()) {
+            let right = "quiet_from and quiet_to must both be given, and differ, or both be empty";
+            effective.conflict(&keys, right)?;
+        }
+    }
+    let is_command = |name: &str| notify.commands.iter().any(|command| command.name == name);
+    let unknown = notify.rule_specs().into_iter().filter_map(|rule| rule.command).find(|name| !is_command(name));
+    if let Some(name) = unknown {
+        let right = format!("names the command {name:?}, which is none of notify.commands");
+        effective.conflict(&["notify.rules"], &right)?;
     }
     Ok(())
+}
+
+fn variable_name(text: &str) -> Result<(), String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    if !text.is_empty() && text.bytes().all(plain) {
+        return Ok(());
+    }
+    Err("not a variable's name: letters, digits and _".to_owned())
+}
+
+fn empty_or_contact(text: &str) -> Result<(), String> {
+    let is_address = |text: &str| text.strip_prefix("mailto:").is_some_and(|address| address.contains('@'));
+    if text.is_empty() || is_address(text) || text.starts_with("https://") {
+        return Ok(());
+    }
+    Err("must be mailto: with an address, or an https URL".to_owned())
 }
 
 fn in_range(number: i64, min: i64, max: i64) -> Result<(), String> {

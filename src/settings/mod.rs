@@ -12,6 +12,7 @@ mod check;
 pub mod declared;
 mod error;
 mod load;
+mod notify;
 mod secret;
 mod tree;
 
@@ -30,6 +31,7 @@ pub use crate::domain::webhook::Span;
 pub use declared::{DeclaredDevice, DeclaredError, DeclaredWebhook, load_declared};
 pub use error::SettingsError;
 pub use load::{DEFAULT_TOML, process_environment};
+pub use notify::{CommandSettings, NotifySettings};
 pub use secret::Secret;
 
 /// The whole configuration. Field names are the keys of `config/default.toml`, which documents them.
@@ -66,6 +68,8 @@ pub struct Settings {
     pub webhooks: WebhookSettings,
     /// Outgoing requests.
     pub net: NetSettings,
+    /// Telling people.
+    pub notify: NotifySettings,
 }
 
 /// `[server]`

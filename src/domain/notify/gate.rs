@@ -24,6 +24,10 @@ pub struct Case {
     pub happening: Happening,
     /// What becomes of it.
     pub decision: Decision,
+    /// What people call the chat, where it has a name.
+    pub chat_name: Option<String>,
+    /// The event as it stands in the log, where a command wants it.
+    pub event: Option<String>,
 }
 
 /// Something to be told.
@@ -248,6 +252,8 @@ mod tests {
                 group_ms,
                 throttle_ms,
             },
+            chat_name: None,
+            event: None,
         }
     }
 
