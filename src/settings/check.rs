@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::error::SettingsError;
-use super::tree::Entry;
+use super::tree::{Entry, SWITCH_KEYS};
 use super::{AccessTokenMode, Cidr, MediaBackend, OriginPattern, Secret, Settings, Span, Zone};
 use crate::domain::outbox::TimeOfDay;
 
@@ -20,7 +20,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 55] = [
+pub(super) const RANGES: [(&str, i64, i64); 65] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -76,6 +76,16 @@ pub(super) const RANGES: [(&str, i64, i64); 55] = [
     ("webhooks.max_waiting", 1, 1000 * MANY),
     ("webhooks.dead_letters_days", 0, 36_500),
     ("webhooks.attempts_days", 0, 36_500),
+    ("effects.desktop.max_kept", 1, 256),
+    ("effects.desktop.max_waiting", 0, 1_000),
+    ("effects.sound.volume", 0, 400),
+    ("effects.sound.max_at_once", 1, 32),
+    ("effects.sound.pause_ms", 0, 3_600_000),
+    ("effects.sound.max_ms", 100, 60_000),
+    ("effects.command.max_running", 1, 256),
+    ("effects.command.max_waiting", 0, 100_000),
+    ("effects.command.timeout_ms", 1, 3_600_000),
+    ("effects.command.output_bytes", 0, 1 << 20),
     ("net.timeout_ms", 1, YEAR_MS),
 ];
 
@@ -90,7 +100,7 @@ const WORDS: [(&str, &[&str]); 4] = [
 type Rule = fn(&str) -> Result<(), String>;
 
 /// Keys whose text has a form of its own; a list has it in each item.
-const FORMS: [(&str, Rule); 19] = [
+const FORMS: [(&str, Rule); 22] = [
     ("media.s3_endpoint", empty_or_url),
     ("server.listen", address),
     ("server.socket_path", socket_path),
@@ -108,6 +118,9 @@ const FORMS: [(&str, Rule); 19] = [
     ("outbox.time_zone", zone),
     ("webhooks.retry_delays", span),
     ("engines.whatsapp.testbed_url", empty_or_url),
+    ("effects.sound.device", no_zero_byte),
+    ("effects.command.pass_env", passed_variable),
+    ("effects.push.contact", empty_or_contact),
     ("net.allow_private", cidr),
     ("net.proxy", empty_or_url),
 ];
@@ -144,7 +157,7 @@ fn value(entry: &Entry) -> Result<(), SettingsError> {
     let form = FORMS.iter().find(|(formed, _)| *formed == key);
     match &entry.value {
         Value::Integer(number) => range.map_or(Ok(()), |(_, min, max)| in_range(*number, *min, *max)),
-        Value::String(word) if key == "engines.simulator.enabled" => one_of(word, &["auto", "true", "false"]),
+        Value::String(word) if SWITCH_KEYS.contains(&key) => one_of(word, &["auto", "true", "false"]),
         Value::String(word) if words.is_some() => words.map_or(Ok(()), |(_, allowed)| one_of(word, allowed)),
         Value::String(text) => form.map_or(Ok(()), |(_, rule)| rule(text)),
         Value::Array(items) => form.map_or(Ok(()), |(_, rule)| each(items, *rule)),
@@ -246,6 +259,30 @@ fn empty_or_url(text: &str) -> Result<(), String> {
         return Err("must not have a fragment".to_owned());
     }
     Ok(())
+}
+
+fn no_zero_byte(text: &str) -> Result<(), String> {
+    if text.contains('\0') { Err("must not hold a zero byte".to_owned()) } else { Ok(()) }
+}
+
+/// The daemon's own variables hold its keys.
+fn passed_variable(text: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.is_empty() || !text.chars().all(plain) {
+        return Err("no name of a variable".to_owned());
+    }
+    if text.starts_with("WHARF_") {
+        return Err("a variable of the daemon's own, which commands never get".to_owned());
+    }
+    Ok(())
+}
+
+fn empty_or_contact(text: &str) -> Result<(), String> {
+    let url = Url::parse(text);
+    if text.is_empty() || url.is_ok_and(|url| matches!(url.scheme(), "mailto" | "https")) {
+        return Ok(());
+    }
+    Err("must be mailto:ADDRESS or an https URL".to_owned())
 }
 
 fn empty_or_time(text: &str) -> Result<(), String> {

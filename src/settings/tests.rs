@@ -143,7 +143,11 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
         "outbox.quiet_from" | "outbox.quiet_to" => text("23:30"),
         "outbox.time_zone" => text("Europe/Berlin"),
         "log.level" => text("warn,wharf=debug"),
-        "engines.simulator.enabled" => ("false".to_owned(), false.into()),
+        "engines.simulator.enabled" | "effects.desktop.enabled" | "effects.sound.enabled" => {
+            ("false".to_owned(), false.into())
+        }
+        "effects.command.pass_env" => ("LANG,MINE".to_owned(), vec!["LANG", "MINE"].into()),
+        "effects.push.contact" => text("mailto:ops@example.com"),
         _ => match default {
             toml::Value::Integer(number) => ((number + 1).to_string(), (number + 1).into()),
             toml::Value::Boolean(flag) => ((!flag).to_string(), (!flag).into()),
@@ -238,6 +242,9 @@ fn wrong_types_are_named_with_what_is_wanted() {
 fn impossible_values_are_named_with_the_reason() {
     for (name, value, reason) in [
         ("SERVER__LISTEN", "127.0.0.1:99999", "not an IP address and port"),
+        ("EFFECTS__DESKTOP__ENABLED", "maybe", "must be \"auto\" or \"true\" or \"false\""),
+        ("EFFECTS__COMMAND__PASS_ENV", "WHARF_API_KEY", "a variable of the daemon's own"),
+        ("EFFECTS__PUSH__CONTACT", "ops@example.com", "must be mailto:ADDRESS"),
         ("SERVER__LISTEN", "localhost:3000", "not an IP address and port"),
         ("SERVER__SOCKET_PATH", "ws", "must begin with \"/\""),
         ("SERVER__SOCKET_PATH", "/", "must name a path"),

@@ -10,7 +10,8 @@ use super::secret::MASK;
 /// Keys whose value is never shown.
 const SECRET_KEYS: [&str; 3] = ["auth.jwt_secret", "media.s3_secret_access_key", "store.vault_key"];
 /// Keys that take a boolean or a word.
-const SWITCH_KEYS: [&str; 1] = ["engines.simulator.enabled"];
+pub(super) const SWITCH_KEYS: [&str; 3] =
+    ["engines.simulator.enabled", "effects.desktop.enabled", "effects.sound.enabled"];
 /// Longest value shown in an error, in characters.
 const SHOWN_CHARS: usize = 120;
 
