@@ -26,6 +26,7 @@ use crate::telemetry::Metrics;
 
 mod api_config;
 mod declared;
+mod effects;
 mod first_key;
 mod listener;
 mod media_store;

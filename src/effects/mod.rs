@@ -5,8 +5,10 @@
 //! push service does; nothing is queued without a bound; nothing writes to standard error; no text is interpreted by
 //! what shows it.
 
+mod announced;
 pub mod command;
 pub mod desktop;
+mod inert;
 pub mod push;
 pub mod sound;
 pub mod sounds;

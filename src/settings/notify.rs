@@ -1,7 +1,6 @@
 //! `[notify]`, and what rules and commands of it must be.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -27,7 +26,7 @@ pub struct NotifySettings {
     /// Rules; checked to be [`RuleSpec`]s.
     pub rules: Vec<Json>,
     /// Commands that rules may name.
-    pub commands: Vec<CommandSettings>,
+    pub commands: Vec<NamedCommandSettings>,
     /// Beginning of the quiet hours, or empty.
     pub quiet_from: String,
     /// Their end, or empty.
@@ -38,32 +37,12 @@ pub struct NotifySettings {
     pub per_minute: u32,
     /// Milliseconds after which news disturb nobody.
     pub fresh_ms: u64,
-    /// Whether the desktop is used.
-    pub desktop: bool,
-    /// Whether sounds are played.
-    pub sound: bool,
-    /// An output's name, or empty.
-    pub sound_device: String,
-    /// In percent.
-    pub sound_volume: u8,
-    /// A directory, or empty.
-    pub sounds_dir: PathBuf,
-    /// Milliseconds that a command may take.
-    pub command_timeout_ms: u64,
-    /// Commands at once.
-    pub commands_at_once: usize,
-    /// Bytes of output that are kept.
-    pub command_output_bytes: usize,
-    /// Variables that commands get.
-    pub command_env: Vec<String>,
-    /// `mailto:` or `https:`, or empty.
-    pub push_contact: String,
 }
 
 /// `[[notify.commands]]`
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct CommandSettings {
+pub struct NamedCommandSettings {
     /// What rules call it.
     pub name: String,
     /// The program and its arguments.

@@ -148,15 +148,16 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
         "log.format" => text("json"),
         "outbox.quiet_from" | "outbox.quiet_to" | "notify.quiet_from" | "notify.quiet_to" => text("23:30"),
         "outbox.time_zone" | "notify.time_zone" => text("Europe/Berlin"),
-        "notify.sound_volume" => ("50".to_owned(), 50.into()),
-        "notify.push_contact" => text("mailto:ops@example.com"),
-        "notify.command_env" => ("A, B".to_owned(), vec!["A", "B"].into()),
         "notify.rules" | "notify.commands" => tables(match key {
             "notify.rules" => r#"[{ "name": "orders", "actions": ["sound"], "volume": 0.5 }]"#,
             _ => r#"[{ "name": "lamp", "run": ["/usr/bin/lamp", "on"], "timeout_ms": 5 }]"#,
         }),
         "log.level" => text("warn,wharf=debug"),
-        "engines.simulator.enabled" => ("false".to_owned(), false.into()),
+        "engines.simulator.enabled" | "effects.desktop.enabled" | "effects.sound.enabled" => {
+            ("false".to_owned(), false.into())
+        }
+        "effects.command.pass_env" => ("LANG,MINE".to_owned(), vec!["LANG", "MINE"].into()),
+        "effects.push.contact" => text("mailto:ops@example.com"),
         _ => match default {
             toml::Value::Integer(number) => ((number + 1).to_string(), (number + 1).into()),
             toml::Value::Boolean(flag) => ((!flag).to_string(), (!flag).into()),
@@ -251,6 +252,9 @@ fn wrong_types_are_named_with_what_is_wanted() {
 fn impossible_values_are_named_with_the_reason() {
     for (name, value, reason) in [
         ("SERVER__LISTEN", "127.0.0.1:99999", "not an IP address and port"),
+        ("EFFECTS__DESKTOP__ENABLED", "maybe", "must be \"auto\" or \"true\" or \"false\""),
+        ("EFFECTS__COMMAND__PASS_ENV", "WHARF_API_KEY", "a variable of the daemon's own"),
+        ("EFFECTS__PUSH__CONTACT", "ops@example.com", "must be mailto:ADDRESS"),
         ("SERVER__LISTEN", "localhost:3000", "not an IP address and port"),
         ("SERVER__SOCKET_PATH", "ws", "must begin with \"/\""),
         ("SERVER__SOCKET_PATH", "/", "must name a path"),
@@ -310,7 +314,6 @@ fn a_rule_or_a_command_that_cannot_be_is_named() {
         ("[[notify.commands]]\nname = \"a b\"\nrun = [\"x\"]", "[0]: name must be 1 to 64 letters"),
         ("[notify]\nrules = [\"x\"]", "must be a list of tables"),
         ("[notify]\nquiet_from = \"22:00\"", "quiet_from and quiet_to must both be given"),
-        ("[notify]\npush_contact = \"me\"", "must be mailto:"),
     ] {
         let line = refused_file(text);
         assert!(line.starts_with("notify.") && line.contains(reason) && !line.contains('\n'), "{line}");

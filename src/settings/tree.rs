@@ -12,7 +12,8 @@ const SECRET_KEYS: [&str; 3] = ["auth.jwt_secret", "media.s3_secret_access_key",
 /// Keys that take a list of tables; in the environment as JSON.
 pub(super) const TABLES_KEYS: [&str; 2] = ["notify.rules", "notify.commands"];
 /// Keys that take a boolean or a word.
-const SWITCH_KEYS: [&str; 1] = ["engines.simulator.enabled"];
+pub(super) const SWITCH_KEYS: [&str; 3] =
+    ["engines.simulator.enabled", "effects.desktop.enabled", "effects.sound.enabled"];
 /// Longest value shown in an error, in characters.
 const SHOWN_CHARS: usize = 120;
 

@@ -61,6 +61,18 @@ impl Store {
 }
 
 impl Subscription {
+    /// The same, as people call it.
+    #[must_use]
+    pub fn called(self, label: String) -> Self {
+        Self { label, ..self }
+    }
+
+    /// The same, of these devices.
+    #[must_use]
+    pub fn of_devices(self, devices: Option<Vec<DeviceId>>) -> Self {
+        Self { devices, ..self }
+    }
+
     /// One without a target yet.
     #[must_use]
     pub fn new(id: String, operator: OperatorId, key_id: String, origin: String, created_at: Millis) -> Self {

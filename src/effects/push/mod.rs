@@ -1,57 +1,23 @@
-//! Web Push: messages to browsers that asked for them, by way of their makers' push services.
+//! Web Push: messages to browsers that asked for them, by way of their makers' push services (RFC 8030). What is sent
+//! is encrypted for the browser (RFC 8291), and signed by us (RFC 8292): the service in between sees neither text nor
+//! sender's name.
+
+mod key;
+mod target;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use url::Url;
-
+pub use self::key::VapidKey;
+pub use self::target::PushTarget;
 use super::EffectError;
-use crate::domain::clock::{Clock, Random};
-use crate::net::GuardedClient;
+use crate::domain::clock::Clock;
+use crate::net::{Answer, GuardedClient, Post};
 
-/// Who signs pushes (VAPID): a P-256 key pair.
-#[derive(Clone)]
-pub struct VapidKey(());
-
-impl VapidKey {
-    /// A new one.
-    ///
-    /// # Errors
-    /// [`EffectError::Invalid`] when the randomness makes no key, which chance does not do.
-    pub fn generate(_random: &dyn Random) -> Result<Self, EffectError> {
-        Ok(Self(()))
-    }
-
-    /// One from [`VapidKey::to_bytes`].
-    ///
-    /// # Errors
-    /// [`EffectError::Invalid`] when these are not the 32 bytes of a key.
-    pub fn from_bytes(_bytes: &[u8]) -> Result<Self, EffectError> {
-        Ok(Self(()))
-    }
-
-    /// The secret, to be kept.
-    #[must_use]
-    pub fn to_bytes(&self) -> [u8; 32] {
-        [0; 32]
-    }
-
-    /// What browsers subscribe with (`applicationServerKey`): 65 bytes in base64url without padding.
-    #[must_use]
-    pub fn public_key(&self) -> String {
-        String::new()
-    }
-}
-
-/// Where a browser is reached.
-#[derive(Clone)]
-pub struct PushTarget {
-    /// The address at its push service; whoever has it can push.
-    pub endpoint: Url,
-    /// The browser's public key: 65 bytes in base64url.
-    pub p256dh: String,
-    /// The browser's secret: 16 bytes in base64url.
-    pub auth: String,
-}
+/// The longest that a push service may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// As push services have it.
+const MAX_TTL_S: u32 = 28 * 24 * 3_600;
 
 /// How soon a push should arrive (RFC 8030).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +30,17 @@ pub enum Urgency {
     Normal,
     /// Also on a low battery.
     High,
+}
+
+impl Urgency {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::VeryLow => "very-low",
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+        }
+    }
 }
 
 /// How a push service took a push.
@@ -79,26 +56,53 @@ pub enum PushOutcome {
     Refused(u16),
 }
 
+impl PushOutcome {
+    fn of(answer: &Answer) -> Self {
+        match answer.status {
+            200..=299 => Self::Delivered,
+            404 | 410 => Self::Gone,
+            429 | 500..=599 => {
+                Self::Later(answer.retry_after.as_deref().and_then(|it| it.trim().parse().ok()))
+            }
+            status => Self::Refused(status),
+        }
+    }
+}
+
 /// Sends pushes. Clones are the same.
 #[derive(Clone)]
-pub struct Push(());
+pub struct Push {
+    client: GuardedClient,
+    clock: Arc<dyn Clock>,
+    key: VapidKey,
+    contact: String,
+}
 
 impl Push {
-    /// Bytes of the longest payload.
+    /// Bytes of the longest payload: what is left of the 4,096 that every push service takes.
     pub const MAX_PAYLOAD: usize = 3_993;
 
-    /// Sends with `client`, signed with `key`; `contact` (`mailto:…` or `https://…`) tells push services whom to write to.
+    /// Sends with `client`, signed with `key`; `contact` (`mailto:…`, `https://…`, or empty) tells push services whom
+    /// to write to.
     #[must_use]
-    pub fn new(_client: GuardedClient, _clock: Arc<dyn Clock>, _key: VapidKey, _contact: String) -> Self {
-        Self(())
+    pub fn new(client: GuardedClient, clock: Arc<dyn Clock>, key: VapidKey, contact: String) -> Self {
+        Self { client, clock, key, contact }
+    }
+
+    /// What browsers subscribe with.
+    #[must_use]
+    pub fn public_key(&self) -> String {
+        self.key.public_key()
     }
 
     /// Whether a subscription can be used: its address may be reached, as far as that shows, and its keys are keys.
     ///
     /// # Errors
     /// [`EffectError::Invalid`] or [`EffectError::Net`].
-    pub fn check(&self, _target: &PushTarget) -> Result<(), EffectError> {
-        Ok(())
+    pub fn check(&self, target: &PushTarget) -> Result<(), EffectError> {
+        target.check_scheme()?;
+        self.client.check_url(&target.endpoint)?;
+        target.keys().map(|_| ())
     }
 
     /// Encrypts and sends a payload that may wait `ttl_s` seconds for the browser.
@@ -107,11 +111,30 @@ impl Push {
     /// [`EffectError::Invalid`] for keys that are none or a payload that is too long; [`EffectError::Net`].
     pub async fn send(
         &self,
-        _target: &PushTarget,
-        _payload: &[u8],
-        _urgency: Urgency,
-        _ttl_s: u32,
+        target: &PushTarget,
+        payload: &[u8],
+        urgency: Urgency,
+        ttl_s: u32,
     ) -> Result<PushOutcome, EffectError> {
-        Err(EffectError::Off("not built yet".to_owned()))
+        if payload.len() > Self::MAX_PAYLOAD {
+            let most = Self::MAX_PAYLOAD;
+            return Err(EffectError::Invalid(format!("a push has at most {most} bytes")));
+        }
+        target.check_scheme()?;
+        let body = target.encrypt(payload)?;
+        let authorization = self.key.authorization(&target.endpoint, &self.contact, self.clock.now());
+        let headers = [
+            ("authorization", authorization),
+            ("content-encoding", "aes128gcm".to_owned()),
+            ("ttl", ttl_s.min(MAX_TTL_S).to_string()),
+            ("urgency", urgency.as_str().to_owned()),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        let content_type = "application/octet-stream";
+        let post = Post { content_type, headers, body, timeout: PATIENCE };
+        Ok(PushOutcome::of(&self.client.post(&target.endpoint, post).await?))
     }
 }
+
+#[cfg(test)]
+mod tests;

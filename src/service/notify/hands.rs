@@ -20,8 +20,6 @@ use crate::service::Core;
 const DESKTOP: usize = 32;
 /// Sounds that may wait: more would only play on after what they tell of.
 const SOUND: usize = 2;
-/// Commands that may wait.
-const COMMAND: usize = 64;
 /// Notifications that may wait to be pushed.
 const PUSH: usize = 128;
 const HOUR_MS: i64 = 3_600_000;
@@ -52,10 +50,12 @@ impl Core {
         self.tasks().spawn("notify-desktop", async move { core.show_all(queue).await });
         let (core, queue) = (self.clone(), queues.open(Action::Sound, SOUND));
         self.tasks().spawn("notify-sound", async move { core.play_all(queue).await });
-        let (core, queue) = (self.clone(), queues.open(Action::Command, COMMAND));
+        let (core, queue) = (self.clone(), queues.open(Action::Command, self.inner.notify.commands_waiting.max(1)));
         self.tasks().spawn("notify-command", async move { core.run_all(queue).await });
-        let (core, queue) = (self.clone(), queues.open(Action::Push, PUSH));
-        self.tasks().spawn("notify-push", async move { core.push_all(queue).await });
+        if self.inner.notify.push_enabled {
+            let (core, queue) = (self.clone(), queues.open(Action::Push, PUSH));
+            self.tasks().spawn("notify-push", async move { core.push_all(queue).await });
+        }
         let answers = self.inner.notify.answers.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut answers) = answers {
             let core = self.clone();

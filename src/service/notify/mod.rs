@@ -16,7 +16,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use super::{Core, ServiceError};
 use crate::domain::notify::{Limits, Rule, RuleOrigin, RuleSpec, defaults};
 use crate::domain::outbox::QuietHours;
-use crate::effects::Availability;
 use crate::effects::command::Commands;
 use crate::effects::desktop::{Desktop, DesktopAnswers};
 use crate::effects::push::{Push, VapidKey};
@@ -70,12 +69,16 @@ pub struct NotifyParts {
     pub sounds_dir: Option<PathBuf>,
     /// Commands at once.
     pub commands_at_once: usize,
+    /// Commands that may wait.
+    pub commands_waiting: usize,
     /// The desktop, and the buttons that are pressed there.
     pub desktop: (Desktop, DesktopAnswers),
     /// The loudspeaker.
     pub speaker: Speaker,
     /// What runs commands.
     pub runner: Commands,
+    /// Whether anything is pushed.
+    pub push_enabled: bool,
     /// What pushes go through.
     pub push_http: GuardedClient,
     /// Whom push services may write to.
@@ -98,6 +101,8 @@ pub(super) struct Notify {
     speaker: Speaker,
     runner: Commands,
     commands_at_once: usize,
+    commands_waiting: usize,
+    push_enabled: bool,
     push_http: GuardedClient,
     push_contact: String,
     push: OnceLock<Push>,
@@ -129,6 +134,8 @@ impl Notify {
             speaker: parts.speaker,
             runner: parts.runner,
             commands_at_once: parts.commands_at_once,
+            commands_waiting: parts.commands_waiting,
+            push_enabled: parts.push_enabled,
             push_http: parts.push_http,
             push_contact: parts.push_contact,
             push: OnceLock::new(),
@@ -158,13 +165,9 @@ impl Core {
         self.tasks().spawn("notify-probe", async move {
             let notify = &core.inner.notify;
             let soft = core.tasks().soft().clone();
+            // They say themselves what they find.
             let probes = async { tokio::join!(notify.desktop.probe(), notify.speaker.probe()) };
-            let Some((desktop, sound)) = soft.run_until_cancelled(probes).await else { return };
-            for (action, availability) in [("desktop", desktop), ("sound", sound)] {
-                if let Availability::Off(why) = availability {
-                    tracing::info!(action, why, "this action of notifications is off");
-                }
-            }
+            let _ = soft.run_until_cancelled(probes).await;
         });
         Ok(())
     }
