@@ -6,6 +6,7 @@ pub mod api;
 pub mod app;
 pub mod cli;
 pub mod domain;
+pub mod effects;
 pub mod engine;
 pub mod lifecycle;
 pub mod media;

@@ -16,10 +16,11 @@ const ARROW: &[(&str, &[&str])] = &[
     ("engine", &["domain", "net"]),
     ("store", &["domain"]),
     ("media", &["domain"]),
-    ("service", &["domain", "net", "engine", "store", "media", "lifecycle", "telemetry"]),
+    ("effects", &["domain", "net"]),
+    ("service", &["domain", "net", "engine", "store", "media", "effects", "lifecycle", "telemetry"]),
     ("api", &["service", "domain", "lifecycle", "telemetry", "qr"]),
     ("settings", &["domain"]),
-    ("cli", &["domain", "net", "settings", "store", "qr", "telemetry"]),
+    ("cli", &["domain", "effects", "net", "settings", "store", "qr", "telemetry"]),
     (
         "app",
         &[
@@ -28,6 +29,7 @@ const ARROW: &[(&str, &[&str])] = &[
             "engine",
             "store",
             "media",
+            "effects",
             "service",
             "api",
             "settings",

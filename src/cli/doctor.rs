@@ -6,14 +6,15 @@ use super::client::{Client, ClientError, RawAnswer};
 use super::exit::{CliError, Exit};
 use super::output::{Output, clean};
 use super::probe::{self, Check, Verdict};
-use super::{Globals, environment_variable, network};
+use super::{Globals, effects, environment_variable, network};
 use crate::domain::clock::Clock;
 use crate::settings::{Settings, load_declared};
 
 pub(super) const HELP: &str = "\
 Checks the configuration, the data directory, the admin key file, free disk, the limit of open files, and
 whether the daemon at --url answers, is ready, has this version, accepts the key and agrees on the time; and
-for the native engine, whether this build has it, and whether WhatsApp can be reached and agrees on the time.
+for the native engine, whether this build has it, and whether WhatsApp can be reached and agrees on the time; and
+whether this session has a desktop for notifications and a loudspeaker for sounds, or why not.
 Changes nothing. Exit code 1 when a check fails; warnings alone are 0.";
 
 /// Does all checks and prints them.
@@ -35,6 +36,9 @@ pub async fn run(globals: &Globals, clock: &dyn Clock, out: &Output) -> Result<(
     checks.push(probe::open_files());
     checks.extend(remote.checks);
     checks.extend(network);
+    if let Ok(settings) = &settings {
+        checks.extend(effects::look(settings).await);
+    }
 
     let failed = checks.iter().any(|check| check.verdict == Verdict::Fail);
     let data = json!({ "ok": !failed, "checks": checks });

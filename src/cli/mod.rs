@@ -14,6 +14,7 @@ pub mod client;
 pub mod config;
 pub mod devices;
 pub mod doctor;
+mod effects;
 pub mod exit;
 pub mod key;
 pub mod keys;

@@ -361,8 +361,12 @@ pub(super) mod tests {
         let route = Route { proxy: Some(proxy), ..Route::default() };
         let client = with_answers(&["1.1.1.1", "10.0.0.1"], route);
         let url: Url = "http://hooks.example.com/".parse().unwrap();
-        let post =
-            || crate::net::Post { headers: Vec::new(), body: Vec::new(), timeout: Duration::from_secs(1) };
+        let post = || crate::net::Post {
+            content_type: "application/json",
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeout: Duration::from_secs(1),
+        };
         assert_eq!(client.post(&url, post()).await.unwrap().status, 200);
         assert!(matches!(client.post(&url, post()).await, Err(NetError::Refused(_))));
         let literal: Url = "http://10.0.0.1/".parse().unwrap();

@@ -16,7 +16,9 @@ const READ_ON_FOR: Duration = Duration::from_secs(1);
 /// What to hand over.
 #[derive(Debug)]
 pub struct Post {
-    /// Headers besides the content type, which is JSON.
+    /// What the body is, such as `application/json`.
+    pub content_type: &'static str,
+    /// Headers besides the content type.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
@@ -34,7 +36,7 @@ pub struct Answer {
 }
 
 impl GuardedClient {
-    /// Posts JSON. Redirects are answers like others.
+    /// Posts. Redirects are answers like others.
     ///
     /// # Errors
     /// [`NetError`] when there is no answer.
@@ -45,7 +47,7 @@ impl GuardedClient {
         looked_up.map_err(|_| NetError::Timeout)??;
         let left = deadline.saturating_duration_since(Instant::now());
         let request = self.client().await?.post(url.clone()).headers(headers(&post.headers)?);
-        let request = request.header(CONTENT_TYPE, "application/json").body(post.body).timeout(left);
+        let request = request.header(CONTENT_TYPE, post.content_type).body(post.body).timeout(left);
         let response = request.send().await.map_err(failed)?;
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let answer =
@@ -89,6 +91,7 @@ mod tests {
 
     fn post() -> Post {
         Post {
+            content_type: "application/json",
             headers: vec![("x-test".to_owned(), "1".to_owned())],
             body: b"{}".to_vec(),
             timeout: Duration::from_millis(500),

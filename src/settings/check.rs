@@ -11,7 +11,8 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::error::SettingsError;
-use super::tree::Entry;
+use super::notify;
+use super::tree::{Entry, SWITCH_KEYS};
 use super::{AccessTokenMode, Cidr, MediaBackend, OriginPattern, Secret, Settings, Span, Zone};
 use crate::domain::outbox::TimeOfDay;
 
@@ -20,7 +21,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 55] = [
+pub(super) const RANGES: [(&str, i64, i64); 67] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -76,7 +77,19 @@ pub(super) const RANGES: [(&str, i64, i64); 55] = [
     ("webhooks.max_waiting", 1, 1000 * MANY),
     ("webhooks.dead_letters_days", 0, 36_500),
     ("webhooks.attempts_days", 0, 36_500),
+    ("effects.desktop.max_kept", 1, 256),
+    ("effects.desktop.max_waiting", 0, 1_000),
+    ("effects.sound.volume", 0, 400),
+    ("effects.sound.max_at_once", 1, 32),
+    ("effects.sound.pause_ms", 0, 3_600_000),
+    ("effects.sound.max_ms", 100, 60_000),
+    ("effects.command.max_running", 1, 256),
+    ("effects.command.max_waiting", 0, 100_000),
+    ("effects.command.timeout_ms", 1, 3_600_000),
+    ("effects.command.output_bytes", 0, 1 << 20),
     ("net.timeout_ms", 1, YEAR_MS),
+    ("notify.per_minute", 1, 10_000),
+    ("notify.fresh_ms", 1, YEAR_MS),
 ];
 
 /// Keys that take one of a few words.
@@ -90,7 +103,7 @@ const WORDS: [(&str, &[&str]); 4] = [
 type Rule = fn(&str) -> Result<(), String>;
 
 /// Keys whose text has a form of its own; a list has it in each item.
-const FORMS: [(&str, Rule); 19] = [
+const FORMS: [(&str, Rule); 25] = [
     ("media.s3_endpoint", empty_or_url),
     ("server.listen", address),
     ("server.socket_path", socket_path),
@@ -108,8 +121,14 @@ const FORMS: [(&str, Rule); 19] = [
     ("outbox.time_zone", zone),
     ("webhooks.retry_delays", span),
     ("engines.whatsapp.testbed_url", empty_or_url),
+    ("effects.sound.device", no_zero_byte),
+    ("effects.command.pass_env", passed_variable),
+    ("effects.push.contact", empty_or_contact),
     ("net.allow_private", cidr),
     ("net.proxy", empty_or_url),
+    ("notify.quiet_from", empty_or_time),
+    ("notify.quiet_to", empty_or_time),
+    ("notify.time_zone", zone),
 ];
 
 /// For each key the entry that counts.
@@ -144,9 +163,11 @@ fn value(entry: &Entry) -> Result<(), SettingsError> {
     let form = FORMS.iter().find(|(formed, _)| *formed == key);
     match &entry.value {
         Value::Integer(number) => range.map_or(Ok(()), |(_, min, max)| in_range(*number, *min, *max)),
-        Value::String(word) if key == "engines.simulator.enabled" => one_of(word, &["auto", "true", "false"]),
+        Value::String(word) if SWITCH_KEYS.contains(&key) => one_of(word, &["auto", "true", "false"]),
         Value::String(word) if words.is_some() => words.map_or(Ok(()), |(_, allowed)| one_of(word, allowed)),
         Value::String(text) => form.map_or(Ok(()), |(_, rule)| rule(text)),
+        Value::Array(items) if key == "notify.rules" => notify::check_rules(items),
+        Value::Array(items) if key == "notify.commands" => notify::check_commands(items),
         Value::Array(items) => form.map_or(Ok(()), |(_, rule)| each(items, *rule)),
         _ => Ok(()),
     }
@@ -177,11 +198,22 @@ pub(super) fn relations(settings: &Settings, effective: &Effective) -> Result<()
         let (low, high) = (outbox.min_delay_ms, outbox.max_delay_ms);
         effective.conflict(&keys, &format!("min_delay_ms {low} is above max_delay_ms {high}"))?;
     }
-    let (from, to) = (&outbox.quiet_from, &outbox.quiet_to);
-    if from.is_empty() != to.is_empty() || (from == to && !from.is_empty()) {
-        let keys = ["outbox.quiet_from", "outbox.quiet_to"];
-        effective
-            .conflict(&keys, "quiet_from and quiet_to must both be given, and differ, or both be empty")?;
+    let notify = &settings.notify;
+    for (keys, from, to) in [
+        (["outbox.quiet_from", "outbox.quiet_to"], &outbox.quiet_from, &outbox.quiet_to),
+        (["notify.quiet_from", "notify.quiet_to"], &notify.quiet_from, &notify.quiet_to),
+    ] {
+        if from.is_empty() != to.is_empty() || (from == to && !from.is_empty()) {
+            let right = "quiet_from and quiet_to must both be given, and differ, or both be empty";
+            effective.conflict(&keys, right)?;
+        }
+    }
+    let is_command = |name: &str| notify.commands.iter().any(|command| command.name == name);
+    let unknown =
+        notify.rule_specs().into_iter().filter_map(|rule| rule.command).find(|name| !is_command(name));
+    if let Some(name) = unknown {
+        let right = format!("names the command {name:?}, which is none of notify.commands");
+        effective.conflict(&["notify.rules"], &right)?;
     }
     Ok(())
 }
@@ -246,6 +278,30 @@ fn empty_or_url(text: &str) -> Result<(), String> {
         return Err("must not have a fragment".to_owned());
     }
     Ok(())
+}
+
+fn no_zero_byte(text: &str) -> Result<(), String> {
+    if text.contains('\0') { Err("must not hold a zero byte".to_owned()) } else { Ok(()) }
+}
+
+/// The daemon's own variables hold its keys.
+fn passed_variable(text: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.is_empty() || !text.chars().all(plain) {
+        return Err("no name of a variable".to_owned());
+    }
+    if text.starts_with("WHARF_") {
+        return Err("a variable of the daemon's own, which commands never get".to_owned());
+    }
+    Ok(())
+}
+
+fn empty_or_contact(text: &str) -> Result<(), String> {
+    let url = Url::parse(text);
+    if text.is_empty() || url.is_ok_and(|url| matches!(url.scheme(), "mailto" | "https")) {
+        return Ok(());
+    }
+    Err("must be mailto:ADDRESS or an https URL".to_owned())
 }
 
 fn empty_or_time(text: &str) -> Result<(), String> {

@@ -10,8 +10,10 @@
 
 mod check;
 pub mod declared;
+mod effects;
 mod error;
 mod load;
+mod notify;
 mod secret;
 mod tree;
 
@@ -28,8 +30,10 @@ pub use crate::domain::origin::{InvalidOriginPattern, OriginPattern};
 pub use crate::domain::outbox::Zone;
 pub use crate::domain::webhook::Span;
 pub use declared::{DeclaredDevice, DeclaredError, DeclaredWebhook, load_declared};
+pub use effects::{CommandSettings, DesktopSettings, EffectSettings, PushSettings, SoundSettings};
 pub use error::SettingsError;
 pub use load::{DEFAULT_TOML, process_environment};
+pub use notify::{NamedCommandSettings, NotifySettings};
 pub use secret::Secret;
 
 /// The whole configuration. Field names are the keys of `config/default.toml`, which documents them.
@@ -64,8 +68,12 @@ pub struct Settings {
     pub engines: EngineSettings,
     /// Pushing events.
     pub webhooks: WebhookSettings,
+    /// The desktop, sounds, commands and Web Push.
+    pub effects: EffectSettings,
     /// Outgoing requests.
     pub net: NetSettings,
+    /// Telling people.
+    pub notify: NotifySettings,
 }
 
 /// `[server]`

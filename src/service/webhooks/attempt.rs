@@ -119,7 +119,9 @@ impl Target {
         let metrics = core.metrics();
         metrics.webhook_in_flight.inc();
         let answer = {
-            let mut asking = Box::pin(client.post(&url, Post { headers, body, timeout }));
+            let mut asking = Box::pin(
+                client.post(&url, Post { content_type: "application/json", headers, body, timeout }),
+            );
             match tokio::time::timeout(SLOW_AFTER, &mut asking).await {
                 Ok(answer) => answer,
                 Err(_) => {

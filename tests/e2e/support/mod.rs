@@ -303,6 +303,9 @@ pub fn settings(data: &Path, overrides: &[(String, String)]) -> Settings {
         ("WHARF__DEVICES__DIR", data.join("devices").display().to_string()),
         ("WHARF__SUPERVISOR__BACKOFF_INITIAL_MS", "20".to_owned()),
         ("WHARF__OUTBOX__RETRY_DELAY_MS", "20".to_owned()),
+        // Whoever runs the tests has a desktop and a loudspeaker.
+        ("WHARF__EFFECTS__DESKTOP__ENABLED", "false".to_owned()),
+        ("WHARF__EFFECTS__SOUND__ENABLED", "false".to_owned()),
     ];
     let own = own.into_iter().map(|(key, value)| (key.to_owned(), value));
     Settings::load(None, own.chain(overrides.iter().cloned())).unwrap()

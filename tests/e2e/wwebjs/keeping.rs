@@ -37,9 +37,12 @@ async fn an_upstream_that_is_away_is_waited_for() {
     chain.writes("shop", ANNA, "one").await;
     chain.heard("shop", 1).await;
     chain.back.stop().await;
-    chain.front.wait_until("the front to notice", async || {
-        (chain.reason("shop").await == "upstream_unavailable").then_some(())
-    }).await;
+    chain
+        .front
+        .wait_until("the front to notice", async || {
+            (chain.reason("shop").await == "upstream_unavailable").then_some(())
+        })
+        .await;
     let id = chain.front.send("shop", ANNA, "sent meanwhile").await;
     chain.back.start_again().await;
     chain.front.wait_for_state("shop", "ready").await;
@@ -86,9 +89,12 @@ async fn what_the_log_no_longer_holds_is_read_from_the_chats() {
     chain.back.stop().await;
     chain.back.database("DELETE FROM events");
     chain.back.start_again().await;
-    chain.front.wait_until("the one behind to be ready", async || {
-        (chain.back.get("/devices/shop").await["data"]["state"] == "ready").then_some(())
-    }).await;
+    chain
+        .front
+        .wait_until("the one behind to be ready", async || {
+            (chain.back.get("/devices/shop").await["data"]["state"] == "ready").then_some(())
+        })
+        .await;
     chain.front.post("/devices/shop/start", json!({})).await.ok();
     assert_eq!(chain.heard("shop", 3).await, ["one", "two", "three"]);
     chain.writes("shop", ANNA, "four").await;

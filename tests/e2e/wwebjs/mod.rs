@@ -31,7 +31,10 @@ impl Chain {
     }
 
     async fn make(&self, id: &str, settings: Value) {
-        self.front.post("/devices", json!({ "id": id, "engine": "wwebjs", "settings": settings })).await.created();
+        self.front
+            .post("/devices", json!({ "id": id, "engine": "wwebjs", "settings": settings }))
+            .await
+            .created();
     }
 
     /// A device that is linked and ready, in a quick world.

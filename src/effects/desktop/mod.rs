@@ -1,0 +1,272 @@
+//! Notifications on the operator's desktop, by way of the session bus.
+//!
+//! One is shown at a time, so that a later one of a tag finds the earlier one's number. A bus or server that does not
+//! answer is left alone for a while: what is to be shown then fails at once.
+
+mod answers;
+mod bus;
+mod render;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, timeout};
+
+use self::answers::{Kept, Open};
+use self::bus::{Capabilities, PATIENCE, SILENT};
+use super::announced::Announced;
+use super::{Availability, EffectError};
+use crate::domain::notify::Priority;
+
+pub use self::answers::DesktopAnswers;
+pub use self::bus::look;
+
+/// The icon of every notification.
+const ICON: &[u8] = include_bytes!("../../../assets/icons/wharf.png");
+/// So long what does not answer is left alone.
+const REST: Duration = Duration::from_secs(15);
+const SWITCHED_OFF: &str = "effects.desktop.enabled is false";
+
+/// How notifications are shown.
+#[derive(Debug, Clone)]
+pub struct DesktopConfig {
+    /// Whether any are.
+    pub enabled: bool,
+    /// Whose they are.
+    pub app_name: String,
+    /// The icon's file, by its whole path; written there if it is not.
+    pub icon: PathBuf,
+    /// Notifications whose buttons are listened to, and which can be replaced; the oldest is forgotten.
+    pub max_kept: usize,
+    /// Notifications that may wait to be shown.
+    pub max_waiting: usize,
+}
+
+/// A notification. Its texts may hold anything: they are made inert here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// One of the same tag replaces the earlier one.
+    pub tag: String,
+    /// The first line.
+    pub title: String,
+    /// The rest.
+    pub body: String,
+    /// How much it matters.
+    pub urgency: Priority,
+    /// Buttons: id and label. Left out where the server has none.
+    pub actions: Vec<(String, String)>,
+}
+
+/// What became of a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// The server's number for it.
+    pub id: u32,
+    /// Whether an earlier one of the tag gave way.
+    pub replaced: bool,
+}
+
+/// A button was pressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DesktopAnswer {
+    /// Of which notification.
+    pub tag: String,
+    /// The button's id; `default` for the notification itself.
+    pub action: String,
+}
+
+/// The desktop. Clones are the same.
+#[derive(Clone)]
+pub struct Desktop(Arc<Inner>);
+
+struct Inner {
+    config: DesktopConfig,
+    /// A place for each that waits, and one for the one that is being shown.
+    places: Semaphore,
+    state: Mutex<State>,
+    opened: mpsc::Sender<Open>,
+    announced: Announced,
+}
+
+#[derive(Default)]
+struct State {
+    kept: Kept,
+    /// As the server said when it was first asked, or after it had failed.
+    can: Option<Capabilities>,
+    /// Nothing is tried before.
+    rests_until: Option<Instant>,
+    icon_is_there: bool,
+}
+
+impl Desktop {
+    /// Connects nothing yet.
+    #[must_use]
+    pub fn new(config: DesktopConfig) -> (Self, DesktopAnswers) {
+        let (opened, receiver) = mpsc::channel(config.max_kept.max(1));
+        let inner = Inner {
+            places: Semaphore::new(config.max_waiting.saturating_add(1)),
+            config,
+            state: Mutex::default(),
+            opened,
+            announced: Announced::new("desktop"),
+        };
+        (Self(Arc::new(inner)), DesktopAnswers::new(receiver))
+    }
+
+    /// Whether notifications can be shown now. At most 2 s.
+    pub async fn probe(&self) -> Availability {
+        if !self.0.config.enabled {
+            return Availability::Off(SWITCHED_OFF.to_owned());
+        }
+        let found = look().await;
+        self.0.announced.note(&found);
+        found
+    }
+
+    /// Shows a notification. At most 4 s after its turn has come.
+    ///
+    /// # Errors
+    /// [`EffectError::Off`], [`EffectError::Busy`], [`EffectError::Timeout`] or [`EffectError::Failed`].
+    pub async fn show(&self, notice: Notice) -> Result<Shown, EffectError> {
+        if !self.0.config.enabled {
+            return Err(EffectError::Off(SWITCHED_OFF.to_owned()));
+        }
+        let _place = self.0.places.try_acquire().map_err(|_| EffectError::Busy)?;
+        let mut state = self.0.state.lock().await;
+        if state.rests_until.is_some_and(|until| Instant::now() < until) {
+            return Err(EffectError::Off(SILENT.to_owned()));
+        }
+        let shown = self.0.show(&mut state, &notice).await;
+        match &shown {
+            Ok(_) => self.0.announced.note(&Availability::On),
+            Err(error) => {
+                state.can = None;
+                state.kept.clear();
+                if matches!(error, EffectError::Timeout) {
+                    state.rests_until = Some(Instant::now() + REST);
+                    self.0.announced.note_off(SILENT);
+                } else {
+                    self.0.announced.note_off(&error.to_string());
+                }
+            }
+        }
+        shown
+    }
+}
+
+impl Inner {
+    async fn show(&self, state: &mut State, notice: &Notice) -> Result<Shown, EffectError> {
+        let can = match state.can {
+            Some(can) => can,
+            None => self.ask(state).await?,
+        };
+        if !state.icon_is_there {
+            state.icon_is_there = place_icon(&self.config.icon).await;
+        }
+        let icon = state.icon_is_there.then_some(self.config.icon.as_path());
+        let replaces = state.kept.number(&notice.tag);
+        let notification = render::notification(notice, can, &self.config.app_name, icon, replaces);
+        let sent = timeout(PATIENCE, Box::pin(notification.show_async())).await;
+        let handle = sent
+            .map_err(|_| EffectError::Timeout)?
+            .map_err(|error| EffectError::Failed(bus::explained(&error.to_string())))?;
+        let id = handle.id();
+        let mut listening = None;
+        if can.actions && !notice.actions.is_empty() {
+            let (sender, until) = oneshot::channel();
+            // Nobody takes them: then nobody wants to hear of buttons.
+            if self.opened.try_send(Open { tag: notice.tag.clone(), handle, until }).is_ok() {
+                listening = Some(sender);
+            }
+        }
+        state.kept.keep(&notice.tag, id, listening, self.config.max_kept);
+        Ok(Shown { id, replaced: replaces == Some(id) })
+    }
+
+    async fn ask(&self, state: &mut State) -> Result<Capabilities, EffectError> {
+        match bus::capabilities().await {
+            Ok(can) => {
+                state.can = Some(can);
+                Ok(can)
+            }
+            Err(why) if why == SILENT => Err(EffectError::Timeout),
+            Err(why) => Err(EffectError::Off(why)),
+        }
+    }
+}
+
+/// Servers show icons by their files. Without one, a notification has none.
+async fn place_icon(path: &Path) -> bool {
+    if tokio::fs::read(path).await.is_ok_and(|there| there == ICON) {
+        return true;
+    }
+    if let Some(dir) = path.parent()
+        && tokio::fs::create_dir_all(dir).await.is_err()
+    {
+        return false;
+    }
+    tokio::fs::write(path, ICON).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn desktop(enabled: bool) -> Desktop {
+        let icon = PathBuf::from("/nonexistent/wharf.png");
+        Desktop::new(DesktopConfig {
+            enabled,
+            app_name: "Wharf".to_owned(),
+            icon,
+            max_kept: 2,
+            max_waiting: 0,
+        })
+        .0
+    }
+
+    fn notice() -> Notice {
+        Notice {
+            tag: "t".to_owned(),
+            title: "Title".to_owned(),
+            body: "Body".to_owned(),
+            urgency: Priority::Normal,
+            actions: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn switched_off_it_touches_no_bus() {
+        let desktop = desktop(false);
+        assert_eq!(desktop.probe().await, Availability::Off(SWITCHED_OFF.to_owned()));
+        assert!(matches!(desktop.show(notice()).await, Err(EffectError::Off(_))));
+    }
+
+    #[tokio::test]
+    async fn more_than_may_wait_are_dropped() {
+        let desktop = desktop(true);
+        let _shown_now = desktop.0.places.try_acquire().unwrap();
+        assert!(matches!(desktop.show(notice()).await, Err(EffectError::Busy)));
+    }
+
+    #[tokio::test]
+    async fn what_does_not_answer_is_left_alone() {
+        let desktop = desktop(true);
+        desktop.0.state.lock().await.rests_until = Some(Instant::now() + REST);
+        let begun = Instant::now();
+        assert!(matches!(desktop.show(notice()).await, Err(EffectError::Off(why)) if why == SILENT));
+        assert!(begun.elapsed() < Duration::from_secs(1));
+    }
+
+    #[tokio::test]
+    async fn the_icon_is_written_once_and_mended() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("icons/wharf.png");
+        assert!(place_icon(&path).await);
+        std::fs::write(&path, "other").unwrap();
+        assert!(place_icon(&path).await);
+        assert_eq!(std::fs::read(&path).unwrap(), ICON);
+        assert!(!place_icon(Path::new("/proc/nowhere/wharf.png")).await);
+    }
+}

@@ -1,0 +1,103 @@
+//! A notice as the notification that is sent: pure.
+
+use std::path::Path;
+
+use notify_rust::{Hint, Notification, Urgency};
+
+use super::Notice;
+use super::bus::Capabilities;
+use crate::domain::notify::Priority;
+use crate::effects::inert;
+
+const TITLE_CHARS: usize = 120;
+const BODY_CHARS: usize = 800;
+const BODY_LINES: usize = 12;
+const LABEL_CHARS: usize = 40;
+/// Servers have room for few.
+const MAX_ACTIONS: usize = 3;
+
+/// The notification for a notice, in place of the one numbered `replaces`.
+pub(super) fn notification(
+    notice: &Notice,
+    can: Capabilities,
+    app_name: &str,
+    icon: Option<&Path>,
+    replaces: Option<u32>,
+) -> Notification {
+    let mut out = Notification::new();
+    out.appname(app_name).summary(&title(notice)).body(&body(notice, can.markup));
+    out.urgency(match notice.urgency {
+        Priority::Low => Urgency::Low,
+        Priority::Normal => Urgency::Normal,
+        Priority::High => Urgency::Critical,
+    });
+    // What is heard is decided elsewhere.
+    out.hint(Hint::SuppressSound(true));
+    if let Some(icon) = icon.and_then(Path::to_str) {
+        out.icon(icon);
+    }
+    if can.actions {
+        for (id, label) in notice.actions.iter().take(MAX_ACTIONS) {
+            out.action(&inert::line(id, LABEL_CHARS), &inert::line(label, LABEL_CHARS));
+        }
+    }
+    if let Some(id) = replaces {
+        out.id(id);
+    }
+    out
+}
+
+/// Never markup, for any server; and never empty, which some refuse.
+fn title(notice: &Notice) -> String {
+    let title = inert::line(&notice.title, TITLE_CHARS);
+    if title.is_empty() { "Wharf".to_owned() } else { title }
+}
+
+fn body(notice: &Notice, markup: bool) -> String {
+    let body = inert::lines(&notice.body, BODY_CHARS, BODY_LINES);
+    if markup { inert::escaped(&body) } else { body }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notice(title: &str, body: &str) -> Notice {
+        Notice {
+            tag: "demo/1".to_owned(),
+            title: title.to_owned(),
+            body: body.to_owned(),
+            urgency: Priority::High,
+            actions: vec![("read".to_owned(), "Mark read".to_owned())],
+        }
+    }
+
+    fn shown(notice: &Notice, actions: bool, markup: bool) -> Notification {
+        notification(notice, Capabilities { actions, markup }, "Wharf", Some(Path::new("/i.png")), Some(7))
+    }
+
+    #[test]
+    fn markup_is_escaped_only_where_it_would_be_understood() {
+        let hostile = notice("<b>t</b>", "<a href=\"x\">click</a> & more");
+        let rich = shown(&hostile, true, true);
+        assert_eq!(rich.body, "&lt;a href=&quot;x&quot;&gt;click&lt;/a&gt; &amp; more");
+        assert_eq!(rich.summary, "<b>t</b>");
+        assert_eq!(shown(&hostile, true, false).body, "<a href=\"x\">click</a> & more");
+    }
+
+    #[test]
+    fn buttons_are_there_where_the_server_has_them() {
+        assert_eq!(shown(&notice("t", "b"), true, true).actions, ["read", "Mark read"]);
+        assert!(shown(&notice("t", "b"), false, true).actions.is_empty());
+    }
+
+    #[test]
+    fn what_a_stranger_sends_is_bounded_and_without_control() {
+        let long = format!("a\0\u{202e}b\u{1b}[2J{}", "x\n".repeat(50_000));
+        let out = shown(&notice(&long, &long), true, true);
+        assert_eq!(out.summary.chars().count(), TITLE_CHARS);
+        assert!(out.body.chars().count() <= BODY_CHARS && out.body.matches('\n').count() < BODY_LINES);
+        assert!(out.summary.starts_with("ab[2Jx x"), "{}", out.summary);
+        assert_eq!(shown(&notice("\u{200f}\n", ""), true, true).summary, "Wharf");
+    }
+}

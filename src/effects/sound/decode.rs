@@ -1,0 +1,89 @@
+//! A sound's file as samples at the rate and in the channels that are played. Pure work on the processor: blocks.
+
+use std::io::Cursor;
+use std::num::{NonZeroU16, NonZeroU32};
+
+use rodio::source::UniformSourceIterator;
+use rodio::{Decoder, Source as _};
+
+use super::library::File;
+
+/// Samples in a second, for each channel.
+pub(super) const RATE: u32 = 44_100;
+pub(super) const CHANNELS: u8 = 2;
+
+/// Samples in turn for left and right.
+#[derive(Debug)]
+pub(super) struct Samples(pub Vec<f32>);
+
+impl Samples {
+    /// How long they last.
+    pub(super) fn ms(&self) -> u64 {
+        self.0.len() as u64 * 1000 / (u64::from(RATE) * u64::from(CHANNELS))
+    }
+}
+
+/// Decodes up to `max_ms` of a file, as loud as `volume` says, and never beyond what can be played. `None` when it is
+/// no sound.
+pub(super) fn decode(file: File, volume: f32, max_ms: u64) -> Option<Samples> {
+    let length = file.bytes.len() as u64;
+    let decoder = Decoder::builder()
+        .with_data(Cursor::new(file.bytes))
+        .with_byte_len(length)
+        .with_hint(&file.extension)
+        .build()
+        .ok()?;
+    let channels = NonZeroU16::new(u16::from(CHANNELS))?;
+    let uniform = UniformSourceIterator::new(decoder.amplify(volume), channels, NonZeroU32::new(RATE)?);
+    let most = usize::try_from(max_ms * u64::from(RATE) / 1000).unwrap_or(0) * usize::from(CHANNELS);
+    let mut samples: Vec<f32> = uniform.take(most).map(|sample| sample.clamp(-1.0, 1.0)).collect();
+    // Half a frame at the end would turn left into right for what follows.
+    samples.truncate(samples.len() - samples.len() % usize::from(CHANNELS));
+    (!samples.is_empty()).then_some(Samples(samples))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effects::sounds;
+
+    fn built_in(name: &str) -> File {
+        File { bytes: sounds::built_in(name).unwrap().0.to_vec(), extension: "wav".to_owned() }
+    }
+
+    fn loudest(samples: &Samples) -> f32 {
+        samples.0.iter().fold(0.0, |max, sample| sample.abs().max(max))
+    }
+
+    #[test]
+    fn every_sound_of_the_binary_is_heard_at_its_length() {
+        for (name, ms) in [("message", 410), ("call", 1230), ("system", 450), ("error", 580)] {
+            let samples = decode(built_in(name), 1.0, 10_000).unwrap();
+            assert!(samples.ms().abs_diff(ms) <= 5, "{name}: {} ms", samples.ms());
+            assert!((0.4..0.7).contains(&loudest(&samples)), "{name}: {}", loudest(&samples));
+        }
+    }
+
+    #[test]
+    fn volume_changes_loudness_up_to_what_can_be_played() {
+        let half = loudest(&decode(built_in("message"), 0.5, 10_000).unwrap());
+        assert!((0.2..0.3).contains(&half), "{half}");
+        assert_eq!(loudest(&decode(built_in("message"), 0.0, 10_000).unwrap()), 0.0);
+        assert_eq!(loudest(&decode(built_in("message"), 100.0, 10_000).unwrap()), 1.0);
+    }
+
+    #[test]
+    fn what_is_long_is_cut() {
+        assert_eq!(decode(built_in("call"), 1.0, 100).unwrap().ms(), 100);
+    }
+
+    #[test]
+    fn what_is_no_sound_is_refused() {
+        for bytes in [&b""[..], b"RIFF", b"not a sound at all", &[0; 5000], &[0xff; 5000]] {
+            for extension in ["wav", "ogg", "flac", "mp3"] {
+                let file = File { bytes: bytes.to_vec(), extension: extension.to_owned() };
+                assert!(decode(file, 1.0, 1000).is_none(), "{extension}: {} bytes", bytes.len());
+            }
+        }
+    }
+}

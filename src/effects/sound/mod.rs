@@ -1,0 +1,213 @@
+//! Sounds through a loudspeaker: `library` finds a file, `decode` makes samples of it, `pulse` hands them to the sound
+//! server of the session, which mixes what is heard together. No library of the system is needed.
+//!
+//! Each sound looks for the server anew, so one that appears is used. One that does not answer is left alone for a
+//! while.
+
+#[cfg(feature = "alsa")]
+mod alsa;
+mod calm;
+mod decode;
+mod library;
+mod pulse;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use self::calm::Calm;
+use self::decode::Samples;
+use super::announced::Announced;
+use super::{Availability, EffectError};
+
+/// So long a server that does not answer is left alone.
+const REST: Duration = Duration::from_secs(15);
+const SILENT: &str = "the sound server does not answer";
+const SWITCHED_OFF: &str = "effects.sound.enabled is false";
+
+/// How sounds are played.
+#[derive(Debug, Clone)]
+pub struct SpeakerConfig {
+    /// Whether any are.
+    pub enabled: bool,
+    /// The sound server's name of an output; its default one, when absent.
+    pub device: Option<String>,
+    /// 0 is silent, 1 as it is in the file.
+    pub volume: f32,
+    /// Files that are played by their name, before those of the binary.
+    pub sounds_dir: Option<PathBuf>,
+    /// Sounds at once.
+    pub max_at_once: usize,
+    /// Milliseconds until the same sound is played again.
+    pub pause_ms: u64,
+    /// Milliseconds after which a sound is cut.
+    pub max_ms: u64,
+}
+
+/// What was played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Played {
+    /// Milliseconds of sound.
+    pub ms: u64,
+}
+
+/// The loudspeaker. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Speaker(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: SpeakerConfig,
+    places: Semaphore,
+    calm: Mutex<Calm>,
+    rests_until: Mutex<Option<Instant>>,
+    announced: Announced,
+}
+
+/// Whether sounds can be played on an output (the default one, when absent) of this session's sound server.
+pub async fn look(device: Option<&str>) -> Availability {
+    let found = match pulse::look(device).await {
+        Ok(()) => return Availability::On,
+        Err(EffectError::Timeout) => Availability::Off(SILENT.to_owned()),
+        Err(error) => Availability::Off(error.to_string()),
+    };
+    #[cfg(feature = "alsa")]
+    if device.is_none() && alsa::look().await {
+        return Availability::On;
+    }
+    found
+}
+
+impl Speaker {
+    /// Connects nothing yet.
+    #[must_use]
+    pub fn new(config: SpeakerConfig) -> Self {
+        Self(Arc::new(Inner {
+            places: Semaphore::new(config.max_at_once),
+            config,
+            calm: Mutex::default(),
+            rests_until: Mutex::default(),
+            announced: Announced::new("sound"),
+        }))
+    }
+
+    /// Whether sounds can be played now. At most 6 s.
+    pub async fn probe(&self) -> Availability {
+        if !self.0.config.enabled {
+            return Availability::Off(SWITCHED_OFF.to_owned());
+        }
+        let found = look(self.0.config.device.as_deref()).await;
+        self.0.announced.note(&found);
+        found
+    }
+
+    /// Plays a sound to its end: one of the binary (such as `message`), or a file of the user's directory, with or
+    /// without its extension. `volume` is on top of the configured one.
+    ///
+    /// # Errors
+    /// [`EffectError::Off`], [`EffectError::Busy`] (so many at once, or the same sound again too soon),
+    /// [`EffectError::NoSound`], [`EffectError::BadSound`], [`EffectError::Timeout`] or [`EffectError::Failed`].
+    pub async fn play(&self, name: &str, volume: f32) -> Result<Played, EffectError> {
+        let inner = &*self.0;
+        if !inner.config.enabled {
+            return Err(EffectError::Off(SWITCHED_OFF.to_owned()));
+        }
+        let _place = inner.places.try_acquire().map_err(|_| EffectError::Busy)?;
+        if locked(&inner.rests_until).is_some_and(|until| Instant::now() < until) {
+            return Err(EffectError::Off(SILENT.to_owned()));
+        }
+        let pause = Duration::from_millis(inner.config.pause_ms);
+        if !locked(&inner.calm).admit(name, Instant::now(), pause) {
+            return Err(EffectError::Busy);
+        }
+        let samples = self.samples(name, inner.config.volume * volume).await?;
+        let ms = samples.ms();
+        let played = output(samples, inner.config.device.as_deref()).await;
+        self.take_note(&played);
+        played.map(|()| Played { ms })
+    }
+
+    /// Reads and decodes away from the runtime's threads. A decoder that panics has found no sound.
+    async fn samples(&self, name: &str, volume: f32) -> Result<Samples, EffectError> {
+        let bad = EffectError::BadSound(name.to_owned());
+        let (name, dir, max_ms) = (name.to_owned(), self.0.config.sounds_dir.clone(), self.0.config.max_ms);
+        let volume = if volume.is_finite() { volume.max(0.0) } else { 0.0 };
+        let decoded = tokio::task::spawn_blocking(move || {
+            library::find(&name, dir.as_deref()).map(|file| decode::decode(file, volume, max_ms))
+        });
+        match decoded.await {
+            Ok(Ok(Some(samples))) => Ok(samples),
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(None)) | Err(_) => Err(bad),
+        }
+    }
+
+    fn take_note(&self, played: &Result<(), EffectError>) {
+        match played {
+            Ok(()) => self.0.announced.note(&Availability::On),
+            Err(EffectError::Timeout) => {
+                *locked(&self.0.rests_until) = Some(Instant::now() + REST);
+                self.0.announced.note_off(SILENT);
+            }
+            Err(error) => self.0.announced.note_off(&error.to_string()),
+        }
+    }
+}
+
+async fn output(samples: Samples, device: Option<&str>) -> Result<(), EffectError> {
+    #[cfg(feature = "alsa")]
+    if device.is_none() && pulse::look(None).await.is_err() {
+        return alsa::play(samples).await;
+    }
+    pulse::play(samples, device).await
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn speaker(enabled: bool, max_at_once: usize) -> Speaker {
+        Speaker::new(SpeakerConfig {
+            enabled,
+            device: None,
+            volume: 1.0,
+            sounds_dir: None,
+            max_at_once,
+            pause_ms: 60_000,
+            max_ms: 1000,
+        })
+    }
+
+    #[tokio::test]
+    async fn switched_off_it_touches_no_server() {
+        let speaker = speaker(false, 1);
+        assert_eq!(speaker.probe().await, Availability::Off(SWITCHED_OFF.to_owned()));
+        assert!(matches!(speaker.play("message", 1.0).await, Err(EffectError::Off(_))));
+    }
+
+    #[tokio::test]
+    async fn more_than_are_heard_at_once_are_dropped() {
+        assert!(matches!(speaker(true, 0).play("message", 1.0).await, Err(EffectError::Busy)));
+    }
+
+    #[tokio::test]
+    async fn the_same_sound_is_not_tried_again_at_once() {
+        let speaker = speaker(true, 1);
+        assert!(matches!(speaker.play("no such", 1.0).await, Err(EffectError::NoSound(_))));
+        assert!(matches!(speaker.play("no such", 1.0).await, Err(EffectError::Busy)));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_is_left_alone() {
+        let speaker = speaker(true, 1);
+        speaker.take_note(&Err(EffectError::Timeout));
+        assert!(matches!(speaker.play("message", 1.0).await, Err(EffectError::Off(why)) if why == SILENT));
+    }
+}

@@ -1,0 +1,147 @@
+//! Playing through a sound server that speaks PulseAudio's protocol, as PipeWire does.
+//!
+//! Each sound has a connection of its own, so that a server that was restarted is found again by the next one. A thread
+//! of the library's serves a connection; it ends when the connection is shut, which [`Connection`] does when dropped.
+
+use std::ffi::CString;
+use std::future::Future;
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use pulseaudio::protocol::{self, ChannelMap, ChannelVolume, PlaybackStreamParams, SampleFormat, SampleSpec};
+use pulseaudio::{AsPlaybackSource as _, Client, ClientError};
+use tokio::time::timeout;
+
+use super::decode::{CHANNELS, RATE, Samples};
+use crate::effects::{EffectError, inert};
+
+/// The longest that the server may take for one thing.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The server says that all was played a little before it was heard.
+const TAIL: Duration = Duration::from_millis(300);
+const NO_SERVER: &str = "no sound server (PulseAudio or PipeWire) was found: neither PULSE_SERVER nor $XDG_RUNTIME_DIR/pulse/native leads to one";
+/// The output that servers make up when there is none.
+const NOWHERE: &[u8] = b"auto_null";
+/// Bytes of a sample.
+const WIDTH: usize = 4;
+
+struct Connection {
+    client: Client,
+    /// The same socket, to shut it.
+    socket: UnixStream,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+}
+
+/// Whether the server is there and has the output. At most 2 s for each question.
+///
+/// # Errors
+/// [`EffectError::Off`] says why not; [`EffectError::Timeout`].
+pub(super) async fn look(device: Option<&str>) -> Result<(), EffectError> {
+    let connection = connect().await?;
+    let sinks = asked(connection.client.list_sinks()).await?;
+    let names: Vec<&[u8]> =
+        sinks.iter().map(|sink| sink.name.as_bytes()).filter(|name| *name != NOWHERE).collect();
+    match device {
+        _ if names.is_empty() => Err(EffectError::Off("the sound server has no output".to_owned())),
+        Some(device) if !names.contains(&device.as_bytes()) => {
+            let there: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
+            let there = inert::line(&there.join(", "), 300);
+            Err(EffectError::Off(format!("the sound server has no output {device:?}; it has: {there}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Plays samples to their end.
+///
+/// # Errors
+/// As [`look`], and [`EffectError::Failed`].
+pub(super) async fn play(samples: Samples, device: Option<&str>) -> Result<(), EffectError> {
+    let length = Duration::from_millis(samples.ms());
+    let connection = connect().await?;
+    let params = params(device)?;
+    let mut rest = samples.0.into_iter();
+    let source = move |buffer: &mut [u8]| {
+        let room = buffer.len() - buffer.len() % (WIDTH * usize::from(CHANNELS));
+        let mut written = 0;
+        for (place, sample) in buffer[..room].chunks_exact_mut(WIDTH).zip(rest.by_ref()) {
+            place.copy_from_slice(&sample.to_le_bytes());
+            written += WIDTH;
+        }
+        written
+    };
+    let stream = asked(connection.client.create_playback_stream(params, source.as_playback_source())).await?;
+    let played = timeout(length + PATIENCE, stream.play_all()).await;
+    played.map_err(|_| EffectError::Timeout)?.map_err(|error| explained(&error))?;
+    tokio::time::sleep(TAIL).await;
+    Ok(())
+}
+
+fn params(device: Option<&str>) -> Result<PlaybackStreamParams, EffectError> {
+    let name = device.map_or(Ok(protocol::DEFAULT_SINK.to_owned()), CString::new);
+    let name = name.map_err(|_| EffectError::Off("no output's name has a zero byte".to_owned()))?;
+    Ok(PlaybackStreamParams {
+        sample_spec: SampleSpec { format: SampleFormat::Float32Le, channels: CHANNELS, sample_rate: RATE },
+        channel_map: ChannelMap::stereo(),
+        cvolume: Some(ChannelVolume::norm(CHANNELS)),
+        sink_name: Some(name),
+        ..Default::default()
+    })
+}
+
+async fn connect() -> Result<Connection, EffectError> {
+    let path = pulseaudio::socket_path_from_env().ok_or_else(|| EffectError::Off(NO_SERVER.to_owned()))?;
+    let refused = |_| EffectError::Off(NO_SERVER.to_owned());
+    // This one does not block where the server takes no connections.
+    let socket = timeout(PATIENCE, tokio::net::UnixStream::connect(path)).await;
+    let socket = socket.map_err(|_| EffectError::Timeout)?.map_err(refused)?;
+    let socket = socket.into_std().map_err(refused)?;
+    let made = tokio::task::spawn_blocking(move || greet(socket)).await;
+    made.map_err(|_| EffectError::Failed("the sound server's greeting could not be read".to_owned()))?
+}
+
+/// The library's greeting blocks; a socket with a time limit ends it.
+fn greet(socket: UnixStream) -> Result<Connection, EffectError> {
+    let prepared = || {
+        socket.set_nonblocking(false)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.try_clone()
+    };
+    let handle = prepared().map_err(|error: std::io::Error| EffectError::Failed(error.to_string()))?;
+    let cookie = pulseaudio::cookie_path_from_env().and_then(|path| std::fs::read(path).ok());
+    let client = Client::new_unix(c"Wharf", socket, cookie).map_err(|error| explained(&error))?;
+    Ok(Connection { client, socket: handle })
+}
+
+async fn asked<T>(question: impl Future<Output = Result<T, ClientError>>) -> Result<T, EffectError> {
+    let answer = timeout(PATIENCE, question).await;
+    answer.map_err(|_| EffectError::Timeout)?.map_err(|error| explained(&error))
+}
+
+fn explained(error: &ClientError) -> EffectError {
+    match error {
+        ClientError::ServerUnavailable => EffectError::Off(NO_SERVER.to_owned()),
+        ClientError::Io(error) if is_timeout(error) => EffectError::Timeout,
+        ClientError::Protocol(protocol::ProtocolError::Io(error)) if is_timeout(error) => {
+            EffectError::Timeout
+        }
+        ClientError::ServerError(protocol::PulseError::NoEntity) => {
+            EffectError::Off("the sound server does not have this output".to_owned())
+        }
+        ClientError::ServerError(protocol::PulseError::AccessDenied) => {
+            EffectError::Off("the sound server refuses this user".to_owned())
+        }
+        other => EffectError::Failed(format!("the sound server: {}", inert::line(&other.to_string(), 200))),
+    }
+}
+
+fn is_timeout(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
+}

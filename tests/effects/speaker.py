@@ -1,0 +1,106 @@
+"""A sound server whose output goes nowhere but to a recording, and what a recording is like."""
+
+import math
+import re
+import struct
+import subprocess
+import wave
+
+from processes import OUT, ROOT, until
+
+# So loud is a recording of nothing, at most.
+SILENCE = 0.001
+RATE = 11025
+
+
+class Speaker:
+    """A private PulseAudio with an output that is recorded."""
+
+    def __init__(self, place):
+        self.place = place
+        self.start()
+
+    def start(self):
+        place = self.place
+        place.env["PULSE_SERVER"] = f"unix:{place.dir}/p.sock"
+        self.server = place.start(
+            "pulse", "pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--disable-shm",
+            "-L", f"module-native-protocol-unix auth-anonymous=1 socket={place.dir}/p.sock",
+            "-L", "module-null-sink sink_name=ci rate=44100 channels=2",
+        )
+        until(lambda: "ci" in self._pactl("list", "short", "sinks"), "the sound server answers")
+
+    def _pactl(self, *what):
+        answer = subprocess.run(["pactl", *what], env=self.place.env, capture_output=True, text=True, timeout=10)
+        return answer.stdout
+
+    def record(self, name):
+        """Records to target/effects/NAME.wav until the recording is closed."""
+        return Recording(self.place, OUT / f"{name}.wav", self._pactl)
+
+
+class Recording:
+    def __init__(self, place, path, pactl):
+        self.path = path
+        path.unlink(missing_ok=True)
+        before = pactl("list", "short", "source-outputs").count("\n")
+        self.process = place.start(
+            path.stem + "-parec", "parec", "--latency-msec=20", "-d", "ci.monitor", "--file-format=wav", "--rate=44100",
+            "--channels=2", "--format=s16le", str(path),
+        )
+        until(lambda: pactl("list", "short", "source-outputs").count("\n") > before, "the recording runs")
+
+    def close(self):
+        """Ends the recording; gives its sound, without the silence around it."""
+        self.process.terminate()
+        self.process.wait(5)
+        return Sound(self.path)
+
+
+class Sound:
+    """One channel of a file at 11,025 Hz, from the first to the last thing that is heard."""
+
+    def __init__(self, path):
+        mono = OUT / (path.stem + "-mono.wav")
+        # One channel of two, or the only one.
+        subprocess.run(["sox", path, "-b", "16", "-r", str(RATE), mono, "remix", "1"], check=True, timeout=20, stderr=subprocess.DEVNULL)
+        with wave.open(str(mono)) as file:
+            raw = file.readframes(file.getnframes())
+        mono.unlink()
+        samples = [value / 32768 for (value,) in struct.iter_unpack("<h", raw)]
+        heard = [at for at, value in enumerate(samples) if abs(value) > SILENCE * 4]
+        self.samples = samples[heard[0] : heard[-1] + 1] if heard else []
+        self.seconds = len(self.samples) / RATE
+        self.level = math.sqrt(sum(value * value for value in self.samples) / max(1, len(self.samples)))
+
+    @property
+    def spectrum(self):
+        """How much of each pitch is in it, from 200 to 1,600 Hz."""
+        return [self._share(hz) for hz in range(200, 1601, 20)]
+
+    def _share(self, hz):
+        turn = 2 * math.cos(2 * math.pi * hz / RATE)
+        before, last = 0.0, 0.0
+        for value in self.samples:
+            before, last = last, value + turn * last - before
+        return math.sqrt(max(0.0, before * before + last * last - turn * before * last))
+
+
+def asset(name):
+    return Sound(ROOT / "assets" / "sounds" / f"{name}.wav")
+
+
+def differences(heard, wanted):
+    """In what two sounds differ; nothing when they are the same to the ear."""
+    if heard.level < SILENCE:
+        return ["silence"]
+    found = []
+    if abs(heard.seconds - wanted.seconds) > 0.03:
+        found.append(f"lasts {heard.seconds:.3f} s, not {wanted.seconds:.3f} s")
+    if not 0.9 < heard.level / wanted.level < 1.1:
+        found.append(f"is {heard.level:.4f} loud, not {wanted.level:.4f}")
+    one, other = heard.spectrum, wanted.spectrum
+    alike = sum(a * b for a, b in zip(one, other)) / math.sqrt(sum(a * a for a in one) * sum(b * b for b in other))
+    if alike < 0.98:
+        found.append(f"has another spectrum ({alike:.3f} alike)")
+    return found

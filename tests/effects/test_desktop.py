@@ -1,0 +1,89 @@
+"""Desktop notifications, read back from the bus and seen on a display."""
+
+import signal
+import time
+import unittest
+
+from desktop import Desktop
+from processes import Driver, Place, until
+
+HOSTILE = "<b>bold</b> <a href=\"http://x\">link</a> & \u202eevil\u202c \x1b[2J\x07\u200b" + "\nline" * 50 + "x" * 100_000
+
+
+class DesktopTest(unittest.TestCase):
+    def setUp(self):
+        self.place = Place(self.id().rsplit(".", 1)[-1])
+        self.addCleanup(self.place.close)
+        self.desktop = Desktop(self.place)
+        self.driver = Driver(self.place)
+
+    def show(self, tag, title, body, urgency="normal", **more):
+        answer = self.driver.ask("show", tag=tag, title=title, body=body, urgency=urgency, **more)
+        self.assertIn("done", answer, answer)
+        return answer["done"]
+
+    def test_what_is_shown_is_on_the_bus_and_a_later_one_of_a_chat_replaces_it(self):
+        first = self.show("demo/ada", "Ada", "hello", "normal")
+        other = self.show("demo/ben", "Ben", "it is late", "high")
+        second = self.show("demo/ada", "Ada (2)", "hello\nagain", "low")
+        found = self.desktop.wait(3)
+        self.assertEqual([(one["title"], one["body"], one["urgency"]) for one in found],
+                         [("Ada", "hello", 1), ("Ben", "it is late", 2), ("Ada (2)", "hello\nagain", 0)])
+        self.assertEqual([one["replaces"] for one in found], [0, 0, first["id"]])
+        self.assertEqual([one["id"] for one in found], [first["id"], other["id"], second["id"]])
+        self.assertTrue(second["replaced"] and not other["replaced"])
+        self.assertEqual({one["app"] for one in found}, {"Wharf"})
+        self.assertTrue(open(found[0]["icon"], "rb").read().startswith(b"\x89PNG"))
+        self.desktop.screenshot("desktop")
+
+    def test_hostile_text_is_inert(self):
+        self.show("demo/eve", HOSTILE, HOSTILE)
+        one = self.desktop.wait(1)[0]
+        for text in (one["title"], one["body"]):
+            self.assertLess(len(text), 2000)
+            self.assertFalse([c for c in text if ord(c) < 32 and c != "\n" or c in "\u202e\u202c\u200b\x7f"], text)
+        self.assertNotIn("\n", one["title"])
+        self.assertLess(one["body"].count("\n"), 12)
+        # dunst has markup in the body, and in the body alone.
+        self.assertIn("&lt;b&gt;bold&lt;/b&gt; &lt;a href=&quot;http://x&quot;&gt;link&lt;/a&gt; &amp; evil", one["body"])
+        self.assertTrue(one["title"].startswith("<b>bold</b>"), one["title"])
+        self.desktop.screenshot("hostile")
+
+    def test_a_button_that_is_pressed_comes_back(self):
+        actions = [["read", "Mark read"], ["mute", "Mute an hour"]]
+        shown = self.show("demo/ada", "Ada", "hello", actions=actions)
+        self.assertEqual(self.desktop.wait(1)[0]["actions"], ["read", "Mark read", "mute", "Mute an hour"])
+        self.driver.begin("answer")
+        # Its listener needs a moment to be on the bus.
+        for _ in range(10):
+            time.sleep(0.3)
+            self.place.run("dunstctl", "action")
+            if shown["id"] and "ActionInvoked" in self.desktop.text():
+                break
+        answer = self.driver.answer()
+        self.assertEqual(answer["done"], {"tag": "demo/ada", "action": "read"})
+
+    def test_a_server_that_hangs_is_given_up_and_then_left_alone(self):
+        self.show("a", "Before", "x")
+        self.desktop.server.send_signal(signal.SIGSTOP)
+        first = self.driver.ask("show", tag="b", title="Hangs", body="x")
+        self.assertEqual(first["error"], "no answer in time")
+        self.assertTrue(1900 <= first["ms"] <= 3500, first)
+        second = self.driver.ask("show", tag="c", title="Hangs", body="x")
+        self.assertIn("does not answer", second["error"])
+        self.assertLess(second["ms"], 100)
+
+    def test_a_server_that_comes_back_is_used(self):
+        self.show("a", "Before", "x")
+        self.desktop.server.terminate()
+        self.desktop.server.wait(5)
+        until(lambda: not self.desktop._serves(), "the server is gone")
+        gone = self.driver.ask("show", tag="a", title="Gone", body="x")
+        self.assertEqual(gone["error"], "no notification server runs on the session bus")
+        self.place.start("dunst2", "dunst", "-conf", str(self.place.dir / "dunstrc"))
+        until(self.desktop._serves, "the server is back")
+        self.assertFalse(self.show("a", "Back", "x")["replaced"])
+
+
+if __name__ == "__main__":
+    unittest.main()

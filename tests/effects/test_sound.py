@@ -1,0 +1,105 @@
+"""Sounds, recorded from a sound server and compared with their files."""
+
+import signal
+import shutil
+import time
+import unittest
+
+from processes import ROOT, Driver, Place
+from speaker import Speaker, asset, differences
+
+NAMES = ["message", "call", "system", "error"]
+
+
+class SoundTest(unittest.TestCase):
+    def setUp(self):
+        self.place = Place(self.id().rsplit(".", 1)[-1])
+        self.addCleanup(self.place.close)
+
+    def test_each_sound_is_heard_as_it_is_in_its_file(self):
+        speaker, driver = Speaker(self.place), Driver(self.place)
+        heard = {}
+        for name in NAMES:
+            recording = speaker.record(f"heard-{name}")
+            answer = driver.ask("play", name=name)
+            self.assertIn("done", answer, answer)
+            time.sleep(0.3)
+            heard[name] = recording.close()
+            self.assertEqual(differences(heard[name], asset(name)), [], name)
+        # The comparison can fail: each differs from every other.
+        for name in NAMES:
+            for other in set(NAMES) - {name}:
+                self.assertNotEqual(differences(heard[name], asset(other)), [], f"{name} and {other}")
+
+    def test_silence_is_no_sound(self):
+        speaker = Speaker(self.place)
+        recording = speaker.record("silence")
+        time.sleep(1)
+        self.assertEqual(differences(recording.close(), asset("message")), ["silence"])
+
+    def test_sounds_are_heard_together_and_the_same_one_not_again_at_once(self):
+        speaker, one, other = Speaker(self.place), Driver(self.place), Driver(self.place)
+        recording = speaker.record("together")
+        one.begin("play", name="call")
+        other.begin("play", name="system")
+        answers = one.answer(), other.answer()
+        self.assertTrue(all("done" in answer for answer in answers), answers)
+        heard = recording.close()
+        self.assertTrue(1.1 < heard.seconds < 1.9, heard.seconds)
+        self.assertEqual(one.ask("play", name="system")["done"]["ms"], 450)
+        self.assertIn("done", one.ask("play", name="message"))
+
+    def test_files_of_the_users_are_played_whatever_their_kind(self):
+        speaker = Speaker(self.place)
+        mine = self.place.dir / "sounds"
+        mine.mkdir()
+        for kind in ["wav", "ogg", "flac", "mp3"]:
+            file = mine / f"mine-{kind}.{kind}"
+            self.place.run("sox", "-n", "-r", "48000", "-c", "2", str(file), "synth", "0.5", "sine", "700", "vol", "0.4")
+        (mine / "broken.wav").write_bytes(b"RIFF no sound")
+        shutil.copy(ROOT / "assets/sounds/error.wav", mine / "message.wav")
+        driver = Driver(self.place)
+        for kind in ["wav", "ogg", "flac", "mp3"]:
+            recording = speaker.record(f"mine-{kind}")
+            self.assertIn("done", driver.ask("play", name=f"mine-{kind}"))
+            heard = recording.close()
+            self.assertTrue(0.45 < heard.seconds < 0.62, f"{kind}: {heard.seconds}")
+            self.assertEqual(max(range(71), key=heard.spectrum.__getitem__), (700 - 200) // 20, kind)
+        recording = speaker.record("replaced")
+        self.assertIn("done", driver.ask("play", name="message"))
+        self.assertEqual(differences(recording.close(), asset("error")), [])
+        self.assertIn("cannot be played", driver.ask("play", name="broken")["error"])
+
+    def test_without_a_server_it_says_so_once_and_uses_one_that_appears(self):
+        self.place.env["PULSE_SERVER"] = f"unix:{self.place.dir}/p.sock"
+        driver = Driver(self.place)
+        for name in ["message", "call"]:
+            answer = driver.ask("play", name=name)
+            self.assertIn("no sound server", answer["error"])
+            self.assertLess(answer["ms"], 500)
+        speaker = Speaker(self.place)
+        recording = speaker.record("appeared")
+        self.assertIn("done", driver.ask("play", name="system"))
+        self.assertEqual(differences(recording.close(), asset("system")), [])
+        self.assertEqual(driver.log.read_text(), "", "nothing is on standard error")
+
+    def test_a_server_that_hangs_is_given_up_and_then_left_alone(self):
+        speaker, driver = Speaker(self.place), Driver(self.place)
+        speaker.server.send_signal(signal.SIGSTOP)
+        first = driver.ask("play", name="message")
+        self.assertEqual(first["error"], "no answer in time")
+        self.assertLess(first["ms"], 5000)
+        second = driver.ask("play", name="call")
+        self.assertIn("does not answer", second["error"])
+        self.assertLess(second["ms"], 100)
+
+    def test_an_output_that_is_not_there_is_named_with_those_that_are(self):
+        self.place.env["DEVICE"] = "kitchen"
+        Speaker(self.place)
+        driver = Driver(self.place)
+        self.assertIn('has no output \\"kitchen\\"; it has: ci', driver.ask("probe")["done"]["sound"])
+        self.assertIn("does not have this output", driver.ask("play", name="message")["error"])
+
+
+if __name__ == "__main__":
+    unittest.main()
