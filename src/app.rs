@@ -26,11 +26,12 @@ use crate::telemetry::Metrics;
 
 mod api_config;
 mod declared;
-pub mod effects;
+mod effects;
 mod first_key;
 mod listener;
 mod media_store;
 mod native;
+mod notify;
 mod observer;
 mod system;
 mod webhooks;
@@ -162,6 +163,7 @@ impl App {
             http: api_config::guarded_client(&settings, &[]),
             public_url: settings.server.public_url.trim_end_matches('/').to_owned(),
             webhooks: webhooks::limits(&settings),
+            notify: notify::parts(&settings),
         });
         let app = Self { address: bound.address, core, settings, store, simulator, tasks };
         app.core.start().await?;

@@ -30,6 +30,7 @@ fn declaration(device: DeclaredDevice) -> Result<Declaration, StartError> {
         settings: device.settings,
         autostart: device.autostart,
         webhooks: device.webhooks.into_iter().map(webhook).collect(),
+        notify: device.notify,
     })
 }
 

@@ -14,6 +14,7 @@ use super::group::{GroupChange, Participant};
 use super::ids::{DeviceId, MessageId};
 use super::jid::Jid;
 use super::message::Message;
+use super::notify::Priority;
 use super::reason::Reason;
 use super::webhook::{DisabledReason, EndpointId};
 
@@ -73,6 +74,8 @@ pub enum Event {
     WebhookDead(WebhookDied),
     /// A webhook gets nothing any more.
     WebhookDisabled(WebhookSwitchedOff),
+    /// A rule says that people should hear of something.
+    Notification(Notified),
 }
 
 /// Payload of `qr`.
@@ -390,6 +393,31 @@ pub struct WebhookSwitchedOff {
     pub reason: DisabledReason,
 }
 
+/// Payload of `notification`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notified {
+    /// Names it. One of the same id is the same one, grown.
+    pub id: String,
+    /// What happened: a word of [`super::notify::Kind`].
+    pub kind: String,
+    /// How much it matters.
+    pub priority: Priority,
+    /// The first line: inert and bounded.
+    pub title: String,
+    /// The rest: inert and bounded.
+    pub body: String,
+    /// The name of the sound that goes with it.
+    pub sound: Option<String>,
+    /// Where that sound is.
+    pub sound_url: Option<String>,
+    /// The chat that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_id: Option<Jid>,
+    /// How many it stands for.
+    pub count: u32,
+}
+
 /// Payload of `device-deleted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deleted {}
@@ -425,6 +453,7 @@ impl Event {
             Self::DeviceDeleted(_) => "device-deleted",
             Self::WebhookDead(_) => "webhook:dead",
             Self::WebhookDisabled(_) => "webhook:disabled",
+            Self::Notification(_) => "notification",
         }
     }
 

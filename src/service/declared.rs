@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Core, DeviceView, NewDevice, NewWebhook, ServiceError};
 use crate::domain::ids::DeviceId;
+use crate::domain::notify::RuleSpec;
 use crate::domain::reason::Reason;
 use crate::domain::state::{Input, State};
 
@@ -24,6 +25,8 @@ pub struct Declaration {
     pub autostart: bool,
     /// Where its events are pushed to, besides the webhooks that people made.
     pub webhooks: Vec<NewWebhook>,
+    /// Its rules of notifications.
+    pub notify: Vec<RuleSpec>,
 }
 
 impl Declaration {
@@ -78,6 +81,7 @@ impl Core {
             };
             self.store_new_device(new, fields).await?;
             self.reconcile_webhooks(&id, declaration.webhooks).await?;
+            self.reconcile_notify_rules(&id, declaration.notify).await?;
             return if autostart { self.apply(&id, Input::Start).await } else { Ok(()) };
         };
         let mut device = view.device;
@@ -98,6 +102,7 @@ impl Core {
             self.wake_outbox(&id);
         }
         self.reconcile_webhooks(&id, declaration.webhooks).await?;
+        self.reconcile_notify_rules(&id, declaration.notify).await?;
         let by_declaration =
             matches!(before.state, State::Stopped { reason: Reason::StoppedByDeclaration, .. });
         match (autostart, before.state.is_active()) {
@@ -118,6 +123,7 @@ impl Core {
         let id = device.id.clone();
         self.store().write_patiently(move |tx| tx.configure_device(&device)).await?;
         self.reconcile_webhooks(&id, Vec::new()).await?;
+        self.reconcile_notify_rules(&id, Vec::new()).await?;
         tracing::info!(device = %id, "the device's file is gone; it is stopped and kept");
         if active {
             self.apply(&id, Input::Stop(Reason::StoppedByDeclaration)).await?;

@@ -57,6 +57,27 @@ pub enum ServiceError {
     /// No such dead letter.
     #[error("this webhook has no dead letter with this id")]
     DeadLetterNotFound,
+    /// No such rule.
+    #[error("there is no rule with this id")]
+    RuleNotFound,
+    /// A rule of the settings or of the binary.
+    #[error("this rule is not made over the API; the settings have it, or the binary: make one that is asked before it")]
+    FixedRule,
+    /// As many rules as there may be.
+    #[error("there are {0} rules, as many as may be made for one device and for all")]
+    TooManyRules(usize),
+    /// As many mutes as there may be.
+    #[error("{0} things are muted already; unmute some first")]
+    TooManyMutes(i64),
+    /// No such sound.
+    #[error("there is no sound of this name")]
+    SoundNotFound,
+    /// No such subscription.
+    #[error("you have no subscription with this id")]
+    SubscriptionNotFound,
+    /// As many subscriptions as there may be.
+    #[error("there are too many subscriptions: at most {0} of one operator; remove some first")]
+    TooManySubscriptions(usize),
     /// As many webhooks as the settings allow.
     #[error("there are {0} webhooks, as many as webhooks.max_endpoints allows")]
     TooManyWebhooks(usize),
@@ -215,6 +236,13 @@ impl ServiceError {
             Self::KeyNotFound => "key_not_found",
             Self::WebhookNotFound => "webhook_not_found",
             Self::DeadLetterNotFound => "dead_letter_not_found",
+            Self::RuleNotFound => "rule_not_found",
+            Self::FixedRule => "fixed_rule",
+            Self::TooManyRules(_) => "too_many_rules",
+            Self::TooManyMutes(_) => "too_many_mutes",
+            Self::SoundNotFound => "sound_not_found",
+            Self::SubscriptionNotFound => "subscription_not_found",
+            Self::TooManySubscriptions(_) => "too_many_subscriptions",
             Self::TooManyWebhooks(_) => "too_many_webhooks",
             Self::TooManyTests(_) => "too_many_tests",
             Self::NoSuchCall => "not_found",
@@ -266,6 +294,9 @@ impl ServiceError {
             | Self::KeyNotFound
             | Self::WebhookNotFound
             | Self::DeadLetterNotFound
+            | Self::RuleNotFound
+            | Self::SoundNotFound
+            | Self::SubscriptionNotFound
             | Self::NoSuchCall => ErrorKind::NotFound,
             Self::Invalid { .. }
             | Self::EmptyFile
@@ -281,6 +312,10 @@ impl ServiceError {
             | Self::DeviceBeingDeleted
             | Self::TooManyDevices(_)
             | Self::TooManyWebhooks(_)
+            | Self::FixedRule
+            | Self::TooManyRules(_)
+            | Self::TooManyMutes(_)
+            | Self::TooManySubscriptions(_)
             | Self::WrongState(_)
             | Self::SetByFile(_)
             | Self::NotQueued

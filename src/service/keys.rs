@@ -234,6 +234,12 @@ impl Core {
         self.inner.keys.find(&principal.key_id).is_some_and(|hashed| !hashed.key.is_expired(self.now()))
     }
 
+    /// What a key grants; `None` when it is no more.
+    pub(super) fn grant_of(&self, key_id: &str) -> Option<Grant> {
+        let hashed = self.inner.keys.find(key_id)?;
+        (!hashed.key.is_expired(self.now())).then(|| hashed.key.grant.clone())
+    }
+
     /// Changes at each revocation.
     #[must_use]
     pub fn key_changes(&self) -> watch::Receiver<u64> {

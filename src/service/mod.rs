@@ -48,6 +48,7 @@ mod live;
 pub mod media;
 mod media_links;
 mod messages;
+pub mod notify;
 mod outbox;
 mod outbox_settings;
 mod pacing;
@@ -75,6 +76,10 @@ pub use import::{ImportFormat, ImportLimits, ImportReport, ImportRequest, NamedA
 pub use keys::{AuthError, CreatedKey, NewKey, Principal};
 pub use media::{MediaLimits, MediaSource, SendAs, SendMedia, Uploaded};
 pub use messages::{MessagePage, PageRequest};
+pub use notify::{
+    MuteChange, MuteState, NewSubscription, NotificationPage, NotifyParts, RuleChange, ShownSubscription, SoundFile,
+    SoundInfo, Trial, TrialReport, operator_id,
+};
 pub use queue::{ClearQueue, Cleared, DeviceQueue, FleetQueue, Held, QueueTotals, WarmupChange};
 pub use send::{Accepted, IdempotencyKey, SendContent, SendRequest};
 pub use stats::Stats;
@@ -88,6 +93,7 @@ pub use crate::media::ByteStream as FileBytes;
 pub use crate::store::chats::ChatQuery;
 pub use crate::store::contacts::ContactQuery;
 pub use crate::store::events::LogRange;
+pub use crate::store::notifications::{Listed as ListedNotification, NotificationQuery};
 pub use crate::store::groups::{GroupQuery, ListedGroup};
 pub use crate::store::queue::WaitingKind;
 pub use crate::store::search::SearchQuery;
@@ -185,6 +191,8 @@ pub struct CoreParts {
     pub public_url: String,
     /// What webhooks keep to.
     pub webhooks: WebhookLimits,
+    /// What people are told with.
+    pub notify: NotifyParts,
 }
 
 /// The handle to all use cases; cheap to clone.
@@ -207,6 +215,7 @@ struct Inner {
     http: GuardedClient,
     public_url: Arc<str>,
     webhooks: webhooks::Webhooks,
+    notify: notify::Notify,
     feeds: feed::Feeds,
     live: live::ChatUpdates,
     turns: changes::Turns,
@@ -256,6 +265,7 @@ impl Core {
             http: parts.http,
             public_url: parts.public_url.into(),
             webhooks: webhooks::Webhooks::new(parts.webhooks),
+            notify: notify::Notify::new(parts.notify),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -271,6 +281,7 @@ impl Core {
         self.resume_clearings().await?;
         self.resume_settling().await?;
         self.start_webhooks().await?;
+        self.start_notify().await?;
         self.start_retention();
         self.start_key_bookkeeping();
         self.start_gauges();

@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::error::SettingsError;
+use super::notify;
 use super::tree::{Entry, SWITCH_KEYS};
 use super::{AccessTokenMode, Cidr, MediaBackend, OriginPattern, Secret, Settings, Span, Zone};
 use crate::domain::outbox::TimeOfDay;
@@ -20,7 +21,7 @@ const MANY: i64 = 1_000_000;
 const GIB: i64 = 1 << 30;
 
 /// Least and greatest value of every number.
-pub(super) const RANGES: [(&str, i64, i64); 65] = [
+pub(super) const RANGES: [(&str, i64, i64); 67] = [
     ("server.request_timeout_ms", 1, YEAR_MS),
     ("server.body_limit_bytes", 1024, GIB),
     ("server.shutdown_timeout_ms", 0, YEAR_MS),
@@ -87,6 +88,8 @@ pub(super) const RANGES: [(&str, i64, i64); 65] = [
     ("effects.command.timeout_ms", 1, 3_600_000),
     ("effects.command.output_bytes", 0, 1 << 20),
     ("net.timeout_ms", 1, YEAR_MS),
+    ("notify.per_minute", 1, 10_000),
+    ("notify.fresh_ms", 1, YEAR_MS),
 ];
 
 /// Keys that take one of a few words.
@@ -100,7 +103,7 @@ const WORDS: [(&str, &[&str]); 4] = [
 type Rule = fn(&str) -> Result<(), String>;
 
 /// Keys whose text has a form of its own; a list has it in each item.
-const FORMS: [(&str, Rule); 22] = [
+const FORMS: [(&str, Rule); 25] = [
     ("media.s3_endpoint", empty_or_url),
     ("server.listen", address),
     ("server.socket_path", socket_path),
@@ -123,6 +126,9 @@ const FORMS: [(&str, Rule); 22] = [
     ("effects.push.contact", empty_or_contact),
     ("net.allow_private", cidr),
     ("net.proxy", empty_or_url),
+    ("notify.quiet_from", empty_or_time),
+    ("notify.quiet_to", empty_or_time),
+    ("notify.time_zone", zone),
 ];
 
 /// For each key the entry that counts.
@@ -160,6 +166,8 @@ fn value(entry: &Entry) -> Result<(), SettingsError> {
         Value::String(word) if SWITCH_KEYS.contains(&key) => one_of(word, &["auto", "true", "false"]),
         Value::String(word) if words.is_some() => words.map_or(Ok(()), |(_, allowed)| one_of(word, allowed)),
         Value::String(text) => form.map_or(Ok(()), |(_, rule)| rule(text)),
+        Value::Array(items) if key == "notify.rules" => notify::check_rules(items),
+        Value::Array(items) if key == "notify.commands" => notify::check_commands(items),
         Value::Array(items) => form.map_or(Ok(()), |(_, rule)| each(items, *rule)),
         _ => Ok(()),
     }
@@ -190,11 +198,21 @@ pub(super) fn relations(settings: &Settings, effective: &Effective) -> Result<()
         let (low, high) = (outbox.min_delay_ms, outbox.max_delay_ms);
         effective.conflict(&keys, &format!("min_delay_ms {low} is above max_delay_ms {high}"))?;
     }
-    let (from, to) = (&outbox.quiet_from, &outbox.quiet_to);
-    if from.is_empty() != to.is_empty() || (from == to && !from.is_empty()) {
-        let keys = ["outbox.quiet_from", "outbox.quiet_to"];
-        effective
-            .conflict(&keys, "quiet_from and quiet_to must both be given, and differ, or both be empty")?;
+    let notify = &settings.notify;
+    for (keys, from, to) in [
+        (["outbox.quiet_from", "outbox.quiet_to"], &outbox.quiet_from, &outbox.quiet_to),
+        (["notify.quiet_from", "notify.quiet_to"], &notify.quiet_from, &notify.quiet_to),
+    ] {
+        if from.is_empty() != to.is_empty() || (from == to && !from.is_empty()) {
+            let right = "quiet_from and quiet_to must both be given, and differ, or both be empty";
+            effective.conflict(&keys, right)?;
+        }
+    }
+    let is_command = |name: &str| notify.commands.iter().any(|command| command.name == name);
+    let unknown = notify.rule_specs().into_iter().filter_map(|rule| rule.command).find(|name| !is_command(name));
+    if let Some(name) = unknown {
+        let right = format!("names the command {name:?}, which is none of notify.commands");
+        effective.conflict(&["notify.rules"], &right)?;
     }
     Ok(())
 }

@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::error::{line_of, one_line};
+use super::notify;
 use super::tree;
+use crate::domain::notify::RuleSpec;
 
 mod webhooks;
 
@@ -33,6 +35,8 @@ pub struct DeclaredDevice {
     pub autostart: bool,
     /// Where its events are pushed to. May hold secrets.
     pub webhooks: Vec<DeclaredWebhook>,
+    /// Its rules of notifications.
+    pub notify: Vec<RuleSpec>,
     /// The file that declares it.
     pub file: PathBuf,
 }
@@ -81,13 +85,15 @@ pub enum DeclaredError {
         /// The known key that was probably meant.
         nearest: Option<String>,
     },
-    /// A key of a later version.
-    #[error("{}: {key} is not built yet", file.display())]
-    NotBuilt {
+    /// A rule that cannot be.
+    #[error("{}: {key} {reason}", file.display())]
+    Rule {
         /// The file.
         file: PathBuf,
         /// The key.
         key: String,
+        /// Why.
+        reason: String,
     },
     /// The key must be there.
     #[error("{}: {key} is missing", file.display())]
@@ -129,8 +135,7 @@ pub enum DeclaredError {
     },
 }
 
-const KEYS: [&str; 6] = ["id", "name", "engine", "settings", "autostart", "webhooks"];
-const RESERVED: [&str; 1] = ["notify"];
+const KEYS: [&str; 7] = ["id", "name", "engine", "settings", "autostart", "webhooks", "notify"];
 /// Ends of key names (lower case, no `_` or `-`) whose values must be references.
 const SECRET_ENDINGS: [&str; 7] =
     ["token", "secret", "password", "apikey", "privatekey", "authorization", "cookie"];
@@ -202,15 +207,13 @@ fn load_file(file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Declar
         settings: take_settings(file, &mut table, env)?,
         autostart: take_flag(file, &mut table, "autostart")?.unwrap_or(true),
         webhooks: webhooks::take(file, &mut table, env)?,
+        notify: take_rules(file, &mut table)?,
         file: file.to_owned(),
     })
 }
 
 fn check_keys(file: &Path, table: &Table) -> Result<(), DeclaredError> {
     for key in table.keys().map(String::as_str) {
-        if RESERVED.contains(&key) {
-            return Err(DeclaredError::NotBuilt { file: file.to_owned(), key: key.to_owned() });
-        }
         if !KEYS.contains(&key) {
             let nearest = tree::nearest(key, KEYS.into_iter());
             return Err(DeclaredError::UnknownKey { file: file.to_owned(), key: printable(key), nearest });
@@ -230,6 +233,21 @@ fn take_text(file: &Path, table: &mut Table, key: &str) -> Result<Option<String>
         Some(Value::String(text)) if !text.trim().is_empty() => Ok(Some(text)),
         Some(_) => Err(invalid(file, key, "must be a text that is not empty")),
     }
+}
+
+fn take_rules(file: &Path, table: &mut Table) -> Result<Vec<RuleSpec>, DeclaredError> {
+    let list = match table.remove("notify") {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(list)) => list,
+        Some(_) => return Err(invalid(file, "notify", "must be written as [[notify]]")),
+    };
+    let read = |(index, item): (usize, &Value)| {
+        notify::rule(item).map_err(|(field, reason)| {
+            let key = format!("notify[{index}].{field}");
+            DeclaredError::Rule { file: file.to_owned(), key, reason }
+        })
+    };
+    list.iter().enumerate().map(read).collect()
 }
 
 fn take_flag(file: &Path, table: &mut Table, key: &str) -> Result<Option<bool>, DeclaredError> {

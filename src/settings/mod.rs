@@ -13,6 +13,7 @@ pub mod declared;
 mod effects;
 mod error;
 mod load;
+mod notify;
 mod secret;
 mod tree;
 
@@ -32,6 +33,7 @@ pub use declared::{DeclaredDevice, DeclaredError, DeclaredWebhook, load_declared
 pub use effects::{CommandSettings, DesktopSettings, EffectSettings, PushSettings, SoundSettings};
 pub use error::SettingsError;
 pub use load::{DEFAULT_TOML, process_environment};
+pub use notify::{NamedCommandSettings, NotifySettings};
 pub use secret::Secret;
 
 /// The whole configuration. Field names are the keys of `config/default.toml`, which documents them.
@@ -70,6 +72,8 @@ pub struct Settings {
     pub effects: EffectSettings,
     /// Outgoing requests.
     pub net: NetSettings,
+    /// Telling people.
+    pub notify: NotifySettings,
 }
 
 /// `[server]`

@@ -106,10 +106,16 @@ fn companion(key: &str) -> Option<(&'static str, &'static str)> {
         "auth.access_token" => Some(("WHARF__AUTH__JWKS_URL", "https://k.example/jwks")),
         "media.backend" => Some(("WHARF__MEDIA__S3_BUCKET", "files")),
         "outbox.min_delay_ms" => Some(("WHARF__OUTBOX__MAX_DELAY_MS", "9")),
+        "notify.quiet_from" => Some(("WHARF__NOTIFY__QUIET_TO", "07:00")),
+        "notify.quiet_to" => Some(("WHARF__NOTIFY__QUIET_FROM", "22:00")),
         "outbox.quiet_from" => Some(("WHARF__OUTBOX__QUIET_TO", "07:00")),
         "outbox.quiet_to" => Some(("WHARF__OUTBOX__QUIET_FROM", "22:00")),
         _ => None,
     }
+}
+
+fn tables(json: &str) -> (String, toml::Value) {
+    (json.to_owned(), serde_json::from_str(json).unwrap())
 }
 
 /// A value that differs from the default, as text and as it is then shown.
@@ -140,8 +146,12 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
         "auth.jwks_url" => text("https://k.example/jwks"),
         "store.synchronous" => text("normal"),
         "log.format" => text("json"),
-        "outbox.quiet_from" | "outbox.quiet_to" => text("23:30"),
-        "outbox.time_zone" => text("Europe/Berlin"),
+        "outbox.quiet_from" | "outbox.quiet_to" | "notify.quiet_from" | "notify.quiet_to" => text("23:30"),
+        "outbox.time_zone" | "notify.time_zone" => text("Europe/Berlin"),
+        "notify.rules" | "notify.commands" => tables(match key {
+            "notify.rules" => r#"[{ "name": "orders", "actions": ["sound"], "volume": 0.5 }]"#,
+            _ => r#"[{ "name": "lamp", "run": ["/usr/bin/lamp", "on"], "timeout_ms": 5 }]"#,
+        }),
         "log.level" => text("warn,wharf=debug"),
         "engines.simulator.enabled" | "effects.desktop.enabled" | "effects.sound.enabled" => {
             ("false".to_owned(), false.into())
@@ -290,6 +300,23 @@ fn impossible_values_are_named_with_the_reason() {
         assert!(line.starts_with(&format!("{key} = ")), "{line}");
         assert!(line.contains(&format!(" (environment variable {name}): ")), "{line}");
         assert!(line.contains(reason) && !line.contains('\n'), "{line}");
+    }
+}
+
+#[test]
+fn a_rule_or_a_command_that_cannot_be_is_named() {
+    for (text, reason) in [
+        ("[[notify.rules]]\nactions = [\"mail\"]", "[0]: actions[0] must be dashboard,"),
+        ("[[notify.rules]]\naction = []", "[0]: action is no field of a rule; did you mean actions?"),
+        ("[[notify.rules]]\nactions = []\nmatch = { chat = [] }", "[0]: match.chat is no field of a rule; did you mean chats?"),
+        ("[[notify.rules]]\nactions = [\"command\"]\ncommand = \"lamp\"", "names the command \"lamp\", which is none of"),
+        ("[[notify.commands]]\nname = \"lamp\"\nrun = \"lamp on\"", "[0]: run must be a list of texts"),
+        ("[[notify.commands]]\nname = \"a b\"\nrun = [\"x\"]", "[0]: name must be 1 to 64 letters"),
+        ("[notify]\nrules = [\"x\"]", "must be a list of tables"),
+        ("[notify]\nquiet_from = \"22:00\"", "quiet_from and quiet_to must both be given"),
+    ] {
+        let line = refused_file(text);
+        assert!(line.starts_with("notify.") && line.contains(reason) && !line.contains('\n'), "{line}");
     }
 }
 

@@ -9,6 +9,8 @@ use super::secret::MASK;
 
 /// Keys whose value is never shown.
 const SECRET_KEYS: [&str; 3] = ["auth.jwt_secret", "media.s3_secret_access_key", "store.vault_key"];
+/// Keys that take a list of tables; in the environment as JSON.
+pub(super) const TABLES_KEYS: [&str; 2] = ["notify.rules", "notify.commands"];
 /// Keys that take a boolean or a word.
 pub(super) const SWITCH_KEYS: [&str; 3] =
     ["engines.simulator.enabled", "effects.desktop.enabled", "effects.sound.enabled"];
@@ -112,6 +114,9 @@ impl Known {
         };
         let value = match default {
             Value::Integer(_) => Value::Integer(text.trim().parse().map_err(|_| raw.wrong_type(INTEGER))?),
+            Value::Array(_) if TABLES_KEYS.contains(&key) => {
+                serde_json::from_str(text).map_err(|_| raw.wrong_type(TABLES_AS_JSON))?
+            }
             Value::Array(_) => Value::Array(split_list(text)),
             Value::Boolean(_) => Value::Boolean(text.trim().parse().map_err(|_| raw.wrong_type(BOOLEAN))?),
             Value::String(_) if SWITCH_KEYS.contains(&key) => switch_of(text),
@@ -143,13 +148,18 @@ impl Known {
 
 const INTEGER: &str = "a whole number";
 const BOOLEAN: &str = "true or false";
+const TABLES: &str = "a list of tables";
+const TABLES_AS_JSON: &str = "a list of objects in JSON";
 
 fn check_type(expected: &Value, entry: &Entry) -> Result<(), SettingsError> {
     let switch = SWITCH_KEYS.contains(&entry.key.as_str());
+    let tables = TABLES_KEYS.contains(&entry.key.as_str());
     match (expected, &entry.value) {
         (Value::Integer(_), Value::Integer(_)) | (Value::String(_), Value::String(_)) => Ok(()),
         (Value::Boolean(_), Value::Boolean(_)) => Ok(()),
         (Value::String(_), Value::Boolean(_)) if switch => Ok(()),
+        (Value::Array(_), Value::Array(items)) if tables && items.iter().all(Value::is_table) => Ok(()),
+        (Value::Array(_), _) if tables => Err(entry.wrong_type(TABLES)),
         (Value::Array(_), Value::Array(items)) if items.iter().all(Value::is_str) => Ok(()),
         (Value::Integer(_), _) => Err(entry.wrong_type(INTEGER)),
         (Value::Boolean(_), _) => Err(entry.wrong_type(BOOLEAN)),

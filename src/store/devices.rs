@@ -164,6 +164,11 @@ impl Tx<'_> {
             "DELETE FROM uploads WHERE device_id = ?1",
             "DELETE FROM departures WHERE device_id = ?1",
             "DELETE FROM untold WHERE device_id = ?1",
+            "DELETE FROM notifications WHERE device_id = ?1",
+            "DELETE FROM notification_marks WHERE device_id = ?1",
+            "DELETE FROM notification_reads WHERE device_id = ?1",
+            "DELETE FROM notification_mutes WHERE device_id = ?1",
+            "DELETE FROM notification_rules WHERE device_id = ?1",
         ] {
             self.run(sql, [id.as_str()])?;
         }

@@ -89,6 +89,21 @@ impl Tx<'_> {
     /// # Errors
     /// When the store fails.
     pub fn append(&self, device: &DeviceId, event: &Event, now: Millis) -> Result<i64, StoreError> {
+        let (seq, payload) = self.append_undelivered(device, event, now)?;
+        self.call_for_deliveries(device, seq, event.name(), &payload, now)?;
+        Ok(seq)
+    }
+
+    /// As [`Tx::append`], for an event that no webhook gets. Returns its `seq` and its payload.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn append_undelivered(
+        &self,
+        device: &DeviceId,
+        event: &Event,
+        now: Millis,
+    ) -> Result<(i64, String), StoreError> {
         let seq = self.number(
             "INSERT INTO log_heads (device_id, last_seq) VALUES (?1, 1)
              ON CONFLICT (device_id) DO UPDATE SET last_seq = last_seq + 1 RETURNING last_seq",
@@ -100,9 +115,8 @@ impl Tx<'_> {
             "INSERT INTO events (device_id, seq, type, at, payload) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![device.as_str(), seq, event.name(), now.0, payload],
         )?;
-        self.call_for_deliveries(device, seq, event.name(), &payload, now)?;
         self.note_appended(device, seq);
-        Ok(seq)
+        Ok((seq, payload))
     }
 }
 

@@ -25,6 +25,7 @@ pub mod devices;
 mod error;
 pub mod events;
 pub mod groups;
+mod growth;
 mod heads;
 pub mod history_export;
 pub mod history_import;
@@ -33,8 +34,13 @@ pub mod identities;
 pub mod media;
 pub mod message_changes;
 pub mod messages;
+pub mod notifications;
+pub mod notify_mutes;
+pub mod notify_rules;
 mod open;
 pub mod outbox;
+mod own_secrets;
+pub mod push_subscriptions;
 pub mod queue;
 mod readers;
 pub mod retention;
@@ -86,6 +92,7 @@ struct Inner {
     readers: readers::Readers,
     heads: Arc<heads::Heads>,
     hints: Arc<webhook_hints::Hints>,
+    growth: Arc<growth::Growth>,
     seal: Arc<seal::Seal>,
     _lock: File,
 }
@@ -107,10 +114,12 @@ impl Store {
         let readers = readers::Readers::open(&path, options.readers)?;
         let heads = Arc::new(heads::Heads::default());
         let hints = Arc::new(webhook_hints::Hints::default());
-        let told = writer::Told { heads: heads.clone(), hints: hints.clone(), observer };
+        let growth = Arc::new(growth::Growth::default());
+        let told =
+            writer::Told { heads: heads.clone(), hints: hints.clone(), growth: growth.clone(), observer };
         let writer = writer::Writer::start(connection, options.write_queue, told)
             .map_err(|source| OpenError::Directory { path: data_dir.to_owned(), source })?;
-        Ok(Self { inner: Arc::new(Inner { writer, readers, heads, hints, seal, _lock: lock }) })
+        Ok(Self { inner: Arc::new(Inner { writer, readers, heads, hints, growth, seal, _lock: lock }) })
     }
 
     /// Runs `write` in a transaction and returns after its commit. For requests that a client can repeat:
@@ -164,6 +173,11 @@ impl Store {
     /// time: what waits stands in the store.
     pub async fn next_deliveries(&self) -> std::collections::BTreeSet<webhook_endpoints::EndpointKey> {
         self.inner.hints.take().await
+    }
+
+    /// Waits until commits make logs longer, and says whose. A hint, for one caller at a time: the logs are the truth.
+    pub async fn next_grown(&self) -> std::collections::BTreeSet<DeviceId> {
+        self.inner.growth.take().await
     }
 
     /// How many writes wait.

@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::StoreError;
+use super::growth::Growth;
 use super::heads::Heads;
 use super::tx::{Appended, Tx};
 use super::webhook_hints::Hints;
@@ -47,6 +48,7 @@ pub trait WriterObserver: Send + Sync + 'static {
 pub(super) struct Told {
     pub(super) heads: Arc<Heads>,
     pub(super) hints: Arc<Hints>,
+    pub(super) growth: Arc<Growth>,
     pub(super) observer: Arc<dyn WriterObserver>,
 }
 
@@ -241,6 +243,7 @@ impl Group {
                 for (device, seq) in &done.appended.heads {
                     self.told.heads.advance(device, *seq);
                 }
+                self.told.growth.add(done.appended.heads.iter().map(|(device, _)| device));
                 self.told.hints.add(&done.appended.deliveries);
             }
             (done.reply)(committed.clone());

@@ -73,6 +73,12 @@ pub struct Handles {
     pub webhook_dead: Counter,
     /// `webhook_disabled_total`: webhooks that were disabled for their failures.
     pub webhook_disabled: Counter,
+    /// `notifications_total`: notifications that were told, by kind.
+    pub notifications: Family<KindLabels, Counter>,
+    /// `notify_effects_total`: what came of showing, playing, running and pushing, by action and outcome.
+    pub notify_effects: Family<EffectLabels, Counter>,
+    /// `notify_command_exits_total`: ends of commands, by exit code.
+    pub notify_command_exits: Family<ExitLabels, Counter>,
     /// `bus_lagged_total`: hints that a slow reader missed; the log has what they told of.
     pub bus_lagged: Counter,
 }
@@ -109,6 +115,29 @@ pub struct ReasonLabels {
 pub struct OutcomeLabels {
     /// `sent`, `transient`, `permanent` or `unknown`; of a try, `delivered` or why not.
     pub outcome: &'static str,
+}
+
+/// Label of a count of notifications.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct KindLabels {
+    /// What happened.
+    pub kind: &'static str,
+}
+
+/// Labels of an action of a notification.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct EffectLabels {
+    /// What was to be done; `any` for all together.
+    pub action: &'static str,
+    /// `done`, `off`, `busy`, `failed`, `dropped` (the queue was full), `old`; of pushes also `gone` and `refused`.
+    pub outcome: &'static str,
+}
+
+/// Label of the end of a command.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct ExitLabels {
+    /// Its exit code, `signal` or `timeout`.
+    pub exit: String,
 }
 
 /// Label of a count of devices.
@@ -167,6 +196,21 @@ impl Metrics {
         self.webhook_attempt_seconds.observe(seconds);
     }
 
+    /// Counts a notification that was told.
+    pub fn notified(&self, kind: &'static str) {
+        self.notifications.get_or_create(&KindLabels { kind }).inc();
+    }
+
+    /// Counts what came of an action of a notification.
+    pub fn notify_effect(&self, action: &'static str, outcome: &'static str) {
+        self.notify_effects.get_or_create(&EffectLabels { action, outcome }).inc();
+    }
+
+    /// Counts the end of a command.
+    pub fn command_exited(&self, exit: String) {
+        self.notify_command_exits.get_or_create(&ExitLabels { exit }).inc();
+    }
+
     /// Moves a device from one state to another: `None` is before its creation and after its deletion.
     pub fn device_moved(&self, from: Option<&'static str>, to: Option<&'static str>) {
         if let Some(state) = from {
@@ -217,6 +261,9 @@ fn register(registry: &mut Registry) -> Handles {
         webhook_waiting: Gauge::default(),
         webhook_dead: Counter::default(),
         webhook_disabled: Counter::default(),
+        notifications: Family::default(),
+        notify_effects: Family::default(),
+        notify_command_exits: Family::default(),
         bus_lagged: Counter::default(),
     };
     let h = &handles;
@@ -226,6 +273,10 @@ fn register(registry: &mut Registry) -> Handles {
     registry.register("http_request_seconds", help, h.http_request_seconds.clone());
     registry.register("sockets", "Socket.IO sockets connected now", h.sockets.clone());
     registry.register("socket_cuts", "Sockets cut by the daemon, by reason", h.socket_cuts.clone());
+    registry.register("notifications", "Notifications that were told, by kind", h.notifications.clone());
+    let help = "What came of the actions of notifications";
+    registry.register("notify_effects", help, h.notify_effects.clone());
+    registry.register("notify_command_exits", "Ends of commands, by exit code", h.notify_command_exits.clone());
     registry.register("events_appended", "Entries added to event logs", h.events_appended.clone());
     registry.register("messages_in", "Incoming messages stored", h.messages_in.clone());
     registry.register("messages_out", "Ends of sending, by outcome", h.messages_out.clone());
@@ -296,6 +347,9 @@ mod tests {
         metrics.socket_cut("slow_client");
         metrics.message_out("sent");
         metrics.webhook_attempt("delivered", 0.01);
+        metrics.notified("message");
+        metrics.notify_effect("sound", "done");
+        metrics.command_exited("0".to_owned());
         metrics.device_moved(None, Some("created"));
         metrics.device_moved(Some("created"), Some("ready"));
         metrics.sockets.inc();
@@ -320,6 +374,9 @@ mod tests {
             "wharf_auth_failures_total 0",
             "wharf_engine_panics_total 0",
             "wharf_bus_lagged_total 0",
+            r#"wharf_notifications_total{kind="message"} 1"#,
+            r#"wharf_notify_effects_total{action="sound",outcome="done"} 1"#,
+            r#"wharf_notify_command_exits_total{exit="0"} 1"#,
             r#"wharf_webhook_attempts_total{outcome="delivered"} 1"#,
             "wharf_webhook_attempt_seconds_count 1",
             "wharf_webhook_in_flight 0",

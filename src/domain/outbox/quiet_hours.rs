@@ -128,6 +128,12 @@ impl QuietHours {
         Millis(at.as_millisecond()).plus(i64::from(!exact)).max(now)
     }
 
+    /// Whether a clock there shows one of these hours.
+    #[must_use]
+    pub fn is_quiet(&self, at: Millis) -> bool {
+        Timestamp::from_millisecond(at.0).is_ok_and(|at| self.covers(at))
+    }
+
     fn covers(&self, at: Timestamp) -> bool {
         let clock = self.time_zone.0.to_datetime(at).time();
         let (from, to) = (self.from.0, self.to.0);

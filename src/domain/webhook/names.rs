@@ -6,7 +6,7 @@
 use super::{Facts, Format};
 
 /// Our own names: the events of the log.
-pub const WHARF: [&str; 26] = [
+pub const WHARF: [&str; 27] = [
     "authenticated",
     "call",
     "chat:cleared",
@@ -26,6 +26,7 @@ pub const WHARF: [&str; 26] = [
     "message:revoked",
     "message:starred",
     "message:status",
+    "notification",
     "poll:vote",
     "qr",
     "ready",

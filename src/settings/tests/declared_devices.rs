@@ -101,7 +101,15 @@ fn errors_name_file_and_key() {
             "id = \"a\"\n[[webhooks]]\nurls = \"x\"",
             "shop.toml: unknown key webhooks[0].urls; did you mean url?",
         ),
-        ("id = \"a\"\n[notify]", "shop.toml: notify is not built yet"),
+        ("id = \"a\"\n[notify]", "shop.toml: notify must be written as [[notify]]"),
+        (
+            "id = \"a\"\n[[notify]]\nactions = [\"sound\"]\nmatch = { in = \"room\" }",
+            "shop.toml: notify[0].match.in must be group or person",
+        ),
+        (
+            "id = \"a\"\n[[notify]]\naction = [\"sound\"]",
+            "shop.toml: notify[0].action is no field of a rule; did you mean actions?",
+        ),
         (
             "id = \"a\"\n[settings.x]\nlist = [\"${NONE}\"]",
             "shop.toml: settings.x.list[0] refers to the environment variable NONE, which is not set",

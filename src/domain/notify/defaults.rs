@@ -1,0 +1,38 @@
+//! What is told where no rule says otherwise.
+
+use serde_json::json;
+
+use super::{Rule, RuleOrigin, RuleSpec};
+
+/// The rules of the binary, in the order in which they are asked: the last one matches everything.
+#[must_use]
+pub fn rules() -> Vec<Rule> {
+    let all = json!(["dashboard", "desktop", "sound", "push"]);
+    let specs = [
+        json!({ "name": "messages", "match": { "events": ["message"] }, "actions": all, "group": "10s" }),
+        json!({ "name": "calls", "match": { "events": ["call", "missed_call"] }, "actions": all }),
+        // A link that comes and goes is told once in a while.
+        json!({ "name": "offline", "match": { "events": ["offline"] }, "actions": all, "throttle": "5m" }),
+        json!({ "name": "link", "match": { "events": ["qr", "error"] }, "actions": all }),
+        json!({ "name": "failed messages", "match": { "events": ["message_failed"] }, "actions": all, "group": "30s" }),
+        json!({ "name": "webhooks", "match": { "events": ["webhook_*"] }, "actions": ["dashboard", "desktop"], "group": "1m" }),
+        json!({ "name": "anything else", "actions": all }),
+    ];
+    specs
+        .iter()
+        .enumerate()
+        // Both always succeed; a test looks.
+        .filter_map(|(index, spec)| {
+            let id = format!("default-{}", index + 1).parse().ok()?;
+            Some(Rule::new(id, None, RuleOrigin::Default, RuleSpec::read(spec).ok()?))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn all_of_them_can_be() {
+        assert_eq!(super::rules().len(), 7);
+    }
+}

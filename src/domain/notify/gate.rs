@@ -1,0 +1,333 @@
+//! Lets the first of many through, and counts the others into one: for one device.
+//!
+//! What shares a tag is a burst. Its first is told at once; what follows within the rule's `group` is counted, and told
+//! once as one, under the same id; what follows within `throttle` alone is left out. Beyond so many a minute everything
+//! is counted into one summary.
+//!
+//! Invariants: whatever happens, what is told in a minute is bounded, and so is what is remembered; what waits to be
+//! told is told.
+
+use std::collections::BTreeMap;
+
+use super::{About, Decision, Happening, Kind};
+use crate::domain::clock::Millis;
+
+/// The tag of what is counted into the summary.
+const MORE: &str = "more";
+/// Between two summaries.
+const SUMMARY_MS: i64 = 30_000;
+
+/// A happening with what was decided about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    /// What happened.
+    pub happening: Happening,
+    /// What becomes of it.
+    pub decision: Decision,
+    /// What people call the chat, where it has a name.
+    pub chat_name: Option<String>,
+    /// The event as it stands in the log, where a command wants it.
+    pub event: Option<String>,
+}
+
+/// Something to be told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// Those of one burst are one notification that grows; names the position of its first.
+    pub first_seq: i64,
+    /// The position of its last.
+    pub last_seq: i64,
+    /// Whose notifications it replaces.
+    pub tag: String,
+    /// How many it stands for.
+    pub count: u32,
+    /// The last of them.
+    pub case: Case,
+}
+
+/// What a gate keeps to.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Notifications in a minute, besides summaries.
+    pub per_minute: u32,
+    /// Bursts that are remembered.
+    pub bursts: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Burst {
+    first_seq: i64,
+    count: u32,
+    until: Millis,
+    group_ms: i64,
+    priority: super::Priority,
+    /// What waits: the position of the oldest, and the newest itself.
+    waiting: Option<(i64, Case)>,
+}
+
+/// The gate of one device.
+#[derive(Debug)]
+pub struct Gate {
+    limits: Limits,
+    bursts: BTreeMap<String, Burst>,
+    tokens: f64,
+    refilled_at: Millis,
+}
+
+impl Gate {
+    /// An open one.
+    #[must_use]
+    pub fn new(limits: Limits, now: Millis) -> Self {
+        Self { limits, bursts: BTreeMap::new(), tokens: f64::from(limits.per_minute), refilled_at: now }
+    }
+
+    /// Takes a case in; answers what is to be told of it at once.
+    pub fn offer(&mut self, case: Case, now: Millis) -> Option<Told> {
+        self.refill(now);
+        let tag = case.happening.tag();
+        match self.bursts.get_mut(&tag) {
+            Some(burst) if now < burst.until || burst.waiting.is_some() => {
+                if burst.group_ms <= 0 {
+                    return None;
+                }
+                burst.count = burst.count.saturating_add(1);
+                let first = burst.waiting.as_ref().map_or(case.happening.seq, |(first, _)| *first);
+                let matters_more = case.decision.priority > burst.priority;
+                burst.waiting = Some((first, case));
+                if matters_more { self.release(&tag, now) } else { None }
+            }
+            _ => self.begin(tag, case, now),
+        }
+    }
+
+    fn begin(&mut self, tag: String, case: Case, now: Millis) -> Option<Told> {
+        let room = self.bursts.contains_key(&tag) || self.bursts.len() < self.limits.bursts;
+        if !room || !self.pay() {
+            return self.count_into_summary(1, case.happening.seq, case, now);
+        }
+        let Decision { group_ms, throttle_ms, priority, .. } = case.decision;
+        let first_seq = case.happening.seq;
+        let told = Told { first_seq, last_seq: first_seq, tag: tag.clone(), count: 1, case };
+        let window = group_ms.max(throttle_ms);
+        if window > 0 {
+            let burst =
+                Burst { first_seq, count: 1, until: now.plus(window), group_ms, priority, waiting: None };
+            self.bursts.insert(tag, burst);
+        } else {
+            self.bursts.remove(&tag);
+        }
+        Some(told)
+    }
+
+    /// What has waited for long enough.
+    pub fn due(&mut self, now: Millis) -> Vec<Told> {
+        self.refill(now);
+        let over: Vec<String> =
+            self.bursts.iter().filter(|(_, burst)| burst.until <= now).map(|(tag, _)| tag.clone()).collect();
+        over.into_iter().filter_map(|tag| self.release(&tag, now)).collect()
+    }
+
+    /// All that waits, whether it is due or not: before the end.
+    pub fn drain(&mut self, now: Millis) -> Vec<Told> {
+        let all: Vec<String> = self.bursts.keys().cloned().collect();
+        all.into_iter().filter_map(|tag| self.release(&tag, now)).collect()
+    }
+
+    /// Tells what waits of a burst, which goes on; one of which nothing waits is over.
+    fn release(&mut self, tag: &str, now: Millis) -> Option<Told> {
+        let mut burst = self.bursts.remove(tag)?;
+        let (oldest, case) = burst.waiting.take()?;
+        if tag != MORE && !self.pay() {
+            let told = burst.count.saturating_sub(1).max(1);
+            return self.count_into_summary(told, oldest, case, now);
+        }
+        let told = Told {
+            first_seq: burst.first_seq,
+            last_seq: case.happening.seq,
+            tag: tag.to_owned(),
+            count: burst.count,
+            case,
+        };
+        burst.priority = burst.priority.max(told.case.decision.priority);
+        burst.until = now.plus(burst.group_ms);
+        if tag == MORE {
+            // The next summary counts anew.
+            burst.count = 0;
+            burst.first_seq = told.last_seq.saturating_add(1);
+        }
+        self.bursts.insert(tag.to_owned(), burst);
+        Some(told)
+    }
+
+    fn count_into_summary(&mut self, count: u32, oldest: i64, mut case: Case, now: Millis) -> Option<Told> {
+        let happening = Happening {
+            kind: Kind::Summary,
+            chat: None,
+            person: None,
+            is_group: false,
+            mention: false,
+            about: About::Summary,
+            ..case.happening
+        };
+        case.happening = happening;
+        case.decision.group_ms = SUMMARY_MS;
+        let burst = self.bursts.entry(MORE.to_owned()).or_insert_with(|| Burst {
+            first_seq: oldest,
+            count: 0,
+            until: now.plus(SUMMARY_MS),
+            group_ms: SUMMARY_MS,
+            priority: super::Priority::High,
+            waiting: None,
+        });
+        burst.count = burst.count.saturating_add(count);
+        let first = burst.waiting.as_ref().map_or(oldest, |(first, _)| oldest.min(*first));
+        burst.waiting = Some((first, case));
+        None
+    }
+
+    fn refill(&mut self, now: Millis) {
+        let passed = now.since(self.refilled_at).clamp(0, 60_000);
+        let most = f64::from(self.limits.per_minute);
+        #[expect(clippy::cast_precision_loss, reason = "at most a minute")]
+        let earned = most * passed as f64 / 60_000.0;
+        self.tokens = (self.tokens + earned).min(most);
+        self.refilled_at = now;
+    }
+
+    fn pay(&mut self) -> bool {
+        let enough = self.tokens >= 1.0;
+        if enough {
+            self.tokens -= 1.0;
+        }
+        enough
+    }
+
+    /// When something is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Millis> {
+        self.bursts.values().map(|burst| burst.until).min()
+    }
+
+    /// The position of the oldest that waits to be told.
+    #[must_use]
+    pub fn oldest_waiting(&self) -> Option<i64> {
+        self.bursts.values().filter_map(|burst| burst.waiting.as_ref().map(|(first, _)| *first)).min()
+    }
+
+    /// Whether it remembers nothing.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.bursts.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Action, Priority};
+    use super::*;
+    use proptest::prelude::*;
+
+    const LIMITS: Limits = Limits { per_minute: 60, bursts: 256 };
+
+    fn case(seq: i64, chat: u32, group_ms: i64, throttle_ms: i64, priority: Priority) -> Case {
+        let chat = format!("1555010{chat:04}@c.us").parse().unwrap();
+        Case {
+            happening: Happening {
+                kind: Kind::Message,
+                seq,
+                at: Millis(0),
+                chat: Some(chat),
+                person: None,
+                is_group: false,
+                mention: false,
+                about: About::Message { name: "Anna".to_owned(), text: seq.to_string() },
+            },
+            decision: Decision {
+                rule: String::new(),
+                actions: vec![Action::Dashboard],
+                priority,
+                sound: None,
+                volume: 1.0,
+                command: None,
+                group_ms,
+                throttle_ms,
+            },
+            chat_name: None,
+            event: None,
+        }
+    }
+
+    #[test]
+    fn ten_messages_in_a_chat_become_one_that_counts() {
+        let mut gate = Gate::new(LIMITS, Millis(0));
+        let told: Vec<Told> =
+            (1..=10).filter_map(|seq| gate.offer(case(seq, 1, 10_000, 0, Priority::Normal), Millis(seq))).collect();
+        assert_eq!((told.len(), told[0].count), (1, 1));
+        assert_eq!((gate.oldest_waiting(), gate.next_due()), (Some(2), Some(Millis(10_001))));
+        assert!(gate.due(Millis(10_000)).is_empty());
+        let due = gate.due(Millis(10_001));
+        assert_eq!((due.len(), due[0].count, due[0].first_seq, due[0].last_seq), (1, 10, 1, 10));
+        assert!(gate.due(Millis(30_000)).is_empty() && gate.is_idle());
+        assert_eq!(gate.offer(case(11, 1, 10_000, 0, Priority::Normal), Millis(30_001)).unwrap().first_seq, 11);
+    }
+
+    #[test]
+    fn what_is_throttled_is_left_out() {
+        let mut gate = Gate::new(LIMITS, Millis(0));
+        let mut offer = |seq, at| gate.offer(case(seq, 1, 0, 60_000, Priority::Normal), Millis(at));
+        assert!(offer(1, 0).is_some());
+        assert!(offer(2, 59_999).is_none());
+        assert!(offer(3, 60_000).is_some());
+    }
+
+    #[test]
+    fn what_matters_more_does_not_wait() {
+        let mut gate = Gate::new(LIMITS, Millis(0));
+        assert!(gate.offer(case(1, 1, 10_000, 0, Priority::Normal), Millis(0)).is_some());
+        assert!(gate.offer(case(2, 1, 10_000, 0, Priority::Normal), Millis(1)).is_none());
+        assert_eq!(gate.offer(case(3, 1, 10_000, 0, Priority::High), Millis(2)).unwrap().count, 3);
+        assert!(gate.offer(case(4, 1, 10_000, 0, Priority::High), Millis(3)).is_none());
+    }
+
+    #[test]
+    fn beyond_so_many_all_is_one_summary() {
+        let mut gate = Gate::new(Limits { per_minute: 5, bursts: 256 }, Millis(0));
+        let told = (1..=500_u32)
+            .filter_map(|n| gate.offer(case(n.into(), n, 10_000, 0, Priority::Normal), Millis(0)))
+            .count();
+        assert_eq!(told, 5);
+        let due = gate.due(Millis(SUMMARY_MS));
+        assert_eq!((due.len(), due[0].count, due[0].case.happening.kind), (1, 495, Kind::Summary));
+        assert!(gate.due(Millis(SUMMARY_MS * 3)).is_empty() && gate.is_idle());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_told_and_remembered_is_bounded_and_nothing_that_waits_is_lost(
+            offers in prop::collection::vec((0_u32..300, 0_i64..400, 0_u8..3), 1..600), bursts in 1_usize..64,
+        ) {
+            let limits = Limits { per_minute: 20, bursts };
+            let mut gate = Gate::new(limits, Millis(0));
+            let (mut now, mut told, mut grouped) = (0, Vec::new(), 0_u32);
+            for (index, (chat, step, priority)) in offers.iter().enumerate() {
+                now += step;
+                let priority = [Priority::Low, Priority::Normal, Priority::High][usize::from(*priority)];
+                told.extend(gate.due(Millis(now)));
+                let seq = i64::try_from(index).unwrap() + 1;
+                told.extend(gate.offer(case(seq, *chat, 5_000, 0, priority), Millis(now)));
+                grouped += 1;
+                prop_assert!(gate.bursts.len() <= bursts + 1);
+            }
+            #[expect(clippy::cast_precision_loss, reason = "small")]
+            let most = 20.0 + 20.0 * now as f64 / 60_000.0 + now as f64 / SUMMARY_MS as f64 + 1.0;
+            #[expect(clippy::cast_precision_loss, reason = "small")]
+            let count = told.len() as f64;
+            prop_assert!(count <= most, "{count} of {grouped} in {now} ms");
+            let newest = i64::try_from(offers.len()).unwrap();
+            told.extend(gate.drain(Millis(now)));
+            told.extend(gate.drain(Millis(now)));
+            prop_assert!(gate.oldest_waiting().is_none());
+            prop_assert!(told.iter().any(|told| told.last_seq == newest));
+        }
+    }
+}

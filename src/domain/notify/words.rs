@@ -1,0 +1,135 @@
+//! Titles and bodies: bounded, on one line, and inert, whatever a sender wrote.
+
+use super::{About, Happening, Kind};
+
+/// Longest title, in characters.
+pub const TITLE_MAX: usize = 120;
+/// Longest body, in characters.
+pub const BODY_MAX: usize = 400;
+/// Marks above or below one letter that are kept; more are only there to spill over what stands around it.
+const MARKS_MAX: usize = 4;
+
+/// A text that does nothing: on one line, without control characters, without marks that turn the direction of
+/// writing or hide, and of at most so many characters, the last of which then is `…`.
+#[must_use]
+pub fn inert(text: &str, max: usize) -> String {
+    let mut out = String::new();
+    let (mut length, mut marks, mut space) = (0, 0, true);
+    for c in text.chars() {
+        let c = if c.is_whitespace() || c == '\u{85}' || c.is_control() { ' ' } else { c };
+        if acts(c) || (c == ' ' && space) {
+            continue;
+        }
+        marks = if combines(c) { marks + 1 } else { 0 };
+        if marks > MARKS_MAX {
+            continue;
+        }
+        if length == max {
+            out.pop();
+            out.push('…');
+            return out;
+        }
+        space = c == ' ';
+        length += 1;
+        out.push(c);
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+/// Whether a character is seen only by what it does to others.
+fn acts(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61C}' | '\u{180E}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+            | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}'
+    )
+}
+
+fn combines(c: char) -> bool {
+    matches!(
+        c,
+        '\u{300}'..='\u{36F}' | '\u{483}'..='\u{489}' | '\u{1AB0}'..='\u{1AFF}' | '\u{1DC0}'..='\u{1DFF}'
+            | '\u{20D0}'..='\u{20FF}' | '\u{FE20}'..='\u{FE2F}'
+    )
+}
+
+/// The title and the body of so many of these; the last of them is told.
+#[must_use]
+pub fn of(happening: &Happening, device: &str, chat: Option<&str>, count: u32) -> (String, String) {
+    let (title, body) = raw(happening, device, chat, count);
+    (inert(&title, TITLE_MAX), inert(&body, BODY_MAX))
+}
+
+fn raw(happening: &Happening, device: &str, chat: Option<&str>, count: u32) -> (String, String) {
+    // Cut before they are put together, so that the sentence around them stays.
+    let device = inert(device, 40);
+    match &happening.about {
+        About::Message { name, text } => {
+            let (name, text) = (inert(name, 60), inert(text, BODY_MAX));
+            let group = chat.map(|chat| inert(chat, 60)).filter(|_| happening.is_group);
+            let who = group.clone().unwrap_or_else(|| name.clone());
+            let body = if group.is_some() { format!("{name}: {text}") } else { text };
+            let title = if count > 1 { format!("{who} ({count} new messages)") } else { who };
+            (title, body)
+        }
+        About::Call { video } => {
+            let who = inert(chat.unwrap_or("Somebody"), 60);
+            let what = if *video { "video call" } else { "call" };
+            match happening.kind {
+                Kind::MissedCall => (format!("Missed {what} from {who}"), format!("On {device}.")),
+                _ => (format!("{who} is calling"), format!("A {what} on {device}.")),
+            }
+        }
+        About::Link { sentence } => match happening.kind {
+            Kind::Qr => (format!("{device} waits to be linked"), "Scan its QR code with the phone.".to_owned()),
+            Kind::Error => (format!("{device} needs attention"), sentence.clone()),
+            _ => (format!("{device} is offline"), sentence.clone()),
+        },
+        About::Failed { sentence } => {
+            let to = chat.map(|chat| format!(" to {}", inert(chat, 60))).unwrap_or_default();
+            let title = match count {
+                0 | 1 => format!("A message{to} was not sent"),
+                many => format!("{many} messages{to} were not sent"),
+            };
+            (title, sentence.clone())
+        }
+        About::Webhook { sentence } => {
+            let title = match (happening.kind, count) {
+                (Kind::WebhookDisabled, _) => format!("A webhook of {device} was disabled"),
+                (_, 0 | 1) => format!("An event of {device} did not reach its webhook"),
+                (_, many) => format!("{many} events of {device} did not reach a webhook"),
+            };
+            (title, sentence.clone())
+        }
+        About::Summary => (
+            format!("{device}: {count} more"),
+            "More happened than is told one by one.".to_owned(),
+        ),
+        About::Test => ("Wharf".to_owned(), "This is how a notification looks.".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_acts_is_left_out() {
+        assert_eq!(inert("a\u{202E}b\u{2066}c\u{200F}\u{7}\n\n d\u{1b}[31m", 99), "abc d [31m");
+        assert_eq!(inert("  <b>x</b>\t", 99), "<b>x</b>");
+        assert_eq!(inert("abcdef", 4), "abc…");
+        assert_eq!(inert(&format!("a{}", "\u{301}".repeat(50)), 99).chars().count(), 5);
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_is_inert_and_bounded(text in "(?s).{0,300}", max in 1_usize..80) {
+            let out = inert(&text, max);
+            prop_assert!(out.chars().count() <= max);
+            prop_assert!(!out.chars().any(|c| c.is_control() || acts(c) || c == '\n'));
+            prop_assert_eq!(inert(&out, max), out);
+        }
+    }
+}

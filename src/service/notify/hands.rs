@@ -1,0 +1,230 @@
+//! Those who show, play, run and push: one worker for each action, behind a bounded queue. What does not fit is dropped
+//! and counted, for it would be late anyway.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::telling::Handed;
+use crate::domain::event::Notified;
+use crate::domain::ids::DeviceId;
+use crate::domain::notify::Action;
+use crate::effects::EffectError;
+use crate::effects::command::{CommandCall, CommandRun};
+use crate::effects::desktop::{DesktopAnswer, Notice};
+use crate::service::Core;
+
+/// Notifications that may wait for the desktop.
+const DESKTOP: usize = 32;
+/// Sounds that may wait: more would only play on after what they tell of.
+const SOUND: usize = 2;
+/// Notifications that may wait to be pushed.
+const PUSH: usize = 128;
+const HOUR_MS: i64 = 3_600_000;
+
+/// Buttons of the desktop's notifications.
+const READ: (&str, &str) = ("read", "Mark read");
+const MUTE: (&str, &str) = ("mute", "Mute an hour");
+
+type Sender = mpsc::Sender<Arc<Handed>>;
+type Receiver = mpsc::Receiver<Arc<Handed>>;
+
+/// The queues, from the start of the workers on.
+#[derive(Default)]
+pub(super) struct Queues(Mutex<Vec<(Action, Sender)>>);
+
+impl Queues {
+    fn open(&self, action: Action, room: usize) -> Receiver {
+        let (sender, receiver) = mpsc::channel(room);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((action, sender));
+        receiver
+    }
+}
+
+impl Core {
+    pub(super) fn start_hands(&self) {
+        let queues = &self.inner.notify.queues;
+        let (core, queue) = (self.clone(), queues.open(Action::Desktop, DESKTOP));
+        self.tasks().spawn("notify-desktop", async move { core.show_all(queue).await });
+        let (core, queue) = (self.clone(), queues.open(Action::Sound, SOUND));
+        self.tasks().spawn("notify-sound", async move { core.play_all(queue).await });
+        let (core, queue) = (self.clone(), queues.open(Action::Command, self.inner.notify.commands_waiting.max(1)));
+        self.tasks().spawn("notify-command", async move { core.run_all(queue).await });
+        if self.inner.notify.push_enabled {
+            let (core, queue) = (self.clone(), queues.open(Action::Push, PUSH));
+            self.tasks().spawn("notify-push", async move { core.push_all(queue).await });
+        }
+        let answers = self.inner.notify.answers.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut answers) = answers {
+            let core = self.clone();
+            self.tasks().spawn("notify-answers", async move {
+                let soft = core.tasks().soft().clone();
+                while let Some(Some(answer)) = soft.run_until_cancelled(answers.recv()).await {
+                    core.answered(answer).await;
+                }
+            });
+        }
+    }
+
+    /// Puts a notification into the queue of each action that its rule asks for.
+    pub(super) fn hand_over(&self, handed: &Arc<Handed>) {
+        let queues = self.inner.notify.queues.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (action, queue) in queues.iter().filter(|(action, _)| handed.told.case.decision.asks(*action)) {
+            if queue.try_send(handed.clone()).is_err() {
+                self.metrics().notify_effect(action.as_str(), "dropped");
+            }
+        }
+    }
+
+    async fn next(&self, queue: &mut Receiver) -> Option<Arc<Handed>> {
+        self.tasks().soft().run_until_cancelled(queue.recv()).await.flatten()
+    }
+
+    /// Counts what came of an effect, and logs what nobody expects.
+    pub(super) fn note_effect<T>(&self, action: Action, came: &Result<T, EffectError>) {
+        let outcome = match came {
+            Ok(_) => "done",
+            Err(EffectError::Off(_)) => "off",
+            Err(EffectError::Busy) => "busy",
+            Err(_) => "failed",
+        };
+        self.metrics().notify_effect(action.as_str(), outcome);
+        if let (Err(error), "failed") = (came, outcome) {
+            tracing::warn!(action = action.as_str(), %error, "an action of a notification failed");
+        }
+    }
+
+    async fn show_all(&self, mut queue: Receiver) {
+        while let Some(handed) = self.next(&mut queue).await {
+            let came = self.inner.notify.desktop.show(notice(&handed)).await;
+            self.note_effect(Action::Desktop, &came);
+        }
+    }
+
+    async fn play_all(&self, mut queue: Receiver) {
+        while let Some(handed) = self.next(&mut queue).await {
+            let Some(sound) = handed.shown.sound.as_deref() else { continue };
+            let playing = self.inner.notify.speaker.play(sound, handed.told.case.decision.volume);
+            let Some(came) = self.tasks().soft().run_until_cancelled(playing).await else { return };
+            self.note_effect(Action::Sound, &came);
+        }
+    }
+
+    async fn run_all(&self, mut queue: Receiver) {
+        let places = Arc::new(Semaphore::new(self.inner.notify.commands_at_once.max(1)));
+        loop {
+            let taken = self.tasks().soft().run_until_cancelled(places.clone().acquire_owned()).await;
+            let Some(Ok(place)) = taken else { return };
+            let Some(handed) = self.next(&mut queue).await else { return };
+            let core = self.clone();
+            self.tasks().spawn("notify-command-run", async move {
+                core.run_for(&handed).await;
+                drop(place);
+            });
+        }
+    }
+
+    async fn run_for(&self, handed: &Handed) {
+        let Some(name) = handed.told.case.decision.command.as_deref() else { return };
+        let event = handed.told.case.event.as_deref();
+        let came = self.run_command(name, &handed.device, &handed.shown, event).await;
+        self.note_effect(Action::Command, &came);
+    }
+
+    /// Runs one of the commands of the settings for a notification.
+    pub(super) async fn run_command(
+        &self,
+        name: &str,
+        device: &DeviceId,
+        shown: &Notified,
+        event: Option<&str>,
+    ) -> Result<CommandRun, EffectError> {
+        let Some(command) = self.inner.notify.commands.get(name) else {
+            return Err(EffectError::Invalid(format!("the settings name no command {name:?}")));
+        };
+        let input = CommandInput {
+            device_id: device,
+            notification: shown,
+            event: event.and_then(|event| RawValue::from_string(event.to_owned()).ok()),
+        };
+        let input = serde_json::to_vec(&input).map_err(|error| EffectError::Invalid(error.to_string()))?;
+        let call = CommandCall {
+            name: name.to_owned(),
+            args: command.run.clone(),
+            input,
+            env: variables(device, shown),
+            timeout_ms: command.timeout_ms,
+        };
+        let run = self.inner.notify.runner.run(call).await?;
+        let exit = match run.exit {
+            _ if run.timed_out => "timeout".to_owned(),
+            Some(code) => code.to_string(),
+            None => "signal".to_owned(),
+        };
+        self.metrics().command_exited(exit.clone());
+        // What it wrote may hold what it was given, which no log may.
+        tracing::info!(command = name, exit, ms = run.ms, output_bytes = run.output.len(), "a command of a notification ended");
+        Ok(run)
+    }
+
+    async fn answered(&self, DesktopAnswer { tag, action }: DesktopAnswer) {
+        let Some((device, topic)) = tag.split_once('|') else { return };
+        let Ok(device) = device.parse::<DeviceId>() else { return };
+        let chat = topic.split_once(':').and_then(|(_, chat)| chat.parse().ok());
+        let done = match (action.as_str(), chat) {
+            ("read", Some(chat)) => self.mark_read(&device, &chat, None).await.map(drop),
+            ("mute", chat) => {
+                let until = Some(self.now().plus(HOUR_MS));
+                self.mute(super::MuteChange { operator: None, device: Some(device.clone()), chat, until }).await
+            }
+            _ => Ok(()),
+        };
+        if let Err(error) = done {
+            tracing::warn!(%device, action, %error, "a button of a notification did nothing");
+        }
+    }
+}
+
+fn notice(handed: &Handed) -> Notice {
+    let button = |(id, label): (&str, &str)| (id.to_owned(), label.to_owned());
+    let actions = match &handed.shown.chat_id {
+        Some(_) => vec![button(READ), button(MUTE)],
+        None => vec![button(MUTE)],
+    };
+    Notice {
+        tag: format!("{}|{}", handed.device, handed.told.tag),
+        title: handed.shown.title.clone(),
+        body: handed.shown.body.clone(),
+        urgency: handed.shown.priority,
+        actions,
+    }
+}
+
+/// What a command reads.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CommandInput<'a> {
+    device_id: &'a DeviceId,
+    notification: &'a Notified,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<Box<RawValue>>,
+}
+
+/// Inert texts alone.
+fn variables(device: &DeviceId, shown: &Notified) -> Vec<(String, String)> {
+    let chat = shown.chat_id.as_ref().map(ToString::to_string).unwrap_or_default();
+    let all = [
+        ("WHARF_DEVICE", device.to_string()),
+        ("WHARF_KIND", shown.kind.clone()),
+        ("WHARF_NOTIFICATION", shown.id.clone()),
+        ("WHARF_PRIORITY", shown.priority.as_str().to_owned()),
+        ("WHARF_TITLE", shown.title.clone()),
+        ("WHARF_BODY", shown.body.clone()),
+        ("WHARF_CHAT", chat),
+        ("WHARF_COUNT", shown.count.to_string()),
+        ("WHARF_SOUND", shown.sound.clone().unwrap_or_default()),
+    ];
+    all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}

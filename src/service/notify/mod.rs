@@ -1,0 +1,186 @@
+//! Telling people: what happens on devices becomes notifications in dashboards, on the desktop, by sounds, commands,
+//! webhooks and web push, as rules say.
+//!
+//! - [`watcher`] follows the logs of all devices from a position of its own; [`telling`] stores what is to be told and
+//!   hands it over to [`hands`], which do it, each from a bounded queue.
+//! - [`rules`], [`operators`] (what each has read and muted), [`push`] (browsers) and [`sounds`] are what people manage;
+//!   [`trial`] tries an action out.
+//!
+//! Invariants: the log is the truth, and what was told stands in the store before anybody is disturbed; a full queue
+//! drops and counts; no engine, no request and no other device waits for a desktop, a loudspeaker or a command.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use super::{Core, ServiceError};
+use crate::domain::notify::{Limits, Rule, RuleOrigin, RuleSpec, defaults};
+use crate::domain::outbox::QuietHours;
+use crate::effects::command::Commands;
+use crate::effects::desktop::{Desktop, DesktopAnswers};
+use crate::effects::push::{Push, VapidKey};
+use crate::effects::sound::Speaker;
+use crate::net::GuardedClient;
+
+mod hands;
+mod operators;
+mod push;
+mod rules;
+mod sounds;
+mod telling;
+mod trial;
+mod watcher;
+
+pub use operators::{MuteChange, MuteState, NotificationPage, operator_id};
+pub use push::{NewSubscription, ShownSubscription};
+pub use rules::RuleChange;
+pub use sounds::{SoundFile, SoundInfo};
+pub use trial::{Trial, TrialReport};
+
+/// Bursts that are remembered of one device.
+const BURSTS: usize = 256;
+
+/// A command that rules may name.
+#[derive(Debug, Clone)]
+pub struct NamedCommand {
+    /// The program and its arguments.
+    pub run: Vec<String>,
+    /// Milliseconds that it may take.
+    pub timeout_ms: u64,
+}
+
+/// What notifications are made with; the composition root fills it.
+pub struct NotifyParts {
+    /// Whether anybody is told of anything.
+    pub enabled: bool,
+    /// Whether the rules of the binary count.
+    pub defaults: bool,
+    /// Rules of the settings.
+    pub rules: Vec<RuleSpec>,
+    /// Commands that rules may name.
+    pub commands: HashMap<String, NamedCommand>,
+    /// When nobody is disturbed.
+    pub quiet_hours: Option<QuietHours>,
+    /// Notifications of one device in a minute.
+    pub per_minute: u32,
+    /// Milliseconds after which news disturb nobody.
+    pub fresh_ms: i64,
+    /// Sounds of the user's own.
+    pub sounds_dir: Option<PathBuf>,
+    /// Commands at once.
+    pub commands_at_once: usize,
+    /// Commands that may wait.
+    pub commands_waiting: usize,
+    /// The desktop, and the buttons that are pressed there.
+    pub desktop: (Desktop, DesktopAnswers),
+    /// The loudspeaker.
+    pub speaker: Speaker,
+    /// What runs commands.
+    pub runner: Commands,
+    /// Whether anything is pushed.
+    pub push_enabled: bool,
+    /// What pushes go through.
+    pub push_http: GuardedClient,
+    /// Whom push services may write to.
+    pub push_contact: String,
+}
+
+/// What notifications need while the daemon runs.
+pub(super) struct Notify {
+    enabled: bool,
+    fixed_rules: Vec<Rule>,
+    rules: RwLock<Arc<Vec<Rule>>>,
+    mutes: RwLock<Arc<operators::Mutes>>,
+    commands: HashMap<String, NamedCommand>,
+    quiet_hours: Option<QuietHours>,
+    limits: Limits,
+    fresh_ms: i64,
+    sounds_dir: Option<PathBuf>,
+    desktop: Desktop,
+    answers: Mutex<Option<DesktopAnswers>>,
+    speaker: Speaker,
+    runner: Commands,
+    commands_at_once: usize,
+    commands_waiting: usize,
+    push_enabled: bool,
+    push_http: GuardedClient,
+    push_contact: String,
+    push: OnceLock<Push>,
+    push_key: OnceLock<String>,
+    queues: hands::Queues,
+}
+
+impl Notify {
+    pub(super) fn new(parts: NotifyParts) -> Self {
+        let of_settings = parts.rules.into_iter().enumerate().filter_map(|(index, spec)| {
+            let id = format!("settings-{}", index + 1).parse().ok()?;
+            Some(Rule::new(id, None, RuleOrigin::Settings, spec))
+        });
+        let of_binary = parts.defaults.then(defaults::rules).into_iter().flatten();
+        let fixed_rules: Vec<Rule> = of_settings.chain(of_binary).collect();
+        let (desktop, answers) = parts.desktop;
+        Self {
+            enabled: parts.enabled,
+            rules: RwLock::new(Arc::new(fixed_rules.clone())),
+            fixed_rules,
+            mutes: RwLock::default(),
+            commands: parts.commands,
+            quiet_hours: parts.quiet_hours,
+            limits: Limits { per_minute: parts.per_minute, bursts: BURSTS },
+            fresh_ms: parts.fresh_ms,
+            sounds_dir: parts.sounds_dir,
+            desktop,
+            answers: Mutex::new(Some(answers)),
+            speaker: parts.speaker,
+            runner: parts.runner,
+            commands_at_once: parts.commands_at_once,
+            commands_waiting: parts.commands_waiting,
+            push_enabled: parts.push_enabled,
+            push_http: parts.push_http,
+            push_contact: parts.push_contact,
+            push: OnceLock::new(),
+            push_key: OnceLock::new(),
+            queues: hands::Queues::default(),
+        }
+    }
+
+    fn rules(&self) -> Arc<Vec<Rule>> {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Core {
+    /// Reads what people set, and begins to tell. Says once which actions cannot be had here.
+    pub(super) async fn start_notify(&self) -> Result<(), ServiceError> {
+        self.reload_rules().await?;
+        self.reload_mutes().await?;
+        self.make_push().await?;
+        if !self.inner.notify.enabled {
+            tracing::info!("nobody is told of anything: notify.enabled is false");
+            return Ok(());
+        }
+        self.start_hands();
+        self.start_watcher().await?;
+        let core = self.clone();
+        self.tasks().spawn("notify-probe", async move {
+            let notify = &core.inner.notify;
+            let soft = core.tasks().soft().clone();
+            // They say themselves what they find.
+            let probes = async { tokio::join!(notify.desktop.probe(), notify.speaker.probe()) };
+            let _ = soft.run_until_cancelled(probes).await;
+        });
+        Ok(())
+    }
+
+    /// The key that signs pushes: made once, kept sealed.
+    async fn make_push(&self) -> Result<(), ServiceError> {
+        let made = VapidKey::generate(&*self.inner.random).map_err(rules::effect_refused)?;
+        let kept = self.store().own_secret("vapid", made.to_bytes().to_vec()).await?;
+        let key = VapidKey::from_bytes(&kept).map_err(rules::effect_refused)?;
+        let notify = &self.inner.notify;
+        let _ = notify.push_key.set(key.public_key());
+        let push = Push::new(notify.push_http.clone(), self.inner.clock.clone(), key, notify.push_contact.clone());
+        let _ = notify.push.set(push);
+        Ok(())
+    }
+}

@@ -1,0 +1,168 @@
+//! Rules as people manage them.
+
+use std::sync::{Arc, PoisonError};
+
+use crate::domain::ids::DeviceId;
+use crate::domain::notify::{Rule, RuleId, RuleOrigin, RuleSpec};
+use crate::effects::EffectError;
+use crate::service::{Core, ServiceError};
+use crate::store::Reader;
+
+/// Rules that may be made for one device, and for all.
+const MAX_RULES: usize = 100;
+
+/// A change to a rule: fields that are absent stay.
+#[derive(Debug, Clone)]
+pub struct RuleChange(pub serde_json::Map<String, serde_json::Value>);
+
+impl Core {
+    /// The rules that a device's happenings are held against, in the order in which they are asked; those for all
+    /// devices, when none is named.
+    #[must_use]
+    pub fn notify_rules(&self, of: Option<&DeviceId>) -> Vec<Rule> {
+        let counts = |rule: &&Rule| rule.device.as_ref().is_none_or(|own| Some(own) == of);
+        self.inner.notify.rules().iter().filter(counts).cloned().collect()
+    }
+
+    /// A rule by its id.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn notify_rule(&self, id: &RuleId) -> Result<Rule, ServiceError> {
+        self.inner.notify.rules().iter().find(|rule| rule.id == *id).cloned().ok_or(ServiceError::RuleNotFound)
+    }
+
+    /// Adds a rule, for one device or for all.
+    ///
+    /// # Errors
+    /// When it cannot be, there is no such device or are too many rules, or the store fails.
+    pub async fn create_notify_rule(
+        &self,
+        device: Option<DeviceId>,
+        spec: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Rule, ServiceError> {
+        let spec = self.read_rule(spec.clone())?;
+        let rule = Rule::new(RuleId::random(&*self.inner.random), device, RuleOrigin::Api, spec);
+        let (now, stored) = (self.now(), rule.clone());
+        self.store()
+            .write(move |tx| {
+                if let Some(device) = &stored.device {
+                    tx.device(device)?.ok_or(ServiceError::DeviceNotFound)?;
+                }
+                let own = |rule: &&Rule| rule.device == stored.device && rule.origin == RuleOrigin::Api;
+                if tx.notify_rules()?.iter().filter(own).count() >= MAX_RULES {
+                    return Err(ServiceError::TooManyRules(MAX_RULES));
+                }
+                Ok(tx.insert_notify_rule(&stored, now)?)
+            })
+            .await?;
+        self.reload_rules().await?;
+        Ok(rule)
+    }
+
+    /// Changes a rule; it counts from now on.
+    ///
+    /// # Errors
+    /// When it cannot be so, is not of the API, or there is none.
+    pub async fn change_notify_rule(&self, id: &RuleId, change: RuleChange) -> Result<Rule, ServiceError> {
+        let (core, of) = (self.clone(), id.clone());
+        self.store()
+            .write(move |tx| {
+                let rule = own_rule(&core, tx, &of)?;
+                let mut fields = match serde_json::to_value(&rule.spec) {
+                    Ok(serde_json::Value::Object(fields)) => fields,
+                    _ => serde_json::Map::new(),
+                };
+                fields.extend(change.0);
+                let spec = core.read_rule(fields)?;
+                Ok::<_, ServiceError>(tx.change_notify_rule(&of, &spec)?)
+            })
+            .await?;
+        self.reload_rules().await?;
+        self.notify_rule(id)
+    }
+
+    /// Removes a rule.
+    ///
+    /// # Errors
+    /// When it is not of the API, or there is none.
+    pub async fn delete_notify_rule(&self, id: &RuleId) -> Result<(), ServiceError> {
+        let (core, of) = (self.clone(), id.clone());
+        self.store()
+            .write(move |tx| {
+                own_rule(&core, tx, &of)?;
+                Ok::<_, ServiceError>(tx.delete_notify_rule(&of)?)
+            })
+            .await?;
+        self.reload_rules().await
+    }
+
+    /// Makes the rules of a device's file count as the file has them.
+    pub(in crate::service) async fn reconcile_notify_rules(
+        &self,
+        device: &DeviceId,
+        specs: Vec<RuleSpec>,
+    ) -> Result<(), ServiceError> {
+        for spec in &specs {
+            self.check_rule(spec)?;
+        }
+        let declared: Vec<Rule> = specs
+            .into_iter()
+            .map(|spec| Rule::new(RuleId::random(&*self.inner.random), Some(device.clone()), RuleOrigin::File, spec))
+            .collect();
+        let of_file = |rule: &&Rule| rule.device.as_ref() == Some(device) && rule.origin == RuleOrigin::File;
+        let rules = self.inner.notify.rules();
+        let same = rules.iter().filter(of_file).map(|rule| &rule.spec).eq(declared.iter().map(|rule| &rule.spec));
+        if same {
+            return Ok(());
+        }
+        let (id, now) = (device.clone(), self.now());
+        self.store()
+            .write_patiently(move |tx| {
+                tx.delete_declared_notify_rules(&id)?;
+                declared.iter().try_for_each(|rule| tx.insert_notify_rule(rule, now))
+            })
+            .await?;
+        self.reload_rules().await
+    }
+
+    pub(super) async fn reload_rules(&self) -> Result<(), ServiceError> {
+        let mut rules = self.read(|store| Ok(store.notify_rules()?)).await?;
+        // Those of one device before those of all: what is said of less says more.
+        rules.sort_by_key(|rule| rule.device.is_none());
+        rules.extend(self.inner.notify.fixed_rules.iter().cloned());
+        *self.inner.notify.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        Ok(())
+    }
+
+    fn read_rule(&self, fields: serde_json::Map<String, serde_json::Value>) -> Result<RuleSpec, ServiceError> {
+        let spec = RuleSpec::read(&serde_json::Value::Object(fields))
+            .map_err(|error| ServiceError::invalid(error.field, error.message))?;
+        self.check_rule(&spec)?;
+        Ok(spec)
+    }
+
+    fn check_rule(&self, spec: &RuleSpec) -> Result<(), ServiceError> {
+        match &spec.command {
+            Some(name) if !self.inner.notify.commands.contains_key(name) => {
+                let right = "must be the name of one of notify.commands in the daemon's settings; nothing else is run";
+                Err(ServiceError::invalid("command", right))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn own_rule(core: &Core, store: &Reader<'_>, id: &RuleId) -> Result<Rule, ServiceError> {
+    match store.notify_rules()?.into_iter().find(|rule| rule.id == *id) {
+        Some(rule) if rule.origin == RuleOrigin::Api => Ok(rule),
+        Some(_) => Err(ServiceError::SetByFile("this rule".to_owned())),
+        None if core.notify_rule(id).is_ok() => Err(ServiceError::FixedRule),
+        None => Err(ServiceError::RuleNotFound),
+    }
+}
+
+/// An effect that was asked for by name, and cannot be.
+pub(super) fn effect_refused(error: EffectError) -> ServiceError {
+    ServiceError::Impossible { code: "effect_failed", message: error.to_string() }
+}

@@ -1,0 +1,247 @@
+//! Follows the logs of all devices, each from where it was looked through to, and lets news through their gates.
+//!
+//! One task for all devices, a page of one log at a time, so that a busy device does not keep the others waiting. A
+//! position is stored with what is told, and lies before whatever waits in a gate; what was told beyond it is known by
+//! its tag. So a kill loses no news and tells none twice, but where it waited for its burst to end.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use super::telling;
+use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
+use crate::domain::notify::{Action, Case, Gate, Happening, Told, decide};
+use crate::service::{Core, ServiceError};
+use crate::store::Reader;
+
+/// Entries read at once.
+const PAGE: usize = 256;
+/// A position is stored by itself once it is so far ahead of the stored one.
+const STORE_AFTER: i64 = 500;
+/// How often gates are looked at while something waits in one.
+const TICK: Duration = Duration::from_millis(100);
+/// The pause after the store failed.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Bytes of an event that a command gets.
+const EVENT_MAX: usize = 262_144;
+
+/// What is remembered of one device.
+struct Seat {
+    position: i64,
+    stored: i64,
+    gate: Gate,
+    told: HashMap<String, i64>,
+    name: String,
+}
+
+/// Something that happened, with what is known of its chat.
+struct News {
+    happening: Happening,
+    chat_name: Option<String>,
+    chat_muted: bool,
+    event: String,
+}
+
+/// A page of a log, as far as it is news.
+struct Page {
+    name: String,
+    started: Option<(i64, Vec<(String, i64)>)>,
+    news: Vec<News>,
+    last: i64,
+    more: bool,
+    gone: bool,
+}
+
+struct Watcher {
+    core: Core,
+    seats: HashMap<DeviceId, Seat>,
+}
+
+impl Core {
+    pub(super) async fn start_watcher(&self) -> Result<(), ServiceError> {
+        let behind = self.read(|store| Ok(store.notify_behind()?)).await?;
+        let watcher = Watcher { core: self.clone(), seats: HashMap::new() };
+        self.tasks().spawn_essential("notify-watcher", watcher.run(behind.into_iter().collect()));
+        Ok(())
+    }
+}
+
+impl Watcher {
+    async fn run(mut self, mut ready: BTreeSet<DeviceId>) {
+        let soft = self.core.tasks().soft().clone();
+        while !soft.is_cancelled() {
+            for device in std::mem::take(&mut ready) {
+                if soft.is_cancelled() {
+                    break;
+                }
+                match self.look(&device).await {
+                    Ok(true) => drop(ready.insert(device)),
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::warn!(%device, %error, "notifications wait: the log could not be looked through");
+                        self.seats.remove(&device);
+                        ready.insert(device);
+                        let _ = tokio::time::timeout(PAUSE, soft.cancelled()).await;
+                    }
+                }
+            }
+            ready.extend(self.flush().await);
+            let idle = self.seats.values().all(|seat| seat.gate.is_idle());
+            let tick = if !ready.is_empty() {
+                Duration::ZERO
+            } else if idle {
+                Duration::MAX
+            } else {
+                TICK
+            };
+            tokio::select! {
+                biased;
+                () = soft.cancelled() => break,
+                grown = self.core.store().next_grown() => ready.extend(grown),
+                () = tokio::time::sleep(tick) => {}
+            }
+        }
+        self.finish().await;
+    }
+
+    /// Looks at a page of a log; `true` when there is more.
+    async fn look(&mut self, device: &DeviceId) -> Result<bool, ServiceError> {
+        let (id, position) = (device.clone(), self.seats.get(device).map(|seat| seat.position));
+        let now = self.core.now();
+        let page = self.core.read(move |store| read_page(store, &id, position, now)).await?;
+        let limits = self.core.inner.notify.limits;
+        let seat = self.seats.entry(device.clone()).or_insert_with(|| Seat {
+            position: 0,
+            stored: 0,
+            gate: Gate::new(limits, now),
+            told: HashMap::new(),
+            name: String::new(),
+        });
+        if let Some((stored, told)) = page.started {
+            (seat.position, seat.stored) = (stored, stored);
+            seat.told = told.into_iter().collect();
+        }
+        seat.name = page.name;
+        let mut told = Vec::new();
+        for news in page.news {
+            told.extend(pass(&self.core, device, seat, news, now));
+        }
+        seat.position = page.last;
+        self.store(device, told).await?;
+        if page.gone {
+            // Its log ends with it; a device of the same name begins anew.
+            self.seats.remove(device);
+        }
+        Ok(page.more)
+    }
+
+    /// Tells what is due; answers the devices that have to be looked at again.
+    async fn flush(&mut self) -> Vec<DeviceId> {
+        let now = self.core.now();
+        let due = |seat: &Seat| seat.gate.next_due().is_some_and(|at| at <= now);
+        let devices: Vec<DeviceId> =
+            self.seats.iter().filter(|(_, seat)| due(seat)).map(|(id, _)| id.clone()).collect();
+        let mut again = Vec::new();
+        for device in devices {
+            let told = self.seats.get_mut(&device).map(|seat| seat.gate.due(now)).unwrap_or_default();
+            if let Err(error) = self.store(&device, told).await {
+                tracing::warn!(%device, %error, "notifications could not be stored; trying again");
+                self.seats.remove(&device);
+                again.push(device);
+            }
+        }
+        again
+    }
+
+    async fn store(&mut self, device: &DeviceId, told: Vec<Told>) -> Result<(), ServiceError> {
+        let Some(seat) = self.seats.get_mut(device) else { return Ok(()) };
+        let safe = seat.gate.oldest_waiting().map_or(seat.position, |oldest| seat.position.min(oldest - 1));
+        if told.is_empty() && safe - seat.stored < STORE_AFTER {
+            return Ok(());
+        }
+        let name = seat.name.clone();
+        let stored = telling::tell(&self.core, device, &name, told, safe).await?;
+        if let Some(seat) = self.seats.get_mut(device) {
+            seat.stored = stored;
+        }
+        Ok(())
+    }
+
+    /// Tells at once what waits, and stores all positions: nothing is looked at again after the restart.
+    async fn finish(mut self) {
+        let now = self.core.now();
+        let devices: Vec<DeviceId> = self.seats.keys().cloned().collect();
+        for device in devices {
+            let Some(seat) = self.seats.get_mut(&device) else { continue };
+            let told = seat.gate.drain(now);
+            if told.is_empty() && seat.position == seat.stored {
+                continue;
+            }
+            let (name, position) = (seat.name.clone(), seat.position);
+            if let Err(error) = telling::tell(&self.core, &device, &name, told, position).await {
+                tracing::warn!(%device, %error, "notifications that waited come after the restart");
+            }
+        }
+    }
+}
+
+fn pass(core: &Core, device: &DeviceId, seat: &mut Seat, news: News, now: Millis) -> Option<Told> {
+    let News { happening, chat_name, chat_muted, event } = news;
+    let known = seat.told.get(&happening.tag()).is_some_and(|last| happening.seq <= *last);
+    let notify = &core.inner.notify;
+    if known || chat_muted || core.is_muted(None, device, happening.chat.as_ref()) {
+        return None;
+    }
+    let decision = decide(notify.rules().iter(), device, &happening, now, notify.quiet_hours.as_ref())?;
+    let wants_event = decision.asks(Action::Command) && event.len() <= EVENT_MAX;
+    let event = wants_event.then_some(event);
+    seat.gate.offer(Case { happening, decision, chat_name, event }, now)
+}
+
+fn read_page(
+    store: &Reader<'_>,
+    device: &DeviceId,
+    position: Option<i64>,
+    now: Millis,
+) -> Result<Page, ServiceError> {
+    let started = match position {
+        Some(_) => None,
+        None => {
+            let stored = store.notify_position(device)?;
+            Some((stored, store.told_beyond(device, stored)?))
+        }
+    };
+    let from = position.or(started.as_ref().map(|(stored, _)| *stored)).unwrap_or_default();
+    let entries = store.events_after(device, from, PAGE)?;
+    let (mut last, mut news, mut gone) = (from, Vec::new(), false);
+    let more = entries.len() == PAGE;
+    let known = store.device(device)?;
+    let (name, account) = known.map(|device| (device.name, device.account)).unwrap_or_default();
+    let account = account.map(|account| account.phone_number);
+    let mut chats: HashMap<Jid, (Option<String>, bool)> = HashMap::new();
+    for entry in entries {
+        last = entry.seq;
+        gone = entry.kind == "device-deleted";
+        let Some(happening) =
+            Happening::of(&entry.kind, entry.payload.get(), entry.seq, entry.at, account.as_deref())
+        else {
+            continue;
+        };
+        let (chat_name, chat_muted) = match &happening.chat {
+            None => (None, false),
+            Some(chat) => {
+                if !chats.contains_key(chat) {
+                    let found = store.chat(device, chat)?.map(|chat| chat.as_of(now));
+                    let muted = found.as_ref().is_some_and(|chat| chat.muted);
+                    let name = found.map(|chat| chat.name).filter(|name| !name.is_empty());
+                    chats.insert(chat.clone(), (name.or_else(|| Some(chat.as_name())), muted));
+                }
+                chats.get(chat).cloned().unwrap_or_default()
+            }
+        };
+        news.push(News { happening, chat_name, chat_muted, event: entry.payload.get().to_owned() });
+    }
+    let name = if name.is_empty() { device.to_string() } else { name };
+    Ok(Page { name, started, news, last, more, gone })
+}

@@ -1,0 +1,123 @@
+//! `[notify]`, and what rules and commands of it must be.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use toml::{Table, Value};
+
+use super::tree;
+use crate::domain::notify::RuleSpec;
+
+/// Most rules of the settings.
+const MAX_RULES: usize = 200;
+const MAX_COMMANDS: usize = 100;
+const COMMAND_KEYS: [&str; 3] = ["name", "run", "timeout_ms"];
+const TIMEOUT_MS: std::ops::RangeInclusive<i64> = 1..=600_000;
+
+/// `[notify]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotifySettings {
+    /// Whether anybody is told of anything.
+    pub enabled: bool,
+    /// Whether the rules of the binary count.
+    pub defaults: bool,
+    /// Rules; checked to be [`RuleSpec`]s.
+    pub rules: Vec<Json>,
+    /// Commands that rules may name.
+    pub commands: Vec<NamedCommandSettings>,
+    /// Beginning of the quiet hours, or empty.
+    pub quiet_from: String,
+    /// Their end, or empty.
+    pub quiet_to: String,
+    /// Where they are.
+    pub time_zone: super::Zone,
+    /// Notifications of one device in a minute.
+    pub per_minute: u32,
+    /// Milliseconds after which news disturb nobody.
+    pub fresh_ms: u64,
+}
+
+/// `[[notify.commands]]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedCommandSettings {
+    /// What rules call it.
+    pub name: String,
+    /// The program and its arguments.
+    pub run: Vec<String>,
+    /// Milliseconds that it may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+}
+
+impl NotifySettings {
+    /// The rules as they count. All of them were checked.
+    #[must_use]
+    pub fn rule_specs(&self) -> Vec<RuleSpec> {
+        self.rules.iter().filter_map(|rule| RuleSpec::read(rule).ok()).collect()
+    }
+}
+
+/// Rules as tables: what is wrong with the first that cannot be.
+pub(super) fn check_rules(items: &[Value]) -> Result<(), String> {
+    if items.len() > MAX_RULES {
+        return Err(format!("must have at most {MAX_RULES} rules"));
+    }
+    for (index, item) in items.iter().enumerate() {
+        rule(item).map_err(|(field, message)| format!("[{index}]: {field} {message}"))?;
+    }
+    Ok(())
+}
+
+/// A rule as TOML has it; the field that cannot be, and what is wrong with it.
+pub(super) fn rule(item: &Value) -> Result<RuleSpec, (String, String)> {
+    let Value::Table(table) = item else { return Err(("rule".to_owned(), "must be a table".to_owned())) };
+    known(table, "", &RuleSpec::FIELDS)?;
+    if let Some(Value::Table(matches)) = table.get("match") {
+        known(matches, "match.", &RuleSpec::MATCH_FIELDS)?;
+    }
+    let json = serde_json::to_value(item).map_err(|error| ("rule".to_owned(), error.to_string()))?;
+    RuleSpec::read(&json).map_err(|error| (error.field, error.message))
+}
+
+fn known(table: &Table, path: &str, fields: &[&str]) -> Result<(), (String, String)> {
+    let Some(key) = table.keys().find(|key| !fields.contains(&key.as_str())) else { return Ok(()) };
+    let nearest = tree::nearest(key, fields.iter().copied());
+    let hint = nearest.map(|known| format!("; did you mean {known}?")).unwrap_or_default();
+    Err((format!("{path}{}", key.escape_debug()), format!("is no field of a rule{hint}")))
+}
+
+pub(super) fn check_commands(items: &[Value]) -> Result<(), String> {
+    if items.len() > MAX_COMMANDS {
+        return Err(format!("must have at most {MAX_COMMANDS} commands"));
+    }
+    let mut names = BTreeSet::new();
+    for (index, item) in items.iter().enumerate() {
+        let wrong = |what: &str| Err(format!("[{index}]: {what}"));
+        let Value::Table(table) = item else { return wrong("must be a table") };
+        if let Some(key) = table.keys().find(|key| !COMMAND_KEYS.contains(&key.as_str())) {
+            return wrong(&format!("{} is no field of a command", key.escape_debug()));
+        }
+        let name = table.get("name").and_then(Value::as_str).unwrap_or_default();
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
+            return wrong("name must be 1 to 64 letters, digits, _ or -");
+        }
+        if !names.insert(name.to_owned()) {
+            return wrong("name is another command's");
+        }
+        let run = table.get("run").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let is_program = |value: &Value| value.as_str().is_some_and(|text| !text.trim().is_empty());
+        if !run.first().is_some_and(is_program) || !run.iter().all(Value::is_str) {
+            return wrong("run must be a list of texts: the program and its arguments");
+        }
+        if let Some(timeout) = table.get("timeout_ms")
+            && !timeout.as_integer().is_some_and(|ms| TIMEOUT_MS.contains(&ms))
+        {
+            return wrong("timeout_ms must be 1 to 600000");
+        }
+    }
+    Ok(())
+}

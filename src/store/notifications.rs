@@ -1,0 +1,215 @@
+//! Notifications as they were told, what each operator has read of them, and how far logs were looked through.
+
+use rusqlite::{Row, params};
+
+use super::error::StoreError;
+use super::rows::{from_json, parsed, to_json};
+use super::tx::{Reader, Tx};
+use crate::domain::clock::Millis;
+use crate::domain::event::Notified;
+use crate::domain::ids::DeviceId;
+use crate::domain::notify::OperatorId;
+
+/// Notifications that are kept of each device.
+const KEPT: i64 = 1_000;
+
+/// A notification to be stored.
+#[derive(Debug, Clone)]
+pub struct Notification {
+    /// What is shown. One of the same id gives way.
+    pub shown: Notified,
+    /// Whose notifications it replaces.
+    pub tag: String,
+    /// The last entry of the log that is in it.
+    pub last_seq: i64,
+    /// When it was told.
+    pub at: Millis,
+}
+
+/// A notification in a list.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Whose.
+    pub device: DeviceId,
+    /// What is shown.
+    pub shown: Notified,
+    /// When it was told.
+    pub at: Millis,
+    /// Whether the operator has read it.
+    pub read: bool,
+}
+
+/// Which notifications to list.
+#[derive(Debug, Clone)]
+pub struct NotificationQuery {
+    /// Of these devices; of all, when absent.
+    pub devices: Option<Vec<DeviceId>>,
+    /// For whom.
+    pub operator: OperatorId,
+    /// Only those that they have not read.
+    pub unread: bool,
+    /// At most so many.
+    pub limit: usize,
+    /// After so many.
+    pub offset: usize,
+}
+
+const READ: &str = "(n.rev <= coalesce((SELECT m.rev FROM notification_marks m
+        WHERE m.operator = ?1 AND m.device_id = n.device_id), 0)
+    OR EXISTS (SELECT 1 FROM notification_reads r
+        WHERE r.operator = ?1 AND r.device_id = n.device_id AND r.id = n.id AND r.rev >= n.rev))";
+const OF: &str = "(?2 IS NULL OR n.device_id IN (SELECT value FROM json_each(?2)))";
+
+impl Reader<'_> {
+    /// How far a device's log was looked through; 0 at first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn notify_position(&self, device: &DeviceId) -> Result<i64, StoreError> {
+        self.number("SELECT seq FROM notify_positions WHERE device_id = ?1", [device.as_str()])
+    }
+
+    /// Devices whose logs are longer than they were looked through.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn notify_behind(&self) -> Result<Vec<DeviceId>, StoreError> {
+        self.all(
+            "SELECT h.device_id FROM log_heads h JOIN devices d ON d.id = h.device_id
+                 LEFT JOIN notify_positions p ON p.device_id = h.device_id WHERE h.last_seq > coalesce(p.seq, 0)",
+            [],
+            |row| parsed(row, "device_id", "device id"),
+        )
+    }
+
+    /// What was told beyond this position: tags, each with the last entry that is in it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn told_beyond(&self, device: &DeviceId, seq: i64) -> Result<Vec<(String, i64)>, StoreError> {
+        self.all(
+            "SELECT tag, max(last_seq) FROM notifications WHERE device_id = ?1 AND last_seq > ?2 GROUP BY tag",
+            params![device.as_str(), seq],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+    }
+
+    /// Notifications, the newest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn notifications(&self, query: &NotificationQuery) -> Result<Vec<Listed>, StoreError> {
+        let devices = query.devices.as_ref().map(|ids| to_json(ids, "devices")).transpose()?;
+        let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        self.all(
+            &format!(
+                "SELECT n.device_id, n.body, n.at, {READ} AS read FROM notifications n
+                 WHERE {OF} AND (?3 = 0 OR NOT {READ}) ORDER BY n.at DESC, n.rev DESC LIMIT ?4 OFFSET ?5"
+            ),
+            params![query.operator.as_str(), devices, query.unread, number(query.limit), number(query.offset)],
+            listed,
+        )
+    }
+
+    /// How many there are, and how many of them the operator has not read.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn notification_counts(&self, query: &NotificationQuery) -> Result<(i64, i64), StoreError> {
+        let devices = query.devices.as_ref().map(|ids| to_json(ids, "devices")).transpose()?;
+        let counts = self.one(
+            &format!("SELECT count(*), coalesce(sum(NOT {READ}), 0) FROM notifications n WHERE {OF}"),
+            params![query.operator.as_str(), devices],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        Ok(counts.unwrap_or_default())
+    }
+}
+
+impl Tx<'_> {
+    /// Notes how far a device's log was looked through.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn set_notify_position(&self, device: &DeviceId, seq: i64) -> Result<(), StoreError> {
+        self.run(
+            "INSERT INTO notify_positions (device_id, seq) VALUES (?1, ?2)
+             ON CONFLICT (device_id) DO UPDATE SET seq = max(seq, excluded.seq)",
+            params![device.as_str(), seq],
+        )?;
+        Ok(())
+    }
+
+    /// Adds a notification, or replaces the one with its id, which then is unread again. Only the newest are kept.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn put_notification(&self, device: &DeviceId, notification: &Notification) -> Result<(), StoreError> {
+        let Notification { shown, tag, last_seq, at } = notification;
+        let rev = self.number(
+            "INSERT INTO notify_positions (device_id, seq, rev) VALUES (?1, 0, 1)
+             ON CONFLICT (device_id) DO UPDATE SET rev = rev + 1 RETURNING rev",
+            [device.as_str()],
+        )?;
+        self.run(
+            "INSERT OR REPLACE INTO notifications (device_id, id, rev, tag, last_seq, chat_id, at, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                device.as_str(),
+                shown.id,
+                rev,
+                tag,
+                last_seq,
+                shown.chat_id.as_ref().map(ToString::to_string),
+                at.0,
+                to_json(shown, "notification")?
+            ],
+        )?;
+        self.run("DELETE FROM notifications WHERE device_id = ?1 AND rev <= ?2", params![device.as_str(), rev - KEPT])?;
+        Ok(())
+    }
+
+    /// Notes what an operator has read: these, or all that there are.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn read_notifications(
+        &self,
+        operator: &OperatorId,
+        device: &DeviceId,
+        ids: Option<&[String]>,
+    ) -> Result<(), StoreError> {
+        let (operator, device) = (operator.as_str(), device.as_str());
+        if let Some(ids) = ids {
+            self.run(
+                "INSERT OR REPLACE INTO notification_reads (operator, device_id, id, rev)
+                 SELECT ?1, device_id, id, rev FROM notifications
+                 WHERE device_id = ?2 AND id IN (SELECT value FROM json_each(?3))",
+                params![operator, device, to_json(&ids, "ids")?],
+            )?;
+        } else {
+            self.run(
+                "INSERT OR REPLACE INTO notification_marks (operator, device_id, rev)
+                 SELECT ?1, device_id, rev FROM notify_positions WHERE device_id = ?2",
+                params![operator, device],
+            )?;
+        }
+        self.run(
+            "DELETE FROM notification_reads WHERE operator = ?1 AND device_id = ?2 AND NOT EXISTS (
+                 SELECT 1 FROM notifications n WHERE n.device_id = notification_reads.device_id
+                     AND n.id = notification_reads.id AND n.rev > coalesce((SELECT m.rev FROM notification_marks m
+                         WHERE m.operator = ?1 AND m.device_id = ?2), 0))",
+            params![operator, device],
+        )?;
+        Ok(())
+    }
+}
+
+fn listed(row: &Row<'_>) -> Result<Listed, StoreError> {
+    Ok(Listed {
+        device: parsed(row, "device_id", "device id")?,
+        shown: from_json(&row.get::<_, String>("body")?, "notification")?,
+        at: Millis(row.get("at")?),
+        read: row.get("read")?,
+    })
+}

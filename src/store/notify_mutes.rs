@@ -1,0 +1,102 @@
+//! What is not told, to whom, and until when.
+
+use rusqlite::{Row, params};
+
+use super::error::StoreError;
+use super::rows::{parsed, time_if_any};
+use super::tx::{Reader, Tx};
+use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
+use crate::domain::notify::OperatorId;
+
+/// What is not told. What is absent stands for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mute {
+    /// To whom.
+    pub operator: Option<OperatorId>,
+    /// Of which device.
+    pub device: Option<DeviceId>,
+    /// Of which chat.
+    pub chat: Option<Jid>,
+    /// Until when; for ever, when absent.
+    pub until: Option<Millis>,
+}
+
+impl Mute {
+    /// Whether it still counts.
+    #[must_use]
+    pub fn counts_at(&self, now: Millis) -> bool {
+        self.until.is_none_or(|until| until > now)
+    }
+
+    fn place(&self) -> (&str, &str, String) {
+        (
+            self.operator.as_ref().map_or("", OperatorId::as_str),
+            self.device.as_ref().map_or("", DeviceId::as_str),
+            self.chat.as_ref().map(Jid::to_string).unwrap_or_default(),
+        )
+    }
+}
+
+impl Reader<'_> {
+    /// All mutes that have not ended.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn notify_mutes(&self, now: Millis) -> Result<Vec<Mute>, StoreError> {
+        self.all(
+            "SELECT operator, device_id, chat_id, ends_at FROM notification_mutes WHERE ends_at IS NULL OR ends_at > ?1",
+            [now.0],
+            mute,
+        )
+    }
+}
+
+impl Tx<'_> {
+    /// Adds a mute, or puts off its end; forgets those that have ended.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn put_notify_mute(&self, mute: &Mute, now: Millis) -> Result<(), StoreError> {
+        let (operator, device, chat) = mute.place();
+        self.run("DELETE FROM notification_mutes WHERE ends_at <= ?1", [now.0])?;
+        self.run(
+            "INSERT OR REPLACE INTO notification_mutes (operator, device_id, chat_id, ends_at, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![operator, device, chat, mute.until.map(|until| until.0), now.0],
+        )?;
+        Ok(())
+    }
+
+    /// Removes a mute.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn delete_notify_mute(&self, mute: &Mute) -> Result<(), StoreError> {
+        let (operator, device, chat) = mute.place();
+        self.run(
+            "DELETE FROM notification_mutes WHERE operator = ?1 AND device_id = ?2 AND chat_id = ?3",
+            params![operator, device, chat],
+        )?;
+        Ok(())
+    }
+
+    /// How many mutes there are.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn notify_mute_count(&self) -> Result<i64, StoreError> {
+        self.number("SELECT count(*) FROM notification_mutes", [])
+    }
+}
+
+fn mute(row: &Row<'_>) -> Result<Mute, StoreError> {
+    let given = |column: &str| -> Result<bool, StoreError> { Ok(!row.get::<_, String>(column)?.is_empty()) };
+    Ok(Mute {
+        operator: given("operator")?.then(|| row.get("operator")).transpose()?.map(OperatorId::stored),
+        device: given("device_id")?.then(|| parsed(row, "device_id", "device id")).transpose()?,
+        chat: given("chat_id")?.then(|| parsed(row, "chat_id", "chat id")).transpose()?,
+        until: time_if_any(row, "ends_at")?,
+    })
+}

@@ -1,0 +1,162 @@
+//! Browsers that asked for pushes.
+
+use rusqlite::{Row, params};
+
+use super::Store;
+use super::error::StoreError;
+use super::rows::{from_json, to_json};
+use super::seal::Place;
+use super::tx::{Reader, Tx};
+use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
+use crate::domain::notify::OperatorId;
+
+/// A browser that asked for pushes.
+#[derive(Debug, Clone)]
+pub struct Subscription {
+    /// Its id.
+    pub id: String,
+    /// Whose it is.
+    pub operator: OperatorId,
+    /// The key that it was made with.
+    pub key_id: String,
+    /// Of which devices; of all that the key reaches, when absent.
+    pub devices: Option<Vec<DeviceId>>,
+    /// What people call it.
+    pub label: String,
+    /// The origin of its address.
+    pub origin: String,
+    /// When it was made.
+    pub created_at: Millis,
+    target: Vec<u8>,
+    sealed: bool,
+}
+
+fn place(id: &str) -> Place<'_> {
+    Place { device: "", space: "push", key: id }
+}
+
+impl Store {
+    /// A subscription with its target, whose secrets are sealed as the vault is.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn seal_subscription(
+        &self,
+        subscription: Subscription,
+        target: Vec<u8>,
+    ) -> Result<Subscription, StoreError> {
+        let (target, sealed) = self.inner.seal.close(place(&subscription.id), target)?;
+        Ok(Subscription { target, sealed, ..subscription })
+    }
+
+    /// The target of a subscription.
+    ///
+    /// # Errors
+    /// When it is not what was written.
+    pub fn open_subscription(&self, subscription: &Subscription) -> Result<Vec<u8>, StoreError> {
+        let Subscription { id, target, sealed, .. } = subscription;
+        self.inner.seal.open(place(id), *sealed, target.clone())
+    }
+}
+
+impl Subscription {
+    /// The same, as people call it.
+    #[must_use]
+    pub fn called(self, label: String) -> Self {
+        Self { label, ..self }
+    }
+
+    /// The same, of these devices.
+    #[must_use]
+    pub fn of_devices(self, devices: Option<Vec<DeviceId>>) -> Self {
+        Self { devices, ..self }
+    }
+
+    /// One without a target yet.
+    #[must_use]
+    pub fn new(id: String, operator: OperatorId, key_id: String, origin: String, created_at: Millis) -> Self {
+        let (label, devices) = (String::new(), None);
+        Self { id, operator, key_id, devices, label, origin, created_at, target: Vec::new(), sealed: false }
+    }
+}
+
+const COLUMNS: &str = "id, operator, key_id, origin, devices, label, target, sealed, created_at";
+
+impl Reader<'_> {
+    /// All subscriptions, oldest first; those of this operator, if one is named.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn push_subscriptions(&self, of: Option<&OperatorId>) -> Result<Vec<Subscription>, StoreError> {
+        let of = of.map(OperatorId::as_str);
+        self.all(
+            &format!("SELECT {COLUMNS} FROM push_subscriptions WHERE ?1 IS NULL OR operator = ?1 ORDER BY pk"),
+            [of],
+            subscription,
+        )
+    }
+}
+
+impl Tx<'_> {
+    /// Adds a subscription, in place of the one with this address; `digest` tells addresses apart.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn put_subscription(&self, subscription: &Subscription, digest: &[u8]) -> Result<(), StoreError> {
+        let Subscription { id, operator, key_id, devices, label, origin, created_at, target, sealed } = subscription;
+        self.run(
+            "INSERT OR REPLACE INTO push_subscriptions
+                 (id, operator, key_id, digest, origin, devices, label, target, sealed, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            params![
+                id,
+                operator.as_str(),
+                key_id,
+                digest,
+                origin,
+                to_json(devices, "devices")?,
+                label,
+                target,
+                sealed,
+                created_at.0
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Removes a subscription, of this operator if one is named; `false` when there is none.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn delete_subscription(&self, id: &str, of: Option<&OperatorId>) -> Result<bool, StoreError> {
+        let of = of.map(OperatorId::as_str);
+        let removed = self.run(
+            "DELETE FROM push_subscriptions WHERE id = ?1 AND (?2 IS NULL OR operator = ?2)",
+            params![id, of],
+        )?;
+        Ok(removed > 0)
+    }
+
+    /// How many subscriptions there are.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn subscription_count(&self) -> Result<i64, StoreError> {
+        self.number("SELECT count(*) FROM push_subscriptions", [])
+    }
+}
+
+fn subscription(row: &Row<'_>) -> Result<Subscription, StoreError> {
+    Ok(Subscription {
+        id: row.get("id")?,
+        operator: OperatorId::stored(row.get("operator")?),
+        key_id: row.get("key_id")?,
+        devices: from_json(&row.get::<_, String>("devices")?, "devices")?,
+        label: row.get("label")?,
+        origin: row.get("origin")?,
+        created_at: Millis(row.get("created_at")?),
+        target: row.get("target")?,
+        sealed: row.get("sealed")?,
+    })
+}
