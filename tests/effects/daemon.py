@@ -22,16 +22,17 @@ contacts = [{ id = "15550100001@c.us", name = "Ada" }, { id = "15550100002@c.us"
 
 
 class Daemon:
-    def __init__(self, place, **settings):
+    def __init__(self, place, config="", **settings):
         self.place, self.key = place, "whf-test-" + secrets.token_hex(32)
         devices = place.dir / "devices"
         devices.mkdir()
         (devices / "demo.toml").write_text(DEVICE)
+        (place.dir / "wharf.toml").write_text(config)
         place.env |= {"WHARF_API_KEY": self.key} | settings
         self.log_file = OUT / f"{place.name}-wharf.log"
         self.process = place.start(
             "wharf", os.environ["WHARF_BIN"], "serve", "--listen", "127.0.0.1:0", "--data-dir", str(place.dir / "data"),
-            "--devices-dir", str(devices),
+            "--devices-dir", str(devices), "--config", str(place.dir / "wharf.toml"),
         )
         self.url = "http://" + until(self._address, "the daemon listens", 20)
         until(lambda: self.get("/devices/demo")["state"] == "qr", "the device shows a code")
@@ -58,6 +59,10 @@ class Daemon:
         request = urllib.request.Request(self.url + "/api/v1" + path, headers={"X-API-KEY": self.key})
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)["data"]
+
+    def chat(self, who):
+        """The chat with a contact."""
+        return next(chat for chat in self.get("/devices/demo/chats") if chat["id"] == f"{who}@c.us")
 
     def says(self, who, text):
         """A contact of the device's writes to it."""

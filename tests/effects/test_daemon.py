@@ -1,5 +1,6 @@
 """From a message to what people see and hear, by way of the real daemon."""
 
+import json
 import signal
 import time
 import unittest
@@ -42,13 +43,56 @@ class DaemonTest(unittest.TestCase):
         desktop = Desktop(self.place)
         daemon = Daemon(self.place, **NO_SOUND)
         before = len(desktop.notifications())
-        daemon.says(ADA, HOSTILE.replace("\0", ""))
+        # As much as the simulated network takes; test_desktop shows more.
+        daemon.says(ADA, HOSTILE[:60_000])
         one = desktop.wait(before + 1)[before]
         self.assertTrue(one["body"].startswith("&lt;b&gt;bold&lt;/b&gt; &lt;a href="), one["body"][:100])
         self.assertLess(len(one["body"]), 3000)
         for text in (one["title"], one["body"]):
             self.assertFalse([c for c in text if ord(c) < 32 and c != "\n" or c in "\u202e\u202c\u200b\x7f"])
         desktop.screenshot("daemon-hostile")
+
+    def test_a_button_of_the_notification_marks_the_chat_read(self):
+        desktop = Desktop(self.place)
+        daemon = Daemon(self.place, **NO_SOUND)
+        before = desktop.wait(1)
+        self.place.run("dunstctl", "close-all")
+        daemon.says(ADA, "Are you there?")
+        self.assertEqual(desktop.wait(len(before) + 1)[-1]["actions"], ["read", "Mark read", "mute", "Mute an hour"])
+        self.assertEqual(daemon.chat(ADA)["unreadCount"], 1)
+        desktop.screenshot("daemon-buttons")
+        time.sleep(1)
+        self.place.run("xdotool", "mousemove", "700", "50", "click", "1")
+        until(lambda: daemon.chat(ADA)["unreadCount"] == 0, "the chat is read")
+
+    def test_a_command_gets_the_message_and_nothing_of_the_daemons_keys(self):
+        told = self.place.dir / "told"
+        script = self.place.dir / "hook"
+        script.write_text(f"#!/bin/sh\n{{ cat; echo; env; printf '%s' \"$1\"; }} >{told}.new; mv {told}.new {told}\n")
+        script.chmod(0o755)
+        config = f'''
+            [effects.command]
+            enabled = true
+            [[notify.commands]]
+            name = "hook"
+            run = ["{script}", "$(id) literally"]
+            [[notify.rules]]
+            name = "hooks"
+            match = {{ events = ["message"] }}
+            actions = ["command"]
+            command = "hook"
+        '''
+        daemon = Daemon(self.place, config, **NO_SOUND, **NO_DESKTOP)
+        daemon.says(ADA, "Are `you` $(there)?")
+        until(told.exists, "the command has run")
+        line, rest = told.read_text().split("\n", 1)
+        event = json.loads(line)
+        self.assertEqual(event["deviceId"], "demo")
+        self.assertEqual(event["notification"]["body"], "Are `you` $(there)?")
+        self.assertIn("WHARF_BODY=Are `you` $(there)?", rest)
+        self.assertTrue(rest.endswith("$(id) literally"))
+        self.assertNotIn(daemon.key, rest)
+        self.assertNotIn("WHARF_API_KEY", rest)
 
     def test_the_sound_that_a_message_triggers_is_that_of_its_file(self):
         speaker = Speaker(self.place)
@@ -58,7 +102,6 @@ class DaemonTest(unittest.TestCase):
         daemon.says(ADA, "Are you there?")
         time.sleep(5)
         self.assertEqual(differences(recording.close(), asset("message")), [])
-        self.assertIn("message was played", daemon.wharf("notify", "test", "sound"))
 
     def test_a_message_without_its_sound_is_silence(self):
         speaker = Speaker(self.place)

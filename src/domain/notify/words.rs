@@ -38,7 +38,8 @@ pub fn inert(text: &str, max: usize) -> String {
 }
 
 /// Whether a character is seen only by what it does to others.
-fn acts(c: char) -> bool {
+#[must_use]
+pub fn acts(c: char) -> bool {
     matches!(
         c,
         '\u{61C}' | '\u{180E}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
@@ -82,7 +83,9 @@ fn raw(happening: &Happening, device: &str, chat: Option<&str>, count: u32) -> (
             }
         }
         About::Link { sentence } => match happening.kind {
-            Kind::Qr => (format!("{device} waits to be linked"), "Scan its QR code with the phone.".to_owned()),
+            Kind::Qr => {
+                (format!("{device} waits to be linked"), "Scan its QR code with the phone.".to_owned())
+            }
             Kind::Error => (format!("{device} needs attention"), sentence.clone()),
             _ => (format!("{device} is offline"), sentence.clone()),
         },
@@ -102,10 +105,9 @@ fn raw(happening: &Happening, device: &str, chat: Option<&str>, count: u32) -> (
             };
             (title, sentence.clone())
         }
-        About::Summary => (
-            format!("{device}: {count} more"),
-            "More happened than is told one by one.".to_owned(),
-        ),
+        About::Summary => {
+            (format!("{device}: {count} more"), "More happened than is told one by one.".to_owned())
+        }
         About::Test => ("Wharf".to_owned(), "This is how a notification looks.".to_owned()),
     }
 }
