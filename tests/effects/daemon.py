@@ -48,6 +48,9 @@ class Daemon:
     def log(self):
         return COLOURS.sub("", self.log_file.read_text("utf-8", "replace"))
 
+    def open_files(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
     def wharf(self, *args, fails=False):
         """The command line, asked of this daemon."""
         command = [os.environ["WHARF_BIN"], "--url", self.url, *args]

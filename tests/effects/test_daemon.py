@@ -133,7 +133,7 @@ class DaemonTest(unittest.TestCase):
         desktop = Desktop(self.place)
         Speaker(self.place)
         daemon = Daemon(self.place)
-        before = len(desktop.notifications())
+        before, opened = len(desktop.notifications()), daemon.open_files()
         begun = time.monotonic()
         for number in range(60):
             daemon.says(ADA if number % 2 else BEN, f"message {number}")
@@ -141,6 +141,7 @@ class DaemonTest(unittest.TestCase):
         time.sleep(3)
         shown = len(desktop.notifications()) - before
         self.assertTrue(2 <= shown <= 6 + 4 * seconds / 10, f"{shown} in {seconds:.0f} s")
+        self.assertLess(daemon.open_files() - opened, 60)
 
 
 if __name__ == "__main__":
