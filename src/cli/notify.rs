@@ -118,7 +118,12 @@ pub struct Muted {
 ///
 /// # Errors
 /// As the daemon answers; [`CliError::Failed`] when a test was not done.
-pub async fn run(command: &NotifyCommand, client: &Client, clock: &dyn Clock, out: &Output) -> Result<(), CliError> {
+pub async fn run(
+    command: &NotifyCommand,
+    client: &Client,
+    clock: &dyn Clock,
+    out: &Output,
+) -> Result<(), CliError> {
     match command {
         NotifyCommand::Test(args) => test(args, client, out).await,
         NotifyCommand::Rules(args) => {

@@ -61,7 +61,9 @@ pub enum ServiceError {
     #[error("there is no rule with this id")]
     RuleNotFound,
     /// A rule of the settings or of the binary.
-    #[error("this rule is not made over the API; the settings have it, or the binary: make one that is asked before it")]
+    #[error(
+        "this rule is not made over the API; the settings have it, or the binary: make one that is asked before it"
+    )]
     FixedRule,
     /// As many rules as there may be.
     #[error("there are {0} rules, as many as may be made for one device and for all")]

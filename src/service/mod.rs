@@ -77,8 +77,8 @@ pub use keys::{AuthError, CreatedKey, NewKey, Principal};
 pub use media::{MediaLimits, MediaSource, SendAs, SendMedia, Uploaded};
 pub use messages::{MessagePage, PageRequest};
 pub use notify::{
-    MuteChange, MuteState, NewSubscription, NotificationPage, NotifyParts, RuleChange, ShownSubscription, SoundFile,
-    SoundInfo, Trial, TrialReport, operator_id,
+    MuteChange, MuteState, NewSubscription, NotificationPage, NotifyParts, RuleChange, ShownSubscription,
+    SoundFile, SoundInfo, Trial, TrialReport, operator_id,
 };
 pub use queue::{ClearQueue, Cleared, DeviceQueue, FleetQueue, Held, QueueTotals, WarmupChange};
 pub use send::{Accepted, IdempotencyKey, SendContent, SendRequest};
@@ -93,8 +93,8 @@ pub use crate::media::ByteStream as FileBytes;
 pub use crate::store::chats::ChatQuery;
 pub use crate::store::contacts::ContactQuery;
 pub use crate::store::events::LogRange;
-pub use crate::store::notifications::{Listed as ListedNotification, NotificationQuery};
 pub use crate::store::groups::{GroupQuery, ListedGroup};
+pub use crate::store::notifications::{Listed as ListedNotification, NotificationQuery};
 pub use crate::store::queue::WaitingKind;
 pub use crate::store::search::SearchQuery;
 pub use crate::store::webhook_attempts::Attempt as WebhookAttempt;

@@ -308,8 +308,14 @@ fn a_rule_or_a_command_that_cannot_be_is_named() {
     for (text, reason) in [
         ("[[notify.rules]]\nactions = [\"mail\"]", "[0]: actions[0] must be dashboard,"),
         ("[[notify.rules]]\naction = []", "[0]: action is no field of a rule; did you mean actions?"),
-        ("[[notify.rules]]\nactions = []\nmatch = { chat = [] }", "[0]: match.chat is no field of a rule; did you mean chats?"),
-        ("[[notify.rules]]\nactions = [\"command\"]\ncommand = \"lamp\"", "names the command \"lamp\", which is none of"),
+        (
+            "[[notify.rules]]\nactions = []\nmatch = { chat = [] }",
+            "[0]: match.chat is no field of a rule; did you mean chats?",
+        ),
+        (
+            "[[notify.rules]]\nactions = [\"command\"]\ncommand = \"lamp\"",
+            "names the command \"lamp\", which is none of",
+        ),
         ("[[notify.commands]]\nname = \"lamp\"\nrun = \"lamp on\"", "[0]: run must be a list of texts"),
         ("[[notify.commands]]\nname = \"a b\"\nrun = [\"x\"]", "[0]: name must be 1 to 64 letters"),
         ("[notify]\nrules = [\"x\"]", "must be a list of tables"),

@@ -106,7 +106,13 @@ impl Reader<'_> {
                 "SELECT n.device_id, n.body, n.at, {READ} AS read FROM notifications n
                  WHERE {OF} AND (?3 = 0 OR NOT {READ}) ORDER BY n.at DESC, n.rev DESC LIMIT ?4 OFFSET ?5"
             ),
-            params![query.operator.as_str(), devices, query.unread, number(query.limit), number(query.offset)],
+            params![
+                query.operator.as_str(),
+                devices,
+                query.unread,
+                number(query.limit),
+                number(query.offset)
+            ],
             listed,
         )
     }
@@ -165,7 +171,10 @@ impl Tx<'_> {
                 to_json(shown, "notification")?
             ],
         )?;
-        self.run("DELETE FROM notifications WHERE device_id = ?1 AND rev <= ?2", params![device.as_str(), rev - KEPT])?;
+        self.run(
+            "DELETE FROM notifications WHERE device_id = ?1 AND rev <= ?2",
+            params![device.as_str(), rev - KEPT],
+        )?;
         Ok(())
     }
 

@@ -45,7 +45,10 @@ impl Tx<'_> {
     /// # Errors
     /// When the store fails.
     pub fn change_notify_rule(&self, id: &RuleId, spec: &RuleSpec) -> Result<(), StoreError> {
-        self.run("UPDATE notification_rules SET spec = ?2 WHERE id = ?1", params![id.as_str(), to_json(spec, "rule")?])?;
+        self.run(
+            "UPDATE notification_rules SET spec = ?2 WHERE id = ?1",
+            params![id.as_str(), to_json(spec, "rule")?],
+        )?;
         Ok(())
     }
 

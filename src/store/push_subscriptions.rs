@@ -91,7 +91,9 @@ impl Reader<'_> {
     pub fn push_subscriptions(&self, of: Option<&OperatorId>) -> Result<Vec<Subscription>, StoreError> {
         let of = of.map(OperatorId::as_str);
         self.all(
-            &format!("SELECT {COLUMNS} FROM push_subscriptions WHERE ?1 IS NULL OR operator = ?1 ORDER BY pk"),
+            &format!(
+                "SELECT {COLUMNS} FROM push_subscriptions WHERE ?1 IS NULL OR operator = ?1 ORDER BY pk"
+            ),
             [of],
             subscription,
         )
@@ -104,7 +106,8 @@ impl Tx<'_> {
     /// # Errors
     /// When the store fails.
     pub fn put_subscription(&self, subscription: &Subscription, digest: &[u8]) -> Result<(), StoreError> {
-        let Subscription { id, operator, key_id, devices, label, origin, created_at, target, sealed } = subscription;
+        let Subscription { id, operator, key_id, devices, label, origin, created_at, target, sealed } =
+            subscription;
         self.run(
             "INSERT OR REPLACE INTO push_subscriptions
                  (id, operator, key_id, digest, origin, devices, label, target, sealed, created_at)

@@ -276,7 +276,11 @@ fn register(registry: &mut Registry) -> Handles {
     registry.register("notifications", "Notifications that were told, by kind", h.notifications.clone());
     let help = "What came of the actions of notifications";
     registry.register("notify_effects", help, h.notify_effects.clone());
-    registry.register("notify_command_exits", "Ends of commands, by exit code", h.notify_command_exits.clone());
+    registry.register(
+        "notify_command_exits",
+        "Ends of commands, by exit code",
+        h.notify_command_exits.clone(),
+    );
     registry.register("events_appended", "Entries added to event logs", h.events_appended.clone());
     registry.register("messages_in", "Incoming messages stored", h.messages_in.clone());
     registry.register("messages_out", "Ends of sending, by outcome", h.messages_out.clone());

@@ -51,7 +51,9 @@ pub fn decide<'r>(
     if actions.is_empty() {
         return None;
     }
-    let ms = |span: Option<crate::domain::webhook::Span>| span.map_or(0, |span| i64::try_from(span.ms()).unwrap_or(i64::MAX));
+    let ms = |span: Option<crate::domain::webhook::Span>| {
+        span.map_or(0, |span| i64::try_from(span.ms()).unwrap_or(i64::MAX))
+    };
     let sounds = actions.contains(&Action::Sound);
     let sound = spec.sound.clone().or_else(|| sounds.then(|| happening.kind.sound().to_owned()));
     Some(Decision {
@@ -133,7 +135,9 @@ mod tests {
     #[test]
     fn quiet_hours_leave_what_disturbs_nobody() {
         let news = message("15550100001@c.us", "x", false);
-        let hours = QuietHours::new("22:00".parse().unwrap(), "07:00".parse().unwrap(), "UTC".parse().unwrap()).unwrap();
+        let hours =
+            QuietHours::new("22:00".parse().unwrap(), "07:00".parse().unwrap(), "UTC".parse().unwrap())
+                .unwrap();
         let all = json!({ "actions": ["dashboard", "desktop", "sound", "push", "webhook"] });
         let decided = decide(&[rule(all)], &device(), &news, Millis(0), Some(&hours)).unwrap();
         assert_eq!((decided.actions, decided.sound), (vec![Action::Dashboard, Action::Webhook], None));
@@ -154,7 +158,8 @@ mod tests {
     }
 
     fn any_match() -> impl Strategy<Value = Match> {
-        let events = prop::sample::subsequence(vec!["message".to_owned(), "call".to_owned(), "*".to_owned()], 0..3);
+        let events =
+            prop::sample::subsequence(vec!["message".to_owned(), "call".to_owned(), "*".to_owned()], 0..3);
         let within = prop::option::of(prop::sample::select(vec![ChatKind::Group, ChatKind::Person]));
         let text = prop::option::of("[ab*]{1,3}");
         (events, within, text, any::<Option<bool>>()).prop_map(|(events, within, text, mention)| Match {

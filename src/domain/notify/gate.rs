@@ -260,15 +260,19 @@ mod tests {
     #[test]
     fn ten_messages_in_a_chat_become_one_that_counts() {
         let mut gate = Gate::new(LIMITS, Millis(0));
-        let told: Vec<Told> =
-            (1..=10).filter_map(|seq| gate.offer(case(seq, 1, 10_000, 0, Priority::Normal), Millis(seq))).collect();
+        let told: Vec<Told> = (1..=10)
+            .filter_map(|seq| gate.offer(case(seq, 1, 10_000, 0, Priority::Normal), Millis(seq)))
+            .collect();
         assert_eq!((told.len(), told[0].count), (1, 1));
         assert_eq!((gate.oldest_waiting(), gate.next_due()), (Some(2), Some(Millis(10_001))));
         assert!(gate.due(Millis(10_000)).is_empty());
         let due = gate.due(Millis(10_001));
         assert_eq!((due.len(), due[0].count, due[0].first_seq, due[0].last_seq), (1, 10, 1, 10));
         assert!(gate.due(Millis(30_000)).is_empty() && gate.is_idle());
-        assert_eq!(gate.offer(case(11, 1, 10_000, 0, Priority::Normal), Millis(30_001)).unwrap().first_seq, 11);
+        assert_eq!(
+            gate.offer(case(11, 1, 10_000, 0, Priority::Normal), Millis(30_001)).unwrap().first_seq,
+            11
+        );
     }
 
     #[test]

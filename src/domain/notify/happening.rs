@@ -106,7 +106,14 @@ impl Happening {
     pub fn is_possible(event: &str) -> bool {
         matches!(
             event,
-            "message" | "call" | "disconnected" | "state" | "qr" | "message:status" | "webhook:dead" | "webhook:disabled"
+            "message"
+                | "call"
+                | "disconnected"
+                | "state"
+                | "qr"
+                | "message:status"
+                | "webhook:dead"
+                | "webhook:disabled"
         )
     }
 
@@ -150,8 +157,7 @@ impl Happening {
                 (is_end && !is_wanted(reason)).then(|| plain(Kind::Error, link(reason)))
             }
             // Those after it are the same news.
-            "qr" => (payload.attempt? == 1)
-                .then(|| plain(Kind::Qr, About::Link { sentence: String::new() })),
+            "qr" => (payload.attempt? == 1).then(|| plain(Kind::Qr, About::Link { sentence: String::new() })),
             "message:status" => {
                 if payload.status.as_deref()? != "failed" {
                     return None;
@@ -303,7 +309,9 @@ mod tests {
 
     #[test]
     fn what_our_account_or_an_operator_did_is_no_news() {
-        for changes in [json!({ "fromMe": true }), json!({ "type": "revoked" }), json!({ "chatId": "status@broadcast" })] {
+        for changes in
+            [json!({ "fromMe": true }), json!({ "type": "revoked" }), json!({ "chatId": "status@broadcast" })]
+        {
             assert_eq!(of("message", &message(&changes)), None, "{changes}");
         }
         assert_eq!(of("disconnected", &json!({ "reason": "stopped_by_operator" })), None);
@@ -322,10 +330,16 @@ mod tests {
         assert_eq!(kind("disconnected", json!({ "reason": "link_dropped" })), Some(Kind::Offline));
         assert_eq!(kind("state", json!({ "state": "failed", "reason": "banned" })), Some(Kind::Error));
         assert_eq!(kind("qr", json!({ "attempt": 1 })), Some(Kind::Qr));
-        assert_eq!(kind("call", json!({ "from": "15550100001@c.us", "status": "missed" })), Some(Kind::MissedCall));
+        assert_eq!(
+            kind("call", json!({ "from": "15550100001@c.us", "status": "missed" })),
+            Some(Kind::MissedCall)
+        );
         let failed = json!({ "status": "failed", "chatId": "15550100001@c.us", "error": "no" });
         assert_eq!(kind("message:status", failed), Some(Kind::MessageFailed));
-        assert_eq!(kind("webhook:dead", json!({ "event": "message", "error": "timeout" })), Some(Kind::WebhookDead));
+        assert_eq!(
+            kind("webhook:dead", json!({ "event": "message", "error": "timeout" })),
+            Some(Kind::WebhookDead)
+        );
         assert_eq!(kind("webhook:disabled", json!({ "reason": "gone" })), Some(Kind::WebhookDisabled));
     }
 }

@@ -30,7 +30,8 @@ fn wrong(field: impl Into<String>, message: impl Into<String>) -> RuleError {
 impl RuleSpec {
     /// The fields of a rule.
     pub const FIELDS: [&str; 11] = [
-        "name", "enabled", "match", "actions", "priority", "sound", "volume", "command", "group", "throttle", "quiet",
+        "name", "enabled", "match", "actions", "priority", "sound", "volume", "command", "group", "throttle",
+        "quiet",
     ];
     /// The fields of its `match`.
     pub const MATCH_FIELDS: [&str; 9] =
@@ -70,11 +71,17 @@ impl RuleSpec {
         if let Some(sound) = &self.sound {
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
             if sound.starts_with('.') || !sound.chars().all(plain) {
-                return Err(wrong("sound", "must be a sound's name such as \"message\": letters, digits, -, _ and dots"));
+                return Err(wrong(
+                    "sound",
+                    "must be a sound's name such as \"message\": letters, digits, -, _ and dots",
+                ));
             }
         }
         match (&self.command, asks(Action::Command)) {
-            (None, true) => Err(wrong("command", "is missing: the action command needs the name of one of notify.commands")),
+            (None, true) => Err(wrong(
+                "command",
+                "is missing: the action command needs the name of one of notify.commands",
+            )),
             (Some(_), false) => Err(wrong("actions", "must hold command, as the rule names a command")),
             _ => Ok(()),
         }
@@ -117,7 +124,8 @@ fn read_hours(at: &At<'_>) -> Result<Option<Hours>, RuleError> {
         Some(_) => return Err(wrong("match.hours", "must be { from, to, timeZone }")),
     };
     let at = At { fields, path: "match.hours." };
-    let missing = |field: &str| wrong(format!("match.hours.{field}"), "is missing: a time of day such as \"22:00\"");
+    let missing =
+        |field: &str| wrong(format!("match.hours.{field}"), "is missing: a time of day such as \"22:00\"");
     let from = at.parsed("from")?.ok_or_else(|| missing("from"))?;
     let to = at.parsed("to")?.ok_or_else(|| missing("to"))?;
     if from == to {
@@ -205,7 +213,9 @@ impl At<'_> {
         let list = match self.get(field) {
             None => return Ok(None),
             Some(Value::Array(list)) if list.len() <= MAX_LIST => list,
-            Some(Value::Array(_)) => return Err(self.wrong(field, format!("has more than {MAX_LIST} entries"))),
+            Some(Value::Array(_)) => {
+                return Err(self.wrong(field, format!("has more than {MAX_LIST} entries")));
+            }
             Some(_) => return Err(self.wrong(field, "must be a list of texts")),
         };
         let mut found = Vec::with_capacity(list.len());
@@ -255,11 +265,20 @@ mod tests {
             (json!([]), "rule must be an object"),
             (json!({}), "actions is missing: name some of dashboard"),
             (json!({ "actions": ["mail"] }), "actions[0] must be dashboard, desktop,"),
-            (json!({ "actions": [], "match": { "events": ["messages"] } }), "match.events[0] must be one of message, call"),
+            (
+                json!({ "actions": [], "match": { "events": ["messages"] } }),
+                "match.events[0] must be one of message, call",
+            ),
             (json!({ "actions": [], "match": { "in": "room" } }), "match.in must be group or person"),
             (json!({ "actions": [], "match": { "chats": ["?"] } }), "match.chats[0] is not valid"),
-            (json!({ "actions": [], "match": { "hours": { "from": "9" } } }), "match.hours.from is not valid: must be a time"),
-            (json!({ "actions": [], "match": { "hours": { "from": "09:00", "to": "09:00" } } }), "match.hours must not begin"),
+            (
+                json!({ "actions": [], "match": { "hours": { "from": "9" } } }),
+                "match.hours.from is not valid: must be a time",
+            ),
+            (
+                json!({ "actions": [], "match": { "hours": { "from": "09:00", "to": "09:00" } } }),
+                "match.hours must not begin",
+            ),
             (json!({ "actions": [], "volume": 2 }), "volume must be a number from 0 to 1"),
             (json!({ "actions": [], "sound": "../x" }), "sound must be a sound's name"),
             (json!({ "actions": ["command"] }), "command is missing"),

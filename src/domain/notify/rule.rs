@@ -248,7 +248,8 @@ impl Rule {
     #[must_use]
     pub fn matches(&self, device: &DeviceId, happening: &Happening, now: Millis) -> bool {
         let wanted = &self.spec.matches;
-        let among = |list: &[Jid], one: Option<&Jid>| list.is_empty() || one.is_some_and(|one| list.contains(one));
+        let among =
+            |list: &[Jid], one: Option<&Jid>| list.is_empty() || one.is_some_and(|one| list.contains(one));
         self.spec.enabled
             && self.device.as_ref().is_none_or(|own| own == device)
             && (wanted.events.is_empty() || wanted.events.iter().any(|name| names(name, happening.kind)))

@@ -82,7 +82,9 @@ fn raw(happening: &Happening, device: &str, chat: Option<&str>, count: u32) -> (
             }
         }
         About::Link { sentence } => match happening.kind {
-            Kind::Qr => (format!("{device} waits to be linked"), "Scan its QR code with the phone.".to_owned()),
+            Kind::Qr => {
+                (format!("{device} waits to be linked"), "Scan its QR code with the phone.".to_owned())
+            }
             Kind::Error => (format!("{device} needs attention"), sentence.clone()),
             _ => (format!("{device} is offline"), sentence.clone()),
         },
@@ -102,10 +104,9 @@ fn raw(happening: &Happening, device: &str, chat: Option<&str>, count: u32) -> (
             };
             (title, sentence.clone())
         }
-        About::Summary => (
-            format!("{device}: {count} more"),
-            "More happened than is told one by one.".to_owned(),
-        ),
+        About::Summary => {
+            (format!("{device}: {count} more"), "More happened than is told one by one.".to_owned())
+        }
         About::Test => ("Wharf".to_owned(), "This is how a notification looks.".to_owned()),
     }
 }

@@ -50,7 +50,8 @@ impl Core {
         self.tasks().spawn("notify-desktop", async move { core.show_all(queue).await });
         let (core, queue) = (self.clone(), queues.open(Action::Sound, SOUND));
         self.tasks().spawn("notify-sound", async move { core.play_all(queue).await });
-        let (core, queue) = (self.clone(), queues.open(Action::Command, self.inner.notify.commands_waiting.max(1)));
+        let (core, queue) =
+            (self.clone(), queues.open(Action::Command, self.inner.notify.commands_waiting.max(1)));
         self.tasks().spawn("notify-command", async move { core.run_all(queue).await });
         if self.inner.notify.push_enabled {
             let (core, queue) = (self.clone(), queues.open(Action::Push, PUSH));
@@ -165,7 +166,13 @@ impl Core {
         };
         self.metrics().command_exited(exit.clone());
         // What it wrote may hold what it was given, which no log may.
-        tracing::info!(command = name, exit, ms = run.ms, output_bytes = run.output.len(), "a command of a notification ended");
+        tracing::info!(
+            command = name,
+            exit,
+            ms = run.ms,
+            output_bytes = run.output.len(),
+            "a command of a notification ended"
+        );
         Ok(run)
     }
 
@@ -177,7 +184,8 @@ impl Core {
             ("read", Some(chat)) => self.mark_read(&device, &chat, None).await.map(drop),
             ("mute", chat) => {
                 let until = Some(self.now().plus(HOUR_MS));
-                self.mute(super::MuteChange { operator: None, device: Some(device.clone()), chat, until }).await
+                self.mute(super::MuteChange { operator: None, device: Some(device.clone()), chat, until })
+                    .await
             }
             _ => Ok(()),
         };

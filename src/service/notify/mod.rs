@@ -179,7 +179,8 @@ impl Core {
         let key = VapidKey::from_bytes(&kept).map_err(rules::effect_refused)?;
         let notify = &self.inner.notify;
         let _ = notify.push_key.set(key.public_key());
-        let push = Push::new(notify.push_http.clone(), self.inner.clock.clone(), key, notify.push_contact.clone());
+        let push =
+            Push::new(notify.push_http.clone(), self.inner.clock.clone(), key, notify.push_contact.clone());
         let _ = notify.push.set(push);
         Ok(())
     }

@@ -110,7 +110,10 @@ impl Core {
     pub async fn mute(&self, change: MuteChange) -> Result<(), ServiceError> {
         let now = self.now();
         if change.until.is_some_and(|until| until <= now) {
-            return Err(ServiceError::invalid("until", "must be a moment to come, in milliseconds since the epoch"));
+            return Err(ServiceError::invalid(
+                "until",
+                "must be a moment to come, in milliseconds since the epoch",
+            ));
         }
         let mute = Mute::from(change);
         self.store()

@@ -108,19 +108,22 @@ impl Core {
     ) -> Result<ShownSubscription, ServiceError> {
         let endpoint = Url::parse(&new.endpoint)
             .map_err(|error| ServiceError::invalid("endpoint", format!("is no URL: {error}")))?;
-        let target = PushTarget { endpoint: endpoint.clone(), p256dh: new.p256dh.clone(), auth: new.auth.clone() };
+        let target =
+            PushTarget { endpoint: endpoint.clone(), p256dh: new.p256dh.clone(), auth: new.auth.clone() };
         self.push()?.check(&target).map_err(|error| match error {
             EffectError::Net(error) => ServiceError::invalid("endpoint", error.to_string()),
             error => ServiceError::invalid("keys", error.to_string()),
         })?;
         let digest = Sha256::digest(endpoint.as_str().as_bytes()).to_vec();
-        let id = crate::domain::notify::RuleId::random(&*self.inner.random).as_str().replacen("nr_", "np_", 1);
+        let id =
+            crate::domain::notify::RuleId::random(&*self.inner.random).as_str().replacen("nr_", "np_", 1);
         let origin = endpoint.origin().ascii_serialization();
         let (devices, label) = (new.devices, new.label);
         let subscription = Subscription::new(id, operator.clone(), key_id.to_owned(), origin, self.now());
         let subscription = subscription.called(label).of_devices(devices);
         let stored = Stored { endpoint: endpoint.into(), p256dh: new.p256dh, auth: new.auth };
-        let target = serde_json::to_vec(&stored).map_err(|_| ServiceError::invalid("keys", "cannot be stored"))?;
+        let target =
+            serde_json::to_vec(&stored).map_err(|_| ServiceError::invalid("keys", "cannot be stored"))?;
         let sealed = self.store().seal_subscription(subscription, target)?;
         self.store()
             .write(move |tx| {
@@ -138,7 +141,10 @@ impl Core {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn push_subscriptions(&self, operator: &OperatorId) -> Result<Vec<ShownSubscription>, ServiceError> {
+    pub async fn push_subscriptions(
+        &self,
+        operator: &OperatorId,
+    ) -> Result<Vec<ShownSubscription>, ServiceError> {
         let of = operator.clone();
         let all = self.read(move |store| Ok(store.push_subscriptions(Some(&of))?)).await?;
         Ok(all.into_iter().map(ShownSubscription::from).collect())
@@ -150,7 +156,10 @@ impl Core {
     /// When there is none, or the store fails.
     pub async fn unsubscribe_push(&self, operator: &OperatorId, id: &str) -> Result<(), ServiceError> {
         let (of, id) = (operator.clone(), id.to_owned());
-        let removed = self.store().write(move |tx| Ok::<_, ServiceError>(tx.delete_subscription(&id, Some(&of))?)).await?;
+        let removed = self
+            .store()
+            .write(move |tx| Ok::<_, ServiceError>(tx.delete_subscription(&id, Some(&of))?))
+            .await?;
         if removed { Ok(()) } else { Err(ServiceError::SubscriptionNotFound) }
     }
 
@@ -178,14 +187,17 @@ impl Core {
         let wanting = all.into_iter().filter(|subscription| self.wants(subscription, device, shown));
         let payload = serde_json::to_vec(&Pushed { device_id: device, shown }).unwrap_or_default();
         let payload = &payload;
-        let pushes = stream::iter(wanting).map(|to| async move { self.push_one(&to, payload, shown.priority).await });
+        let pushes =
+            stream::iter(wanting).map(|to| async move { self.push_one(&to, payload, shown.priority).await });
         Ok(pushes.buffer_unordered(AT_ONCE).filter(|taken| std::future::ready(*taken)).count().await)
     }
 
     fn wants(&self, subscription: &Subscription, device: &DeviceId, shown: &Notified) -> bool {
         let Subscription { operator, key_id, devices, .. } = subscription;
         devices.as_ref().is_none_or(|devices| devices.contains(device))
-            && self.grant_of(key_id).is_some_and(|grant| grant.reaches(device) && grant.allows(Scope::EventsRead))
+            && self
+                .grant_of(key_id)
+                .is_some_and(|grant| grant.reaches(device) && grant.allows(Scope::EventsRead))
             && !self.is_muted(Some(operator), device, shown.chat_id.as_ref())
     }
 
@@ -228,7 +240,12 @@ impl Core {
     }
 
     /// Pushes to the browsers of one operator, to try it out.
-    pub(super) async fn try_push(&self, device: &DeviceId, shown: &Notified, to: &OperatorId) -> Result<usize, ServiceError> {
+    pub(super) async fn try_push(
+        &self,
+        device: &DeviceId,
+        shown: &Notified,
+        to: &OperatorId,
+    ) -> Result<usize, ServiceError> {
         self.push().map_err(|_| effect_refused(EffectError::Off("web push is off".to_owned())))?;
         self.push_to_all(device, shown, Some(to)).await
     }

@@ -29,7 +29,13 @@ impl Core {
     /// # Errors
     /// When there is none.
     pub fn notify_rule(&self, id: &RuleId) -> Result<Rule, ServiceError> {
-        self.inner.notify.rules().iter().find(|rule| rule.id == *id).cloned().ok_or(ServiceError::RuleNotFound)
+        self.inner
+            .notify
+            .rules()
+            .iter()
+            .find(|rule| rule.id == *id)
+            .cloned()
+            .ok_or(ServiceError::RuleNotFound)
     }
 
     /// Adds a rule, for one device or for all.
@@ -108,11 +114,14 @@ impl Core {
         }
         let declared: Vec<Rule> = specs
             .into_iter()
-            .map(|spec| Rule::new(RuleId::random(&*self.inner.random), Some(device.clone()), RuleOrigin::File, spec))
+            .map(|spec| {
+                Rule::new(RuleId::random(&*self.inner.random), Some(device.clone()), RuleOrigin::File, spec)
+            })
             .collect();
         let of_file = |rule: &&Rule| rule.device.as_ref() == Some(device) && rule.origin == RuleOrigin::File;
         let rules = self.inner.notify.rules();
-        let same = rules.iter().filter(of_file).map(|rule| &rule.spec).eq(declared.iter().map(|rule| &rule.spec));
+        let same =
+            rules.iter().filter(of_file).map(|rule| &rule.spec).eq(declared.iter().map(|rule| &rule.spec));
         if same {
             return Ok(());
         }
@@ -135,7 +144,10 @@ impl Core {
         Ok(())
     }
 
-    fn read_rule(&self, fields: serde_json::Map<String, serde_json::Value>) -> Result<RuleSpec, ServiceError> {
+    fn read_rule(
+        &self,
+        fields: serde_json::Map<String, serde_json::Value>,
+    ) -> Result<RuleSpec, ServiceError> {
         let spec = RuleSpec::read(&serde_json::Value::Object(fields))
             .map_err(|error| ServiceError::invalid(error.field, error.message))?;
         self.check_rule(&spec)?;

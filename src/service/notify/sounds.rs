@@ -52,7 +52,8 @@ impl Core {
     /// # Errors
     /// Never now; the directory that cannot be read has none.
     pub async fn sounds(&self) -> Result<Vec<SoundInfo>, ServiceError> {
-        let info = |name: &str, built_in| SoundInfo { name: name.to_owned(), url: self.sound_url(name), built_in };
+        let info =
+            |name: &str, built_in| SoundInfo { name: name.to_owned(), url: self.sound_url(name), built_in };
         let mut all: Vec<SoundInfo> = NAMES.iter().map(|name| info(name, true)).collect();
         let Some(dir) = &self.inner.notify.sounds_dir else { return Ok(all) };
         let Ok(mut entries) = tokio::fs::read_dir(dir).await else { return Ok(all) };
@@ -92,7 +93,8 @@ impl Core {
                 _ => format!("{name}.{ending}"),
             };
             let path = dir.join(whole);
-            let is_file = tokio::fs::metadata(&path).await.is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_BYTES);
+            let is_file =
+                tokio::fs::metadata(&path).await.is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_BYTES);
             if is_file && let Ok(bytes) = tokio::fs::read(&path).await {
                 return Some(file(bytes, mimetype));
             }

@@ -56,7 +56,10 @@ impl Core {
             }
             Action::Command => self.try_command(&trial).await,
             Action::Push => {
-                let device = trial.device.clone().map_or_else(|| NO_DEVICE.parse().map_err(|_| ServiceError::DeviceNotFound), Ok)?;
+                let device = trial
+                    .device
+                    .clone()
+                    .map_or_else(|| NO_DEVICE.parse().map_err(|_| ServiceError::DeviceNotFound), Ok)?;
                 let pushed = self.try_push(&device, &self.sample(&device, None), &trial.operator).await?;
                 report(pushed > 0, format!("{pushed} of your browsers took it."))
             }
@@ -67,7 +70,10 @@ impl Core {
                 let delivered = trial.action == Action::Webhook;
                 let seq = self.log_sample(&device, delivered).await?;
                 let to = if delivered { "webhooks and dashboards" } else { "dashboards" };
-                report(true, format!("The event notification stands in the log of {device} as {seq}, for {to}."))
+                report(
+                    true,
+                    format!("The event notification stands in the log of {device} as {seq}, for {to}."),
+                )
             }
         }
     }
@@ -97,7 +103,10 @@ impl Core {
         if !commands.contains_key(&name) {
             return Err(ServiceError::invalid("command", "is none of notify.commands"));
         }
-        let device = trial.device.clone().map_or_else(|| NO_DEVICE.parse().map_err(|_| ServiceError::DeviceNotFound), Ok)?;
+        let device = trial
+            .device
+            .clone()
+            .map_or_else(|| NO_DEVICE.parse().map_err(|_| ServiceError::DeviceNotFound), Ok)?;
         let ran = self.run_command(&name, &device, &self.sample(&device, trial.sound.clone()), None).await;
         let run = match ran {
             Ok(run) => run,

@@ -27,7 +27,11 @@ async fn a_command_gets_the_notification_and_the_event() {
     // A rule without dashboard and webhook leaves no event.
     assert!(app.logged("shop", "notification").await.iter().all(|told| told["kind"] != "message"));
     app.wait_until("its exit code", async || {
-        app.get("//metrics").await.text().contains("wharf_notify_command_exits_total{exit=\"0\"} 1").then_some(())
+        app.get("//metrics")
+            .await
+            .text()
+            .contains("wharf_notify_command_exits_total{exit=\"0\"} 1")
+            .then_some(())
     })
     .await;
 }
@@ -37,7 +41,9 @@ async fn a_command_gets_the_notification_and_the_event() {
 async fn each_action_can_be_tried_and_says_what_happened() {
     let dir = tempfile::tempdir().unwrap();
     let commands = note_command(dir.path());
-    let app = app_with(&[("WHARF__EFFECTS__COMMAND__ENABLED", "true"), ("WHARF__NOTIFY__COMMANDS", &commands)]).await;
+    let app =
+        app_with(&[("WHARF__EFFECTS__COMMAND__ENABLED", "true"), ("WHARF__NOTIFY__COMMANDS", &commands)])
+            .await;
     app.device("shop").await;
     let tried = async |body: Value| app.post("/notifications/test", body).await.ok()["data"].clone();
     for action in ["desktop", "sound"] {

@@ -71,6 +71,7 @@ async fn what_is_muted_for_everybody_is_not_told_until_it_ends() {
     app.post("/devices/shop/notifications/mute", json!({ "until": 5 })).await.refused(400, "invalid_field");
     let body = json!({ "name": "k", "scopes": ["events:read"] });
     let key = app.post("/api-keys", body).await.created()["data"]["key"].as_str().unwrap().to_owned();
-    let everybody = app.with_key(&key).post("/devices/shop/notifications/mute", json!({ "everybody": true })).await;
+    let everybody =
+        app.with_key(&key).post("/devices/shop/notifications/mute", json!({ "everybody": true })).await;
     everybody.refused(403, "missing_scope");
 }

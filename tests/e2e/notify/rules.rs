@@ -20,15 +20,22 @@ async fn rules_are_made_shown_changed_and_deleted() {
     let app = app().await;
     app.device("shop").await;
     for path in ["/notifications/rules", "/devices/shop/notifications/rules"] {
-        let rule = json!({ "name": "orders", "match": { "text": "order" }, "actions": ["sound"], "unknown": 1 });
+        let rule =
+            json!({ "name": "orders", "match": { "text": "order" }, "actions": ["sound"], "unknown": 1 });
         let made = app.post(path, rule).await.created()["data"].clone();
         let id = made["id"].as_str().unwrap();
         let device = if path.starts_with("/devices") { json!("shop") } else { Value::Null };
-        assert_eq!((&made["origin"], &made["deviceId"], &made["quiet"]), (&json!("api"), &device, &json!(true)));
+        assert_eq!(
+            (&made["origin"], &made["deviceId"], &made["quiet"]),
+            (&json!("api"), &device, &json!(true))
+        );
         let one = format!("{path}/{id}");
         assert_eq!(app.get(&one).await.ok()["data"], made);
         let changed = app.patch(&one, json!({ "group": "30s", "match": {} })).await.ok()["data"].clone();
-        assert_eq!((&changed["group"], &changed["name"], &changed["match"]), (&json!("30s"), &json!("orders"), &json!({})));
+        assert_eq!(
+            (&changed["group"], &changed["name"], &changed["match"]),
+            (&json!("30s"), &json!("orders"), &json!({}))
+        );
         let all = app.get(path).await.ok()["data"].clone();
         assert_eq!(all[0], changed);
         assert_eq!(all.as_array().unwrap().last().unwrap()["origin"], "default");
@@ -44,7 +51,10 @@ async fn a_rule_that_cannot_be_is_refused_with_its_field() {
     for (rule, field) in [
         (json!({}), "actions"),
         (json!({ "actions": ["mail"] }), "actions[0]"),
-        (json!({ "actions": [], "match": { "hours": { "from": "25:00", "to": "07:00" } } }), "match.hours.from"),
+        (
+            json!({ "actions": [], "match": { "hours": { "from": "25:00", "to": "07:00" } } }),
+            "match.hours.from",
+        ),
         (json!({ "actions": ["command"], "command": "rm" }), "command"),
     ] {
         let refused = app.post("/notifications/rules", rule).await.refused(400, "invalid_field");
@@ -90,7 +100,10 @@ async fn a_devices_file_has_rules_of_its_own() {
     };
     let rule = "[[notify]]\nname = 'night'\nactions = ['dashboard']\nmatch = { in = 'group', hours = { from = '22:00', to = '07:00', timeZone = 'Europe/Berlin' } }";
     let rules = declare(rule).await;
-    assert_eq!((rules.len(), &rules[0]["name"], &rules[0]["match"]["in"]), (1, &json!("night"), &json!("group")));
+    assert_eq!(
+        (rules.len(), &rules[0]["name"], &rules[0]["match"]["in"]),
+        (1, &json!("night"), &json!("group"))
+    );
     let path = format!("/devices/shop/notifications/rules/{}", rules[0]["id"].as_str().unwrap());
     app.delete(&path).await.refused(409, "set_by_file");
     assert_eq!(declare(rule).await, rules);

@@ -10,7 +10,8 @@ async fn sounds_are_listed_and_served_with_their_type_and_an_etag() {
     std::fs::write(dir.path().join("secret.txt"), b"no sound").unwrap();
     let app = app_with(&[("WHARF__EFFECTS__SOUND__DIR", &dir.path().display().to_string())]).await;
     let list = app.get("/notifications/sounds").await.ok();
-    let names: Vec<&str> = list["data"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        list["data"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["message", "call", "system", "error", "bell.wav"]);
     for sound in list["data"].as_array().unwrap() {
         let path = format!("/{}", sound["url"].as_str().unwrap());

@@ -13,7 +13,9 @@ async fn a_message_is_told_in_the_shape_that_dashboards_know() {
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
     wire.join("shop", ADMIN_KEY).await;
-    app.post("/simulator/shop/incoming", json!({ "from": ANNA, "body": "hello", "notifyName": "Anna" })).await.ok();
+    app.post("/simulator/shop/incoming", json!({ "from": ANNA, "body": "hello", "notifyName": "Anna" }))
+        .await
+        .ok();
     let seen = loop {
         let seen = wire.event("shop", "notification").await;
         if seen["kind"] == "message" {
@@ -44,7 +46,8 @@ async fn ten_messages_in_a_chat_become_one_notification_that_counts() {
     assert_eq!((&told[0]["id"], &told[1]["body"]), (&told[1]["id"], &json!("message 10")));
     assert!(told[1]["title"].as_str().unwrap().ends_with("(10 new messages)"), "{}", told[1]);
     let listed = app.get("/devices/shop/notifications").await.ok();
-    let of_messages = listed["data"].as_array().unwrap().iter().filter(|told| told["kind"] == "message").count();
+    let of_messages =
+        listed["data"].as_array().unwrap().iter().filter(|told| told["kind"] == "message").count();
     assert_eq!(of_messages, 1, "{listed}");
 }
 
@@ -54,7 +57,10 @@ async fn troubles_and_calls_are_told() {
     app.new_device("shop", json!({})).await;
     app.wait_for_state("shop", "qr").await;
     let qr = told(&app, "shop", 1).await.remove(0);
-    assert_eq!((&qr["kind"], &qr["priority"], &qr["sound"]), (&json!("qr"), &json!("high"), &json!("system")));
+    assert_eq!(
+        (&qr["kind"], &qr["priority"], &qr["sound"]),
+        (&json!("qr"), &json!("high"), &json!("system"))
+    );
     app.post("/simulator/shop/scan", json!({})).await.ok();
     app.wait_for_state("shop", "ready").await;
     app.post("/simulator/shop/call", json!({ "from": ANNA, "video": true })).await.ok();

@@ -51,8 +51,18 @@ pub async fn open(
     };
     let told = cursor.position();
     let next_beat = Instant::now() + BEAT;
-    let reader =
-        Reader { core, principal, operator, device, keys, cursor, types, first: Some(first.retry(RETRY)), told, next_beat };
+    let reader = Reader {
+        core,
+        principal,
+        operator,
+        device,
+        keys,
+        cursor,
+        types,
+        first: Some(first.retry(RETRY)),
+        told,
+        next_beat,
+    };
     Ok(([UNBUFFERED.clone()], Sse::new(reader.stream())).into_response())
 }
 

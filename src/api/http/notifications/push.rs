@@ -35,7 +35,9 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 #[serde(rename_all = "camelCase")]
 struct PushKey {
     /// `applicationServerKey` of `pushManager.subscribe`.
-    #[schema(example = "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM")]
+    #[schema(
+        example = "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM"
+    )]
     public_key: String,
 }
 

@@ -156,8 +156,19 @@ struct RuleObject {
 
 impl From<Rule> for RuleObject {
     fn from(rule: Rule) -> Self {
-        let RuleSpec { name, enabled, matches, actions, priority, sound, volume, command, group, throttle, quiet } =
-            rule.spec;
+        let RuleSpec {
+            name,
+            enabled,
+            matches,
+            actions,
+            priority,
+            sound,
+            volume,
+            command,
+            group,
+            throttle,
+            quiet,
+        } = rule.spec;
         Self {
             id: rule.id.to_string(),
             device_id: rule.device.map(String::from),
@@ -266,7 +277,10 @@ async fn create(
 /// Show a rule of notifications
 #[utoipa::path(get, path = "/notifications/rules/{rid}", operation_id = "getNotificationRule", tag = "notifications",
     responses((status = 200, description = "The rule", body = Success<RuleObject>)))]
-async fn show(State(core): State<Core>, NotificationRule(id): NotificationRule) -> Result<Success<RuleObject>, ApiError> {
+async fn show(
+    State(core): State<Core>,
+    NotificationRule(id): NotificationRule,
+) -> Result<Success<RuleObject>, ApiError> {
     Ok(Success::new(reached(&core, None, &id)?.into()))
 }
 

@@ -1,11 +1,11 @@
 //! Sounds that rules may name, and their files, which browsers play without a key.
 
+use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::Router;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -51,7 +51,11 @@ struct SoundObject {
     responses((status = 200, description = "Those of Wharf, then files of `effects.sound.dir`", body = Success<Vec<SoundObject>>)))]
 async fn list(State(core): State<Core>) -> Result<Success<Vec<SoundObject>>, ApiError> {
     let sounds = core.sounds().await?.into_iter();
-    Ok(Success::new(sounds.map(|sound| SoundObject { name: sound.name, url: sound.url, built_in: sound.built_in }).collect()))
+    Ok(Success::new(
+        sounds
+            .map(|sound| SoundObject { name: sound.name, url: sound.url, built_in: sound.built_in })
+            .collect(),
+    ))
 }
 
 async fn file(
@@ -62,7 +66,9 @@ async fn file(
     let sound = core.sound(&name).await?;
     let etag = format!("\"{}\"", sound.etag);
     let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let same = known.flat_map(|line| line.split(',')).any(|known| matches!(known.trim(), known if known == etag || known == "*"));
+    let same = known
+        .flat_map(|line| line.split(','))
+        .any(|known| matches!(known.trim(), known if known == etag || known == "*"));
     let about = [(ETAG, etag.as_str()), (CACHE_CONTROL, CACHED), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
     if same {
         return Ok((StatusCode::NOT_MODIFIED, about).into_response());
