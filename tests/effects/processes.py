@@ -42,6 +42,7 @@ class Place:
         more.setdefault("stdout", log)
         more.setdefault("stdin", subprocess.DEVNULL)
         process = subprocess.Popen(command, env=self.env, stderr=log, start_new_session=True, **more)
+        log.close()
         self.processes.append(process)
         return process
 
@@ -54,6 +55,8 @@ class Place:
                 process.send_signal(signal.SIGCONT)
                 process.terminate()
         for process in self.processes:
+            for pipe in filter(None, [process.stdin, process.stdout]):
+                pipe.close()
             try:
                 process.wait(5)
             except subprocess.TimeoutExpired:

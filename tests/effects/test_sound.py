@@ -46,7 +46,8 @@ class SoundTest(unittest.TestCase):
         self.assertTrue(all("done" in answer for answer in answers), answers)
         heard = recording.close()
         self.assertTrue(1.1 < heard.seconds < 1.9, heard.seconds)
-        self.assertEqual(one.ask("play", name="system")["done"]["ms"], 450)
+        again = one.ask("play", name="system")
+        self.assertTrue("done" in again and 445 <= again["done"]["ms"] <= 455, again)
         self.assertIn("done", one.ask("play", name="message"))
 
     def test_files_of_the_users_are_played_whatever_their_kind(self):
