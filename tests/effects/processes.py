@@ -6,6 +6,7 @@ import pathlib
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -63,6 +64,18 @@ class Place:
                 process.kill()
                 process.wait(5)
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Silent:
+    """A socket that takes connections and never says anything."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(str(path))
+        self.socket.listen(16)
+
+    def close(self):
+        self.socket.close()
 
 
 class Driver:

@@ -129,6 +129,17 @@ class DaemonTest(unittest.TestCase):
         daemon.process.send_signal(signal.SIGTERM)
         self.assertEqual(daemon.process.wait(15), 0)
 
+    def test_an_action_can_be_tried_and_says_what_happened(self):
+        desktop, speaker = Desktop(self.place), Speaker(self.place)
+        daemon = Daemon(self.place)
+        before = len(desktop.wait(1))
+        self.assertIn("The desktop shows it as number", daemon.wharf("notify", "test", "desktop"))
+        self.assertEqual(desktop.wait(before + 1)[-1]["title"], "Wharf")
+        time.sleep(6)  # What the link itself told has been heard.
+        recording = speaker.record("daemon-tried")
+        self.assertIn("The sound call was played", daemon.wharf("notify", "test", "sound", "--sound", "call"))
+        self.assertEqual(differences(recording.close(), asset("call")), [])
+
     def test_a_storm_of_messages_makes_few_notifications_and_sounds(self):
         desktop = Desktop(self.place)
         Speaker(self.place)

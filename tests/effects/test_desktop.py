@@ -6,7 +6,7 @@ import time
 import unittest
 
 from desktop import Desktop
-from processes import Driver, Place, until
+from processes import Driver, Place, Silent, until
 
 HOSTILE = "<b>bold</b> <a href=\"http://x\">link</a> & \u202eevil\u202c \x1b[2J\x07\u200b" + "\nline" * 50 + "x" * 100_000
 
@@ -82,6 +82,29 @@ class DesktopTest(unittest.TestCase):
         self.place.start("dunst2", "dunst", "-conf", str(self.place.dir / "dunstrc"))
         until(self.desktop._serves, "the server is back")
         self.assertFalse(self.show("a", "Back", "x")["replaced"])
+
+
+class NoDesktopTest(unittest.TestCase):
+    def setUp(self):
+        self.place = Place(self.id().rsplit(".", 1)[-1])
+        self.addCleanup(self.place.close)
+
+    def test_without_a_bus_it_says_so_at_once(self):
+        driver = Driver(self.place)
+        for _ in range(3):
+            answer = driver.ask("show", tag="a", title="A", body="x")
+            self.assertIn("there is no session bus", answer["error"])
+            self.assertLess(answer["ms"], 300)
+        self.assertEqual(driver.log.read_text(), "", "nothing is on standard error")
+
+    def test_a_bus_that_says_nothing_is_given_up(self):
+        silent = Silent(self.place.dir / "bus")
+        self.addCleanup(silent.close)
+        driver = Driver(self.place)
+        answer = driver.ask("show", tag="a", title="A", body="x")
+        self.assertEqual(answer["error"], "no answer in time")
+        self.assertTrue(1900 <= answer["ms"] <= 3500, answer)
+        self.assertLess(driver.ask("show", tag="a", title="A", body="x")["ms"], 100)
 
 
 if __name__ == "__main__":

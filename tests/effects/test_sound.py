@@ -5,7 +5,7 @@ import shutil
 import time
 import unittest
 
-from processes import ROOT, Driver, Place
+from processes import ROOT, Driver, Place, Silent
 from speaker import Speaker, asset, differences
 
 NAMES = ["message", "call", "system", "error"]
@@ -93,6 +93,16 @@ class SoundTest(unittest.TestCase):
         second = driver.ask("play", name="call")
         self.assertIn("does not answer", second["error"])
         self.assertLess(second["ms"], 100)
+
+    def test_a_server_that_says_nothing_is_given_up(self):
+        silent = Silent(self.place.dir / "p.sock")
+        self.addCleanup(silent.close)
+        self.place.env["PULSE_SERVER"] = f"unix:{self.place.dir}/p.sock"
+        driver = Driver(self.place)
+        answer = driver.ask("play", name="message")
+        self.assertEqual(answer["error"], "no answer in time")
+        self.assertLess(answer["ms"], 5000)
+        self.assertIn("does not answer", driver.ask("play", name="call")["error"])
 
     def test_an_output_that_is_not_there_is_named_with_those_that_are(self):
         self.place.env["DEVICE"] = "kitchen"
