@@ -4,7 +4,7 @@
 //! - [`exit`] the exit codes, [`output`] all printing, [`client`] the way to the daemon, [`key`] which
 //!   API key is used, [`time`] times and durations as people read and write them.
 //! - One file for each group of commands: [`config`], [`devices`] (with [`qr`]), [`doctor`] (with
-//!   [`probe`]), [`keys`], [`openapi`], [`send`], [`sim`], [`tail`] (with [`sse`] and [`summary`]), [`webhooks`].
+//!   [`probe`]), [`keys`], [`notify`], [`openapi`], [`send`], [`sim`], [`tail`] (with [`sse`] and [`summary`]), [`webhooks`].
 //!
 //! Invariants: nothing outside `output` writes to standard output or standard error; text that came from
 //! the network is stripped of control characters before a terminal sees it; a key that was found in a
@@ -19,6 +19,7 @@ pub mod exit;
 pub mod key;
 pub mod keys;
 mod network;
+pub mod notify;
 pub mod openapi;
 pub mod output;
 mod probe;
@@ -219,6 +220,9 @@ pub enum ClientCommand {
     /// Push events to other programs: webhooks, what came of them, and once more
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
+    /// Tell people: try it out, list rules and what was told, mute
+    #[command(subcommand)]
+    Notify(notify::NotifyCommand),
     /// Steer simulated devices: scan, write to them, break things
     #[command(subcommand)]
     Sim(sim::SimCommand),
@@ -269,6 +273,7 @@ async fn dispatch(
         ClientCommand::Tail(args) => tail::run(args, &globals.client()?, out).await,
         ClientCommand::Keys(command) => keys::run(command, &globals.client()?, clock, out).await,
         ClientCommand::Webhooks(command) => webhooks::run(command, &globals.client()?, out).await,
+        ClientCommand::Notify(command) => notify::run(&command, &globals.client()?, clock, out).await,
         ClientCommand::Sim(command) => sim::run(command, &globals.client()?, out).await,
         ClientCommand::Config(command) => config::run(&command, globals, out),
         ClientCommand::Doctor => doctor::run(globals, clock, out).await,

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Availability;
 
-/// What was said last of one effect.
+/// What was said last of one effect, such as "sounds".
 #[derive(Debug)]
 pub(super) struct Announced {
     effect: &'static str,
@@ -26,8 +26,8 @@ impl Announced {
         };
         if news {
             match now {
-                Availability::On => tracing::info!(effect = self.effect, "available again"),
-                Availability::Off(why) => tracing::info!(effect = self.effect, why, "not available"),
+                Availability::On => tracing::info!("{} are on again", self.effect),
+                Availability::Off(why) => tracing::info!(why, "{} are off", self.effect),
             }
         }
         *last = Some(now.clone());

@@ -1,4 +1,7 @@
-//! Text of strangers, made so that whatever shows it shows it, and does nothing else.
+//! Text of strangers, made so that whatever shows it shows it, and does nothing else. What is told is inert already;
+//! what else is shown (a trial, what a bus or a command says) need not be.
+
+use crate::domain::notify::words::acts;
 
 /// One line of at most `max` characters: what controls a terminal or turns the direction of writing is gone.
 pub(super) fn line(text: &str, max: usize) -> String {
@@ -50,13 +53,9 @@ fn is_break(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Neither a control character nor invisible; the joiner that emoji are made with stays.
+/// Neither a control character nor one that is seen only by what it does to others.
 fn is_harmless(c: char) -> bool {
-    let direction =
-        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let invisible = matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{200c}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffc}' | '\u{e0000}'..='\u{e007f}');
-    let nothing = matches!(c, '\u{fdd0}'..='\u{fdef}') || (u32::from(c) & 0xfffe) == 0xfffe;
-    !(c.is_control() || direction || invisible || nothing)
+    !(c.is_control() || acts(c))
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod history;
 mod keys;
 mod media;
 mod messages;
+mod notify;
 mod outbox;
 mod pairing;
 mod probes;

@@ -6,6 +6,7 @@ import pathlib
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -42,6 +43,7 @@ class Place:
         more.setdefault("stdout", log)
         more.setdefault("stdin", subprocess.DEVNULL)
         process = subprocess.Popen(command, env=self.env, stderr=log, start_new_session=True, **more)
+        log.close()
         self.processes.append(process)
         return process
 
@@ -54,12 +56,26 @@ class Place:
                 process.send_signal(signal.SIGCONT)
                 process.terminate()
         for process in self.processes:
+            for pipe in filter(None, [process.stdin, process.stdout]):
+                pipe.close()
             try:
                 process.wait(5)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(5)
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Silent:
+    """A socket that takes connections and never says anything."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(str(path))
+        self.socket.listen(16)
+
+    def close(self):
+        self.socket.close()
 
 
 class Driver:

@@ -75,15 +75,19 @@ class Sound:
 
     @property
     def spectrum(self):
-        """How much of each pitch is in it, from 200 to 1,600 Hz."""
-        return [self._share(hz) for hz in range(200, 1601, 20)]
+        """How much of each pitch is in it, from 200 to 1,600 Hz: of each twentieth of a second, taken together."""
+        piece = RATE // 20
+        pieces = [self.samples[at : at + piece] for at in range(0, len(self.samples), piece)]
+        return [sum(share(part, hz) for part in pieces) for hz in range(200, 1601, 20)]
 
-    def _share(self, hz):
-        turn = 2 * math.cos(2 * math.pi * hz / RATE)
-        before, last = 0.0, 0.0
-        for value in self.samples:
-            before, last = last, value + turn * last - before
-        return math.sqrt(max(0.0, before * before + last * last - turn * before * last))
+
+def share(samples, hz):
+    """How much of a pitch is in a piece (Goertzel)."""
+    turn = 2 * math.cos(2 * math.pi * hz / RATE)
+    before, last = 0.0, 0.0
+    for value in samples:
+        before, last = last, value + turn * last - before
+    return math.sqrt(max(0.0, before * before + last * last - turn * before * last))
 
 
 def asset(name):

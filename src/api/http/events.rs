@@ -18,6 +18,7 @@ use super::ApiState;
 use super::error::ApiError;
 use super::guard::{Caller, guarded};
 use super::input::{Device, Fields, FromFields, Query};
+use super::operator::Operator;
 use super::paging::{MAX_LIMIT, limit};
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
@@ -128,6 +129,7 @@ impl From<LogEntry> for EventEntry {
         content((EventPage = "application/json"), (String = "text/event-stream", example = json!("id: 4\nevent: ready\ndata: {\"deviceId\":\"shop\",\"seq\":4}\n\n"))))))]
 async fn events(
     caller: Caller,
+    Operator(operator): Operator,
     State(state): State<ApiState>,
     Device(device): Device,
     Query(query): Query<EventQuery>,
@@ -135,9 +137,9 @@ async fn events(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     if wants_stream(&headers) {
-        let principal = Arc::clone(&caller.0);
+        let who = (Arc::clone(&caller.0), operator);
         let since = last.or(query.after);
-        return stream::open(state.core, principal, device, since, query.types).await;
+        return stream::open(state.core, who, device, since, query.types).await;
     }
     let after = query.after.unwrap_or(0);
     let (entries, range, next_after) = state.core.events(&device, after, query.limit, &query.types).await?;

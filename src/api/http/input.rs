@@ -14,6 +14,7 @@ use super::ApiState;
 use super::error::ApiError;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
+use crate::domain::notify::RuleId;
 use crate::domain::webhook::EndpointId;
 
 mod fields;
@@ -131,6 +132,10 @@ pub struct Message(pub MessageId);
 pub struct Key(pub String);
 /// The webhook that the path names.
 pub struct Webhook(pub EndpointId);
+/// The rule of notifications that the path names.
+pub struct NotificationRule(pub RuleId);
+/// The subscription to pushes that the path names.
+pub struct PushSubscription(pub String);
 /// The call to the simulator that the path names.
 pub struct Call(pub String);
 
@@ -153,6 +158,8 @@ from_path! {
     Message = "mid";
     Key = "keyId";
     Webhook = "wid";
+    NotificationRule = "rid";
+    PushSubscription = "pid";
     Call = "call";
 }
 

@@ -32,7 +32,9 @@ mod keys;
 mod layers;
 mod media;
 mod messages;
+mod notifications;
 mod openapi;
+mod operator;
 mod paging;
 mod probes;
 mod queue;
@@ -69,7 +71,7 @@ impl FromRef<ApiState> for Arc<ApiConfig> {
 /// REST, the probes and the documentation.
 pub fn router(core: Core, config: Arc<ApiConfig>, tries: Arc<FailedTries>) -> Router {
     let (routes, document) = documented().split_for_parts();
-    let routes = routes.merge(docs::routes(&document));
+    let routes = routes.merge(docs::routes(&document)).merge(notifications::assets());
     layers::wrap(routes, ApiState { core, config, tries })
 }
 
@@ -89,6 +91,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .merge(stats::routes())
         .merge(keys::routes())
         .merge(webhooks::routes())
+        .merge(notifications::routes())
         .merge(simulator::routes());
     let mut all = OpenApiRouter::with_openapi(openapi::frame())
         .nest("/api/v1", api)

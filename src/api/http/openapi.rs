@@ -56,6 +56,8 @@ fn path_parameter(name: &str) -> (&'static str, Schema) {
         "cid" => ("The contact: `…@c.us`, `…@lid`, a phone number, or a group", schema::chat_id().into()),
         "mid" => ("The message id, such as `true_15550100001@c.us_3EB0A1B2C3`", schema::message_id().into()),
         "wid" => ("The webhook's id", text("^[A-Za-z0-9_-]{1,64}$").into()),
+        "rid" => ("The rule's id", text("^[A-Za-z0-9_-]{1,64}$").into()),
+        "pid" => ("The subscription's id", text("^[A-Za-z0-9_-]{1,64}$").into()),
         "keyId" => ("The key's id: what stands between `whf_` and the secret", text("^[!-~]+$").into()),
         _ => ("What to do", text("^[A-Za-z0-9_-]+$").into()),
     }

@@ -8,10 +8,11 @@ use super::reply::done;
 use super::session::Session;
 use crate::api::send_request::{self, SendLimits};
 use crate::domain::access::Scope;
+use crate::domain::clock::Millis;
 use crate::domain::event::TypingKind;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
-use crate::service::ServiceError;
+use crate::service::MuteChange;
 
 /// Messages that one `message:read` may name.
 const MAX_MESSAGE_IDS: usize = 1_000;
@@ -47,9 +48,8 @@ pub(super) async fn serve(shared: &Shared, session: &Session, event: &str, body:
         "typing:start" => call.typing(true).await,
         "typing:stop" => call.typing(false).await,
         "presence:subscribe" => call.presence().await,
-        "notifications:mute" | "notifications:unmute" => {
-            Err(ServiceError::NotBuilt("muting notifications").into())
-        }
+        "notifications:mute" => call.mute(true).await,
+        "notifications:unmute" => call.mute(false).await,
         _ => Err(Problem::unknown_event(event)),
     }
 }
@@ -122,6 +122,23 @@ impl Call<'_> {
         let contact = self.jid("contactId")?;
         self.shared.core.subscribe_presence(&self.session.device, &contact).await?;
         Ok(done())
+    }
+
+    async fn mute(self, on: bool) -> Answer {
+        let until = match self.body.get("until") {
+            None | Some(Json::Null) => None,
+            Some(until) => {
+                let right = "must be a moment in milliseconds since the epoch";
+                Some(Millis(until.as_i64().ok_or_else(|| Problem::field("until", right))?))
+            }
+        };
+        let operator = Some(self.session.operator_id());
+        let change = MuteChange { operator, device: Some(self.session.device.clone()), chat: None, until };
+        match on {
+            true => self.shared.core.mute(change).await?,
+            false => self.shared.core.unmute(change).await?,
+        }
+        Ok(json!({ "success": true, "muted": on, "until": until.filter(|_| on) }))
     }
 
     fn need(&self, scope: Scope) -> Result<(), Problem> {

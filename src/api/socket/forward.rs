@@ -5,7 +5,8 @@
 //! is full; here the same item waits instead, until there is room or the heartbeat cuts the client, which
 //! then resumes where it was.
 //!
-//! Invariants: the entries that get into a socket's buffer have consecutive `seq`; a socket ends with its
+//! Invariants: the entries that get into a socket's buffer have consecutive `seq`, but for notifications that their
+//! operator has muted; a socket ends with its
 //! key, its access token, or its device.
 
 use std::sync::Arc;
@@ -188,8 +189,11 @@ impl Forwarder {
     /// Forwards until the cursor ends. `Ok` when it ended although its device exists.
     async fn forward_from(&self, cursor: &mut Cursor) -> Result<(), End> {
         let mut since_breath = 0;
+        let (operator, device) = (self.session.operator_id(), &self.session.device);
         while let Some(item) = cursor.next().await {
             match &item {
+                Item::Logged(entry)
+                    if self.core().is_kept_from(&operator, device, &entry.kind, entry.payload.get()) => {}
                 Item::Logged(entry) => self.emit_entry(&entry.kind, &entry.payload).await?,
                 Item::Live(entry) => self.emit(entry.kind, &*entry.payload).await?,
             }

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
-use crate::service::{Operator, Principal};
+use crate::domain::notify::OperatorId;
+use crate::service::{Operator, Principal, operator_id};
 
 /// One admitted socket.
 pub(super) struct Session {
@@ -35,6 +36,11 @@ impl Session {
     ) -> Self {
         let (closed, flooded) = (CancellationToken::new(), CancellationToken::new());
         Self { device, principal, operator, since, closed, reason: OnceLock::new(), flooded }
+    }
+
+    /// Whose read and mute state counts here.
+    pub(super) fn operator_id(&self) -> OperatorId {
+        operator_id(&self.principal, self.operator.as_ref())
     }
 
     /// The client sends more than can even be refused.

@@ -38,7 +38,8 @@ pub fn inert(text: &str, max: usize) -> String {
 }
 
 /// Whether a character is seen only by what it does to others.
-fn acts(c: char) -> bool {
+#[must_use]
+pub fn acts(c: char) -> bool {
     matches!(
         c,
         '\u{61C}' | '\u{180E}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'

@@ -88,7 +88,7 @@ async fn listen(
     err: &mut Option<tokio::process::ChildStderr>,
 ) {
     output.read(out, err).await;
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Asks the group to end, and then ends it.

@@ -1,7 +1,7 @@
 //! Real commands.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Instant as Wall;
+use tokio::time::Instant;
 
 use super::*;
 
@@ -30,7 +30,7 @@ async fn run(call: CommandCall) -> CommandRun {
 }
 
 async fn within(limit: Duration, what: impl Fn() -> bool) -> bool {
-    let begun = tokio::time::Instant::now();
+    let begun = Instant::now();
     while begun.elapsed() < limit {
         if what() {
             return true;
@@ -104,7 +104,7 @@ async fn the_time_limit_ends_all_that_a_command_started() {
     let file = dir.path().join("pids");
     let text =
         format!("trap '' TERM; sleep 300 & echo $! >{0}; echo $$ >>{0}; wait; sleep 300", file.display());
-    let (mut slow, begun) = (script(&text), Wall::now());
+    let (mut slow, begun) = (script(&text), Instant::now());
     slow.timeout_ms = 300;
     let ran = run(slow).await;
     assert!(ran.timed_out && ran.exit.is_none(), "{ran:?}");
@@ -124,7 +124,7 @@ async fn a_command_asked_to_end_may_tidy_up() {
 
 #[tokio::test]
 async fn what_a_command_leaves_behind_ends_with_it_and_holds_nothing_up() {
-    let begun = Wall::now();
+    let begun = Instant::now();
     let ran = run(script("sleep 300 & echo $!")).await;
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert_eq!(ran.exit, Some(0));

@@ -110,7 +110,7 @@ impl Desktop {
             config,
             state: Mutex::default(),
             opened,
-            announced: Announced::new("desktop"),
+            announced: Announced::new("desktop notifications"),
         };
         (Self(Arc::new(inner)), DesktopAnswers::new(receiver))
     }

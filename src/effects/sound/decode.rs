@@ -3,6 +3,7 @@
 use std::io::Cursor;
 use std::num::{NonZeroU16, NonZeroU32};
 
+use rodio::buffer::SamplesBuffer;
 use rodio::source::UniformSourceIterator;
 use rodio::{Decoder, Source as _};
 
@@ -11,6 +12,9 @@ use super::library::File;
 /// Samples in a second, for each channel.
 pub(super) const RATE: u32 = 44_100;
 pub(super) const CHANNELS: u8 = 2;
+
+/// Decoded samples that are in memory at once, whatever a file says of its rate and channels.
+const MAX_DECODED: usize = 8_000_000;
 
 /// Samples in turn for left and right.
 #[derive(Debug)]
@@ -33,10 +37,14 @@ pub(super) fn decode(file: File, volume: f32, max_ms: u64) -> Option<Samples> {
         .with_hint(&file.extension)
         .build()
         .ok()?;
-    let channels = NonZeroU16::new(u16::from(CHANNELS))?;
-    let uniform = UniformSourceIterator::new(decoder.amplify(volume), channels, NonZeroU32::new(RATE)?);
-    let most = usize::try_from(max_ms * u64::from(RATE) / 1000).unwrap_or(0) * usize::from(CHANNELS);
-    let mut samples: Vec<f32> = uniform.take(most).map(|sample| sample.clamp(-1.0, 1.0)).collect();
+    let (channels, rate) = (decoder.channels(), decoder.sample_rate());
+    let frames = usize::try_from(max_ms * u64::from(rate.get()) / 1000).unwrap_or(0);
+    let most = frames.saturating_mul(usize::from(channels.get())).min(MAX_DECODED);
+    // Whole before it is converted: a piece without samples, as the first of every OGG, would end the conversion.
+    let decoded = SamplesBuffer::new(channels, rate, decoder.take(most).collect::<Vec<f32>>());
+    let wanted = NonZeroU16::new(u16::from(CHANNELS))?;
+    let uniform = UniformSourceIterator::new(decoded.amplify(volume), wanted, NonZeroU32::new(RATE)?);
+    let mut samples: Vec<f32> = uniform.map(|sample| sample.clamp(-1.0, 1.0)).collect();
     // Half a frame at the end would turn left into right for what follows.
     samples.truncate(samples.len() - samples.len() % usize::from(CHANNELS));
     (!samples.is_empty()).then_some(Samples(samples))

@@ -90,7 +90,7 @@ impl Speaker {
             config,
             calm: Mutex::default(),
             rests_until: Mutex::default(),
-            announced: Announced::new("sound"),
+            announced: Announced::new("sounds"),
         }))
     }
 

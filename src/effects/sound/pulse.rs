@@ -9,6 +9,7 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use pulseaudio::protocol::stream::{BufferAttr, StreamFlags};
 use pulseaudio::protocol::{self, ChannelMap, ChannelVolume, PlaybackStreamParams, SampleFormat, SampleSpec};
 use pulseaudio::{AsPlaybackSource as _, Client, ClientError};
 use tokio::time::timeout;
@@ -18,6 +19,8 @@ use crate::effects::{EffectError, inert};
 
 /// The longest that the server may take for one thing.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The longest that it may take beyond a sound's length to say that all was played.
+const DRAIN: Duration = Duration::from_secs(4);
 /// The server says that all was played a little before it was heard.
 const TAIL: Duration = Duration::from_millis(300);
 const NO_SERVER: &str = "no sound server (PulseAudio or PipeWire) was found: neither PULSE_SERVER nor $XDG_RUNTIME_DIR/pulse/native leads to one";
@@ -25,6 +28,8 @@ const NO_SERVER: &str = "no sound server (PulseAudio or PipeWire) was found: nei
 const NOWHERE: &[u8] = b"auto_null";
 /// Bytes of a sample.
 const WIDTH: usize = 4;
+/// Bytes that the server takes ahead: a fifth of a second.
+const AHEAD: u32 = RATE / 5 * CHANNELS as u32 * WIDTH as u32;
 
 struct Connection {
     client: Client,
@@ -77,8 +82,12 @@ pub(super) async fn play(samples: Samples, device: Option<&str>) -> Result<(), E
         written
     };
     let stream = asked(connection.client.create_playback_stream(params, source.as_playback_source())).await?;
-    let played = timeout(length + PATIENCE, stream.play_all()).await;
-    played.map_err(|_| EffectError::Timeout)?.map_err(|error| explained(&error))?;
+    let taken = timeout(length + PATIENCE, stream.source_eof()).await;
+    taken.map_err(|_| EffectError::Timeout)?.map_err(|error| explained(&error))?;
+    // The server has all of it. What it played ahead, mostly silence, comes first: with some outputs two seconds.
+    if let Ok(drained) = timeout(length + DRAIN, stream.drain()).await {
+        drained.map_err(|error| explained(&error))?;
+    }
     tokio::time::sleep(TAIL).await;
     Ok(())
 }
@@ -91,6 +100,9 @@ fn params(device: Option<&str>) -> Result<PlaybackStreamParams, EffectError> {
         channel_map: ChannelMap::stereo(),
         cvolume: Some(ChannelVolume::norm(CHANNELS)),
         sink_name: Some(name),
+        // Unless asked, servers take two seconds ahead, and are as late in saying that all was heard.
+        buffer_attr: BufferAttr { target_length: AHEAD, ..Default::default() },
+        flags: StreamFlags { adjust_latency: true, ..Default::default() },
         ..Default::default()
     })
 }

@@ -306,6 +306,8 @@ pub fn settings(data: &Path, overrides: &[(String, String)]) -> Settings {
         // Whoever runs the tests has a desktop and a loudspeaker.
         ("WHARF__EFFECTS__DESKTOP__ENABLED", "false".to_owned()),
         ("WHARF__EFFECTS__SOUND__ENABLED", "false".to_owned()),
+        // Tests that count events count their own.
+        ("WHARF__NOTIFY__ENABLED", "false".to_owned()),
     ];
     let own = own.into_iter().map(|(key, value)| (key.to_owned(), value));
     Settings::load(None, own.chain(overrides.iter().cloned())).unwrap()

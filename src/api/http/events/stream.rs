@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::api::http::error::ApiError;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
+use crate::domain::notify::OperatorId;
 use crate::service::{Core, Cursor, Item, LogEntry, Principal, Resync};
 
 /// Between two signs of life: shorter than what proxies usually wait.
@@ -35,7 +36,7 @@ static UNBUFFERED: (HeaderName, HeaderValue) =
 /// When there is no such device, or the store fails.
 pub async fn open(
     core: Core,
-    principal: Arc<Principal>,
+    (principal, operator): (Arc<Principal>, OperatorId),
     device: DeviceId,
     since: Option<i64>,
     types: Vec<String>,
@@ -50,8 +51,18 @@ pub async fn open(
     };
     let told = cursor.position();
     let next_beat = Instant::now() + BEAT;
-    let reader =
-        Reader { core, principal, keys, cursor, types, first: Some(first.retry(RETRY)), told, next_beat };
+    let reader = Reader {
+        core,
+        principal,
+        operator,
+        device,
+        keys,
+        cursor,
+        types,
+        first: Some(first.retry(RETRY)),
+        told,
+        next_beat,
+    };
     Ok(([UNBUFFERED.clone()], Sse::new(reader.stream())).into_response())
 }
 
@@ -83,6 +94,8 @@ fn log_event(entry: &LogEntry) -> Event {
 struct Reader {
     core: Core,
     principal: Arc<Principal>,
+    operator: OperatorId,
+    device: DeviceId,
     keys: watch::Receiver<u64>,
     cursor: Cursor,
     types: Vec<String>,
@@ -126,7 +139,7 @@ impl Reader {
                     }
                 }
                 item = self.cursor.next() => match item? {
-                    Item::Logged(entry) if self.wants(&entry.kind) => {
+                    Item::Logged(entry) if self.wants(&entry) => {
                         self.told = entry.seq;
                         return Some(log_event(&entry));
                     }
@@ -153,7 +166,8 @@ impl Reader {
         position_event(position)
     }
 
-    fn wants(&self, kind: &str) -> bool {
-        self.types.is_empty() || self.types.iter().any(|wanted| wanted == kind)
+    fn wants(&self, entry: &LogEntry) -> bool {
+        let wanted = self.types.is_empty() || self.types.contains(&entry.kind);
+        wanted && !self.core.is_kept_from(&self.operator, &self.device, &entry.kind, entry.payload.get())
     }
 }

@@ -175,6 +175,8 @@ pub fn usual(field: &str) -> Option<Value> {
         "tempId" => json!("t1"),
         "keyId" => json!("k3v9x2m7q1zd"),
         "wid" => json!("wh_3f0a8c5e9b7d41261122"),
+        "rid" => json!("nr_3f0a8c5e9b7d41261122"),
+        "pid" => json!("np_3f0a8c5e9b7d41261122"),
         "call" => json!("network"),
         "emoji" => json!("👍"),
         "qr" => json!("2@J5xRzq0m8Yk1vT4h"),

@@ -1,0 +1,438 @@
+//! Notifications: what people were told, what each of them has read and muted, and trying it out.
+//!
+//! Read and mute state is an operator's: of who a verified access token names, else of the API key with the label that
+//! the token is. [`rules`] say what is told, [`push`] are browsers that want it, [`sounds`] what is heard.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::ApiState;
+use super::envelope::{Page, Success};
+use super::error::ApiError;
+use super::guard::{Caller, guarded};
+use super::input::{Body, Device, Fields, FromFields, Query};
+use super::operator::Operator;
+use super::paging::{Window, window};
+use super::schema;
+use crate::domain::access::Scope;
+use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
+use crate::domain::notify::{Action, OperatorId};
+use crate::service::{Core, ListedNotification, MuteChange, NotificationPage, NotificationQuery, Trial};
+
+mod push;
+mod rules;
+mod sounds;
+
+pub(super) use self::sounds::assets;
+
+/// Notifications that one request may mark as read.
+const MAX_IDS: usize = 1_000;
+/// The last time that every JSON reader keeps exactly, in milliseconds since the epoch.
+const MAX_TIME: i64 = 9_007_199_254_740_991;
+
+/// The operations of this file and its parts.
+pub fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(guarded(Scope::EventsRead, &[], routes!(list)))
+        .routes(guarded(Scope::EventsRead, &[], routes!(list_of_device)))
+        .routes(guarded(Scope::EventsRead, &[], routes!(read)))
+        .routes(guarded(Scope::EventsRead, &[409], routes!(mute)))
+        .routes(guarded(Scope::EventsRead, &[], routes!(unmute)))
+        .routes(guarded(Scope::DevicesWrite, &[404, 422], routes!(test)))
+        .merge(rules::routes())
+        .merge(push::routes())
+        .merge(sounds::routes())
+}
+
+/// How much a notification matters.
+#[derive(ToSchema)]
+#[schema(as = NotificationPriority, rename_all = "lowercase")]
+#[expect(dead_code, reason = "for the document")]
+enum PriorityWord {
+    Low,
+    Normal,
+    High,
+}
+
+/// What a rule may ask for.
+#[derive(ToSchema)]
+#[schema(as = NotificationAction, rename_all = "lowercase")]
+#[expect(dead_code, reason = "for the document")]
+enum ActionWord {
+    Dashboard,
+    Desktop,
+    Sound,
+    Command,
+    Webhook,
+    Push,
+}
+
+/// A notification, as the event `notification` has it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Notification)]
+#[serde(rename_all = "camelCase")]
+struct NotificationObject {
+    /// Names it. One that grows keeps its id.
+    #[schema(example = "shop-42")]
+    id: String,
+    /// Whose.
+    device_id: String,
+    /// What happened.
+    #[schema(example = "message")]
+    kind: String,
+    /// How much it matters.
+    #[schema(value_type = PriorityWord)]
+    priority: &'static str,
+    /// The first line.
+    #[schema(example = "Anna (3 new messages)")]
+    title: String,
+    /// The rest.
+    body: String,
+    /// The name of the sound that goes with it.
+    #[schema(example = "message")]
+    sound: Option<String>,
+    /// Where that sound is.
+    #[schema(example = "/assets/sounds/message")]
+    sound_url: Option<String>,
+    /// The chat that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    chat_id: Option<String>,
+    /// How many it stands for.
+    #[schema(minimum = 1, example = 3)]
+    count: u32,
+    /// When it was told.
+    #[schema(value_type = i64)]
+    timestamp: Millis,
+    /// Whether the operator has read it.
+    #[schema(example = false)]
+    read: bool,
+}
+
+impl From<ListedNotification> for NotificationObject {
+    fn from(listed: ListedNotification) -> Self {
+        let ListedNotification { device, shown, at, read } = listed;
+        Self {
+            id: shown.id,
+            device_id: device.into(),
+            kind: shown.kind,
+            priority: shown.priority.as_str(),
+            title: shown.title,
+            body: shown.body,
+            sound: shown.sound,
+            sound_url: shown.sound_url,
+            chat_id: shown.chat_id.map(|chat| chat.to_string()),
+            count: shown.count,
+            timestamp: at,
+            read,
+        }
+    }
+}
+
+/// Where a page of notifications stands, and how many are left to be read.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct NotificationPagination {
+    /// Notifications in all.
+    #[schema(minimum = 0)]
+    total: i64,
+    /// Those that the operator has not read.
+    #[schema(minimum = 0)]
+    unread: i64,
+    /// On this page.
+    #[schema(minimum = 0)]
+    returned: usize,
+    /// Asked for.
+    #[schema(minimum = 1, maximum = 100)]
+    limit: usize,
+    /// Skipped.
+    #[schema(minimum = 0)]
+    offset: usize,
+    /// Whether more follow.
+    has_more: bool,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct NotificationsQuery {
+    /// Only those that the operator has not read.
+    #[param(value_type = Option<bool>)]
+    unread: bool,
+    /// At most so many.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
+    limit: usize,
+    /// After so many.
+    #[param(value_type = Option<u32>, minimum = 0, maximum = 1_000_000_000, default = 0)]
+    offset: usize,
+}
+
+impl FromFields for NotificationsQuery {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let unread = fields.boolean("unread").unwrap_or(false);
+        let Window { limit, offset } = window(fields);
+        Some(Self { unread, limit, offset })
+    }
+}
+
+type Listing = Result<Page<NotificationObject, NotificationPagination>, ApiError>;
+
+/// List notifications
+///
+/// Those of all devices of the key. The newest thousand of each device are kept.
+#[utoipa::path(get, path = "/notifications", operation_id = "listNotifications", tag = "notifications",
+    params(NotificationsQuery),
+    responses((status = 200, description = "Notifications, the newest first", body = Page<NotificationObject, NotificationPagination>)))]
+async fn list(
+    caller: Caller,
+    Operator(operator): Operator,
+    State(core): State<Core>,
+    Query(query): Query<NotificationsQuery>,
+) -> Listing {
+    listing(&core, operator, caller.devices().map(<[DeviceId]>::to_vec), query).await
+}
+
+/// List a device's notifications
+#[utoipa::path(get, path = "/devices/{id}/notifications", operation_id = "listDeviceNotifications", tag = "notifications",
+    params(NotificationsQuery),
+    responses((status = 200, description = "Notifications, the newest first", body = Page<NotificationObject, NotificationPagination>)))]
+async fn list_of_device(
+    Operator(operator): Operator,
+    State(core): State<Core>,
+    Device(device): Device,
+    Query(query): Query<NotificationsQuery>,
+) -> Listing {
+    core.device(&device).await?;
+    listing(&core, operator, Some(vec![device]), query).await
+}
+
+async fn listing(
+    core: &Core,
+    operator: OperatorId,
+    devices: Option<Vec<DeviceId>>,
+    query: NotificationsQuery,
+) -> Listing {
+    let NotificationsQuery { unread, limit, offset } = query;
+    let found = core.notifications(NotificationQuery { devices, operator, unread, limit, offset }).await?;
+    let NotificationPage { page, total, unread } = found;
+    let (returned, end) = (page.len(), i64::try_from(offset.saturating_add(page.len())).unwrap_or(i64::MAX));
+    let has_more = returned > 0 && end < total;
+    let pagination = NotificationPagination { total, unread, returned, limit, offset, has_more };
+    Ok(Page::new(page.into_iter().map(NotificationObject::from).collect(), pagination))
+}
+
+/// What was read. Without ids: all of the device's.
+#[derive(ToSchema)]
+#[schema(example = json!({ "ids": ["shop-42"] }))]
+struct ReadNotifications {
+    /// Which ones.
+    #[schema(value_type = Option<Vec<String>>, max_items = 1000)]
+    ids: Option<Vec<String>>,
+}
+
+impl FromFields for ReadNotifications {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        Some(Self { ids: fields.list("ids", MAX_IDS) })
+    }
+}
+
+/// What is left to be read.
+#[derive(Serialize, ToSchema)]
+struct Unread {
+    /// Notifications of the device that the operator has not read.
+    #[schema(minimum = 0)]
+    unread: i64,
+}
+
+/// Mark notifications as read
+///
+/// For this operator alone. One that grows afterwards is unread again.
+#[utoipa::path(post, path = "/devices/{id}/notifications/read", operation_id = "readNotifications", tag = "notifications",
+    request_body = Option<ReadNotifications>,
+    responses((status = 200, description = "How many are left", body = Success<Unread>)))]
+async fn read(
+    Operator(operator): Operator,
+    State(core): State<Core>,
+    Device(device): Device,
+    Body(ReadNotifications { ids }): Body<ReadNotifications>,
+) -> Result<Success<Unread>, ApiError> {
+    Ok(Success::new(Unread { unread: core.read_notifications(&operator, &device, ids).await? }))
+}
+
+/// What is to be muted.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[schema(example = json!({ "until": 1_767_229_200_000_i64 }))]
+struct MuteNotifications {
+    /// Until this moment; until it is unmuted, when left out.
+    #[schema(value_type = Option<i64>, minimum = 1)]
+    until: Option<Millis>,
+    /// Of this chat alone.
+    #[schema(schema_with = schema::chat_id, required = false)]
+    chat_id: Option<Jid>,
+    /// For everybody and everything: nothing is told at all. Needs the scope `devices:write` too.
+    #[schema(value_type = Option<bool>, default = false)]
+    everybody: bool,
+}
+
+impl FromFields for MuteNotifications {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        Some(Self {
+            until: fields.integer("until", &(1..=MAX_TIME)).map(Millis),
+            chat_id: fields.parsed("chatId"),
+            everybody: fields.boolean("everybody").unwrap_or(false),
+        })
+    }
+}
+
+/// What is muted of a device.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NotificationMute)]
+#[serde(rename_all = "camelCase")]
+struct MuteObject {
+    /// Whether that counts for everybody.
+    #[schema(example = false)]
+    everybody: bool,
+    /// Of which chat; of all, when `null`.
+    chat_id: Option<String>,
+    /// Until when; for ever, when `null`.
+    #[schema(value_type = Option<i64>, example = 1_767_229_200_000_i64)]
+    until: Option<Millis>,
+}
+
+/// What is muted of a device now.
+#[derive(Serialize, ToSchema)]
+struct Mutes {
+    /// For this operator, or for everybody.
+    mutes: Vec<MuteObject>,
+}
+
+fn muted(core: &Core, operator: &OperatorId, device: &DeviceId) -> Success<Mutes> {
+    let mutes = core.mutes(operator, device).into_iter().map(|mute| MuteObject {
+        everybody: mute.everybody,
+        chat_id: mute.chat.map(|chat| chat.to_string()),
+        until: mute.until,
+    });
+    Success::new(Mutes { mutes: mutes.collect() })
+}
+
+fn change_of(
+    caller: &Caller,
+    operator: &OperatorId,
+    device: &DeviceId,
+    body: MuteNotifications,
+) -> Result<MuteChange, ApiError> {
+    if body.everybody && !caller.0.grant.allows(Scope::DevicesWrite) {
+        return Err(ApiError::MissingScope(Scope::DevicesWrite));
+    }
+    let operator = (!body.everybody).then(|| operator.clone());
+    Ok(MuteChange { operator, device: Some(device.clone()), chat: body.chat_id, until: body.until })
+}
+
+/// Mute a device's notifications
+///
+/// For this operator: its sockets, streams and browsers get none. Or, with `everybody`, for all: none is made.
+#[utoipa::path(post, path = "/devices/{id}/notifications/mute", operation_id = "muteNotifications", tag = "notifications",
+    request_body = Option<MuteNotifications>,
+    responses((status = 200, description = "What is muted now", body = Success<Mutes>)))]
+async fn mute(
+    caller: Caller,
+    Operator(operator): Operator,
+    State(core): State<Core>,
+    Device(device): Device,
+    Body(body): Body<MuteNotifications>,
+) -> Result<Success<Mutes>, ApiError> {
+    core.mute(change_of(&caller, &operator, &device, body)?).await?;
+    Ok(muted(&core, &operator, &device))
+}
+
+/// Unmute a device's notifications
+#[utoipa::path(post, path = "/devices/{id}/notifications/unmute", operation_id = "unmuteNotifications", tag = "notifications",
+    request_body = Option<MuteNotifications>,
+    responses((status = 200, description = "What is muted now", body = Success<Mutes>)))]
+async fn unmute(
+    caller: Caller,
+    Operator(operator): Operator,
+    State(core): State<Core>,
+    Device(device): Device,
+    Body(body): Body<MuteNotifications>,
+) -> Result<Success<Mutes>, ApiError> {
+    core.device(&device).await?;
+    core.unmute(change_of(&caller, &operator, &device, body)?).await?;
+    Ok(muted(&core, &operator, &device))
+}
+
+/// What to try.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[schema(example = json!({ "action": "sound", "sound": "call" }))]
+struct TestNotification {
+    /// What is done.
+    #[schema(value_type = ActionWord)]
+    action: Action,
+    /// Which sound; `message`, when left out.
+    #[schema(max_length = 64)]
+    sound: Option<String>,
+    /// Which of `notify.commands`; the only one, when left out.
+    #[schema(max_length = 64)]
+    command: Option<String>,
+    /// In whose log: needed for `dashboard` and `webhook`.
+    #[schema(schema_with = schema::device_id, required = false)]
+    device_id: Option<DeviceId>,
+}
+
+impl FromFields for TestNotification {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let action = fields.word("action", &Action::ALL);
+        let action = fields.require("action", action, "what to try, such as desktop or sound");
+        let sound = fields.text("sound", 64).filter(|name| !name.is_empty());
+        let command = fields.text("command", 64).filter(|name| !name.is_empty());
+        let device_id = fields.parsed("deviceId");
+        Some(Self { action: action?, sound, command, device_id })
+    }
+}
+
+/// What came of a test.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NotificationTest)]
+struct TestObject {
+    /// What was to be done.
+    #[schema(value_type = ActionWord)]
+    action: &'static str,
+    /// Whether it was done.
+    #[schema(example = true)]
+    done: bool,
+    /// What happened, in a sentence.
+    #[schema(example = "The sound call was played: 900 ms.")]
+    said: String,
+}
+
+/// Try an action of notifications
+///
+/// Shows, plays, runs or pushes one, whatever rules and mutes say. On the daemon's own machine (desktop, sound and
+/// command) only with a key of all devices.
+#[utoipa::path(post, path = "/notifications/test", operation_id = "testNotification", tag = "notifications",
+    request_body = TestNotification,
+    responses((status = 200, description = "What happened", body = Success<TestObject>)))]
+async fn test(
+    caller: Caller,
+    Operator(operator): Operator,
+    State(core): State<Core>,
+    Body(body): Body<TestNotification>,
+) -> Result<Success<TestObject>, ApiError> {
+    let TestNotification { action, sound, command, device_id: device } = body;
+    match &device {
+        Some(device) => caller.reach(device)?,
+        None if caller.devices().is_some() => return Err(ApiError::DeviceNotAllowed),
+        None => {}
+    }
+    if caller.devices().is_some() && matches!(action, Action::Desktop | Action::Sound | Action::Command) {
+        return Err(ApiError::DeviceNotAllowed);
+    }
+    let report = core.try_action(Trial { action, sound, command, device, operator }).await?;
+    Ok(Success::new(TestObject { action: action.as_str(), done: report.done, said: report.said }))
+}

@@ -1,0 +1,77 @@
+//! Sounds that rules may name, and their files, which browsers play without a key.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::http::ApiState;
+use crate::api::http::envelope::Success;
+use crate::api::http::error::ApiError;
+use crate::api::http::guard::guarded;
+use crate::domain::access::Scope;
+use crate::service::Core;
+
+/// How long a browser may play a sound without asking whether it is the same still.
+const CACHED: &str = "public, max-age=3600";
+
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(guarded(Scope::EventsRead, &[], routes!(list)))
+}
+
+/// `/assets/sounds/{name}`
+pub fn assets() -> Router<ApiState> {
+    Router::new().route("/assets/sounds/{name}", get(file))
+}
+
+/// A sound.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NotificationSound)]
+#[serde(rename_all = "camelCase")]
+struct SoundObject {
+    /// Its name, as rules have it.
+    #[schema(example = "message")]
+    name: String,
+    /// Where its file is; no key is needed.
+    #[schema(example = "/assets/sounds/message")]
+    url: String,
+    /// Whether it comes with Wharf.
+    #[schema(example = true)]
+    built_in: bool,
+}
+
+/// List sounds
+#[utoipa::path(get, path = "/notifications/sounds", operation_id = "listSounds", tag = "notifications",
+    responses((status = 200, description = "Those of Wharf, then files of `effects.sound.dir`", body = Success<Vec<SoundObject>>)))]
+async fn list(State(core): State<Core>) -> Result<Success<Vec<SoundObject>>, ApiError> {
+    let sounds = core.sounds().await?.into_iter();
+    Ok(Success::new(
+        sounds
+            .map(|sound| SoundObject { name: sound.name, url: sound.url, built_in: sound.built_in })
+            .collect(),
+    ))
+}
+
+async fn file(
+    State(core): State<Core>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let sound = core.sound(&name).await?;
+    let etag = format!("\"{}\"", sound.etag);
+    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let same = known
+        .flat_map(|line| line.split(','))
+        .any(|known| matches!(known.trim(), known if known == etag || known == "*"));
+    let about = [(ETAG, etag.as_str()), (CACHE_CONTROL, CACHED), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    if same {
+        return Ok((StatusCode::NOT_MODIFIED, about).into_response());
+    }
+    Ok((about, [(CONTENT_TYPE, sound.mimetype)], sound.bytes).into_response())
+}

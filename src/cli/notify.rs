@@ -1,0 +1,238 @@
+//! `wharf notify …`
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::client::Client;
+use super::exit::CliError;
+use super::output::{Output, moment_of, short, table, text_of};
+use super::time::parse_duration_ms;
+use crate::domain::clock::Clock;
+use crate::domain::ids::DeviceId;
+
+/// `wharf notify …`
+#[derive(Debug, Subcommand)]
+pub enum NotifyCommand {
+    /// Try an action: show, play, run or push one, and say what happened
+    #[command(after_help = TEST_HELP)]
+    Test(TestArgs),
+    /// List the rules, in the order in which they are asked
+    Rules(OfDevice),
+    /// List what was told
+    #[command(visible_alias = "ls")]
+    List(ListArgs),
+    /// Mute a device's notifications
+    Mute(MuteArgs),
+    /// Unmute a device's notifications
+    Unmute(UnmuteArgs),
+}
+
+const TEST_HELP: &str = "\
+Examples:
+  wharf notify test desktop
+  wharf notify test sound --sound call
+  wharf notify test command --command lamp
+  wharf notify test dashboard --device shop";
+
+/// `wharf notify test`
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// What is done
+    #[arg(value_name = "ACTION", value_parser = ["dashboard", "desktop", "sound", "command", "webhook", "push"])]
+    pub action: String,
+
+    /// Which sound; message if left out
+    #[arg(long, value_name = "NAME")]
+    pub sound: Option<String>,
+
+    /// Which of notify.commands; the only one if left out
+    #[arg(long, value_name = "NAME")]
+    pub command: Option<String>,
+
+    /// In whose log; needed for dashboard and webhook
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<DeviceId>,
+}
+
+/// A device, or all.
+#[derive(Debug, Args)]
+pub struct OfDevice {
+    /// Those of this device; those of all devices if left out
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<DeviceId>,
+}
+
+/// `wharf notify list`
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Of which devices.
+    #[command(flatten)]
+    pub of: OfDevice,
+
+    /// Only what this key has not read
+    #[arg(long)]
+    pub unread: bool,
+}
+
+/// `wharf notify mute`
+#[derive(Debug, Args)]
+pub struct MuteArgs {
+    /// The device
+    #[arg(value_name = "DEVICE")]
+    pub device: DeviceId,
+
+    /// For how long, such as 1h; until it is unmuted if left out
+    #[arg(long = "for", value_parser = parse_duration_ms, value_name = "DURATION")]
+    pub duration: Option<i64>,
+
+    /// What of it.
+    #[command(flatten)]
+    pub what: Muted,
+}
+
+/// `wharf notify unmute`
+#[derive(Debug, Args)]
+pub struct UnmuteArgs {
+    /// The device
+    #[arg(value_name = "DEVICE")]
+    pub device: DeviceId,
+
+    /// What of it.
+    #[command(flatten)]
+    pub what: Muted,
+}
+
+/// What is muted of a device.
+#[derive(Debug, Args)]
+pub struct Muted {
+    /// This chat alone
+    #[arg(long, value_name = "CHAT")]
+    pub chat: Option<String>,
+
+    /// For everybody, not for this key alone: nothing is told at all
+    #[arg(long)]
+    pub everybody: bool,
+}
+
+/// Does one of the commands.
+///
+/// # Errors
+/// As the daemon answers; [`CliError::Failed`] when a test was not done.
+pub async fn run(
+    command: &NotifyCommand,
+    client: &Client,
+    clock: &dyn Clock,
+    out: &Output,
+) -> Result<(), CliError> {
+    match command {
+        NotifyCommand::Test(args) => test(args, client, out).await,
+        NotifyCommand::Rules(args) => {
+            let list = client.get(&path(args.device.as_ref(), "rules"), &[]).await?;
+            out.show(&list, || rule_table(&list))
+        }
+        NotifyCommand::List(args) => {
+            let query = [("unread", args.unread.to_string()), ("limit", "100".to_owned())];
+            let of: Vec<&str> = path(args.of.device.as_ref(), "");
+            let list = client.get(&of, &query).await?;
+            out.show(&list, || notification_table(&list))
+        }
+        NotifyCommand::Mute(args) => {
+            let mut body = what(&args.what);
+            if let Some(ms) = args.duration {
+                body.insert("until".to_owned(), clock.now().plus(ms).0.into());
+            }
+            let answer = client.post(&path(Some(&args.device), "mute"), &Value::Object(body)).await?;
+            out.show(&answer, || format!("The notifications of {} are muted", args.device))
+        }
+        NotifyCommand::Unmute(args) => {
+            let body = Value::Object(what(&args.what));
+            let answer = client.post(&path(Some(&args.device), "unmute"), &body).await?;
+            out.show(&answer, || format!("The notifications of {} are not muted", args.device))
+        }
+    }
+}
+
+async fn test(args: &TestArgs, client: &Client, out: &Output) -> Result<(), CliError> {
+    let TestArgs { action, sound, command, device } = args;
+    let device = device.as_ref().map(DeviceId::as_str);
+    let body = json!({ "action": action, "sound": sound, "command": command, "deviceId": device });
+    let answer = client.post(&["notifications", "test"], &body).await?;
+    if answer["done"] == false {
+        return Err(CliError::Failed(text_of(&answer, "said")));
+    }
+    out.show(&answer, || text_of(&answer, "said"))
+}
+
+fn path<'a>(device: Option<&'a DeviceId>, last: &'a str) -> Vec<&'a str> {
+    let mut path = match device {
+        Some(device) => vec!["devices", device.as_str(), "notifications"],
+        None => vec!["notifications"],
+    };
+    path.extend(Some(last).filter(|last| !last.is_empty()));
+    path
+}
+
+fn what(muted: &Muted) -> Map<String, Value> {
+    let mut body = Map::new();
+    if let Some(chat) = &muted.chat {
+        body.insert("chatId".to_owned(), chat.as_str().into());
+    }
+    if muted.everybody {
+        body.insert("everybody".to_owned(), true.into());
+    }
+    body
+}
+
+fn rows_of(list: &Value, row: impl Fn(&Value) -> Vec<String>) -> Vec<Vec<String>> {
+    list.as_array().into_iter().flatten().map(row).collect()
+}
+
+fn rule_table(list: &Value) -> String {
+    let rows = rows_of(list, |rule| {
+        vec![
+            text_of(rule, "id"),
+            text_of(rule, "origin"),
+            short(&text_of(rule, "name"), 30),
+            if rule["enabled"] == false { "off".to_owned() } else { "on".to_owned() },
+            short(&rule["match"].to_string(), 60),
+            text_of(rule, "actions"),
+        ]
+    });
+    table(&["ID", "FROM", "NAME", "STATE", "MATCHES", "ACTIONS"], &rows)
+}
+
+fn notification_table(list: &Value) -> String {
+    let rows = rows_of(list, |told| {
+        vec![
+            moment_of(told, "timestamp"),
+            text_of(told, "deviceId"),
+            text_of(told, "kind"),
+            text_of(told, "priority"),
+            if told["read"] == true { String::new() } else { "new".to_owned() },
+            short(&text_of(told, "title"), 40),
+            short(&text_of(told, "body"), 60),
+        ]
+    });
+    table(&["AT", "DEVICE", "WHAT", "PRIORITY", "", "TITLE", "BODY"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_sender_wrote_leaves_the_terminal_alone() {
+        let list = json!([{ "timestamp": 0, "deviceId": "shop", "kind": "message", "priority": "high", "read": false,
+            "title": "Anna\u{1b}[31m", "body": "hello\nthere" }]);
+        let text = notification_table(&list);
+        assert!(text.contains("shop") && text.contains("new") && !text.contains('\u{1b}'), "{text}");
+        assert_eq!(text.trim_end().lines().count(), 2, "{text}");
+    }
+
+    #[test]
+    fn a_path_names_a_device_or_none() {
+        let shop = "shop".parse().unwrap();
+        assert_eq!(path(Some(&shop), "rules"), ["devices", "shop", "notifications", "rules"]);
+        assert_eq!(path(None, ""), ["notifications"]);
+    }
+}

@@ -1,0 +1,95 @@
+//! Browsers that want notifications pushed.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use super::{app, app_with, told_of_messages};
+use crate::support::receiver::{Answer, Receiver};
+use crate::support::{ANNA, BEN};
+
+// The example of RFC 8291.
+const P256DH: &str =
+    "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4";
+const AUTH: &str = "BTBZMqHH6r4Tts7J_aSIgg";
+
+fn browser(url: &str) -> Value {
+    json!({ "endpoint": url, "keys": { "p256dh": P256DH, "auth": AUTH }, "label": "laptop" })
+}
+
+// covers: GET /notifications/push/key
+// covers: GET /notifications/push
+// covers: POST /notifications/push
+// covers: DELETE /notifications/push/{pid}
+#[tokio::test]
+async fn a_browser_subscribes_gets_pushes_and_is_forgotten() {
+    let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
+    app.device("shop").await;
+    let key = app.get("/notifications/push/key").await.ok()["data"]["publicKey"].as_str().unwrap().to_owned();
+    assert_eq!(URL_SAFE_NO_PAD.decode(&key).unwrap().len(), 65);
+    let service = Receiver::answering(|_| Answer::Status(201)).await;
+    let made = app.post("/notifications/push", browser(&service.url)).await.created()["data"].clone();
+    assert_eq!(made["label"], "laptop");
+    assert!(service.url.starts_with(made["origin"].as_str().unwrap()), "{made}");
+    assert!(!made.to_string().contains(AUTH));
+    assert_eq!(app.get("/notifications/push").await.ok()["data"], json!([made]));
+    assert_eq!(app.get("/notifications/push?access-token=ben").await.ok()["data"], json!([]));
+    app.incoming("shop", ANNA, "a secret text").await;
+    app.wait_until("the push", async || (service.count() > 0).then_some(())).await;
+    let pushed = service.all().remove(0);
+    assert_eq!(pushed.header("content-encoding"), "aes128gcm");
+    assert!(pushed.header("authorization").starts_with("vapid t="));
+    assert!(!String::from_utf8_lossy(&pushed.bytes).contains("secret"));
+
+    let app = app.restarted().await;
+    assert_eq!(app.get("/notifications/push/key").await.ok()["data"]["publicKey"], key);
+    let path = format!("/notifications/push/{}", made["id"].as_str().unwrap());
+    let not_mine = format!("{path}?access-token=ben");
+    app.delete(&not_mine).await.refused(404, "subscription_not_found");
+    app.delete(&path).await.ok();
+    assert_eq!(app.get("/notifications/push").await.ok()["data"], json!([]));
+}
+
+#[tokio::test]
+async fn a_browser_that_is_gone_is_forgotten() {
+    let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
+    app.device("shop").await;
+    let service = Receiver::answering(|_| Answer::Status(410)).await;
+    app.post("/notifications/push", browser(&service.url)).await.created();
+    app.incoming("shop", ANNA, "hello").await;
+    app.wait_until("it to be forgotten", async || {
+        let left = app.get("/notifications/push").await.ok();
+        (left["data"] == json!([])).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_muted_operator_gets_no_pushes() {
+    let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
+    app.device("shop").await;
+    let service = Receiver::answering(|_| Answer::Status(201)).await;
+    app.post("/notifications/push", browser(&service.url)).await.created();
+    app.post("/devices/shop/notifications/mute", json!({})).await.ok();
+    app.incoming("shop", ANNA, "unheard").await;
+    told_of_messages(&app, "shop", 1).await;
+    app.post("/devices/shop/notifications/unmute", json!({})).await.ok();
+    let before = service.count();
+    app.incoming("shop", BEN, "heard").await;
+    app.wait_until("the push", async || (service.count() > before).then_some(())).await;
+    assert_eq!((before, service.count()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_browser_that_cannot_be_is_refused() {
+    let app = app().await;
+    for (endpoint, p256dh) in [
+        ("http://push.example.com/x", P256DH),
+        ("https://127.0.0.1/x", P256DH),
+        ("https://push.example.com/x", "AAAA"),
+        ("nowhere", P256DH),
+    ] {
+        let body = json!({ "endpoint": endpoint, "keys": { "p256dh": p256dh, "auth": AUTH } });
+        app.post("/notifications/push", body).await.refused(400, "invalid_field");
+    }
+}

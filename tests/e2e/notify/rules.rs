@@ -1,0 +1,111 @@
+//! Rules, made over REST, in settings and in devices' files.
+
+use serde_json::{Value, json};
+
+use super::{app, app_with, told_of_messages};
+use crate::support::ANNA;
+
+// covers: GET /notifications/rules
+// covers: POST /notifications/rules
+// covers: GET /notifications/rules/{rid}
+// covers: PATCH /notifications/rules/{rid}
+// covers: DELETE /notifications/rules/{rid}
+// covers: GET /devices/{id}/notifications/rules
+// covers: POST /devices/{id}/notifications/rules
+// covers: GET /devices/{id}/notifications/rules/{rid}
+// covers: PATCH /devices/{id}/notifications/rules/{rid}
+// covers: DELETE /devices/{id}/notifications/rules/{rid}
+#[tokio::test]
+async fn rules_are_made_shown_changed_and_deleted() {
+    let app = app().await;
+    app.device("shop").await;
+    for path in ["/notifications/rules", "/devices/shop/notifications/rules"] {
+        let rule =
+            json!({ "name": "orders", "match": { "text": "order" }, "actions": ["sound"], "unknown": 1 });
+        let made = app.post(path, rule).await.created()["data"].clone();
+        let id = made["id"].as_str().unwrap();
+        let device = if path.starts_with("/devices") { json!("shop") } else { Value::Null };
+        assert_eq!(
+            (&made["origin"], &made["deviceId"], &made["quiet"]),
+            (&json!("api"), &device, &json!(true))
+        );
+        let one = format!("{path}/{id}");
+        assert_eq!(app.get(&one).await.ok()["data"], made);
+        let changed = app.patch(&one, json!({ "group": "30s", "match": {} })).await.ok()["data"].clone();
+        assert_eq!(
+            (&changed["group"], &changed["name"], &changed["match"]),
+            (&json!("30s"), &json!("orders"), &json!({}))
+        );
+        let all = app.get(path).await.ok()["data"].clone();
+        assert_eq!(all[0], changed);
+        assert_eq!(all.as_array().unwrap().last().unwrap()["origin"], "default");
+        app.delete(&one).await.ok();
+        app.get(&one).await.refused(404, "rule_not_found");
+    }
+    app.patch("/notifications/rules/default-1", json!({ "enabled": false })).await.refused(409, "fixed_rule");
+}
+
+#[tokio::test]
+async fn a_rule_that_cannot_be_is_refused_with_its_field() {
+    let app = app().await;
+    for (rule, field) in [
+        (json!({}), "actions"),
+        (json!({ "actions": ["mail"] }), "actions[0]"),
+        (
+            json!({ "actions": [], "match": { "hours": { "from": "25:00", "to": "07:00" } } }),
+            "match.hours.from",
+        ),
+        (json!({ "actions": ["command"], "command": "rm" }), "command"),
+    ] {
+        let refused = app.post("/notifications/rules", rule).await.refused(400, "invalid_field");
+        assert_eq!(refused["details"][0]["field"], field, "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_some_devices_sets_rules_for_these_alone() {
+    let app = app().await;
+    app.device("shop").await;
+    let body = json!({ "name": "k", "scopes": ["devices:read", "devices:write"], "devices": ["shop"] });
+    let key = app.post("/api-keys", body).await.created()["data"]["key"].as_str().unwrap().to_owned();
+    let asker = app.with_key(&key);
+    let rule = json!({ "actions": [] });
+    asker.post("/notifications/rules", rule.clone()).await.refused(403, "device_not_allowed");
+    asker.post("/devices/shop/notifications/rules", rule).await.created();
+}
+
+#[tokio::test]
+async fn the_first_rule_that_matches_decides() {
+    let rules = r#"[{ "name": "silent", "match": { "text": "spam*" }, "actions": [] }]"#;
+    let app = app_with(&[("WHARF__NOTIFY__RULES", rules)]).await;
+    app.device("shop").await;
+    let loud = json!({ "match": { "text": "urgent" }, "actions": ["dashboard"], "priority": "high", "sound": "error" });
+    app.post("/devices/shop/notifications/rules", loud).await.created();
+    app.incoming("shop", "15550100004", "spam and more").await;
+    app.incoming("shop", ANNA, "urgent: come").await;
+    let told = told_of_messages(&app, "shop", 1).await;
+    assert_eq!((&told[0]["body"], &told[0]["priority"]), (&json!("urgent: come"), &json!("high")));
+    assert_eq!((told.len(), &told[0]["sound"]), (1, &json!("error")));
+}
+
+#[tokio::test]
+async fn a_devices_file_has_rules_of_its_own() {
+    let app = app().await;
+    std::fs::create_dir_all(app.devices_dir()).unwrap();
+    let declare = async |text: &str| {
+        std::fs::write(app.devices_dir().join("shop.toml"), format!("id = 'shop'\n{text}")).unwrap();
+        app.app().reconcile().await.unwrap();
+        let all = app.get("/devices/shop/notifications/rules").await.ok()["data"].as_array().unwrap().clone();
+        all.into_iter().filter(|rule| rule["origin"] == "file").collect::<Vec<_>>()
+    };
+    let rule = "[[notify]]\nname = 'night'\nactions = ['dashboard']\nmatch = { in = 'group', hours = { from = '22:00', to = '07:00', timeZone = 'Europe/Berlin' } }";
+    let rules = declare(rule).await;
+    assert_eq!(
+        (rules.len(), &rules[0]["name"], &rules[0]["match"]["in"]),
+        (1, &json!("night"), &json!("group"))
+    );
+    let path = format!("/devices/shop/notifications/rules/{}", rules[0]["id"].as_str().unwrap());
+    app.delete(&path).await.refused(409, "set_by_file");
+    assert_eq!(declare(rule).await, rules);
+    assert!(declare("").await.is_empty());
+}

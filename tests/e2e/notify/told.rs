@@ -1,0 +1,160 @@
+//! What happens is told, over Socket.IO, as a stream and in the log; what is old or quiet, muted or ours, is not.
+
+use serde_json::{Value, json};
+
+use super::{app, app_with, told, told_of_messages};
+use crate::support::wire::Wire;
+use crate::support::{ADMIN_KEY, ANNA, BEN};
+
+// covers: event notification
+#[tokio::test]
+async fn a_message_is_told_in_the_shape_that_dashboards_know() {
+    let app = app().await;
+    app.device("shop").await;
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.join("shop", ADMIN_KEY).await;
+    app.post("/simulator/shop/incoming", json!({ "from": ANNA, "body": "hello", "notifyName": "Anna" }))
+        .await
+        .ok();
+    let seen = loop {
+        let seen = wire.event("shop", "notification").await;
+        if seen["kind"] == "message" {
+            break seen;
+        }
+    };
+    let shown = json!({
+        "deviceId": "shop", "timestamp": seen["timestamp"], "seq": seen["seq"], "id": seen["id"], "kind": "message",
+        "priority": "normal", "title": "Anna", "body": "hello", "sound": "message",
+        "soundUrl": "/assets/sounds/message", "chatId": "15550100001@c.us", "count": 1,
+    });
+    assert_eq!(seen, shown);
+    assert!(seen["seq"].is_i64() && seen["timestamp"].is_i64() && seen["id"].is_string());
+    assert_eq!(told_of_messages(&app, "shop", 1).await, [seen]);
+}
+
+#[tokio::test]
+async fn ten_messages_in_a_chat_become_one_notification_that_counts() {
+    let app = app().await;
+    app.device("shop").await;
+    for n in 1..=10 {
+        app.incoming("shop", ANNA, &format!("message {n}")).await;
+    }
+    told_of_messages(&app, "shop", 1).await;
+    app.clock.advance(10_001);
+    let told = told_of_messages(&app, "shop", 2).await;
+    assert_eq!((told.len(), &told[0]["count"], &told[1]["count"]), (2, &json!(1), &json!(10)));
+    assert_eq!((&told[0]["id"], &told[1]["body"]), (&told[1]["id"], &json!("message 10")));
+    assert!(told[1]["title"].as_str().unwrap().ends_with("(10 new messages)"), "{}", told[1]);
+    let listed = app.get("/devices/shop/notifications").await.ok();
+    let of_messages =
+        listed["data"].as_array().unwrap().iter().filter(|told| told["kind"] == "message").count();
+    assert_eq!(of_messages, 1, "{listed}");
+}
+
+#[tokio::test]
+async fn troubles_and_calls_are_told() {
+    let app = app().await;
+    app.new_device("shop", json!({})).await;
+    app.wait_for_state("shop", "qr").await;
+    let qr = told(&app, "shop", 1).await.remove(0);
+    assert_eq!(
+        (&qr["kind"], &qr["priority"], &qr["sound"]),
+        (&json!("qr"), &json!("high"), &json!("system"))
+    );
+    app.post("/simulator/shop/scan", json!({})).await.ok();
+    app.wait_for_state("shop", "ready").await;
+    app.post("/simulator/shop/call", json!({ "from": ANNA, "video": true })).await.ok();
+    let call = told(&app, "shop", 2).await.remove(1);
+    assert_eq!((&call["kind"], &call["sound"]), (&json!("call"), &json!("call")));
+    assert!(call["title"].as_str().unwrap().ends_with(" is calling"), "{call}");
+    app.fault("shop", json!({ "kind": "log_out" })).await;
+    let ends: Vec<Value> = told(&app, "shop", 3).await;
+    assert!(ends.iter().any(|told| told["kind"] == "offline" || told["kind"] == "error"), "{ends:?}");
+}
+
+#[tokio::test]
+async fn what_our_account_wrote_what_is_muted_and_what_was_before_is_not_told() {
+    let app = app().await;
+    app.device_with("shop", json!({ "history": 5 })).await;
+    app.incoming("shop", ANNA, "first").await;
+    told_of_messages(&app, "shop", 1).await;
+    app.post(&format!("/devices/shop/chats/{ANNA}@c.us/mute"), json!({})).await.ok();
+    app.incoming("shop", ANNA, "in a muted chat").await;
+    app.send("shop", BEN, "ours").await;
+    app.incoming("shop", "15550100003", "after").await;
+    let all = app
+        .wait_until("the last to be told", async || {
+            let told = app.logged("shop", "notification").await;
+            told.iter().any(|told| told["body"] == "after").then_some(told)
+        })
+        .await;
+    app.clock.advance(60_000);
+    let bodies = |all: &[Value]| {
+        let messages = all.iter().filter(|told| told["kind"] == "message");
+        messages.map(|told| told["body"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(bodies(&all), ["first", "after"]);
+    let app = app.restarted().await;
+    assert_eq!(bodies(&app.logged("shop", "notification").await), ["first", "after"]);
+}
+
+#[tokio::test]
+async fn after_a_restart_nothing_is_told_twice_and_nothing_is_lost() {
+    let app = app().await;
+    app.device("shop").await;
+    for body in ["one", "two", "three"] {
+        app.incoming("shop", ANNA, body).await;
+    }
+    told_of_messages(&app, "shop", 1).await;
+    let app = app.restarted().await;
+    let told = told_of_messages(&app, "shop", 2).await;
+    assert_eq!((&told[1]["count"], &told[1]["body"]), (&json!(3), &json!("three")));
+    app.wait_for_state("shop", "ready").await;
+    app.incoming("shop", BEN, "four").await;
+    let told = told_of_messages(&app, "shop", 3).await;
+    let bodies: Vec<&Value> = told.iter().map(|told| &told["body"]).collect();
+    assert_eq!(bodies, ["one", "three", "four"]);
+}
+
+#[tokio::test]
+async fn what_happened_while_nobody_looked_is_listed_and_disturbs_nobody() {
+    let app = app_with(&[("WHARF__NOTIFY__FRESH_MS", "60000")]).await;
+    app.device("shop").await;
+    let old = app.clock.clone();
+    app.post("/devices/shop/stop", json!({})).await.ok();
+    app.wait_for_state("shop", "stopped").await;
+    app.incoming("shop", ANNA, "while away").await;
+    old.advance(600_000);
+    app.post("/devices/shop/start", json!({})).await.ok();
+    app.wait_for_state("shop", "ready").await;
+    told_of_messages(&app, "shop", 1).await;
+    let metrics = app.get("//metrics").await.text();
+    assert!(metrics.contains("wharf_notify_effects_total{action=\"any\",outcome=\"old\"} 1"), "{metrics}");
+}
+
+#[tokio::test]
+async fn in_quiet_hours_nobody_is_disturbed() {
+    let app = app_with(&[("WHARF__NOTIFY__QUIET_FROM", "00:00"), ("WHARF__NOTIFY__QUIET_TO", "23:59")]).await;
+    app.device("shop").await;
+    app.incoming("shop", ANNA, "hello").await;
+    let told = told_of_messages(&app, "shop", 1).await;
+    assert_eq!((&told[0]["sound"], &told[0]["soundUrl"]), (&Value::Null, &Value::Null));
+    let metrics = app.get("//metrics").await.text();
+    assert!(!metrics.contains("wharf_notify_effects_total{action=\"sound\""), "{metrics}");
+}
+
+#[tokio::test]
+async fn webhooks_get_a_notification_only_where_a_rule_says_so() {
+    let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
+    app.device("shop").await;
+    let receiver = crate::support::receiver::Receiver::start().await;
+    app.post("/webhooks", json!({ "url": receiver.url, "events": ["notification"] })).await.created();
+    let rule = json!({ "match": { "text": "order" }, "actions": ["dashboard", "webhook"] });
+    app.post("/notifications/rules", rule).await.created();
+    app.incoming("shop", BEN, "hello").await;
+    app.incoming("shop", ANNA, "an order").await;
+    told_of_messages(&app, "shop", 2).await;
+    app.wait_until("the delivery", async || (receiver.count() > 0).then_some(())).await;
+    let bodies: Vec<Value> = receiver.all().iter().map(|received| received.data()["body"].clone()).collect();
+    assert_eq!(bodies, ["an order"]);
+}
