@@ -214,7 +214,8 @@ async fn settled(traffic: &Traffic, http: &Http) {
             .iter()
             .map(|message| (message["body"].as_str().unwrap(), message["arrivals"].as_u64().unwrap()))
             .collect();
-        let far = |text: &String| statuses.get(text).and_then(|steps| steps.last()).cloned().unwrap_or_default();
+        let far =
+            |text: &String| statuses.get(text).and_then(|steps| steps.last()).cloned().unwrap_or_default();
         let unsettled: Vec<_> = traffic
             .sent
             .iter()
@@ -235,7 +236,11 @@ async fn settled(traffic: &Traffic, http: &Http) {
         sleep(Duration::from_millis(100)).await;
     };
     let answered = traffic.sent.values().filter(|answered| **answered).count();
-    eprintln!("{} rounds: {answered} sent, {} written, {open} of unknown outcome", rounds(), traffic.written.len());
+    eprintln!(
+        "{} rounds: {answered} sent, {} written, {open} of unknown outcome",
+        rounds(),
+        traffic.written.len()
+    );
 }
 
 fn upstreams_deduplicate(traffic: &Traffic) -> bool {

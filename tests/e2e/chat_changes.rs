@@ -48,7 +48,11 @@ async fn an_archived_chat_is_found_among_the_archived_until_it_comes_back() {
     assert_eq!(archived("archived").await, 0);
     if app.has_phone() {
         let told = told(&app).await;
-        assert_eq!((told.len(), &told[0]["on"], &told[1]["on"]), (2, &json!(true), &json!(false)), "{told:?}");
+        assert_eq!(
+            (told.len(), &told[0]["on"], &told[1]["on"]),
+            (2, &json!(true), &json!(false)),
+            "{told:?}"
+        );
     }
     app.post("/devices/shop/chats/15550109998@c.us/archive", json!({})).await.refused(404, "chat_not_found");
     app.post("/devices/nowhere/chats/15550100001@c.us/archive", json!({}))

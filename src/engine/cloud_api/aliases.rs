@@ -18,7 +18,12 @@ const KEPT_MS: i64 = 180 * 86_400_000;
 pub(super) type Aliases = HashMap<String, MessageId>;
 
 /// Notes what Meta calls a message of ours.
-pub(super) async fn note(vault: &dyn Vault, wamid: &str, id: &MessageId, now: Millis) -> Result<(), VaultError> {
+pub(super) async fn note(
+    vault: &dyn Vault,
+    wamid: &str,
+    id: &MessageId,
+    now: Millis,
+) -> Result<(), VaultError> {
     let until = Some(now.plus(KEPT_MS));
     let mut batch = VaultBatch::new();
     batch.put_until(OURS, wamid, id.to_string(), until);

@@ -21,7 +21,8 @@ pub(super) fn verified(
         return Err(CallbackError::Forbidden);
     }
     let challenge = callback.parameter("hub.challenge");
-    let challenge = challenge.ok_or_else(|| CallbackError::Invalid("hub.challenge is required".to_owned()))?;
+    let challenge =
+        challenge.ok_or_else(|| CallbackError::Invalid("hub.challenge is required".to_owned()))?;
     Ok(CallbackAnswer::Text(challenge.to_owned()))
 }
 
@@ -48,7 +49,8 @@ fn signed(settings: &DeviceSettings, callback: &Callback<'_>) -> Result<(), Call
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
     let digits = digits.filter(|digits| digits.len() == 64)?;
     Some(digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
 }
@@ -64,7 +66,10 @@ mod tests {
     fn signature(key: &[u8], body: &[u8]) -> String {
         let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
         mac.update(body);
-        mac.finalize().into_bytes().iter().fold("sha256=".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+        mac.finalize()
+            .into_bytes()
+            .iter()
+            .fold("sha256=".to_owned(), |text, byte| format!("{text}{byte:02x}"))
     }
 
     fn settings() -> DeviceSettings {

@@ -109,10 +109,16 @@ impl Graph {
     }
 
     /// A file, as it comes. The token goes along only to hosts that may have it.
-    pub(super) async fn download(&self, url: &str, limit: u64, timeout: Duration) -> Result<ByteStream, CallError> {
+    pub(super) async fn download(
+        &self,
+        url: &str,
+        limit: u64,
+        timeout: Duration,
+    ) -> Result<ByteStream, CallError> {
         let url: Url = url.parse().map_err(|_| CallError::NotReached)?;
         let headers = if self.may_have_token(&url) { self.authorization() } else { Vec::new() };
-        let exchange = Exchange { url, method: Method::GET, headers, body: ExchangeBody::Empty, timeout, limit };
+        let exchange =
+            Exchange { url, method: Method::GET, headers, body: ExchangeBody::Empty, timeout, limit };
         let answer = self.http.exchange(exchange).await.map_err(|error| call_error(&error))?;
         if answer.status == 200 { Ok(answer.body) } else { Err(refused(answer).await) }
     }

@@ -66,24 +66,35 @@ fn meaning(code: i64) -> Option<Meaning> {
         4 | 17 | 32 | 613 | 80_007 | 130_429 => {
             passes("rate_limited", "Meta says that too much is sent from this number or app")
         }
-        131_048 => passes("rate_limited", "Meta limits this number because its messages were reported or blocked"),
+        131_048 => {
+            passes("rate_limited", "Meta limits this number because its messages were reported or blocked")
+        }
         131_056 => passes("rate_limited", "Meta says that too much is sent to this person"),
         368 | 131_031 => passes("account_blocked", "Meta has blocked the account for violating its policies"),
         3 | 10 | 131_005 => stays("not_allowed", "Meta does not allow this app to do that"),
         200..=299 => stays("not_allowed", "the access token lacks the permission for this number"),
-        130_497 | 131_030 | 131_050 => stays("not_allowed", "Meta does not allow this number to write to this person"),
+        130_497 | 131_030 | 131_050 => {
+            stays("not_allowed", "Meta does not allow this number to write to this person")
+        }
         131_047 => stays(
             "window_closed",
             "more than 24 hours have passed since this person last wrote; Meta only takes templates then",
         ),
         131_026 | 130_472 => stays("undeliverable", "Meta cannot deliver to this person"),
-        131_049 => stays("reach_out_limited", "Meta did not deliver it, as this person gets too much of its kind"),
+        131_049 => {
+            stays("reach_out_limited", "Meta did not deliver it, as this person gets too much of its kind")
+        }
         131_021 => stays("message_invalid", "a number cannot write to itself"),
-        33 | 100 | 131_008 | 131_009 => stays("message_invalid", "Meta does not take a message with such a value"),
+        33 | 100 | 131_008 | 131_009 => {
+            stays("message_invalid", "Meta does not take a message with such a value")
+        }
         131_051 => stays("not_supported_by_engine", "Meta does not take messages of this type"),
         131_052 => stays("media_not_taken", "Meta could not get the file"),
         131_053 => stays("media_not_taken", "Meta does not take this file"),
-        131_042 => stays("account_not_paid", "Meta does not deliver, as something is wrong with how the account pays"),
+        131_042 => stays(
+            "account_not_paid",
+            "Meta does not deliver, as something is wrong with how the account pays",
+        ),
         131_045 | 133_010 => stays("not_registered", "the phone number is not registered for the Cloud API"),
         _ => return None,
     })
@@ -103,7 +114,7 @@ impl GraphError {
             401 => 190,
             403 => 10,
             429 => 130_429,
-                400..=499 => -1,
+            400..=499 => -1,
             _ => return None,
         };
         Some(Self { status, code, retry_after: seconds(retry_after) })
@@ -122,9 +133,14 @@ impl GraphError {
     /// Its code and sentence.
     pub(super) fn error(&self) -> SendError {
         match meaning(self.code) {
-            None if self.status >= 500 => error_of("network_unavailable", "Meta cannot take messages now", self.code),
-            None if self.status == 429 => error_of("rate_limited", "Meta says that too much is sent", self.code),
-            known => known.map_or_else(|| unknown(self.code), |known| error_of(known.code, known.sentence, self.code)),
+            None if self.status >= 500 => {
+                error_of("network_unavailable", "Meta cannot take messages now", self.code)
+            }
+            None if self.status == 429 => {
+                error_of("rate_limited", "Meta says that too much is sent", self.code)
+            }
+            known => known
+                .map_or_else(|| unknown(self.code), |known| error_of(known.code, known.sentence, self.code)),
         }
     }
 

@@ -37,7 +37,8 @@ impl Gates {
         let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         closed.people.retain(|_, until| *until > now);
         if closed.people.len() >= MOST_PEOPLE
-            && let Some(soonest) = closed.people.iter().min_by_key(|(_, until)| **until).map(|(who, _)| who.clone())
+            && let Some(soonest) =
+                closed.people.iter().min_by_key(|(_, until)| **until).map(|(who, _)| who.clone())
         {
             closed.people.remove(&soonest);
         }
@@ -58,7 +59,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_gate_is_for_one_person_or_for_all_and_opens_in_time() {
         let gates = Gates::default();
-        let (anna, ben): (Jid, Jid) = ("15550100001@c.us".parse().unwrap(), "15550100002@c.us".parse().unwrap());
+        let (anna, ben): (Jid, Jid) =
+            ("15550100001@c.us".parse().unwrap(), "15550100002@c.us".parse().unwrap());
         gates.close_for(&anna, Duration::from_secs(6));
         assert!(gates.until(&anna).is_some() && gates.until(&ben).is_none());
         tokio::time::advance(Duration::from_secs(6)).await;

@@ -78,7 +78,8 @@ pub(super) async fn upload(session: &CloudSession, attachment: &Attachment) -> R
     let checked = checked(bytes, attachment.file.hash.clone(), Arc::clone(&problem));
     let mut random = [0_u8; 16];
     session.random.fill(&mut random);
-    let (form, body) = multipart(&MediaHash::of_digest(&Sha256::digest(random).into()), &mimetype, attachment, checked);
+    let (form, body) =
+        multipart(&MediaHash::of_digest(&Sha256::digest(random).into()), &mimetype, attachment, checked);
     let uploaded = session.graph.upload(form, body).await;
     let found = problem.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (uploaded, found) {
@@ -105,15 +106,17 @@ fn acceptable(attachment: &Attachment) -> Result<String, SendOutcome> {
     let (types, most): (&[&str], u64) = match kind {
         MediaKind::Image => (&["image/jpeg", "image/png"], 5 * MB),
         MediaKind::Video => (&["video/mp4", "video/3gpp"], 16 * MB),
-        MediaKind::Audio => {
-            (&["audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/m4a", "audio/ogg", "audio/opus"], 16 * MB)
-        }
+        MediaKind::Audio => (
+            &["audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/m4a", "audio/ogg", "audio/opus"],
+            16 * MB,
+        ),
         MediaKind::Ptt => (&["audio/ogg", "audio/opus"], 16 * MB),
         MediaKind::Sticker => (&["image/webp"], MB / 2),
         MediaKind::Document => (&[], 100 * MB),
     };
     if !types.is_empty() && !types.contains(&mimetype) {
-        let sentence = format!("Meta takes {} there, not {mimetype}; send it as a document", types.join(", "));
+        let sentence =
+            format!("Meta takes {} there, not {mimetype}; send it as a document", types.join(", "));
         return Err(permanent("media_not_taken", &sentence));
     }
     if attachment.file.filesize > most {

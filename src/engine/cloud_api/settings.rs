@@ -143,9 +143,9 @@ fn check_every(fields: &Map<String, Value>) -> Result<Duration, SettingError> {
         None | Some(Value::Null) => Some(DEFAULT_CHECK_MS),
         Some(value) => value.as_u64(),
     };
-    ms.filter(|ms| CHECK_MS.contains(ms)).map(Duration::from_millis).ok_or_else(|| {
-        wrong("checkEveryMs", "must be a whole number of milliseconds from 100 to 60000")
-    })
+    ms.filter(|ms| CHECK_MS.contains(ms))
+        .map(Duration::from_millis)
+        .ok_or_else(|| wrong("checkEveryMs", "must be a whole number of milliseconds from 100 to 60000"))
 }
 
 /// A setting that cannot be.

@@ -51,10 +51,7 @@ async fn an_outcome_that_is_not_known_is_never_sent_again_and_settled_by_its_sta
     cloud.number().trouble(Trouble::Swallow, 1);
     let id = cloud.app.send("shop", ANNA, "once").await;
     let number = cloud.number();
-    cloud
-        .app
-        .wait_until("it to arrive", async || (!number.tried_at().is_empty()).then_some(()))
-        .await;
+    cloud.app.wait_until("it to arrive", async || (!number.tried_at().is_empty()).then_some(())).await;
     tokio::time::sleep(std::time::Duration::from_millis(600)).await;
     assert_eq!(cloud.app.steps("shop", &id).await, ["queued", "sending"]);
     // The answer never came: only what went along tells which message it is.

@@ -39,9 +39,10 @@ async fn what_meta_does_not_take_is_refused_before_it_goes_up() {
     let large = [PNG, &vec![0; 5 << 20]].concat();
     let upload = cloud.app.request("POST", "/devices/shop/media").body(large);
     let large = cloud.app.with_key(&cloud.app.key).send(upload).await.created()["data"]["mediaId"].clone();
-    for (media, code) in
-        [(json!({ "data": STANDARD.encode(gif) }), "media_not_taken"), (json!({ "mediaId": large }), "media_too_large")]
-    {
+    for (media, code) in [
+        (json!({ "data": STANDARD.encode(gif) }), "media_not_taken"),
+        (json!({ "mediaId": large }), "media_too_large"),
+    ] {
         let id = sent(&cloud, media).await;
         cloud.app.wait_for_status("shop", &id, "failed").await;
         assert_eq!(cloud.app.logged("shop", "message:status").await.pop().unwrap()["code"], code);

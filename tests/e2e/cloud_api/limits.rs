@@ -48,7 +48,10 @@ async fn typing_is_shown_as_an_answer_to_what_came_in_and_read_along_with_it() {
     let typing: Vec<_> = asked.iter().filter(|body| !body["typing_indicator"].is_null()).collect();
     assert_eq!(typing.len(), 1, "it ends by itself: {asked:?}");
     assert_eq!(typing[0]["typing_indicator"], json!({ "type": "text" }));
-    assert_eq!((&typing[0]["status"], &typing[0]["message_id"]), (&json!("read"), &json!(came.rsplit('_').next())));
+    assert_eq!(
+        (&typing[0]["status"], &typing[0]["message_id"]),
+        (&json!("read"), &json!(came.rsplit('_').next()))
+    );
     cloud.app.incoming("shop", ANNA, "and?").await;
     cloud.app.post(&format!("/devices/shop/chats/{ANNA}@c.us/markRead"), json!({})).await.ok();
     let asked = cloud.number().asked().pop().unwrap();

@@ -12,7 +12,8 @@ async fn the_challenge_is_answered_for_the_right_token_alone() {
     let cloud = Cloud::start().await;
     let token = cloud.number().verify_token.clone();
     let ask = async |token: &str| {
-        let path = format!("//hooks/shop?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token={token}");
+        let path =
+            format!("//hooks/shop?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token={token}");
         cloud.app.with_key("").send(cloud.app.request("GET", &path)).await
     };
     let right = ask(&token).await;
@@ -41,8 +42,11 @@ async fn settings_that_cannot_be_are_named() {
     for (settings, field) in [
         (json!({}), "phoneNumberId"),
         (json!({ "phoneNumberId": "1", "accessToken": "t", "verifyToken": "v" }), "appSecret"),
-        (json!({ "phoneNumberId": "1", "accessToken": "t", "verifyToken": "v", "appSecret": "s",
-            "baseUrl": "http://10.0.0.1/" }), "baseUrl"),
+        (
+            json!({ "phoneNumberId": "1", "accessToken": "t", "verifyToken": "v", "appSecret": "s",
+            "baseUrl": "http://10.0.0.1/" }),
+            "baseUrl",
+        ),
     ] {
         let body = json!({ "id": "other", "engine": "cloud-api", "settings": { "cloud-api": settings } });
         let refused = cloud.app.post("/devices", body).await.refused(400, "invalid_field");

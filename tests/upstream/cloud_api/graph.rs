@@ -27,7 +27,6 @@ type Refused = Box<Response>;
 const LARGEST: usize = 110 << 20;
 
 pub fn router(state: Arc<State>, url: String) -> Router {
-
     Router::new()
         .route("/{version}/{id}", get(look))
         .route("/{version}/{id}/messages", post(messages))
@@ -59,7 +58,12 @@ fn hang_up() -> Response {
 }
 
 /// The number, for whoever holds its token and asks a version that there is.
-async fn admitted(state: &State, version: &str, id: &str, headers: &HeaderMap) -> Result<Arc<Number>, Refused> {
+async fn admitted(
+    state: &State,
+    version: &str,
+    id: &str,
+    headers: &HeaderMap,
+) -> Result<Arc<Number>, Refused> {
     if version != VERSION {
         return refuse(400, 2_635, "Unknown API version");
     }
@@ -206,10 +210,15 @@ async fn messages(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    match try_messages(&state, &version, &id, &headers, &body).await {
-        Ok(answer) => answer,
-        Err(refused) => *refused,
-    }
+    // What came in is seen through, although whoever sent it may be dead by now.
+    let served = async move {
+        match try_messages(&state, &version, &id, &headers, &body).await {
+            Ok(answer) => answer,
+            Err(refused) => *refused,
+        }
+    };
+    #[expect(clippy::disallowed_methods, reason = "it ends with the network's answer")]
+    tokio::spawn(served).await.unwrap()
 }
 
 async fn try_messages(
@@ -257,9 +266,11 @@ async fn try_messages(
         }))
         .into_response()),
         SendOutcome::Unknown(_) => Ok(hang_up()),
-        SendOutcome::Transient(failure) => {
-            refuse(500, if failure.code == "not_connected" { 131_016 } else { 131_000 }, "Service unavailable")
-        }
+        SendOutcome::Transient(failure) => refuse(
+            500,
+            if failure.code == "not_connected" { 131_016 } else { 131_000 },
+            "Service unavailable",
+        ),
         SendOutcome::Permanent(_) => refuse(400, 131_026, "Message undeliverable"),
     }
 }
@@ -276,14 +287,18 @@ fn recipient(body: &Value) -> Result<(Jid, String), Refused> {
         },
         (None, Some(user)) => {
             let known = user.strip_prefix("US.").and_then(|lid| format!("{lid}@lid").parse().ok());
-            known.map_or_else(|| refuse(400, 131_009, "Parameter value is not valid"), |jid| Ok((jid, user.into())))
+            known.map_or_else(
+                || refuse(400, 131_009, "Parameter value is not valid"),
+                |jid| Ok((jid, user.into())),
+            )
         }
         _ => refuse(400, 100, "The parameter to is required."),
     }
 }
 
 async fn read(number: &Number, body: &Value) -> Result<Response, Refused> {
-    let Some((chat, id)) = body["message_id"].as_str().and_then(|wamid| super::told::heard(number, wamid)) else {
+    let Some((chat, id)) = body["message_id"].as_str().and_then(|wamid| super::told::heard(number, wamid))
+    else {
         return refuse(400, 131_009, "Parameter value is not valid: message_id");
     };
     let session = number.session().await;
@@ -301,7 +316,8 @@ async fn read(number: &Number, body: &Value) -> Result<Response, Refused> {
 }
 
 async fn react(number: &Number, body: &Value, chat: &Jid) -> Result<Response, Refused> {
-    let (Some(wamid), Some(emoji)) = (body["reaction"]["message_id"].as_str(), body["reaction"]["emoji"].as_str())
+    let (Some(wamid), Some(emoji)) =
+        (body["reaction"]["message_id"].as_str(), body["reaction"]["emoji"].as_str())
     else {
         return refuse(400, 131_008, "Required parameter is missing");
     };
@@ -311,8 +327,10 @@ async fn react(number: &Number, body: &Value, chat: &Jid) -> Result<Response, Re
     let now = wharf::domain::clock::Clock::now(&wharf::app::SystemClock);
     let change = MessageChange::React { id, emoji: emoji.to_owned(), at: now };
     match number.session().await.change_message(change).await {
-        Ok(()) => Ok(Json(json!({ "messaging_product": "whatsapp", "messages": [{ "id": number.wamid() }] }))
-            .into_response()),
+        Ok(()) => {
+            Ok(Json(json!({ "messaging_product": "whatsapp", "messages": [{ "id": number.wamid() }] }))
+                .into_response())
+        }
         Err(_) => refuse(500, 131_016, "Service unavailable"),
     }
 }
@@ -335,7 +353,8 @@ fn outgoing(number: &Number, body: &Value, to: &Jid, wamid: &str) -> Result<Outg
     if along.is_some_and(|along| along.len() > 512) {
         return refuse(400, 131_009, "Parameter value is not valid: biz_opaque_callback_data");
     }
-    let fresh = MessageId { from_me: true, chat: to.clone(), network: wamid.parse().unwrap(), participant: None };
+    let fresh =
+        MessageId { from_me: true, chat: to.clone(), network: wamid.parse().unwrap(), participant: None };
     let id = along.and_then(|along| along.parse().ok()).unwrap_or(fresh);
     let quoted = match body["context"]["message_id"].as_str() {
         None => None,
@@ -361,7 +380,9 @@ fn outgoing(number: &Number, body: &Value, to: &Jid, wamid: &str) -> Result<Outg
 fn content(number: &Number, kind: &str, part: &Value) -> Result<(String, Content), Refused> {
     let text = |name: &str| part[name].as_str().unwrap_or_default().to_owned();
     Ok(match kind {
-        "text" if text("body").is_empty() => return refuse(400, 131_008, "Required parameter is missing: body"),
+        "text" if text("body").is_empty() => {
+            return refuse(400, 131_008, "Required parameter is missing: body");
+        }
         "text" if text("body").chars().count() > 4_096 => {
             return refuse(400, 131_009, "Param text['body'] must be at most 4096 characters long.");
         }
@@ -388,7 +409,9 @@ fn cards(part: &Value) -> Result<Vec<ContactCard>, Refused> {
         let person = card["phones"][0]["wa_id"].as_str().and_then(|number| Jid::person(number).ok());
         Some(match person {
             Some(person) => ContactCard::of_person(&person, Some(name), card["org"]["company"].as_str()),
-            None => ContactCard::of_vcard(format!("BEGIN:VCARD\r\nVERSION:3.0\r\nFN:{name}\r\nEND:VCARD"), None),
+            None => {
+                ContactCard::of_vcard(format!("BEGIN:VCARD\r\nVERSION:3.0\r\nFN:{name}\r\nEND:VCARD"), None)
+            }
         })
     };
     let read: Option<Vec<ContactCard>> = cards.iter().map(card).collect();

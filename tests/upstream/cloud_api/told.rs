@@ -219,11 +219,15 @@ fn content(number: &Number, incoming: &Incoming) -> (&'static str, Value) {
 }
 
 fn card_of(vcard: &str, name: &str) -> Value {
-    let phones: Vec<Value> = vcard.lines().filter(|line| line.starts_with("TEL")).filter_map(|line| {
-        let (key, phone) = line.split_once(':')?;
-        let wa_id = key.split(';').find_map(|part| part.strip_prefix("waid="));
-        Some(json!({ "phone": phone, "wa_id": wa_id, "type": "CELL" }))
-    }).collect();
+    let phones: Vec<Value> = vcard
+        .lines()
+        .filter(|line| line.starts_with("TEL"))
+        .filter_map(|line| {
+            let (key, phone) = line.split_once(':')?;
+            let wa_id = key.split(';').find_map(|part| part.strip_prefix("waid="));
+            Some(json!({ "phone": phone, "wa_id": wa_id, "type": "CELL" }))
+        })
+        .collect();
     json!({ "name": { "formatted_name": name, "first_name": name }, "phones": phones })
 }
 

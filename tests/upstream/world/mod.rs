@@ -59,12 +59,7 @@ impl World {
     }
 
     /// A call of the simulator's control API, for the account of that name.
-    pub async fn control(
-        &self,
-        id: &str,
-        verb: ControlVerb<'_>,
-        body: Value,
-    ) -> Result<Value, ControlError> {
+    pub async fn control(&self, id: &str, verb: ControlVerb<'_>, body: Value) -> Result<Value, ControlError> {
         let id: DeviceId = id.parse().map_err(|_| ControlError::NotFound)?;
         self.driver.control(&id, verb, body).await
     }

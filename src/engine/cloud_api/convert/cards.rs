@@ -43,7 +43,8 @@ pub(in crate::engine::cloud_api) fn to_graph(card: &ContactCard) -> Value {
 
 /// A card as Meta tells it.
 pub(in crate::engine::cloud_api) fn from_graph(graph: &Value) -> ContactCard {
-    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let list = |name: &str| graph.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let empty = Value::Object(Map::new());
     let name = text(graph.get("name").unwrap_or(&empty), "formatted_name");

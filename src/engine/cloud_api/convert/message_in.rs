@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use super::cards;
 use super::people;
 use super::status_in::time;
 use super::wire::{Contact, Context, File, Message};
-use super::cards;
 use crate::domain::clock::Millis;
 use crate::domain::contact::ContactUpdate;
 use crate::domain::content::{Content, Location};
@@ -53,7 +53,11 @@ pub(in crate::engine::cloud_api) fn identities(contacts: &[Contact]) -> Vec<Cont
     let both = contacts.iter().filter_map(|contact| {
         let id = people::number(contact.wa_id.as_deref()?)?;
         let lid = people::hidden(contact.user_id.as_deref()?)?;
-        Some(ContactUpdate { lid: Some(lid), pushname: contact.profile.name.clone(), ..ContactUpdate::seen(id) })
+        Some(ContactUpdate {
+            lid: Some(lid),
+            pushname: contact.profile.name.clone(),
+            ..ContactUpdate::seen(id)
+        })
     });
     both.collect()
 }
@@ -102,9 +106,9 @@ fn is_echo(message: &Message, around: &Around<'_>) -> bool {
 
 fn name_of(contacts: &[Contact], message: &Message) -> Option<String> {
     let same = |of: &Option<String>, as_in: &Option<String>| of.is_some() && of == as_in;
-    let who = contacts.iter().find(|contact| {
-        same(&contact.wa_id, &message.from) || same(&contact.user_id, &message.from_user_id)
-    });
+    let who = contacts
+        .iter()
+        .find(|contact| same(&contact.wa_id, &message.from) || same(&contact.user_id, &message.from_user_id));
     who?.profile.name.clone()
 }
 

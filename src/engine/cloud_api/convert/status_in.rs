@@ -17,7 +17,11 @@ pub(in crate::engine::cloud_api) fn about(status: &Status, aliases: &Aliases) ->
 }
 
 /// The receipt that a status is; `None` where it says nothing of how far the message is.
-pub(in crate::engine::cloud_api) fn receipt(status: &Status, id: MessageId, now: Millis) -> Option<IncomingReceipt> {
+pub(in crate::engine::cloud_api) fn receipt(
+    status: &Status,
+    id: MessageId,
+    now: Millis,
+) -> Option<IncomingReceipt> {
     let ack = match status.status.as_str() {
         "sent" => Ack::Server,
         "delivered" => Ack::Device,
@@ -26,8 +30,8 @@ pub(in crate::engine::cloud_api) fn receipt(status: &Status, id: MessageId, now:
         "failed" => Ack::Error,
         _ => return None,
     };
-    let error = (ack == Ack::Error)
-        .then(|| errors::of_status(status.errors.iter().find_map(|error| error.code)));
+    let error =
+        (ack == Ack::Error).then(|| errors::of_status(status.errors.iter().find_map(|error| error.code)));
     let timestamp = time(status.timestamp.as_ref()).unwrap_or(now);
     let MessageId { chat, network, .. } = id;
     Some(IncomingReceipt { chat, network_id: network, ack, participant: None, timestamp, error })

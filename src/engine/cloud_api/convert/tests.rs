@@ -102,7 +102,9 @@ fn what_was_changed_or_taken_back_is_told() {
 #[test]
 fn every_type_is_read_and_none_is_lost() {
     let voice = json!({ "type": "audio", "audio": { "id": "7", "voice": true } });
-    let Some(News::Message(message, Some(file))) = read(text_in(voice), &Aliases::new()) else { panic!("no file") };
+    let Some(News::Message(message, Some(file))) = read(text_in(voice), &Aliases::new()) else {
+        panic!("no file")
+    };
     assert_eq!((file.kind, message.content), (MediaKind::Ptt, Content::Other(MediaKind::Ptt.message_type())));
     let place = incoming(text_in(json!({ "type": "location",
         "location": { "latitude": 1.5, "longitude": 2, "name": "Shop", "address": "Main St" } })));
@@ -142,7 +144,8 @@ fn all_entries_and_changes_of_this_number_are_read() {
     ] });
     let envelope: Envelope = serde_json::from_value(envelope).unwrap();
     let told = envelope.told_of("1");
-    let ids: Vec<_> = told.iter().flat_map(|told| &told.messages).map(|message| message["id"].clone()).collect();
+    let ids: Vec<_> =
+        told.iter().flat_map(|told| &told.messages).map(|message| message["id"].clone()).collect();
     assert_eq!(ids, ["A", "C"]);
 }
 
