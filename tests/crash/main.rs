@@ -6,6 +6,7 @@
 //! - [`endings`]: SIGTERM, a second SIGTERM, a second daemon.
 //! - [`many`]: a start with many devices.
 //! - [`webhooks`]: SIGKILL while receivers of events misbehave.
+//! - [`upstream_rounds`]: SIGKILL under traffic through an upstream.
 //! - [`memory`]: a large file through a daemon that must not grow with it.
 //!
 //! [`traffic`] makes the traffic and remembers what was answered; [`checks`] asks the daemon for it over
@@ -34,4 +35,8 @@ mod moments;
 mod process;
 mod rounds;
 mod traffic;
+#[path = "../upstream/mod.rs"]
+mod upstream;
+#[path = "upstream.rs"]
+mod upstream_rounds;
 mod webhooks;

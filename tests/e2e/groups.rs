@@ -17,6 +17,9 @@ async fn with_a_group() -> TestApp {
     let app = TestApp::start().await;
     let crew = json!({ "id": CREW, "subject": "Crew", "participants": [ANNA] });
     app.device_with("shop", json!({ "groups": [crew] })).await;
+    if !app.can(|engine| engine.groups) {
+        return app;
+    }
     app.wait_until("the group", async || (total(&app, "").await == 1).then_some(())).await;
     app
 }
@@ -62,6 +65,9 @@ async fn settled(app: &TestApp) {
 #[tokio::test]
 async fn groups_are_listed_and_shown_with_who_is_in_them() {
     let app = with_a_group().await;
+    if !app.can(|engine| engine.groups) {
+        return;
+    }
     let list = app.get("/devices/shop/groups").await.ok();
     let listed = &list["data"][0];
     assert_eq!(
@@ -90,6 +96,9 @@ async fn groups_are_listed_and_shown_with_who_is_in_them() {
 #[tokio::test]
 async fn a_group_is_made_and_told_once() {
     let app = TestApp::start().await;
+    if !app.can(|engine| engine.groups) {
+        return;
+    }
     app.device("shop").await;
     let body = json!({ "subject": "Party", "participants": [ANNA, BEN, "+1 555 010 0001"] });
     let made = app.post("/devices/shop/groups", body).await.created()["data"].clone();
@@ -121,6 +130,9 @@ async fn a_group_is_made_and_told_once() {
 #[tokio::test]
 async fn people_come_and_go_and_each_is_answered_for() {
     let app = with_a_group().await;
+    if !app.can(|engine| engine.groups) {
+        return;
+    }
     let added = members(&app, "add", json!([BEN, ANNA, "15550190001"])).await;
     let outcomes = added["participants"].as_array().unwrap();
     assert_eq!((&outcomes[0]["id"], &outcomes[0]["success"]), (&json!(BEN_ID), &json!(true)));
@@ -144,6 +156,9 @@ async fn people_come_and_go_and_each_is_answered_for() {
 #[tokio::test]
 async fn members_become_admins_and_members_again() {
     let app = with_a_group().await;
+    if !app.can(|engine| engine.groups) {
+        return;
+    }
     members(&app, "promote", json!([ANNA])).await;
     assert_eq!(role_of(&group(&app).await, ANNA_ID).as_deref(), Some("admin"));
     members(&app, "promote", json!([ANNA])).await;
@@ -161,6 +176,9 @@ async fn members_become_admins_and_members_again() {
 #[tokio::test]
 async fn names_and_descriptions_change_once_however_often_they_are_told() {
     let app = with_a_group().await;
+    if !app.can(|engine| engine.groups) {
+        return;
+    }
     let put = async |what: &str, body: Value| {
         let request = app.request("PUT", &format!("{GROUP}/{what}")).json(&body);
         app.with_key(ADMIN_KEY).send(request).await
@@ -190,6 +208,9 @@ async fn names_and_descriptions_change_once_however_often_they_are_told() {
 #[tokio::test]
 async fn a_revoked_invite_link_is_replaced() {
     let app = with_a_group().await;
+    if !app.can(|engine| engine.groups) {
+        return;
+    }
     let link = async || app.get(&format!("{GROUP}/invite-link")).await.ok()["data"]["inviteLink"].clone();
     let first = link().await;
     assert!(first.as_str().unwrap().starts_with("https://"), "{first}");
@@ -206,6 +227,9 @@ async fn a_revoked_invite_link_is_replaced() {
 #[tokio::test]
 async fn a_group_that_was_left_is_no_longer_listed_and_its_chat_stays() {
     let app = with_a_group().await;
+    if !app.can(|engine| engine.groups) {
+        return;
+    }
     app.post("/simulator/shop/incoming", json!({ "from": ANNA, "groupId": CREW, "body": "hello" }))
         .await
         .ok();
@@ -224,6 +248,9 @@ async fn a_group_that_was_left_is_no_longer_listed_and_its_chat_stays() {
 #[tokio::test]
 async fn what_others_do_is_told_with_who_did_it() {
     let app = with_a_group().await;
+    if !app.can(|engine| engine.groups) {
+        return;
+    }
     let (mut wire, _) = Wire::open(&app).await;
     wire.join("shop", ADMIN_KEY).await;
     wire.event("shop", "state").await;
@@ -253,6 +280,9 @@ async fn what_others_do_is_told_with_who_did_it() {
 #[tokio::test]
 async fn the_account_comes_into_a_group_and_is_removed_from_it() {
     let app = TestApp::start().await;
+    if !app.can(|engine| engine.groups) {
+        return;
+    }
     let me = app.device("shop").await["phoneNumber"].as_str().unwrap().to_owned();
     let steer = async |body: Value| app.post("/simulator/shop/group", body).await.ok();
     steer(json!({ "groupId": CREW, "change": "created", "subject": "Crew", "author": ANNA })).await;
@@ -267,6 +297,9 @@ async fn the_account_comes_into_a_group_and_is_removed_from_it() {
 #[tokio::test]
 async fn what_only_admins_may_do_is_refused_by_the_network() {
     let app = TestApp::start().await;
+    if !app.can(|engine| engine.groups) {
+        return;
+    }
     let crew = json!({ "id": CREW, "subject": "Crew", "participants": [ANNA], "admin": false });
     app.device_with("shop", json!({ "groups": [crew] })).await;
     app.wait_until("the group", async || (total(&app, "").await == 1).then_some(())).await;
@@ -279,6 +312,9 @@ async fn what_only_admins_may_do_is_refused_by_the_network() {
 #[tokio::test]
 async fn without_a_connection_groups_are_shown_and_not_changed() {
     let app = with_a_group().await;
+    if !app.can(|engine| engine.groups) {
+        return;
+    }
     app.post("/devices/shop/stop", json!({})).await.ok();
     assert_eq!(group(&app).await["subject"], "Crew");
     let body = json!({ "subject": "Party", "participants": [ANNA] });
@@ -312,6 +348,9 @@ async fn removed_in_silence(app: &TestApp) {
 #[tokio::test]
 async fn a_group_that_the_network_knows_us_out_of_can_be_left() {
     let app = with_a_group().await;
+    if !app.can(|engine| engine.groups) {
+        return;
+    }
     app.post("/simulator/shop/incoming", json!({ "from": ANNA, "groupId": CREW, "body": "hello" }))
         .await
         .ok();
@@ -329,6 +368,9 @@ async fn a_group_that_the_network_knows_us_out_of_can_be_left() {
 #[tokio::test]
 async fn a_group_that_cannot_be_changed_because_we_are_out_of_it_goes() {
     let app = with_a_group().await;
+    if !app.can(|engine| engine.groups) {
+        return;
+    }
     removed_in_silence(&app).await;
     app.get(&format!("{GROUP}/invite-link")).await.refused(422, "refused_by_network");
     app.get(GROUP).await.refused(404, "group_not_found");
@@ -358,6 +400,9 @@ async fn in_another_group_instead(app: &TestApp) {
 #[tokio::test]
 async fn groups_are_those_of_the_network_after_each_connection() {
     let app = with_a_group().await;
+    if !app.can(|engine| engine.groups) {
+        return;
+    }
     app.post("/devices/shop/stop", json!({})).await.ok();
     in_another_group_instead(&app).await;
     app.post("/devices/shop/start", json!({})).await.ok();
@@ -381,6 +426,9 @@ async fn groups_are_those_of_the_network_after_each_connection() {
 #[tokio::test]
 async fn the_groups_of_an_account_go_with_it_and_their_chats_stay() {
     let app = with_a_group().await;
+    if !app.can(|engine| engine.groups) {
+        return;
+    }
     app.post("/simulator/shop/incoming", json!({ "from": ANNA, "groupId": CREW, "body": "hello" }))
         .await
         .ok();
@@ -394,6 +442,9 @@ async fn the_groups_of_an_account_go_with_it_and_their_chats_stay() {
 #[tokio::test]
 async fn a_removed_device_leaves_no_groups_behind() {
     let app = with_a_group().await;
+    if !app.can(|engine| engine.groups) {
+        return;
+    }
     app.delete("/devices/shop").await.ok();
     app.wait_until("the data to be gone", async || {
         let again = app.try_device("shop").await;

@@ -8,6 +8,9 @@ use crate::support::{ANNA, TestApp};
 #[tokio::test]
 async fn history_is_stored_in_silence_and_its_progress_is_told() {
     let app = TestApp::start().await;
+    if !app.has_phone() {
+        return;
+    }
     let past = json!({ "contacts": [{ "id": ANNA, "name": "Anna" }], "history": 450 });
     app.device_with("shop", past).await;
     let told = app
@@ -38,6 +41,9 @@ async fn history_is_stored_in_silence_and_its_progress_is_told() {
 #[tokio::test]
 async fn history_is_synchronised_once_for_a_link() {
     let app = TestApp::start().await;
+    if !app.has_phone() {
+        return;
+    }
     app.device_with("shop", json!({ "history": 10 })).await;
     app.wait_until("the end of the history", async || {
         let told = app.logged("shop", "history:progress").await;

@@ -10,6 +10,7 @@ mod acks;
 mod calls;
 mod chat_changes;
 mod chats;
+mod cloud_api;
 mod contacts;
 mod declared;
 mod devices;

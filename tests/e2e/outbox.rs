@@ -50,6 +50,9 @@ async fn transient_failures_without_end_fail_after_the_last_try() {
 #[tokio::test]
 async fn an_unknown_outcome_is_sent_again_and_shown_once() {
     let app = TestApp::start().await;
+    if !app.can(|engine| engine.deduplicates) {
+        return;
+    }
     app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     app.fault("shop", json!({ "kind": "send_unknown", "count": 2 })).await;
     let id = app.send("shop", ANNA, "hello").await;
@@ -146,6 +149,9 @@ async fn urgent_messages_overtake_those_of_other_chats() {
 #[tokio::test]
 async fn what_waits_does_not_leave_from_another_account() {
     let app = TestApp::start().await;
+    if !app.can(|engine| engine.qr) {
+        return;
+    }
     app.device("shop").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
     let id = app.send("shop", ANNA, "from the first account").await;
@@ -165,6 +171,9 @@ async fn what_waits_does_not_leave_from_another_account() {
 #[tokio::test]
 async fn a_message_that_may_have_arrived_is_not_failed_for_a_later_hiccup() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__MAX_ATTEMPTS", "2")]).await;
+    if !app.can(|engine| engine.deduplicates) {
+        return;
+    }
     app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     app.fault("shop", json!({ "kind": "send_unknown", "count": 3 })).await;
     app.fault("shop", json!({ "kind": "send_transient", "count": 1 })).await;
@@ -176,6 +185,9 @@ async fn a_message_that_may_have_arrived_is_not_failed_for_a_later_hiccup() {
 #[tokio::test]
 async fn what_may_have_arrived_is_not_said_to_have_stayed_here_at_log_out() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
+    if !app.can(|engine| engine.deduplicates) {
+        return;
+    }
     app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     app.fault("shop", json!({ "kind": "send_unknown" })).await;
     let left = app.send("shop", ANNA, "hello").await;

@@ -15,7 +15,8 @@ async fn devices_that_ran_come_back_and_those_at_rest_stay() {
     assert_eq!(app.get("/devices/home").await.ok()["data"]["state"], "stopped");
     let states = app.logged("shop", "state").await;
     assert!(states.iter().any(|s| s["reason"] == "daemon_restarted"), "{states:?}");
-    assert_eq!(app.logged("shop", "qr").await.len(), 1, "no second scan");
+    let scans = usize::from(app.can(|engine| engine.qr));
+    assert_eq!(app.logged("shop", "qr").await.len(), scans, "no second scan");
 }
 
 #[tokio::test]

@@ -82,6 +82,9 @@ async fn one_message_is_cancelled_while_it_waits() {
 #[tokio::test]
 async fn a_message_is_cancelled_while_typing_is_shown() {
     let app = TestApp::start().await;
+    if !app.has_phone() {
+        return;
+    }
     app.device("shop").await;
     configure(&app, json!({ "typingDelay": 400 })).await;
     let id = app.send("shop", ANNA, "hm").await;

@@ -39,6 +39,9 @@ async fn a_reaction_is_told_to_the_network_and_shown_until_it_is_taken_back() {
 #[tokio::test]
 async fn what_the_network_has_to_hear_needs_a_connection() {
     let app = TestApp::start().await;
+    if !app.can(|engine| engine.edit) {
+        return;
+    }
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "hello").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
@@ -58,6 +61,9 @@ async fn what_the_network_has_to_hear_needs_a_connection() {
 #[tokio::test]
 async fn an_edit_changes_the_text_everywhere() {
     let app = TestApp::start().await;
+    if !app.can(|engine| engine.edit) {
+        return;
+    }
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "see you at nine").await;
     let edited = app.post(EDIT, json!({ "messageId": id, "newText": "see you at ten" })).await.ok();
@@ -86,6 +92,9 @@ async fn an_edit_changes_the_text_everywhere() {
 #[tokio::test]
 async fn the_last_edit_here_is_the_last_at_the_network() {
     let app = TestApp::start().await;
+    if !app.can(|engine| engine.edit) {
+        return;
+    }
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "draft").await;
     let edit = async |text: String| {
@@ -104,6 +113,9 @@ async fn the_last_edit_here_is_the_last_at_the_network() {
 #[tokio::test]
 async fn a_message_that_waits_changes_before_it_leaves() {
     let app = TestApp::start().await;
+    if !app.can(|engine| engine.edit) {
+        return;
+    }
     app.device("shop").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
     let first = app.send("shop", ANNA, "one").await;
@@ -141,7 +153,7 @@ async fn two_that_are_tried_again(app: &TestApp) -> [String; 2] {
 #[tokio::test]
 async fn a_message_that_is_to_be_tried_again_changes_or_goes_before_it_leaves() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    if !app.hears_of_tries() {
+    if !app.hears_of_tries() || !app.can(|engine| engine.edit) {
         return;
     }
     let [edited, removed] = two_that_are_tried_again(&app).await;
@@ -160,7 +172,7 @@ async fn a_message_that_is_to_be_tried_again_changes_or_goes_before_it_leaves() 
 #[tokio::test]
 async fn a_message_that_is_to_be_tried_again_can_be_taken_back() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    if !app.hears_of_tries() {
+    if !app.hears_of_tries() || !app.can(|engine| engine.edit) {
         return;
     }
     let [revoked, _] = two_that_are_tried_again(&app).await;
@@ -202,7 +214,7 @@ async fn under_way(app: &TestApp) -> Value {
 #[tokio::test]
 async fn a_message_of_unknown_outcome_that_was_removed_here_is_settled_by_its_receipt() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    if !app.hears_of_tries() {
+    if !app.hears_of_tries() || !app.can(|engine| engine.revoke) {
         return;
     }
     let id = removed_while_unknown(&app, json!({ "kind": "send_unknown" })).await;
@@ -217,7 +229,7 @@ async fn a_message_of_unknown_outcome_that_was_removed_here_is_settled_by_its_re
 #[tokio::test]
 async fn a_message_of_unknown_outcome_that_was_removed_here_is_not_sent_again_and_fails_in_time() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    if !app.hears_of_tries() {
+    if !app.hears_of_tries() || !app.can(|engine| engine.revoke) {
         return;
     }
     let id = removed_while_unknown(&app, json!({ "kind": "send_unknown", "value": "lost" })).await;
@@ -238,6 +250,9 @@ async fn a_message_of_unknown_outcome_that_was_removed_here_is_not_sent_again_an
 #[tokio::test]
 async fn a_message_taken_back_for_everyone_leaves_nothing_but_its_place() {
     let app = TestApp::start().await;
+    if !app.can(|engine| engine.edit) {
+        return;
+    }
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "the secret is blue").await;
     app.post(&format!("/devices/shop/messages/{id}/react"), json!({ "emoji": "👍" })).await.ok();
@@ -294,6 +309,9 @@ async fn a_message_deleted_here_does_not_come_back_with_a_second_copy() {
 #[tokio::test]
 async fn the_older_path_of_deleting_names_the_chat_as_well() {
     let app = TestApp::start().await;
+    if !app.can(|engine| engine.edit) {
+        return;
+    }
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "hello").await;
     let body = json!({ "messageId": id, "forEveryone": true });
@@ -323,6 +341,9 @@ async fn a_star_is_kept_and_told_once() {
 #[tokio::test]
 async fn a_caption_keeps_its_limit_when_it_is_edited() {
     let app = TestApp::start().await;
+    if !app.can(|engine| engine.edit) {
+        return;
+    }
     app.device("shop").await;
     let send = json!({ "to": ANNA, "media": { "data": "aGVsbG8=", "filename": "a.txt", "caption": "one" } });
     let id = app.post("/devices/shop/messages/send", send).await.created()["data"]["id"]
@@ -340,6 +361,9 @@ async fn a_caption_keeps_its_limit_when_it_is_edited() {
 #[tokio::test]
 async fn a_star_set_while_the_device_is_away_is_told_when_it_is_back() {
     let app = TestApp::start().await;
+    if !app.has_phone() {
+        return;
+    }
     app.device("shop").await;
     let id = app.incoming("shop", ANNA, "the address").await;
     app.post("/devices/shop/stop", json!({})).await.ok();

@@ -17,6 +17,9 @@ async fn happens(app: &TestApp, what: &str, body: Value) {
 #[tokio::test]
 async fn places_cards_and_polls_come_in_as_what_they_are() {
     let app = TestApp::start().await;
+    if !app.can(|engine| engine.polls) {
+        return;
+    }
     app.device("shop").await;
     let place = json!({ "latitude": -33.5, "longitude": 151.25, "description": "Harbour" });
     let poll = json!({ "name": "Lunch?", "options": ["pasta", "soup"], "allowMultipleAnswers": true });
@@ -51,6 +54,9 @@ async fn an_answer_from_a_contact_shows_what_it_answers_even_where_that_is_not_h
         (&shown["quotedMessage"]["id"], &shown["quotedMessage"]["body"]),
         (&json!(ours), &json!("is it nine?"))
     );
+    if !app.has_phone() {
+        return;
+    }
     let unknown =
         json!({ "from": ANNA, "body": "yes", "quotedNetworkId": "OLD1", "quotedBody": "from before" });
     let shown = message(&app, &arrives(&app, unknown).await).await;
@@ -114,6 +120,9 @@ async fn a_message_that_its_sender_takes_back_is_gone_here_as_well() {
 #[tokio::test]
 async fn contacts_vote_in_a_poll() {
     let app = TestApp::start().await;
+    if !app.can(|engine| engine.polls) {
+        return;
+    }
     app.device("shop").await;
     let poll = json!({ "to": ANNA, "poll": { "name": "Lunch?", "options": ["pasta", "soup"] } });
     let id = app.post("/devices/shop/messages/send", poll).await.created()["data"]["id"]
@@ -130,6 +139,9 @@ async fn contacts_vote_in_a_poll() {
 #[tokio::test]
 async fn who_is_mentioned_and_what_was_forwarded_is_shown() {
     let app = TestApp::start().await;
+    if !app.has_phone() {
+        return;
+    }
     app.device("shop").await;
     let body = json!({ "from": ANNA, "body": "ask @15550100002", "mentions": [BEN], "forwarded": true });
     let shown = message(&app, &arrives(&app, body).await).await;

@@ -71,6 +71,9 @@ async fn a_contact_card_is_made_from_a_number_or_taken_as_it_is() {
 #[tokio::test]
 async fn a_poll_collects_votes_of_others_and_of_our_own() {
     let app = TestApp::start().await;
+    if !app.can(|engine| engine.polls) {
+        return;
+    }
     app.device("shop").await;
     let poll = json!({ "name": "Lunch?", "options": ["pasta", "soup"] });
     let id = accepted(&app, json!({ "to": ANNA, "poll": poll })).await;
@@ -120,6 +123,9 @@ async fn an_answer_quotes_what_it_answers() {
 #[tokio::test]
 async fn who_is_mentioned_is_told_to_the_network() {
     let app = TestApp::start().await;
+    if !app.has_phone() {
+        return;
+    }
     let group = "120363000000000001@g.us";
     let team = json!([{ "id": group, "subject": "Team", "participants": [ANNA, BEN] }]);
     app.device_with("shop", json!({ "groups": team })).await;

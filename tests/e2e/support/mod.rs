@@ -61,6 +61,13 @@ impl TestApp {
         Self::start_in(data, overrides, TestClock::default(), Network::start().await).await
     }
 
+    /// Behind its devices is this upstream, whatever the environment says.
+    pub async fn start_on(upstream: Arc<dyn crate::upstream::Upstream>, overrides: &[(&str, &str)]) -> Self {
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Self::start_in(data, overrides, TestClock::default(), Network::Upstream(upstream)).await
+    }
+
     async fn start_in(
         data: Arc<TempDir>,
         overrides: Vec<(String, String)>,
@@ -130,6 +137,11 @@ impl TestApp {
         self.data.clone()
     }
 
+    /// Whether the account is that of a phone, whose network tells of its address book, history, and what is done on it.
+    pub fn has_phone(&self) -> bool {
+        self.can(|engine| engine.qr)
+    }
+
     /// Whether the devices' engine can do something, as in `app.can(|engine| engine.groups)`.
     pub fn can(&self, what: impl Fn(&Capabilities) -> bool) -> bool {
         what(&self.network.capabilities())
@@ -153,6 +165,10 @@ impl TestApp {
     /// Whether its devices are the native engine's: for the few facts that a network does not tell it.
     pub fn is_native(&self) -> bool {
         matches!(self.network, Network::Testbed(_))
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        self.data.path()
     }
 
     pub fn devices_dir(&self) -> PathBuf {

@@ -18,6 +18,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use wharf::engine::Capabilities;
 
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
+pub use self::delivery::sign;
+#[allow(unused_imports, reason = "as above")]
 pub use self::number::{Number, Trouble};
 use super::Upstream;
 use super::world::{World, steering};

@@ -31,17 +31,23 @@ pub async fn follow(state: Arc<State>, number: Arc<Number>) {
 async fn connected(state: &State, number: &Arc<Number>) {
     loop {
         let mut link = number.account.connect().await;
-        while let Some(told) = link.events.recv().await {
-            if let EngineEvent::Opened(account) = &told.event {
-                *number.me.lock().unwrap() = Some(account.clone());
-                number.session.send_replace(Some(Arc::clone(&link.session)));
+        let ended = loop {
+            tokio::select! {
+                biased;
+                ended = &mut link.ended => break ended,
+                Some(told) = link.events.recv() => {
+                    if let EngineEvent::Opened(account) = &told.event {
+                        *number.me.lock().unwrap() = Some(account.clone());
+                        number.session.send_replace(Some(Arc::clone(&link.session)));
+                    }
+                    for (field, value) in changes(number, &told.event) {
+                        delivery::until_taken(state, number, field, value).await;
+                    }
+                    told.taken();
+                }
             }
-            for (field, value) in changes(number, &told.event) {
-                delivery::until_taken(state, number, field, value).await;
-            }
-            told.taken();
-        }
-        match link.ended.await {
+        };
+        match ended {
             Ok(Ended::LinkLost(_) | Ended::LoggedOut(_)) => {
                 number.down.send_replace(true);
                 tokio::time::sleep(DOWN).await;

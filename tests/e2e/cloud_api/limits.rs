@@ -1,0 +1,59 @@
+//! When Meta wants to be left alone, and what typing is there.
+
+use serde_json::json;
+
+use super::Cloud;
+use crate::support::{ANNA, BEN};
+use crate::upstream::cloud_api::Trouble;
+
+async fn gap(cloud: &Cloud, trouble: Trouble) -> u128 {
+    cloud.number().trouble(trouble, 1);
+    let id = cloud.app.send("shop", ANNA, "hello").await;
+    cloud.app.wait_for_status("shop", &id, "sent").await;
+    let tried = cloud.number().tried_at();
+    tried[tried.len() - 1] - tried[tried.len() - 2]
+}
+
+#[tokio::test]
+async fn nothing_is_sent_before_the_time_that_meta_names() {
+    let cloud = Cloud::start().await;
+    // Without it the daemon would try again after 20 ms.
+    let gap = gap(&cloud, Trouble::Refuse(429, 130_429, Some(1))).await;
+    assert!(gap >= 990, "{gap} ms");
+}
+
+#[tokio::test]
+async fn too_much_in_all_pauses_everything_and_too_much_to_one_person_only_that_one() {
+    let cloud = Cloud::start().await;
+    assert!(gap(&cloud, Trouble::Refuse(400, 80_007, None)).await >= 1_990);
+    cloud.number().trouble(Trouble::Refuse(400, 131_056, None), 1);
+    let anna = cloud.app.send("shop", ANNA, "to Anna").await;
+    cloud.app.wait_for_status("shop", &anna, "sending").await;
+    let ben = cloud.app.send("shop", BEN, "to Ben").await;
+    cloud.app.wait_for_status("shop", &ben, "sent").await;
+    let found = cloud.app.get(&format!("/devices/shop/messages/{anna}")).await.ok();
+    assert_ne!(found["data"]["status"], "sent");
+    cloud.app.wait_for_status("shop", &anna, "sent").await;
+}
+
+#[tokio::test]
+async fn typing_is_shown_as_an_answer_to_what_came_in_and_read_along_with_it() {
+    let cloud = Cloud::start().await;
+    let came = cloud.app.incoming("shop", ANNA, "hello").await;
+    let pace = cloud.app.request("PUT", "/queue/config").json(&json!({ "typingDelay": 300 }));
+    cloud.app.with_key(&cloud.app.key).send(pace).await.ok();
+    let id = cloud.app.send("shop", ANNA, "hm").await;
+    cloud.app.wait_for_status("shop", &id, "sent").await;
+    let asked = cloud.number().asked();
+    let typing: Vec<_> = asked.iter().filter(|body| !body["typing_indicator"].is_null()).collect();
+    assert_eq!(typing.len(), 1, "it ends by itself: {asked:?}");
+    assert_eq!(typing[0]["typing_indicator"], json!({ "type": "text" }));
+    assert_eq!(
+        (&typing[0]["status"], &typing[0]["message_id"]),
+        (&json!("read"), &json!(came.rsplit('_').next()))
+    );
+    cloud.app.incoming("shop", ANNA, "and?").await;
+    cloud.app.post(&format!("/devices/shop/chats/{ANNA}@c.us/markRead"), json!({})).await.ok();
+    let asked = cloud.number().asked().pop().unwrap();
+    assert_eq!((&asked["status"], asked.get("typing_indicator")), (&json!("read"), None));
+}
