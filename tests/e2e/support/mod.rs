@@ -61,6 +61,13 @@ impl TestApp {
         Self::start_in(data, overrides, TestClock::default(), Network::start().await).await
     }
 
+    /// With devices behind this upstream, whatever the environment says.
+    pub async fn behind(upstream: Arc<dyn crate::upstream::Upstream>, overrides: &[(&str, &str)]) -> Self {
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Self::start_in(data, overrides, TestClock::default(), Network::Upstream(upstream)).await
+    }
+
     async fn start_in(
         data: Arc<TempDir>,
         overrides: Vec<(String, String)>,

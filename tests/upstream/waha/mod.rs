@@ -11,7 +11,7 @@ mod groups;
 mod sending;
 mod session;
 mod steering;
-mod telling;
+pub mod telling;
 pub mod words;
 
 use std::collections::HashMap;
