@@ -142,6 +142,11 @@ impl TestApp {
         what(&self.network.capabilities())
     }
 
+    /// Whether the contract behind the devices has words for something that networks tell.
+    pub fn says(&self, what: &str) -> bool {
+        !self.network.wordless().contains(&what)
+    }
+
     pub fn app(&self) -> &App {
         self.app.as_ref().unwrap()
     }
@@ -198,9 +203,13 @@ impl TestApp {
         for (key, value) in world.as_object().unwrap() {
             settings[key] = value.clone();
         }
-        let settings = self.network.device_settings(id, &settings).await;
-        let body = json!({ "id": id, "settings": settings });
+        let body = self.device_body(id, &settings).await;
         self.post("/devices", body).await.created()["data"].clone()
+    }
+
+    /// What creates a device in a world that behaves so.
+    pub async fn device_body(&self, id: &str, world: &Value) -> Value {
+        json!({ "id": id, "settings": self.network.device_settings(id, world).await })
     }
 
     /// A device that is linked and ready.

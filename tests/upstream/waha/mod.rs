@@ -144,6 +144,18 @@ impl Upstream for Server {
         self.steering.clone()
     }
 
+    fn wordless(&self) -> &'static [&'static str] {
+        &[
+            "calls that end",
+            "pins",
+            "who is who",
+            "reactions of the past",
+            "what was read elsewhere",
+            "forwarding",
+            "who left by themselves",
+        ]
+    }
+
     async fn attached(&self, daemon: &str) {
         self.daemon.open_to(daemon.trim_start_matches("http://").parse().unwrap());
     }
