@@ -34,10 +34,9 @@ async fn refused(app: &TestApp, waha: Value) -> Value {
 
 #[tokio::test]
 async fn a_private_address_needs_the_operators_leave() {
-    let server = crate::upstream::waha::Server::start("websocket").await;
-    let app = TestApp::behind(server.clone(), &[("WHARF__NET__ALLOW_PRIVATE", "")]).await;
+    let app = TestApp::start().await;
     for base in [
-        server.url().as_str(),
+        "http://127.0.0.1:3000",
         "http://2130706433",
         "http://0177.0.0.1",
         "http://[::ffff:10.0.0.1]",
@@ -48,7 +47,8 @@ async fn a_private_address_needs_the_operators_leave() {
         assert!(detail["message"].as_str().unwrap().contains("net.allow_private"), "{detail}");
     }
     // A name shows its address only when it is looked up.
-    let body = json!({ "id": "shop", "settings": { "waha": { "baseUrl": "http://localhost:9", "inbound": "websocket" } } });
+    let waha = json!({ "baseUrl": "http://localhost:9", "inbound": "websocket" });
+    let body = json!({ "id": "shop", "engine": "waha", "settings": { "waha": waha } });
     app.post("/devices", body).await.created();
     app.wait_until("the device to be refused", async || {
         let device = app.get("/devices/shop").await.ok()["data"].clone();
@@ -59,8 +59,7 @@ async fn a_private_address_needs_the_operators_leave() {
 
 #[tokio::test]
 async fn webhooks_need_a_secret_and_an_address_to_come_to() {
-    let server = crate::upstream::waha::Server::start("webhook").await;
-    let app = TestApp::behind(server, &[("WHARF__SERVER__PUBLIC_URL", "")]).await;
+    let app = TestApp::start().await;
     let detail = refused(&app, json!({ "baseUrl": "https://waha.example.org" })).await;
     assert_eq!(detail["field"], "settings.waha.webhookSecret");
     let detail =
