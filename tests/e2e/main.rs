@@ -36,6 +36,7 @@ mod rich;
 mod snapshots;
 mod socket;
 mod vault;
+mod waha;
 mod webhooks;
 #[cfg(feature = "testbed")]
 mod whatsapp;

@@ -41,6 +41,11 @@ pub trait Upstream: Send + Sync {
 
     /// A daemon listens there now: where callbacks go.
     async fn attached(&self, daemon: &str);
+
+    /// What the network can tell, and its contract has no words for. Tests of what all engines do look here.
+    fn wordless(&self) -> &'static [&'static str] {
+        &[]
+    }
 }
 
 /// The upstream that `WHARF_TEST_ENGINE` names.

@@ -129,10 +129,10 @@ impl Progress {
         let valid = if self.shown.is_none() { FIRST_VALID } else { NEXT_VALID };
         self.shown = Some(code.to_owned());
         let valid_ms = i64::try_from(valid.as_millis()).unwrap_or(i64::MAX);
-        session.tell(EngineEvent::Code { code: code.to_owned(), valid_ms }).await?;
-        let mut linking = session.linking.lock().unwrap_or_else(PoisonError::into_inner);
-        linking.get_or_insert_with(|| Instant::now() + ALL_VALID);
-        Ok(())
+        // Before it is told: whoever sees the code may ask for one to type at once.
+        let until = Instant::now() + ALL_VALID;
+        session.linking.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(until);
+        session.tell(EngineEvent::Code { code: code.to_owned(), valid_ms }).await
     }
 }
 

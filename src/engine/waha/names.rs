@@ -41,6 +41,11 @@ impl Names {
         Ok(self.read(&format!("theirs/{theirs}")).await?.unwrap_or_else(|| theirs.clone()))
     }
 
+    /// Whether the message of this id was sent from here.
+    pub(super) async fn is_sent_here(&self, theirs: &NetworkId) -> Result<bool, VaultError> {
+        Ok(self.read(&format!("theirs/{theirs}")).await?.is_some())
+    }
+
     /// Notes that a message has this id at the server; durable when it returns.
     pub(super) async fn note(&self, ours: &NetworkId, theirs: &NetworkId) -> Result<(), VaultError> {
         let until = Some(self.clock.now().plus(KEPT_MS));

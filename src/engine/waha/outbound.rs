@@ -52,7 +52,10 @@ async fn recipient(session: &WahaSession, chat: &Jid) -> Result<(), SendOutcome>
         JidKind::Person => match people::is_on_network(session, chat).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(permanent("not_on_network", "the recipient is not on WhatsApp")),
-            Err(SessionError::Offline) => Err(unreachable()),
+            Err(SessionError::Offline) => {
+                session.changed.notify_one();
+                Err(unreachable())
+            }
             // Some engines cannot be asked; sending tells.
             Err(_) => Ok(()),
         },
@@ -127,7 +130,8 @@ async fn handed_over(session: &WahaSession, message: &Outgoing, id: &NetworkId) 
 
 /// Nothing of the message itself has left.
 fn before_it_left(session: &WahaSession, failure: &Failure) -> SendOutcome {
-    if matches!(failure, Failure::Unauthorized) {
+    if !matches!(failure, Failure::Refused { .. }) {
+        // Whether the session still works is worth a look.
         session.changed.notify_one();
     }
     match failure {

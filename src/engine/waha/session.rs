@@ -25,7 +25,7 @@ use crate::engine::{
     Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
     MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, Vault,
 };
-use crate::net::GuardedClient;
+use crate::net::{GuardedClient, NetError};
 
 /// People of whom something is remembered; then all are forgotten and learnt again.
 const REMEMBERED: usize = 20_000;
@@ -180,6 +180,8 @@ pub(super) fn ended(device: &DeviceId, failure: &Failure) -> Ended {
     tracing::warn!(%device, error = %failure, cause, "the WAHA server's session cannot be used now");
     match failure {
         Failure::Unauthorized => Ended::Fatal(Reason::UpstreamUnauthorized),
+        // The operator's leave is missing; asking again changes nothing.
+        Failure::Unreachable(NetError::Refused(_) | NetError::Url) => Ended::Fatal(Reason::EngineError),
         _ => Ended::LinkLost(Reason::UpstreamUnavailable),
     }
 }

@@ -169,8 +169,8 @@ mod tests {
         ] {
             let mut waha = good.clone();
             waha[name] = value.clone();
-            assert_eq!(parse(&waha).unwrap_err().field, format!("settings.waha.{name}"), "{value}");
+            assert_eq!(parse(&waha).err().unwrap().field, format!("settings.waha.{name}"), "{value}");
         }
-        assert_eq!(parse(&json!([])).unwrap_err().field, "settings.waha");
+        assert_eq!(parse(&json!([])).err().unwrap().field, "settings.waha");
     }
 }

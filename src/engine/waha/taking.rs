@@ -54,6 +54,10 @@ impl WahaSession {
     /// Takes in a message that just happened.
     pub(super) async fn take_message(&self, message: Message) -> Result<(), NotTaken> {
         let at = message.incoming.timestamp;
+        // It is there since it was sent, and so is its file.
+        if message.incoming.from_me && self.names.is_sent_here(&message.incoming.network_id).await? {
+            return Ok(());
+        }
         let incoming = self.whole(message).await?;
         people::learn(self, [&incoming.chat, &incoming.from]).await?;
         self.deliver(EngineEvent::Message(Box::new(incoming))).await?;

@@ -154,8 +154,12 @@ impl TestApp {
 
     /// Makes a device under an id that may still be taken.
     pub async fn try_device(&self, id: &str) -> Reply {
-        let settings = self.network.device_settings(id, &json!({})).await;
-        self.post("/devices", json!({ "id": id, "settings": settings })).await
+        self.post("/devices", self.device_body(id, &json!({})).await).await
+    }
+
+    /// Whether the contract behind the devices has words for something that networks tell.
+    pub fn says(&self, what: &str) -> bool {
+        !self.network.wordless().contains(&what)
     }
 
     pub fn app(&self) -> &App {
@@ -218,9 +222,13 @@ impl TestApp {
         for (key, value) in world.as_object().unwrap() {
             settings[key] = value.clone();
         }
-        let settings = self.network.device_settings(id, &settings).await;
-        let body = json!({ "id": id, "settings": settings });
+        let body = self.device_body(id, &settings).await;
         self.post("/devices", body).await.created()["data"].clone()
+    }
+
+    /// What creates a device in a world that behaves so.
+    pub async fn device_body(&self, id: &str, world: &Value) -> Value {
+        json!({ "id": id, "settings": self.network.device_settings(id, world).await })
     }
 
     /// A device that is linked and ready.

@@ -65,6 +65,11 @@ impl Network {
         }
     }
 
+    /// What it can tell, and its contract has no words for.
+    pub fn wordless(&self) -> &'static [&'static str] {
+        if let Self::Upstream(upstream) = self { upstream.wordless() } else { &[] }
+    }
+
     /// What the daemon must be told to use it.
     pub fn settings(&self) -> Vec<(String, String)> {
         let engine = |name: &str| ("WHARF__DEVICES__DEFAULT_ENGINE".to_owned(), name.to_owned());

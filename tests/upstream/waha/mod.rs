@@ -11,7 +11,7 @@ mod groups;
 mod sending;
 mod session;
 mod steering;
-mod telling;
+pub mod telling;
 pub mod words;
 
 use std::collections::HashMap;
@@ -142,6 +142,18 @@ impl Upstream for Server {
 
     fn steering(&self) -> String {
         self.steering.clone()
+    }
+
+    fn wordless(&self) -> &'static [&'static str] {
+        &[
+            "calls that end",
+            "pins",
+            "who is who",
+            "reactions of the past",
+            "what was read elsewhere",
+            "forwarding",
+            "who left by themselves",
+        ]
     }
 
     async fn attached(&self, daemon: &str) {

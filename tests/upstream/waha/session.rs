@@ -1,7 +1,7 @@
 //! A session of the server, and its link to the network.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub struct Session {
     pub base: String,
     pub account: Arc<Account>,
     pub state: Mutex<State>,
+    /// Whether what the network tells is kept and told to nobody.
+    pub silent: AtomicBool,
     server: Weak<Server>,
     events: AtomicU64,
 }
@@ -57,6 +59,7 @@ impl Session {
             account,
             state: Mutex::new(state),
             server: Arc::downgrade(server),
+            silent: AtomicBool::new(false),
             events: AtomicU64::new(0),
         })
     }
@@ -322,6 +325,9 @@ impl Session {
                 kept["_data"]["type"] = json!("revoked");
             }),
             _ => {}
+        }
+        if self.silent.load(Ordering::Relaxed) {
+            return;
         }
         for (event, payload) in words::events(self, told) {
             self.tell(event, &payload).await;

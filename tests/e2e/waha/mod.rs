@@ -1,0 +1,42 @@
+//! The engine `waha` against a WAHA server of the tests.
+
+mod hearing;
+mod linking;
+mod sending;
+mod settings;
+
+use std::sync::Arc;
+
+use crate::support::TestApp;
+use crate::upstream::waha::Server;
+
+/// A server, and a daemon whose devices are sessions of it.
+struct Waha {
+    app: TestApp,
+    server: Arc<Server>,
+}
+
+impl Waha {
+    async fn start(inbound: &'static str) -> Self {
+        Self::start_with(inbound, &[]).await
+    }
+
+    async fn start_with(inbound: &'static str, overrides: &[(&str, &str)]) -> Self {
+        let server = Server::start(inbound).await;
+        let app = TestApp::start_on(server.clone(), overrides).await;
+        Self { app, server }
+    }
+
+    /// How often the server was asked for this.
+    fn asked(&self, what: &str) -> usize {
+        self.server.asked.lock().unwrap().iter().filter(|asked| *asked == what).count()
+    }
+
+    async fn is_there(&self, body: &str) {
+        let what = format!("the message {body:?}");
+        let search = format!("/devices/shop/messages/search?query={body}");
+        self.app
+            .wait_until(&what, async || (self.app.get(&search).await.ok()["totalResults"] == 1).then_some(()))
+            .await;
+    }
+}
