@@ -16,11 +16,11 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::client::{Client, ClientError};
 use super::exit::{CliError, Exit};
 use super::output::{Output, clean, text_of};
-use crate::net::sse::{SseEvent, SseParser};
 use super::summary::summary;
 use super::time::time_of_day;
 use crate::domain::backoff::Backoff;
 use crate::domain::ids::DeviceId;
+use crate::net::sse::{SseEvent, SseParser};
 
 /// `wharf tail`
 #[derive(Debug, Args)]

@@ -25,5 +25,5 @@ pub use client::{GuardedClient, NetError, Route, check_certificates};
 pub use exchange::{Exchange, ExchangeAnswer, ExchangeBody};
 pub use guard::{Guard, Refused};
 pub use post::{Answer, Post, is_header};
-pub use websocket::{Frame, WebSocket, WebSocketError};
 pub use reqwest::Method;
+pub use websocket::{Frame, WebSocket, WebSocketError};

@@ -119,8 +119,7 @@ impl GuardedClient {
                 // The URL's parser reads addresses in all their spellings only where the scheme is one it knows, as
                 // ws is; nothing else may take an address for a name.
                 let server = ServerName::try_from(name.to_owned()).map_err(|_| NetError::Url)?;
-                let found =
-                    self.lookup().look_up(name.to_owned()).await.map_err(|_| NetError::NoAddress)?;
+                let found = self.lookup().look_up(name.to_owned()).await.map_err(|_| NetError::NoAddress)?;
                 let passing: Vec<IpAddr> = found
                     .iter()
                     .map(SocketAddr::ip)

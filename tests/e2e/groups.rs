@@ -134,7 +134,7 @@ async fn people_come_and_go_and_each_is_answered_for() {
     assert_eq!(role_of(&group(&app).await, BEN_ID), None);
     settled(&app).await;
     let told = updates(&app).await;
-    let mut changes: Vec<&Value> = told.iter().map(|update| &update["change"]).collect();
+    let changes: Vec<&Value> = told.iter().map(|update| &update["change"]).collect();
     assert_eq!(changes, ["add", "remove"]);
     assert_eq!(told[0]["participants"], json!([{ "id": BEN_ID, "role": "member" }]));
 }
@@ -369,7 +369,7 @@ async fn groups_are_those_of_the_network_after_each_connection() {
     })
     .await;
     let told = app.logged("shop", "group:update").await;
-    let changes: Vec<&Value> = told.iter().map(|update| &update["change"]).collect();
+    let mut changes: Vec<&Value> = told.iter().map(|update| &update["change"]).collect();
     // An upstream with a log of its own tells afterwards what exactly happened.
     let gone = if app.is_simulated() || app.is_native() { "leave" } else { "remove" };
     if gone == "remove" {

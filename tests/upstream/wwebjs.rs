@@ -119,7 +119,8 @@ impl SecondWharf {
         let body = json!({ "id": device, "engine": "simulator", "settings": settings });
         let (status, _) = self.ask("POST", "/devices", Some(body)).await;
         if status == 409 {
-            let (status, body) = self.ask("PATCH", &format!("/devices/{device}"), Some(json!({ "settings": settings }))).await;
+            let (status, body) =
+                self.ask("PATCH", &format!("/devices/{device}"), Some(json!({ "settings": settings }))).await;
             assert_eq!(status, 200, "{body}");
         }
     }
@@ -128,7 +129,8 @@ impl SecondWharf {
     pub async fn logged(&self, device: &str, kind: &str) -> Vec<Value> {
         let (mut after, mut all) = (0, Vec::new());
         loop {
-            let page = self.get(&format!("/devices/{device}/events?after={after}&limit=100&types={kind}")).await;
+            let page =
+                self.get(&format!("/devices/{device}/events?after={after}&limit=100&types={kind}")).await;
             all.extend(page["data"].as_array().unwrap().iter().map(|entry| entry["payload"].clone()));
             after = page["nextAfter"].as_i64().unwrap();
             if page["hasMore"] == false {
@@ -189,7 +191,8 @@ pub struct Behind {
 impl Behind {
     pub async fn start() -> Self {
         let wharf = Arc::new(SecondWharf::start(&[]).await);
-        let steering = Arc::new(Steering { wharf: wharf.clone(), daemon: Mutex::default(), names: Mutex::default() });
+        let steering =
+            Arc::new(Steering { wharf: wharf.clone(), daemon: Mutex::default(), names: Mutex::default() });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(steer).with_state(steering.clone());
@@ -266,7 +269,8 @@ async fn steer(State(steering): State<Arc<Steering>>, method: Method, uri: Uri, 
     let path = uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let path = path.strip_prefix("/api/v1").unwrap_or(&path).to_owned();
     let mut parts = path.trim_start_matches('/').split('/').skip(1);
-    let (device, call) = (parts.next().unwrap_or_default().to_owned(), parts.next().unwrap_or_default().to_owned());
+    let (device, call) =
+        (parts.next().unwrap_or_default().to_owned(), parts.next().unwrap_or_default().to_owned());
     let body = String::from_utf8_lossy(&body).into_owned();
     let body = steering.in_their_words(&device, body).await;
     let json = serde_json::from_str(&body).ok();
@@ -336,7 +340,8 @@ impl Steering {
 
     /// A callback is answered when the log was read up to the entry that it names.
     async fn until_it_is_read(&self, device: &str) {
-        let (status, page) = self.wharf.ask("GET", &format!("/devices/{device}/events?after=0&limit=1"), None).await;
+        let (status, page) =
+            self.wharf.ask("GET", &format!("/devices/{device}/events?after=0&limit=1"), None).await;
         let daemon = self.daemon.lock().unwrap().clone();
         if status != 200 || daemon.is_empty() {
             return;

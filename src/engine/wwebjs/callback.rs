@@ -71,7 +71,8 @@ fn verify(secret: &str, callback: Callback<'_>, now: Millis) -> Result<(), Callb
         (header("webhook-id")?, header("webhook-timestamp")?, header("webhook-signature")?);
     let ours = signature(secret, id, at, callback.body);
     let known = signatures.split(' ').take(MOST_SIGNATURES).filter_map(|one| one.strip_prefix("v1,"));
-    let matches = known.fold(0, |matches, one| matches | u8::from(bool::from(one.as_bytes().ct_eq(ours.as_bytes()))));
+    let matches =
+        known.fold(0, |matches, one| matches | u8::from(bool::from(one.as_bytes().ct_eq(ours.as_bytes()))));
     let seconds: i64 = at.parse().map_err(|_| CallbackError::Unauthorized)?;
     let age = now.0.div_euclid(1_000).saturating_sub(seconds).saturating_abs();
     if matches == 1 && age <= TOLERANCE_S { Ok(()) } else { Err(CallbackError::Unauthorized) }

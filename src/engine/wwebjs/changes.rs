@@ -28,7 +28,8 @@ impl WwebjsSession {
             MessageChange::React { id, emoji, .. } => {
                 let id = self.there(&id).await?;
                 let path = ["messages", &id.to_string(), "react"];
-                self.change(Some(echo("react", &id, &emoji)), Ask::post(&path, json!({ "emoji": emoji }))).await
+                self.change(Some(echo("react", &id, &emoji)), Ask::post(&path, json!({ "emoji": emoji })))
+                    .await
             }
             MessageChange::Vote { id, options, .. } => {
                 let id = self.there(&id).await?;
@@ -89,10 +90,13 @@ impl WwebjsSession {
             ChatChange::Clear => {
                 let path = of("clear");
                 let path: Vec<&str> = path.iter().map(String::as_str).collect();
-                return done_if_absent(self.change(Some(echo_of_chat(chat, &change)), Ask::post(&path, json!({}))).await);
+                return done_if_absent(
+                    self.change(Some(echo_of_chat(chat, &change)), Ask::post(&path, json!({}))).await,
+                );
             }
             ChatChange::Delete => {
-                let asked = self.change(Some(echo_of_chat(chat, &change)), Ask::delete(&["chats", &id])).await;
+                let asked =
+                    self.change(Some(echo_of_chat(chat, &change)), Ask::delete(&["chats", &id])).await;
                 return done_if_absent(asked);
             }
         };

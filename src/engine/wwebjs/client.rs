@@ -156,7 +156,14 @@ impl Client {
                 ExchangeBody::Bytes(Bytes::from(body.to_string()))
             }
         };
-        let wanted = Wanted { url, method: ask.method, headers: ask.headers, body, timeout: TIMEOUT, limit: MAX_ANSWER };
+        let wanted = Wanted {
+            url,
+            method: ask.method,
+            headers: ask.headers,
+            body,
+            timeout: TIMEOUT,
+            limit: MAX_ANSWER,
+        };
         json(self.exchange(wanted).await?).await
     }
 
@@ -172,7 +179,8 @@ impl Client {
         of_device.extend(path);
         let ask = Ask { query, ..Ask::get(&of_device) };
         let (url, body) = (self.address(&ask), ExchangeBody::Empty);
-        let answer = self.exchange(Wanted { url, method: Method::GET, headers, body, timeout, limit }).await?;
+        let answer =
+            self.exchange(Wanted { url, method: Method::GET, headers, body, timeout, limit }).await?;
         if (200..300).contains(&answer.status) { Ok(answer) } else { Err(refusal(answer).await) }
     }
 

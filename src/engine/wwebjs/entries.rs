@@ -4,9 +4,9 @@ use serde::Deserialize as _;
 
 use super::client::Ask;
 use super::convert::entry_in::{self, News, Said, Step};
+use super::convert::ids::of_temp_id;
 use super::convert::state_in::{self, There};
 use super::convert::wire::{WireDevice, WireEntry, WireMessage};
-use super::convert::ids::of_temp_id;
 use super::linking::Stage;
 use super::session::WwebjsSession;
 use super::waiting::echo;
@@ -130,7 +130,15 @@ impl WwebjsSession {
         error: Option<SendError>,
     ) -> Result<(), Ended> {
         let (chat, network_id) = (id.chat.clone(), id.network.clone());
-        self.tell(EngineEvent::Receipt(IncomingReceipt { chat, network_id, ack, participant, timestamp, error })).await
+        self.tell(EngineEvent::Receipt(IncomingReceipt {
+            chat,
+            network_id,
+            ack,
+            participant,
+            timestamp,
+            error,
+        }))
+        .await
     }
 
     /// A message as it now is there; none where there is none.
@@ -141,7 +149,13 @@ impl WwebjsSession {
         }
     }
 
-    async fn were_read(&self, chat: Jid, ids: Vec<MessageId>, by: Option<Jid>, at: Millis) -> Result<(), Ended> {
+    async fn were_read(
+        &self,
+        chat: Jid,
+        ids: Vec<MessageId>,
+        by: Option<Jid>,
+        at: Millis,
+    ) -> Result<(), Ended> {
         let Some(who) = by else {
             let messages: Vec<_> = ids.into_iter().map(|id| id.network).collect();
             // Without any it would mean all of them.

@@ -95,13 +95,21 @@ impl WwebjsSession {
     }
 
     /// Takes an entry in; what is stored of that is that it was.
-    async fn took_in(&self, place: Place, entry: &WireEntry, newest: i64, last: bool) -> Result<Place, Ended> {
+    async fn took_in(
+        &self,
+        place: Place,
+        entry: &WireEntry,
+        newest: i64,
+        last: bool,
+    ) -> Result<Place, Ended> {
         if entry.seq <= place.seq {
             return Ok(place);
         }
         let now = Place { seq: entry.seq, at: entry.timestamp, past_due: false };
         match self.take_in(entry, entry.seq > newest).await {
-            Ok(told) if told || last || entry.seq % STRIDE == 0 => self.kept(self.keeping.set_place(now).await)?,
+            Ok(told) if told || last || entry.seq % STRIDE == 0 => {
+                self.kept(self.keeping.set_place(now).await)?
+            }
             Ok(_) => {}
             Err(ended) => return Err(ended),
         }

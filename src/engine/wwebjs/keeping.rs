@@ -86,7 +86,12 @@ impl Keeping {
     }
 
     /// Notes which id the upstream gave a message of ours.
-    pub(super) async fn name(&self, ours: &NetworkId, theirs: &NetworkId, now: Millis) -> Result<(), VaultError> {
+    pub(super) async fn name(
+        &self,
+        ours: &NetworkId,
+        theirs: &NetworkId,
+        now: Millis,
+    ) -> Result<(), VaultError> {
         let until = Some(now.plus(ALIAS_MS));
         let mut batch = VaultBatch::new();
         batch.put_until(THEIRS, ours.as_str(), theirs.as_str().as_bytes(), until);
@@ -129,7 +134,12 @@ impl Keeping {
         Ok(kept.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    pub(super) async fn set_upload(&self, ours: &NetworkId, media: &str, now: Millis) -> Result<(), VaultError> {
+    pub(super) async fn set_upload(
+        &self,
+        ours: &NetworkId,
+        media: &str,
+        now: Millis,
+    ) -> Result<(), VaultError> {
         let mut batch = VaultBatch::new();
         batch.put_until(UPLOADS, ours.as_str(), media.as_bytes(), Some(now.plus(UPLOAD_MS)));
         self.0.apply(batch).await

@@ -49,7 +49,9 @@ impl WwebjsSession {
         let linked = self.kept(self.keeping.was_linked().await)?;
         let kept = self.kept(self.keeping.place().await)?;
         let device = match self.show().await {
-            Err(trouble) if trouble.is_absence() && linked => return Err(self.unlinked(Reason::LoggedOutOnPhone).await?),
+            Err(trouble) if trouble.is_absence() && linked => {
+                return Err(self.unlinked(Reason::LoggedOutOnPhone).await?);
+            }
             Err(trouble) if trouble.is_absence() => self.answered(self.make().await)?,
             shown => self.answered(shown)?,
         };

@@ -92,7 +92,11 @@ impl WwebjsSession {
     }
 
     /// Hands a file over for a message of ours: once, however often that is tried. Answers the upstream's id of it.
-    pub(super) async fn upload(&self, of: &NetworkId, attachment: &Attachment) -> Result<String, SendOutcome> {
+    pub(super) async fn upload(
+        &self,
+        of: &NetworkId,
+        attachment: &Attachment,
+    ) -> Result<String, SendOutcome> {
         let not_kept = |_| unknown("the file's id at the upstream could not be read");
         if let Some(kept) = self.keeping.upload(of).await.map_err(not_kept)? {
             return Ok(kept);
@@ -113,7 +117,8 @@ impl WwebjsSession {
             _ => transient("upload_failed", "the file could not be handed to the upstream"),
         })?;
         let media = answer["data"]["mediaId"].as_str();
-        let media = media.ok_or_else(|| transient("upload_failed", "the upstream did not say how it names the file"))?;
+        let media = media
+            .ok_or_else(|| transient("upload_failed", "the upstream did not say how it names the file"))?;
         let kept = self.keeping.set_upload(of, media, self.clock.now()).await;
         kept.map_err(|_| transient("upload_failed", "how the upstream names the file could not be kept"))?;
         Ok(media.to_owned())

@@ -25,8 +25,8 @@ use crate::domain::clock::Clock;
 use crate::domain::ids::DeviceId;
 use crate::engine::upstream::UpstreamConfig;
 use crate::engine::{
-    Callback, CallbackAnswer, CallbackError, Capabilities, ControlError, ControlVerb, Driver, Ended, OpenError,
-    Session, SessionContext, SettingError,
+    Callback, CallbackAnswer, CallbackError, Capabilities, ControlError, ControlVerb, Driver, Ended,
+    OpenError, Session, SessionContext, SettingError,
 };
 
 mod callback;

@@ -48,7 +48,8 @@ impl WwebjsSession {
     async fn try_send(&self, message: &Outgoing) -> Result<Vec<Jid>, SendOutcome> {
         let ours = &message.id.network;
         let mut wait = self.waiting.join(ours);
-        let known = self.keeping.known_as(ours).await.map_err(|_| unknown("the message's id could not be read"))?;
+        let known =
+            self.keeping.known_as(ours).await.map_err(|_| unknown("the message's id could not be read"))?;
         let (theirs, is_news) = match known {
             Some(theirs) => (theirs, false),
             None => (self.hand_over(message).await?, !message.again),
@@ -158,8 +159,12 @@ impl WwebjsSession {
                 unknown("the upstream knows the message, and has not said as what")
             }
             Trouble::Refused { status, code, sentence } if *status < 500 && *status != 429 => {
-                let sentence = if sentence.is_empty() { "the upstream refused the message" } else { sentence };
-                SendOutcome::Permanent(SendError { code: words::failure_code(code), message: sentence.to_owned() })
+                let sentence =
+                    if sentence.is_empty() { "the upstream refused the message" } else { sentence };
+                SendOutcome::Permanent(SendError {
+                    code: words::failure_code(code),
+                    message: sentence.to_owned(),
+                })
             }
             Trouble::Unauthorized => transient("not_connected", "the upstream refused the key"),
             _ => unknown("the upstream did not answer"),

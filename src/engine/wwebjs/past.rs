@@ -140,7 +140,11 @@ impl WwebjsSession {
     }
 
     /// The page of messages before one, or the newest; in time order.
-    async fn messages_before(&self, chat: &Jid, before: Option<&MessageId>) -> Result<Vec<WireMessage>, Ended> {
+    async fn messages_before(
+        &self,
+        chat: &Jid,
+        before: Option<&MessageId>,
+    ) -> Result<Vec<WireMessage>, Ended> {
         let id = chat.to_string();
         let path = ["chats", id.as_str(), "messages"];
         let mut ask = Ask::get(&path).query("limit", PAGE);
@@ -181,7 +185,8 @@ impl WwebjsSession {
             let page = self.messages_before(chat, before.as_ref()).await?;
             let last = page.len() < PAGE;
             for message in page.into_iter().rev() {
-                if message.timestamp.is_some_and(|at| in_ms(at).0 < since) || newest_first.len() >= MOST_CHATS {
+                if message.timestamp.is_some_and(|at| in_ms(at).0 < since) || newest_first.len() >= MOST_CHATS
+                {
                     newest_first.reverse();
                     return Ok(newest_first);
                 }
@@ -204,7 +209,8 @@ impl WwebjsSession {
             && ack != Ack::Pending
         {
             let (chat, network_id) = (id.chat.clone(), id.network.clone());
-            let receipt = IncomingReceipt { chat, network_id, ack, participant: None, timestamp: at, error: None };
+            let receipt =
+                IncomingReceipt { chat, network_id, ack, participant: None, timestamp: at, error: None };
             self.tell(EngineEvent::Receipt(receipt)).await?;
         }
         if message.kind.as_deref() == Some("revoked") {

@@ -23,7 +23,9 @@ impl WwebjsSession {
         let told = told.map_err(Trouble::into_session_error)?;
         Ok(match query {
             Query::Exists(_) => Answer::Exists(told["exists"] == true),
-            Query::ProfilePicture(_) => Answer::ProfilePicture(told["profilePicUrl"].as_str().map(str::to_owned)),
+            Query::ProfilePicture(_) => {
+                Answer::ProfilePicture(told["profilePicUrl"].as_str().map(str::to_owned))
+            }
         })
     }
 

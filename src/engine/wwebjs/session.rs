@@ -26,8 +26,8 @@ use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 use crate::engine::{
     Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
-    MessageChange, OpenError, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError,
-    VaultError,
+    MessageChange, OpenError, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext,
+    SessionError, VaultError,
 };
 
 /// A device's session.

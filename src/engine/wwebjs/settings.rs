@@ -72,11 +72,16 @@ impl DeviceSettings {
 
 fn base_url(value: Option<&Value>) -> Result<Url, SettingError> {
     let wrong = |message| wrong("settings.wwebjs.baseUrl", message);
-    let value = value.ok_or_else(|| wrong("is required: where the upstream is, such as https://wharf.example.com"))?;
+    let value = value
+        .ok_or_else(|| wrong("is required: where the upstream is, such as https://wharf.example.com"))?;
     let url = value.as_str().and_then(|text| Url::parse(text).ok());
     let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url = url.ok_or_else(|| wrong("must be an http or https address with a host"))?;
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+    if !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
         return Err(wrong("must have no user, password, query or fragment; the key goes into apiKey"));
     }
     Ok(url)
@@ -85,7 +90,10 @@ fn base_url(value: Option<&Value>) -> Result<Url, SettingError> {
 fn device(value: &Value) -> Result<DeviceId, SettingError> {
     let id = value.as_str().and_then(|text| text.parse().ok());
     id.ok_or_else(|| {
-        wrong("settings.wwebjs.device", "must be the device's id at the upstream: 1 to 64 of A-Z, a-z, 0-9, _ and -")
+        wrong(
+            "settings.wwebjs.device",
+            "must be the device's id at the upstream: 1 to 64 of A-Z, a-z, 0-9, _ and -",
+        )
     })
 }
 

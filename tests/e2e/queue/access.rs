@@ -94,7 +94,8 @@ async fn what_cannot_be_is_named() {
 async fn what_a_file_sets_the_queue_configuration_cannot_change() {
     let app = TestApp::start().await;
     std::fs::create_dir_all(app.devices_dir()).unwrap();
-    let text = "id = 'shop'\nengine = 'simulator'\n[settings.outbox]\nmessagesPerDay = 50\nwarmup = { days = 3 }\n";
+    let text =
+        "id = 'shop'\nengine = 'simulator'\n[settings.outbox]\nmessagesPerDay = 50\nwarmup = { days = 3 }\n";
     std::fs::write(app.devices_dir().join("shop.toml"), text).unwrap();
     app.app().reconcile().await.unwrap();
     let queue = queue_of(&app, "shop").await;

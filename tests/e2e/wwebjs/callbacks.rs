@@ -34,12 +34,15 @@ async fn start(with_secret: bool) -> Chain {
 #[tokio::test]
 async fn a_callback_that_is_signed_is_answered_when_what_it_tells_is_durable() {
     let chain = start(true).await;
-    chain.front.wait_until("the device to be ready", async || {
-        // What its upstream tells of the link it hears when it is called.
-        let newest = chain.back.get("/devices/shop/events?limit=1").await["newestSeq"].clone();
-        call(&chain, CALLBACK_SECRET, &json!({ "data": { "deviceId": "shop", "seq": newest } })).await;
-        (chain.front.get("/devices/shop").await.ok()["data"]["state"] == "ready").then_some(())
-    }).await;
+    chain
+        .front
+        .wait_until("the device to be ready", async || {
+            // What its upstream tells of the link it hears when it is called.
+            let newest = chain.back.get("/devices/shop/events?limit=1").await["newestSeq"].clone();
+            call(&chain, CALLBACK_SECRET, &json!({ "data": { "deviceId": "shop", "seq": newest } })).await;
+            (chain.front.get("/devices/shop").await.ok()["data"]["state"] == "ready").then_some(())
+        })
+        .await;
     chain.writes("shop", ANNA, "hello").await;
     let told = chain.back.logged("shop", "message").await.remove(0);
     let body = json!({ "id": "evt_1", "type": "message", "data": told });
@@ -47,7 +50,11 @@ async fn a_callback_that_is_signed_is_answered_when_what_it_tells_is_durable() {
         assert_eq!(call(&chain, CALLBACK_SECRET, &body).await.status, 200);
         assert_eq!(chain.bodies("shop").await, ["hello"]);
     }
-    assert_eq!(call(&chain, CALLBACK_SECRET, &json!({ "data": {} })).await.status, 200, "a test of the webhook");
+    assert_eq!(
+        call(&chain, CALLBACK_SECRET, &json!({ "data": {} })).await.status,
+        200,
+        "a test of the webhook"
+    );
 }
 
 #[tokio::test]

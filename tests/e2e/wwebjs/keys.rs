@@ -26,7 +26,8 @@ async fn a_key_that_is_revoked_fails_the_device() {
     chain.back.device("shop", &json!({ "autoScanMs": 0 })).await;
     chain.make("shop", settings).await;
     chain.front.wait_for_state("shop", "ready").await;
-    let (status, body) = chain.back.ask("DELETE", &format!("/api-keys/{}", made["id"].as_str().unwrap()), None).await;
+    let (status, body) =
+        chain.back.ask("DELETE", &format!("/api-keys/{}", made["id"].as_str().unwrap()), None).await;
     assert_eq!(status, 200, "{body}");
     chain.front.wait_for_state("shop", "failed").await;
     assert_eq!(chain.reason("shop").await, "upstream_unauthorized");
@@ -39,7 +40,7 @@ async fn secrets_are_masked_and_kept() {
     let shown = chain.front.get("/devices/shop").await;
     assert!(!shown.text().contains(UPSTREAM_KEY));
     assert_eq!(shown.ok()["data"]["settings"]["wwebjs"]["apiKey"], "********");
-    let base = json!({ "wwebjs": { "baseUrl": chain.back.base(), "device": "shop" } });
+    let base = json!({ "wwebjs": { "baseUrl": chain.way.base(), "device": "shop" } });
     chain.front.patch("/devices/shop", json!({ "settings": base })).await.ok();
     chain.front.post("/devices/shop/restart", json!({})).await.ok();
     chain.front.wait_for_state("shop", "ready").await;
@@ -53,17 +54,21 @@ async fn a_private_address_is_refused_unless_the_operator_allows_it() {
         let settings = json!({ "wwebjs": { "baseUrl": base, "device": "shop", "apiKey": UPSTREAM_KEY } });
         front.post("/devices", json!({ "id": "shop", "engine": "wwebjs", "settings": settings })).await
     };
-    for address in [back.base(), "http://10.0.0.1", "http://[::1]:8080", "http://2130706433", "http://169.254.169.254/x"] {
+    for address in
+        [back.base(), "http://10.0.0.1", "http://[::1]:8080", "http://2130706433", "http://169.254.169.254/x"]
+    {
         let refused = make(json!(address)).await.refused(400, "invalid_field");
         assert_eq!(refused["details"][0]["field"], "settings.wwebjs.baseUrl", "{address}");
     }
     // A name is looked up when it is used.
     let named = back.base().replace("127.0.0.1", "localhost");
     make(json!(named)).await.created();
-    front.wait_until("the name to be refused", async || {
-        let device = front.get("/devices/shop").await.ok()["data"].clone();
-        (device["reason"] == "upstream_unavailable").then_some(())
-    }).await;
+    front
+        .wait_until("the name to be refused", async || {
+            let device = front.get("/devices/shop").await.ok()["data"].clone();
+            (device["reason"] == "upstream_unavailable").then_some(())
+        })
+        .await;
     assert_eq!(back.get("/devices").await["data"], json!([]));
 }
 
@@ -74,8 +79,14 @@ async fn settings_that_cannot_be_are_named() {
         (json!({}), "settings.wwebjs"),
         (json!({ "wwebjs": { "apiKey": "k" } }), "settings.wwebjs.baseUrl"),
         (json!({ "wwebjs": { "baseUrl": "https://example.com" } }), "settings.wwebjs.apiKey"),
-        (json!({ "wwebjs": { "baseUrl": "https://example.com", "apiKey": "k", "inbound": "webhook" } }), "settings.wwebjs.webhookSecret"),
-        (json!({ "wwebjs": { "baseUrl": "https://example.com", "apiKey": "k", "port": 1 } }), "settings.wwebjs.port"),
+        (
+            json!({ "wwebjs": { "baseUrl": "https://example.com", "apiKey": "k", "inbound": "webhook" } }),
+            "settings.wwebjs.webhookSecret",
+        ),
+        (
+            json!({ "wwebjs": { "baseUrl": "https://example.com", "apiKey": "k", "port": 1 } }),
+            "settings.wwebjs.port",
+        ),
     ] {
         let body = json!({ "id": "shop", "engine": "wwebjs", "settings": settings });
         let refused = front.post("/devices", body).await.refused(400, "invalid_field");

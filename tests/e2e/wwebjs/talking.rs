@@ -14,7 +14,10 @@ async fn a_code_is_shown_by_both_and_a_scan_links_both() {
     chain.make("shop", chain.settings("shop")).await;
     let code = chain.front.wait_for_state("shop", "qr").await["qr"].clone();
     assert_eq!(chain.back.get("/devices/shop").await["data"]["qr"], code);
-    chain.back.post("/simulator/shop/scan", json!({ "qr": code, "phoneNumber": ME, "clientName": "Shop" })).await;
+    chain
+        .back
+        .post("/simulator/shop/scan", json!({ "qr": code, "phoneNumber": ME, "clientName": "Shop" }))
+        .await;
     let ready = chain.front.wait_for_state("shop", "ready").await;
     assert_eq!((&ready["phoneNumber"], &ready["clientName"]), (&json!(ME), &json!("Shop")));
     chain.front.post("/devices/shop/logout", json!({})).await.ok();
@@ -46,10 +49,12 @@ async fn a_text_goes_both_ways_and_its_acks_come_up_to_played() {
 async fn files_go_both_ways() {
     let chain = Chain::start().await;
     chain.device("shop").await;
-    let request = chain.front.request("POST", "/devices/shop/media").query(&[("filename", "note.ogg")]).body(ogg());
+    let request =
+        chain.front.request("POST", "/devices/shop/media").query(&[("filename", "note.ogg")]).body(ogg());
     let uploaded = chain.front.with_key(&chain.front.key).send(request).await.created()["data"].clone();
     let media = json!({ "mediaId": uploaded["mediaId"], "asVoice": true });
-    let accepted = chain.front.post("/devices/shop/messages/send", json!({ "to": ANNA, "media": media })).await;
+    let accepted =
+        chain.front.post("/devices/shop/messages/send", json!({ "to": ANNA, "media": media })).await;
     let id = accepted.created()["data"]["id"].as_str().unwrap().to_owned();
     chain.front.wait_for_status("shop", &id, "read").await;
     let there = chain.back.logged("shop", "message:created").await.remove(0)["message"].clone();
@@ -60,7 +65,10 @@ async fn files_go_both_ways() {
     chain.back.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": media })).await;
     chain.heard("shop", 1).await;
     let here = chain.front.logged("shop", "message").await.remove(0)["message"].clone();
-    assert_eq!((&here["type"], &here["body"], &here["mimetype"]), (&json!("image"), &json!("Look"), &json!("image/png")));
+    assert_eq!(
+        (&here["type"], &here["body"], &here["mimetype"]),
+        (&json!("image"), &json!("Look"), &json!("image/png"))
+    );
     let path = format!("/{}", here["mediaUrl"].as_str().unwrap());
     let file = chain.front.request("GET", &path).send().await.unwrap().bytes().await.unwrap();
     assert_eq!(file, png());
@@ -73,7 +81,10 @@ async fn two_devices_in_front_of_one_hear_the_same_and_each_other() {
     chain.make("desk", chain.settings("shop")).await;
     chain.front.wait_for_state("desk", "ready").await;
     chain.writes("shop", ANNA, "hello").await;
-    assert_eq!((chain.heard("shop", 1).await, chain.heard("desk", 1).await), (vec!["hello".into()], vec!["hello".into()]));
+    assert_eq!(
+        (chain.heard("shop", 1).await, chain.heard("desk", 1).await),
+        (vec!["hello".into()], vec!["hello".into()])
+    );
     let id = chain.front.send("desk", BEN, "from the desk").await;
     chain.front.wait_for_status("desk", &id, "read").await;
     assert_eq!(chain.heard("shop", 2).await, ["hello", "from the desk"]);
@@ -91,16 +102,22 @@ async fn an_account_that_was_there_before_comes_with_its_past() {
     let chain = Chain::start().await;
     let past = json!({ "contacts": [{ "id": ANNA, "name": "Anna" }], "history": 120, "autoScanMs": 0 });
     chain.back.device("shop", &past).await;
-    chain.front.wait_until("the past to be there", async || {
-        let told = chain.back.logged("shop", "history:progress").await;
-        told.last().is_some_and(|last| last["phase"] == "complete").then_some(())
-    }).await;
+    chain
+        .front
+        .wait_until("the past to be there", async || {
+            let told = chain.back.logged("shop", "history:progress").await;
+            told.last().is_some_and(|last| last["phase"] == "complete").then_some(())
+        })
+        .await;
     chain.make("shop", chain.settings("shop")).await;
     chain.front.wait_for_state("shop", "ready").await;
-    let told = chain.front.wait_until("the end of the past", async || {
-        let told = chain.front.logged("shop", "history:progress").await;
-        told.last().filter(|last| last["phase"] == "complete").cloned()
-    }).await;
+    let told = chain
+        .front
+        .wait_until("the end of the past", async || {
+            let told = chain.front.logged("shop", "history:progress").await;
+            told.last().filter(|last| last["phase"] == "complete").cloned()
+        })
+        .await;
     assert_eq!(told["done"], 120);
     assert!(chain.bodies("shop").await.is_empty(), "the past is told to nobody");
     let page = chain.front.get(&format!("/devices/shop/chats/{ANNA}@c.us/messages?limit=1")).await.ok();

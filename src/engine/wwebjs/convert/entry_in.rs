@@ -170,7 +170,8 @@ fn read(entry: &WireEntry) -> Option<News> {
             let OfChat { chat_id, message_ids, read_by } = parsed(payload)?;
             News::Read { chat: chat_id, ids: message_ids, by: read_by, at }
         }
-        "message:reaction" | "message:edited" | "message:revoked" | "message:deleted" | "message:starred" | "poll:vote" => {
+        "message:reaction" | "message:edited" | "message:revoked" | "message:deleted" | "message:starred"
+        | "poll:vote" => {
             let told: OfMessage = parsed(payload)?;
             News::Changed { id: told.message_id.clone()?, said: said(&entry.kind, told)?, at }
         }
@@ -276,8 +277,13 @@ mod tests {
     fn steps_and_acks_name_their_message() {
         let id: MessageId = "true_15550100001@c.us_3EB0".parse().unwrap();
         let failed = json!({ "messageId": id, "chatId": "15550100001@c.us", "status": "failed", "code": "not_on_network", "error": "nobody", "tempId": "t" });
-        let News::Step { step: Step::Failed(error), temp_id, .. } = of("message:status", failed) else { panic!() };
-        assert_eq!((error.code, &*error.message, temp_id.as_deref()), ("not_on_network", "nobody", Some("t")));
+        let News::Step { step: Step::Failed(error), temp_id, .. } = of("message:status", failed) else {
+            panic!()
+        };
+        assert_eq!(
+            (error.code, &*error.message, temp_id.as_deref()),
+            ("not_on_network", "nobody", Some("t"))
+        );
         let ack = json!({ "messageId": id, "chatId": "15550100001@c.us", "ack": 4, "ackName": "played" });
         assert_eq!(of("message:ack", ack), News::Ack { id, ack: Ack::Played, at: Millis(1_767_225_600_000) });
     }

@@ -27,7 +27,9 @@ mod tests {
         let network: NetworkId = "3EB0A1".parse().unwrap();
         let temp = temp_id("wharf-1f", &network);
         assert_eq!(of_temp_id("wharf-1f", &temp), Some(network));
-        for (tag, other) in [("wharf-2f", &*temp), ("wharf-1", &*temp), ("wharf-1f", "t1"), ("wharf-1f", "wharf-1f.")] {
+        for (tag, other) in
+            [("wharf-2f", &*temp), ("wharf-1", &*temp), ("wharf-1f", "t1"), ("wharf-1f", "wharf-1f.")]
+        {
             assert_eq!(of_temp_id(tag, other), None, "{other}");
         }
     }

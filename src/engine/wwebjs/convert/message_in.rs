@@ -111,11 +111,19 @@ mod tests {
 
     #[test]
     fn who_wrote_is_the_member_in_a_group_and_ourselves_on_another_device() {
-        let group = converted(json!({ "id": "false_120363000000000001@g.us_A_15550100001@c.us", "from": "120363000000000001@g.us",
-            "author": "15550100001@c.us", "timestamp": 1_767_225_600, "notifyName": "Anna" }));
-        assert_eq!((group.from.to_string(), group.timestamp.0), ("15550100001@c.us".to_owned(), 1_767_225_600_000));
+        let group = converted(
+            json!({ "id": "false_120363000000000001@g.us_A_15550100001@c.us", "from": "120363000000000001@g.us",
+            "author": "15550100001@c.us", "timestamp": 1_767_225_600, "notifyName": "Anna" }),
+        );
+        assert_eq!(
+            (group.from.to_string(), group.timestamp.0),
+            ("15550100001@c.us".to_owned(), 1_767_225_600_000)
+        );
         let own = converted(json!({ "id": "true_15550100001@c.us_B", "notifyName": "Shop", "body": "x" }));
-        assert_eq!((own.from.to_string(), own.from_me, own.notify_name), ("15550100099@c.us".to_owned(), true, None));
+        assert_eq!(
+            (own.from.to_string(), own.from_me, own.notify_name),
+            ("15550100099@c.us".to_owned(), true, None)
+        );
         assert_eq!(own.timestamp, Millis(7));
     }
 
@@ -132,14 +140,18 @@ mod tests {
         assert_eq!(of(json!({ "type": "hologram" })), Content::Other(MessageType::Unknown));
         let place = of(json!({ "type": "location", "location": { "latitude": 1.0, "longitude": 2.0 } }));
         assert!(matches!(place, Content::Location(_)));
-        let poll = of(json!({ "type": "poll_creation", "poll": { "name": "Lunch?", "options": ["yes", "no"], "votes": [5] } }));
+        let poll = of(
+            json!({ "type": "poll_creation", "poll": { "name": "Lunch?", "options": ["yes", "no"], "votes": [5] } }),
+        );
         assert!(matches!(poll, Content::Poll(poll) if poll.options.len() == 2 && poll.votes.is_empty()));
     }
 
     #[test]
     fn a_file_is_what_its_type_says() {
         let kind = |kind: &str, mimetype: &str| {
-            media_kind(&read(json!({ "id": "false_15550100001@c.us_A", "hasMedia": true, "type": kind, "mimetype": mimetype })))
+            media_kind(&read(
+                json!({ "id": "false_15550100001@c.us_A", "hasMedia": true, "type": kind, "mimetype": mimetype }),
+            ))
         };
         assert_eq!(kind("ptt", "audio/ogg"), Some(MediaKind::Ptt));
         assert_eq!(kind("unknown", "image/png"), Some(MediaKind::Image));

@@ -36,7 +36,8 @@ pub(in super::super) fn request(
         }
         Content::Poll(poll) => {
             let multiple = poll.allow_multiple_answers;
-            let poll = json!({ "name": poll.name, "options": poll.options, "allowMultipleAnswers": multiple });
+            let poll =
+                json!({ "name": poll.name, "options": poll.options, "allowMultipleAnswers": multiple });
             ("poll", poll)
         }
         Content::Other(_) => return None,
@@ -103,7 +104,10 @@ mod tests {
         let quoted = "false_15550100001@c.us_Q".parse().unwrap();
         let body = request(&message, "t.1", Some(&quoted), None).unwrap();
         assert_eq!(body["contact"][0]["name"], "Ada");
-        assert_eq!((&body["isForwarded"], &body["quotedMessageId"]), (&json!(true), &json!("false_15550100001@c.us_Q")));
+        assert_eq!(
+            (&body["isForwarded"], &body["quotedMessageId"]),
+            (&json!(true), &json!("false_15550100001@c.us_Q"))
+        );
         assert_eq!(body["mentions"][0], "15550100002@c.us");
         assert!(body.get("text").is_none());
     }

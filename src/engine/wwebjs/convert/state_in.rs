@@ -74,11 +74,17 @@ mod tests {
     #[test]
     fn what_is_lost_there_is_lost_here_for_the_same_reason() {
         let ended = |state, reason, ready| ends(there(state, reason), ready);
-        assert_eq!(ended("reconnecting", Some("link_dropped"), true), Some(Ended::LinkLost(Reason::LinkDropped)));
+        assert_eq!(
+            ended("reconnecting", Some("link_dropped"), true),
+            Some(Ended::LinkLost(Reason::LinkDropped))
+        );
         assert_eq!(ended("connecting", None, false), None);
         assert_eq!(ended("failed", Some("banned"), true), Some(Ended::Fatal(Reason::Banned)));
         assert_eq!(ended("stopped", Some("qr_codes_exhausted"), false), Some(Ended::CodesExhausted));
-        assert_eq!(ended("stopped", Some("stopped_by_operator"), true), Some(Ended::Fatal(Reason::StoppedByOperator)));
+        assert_eq!(
+            ended("stopped", Some("stopped_by_operator"), true),
+            Some(Ended::Fatal(Reason::StoppedByOperator))
+        );
         assert_eq!(
             ended("logged_out", Some("logged_out_on_phone"), true),
             Some(Ended::LoggedOut(Reason::LoggedOutOnPhone))

@@ -44,7 +44,10 @@ mod tests {
         assert_eq!(failure_code("not_on_network"), "not_on_network");
         assert_eq!(failure_code("something_new"), "refused_by_network");
         assert_eq!(failure(None, None).code, "delivery_failed");
-        assert_eq!((member_code(Some("group_full")), member_code(None)), ("group_full", "refused_by_network"));
+        assert_eq!(
+            (member_code(Some("group_full")), member_code(None)),
+            ("group_full", "refused_by_network")
+        );
         assert_eq!((reason(Some("banned")), reason(Some("moon_phase"))), (Some(Reason::Banned), None));
     }
 }
