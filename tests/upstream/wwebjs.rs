@@ -64,15 +64,19 @@ impl SecondWharf {
     /// Starts it again, on the same data and port.
     pub async fn start_again(&self) {
         let listen = self.base.strip_prefix("http://").unwrap();
-        for _ in 0..500 {
+        let mut last = String::new();
+        for _ in 0..300 {
             // Whoever was just being served may hold the data for a moment.
-            if let Ok(app) = Box::pin(try_run(&self.data, listen, &self.extra)).await {
-                *self.app.lock().await = Some(app);
-                return;
+            match Box::pin(try_run(&self.data, listen, &self.extra)).await {
+                Ok(app) => {
+                    *self.app.lock().await = Some(app);
+                    return;
+                }
+                Err(error) => last = error.to_string(),
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("the second Wharf does not start again");
+        panic!("the second Wharf does not start again: {last}");
     }
 
     /// Does something to its database; it must be stopped.

@@ -19,8 +19,9 @@ use crate::engine::{Ended, EngineEvent};
 const BEAT: Duration = Duration::from_secs(30);
 /// How often an upstream without a log is asked for what is new.
 const POLL: Duration = Duration::from_secs(5);
-/// How long an upstream that calls back is believed to have nothing new.
+/// How long an upstream that calls back is believed to have nothing new: once it is ready, and before.
 const QUIET: Duration = Duration::from_secs(60);
+const QUIET_AT_FIRST: Duration = Duration::from_secs(1);
 /// A stream that ends sooner than this is not opened again at once.
 const SHORT: Duration = Duration::from_secs(1);
 /// The position is stored after so many entries that told nothing.
@@ -85,9 +86,10 @@ impl WwebjsSession {
             if page.has_more && page.next_after >= place.seq && !page.data.is_empty() {
                 continue;
             }
+            let quiet = if self.is_online() { QUIET } else { QUIET_AT_FIRST };
             tokio::select! {
                 () = self.called.notified() => {}
-                () = tokio::time::sleep(QUIET) => {}
+                () = tokio::time::sleep(quiet) => {}
             }
         }
     }

@@ -36,7 +36,10 @@ impl WwebjsSession {
     /// left to the log, where there is one. `own`: nobody else tells how far it is.
     pub(super) async fn read_past(&self, seq: Option<i64>, own: bool) -> Result<(), Ended> {
         self.tell_contacts().await?;
-        self.tell_groups(false).await?;
+        if own {
+            // After a new link the log has them all, and what happened to them since, in its order.
+            self.tell_groups(false).await?;
+        }
         let mut ahead = seq.map(|to| Ahead { to, messages: HashSet::new() });
         let mut done = 0;
         for chat in self.chats().await? {

@@ -74,7 +74,10 @@ impl WwebjsSession {
     ) -> Result<Self, OpenError> {
         let keeping = Keeping::new(context.vault);
         let tag = keeping.tag(&*context.random).await?;
-        keeping.tidy(context.clock.now()).await?;
+        let retries = shared.ends.lost_its_link(&context.device);
+        if !retries {
+            keeping.tidy(context.clock.now()).await?;
+        }
         let there = settings.device.unwrap_or_else(|| context.device.clone());
         let http = shared.config.http.clone();
         Ok(Self {
@@ -93,7 +96,7 @@ impl WwebjsSession {
             online: CancellationToken::new(),
             caught_up: CancellationToken::new(),
             gone: CancellationToken::new(),
-            retries: shared.ends.lost_its_link(&context.device),
+            retries,
             account: Mutex::new(context.account),
             device: context.device,
             inbound: context.inbound,

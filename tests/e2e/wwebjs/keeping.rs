@@ -15,9 +15,7 @@ async fn what_came_while_the_front_was_away_is_there_when_it_is_back() {
     chain.heard("shop", 1).await;
     let id = chain.front.send("shop", ANNA, "sent before").await;
     chain.front.wait_for_status("shop", &id, "read").await;
-    let Chain { front, back } = chain;
-    let data = front.restarted().await;
-    chain = Chain { front: data, back };
+    chain.front = chain.front.restarted().await;
     chain.front.wait_for_state("shop", "ready").await;
     chain.front.post("/devices/shop/stop", json!({})).await.ok();
     for body in ["two", "three"] {
@@ -36,7 +34,7 @@ async fn an_upstream_that_is_away_is_waited_for() {
     chain.device("shop").await;
     chain.writes("shop", ANNA, "one").await;
     chain.heard("shop", 1).await;
-    chain.back.stop().await;
+    chain.way.cut().await;
     chain
         .front
         .wait_until("the front to notice", async || {
@@ -44,12 +42,37 @@ async fn an_upstream_that_is_away_is_waited_for() {
         })
         .await;
     let id = chain.front.send("shop", ANNA, "sent meanwhile").await;
-    chain.back.start_again().await;
+    for body in ["two", "three"] {
+        chain.writes("shop", ANNA, body).await;
+    }
+    chain.way.mend().await;
     chain.front.wait_for_state("shop", "ready").await;
     chain.front.wait_for_status("shop", &id, "read").await;
-    chain.writes("shop", ANNA, "two").await;
-    assert_eq!(chain.heard("shop", 2).await, ["one", "two"]);
+    assert_eq!(chain.heard("shop", 3).await, ["one", "two", "three"]);
     assert_eq!(chain.shown("shop").await, [("sent meanwhile".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn a_way_that_breaks_again_and_again_loses_and_doubles_nothing() {
+    let chain = Chain::start().await;
+    chain.device_with("shop", json!({ "ackServerMs": 30 })).await;
+    let mut sent = Vec::new();
+    for round in 0..8 {
+        sent.push(chain.front.send("shop", ANNA, &format!("out {round}")).await);
+        chain.writes("shop", ANNA, &format!("in {round}")).await;
+        // At another moment of a send each time.
+        tokio::time::sleep(Duration::from_millis(round * 7)).await;
+        chain.way.cut().await;
+        chain.way.mend().await;
+    }
+    for id in &sent {
+        chain.front.wait_for_status("shop", id, "read").await;
+    }
+    let heard = chain.heard("shop", 8).await;
+    assert_eq!(heard, (0..8).map(|round| format!("in {round}")).collect::<Vec<_>>());
+    let mut shown = chain.shown("shop").await;
+    shown.sort();
+    assert_eq!(shown, (0..8).map(|round| (format!("out {round}"), 1)).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ async fn secrets_are_masked_and_kept() {
     let shown = chain.front.get("/devices/shop").await;
     assert!(!shown.text().contains(UPSTREAM_KEY));
     assert_eq!(shown.ok()["data"]["settings"]["wwebjs"]["apiKey"], "********");
-    let base = json!({ "wwebjs": { "baseUrl": chain.back.base(), "device": "shop" } });
+    let base = json!({ "wwebjs": { "baseUrl": chain.way.base(), "device": "shop" } });
     chain.front.patch("/devices/shop", json!({ "settings": base })).await.ok();
     chain.front.post("/devices/shop/restart", json!({})).await.ok();
     chain.front.wait_for_state("shop", "ready").await;

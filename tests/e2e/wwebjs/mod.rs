@@ -3,10 +3,12 @@
 mod callbacks;
 mod keeping;
 mod keys;
+mod relay;
 mod talking;
 
 use serde_json::{Value, json};
 
+use self::relay::Relay;
 use crate::support::TestApp;
 use crate::upstream::wwebjs::{SecondWharf, UPSTREAM_KEY};
 
@@ -17,17 +19,19 @@ const ME: &str = "15550100009";
 struct Chain {
     front: TestApp,
     back: SecondWharf,
+    way: Relay,
 }
 
 impl Chain {
     async fn start() -> Self {
         let back = SecondWharf::start(&[]).await;
+        let way = Relay::to(back.base()).await;
         let front = TestApp::start_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
-        Self { front, back }
+        Self { front, back, way }
     }
 
     fn settings(&self, device: &str) -> Value {
-        json!({ "wwebjs": { "baseUrl": self.back.base(), "device": device, "apiKey": UPSTREAM_KEY } })
+        json!({ "wwebjs": { "baseUrl": self.way.base(), "device": device, "apiKey": UPSTREAM_KEY } })
     }
 
     async fn make(&self, id: &str, settings: Value) {

@@ -128,7 +128,7 @@ async fn an_account_that_was_there_before_comes_with_its_past() {
 async fn typing_and_presence_come_and_go_through_both() {
     let chain = Chain::start().await;
     chain.device("shop").await;
-    let mut socket = crate::support::wire::Wire::connect(&chain.front, "").await;
+    let (mut socket, _) = crate::support::wire::Wire::open(&chain.front).await;
     socket.join("shop", &chain.front.key).await;
     let typed = json!({ "from": ANNA, "kind": "text", "on": true });
     let told = async {

@@ -8,10 +8,10 @@ use crate::engine::SendError;
 const MEMBERS: [&str; 6] =
     ["already_in_group", "group_full", "not_allowed", "not_in_group", "not_on_network", "refused_by_network"];
 
-/// Why a message failed, as a stable word; one that is not known here becomes `upstream_refused`.
+/// Why a message failed, as a stable word; one that is not known here becomes `refused_by_network`.
 pub(in super::super) fn failure_code(word: &str) -> &'static str {
     let known = FAILURE_CODES.iter().find(|known| known.code == word);
-    known.map_or("upstream_refused", |known| known.code)
+    known.map_or("refused_by_network", |known| known.code)
 }
 
 /// Why a message failed, as the upstream tells it.
@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn words_are_kept_where_they_are_known() {
         assert_eq!(failure_code("not_on_network"), "not_on_network");
-        assert_eq!(failure_code("something_new"), "upstream_refused");
+        assert_eq!(failure_code("something_new"), "refused_by_network");
         assert_eq!(failure(None, None).code, "delivery_failed");
         assert_eq!(
             (member_code(Some("group_full")), member_code(None)),
