@@ -101,9 +101,13 @@ async fn send(called: &Called, headers: &HeaderMap, content: Content, body: Stri
         Some(id) => id.as_str().and_then(|id| id.parse().ok()).ok_or_else(|| bad("id is not valid"))?,
     };
     let ours = headers.get("idempotency-key").and_then(|key| key.to_str().ok()?.parse().ok());
-    let ours: NetworkId = ours.unwrap_or_else(|| theirs.clone());
+    let mut ours: NetworkId = ours.unwrap_or_else(|| theirs.clone());
     {
         let mut state = session.state.lock().unwrap();
+        // Known by its id alone, as WAHA knows it: a retry under another id is a second message.
+        if state.theirs.get(&ours).is_some_and(|known| *known != theirs) {
+            ours = theirs.clone();
+        }
         state.ours.insert(theirs.clone(), ours.clone());
         state.theirs.insert(ours.clone(), theirs);
     }
