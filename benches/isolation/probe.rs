@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use reqwest::Response;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until, timeout};
-use wharf::cli::sse::SseParser;
+use wharf::net::sse::SseParser;
 
 use crate::fleet::name;
 use crate::latency::Latencies;

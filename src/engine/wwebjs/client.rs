@@ -83,7 +83,7 @@ impl<'a> Ask<'a> {
         Self { method: Method::DELETE, ..Self::get(path) }
     }
 
-    pub(super) fn query(mut self, name: &'a str, value: impl ToString) -> Self {
+    pub(super) fn query(mut self, name: &'a str, value: &impl ToString) -> Self {
         self.query.push((name, value.to_string()));
         self
     }

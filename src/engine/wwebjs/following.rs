@@ -108,7 +108,7 @@ impl WwebjsSession {
         let now = Place { seq: entry.seq, at: entry.timestamp, past_due: false };
         match self.take_in(entry, entry.seq > newest).await {
             Ok(told) if told || last || entry.seq % STRIDE == 0 => {
-                self.kept(self.keeping.set_place(now).await)?
+                self.kept(self.keeping.set_place(now).await)?;
             }
             Ok(_) => {}
             Err(ended) => return Err(ended),

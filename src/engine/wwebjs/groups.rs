@@ -128,7 +128,7 @@ impl WwebjsSession {
     async fn group_ids(&self) -> Result<Vec<Jid>, Ended> {
         let mut ids = Vec::new();
         while ids.len() < MOST_GROUPS {
-            let ask = Ask::get(&["groups"]).query("limit", PAGE).query("offset", ids.len());
+            let ask = Ask::get(&["groups"]).query("limit", &PAGE).query("offset", &ids.len());
             let page = match self.client.ask(ask).await {
                 // An engine there that has no groups.
                 Err(Trouble::Refused { status: 404 | 422, .. }) => break,

@@ -39,7 +39,7 @@ pub(super) struct LogStream {
 
 /// A page of the log after a position.
 pub(super) async fn page(client: &Client, after: i64) -> Result<WireLogPage, Trouble> {
-    let page = client.ask(Ask::get(&["events"]).query("after", after).query("limit", PAGE)).await?;
+    let page = client.ask(Ask::get(&["events"]).query("after", &after).query("limit", &PAGE)).await?;
     WireLogPage::deserialize(page).map_err(|_| Trouble::Garbled)
 }
 

@@ -13,6 +13,7 @@ use super::convert::ids::{temp_id, with_network};
 use super::convert::wire::WireMessage;
 use super::convert::{message_out, words};
 use super::session::WwebjsSession;
+use super::settings::InboundBy;
 use crate::domain::content::Content;
 use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
@@ -20,8 +21,9 @@ use crate::engine::{Outgoing, SendError, SendOutcome};
 
 /// How long a send waits for its message to leave there; after that it is asked for again.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often the message is looked at, in case the log is slow.
+/// How often the message is looked at: in case the log is slow, and where there is none.
 const LOOK: Duration = Duration::from_secs(10);
+const LOOK_WITHOUT_LOG: Duration = Duration::from_millis(500);
 
 impl WwebjsSession {
     /// See [`crate::engine::Session::send`].
@@ -58,9 +60,10 @@ impl WwebjsSession {
         if !is_news && let Some(decided) = self.decided(&there).await {
             return decided;
         }
+        let look = if self.inbound_by == InboundBy::Poll { LOOK_WITHOUT_LOG } else { LOOK };
         let told = async {
             loop {
-                if let Ok(step) = tokio::time::timeout(LOOK, wait.step()).await {
+                if let Ok(step) = tokio::time::timeout(look, wait.step()).await {
                     return step.map(|step| self.outcome(step));
                 }
                 if let Some(decided) = self.decided(&there).await {

@@ -12,6 +12,7 @@ use super::convert::wire::{WireChat, WireMessage};
 use super::groups::PAGE;
 use super::log;
 use super::session::WwebjsSession;
+use super::settings::InboundBy;
 use crate::domain::ack::Ack;
 use crate::domain::event::HistoryPhase;
 use crate::domain::ids::MessageId;
@@ -78,6 +79,10 @@ impl WwebjsSession {
     async fn tell_history(&self, messages: Vec<WireMessage>) -> Result<u64, Ended> {
         let mut history = Vec::with_capacity(messages.len());
         for message in &messages {
+            let id = self.kept(self.keeping.ours(&message.id).await)?;
+            if self.may_be_being_named(message, &id) {
+                continue;
+            }
             history.push(self.received(message, false).await?);
         }
         let told = history.len() as u64;
@@ -126,7 +131,7 @@ impl WwebjsSession {
         let mut chats = Vec::new();
         let mut read = 0;
         while read < MOST_CHATS {
-            let ask = Ask::get(&["chats"]).query("limit", PAGE).query("offset", read);
+            let ask = Ask::get(&["chats"]).query("limit", &PAGE).query("offset", &read);
             let page = self.answered(self.client.ask(ask).await)?;
             let listed = page["data"].as_array().cloned().unwrap_or_default();
             read += listed.len();
@@ -147,7 +152,7 @@ impl WwebjsSession {
     ) -> Result<Vec<WireMessage>, Ended> {
         let id = chat.to_string();
         let path = ["chats", id.as_str(), "messages"];
-        let mut ask = Ask::get(&path).query("limit", PAGE);
+        let mut ask = Ask::get(&path).query("limit", &PAGE);
         if let Some(before) = before {
             ask = ask.query("before", before);
         }
@@ -201,8 +206,11 @@ impl WwebjsSession {
 
     /// All that a message tells as it now is.
     async fn tell_again(&self, message: &WireMessage) -> Result<(), Ended> {
-        self.message(message).await?;
         let id = self.kept(self.keeping.ours(&message.id).await)?;
+        if self.may_be_being_named(message, &id) {
+            return Ok(());
+        }
+        self.message(message).await?;
         let at = self.clock.now();
         if message.id.from_me
             && let Some(ack) = message.ack.and_then(|ack| Ack::try_from(ack).ok())
@@ -224,6 +232,12 @@ impl WwebjsSession {
             self.tell(saying).await?;
         }
         Ok(())
+    }
+
+    /// Whether a message may be one of ours whose id there is just being told. It is read again soon.
+    fn may_be_being_named(&self, message: &WireMessage, id: &MessageId) -> bool {
+        let unnamed = message.id.from_me && *id == message.id;
+        unnamed && self.inbound_by == InboundBy::Poll && !self.waiting.is_idle()
     }
 
     /// Reactions, votes and the star of a message.

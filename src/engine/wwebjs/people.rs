@@ -33,7 +33,7 @@ impl WwebjsSession {
     pub(super) async fn tell_contacts(&self) -> Result<(), Ended> {
         let mut read = 0;
         while read < MOST_CONTACTS {
-            let ask = Ask::get(&["contacts"]).query("limit", PAGE).query("offset", read);
+            let ask = Ask::get(&["contacts"]).query("limit", &PAGE).query("offset", &read);
             let page = match self.client.ask(ask).await {
                 Err(Trouble::Refused { status: 404 | 405 | 422, .. }) => break,
                 page => self.answered(page)?,

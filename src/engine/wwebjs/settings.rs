@@ -130,8 +130,8 @@ mod tests {
     use serde_json::json;
 
     fn parse(wwebjs: Value) -> Result<DeviceSettings, String> {
-        let settings = json!({ "wwebjs": wwebjs });
-        let parsed = DeviceSettings::parse(settings.as_object().unwrap());
+        let settings = Map::from_iter([("wwebjs".to_owned(), wwebjs)]);
+        let parsed = DeviceSettings::parse(&settings);
         parsed.map_err(|error| error.field.trim_start_matches("settings.wwebjs").to_owned())
     }
 

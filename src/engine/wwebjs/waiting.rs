@@ -36,6 +36,11 @@ impl Waiting {
         self.lock().contains_key(of)
     }
 
+    /// Whether nobody waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// Tells whoever waits; `false` when nobody does.
     pub(super) fn tell(&self, of: &NetworkId, step: Step) -> bool {
         let waits = self.lock().remove(of);

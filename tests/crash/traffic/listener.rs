@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::time::sleep;
-use wharf::cli::sse::{SseEvent, SseParser};
+use wharf::net::sse::{SseEvent, SseParser};
 
 use super::{Halt, Worker};
 use crate::process::Http;

@@ -127,6 +127,26 @@ async fn what_the_log_no_longer_holds_is_read_from_the_chats() {
 }
 
 #[tokio::test]
+async fn without_a_log_the_chats_are_read_again_and_again() {
+    let chain = Chain::start().await;
+    chain
+        .back
+        .device("shop", &json!({ "autoScanMs": 0, "ackServerMs": 0, "ackDeviceMs": 10, "ackReadMs": 30 }))
+        .await;
+    let mut settings = chain.settings("shop");
+    settings["wwebjs"]["inbound"] = json!("poll");
+    chain.make("shop", settings).await;
+    chain.front.wait_for_state("shop", "ready").await;
+    let id = chain.front.send("shop", ANNA, "ours").await;
+    chain.front.wait_for_status("shop", &id, "sent").await;
+    chain.writes("shop", ANNA, "one").await;
+    assert_eq!(chain.heard("shop", 1).await, ["one"]);
+    chain.front.wait_for_status("shop", &id, "read").await;
+    let page = chain.front.get(&format!("/devices/shop/chats/{ANNA}@c.us/messages")).await.ok();
+    assert_eq!(page["pagination"]["total"], 2, "our own is there once");
+}
+
+#[tokio::test]
 async fn who_stops_the_device_behind_is_not_overruled() {
     let chain = Chain::start().await;
     chain.device("shop").await;
