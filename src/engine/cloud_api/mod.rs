@@ -99,7 +99,7 @@ impl Driver for CloudApiDriver {
     async fn open(&self, context: SessionContext) -> Result<Arc<dyn Session>, OpenError> {
         let settings = DeviceSettings::parse(&context.settings)?;
         let device = context.device.clone();
-        let session = Arc::new(CloudSession::open(self.config.http.clone(), settings, context));
+        let session = Arc::new(CloudSession::open(self.config.http.clone(), &settings, context));
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.insert(device, Arc::downgrade(&session));
         Ok(session)

@@ -72,9 +72,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl CloudSession {
     /// Connects nothing.
-    pub(super) fn open(http: GuardedClient, settings: DeviceSettings, context: SessionContext) -> Self {
+    pub(super) fn open(http: GuardedClient, settings: &DeviceSettings, context: SessionContext) -> Self {
         Self {
-            graph: Graph::new(http, &settings),
+            graph: Graph::new(http, settings),
             check_every: settings.check_every,
             device: context.device,
             gates: Gates::default(),

@@ -6,7 +6,6 @@ use super::{Cloud, status, text};
 use crate::support::ANNA;
 use crate::upstream::cloud_api::{Trouble, sign};
 
-// covers: POST /hooks/{deviceId}
 #[tokio::test]
 async fn only_what_meta_signed_is_taken() {
     let cloud = Cloud::start().await;

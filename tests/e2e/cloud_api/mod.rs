@@ -38,7 +38,7 @@ impl Cloud {
 
     /// A change of the field `messages`, in an envelope of its own.
     pub fn envelope(&self, value: &Value) -> Value {
-        self.envelopes(&[value.clone()])
+        self.envelopes(std::slice::from_ref(value))
     }
 
     /// Several changes, each in an entry of its own.

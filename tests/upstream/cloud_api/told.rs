@@ -84,16 +84,16 @@ fn changes(number: &Number, event: &EngineEvent) -> Vec<(&'static str, Value)> {
         EngineEvent::Receipt(receipt) => vec![("messages", json!({ "statuses": [status(number, receipt)] }))],
         EngineEvent::Reaction { id, from, from_me, emoji, at } => {
             let part = json!({ "message_id": wamid_of(number, id), "emoji": emoji });
-            vec![about(number, "reaction", part, id, from, *from_me, at.0)]
+            vec![about(number, "reaction", &part, id, from, *from_me, at.0)]
         }
         EngineEvent::Edited { id, body, at } => {
             let part = json!({ "original_message_id": wamid_of(number, id),
                 "message": { "type": "text", "text": { "body": body } } });
-            vec![about(number, "edit", part, id, author_of(id), id.from_me, at.0)]
+            vec![about(number, "edit", &part, id, author_of(id), id.from_me, at.0)]
         }
         EngineEvent::Revoked { id } => {
             let part = json!({ "original_message_id": wamid_of(number, id) });
-            vec![about(number, "revoke", part, id, author_of(id), id.from_me, 1_700_000_000_000)]
+            vec![about(number, "revoke", &part, id, author_of(id), id.from_me, 1_700_000_000_000)]
         }
         EngineEvent::Call { call_id, from, status, .. } => call(number, call_id, from, *status),
         _ => Vec::new(),
@@ -142,7 +142,7 @@ fn change_of(list: &'static str, message: &Value, contact: Option<Value>) -> (&'
 fn about(
     number: &Number,
     kind: &str,
-    part: Value,
+    part: &Value,
     id: &MessageId,
     from: &Jid,
     from_me: bool,

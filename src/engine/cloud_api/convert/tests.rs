@@ -31,7 +31,7 @@ fn read(message: Value, aliases: &Aliases) -> Option<News> {
     news(&message, &Around { contacts: &contacts, aliases, me: &me, now: Millis(5) })
 }
 
-fn text_in(change: Value) -> Value {
+fn text_in(change: &Value) -> Value {
     let mut message = json!({
         "from": "15550100001", "id": "wamid.A=", "timestamp": "1700000000", "type": "text", "text": { "body": "hello" },
     });
@@ -50,17 +50,17 @@ fn incoming(message: Value) -> crate::engine::Incoming {
 
 #[test]
 fn a_text_is_read_with_who_and_when() {
-    let text = incoming(text_in(json!({})));
+    let text = incoming(text_in(&json!({})));
     assert_eq!((text.chat.to_string(), text.body.as_str()), ("15550100001@c.us".into(), "hello"));
     assert_eq!((text.timestamp, text.notify_name.as_deref()), (Millis(1_700_000_000_000), Some("Anna")));
 }
 
 #[test]
 fn a_person_without_a_number_is_told_by_the_other_id() {
-    let text = incoming(text_in(json!({ "from": null, "from_user_id": "US.1" })));
+    let text = incoming(text_in(&json!({ "from": null, "from_user_id": "US.1" })));
     assert_eq!(text.chat, super::people::hidden("US.1").unwrap());
     assert_eq!(text.notify_name.as_deref(), Some("Anna"));
-    assert_eq!(read(text_in(json!({ "from": null })), &Aliases::new()), None, "nobody");
+    assert_eq!(read(text_in(&json!({ "from": null })), &Aliases::new()), None, "nobody");
     let both = json!([{ "profile": {}, "wa_id": "15550100001", "user_id": "US.1" }, { "user_id": "US.2" }]);
     let both: Vec<Contact> = serde_json::from_value(both).unwrap();
     assert_eq!(identities(&both).len(), 1);
@@ -70,18 +70,18 @@ fn a_person_without_a_number_is_told_by_the_other_id() {
 fn answers_and_reactions_find_messages_of_ours() {
     let ours: MessageId = "true_15550100001@c.us_3EB0A1".parse().unwrap();
     let aliases = Aliases::from([("wamid.O=".to_owned(), ours.clone())]);
-    let answer = text_in(json!({ "context": { "id": "wamid.O=", "from": "15550100000" } }));
+    let answer = text_in(&json!({ "context": { "id": "wamid.O=", "from": "15550100000" } }));
     let parsed: Message = serde_json::from_value(answer.clone()).unwrap();
     assert_eq!(names(&parsed), ["wamid.O="]);
     let Some(News::Message(answer, _)) = read(answer, &aliases) else { panic!("no message") };
     assert_eq!(answer.quoted.unwrap().id, ours);
     let emoji = json!({ "type": "reaction", "reaction": { "message_id": "wamid.O=", "emoji": "👍" } });
-    let Some(News::About(EngineEvent::Reaction { id, emoji, .. })) = read(text_in(emoji), &aliases) else {
+    let Some(News::About(EngineEvent::Reaction { id, emoji, .. })) = read(text_in(&emoji), &aliases) else {
         panic!("no reaction")
     };
     assert_eq!((id, emoji.as_str()), (ours, "👍"));
     let back = json!({ "type": "reaction", "reaction": { "message_id": "wamid.B=" } });
-    let Some(News::About(EngineEvent::Reaction { id, emoji, .. })) = read(text_in(back), &aliases) else {
+    let Some(News::About(EngineEvent::Reaction { id, emoji, .. })) = read(text_in(&back), &aliases) else {
         panic!("no reaction")
     };
     assert_eq!((id.to_string().as_str(), emoji.as_str()), ("false_15550100001@c.us_wamid.B=", ""));
@@ -91,43 +91,44 @@ fn answers_and_reactions_find_messages_of_ours() {
 fn what_was_changed_or_taken_back_is_told() {
     let edit = json!({ "type": "edit", "edit": {
         "original_message_id": "wamid.B=", "message": { "type": "text", "text": { "body": "new" } } } });
-    let Some(News::About(EngineEvent::Edited { id, body, .. })) = read(text_in(edit), &Aliases::new()) else {
+    let Some(News::About(EngineEvent::Edited { id, body, .. })) = read(text_in(&edit), &Aliases::new())
+    else {
         panic!("no edit")
     };
     assert_eq!((id.to_string().as_str(), body.as_str()), ("false_15550100001@c.us_wamid.B=", "new"));
     let gone = json!({ "type": "revoke", "revoke": { "original_message_id": "wamid.B=" } });
-    assert!(matches!(read(text_in(gone), &Aliases::new()), Some(News::About(EngineEvent::Revoked { .. }))));
+    assert!(matches!(read(text_in(&gone), &Aliases::new()), Some(News::About(EngineEvent::Revoked { .. }))));
 }
 
 #[test]
 fn every_type_is_read_and_none_is_lost() {
     let voice = json!({ "type": "audio", "audio": { "id": "7", "voice": true } });
-    let Some(News::Message(message, Some(file))) = read(text_in(voice), &Aliases::new()) else {
+    let Some(News::Message(message, Some(file))) = read(text_in(&voice), &Aliases::new()) else {
         panic!("no file")
     };
     assert_eq!((file.kind, message.content), (MediaKind::Ptt, Content::Other(MediaKind::Ptt.message_type())));
-    let place = incoming(text_in(json!({ "type": "location",
+    let place = incoming(text_in(&json!({ "type": "location",
         "location": { "latitude": 1.5, "longitude": 2, "name": "Shop", "address": "Main St" } })));
     let expected = Location { latitude: 1.5, longitude: 2.0, description: Some("Shop, Main St".into()) };
     assert_eq!(place.content, Content::Location(expected));
-    let button = incoming(text_in(json!({ "type": "interactive",
+    let button = incoming(text_in(&json!({ "type": "interactive",
         "interactive": { "type": "button_reply", "button_reply": { "id": "1", "title": "Yes" } } })));
     assert_eq!(button.body, "Yes");
     for kind in ["unsupported", "order", "something new"] {
-        let message = incoming(text_in(json!({ "type": kind, "text": null })));
+        let message = incoming(text_in(&json!({ "type": kind, "text": null })));
         assert!(matches!(message.content, Content::Other(_)), "{kind}");
     }
 }
 
 #[test]
 fn what_the_account_wrote_on_its_phone_is_its_own() {
-    let echo = incoming(text_in(json!({ "from": "15550100000", "to": "15550100001" })));
+    let echo = incoming(text_in(&json!({ "from": "15550100000", "to": "15550100001" })));
     assert!(echo.from_me && echo.chat == jid("15550100001"));
 }
 
 #[test]
 fn messages_in_groups_have_their_authors() {
-    let text = incoming(text_in(json!({ "group_id": "Y2FwaV9ncm91cDo" })));
+    let text = incoming(text_in(&json!({ "group_id": "Y2FwaV9ncm91cDo" })));
     assert!(text.chat.is_group() && text.from == jid("15550100001"));
 }
 
@@ -135,7 +136,7 @@ fn messages_in_groups_have_their_authors() {
 fn all_entries_and_changes_of_this_number_are_read() {
     let change = |number: &str, id: &str| {
         json!({ "field": "messages", "value": {
-            "metadata": { "phone_number_id": number }, "messages": [text_in(json!({ "id": id }))] } })
+            "metadata": { "phone_number_id": number }, "messages": [text_in(&json!({ "id": id }))] } })
     };
     let other = json!({ "field": "account_update", "value": { "metadata": { "phone_number_id": "1" } } });
     let envelope = json!({ "object": "whatsapp_business_account", "entry": [
@@ -149,7 +150,7 @@ fn all_entries_and_changes_of_this_number_are_read() {
     assert_eq!(ids, ["A", "C"]);
 }
 
-fn status(change: Value) -> Status {
+fn status(change: &Value) -> Status {
     let mut status = json!({ "id": "wamid.O=", "status": "sent", "timestamp": "1700000000" });
     for (key, value) in change.as_object().unwrap() {
         status[key] = value.clone();
@@ -160,12 +161,12 @@ fn status(change: Value) -> Status {
 #[test]
 fn a_status_is_about_the_message_that_went_along() {
     let ours: MessageId = "true_15550100001@c.us_3EB0A1".parse().unwrap();
-    let along = status(json!({ "biz_opaque_callback_data": ours.to_string() }));
+    let along = status(&json!({ "biz_opaque_callback_data": ours.to_string() }));
     assert_eq!(about(&along, &Aliases::new()), Some(ours.clone()));
-    let named = status(json!({ "biz_opaque_callback_data": "another program's" }));
+    let named = status(&json!({ "biz_opaque_callback_data": "another program's" }));
     assert_eq!(about(&named, &Aliases::from([("wamid.O=".into(), ours.clone())])), Some(ours.clone()));
     assert_eq!(about(&named, &Aliases::new()), None);
-    let theirs = status(json!({ "biz_opaque_callback_data": "false_15550100001@c.us_3EB0A1" }));
+    let theirs = status(&json!({ "biz_opaque_callback_data": "false_15550100001@c.us_3EB0A1" }));
     assert_eq!(about(&theirs, &Aliases::new()), None);
 }
 
@@ -175,13 +176,13 @@ fn statuses_are_levels_and_failures_have_codes() {
     for (word, ack) in
         [("sent", Ack::Server), ("delivered", Ack::Device), ("read", Ack::Read), ("played", Ack::Played)]
     {
-        let receipt = receipt(&status(json!({ "status": word })), ours.clone(), Millis(0)).unwrap();
+        let receipt = receipt(&status(&json!({ "status": word })), ours.clone(), Millis(0)).unwrap();
         assert_eq!((receipt.ack, receipt.timestamp), (ack, Millis(1_700_000_000_000)));
     }
-    let failed = status(json!({ "status": "failed", "errors": [{ "code": 131_047, "title": "x" }] }));
+    let failed = status(&json!({ "status": "failed", "errors": [{ "code": 131_047, "title": "x" }] }));
     let error = receipt(&failed, ours.clone(), Millis(0)).unwrap().error.unwrap();
     assert_eq!(error.code, "window_closed");
-    assert_eq!(receipt(&status(json!({ "status": "warning" })), ours, Millis(0)), None);
+    assert_eq!(receipt(&status(&json!({ "status": "warning" })), ours, Millis(0)), None);
 }
 
 fn outgoing(body: &str, content: Content) -> Outgoing {
