@@ -17,6 +17,10 @@ use wharf::engine::{ControlError, ControlVerb};
 use super::World;
 
 /// What a server does about steering calls. `device` is the daemon's name for the device, `call` such as `incoming`.
+#[allow(
+    clippy::wrong_self_convention,
+    reason = "what goes into the world and comes from it, not what becomes of a server"
+)]
 #[async_trait]
 pub trait Steering: Send + Sync + 'static {
     /// The account that a device is; by default the one of the same name.
