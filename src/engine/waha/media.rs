@@ -43,7 +43,7 @@ pub(super) async fn fetch(session: &WahaSession, incoming: &mut Incoming, file: 
             tracing::warn!(device = %session.device, %error, "a message came without its file");
         }
         Err(_) => {
-            tracing::warn!(device = %session.device, "a message came without its file: it took too long")
+            tracing::warn!(device = %session.device, "a message came without its file: it took too long");
         }
     }
 }

@@ -129,11 +129,11 @@ impl Sockets {
 /// Serves a WebSocket: `/ws?session=…&events=…&x-api-key=…`.
 pub async fn serve_socket(server: &Server, stream: TcpStream) {
     let mut uri = Uri::default();
+    #[allow(clippy::result_large_err, reason = "the shape that tungstenite asks for")]
     let read = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
         uri = request.uri().clone();
         Ok(response)
     };
-    #[expect(clippy::result_large_err, reason = "the shape that tungstenite asks for")]
     let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(stream, read).await else { return };
     let query: Vec<(String, String)> =
         url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
