@@ -175,7 +175,7 @@ impl InboundPort {
             match self.change_of(event) {
                 Ok((id, change)) => self.changed(id, change, Telling::History).await?,
                 Err(_) => {
-                    tracing::warn!(device = %self.device, "the engine told of something past that is no change")
+                    tracing::warn!(device = %self.device, "the engine told of something past that is no change");
                 }
             }
         }
