@@ -174,9 +174,9 @@ impl Core {
 
     /// The key that signs pushes: made once, kept sealed.
     async fn make_push(&self) -> Result<(), ServiceError> {
-        let made = VapidKey::generate(&*self.inner.random).map_err(rules::effect_refused)?;
+        let made = VapidKey::generate(&*self.inner.random).map_err(|error| rules::effect_refused(&error))?;
         let kept = self.store().own_secret("vapid", made.to_bytes().to_vec()).await?;
-        let key = VapidKey::from_bytes(&kept).map_err(rules::effect_refused)?;
+        let key = VapidKey::from_bytes(&kept).map_err(|error| rules::effect_refused(&error))?;
         let notify = &self.inner.notify;
         let _ = notify.push_key.set(key.public_key());
         let push =

@@ -247,7 +247,7 @@ impl Core {
         shown: &Notified,
         to: &OperatorId,
     ) -> Result<usize, ServiceError> {
-        self.push().map_err(|_| effect_refused(EffectError::Off("web push is off".to_owned())))?;
+        self.push().map_err(|_| effect_refused(&EffectError::Off("web push is off".to_owned())))?;
         self.push_to_all(device, shown, Some(to)).await
     }
 }

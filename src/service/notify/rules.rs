@@ -175,6 +175,6 @@ fn own_rule(core: &Core, store: &Reader<'_>, id: &RuleId) -> Result<Rule, Servic
 }
 
 /// An effect that was asked for by name, and cannot be.
-pub(super) fn effect_refused(error: EffectError) -> ServiceError {
+pub(super) fn effect_refused(error: &EffectError) -> ServiceError {
     ServiceError::Impossible { code: "effect_failed", message: error.to_string() }
 }

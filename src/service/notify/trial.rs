@@ -154,7 +154,7 @@ impl Core {
 fn report_of(came: Result<String, EffectError>) -> Result<TrialReport, ServiceError> {
     match came {
         Ok(said) => Ok(TrialReport { done: true, said }),
-        Err(error @ (EffectError::NoSound(_) | EffectError::Invalid(_))) => Err(effect_refused(error)),
+        Err(error @ (EffectError::NoSound(_) | EffectError::Invalid(_))) => Err(effect_refused(&error)),
         Err(error) => Ok(TrialReport { done: false, said: format!("It was not done: {error}") }),
     }
 }
