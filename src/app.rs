@@ -34,6 +34,7 @@ mod native;
 mod notify;
 mod observer;
 mod system;
+mod upstreams;
 mod webhooks;
 
 pub use system::{OsRandom, SystemClock};
@@ -147,8 +148,8 @@ impl App {
         let tasks = Tasks::new();
         let simulator = simulator(&settings, &surroundings)?;
         let native = native::driver(&settings)?;
-        let drivers: Vec<Arc<dyn Driver>> =
-            simulator.iter().map(|driver| driver.clone() as Arc<dyn Driver>).chain(native).collect();
+        let drivers = simulator.iter().map(|driver| driver.clone() as Arc<dyn Driver>).chain(native);
+        let drivers = drivers.chain(upstreams::drivers(&settings)).collect();
         let core = Core::new(CoreParts {
             store: store.clone(),
             clock: surroundings.clock.clone(),

@@ -27,6 +27,7 @@ pub mod notify;
 pub mod origin;
 pub mod outbox;
 pub mod reason;
+pub mod secret_settings;
 pub mod state;
 pub mod vault;
 pub mod webhook;

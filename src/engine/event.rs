@@ -27,6 +27,8 @@ pub enum EngineEvent {
     Message(Box<Incoming>),
     /// History that was there before the link: stored, told to nobody.
     History(Vec<Incoming>),
+    /// What happened to messages of the history, each as the event of its kind: stored, told to nobody.
+    PastChanges(Vec<EngineEvent>),
     /// A receipt for a message of ours.
     Receipt(IncomingReceipt),
     /// Messages were read on another device of this account.

@@ -22,6 +22,7 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 
+mod callback;
 mod error;
 mod event;
 mod group;
@@ -29,9 +30,11 @@ mod message;
 mod people;
 mod ports;
 pub mod simulator;
+pub mod upstream;
 #[cfg(feature = "whatsapp")]
 pub mod whatsapp;
 
+pub use self::callback::{Callback, CallbackAnswer, CallbackError, CallbackMethod};
 pub use self::error::{ControlError, OpenError, SessionError, SettingError};
 pub use self::event::EngineEvent;
 pub use self::group::{GroupAnswer, GroupRequest, MembersChange};
@@ -93,6 +96,12 @@ pub trait Driver: Send + Sync + 'static {
         true
     }
 
+    /// Whether a session that does not run can unlink its device all the same: where somebody else holds the link, a
+    /// device at rest is linked there still. A session is then opened, never run, and asked to log out.
+    fn unlinks_at_rest(&self) -> bool {
+        false
+    }
+
     /// Says what is wrong with a device's settings, before they are stored.
     ///
     /// # Errors
@@ -116,17 +125,18 @@ pub trait Driver: Send + Sync + 'static {
         body: Value,
     ) -> Result<Value, ControlError>;
 
-    /// An upstream's callback for one device: headers and raw body, authenticated by its signature.
-    /// Returns once what it told is durable.
+    /// An upstream's callback for one device, authenticated by its signature. Returns once what it told is durable.
     ///
     /// # Errors
-    /// When this engine takes none, or the signature is wrong.
+    /// When this engine takes none, the signature is wrong, or it has to be tried again later.
     async fn callback(
         &self,
-        device: &DeviceId,
-        headers: &[(String, String)],
-        body: &[u8],
-    ) -> Result<Value, ControlError>;
+        _device: &DeviceId,
+        _settings: &Map<String, Value>,
+        _callback: Callback<'_>,
+    ) -> Result<CallbackAnswer, CallbackError> {
+        Err(CallbackError::NotTaken)
+    }
 
     /// The device is deleted: forget what is kept of it outside the vault.
     async fn forget(&self, device: &DeviceId);
@@ -223,7 +233,8 @@ pub trait Session: Send + Sync + 'static {
     /// When the session is not connected or the network refuses; [`SessionError::NotInGroup`] when that is why.
     async fn group(&self, request: GroupRequest) -> Result<GroupAnswer, SessionError>;
 
-    /// Unlinks the device at the network and forgets the credentials.
+    /// Unlinks the device at the network and forgets the credentials. Asked of a session that never ran too, where the
+    /// driver says so ([`Driver::unlinks_at_rest`]).
     ///
     /// # Errors
     /// When the network could not be told; the credentials are forgotten all the same.

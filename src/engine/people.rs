@@ -34,6 +34,7 @@ impl NamesPeople for EngineEvent {
         match self {
             Self::Message(message) => message.each_person(visit),
             Self::History(messages) => messages.each_person(visit),
+            Self::PastChanges(changes) => changes.each_person(visit),
             Self::Receipt(receipt) => receipt.each_person(visit),
             Self::Typing { chat, from, .. } => {
                 visit(chat);

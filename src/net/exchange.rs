@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
-use reqwest::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method};
 use url::Url;
 
@@ -18,8 +18,8 @@ use super::client::{GuardedClient, NetError, failed};
 pub struct Exchange {
     /// Where to.
     pub url: Url,
-    /// Whether it is a POST; else it is a GET.
-    pub post: bool,
+    /// What is done there.
+    pub method: Method,
     /// Names and values; what cannot be a header fails the request.
     pub headers: Vec<(String, String)>,
     /// What is sent.
@@ -49,8 +49,17 @@ pub enum ExchangeBody {
 pub struct ExchangeAnswer {
     /// Its status, any.
     pub status: u16,
+    headers: HeaderMap,
     /// Its body, as it comes; more than the limit, or too little time, ends it with an error.
     pub body: BoxStream<'static, io::Result<Bytes>>,
+}
+
+impl ExchangeAnswer {
+    /// The first header of this name, where it is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
 }
 
 impl GuardedClient {
@@ -59,9 +68,8 @@ impl GuardedClient {
     /// # Errors
     /// [`NetError`] when there is no answer; any status is one.
     pub async fn exchange(&self, exchange: Exchange) -> Result<ExchangeAnswer, NetError> {
-        let Exchange { url, post, headers, body, timeout, limit } = exchange;
+        let Exchange { url, method, headers, body, timeout, limit } = exchange;
         self.check(&url)?;
-        let method = if post { Method::POST } else { Method::GET };
         let mut request = self.client().await?.request(method, url).timeout(timeout);
         for (name, value) in headers {
             request = request.header(header_name(&name)?, header_value(&value)?);
@@ -74,7 +82,7 @@ impl GuardedClient {
             }
         };
         let response = request.send().await.map_err(failed)?;
-        let status = response.status().as_u16();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let too_large = move || NetError::TooLarge(usize::try_from(limit).unwrap_or(usize::MAX));
         if response.content_length().is_some_and(|length| length > limit) {
             return Err(too_large());
@@ -85,7 +93,7 @@ impl GuardedClient {
             size = size.saturating_add(piece.len() as u64);
             if size > limit { Err(io::Error::other(too_large())) } else { Ok(piece) }
         });
-        Ok(ExchangeAnswer { status, body: body.boxed() })
+        Ok(ExchangeAnswer { status, headers, body: body.boxed() })
     }
 }
 
@@ -107,7 +115,7 @@ mod tests {
 
     fn get(url: Url, limit: u64) -> Exchange {
         let (headers, timeout) = (Vec::new(), Duration::from_millis(800));
-        Exchange { url, post: false, headers, body: ExchangeBody::Empty, timeout, limit }
+        Exchange { url, method: Method::GET, headers, body: ExchangeBody::Empty, timeout, limit }
     }
 
     async fn all(answer: ExchangeAnswer) -> io::Result<Vec<u8>> {
@@ -152,7 +160,7 @@ mod tests {
     async fn a_streamed_body_is_announced_and_not_chunked() {
         let pieces = ["one ", "two ", "three"].map(|piece| Ok(Bytes::from_static(piece.as_bytes())));
         let upload = |url| Exchange {
-            post: true,
+            method: Method::POST,
             headers: vec![("Origin".into(), "https://example.org".into())],
             body: ExchangeBody::Stream { length: 13, bytes: stream::iter(pieces).boxed() },
             ..get(url, 10)

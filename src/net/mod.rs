@@ -21,3 +21,4 @@ pub use client::{GuardedClient, NetError, Route, check_certificates};
 pub use exchange::{Exchange, ExchangeAnswer, ExchangeBody};
 pub use guard::{Guard, Refused};
 pub use post::{Answer, Post, is_header};
+pub use reqwest::Method;

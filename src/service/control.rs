@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Core, ServiceError};
 use crate::domain::ids::DeviceId;
-use crate::engine::ControlVerb;
+use crate::engine::{Callback, CallbackAnswer, ControlVerb};
 
 impl Core {
     /// A request to the control API of a device's engine, where that has one.
@@ -32,15 +32,18 @@ impl Core {
     /// An upstream's callback for a device.
     ///
     /// # Errors
-    /// When there is no such device, its engine takes none, or the signature is wrong.
+    /// When there is no such device, its engine takes none, the signature is wrong, or it has to come again.
     pub async fn callback(
         &self,
         device: &DeviceId,
-        headers: &[(String, String)],
-        body: &[u8],
-    ) -> Result<Value, ServiceError> {
+        callback: Callback<'_>,
+    ) -> Result<CallbackAnswer, ServiceError> {
         let engine = self.engine_of(device)?;
         let driver = self.inner.drivers.get(&*engine).ok_or(ServiceError::NoSuchCall)?;
-        Ok(driver.callback(device, headers, body).await?)
+        let settings = self.settings_of(device).await?;
+        tokio::select! {
+            answer = driver.callback(device, &settings, callback) => Ok(answer?),
+            () = self.tasks().soft().cancelled() => Err(ServiceError::ShuttingDown),
+        }
     }
 }

@@ -92,13 +92,20 @@ impl Core {
             return Err(ServiceError::invalid("engine", wrong));
         }
         device.name = declaration.name.unwrap_or(device.name);
+        let settings = self.settings_of(&id).await?;
+        device.settings.clone_from(&settings);
         device.settings.extend(declaration.settings);
         device.declared = fields;
-        self.check(&device)?;
-        let changed = device.settings != before.settings;
-        if device != before {
+        let changed = device.settings != settings;
+        let secrets = self.check_and_mask(&mut device)?;
+        if changed || device != before {
             let stored = device.clone();
-            self.store().write_patiently(move |tx| tx.configure_device(&stored)).await?;
+            self.store()
+                .write_patiently(move |tx| {
+                    secrets.store(tx, &stored.id)?;
+                    Ok::<_, ServiceError>(tx.configure_device(&stored)?)
+                })
+                .await?;
             self.wake_outbox(&id);
         }
         self.reconcile_webhooks(&id, declaration.webhooks).await?;

@@ -8,6 +8,7 @@ use crate::domain::clock::Millis;
 use crate::domain::device::{Device, DeviceStats};
 use crate::domain::ids::DeviceId;
 use crate::domain::reason::Reason;
+use crate::domain::secret_settings::keep;
 use crate::domain::state::{Input, State};
 use crate::store::{StoreError, Tx};
 
@@ -38,7 +39,7 @@ pub struct NewDevice {
 pub struct DeviceChange {
     /// The new name.
     pub name: Option<String>,
-    /// Settings to be set, key by key; `null` removes one.
+    /// Settings to be set, key by key; `null` removes one. A secret within that is left out or masked stays.
     pub settings: Option<Map<String, Value>>,
 }
 
@@ -113,7 +114,7 @@ impl Core {
         declared: Vec<String>,
     ) -> Result<DeviceId, ServiceError> {
         let id = new.id.unwrap_or_else(|| DeviceId::random(&*self.inner.random));
-        let device = Device {
+        let mut device = Device {
             name: new.name.unwrap_or_else(|| id.to_string()),
             engine: new.engine.unwrap_or_else(|| self.limits().default_engine.clone()),
             settings: new.settings,
@@ -124,13 +125,14 @@ impl Core {
             created_at: self.now(),
             id: id.clone(),
         };
-        self.check(&device)?;
+        let secrets = self.check_and_mask(&mut device)?;
         let max = self.limits().max_devices;
         let stored = device.clone();
         let secret = self.new_media_secret();
         self.store()
             .write(move |tx| {
                 insert(tx, &stored, max)?;
+                secrets.store(tx, &stored.id)?;
                 Ok::<_, ServiceError>(tx.set_media_secret(&stored.id, &secret)?)
             })
             .await?;
@@ -157,14 +159,16 @@ impl Core {
                 if let Some(name) = change.name {
                     device.name = name;
                 }
-                for (key, value) in change.settings.into_iter().flatten() {
+                device.settings = core.with_secrets(tx, &device)?;
+                for (key, value) in keep(change.settings.unwrap_or_default(), &device.settings) {
                     if value.is_null() {
                         device.settings.remove(&key);
                     } else {
                         device.settings.insert(key, value);
                     }
                 }
-                core.check(&device)?;
+                let secrets = core.check_and_mask(&mut device)?;
+                secrets.store(tx, &device.id)?;
                 Ok::<_, ServiceError>(tx.configure_device(&device)?)
             })
             .await?;

@@ -166,8 +166,38 @@ impl InboundPort {
         }
     }
 
-    async fn changed(&self, id: MessageId, change: Change) -> Result<(), InboundError> {
-        self.core.ingest_change(&self.device, id, change).await.map_err(storage)
+    async fn changed(&self, id: MessageId, change: Change, telling: Telling) -> Result<(), InboundError> {
+        self.core.ingest_change(&self.device, id, change, telling).await.map_err(storage)
+    }
+
+    async fn past_changes(&self, changes: Vec<EngineEvent>) -> Result<(), InboundError> {
+        for event in changes {
+            match self.change_of(event) {
+                Ok((id, change)) => self.changed(id, change, Telling::History).await?,
+                Err(_) => {
+                    tracing::warn!(device = %self.device, "the engine told of something past that is no change")
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What an event says of one message that is stored; the event itself, where it is about something else.
+    fn change_of(&self, event: EngineEvent) -> Result<(MessageId, Change), Box<EngineEvent>> {
+        Ok(match event {
+            EngineEvent::Reaction { id, from, from_me, emoji, at } => {
+                (id, Change::React { from, from_me, emoji, at })
+            }
+            EngineEvent::Vote { id, voter, options, at } => {
+                let from_me = self.account().and_then(|account| account.jid()).as_ref() == Some(&voter);
+                (id, Change::Vote { voter, from_me, options, at })
+            }
+            EngineEvent::Edited { id, body, at } => (id, Change::Edit { body, at }),
+            EngineEvent::Revoked { id } => (id, Change::Revoke),
+            EngineEvent::Starred { id, on } => (id, Change::Star(on)),
+            EngineEvent::DeletedForMe { id } => (id, Change::Hide),
+            other => return Err(Box::new(other)),
+        })
     }
 }
 
@@ -183,7 +213,11 @@ impl Inbound for InboundPort {
             EngineEvent::Code { .. } | EngineEvent::Scanned(_) | EngineEvent::Opened(_) => People::NotNamed,
             _ => People::Named(live.people.read().await),
         };
-        match core.settled(device, event).await.map_err(storage)? {
+        let event = match self.change_of(core.settled(device, event).await.map_err(storage)?) {
+            Ok((id, change)) => return self.changed(id, change, Telling::Live).await,
+            Err(event) => *event,
+        };
+        match event {
             EngineEvent::Code { code, valid_ms } => self.about_the_link(Input::Code { code, valid_ms }).await,
             EngineEvent::Scanned(account) => {
                 self.remember(&account);
@@ -201,6 +235,7 @@ impl Inbound for InboundPort {
                 .ingest_messages(device, self.account(), messages, Telling::History)
                 .await
                 .map_err(storage),
+            EngineEvent::PastChanges(changes) => self.past_changes(changes).await,
             EngineEvent::Receipt(receipt) => core.ingest_receipt(device, receipt).await.map_err(storage),
             EngineEvent::ReadElsewhere { chat, messages } => {
                 core.ingest_read_elsewhere(device, chat, messages).await.map_err(storage)
@@ -217,17 +252,6 @@ impl Inbound for InboundPort {
                 core.tell(device, &Ephemeral::Presence { contact_id: contact, online, last_seen });
                 Ok(())
             }
-            EngineEvent::Reaction { id, from, from_me, emoji, at } => {
-                self.changed(id, Change::React { from, from_me, emoji, at }).await
-            }
-            EngineEvent::Vote { id, voter, options, at } => {
-                let from_me = self.account().and_then(|account| account.jid()).as_ref() == Some(&voter);
-                self.changed(id, Change::Vote { voter, from_me, options, at }).await
-            }
-            EngineEvent::Edited { id, body, at } => self.changed(id, Change::Edit { body, at }).await,
-            EngineEvent::Revoked { id } => self.changed(id, Change::Revoke).await,
-            EngineEvent::Starred { id, on } => self.changed(id, Change::Star(on)).await,
-            EngineEvent::DeletedForMe { id } => self.changed(id, Change::Hide).await,
             EngineEvent::Chat { chat, change } => {
                 core.ingest_chat_change(device, chat, change).await.map_err(storage)
             }
@@ -249,6 +273,13 @@ impl Inbound for InboundPort {
                 core.tell(device, &Ephemeral::ConnectionStatus { status: "connected", latency_ms: Some(ms) });
                 Ok(())
             }
+            // Seen to above.
+            EngineEvent::Reaction { .. }
+            | EngineEvent::Vote { .. }
+            | EngineEvent::Edited { .. }
+            | EngineEvent::Revoked { .. }
+            | EngineEvent::Starred { .. }
+            | EngineEvent::DeletedForMe { .. } => Ok(()),
         }
     }
 }

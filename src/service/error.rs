@@ -3,7 +3,7 @@
 
 use thiserror::Error;
 
-use crate::engine::{ControlError, SessionError, SettingError};
+use crate::engine::{CallbackError, ControlError, SessionError, SettingError};
 use crate::media::MediaError;
 use crate::store::StoreError;
 
@@ -144,6 +144,15 @@ pub enum ServiceError {
     /// The signature of a callback is missing or wrong.
     #[error("the signature is missing or wrong")]
     BadSignature,
+    /// A callback's address is to be verified with something else than was agreed on.
+    #[error("the verification is refused: the token is not this device's")]
+    VerificationRefused,
+    /// A callback is signed, and still not what its upstream sends.
+    #[error("{0}")]
+    BadCallback(String),
+    /// A callback could not be taken in now.
+    #[error("{0}")]
+    CallbackNotNow(String),
     /// The device's outbox is full.
     #[error("{0} messages of this device wait to be sent already; try again when some have left")]
     OutboxFull(usize),
@@ -263,6 +272,9 @@ impl ServiceError {
             Self::Impossible { code, .. } => code,
             Self::WiderKey(_) => "wider_key",
             Self::BadSignature => "bad_signature",
+            Self::VerificationRefused => "verification_refused",
+            Self::BadCallback(_) => "bad_callback",
+            Self::CallbackNotNow(_) => "callback_not_now",
             Self::OutboxFull(_) => "outbox_full",
             Self::NotBuilt(_) => "not_implemented",
             Self::TooLarge(_) => "too_large",
@@ -302,6 +314,7 @@ impl ServiceError {
             | Self::NoSuchCall => ErrorKind::NotFound,
             Self::Invalid { .. }
             | Self::EmptyFile
+            | Self::BadCallback(_)
             | Self::BadImport(_)
             | Self::Media(MediaError::Incomplete(_) | MediaError::TooSlow) => ErrorKind::Invalid,
             Self::TooLarge(_) | Self::Media(MediaError::TooLarge(_)) => ErrorKind::TooLarge,
@@ -325,7 +338,7 @@ impl ServiceError {
             | Self::Offline
             | Self::KeyFromEnvironment => ErrorKind::Conflict,
             Self::IdempotencyMismatch | Self::NotSupported | Self::Impossible { .. } => ErrorKind::Impossible,
-            Self::WiderKey(_) => ErrorKind::Forbidden,
+            Self::WiderKey(_) | Self::VerificationRefused => ErrorKind::Forbidden,
             Self::BadSignature => ErrorKind::Unauthorized,
             Self::OutboxFull(_)
             | Self::TooManyImports(_)
@@ -333,6 +346,7 @@ impl ServiceError {
             | Self::TooManyUploadsOfDevice(_) => ErrorKind::TooMany,
             Self::NotBuilt(_) => ErrorKind::NotBuilt,
             Self::ShuttingDown
+            | Self::CallbackNotNow(_)
             | Self::Store(
                 StoreError::Busy | StoreError::Closed | StoreError::DiskFull | StoreError::TakenBack,
             ) => ErrorKind::Unavailable,
@@ -354,7 +368,7 @@ impl ServiceError {
             | Self::TooManyUploadsOfDevice(_)
             | Self::Media(MediaError::Unavailable(_)) => Some(5),
             Self::Media(MediaError::Storage(error)) if is_full(error) => Some(30),
-            Self::Store(StoreError::Closed) | Self::ShuttingDown => Some(5),
+            Self::Store(StoreError::Closed) | Self::ShuttingDown | Self::CallbackNotNow(_) => Some(5),
             _ => None,
         }
     }
@@ -416,6 +430,18 @@ impl From<ControlError> for ServiceError {
                 code: "network_storage_failed",
                 message: "the simulated network could not store it".into(),
             },
+        }
+    }
+}
+
+impl From<CallbackError> for ServiceError {
+    fn from(error: CallbackError) -> Self {
+        match error {
+            CallbackError::NotTaken => Self::NoSuchCall,
+            CallbackError::Unauthorized => Self::BadSignature,
+            CallbackError::Forbidden => Self::VerificationRefused,
+            CallbackError::Invalid(why) => Self::BadCallback(why),
+            CallbackError::NotNow(why) => Self::CallbackNotNow(why),
         }
     }
 }

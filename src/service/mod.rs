@@ -58,6 +58,7 @@ mod purge;
 mod queue;
 mod reading;
 mod retention;
+mod secret_settings;
 mod send;
 mod stats;
 mod supervisor;
@@ -88,7 +89,7 @@ pub use webhooks::{
     WebhookLimits, WebhookStatus,
 };
 
-pub use crate::engine::{ControlVerb, MembersChange};
+pub use crate::engine::{Callback, CallbackAnswer, CallbackMethod, ControlVerb, MembersChange};
 pub use crate::media::ByteStream as FileBytes;
 pub use crate::store::chats::ChatQuery;
 pub use crate::store::contacts::ContactQuery;

@@ -290,7 +290,7 @@ impl Core {
             other => other,
         })?;
         device.settings.extend(settings);
-        self.check(&device)?;
+        super::outbox_settings::check(&device.settings)?;
         Ok(tx.configure_device(&device)?)
     }
 

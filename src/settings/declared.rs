@@ -15,6 +15,7 @@ use super::error::{line_of, one_line};
 use super::notify;
 use super::tree;
 use crate::domain::notify::RuleSpec;
+use crate::domain::secret_settings::is_secret_name;
 
 mod webhooks;
 
@@ -136,9 +137,6 @@ pub enum DeclaredError {
 }
 
 const KEYS: [&str; 7] = ["id", "name", "engine", "settings", "autostart", "webhooks", "notify"];
-/// Ends of key names (lower case, no `_` or `-`) whose values must be references.
-const SECRET_ENDINGS: [&str; 7] =
-    ["token", "secret", "password", "apikey", "privatekey", "authorization", "cookie"];
 
 /// All devices declared in `dir`, in the order of their file names. A missing directory declares none.
 ///
@@ -330,12 +328,6 @@ fn referenced_variable(text: &str) -> Option<&str> {
     let name = text.strip_prefix("${")?.strip_suffix('}')?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     (!name.is_empty() && name.bytes().all(plain)).then_some(name)
-}
-
-fn is_secret_name(key: &str) -> bool {
-    let plain: String = key.chars().filter(|c| !matches!(c, '_' | '-')).collect();
-    let plain = plain.to_ascii_lowercase();
-    SECRET_ENDINGS.iter().any(|ending| plain.ends_with(ending))
 }
 
 fn invalid(file: &Path, key: &str, reason: &'static str) -> DeclaredError {

@@ -360,6 +360,20 @@ pub struct EngineSettings {
     pub simulator: SimulatorSettings,
     /// The native engine.
     pub whatsapp: WhatsAppSettings,
+    /// Meta's WhatsApp Cloud API.
+    pub cloud_api: UpstreamSettings,
+    /// Sessions of WAHA servers.
+    pub waha: UpstreamSettings,
+    /// Devices of servers that speak as this one does.
+    pub wwebjs: UpstreamSettings,
+}
+
+/// `[engines.cloud_api]`, `[engines.waha]`, `[engines.wwebjs]`
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamSettings {
+    /// Whether it may be used.
+    pub enabled: bool,
 }
 
 /// `[engines.whatsapp]`

@@ -158,6 +158,7 @@ impl Tx<'_> {
     pub fn delete_device(&self, id: &DeviceId, keep_data: bool) -> Result<(), StoreError> {
         for sql in [
             "DELETE FROM devices WHERE id = ?1",
+            "DELETE FROM device_secrets WHERE device_id = ?1",
             "DELETE FROM vault WHERE device_id = ?1",
             "DELETE FROM outbox WHERE device_id = ?1",
             "DELETE FROM idempotency WHERE device_id = ?1",

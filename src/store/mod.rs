@@ -21,6 +21,7 @@ pub mod clearings;
 pub mod contacts;
 mod content;
 pub mod departures;
+pub mod device_secrets;
 pub mod devices;
 mod error;
 pub mod events;

@@ -26,6 +26,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0006_vault.sql")),
     M::up(include_str!("migrations/0007_identities.sql")),
     M::up(include_str!("migrations/0008_webhooks.sql")),
+    M::up(include_str!("migrations/0009_device_secrets.sql")),
     M::up(include_str!("migrations/0010_notify.sql")),
 ];
 

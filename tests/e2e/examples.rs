@@ -56,6 +56,7 @@ async fn the_example_of_every_request_is_understood() {
             .replace("{mid}", &mid)
             .replace("{gid}", GROUP)
             .replace("{wid}", "wh_1")
+            .replace("{rid}", "nr_1")
             .replace("{call}", "incoming");
         let reply = app.with_key(&app.key).send(app.request(&verb, &format!("/{path}")).json(&example)).await;
         assert!(

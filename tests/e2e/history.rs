@@ -25,7 +25,12 @@ async fn history_is_stored_in_silence_and_its_progress_is_told() {
     let chat = app.get(&format!("/devices/shop/chats/{ANNA}@c.us")).await.ok()["data"].clone();
     assert_eq!((&chat["unreadCount"], &chat["name"]), (&json!(0), &json!("Anna")));
     assert!(chat["lastMessage"]["body"].as_str().is_some(), "{chat}");
-    assert!(app.logged("shop", "message").await.is_empty());
+    for kind in ["message", "message:reaction", "message:starred"] {
+        assert!(app.logged("shop", kind).await.is_empty(), "{kind}");
+    }
+    let latest = app.get(&format!("/devices/shop/chats/{ANNA}@c.us/messages?limit=100")).await.ok();
+    let reacted = latest["data"].as_array().unwrap().iter().find(|message| message["reactions"] != json!([]));
+    assert!(reacted.is_some(), "one of the last messages was reacted to: {latest}");
     assert_eq!(app.get("/devices/shop").await.ok()["data"]["stats"]["messagesReceived"], 0);
 }
 

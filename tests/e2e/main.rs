@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
+#[path = "../upstream/mod.rs"]
+mod upstream;
 
 mod acks;
 mod calls;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use wharf::app::{App, OsRandom, StartError, Surroundings};
 
 use crate::support::{ANNA, TestApp, TestClock, settings};
@@ -81,4 +82,33 @@ async fn nothing_that_is_asked_of_the_daemon_shows_the_vault() {
         assert!(!text.contains("MARKED") && !text.contains("TUFSS0VE"), "{path}");
     }
     assert!(answered >= 8, "only {answered} were answered");
+}
+
+#[tokio::test]
+async fn a_secret_within_settings_is_shown_as_a_mask_kept_until_it_changes_and_not_readable_on_the_disk() {
+    const MASK: &str = "********";
+    let app = TestApp::start_with(&[(VARIABLE, KEY)]).await;
+    let shop = json!({ "apiKey": "the-secret-of-the-shop", "note": "plain" });
+    let made = app.post("/devices", json!({ "id": "shop", "settings": { "shop": shop } })).await.created();
+    assert_eq!(made["data"]["settings"]["shop"], json!({ "apiKey": MASK, "note": "plain" }));
+
+    let refused = app.patch("/devices/shop", json!({ "settings": { "till": { "token": MASK } } })).await;
+    assert_eq!(refused.refused(400, "invalid_field")["details"][0]["field"], "settings.till.token");
+    for kept in [json!({ "note": "other" }), json!({ "apiKey": MASK, "note": "other" })] {
+        app.patch("/devices/shop", json!({ "settings": { "shop": kept } })).await.ok();
+        let shown = app.get("/devices/shop").await.ok()["data"]["settings"]["shop"].clone();
+        assert_eq!(shown, json!({ "apiKey": MASK, "note": "other" }));
+    }
+    app.patch("/devices/shop", json!({ "settings": { "shop": { "apiKey": null } } })).await.ok();
+    assert_eq!(app.get("/devices/shop").await.ok()["data"]["settings"]["shop"], json!({}));
+
+    app.patch("/devices/shop", json!({ "settings": { "shop": shop } })).await.ok();
+    let app = app.restarted().await;
+    assert_eq!(app.get("/devices/shop").await.ok()["data"]["settings"]["shop"]["apiKey"], MASK);
+    let data = app.stop().await;
+    for file in ["wharf.db", "wharf.db-wal"] {
+        let bytes = std::fs::read(data.path().join(file)).unwrap_or_default();
+        let secret = b"the-secret-of-the-shop";
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{file}");
+    }
 }

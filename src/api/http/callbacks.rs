@@ -1,9 +1,9 @@
 //! Callbacks of upstreams: passed through to the device's driver as they came, which checks their signature.
 
 use axum::Json;
-use axum::extract::{FromRequestParts as _, RawPathParams, Request, State};
+use axum::extract::{FromRequestParts as _, Query, RawPathParams, Request, State};
+use axum::http::Method;
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
@@ -11,7 +11,10 @@ use super::error::ApiError;
 use super::input::read_body;
 use super::{ApiState, openapi};
 use crate::domain::ids::DeviceId;
-use crate::service::ServiceError;
+use crate::service::{Callback, CallbackAnswer, CallbackMethod, ServiceError};
+
+/// The largest callback, in bytes: Meta's grow to 3 MB.
+const LARGEST: usize = 8 * 1024 * 1024;
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -19,7 +22,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 }
 
 fn open((schemas, mut paths, router): UtoipaMethodRouter<ApiState>) -> UtoipaMethodRouter<ApiState> {
-    openapi::describe_open(&mut paths, &[400, 401, 404, 413, 422, 503]);
+    openapi::describe_open(&mut paths, &[400, 401, 403, 404, 413, 503]);
     (schemas, paths, router)
 }
 
@@ -52,11 +55,14 @@ async fn pass_on(state: &ApiState, request: Request) -> Result<Response, ApiErro
     let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers: Vec<(String, String)> =
         parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-    let body = read_body(Request::from_parts(parts, body), state.config.body_limit).await?;
-    match state.core.callback(&id, &headers, &body).await {
-        // What an upstream wants to read back as it is, such as a challenge.
-        Ok(Value::String(text)) => Ok(text.into_response()),
-        Ok(answer) => Ok(Json(answer).into_response()),
+    let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|Query(pairs)| pairs);
+    let query = query.map_err(|error| ApiError::field("query", error.to_string()))?;
+    let method = if parts.method == Method::GET { CallbackMethod::Get } else { CallbackMethod::Post };
+    let body = read_body(Request::from_parts(parts, body), LARGEST).await?;
+    let callback = Callback { method, query: &query, headers: &headers, body: &body };
+    match state.core.callback(&id, callback).await {
+        Ok(CallbackAnswer::Text(text)) => Ok(text.into_response()),
+        Ok(CallbackAnswer::Json(answer)) => Ok(Json(answer).into_response()),
         Err(ServiceError::DeviceNotFound | ServiceError::NoSuchCall) => Err(ApiError::NotFound),
         Err(error) => Err(error.into()),
     }

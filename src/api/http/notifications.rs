@@ -266,7 +266,7 @@ async fn read(
 /// What is to be muted.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
-#[schema(example = json!({ "until": 1_767_229_200_000_i64 }))]
+#[schema(example = json!({ "until": 4_102_444_800_000_i64 }))]
 struct MuteNotifications {
     /// Until this moment; until it is unmuted, when left out.
     #[schema(value_type = Option<i64>, minimum = 1)]
@@ -300,7 +300,7 @@ struct MuteObject {
     /// Of which chat; of all, when `null`.
     chat_id: Option<String>,
     /// Until when; for ever, when `null`.
-    #[schema(value_type = Option<i64>, example = 1_767_229_200_000_i64)]
+    #[schema(value_type = Option<i64>, example = 4_102_444_800_000_i64)]
     until: Option<Millis>,
 }
 

@@ -180,8 +180,13 @@ impl Gate {
             waiting: None,
         });
         burst.count = burst.count.saturating_add(count);
-        let first = burst.waiting.as_ref().map_or(oldest, |(first, _)| oldest.min(*first));
-        burst.waiting = Some((first, case));
+        let (first, case) = match burst.waiting.take() {
+            // What was counted before may be newer: its burst waited for less long.
+            Some((first, before)) if before.happening.seq > case.happening.seq => (first, before),
+            Some((first, _)) => (first, case),
+            None => (oldest, case),
+        };
+        burst.waiting = Some((first.min(oldest), case));
         None
     }
 

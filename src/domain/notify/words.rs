@@ -122,6 +122,7 @@ mod tests {
         assert_eq!(inert("a\u{202E}b\u{2066}c\u{200F}\u{7}\n\n d\u{1b}[31m", 99), "abc d [31m");
         assert_eq!(inert("  <b>x</b>\t", 99), "<b>x</b>");
         assert_eq!(inert("abcdef", 4), "abc…");
+        assert_eq!(inert(&"\u{202E}a\n".repeat(50_000), 9), "a a a a …");
         assert_eq!(inert(&format!("a{}", "\u{301}".repeat(50)), 99).chars().count(), 5);
     }
 

@@ -146,15 +146,6 @@ impl Driver for SimulatorDriver {
         control.serve(device, verb, body).await
     }
 
-    async fn callback(
-        &self,
-        _device: &DeviceId,
-        _headers: &[(String, String)],
-        _body: &[u8],
-    ) -> Result<Value, ControlError> {
-        Err(ControlError::NotFound)
-    }
-
     async fn forget(&self, device: &DeviceId) {
         if let Err(error) = self.network.forget(device, true).await {
             tracing::error!(%device, %error, "the simulated network could not forget a device");

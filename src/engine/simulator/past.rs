@@ -57,6 +57,7 @@ impl<'a> Past<'a> {
             EngineEvent::History,
         ));
         let reaction = (history >= REACTION_FROM).then(|| self.reaction(history - 1)).flatten();
+        let reaction = reaction.map(|reaction| EngineEvent::PastChanges(vec![reaction]));
         let complete = (contacts + groups + history > 0)
             .then(|| step(HistoryPhase::Complete, history as u64, history as u64));
         told_contacts.chain(told_groups).chain(told_messages).chain(reaction).chain(complete)

@@ -111,8 +111,8 @@ async fn chat(connected: &Connected, told: &wa::Conversation) -> Result<(), Inbo
         connected.tell(EngineEvent::History(messages.to_vec())).await?;
         connected.past.fetch_add(messages.len() as u64, Ordering::Relaxed);
     }
-    for change in changes {
-        connected.tell(change).await?;
+    for changes in changes.chunks(MESSAGES) {
+        connected.tell(EngineEvent::PastChanges(changes.to_vec())).await?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use url::Url;
 use whatsapp_rust::anyhow;
 use whatsapp_rust::wacore::net::{HttpClient, HttpRequest, HttpResponse, StreamingHttpResponse, UploadBody};
 
-use crate::net::{Exchange, ExchangeAnswer, ExchangeBody, GuardedClient};
+use crate::net::{Exchange, ExchangeAnswer, ExchangeBody, GuardedClient, Method};
 
 /// The largest answer that is held in memory, in bytes.
 const MAX_HELD: u64 = 16 << 20;
@@ -43,7 +43,7 @@ impl Http {
     }
 
     async fn held(&self, exchange: Exchange) -> Result<HttpResponse, anyhow::Error> {
-        let ExchangeAnswer { status, mut body } = self.client.exchange(exchange).await?;
+        let ExchangeAnswer { status, mut body, .. } = self.client.exchange(exchange).await?;
         let mut held = Vec::new();
         while let Some(piece) = body.next().await {
             held.extend_from_slice(&piece?);
@@ -66,7 +66,7 @@ impl HttpClient for Http {
     fn execute_streaming(&self, request: HttpRequest) -> Result<StreamingHttpResponse, anyhow::Error> {
         let handle = Handle::try_current()?;
         let exchange = exchange(request, ExchangeBody::Empty, LONG, MAX_FILE)?;
-        let ExchangeAnswer { status, body } = handle.block_on(self.client.exchange(exchange))?;
+        let ExchangeAnswer { status, body, .. } = handle.block_on(self.client.exchange(exchange))?;
         let body = Box::new(Blocking { handle, body, piece: Bytes::new() });
         Ok(StreamingHttpResponse { status_code: status, body })
     }
@@ -118,13 +118,13 @@ fn exchange(
     limit: u64,
 ) -> Result<Exchange, anyhow::Error> {
     let HttpRequest { url, method, headers, .. } = request;
-    let post = match method.as_str() {
-        "POST" => true,
-        "GET" => false,
+    let method = match method.as_str() {
+        "POST" => Method::POST,
+        "GET" => Method::GET,
         _ => return Err(anyhow::anyhow!("only GET and POST are made")),
     };
     let headers = headers.into_iter().collect();
-    Ok(Exchange { url: address(&url)?, post, headers, body, timeout, limit })
+    Ok(Exchange { url: address(&url)?, method, headers, body, timeout, limit })
 }
 
 /// An address; of the testbed, which is on this machine and has no TLS, the library knows only its host.

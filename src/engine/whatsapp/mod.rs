@@ -165,15 +165,6 @@ impl Driver for WhatsAppDriver {
         self.shared.worlds.control(testbed, device, verb, body).await
     }
 
-    async fn callback(
-        &self,
-        _device: &DeviceId,
-        _headers: &[(String, String)],
-        _body: &[u8],
-    ) -> Result<Value, ControlError> {
-        Err(ControlError::NotFound)
-    }
-
     async fn forget(&self, device: &DeviceId) {
         #[cfg(feature = "testbed")]
         self.shared.worlds.forget(device);

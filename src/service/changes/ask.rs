@@ -8,7 +8,7 @@ use super::{Applied, Change, Target, apply};
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::ids::{DeviceId, MessageId};
-use crate::domain::jid::Jid;
+use crate::domain::jid::{Jid, JidKind};
 use crate::domain::message::{Message, MessageType};
 use crate::engine::{Capabilities, MessageChange};
 use crate::service::outbox::{store_given_up, taken_back};
@@ -109,6 +109,7 @@ impl Core {
         if message.kind != MessageType::Chat && !message.has_media {
             return Err(impossible("not_editable", "only texts and captions can be edited"));
         }
+        self.of_this_account(device, &message).await?;
         let at = self.moment_of_edit(device, id).await?;
         if self.change_while_it_waits(device, id, Change::Edit { body: body.clone(), at }).await? {
             return Ok(self.message(device, id).await?.message);
@@ -137,6 +138,7 @@ impl Core {
                 "only messages of this account can be taken back for everyone",
             ));
         }
+        self.of_this_account(device, &message).await?;
         if self.change_while_it_waits(device, id, Change::Revoke).await? {
             return Ok(());
         }
@@ -186,6 +188,20 @@ impl Core {
         let found = self.read(move |store| Ok(store.device(&device)?)).await?;
         let account = found.ok_or(ServiceError::DeviceNotFound)?.account;
         account.and_then(|account| account.jid()).ok_or(ServiceError::NotLinked)
+    }
+
+    /// What another account wrote that was linked here before is not for the present one to change.
+    async fn of_this_account(&self, device: &DeviceId, message: &Message) -> Result<(), ServiceError> {
+        if !message.from_me || message.from.kind() != JidKind::Person {
+            return Ok(());
+        }
+        match self.own_jid(device).await {
+            Ok(own) if own != message.from => Err(impossible(
+                "not_own_message",
+                "another account that was linked to this device before wrote this message",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// A message that the network has: only such can be reacted to, or changed for others.

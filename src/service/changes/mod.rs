@@ -5,6 +5,7 @@
 //! nothing and tells nothing, so that everything may be said twice.
 
 use super::Core;
+use super::ingest::Telling;
 use super::media_links::{LinkBase, MediaLinks};
 use crate::domain::clock::Millis;
 use crate::domain::event::{Event, MessageChanged, MessageGone, MessageMarked, MessageReacted, PollVoted};
@@ -56,6 +57,7 @@ impl Core {
         device: &DeviceId,
         id: MessageId,
         change: Change,
+        telling: Telling,
     ) -> Result<(), StoreError> {
         let (of, links, now) = (device.clone(), self.link_base(), self.now());
         let (chat, applied) = self
@@ -68,7 +70,11 @@ impl Core {
                 if let Change::Star(on) = change {
                     tx.outdate_untold(&of, &found.chat, &Untold::Star { id: found.id.clone(), on })?;
                 }
-                let applied = apply(tx, &Target { device: &of, found: &found }, &change, &links, now)?;
+                let target = Target { device: &of, found: &found };
+                let (applied, event) = write(tx, &target, &change, &links)?;
+                if let (Some(event), Telling::Live) = (&event, telling) {
+                    tx.append(&of, event, now)?;
+                }
                 Ok::<_, StoreError>((found.chat, applied))
             })
             .await?;
@@ -107,6 +113,20 @@ pub(super) fn apply(
     links: &LinkBase,
     now: Millis,
 ) -> Result<Applied, StoreError> {
+    let (applied, event) = write(tx, target, change, links)?;
+    if let Some(event) = &event {
+        tx.append(target.device, event, now)?;
+    }
+    Ok(applied)
+}
+
+/// Writes a change; what is to be told of it is answered.
+fn write(
+    tx: &Tx<'_>,
+    target: &Target<'_>,
+    change: &Change,
+    links: &LinkBase,
+) -> Result<(Applied, Option<Event>), StoreError> {
     let (message_id, chat_id) = target.named();
     let mut released = None;
     let event = match change {
@@ -143,10 +163,7 @@ pub(super) fn apply(
             tx.star_message(target.found.pk, *on)?.then_some(Event::MessageStarred(starred))
         }
     };
-    if let Some(event) = &event {
-        tx.append(target.device, event, now)?;
-    }
-    Ok(Applied { changed: event.is_some(), released })
+    Ok((Applied { changed: event.is_some(), released }, event))
 }
 
 fn as_it_is(tx: &Tx<'_>, target: &Target<'_>, links: &LinkBase) -> Result<MessageChanged, StoreError> {

@@ -112,6 +112,7 @@ impl Core {
             PushTarget { endpoint: endpoint.clone(), p256dh: new.p256dh.clone(), auth: new.auth.clone() };
         self.push()?.check(&target).map_err(|error| match error {
             EffectError::Net(error) => ServiceError::invalid("endpoint", error.to_string()),
+            EffectError::Invalid(why) if why.contains("endpoint") => ServiceError::invalid("endpoint", why),
             error => ServiceError::invalid("keys", error.to_string()),
         })?;
         let digest = Sha256::digest(endpoint.as_str().as_bytes()).to_vec();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,7 @@ use crate::domain::device::Device;
 use crate::domain::event::Ephemeral;
 use crate::domain::reason::Reason;
 use crate::domain::state::{Effect, Input, InvalidTransition, State, step};
-use crate::engine::{Ended, SessionContext};
+use crate::engine::{Ended, Session, SessionContext};
 use crate::service::engine_host::{InboundPort, MediaPort, VaultPort};
 use crate::service::outbox::store_all_failed;
 use crate::service::{Core, ServiceError};
@@ -313,22 +314,11 @@ impl Actor {
         let Some(driver) = self.core.inner.drivers.get(self.device.engine.as_str()).cloned() else {
             return self.apply_surely(Input::Fatal(Reason::EngineUnknown)).await;
         };
-        self.generation += 1;
-        let cancel = CancellationToken::new();
-        let inbound =
-            InboundPort::new(&self.core, &self.device, self.mailbox.clone(), self.generation, cancel.clone());
-        let context = SessionContext {
-            device: self.device.id.clone(),
-            settings: self.device.settings.clone(),
-            account: self.device.account.clone(),
-            vault: Arc::new(VaultPort::new(self.core.store().clone(), self.device.id.clone())),
-            media: Arc::new(MediaPort::of(&self.core, &self.device.id)),
-            inbound: Arc::new(inbound),
-            cancel: cancel.clone(),
-            clock: self.core.inner.clock.clone(),
-            random: self.core.inner.random.clone(),
+        let Some(settings) = self.settings().await else {
+            return self.apply_surely(Input::Fatal(Reason::EngineError)).await;
         };
-        match driver.open(context).await {
+        let cancel = CancellationToken::new();
+        match driver.open(self.context(settings, &cancel)).await {
             Ok(session) => {
                 self.live.set_connecting(Some(session.clone()));
                 self.running = Some(Running::start(self.core.tasks(), session, cancel));
@@ -341,13 +331,67 @@ impl Actor {
         }
     }
 
+    /// The settings for the engine, with their secrets.
+    async fn settings(&self) -> Option<Map<String, Value>> {
+        let settings = self.core.settings_of(&self.device.id).await;
+        let unreadable = |error: &ServiceError| {
+            tracing::error!(device = %self.device.id, %error, "the device's settings could not be read");
+        };
+        settings.inspect_err(unreadable).ok()
+    }
+
+    /// What a new session is given.
+    fn context(&mut self, settings: Map<String, Value>, cancel: &CancellationToken) -> SessionContext {
+        self.generation += 1;
+        let (mailbox, generation) = (self.mailbox.clone(), self.generation);
+        SessionContext {
+            device: self.device.id.clone(),
+            settings,
+            account: self.device.account.clone(),
+            vault: Arc::new(VaultPort::new(self.core.store().clone(), self.device.id.clone())),
+            media: Arc::new(MediaPort::of(&self.core, &self.device.id)),
+            inbound: Arc::new(InboundPort::new(
+                &self.core,
+                &self.device,
+                mailbox,
+                generation,
+                cancel.clone(),
+            )),
+            cancel: cancel.clone(),
+            clock: self.core.inner.clock.clone(),
+            random: self.core.inner.random.clone(),
+        }
+    }
+
+    /// The session that can tell the network of a log-out: the one that runs, or one opened for nothing else.
+    async fn able_to_log_out(&mut self) -> Option<Arc<dyn Session>> {
+        if let Some(running) = &self.running {
+            return Some(running.session.clone());
+        }
+        let driver = self.core.inner.drivers.get(self.device.engine.as_str())?.clone();
+        if !driver.unlinks_at_rest() {
+            return None;
+        }
+        let settings = self.settings().await?;
+        driver
+            .open(self.context(settings, &CancellationToken::new()))
+            .await
+            .inspect_err(|error| {
+                tracing::warn!(device = %self.device.id, %error, "no session could be opened to log out");
+            })
+            .ok()
+    }
+
     /// Tells the network if it can be told, and forgets the credentials in any case.
     async fn unlink(&mut self) {
-        if let Some(running) = &self.running {
-            let told = tokio::time::timeout(LOG_OUT_GRACE, running.session.log_out()).await;
-            if !matches!(told, Ok(Ok(()))) {
-                tracing::warn!(device = %self.device.id, "the network could not be told of the log-out");
+        let telling = async {
+            match self.able_to_log_out().await {
+                Some(session) => session.log_out().await.is_ok(),
+                None => true,
             }
+        };
+        if !tokio::time::timeout(LOG_OUT_GRACE, telling).await.unwrap_or(false) {
+            tracing::warn!(device = %self.device.id, "the network could not be told of the log-out");
         }
         self.close().await;
         let id = self.device.id.clone();

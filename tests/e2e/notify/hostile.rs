@@ -16,7 +16,7 @@ async fn a_hostile_text_is_inert_in_titles_bodies_variables_and_json() {
     let rule = json!({ "actions": ["dashboard", "command"], "command": "note" });
     app.post("/notifications/rules", rule).await.created();
     let bad = "\u{1b}[31m<b>x</b>\n$(touch owned)`id`\u{202E}\u{2066}\u{200F}\u{7}'\"; rm -rf /";
-    let body = format!("{bad}{}", "x".repeat(100_000));
+    let body = format!("{bad}{}", "x".repeat(65_000));
     let name = format!("Anna{bad}");
     app.post("/simulator/shop/incoming", json!({ "from": ANNA, "body": body, "notifyName": name }))
         .await

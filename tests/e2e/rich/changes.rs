@@ -337,3 +337,23 @@ async fn a_star_set_while_the_device_is_away_is_told_when_it_is_back() {
     let told = app.wait_until("the star to be told", async || changes(&app).await.pop()).await;
     assert_eq!((&told["kind"], &told["messageId"], &told["on"]), (&json!("star"), &json!(id), &json!(true)));
 }
+
+#[tokio::test]
+async fn what_another_account_wrote_is_not_for_the_present_one_to_change() {
+    let app = TestApp::start().await;
+    // A code that somebody types or scans says which account it is.
+    if !app.can(|engine| engine.qr && engine.edit && engine.revoke) {
+        return;
+    }
+    app.device("shop").await;
+    let id = sent_text(&app, ANNA, "from the old number").await;
+    app.post("/devices/shop/logout", json!({})).await.ok();
+    app.post("/devices/shop/start", json!({})).await.ok();
+    app.wait_for_state("shop", "qr").await;
+    app.post("/simulator/shop/scan", json!({ "phoneNumber": "15550100077" })).await.ok();
+    app.wait_for_state("shop", "ready").await;
+    app.post(EDIT, json!({ "messageId": id, "newText": "new" })).await.refused(422, "not_own_message");
+    let refused = app.post(DELETE, json!({ "messageId": id, "forEveryone": true })).await;
+    assert!(refused.refused(422, "not_own_message")["error"].as_str().unwrap().contains("another account"));
+    app.post(DELETE, json!({ "messageId": id })).await.ok();
+}

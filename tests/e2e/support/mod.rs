@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use wharf::app::{App, OsRandom, Surroundings};
+use wharf::engine::Capabilities;
 use wharf::settings::Settings;
 
 pub use self::clock::TestClock;
@@ -79,6 +80,7 @@ impl TestApp {
         };
         let app = Box::pin(App::start(settings, surroundings)).await.unwrap();
         let base = format!("http://{}", app.address);
+        network.attached(&base).await;
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         Self {
@@ -128,6 +130,11 @@ impl TestApp {
         self.data.clone()
     }
 
+    /// Whether the devices' engine can do something, as in `app.can(|engine| engine.groups)`.
+    pub fn can(&self, what: impl Fn(&Capabilities) -> bool) -> bool {
+        what(&self.network.capabilities())
+    }
+
     pub fn app(&self) -> &App {
         self.app.as_ref().unwrap()
     }
@@ -170,6 +177,9 @@ impl TestApp {
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         let url = match path.strip_prefix('/') {
             Some(whole) if whole.starts_with('/') => format!("{}{whole}", self.base),
+            Some(steered) if steered.starts_with("simulator/") => {
+                format!("{}/api/v1{path}", self.network.steering().as_ref().unwrap_or(&self.base))
+            }
             _ => format!("{}/api/v1{path}", self.base),
         };
         self.http.request(method.parse().unwrap(), url)
@@ -181,7 +191,8 @@ impl TestApp {
         for (key, value) in world.as_object().unwrap() {
             settings[key] = value.clone();
         }
-        let body = json!({ "id": id, "settings": self.network.device_settings(&settings) });
+        let settings = self.network.device_settings(id, &settings).await;
+        let body = json!({ "id": id, "settings": settings });
         self.post("/devices", body).await.created()["data"].clone()
     }
 
@@ -192,8 +203,10 @@ impl TestApp {
 
     pub async fn device_with(&self, id: &str, world: Value) -> Value {
         self.new_device(id, world).await;
-        self.wait_for_state(id, "qr").await;
-        self.post(&format!("/simulator/{id}/scan"), json!({})).await.ok();
+        if self.can(|engine| engine.qr) {
+            self.wait_for_state(id, "qr").await;
+            self.post(&format!("/simulator/{id}/scan"), json!({})).await.ok();
+        }
         self.wait_for_state(id, "ready").await
     }
 

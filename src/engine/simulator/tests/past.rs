@@ -61,7 +61,10 @@ async fn history_is_mostly_text_with_places_quotes_and_a_reaction() {
         assert!(original.timestamp < message.timestamp);
     }
     let reacted = daemon.told.all().into_iter().find_map(|event| match event {
-        EngineEvent::Reaction { id, .. } => Some(id),
+        EngineEvent::PastChanges(changes) => match &changes[..] {
+            [EngineEvent::Reaction { id, .. }] => Some(id.clone()),
+            _ => None,
+        },
         _ => None,
     });
     let reacted = reacted.expect("no reaction");

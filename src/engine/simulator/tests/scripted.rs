@@ -1,7 +1,8 @@
 //! Settings, control bodies, and the traffic that comes by itself.
 
 use super::*;
-use crate::engine::SettingError;
+use crate::engine::{Callback, CallbackError, CallbackMethod, SettingError};
+use serde_json::Map;
 
 fn check(settings: &Value) -> Result<(), SettingError> {
     let dir = tempfile::tempdir().unwrap();
@@ -146,7 +147,8 @@ async fn control_bodies_are_checked_to_the_letter() {
         }
     }
     assert_eq!(daemon.post("dance", json!({})).await, Err(ControlError::NotFound));
-    assert_eq!(daemon.driver.callback(&device(), &[], b"").await, Err(ControlError::NotFound));
+    let callback = Callback { method: CallbackMethod::Post, query: &[], headers: &[], body: b"" };
+    assert_eq!(daemon.driver.callback(&device(), &Map::new(), callback).await, Err(CallbackError::NotTaken));
     for kind in ["log_out", "ban"] {
         assert_eq!(code_of(daemon.post("fault", json!({ "kind": kind })).await.unwrap_err()), "not_linked");
     }

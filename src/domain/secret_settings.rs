@@ -1,0 +1,167 @@
+//! Secrets within a device's settings: which they are, and how they are kept apart.
+//!
+//! What is stored and shown as a device's settings has [`MASK`] in their places; the secrets themselves are
+//! stored sealed, by their places. Only what is asked to connect gets both together.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+/// What is shown in a secret's place.
+pub const MASK: &str = "********";
+
+/// Ends of key names (lower case, no `_` or `-`) whose values are secrets.
+const ENDINGS: [&str; 7] = ["token", "secret", "password", "apikey", "privatekey", "authorization", "cookie"];
+
+/// Secrets by their places: JSON pointers (RFC 6901).
+pub type Secrets = BTreeMap<String, String>;
+
+/// Whether what stands under this key is a secret.
+#[must_use]
+pub fn is_secret_name(key: &str) -> bool {
+    let plain: String = key.chars().filter(|c| !matches!(c, '_' | '-')).collect();
+    let plain = plain.to_ascii_lowercase();
+    ENDINGS.iter().any(|ending| plain.ends_with(ending))
+}
+
+/// Takes the secrets out of settings and leaves masks.
+#[must_use]
+pub fn split(mut settings: Map<String, Value>) -> (Map<String, Value>, Secrets) {
+    let mut secrets = Secrets::new();
+    visit(&mut settings, "", &mut |place, text| {
+        secrets.insert(place.to_owned(), std::mem::replace(text, MASK.to_owned()));
+    });
+    (settings, secrets)
+}
+
+/// Puts the secrets back where their masks are.
+#[must_use]
+pub fn join(mut settings: Map<String, Value>, secrets: &Secrets) -> Map<String, Value> {
+    visit(&mut settings, "", &mut |place, text| {
+        if text == MASK
+            && let Some(secret) = secrets.get(place)
+        {
+            secret.clone_into(text);
+        }
+    });
+    settings
+}
+
+/// Settings that are to take the place of others (`before`, with their secrets): a secret that is left out, or
+/// is given as its mask, stays what it was. `null` takes one away.
+#[must_use]
+pub fn keep(mut settings: Map<String, Value>, before: &Map<String, Value>) -> Map<String, Value> {
+    for (key, value) in &mut settings {
+        if let Some(before) = before.get(key) {
+            keep_in(key, value, before);
+        }
+    }
+    settings
+}
+
+fn keep_in(key: &str, value: &mut Value, before: &Value) {
+    match (value, before) {
+        (Value::Object(fields), Value::Object(before)) => {
+            for (key, before) in before {
+                let is_secret = is_secret_name(key) && before.is_string();
+                match fields.get_mut(key) {
+                    None if is_secret => {
+                        fields.insert(key.clone(), before.clone());
+                    }
+                    Some(Value::Null) if is_secret => {
+                        fields.remove(key);
+                    }
+                    Some(value) => keep_in(key, value, before),
+                    None => {}
+                }
+            }
+        }
+        (Value::Array(items), Value::Array(before)) => {
+            items.iter_mut().zip(before).for_each(|(item, before)| keep_in(key, item, before));
+        }
+        (Value::String(text), Value::String(before)) if is_secret_name(key) && text == MASK => {
+            before.clone_into(text);
+        }
+        _ => {}
+    }
+}
+
+/// The place of a mask that stands for no secret, if there is one.
+#[must_use]
+pub fn bare_mask(settings: &Map<String, Value>) -> Option<String> {
+    let mut found = None;
+    visit(&mut settings.clone(), "", &mut |place, text| {
+        if text == MASK && found.is_none() {
+            found = Some(place.trim_start_matches('/').replace('/', "."));
+        }
+    });
+    found
+}
+
+/// Every secret that is a text and not empty.
+fn visit(fields: &mut Map<String, Value>, path: &str, see: &mut dyn FnMut(&str, &mut String)) {
+    for (key, value) in fields {
+        let place = format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"));
+        visit_value(is_secret_name(key), value, &place, see);
+    }
+}
+
+fn visit_value(secret: bool, value: &mut Value, place: &str, see: &mut dyn FnMut(&str, &mut String)) {
+    match value {
+        Value::Object(fields) => visit(fields, place, see),
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                visit_value(secret, item, &format!("{place}/{index}"), see);
+            }
+        }
+        Value::String(text) if secret && !text.is_empty() => see(place, text),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn map(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn secrets_are_taken_out_and_put_back() {
+        let full = map(json!({
+            "waha": { "baseUrl": "https://waha.example.com", "apiKey": "a key", "session": "one" },
+            "list": [{ "access_token": "b" }, { "client-secret": ["c", "d"] }], "token": 5, "passwords": "no",
+        }));
+        let (masked, secrets) = split(full.clone());
+        assert_eq!(
+            Value::Object(masked.clone()),
+            json!({
+                "waha": { "baseUrl": "https://waha.example.com", "apiKey": MASK, "session": "one" },
+                "list": [{ "access_token": MASK }, { "client-secret": [MASK, MASK] }], "token": 5, "passwords": "no",
+            })
+        );
+        assert_eq!(secrets.len(), 4);
+        assert_eq!(secrets["/list/1/client-secret/0"], "c");
+        assert_eq!(join(masked, &secrets), full);
+    }
+
+    #[test]
+    fn a_secret_stays_until_it_is_changed_or_taken_away() {
+        let before = map(json!({ "waha": { "apiKey": "old", "webhookSecret": "s", "session": "one" } }));
+        let after = |new: Value| Value::Object(keep(map(new), &before));
+        assert_eq!(after(json!({ "waha": { "session": "two" } }))["waha"]["apiKey"], "old");
+        assert_eq!(after(json!({ "waha": { "apiKey": MASK } }))["waha"]["apiKey"], "old");
+        assert_eq!(after(json!({ "waha": { "apiKey": "new" } }))["waha"]["apiKey"], "new");
+        assert!(after(json!({ "waha": { "apiKey": null } }))["waha"].get("apiKey").is_none());
+        assert!(after(json!({ "waha": { "apiKey": "new" } }))["waha"].get("session").is_none());
+        assert_eq!(after(json!({ "other": { "apiKey": MASK } }))["other"]["apiKey"], MASK);
+    }
+
+    #[test]
+    fn a_mask_without_its_secret_is_found() {
+        assert_eq!(bare_mask(&map(json!({ "waha": { "apiKey": "key", "note": MASK } }))), None);
+        assert_eq!(bare_mask(&map(json!({ "waha": { "apiKey": MASK } }))).as_deref(), Some("waha.apiKey"));
+    }
+}
