@@ -46,9 +46,9 @@ impl VapidKey {
     /// # Errors
     /// [`EffectError::Invalid`] when these are not the 32 bytes of a key.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, EffectError> {
-        let key = SigningKey::from_slice(bytes);
-        key.map(Self)
-            .map_err(|_| EffectError::Invalid("these are not the 32 bytes of a P-256 key".to_owned()))
+        let no_key = || EffectError::Invalid("these are not the 32 bytes of a P-256 key".to_owned());
+        let bytes: [u8; 32] = bytes.try_into().map_err(|_| no_key())?;
+        SigningKey::from_bytes(&bytes.into()).map(Self).map_err(|_| no_key())
     }
 
     /// The secret, to be kept.

@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn what_is_long_is_cut() {
-        assert_eq!(decode(built_in("call"), 1.0, 100).unwrap().ms(), 100);
+        assert!(decode(built_in("call"), 1.0, 100).unwrap().ms().abs_diff(100) <= 1);
     }
 
     #[test]
