@@ -10,7 +10,10 @@ pub(super) fn parts(settings: &Settings) -> NotifyParts {
     let (notify, command) = (&settings.notify, &settings.effects.command);
     let commands = notify.commands.iter().map(|named| {
         let timeout_ms = named.timeout_ms.unwrap_or(command.timeout_ms);
-        (named.name.clone(), NamedCommand { run: named.run.clone(), timeout_ms })
+        (
+            named.name.clone(),
+            NamedCommand { run: named.run.clone(), timeout_ms, log_output: named.log_output },
+        )
     });
     NotifyParts {
         enabled: notify.enabled,

@@ -11,6 +11,9 @@ use url::{Host, Url};
 use super::guard::{Guard, Refused};
 use super::resolver::{GuardedResolver, Lookup, SystemLookup};
 
+/// How long a connection may take: a server that is away is told from one that is slow to answer.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
 /// What identifies us to servers.
 const USER_AGENT: &str = concat!("wharf/", env!("CARGO_PKG_VERSION"));
 
@@ -52,6 +55,9 @@ pub enum NetError {
     /// It took too long, from connecting to the last byte.
     #[error("no answer in time")]
     Timeout,
+    /// Nobody took the connection in time: nothing of the request left.
+    #[error("the server could not be reached in time")]
+    NotReached,
     /// The server answered with another status than 200.
     #[error("the server answered {0}")]
     Status(u16),
@@ -196,7 +202,7 @@ fn build(resolver: GuardedResolver, timeout: Duration, route: Route) -> Result<r
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .connect_timeout(timeout)
+        .connect_timeout(timeout.min(CONNECT_WITHIN))
         .timeout(timeout);
     if let Some(pem) = &route.custom_ca {
         builder = builder.tls_certs_only(certificates(pem)?);
@@ -225,8 +231,10 @@ pub(super) async fn read_body(mut response: reqwest::Response, limit: usize) -> 
 }
 
 pub(super) fn failed(error: reqwest::Error) -> NetError {
-    if error.is_timeout() {
-        return NetError::Timeout;
+    match (error.is_connect(), error.is_timeout()) {
+        (true, true) => return NetError::NotReached,
+        (false, true) => return NetError::Timeout,
+        (_, false) => {}
     }
     if is_refusal(&error) {
         return NetError::Refused(Refused);

@@ -12,7 +12,7 @@ use crate::domain::notify::RuleSpec;
 /// Most rules of the settings.
 const MAX_RULES: usize = 200;
 const MAX_COMMANDS: usize = 100;
-const COMMAND_KEYS: [&str; 3] = ["name", "run", "timeout_ms"];
+const COMMAND_KEYS: [&str; 4] = ["name", "run", "timeout_ms", "log_output"];
 const TIMEOUT_MS: std::ops::RangeInclusive<i64> = 1..=600_000;
 
 /// `[notify]`
@@ -50,6 +50,9 @@ pub struct NamedCommandSettings {
     /// Milliseconds that it may take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// Whether what it writes goes to the log.
+    #[serde(default)]
+    pub log_output: bool,
 }
 
 impl NotifySettings {
@@ -117,6 +120,9 @@ pub(super) fn check_commands(items: &[Value]) -> Result<(), String> {
             && !timeout.as_integer().is_some_and(|ms| TIMEOUT_MS.contains(&ms))
         {
             return wrong("timeout_ms must be 1 to 600000");
+        }
+        if table.get("log_output").is_some_and(|value| !value.is_bool()) {
+            return wrong("log_output must be true or false");
         }
     }
     Ok(())

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use tempfile::TempDir;
 use wharf::app::{App, OsRandom, StartError, Surroundings, SystemClock};
+use wharf::domain::clock::Clock as _;
 use wharf::engine::Capabilities;
 use wharf::settings::Settings;
 
@@ -170,7 +171,7 @@ pub fn front_settings() -> Vec<(String, String)> {
 
 /// The headers of a callback, signed now.
 pub fn signed(secret: &str, body: &str) -> Vec<(&'static str, String)> {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let seconds = SystemClock.now().0.div_euclid(1_000);
     let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(format!("evt_1.{seconds}.{body}").as_bytes());
     let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));

@@ -184,6 +184,7 @@ fn call_error(error: &NetError) -> CallError {
         | NetError::Refused(_)
         | NetError::Header
         | NetError::NoAddress
+        | NetError::NotReached
         | NetError::SetUp
         | NetError::Certificate => CallError::NotReached,
         NetError::Http(error) if error.is_connect() => CallError::NotReached,

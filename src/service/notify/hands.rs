@@ -165,12 +165,13 @@ impl Core {
             None => "signal".to_owned(),
         };
         self.metrics().command_exited(exit.clone());
-        // What it wrote may hold what it was given, which no log may.
+        // What it wrote may hold what it was given, which no log may unless the operator wants it.
         tracing::info!(
             command = name,
             exit,
             ms = run.ms,
             output_bytes = run.output.len(),
+            output = command.log_output.then_some(run.output.as_str()),
             "a command of a notification ended"
         );
         Ok(run)

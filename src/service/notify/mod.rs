@@ -47,6 +47,8 @@ pub struct NamedCommand {
     pub run: Vec<String>,
     /// Milliseconds that it may take.
     pub timeout_ms: u64,
+    /// Whether what it writes goes to the log: it may hold what the command was given.
+    pub log_output: bool,
 }
 
 /// What notifications are made with; the composition root fills it.

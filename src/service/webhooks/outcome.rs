@@ -28,7 +28,7 @@ impl Outcome {
                 asked_ms: answer.retry_after.as_deref().and_then(|text| retry_after_ms(text, now_ms)),
             },
             Err(error) => Self::not_made(match error {
-                NetError::Timeout => "timeout",
+                NetError::Timeout | NetError::NotReached => "timeout",
                 NetError::Refused(_) | NetError::Url => "address_refused",
                 NetError::NoAddress => "no_address",
                 NetError::SetUp | NetError::Certificate | NetError::Header => "not_set_up",

@@ -6,6 +6,7 @@ use super::Cloud;
 use crate::support::{ANNA, TestApp};
 use crate::upstream::cloud_api::{GraphServer, Trouble};
 
+// covers: GET /hooks/{deviceId}
 #[tokio::test]
 async fn the_challenge_is_answered_for_the_right_token_alone() {
     let cloud = Cloud::start().await;
