@@ -93,12 +93,12 @@ mod tests {
         }
     }
 
-    fn rule(spec: serde_json::Value) -> Rule {
-        Rule::new("r".parse().unwrap(), None, RuleOrigin::Api, RuleSpec::read(&spec).unwrap())
+    fn rule(spec: &serde_json::Value) -> Rule {
+        Rule::new("r".parse().unwrap(), None, RuleOrigin::Api, RuleSpec::read(spec).unwrap())
     }
 
-    fn matches(wanted: serde_json::Value, happening: &Happening) -> bool {
-        rule(json!({ "match": wanted, "actions": ["dashboard"] })).matches(&device(), happening, Millis(0))
+    fn matches(wanted: &serde_json::Value, happening: &Happening) -> bool {
+        rule(&json!({ "match": wanted, "actions": ["dashboard"] })).matches(&device(), happening, Millis(0))
     }
 
     #[test]
@@ -127,9 +127,9 @@ mod tests {
             (json!({ "hours": { "from": "09:00", "to": "17:00" } }), false),
             (json!({ "hours": { "from": "09:00", "to": "10:00", "timeZone": "Asia/Tokyo" } }), true),
         ] {
-            assert_eq!(matches(wanted.clone(), &news), yes, "{wanted}");
+            assert_eq!(matches(&wanted, &news), yes, "{wanted}");
         }
-        assert!(matches(json!({ "priority": "high" }), &message("1203630@g.us", "x", true)));
+        assert!(matches(&json!({ "priority": "high" }), &message("1203630@g.us", "x", true)));
     }
 
     #[test]
@@ -139,13 +139,13 @@ mod tests {
             QuietHours::new("22:00".parse().unwrap(), "07:00".parse().unwrap(), "UTC".parse().unwrap())
                 .unwrap();
         let all = json!({ "actions": ["dashboard", "desktop", "sound", "push", "webhook"] });
-        let decided = decide(&[rule(all)], &device(), &news, Millis(0), Some(&hours)).unwrap();
+        let decided = decide(&[rule(&all)], &device(), &news, Millis(0), Some(&hours)).unwrap();
         assert_eq!((decided.actions, decided.sound), (vec![Action::Dashboard, Action::Webhook], None));
         let loud = json!({ "actions": ["sound"], "quiet": false });
-        let decided = decide(&[rule(loud)], &device(), &news, Millis(0), Some(&hours)).unwrap();
+        let decided = decide(&[rule(&loud)], &device(), &news, Millis(0), Some(&hours)).unwrap();
         assert_eq!(decided.sound.as_deref(), Some("message"));
         let only = json!({ "actions": ["desktop"] });
-        assert_eq!(decide(&[rule(only)], &device(), &news, Millis(0), Some(&hours)), None);
+        assert_eq!(decide(&[rule(&only)], &device(), &news, Millis(0), Some(&hours)), None);
     }
 
     #[test]

@@ -236,8 +236,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn refused(rule: Value) -> String {
-        RuleSpec::read(&rule).unwrap_err().to_string()
+    fn refused(rule: &Value) -> String {
+        RuleSpec::read(rule).unwrap_err().to_string()
     }
 
     #[test]
@@ -287,7 +287,7 @@ mod tests {
             (json!({ "actions": [], "priority": "urgent" }), "priority must be low, normal or high"),
             (json!({ "actions": [], "match": { "text": "x".repeat(201) } }), "match.text is longer than 200"),
         ] {
-            let said = refused(rule);
+            let said = refused(&rule);
             assert!(said.starts_with(sentence), "{said}");
         }
     }

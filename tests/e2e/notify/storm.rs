@@ -1,8 +1,9 @@
 //! Ten thousand messages in ten seconds.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::app_with;
 
