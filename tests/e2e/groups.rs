@@ -417,7 +417,7 @@ async fn groups_are_those_of_the_network_after_each_connection() {
     let told = app.logged("shop", "group:update").await;
     let mut changes: Vec<&Value> = told.iter().map(|update| &update["change"]).collect();
     // An upstream with a log of its own tells afterwards what exactly happened.
-    let gone = if app.is_simulated() || app.is_native() { "leave" } else { "remove" };
+    let gone = if app.hears_of_tries() { "leave" } else { "remove" };
     if gone == "remove" {
         changes[1..].sort_by_key(|change| change.as_str() != Some(gone));
     }
