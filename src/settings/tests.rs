@@ -150,7 +150,9 @@ fn another_value(key: &str, default: &toml::Value) -> (String, toml::Value) {
         "outbox.time_zone" | "notify.time_zone" => text("Europe/Berlin"),
         "notify.rules" | "notify.commands" => tables(match key {
             "notify.rules" => r#"[{ "name": "orders", "actions": ["sound"], "volume": 0.5 }]"#,
-            _ => r#"[{ "name": "lamp", "run": ["/usr/bin/lamp", "on"], "timeout_ms": 5, "log_output": true }]"#,
+            _ => {
+                r#"[{ "name": "lamp", "run": ["/usr/bin/lamp", "on"], "timeout_ms": 5, "log_output": true }]"#
+            }
         }),
         "log.level" => text("warn,wharf=debug"),
         "engines.simulator.enabled" | "effects.desktop.enabled" | "effects.sound.enabled" => {

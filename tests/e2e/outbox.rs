@@ -185,7 +185,8 @@ async fn a_message_that_may_have_arrived_is_not_failed_for_a_later_hiccup() {
 #[tokio::test]
 async fn what_may_have_arrived_is_not_said_to_have_stayed_here_at_log_out() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    if !app.can(|engine| engine.deduplicates) {
+    // An upstream that tries again by itself knows soon.
+    if !app.can(|engine| engine.deduplicates) || !app.hears_of_tries() {
         return;
     }
     app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
