@@ -86,6 +86,33 @@ fn keep_in(key: &str, value: &mut Value, before: &Value) {
     }
 }
 
+/// The place of a secret that would be kept while the address beside it, to which it goes, is to change: whoever may
+/// change settings could have it sent to themselves.
+#[must_use]
+pub fn sent_elsewhere(settings: &Map<String, Value>, before: &Map<String, Value>) -> Option<String> {
+    settings.iter().find_map(|(key, value)| elsewhere(key, value, before.get(key)?))
+}
+
+fn elsewhere(path: &str, value: &Value, before: &Value) -> Option<String> {
+    let (Value::Object(fields), Value::Object(before)) = (value, before) else { return None };
+    let keys = || fields.keys().chain(before.keys());
+    let moves = keys().any(|key| is_address(key) && fields.get(key) != before.get(key));
+    let is_kept = |key: &&String| {
+        let given = fields.get(*key);
+        is_secret_name(key) && before[*key].is_string() && given.is_none_or(|given| *given == MASK)
+    };
+    if let Some(kept) = before.keys().find(is_kept).filter(|_| moves) {
+        return Some(format!("{path}.{kept}"));
+    }
+    fields.iter().find_map(|(key, value)| elsewhere(&format!("{path}.{key}"), value, before.get(key)?))
+}
+
+/// Whether a host stands under this key.
+fn is_address(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["url", "urls", "host", "hosts"].iter().any(|ending| key.ends_with(ending))
+}
+
 /// The place of a mask that stands for no secret, if there is one.
 #[must_use]
 pub fn bare_mask(settings: &Map<String, Value>) -> Option<String> {
@@ -158,6 +185,20 @@ mod tests {
         assert!(after(json!({ "waha": { "apiKey": null } }))["waha"].get("apiKey").is_none());
         assert!(after(json!({ "waha": { "apiKey": "new" } }))["waha"].get("session").is_none());
         assert_eq!(after(json!({ "other": { "apiKey": MASK } }))["other"]["apiKey"], MASK);
+    }
+
+    #[test]
+    fn a_secret_does_not_go_to_another_host_unless_it_is_given_again() {
+        let before = map(json!({ "waha": { "baseUrl": "https://a", "apiKey": "old", "session": "one" } }));
+        let place = |new: Value| sent_elsewhere(&map(json!({ "waha": new })), &before);
+        let kept = Some("waha.apiKey".to_owned());
+        assert_eq!(place(json!({ "baseUrl": "https://b" })), kept);
+        assert_eq!(place(json!({ "baseUrl": "https://b", "apiKey": MASK })), kept);
+        assert_eq!(place(json!({ "apiKey": MASK })), kept);
+        assert_eq!(place(json!({ "baseUrl": "https://a", "mediaHosts": ["b"] })), kept);
+        assert_eq!(place(json!({ "baseUrl": "https://b", "apiKey": "new" })), None);
+        assert_eq!(place(json!({ "baseUrl": "https://b", "apiKey": null })), None);
+        assert_eq!(place(json!({ "baseUrl": "https://a", "session": "two" })), None);
     }
 
     #[test]

@@ -128,6 +128,12 @@ pub trait Driver: Send + Sync + 'static {
         body: Value,
     ) -> Result<Value, ControlError>;
 
+    /// The header, in lower case, that carries the signature of an upstream's callbacks; none where this engine
+    /// takes none. Nothing of a callback is read that has none.
+    fn callback_signature(&self) -> Option<&'static str> {
+        None
+    }
+
     /// An upstream's callback for one device, authenticated by its signature. Returns once what it told is durable.
     ///
     /// # Errors

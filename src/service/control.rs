@@ -29,6 +29,13 @@ impl Core {
         }
     }
 
+    /// The header that signs a device's callbacks; none where there is no such device, or it takes none.
+    #[must_use]
+    pub fn callback_signature(&self, device: &DeviceId) -> Option<&'static str> {
+        let engine = self.engine_of(device).ok()?;
+        self.inner.drivers.get(&*engine)?.callback_signature()
+    }
+
     /// An upstream's callback for a device.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::domain::clock::Millis;
 use crate::domain::device::{Device, DeviceStats};
 use crate::domain::ids::DeviceId;
 use crate::domain::reason::Reason;
-use crate::domain::secret_settings::keep;
+use crate::domain::secret_settings::{keep, sent_elsewhere};
 use crate::domain::state::{Input, State};
 use crate::store::{StoreError, Tx};
 
@@ -160,7 +160,12 @@ impl Core {
                     device.name = name;
                 }
                 device.settings = core.with_secrets(tx, &device)?;
-                for (key, value) in keep(change.settings.unwrap_or_default(), &device.settings) {
+                let wanted = change.settings.unwrap_or_default();
+                if let Some(place) = sent_elsewhere(&wanted, &device.settings) {
+                    let wrong = "must be given again, as the address that it goes to is to change";
+                    return Err(ServiceError::invalid(format!("settings.{place}"), wrong));
+                }
+                for (key, value) in keep(wanted, &device.settings) {
                     if value.is_null() {
                         device.settings.remove(&key);
                     } else {

@@ -4,6 +4,7 @@
 //! there already changes nothing and is still a success: the network may be acknowledged again.
 
 use super::Core;
+use super::changes::make_early_changes;
 use super::group_changes::{Told, store_group_change};
 use super::media_links::{LinkBase, MediaLinks};
 use crate::domain::ack::{Ack, Status};
@@ -133,11 +134,13 @@ pub(super) fn store_incoming(
         };
         merge_contact(tx, device, &update, live, now)?;
     }
+    let id = message.id.clone();
     if live {
         MediaLinks::of(tx, device, links)?.attach(&mut message);
         tx.append(device, &Event::Message(MessageReceived { message }), now)?;
         tx.count(device, Counted::Received, now)?;
     }
+    make_early_changes(tx, device, &id, telling, links, now)?;
     Ok(true)
 }
 

@@ -165,6 +165,7 @@ impl Tx<'_> {
             "DELETE FROM uploads WHERE device_id = ?1",
             "DELETE FROM departures WHERE device_id = ?1",
             "DELETE FROM untold WHERE device_id = ?1",
+            "DELETE FROM early_changes WHERE device_id = ?1",
             "DELETE FROM notifications WHERE device_id = ?1",
             "DELETE FROM notification_marks WHERE device_id = ?1",
             "DELETE FROM notification_reads WHERE device_id = ?1",

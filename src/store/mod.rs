@@ -23,6 +23,7 @@ mod content;
 pub mod departures;
 pub mod device_secrets;
 pub mod devices;
+pub mod early_changes;
 mod error;
 pub mod events;
 pub mod groups;

@@ -1,8 +1,11 @@
 //! Callbacks of upstreams: passed through to the device's driver as they came, which checks their signature.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{FromRequestParts as _, Query, RawPathParams, Request, State};
 use axum::http::Method;
+use axum::http::header::CONTENT_LENGTH;
 use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
@@ -13,8 +16,15 @@ use super::{ApiState, openapi};
 use crate::domain::ids::DeviceId;
 use crate::service::{Callback, CallbackAnswer, CallbackMethod, ServiceError};
 
+mod room;
+
+pub use room::CallbackRoom;
+
 /// The largest callback, in bytes: Meta's grow to 3 MB.
 const LARGEST: usize = 8 * 1024 * 1024;
+
+/// How long a callback may take to come in.
+const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -52,13 +62,23 @@ async fn pass_on(state: &ApiState, request: Request) -> Result<Response, ApiErro
     let id =
         params.iter().find(|(name, _)| *name == "deviceId").and_then(|(_, id)| id.parse::<DeviceId>().ok());
     let id = id.filter(|id| state.core.device_exists(id)).ok_or(ApiError::NotFound)?;
+    let signature = state.core.callback_signature(&id).ok_or(ApiError::NotFound)?;
+    let method = if parts.method == Method::GET { CallbackMethod::Get } else { CallbackMethod::Post };
+    if method == CallbackMethod::Post && !parts.headers.contains_key(signature) {
+        return Err(ServiceError::BadSignature.into());
+    }
     let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers: Vec<(String, String)> =
         parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
     let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|Query(pairs)| pairs);
     let query = query.map_err(|error| ApiError::field("query", error.to_string()))?;
-    let method = if parts.method == Method::GET { CallbackMethod::Get } else { CallbackMethod::Post };
-    let body = read_body(Request::from_parts(parts, body), LARGEST).await?;
+    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let bytes = announced.unwrap_or(LARGEST).min(LARGEST);
+    let busy =
+        || ServiceError::CallbackNotNow("too many callbacks are being read; try again soon".to_owned());
+    let _room = state.callbacks.take(&id, bytes).ok_or_else(busy)?;
+    let reading = read_body(Request::from_parts(parts, body), LARGEST);
+    let body = tokio::time::timeout(READ_WITHIN, reading).await.map_err(|_| ApiError::Timeout)??;
     let callback = Callback { method, query: &query, headers: &headers, body: &body };
     match state.core.callback(&id, callback).await {
         Ok(CallbackAnswer::Text(text)) => Ok(text.into_response()),

@@ -54,6 +54,8 @@ pub struct ApiState {
     pub config: Arc<ApiConfig>,
     /// Failed key tries.
     pub tries: Arc<FailedTries>,
+    /// The memory of callbacks that are being read.
+    pub callbacks: callbacks::CallbackRoom,
 }
 
 impl FromRef<ApiState> for Core {
@@ -72,7 +74,7 @@ impl FromRef<ApiState> for Arc<ApiConfig> {
 pub fn router(core: Core, config: Arc<ApiConfig>, tries: Arc<FailedTries>) -> Router {
     let (routes, document) = documented().split_for_parts();
     let routes = routes.merge(docs::routes(&document)).merge(notifications::assets());
-    layers::wrap(routes, ApiState { core, config, tries })
+    layers::wrap(routes, ApiState { core, config, tries, callbacks: callbacks::CallbackRoom::default() })
 }
 
 /// Every operation that is in the document, and the document.

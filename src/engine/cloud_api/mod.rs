@@ -114,6 +114,10 @@ impl Driver for CloudApiDriver {
         Err(ControlError::NotFound)
     }
 
+    fn callback_signature(&self) -> Option<&'static str> {
+        Some("x-hub-signature-256")
+    }
+
     async fn callback(
         &self,
         device: &DeviceId,

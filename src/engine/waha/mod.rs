@@ -126,6 +126,10 @@ impl Driver for WahaDriver {
         Err(ControlError::NotFound)
     }
 
+    fn callback_signature(&self) -> Option<&'static str> {
+        Some("x-webhook-hmac")
+    }
+
     async fn callback(
         &self,
         device: &DeviceId,

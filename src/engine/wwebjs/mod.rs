@@ -149,6 +149,10 @@ impl Driver for WwebjsDriver {
         Err(ControlError::NotFound)
     }
 
+    fn callback_signature(&self) -> Option<&'static str> {
+        Some("webhook-signature")
+    }
+
     async fn callback(
         &self,
         device: &DeviceId,

@@ -4,6 +4,8 @@
 //! ([`ask`](self::ask)) or the network ([`Core::ingest_change`]). A change that is there already changes
 //! nothing and tells nothing, so that everything may be said twice.
 
+use serde::{Deserialize, Serialize};
+
 use super::Core;
 use super::ingest::Telling;
 use super::media_links::{LinkBase, MediaLinks};
@@ -18,14 +20,16 @@ use crate::store::untold::Untold;
 use crate::store::{StoreError, Tx};
 
 mod ask;
+mod early;
 mod forward;
 mod turns;
 
+pub(super) use early::make_early_changes;
 pub use forward::Forward;
 pub(super) use turns::Turns;
 
 /// A change to one message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Change {
     /// Somebody reacted; empty takes it back.
     React { from: Jid, from_me: bool, emoji: String, at: Millis },
@@ -64,7 +68,10 @@ impl Core {
             .store()
             .write_patiently(move |tx| {
                 let Some(found) = tx.found_here(&of, &id)? else {
-                    tracing::debug!(device = %of, "a change to a message that is not here");
+                    // Of what was removed here nothing is to be known any more.
+                    if tx.found(&of, &id)?.is_none() {
+                        early::keep(tx, &of, &id, &change, now)?;
+                    }
                     return Ok((id.chat, Applied::default()));
                 };
                 if let Change::Star(on) = change {

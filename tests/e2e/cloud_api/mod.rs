@@ -6,6 +6,7 @@ mod files;
 mod limits;
 mod people;
 mod setup;
+mod strangers;
 
 use std::sync::Arc;
 

@@ -1,0 +1,59 @@
+//! What happened to messages that are not here yet, until they come.
+
+use rusqlite::params;
+
+use super::error::StoreError;
+use super::tx::Tx;
+use crate::domain::clock::Millis;
+use crate::domain::ids::{DeviceId, MessageId};
+
+/// The most that is kept of one device; the oldest goes.
+const KEPT: i64 = 1_000;
+/// How long it is kept: as long as upstreams try again to tell of a message.
+const KEPT_MS: i64 = 7 * 86_400_000;
+
+impl Tx<'_> {
+    /// Keeps a change, as JSON, for when its message comes. Once, however often it is told.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn keep_early_change(
+        &self,
+        device: &DeviceId,
+        message: &MessageId,
+        change: &str,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        self.run(
+            "INSERT OR IGNORE INTO early_changes (device_id, message_id, change, at) VALUES (?1, ?2, ?3, ?4)",
+            params![device.as_str(), message.to_string(), change, now.0],
+        )?;
+        self.run(
+            "DELETE FROM early_changes WHERE device_id = ?1 AND (at < ?2 OR pk <= (
+                 SELECT pk FROM early_changes WHERE device_id = ?1 ORDER BY pk DESC LIMIT 1 OFFSET ?3))",
+            params![device.as_str(), now.plus(-KEPT_MS).0, KEPT],
+        )?;
+        Ok(())
+    }
+
+    /// Takes out what was kept for a message, in its order.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn take_early_changes(
+        &self,
+        device: &DeviceId,
+        message: &MessageId,
+    ) -> Result<Vec<String>, StoreError> {
+        let of = params![device.as_str(), message.to_string()];
+        let changes = self.all(
+            "SELECT change FROM early_changes WHERE device_id = ?1 AND message_id = ?2 ORDER BY pk",
+            of,
+            |row| Ok(row.get(0)?),
+        )?;
+        if !changes.is_empty() {
+            self.run("DELETE FROM early_changes WHERE device_id = ?1 AND message_id = ?2", of)?;
+        }
+        Ok(changes)
+    }
+}
