@@ -291,6 +291,25 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Else one takes the other's value: a receiver's address for the daemon's, which then gets the key.
+    #[test]
+    fn no_command_has_an_argument_of_a_global_options_name() {
+        fn look(command: &clap::Command, globals: &[String]) {
+            for argument in command.get_arguments().filter(|argument| !argument.is_global_set()) {
+                let id = argument.get_id().to_string();
+                assert!(!globals.contains(&id), "{} {id}", command.get_name());
+            }
+            command.get_subcommands().for_each(|command| look(command, globals));
+        }
+        let cli = Cli::command();
+        let globals = cli.get_arguments().filter(|argument| argument.is_global_set());
+        let globals: Vec<String> = globals.map(|argument| argument.get_id().to_string()).collect();
+        assert!(globals.len() > 3, "{globals:?}");
+        cli.get_subcommands().for_each(|command| look(command, &globals));
+        let line = ["wharf", "webhooks", "create", "https://hooks.example.com/shop"];
+        assert_eq!(try_parse(line).unwrap().globals.url, DEFAULT_URL);
+    }
+
     #[test]
     fn no_command_is_serve() {
         let (globals, command) = try_parse(["wharf", "--data-dir", "x"]).unwrap().into_parts();

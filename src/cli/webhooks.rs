@@ -95,7 +95,7 @@ pub struct WebhookOptions {
 #[derive(Debug, Args)]
 pub struct CreateArgs {
     /// Where events are pushed to
-    #[arg(value_name = "URL")]
+    #[arg(id = "receiver", value_name = "URL")]
     pub url: String,
 
     /// Whose events; those of all devices if left out
@@ -119,7 +119,7 @@ pub struct ChangeArgs {
     pub id: EndpointId,
 
     /// Where events are pushed to from now on
-    #[arg(long, value_name = "URL")]
+    #[arg(id = "receiver", long = "to", value_name = "URL")]
     pub url: Option<String>,
 
     /// Switch it on, also after failures switched it off
@@ -266,6 +266,9 @@ async fn create(args: CreateArgs, client: &Client, out: &Output) -> Result<(), C
     }
     let created = client.post(&["webhooks"], &body.into()).await?;
     let id = created.get("webhook").map(|webhook| text_of(webhook, "id")).unwrap_or_default();
+    if id.is_empty() {
+        return Err(CliError::Failed("the answer names no webhook: is it a Wharf that answered?".to_owned()));
+    }
     out.show(&created, || format!("{id}\n{}", text_of(&created, "signingSecret")))?;
     out.note("Keep the secret: it is not shown again. Receivers verify what comes with it.");
     Ok(())

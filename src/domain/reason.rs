@@ -51,6 +51,7 @@ reasons! {
     LinkDropped = "link_dropped", "The connection to the network broke.", "Nothing: it reconnects by itself. If it repeats, check the network.";
     NetworkUnreachable = "network_unreachable", "The network refused the connection or could not be reached.", "Check the machine's network, DNS and firewall; it keeps trying.";
     UpstreamUnauthorized = "upstream_unauthorized", "The upstream API refused the credentials.", "Correct the credentials in the device's settings, then start it.";
+    UpstreamRefused = "upstream_refused", "The upstream API will not have this device.", "The log has the upstream's words. Make the device there or correct the settings here, then start it.";
     UpstreamUnavailable = "upstream_unavailable", "The upstream API does not answer.", "Check the upstream; it keeps trying.";
     EnginePanicked = "engine_panicked", "The engine failed unexpectedly; only this device is affected.", "It restarts by itself a few times. If it ends as failed, report the log and start it again.";
     EngineError = "engine_error", "The engine ended or could not be set up.", "Read the log line of this device; correct its settings and start it.";

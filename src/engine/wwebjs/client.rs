@@ -276,6 +276,8 @@ impl Trouble {
     pub(super) fn ended(&self) -> Ended {
         match self {
             Self::Unauthorized => Ended::Fatal(Reason::UpstreamUnauthorized),
+            // The same request would be refused again.
+            Self::Refused { status: 400 | 422, .. } => Ended::Fatal(Reason::UpstreamRefused),
             _ => Ended::LinkLost(Reason::UpstreamUnavailable),
         }
     }

@@ -183,7 +183,7 @@ describe('deletion', () => {
     await daemon.inState(device, 'qr');
     for (const { seq, type } of await daemon.events(device)) {
       assert.ok(seq > first.lastSeq, `${type}#${seq}`);
-      assert.ok(['state', 'qr', 'disconnected'].includes(type), type);
+      assert.ok(['state', 'qr', 'disconnected', 'notification'].includes(type), type);
     }
     assert.equal(board.named('message').length, 0);
     assert.equal((await daemon.call('GET', `/devices/${device}/chats`)).length, 0);
