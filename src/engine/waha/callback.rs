@@ -39,6 +39,7 @@ pub(super) async fn take(session: &WahaSession, envelope: &Value) -> Result<Call
     match session.take(envelope).await {
         Ok(()) => Ok(CallbackAnswer::Json(json!({}))),
         Err(NotTaken::Gone) => Err(CallbackError::NotNow("the device is not running".to_owned())),
+        Err(NotTaken::File) => Err(CallbackError::NotNow("its file cannot be had now".to_owned())),
         Err(NotTaken::Store(error)) => {
             tracing::warn!(device = %session.device, %error, "a webhook of the WAHA server could not be taken in");
             Err(CallbackError::NotNow("it could not be stored".to_owned()))

@@ -1,7 +1,6 @@
 //! A device that is connected: what is asked for when it begins, and how its end is noticed.
 
 use std::convert::Infallible;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -27,7 +26,6 @@ pub(super) async fn run(session: &WahaSession, account: Account) -> Result<Infal
     session.tell(EngineEvent::Opened(account)).await?;
     people::tell(session).await?;
     let first = reconcile::begin(session).await?;
-    remember(session).await;
     let mut again = first.then(|| Instant::now() + HISTORY_AGAIN);
     let mut beat = Instant::now() + BEAT;
     loop {
@@ -72,10 +70,11 @@ async fn still_works(session: &WahaSession, described: &Value) -> Result<(), End
     }
 }
 
-/// Notes up to when everything was taken in: from there on is asked for when the next session begins.
+/// Notes up to when nothing is missing: from there on is asked for when the next session begins. A session that did not
+/// get to know leaves what was noted before.
 pub(super) async fn remember(session: &WahaSession) {
-    let newest = session.newest.load(Ordering::Relaxed);
-    if let Err(error) = reconcile::note(session, newest).await {
+    let Some(reached) = session.position.reached() else { return };
+    if let Err(error) = reconcile::note(session, reached).await {
         tracing::warn!(device = %session.device, %error, "how far messages were taken in could not be noted");
     }
 }

@@ -1,7 +1,6 @@
 //! Files: from the server's own host with its key, from elsewhere without; to the server inside the call, as base64 that
 //! is made while it is sent. No file is whole in memory.
 
-use std::io;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -15,11 +14,12 @@ use super::convert::content_out::around_file;
 use super::convert::message_in::File;
 use super::session::WahaSession;
 use crate::domain::content::{Attachment, Content};
+use crate::domain::media::StoredMedia;
 use crate::engine::{ByteStream, Incoming, MediaStoreError, SendError, SendOutcome};
-use crate::net::{Exchange, ExchangeBody, Method};
+use crate::net::{Exchange, ExchangeBody, Method, NetError};
 
-/// How long a file may take on its way down.
-const DOWN: Duration = Duration::from_secs(60);
+/// How long one try to have a file may take: well within the time of a webhook (server.request_timeout_ms).
+const DOWN: Duration = Duration::from_secs(15);
 /// Bytes of the largest file that is fetched; the media store's own limit is smaller.
 const LARGEST_DOWN: u64 = 2 << 30;
 /// Bytes of the largest file that is sent within a call.
@@ -27,23 +27,73 @@ const LARGEST_UP: u64 = 64 << 20;
 /// Where the server keeps files.
 const FILES: &str = "/api/files/";
 
-/// Puts a message's file in its place. Without it the message is there as its type.
-pub(super) async fn fetch(session: &WahaSession, incoming: &mut Incoming, file: File) {
+/// What became of a message's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fetched {
+    /// It is in its place, or the message is to come without it, as its type.
+    Settled,
+    /// It could not be had now.
+    NotNow,
+}
+
+/// Why a file could not be had.
+#[derive(Debug, thiserror::Error)]
+enum NotFetched {
+    #[error(transparent)]
+    Store(#[from] MediaStoreError),
+    #[error(transparent)]
+    Net(#[from] NetError),
+    #[error("the WAHA server answered {0}")]
+    Status(u16),
+    #[error("it took too long")]
+    TooSlow,
+}
+
+impl NotFetched {
+    /// Whether another try may go better.
+    fn passes(&self) -> bool {
+        match self {
+            Self::Status(status) | Self::Net(NetError::Status(status)) => {
+                matches!(status, 408 | 425 | 429 | 500..=599)
+            }
+            Self::Net(NetError::Timeout | NetError::NotReached | NetError::NoAddress | NetError::Http(_))
+            | Self::TooSlow => true,
+            Self::Net(_) | Self::Store(MediaStoreError::TooLarge(_) | MediaStoreError::Gone) => false,
+            Self::Store(MediaStoreError::Incomplete(cause)) => {
+                let cause = cause.get_ref().and_then(|cause| cause.downcast_ref::<NetError>());
+                !matches!(cause, Some(NetError::TooLarge(_)))
+            }
+            Self::Store(MediaStoreError::Store(_)) => true,
+        }
+    }
+}
+
+/// Puts a message's file in its place. Without it the message is there as its type. After the last try none is left.
+pub(super) async fn fetch(
+    session: &WahaSession,
+    incoming: &mut Incoming,
+    file: &File,
+    is_last: bool,
+) -> Fetched {
     let Some(url) = file.url.as_deref().and_then(|url| address(&session.client.base, url)) else {
         tracing::warn!(device = %session.device, "a message came without its file: the WAHA server does not have it");
-        return;
+        return Fetched::Settled;
     };
     let saved = tokio::time::timeout(DOWN, saved(session, url)).await;
-    match saved {
-        Ok(Ok(stored)) => {
+    match saved.unwrap_or(Err(NotFetched::TooSlow)) {
+        Ok(stored) => {
             let kind = file.kind.of_told(&stored.mimetype);
-            incoming.content = Content::Media(Attachment { kind, file: stored, filename: file.filename });
+            let filename = file.filename.clone();
+            incoming.content = Content::Media(Attachment { kind, file: stored, filename });
+            Fetched::Settled
         }
-        Ok(Err(error)) => {
+        Err(error) if error.passes() && !is_last => {
+            tracing::info!(device = %session.device, %error, "a message waits for its file, which cannot be had now");
+            Fetched::NotNow
+        }
+        Err(error) => {
             tracing::warn!(device = %session.device, %error, "a message came without its file");
-        }
-        Err(_) => {
-            tracing::warn!(device = %session.device, "a message came without its file: it took too long");
+            Fetched::Settled
         }
     }
 }
@@ -66,17 +116,11 @@ fn address(base: &Url, told: &str) -> Option<(Url, bool)> {
     Some((url, is_own))
 }
 
-async fn saved(
-    session: &WahaSession,
-    (url, is_own): (Url, bool),
-) -> Result<crate::domain::media::StoredMedia, MediaStoreError> {
-    let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
-        MediaStoreError::Incomplete(io::Error::other(error))
-    };
+async fn saved(session: &WahaSession, (url, is_own): (Url, bool)) -> Result<StoredMedia, NotFetched> {
     let client = &session.client;
     if !is_own {
-        let bytes = client.http.download(&url, LARGEST_DOWN, DOWN).await;
-        return session.media.save(bytes.map_err(|error| failed(Box::new(error)))?).await;
+        let bytes = client.http.download(&url, LARGEST_DOWN, DOWN).await?;
+        return Ok(session.media.save(bytes).await?);
     }
     let exchange = Exchange {
         url,
@@ -86,11 +130,11 @@ async fn saved(
         timeout: DOWN,
         limit: LARGEST_DOWN,
     };
-    let answer = client.http.exchange(exchange).await.map_err(|error| failed(Box::new(error)))?;
+    let answer = client.http.exchange(exchange).await?;
     if answer.status != 200 {
-        return Err(failed(format!("the WAHA server answered {}", answer.status).into()));
+        return Err(NotFetched::Status(answer.status));
     }
-    session.media.save(answer.body).await
+    Ok(session.media.save(answer.body).await?)
 }
 
 /// The body of a call with the file in it.
@@ -156,6 +200,32 @@ mod tests {
                 .collect();
             let encoded: Vec<Bytes> = base64(stream::iter(pieces).boxed()).try_collect().await.unwrap();
             assert_eq!(encoded.concat(), STANDARD.encode(&whole).into_bytes(), "{sizes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_gone_or_too_large_stays_so_and_the_rest_passes() {
+        let broke_off =
+            |cause: NetError| NotFetched::Store(MediaStoreError::Incomplete(std::io::Error::other(cause)));
+        for passing in [
+            NotFetched::Status(500),
+            NotFetched::Status(429),
+            NotFetched::Net(NetError::Status(503)),
+            NotFetched::Net(NetError::Timeout),
+            NotFetched::TooSlow,
+            broke_off(NetError::Timeout),
+        ] {
+            assert!(passing.passes(), "{passing}");
+        }
+        for lasting in [
+            NotFetched::Status(404),
+            NotFetched::Status(410),
+            NotFetched::Net(NetError::Status(404)),
+            NotFetched::Net(NetError::TooLarge(5)),
+            NotFetched::Store(MediaStoreError::TooLarge(5)),
+            broke_off(NetError::TooLarge(5)),
+        ] {
+            assert!(!lasting.passes(), "{lasting}");
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Parts: `session` is a device's session and delegates everything; `client` asks the server; `linking` makes the
 //! server's session and shows its codes; `connected` is the life after that; `taking` takes in what the server tells, by
-//! `callback` or by `socket`; `reconcile` asks for what was missed; `outbound` sends, under ids that `names` keeps;
+//! `callback` or by `socket`; `later` has messages wait for files that cannot be had now; `reconcile` asks for what was
+//! missed, from where `position` says; `outbound` sends, under ids that `names` keeps;
 //! `changes`, `groups`, `people` and `media` have a file each. `convert` is pure.
 //!
 //! Invariants: the server holds the link, we hold nothing of it but whether there is one. A webhook is answered with 200
@@ -31,11 +32,13 @@ mod client;
 mod connected;
 mod convert;
 mod groups;
+mod later;
 mod linking;
 mod media;
 mod names;
 mod outbound;
 mod people;
+mod position;
 mod reconcile;
 mod session;
 mod settings;

@@ -1,5 +1,7 @@
 //! People: who they are, whether they are there, and what is shown to them.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::changes::named;
@@ -18,6 +20,8 @@ use crate::net::Method;
 /// Contacts told at once, and messages read in one call.
 const BATCH: usize = 500;
 const READ_BATCH: usize = 100;
+/// How long a message waits for whose a hidden id is.
+const LEARN: Duration = Duration::from_secs(4);
 
 /// Tells the address book, and which hidden ids are whose.
 pub(super) async fn tell(session: &WahaSession) -> Result<(), Ended> {
@@ -76,7 +80,8 @@ pub(super) async fn learn(session: &WahaSession, people: [&Jid; 2]) -> Result<()
             continue;
         }
         let lid = person.to_string();
-        if let Ok(told) = session.client.of_session(&["lids", &lid], &[]).await
+        let told = tokio::time::timeout(LEARN, session.client.of_session(&["lids", &lid], &[])).await;
+        if let Ok(Ok(told)) = told
             && let Some(update) = pair(&told)
         {
             session.take_event(EngineEvent::Contacts(vec![update])).await?;

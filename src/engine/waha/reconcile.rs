@@ -4,14 +4,13 @@
 //! on, with an overlap; the daemon drops what it has. After the link, everything that the server has is read once, as
 //! history. What is asked for is bounded; what is beyond stays at the server.
 
-use std::sync::atomic::Ordering;
-
 use serde_json::Value;
 
 use super::client::Failure;
 use super::convert::event_in::level;
 use super::convert::message_in::{self, Message, time};
 use super::convert::{ids, message_in::text};
+use super::later::{self, Told};
 use super::session::{WahaSession, ended};
 use super::taking::NotTaken;
 use crate::domain::clock::Millis;
@@ -35,19 +34,22 @@ const MAX_MESSAGES: usize = 20_000;
 /// Messages of the history in one event.
 const BATCH: usize = 100;
 
-/// Asks for what was missed; says whether that was the whole history, after the link.
+/// Asks for what was missed; says whether that was the whole history, after the link. Only when all of it was read is
+/// there a position of this session.
 pub(super) async fn begin(session: &WahaSession) -> Result<bool, Ended> {
-    match noted(session).await.map_err(|error| vault_failed(session, &error))? {
-        Some(newest) => {
-            session.saw(Millis(newest));
-            gap(session, newest.saturating_sub(OVERLAP_MS)).await?;
-            Ok(false)
+    let noted = noted(session).await.map_err(|error| vault_failed(session, &error))?;
+    match noted.map(|noted| Millis(noted).min(session.now())) {
+        Some(noted) => {
+            session.position.saw(noted, session.now());
+            gap(session, noted.plus(-OVERLAP_MS).0).await?;
         }
-        None => {
-            history(session, true).await?;
-            Ok(true)
-        }
+        None => history(session, true).await?,
     }
+    session.position.is_whole();
+    if let Some(reached) = session.position.reached() {
+        note(session, reached).await.map_err(|error| vault_failed(session, &error))?;
+    }
+    Ok(noted.is_none())
 }
 
 /// Asks for the history once more, in silence.
@@ -56,12 +58,12 @@ pub(super) async fn history_again(session: &WahaSession) -> Result<(), Ended> {
 }
 
 /// Notes how far messages were taken in.
-pub(super) async fn note(session: &WahaSession, newest: i64) -> Result<(), VaultError> {
+pub(super) async fn note(session: &WahaSession, reached: i64) -> Result<(), VaultError> {
     // Before the history is in, nothing is: what was not noted is history.
     if !session.is_online() && noted(session).await?.is_none() {
         return Ok(());
     }
-    session.vault.put(SPACE, NEWEST, Some(newest.to_string().into_bytes())).await
+    session.vault.put(SPACE, NEWEST, Some(reached.to_string().into_bytes())).await
 }
 
 async fn noted(session: &WahaSession) -> Result<Option<i64>, VaultError> {
@@ -74,21 +76,11 @@ fn vault_failed(session: &WahaSession, error: &VaultError) -> Ended {
     Ended::LinkLost(Reason::EngineError)
 }
 
-fn not_taken(session: &WahaSession, error: NotTaken) -> Ended {
-    match error {
-        NotTaken::Gone => Ended::Closed,
-        NotTaken::Store(error) => {
-            tracing::warn!(device = %session.device, %error, "what was missed could not be taken in");
-            Ended::LinkLost(Reason::EngineError)
-        }
-    }
-}
-
 /// Everything since this moment, oldest first, as if it had been told then.
 async fn gap(session: &WahaSession, since: i64) -> Result<(), Ended> {
     for chat in chats(session, Some(since)).await? {
         for message in messages(session, &chat, Some(since), MAX_OF_CHAT).await? {
-            take(session, message).await.map_err(|error| not_taken(session, error))?;
+            take(session, message).await.map_err(|error| error.ends(session))?;
         }
     }
     Ok(())
@@ -102,14 +94,10 @@ async fn take(session: &WahaSession, message: Message) -> Result<(), NotTaken> {
     }
     let (ack, edited, body) = (message.ack, message.edited, message.incoming.body.clone());
     let at = message.incoming.timestamp;
-    session.take_message(message).await?;
-    if let Some(at) = edited {
-        session.take_event(EngineEvent::Edited { id: id.clone(), body, at }).await?;
-    }
-    if let Some(event) = ack.and_then(|ack| level(ack, at, id.chat, id.network, None)) {
-        session.take_event(event).await?;
-    }
-    Ok(())
+    let edit = edited.map(|at| EngineEvent::Edited { id: id.clone(), body, at });
+    let receipt = ack.and_then(|ack| level(ack, at, id.chat.clone(), id.network.clone(), None));
+    let since = edit.into_iter().chain(receipt).collect();
+    later::take(session, Told { message, since }, true).await
 }
 
 fn id_of(message: &Incoming) -> MessageId {
@@ -135,9 +123,9 @@ async fn history(session: &WahaSession, tells: bool) -> Result<(), Ended> {
         let rest = all.split_off(all.len().min(BATCH));
         let mut batch = Vec::with_capacity(all.len());
         for message in std::mem::replace(&mut all, rest) {
-            session.saw(message.incoming.timestamp);
+            session.position.saw(message.incoming.timestamp, session.now());
             let renamed = session.with_our_ids(message.incoming).await;
-            batch.push(renamed.map_err(|error| not_taken(session, error))?);
+            batch.push(renamed.map_err(|error| error.ends(session))?);
         }
         done += batch.len() as u64;
         session.tell(EngineEvent::History(batch)).await?;
@@ -148,8 +136,7 @@ async fn history(session: &WahaSession, tells: bool) -> Result<(), Ended> {
     if tells && total > 0 {
         progress(session, total, total, HistoryPhase::Complete).await?;
     }
-    let newest = session.newest.load(Ordering::Relaxed);
-    note(session, newest).await.map_err(|error| vault_failed(session, &error))
+    Ok(())
 }
 
 async fn progress(session: &WahaSession, done: u64, total: u64, phase: HistoryPhase) -> Result<(), Ended> {
@@ -202,7 +189,7 @@ async fn messages(
         let path = ["chats", chat.as_str(), "messages"];
         let list = page_of(session, session.client.of_session(&path, &query).await)?;
         let before = found.len();
-        found.extend(list.iter().filter_map(|told| message_in::message(told, me.as_ref())));
+        found.extend(list.iter().filter_map(|told| message_in::message(told, me.as_ref(), session.now())));
         if list.len() < PAGE || found.len() == before {
             break;
         }

@@ -4,7 +4,6 @@
 
 use std::collections::HashSet;
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -13,9 +12,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, Failure};
+use super::later::{self, Later};
 use super::names::Names;
+use super::position::Position;
 use super::settings::{Settings, Way};
 use super::{changes, connected, groups, linking, outbound, people, socket};
+use crate::domain::clock::{Clock, Millis};
 use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
 use crate::domain::ids::{DeviceId, MessageId};
@@ -51,8 +53,11 @@ pub(super) struct WahaSession {
     pub(super) changed: Notify,
     /// While codes are shown: until when.
     pub(super) linking: Mutex<Option<Instant>>,
-    /// The newest message that was taken in, in milliseconds of the server's clock.
-    pub(super) newest: AtomicI64,
+    /// How far messages were taken in.
+    pub(super) position: Position,
+    /// Messages that wait for their files.
+    pub(super) later: Later,
+    clock: Arc<dyn Clock>,
     /// Hidden ids of which the server was asked.
     pub(super) asked_lids: Remembered,
     /// People who are on the network.
@@ -93,7 +98,7 @@ impl WahaSession {
             device: context.device,
             inbound: context.inbound,
             media: context.media,
-            names: Names::new(Arc::clone(&context.vault), context.clock),
+            names: Names::new(Arc::clone(&context.vault), Arc::clone(&context.clock)),
             vault: context.vault,
             cancel: context.cancel,
             logged_out: CancellationToken::new(),
@@ -101,7 +106,9 @@ impl WahaSession {
             online: Mutex::new(false),
             changed: Notify::new(),
             linking: Mutex::default(),
-            newest: AtomicI64::new(0),
+            position: Position::default(),
+            later: Later::default(),
+            clock: context.clock,
             asked_lids: Remembered::default(),
             on_network: Remembered::default(),
         }
@@ -133,9 +140,9 @@ impl WahaSession {
         if self.is_online() { Ok(()) } else { Err(SessionError::Offline) }
     }
 
-    /// A message of this time was taken in.
-    pub(super) fn saw(&self, at: crate::domain::clock::Millis) {
-        self.newest.fetch_max(at.0, Ordering::Relaxed);
+    /// The time, by our own clock.
+    pub(super) fn now(&self) -> Millis {
+        self.clock.now()
     }
 
     /// Tells the daemon, or how the session ends because it could not.
@@ -154,13 +161,18 @@ impl WahaSession {
             tracing::warn!(device = %self.device, %error, "old ids of messages could not be removed");
         }
         match self.settings.inbound {
-            Way::Webhook => self.lead().await,
+            Way::Webhook => tokio::select! {
+                biased;
+                ended = self.lead() => ended,
+                ended = later::run(self) => ended,
+            },
             Way::WebSocket => {
                 let mut socket = socket::open(self).await?;
                 tokio::select! {
                     biased;
                     ended = socket::listen(self, &mut socket) => ended,
                     ended = self.lead() => ended,
+                    ended = later::run(self) => ended,
                 }
             }
         }

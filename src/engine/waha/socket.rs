@@ -9,7 +9,6 @@ use tokio::time::Instant;
 
 use super::convert::event_in::EVENTS;
 use super::session::WahaSession;
-use super::taking::NotTaken;
 use crate::domain::reason::Reason;
 use crate::engine::Ended;
 use crate::net::{Frame, NetError, WebSocket, WebSocketError};
@@ -60,13 +59,7 @@ async fn take(session: &WahaSession, text: &str) -> Result<(), Ended> {
     if envelope.get("session").and_then(Value::as_str) != Some(&session.settings.session) {
         return Ok(());
     }
-    session.take(&envelope).await.map_err(|error| match error {
-        NotTaken::Gone => Ended::Closed,
-        NotTaken::Store(error) => {
-            tracing::warn!(device = %session.device, %error, "what the WAHA server told could not be taken in");
-            Ended::LinkLost(Reason::EngineError)
-        }
-    })
+    session.take(&envelope).await.map_err(|error| error.ends(session))
 }
 
 fn broken(session: &WahaSession, error: &WebSocketError) -> Ended {

@@ -4,10 +4,14 @@ use serde_json::Value;
 
 use super::convert::event_in::{self, Heard};
 use super::convert::message_in::Message;
+use super::later::{self, Told};
+use super::media::{self, Fetched};
+use super::people;
 use super::session::WahaSession;
-use super::{media, people};
+use super::settings::Way;
 use crate::domain::ids::{MessageId, NetworkId};
-use crate::engine::{EngineEvent, InboundError, VaultError};
+use crate::domain::reason::Reason;
+use crate::engine::{Ended, EngineEvent, InboundError, VaultError};
 
 /// Why something was not taken in.
 #[derive(Debug)]
@@ -16,6 +20,31 @@ pub(super) enum NotTaken {
     Gone,
     /// It could not be stored.
     Store(Box<dyn std::error::Error + Send + Sync>),
+    /// Its file could not be had, and is to be asked for again.
+    File,
+}
+
+impl NotTaken {
+    /// How the session ends because of it.
+    pub(super) fn ends(self, session: &WahaSession) -> Ended {
+        match self {
+            Self::Gone => Ended::Closed,
+            Self::Store(error) => {
+                tracing::warn!(device = %session.device, %error, "what the WAHA server told could not be taken in");
+                Ended::LinkLost(Reason::EngineError)
+            }
+            Self::File => Ended::LinkLost(Reason::EngineError),
+        }
+    }
+}
+
+/// Whether a message's file is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Files {
+    /// It is.
+    Asked,
+    /// It is not: the message comes without.
+    Left,
 }
 
 impl From<VaultError> for NotTaken {
@@ -41,38 +70,52 @@ impl WahaSession {
         {
             self.remember(&account);
         }
-        for heard in event_in::event(envelope, self.me().as_ref()) {
+        for heard in event_in::event(envelope, self.me().as_ref(), self.now()) {
             match heard {
                 Heard::Status(_) => self.changed.notify_one(),
-                Heard::Message(message) => self.take_message(*message).await?,
+                Heard::Message(message) => self.take_told(*message).await?,
                 Heard::Event(event) => self.take_event(event).await?,
             }
         }
         Ok(())
     }
 
-    /// Takes in a message that just happened.
-    pub(super) async fn take_message(&self, message: Message) -> Result<(), NotTaken> {
-        let at = message.incoming.timestamp;
-        // It is there since it was sent, and so is its file.
-        if message.incoming.from_me && self.names.is_sent_here(&message.incoming.network_id).await? {
-            return Ok(());
+    /// A webhook is sent again by the server, a frame of the WebSocket by nobody.
+    async fn take_told(&self, message: Message) -> Result<(), NotTaken> {
+        match self.settings.inbound {
+            Way::Webhook => match self.take_message(message, Files::Asked).await? {
+                None => Ok(()),
+                Some(_) => Err(NotTaken::File),
+            },
+            Way::WebSocket => later::take(self, Told { message, since: Vec::new() }, false).await,
         }
-        let incoming = self.whole(message).await?;
-        people::learn(self, [&incoming.chat, &incoming.from]).await?;
-        self.deliver(EngineEvent::Message(Box::new(incoming))).await?;
-        self.saw(at);
-        Ok(())
     }
 
-    /// A message with its file, under our ids.
-    async fn whole(&self, message: Message) -> Result<crate::engine::Incoming, NotTaken> {
-        let Message { incoming, file, .. } = message;
-        let mut incoming = self.with_our_ids(incoming).await?;
-        if let Some(file) = file {
-            media::fetch(self, &mut incoming, file).await;
+    /// Takes in a message that just happened. Gives it back, with the number of this try, where its file could not be
+    /// had and is worth another one.
+    pub(super) async fn take_message(
+        &self,
+        message: Message,
+        files: Files,
+    ) -> Result<Option<(Message, u32)>, NotTaken> {
+        let told = &message.incoming;
+        // It is there since it was sent, and so is its file.
+        if told.from_me && self.names.is_sent_here(&told.network_id).await? {
+            self.position.passes(told);
+            return Ok(None);
         }
-        Ok(incoming)
+        // It counts from here on: whoever asks may not wait for the end of it.
+        let this = self.position.begins(told, self.now());
+        let mut incoming = self.with_our_ids(told.clone()).await?;
+        if let Some(file) = message.file.as_ref().filter(|_| files == Files::Asked && !this.is_beyond)
+            && media::fetch(self, &mut incoming, file, this.is_last).await == Fetched::NotNow
+        {
+            return Ok(Some((message, this.nth)));
+        }
+        people::learn(self, [&incoming.chat, &incoming.from]).await?;
+        self.deliver(EngineEvent::Message(Box::new(incoming))).await?;
+        self.position.took(&message.incoming, self.now());
+        Ok(None)
     }
 
     /// A message without its file, under our ids.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::message_in::{self, Message, beside, text, time};
+use super::message_in::{self, Message, believed, beside, text, time};
 use super::status_in::{self, Status};
 use super::{group_in, ids};
 use crate::domain::ack::Ack;
@@ -49,24 +49,25 @@ pub(in super::super) fn account(envelope: &Value) -> Option<Account> {
     status_in::account(envelope.get("me"))
 }
 
-/// Reads an event. What is not known says nothing.
-pub(in super::super) fn event(envelope: &Value, me: Option<&Jid>) -> Vec<Heard> {
+/// Reads an event that is told `now`. What is not known says nothing.
+pub(in super::super) fn event(envelope: &Value, me: Option<&Jid>, now: Millis) -> Vec<Heard> {
     let name = envelope.get("event").and_then(Value::as_str).unwrap_or_default();
     let told = envelope.get("payload").unwrap_or(&Value::Null);
-    let at = time(told.get("timestamp")).or_else(|| time(envelope.get("timestamp"))).unwrap_or(Millis(0));
+    let told_at = time(envelope.get("timestamp"));
+    let at = believed(time(told.get("timestamp")).or(told_at).unwrap_or(Millis(0)), now);
     let heard = match name {
         "session.status" => return vec![Heard::Status(status_in::told(told))],
         "message" | "message.any" => {
-            return message_in::message(told, me)
+            return message_in::message(told, me, now)
                 .map(|message| Heard::Message(Box::new(message)))
                 .into_iter()
                 .collect();
         }
-        "message.ack" => receipt(told, me, time(envelope.get("timestamp")).unwrap_or(at)),
+        "message.ack" => receipt(told, me, told_at.map_or(at, |at| believed(at, now))),
         "message.reaction" => reaction(told, me, at),
         "message.edited" => edited(told, at),
         "message.revoked" => revoked(told),
-        "poll.vote" => vote(told, me),
+        "poll.vote" => vote(told, me, now),
         "presence.update" => return presence(told).into_iter().map(Heard::Event).collect(),
         "group.v2.join" => return joined(told, me).into_iter().map(Heard::Event).collect(),
         "group.v2.leave" => left(told, me),
@@ -137,7 +138,7 @@ fn revoked(told: &Value) -> Option<EngineEvent> {
     Some(EngineEvent::Revoked { id })
 }
 
-fn vote(told: &Value, me: Option<&Jid>) -> Option<EngineEvent> {
+fn vote(told: &Value, me: Option<&Jid>, now: Millis) -> Option<EngineEvent> {
     let id = ids::message(told.pointer("/poll/id"))?;
     let vote = told.get("vote")?;
     let own = vote.get("fromMe").and_then(Value::as_bool).unwrap_or(false);
@@ -147,7 +148,8 @@ fn vote(told: &Value, me: Option<&Jid>) -> Option<EngineEvent> {
     };
     let options = vote.get("selectedOptions").and_then(Value::as_array).into_iter().flatten();
     let options = options.filter_map(|option| text(Some(option))).collect();
-    Some(EngineEvent::Vote { id, voter, options, at: time(vote.get("timestamp")).unwrap_or(Millis(0)) })
+    let at = believed(time(vote.get("timestamp")).unwrap_or(Millis(0)), now);
+    Some(EngineEvent::Vote { id, voter, options, at })
 }
 
 fn presence(told: &Value) -> Vec<EngineEvent> {
@@ -258,7 +260,11 @@ mod tests {
 
     fn heard(name: &str, payload: &Value) -> Vec<Heard> {
         let me: Jid = "15550100009@c.us".parse().unwrap();
-        event(&json!({ "event": name, "timestamp": 1_767_225_600_123_i64, "payload": payload }), Some(&me))
+        event(
+            &json!({ "event": name, "timestamp": 1_767_225_600_123_i64, "payload": payload }),
+            Some(&me),
+            Millis(1_767_225_700_000),
+        )
     }
 
     fn told(name: &str, payload: &Value) -> EngineEvent {

@@ -50,8 +50,8 @@ const NO_MESSAGES: [&str; 8] = [
     "poll_update",
 ];
 
-/// Reads a message; `None` where it is none.
-pub(in super::super) fn message(told: &Value, me: Option<&Jid>) -> Option<Message> {
+/// Reads a message that is told `now`; `None` where it is none.
+pub(in super::super) fn message(told: &Value, me: Option<&Jid>, now: Millis) -> Option<Message> {
     let kind = told.pointer("/_data/type").and_then(Value::as_str).unwrap_or_default();
     if NO_MESSAGES.contains(&kind) {
         return None;
@@ -78,11 +78,12 @@ pub(in super::super) fn message(told: &Value, me: Option<&Jid>) -> Option<Messag
         quoted: quoted(told, &id, me),
         mentions: mentions(told),
         forwarded: told.pointer("/_data/isForwarded").and_then(Value::as_bool).unwrap_or(false),
-        timestamp: time(told.get("timestamp")).unwrap_or(Millis(0)),
+        timestamp: believed(time(told.get("timestamp")).unwrap_or(Millis(0)), now),
         notify_name: notify_name(told).filter(|_| !id.from_me),
     };
     let ack = told.get("ack").and_then(Value::as_i64).and_then(|level| Ack::try_from(level).ok());
     let edited = told.pointer("/_data/latestEditSenderTimestampMs").and_then(Value::as_i64).map(Millis);
+    let edited = edited.map(|at| believed(at, now));
     Some(Message { incoming, file, ack: ack.filter(|_| id.from_me), edited, revoked })
 }
 
@@ -96,6 +97,13 @@ pub(in super::super) fn time(value: Option<&Value>) -> Option<Millis> {
     });
     let number = number.or_else(|| value.as_str()?.parse().ok())?;
     Some(Millis(if number.abs() < SECONDS { number.saturating_mul(1_000) } else { number }))
+}
+
+/// A time that something can have happened at: clocks differ by less than a day, and what is said to happen later
+/// than that happened now. It would stand above everything else until then.
+pub(in super::super) fn believed(at: Millis, now: Millis) -> Millis {
+    const DIFFER_MS: i64 = 86_400_000;
+    if at.since(now) > DIFFER_MS { now } else { at }
 }
 
 /// A text that says something.
@@ -215,12 +223,14 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const NOW: Millis = Millis(1_767_225_700_000);
+
     fn me() -> Jid {
         "15550100009@c.us".parse().unwrap()
     }
 
     fn read(told: &Value) -> Message {
-        message(told, Some(&me())).unwrap()
+        message(told, Some(&me()), NOW).unwrap()
     }
 
     #[test]
@@ -266,6 +276,21 @@ mod tests {
     }
 
     #[test]
+    fn nothing_happened_in_days_to_come() {
+        let at = |seconds: i64| {
+            let data = json!({ "latestEditSenderTimestampMs": seconds * 1_000 });
+            let told = json!({ "id": "false_15550100001@c.us_AAA", "timestamp": seconds, "body": "x", "_data": data });
+            let Message { incoming, edited, .. } = read(&told);
+            assert_eq!(edited, Some(incoming.timestamp));
+            incoming.timestamp
+        };
+        let now = NOW.0 / 1_000;
+        assert_eq!(at(now - 60), NOW.plus(-60_000));
+        assert_eq!(at(now + 3_600), NOW.plus(3_600_000), "clocks differ");
+        assert_eq!(at(now + 365 * 86_400), NOW);
+    }
+
+    #[test]
     fn what_is_no_message_is_none() {
         for told in [
             json!({ "id": "false_1@c.us_AAA", "_data": { "type": "gp2" } }),
@@ -273,7 +298,7 @@ mod tests {
             json!({ "id": "false_1203@g.us_AAA" }),
             json!(null),
         ] {
-            assert_eq!(message(&told, None), None, "{told}");
+            assert_eq!(message(&told, None, NOW), None, "{told}");
         }
     }
 }
