@@ -1,6 +1,7 @@
 //! The engines whose network is an upstream REST API, where the settings allow them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Surroundings;
 use crate::engine::Driver;
@@ -15,6 +16,7 @@ pub(super) fn drivers(settings: &Settings, surroundings: &Surroundings) -> Vec<A
     let config = UpstreamConfig {
         http: super::api_config::guarded_client(settings, &[]),
         public_url: settings.server.public_url.trim_end_matches('/').to_owned(),
+        callback_within: Duration::from_millis(settings.server.request_timeout_ms) * 2 / 3,
     };
     let mut drivers: Vec<Arc<dyn Driver>> = Vec::new();
     if settings.engines.cloud_api.enabled {

@@ -1,5 +1,7 @@
 //! What the engines whose network is an upstream REST API have in common.
 
+use std::time::Duration;
+
 use crate::net::GuardedClient;
 
 /// What each of their drivers is given.
@@ -9,6 +11,8 @@ pub struct UpstreamConfig {
     pub http: GuardedClient,
     /// Where upstreams reach this daemon, without a slash at its end.
     pub public_url: String,
+    /// How long a callback may be worked on: well below the time that the daemon gives a request.
+    pub callback_within: Duration,
 }
 
 impl UpstreamConfig {

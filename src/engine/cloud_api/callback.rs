@@ -30,11 +30,10 @@ pub(super) fn verified(
 /// passed over: their devices have callbacks of their own, or none.
 pub(super) fn told(settings: &DeviceSettings, callback: &Callback<'_>) -> Result<Vec<Told>, CallbackError> {
     signed(settings, callback)?;
-    let envelope: Envelope = serde_json::from_slice(callback.body)
+    let body = serde_json::from_slice(callback.body)
         .map_err(|_| CallbackError::Invalid("the body is not what Meta sends".to_owned()))?;
-    if envelope.object != "whatsapp_business_account" {
-        return Err(CallbackError::Invalid("object must be whatsapp_business_account".to_owned()));
-    }
+    let envelope = Envelope::of(body)
+        .ok_or_else(|| CallbackError::Invalid("object must be whatsapp_business_account".to_owned()))?;
     Ok(envelope.told_of(&settings.phone_number_id))
 }
 

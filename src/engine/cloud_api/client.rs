@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use super::convert::lenient;
 use super::errors::GraphError;
 use super::settings::DeviceSettings;
 use crate::engine::ByteStream;
@@ -56,9 +57,22 @@ pub(super) struct PhoneNumber {
 #[derive(Debug, Deserialize)]
 pub(super) struct MediaAddress {
     pub(super) url: String,
-    /// In bytes.
-    #[serde(default)]
-    pub(super) file_size: Option<u64>,
+    /// In bytes, as a number or a text.
+    file_size: Option<Value>,
+    /// Meta's digest of it.
+    sha256: Option<Value>,
+}
+
+impl MediaAddress {
+    /// In bytes, where Meta says so.
+    pub(super) fn size(&self) -> Option<u64> {
+        u64::try_from(lenient::as_number(self.file_size.as_ref()?)?).ok()
+    }
+
+    /// Meta's digest of it, where it says so.
+    pub(super) fn digest(&self) -> Option<&str> {
+        self.sha256.as_ref()?.as_str()
+    }
 }
 
 impl Graph {
@@ -102,7 +116,8 @@ impl Graph {
     pub(super) async fn media(&self, id: &str) -> Result<MediaAddress, CallError> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if id.is_empty() || id.len() > MAX_ID || !id.bytes().all(plain) {
-            return Err(CallError::NotReached);
+            // There is no such file, and never will be.
+            return Err(CallError::Refused(GraphError { status: 404, code: -1, retry_after: None }));
         }
         let path = format!("{id}?phone_number_id={}", self.phone_number_id);
         parsed(self.ask(Method::GET, &path, Vec::new(), ExchangeBody::Empty, PATIENCE).await?)
@@ -119,7 +134,12 @@ impl Graph {
         let headers = if self.may_have_token(&url) { self.authorization() } else { Vec::new() };
         let exchange =
             Exchange { url, method: Method::GET, headers, body: ExchangeBody::Empty, timeout, limit };
-        let answer = self.http.exchange(exchange).await.map_err(|error| call_error(&error))?;
+        let answer = self.http.exchange(exchange).await.map_err(|error| match error {
+            NetError::TooLarge(_) => {
+                CallError::Refused(GraphError { status: 413, code: -1, retry_after: None })
+            }
+            error => call_error(&error),
+        })?;
         if answer.status == 200 { Ok(answer.body) } else { Err(refused(answer).await) }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::gates::LONGEST;
 use crate::domain::reason::Reason;
 use crate::engine::{SendError, SendOutcome};
 
@@ -120,6 +121,13 @@ impl GraphError {
         Some(Self { status, code, retry_after: seconds(retry_after) })
     }
 
+    /// Whether the same question may be answered some other time.
+    pub(super) fn passes(&self) -> bool {
+        matches!(self.status, 401 | 403 | 408 | 425 | 429)
+            || self.status >= 500
+            || matches!(self.outcome(), SendOutcome::Transient(_))
+    }
+
     /// What it means for a message.
     pub(super) fn outcome(&self) -> SendOutcome {
         let transient = match meaning(self.code) {
@@ -132,6 +140,22 @@ impl GraphError {
 
     /// Its code and sentence.
     pub(super) fn error(&self) -> SendError {
+        let mut error = self.meant();
+        match self.retry_after {
+            Some(pause) if pause > LONGEST => {
+                error.message.push_str(
+                    "; it wants to be left alone for longer than an hour, and is asked again in one",
+                );
+            }
+            Some(pause) => {
+                error.message.push_str(&format!("; it wants to be left alone for {} s", pause.as_secs()));
+            }
+            None => {}
+        }
+        error
+    }
+
+    fn meant(&self) -> SendError {
         match meaning(self.code) {
             None if self.status >= 500 => {
                 error_of("network_unavailable", "Meta cannot take messages now", self.code)
@@ -192,9 +216,11 @@ fn error_of(code: &'static str, sentence: &str, number: i64) -> SendError {
     SendError { code, message }
 }
 
-/// `Retry-After` in seconds; its form as a date is not used by Meta.
+/// `Retry-After` in seconds, however many; its form as a date is not used by Meta.
 fn seconds(header: Option<&str>) -> Option<Duration> {
-    header?.trim().parse().ok().map(Duration::from_secs)
+    let digits = header?.trim();
+    let number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    number.then(|| Duration::from_secs(digits.parse().unwrap_or(u64::MAX)))
 }
 
 #[cfg(test)]
@@ -254,6 +280,12 @@ mod tests {
         assert_eq!(GraphError::read(401, None, body), Some(of(401, 190)));
         assert_eq!(GraphError::read(502, None, b"<html>"), None);
         assert_eq!(GraphError::bare(502, None), None);
-        assert_eq!(GraphError::bare(429, Some("7")).unwrap().retry_after, Some(Duration::from_secs(7)));
+        let wait = |header| GraphError::bare(429, Some(header)).unwrap().retry_after;
+        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+        assert_eq!(wait("99999999999999999999999"), Some(Duration::from_secs(u64::MAX)));
+        assert_eq!((wait("soon"), wait("")), (None, None));
+        let sentence = |header| GraphError::bare(429, Some(header)).unwrap().error().message;
+        assert!(sentence("7").ends_with("for 7 s"), "{}", sentence("7"));
+        assert!(sentence("99999999999999999999999").ends_with("asked again in one"));
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::jid::Jid;
 /// People of whom this is known at once; of those beyond, the one that is soonest over is forgotten.
 const MOST_PEOPLE: usize = 1_000;
 /// No answer of Meta's closes a gate for longer.
-const LONGEST: Duration = Duration::from_secs(3_600);
+pub(super) const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// Until when nothing is sent.
 #[derive(Default)]

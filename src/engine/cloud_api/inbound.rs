@@ -1,63 +1,59 @@
-//! What a callback tells, one thing after the other, each durable before the next.
+//! What a callback tells: first what needs no file, one thing after the other, each durable before the next; then
+//! messages with files, side by side.
 
-use serde_json::Value;
+use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use super::aliases::{self, Aliases};
-use super::convert::message_in::{self, Around, News};
+use super::convert::message_in::{self, Around, News, RemoteFile};
 use super::convert::people;
 use super::convert::status_in;
-use super::convert::wire::{Call, Message, Status, Told};
+use super::convert::wire::{Call, Status, Told};
 use super::media::{self, Missing};
 use super::session::CloudSession;
 use crate::domain::content::Content;
 use crate::domain::event::CallStatus;
 use crate::domain::jid::Jid;
-use crate::engine::{CallbackError, EngineEvent, InboundError};
+use crate::engine::{CallbackError, EngineEvent, InboundError, Incoming};
+
+/// A message with a file that is still at Meta.
+type WithFile = (Box<Incoming>, RemoteFile);
 
 impl CloudSession {
-    /// Takes in what a callback told; with success all of it is durable.
-    pub(super) async fn take_in(&self, told: Vec<Told>) -> Result<(), CallbackError> {
+    /// Takes in what a callback told, by a time; with success all of it is durable. What needs no file comes first, and
+    /// waits for none.
+    pub(super) async fn take_in(&self, told: Vec<Told>, by: Instant) -> Result<(), CallbackError> {
         let me = self.me().ok_or_else(|| not_now("the device is not connected now"))?;
-        for told in told {
-            self.take_in_people(&told).await?;
-            let messages = [told.messages.as_slice(), told.message_echoes.as_slice()].concat();
-            let messages: Vec<Message> = self.read_each(messages);
-            let statuses: Vec<Status> = self.read_each(told.statuses.clone());
-            let names = messages.iter().flat_map(message_in::names);
-            let names = names.chain(statuses.iter().map(|status| status.id.clone())).collect();
+        let mut passed_over = Vec::new();
+        let mut with_files = Vec::new();
+        for told in &told {
+            passed_over.extend(&told.passed_over);
+            self.take_in_people(told).await?;
+            let names = told.messages.iter().flat_map(message_in::names);
+            let names = names.chain(told.statuses.iter().map(|status| status.id.clone())).collect();
             let aliases = aliases::known(&*self.vault, names).await.map_err(|_| not_stored())?;
             let around =
                 Around { contacts: &told.contacts, aliases: &aliases, me: &me, now: self.clock.now() };
-            for message in &messages {
+            for message in &told.messages {
                 match message_in::news(message, &around) {
-                    Some(news) => self.take_in_news(news).await?,
-                    None => self.passed_over("a message"),
+                    Some(News::About(event)) => self.pass_on(event).await?,
+                    Some(News::Message(message, Some(file))) => with_files.push((message, file)),
+                    Some(News::Message(message, None)) => self.take_in_message(message).await?,
+                    None => passed_over.push("a message of nobody"),
                 }
             }
-            for status in &statuses {
+            for status in &told.statuses {
                 self.take_in_status(status, &aliases).await?;
             }
-            for call in self.read_each::<Call>(told.calls) {
-                self.take_in_call(&call).await?;
+            for call in &told.calls {
+                self.take_in_call(call).await?;
             }
         }
-        Ok(())
-    }
-
-    /// Each that can be read; one that cannot must not keep the others from being heard.
-    fn read_each<T: serde::de::DeserializeOwned>(&self, values: Vec<Value>) -> Vec<T> {
-        let read = values.into_iter().filter_map(|value| {
-            let read = serde_json::from_value(value).ok();
-            if read.is_none() {
-                self.passed_over("something");
-            }
-            read
-        });
-        read.collect()
-    }
-
-    fn passed_over(&self, what: &str) {
-        tracing::warn!(device = %self.device, what, "a part of a callback could not be read and was passed over");
+        if !passed_over.is_empty() {
+            tracing::warn!(device = %self.device, parts = ?passed_over, "parts of a callback could not be read and were passed over");
+        }
+        let fetched = with_files.into_iter().map(|with_file| self.take_in_with_file(with_file, by));
+        join_all(fetched).await.into_iter().collect()
     }
 
     async fn take_in_people(&self, told: &Told) -> Result<(), CallbackError> {
@@ -71,20 +67,33 @@ impl CloudSession {
         Ok(())
     }
 
-    async fn take_in_news(&self, news: News) -> Result<(), CallbackError> {
-        let (mut message, file) = match news {
-            News::About(event) => return self.pass_on(event).await,
-            News::Message(message, file) => (message, file),
-        };
-        if let Some(file) = file {
-            match media::fetched(self, &file).await {
-                Ok(attachment) => message.content = Content::Media(attachment),
-                Err(Missing::NotStored) => return Err(not_stored()),
-                Err(Missing::Lost(why)) => {
-                    tracing::warn!(device = %self.device, kind = ?file.kind, why, "a message comes without its file");
-                }
+    async fn take_in_with_file(
+        &self,
+        (mut message, file): WithFile,
+        by: Instant,
+    ) -> Result<(), CallbackError> {
+        let wamid = message.network_id.to_string();
+        if self.arrivals.is_here(&wamid) {
+            return Ok(());
+        }
+        match media::fetched(self, &wamid, &file, by).await {
+            Ok(attachment) => message.content = Content::Media(attachment),
+            Err(Missing::NotStored) => return Err(not_stored()),
+            Err(Missing::NoPlace) => return Err(not_now("too many files are fetched now")),
+            Err(Missing::ForNow(why)) => {
+                tracing::info!(device = %self.device, kind = ?file.kind, why, "a file is tried again when Meta calls back again");
+                return Err(not_now("a file could not be had from Meta now"));
+            }
+            Err(Missing::Lost(why)) => {
+                tracing::warn!(device = %self.device, kind = ?file.kind, why, "a message comes without its file");
             }
         }
+        self.take_in_message(message).await?;
+        self.arrivals.came(&wamid);
+        Ok(())
+    }
+
+    async fn take_in_message(&self, message: Box<Incoming>) -> Result<(), CallbackError> {
         let last = (!message.from_me).then(|| (message.chat.clone(), message.network_id.to_string()));
         self.pass_on(EngineEvent::Message(message)).await?;
         if let Some((chat, wamid)) = last {

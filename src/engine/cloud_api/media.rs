@@ -1,16 +1,19 @@
 //! Files, up and down, never whole in memory.
 //!
 //! A file goes up before the message that names it leaves. One that comes in is fetched in two steps, its address and
-//! then its bytes, within a time: what could not be had leaves a message of its type without a file.
+//! then its bytes, within a time: what cannot be had leaves a message of its type without a file.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
+use super::arrivals::MOST_TRIES;
 use super::client::CallError;
 use super::convert::message_in::RemoteFile;
 use super::outbound::{failed, not_sent, permanent, transient};
@@ -24,47 +27,79 @@ use crate::net::ExchangeBody;
 const MB: u64 = 1 << 20;
 /// The largest file that comes in.
 const LARGEST_IN: u64 = 100 * MB;
-/// How long a file may take to come in: so long,
-const LEAST: Duration = Duration::from_secs(15);
-/// and a second more for so many bytes,
-const BYTES_A_SECOND: u64 = 1 << 20;
-/// but no longer than this.
-const MOST: Duration = Duration::from_secs(60);
 
 /// Why a file that came in is not here.
 pub(super) enum Missing {
     /// The daemon could not store it; the callback has to come again.
     NotStored,
+    /// No other file left a place for it in time; the callback has to come again.
+    NoPlace,
+    /// It cannot be had now, and maybe later.
+    ForNow(&'static str),
     /// It cannot be had.
     Lost(&'static str),
 }
 
-/// Fetches a file that somebody sent.
-pub(super) async fn fetched(session: &CloudSession, file: &RemoteFile) -> Result<Attachment, Missing> {
-    let within = tokio::time::timeout(MOST, fetch(session, file)).await;
-    within.unwrap_or(Err(Missing::Lost("it did not come in time")))
+/// Fetches the file of a message by a time. What cannot be had now may be had when the callback comes again: so often,
+/// and then it counts as lost.
+pub(super) async fn fetched(
+    session: &CloudSession,
+    wamid: &str,
+    file: &RemoteFile,
+    by: Instant,
+) -> Result<Attachment, Missing> {
+    let place = tokio::time::timeout_at(by, session.fetching.acquire()).await;
+    let _place = place.ok().and_then(Result::ok).ok_or(Missing::NoPlace)?;
+    let tries = session.arrivals.tried(wamid);
+    let within = tokio::time::timeout_at(by, fetch(session, file, by)).await;
+    match within.unwrap_or(Err(Missing::ForNow("it did not come in time"))) {
+        Err(Missing::ForNow(why)) if tries >= MOST_TRIES => Err(Missing::Lost(why)),
+        fetched => fetched,
+    }
 }
 
-async fn fetch(session: &CloudSession, file: &RemoteFile) -> Result<Attachment, Missing> {
-    let _place = session.fetching.acquire().await.map_err(|_| Missing::Lost("the session is over"))?;
-    let not_given = |_: CallError| Missing::Lost("Meta does not give it");
-    let address = session.graph.media(&file.id).await.map_err(not_given)?;
-    let size = address.file_size.unwrap_or(0);
-    if size > LARGEST_IN {
+async fn fetch(session: &CloudSession, file: &RemoteFile, by: Instant) -> Result<Attachment, Missing> {
+    let address = session.graph.media(&file.id).await.map_err(|error| not_given(&error))?;
+    if address.size().is_some_and(|size| size > LARGEST_IN) {
         return Err(Missing::Lost("it is too large"));
     }
-    let patience = LEAST.saturating_add(Duration::from_secs(size / BYTES_A_SECOND)).min(MOST);
-    let bytes = session.graph.download(&address.url, LARGEST_IN, patience).await.map_err(not_given)?;
+    let patience = by.saturating_duration_since(Instant::now());
+    let bytes = session.graph.download(&address.url, LARGEST_IN, patience).await;
+    let bytes = bytes.map_err(|error| not_given(&error))?;
     let stored = session.media.save(bytes).await.map_err(|error| match error {
         MediaStoreError::Store(source) => {
             tracing::warn!(device = %session.device, error = %source, "a file could not be stored");
             Missing::NotStored
         }
         MediaStoreError::TooLarge(_) => Missing::Lost("the store does not take so large a file"),
-        MediaStoreError::Incomplete(_) | MediaStoreError::Gone => Missing::Lost("it broke off"),
+        MediaStoreError::Incomplete(_) | MediaStoreError::Gone => Missing::ForNow("it broke off"),
     })?;
+    // Meta's answer is newer than what the callback said.
+    let told = address.digest().and_then(digest).or_else(|| file.sha256.as_deref().and_then(digest));
+    if told.is_some_and(|told| told != stored.hash) {
+        return Err(Missing::ForNow("it is not the file that Meta describes"));
+    }
     let kind = file.kind.of_told(&stored.mimetype);
     Ok(Attachment { kind, file: stored, filename: file.filename.clone() })
+}
+
+fn not_given(error: &CallError) -> Missing {
+    match error {
+        CallError::Refused(error) if error.status == 413 => Missing::Lost("it is too large"),
+        CallError::Refused(error) if !error.passes() => Missing::Lost("Meta does not give it"),
+        CallError::Refused(_) => Missing::ForNow("Meta does not give it now"),
+        CallError::NotReached | CallError::Unclear => Missing::ForNow("it could not be reached"),
+    }
+}
+
+/// A digest of Meta's: in hexadecimal, or base64 as callbacks have it.
+fn digest(text: &str) -> Option<MediaHash> {
+    let text = text.trim();
+    if let Ok(hash) = text.to_ascii_lowercase().parse() {
+        return Some(hash);
+    }
+    let bytes: [u8; 32] = STANDARD.decode(text).ok()?.try_into().ok()?;
+    Some(MediaHash::of_digest(&bytes))
 }
 
 /// Uploads a file; answers Meta's id of it. Nothing of the message has left when it fails.
@@ -175,4 +210,17 @@ fn multipart(
     let one = |text: String| stream::iter([Ok(Bytes::from(text))]);
     let bytes = one(head).chain(bytes).chain(one(tail)).boxed();
     (format!("multipart/form-data; boundary={boundary}"), ExchangeBody::Stream { length, bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_read_in_either_writing() {
+        let hash = MediaHash::of_digest(&Sha256::digest(b"file").into());
+        assert_eq!(digest(&hash.to_string().to_ascii_uppercase()), Some(hash.clone()));
+        assert_eq!(digest(&STANDARD.encode(Sha256::digest(b"file"))), Some(hash));
+        assert_eq!((digest("<HASH>"), digest("29ed500fa64eb55f")), (None, None));
+    }
 }

@@ -1,7 +1,8 @@
 //! Meta's WhatsApp Cloud API: a phone number that Meta hosts, as a device.
 //!
 //! Parts: `session` asks now and then whether the number can still be used, `client` speaks to the Graph API, `outbound`
-//! and `media` are what goes out, `callback` and `inbound` what Meta calls back with; `convert` holds what turns one
+//! and `media` are what goes out, `callback` and `inbound` what Meta calls back with, `arrivals` which files were tried
+//! for it; `convert` holds what turns one
 //! side's words into the other's; `aliases` are Meta's names of our messages, `gates` how long Meta wants to be left
 //! alone, `errors` what its numbers mean.
 //!
@@ -17,8 +18,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
-use self::session::CloudSession;
+use self::session::{CloudSession, Kept};
 use self::settings::DeviceSettings;
 use super::upstream::UpstreamConfig;
 use crate::domain::ids::DeviceId;
@@ -28,6 +30,7 @@ use crate::engine::{
 };
 
 mod aliases;
+mod arrivals;
 mod callback;
 mod client;
 mod convert;
@@ -47,13 +50,25 @@ pub struct CloudApiDriver {
     config: UpstreamConfig,
     /// The session that runs for each device, for what comes in for it.
     sessions: Mutex<HashMap<DeviceId, Weak<CloudSession>>>,
+    /// What outlives a device's sessions.
+    kept: Mutex<HashMap<DeviceId, Kept>>,
 }
 
 impl CloudApiDriver {
     /// Connects nothing.
     #[must_use]
     pub fn new(config: UpstreamConfig) -> Self {
-        Self { config, sessions: Mutex::default() }
+        Self { config, sessions: Mutex::default(), kept: Mutex::default() }
+    }
+
+    /// What earlier sessions of the device left, where they were of the same number.
+    fn kept(&self, device: &DeviceId, phone_number_id: &str) -> Kept {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_device = kept.entry(device.clone()).or_default();
+        if of_device.phone_number_id != phone_number_id {
+            *of_device = Kept::of(phone_number_id);
+        }
+        of_device.clone()
     }
 
     fn session(&self, device: &DeviceId) -> Option<Arc<CloudSession>> {
@@ -99,7 +114,8 @@ impl Driver for CloudApiDriver {
     async fn open(&self, context: SessionContext) -> Result<Arc<dyn Session>, OpenError> {
         let settings = DeviceSettings::parse(&context.settings)?;
         let device = context.device.clone();
-        let session = Arc::new(CloudSession::open(self.config.http.clone(), &settings, context));
+        let kept = self.kept(&device, &settings.phone_number_id);
+        let session = Arc::new(CloudSession::open(self.config.http.clone(), &settings, kept, context));
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.insert(device, Arc::downgrade(&session));
         Ok(session)
@@ -130,12 +146,13 @@ impl Driver for CloudApiDriver {
         }
         let told = callback::told(&settings, &callback)?;
         let session = self.session(device).ok_or_else(not_running)?;
-        session.take_in(told).await?;
+        session.take_in(told, Instant::now() + self.config.callback_within).await?;
         Ok(CallbackAnswer::Json(serde_json::json!({})))
     }
 
     async fn forget(&self, device: &DeviceId) {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(device);
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(device);
     }
 }
 

@@ -62,7 +62,9 @@ async fn gate(session: &CloudSession, chat: &Jid) -> Result<(), SendOutcome> {
     let until = Instant::now() + GATE_WAIT;
     while let Some(opens) = session.gates.until(chat) {
         if opens > until {
-            return Err(transient("rate_limited", "Meta wants this number to send nothing for a while"));
+            let seconds = opens.saturating_duration_since(Instant::now()).as_secs().saturating_add(1);
+            let sentence = format!("Meta wants to be left alone; it is asked again in {seconds} s");
+            return Err(transient("rate_limited", &sentence));
         }
         tokio::select! {
             () = session.gone.cancelled() => return Err(not_sent(session)),

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::arrivals::Arrivals;
 use super::client::{CallError, Graph, PhoneNumber};
 use super::gates::Gates;
 use super::settings::DeviceSettings;
@@ -37,11 +38,27 @@ const REMEMBERED: usize = 10_000;
 /// How often old names of messages are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
+/// What a device's sessions hand on to one another, for one number.
+#[derive(Clone, Default)]
+pub(super) struct Kept {
+    pub(super) phone_number_id: String,
+    gates: Arc<Gates>,
+    arrivals: Arc<Arrivals>,
+}
+
+impl Kept {
+    /// Of a number of which nothing is known.
+    pub(super) fn of(phone_number_id: &str) -> Self {
+        Self { phone_number_id: phone_number_id.to_owned(), ..Self::default() }
+    }
+}
+
 /// A device's session.
 pub(super) struct CloudSession {
     pub(super) device: DeviceId,
     pub(super) graph: Graph,
-    pub(super) gates: Gates,
+    pub(super) gates: Arc<Gates>,
+    pub(super) arrivals: Arc<Arrivals>,
     pub(super) vault: Arc<dyn Vault>,
     pub(super) media: Arc<dyn MediaStore>,
     pub(super) inbound: Arc<dyn Inbound>,
@@ -72,12 +89,18 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl CloudSession {
     /// Connects nothing.
-    pub(super) fn open(http: GuardedClient, settings: &DeviceSettings, context: SessionContext) -> Self {
+    pub(super) fn open(
+        http: GuardedClient,
+        settings: &DeviceSettings,
+        kept: Kept,
+        context: SessionContext,
+    ) -> Self {
         Self {
             graph: Graph::new(http, settings),
             check_every: settings.check_every,
             device: context.device,
-            gates: Gates::default(),
+            gates: kept.gates,
+            arrivals: kept.arrivals,
             vault: context.vault,
             media: context.media,
             inbound: context.inbound,

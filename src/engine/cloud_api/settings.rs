@@ -107,9 +107,13 @@ fn secret(fields: &Map<String, Value>, name: &str, what: &str) -> Result<String,
 }
 
 fn base_url(fields: &Map<String, Value>) -> Result<Url, SettingError> {
-    let must = || wrong("baseUrl", "must be an address such as https://graph.facebook.com");
+    let must = || {
+        let sentence = "must be an address such as https://graph.facebook.com, without user, password, query or fragment";
+        wrong("baseUrl", sentence)
+    };
     let url: Url = text(fields, "baseUrl")?.unwrap_or(DEFAULT_BASE).parse().map_err(|_| must())?;
-    let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    let nobody = url.username().is_empty() && url.password().is_none();
+    let plain = url.query().is_none() && url.fragment().is_none() && nobody;
     if matches!(url.scheme(), "http" | "https") && url.has_host() && plain { Ok(url) } else { Err(must()) }
 }
 
@@ -187,6 +191,7 @@ mod tests {
             (json!({ "verifyToken": 1 }), "verifyToken"),
             (json!({ "baseUrl": "graph.facebook.com" }), "baseUrl"),
             (json!({ "baseUrl": "https://user@graph.facebook.com" }), "baseUrl"),
+            (json!({ "baseUrl": "http://:pw@graph.facebook.com" }), "baseUrl"),
             (json!({ "version": "24" }), "version"),
             (json!({ "mediaHosts": ["https://a/"] }), "mediaHosts"),
             (json!({ "checkEveryMs": 0 }), "checkEveryMs"),

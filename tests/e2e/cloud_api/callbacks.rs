@@ -48,6 +48,33 @@ async fn a_part_that_cannot_be_read_does_not_keep_the_others_from_being_heard() 
 }
 
 #[tokio::test]
+async fn odd_fields_lose_no_message() {
+    let cloud = Cloud::start().await;
+    for (n, (field, odd)) in [
+        ("contacts", json!(null)),
+        ("statuses", json!(null)),
+        ("contacts", json!([{ "profile": null }])),
+        ("contacts", json!([{ "wa_id": 5 }, 5])),
+        ("metadata", json!({ "phone_number_id": cloud.number().id.parse::<u64>().unwrap() })),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut value = text(&format!("wamid.{n}="), &n.to_string());
+        value[field] = odd;
+        assert_eq!(cloud.tell(&cloud.envelope(&value)).await, 200);
+    }
+    let mut value = text(&"w".repeat(300), "5");
+    value["messages"][0]["context"] = json!({ "forwarded": "yes" });
+    assert_eq!(cloud.tell(&cloud.envelope(&value)).await, 200);
+    assert_eq!(cloud.bodies().await, ["0", "1", "2", "3", "4", "5"]);
+    let mut value = text("wamid.U=", "unreadable");
+    value["messages"][0]["text"] = json!([]);
+    assert_eq!(cloud.tell(&cloud.envelope(&value)).await, 200);
+    assert_eq!(cloud.app.logged("shop", "message").await.pop().unwrap()["message"]["type"], "unknown");
+}
+
+#[tokio::test]
 async fn what_is_told_twice_is_heard_once() {
     let cloud = Cloud::start().await;
     cloud.number().trouble(Trouble::Twice, 1);

@@ -1,10 +1,12 @@
 //! Files, up and down.
 
+use std::sync::atomic::Ordering;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::Cloud;
+use super::{Cloud, text};
 use crate::support::ANNA;
 use crate::upstream::cloud_api::Trouble;
 
@@ -72,4 +74,70 @@ async fn a_message_comes_without_its_file_where_that_cannot_be_had() {
     let message = received(&cloud).await;
     assert_eq!((&message["type"], &message["hasMedia"]), (&json!("image"), &json!(false)), "{message}");
     assert_eq!(message["body"], "Look");
+}
+
+fn downloads(cloud: &Cloud) -> u64 {
+    cloud.number().downloads.load(Ordering::SeqCst)
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_had_now_comes_when_meta_calls_back_again() {
+    let cloud = Cloud::start().await;
+    for trouble in [Trouble::RefuseMedia(500), Trouble::RefuseMedia(429), Trouble::OtherMedia] {
+        let before = downloads(&cloud);
+        cloud.number().trouble(trouble.clone(), 2);
+        let message = received(&cloud).await;
+        assert_eq!(message["filesize"], PNG.len(), "{trouble:?}: {message}");
+        assert_eq!(downloads(&cloud) - before, 3, "{trouble:?}");
+    }
+}
+
+#[tokio::test]
+async fn after_five_tries_a_message_comes_without_its_file() {
+    let cloud = Cloud::start().await;
+    cloud.number().trouble(Trouble::RefuseMedia(503), 100);
+    let message = received(&cloud).await;
+    assert_eq!((&message["type"], &message["hasMedia"]), (&json!("image"), &json!(false)), "{message}");
+    assert_eq!(downloads(&cloud), 5);
+}
+
+#[tokio::test]
+async fn a_message_that_is_here_is_not_fetched_again() {
+    let cloud = Cloud::start().await;
+    cloud.number().trouble(Trouble::Twice, 1);
+    received(&cloud).await;
+    let told = cloud.number().taken.lock().unwrap().last().unwrap().clone();
+    assert_eq!(cloud.tell(&told).await, 200);
+    cloud.app.post("/devices/shop/restart", json!({})).await.ok();
+    cloud.app.wait_for_state("shop", "ready").await;
+    assert_eq!(cloud.tell(&told).await, 200);
+    assert_eq!(downloads(&cloud), 1);
+}
+
+#[tokio::test]
+async fn files_that_hang_keep_no_text_waiting_and_end_before_the_request_does() {
+    let cloud = Cloud::start_with(&[("WHARF__SERVER__REQUEST_TIMEOUT_MS", "3000")]).await;
+    received(&cloud).await;
+    let mut picture =
+        cloud.number().taken.lock().unwrap().last().unwrap()["entry"][0]["changes"][0]["value"].clone();
+    let one = picture["messages"][0].clone();
+    let several = ["wamid.1=", "wamid.2=", "wamid.3="].map(|id| {
+        let mut one = one.clone();
+        one["id"] = id.into();
+        one
+    });
+    picture["messages"] = json!(several);
+    let body = cloud.envelopes(&[picture, text("wamid.T=", "no file")]);
+    cloud.number().trouble(Trouble::HangingMedia, 3);
+    let at_once = async {
+        let came = async || cloud.bodies().await.contains(&"no file".to_owned()).then_some(());
+        cloud.app.wait_until("the text to come", came).await;
+        assert_eq!(cloud.app.logged("shop", "message").await.len(), 2, "the pictures still hang");
+    };
+    let started = tokio::time::Instant::now();
+    let (status, ()) = tokio::join!(cloud.tell(&body), at_once);
+    assert_eq!(status, 503);
+    assert!(started.elapsed().as_millis() < 2_900, "{:?}", started.elapsed());
+    assert_eq!(cloud.tell(&body).await, 200, "nothing hangs any more");
+    assert_eq!(cloud.app.logged("shop", "message").await.len(), 5);
 }

@@ -37,6 +37,21 @@ async fn too_much_in_all_pauses_everything_and_too_much_to_one_person_only_that_
 }
 
 #[tokio::test]
+async fn a_pause_outlives_a_restart() {
+    let cloud = Cloud::start().await;
+    cloud.number().trouble(Trouble::Refuse(429, 130_429, Some(u64::MAX)), 1);
+    let id = cloud.app.send("shop", ANNA, "hello").await;
+    let tried = async || (!cloud.number().tried_at().is_empty()).then_some(());
+    cloud.app.wait_until("it to be refused", tried).await;
+    cloud.app.post("/devices/shop/restart", json!({})).await.ok();
+    cloud.app.wait_for_state("shop", "ready").await;
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_eq!(cloud.number().tried_at().len(), 1);
+    let found = cloud.app.get(&format!("/devices/shop/messages/{id}")).await.ok();
+    assert_ne!(found["data"]["status"], "sent");
+}
+
+#[tokio::test]
 async fn typing_is_shown_as_an_answer_to_what_came_in_and_read_along_with_it() {
     let cloud = Cloud::start().await;
     let came = cloud.app.incoming("shop", ANNA, "hello").await;

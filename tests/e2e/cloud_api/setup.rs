@@ -47,6 +47,11 @@ async fn settings_that_cannot_be_are_named() {
             "baseUrl": "http://10.0.0.1/" }),
             "baseUrl",
         ),
+        (
+            json!({ "phoneNumberId": "1", "accessToken": "t", "verifyToken": "v", "appSecret": "s",
+            "baseUrl": "http://:pw@graph.example.org/" }),
+            "baseUrl",
+        ),
     ] {
         let body = json!({ "id": "other", "engine": "cloud-api", "settings": { "cloud-api": settings } });
         let refused = cloud.app.post("/devices", body).await.refused(400, "invalid_field");

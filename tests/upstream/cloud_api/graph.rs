@@ -1,6 +1,7 @@
 //! The API itself: what is wrong is refused in the Graph API's own words.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State as Shared};
@@ -102,7 +103,7 @@ async fn look(
         let address = format!("{url}/files/{}/{id}/{}", number.id, number.address());
         return Json(json!({
             "messaging_product": "whatsapp", "url": address, "mime_type": file.mimetype,
-            "sha256": file.hash, "file_size": file.filesize, "id": id,
+            "sha256": file.hash, "file_size": file.filesize.to_string(), "id": id,
         }))
         .into_response();
     }
@@ -122,6 +123,16 @@ async fn download(
     let bearer = headers.get("authorization").and_then(|value| value.to_str().ok());
     if bearer != Some(&format!("Bearer {}", number.token)) {
         return error(401, 190, "Invalid OAuth access token");
+    }
+    number.downloads.fetch_add(1, Ordering::SeqCst);
+    if let Some(Trouble::RefuseMedia(status)) = number.struck(|t| matches!(t, Trouble::RefuseMedia(_))) {
+        return StatusCode::from_u16(status).unwrap().into_response();
+    }
+    if number.struck(|t| *t == Trouble::HangingMedia).is_some() {
+        return std::future::pending().await;
+    }
+    if number.struck(|t| *t == Trouble::OtherMedia).is_some() {
+        return "not that file".into_response();
     }
     let known = number.addresses.lock().unwrap().contains(&signature);
     if !known || number.struck(|t| *t == Trouble::ExpiredMedia).is_some() {

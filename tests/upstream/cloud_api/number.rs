@@ -26,6 +26,12 @@ pub enum Trouble {
     Gateway,
     /// Files are not given: their addresses have expired.
     ExpiredMedia,
+    /// Files are answered with this status.
+    RefuseMedia(u16),
+    /// Files never come.
+    HangingMedia,
+    /// Files have other bytes than Meta says.
+    OtherMedia,
     /// Each callback comes twice.
     Twice,
 }
@@ -52,6 +58,8 @@ pub struct Number {
     pub along: Mutex<HashMap<MessageId, Along>>,
     /// Files by Meta's ids.
     pub files: Mutex<HashMap<String, StoredMedia>>,
+    /// How often a file was asked for.
+    pub downloads: AtomicU64,
     /// Signatures of files' addresses, the oldest first.
     pub addresses: Mutex<VecDeque<String>>,
     /// Messages that were told, by Meta's names.
@@ -90,6 +98,7 @@ impl Number {
             names: Mutex::default(),
             along: Mutex::default(),
             files: Mutex::default(),
+            downloads: AtomicU64::new(0),
             addresses: Mutex::default(),
             heard: Mutex::default(),
             me: Mutex::default(),

@@ -1,8 +1,10 @@
 //! Messages of others, as Meta tells them.
 
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use super::cards;
+use super::lenient;
 use super::people;
 use super::status_in::time;
 use super::wire::{Contact, Context, File, Message};
@@ -11,7 +13,7 @@ use crate::domain::contact::ContactUpdate;
 use crate::domain::content::{Content, Location};
 use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
-use crate::domain::media::MediaKind;
+use crate::domain::media::{MediaHash, MediaKind};
 use crate::domain::message::MessageType;
 use crate::engine::cloud_api::aliases::Aliases;
 use crate::engine::{EngineEvent, Incoming, Quoted};
@@ -34,6 +36,8 @@ pub(in crate::engine::cloud_api) struct RemoteFile {
     pub(in crate::engine::cloud_api) kind: MediaKind,
     /// What its sender calls it.
     pub(in crate::engine::cloud_api) filename: Option<String>,
+    /// Meta's digest of it.
+    pub(in crate::engine::cloud_api) sha256: Option<String>,
 }
 
 /// What is known besides a message.
@@ -53,19 +57,15 @@ pub(in crate::engine::cloud_api) fn identities(contacts: &[Contact]) -> Vec<Cont
     let both = contacts.iter().filter_map(|contact| {
         let id = people::number(contact.wa_id.as_deref()?)?;
         let lid = people::hidden(contact.user_id.as_deref()?)?;
-        Some(ContactUpdate {
-            lid: Some(lid),
-            pushname: contact.profile.name.clone(),
-            ..ContactUpdate::seen(id)
-        })
+        Some(ContactUpdate { lid: Some(lid), pushname: contact.name(), ..ContactUpdate::seen(id) })
     });
     both.collect()
 }
 
 /// Meta's names of other messages that a message speaks of.
 pub(in crate::engine::cloud_api) fn names(message: &Message) -> Vec<String> {
-    let part = |of: &str, name: &str| message.parts.get(of)?.get(name)?.as_str().map(str::to_owned);
-    let answered = message.context.as_ref().and_then(|context| context.id.clone());
+    let part = |of: &str, name: &str| lenient::as_text(message.parts.get(of)?.get(name)?);
+    let answered = message.context().id;
     let reacted = part("reaction", "message_id");
     let original = part(&message.kind, "original_message_id");
     [answered, reacted, original].into_iter().flatten().collect()
@@ -81,13 +81,13 @@ pub(in crate::engine::cloud_api) fn news(message: &Message, around: &Around<'_>)
     let group = message.group_id.as_deref().and_then(people::group);
     let (chat, from_me) = (group.or_else(|| other.clone())?, is_echo(message, around));
     let from = if from_me { around.me.clone() } else { other? };
-    let at = time(message.timestamp.as_ref()).unwrap_or(around.now);
+    let at = time(message.timestamp.as_ref(), around.now);
     if let Some(event) = about_another(message, &chat, &from, from_me, at, around) {
         return Some(News::About(event));
     }
-    let network_id: NetworkId = message.id.parse().ok()?;
+    let network_id = network_id(&message.id)?;
     let (body, content, file) = content(message);
-    let context = message.context.clone().unwrap_or_default();
+    let context = message.context();
     let incoming = Incoming {
         from_me,
         content,
@@ -97,6 +97,16 @@ pub(in crate::engine::cloud_api) fn news(message: &Message, around: &Around<'_>)
         ..Incoming::text(network_id, chat, from, body, at)
     };
     Some(News::Message(Box::new(incoming), file))
+}
+
+/// The network's id of a message: Meta's name, or its digest where that is too long to be one, so that no message is
+/// lost for its name.
+fn network_id(wamid: &str) -> Option<NetworkId> {
+    if wamid.is_empty() {
+        return None;
+    }
+    let digest = || MediaHash::of_digest(&Sha256::digest(wamid).into()).to_string();
+    wamid.parse().or_else(|_| digest().parse()).ok()
 }
 
 /// Written by this account on its phone.
@@ -109,7 +119,7 @@ fn name_of(contacts: &[Contact], message: &Message) -> Option<String> {
     let who = contacts
         .iter()
         .find(|contact| same(&contact.wa_id, &message.from) || same(&contact.user_id, &message.from_user_id));
-    who?.profile.name.clone()
+    who?.name()
 }
 
 /// Reactions, edits and what was taken back.
@@ -122,7 +132,7 @@ fn about_another(
     around: &Around<'_>,
 ) -> Option<EngineEvent> {
     let part = message.parts.get(&message.kind)?;
-    let text = |name: &str| part.get(name).and_then(Value::as_str);
+    let text = |name: &str| part.get(name).and_then(lenient::as_text);
     let theirs = |wamid: &str| {
         let participant = (chat.is_group() && !from_me).then(|| from.clone());
         named(wamid, chat, from_me, participant, around)
@@ -131,8 +141,8 @@ fn about_another(
         "reaction" => {
             let wamid = text("message_id")?;
             // To one of ours, or to one that came from there.
-            let id = named(wamid, chat, false, chat.is_group().then(|| from.clone()), around)?;
-            let emoji = text("emoji").unwrap_or_default().to_owned();
+            let id = named(&wamid, chat, false, chat.is_group().then(|| from.clone()), around)?;
+            let emoji = text("emoji").unwrap_or_default();
             Some(EngineEvent::Reaction { id, from: from.clone(), from_me, emoji, at })
         }
         "edit" => {
@@ -140,9 +150,9 @@ fn about_another(
             let kind = changed.get("type").and_then(Value::as_str).unwrap_or("text");
             let inside = changed.get(kind)?;
             let body = inside.get("body").or_else(|| inside.get("caption"))?.as_str()?.to_owned();
-            Some(EngineEvent::Edited { id: theirs(text("original_message_id")?)?, body, at })
+            Some(EngineEvent::Edited { id: theirs(&text("original_message_id")?)?, body, at })
         }
-        "revoke" => Some(EngineEvent::Revoked { id: theirs(text("original_message_id")?)? }),
+        "revoke" => Some(EngineEvent::Revoked { id: theirs(&text("original_message_id")?)? }),
         _ => None,
     }
 }
@@ -158,7 +168,7 @@ fn named(
     if let Some(ours) = around.aliases.get(wamid) {
         return Some(ours.clone());
     }
-    Some(MessageId { from_me, chat: chat.clone(), network: wamid.parse().ok()?, participant })
+    Some(MessageId { from_me, chat: chat.clone(), network: network_id(wamid)?, participant })
 }
 
 fn quoted(context: &Context, chat: &Jid, around: &Around<'_>) -> Option<Quoted> {
@@ -175,11 +185,14 @@ fn quoted(context: &Context, chat: &Jid, around: &Around<'_>) -> Option<Quoted> 
 fn content(message: &Message) -> (String, Content, Option<RemoteFile>) {
     let nothing = Value::Object(Map::new());
     let part = message.parts.get(&message.kind).unwrap_or(&nothing);
-    let text = |of: &Value, name: &str| of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let said = |body: String| (body, Content::Text, None);
+    let text = |name: &str| part.get(name).and_then(lenient::as_text);
+    let said = |body: Option<String>| match body {
+        Some(body) => (body, Content::Text, None),
+        None => unknown(String::new()),
+    };
     match message.kind.as_str() {
-        "text" => said(text(part, "body")),
-        "button" => said(text(part, "text")),
+        "text" => said(text("body")),
+        "button" => said(text("text")),
         "interactive" => said(chosen(part)),
         "location" => match location(part) {
             Some(place) => (String::new(), Content::Location(place), None),
@@ -196,9 +209,9 @@ fn content(message: &Message) -> (String, Content, Option<RemoteFile>) {
         "audio" => file(part, MediaKind::Audio),
         "sticker" => file(part, MediaKind::Sticker),
         "document" => file(part, MediaKind::Document),
-        "system" => unknown(text(part, "body")),
+        "system" => unknown(text("body").unwrap_or_default()),
         // Orders, and what Meta itself cannot tell, such as polls.
-        _ => unknown(text(part, "text")),
+        _ => unknown(text("text").unwrap_or_default()),
     }
 }
 
@@ -207,10 +220,9 @@ fn unknown(body: String) -> (String, Content, Option<RemoteFile>) {
 }
 
 /// What somebody chose of buttons or a list, or filled in.
-fn chosen(part: &Value) -> String {
+fn chosen(part: &Value) -> Option<String> {
     let kinds = [("button_reply", "title"), ("list_reply", "title"), ("nfm_reply", "response_json")];
-    let found = kinds.iter().find_map(|(kind, name)| part.get(kind)?.get(name)?.as_str());
-    found.unwrap_or_default().to_owned()
+    kinds.iter().find_map(|(kind, name)| lenient::as_text(part.get(kind)?.get(name)?))
 }
 
 fn location(part: &Value) -> Option<Location> {
@@ -225,8 +237,9 @@ fn location(part: &Value) -> Option<Location> {
 
 /// Until it was fetched the message is its type without a file.
 fn file(part: &Value, kind: MediaKind) -> (String, Content, Option<RemoteFile>) {
-    let File { id, caption, filename, voice } = serde_json::from_value(part.clone()).unwrap_or_default();
+    let File { id, caption, filename, sha256, voice } =
+        serde_json::from_value(part.clone()).unwrap_or_default();
     let kind = if voice && kind == MediaKind::Audio { MediaKind::Ptt } else { kind };
-    let remote = id.map(|id| RemoteFile { id, kind, filename });
+    let remote = id.map(|id| RemoteFile { id, kind, filename, sha256 });
     (caption.unwrap_or_default(), Content::Other(kind.message_type()), remote)
 }

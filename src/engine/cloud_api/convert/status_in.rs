@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::lenient;
 use super::wire::Status;
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
@@ -9,6 +10,9 @@ use crate::domain::ids::MessageId;
 use crate::engine::IncomingReceipt;
 use crate::engine::cloud_api::aliases::Aliases;
 use crate::engine::cloud_api::errors;
+
+/// How far ahead of our clock a time may be.
+const MOST_AHEAD_MS: i64 = 86_400_000;
 
 /// The message of ours that a status is about: by what went along with it, else by Meta's name.
 pub(in crate::engine::cloud_api) fn about(status: &Status, aliases: &Aliases) -> Option<MessageId> {
@@ -30,18 +34,14 @@ pub(in crate::engine::cloud_api) fn receipt(
         "failed" => Ack::Error,
         _ => return None,
     };
-    let error =
-        (ack == Ack::Error).then(|| errors::of_status(status.errors.iter().find_map(|error| error.code)));
-    let timestamp = time(status.timestamp.as_ref()).unwrap_or(now);
+    let error = (ack == Ack::Error).then(|| errors::of_status(status.code()));
+    let timestamp = time(status.timestamp.as_ref(), now);
     let MessageId { chat, network, .. } = id;
     Some(IncomingReceipt { chat, network_id: network, ack, participant: None, timestamp, error })
 }
 
-/// Seconds, as a text or a number.
-pub(in crate::engine::cloud_api) fn time(value: Option<&Value>) -> Option<Millis> {
-    let seconds = match value? {
-        Value::String(text) => text.parse::<i64>().ok()?,
-        number => number.as_i64()?,
-    };
-    seconds.checked_mul(1_000).map(Millis)
+/// Seconds, as a text or a number: no time of Meta's is far ahead of ours. Without one it is now.
+pub(in crate::engine::cloud_api) fn time(value: Option<&Value>, now: Millis) -> Millis {
+    let millis = value.and_then(lenient::as_number).and_then(|seconds| seconds.checked_mul(1_000));
+    millis.map_or(now, |at| Millis(at).min(now.plus(MOST_AHEAD_MS)))
 }

@@ -6,7 +6,7 @@ use super::message_in::{Around, News, identities, names, news};
 use super::message_out::{Enclosed, Unsayable, body};
 use super::people::Recipient;
 use super::status_in::{about, receipt};
-use super::wire::{Contact, Envelope, Message, Status};
+use super::wire::{Contact, Envelope, Message, Status, Told};
 use super::{cards, message_out};
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
@@ -14,8 +14,11 @@ use crate::domain::content::{ContactCard, Content, Location, Poll};
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::media::MediaKind;
+use crate::domain::message::MessageType;
 use crate::engine::cloud_api::aliases::Aliases;
 use crate::engine::{EngineEvent, Outgoing};
+
+const NOW: Millis = Millis(1_800_000_000_000);
 
 fn jid(text: &str) -> Jid {
     text.parse().unwrap()
@@ -28,7 +31,7 @@ fn read(message: Value, aliases: &Aliases) -> Option<News> {
     ]))
     .unwrap();
     let me = jid("15550100000");
-    news(&message, &Around { contacts: &contacts, aliases, me: &me, now: Millis(5) })
+    news(&message, &Around { contacts: &contacts, aliases, me: &me, now: NOW })
 }
 
 fn text_in(change: &Value) -> Value {
@@ -143,11 +146,61 @@ fn all_entries_and_changes_of_this_number_are_read() {
         { "id": "a", "changes": [change("1", "A"), change("2", "B"), other] },
         { "id": "b", "changes": [change("1", "C")] },
     ] });
-    let envelope: Envelope = serde_json::from_value(envelope).unwrap();
-    let told = envelope.told_of("1");
-    let ids: Vec<_> =
-        told.iter().flat_map(|told| &told.messages).map(|message| message["id"].clone()).collect();
+    let told = Envelope::of(envelope).unwrap().told_of("1");
+    let ids: Vec<_> = told.iter().flat_map(|told| &told.messages).map(|message| &message.id).collect();
     assert_eq!(ids, ["A", "C"]);
+    assert!(told.iter().all(|told| told.passed_over.is_empty()));
+}
+
+fn told(value: &Value) -> Vec<Told> {
+    let mut value = value.clone();
+    value["metadata"] = json!({ "phone_number_id": 1 });
+    let change = json!({ "field": "messages", "value": value });
+    let envelope = json!({ "object": "whatsapp_business_account", "entry": [{ "changes": [change] }] });
+    Envelope::of(envelope).unwrap().told_of("1")
+}
+
+#[test]
+fn an_odd_field_keeps_nothing_else_from_being_heard() {
+    for odd in [
+        json!({ "contacts": null, "statuses": null, "calls": null }),
+        json!({ "contacts": [{ "profile": null }] }),
+        json!({ "contacts": [{ "profile": { "name": 7 }, "wa_id": 5 }] }),
+    ] {
+        let mut value = odd.clone();
+        value["messages"] = json!([text_in(&json!({}))]);
+        let told = told(&value);
+        assert_eq!((told[0].messages.len(), told[0].passed_over.len()), (1, 0), "{odd}");
+    }
+    let odd = told(&json!({ "contacts": [5], "messages": ["odd", text_in(&json!({}))], "statuses": [[]] }));
+    assert_eq!(odd[0].messages.len(), 1);
+    assert_eq!(odd[0].passed_over, ["contacts", "messages", "statuses"]);
+    let nobodys = json!({ "object": "whatsapp_business_account",
+        "entry": [null, { "changes": [{ "field": "messages", "value": { "metadata": null } }] }] });
+    assert_eq!(Envelope::of(nobodys).unwrap().told_of("1")[0].passed_over, ["a change of no number"]);
+}
+
+#[test]
+fn a_message_with_odd_fields_is_kept() {
+    let odd = incoming(text_in(&json!({ "context": { "forwarded": "yes", "id": 5 }, "timestamp": [] })));
+    assert_eq!((odd.body.as_str(), odd.forwarded, odd.timestamp), ("hello", false, NOW));
+    let long = "w".repeat(300);
+    let one = incoming(text_in(&json!({ "id": long }))).network_id;
+    assert_eq!(one, incoming(text_in(&json!({ "id": long }))).network_id);
+    assert_ne!(one, incoming(text_in(&json!({ "id": "v".repeat(300) }))).network_id);
+    for odd in [json!({ "text": null }), json!({ "text": 5 }), json!({ "type": null }), json!({ "type": [] })]
+    {
+        let message = incoming(text_in(&odd));
+        assert_eq!(message.content, Content::Other(MessageType::Unknown), "{odd}");
+    }
+    let numbers = incoming(text_in(&json!({ "id": 7, "from": 15_550_100_001_i64 })));
+    assert_eq!((numbers.network_id.as_str(), numbers.chat), ("7", jid("15550100001")));
+}
+
+#[test]
+fn no_time_is_far_ahead() {
+    let ahead = incoming(text_in(&json!({ "timestamp": "99999999999" })));
+    assert_eq!(ahead.timestamp, NOW.plus(86_400_000));
 }
 
 fn status(change: &Value) -> Status {
@@ -176,11 +229,11 @@ fn statuses_are_levels_and_failures_have_codes() {
     for (word, ack) in
         [("sent", Ack::Server), ("delivered", Ack::Device), ("read", Ack::Read), ("played", Ack::Played)]
     {
-        let receipt = receipt(&status(&json!({ "status": word })), ours.clone(), Millis(0)).unwrap();
+        let receipt = receipt(&status(&json!({ "status": word })), ours.clone(), NOW).unwrap();
         assert_eq!((receipt.ack, receipt.timestamp), (ack, Millis(1_700_000_000_000)));
     }
     let failed = status(&json!({ "status": "failed", "errors": [{ "code": 131_047, "title": "x" }] }));
-    let error = receipt(&failed, ours.clone(), Millis(0)).unwrap().error.unwrap();
+    let error = receipt(&failed, ours.clone(), NOW).unwrap().error.unwrap();
     assert_eq!(error.code, "window_closed");
     assert_eq!(receipt(&status(&json!({ "status": "warning" })), ours, Millis(0)), None);
 }
