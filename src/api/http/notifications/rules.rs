@@ -319,7 +319,8 @@ async fn show(
 
 /// Change a rule of notifications
 ///
-/// What is left out stays; what is `null` becomes what it is without being set. Rules of files, of the settings and of the binary are changed there.
+/// What is left out stays; what is `null` becomes what it is without being set. Rules of files, of the settings and of
+/// the binary are changed there.
 #[utoipa::path(patch, path = "/notifications/rules/{rid}", operation_id = "changeNotificationRule", tag = "notifications",
     request_body = RuleInput,
     responses((status = 200, description = "The rule as it now is", body = Success<RuleObject>)))]
