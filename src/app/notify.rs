@@ -23,6 +23,7 @@ pub(super) fn parts(settings: &Settings) -> NotifyParts {
         quiet_hours: quiet_hours(notify),
         per_minute: notify.per_minute,
         fresh_ms: i64::try_from(notify.fresh_ms).unwrap_or(i64::MAX),
+        commands_enabled: command.enabled,
         commands_at_once: command.max_running,
         commands_waiting: command.max_waiting,
         desktop: effects::desktop(settings),

@@ -23,6 +23,7 @@ pub mod ids;
 pub mod jid;
 pub mod media;
 pub mod message;
+pub mod nearest;
 pub mod notify;
 pub mod origin;
 pub mod outbox;

@@ -215,6 +215,12 @@ pub(super) fn relations(settings: &Settings, effective: &Effective) -> Result<()
         let right = format!("names the command {name:?}, which is none of notify.commands");
         effective.conflict(&["notify.rules"], &right)?;
     }
+    if let Some(name) = notify.unknown_sound(&settings.effects.sound.dir) {
+        let right = format!(
+            "names the sound {name:?}, which is neither message, call, system or error nor a file in effects.sound.dir"
+        );
+        effective.conflict(&["notify.rules"], &right)?;
+    }
     Ok(())
 }
 

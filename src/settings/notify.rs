@@ -1,17 +1,19 @@
 //! `[notify]`, and what rules and commands of it must be.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use toml::{Table, Value};
+use toml::Value;
 
-use super::tree;
-use crate::domain::notify::RuleSpec;
+use crate::domain::notify::{Kind, RuleSpec};
 
 /// Most rules of the settings.
 const MAX_RULES: usize = 200;
 const MAX_COMMANDS: usize = 100;
+/// What files of sounds end with.
+const SOUND_ENDS: [&str; 4] = ["wav", "ogg", "flac", "mp3"];
 const COMMAND_KEYS: [&str; 4] = ["name", "run", "timeout_ms", "log_output"];
 const TIMEOUT_MS: std::ops::RangeInclusive<i64> = 1..=600_000;
 
@@ -61,6 +63,17 @@ impl NotifySettings {
     pub fn rule_specs(&self) -> Vec<RuleSpec> {
         self.rules.iter().filter_map(|rule| RuleSpec::read(rule).ok()).collect()
     }
+
+    /// The first sound of a rule that is neither in the binary nor in this directory.
+    pub(super) fn unknown_sound(&self, dir: &Path) -> Option<String> {
+        let is_file = |name: &str| {
+            let mut all =
+                std::iter::once(name.to_owned()).chain(SOUND_ENDS.map(|end| format!("{name}.{end}")));
+            !dir.as_os_str().is_empty() && all.any(|file| dir.join(file).is_file())
+        };
+        let is_known = |name: &str| Kind::ALL.iter().any(|kind| kind.sound() == name) || is_file(name);
+        self.rule_specs().into_iter().filter_map(|rule| rule.sound).find(|name| !is_known(name))
+    }
 }
 
 /// Rules as tables: what is wrong with the first that cannot be.
@@ -76,20 +89,11 @@ pub(super) fn check_rules(items: &[Value]) -> Result<(), String> {
 
 /// A rule as TOML has it; the field that cannot be, and what is wrong with it.
 pub(super) fn rule(item: &Value) -> Result<RuleSpec, (String, String)> {
-    let Value::Table(table) = item else { return Err(("rule".to_owned(), "must be a table".to_owned())) };
-    known(table, "", &RuleSpec::FIELDS)?;
-    if let Some(Value::Table(matches)) = table.get("match") {
-        known(matches, "match.", &RuleSpec::MATCH_FIELDS)?;
+    if !item.is_table() {
+        return Err(("rule".to_owned(), "must be a table".to_owned()));
     }
     let json = serde_json::to_value(item).map_err(|error| ("rule".to_owned(), error.to_string()))?;
     RuleSpec::read(&json).map_err(|error| (error.field, error.message))
-}
-
-fn known(table: &Table, path: &str, fields: &[&str]) -> Result<(), (String, String)> {
-    let Some(key) = table.keys().find(|key| !fields.contains(&key.as_str())) else { return Ok(()) };
-    let nearest = tree::nearest(key, fields.iter().copied());
-    let hint = nearest.map(|known| format!("; did you mean {known}?")).unwrap_or_default();
-    Err((format!("{path}{}", key.escape_debug()), format!("is no field of a rule{hint}")))
 }
 
 pub(super) fn check_commands(items: &[Value]) -> Result<(), String> {

@@ -318,6 +318,14 @@ fn a_rule_or_a_command_that_cannot_be_is_named() {
             "[[notify.rules]]\nactions = [\"command\"]\ncommand = \"lamp\"",
             "names the command \"lamp\", which is none of",
         ),
+        (
+            "[[notify.rules]]\nactions = [\"sound\"]\nsound = \"bel\"",
+            "names the sound \"bel\", which is neither message, call, system or error nor",
+        ),
+        (
+            "[[notify.rules]]\nactions = []\nmatch = { hours = { from = \"09:00\", to = \"10:00\", zone = \"UTC\" } }",
+            "[0]: match.hours.zone is no field of a rule",
+        ),
         ("[[notify.commands]]\nname = \"lamp\"\nrun = \"lamp on\"", "[0]: run must be a list of texts"),
         ("[[notify.commands]]\nname = \"a b\"\nrun = [\"x\"]", "[0]: name must be 1 to 64 letters"),
         ("[notify]\nrules = [\"x\"]", "must be a list of tables"),

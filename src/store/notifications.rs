@@ -18,8 +18,8 @@ const KEPT: i64 = 1_000;
 pub struct Notification {
     /// What is shown. One of the same id gives way.
     pub shown: Notified,
-    /// Whose notifications it replaces.
-    pub tag: String,
+    /// The burst that it is of.
+    pub burst: String,
     /// The last entry of the log that is in it.
     pub last_seq: i64,
     /// When it was told.
@@ -82,7 +82,7 @@ impl Reader<'_> {
         )
     }
 
-    /// What was told beyond this position: tags, each with the last entry that is in it.
+    /// What was told beyond this position: bursts, each with the last entry that is in it.
     ///
     /// # Errors
     /// When the store fails.
@@ -151,7 +151,7 @@ impl Tx<'_> {
     /// # Errors
     /// When the store fails.
     pub fn put_notification(&self, device: &DeviceId, notification: &Notification) -> Result<(), StoreError> {
-        let Notification { shown, tag, last_seq, at } = notification;
+        let Notification { shown, burst, last_seq, at } = notification;
         let rev = self.number(
             "INSERT INTO notify_positions (device_id, seq, rev) VALUES (?1, 0, 1)
              ON CONFLICT (device_id) DO UPDATE SET rev = rev + 1 RETURNING rev",
@@ -164,7 +164,7 @@ impl Tx<'_> {
                 device.as_str(),
                 shown.id,
                 rev,
-                tag,
+                burst,
                 last_seq,
                 shown.chat_id.as_ref().map(ToString::to_string),
                 at.0,

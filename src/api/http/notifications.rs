@@ -236,6 +236,7 @@ struct ReadNotifications {
 
 impl FromFields for ReadNotifications {
     fn read(fields: &mut Fields) -> Option<Self> {
+        fields.only(&["ids"]);
         Some(Self { ids: fields.list("ids", MAX_IDS) })
     }
 }
@@ -281,6 +282,7 @@ struct MuteNotifications {
 
 impl FromFields for MuteNotifications {
     fn read(fields: &mut Fields) -> Option<Self> {
+        fields.only(&["until", "chatId", "everybody"]);
         Some(Self {
             until: fields.integer("until", &(1..=MAX_TIME)).map(Millis),
             chat_id: fields.parsed("chatId"),
@@ -387,6 +389,7 @@ struct TestNotification {
 
 impl FromFields for TestNotification {
     fn read(fields: &mut Fields) -> Option<Self> {
+        fields.only(&["action", "sound", "command", "deviceId"]);
         let action = fields.word("action", &Action::ALL);
         let action = fields.require("action", action, "what to try, such as desktop or sound");
         let sound = fields.text("sound", 64).filter(|name| !name.is_empty());
@@ -430,7 +433,7 @@ async fn test(
         None if caller.devices().is_some() => return Err(ApiError::DeviceNotAllowed),
         None => {}
     }
-    if caller.devices().is_some() && matches!(action, Action::Desktop | Action::Sound | Action::Command) {
+    if caller.devices().is_some() && action.is_of_the_machine() {
         return Err(ApiError::DeviceNotAllowed);
     }
     let report = core.try_action(Trial { action, sound, command, device, operator }).await?;

@@ -125,6 +125,14 @@ impl Call<'_> {
     }
 
     async fn mute(self, on: bool) -> Answer {
+        if let Some(field) = self.body.keys().find(|field| !matches!(field.as_str(), "until" | "chatId")) {
+            let field: String = field.chars().take(64).collect();
+            return Err(Problem::field(field, "is no field here: chatId and until are"));
+        }
+        let chat = match self.text("chatId")? {
+            None => None,
+            Some(_) => Some(self.jid("chatId")?),
+        };
         let until = match self.body.get("until") {
             None | Some(Json::Null) => None,
             Some(until) => {
@@ -133,7 +141,7 @@ impl Call<'_> {
             }
         };
         let operator = Some(self.session.operator_id());
-        let change = MuteChange { operator, device: Some(self.session.device.clone()), chat: None, until };
+        let change = MuteChange { operator, device: Some(self.session.device.clone()), chat, until };
         match on {
             true => self.shared.core.mute(change).await?,
             false => self.shared.core.unmute(change).await?,

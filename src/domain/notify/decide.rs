@@ -1,6 +1,6 @@
 //! Which rule decides about a happening, and what it decides.
 
-use super::{Action, Happening, Priority, Rule};
+use super::{About, Action, Happening, Priority, Rule, RuleId};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::outbox::QuietHours;
@@ -8,6 +8,8 @@ use crate::domain::outbox::QuietHours;
 /// What becomes of a happening.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
+    /// The id of the rule that says so.
+    pub id: RuleId,
     /// The name of the rule that says so.
     pub rule: String,
     /// What is done.
@@ -32,6 +34,17 @@ impl Decision {
     pub fn asks(&self, action: Action) -> bool {
         self.actions.contains(&action)
     }
+
+    /// What becomes of this and another that are told as one: what matters more says how, and both say what is done.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let (mut most, least) = if self.priority >= other.priority { (self, other) } else { (other, self) };
+        let more: Vec<Action> = least.actions.into_iter().filter(|action| !most.asks(*action)).collect();
+        most.actions.extend(more);
+        most.sound = most.sound.or(least.sound);
+        most.command = most.command.or(least.command);
+        most
+    }
 }
 
 /// What the first rule that matches says; `None` when there is none, or it says that nothing is done.
@@ -46,8 +59,10 @@ pub fn decide<'r>(
     let rule = rules.into_iter().find(|rule| rule.matches(device, happening, now))?;
     let spec = &rule.spec;
     let quiet = spec.quiet && quiet_hours.is_some_and(|hours| hours.is_quiet(now));
-    let actions: Vec<Action> =
-        spec.actions.iter().copied().filter(|action| !(quiet && action.disturbs())).collect();
+    // An endpoint that does not get notifications would otherwise be told of just that, by one more notification.
+    let feeds_itself = matches!(happening.about, About::Webhook { of_notification: true, .. });
+    let may = |action: &Action| !(quiet && action.disturbs() || feeds_itself && *action == Action::Webhook);
+    let actions: Vec<Action> = spec.actions.iter().copied().filter(may).collect();
     if actions.is_empty() {
         return None;
     }
@@ -57,6 +72,7 @@ pub fn decide<'r>(
     let sounds = actions.contains(&Action::Sound);
     let sound = spec.sound.clone().or_else(|| sounds.then(|| happening.kind.sound().to_owned()));
     Some(Decision {
+        id: rule.id.clone(),
         rule: spec.name.clone(),
         priority: spec.priority.unwrap_or_else(|| happening.priority()),
         sound: sound.filter(|_| !quiet),
@@ -70,7 +86,7 @@ pub fn decide<'r>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{About, ChatKind, Kind, Match, RuleOrigin, RuleSpec, defaults};
+    use super::super::{ChatKind, Kind, Match, RuleOrigin, RuleSpec, defaults};
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
@@ -146,6 +162,20 @@ mod tests {
         assert_eq!(decided.sound.as_deref(), Some("message"));
         let only = json!({ "actions": ["desktop"] });
         assert_eq!(decide(&[rule(&only)], &device(), &news, Millis(0), Some(&hours)), None);
+    }
+
+    #[test]
+    fn a_notification_that_reached_no_webhook_is_no_news_for_webhooks() {
+        let all = [rule(&json!({ "actions": ["dashboard", "webhook"] }))];
+        let about = |of_notification| About::Webhook { sentence: String::new(), of_notification };
+        let news = |of_notification| Happening {
+            kind: Kind::WebhookDead,
+            about: about(of_notification),
+            ..message("15550100001@c.us", "x", false)
+        };
+        let decided = |of| decide(&all, &device(), &news(of), Millis(0), None).unwrap().actions;
+        assert_eq!(decided(true), [Action::Dashboard]);
+        assert_eq!(decided(false), [Action::Dashboard, Action::Webhook]);
     }
 
     #[test]

@@ -1,19 +1,22 @@
 //! Lets the first of many through, and counts the others into one: for one device.
 //!
-//! What shares a tag is a burst. Its first is told at once; what follows within the rule's `group` is counted, and told
-//! once as one, under the same id; what follows within `throttle` alone is left out. Beyond so many a minute everything
-//! is counted into one summary.
+//! What one rule says of one kind of thing in one place is a burst. Its first is told at once; what follows within the
+//! rule's `group` is counted, and told once as one, under the same id; what follows within `throttle` alone is left
+//! out. Beyond so many a minute everything is counted into one summary; a quarter of them is kept for what matters most.
 //!
 //! Invariants: whatever happens, what is told in a minute is bounded, and so is what is remembered; what waits to be
-//! told is told.
+//! told is told; no rule's burst takes in what another rule decides about; what matters more than its burst does not
+//! wait for it.
 
 use std::collections::BTreeMap;
 
-use super::{About, Decision, Happening, Kind};
+use super::{About, Decision, Happening, Kind, Priority};
 use crate::domain::clock::Millis;
 
-/// The tag of what is counted into the summary.
+/// The burst of what is counted into the summary, and its tag.
 const MORE: &str = "more";
+/// One of so many that may be told in a minute is kept for what matters most.
+const KEPT: u32 = 4;
 /// Between two summaries.
 const SUMMARY_MS: i64 = 30_000;
 
@@ -30,6 +33,15 @@ pub struct Case {
     pub event: Option<String>,
 }
 
+impl Case {
+    /// The burst that it is of.
+    #[must_use]
+    pub fn burst(&self) -> String {
+        // No id of a rule and no kind has a space.
+        format!("{} {} {}", self.decision.id, self.happening.kind.as_str(), self.happening.tag())
+    }
+}
+
 /// Something to be told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Told {
@@ -39,6 +51,8 @@ pub struct Told {
     pub last_seq: i64,
     /// Whose notifications it replaces.
     pub tag: String,
+    /// The burst that it is of.
+    pub burst: String,
     /// How many it stands for.
     pub count: u32,
     /// The last of them.
@@ -60,7 +74,7 @@ struct Burst {
     count: u32,
     until: Millis,
     group_ms: i64,
-    priority: super::Priority,
+    priority: Priority,
     /// What waits: the position of the oldest, and the newest itself.
     waiting: Option<(i64, Case)>,
 }
@@ -84,37 +98,39 @@ impl Gate {
     /// Takes a case in; answers what is to be told of it at once.
     pub fn offer(&mut self, case: Case, now: Millis) -> Option<Told> {
         self.refill(now);
-        let tag = case.happening.tag();
-        match self.bursts.get_mut(&tag) {
+        let key = case.burst();
+        match self.bursts.get_mut(&key) {
             Some(burst) if now < burst.until || burst.waiting.is_some() => {
+                let matters_more = case.decision.priority > burst.priority;
                 if burst.group_ms <= 0 {
-                    return None;
+                    return if matters_more { self.begin(key, case, now) } else { None };
                 }
                 burst.count = burst.count.saturating_add(1);
                 let first = burst.waiting.as_ref().map_or(case.happening.seq, |(first, _)| *first);
-                let matters_more = case.decision.priority > burst.priority;
                 burst.waiting = Some((first, case));
-                if matters_more { self.release(&tag, now) } else { None }
+                if matters_more { self.release(&key, now) } else { None }
             }
-            _ => self.begin(tag, case, now),
+            _ => self.begin(key, case, now),
         }
     }
 
-    fn begin(&mut self, tag: String, case: Case, now: Millis) -> Option<Told> {
-        let room = self.bursts.contains_key(&tag) || self.bursts.len() < self.limits.bursts;
-        if !room || !self.pay() {
+    fn begin(&mut self, key: String, case: Case, now: Millis) -> Option<Told> {
+        let Decision { group_ms, throttle_ms, priority, .. } = case.decision;
+        let room = self.bursts.contains_key(&key) || self.bursts.len() < self.limits.bursts;
+        // What matters most is told even where nothing more can be remembered.
+        if !(room || priority == Priority::High) || !self.pay(priority) {
             return self.count_into_summary(1, case.happening.seq, case, now);
         }
-        let Decision { group_ms, throttle_ms, priority, .. } = case.decision;
         let first_seq = case.happening.seq;
-        let told = Told { first_seq, last_seq: first_seq, tag: tag.clone(), count: 1, case };
+        let tag = case.happening.tag();
+        let told = Told { first_seq, last_seq: first_seq, tag, burst: key.clone(), count: 1, case };
         let window = group_ms.max(throttle_ms);
-        if window > 0 {
+        if window > 0 && room {
             let burst =
                 Burst { first_seq, count: 1, until: now.plus(window), group_ms, priority, waiting: None };
-            self.bursts.insert(tag, burst);
+            self.bursts.insert(key, burst);
         } else {
-            self.bursts.remove(&tag);
+            self.bursts.remove(&key);
         }
         Some(told)
     }
@@ -123,39 +139,44 @@ impl Gate {
     pub fn due(&mut self, now: Millis) -> Vec<Told> {
         self.refill(now);
         let over: Vec<String> =
-            self.bursts.iter().filter(|(_, burst)| burst.until <= now).map(|(tag, _)| tag.clone()).collect();
-        over.into_iter().filter_map(|tag| self.release(&tag, now)).collect()
+            self.bursts.iter().filter(|(_, burst)| burst.until <= now).map(|(key, _)| key.clone()).collect();
+        over.into_iter().filter_map(|key| self.release(&key, now)).collect()
     }
 
     /// All that waits, whether it is due or not: before the end.
     pub fn drain(&mut self, now: Millis) -> Vec<Told> {
-        let all: Vec<String> = self.bursts.keys().cloned().collect();
-        all.into_iter().filter_map(|tag| self.release(&tag, now)).collect()
+        self.refill(now);
+        // The summary is last: what cannot be told any more is counted into it.
+        let all: Vec<String> = self.bursts.keys().filter(|key| *key != MORE).cloned().collect();
+        let mut told: Vec<Told> = all.into_iter().filter_map(|key| self.release(&key, now)).collect();
+        told.extend(self.release(MORE, now));
+        told
     }
 
     /// Tells what waits of a burst, which goes on; one of which nothing waits is over.
-    fn release(&mut self, tag: &str, now: Millis) -> Option<Told> {
-        let mut burst = self.bursts.remove(tag)?;
+    fn release(&mut self, key: &str, now: Millis) -> Option<Told> {
+        let mut burst = self.bursts.remove(key)?;
         let (oldest, case) = burst.waiting.take()?;
-        if tag != MORE && !self.pay() {
+        if key != MORE && !self.pay(case.decision.priority) {
             let told = burst.count.saturating_sub(1).max(1);
             return self.count_into_summary(told, oldest, case, now);
         }
         let told = Told {
             first_seq: burst.first_seq,
             last_seq: case.happening.seq,
-            tag: tag.to_owned(),
+            tag: case.happening.tag(),
+            burst: key.to_owned(),
             count: burst.count,
             case,
         };
         burst.priority = burst.priority.max(told.case.decision.priority);
         burst.until = now.plus(burst.group_ms);
-        if tag == MORE {
+        if key == MORE {
             // The next summary counts anew.
             burst.count = 0;
             burst.first_seq = told.last_seq.saturating_add(1);
         }
-        self.bursts.insert(tag.to_owned(), burst);
+        self.bursts.insert(key.to_owned(), burst);
         Some(told)
     }
 
@@ -176,14 +197,16 @@ impl Gate {
             count: 0,
             until: now.plus(SUMMARY_MS),
             group_ms: SUMMARY_MS,
-            priority: super::Priority::High,
+            priority: Priority::High,
             waiting: None,
         });
         burst.count = burst.count.saturating_add(count);
         let (first, case) = match burst.waiting.take() {
             // What was counted before may be newer: its burst waited for less long.
-            Some((first, before)) if before.happening.seq > case.happening.seq => (first, before),
-            Some((first, _)) => (first, case),
+            Some((first, before)) if before.happening.seq > case.happening.seq => {
+                (first, Case { decision: before.decision.and(case.decision), ..before })
+            }
+            Some((first, before)) => (first, Case { decision: case.decision.and(before.decision), ..case }),
             None => (oldest, case),
         };
         burst.waiting = Some((first.min(oldest), case));
@@ -199,8 +222,9 @@ impl Gate {
         self.refilled_at = now;
     }
 
-    fn pay(&mut self) -> bool {
-        let enough = self.tokens >= 1.0;
+    fn pay(&mut self, priority: Priority) -> bool {
+        let kept = if priority == Priority::High { 0 } else { self.limits.per_minute / KEPT };
+        let enough = self.tokens >= 1.0 + f64::from(kept);
         if enough {
             self.tokens -= 1.0;
         }
@@ -228,7 +252,7 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Action, Priority};
+    use super::super::Action;
     use super::*;
     use proptest::prelude::*;
 
@@ -248,6 +272,7 @@ mod tests {
                 about: About::Message { name: "Anna".to_owned(), text: seq.to_string() },
             },
             decision: Decision {
+                id: "r".parse().unwrap(),
                 rule: String::new(),
                 actions: vec![Action::Dashboard],
                 priority,
@@ -304,10 +329,80 @@ mod tests {
         let told = (1..=500_u32)
             .filter_map(|n| gate.offer(case(n.into(), n, 10_000, 0, Priority::Normal), Millis(0)))
             .count();
-        assert_eq!(told, 5);
+        assert_eq!(told, 4);
         let due = gate.due(Millis(SUMMARY_MS));
-        assert_eq!((due.len(), due[0].count, due[0].case.happening.kind), (1, 495, Kind::Summary));
+        assert_eq!((due.len(), due[0].count, due[0].case.happening.kind), (1, 496, Kind::Summary));
         assert!(gate.due(Millis(SUMMARY_MS * 3)).is_empty() && gate.is_idle());
+    }
+
+    fn by_rule(rule: &str, case: Case) -> Case {
+        Case { decision: Decision { id: rule.parse().unwrap(), ..case.decision }, ..case }
+    }
+
+    #[test]
+    fn no_rule_swallows_what_another_one_decides_about() {
+        let mut gate = Gate::new(LIMITS, Millis(0));
+        let promo = |seq| by_rule("promo", case(seq, 1, 0, 3_600_000, Priority::Normal));
+        assert!(gate.offer(promo(1), Millis(0)).is_some());
+        assert!(gate.offer(promo(2), Millis(1)).is_none());
+        let urgent = by_rule("urgent", case(3, 1, 0, 0, Priority::Normal));
+        assert!(gate.offer(urgent, Millis(2)).is_some());
+        assert!(gate.offer(by_rule("any", case(4, 1, 10_000, 0, Priority::Normal)), Millis(3)).is_some());
+        let order = gate.offer(by_rule("order", case(5, 1, 10_000, 0, Priority::Normal)), Millis(4)).unwrap();
+        assert!(gate.offer(by_rule("any", case(6, 1, 10_000, 0, Priority::Normal)), Millis(5)).is_none());
+        let due = gate.due(Millis(10_004));
+        assert_eq!((due.len(), due[0].count, due[0].case.decision.id.as_str()), (1, 2, "any"));
+        assert_eq!((order.tag.clone(), order.burst == due[0].burst), (due[0].tag.clone(), false));
+    }
+
+    #[test]
+    fn a_rule_that_throttles_one_kind_lets_others_through() {
+        let mut gate = Gate::new(LIMITS, Millis(0));
+        let link = |seq, kind| {
+            let mut case = case(seq, 1, 0, 300_000, Priority::High);
+            case.happening = Happening { kind, chat: None, ..case.happening };
+            case
+        };
+        for (seq, kind) in [(1, Kind::Offline), (2, Kind::Qr), (3, Kind::Error)] {
+            assert!(gate.offer(link(seq, kind), Millis(seq)).is_some(), "{kind:?}");
+        }
+        assert!(gate.offer(link(4, Kind::Offline), Millis(4)).is_none());
+    }
+
+    #[test]
+    fn what_matters_more_is_not_throttled() {
+        let mut gate = Gate::new(LIMITS, Millis(0));
+        assert!(gate.offer(case(1, 1, 0, 60_000, Priority::Normal), Millis(0)).is_some());
+        assert!(gate.offer(case(2, 1, 0, 60_000, Priority::High), Millis(1)).is_some());
+        assert!(gate.offer(case(3, 1, 0, 60_000, Priority::High), Millis(2)).is_none());
+    }
+
+    #[test]
+    fn a_flood_hides_nothing_that_matters_most() {
+        let mut gate = Gate::new(Limits { per_minute: 8, bursts: 4 }, Millis(0));
+        for n in 1..=100 {
+            gate.offer(case(n, u32::try_from(n).unwrap(), 10_000, 0, Priority::Normal), Millis(0));
+        }
+        assert!(gate.offer(case(101, 101, 0, 0, Priority::High), Millis(0)).is_some());
+        assert!(gate.offer(case(102, 102, 10_000, 0, Priority::High), Millis(0)).is_some());
+    }
+
+    #[test]
+    fn a_summary_does_all_that_what_it_counts_asks_for() {
+        let mut gate = Gate::new(Limits { per_minute: 1, bursts: 4 }, Millis(0));
+        assert!(gate.offer(case(1, 1, 0, 0, Priority::Normal), Millis(0)).is_some());
+        let mut urgent = by_rule("urgent", case(2, 2, 0, 0, Priority::High));
+        urgent.decision.actions = vec![Action::Push, Action::Command];
+        urgent.decision.command = Some("lamp".to_owned());
+        assert!(gate.offer(urgent, Millis(0)).is_none());
+        assert!(gate.offer(case(3, 3, 0, 0, Priority::Low), Millis(0)).is_none());
+        let due = gate.due(Millis(SUMMARY_MS));
+        let decision = &due[0].case.decision;
+        assert_eq!((due[0].count, due[0].last_seq, decision.priority), (2, 3, Priority::High));
+        assert_eq!(decision.command.as_deref(), Some("lamp"));
+        for action in [Action::Dashboard, Action::Push, Action::Command] {
+            assert!(decision.asks(action), "{action:?}");
+        }
     }
 
     proptest! {
@@ -333,7 +428,6 @@ mod tests {
             let count = told.len() as f64;
             prop_assert!(count <= most, "{count} of {grouped} in {now} ms");
             let newest = i64::try_from(offers.len()).unwrap();
-            told.extend(gate.drain(Millis(now)));
             told.extend(gate.drain(Millis(now)));
             prop_assert!(gate.oldest_waiting().is_none());
             prop_assert!(told.iter().any(|told| told.last_seq == newest));

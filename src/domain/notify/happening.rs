@@ -60,6 +60,8 @@ pub enum About {
     Webhook {
         /// Why.
         sentence: String,
+        /// Whether what did not reach it was itself a notification.
+        of_notification: bool,
     },
     /// Many things.
     Summary,
@@ -168,11 +170,12 @@ impl Happening {
                 Some(Self { chat, is_group, ..plain(Kind::MessageFailed, About::Failed { sentence }) })
             }
             "webhook:dead" => {
+                let of_notification = payload.event.as_deref() == Some("notification");
                 let sentence = match (payload.event, payload.error) {
                     (Some(event), Some(error)) => format!("{event}: {error}"),
                     _ => String::new(),
                 };
-                Some(plain(Kind::WebhookDead, About::Webhook { sentence }))
+                Some(plain(Kind::WebhookDead, About::Webhook { sentence, of_notification }))
             }
             _ => {
                 let sentence = match payload.reason.as_deref()? {
@@ -180,7 +183,8 @@ impl Happening {
                     "gone" => "Its receiver answered 410: it wants nothing any more.",
                     _ => "Nothing has reached it for days.",
                 };
-                Some(plain(Kind::WebhookDisabled, About::Webhook { sentence: sentence.to_owned() }))
+                let about = About::Webhook { sentence: sentence.to_owned(), of_notification: false };
+                Some(plain(Kind::WebhookDisabled, about))
             }
         }
     }
@@ -211,7 +215,9 @@ impl Happening {
     pub fn text(&self) -> &str {
         match &self.about {
             About::Message { text, .. } => text,
-            About::Link { sentence } | About::Failed { sentence } | About::Webhook { sentence } => sentence,
+            About::Link { sentence } | About::Failed { sentence } | About::Webhook { sentence, .. } => {
+                sentence
+            }
             About::Call { .. } | About::Summary | About::Test => "",
         }
     }
@@ -341,5 +347,11 @@ mod tests {
             Some(Kind::WebhookDead)
         );
         assert_eq!(kind("webhook:disabled", json!({ "reason": "gone" })), Some(Kind::WebhookDisabled));
+        for (event, of_itself) in [("message", false), ("notification", true)] {
+            let dead = of("webhook:dead", &json!({ "event": event, "error": "timeout" })).unwrap();
+            assert!(
+                matches!(dead.about, About::Webhook { of_notification, .. } if of_notification == of_itself)
+            );
+        }
     }
 }

@@ -13,6 +13,7 @@ pub mod defaults;
 mod gate;
 mod happening;
 mod kind;
+mod marks;
 mod operator;
 mod pattern;
 mod priority;

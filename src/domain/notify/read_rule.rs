@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::rule::names;
 use super::{Action, ChatKind, Hours, Kind, Match, Priority, RuleSpec};
+use crate::domain::nearest::nearest;
 
 const MAX_NAME: usize = 64;
 const MAX_LIST: usize = 100;
@@ -36,14 +37,16 @@ impl RuleSpec {
     /// The fields of its `match`.
     pub const MATCH_FIELDS: [&str; 9] =
         ["events", "devices", "chats", "people", "in", "text", "mention", "hours", "priority"];
+    /// The fields of its `match.hours`.
+    pub const HOURS_FIELDS: [&str; 3] = ["from", "to", "timeZone"];
 
-    /// Reads a rule; unknown fields are ignored.
+    /// Reads a rule; `null` counts as absent.
     ///
     /// # Errors
     /// The first field that cannot be.
     pub fn read(value: &Value) -> Result<Self, RuleError> {
         let Value::Object(fields) = value else { return Err(wrong("rule", "must be an object")) };
-        let at = At { fields, path: "" };
+        let at = At::new(fields, "", &Self::FIELDS)?;
         let spec = Self {
             name: at.text("name", MAX_NAME)?.unwrap_or_default(),
             enabled: at.flag("enabled")?.unwrap_or(true),
@@ -94,7 +97,7 @@ fn read_match(at: &At<'_>) -> Result<Match, RuleError> {
         Some(Value::Object(fields)) => fields,
         Some(_) => return Err(wrong("match", "must be an object")),
     };
-    let at = At { fields, path: "match." };
+    let at = At::new(fields, "match.", &RuleSpec::MATCH_FIELDS)?;
     let within = match at.text("in", MAX_NAME)?.as_deref() {
         None => None,
         Some("group") => Some(ChatKind::Group),
@@ -123,7 +126,7 @@ fn read_hours(at: &At<'_>) -> Result<Option<Hours>, RuleError> {
         Some(Value::Object(fields)) => fields,
         Some(_) => return Err(wrong("match.hours", "must be { from, to, timeZone }")),
     };
-    let at = At { fields, path: "match.hours." };
+    let at = At::new(fields, "match.hours.", &RuleSpec::HOURS_FIELDS)?;
     let missing =
         |field: &str| wrong(format!("match.hours.{field}"), "is missing: a time of day such as \"22:00\"");
     let from = at.parsed("from")?.ok_or_else(|| missing("from"))?;
@@ -166,7 +169,18 @@ struct At<'a> {
     path: &'static str,
 }
 
-impl At<'_> {
+impl<'a> At<'a> {
+    /// A field that is none would be left out of what is asked for, and the rule match more than was meant.
+    fn new(fields: &'a Map<String, Value>, path: &'static str, known: &[&str]) -> Result<Self, RuleError> {
+        let Some(field) = fields.keys().find(|field| !known.contains(&field.as_str())) else {
+            return Ok(Self { fields, path });
+        };
+        let field: String = field.chars().take(MAX_NAME).collect();
+        let hint = nearest(&field, known.iter().copied()).map(|known| format!("; did you mean {known}?"));
+        let message = format!("is no field of a rule{}", hint.unwrap_or_default());
+        Err(wrong(format!("{path}{}", field.escape_debug()), message))
+    }
+
     fn get(&self, field: &str) -> Option<&Value> {
         self.fields.get(field).filter(|value| !value.is_null())
     }
@@ -284,6 +298,11 @@ mod tests {
             (json!({ "actions": ["command"] }), "command is missing"),
             (json!({ "actions": [], "command": "lamp" }), "actions must hold command"),
             (json!({ "actions": [], "group": "soon" }), "group is not valid: not a duration"),
+            (json!({ "actions": [], "action": [] }), "action is no field of a rule; did you mean actions?"),
+            (
+                json!({ "actions": [], "match": { "txt": "order" } }),
+                "match.txt is no field of a rule; did you mean text?",
+            ),
             (json!({ "actions": [], "priority": "urgent" }), "priority must be low, normal or high"),
             (json!({ "actions": [], "match": { "text": "x".repeat(201) } }), "match.text is longer than 200"),
         ] {

@@ -47,6 +47,12 @@ impl Action {
         Self::ALL.iter().find(|(_, action)| *action == self).map_or("", |(word, _)| word)
     }
 
+    /// Whether it happens on the daemon's own machine, which is not for keys of some devices.
+    #[must_use]
+    pub fn is_of_the_machine(self) -> bool {
+        matches!(self, Self::Desktop | Self::Sound | Self::Command)
+    }
+
     /// Whether it disturbs people, which quiet hours forbid.
     #[must_use]
     pub fn disturbs(self) -> bool {

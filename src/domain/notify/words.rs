@@ -1,6 +1,8 @@
 //! Titles and bodies: bounded, on one line, and inert, whatever a sender wrote.
 
+use super::marks::is_mark;
 use super::{About, Happening, Kind};
+use crate::domain::jid::Jid;
 
 /// Longest title, in characters.
 pub const TITLE_MAX: usize = 120;
@@ -20,7 +22,7 @@ pub fn inert(text: &str, max: usize) -> String {
         if acts(c) || (c == ' ' && space) {
             continue;
         }
-        marks = if combines(c) { marks + 1 } else { 0 };
+        marks = if is_mark(c) { marks + 1 } else { 0 };
         if marks > MARKS_MAX {
             continue;
         }
@@ -47,14 +49,6 @@ pub fn acts(c: char) -> bool {
     )
 }
 
-fn combines(c: char) -> bool {
-    matches!(
-        c,
-        '\u{300}'..='\u{36F}' | '\u{483}'..='\u{489}' | '\u{1AB0}'..='\u{1AFF}' | '\u{1DC0}'..='\u{1DFF}'
-            | '\u{20D0}'..='\u{20FF}' | '\u{FE20}'..='\u{FE2F}'
-    )
-}
-
 /// The title and the body of so many of these; the last of them is told.
 #[must_use]
 pub fn of(happening: &Happening, device: &str, chat: Option<&str>, count: u32) -> (String, String) {
@@ -67,15 +61,17 @@ fn raw(happening: &Happening, device: &str, chat: Option<&str>, count: u32) -> (
     let device = inert(device, 40);
     match &happening.about {
         About::Message { name, text } => {
-            let (name, text) = (inert(name, 60), inert(text, BODY_MAX));
-            let group = chat.map(|chat| inert(chat, 60)).filter(|_| happening.is_group);
+            let name = or(inert(name, 60), || number(happening));
+            let text = or(inert(text, BODY_MAX), || "A message".to_owned());
+            let group = chat.filter(|_| happening.is_group).map(|chat| inert(chat, 60));
+            let group = group.filter(|group| !group.is_empty());
             let who = group.clone().unwrap_or_else(|| name.clone());
             let body = if group.is_some() { format!("{name}: {text}") } else { text };
             let title = if count > 1 { format!("{who} ({count} new messages)") } else { who };
             (title, body)
         }
         About::Call { video } => {
-            let who = inert(chat.unwrap_or("Somebody"), 60);
+            let who = or(inert(chat.unwrap_or_default(), 60), || number(happening));
             let what = if *video { "video call" } else { "call" };
             match happening.kind {
                 Kind::MissedCall => (format!("Missed {what} from {who}"), format!("On {device}.")),
@@ -97,7 +93,7 @@ fn raw(happening: &Happening, device: &str, chat: Option<&str>, count: u32) -> (
             };
             (title, sentence.clone())
         }
-        About::Webhook { sentence } => {
+        About::Webhook { sentence, .. } => {
             let title = match (happening.kind, count) {
                 (Kind::WebhookDisabled, _) => format!("A webhook of {device} was disabled"),
                 (_, 0 | 1) => format!("An event of {device} did not reach its webhook"),
@@ -112,6 +108,15 @@ fn raw(happening: &Happening, device: &str, chat: Option<&str>, count: u32) -> (
     }
 }
 
+fn or(text: String, other: impl FnOnce() -> String) -> String {
+    if text.is_empty() { other() } else { text }
+}
+
+/// What somebody is called whose name says nothing.
+fn number(happening: &Happening) -> String {
+    happening.person.as_ref().map_or_else(|| "Somebody".to_owned(), Jid::as_name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +129,50 @@ mod tests {
         assert_eq!(inert("abcdef", 4), "abc…");
         assert_eq!(inert(&"\u{202E}a\n".repeat(50_000), 9), "a a a a …");
         assert_eq!(inert(&format!("a{}", "\u{301}".repeat(50)), 99).chars().count(), 5);
+    }
+
+    #[test]
+    fn marks_of_any_script_do_not_pile_up() {
+        for (letter, mark) in [("\u{E01}", "\u{E49}"), ("\u{628}", "\u{64E}"), ("\u{5D0}", "\u{5B0}")] {
+            assert_eq!(
+                inert(&format!("{letter}{}", mark.repeat(50)), 99),
+                format!("{letter}{}", mark.repeat(4))
+            );
+        }
+        assert_eq!(inert("\u{E19}\u{E49}\u{E33}", 99), "\u{E19}\u{E49}\u{E33}");
+    }
+
+    #[test]
+    fn a_name_or_a_text_of_nothing_but_marks_gives_way_to_the_number_and_to_what_it_is() {
+        let nothing = "\u{202E}\u{2066}\u{7}\n";
+        let person: Jid = "15550100001@c.us".parse().unwrap();
+        let news = |kind, about, is_group| Happening {
+            kind,
+            seq: 1,
+            at: crate::domain::clock::Millis(0),
+            chat: Some(person.clone()),
+            person: Some(person.clone()),
+            is_group,
+            mention: false,
+            about,
+        };
+        let message = || About::Message { name: nothing.to_owned(), text: nothing.to_owned() };
+        let told = |title: &str, body: &str| (title.to_owned(), body.to_owned());
+        assert_eq!(
+            of(&news(Kind::Message, message(), false), "shop", None, 1),
+            told("+15550100001", "A message")
+        );
+        assert_eq!(
+            of(&news(Kind::Message, message(), true), "shop", Some("Team"), 1),
+            told("Team", "+15550100001: A message")
+        );
+        assert_eq!(
+            of(&news(Kind::Message, message(), true), "shop", Some(nothing), 1),
+            told("+15550100001", "A message")
+        );
+        let call = news(Kind::Call, About::Call { video: false }, false);
+        assert_eq!(of(&call, "shop", Some(nothing), 1).0, "+15550100001 is calling");
+        assert_eq!(of(&call, "shop", Some("Anna"), 1).0, "Anna is calling");
     }
 
     proptest! {

@@ -69,6 +69,8 @@ pub struct NotifyParts {
     pub fresh_ms: i64,
     /// Sounds of the user's own.
     pub sounds_dir: Option<PathBuf>,
+    /// Whether commands are run.
+    pub commands_enabled: bool,
     /// Commands at once.
     pub commands_at_once: usize,
     /// Commands that may wait.
@@ -102,6 +104,7 @@ pub(super) struct Notify {
     answers: Mutex<Option<DesktopAnswers>>,
     speaker: Speaker,
     runner: Commands,
+    commands_enabled: bool,
     commands_at_once: usize,
     commands_waiting: usize,
     push_enabled: bool,
@@ -135,6 +138,7 @@ impl Notify {
             answers: Mutex::new(Some(answers)),
             speaker: parts.speaker,
             runner: parts.runner,
+            commands_enabled: parts.commands_enabled,
             commands_at_once: parts.commands_at_once,
             commands_waiting: parts.commands_waiting,
             push_enabled: parts.push_enabled,
@@ -160,6 +164,9 @@ impl Core {
         if !self.inner.notify.enabled {
             tracing::info!("nobody is told of anything: notify.enabled is false");
             return Ok(());
+        }
+        if !self.inner.notify.commands_enabled {
+            self.warn_of_commands();
         }
         self.start_hands();
         self.start_watcher().await?;

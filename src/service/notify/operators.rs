@@ -182,6 +182,14 @@ impl Core {
         self.inner.notify.mutes.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub(super) fn forget_mutes_of(&self, device: &DeviceId) {
+        let mut mutes = self.inner.notify.mutes.write().unwrap_or_else(PoisonError::into_inner);
+        let mut left = mutes.0.clone();
+        left.values_mut().for_each(|all| all.retain(|mute| mute.device.as_ref() != Some(device)));
+        left.retain(|_, all| !all.is_empty());
+        *mutes = Arc::new(Mutes(left));
+    }
+
     pub(super) async fn reload_mutes(&self) -> Result<(), ServiceError> {
         let now = self.now();
         let mut mutes = Mutes::default();

@@ -11,7 +11,7 @@ use crate::store::Reader;
 /// Rules that may be made for one device, and for all.
 const MAX_RULES: usize = 100;
 
-/// A change to a rule: fields that are absent stay.
+/// A change to a rule: fields that are absent stay, and those that are `null` become what they are unset.
 #[derive(Debug, Clone)]
 pub struct RuleChange(pub serde_json::Map<String, serde_json::Value>);
 
@@ -48,6 +48,7 @@ impl Core {
         spec: &serde_json::Map<String, serde_json::Value>,
     ) -> Result<Rule, ServiceError> {
         let spec = self.read_rule(spec.clone())?;
+        self.check_sound(spec.sound.as_deref()).await?;
         let rule = Rule::new(RuleId::random(&*self.inner.random), device, RuleOrigin::Api, spec);
         let (now, stored) = (self.now(), rule.clone());
         self.store()
@@ -71,6 +72,7 @@ impl Core {
     /// # Errors
     /// When it cannot be so, is not of the API, or there is none.
     pub async fn change_notify_rule(&self, id: &RuleId, change: RuleChange) -> Result<Rule, ServiceError> {
+        self.check_sound(change.0.get("sound").and_then(serde_json::Value::as_str)).await?;
         let (core, of) = (self.clone(), id.clone());
         self.store()
             .write(move |tx| {
@@ -111,6 +113,7 @@ impl Core {
     ) -> Result<(), ServiceError> {
         for spec in &specs {
             self.check_rule(spec)?;
+            self.check_sound(spec.sound.as_deref()).await?;
         }
         let declared: Vec<Rule> = specs
             .into_iter()
@@ -152,6 +155,37 @@ impl Core {
             .map_err(|error| ServiceError::invalid(error.field, error.message))?;
         self.check_rule(&spec)?;
         Ok(spec)
+    }
+
+    async fn check_sound(&self, name: Option<&str>) -> Result<(), ServiceError> {
+        let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(()) };
+        if self.sound(name).await.is_ok() {
+            return Ok(());
+        }
+        let known: Vec<String> = self.sounds().await?.into_iter().take(20).map(|sound| sound.name).collect();
+        Err(ServiceError::invalid("sound", format!("must be the name of a sound: {}", known.join(", "))))
+    }
+
+    /// Says which rules ask for a command although none may be run.
+    pub(super) fn warn_of_commands(&self) {
+        for rule in self.inner.notify.rules().iter() {
+            if rule.spec.enabled && rule.spec.command.is_some() {
+                tracing::warn!(
+                    rule = %rule.id,
+                    name = rule.spec.name,
+                    "a rule runs a command, and none is run: effects.command.enabled is false"
+                );
+            }
+        }
+    }
+
+    /// Forgets the rules and the mutes of a device that is deleted: the next one of its name is another.
+    pub(in crate::service) fn forget_notify_of(&self, device: &DeviceId) {
+        let mut rules = self.inner.notify.rules.write().unwrap_or_else(PoisonError::into_inner);
+        *rules =
+            Arc::new(rules.iter().filter(|rule| rule.device.as_ref() != Some(device)).cloned().collect());
+        drop(rules);
+        self.forget_mutes_of(device);
     }
 
     fn check_rule(&self, spec: &RuleSpec) -> Result<(), ServiceError> {

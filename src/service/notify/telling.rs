@@ -70,10 +70,10 @@ pub(super) async fn tell(
 }
 
 fn row(handed: &Handed, now: crate::domain::clock::Millis) -> (Notification, bool, bool) {
-    let Told { tag, last_seq, case, .. } = &handed.told;
+    let Told { burst, last_seq, case, .. } = &handed.told;
     let asks = |action| case.decision.asks(action);
     let notification =
-        Notification { shown: handed.shown.clone(), tag: tag.clone(), last_seq: *last_seq, at: now };
+        Notification { shown: handed.shown.clone(), burst: burst.clone(), last_seq: *last_seq, at: now };
     (notification, asks(Action::Dashboard) || asks(Action::Webhook), asks(Action::Webhook))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! One task for all devices, a page of one log at a time, so that a busy device does not keep the others waiting. A
 //! position is stored with what is told, and lies before whatever waits in a gate; what was told beyond it is known by
-//! its tag. So a kill loses no news and tells none twice, but where it waited for its burst to end.
+//! its burst. So a kill loses no news and tells none twice, but where it waited for its burst to end.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::telling;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
-use crate::domain::notify::{Action, Case, Gate, Happening, Told, decide};
+use crate::domain::notify::{Action, Case, Gate, Happening, Kind, Told, decide};
 use crate::service::{Core, ServiceError};
 use crate::store::Reader;
 
@@ -145,13 +145,19 @@ impl Watcher {
         let mut again = Vec::new();
         for device in devices {
             let told = self.seats.get_mut(&device).map(|seat| seat.gate.due(now)).unwrap_or_default();
-            if let Err(error) = self.store(&device, told).await {
+            if let Err(error) = self.tell_of(&device, told).await {
                 tracing::warn!(%device, %error, "notifications could not be stored; trying again");
                 self.seats.remove(&device);
                 again.push(device);
             }
         }
         again
+    }
+
+    /// Tells what waited, as far as it still is news.
+    async fn tell_of(&mut self, device: &DeviceId, told: Vec<Told>) -> Result<(), ServiceError> {
+        let told = still_news(&self.core, device, told).await?;
+        self.store(device, told).await
     }
 
     async fn store(&mut self, device: &DeviceId, told: Vec<Told>) -> Result<(), ServiceError> {
@@ -179,7 +185,11 @@ impl Watcher {
                 continue;
             }
             let (name, position) = (seat.name.clone(), seat.position);
-            if let Err(error) = telling::tell(&self.core, &device, &name, told, position).await {
+            let told = match still_news(&self.core, &device, told).await {
+                Ok(told) => telling::tell(&self.core, &device, &name, told, position).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = told {
                 tracing::warn!(%device, %error, "notifications that waited come after the restart");
             }
         }
@@ -188,15 +198,44 @@ impl Watcher {
 
 fn pass(core: &Core, device: &DeviceId, seat: &mut Seat, news: News, now: Millis) -> Option<Told> {
     let News { happening, chat_name, chat_muted, event } = news;
-    let known = seat.told.get(&happening.tag()).is_some_and(|last| happening.seq <= *last);
     let notify = &core.inner.notify;
-    if known || chat_muted || core.is_muted(None, device, happening.chat.as_ref()) {
+    if chat_muted || core.is_muted(None, device, happening.chat.as_ref()) {
         return None;
     }
     let decision = decide(notify.rules().iter(), device, &happening, now, notify.quiet_hours.as_ref())?;
     let wants_event = decision.asks(Action::Command) && event.len() <= EVENT_MAX;
     let event = wants_event.then_some(event);
-    seat.gate.offer(Case { happening, decision, chat_name, event }, now)
+    let case = Case { happening, decision, chat_name, event };
+    if seat.told.get(&case.burst()).is_some_and(|last| case.happening.seq <= *last) {
+        return None;
+    }
+    seat.gate.offer(case, now)
+}
+
+/// What waited, without what was muted in the meantime and without messages of chats that were read.
+async fn still_news(core: &Core, device: &DeviceId, mut told: Vec<Told>) -> Result<Vec<Told>, ServiceError> {
+    told.retain(|told| !core.is_muted(None, device, told.case.happening.chat.as_ref()));
+    let asked: Vec<Jid> = told.iter().filter_map(|told| told.case.happening.chat.clone()).collect();
+    if asked.is_empty() {
+        return Ok(told);
+    }
+    let (id, now) = (device.clone(), core.now());
+    let chats = core
+        .read(move |store| {
+            let mut chats = HashMap::new();
+            for chat in asked {
+                let Some(found) = store.chat(&id, &chat)? else { continue };
+                let found = found.as_of(now);
+                chats.insert(chat, (found.muted, found.unread_count == 0));
+            }
+            Ok(chats)
+        })
+        .await?;
+    told.retain(|Told { case, .. }| {
+        let of_chat = case.happening.chat.as_ref().and_then(|chat| chats.get(chat));
+        !of_chat.is_some_and(|(muted, read)| *muted || (*read && case.happening.kind == Kind::Message))
+    });
+    Ok(told)
 }
 
 fn read_page(
@@ -234,8 +273,14 @@ fn read_page(
                 if !chats.contains_key(chat) {
                     let found = store.chat(device, chat)?.map(|chat| chat.as_of(now));
                     let muted = found.as_ref().is_some_and(|chat| chat.muted);
-                    let name = found.map(|chat| chat.name).filter(|name| !name.is_empty());
-                    chats.insert(chat.clone(), (name.or_else(|| Some(chat.as_name())), muted));
+                    let number = chat.as_name();
+                    let says = |name: &String| !name.is_empty() && *name != number;
+                    let name = match found.map(|chat| chat.name).filter(says) {
+                        Some(name) => Some(name),
+                        // Of whom nothing was written has no chat, but may be known.
+                        None => store.contact(device, chat)?.map(|contact| contact.name).filter(says),
+                    };
+                    chats.insert(chat.clone(), (Some(name.unwrap_or(number)), muted));
                 }
                 chats.get(chat).cloned().unwrap_or_default()
             }

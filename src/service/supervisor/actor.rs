@@ -425,6 +425,7 @@ impl Actor {
                 tx.delete_device(&id, keep_data)
             })
             .await?;
+        self.core.forget_notify_of(&self.device.id);
         if let Some(driver) = self.core.inner.drivers.get(self.device.engine.as_str()) {
             driver.forget(&self.device.id).await;
         }

@@ -9,7 +9,6 @@ use toml::{Table, Value};
 
 use super::{DeclaredError, Resolver, invalid, printable};
 use crate::domain::webhook::{Format, Ordering};
-use crate::settings::tree;
 
 const KEYS: [&str; 11] = [
     "name",
@@ -89,7 +88,7 @@ fn read(
     mut fields: Map<String, Json>,
 ) -> Result<DeclaredWebhook, DeclaredError> {
     if let Some(key) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        let nearest = tree::nearest(key, KEYS.into_iter());
+        let nearest = crate::domain::nearest::nearest(key, KEYS.into_iter());
         let key = format!("{path}.{}", printable(key));
         return Err(DeclaredError::UnknownKey { file: file.to_owned(), key, nearest });
     }

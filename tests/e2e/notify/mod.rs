@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::support::TestApp;
 
 mod browsers;
+mod bursts;
 mod commands;
 mod hostile;
 mod listed;

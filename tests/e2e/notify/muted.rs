@@ -44,6 +44,28 @@ async fn an_operator_mutes_all_their_sockets_and_no_others() {
     }
 }
 
+#[tokio::test]
+async fn an_operator_mutes_one_chat_over_a_socket() {
+    let app = app().await;
+    app.device("shop").await;
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.join("shop", ADMIN_KEY).await;
+    let wrong = wire.ask("shop", 1, &json!(["notifications:mute", { "chat": ANNA }])).await;
+    assert_eq!((&wrong["success"], &wrong["code"]), (&json!(false), &json!("invalid_field")));
+    let muted =
+        wire.ask("shop", 2, &json!(["notifications:mute", { "chatId": format!("{ANNA}@c.us") }])).await;
+    assert_eq!((&muted["success"], &muted["muted"]), (&json!(true), &json!(true)));
+    app.incoming("shop", ANNA, "unheard").await;
+    app.incoming("shop", BEN, "heard").await;
+    let heard = loop {
+        let seen = wire.event("shop", "notification").await;
+        if seen["kind"] == "message" {
+            break seen["body"].clone();
+        }
+    };
+    assert_eq!(heard, "heard");
+}
+
 // covers: POST /devices/{id}/notifications/mute
 // covers: POST /devices/{id}/notifications/unmute
 #[tokio::test]

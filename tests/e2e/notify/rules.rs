@@ -20,8 +20,7 @@ async fn rules_are_made_shown_changed_and_deleted() {
     let app = app().await;
     app.device("shop").await;
     for path in ["/notifications/rules", "/devices/shop/notifications/rules"] {
-        let rule =
-            json!({ "name": "orders", "match": { "text": "order" }, "actions": ["sound"], "unknown": 1 });
+        let rule = json!({ "name": "orders", "match": { "text": "order" }, "actions": ["sound"] });
         let made = app.post(path, rule).await.created()["data"].clone();
         let id = made["id"].as_str().unwrap();
         let device = if path.starts_with("/devices") { json!("shop") } else { Value::Null };
@@ -56,9 +55,98 @@ async fn a_rule_that_cannot_be_is_refused_with_its_field() {
             "match.hours.from",
         ),
         (json!({ "actions": ["command"], "command": "rm" }), "command"),
+        (json!({ "actions": [], "match": { "txt": "order" } }), "match.txt"),
+        (json!({ "actions": [], "trottle": "5m" }), "trottle"),
+        (json!({ "actions": ["sound"], "sound": "bell" }), "sound"),
     ] {
         let refused = app.post("/notifications/rules", rule).await.refused(400, "invalid_field");
         assert_eq!(refused["details"][0]["field"], field, "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_misspelt_field_is_refused_with_the_one_that_was_meant() {
+    let app = app().await;
+    app.device("shop").await;
+    let said = async |path: &str, body: Value| {
+        let refused = app.post(path, body).await.refused(400, "invalid_field");
+        refused["details"][0]["message"].as_str().unwrap().to_owned()
+    };
+    let rule = json!({ "actions": [], "match": { "txt": "order" } });
+    assert_eq!(said("/notifications/rules", rule).await, "is no field of a rule; did you mean text?");
+    for (path, body, meant) in [
+        ("/devices/shop/notifications/read", json!({ "id": ["shop-1"] }), "ids"),
+        ("/devices/shop/notifications/mute", json!({ "chatID": "15550100001" }), "chatId"),
+        ("/devices/shop/notifications/unmute", json!({ "evrybody": true }), "everybody"),
+        ("/notifications/test", json!({ "action": "sound", "sounds": "call" }), "sound"),
+    ] {
+        assert_eq!(said(path, body).await, format!("is no field here; did you mean {meant}?"), "{path}");
+    }
+    let known = said("/notifications/rules", json!({ "actions": ["sound"], "sound": "bell" })).await;
+    assert_eq!(known, "must be the name of a sound: message, call, system, error");
+}
+
+#[tokio::test]
+async fn what_is_null_in_a_change_becomes_what_it_is_unset() {
+    let app = app().await;
+    let rule = json!({
+        "match": { "text": "order" }, "actions": ["sound"], "priority": "high", "sound": "call", "volume": 0.5,
+        "group": "10s", "throttle": "5m", "quiet": false,
+    });
+    let made = app.post("/notifications/rules", rule).await.created()["data"].clone();
+    let path = format!("/notifications/rules/{}", made["id"].as_str().unwrap());
+    let unset = json!({
+        "match": null, "priority": null, "sound": null, "volume": null, "group": null, "throttle": null,
+        "quiet": null,
+    });
+    let changed = app.patch(&path, unset).await.ok()["data"].clone();
+    for field in ["priority", "sound", "volume", "group", "throttle"] {
+        assert_eq!(changed[field], Value::Null, "{field}");
+    }
+    assert_eq!((&changed["match"], &changed["quiet"]), (&json!({}), &json!(true)));
+    app.patch(&path, json!({ "sound": "bell" })).await.refused(400, "invalid_field");
+}
+
+#[tokio::test]
+async fn a_key_of_some_devices_neither_uses_the_machine_nor_sees_who_else_is_there() {
+    let app = app_with(&[("WHARF__NOTIFY__COMMANDS", r#"[{ "name": "lamp", "run": ["true"] }]"#)]).await;
+    app.device("shop").await;
+    let body = json!({ "name": "k", "scopes": ["devices:read", "devices:write"], "devices": ["shop"] });
+    let key = app.post("/api-keys", body).await.created()["data"]["key"].as_str().unwrap().to_owned();
+    let tenant = app.with_key(&key);
+    let path = "/devices/shop/notifications/rules";
+    for rule in [
+        json!({ "actions": ["dashboard", "command"], "command": "lamp" }),
+        json!({ "actions": ["desktop"] }),
+        json!({ "actions": ["sound"] }),
+    ] {
+        tenant.post(path, rule.clone()).await.refused(403, "device_not_allowed");
+        let made = app.post(path, rule).await.created()["data"]["id"].as_str().unwrap().to_owned();
+        let change = app.request("PATCH", &format!("{path}/{made}")).json(&json!({ "match": {} }));
+        tenant.send(change).await.refused(403, "device_not_allowed");
+    }
+    tenant.post(path, json!({ "actions": ["dashboard", "push"] })).await.created();
+
+    for (name, wanted) in [
+        ("plain", json!({ "text": "order" })),
+        ("mine", json!({ "devices": ["shop"], "people": ["15550100001"] })),
+        ("other", json!({ "devices": ["shop", "bakery"] })),
+        ("person", json!({ "people": ["15550100009"] })),
+        ("chat", json!({ "chats": ["15550100009"] })),
+    ] {
+        let rule = json!({ "name": name, "match": wanted, "actions": [] });
+        let made = app.post("/notifications/rules", rule).await.created()["data"].clone();
+        let seen = name == "plain" || name == "mine";
+        let one = tenant.get(&format!("/notifications/rules/{}", made["id"].as_str().unwrap())).await;
+        if seen {
+            drop(one.ok())
+        } else {
+            drop(one.refused(404, "rule_not_found"))
+        }
+        for list in ["/notifications/rules", path] {
+            let list = tenant.get(list).await.ok()["data"].clone();
+            assert_eq!(list.as_array().unwrap().iter().any(|rule| rule["name"] == name), seen, "{name}");
+        }
     }
 }
 

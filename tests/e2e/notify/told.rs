@@ -73,6 +73,25 @@ async fn troubles_and_calls_are_told() {
 }
 
 #[tokio::test]
+async fn a_call_names_who_is_known_though_nothing_was_written() {
+    let app = app().await;
+    app.device("shop").await;
+    app.post("/simulator/shop/contact", json!({ "id": ANNA, "name": "Anna" })).await.ok();
+    app.wait_until("the contact", async || {
+        (!app.logged("shop", "contact:update").await.is_empty()).then_some(())
+    })
+    .await;
+    app.post("/simulator/shop/call", json!({ "from": ANNA })).await.ok();
+    let title = app
+        .wait_until("the call", async || {
+            let told = app.logged("shop", "notification").await;
+            told.into_iter().find(|told| told["kind"] == "call").map(|told| told["title"].clone())
+        })
+        .await;
+    assert_eq!(title, "Anna is calling");
+}
+
+#[tokio::test]
 async fn what_our_account_wrote_what_is_muted_and_what_was_before_is_not_told() {
     let app = app().await;
     app.device_with("shop", json!({ "history": 5 })).await;

@@ -1,7 +1,7 @@
 //! Reads the fields of a query or a JSON object one by one, and collects all that is wrong with them.
 //!
 //! Pure. `null` counts as absent, and so does an empty value in a query, whose values are strings; fields
-//! that nobody reads are ignored.
+//! that nobody reads are ignored, but where [`Fields::only`] is asked.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use crate::api::http::error::{ApiError, FieldError};
+use crate::domain::nearest::nearest;
 
 /// Largest number up to which every whole one has a floating-point form of its own.
 const EXACT: f64 = 9_007_199_254_740_991.0;
@@ -81,6 +82,25 @@ impl Fields {
     pub fn given<'n>(&self, names: &[&'n str]) -> &'n str {
         let given = names.iter().find(|name| self.get(name).is_some());
         given.or(names.first()).copied().unwrap_or_default()
+    }
+
+    /// Notes each field that is none of these: where leaving one out means more, a misspelt one must not count as that.
+    pub fn only(&mut self, known: &[&str]) {
+        let unknown: Vec<String> =
+            self.values.keys().filter(|name| !known.contains(&name.as_str())).take(8).cloned().collect();
+        for name in unknown {
+            let name: String = name.chars().take(64).collect();
+            let hint = nearest(&name, known.iter().copied()).map(|known| format!("; did you mean {known}?"));
+            self.wrong(
+                name.escape_debug().to_string(),
+                format!("is no field here{}", hint.unwrap_or_default()),
+            );
+        }
+    }
+
+    /// All fields, whatever they are; the service says which cannot be.
+    pub fn all(&mut self) -> Map<String, Value> {
+        std::mem::take(&mut self.values)
     }
 
     fn get(&self, field: &str) -> Option<&Value> {

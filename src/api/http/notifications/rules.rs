@@ -15,7 +15,7 @@ use crate::api::http::guard::{Caller, guarded};
 use crate::api::http::input::{Body, Device, Fields, FromFields, NotificationRule};
 use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
-use crate::domain::notify::{Rule, RuleId, RuleOrigin, RuleSpec};
+use crate::domain::notify::{Action, Rule, RuleId, RuleOrigin, RuleSpec};
 use crate::service::{Core, RuleChange, ServiceError};
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
@@ -234,8 +234,7 @@ struct RuleFields(Map<String, Value>);
 
 impl FromFields for RuleFields {
     fn read(fields: &mut Fields) -> Option<Self> {
-        let given = RuleSpec::FIELDS.iter().filter_map(|name| Some(((*name).to_owned(), fields.any(name)?)));
-        Some(Self(given.collect()))
+        Some(Self(fields.all()))
     }
 }
 
@@ -244,19 +243,52 @@ fn may_set(caller: &Caller) -> Result<(), ApiError> {
     if caller.devices().is_some() { Err(ApiError::DeviceNotAllowed) } else { Ok(()) }
 }
 
+/// What happens on the daemon's own machine is not for keys of some devices, not for theirs either. `before` is the
+/// rule that is changed.
+fn may_ask(caller: &Caller, fields: &Map<String, Value>, before: Option<&Rule>) -> Result<(), ApiError> {
+    if caller.devices().is_none() {
+        return Ok(());
+    }
+    let of_machine = match (fields.get("actions"), before) {
+        (Some(Value::Array(words)), _) => Action::ALL
+            .iter()
+            .any(|(word, action)| action.is_of_the_machine() && words.iter().any(|given| given == word)),
+        (_, Some(rule)) => rule.spec.actions.iter().any(|action| action.is_of_the_machine()),
+        _ => false,
+    };
+    if of_machine { Err(ApiError::DeviceNotAllowed) } else { Ok(()) }
+}
+
+/// Whether a key may see a rule: to one of some devices, a rule of all devices that names devices, chats or people
+/// would tell of other tenants, unless all of its devices are the key's.
+fn may_see(caller: &Caller, rule: &Rule) -> bool {
+    let (Some(own), None) = (caller.devices(), &rule.device) else { return true };
+    let wanted = &rule.spec.matches;
+    match wanted.devices.as_slice() {
+        [] => wanted.chats.is_empty() && wanted.people.is_empty(),
+        devices => devices.iter().all(|device| own.contains(device)),
+    }
+}
+
+fn shown(caller: &Caller, rules: Vec<Rule>) -> Success<Vec<RuleObject>> {
+    Success::new(rules.into_iter().filter(|rule| may_see(caller, rule)).map(RuleObject::from).collect())
+}
+
 /// The rule of this id, of this device or of all. Any other is not there.
-fn reached(core: &Core, device: Option<&DeviceId>, id: &RuleId) -> Result<Rule, ApiError> {
+fn reached(caller: &Caller, core: &Core, device: Option<&DeviceId>, id: &RuleId) -> Result<Rule, ApiError> {
     let rule = core.notify_rule(id)?;
-    if rule.device.as_ref() == device { Ok(rule) } else { Err(ServiceError::RuleNotFound.into()) }
+    let is_there = rule.device.as_ref() == device && may_see(caller, &rule);
+    if is_there { Ok(rule) } else { Err(ServiceError::RuleNotFound.into()) }
 }
 
 /// List rules of notifications
 ///
-/// Those of all devices, in the order in which they are asked.
+/// Those of all devices, in the order in which they are asked. A key of some devices does not see rules that name others'
+/// devices, chats or people.
 #[utoipa::path(get, path = "/notifications/rules", operation_id = "listNotificationRules", tag = "notifications",
     responses((status = 200, description = "Rules, those of the settings and of the binary included", body = Success<Vec<RuleObject>>)))]
-async fn list(State(core): State<Core>) -> Success<Vec<RuleObject>> {
-    Success::new(core.notify_rules(None).into_iter().map(RuleObject::from).collect())
+async fn list(caller: Caller, State(core): State<Core>) -> Success<Vec<RuleObject>> {
+    shown(&caller, core.notify_rules(None))
 }
 
 /// Make a rule of notifications
@@ -278,15 +310,17 @@ async fn create(
 #[utoipa::path(get, path = "/notifications/rules/{rid}", operation_id = "getNotificationRule", tag = "notifications",
     responses((status = 200, description = "The rule", body = Success<RuleObject>)))]
 async fn show(
+    caller: Caller,
     State(core): State<Core>,
     NotificationRule(id): NotificationRule,
 ) -> Result<Success<RuleObject>, ApiError> {
-    Ok(Success::new(reached(&core, None, &id)?.into()))
+    Ok(Success::new(reached(&caller, &core, None, &id)?.into()))
 }
 
 /// Change a rule of notifications
 ///
-/// What is left out stays. Rules of files, of the settings and of the binary are changed there.
+/// What is left out stays; what is `null` becomes what it is without being set. Rules of files, of the settings and of
+/// the binary are changed there.
 #[utoipa::path(patch, path = "/notifications/rules/{rid}", operation_id = "changeNotificationRule", tag = "notifications",
     request_body = RuleInput,
     responses((status = 200, description = "The rule as it now is", body = Success<RuleObject>)))]
@@ -297,7 +331,7 @@ async fn change(
     Body(RuleFields(fields)): Body<RuleFields>,
 ) -> Result<Success<RuleObject>, ApiError> {
     may_set(&caller)?;
-    reached(&core, None, &id)?;
+    reached(&caller, &core, None, &id)?;
     Ok(Success::new(core.change_notify_rule(&id, RuleChange(fields)).await?.into()))
 }
 
@@ -326,7 +360,7 @@ async fn remove(
     NotificationRule(id): NotificationRule,
 ) -> Result<Success<DeletedRule>, ApiError> {
     may_set(&caller)?;
-    reached(&core, None, &id)?;
+    reached(&caller, &core, None, &id)?;
     core.delete_notify_rule(&id).await?;
     Ok(DeletedRule::new(&id))
 }
@@ -337,22 +371,27 @@ async fn remove(
 #[utoipa::path(get, path = "/devices/{id}/notifications/rules", operation_id = "listDeviceNotificationRules", tag = "notifications",
     responses((status = 200, description = "Rules", body = Success<Vec<RuleObject>>)))]
 async fn list_of_device(
+    caller: Caller,
     State(core): State<Core>,
     Device(device): Device,
 ) -> Result<Success<Vec<RuleObject>>, ApiError> {
     core.device(&device).await?;
-    Ok(Success::new(core.notify_rules(Some(&device)).into_iter().map(RuleObject::from).collect()))
+    Ok(shown(&caller, core.notify_rules(Some(&device))))
 }
 
 /// Make a rule of notifications of a device
+///
+/// The actions `desktop`, `sound` and `command` happen on the daemon's own machine: only with a key of all devices.
 #[utoipa::path(post, path = "/devices/{id}/notifications/rules", operation_id = "createDeviceNotificationRule", tag = "notifications",
     request_body = RuleInput,
     responses((status = 201, description = "The rule", body = Success<RuleObject>)))]
 async fn create_of_device(
+    caller: Caller,
     State(core): State<Core>,
     Device(device): Device,
     Body(RuleFields(fields)): Body<RuleFields>,
 ) -> Result<Created<RuleObject>, ApiError> {
+    may_ask(&caller, &fields, None)?;
     Ok(Created(core.create_notify_rule(Some(device), &fields).await?.into()))
 }
 
@@ -360,26 +399,30 @@ async fn create_of_device(
 #[utoipa::path(get, path = "/devices/{id}/notifications/rules/{rid}", operation_id = "getDeviceNotificationRule", tag = "notifications",
     responses((status = 200, description = "The rule", body = Success<RuleObject>)))]
 async fn show_of_device(
+    caller: Caller,
     State(core): State<Core>,
     Device(device): Device,
     NotificationRule(id): NotificationRule,
 ) -> Result<Success<RuleObject>, ApiError> {
-    Ok(Success::new(reached(&core, Some(&device), &id)?.into()))
+    Ok(Success::new(reached(&caller, &core, Some(&device), &id)?.into()))
 }
 
 /// Change a rule of notifications of a device
 ///
-/// What is left out stays.
+/// What is left out stays; what is `null` becomes what it is without being set. One that does something on the daemon's
+/// own machine afterwards is only changed with a key of all devices.
 #[utoipa::path(patch, path = "/devices/{id}/notifications/rules/{rid}", operation_id = "changeDeviceNotificationRule", tag = "notifications",
     request_body = RuleInput,
     responses((status = 200, description = "The rule as it now is", body = Success<RuleObject>)))]
 async fn change_of_device(
+    caller: Caller,
     State(core): State<Core>,
     Device(device): Device,
     NotificationRule(id): NotificationRule,
     Body(RuleFields(fields)): Body<RuleFields>,
 ) -> Result<Success<RuleObject>, ApiError> {
-    reached(&core, Some(&device), &id)?;
+    let before = reached(&caller, &core, Some(&device), &id)?;
+    may_ask(&caller, &fields, Some(&before))?;
     Ok(Success::new(core.change_notify_rule(&id, RuleChange(fields)).await?.into()))
 }
 
@@ -387,11 +430,12 @@ async fn change_of_device(
 #[utoipa::path(delete, path = "/devices/{id}/notifications/rules/{rid}", operation_id = "deleteDeviceNotificationRule", tag = "notifications",
     responses((status = 200, description = "It is gone", body = Success<DeletedRule>)))]
 async fn remove_of_device(
+    caller: Caller,
     State(core): State<Core>,
     Device(device): Device,
     NotificationRule(id): NotificationRule,
 ) -> Result<Success<DeletedRule>, ApiError> {
-    reached(&core, Some(&device), &id)?;
+    reached(&caller, &core, Some(&device), &id)?;
     core.delete_notify_rule(&id).await?;
     Ok(DeletedRule::new(&id))
 }

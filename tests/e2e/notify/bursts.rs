@@ -1,0 +1,78 @@
+//! What is counted into one, what is not, and what is no news any more once it is due.
+
+use serde_json::{Value, json};
+
+use super::{app, app_with, note_command, read, told_of_messages};
+use crate::support::{ANNA, BEN};
+
+const CARL: &str = "15550100005";
+
+#[tokio::test]
+async fn no_rule_swallows_what_another_one_decides_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let commands = note_command(dir.path());
+    let app =
+        app_with(&[("WHARF__EFFECTS__COMMAND__ENABLED", "true"), ("WHARF__NOTIFY__COMMANDS", &commands)])
+            .await;
+    app.device("shop").await;
+    for rule in [
+        json!({ "match": { "text": "*urgent*" }, "actions": ["dashboard"], "priority": "high" }),
+        json!({ "match": { "text": "promo*" }, "actions": ["dashboard"], "throttle": "1h" }),
+        json!({ "match": { "text": "order*" }, "actions": ["dashboard", "command"], "command": "note" }),
+    ] {
+        app.post("/notifications/rules", rule).await.created();
+    }
+    for body in ["promo 1", "promo 2", "this is urgent!!", "hi", "order 17", "bye"] {
+        app.incoming("shop", ANNA, body).await;
+    }
+    let told = told_of_messages(&app, "shop", 4).await;
+    let bodies: Vec<&Value> = told.iter().map(|told| &told["body"]).collect();
+    assert_eq!(bodies, ["promo 1", "this is urgent!!", "hi", "order 17"]);
+    let env = app.wait_until("the command", async || read(dir.path(), "env")).await;
+    assert!(env.ends_with("|order 17\n"), "{env}");
+}
+
+#[tokio::test]
+async fn what_was_muted_or_read_while_it_waited_is_no_news() {
+    let app = app().await;
+    app.device("shop").await;
+    for who in [ANNA, BEN, CARL] {
+        for n in 1..=3 {
+            app.incoming("shop", who, &format!("{who} {n}")).await;
+        }
+    }
+    // Once this one is told, all before it were looked at.
+    app.incoming("shop", "15550100006", "the last").await;
+    told_of_messages(&app, "shop", 4).await;
+    let anna = json!({ "everybody": true, "chatId": format!("{ANNA}@c.us") });
+    app.post("/devices/shop/notifications/mute", anna).await.ok();
+    app.post(&format!("/devices/shop/chats/{BEN}@c.us/read"), json!({})).await.ok();
+    app.clock.advance(10_001);
+    let told = told_of_messages(&app, "shop", 5).await;
+    assert_eq!((&told[4]["body"], &told[4]["count"]), (&json!(format!("{CARL} 3")), &json!(3)));
+    app.incoming("shop", CARL, "last").await;
+    app.clock.advance(10_001);
+    let told = told_of_messages(&app, "shop", 6).await;
+    assert_eq!((told.len(), &told[5]["body"]), (6, &json!("last")));
+}
+
+#[tokio::test]
+async fn a_new_device_has_no_rules_and_mutes_of_the_one_that_had_its_name() {
+    let app = app().await;
+    app.device("shop").await;
+    app.post("/devices/shop/notifications/rules", json!({ "actions": [] })).await.created();
+    app.post("/devices/shop/notifications/mute", json!({ "everybody": true })).await.ok();
+    app.delete("/devices/shop").await.ok();
+    app.wait_until("the id to be free", async || (app.try_device("shop").await.status == 201).then_some(()))
+        .await;
+    app.wait_for_state("shop", "qr").await;
+    app.post("/simulator/shop/scan", json!({})).await.ok();
+    app.wait_for_state("shop", "ready").await;
+    let rules = app.get("/devices/shop/notifications/rules").await.ok()["data"].clone();
+    assert!(rules.as_array().unwrap().iter().all(|rule| rule["origin"] == "default"), "{rules}");
+    let chat = json!({ "chatId": format!("{ANNA}@c.us") });
+    let muted = app.post("/devices/shop/notifications/unmute", chat).await.ok();
+    assert_eq!(muted["data"]["mutes"], json!([]));
+    app.incoming("shop", ANNA, "hello").await;
+    told_of_messages(&app, "shop", 1).await;
+}
