@@ -139,11 +139,14 @@ impl Core {
     /// # Errors
     /// When there is none, or the store fails.
     pub async fn unsubscribe_push(&self, operator: &OperatorId, id: &str) -> Result<(), ServiceError> {
-        let (of, id) = (operator.clone(), id.to_owned());
+        let (of, gone) = (operator.clone(), id.to_owned());
         let removed = self
             .store()
-            .write(move |tx| Ok::<_, ServiceError>(tx.delete_subscription(&id, Some(&of))?))
+            .write(move |tx| Ok::<_, ServiceError>(tx.delete_subscription(&gone, Some(&of))?))
             .await?;
+        if removed {
+            self.inner.notify.lanes.forget(id);
+        }
         if removed { Ok(()) } else { Err(ServiceError::SubscriptionNotFound) }
     }
 }

@@ -194,7 +194,8 @@ impl Core {
     ) -> Result<PushTrial, ServiceError> {
         self.push().map_err(|_| effect_refused(&EffectError::Off("web push is off".to_owned())))?;
         let of = to.clone();
-        let all = self.read(move |store| Ok(store.push_subscriptions(Some(&of))?)).await?;
+        let mut all = self.read(move |store| Ok(store.push_subscriptions(Some(&of))?)).await?;
+        all.retain(|to| self.grant_of(&to.key_id).is_some());
         let (asked, payload) = (all.len(), payload(device, shown));
         let payload = &payload;
         let pushes =

@@ -19,7 +19,7 @@ const MAX: usize = 64;
 /// How often logs are looked at, while something is on the desktop.
 const TICK: Duration = Duration::from_secs(1);
 /// Entries read at once.
-const PAGE: usize = 256;
+const PAGE: usize = 1_000;
 
 /// Something that is on the desktop.
 #[derive(Debug, Clone)]
@@ -87,7 +87,9 @@ impl Watched {
         if self.all.len() >= MAX {
             self.all.remove(0);
         }
-        self.positions.entry(shown.device.clone()).or_insert(shown.seq);
+        // It may have waited to be shown for longer than its end took to come.
+        let position = self.positions.entry(shown.device.clone()).or_insert(shown.seq);
+        *position = shown.seq.min(*position);
         self.all.push(shown);
     }
 
@@ -208,6 +210,8 @@ mod tests {
         assert_eq!(watched.ended(&shop, &[entry(7, "ready", "{}")]), ["shop|qr:"]);
         assert!(watched.ended(&shop, &[entry(8, "ready", "{}")]).is_empty());
         assert!(!watched.positions.contains_key(&shop) && watched.positions.contains_key(&home));
+        watched.add(shown("home", Kind::Call, Some(ANNA), 3));
+        assert_eq!(watched.positions[&home], 3, "its end may have come before it was shown");
     }
 
     #[test]
