@@ -21,7 +21,7 @@ pub enum NotifyCommand {
     /// List what was told
     #[command(visible_alias = "ls")]
     List(ListArgs),
-    /// Mute a device's notifications
+    /// Mute a device's notifications in this key's dashboards and browsers, or with --everybody all of them
     Mute(MuteArgs),
     /// Unmute a device's notifications
     Unmute(UnmuteArgs),
@@ -142,18 +142,21 @@ pub async fn run(
                 body.insert("until".to_owned(), clock.now().plus(ms).0.into());
             }
             let answer = client.post(&path(Some(&args.device), "mute"), &Value::Object(body)).await?;
-            out.show(&answer, || format!("The notifications of {} are muted", args.device))
+            out.show(&answer, || muted_text(args))
         }
         NotifyCommand::Unmute(args) => {
             let body = Value::Object(what(&args.what));
             let answer = client.post(&path(Some(&args.device), "unmute"), &body).await?;
-            out.show(&answer, || format!("The notifications of {} are not muted", args.device))
+            out.show(&answer, || unmuted_text(args))
         }
     }
 }
 
 async fn test(args: &TestArgs, client: &Client, out: &Output) -> Result<(), CliError> {
     let TestArgs { action, sound, command, device } = args;
+    if device.is_none() && matches!(action.as_str(), "dashboard" | "webhook") {
+        return Err(CliError::Usage("give --device: in whose log it stands".to_owned()));
+    }
     let device = device.as_ref().map(DeviceId::as_str);
     let body = json!({ "action": action, "sound": sound, "command": command, "deviceId": device });
     let answer = client.post(&["notifications", "test"], &body).await?;
@@ -170,6 +173,37 @@ fn path<'a>(device: Option<&'a DeviceId>, last: &'a str) -> Vec<&'a str> {
     };
     path.extend(Some(last).filter(|last| !last.is_empty()));
     path
+}
+
+/// What was muted, and of whom; a mute of one key leaves the desktop, sounds, commands and webhooks alone.
+fn muted_text(args: &MuteArgs) -> String {
+    let of = subject(&args.device, &args.what);
+    let how_long = match args.duration {
+        Some(_) => "for a time",
+        None => "until they are unmuted",
+    };
+    if args.what.everybody {
+        return format!("{of} are muted for everybody, {how_long}: nothing is told of them at all");
+    }
+    format!(
+        "{of} are muted {how_long} in the dashboards and browsers of this key alone; desktop, sounds, commands and \
+         webhooks go on. --everybody mutes them all"
+    )
+}
+
+fn unmuted_text(args: &UnmuteArgs) -> String {
+    let of = subject(&args.device, &args.what);
+    if args.what.everybody {
+        return format!("{of} are not muted for everybody any more");
+    }
+    format!("{of} are not muted for this key any more; --everybody ends what is muted for everybody")
+}
+
+fn subject(device: &DeviceId, muted: &Muted) -> String {
+    match &muted.chat {
+        Some(chat) => format!("The notifications of {chat} of {device}"),
+        None => format!("The notifications of {device}"),
+    }
 }
 
 fn what(muted: &Muted) -> Map<String, Value> {
@@ -227,6 +261,21 @@ mod tests {
         let text = notification_table(&list);
         assert!(text.contains("shop") && text.contains("new") && !text.contains('\u{1b}'), "{text}");
         assert_eq!(text.trim_end().lines().count(), 2, "{text}");
+    }
+
+    #[test]
+    fn a_mute_says_whom_it_is_for() {
+        let mut args = MuteArgs {
+            device: "shop".parse().unwrap(),
+            duration: None,
+            what: Muted { chat: None, everybody: false },
+        };
+        let own = muted_text(&args);
+        assert!(own.starts_with("The notifications of shop are muted until they are unmuted in"), "{own}");
+        assert!(own.contains("this key alone") && own.contains("--everybody"), "{own}");
+        args.what = Muted { chat: Some("15550100001@c.us".to_owned()), everybody: true };
+        let all = muted_text(&args);
+        assert!(all.contains("15550100001@c.us of shop are muted for everybody"), "{all}");
     }
 
     #[test]

@@ -16,6 +16,20 @@ pub fn built_in(name: &str) -> Option<(&'static [u8], &'static str)> {
     Some((file, "audio/wav"))
 }
 
+/// The media type of a sound's file by how it begins; `None` when it is none that can be played.
+#[must_use]
+pub fn media_type(file: &[u8]) -> Option<&'static str> {
+    match file {
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => Some("audio/wav"),
+        [b'O', b'g', b'g', b'S', ..] => Some("audio/ogg"),
+        [b'f', b'L', b'a', b'C', ..] => Some("audio/flac"),
+        // A tag, or a frame at once.
+        [b'I', b'D', b'3', ..] => Some("audio/mpeg"),
+        [0xff, second, ..] if second & 0xe6 == 0xe2 => Some("audio/mpeg"),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -27,5 +41,19 @@ mod tests {
         let distinct: std::collections::BTreeSet<_> = files.iter().collect();
         assert_eq!(distinct.len(), NAMES.len());
         assert!(built_in("other").is_none());
+    }
+
+    #[test]
+    fn a_sound_is_known_by_how_it_begins() {
+        for name in NAMES {
+            assert_eq!(media_type(built_in(name).unwrap().0), Some("audio/wav"));
+        }
+        assert_eq!(media_type(b"OggS\0\x02"), Some("audio/ogg"));
+        assert_eq!(media_type(b"fLaC\0"), Some("audio/flac"));
+        assert_eq!(media_type(b"ID3\x04"), Some("audio/mpeg"));
+        assert_eq!(media_type(&[0xff, 0xfb, 0x90]), Some("audio/mpeg"));
+        for no in [&b""[..], b"RIFF", b"RIFF\0\0\0\0AVI ", b"root:x:0:0:", b"\xff\xfe", b"\xff"] {
+            assert_eq!(media_type(no), None, "{no:?}");
+        }
     }
 }

@@ -69,8 +69,8 @@ pub enum ServiceError {
     #[error("there are {0} rules, as many as may be made for one device and for all")]
     TooManyRules(usize),
     /// As many mutes as there may be.
-    #[error("{0} things are muted already; unmute some first")]
-    TooManyMutes(i64),
+    #[error("{0}")]
+    TooManyMutes(&'static str),
     /// No such sound.
     #[error("there is no sound of this name")]
     SoundNotFound,
@@ -78,8 +78,8 @@ pub enum ServiceError {
     #[error("you have no subscription with this id")]
     SubscriptionNotFound,
     /// As many subscriptions as there may be.
-    #[error("there are too many subscriptions: at most {0} of one operator; remove some first")]
-    TooManySubscriptions(usize),
+    #[error("{0}")]
+    TooManySubscriptions(&'static str),
     /// As many webhooks as the settings allow.
     #[error("there are {0} webhooks, as many as webhooks.max_endpoints allows")]
     TooManyWebhooks(usize),

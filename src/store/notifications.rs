@@ -3,6 +3,7 @@
 use rusqlite::{Row, params};
 
 use super::error::StoreError;
+use super::notify_mutes::counted_with;
 use super::rows::{from_json, parsed, to_json};
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
@@ -12,6 +13,9 @@ use crate::domain::notify::OperatorId;
 
 /// Notifications that are kept of each device.
 const KEPT: i64 = 1_000;
+/// Of one API key or verified person: who have read all of one device, and what they have read of it.
+const MARKS: i64 = 1_000;
+const READS: i64 = 10_000;
 
 /// A notification to be stored.
 #[derive(Debug, Clone)]
@@ -178,7 +182,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Notes what an operator has read: these, or all that there are.
+    /// Notes what an operator has read: these, or all that there are. Of those who share an API key, so many are
+    /// remembered; those who are furthest behind are forgotten, and have read nothing again.
     ///
     /// # Errors
     /// When the store fails.
@@ -188,6 +193,7 @@ impl Tx<'_> {
         device: &DeviceId,
         ids: Option<&[String]>,
     ) -> Result<(), StoreError> {
+        let (from, to) = counted_with(operator);
         let (operator, device) = (operator.as_str(), device.as_str());
         if let Some(ids) = ids {
             self.run(
@@ -209,6 +215,26 @@ impl Tx<'_> {
                      AND n.id = notification_reads.id AND n.rev > coalesce((SELECT m.rev FROM notification_marks m
                          WHERE m.operator = ?1 AND m.device_id = ?2), 0))",
             params![operator, device],
+        )?;
+        self.bound_reads("notification_marks", (&from, &to), operator, device, MARKS)?;
+        self.bound_reads("notification_reads", (&from, &to), operator, device, READS)
+    }
+
+    fn bound_reads(
+        &self,
+        table: &str,
+        (from, to): (&str, &str),
+        operator: &str,
+        device: &str,
+        most: i64,
+    ) -> Result<(), StoreError> {
+        self.run(
+            &format!(
+                "DELETE FROM {table} WHERE rowid IN (
+                     SELECT rowid FROM {table} WHERE operator >= ?1 AND operator < ?2 AND device_id = ?3
+                     ORDER BY operator = ?4 DESC, rev DESC LIMIT -1 OFFSET ?5)"
+            ),
+            params![from, to, device, operator, most],
         )?;
         Ok(())
     }

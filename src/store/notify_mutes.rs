@@ -40,13 +40,14 @@ impl Mute {
 }
 
 impl Reader<'_> {
-    /// All mutes that have not ended.
+    /// All mutes that have not ended, the newest first.
     ///
     /// # Errors
     /// When the store fails.
     pub fn notify_mutes(&self, now: Millis) -> Result<Vec<Mute>, StoreError> {
         self.all(
-            "SELECT operator, device_id, chat_id, ends_at FROM notification_mutes WHERE ends_at IS NULL OR ends_at > ?1",
+            "SELECT operator, device_id, chat_id, ends_at FROM notification_mutes WHERE ends_at IS NULL OR ends_at > ?1
+             ORDER BY created_at DESC, rowid DESC",
             [now.0],
             mute,
         )
@@ -82,12 +83,46 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// How many mutes there are of this operator and those who are counted with them.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn notify_mutes_of(&self, operator: &OperatorId) -> Result<i64, StoreError> {
+        let (from, to) = counted_with(operator);
+        self.number(
+            "SELECT count(*) FROM notification_mutes WHERE operator >= ?1 AND operator < ?2",
+            [from, to],
+        )
+    }
+
+    /// How many mutes there are for everybody, of a device.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn notify_mutes_of_everybody(&self, device: Option<&DeviceId>) -> Result<i64, StoreError> {
+        self.number(
+            "SELECT count(*) FROM notification_mutes WHERE operator = '' AND device_id = ?1",
+            [device.map_or("", DeviceId::as_str)],
+        )
+    }
+
     /// How many mutes there are.
     ///
     /// # Errors
     /// When the store fails.
     pub fn notify_mute_count(&self) -> Result<i64, StoreError> {
         self.number("SELECT count(*) FROM notification_mutes", [])
+    }
+}
+
+/// Where operators that are counted together stand in the order of all: all labels of an API key, which whoever has the
+/// key makes up, or one verified person. From the first up to, and without, the second.
+pub(super) fn counted_with(operator: &OperatorId) -> (String, String) {
+    let text = operator.as_str();
+    match text.strip_prefix("key ").and_then(|rest| rest.split_once(' ')) {
+        // Next to the space that ends the key's id.
+        Some((key, _)) => (format!("key {key} "), format!("key {key}!")),
+        None => (text.to_owned(), format!("{text}\u{1}")),
     }
 }
 
@@ -99,4 +134,27 @@ fn mute(row: &Row<'_>) -> Result<Mute, StoreError> {
         chat: given("chat_id")?.then(|| parsed(row, "chat_id", "chat id")).transpose()?,
         until: time_if_any(row, "ends_at")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_a_key_are_counted_together_and_with_nobody_else() {
+        let (from, to) = counted_with(&OperatorId::of_key("k1", Some("anna")));
+        let within = |operator: OperatorId| {
+            let text = operator.as_str();
+            from.as_str() <= text && text < to.as_str()
+        };
+        assert!(
+            within(OperatorId::of_key("k1", None)) && within(OperatorId::of_key("k1", Some("\u{10ffff}")))
+        );
+        assert!(!within(OperatorId::of_key("k10", None)) && !within(OperatorId::of_key("k0", Some("z"))));
+        assert!(!within(OperatorId::verified("key k1 anna")));
+        let (from, to) = counted_with(&OperatorId::verified("anna"));
+        assert!(
+            from.as_str() <= "person anna" && "person anna" < to.as_str() && "person anna b" >= to.as_str()
+        );
+    }
 }

@@ -141,12 +141,12 @@ impl Tx<'_> {
         Ok(removed > 0)
     }
 
-    /// How many subscriptions there are.
+    /// How many subscriptions there are; those that were made with this key, if one is named.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn subscription_count(&self) -> Result<i64, StoreError> {
-        self.number("SELECT count(*) FROM push_subscriptions", [])
+    pub fn subscription_count(&self, key_id: Option<&str>) -> Result<i64, StoreError> {
+        self.number("SELECT count(*) FROM push_subscriptions WHERE ?1 IS NULL OR key_id = ?1", [key_id])
     }
 }
 

@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 
+use super::notifications::Notification;
+use super::notify_mutes::Mute;
 use super::{Store, StoreError, StoreOptions, Synchronous, WriterObserver};
 use crate::domain::clock::Millis;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Notified};
 use crate::domain::ids::DeviceId;
+use crate::domain::notify::{OperatorId, Priority};
 use crate::domain::reason::Reason;
 
 #[derive(Default)]
@@ -199,4 +202,61 @@ async fn a_read_that_nobody_polls_stops_no_other() {
     // `waiting` is next in line and is not polled; a later read must still be served.
     let later = tokio::time::timeout(std::time::Duration::from_secs(5), read(None)).await;
     assert!(later.is_ok_and(|count: Result<i64, StoreError>| count.is_ok()));
+}
+
+#[tokio::test]
+async fn names_that_one_key_makes_up_are_counted_together() {
+    let (store, ..) = open(16);
+    let mute = |operator: OperatorId| Mute {
+        operator: Some(operator),
+        device: Some(shop()),
+        chat: None,
+        until: None,
+    };
+    let counts = store
+        .write(move |tx| {
+            for n in 0..30 {
+                tx.put_notify_mute(&mute(OperatorId::of_key("k1", Some(&n.to_string()))), Millis(1))?;
+            }
+            for other in [OperatorId::of_key("k10", None), OperatorId::verified("anna")] {
+                tx.put_notify_mute(&mute(other), Millis(1))?;
+            }
+            let all = [("k1", None), ("k1", Some("new")), ("k10", None), ("k2", None)];
+            let of_keys = all.map(|(key, label)| tx.notify_mutes_of(&OperatorId::of_key(key, label)));
+            let of_anna = tx.notify_mutes_of(&OperatorId::verified("anna"));
+            of_keys.into_iter().chain([of_anna]).collect::<Result<Vec<i64>, StoreError>>()
+        })
+        .await
+        .unwrap();
+    assert_eq!(counts, [30, 30, 1, 0, 1]);
+}
+
+#[tokio::test]
+async fn what_names_of_one_key_have_read_is_bounded_and_nobody_elses_goes() {
+    let (store, ..) = open(16);
+    let notification = || {
+        let (id, kind) = ("shop-1".to_owned(), "test".to_owned());
+        let (title, body, priority) = (String::new(), String::new(), Priority::Normal);
+        let (sound, sound_url, chat_id) = (None, None, None);
+        let shown = Notified { id, kind, priority, title, body, sound, sound_url, chat_id, count: 1 };
+        Notification { shown, burst: "test".to_owned(), last_seq: 1, at: Millis(1) }
+    };
+    let marks = store
+        .write(move |tx| {
+            tx.put_notification(&shop(), &notification())?;
+            tx.read_notifications(&OperatorId::verified("anna"), &shop(), None)?;
+            for n in 0..1_050 {
+                tx.read_notifications(&OperatorId::of_key("k1", Some(&n.to_string())), &shop(), None)?;
+            }
+            let last = OperatorId::of_key("k1", Some("1049"));
+            let of = |operator: &OperatorId| {
+                let sql = "SELECT count(*) FROM notification_marks WHERE operator = ?1";
+                tx.number(sql, [operator.as_str()])
+            };
+            let all = tx.number("SELECT count(*) FROM notification_marks", [])?;
+            Ok::<_, StoreError>([all, of(&last)?, of(&OperatorId::verified("anna"))?])
+        })
+        .await
+        .unwrap();
+    assert_eq!(marks, [1_001, 1, 1]);
 }

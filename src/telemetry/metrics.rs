@@ -129,7 +129,7 @@ pub struct KindLabels {
 pub struct EffectLabels {
     /// What was to be done; `any` for all together.
     pub action: &'static str,
-    /// `done`, `off`, `busy`, `failed`, `dropped` (the queue was full), `old`; of pushes also `gone` and `refused`.
+    /// `done`, `off`, `busy`, `failed`, `dropped` (the queue was full), `old`; of pushes also `gone`, `refused` and `rests` (it failed before).
     pub outcome: &'static str,
 }
 

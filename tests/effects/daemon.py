@@ -63,6 +63,12 @@ class Daemon:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)["data"]
 
+    def post(self, path, body):
+        headers = {"X-API-KEY": self.key, "Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + "/api/v1" + path, json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)["data"]
+
     def chat(self, who):
         """The chat with a contact."""
         return next(chat for chat in self.get("/devices/demo/chats") if chat["id"] == f"{who}@c.us")

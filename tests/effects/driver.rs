@@ -42,6 +42,7 @@ async fn main() {
                 let shown = desktop.show(Notice { tag, title, body, urgency, actions }).await;
                 shown.map(|shown| json!({ "id": shown.id, "replaced": shown.replaced }))
             }
+            "withdraw" => desktop.withdraw(&text("tag")).await.map(|was| json!(was)),
             "play" => speaker.play(&text("name"), 1.0).await.map(|played| json!({ "ms": played.ms })),
             "probe" => Ok(json!({
                 "desktop": format!("{:?}", desktop.probe().await),

@@ -65,6 +65,21 @@ class DaemonTest(unittest.TestCase):
         self.place.run("xdotool", "mousemove", "700", "50", "click", "1")
         until(lambda: daemon.chat(ADA)["unreadCount"] == 0, "the chat is read")
 
+    def test_what_is_over_leaves_the_desktop(self):
+        desktop = Desktop(self.place)
+        daemon = Daemon(self.place, **NO_SOUND)
+        closed = lambda one: f"member=NotificationClosed\n   uint32 {one['id']}\n" in desktop.text()
+        code = desktop.wait(1)[0]
+        self.assertEqual(code["urgency"], 2, code)
+        until(lambda: closed(code), "the code that was scanned leaves")
+        before = len(desktop.notifications())
+        daemon.says(ADA, "Are you there?")
+        message = desktop.wait(before + 1)[before]
+        time.sleep(2)
+        self.assertFalse(closed(message), "it is not read")
+        daemon.post(f"/devices/demo/chats/{ADA}@c.us/read", {})
+        until(lambda: closed(message), "the message that was read leaves")
+
     def test_a_command_gets_the_message_and_nothing_of_the_daemons_keys(self):
         told = self.place.dir / "told"
         script = self.place.dir / "hook"

@@ -37,6 +37,14 @@ class DesktopTest(unittest.TestCase):
         self.assertTrue(pathlib.Path(found[0]["icon"]).read_bytes().startswith(b"\x89PNG"))
         self.desktop.screenshot("desktop")
 
+    def test_what_is_withdrawn_is_closed_and_what_is_not_known_is_not(self):
+        shown = self.show("demo/link", "Scan the code", "now", "high")
+        self.assertEqual(self.driver.ask("withdraw", tag="demo/other").get("done"), False)
+        self.assertEqual(self.driver.ask("withdraw", tag="demo/link").get("done"), True)
+        closed = f"member=NotificationClosed\n   uint32 {shown['id']}\n"
+        until(lambda: closed in self.desktop.text(), "the server says that it is closed")
+        self.assertEqual(self.driver.ask("withdraw", tag="demo/link").get("done"), False)
+
     def test_hostile_text_is_inert(self):
         self.show("demo/eve", HOSTILE, HOSTILE)
         one = self.desktop.wait(1)[0]

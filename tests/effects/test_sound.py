@@ -31,6 +31,21 @@ class SoundTest(unittest.TestCase):
             for other in set(NAMES) - {name}:
                 self.assertNotEqual(differences(heard[name], asset(other)), [], f"{name} and {other}")
 
+    def test_a_server_that_needs_no_cookie_plays_for_users_who_have_none(self):
+        speaker = Speaker(self.place)
+        home = self.place.dir / "home"
+        home.mkdir()
+        self.place.env["HOME"] = str(home)
+        short = home / "short"
+        short.write_bytes(b"no cookie")
+        for name, more in [("message", {}), ("call", {"PULSE_COOKIE": str(short)}), ("system", {"XDG_CONFIG_HOME": str(home)})]:
+            self.place.env.update(more)
+            driver = Driver(self.place)
+            self.assertEqual(driver.ask("probe")["done"]["sound"], "On", more)
+            recording = speaker.record(f"no-cookie-{name}")
+            self.assertIn("done", driver.ask("play", name=name), more)
+            self.assertEqual(differences(recording.close(), asset(name)), [], more)
+
     def test_silence_is_no_sound(self):
         speaker = Speaker(self.place)
         recording = speaker.record("silence")

@@ -309,7 +309,7 @@ struct MuteObject {
 /// What is muted of a device now.
 #[derive(Serialize, ToSchema)]
 struct Mutes {
-    /// For this operator, or for everybody.
+    /// For everybody, and for this operator: the newest 100 of each.
     mutes: Vec<MuteObject>,
 }
 

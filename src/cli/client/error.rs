@@ -31,7 +31,7 @@ pub enum ClientError {
         source: reqwest::Error,
     },
     /// The daemon refused.
-    #[error("{message}{}", details_text(details.as_ref()))]
+    #[error("{message}{}", details_beyond(message, details.as_ref()))]
     Refused {
         /// HTTP status.
         status: u16,
@@ -128,6 +128,20 @@ fn root_cause(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
+/// The details, unless they are one field's, of which the message says it all.
+fn details_beyond(message: &str, details: Option<&Value>) -> String {
+    match details {
+        Some(Value::Array(items)) if items.len() == 1 => {
+            let problem = items[0].get("message").and_then(Value::as_str);
+            if problem.is_some_and(|problem| message.contains(problem)) {
+                return String::new();
+            }
+        }
+        _ => {}
+    }
+    details_text(details)
+}
+
 /// `{ "field": "problem" }` or `[{ "field", "message" }]`, a line for each.
 pub(super) fn details_text(details: Option<&Value>) -> String {
     let lines: Vec<String> = match details {
@@ -150,4 +164,21 @@ fn item_text(item: &Value) -> String {
 
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_message_says_already_is_not_said_twice() {
+        let one = json!([{ "field": "deviceId", "message": "is required" }]);
+        assert_eq!(details_beyond("deviceId is required", Some(&one)), "");
+        assert_eq!(details_beyond("it cannot be", Some(&one)), "\n  deviceId: is required");
+        let two = json!([{ "field": "a", "message": "is odd" }, { "field": "b", "message": "is no number" }]);
+        let said = details_beyond("these fields are not valid: a, b", Some(&two));
+        assert_eq!(said, "\n  a: is odd\n  b: is no number");
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! A command gets the event as JSON on its standard input and in `WHARF_*` variables, and of the daemon's own
 //! environment only what [`environment`] names, which holds no secret. It runs in a process group of its own; when it
-//! ends, is cut off or is given up, the whole group ends.
+//! ends, is cut off or is given up, the whole group ends. What left the group lives on: nothing short of a cgroup or of
+//! becoming the reaper of all orphans of this process would catch it.
 
 mod environment;
 mod output;
@@ -45,7 +46,7 @@ pub struct CommandCall {
     pub input: Vec<u8>,
     /// `WHARF_*` variables.
     pub env: Vec<(String, String)>,
-    /// Milliseconds until it is ended, with all that it started.
+    /// Milliseconds until it is ended, with its process group.
     pub timeout_ms: u64,
 }
 

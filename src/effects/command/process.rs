@@ -23,7 +23,7 @@ pub(super) struct Ended {
     pub output: Vec<u8>,
 }
 
-/// All that a command started. Ends with this, whatever becomes of the caller.
+/// The process group of a command: what it started, unless that left. Ends with this, whatever becomes of the caller.
 struct Group(Option<Pid>);
 
 impl Group {

@@ -99,7 +99,7 @@ async fn a_command_that_reads_nothing_of_much_ends() {
 }
 
 #[tokio::test]
-async fn the_time_limit_ends_all_that_a_command_started() {
+async fn the_time_limit_ends_the_whole_group_of_a_command() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("pids");
     let text =

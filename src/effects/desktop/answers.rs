@@ -40,6 +40,12 @@ impl Kept {
         }
     }
 
+    /// Forgets the notification of a tag, and gives its number.
+    pub(super) fn take(&mut self, tag: &str) -> Option<u32> {
+        let at = self.0.iter().position(|(kept, ..)| kept == tag)?;
+        self.0.remove(at).map(|(_, id, _)| id)
+    }
+
     /// Forgets all: a server that begins anew gives its numbers anew.
     pub(super) fn clear(&mut self) {
         self.0.clear();
@@ -102,6 +108,7 @@ mod tests {
             kept.keep(tag, id, None, 2);
         }
         assert_eq!((kept.number("a"), kept.number("b"), kept.number("c")), (Some(3), None, Some(4)));
+        assert_eq!((kept.take("a"), kept.take("a"), kept.number("c")), (Some(3), None, Some(4)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::super::inert;
-use crate::effects::Availability;
+use crate::effects::{Availability, EffectError};
 
 const SERVER: &str = "org.freedesktop.Notifications";
 const PATH: &str = "/org/freedesktop/Notifications";
@@ -65,6 +65,19 @@ async fn ask() -> zbus::Result<Vec<String>> {
         .await?
         .body()
         .deserialize()
+}
+
+/// Closes a notification by its number. At most 2 s.
+///
+/// # Errors
+/// [`EffectError::Timeout`] or [`EffectError::Failed`].
+pub(super) async fn close(id: u32) -> Result<(), EffectError> {
+    let closing = async {
+        let connection = zbus::Connection::session().await?;
+        connection.call_method(Some(SERVER), PATH, Some(SERVER), "CloseNotification", &id).await.map(drop)
+    };
+    let closed = timeout(PATIENCE, closing).await.map_err(|_| EffectError::Timeout)?;
+    closed.map_err(|error: zbus::Error| EffectError::Failed(explained(&error.to_string())))
 }
 
 fn has_bus(address: bool, runtime_dir: Option<&std::ffi::OsStr>) -> bool {

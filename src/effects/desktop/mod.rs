@@ -154,6 +154,20 @@ impl Desktop {
         }
         shown
     }
+
+    /// Takes the notification of a tag from the desktop, if it is known there; answers whether it was. At most 2 s after
+    /// its turn has come.
+    ///
+    /// # Errors
+    /// [`EffectError::Timeout`] or [`EffectError::Failed`].
+    pub async fn withdraw(&self, tag: &str) -> Result<bool, EffectError> {
+        let mut state = self.0.state.lock().await;
+        if state.rests_until.is_some_and(|until| Instant::now() < until) {
+            return Err(EffectError::Timeout);
+        }
+        let Some(id) = state.kept.take(tag) else { return Ok(false) };
+        bus::close(id).await.map(|()| true)
+    }
 }
 
 impl Inner {

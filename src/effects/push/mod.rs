@@ -15,7 +15,7 @@ use crate::domain::clock::Clock;
 use crate::net::{Answer, GuardedClient, Post};
 
 /// The longest that a push service may take.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// As push services have it.
 const MAX_TTL_S: u32 = 28 * 24 * 3_600;
 

@@ -3,10 +3,12 @@
 //! Each sound has a connection of its own, so that a server that was restarted is found again by the next one. A thread
 //! of the library's serves a connection; it ends when the connection is shut, which [`Connection`] does when dropped.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::future::Future;
+use std::io::Read as _;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pulseaudio::protocol::stream::{BufferAttr, StreamFlags};
@@ -26,6 +28,8 @@ const TAIL: Duration = Duration::from_millis(300);
 const NO_SERVER: &str = "no sound server (PulseAudio or PipeWire) was found: neither PULSE_SERVER nor $XDG_RUNTIME_DIR/pulse/native leads to one";
 /// The output that servers make up when there is none.
 const NOWHERE: &[u8] = b"auto_null";
+/// Bytes of a cookie.
+const COOKIE: usize = 256;
 /// Bytes of a sample.
 const WIDTH: usize = 4;
 /// Bytes that the server takes ahead: a fifth of a second.
@@ -118,6 +122,25 @@ async fn connect() -> Result<Connection, EffectError> {
     made.map_err(|_| EffectError::Failed("the sound server's greeting could not be read".to_owned()))?
 }
 
+/// What the server knows its users by, from where PulseAudio's own library looks for it. Servers that need none want as
+/// many bytes all the same.
+fn cookie(variable: impl Fn(&str) -> Option<OsString>) -> Vec<u8> {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = set("HOME");
+    let config = set("XDG_CONFIG_HOME").or_else(|| home.as_ref().map(|home| home.join(".config")));
+    let places = [
+        set("PULSE_COOKIE"),
+        config.map(|config| config.join("pulse/cookie")),
+        home.map(|home| home.join(".pulse-cookie")),
+    ];
+    let read = |path: PathBuf| {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path).ok()?.take(COOKIE as u64).read_to_end(&mut bytes).ok()?;
+        (bytes.len() == COOKIE).then_some(bytes)
+    };
+    places.into_iter().flatten().find_map(read).unwrap_or_else(|| vec![0; COOKIE])
+}
+
 /// The library's greeting blocks; a socket with a time limit ends it.
 fn greet(socket: UnixStream) -> Result<Connection, EffectError> {
     let prepared = || {
@@ -127,8 +150,8 @@ fn greet(socket: UnixStream) -> Result<Connection, EffectError> {
         socket.try_clone()
     };
     let handle = prepared().map_err(|error: std::io::Error| EffectError::Failed(error.to_string()))?;
-    let cookie = pulseaudio::cookie_path_from_env().and_then(|path| std::fs::read(path).ok());
-    let client = Client::new_unix(c"Wharf", socket, cookie).map_err(|error| explained(&error))?;
+    let client = Client::new_unix(c"Wharf", socket, Some(cookie(|name| std::env::var_os(name))))
+        .map_err(|error| explained(&error))?;
     Ok(Connection { client, socket: handle })
 }
 
@@ -156,4 +179,32 @@ fn explained(error: &ClientError) -> EffectError {
 
 fn is_timeout(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_where_the_environment_says_and_nothing_in_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        for (name, byte) in [("own", 1), ("config/pulse/cookie", 2), (".config/pulse/cookie", 3)] {
+            std::fs::create_dir_all(path(name).parent().unwrap()).unwrap();
+            std::fs::write(path(name), [byte; COOKIE]).unwrap();
+        }
+        std::fs::write(path("short"), [9; 5]).unwrap();
+        let found = |set: &[(&str, &str)]| {
+            cookie(|name| {
+                let (_, value) = set.iter().find(|(known, _)| *known == name)?;
+                Some(path(value).into_os_string())
+            })
+        };
+        let (home, config) = (("HOME", ""), ("XDG_CONFIG_HOME", "config"));
+        assert_eq!(found(&[("PULSE_COOKIE", "own"), config, home]), [1; COOKIE]);
+        assert_eq!(found(&[("PULSE_COOKIE", "short"), config, home]), [2; COOKIE]);
+        assert_eq!(found(&[home]), [3; COOKIE]);
+        assert_eq!(found(&[("HOME", "nowhere")]), [0; COOKIE]);
+        assert_eq!(found(&[]), [0; COOKIE]);
+    }
 }

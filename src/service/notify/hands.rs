@@ -1,5 +1,5 @@
-//! Those who show, play, run and push: one worker for each action, behind a bounded queue. What does not fit is dropped
-//! and counted, for it would be late anyway.
+//! Those who show, play, run and push: one worker for each action, behind a bounded queue of which no device has more
+//! than half. What does not fit is dropped and counted, for it would be late anyway.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,10 +7,12 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, mpsc};
 
+use super::queue::{Dropped, Queue};
 use super::telling::Handed;
+use super::withdrawing::{OnDesktop, ROOM};
 use crate::domain::event::Notified;
 use crate::domain::ids::DeviceId;
-use crate::domain::notify::Action;
+use crate::domain::notify::{Action, Priority};
 use crate::effects::EffectError;
 use crate::effects::command::{CommandCall, CommandRun};
 use crate::effects::desktop::{DesktopAnswer, Notice};
@@ -20,6 +22,8 @@ use crate::service::Core;
 const DESKTOP: usize = 32;
 /// Sounds that may wait: more would only play on after what they tell of.
 const SOUND: usize = 2;
+/// Sounds of high priority that may wait besides, and go first: a call is not kept from its ringing by messages.
+const SOUND_URGENT: usize = 4;
 /// Notifications that may wait to be pushed.
 const PUSH: usize = 128;
 const HOUR_MS: i64 = 3_600_000;
@@ -28,34 +32,36 @@ const HOUR_MS: i64 = 3_600_000;
 const READ: (&str, &str) = ("read", "Mark read");
 const MUTE: (&str, &str) = ("mute", "Mute an hour");
 
-type Sender = mpsc::Sender<Arc<Handed>>;
-type Receiver = mpsc::Receiver<Arc<Handed>>;
+type Waiting = Arc<Queue<Arc<Handed>>>;
 
 /// The queues, from the start of the workers on.
 #[derive(Default)]
-pub(super) struct Queues(Mutex<Vec<(Action, Sender)>>);
+pub(super) struct Queues(Mutex<Vec<(Action, Waiting)>>);
 
 impl Queues {
-    fn open(&self, action: Action, room: usize) -> Receiver {
-        let (sender, receiver) = mpsc::channel(room);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((action, sender));
-        receiver
+    fn open(&self, action: Action, room: usize, urgent: usize) -> Waiting {
+        let queue = Arc::new(Queue::new(room, urgent));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((action, queue.clone()));
+        queue
     }
 }
 
 impl Core {
     pub(super) fn start_hands(&self) {
         let queues = &self.inner.notify.queues;
-        let (core, queue) = (self.clone(), queues.open(Action::Desktop, DESKTOP));
-        self.tasks().spawn("notify-desktop", async move { core.show_all(queue).await });
-        let (core, queue) = (self.clone(), queues.open(Action::Sound, SOUND));
-        self.tasks().spawn("notify-sound", async move { core.play_all(queue).await });
+        let (core, queue) = (self.clone(), queues.open(Action::Desktop, DESKTOP, 0));
+        let (on_desktop, watched) = mpsc::channel(ROOM);
+        self.tasks().spawn("notify-desktop", async move { core.show_all(&queue, &on_desktop).await });
+        let core = self.clone();
+        self.tasks().spawn("notify-withdraw", async move { core.withdraw_all(watched).await });
+        let (core, queue) = (self.clone(), queues.open(Action::Sound, SOUND, SOUND_URGENT));
+        self.tasks().spawn("notify-sound", async move { core.play_all(&queue).await });
         let (core, queue) =
-            (self.clone(), queues.open(Action::Command, self.inner.notify.commands_waiting.max(1)));
-        self.tasks().spawn("notify-command", async move { core.run_all(queue).await });
+            (self.clone(), queues.open(Action::Command, self.inner.notify.commands_waiting, 0));
+        self.tasks().spawn("notify-command", async move { core.run_all(&queue).await });
         if self.inner.notify.push_enabled {
-            let (core, queue) = (self.clone(), queues.open(Action::Push, PUSH));
-            self.tasks().spawn("notify-push", async move { core.push_all(queue).await });
+            let (core, queue) = (self.clone(), queues.open(Action::Push, PUSH, 0));
+            self.tasks().spawn("notify-push", async move { core.push_all(&queue).await });
         }
         let answers = self.inner.notify.answers.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut answers) = answers {
@@ -73,14 +79,25 @@ impl Core {
     pub(super) fn hand_over(&self, handed: &Arc<Handed>) {
         let queues = self.inner.notify.queues.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (action, queue) in queues.iter().filter(|(action, _)| handed.told.case.decision.asks(*action)) {
-            if queue.try_send(handed.clone()).is_err() {
-                self.metrics().notify_effect(action.as_str(), "dropped");
+            let urgent = handed.shown.priority == Priority::High;
+            let Err(Dropped(said)) = queue.offer(&handed.device, urgent, handed.clone(), self.now()) else {
+                continue;
+            };
+            self.metrics().notify_effect(action.as_str(), "dropped");
+            // What else is dropped only disturbs less.
+            if let (Action::Command, Some(dropped)) = (action, said) {
+                let device = &handed.device;
+                tracing::warn!(
+                    %device,
+                    dropped,
+                    "commands of notifications were dropped: effects.command.max_waiting wait, or this device has half of them"
+                );
             }
         }
     }
 
-    async fn next(&self, queue: &mut Receiver) -> Option<Arc<Handed>> {
-        self.tasks().soft().run_until_cancelled(queue.recv()).await.flatten()
+    pub(super) async fn next(&self, queue: &Queue<Arc<Handed>>) -> Option<Arc<Handed>> {
+        self.tasks().soft().run_until_cancelled(queue.next()).await
     }
 
     /// Counts what came of an effect, and logs what nobody expects.
@@ -97,15 +114,24 @@ impl Core {
         }
     }
 
-    async fn show_all(&self, mut queue: Receiver) {
-        while let Some(handed) = self.next(&mut queue).await {
-            let came = self.inner.notify.desktop.show(notice(&handed)).await;
+    async fn show_all(&self, queue: &Queue<Arc<Handed>>, on_desktop: &mpsc::Sender<OnDesktop>) {
+        while let Some(handed) = self.next(queue).await {
+            let notice = notice(&handed);
+            let tag = notice.tag.clone();
+            let came = self.inner.notify.desktop.show(notice).await;
             self.note_effect(Action::Desktop, &came);
+            if came.is_ok() {
+                let happening = &handed.told.case.happening;
+                let (device, kind, chat) = (handed.device.clone(), happening.kind, happening.chat.clone());
+                let shown = OnDesktop { device, tag, kind, chat, seq: handed.told.last_seq };
+                // Nobody is kept waiting: it stays until its reader takes it.
+                let _ = on_desktop.try_send(shown);
+            }
         }
     }
 
-    async fn play_all(&self, mut queue: Receiver) {
-        while let Some(handed) = self.next(&mut queue).await {
+    async fn play_all(&self, queue: &Queue<Arc<Handed>>) {
+        while let Some(handed) = self.next(queue).await {
             let Some(sound) = handed.shown.sound.as_deref() else { continue };
             let playing = self.inner.notify.speaker.play(sound, handed.told.case.decision.volume);
             let Some(came) = self.tasks().soft().run_until_cancelled(playing).await else { return };
@@ -113,12 +139,12 @@ impl Core {
         }
     }
 
-    async fn run_all(&self, mut queue: Receiver) {
+    async fn run_all(&self, queue: &Queue<Arc<Handed>>) {
         let places = Arc::new(Semaphore::new(self.inner.notify.commands_at_once.max(1)));
         loop {
             let taken = self.tasks().soft().run_until_cancelled(places.clone().acquire_owned()).await;
             let Some(Ok(place)) = taken else { return };
-            let Some(handed) = self.next(&mut queue).await else { return };
+            let Some(handed) = self.next(queue).await else { return };
             let core = self.clone();
             self.tasks().spawn("notify-command-run", async move {
                 core.run_for(&handed).await;

@@ -4,7 +4,7 @@
 //! - [`watcher`] follows the logs of all devices from a position of its own; [`telling`] stores what is to be told and
 //!   hands it over to [`hands`], which do it, each from a bounded queue.
 //! - [`rules`], [`operators`] (what each has read and muted), [`push`] (browsers) and [`sounds`] are what people manage;
-//!   [`trial`] tries an action out.
+//!   [`trial`] tries an action out. [`pushing`] pushes, by [`lanes`]; [`withdrawing`] takes from the desktop what is over.
 //!
 //! Invariants: the log is the truth, and what was told stands in the store before anybody is disturbed; a full queue
 //! drops and counts; no engine, no request and no other device waits for a desktop, a loudspeaker or a command.
@@ -23,13 +23,17 @@ use crate::effects::sound::Speaker;
 use crate::net::GuardedClient;
 
 mod hands;
+mod lanes;
 mod operators;
 mod push;
+mod pushing;
+mod queue;
 mod rules;
 mod sounds;
 mod telling;
 mod trial;
 mod watcher;
+mod withdrawing;
 
 pub use operators::{MuteChange, MuteState, NotificationPage, operator_id};
 pub use push::{NewSubscription, ShownSubscription};
@@ -113,6 +117,7 @@ pub(super) struct Notify {
     push: OnceLock<Push>,
     push_key: OnceLock<String>,
     queues: hands::Queues,
+    lanes: lanes::Lanes,
 }
 
 impl Notify {
@@ -147,6 +152,7 @@ impl Notify {
             push: OnceLock::new(),
             push_key: OnceLock::new(),
             queues: hands::Queues::default(),
+            lanes: lanes::Lanes::default(),
         }
     }
 

@@ -11,8 +11,17 @@ use crate::service::{Core, Operator, Principal, ServiceError};
 use crate::store::notifications::{Listed, NotificationQuery};
 use crate::store::notify_mutes::Mute;
 
-/// Mutes that may be in force.
-const MAX_MUTES: i64 = 10_000;
+/// Mutes that may be in force: of all, of one API key or verified person, and of one device for everybody.
+const MAX_MUTES: i64 = 100_000;
+const MAX_OF_ONE: i64 = 1_000;
+/// Mutes of each sort that are shown.
+const MAX_SHOWN: usize = 100;
+
+const FULL_KEY: &str =
+    "1000 things are muted by this API key or person, as many as one may mute; unmute some first";
+const FULL_DEVICE: &str =
+    "1000 things of this device are muted for everybody, as many as may be; unmute some first";
+const FULL_ALL: &str = "100000 things are muted by all together, as many as this daemon keeps";
 
 /// What is muted now, by operator; everybody's under `None`.
 #[derive(Debug, Default)]
@@ -122,10 +131,14 @@ impl Core {
                     tx.device(device)?.ok_or(ServiceError::DeviceNotFound)?;
                 }
                 tx.put_notify_mute(&mute, now)?;
-                if tx.notify_mute_count()? > MAX_MUTES {
-                    return Err(ServiceError::TooManyMutes(MAX_MUTES));
-                }
-                Ok(())
+                let full = match &mute.operator {
+                    Some(operator) if tx.notify_mutes_of(operator)? > MAX_OF_ONE => Some(FULL_KEY),
+                    None if tx.notify_mutes_of_everybody(mute.device.as_ref())? > MAX_OF_ONE => {
+                        Some(FULL_DEVICE)
+                    }
+                    _ => (tx.notify_mute_count()? > MAX_MUTES).then_some(FULL_ALL),
+                };
+                full.map_or(Ok(()), |full| Err(ServiceError::TooManyMutes(full)))
             })
             .await?;
         self.reload_mutes().await
@@ -141,13 +154,17 @@ impl Core {
         self.reload_mutes().await
     }
 
-    /// What of a device is muted now for this operator, or for everybody.
+    /// What of a device is muted now for everybody, and for this operator: the newest 100 of each.
     #[must_use]
     pub fn mutes(&self, operator: &OperatorId, device: &DeviceId) -> Vec<MuteState> {
         let (mutes, now) = (self.current_mutes(), self.now());
-        let of = |who: &Option<OperatorId>| mutes.0.get(who).map(Vec::as_slice).unwrap_or_default().to_vec();
-        let all = of(&None).into_iter().chain(of(&Some(operator.clone())));
-        all.filter(|mute| mute.counts_at(now) && mute.device.as_ref().is_none_or(|own| own == device))
+        let counts =
+            |mute: &&Mute| mute.counts_at(now) && mute.device.as_ref().is_none_or(|own| own == device);
+        let of =
+            |who: Option<OperatorId>| mutes.0.get(&who).into_iter().flatten().filter(counts).take(MAX_SHOWN);
+        of(None)
+            .chain(of(Some(operator.clone())))
+            .cloned()
             .map(|mute| MuteState { everybody: mute.operator.is_none(), chat: mute.chat, until: mute.until })
             .collect()
     }

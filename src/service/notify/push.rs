@@ -1,34 +1,26 @@
-//! Browsers that asked for pushes, and pushing to them.
+//! Browsers that asked for pushes.
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::mpsc;
 use url::Url;
 
-use std::sync::Arc;
-
-use super::rules::effect_refused;
-use super::telling::Handed;
-use crate::domain::access::Scope;
+use super::pushing::Stored;
 use crate::domain::clock::Millis;
-use crate::domain::event::Notified;
 use crate::domain::ids::DeviceId;
-use crate::domain::notify::{Action, OperatorId, Priority};
+use crate::domain::notify::OperatorId;
 use crate::effects::EffectError;
-use crate::effects::push::{Push, PushOutcome, PushTarget, Urgency};
+use crate::effects::push::{Push, PushTarget};
 use crate::service::{Core, ServiceError};
 use crate::store::push_subscriptions::Subscription;
 
-/// Subscriptions that there may be.
-const MAX_SUBSCRIPTIONS: i64 = 10_000;
-/// Of one operator.
+/// Subscriptions that there may be: of all keys, of one API key, and of one operator.
+const MAX_OF_ALL: i64 = 10_000;
+const MAX_OF_KEY: i64 = 100;
 const MAX_OF_OPERATOR: usize = 20;
-/// Pushes under way at once.
-const AT_ONCE: usize = 8;
-/// Seconds that a push may wait for its browser.
-const TTL_S: u32 = 3_600;
+
+const FULL_OPERATOR: &str = "you have 20 subscriptions, as many as one operator may have; remove one first";
+const FULL_KEY: &str =
+    "100 subscriptions were made with this API key, as many as one key may make; remove one first";
+const FULL_ALL: &str = "there are 10000 subscriptions of all API keys together, as many as this daemon keeps";
 
 /// A subscription to be made, as browsers give it.
 #[derive(Debug, Clone)]
@@ -67,22 +59,6 @@ impl From<Subscription> for ShownSubscription {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    endpoint: String,
-    p256dh: String,
-    auth: String,
-}
-
-/// What a browser gets.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Pushed<'a> {
-    device_id: &'a DeviceId,
-    #[serde(flatten)]
-    shown: &'a Notified,
-}
-
 impl Core {
     /// What browsers subscribe with.
     ///
@@ -92,7 +68,7 @@ impl Core {
         self.inner.notify.push_key.get().cloned().ok_or(ServiceError::ShuttingDown)
     }
 
-    fn push(&self) -> Result<&Push, ServiceError> {
+    pub(super) fn push(&self) -> Result<&Push, ServiceError> {
         self.inner.notify.push.get().ok_or(ServiceError::ShuttingDown)
     }
 
@@ -130,8 +106,15 @@ impl Core {
             .write(move |tx| {
                 tx.put_subscription(&sealed, &digest)?;
                 let own = tx.push_subscriptions(Some(&sealed.operator))?.len();
-                if own > MAX_OF_OPERATOR || tx.subscription_count()? > MAX_SUBSCRIPTIONS {
-                    return Err(ServiceError::TooManySubscriptions(MAX_OF_OPERATOR));
+                let full = if own > MAX_OF_OPERATOR {
+                    Some(FULL_OPERATOR)
+                } else if tx.subscription_count(Some(&sealed.key_id))? > MAX_OF_KEY {
+                    Some(FULL_KEY)
+                } else {
+                    (tx.subscription_count(None)? > MAX_OF_ALL).then_some(FULL_ALL)
+                };
+                if let Some(full) = full {
+                    return Err(ServiceError::TooManySubscriptions(full));
                 }
                 Ok(ShownSubscription::from(sealed))
             })
@@ -156,98 +139,14 @@ impl Core {
     /// # Errors
     /// When there is none, or the store fails.
     pub async fn unsubscribe_push(&self, operator: &OperatorId, id: &str) -> Result<(), ServiceError> {
-        let (of, id) = (operator.clone(), id.to_owned());
+        let (of, gone) = (operator.clone(), id.to_owned());
         let removed = self
             .store()
-            .write(move |tx| Ok::<_, ServiceError>(tx.delete_subscription(&id, Some(&of))?))
+            .write(move |tx| Ok::<_, ServiceError>(tx.delete_subscription(&gone, Some(&of))?))
             .await?;
+        if removed {
+            self.inner.notify.lanes.forget(id);
+        }
         if removed { Ok(()) } else { Err(ServiceError::SubscriptionNotFound) }
-    }
-
-    pub(super) async fn push_all(&self, mut queue: mpsc::Receiver<Arc<Handed>>) {
-        let soft = self.tasks().soft().clone();
-        while let Some(Some(handed)) = soft.run_until_cancelled(queue.recv()).await {
-            let pushing = self.push_to_all(&handed.device, &handed.shown, None);
-            match soft.run_until_cancelled(pushing).await {
-                None => return,
-                Some(Ok(_)) => {}
-                Some(Err(error)) => tracing::warn!(%error, "a notification could not be pushed"),
-            }
-        }
-    }
-
-    /// Pushes a notification to all who want it, or to one operator's browsers; answers how many took it.
-    pub(super) async fn push_to_all(
-        &self,
-        device: &DeviceId,
-        shown: &Notified,
-        only: Option<&OperatorId>,
-    ) -> Result<usize, ServiceError> {
-        let of = only.cloned();
-        let all = self.read(move |store| Ok(store.push_subscriptions(of.as_ref())?)).await?;
-        let wanting = all.into_iter().filter(|subscription| self.wants(subscription, device, shown));
-        let payload = serde_json::to_vec(&Pushed { device_id: device, shown }).unwrap_or_default();
-        let payload = &payload;
-        let pushes =
-            stream::iter(wanting).map(|to| async move { self.push_one(&to, payload, shown.priority).await });
-        Ok(pushes.buffer_unordered(AT_ONCE).filter(|taken| std::future::ready(*taken)).count().await)
-    }
-
-    fn wants(&self, subscription: &Subscription, device: &DeviceId, shown: &Notified) -> bool {
-        let Subscription { operator, key_id, devices, .. } = subscription;
-        devices.as_ref().is_none_or(|devices| devices.contains(device))
-            && self
-                .grant_of(key_id)
-                .is_some_and(|grant| grant.reaches(device) && grant.allows(Scope::EventsRead))
-            && !self.is_muted(Some(operator), device, shown.chat_id.as_ref())
-    }
-
-    async fn push_one(&self, to: &Subscription, payload: &[u8], priority: Priority) -> bool {
-        let opened = self.store().open_subscription(to).ok();
-        let stored = opened.and_then(|bytes| serde_json::from_slice::<Stored>(&bytes).ok());
-        let target = stored.and_then(|Stored { endpoint, p256dh, auth }| {
-            Some(PushTarget { endpoint: Url::parse(&endpoint).ok()?, p256dh, auth })
-        });
-        let (Some(target), Ok(push)) = (target, self.push()) else { return false };
-        let urgency = match priority {
-            Priority::Low => Urgency::Low,
-            Priority::Normal => Urgency::Normal,
-            Priority::High => Urgency::High,
-        };
-        let came = push.send(&target, payload, urgency, TTL_S).await;
-        let outcome = match came {
-            Ok(PushOutcome::Delivered) => "done",
-            Ok(PushOutcome::Gone) => "gone",
-            // What is told now would be no news later.
-            Ok(PushOutcome::Later(_)) => "busy",
-            Ok(PushOutcome::Refused(_)) => "refused",
-            Err(error) => {
-                self.note_effect::<()>(Action::Push, &Err(error));
-                return false;
-            }
-        };
-        self.metrics().notify_effect(Action::Push.as_str(), outcome);
-        if let Ok(PushOutcome::Refused(status)) = came {
-            tracing::warn!(subscription = to.id, status, "a push service refused a push");
-        }
-        if outcome == "gone" {
-            let id = to.id.clone();
-            let removed = self.store().write_patiently(move |tx| tx.delete_subscription(&id, None)).await;
-            if let Err(error) = removed {
-                tracing::warn!(%error, "a subscription that is gone could not be removed");
-            }
-        }
-        outcome == "done"
-    }
-
-    /// Pushes to the browsers of one operator, to try it out.
-    pub(super) async fn try_push(
-        &self,
-        device: &DeviceId,
-        shown: &Notified,
-        to: &OperatorId,
-    ) -> Result<usize, ServiceError> {
-        self.push().map_err(|_| effect_refused(&EffectError::Off("web push is off".to_owned())))?;
-        self.push_to_all(device, shown, Some(to)).await
     }
 }

@@ -1,17 +1,23 @@
-//! Sounds as dashboards get them: those of the binary, and files of the user's directory.
+//! Sounds as dashboards get them: those of the binary, and files of the user's directory. Anybody can ask for them, so
+//! what is given out is a sound by what is in it, and lies in that directory: no link leads out of it.
+
+use std::io::Read as _;
+use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::effects::sounds::{NAMES, built_in};
+use crate::effects::sounds::{NAMES, built_in, media_type};
 use crate::service::{Core, ServiceError};
 
 /// Bytes of the largest file that is given out: as large as may be played.
 const MAX_BYTES: u64 = 10 * 1024 * 1024;
-/// What may be in the user's directory, with its media type.
-const TYPES: [(&str, &str); 4] =
-    [("wav", "audio/wav"), ("ogg", "audio/ogg"), ("flac", "audio/flac"), ("mp3", "audio/mpeg")];
-/// Files of the directory that are listed.
+/// How sounds in the user's directory are called, in the order in which a bare name is looked for.
+const ENDINGS: [&str; 4] = ["wav", "ogg", "flac", "mp3"];
+/// Bytes that tell a sound from what is none.
+const BEGINNING: u64 = 16;
+/// Files of the directory that are listed, and that are looked at for it.
 const MAX_LISTED: usize = 200;
+const MAX_LOOKED_AT: usize = 2_000;
 
 /// A sound's file.
 #[derive(Debug, Clone)]
@@ -56,17 +62,9 @@ impl Core {
             |name: &str, built_in| SoundInfo { name: name.to_owned(), url: self.sound_url(name), built_in };
         let mut all: Vec<SoundInfo> = NAMES.iter().map(|name| info(name, true)).collect();
         let Some(dir) = &self.inner.notify.sounds_dir else { return Ok(all) };
-        let Ok(mut entries) = tokio::fs::read_dir(dir).await else { return Ok(all) };
-        let mut own = Vec::new();
-        while let Ok(Some(entry)) = entries.next_entry().await {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let is_sound = TYPES.iter().any(|(end, _)| name.ends_with(&format!(".{end}")));
-            if is_sound && is_name(&name) && own.len() < MAX_LISTED {
-                own.push(info(&name, false));
-            }
-        }
-        own.sort_by(|a, b| a.name.cmp(&b.name));
-        all.extend(own);
+        let dir = dir.clone();
+        let own = tokio::task::spawn_blocking(move || own_names(&dir)).await.unwrap_or_default();
+        all.extend(own.iter().map(|name| info(name, false)));
         Ok(all)
     }
 
@@ -86,21 +84,49 @@ impl Core {
     }
 
     async fn own_sound(&self, name: &str) -> Option<SoundFile> {
-        let dir = self.inner.notify.sounds_dir.as_ref()?;
-        for (ending, mimetype) in TYPES {
-            let whole = match name.rsplit_once('.') {
-                Some((_, end)) if end == ending => name.to_owned(),
-                _ => format!("{name}.{ending}"),
-            };
-            let path = dir.join(whole);
-            let is_file =
-                tokio::fs::metadata(&path).await.is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_BYTES);
-            if is_file && let Ok(bytes) = tokio::fs::read(&path).await {
-                return Some(file(bytes, mimetype));
-            }
-        }
-        None
+        let (dir, name) = (self.inner.notify.sounds_dir.clone()?, name.to_owned());
+        tokio::task::spawn_blocking(move || own_file(&dir, &name)).await.ok().flatten()
     }
+}
+
+fn has_ending(name: &str) -> bool {
+    ENDINGS.iter().any(|ending| name.rsplit_once('.').is_some_and(|(_, own)| own == *ending))
+}
+
+fn own_names(dir: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    let names =
+        entries.take(MAX_LOOKED_AT).flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let named = names.filter(|name| is_name(name) && has_ending(name));
+    let mut own: Vec<String> =
+        named.filter(|name| read(dir, name, BEGINNING).is_some()).take(MAX_LISTED).collect();
+    own.sort();
+    own
+}
+
+fn own_file(dir: &Path, name: &str) -> Option<SoundFile> {
+    let bare = ENDINGS.iter().map(|ending| format!("{name}.{ending}"));
+    let whole = has_ending(name).then(|| name.to_owned());
+    let (bytes, mimetype) = whole.into_iter().chain(bare).find_map(|name| read(dir, &name, MAX_BYTES))?;
+    Some(file(bytes, mimetype))
+}
+
+/// The first bytes of a sound of a directory, with its media type.
+fn read(dir: &Path, name: &str, most: u64) -> Option<(Vec<u8>, &'static str)> {
+    let path = dir.join(name).canonicalize().ok()?;
+    // Before it is opened: to open a pipe may take for ever.
+    if !path.starts_with(dir.canonicalize().ok()?) || !path.metadata().ok()?.is_file() {
+        return None;
+    }
+    let file = std::fs::File::open(path).ok()?;
+    let about = file.metadata().ok()?;
+    if !about.is_file() || about.len() > MAX_BYTES {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes).ok()?;
+    let mimetype = media_type(&bytes)?;
+    Some((bytes, mimetype))
 }
 
 fn file(bytes: Vec<u8>, mimetype: &'static str) -> SoundFile {

@@ -61,7 +61,7 @@ impl Core {
                     .clone()
                     .map_or_else(|| NO_DEVICE.parse().map_err(|_| ServiceError::DeviceNotFound), Ok)?;
                 let pushed = self.try_push(&device, &self.sample(&device, None), &trial.operator).await?;
-                report(pushed > 0, format!("{pushed} of your browsers took it."))
+                report(pushed.taken > 0, pushed.said())
             }
             Action::Dashboard | Action::Webhook => {
                 let device = trial.device.ok_or_else(|| {

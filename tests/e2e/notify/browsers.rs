@@ -65,6 +65,87 @@ async fn a_browser_that_is_gone_is_forgotten() {
 }
 
 #[tokio::test]
+async fn browsers_that_never_answer_keep_only_their_own_operator_waiting() {
+    let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
+    app.device("shop").await;
+    let hanging = Receiver::answering(|_| Answer::Nothing).await;
+    for n in 0..20 {
+        let url = format!("{}/{n}", hanging.url);
+        app.post("/notifications/push?access-token=mallory", browser(&url)).await.created();
+    }
+    let service = Receiver::answering(|_| Answer::Status(201)).await;
+    app.post("/notifications/push", browser(&service.url)).await.created();
+    let begun = tokio::time::Instant::now();
+    for (count, from) in [(1, ANNA), (2, BEN)] {
+        app.incoming("shop", from, "hello").await;
+        app.wait_until("the push", async || (service.count() >= count).then_some(())).await;
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert!(hanging.count() > 0, "there was something to wait for");
+}
+
+#[tokio::test]
+async fn a_browser_that_fails_rests_before_it_is_tried_again() {
+    let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
+    app.device("shop").await;
+    let failing =
+        Receiver::answering(|n| if n < 2 { Answer::Status(500) } else { Answer::Status(201) }).await;
+    let other = Receiver::answering(|_| Answer::Status(201)).await;
+    app.post("/notifications/push", browser(&failing.url)).await.created();
+    app.post("/notifications/push?access-token=ben", browser(&other.url)).await.created();
+    let mut pushed = 0;
+    let mut next = async |after_ms: i64| {
+        app.clock.advance(after_ms);
+        pushed += 1;
+        // Another chat each time: none is counted into a burst.
+        app.incoming("shop", &format!("155501001{pushed:02}"), "hello").await;
+        app.wait_until("the push", async || (other.count() >= pushed).then_some(())).await;
+    };
+    let tried = async |count: usize, outcome: &str| {
+        app.wait_until(&format!("{count} {outcome}"), async || {
+            let metrics = app.get("//metrics").await.text();
+            let line = format!("{{action=\"push\",outcome=\"{outcome}\"}} {count}\n");
+            metrics.contains(&line).then_some(())
+        })
+        .await;
+    };
+    next(0).await;
+    tried(1, "busy").await;
+    next(30_000).await;
+    tried(1, "rests").await;
+    next(31_000).await;
+    tried(2, "busy").await;
+    next(61_000).await;
+    tried(2, "rests").await;
+    next(240_000).await;
+    app.wait_until("it to work again", async || (failing.taken().len() == 1).then_some(())).await;
+    assert_eq!(failing.count(), 3);
+}
+
+#[tokio::test]
+async fn one_key_cannot_use_up_the_room_of_others_by_making_up_names() {
+    let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
+    let key = app.post("/api-keys", json!({ "name": "k", "scopes": ["events:read"] })).await.created();
+    let key = key["data"]["key"].as_str().unwrap().to_owned();
+    let mallory = app.with_key(&key);
+    let subscribe = |n: usize| browser(&format!("http://127.0.0.1:9/{n}"));
+    for n in 0..20 {
+        mallory.post("/notifications/push?access-token=n0", subscribe(n)).await.created();
+    }
+    let refused = mallory.post("/notifications/push?access-token=n0", subscribe(20)).await;
+    let refused = refused.refused(409, "too_many_subscriptions");
+    assert!(refused.to_string().contains("one operator"), "{refused}");
+    for n in 20..100 {
+        let path = format!("/notifications/push?access-token=n{}", n / 20);
+        mallory.post(&path, subscribe(n)).await.created();
+    }
+    let refused = mallory.post("/notifications/push?access-token=more", subscribe(100)).await;
+    let refused = refused.refused(409, "too_many_subscriptions");
+    assert!(refused.to_string().contains("this API key"), "{refused}");
+    app.post("/notifications/push", subscribe(101)).await.created();
+}
+
+#[tokio::test]
 async fn a_muted_operator_gets_no_pushes() {
     let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
     app.device("shop").await;

@@ -97,3 +97,17 @@ async fn what_is_muted_for_everybody_is_not_told_until_it_ends() {
         app.with_key(&key).post("/devices/shop/notifications/mute", json!({ "everybody": true })).await;
     everybody.refused(403, "missing_scope");
 }
+
+#[tokio::test]
+async fn a_mutes_answer_has_the_newest_and_not_all_there_are() {
+    let app = app().await;
+    app.device("shop").await;
+    let mut last = json!(null);
+    for n in 0..102 {
+        let chat = format!("1555011{n:04}@c.us");
+        let answer = app.post("/devices/shop/notifications/mute", json!({ "chatId": chat })).await.ok();
+        last = answer["data"]["mutes"].clone();
+        assert_eq!(last[0]["chatId"], chat);
+    }
+    assert_eq!(last.as_array().unwrap().len(), 100);
+}
