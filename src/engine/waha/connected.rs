@@ -53,10 +53,15 @@ async fn at(moment: Option<Instant>) {
 /// Looks whether the session still works.
 async fn measure(session: &WahaSession) -> Result<(), Ended> {
     let asked = Instant::now();
-    let described = linking::look(session).await.map_err(|failure| ended(&session.device, &failure))?;
-    still_works(session, &described).await?;
+    check(session).await?;
     let ms = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
     session.tell(EngineEvent::Latency { ms }).await
+}
+
+/// Ends the session where the server's does not work.
+pub(super) async fn check(session: &WahaSession) -> Result<(), Ended> {
+    let described = linking::look(session).await.map_err(|failure| ended(&session.device, &failure))?;
+    still_works(session, &described).await
 }
 
 async fn still_works(session: &WahaSession, described: &Value) -> Result<(), Ended> {

@@ -71,10 +71,10 @@ impl Later {
     }
 
     /// Has a message wait; gives it back where there is no room.
-    fn push(&self, due: Instant, told: Told) -> Result<(), Told> {
+    fn push(&self, due: Instant, told: Told) -> Result<(), Box<Told>> {
         let mut state = self.state();
         if state.len() >= MOST {
-            return Err(told);
+            return Err(Box::new(told));
         }
         state.waiting.push((due, told));
         drop(state);
@@ -133,7 +133,8 @@ async fn keep(session: &WahaSession, told: Told, due: Instant, waits_for_room: b
     if waits_for_room {
         session.later.room().await;
     }
-    let Err(Told { message, since }) = session.later.push(due, told) else { return Ok(()) };
+    let Err(told) = session.later.push(due, told) else { return Ok(()) };
+    let Told { message, since } = *told;
     tracing::warn!(device = %session.device, "a message comes without its file: too many wait for theirs");
     session.take_message(message, Files::Left).await?;
     follow(session, since).await

@@ -7,6 +7,7 @@
 use serde_json::Value;
 
 use super::client::Failure;
+use super::connected;
 use super::convert::event_in::level;
 use super::convert::message_in::{self, Message, time};
 use super::convert::{ids, message_in::text};
@@ -45,6 +46,8 @@ pub(super) async fn begin(session: &WahaSession) -> Result<bool, Ended> {
         }
         None => history(session, true).await?,
     }
+    // A session that stopped meanwhile refuses, which reads as if nothing had been missed.
+    connected::check(session).await?;
     session.position.is_whole();
     if let Some(reached) = session.position.reached() {
         note(session, reached).await.map_err(|error| vault_failed(session, &error))?;

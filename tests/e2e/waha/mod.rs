@@ -1,14 +1,17 @@
 //! The engine `waha` against a WAHA server of the tests.
 
+mod files;
 mod hearing;
 mod linking;
+mod missed;
 mod sending;
 mod settings;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::support::TestApp;
-use crate::upstream::waha::Server;
+use crate::upstream::waha::{Fault, Server};
 
 /// A server, and a daemon whose devices are sessions of it.
 struct Waha {
@@ -25,6 +28,16 @@ impl Waha {
         let server = Server::start(inbound).await;
         let app = TestApp::start_on(server.clone(), overrides).await;
         Self { app, server }
+    }
+
+    /// From now on the server answers so, so often.
+    fn fails(&self, part: &'static str, status: u16, after_ms: u64, times: usize) {
+        let after = Duration::from_millis(after_ms);
+        *self.server.faults.lock().unwrap() = vec![Fault { part, status, after, times }];
+    }
+
+    fn works(&self) {
+        self.server.faults.lock().unwrap().clear();
     }
 
     /// How often the server was asked for this.

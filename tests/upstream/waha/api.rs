@@ -188,6 +188,11 @@ async fn guarded(State(shared): Shared, request: Request, next: Next) -> Respons
     if let Some(server) = shared.upgrade() {
         server.asked.lock().unwrap().push(format!("{} {}", request.method(), request.uri().path()));
     }
+    let fault = shared.upgrade().and_then(|server| server.fault(request.uri().path()));
+    if let Some((status, after)) = fault {
+        tokio::time::sleep(after).await;
+        return StatusCode::from_u16(status).unwrap().into_response();
+    }
     if by_header || by_query {
         return next.run(request).await;
     }

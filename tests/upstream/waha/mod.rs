@@ -16,6 +16,7 @@ pub mod words;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -29,6 +30,18 @@ use super::world::World;
 /// What the server asks for, and what it signs with.
 pub const KEY: &str = "waha-api-key-of-the-tests";
 pub const SECRET: &str = "waha-webhook-secret-of-the-tests";
+
+/// What the server answers in place of what it is asked for.
+pub struct Fault {
+    /// A part of the path.
+    pub part: &'static str,
+    /// With which status.
+    pub status: u16,
+    /// How long it takes to.
+    pub after: Duration,
+    /// How often.
+    pub times: usize,
+}
 
 /// The server.
 pub struct Server {
@@ -44,6 +57,7 @@ pub struct Server {
     sockets: telling::Sockets,
     /// Requests that it answered, as method and path.
     pub asked: Mutex<Vec<String>>,
+    pub faults: Mutex<Vec<Fault>>,
 }
 
 impl Server {
@@ -60,6 +74,7 @@ impl Server {
             sessions: Mutex::default(),
             sockets: telling::Sockets::default(),
             asked: Mutex::default(),
+            faults: Mutex::default(),
         });
         let for_sockets = Arc::downgrade(&server);
         server.door.take_sockets(move |stream| {
@@ -81,6 +96,14 @@ impl Server {
     /// The session of that name, if there is one.
     pub fn session(&self, name: &str) -> Option<Arc<Session>> {
         self.sessions.lock().unwrap().get(name).cloned()
+    }
+
+    /// What it is to answer to this in place of the answer, and after how long.
+    fn fault(&self, path: &str) -> Option<(u16, Duration)> {
+        let mut faults = self.faults.lock().unwrap();
+        let fault = faults.iter_mut().find(|fault| fault.times > 0 && path.contains(fault.part))?;
+        fault.times -= 1;
+        Some((fault.status, fault.after))
     }
 
     /// Where it is reached.
