@@ -139,9 +139,9 @@ async fn a_key_of_some_devices_neither_uses_the_machine_nor_sees_who_else_is_the
         let seen = name == "plain" || name == "mine";
         let one = tenant.get(&format!("/notifications/rules/{}", made["id"].as_str().unwrap())).await;
         if seen {
-            drop(one.ok())
+            drop(one.ok());
         } else {
-            drop(one.refused(404, "rule_not_found"))
+            drop(one.refused(404, "rule_not_found"));
         }
         for list in ["/notifications/rules", path] {
             let list = tenant.get(list).await.ok()["data"].clone();

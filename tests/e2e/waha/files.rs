@@ -1,10 +1,11 @@
 //! Files of messages that cannot be had at once, or at all.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::Waha;
 use crate::media::files::png;
