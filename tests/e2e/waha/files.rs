@@ -1,11 +1,8 @@
 //! Files of messages that cannot be had at once, or at all.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::Waha;
 use crate::media::files::png;
@@ -98,21 +95,4 @@ async fn what_was_missed_waits_for_its_file_too() {
     waha.app
         .wait_until("the picture", async || (waha.told().await.last() == Some(&with_file())).then_some(()))
         .await;
-}
-
-#[tokio::test]
-async fn slow_a_file_that_hangs_holds_up_what_follows_no_longer_than_one_try() {
-    for inbound in ["webhook", "websocket"] {
-        let waha = Waha::start(inbound).await;
-        waha.app.device("shop").await;
-        waha.fails(FILES, 200, 3_600_000, 1);
-        let begun = Instant::now();
-        waha.picture().await;
-        waha.app.incoming("shop", ANNA, "behind").await;
-        waha.is_there("behind").await;
-        assert!(begun.elapsed() < Duration::from_secs(20), "{inbound}: {:?}", begun.elapsed());
-        waha.app
-            .wait_until("the picture", async || waha.told().await.contains(&with_file()).then_some(()))
-            .await;
-    }
 }
