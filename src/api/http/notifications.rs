@@ -308,18 +308,18 @@ struct MuteObject {
 
 /// What is muted of a device now.
 #[derive(Serialize, ToSchema)]
-struct Mutes {
+struct MutedNow {
     /// For everybody, and for this operator: the newest 100 of each.
     mutes: Vec<MuteObject>,
 }
 
-fn muted(core: &Core, operator: &OperatorId, device: &DeviceId) -> Success<Mutes> {
+fn muted(core: &Core, operator: &OperatorId, device: &DeviceId) -> Success<MutedNow> {
     let mutes = core.mutes(operator, device).into_iter().map(|mute| MuteObject {
         everybody: mute.everybody,
         chat_id: mute.chat.map(|chat| chat.to_string()),
         until: mute.until,
     });
-    Success::new(Mutes { mutes: mutes.collect() })
+    Success::new(MutedNow { mutes: mutes.collect() })
 }
 
 fn change_of(
@@ -340,14 +340,14 @@ fn change_of(
 /// For this operator: its sockets, streams and browsers get none. Or, with `everybody`, for all: none is made.
 #[utoipa::path(post, path = "/devices/{id}/notifications/mute", operation_id = "muteNotifications", tag = "notifications",
     request_body = Option<MuteNotifications>,
-    responses((status = 200, description = "What is muted now", body = Success<Mutes>)))]
+    responses((status = 200, description = "What is muted now", body = Success<MutedNow>)))]
 async fn mute(
     caller: Caller,
     Operator(operator): Operator,
     State(core): State<Core>,
     Device(device): Device,
     Body(body): Body<MuteNotifications>,
-) -> Result<Success<Mutes>, ApiError> {
+) -> Result<Success<MutedNow>, ApiError> {
     core.mute(change_of(&caller, &operator, &device, body)?).await?;
     Ok(muted(&core, &operator, &device))
 }
@@ -355,14 +355,14 @@ async fn mute(
 /// Unmute a device's notifications
 #[utoipa::path(post, path = "/devices/{id}/notifications/unmute", operation_id = "unmuteNotifications", tag = "notifications",
     request_body = Option<MuteNotifications>,
-    responses((status = 200, description = "What is muted now", body = Success<Mutes>)))]
+    responses((status = 200, description = "What is muted now", body = Success<MutedNow>)))]
 async fn unmute(
     caller: Caller,
     Operator(operator): Operator,
     State(core): State<Core>,
     Device(device): Device,
     Body(body): Body<MuteNotifications>,
-) -> Result<Success<Mutes>, ApiError> {
+) -> Result<Success<MutedNow>, ApiError> {
     core.device(&device).await?;
     core.unmute(change_of(&caller, &operator, &device, body)?).await?;
     Ok(muted(&core, &operator, &device))

@@ -138,7 +138,8 @@ describe('resume', () => {
     }, 'the log is at rest', 20_000);
     assert.ok(end - start >= 2_000, `${end - start} events`);
     for (const { finish, rounds } of readers) {
-      const seen = [...new Set(await finish())];
+      // What waited in a group is told later, after all else.
+      const seen = [...new Set(await finish())].filter((seq) => seq <= end);
       assert.ok(rounds > 3, `${rounds} rounds`);
       assert.deepEqual(seen, Array.from({ length: end - start }, (_, index) => start + 1 + index));
     }
