@@ -22,12 +22,7 @@ impl MediaHash {
     /// From a digest.
     #[must_use]
     pub fn of_digest(digest: &[u8; 32]) -> Self {
-        use fmt::Write as _;
-        let mut text = String::with_capacity(64);
-        for byte in digest {
-            let _ = write!(text, "{byte:02x}");
-        }
-        Self(text)
+        Self(hex::encode(digest))
     }
 
     /// As text.

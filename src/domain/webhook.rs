@@ -37,13 +37,9 @@ impl EndpointId {
     /// `wh_` and 80 random bits.
     #[must_use]
     pub fn random(random: &dyn Random) -> Self {
-        use fmt::Write as _;
         let mut bytes = [0_u8; 10];
         random.fill(&mut bytes);
-        Self(bytes.iter().fold("wh_".to_owned(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        }))
+        Self(format!("wh_{}", hex::encode(bytes)))
     }
 
     /// The id as text.

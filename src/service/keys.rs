@@ -4,7 +4,6 @@
 //! makes it; no key makes or removes a wider one; a revocation is known to everybody at once.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -157,7 +156,7 @@ impl Keys {
         now: Millis,
         random: &dyn Random,
     ) -> Result<CreatedKey, StoreError> {
-        let (id, secret) = (hex::<6>(random), hex::<32>(random));
+        let (id, secret) = (random_hex::<6>(random), random_hex::<32>(random));
         let key = ApiKey {
             id: id.clone(),
             name: new.name,
@@ -210,13 +209,10 @@ fn hash(secret: &str) -> Vec<u8> {
     Sha256::digest(secret.as_bytes()).to_vec()
 }
 
-fn hex<const BYTES: usize>(random: &dyn Random) -> String {
+fn random_hex<const BYTES: usize>(random: &dyn Random) -> String {
     let mut bytes = [0_u8; BYTES];
     random.fill(&mut bytes);
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(bytes)
 }
 
 impl Core {

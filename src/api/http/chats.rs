@@ -180,8 +180,8 @@ struct MultiChats {
     /// The devices.
     #[schema(schema_with = schema::device_ids)]
     device_ids: Vec<DeviceId>,
-    /// At most so many chats of each.
-    #[schema(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
+    /// At most so many chats of each; 50 unless said.
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: usize,
     /// Whose name or id holds this text.
     #[schema(max_length = 256)]

@@ -45,12 +45,12 @@ struct FindContacts {
     #[schema(schema_with = schema::contact_ids, required = false)]
     #[param(schema_with = schema::contact_ids, required = false, style = Form, explode = false)]
     contact_ids: Vec<Jid>,
-    /// At most so many. `take` and `pageSize` are accepted too.
-    #[schema(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
+    /// At most so many; 50 unless said. `take` and `pageSize` are accepted too.
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 100)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
     limit: usize,
     /// After so many. `skip` is accepted too, and `page` from 1.
-    #[schema(value_type = Option<u32>, minimum = 0, maximum = 1_000_000_000, default = 0)]
+    #[schema(value_type = Option<u32>, minimum = 0, maximum = 1_000_000_000)]
     #[param(value_type = Option<u32>, minimum = 0, maximum = 1_000_000_000, default = 0)]
     offset: usize,
 }

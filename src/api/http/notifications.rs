@@ -275,8 +275,8 @@ struct MuteNotifications {
     /// Of this chat alone.
     #[schema(schema_with = schema::chat_id, required = false)]
     chat_id: Option<Jid>,
-    /// For everybody and everything: nothing is told at all. Needs the scope `devices:write` too.
-    #[schema(value_type = Option<bool>, default = false)]
+    /// For everybody and everything, `false` unless said: nothing is told at all. Needs the scope `devices:write` too.
+    #[schema(value_type = Option<bool>)]
     everybody: bool,
 }
 

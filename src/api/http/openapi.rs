@@ -285,6 +285,28 @@ mod tests {
         }
     }
 
+    /// Generators take a field with a default for one that is always there, and then ask for it in requests as well.
+    #[test]
+    fn no_field_that_may_be_left_out_has_a_default() {
+        fn walk(value: &Value, path: &str) {
+            if let Some(fields) = value["properties"].as_object() {
+                let required = value["required"].as_array().map_or(&[][..], Vec::as_slice);
+                for (name, field) in fields {
+                    let optional = !required.iter().any(|known| known == name);
+                    assert!(!optional || field.get("default").is_none(), "{path}: {name}");
+                }
+            }
+            match value {
+                Value::Object(object) => {
+                    object.iter().for_each(|(key, value)| walk(value, &format!("{path}/{key}")));
+                }
+                Value::Array(list) => list.iter().for_each(|value| walk(value, path)),
+                _ => {}
+            }
+        }
+        walk(&document(), "");
+    }
+
     #[test]
     fn every_reference_leads_somewhere() {
         fn walk(value: &Value, document: &Value) {

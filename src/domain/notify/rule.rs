@@ -177,7 +177,9 @@ impl RuleId {
     /// `nr_` and 80 random bits.
     #[must_use]
     pub fn random(random: &dyn Random) -> Self {
-        Self(format!("nr_{}", hex(random)))
+        let mut bytes = [0_u8; 10];
+        random.fill(&mut bytes);
+        Self(format!("nr_{}", hex::encode(bytes)))
     }
 
     /// The id as text.
@@ -185,17 +187,6 @@ impl RuleId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// 80 random bits.
-fn hex(random: &dyn Random) -> String {
-    use fmt::Write as _;
-    let mut bytes = [0_u8; 10];
-    random.fill(&mut bytes);
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 impl FromStr for RuleId {

@@ -39,19 +39,12 @@ pub(super) fn told(settings: &DeviceSettings, callback: &Callback<'_>) -> Result
 
 fn signed(settings: &DeviceSettings, callback: &Callback<'_>) -> Result<(), CallbackError> {
     let header = callback.header("x-hub-signature-256").and_then(|text| text.strip_prefix("sha256="));
-    let given = header.and_then(unhex).ok_or(CallbackError::Unauthorized)?;
+    let given = header.and_then(|text| hex::decode(text).ok()).ok_or(CallbackError::Unauthorized)?;
     let key = settings.app_secret.as_bytes();
     let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| CallbackError::Unauthorized)?;
     mac.update(callback.body);
     // Compares in constant time.
     mac.verify_slice(&given).map_err(|_| CallbackError::Unauthorized)
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> =
-        text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
-    let digits = digits.filter(|digits| digits.len() == 64)?;
-    Some(digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
 }
 
 #[cfg(test)]
@@ -65,10 +58,7 @@ mod tests {
     fn signature(key: &[u8], body: &[u8]) -> String {
         let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
         mac.update(body);
-        mac.finalize()
-            .into_bytes()
-            .iter()
-            .fold("sha256=".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+        format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
     }
 
     fn settings() -> DeviceSettings {

@@ -84,7 +84,7 @@ async fn body(
         _ => None,
     };
     let answers = match &message.quoted {
-        Some(quoted) => aliases::wamid(&*session.vault, &quoted.id).await.unwrap_or_default(),
+        Some(quoted) => name_of(session, &quoted.id).await,
         None => None,
     };
     message_out::body(message, to, &Enclosed { file, answers }).map_err(|error| match error {
@@ -92,6 +92,14 @@ async fn body(
         Unsayable::TooLong => {
             permanent("message_too_large", "Meta takes texts of 4096 characters and captions of 1024")
         }
+    })
+}
+
+/// What Meta calls it, as far as it is known.
+async fn name_of(session: &CloudSession, id: &MessageId) -> Option<String> {
+    aliases::wamid(&*session.vault, id).await.unwrap_or_else(|error| {
+        tracing::warn!(device = %session.device, %error, "what Meta calls a message could not be looked up");
+        None
     })
 }
 
@@ -147,7 +155,7 @@ pub(super) async fn react(session: &CloudSession, id: &MessageId, emoji: &str) -
     session.online_or_error()?;
     let unknown = || SessionError::Refused("Meta does not know this message".to_owned());
     let to = people::recipient(&id.chat).ok_or_else(unknown)?;
-    let wamid = aliases::wamid(&*session.vault, id).await.ok().flatten().ok_or_else(unknown)?;
+    let wamid = name_of(session, id).await.ok_or_else(unknown)?;
     ask(session, &message_out::reaction(&to, &wamid, emoji)).await
 }
 

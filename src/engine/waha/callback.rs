@@ -48,18 +48,12 @@ pub(super) async fn take(session: &WahaSession, envelope: &Value) -> Result<Call
 }
 
 fn is_signed(secret: &[u8], body: &[u8], signature: &str) -> bool {
-    let (Some(signature), Ok(mut mac)) = (unhex(signature), Hmac::<Sha512>::new_from_slice(secret)) else {
+    let (Ok(signature), Ok(mut mac)) = (hex::decode(signature), Hmac::<Sha512>::new_from_slice(secret))
+    else {
         return false;
     };
     mac.update(body);
     mac.verify_slice(&signature).is_ok()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
 }
 
 #[cfg(test)]

@@ -130,6 +130,6 @@ fn read(dir: &Path, name: &str, most: u64) -> Option<(Vec<u8>, &'static str)> {
 }
 
 fn file(bytes: Vec<u8>, mimetype: &'static str) -> SoundFile {
-    let etag = Sha256::digest(&bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let etag = hex::encode(Sha256::digest(&bytes)).chars().take(32).collect();
     SoundFile { bytes, mimetype, etag }
 }

@@ -3,8 +3,6 @@
 //! Source: Standard Webhooks 1.0 (`webhook-id`, `webhook-timestamp`, `webhook-signature`), and the header styles of
 //! WAHA and of Meta as the upstream contract has them.
 
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -64,13 +62,13 @@ pub(super) fn headers(
     match format {
         Format::Wharf => {}
         Format::Waha => headers.extend([
-            ("X-Webhook-Hmac".to_owned(), hex(&mac::<Hmac<Sha512>>(newest, &[body]))),
+            ("X-Webhook-Hmac".to_owned(), hex::encode(mac::<Hmac<Sha512>>(newest, &[body]))),
             ("X-Webhook-Hmac-Algorithm".to_owned(), "sha512".to_owned()),
             ("X-Webhook-Request-Id".to_owned(), id.to_owned()),
             ("X-Webhook-Timestamp".to_owned(), now.0.to_string()),
         ]),
         Format::Wwebjs => {
-            let signature = format!("sha256={}", hex(&mac::<Hmac<Sha256>>(newest, &[body])));
+            let signature = format!("sha256={}", hex::encode(mac::<Hmac<Sha256>>(newest, &[body])));
             headers.push(("X-Hub-Signature-256".to_owned(), signature));
         }
     }
@@ -89,13 +87,6 @@ fn mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     };
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -53,8 +53,8 @@ async fn unarchive(State(core): State<Core>, Device(device): Device, ChatParam(c
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({ "pin": true }))]
 struct PinChat {
-    /// `false` unpins it. `pinned` is accepted too.
-    #[schema(value_type = Option<bool>, default = true)]
+    /// `true` unless said; `false` unpins it. `pinned` is accepted too.
+    #[schema(value_type = Option<bool>)]
     pin: bool,
 }
 
@@ -93,8 +93,8 @@ const MAX_TIME: i64 = 9_007_199_254_740_991;
 #[schema(rename_all = "camelCase")]
 #[schema(example = json!({ "durationMs": 28_800_000 }))]
 struct MuteChat {
-    /// `false` unmutes it.
-    #[schema(value_type = Option<bool>, default = true)]
+    /// `true` unless said; `false` unmutes it.
+    #[schema(value_type = Option<bool>)]
     mute: bool,
     /// Until this moment.
     #[schema(value_type = Option<i64>, minimum = 1)]
@@ -158,8 +158,8 @@ async fn unmute(State(core): State<Core>, Device(device): Device, ChatParam(chat
 #[schema(rename_all = "camelCase")]
 #[schema(example = json!({ "keepStarred": true }))]
 struct ClearChat {
-    /// Whether starred messages stay.
-    #[schema(value_type = Option<bool>, default = false)]
+    /// Whether starred messages stay; `false` unless said.
+    #[schema(value_type = Option<bool>)]
     keep_starred: bool,
 }
 

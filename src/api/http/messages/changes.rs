@@ -138,8 +138,8 @@ struct DeleteMessage {
     /// The message.
     #[schema(schema_with = schema::message_id)]
     message_id: MessageId,
-    /// Whether it is taken back for everyone, or removed from this account only.
-    #[schema(required = false, default = false)]
+    /// Whether it is taken back for everyone, or removed from this account only; `false` unless said.
+    #[schema(required = false)]
     for_everyone: bool,
 }
 
@@ -302,8 +302,8 @@ async fn vote(
 #[derive(ToSchema)]
 #[schema(example = json!({ "star": true }))]
 struct StarMessage {
-    /// Whether it is.
-    #[schema(required = false, default = true)]
+    /// Whether it is; `true` unless said.
+    #[schema(required = false)]
     star: bool,
 }
 

@@ -65,13 +65,11 @@ mod body {
         /// Who is mentioned in the text.
         #[schema(schema_with = schema::mentions, required = false)]
         mentions: Vec<String>,
-        /// How urgent it is among messages to other chats.
-        #[schema(default = "normal")]
+        /// How urgent it is among messages to other chats; `normal` unless said.
         priority: Option<PriorityWord>,
         /// Not before this time, in milliseconds since the epoch; at most a year ahead.
         send_at: Option<i64>,
         /// Whether it is marked as forwarded, for texts that come from elsewhere. `messages/forward` does so by itself.
-        #[schema(default = false)]
         is_forwarded: Option<bool>,
         /// The client's own name for it: comes back in the answer and in its events.
         #[schema(max_length = 128)]

@@ -175,8 +175,7 @@ async fn configure(
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({ "enabled": true, "days": 14 }))]
 struct WarmupRequest {
-    /// `false` ends it.
-    #[schema(default = true)]
+    /// `true` unless said; `false` ends it.
     enabled: Option<bool>,
     /// For so many days the limits are lower; 14 unless it runs already.
     #[schema(minimum = 1, maximum = 365)]

@@ -8,7 +8,7 @@ use wacore::appstate::processor::AppStateMutationMAC;
 use wacore::store::error::Result;
 use wacore::store::traits::{AppStateSyncKey, AppSyncStore};
 
-use super::spaces::{LATEST_SYNC_KEY, MUTATION_MACS, SYNC_KEYS, SYNC_VERSIONS, first, hex, joined};
+use super::spaces::{LATEST_SYNC_KEY, MUTATION_MACS, SYNC_KEYS, SYNC_VERSIONS, first, joined};
 use super::{VaultBackend, encoded, failed};
 use crate::domain::vault::VaultBatch;
 
@@ -18,12 +18,12 @@ const LATEST: &str = "";
 #[async_trait]
 impl AppSyncStore for VaultBackend {
     async fn get_sync_key(&self, key_id: &[u8]) -> Result<Option<AppStateSyncKey>> {
-        self.get_as(SYNC_KEYS, &hex(key_id)).await
+        self.get_as(SYNC_KEYS, &hex::encode(key_id)).await
     }
 
     async fn set_sync_key(&self, key_id: &[u8], key: AppStateSyncKey) -> Result<()> {
         let mut batch = VaultBatch::new();
-        batch.put(SYNC_KEYS, hex(key_id), encoded(&key)?);
+        batch.put(SYNC_KEYS, hex::encode(key_id), encoded(&key)?);
         batch.put(LATEST_SYNC_KEY, LATEST, key_id);
         self.apply(batch).await
     }
@@ -87,5 +87,5 @@ impl AppSyncStore for VaultBackend {
 }
 
 fn mac_key(name: &str, index_mac: &[u8]) -> String {
-    joined(&[name, &hex(index_mac)])
+    joined(&[name, &hex::encode(index_mac)])
 }

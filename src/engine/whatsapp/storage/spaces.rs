@@ -2,8 +2,6 @@
 //!
 //! Names and keys are what is on disk: changing one orphans what was stored.
 
-use std::fmt::Write as _;
-
 pub(super) const DEVICE: &str = "wa/device";
 pub(super) const IDENTITIES: &str = "wa/identities";
 pub(super) const SESSIONS: &str = "wa/sessions";
@@ -92,15 +90,6 @@ fn push_escaped(key: &mut String, part: &str) {
             c => key.push(c),
         }
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 #[cfg(test)]
