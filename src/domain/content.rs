@@ -56,6 +56,18 @@ pub struct PollVote {
     pub timestamp: Millis,
 }
 
+/// A text that the network approved beforehand, with what fills its gaps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Template {
+    /// What it is called there.
+    pub name: String,
+    /// Its language there, such as `en_US`.
+    pub language: String,
+    /// What fills its gaps, in the network's own form.
+    #[serde(default)]
+    pub components: Vec<serde_json::Value>,
+}
+
 /// What a message consists of. The text itself, or a file's caption, is the message's body.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
@@ -69,6 +81,8 @@ pub enum Content {
     Contacts(Vec<ContactCard>),
     /// A poll.
     Poll(Poll),
+    /// A template; the body says what the person reads, as far as it is known.
+    Template(Template),
     /// Something this version does not know; the type says as much as is known.
     Other(MessageType),
 }
@@ -95,7 +109,7 @@ impl Content {
     #[must_use]
     pub fn message_type(&self) -> MessageType {
         match self {
-            Self::Text => MessageType::Chat,
+            Self::Text | Self::Template(_) => MessageType::Chat,
             Self::Media(attachment) => attachment.kind.message_type(),
             Self::Location(_) => MessageType::Location,
             Self::Contacts(_) => MessageType::Vcard,

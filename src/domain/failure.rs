@@ -38,7 +38,12 @@ pub const FAILURE_CODES: &[FailureCode] = &[
     of(
         "window_closed",
         "More than 24 hours have passed since the recipient last wrote (Meta's code 131047).",
-        "Wait until they write, or send them a template by other means.",
+        "Send them a template (`template` instead of `text`), or wait until they write.",
+    ),
+    of(
+        "template_not_taken",
+        "Meta does not take this template (132000, 132001, 132005, 132007, 132012, 132015, 132016, 132068, 132069).",
+        "Check its name, its language and its parameters; Meta's manager shows whether it is approved and active.",
     ),
     of(
         "undeliverable",

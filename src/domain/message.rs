@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ack::{Ack, Status};
 use super::clock::Millis;
-use super::content::{Attachment, ContactCard, Content, Location, Poll};
+use super::content::{Attachment, ContactCard, Content, Location, Poll, Template};
 use super::ids::MessageId;
 use super::jid::Jid;
 use super::media::Media;
@@ -81,6 +81,9 @@ pub struct Message {
     /// The poll, with what people chose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll: Option<Poll>,
+    /// The template that it was made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Template>,
     /// The message that this one answers, as it was then; without what that one answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quoted_message: Option<Box<Self>>,
@@ -124,6 +127,7 @@ impl Message {
             Content::Location(location) => self.location = Some(location),
             Content::Contacts(contacts) => self.contacts = contacts,
             Content::Poll(poll) => self.poll = Some(poll),
+            Content::Template(template) => self.template = Some(template),
         }
         self
     }
@@ -135,9 +139,10 @@ impl Message {
             let Media { kind, file, filename, .. } = media;
             return Content::Media(Attachment { kind, file, filename });
         }
-        match (&self.location, &self.poll) {
-            (Some(location), _) => Content::Location(location.clone()),
-            (_, Some(poll)) => Content::Poll(Poll { votes: Vec::new(), ..poll.clone() }),
+        match (&self.location, &self.poll, &self.template) {
+            (Some(location), ..) => Content::Location(location.clone()),
+            (_, Some(poll), _) => Content::Poll(Poll { votes: Vec::new(), ..poll.clone() }),
+            (.., Some(template)) => Content::Template(template.clone()),
             _ if !self.contacts.is_empty() => Content::Contacts(self.contacts.clone()),
             _ if self.kind == MessageType::Chat => Content::Text,
             _ => Content::Other(self.kind),
@@ -161,6 +166,7 @@ impl Message {
             location: None,
             contacts: Vec::new(),
             poll: None,
+            template: None,
             quoted_message: None,
             mentioned_ids: Vec::new(),
             reactions: Vec::new(),

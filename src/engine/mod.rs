@@ -74,6 +74,8 @@ pub struct Capabilities {
     pub contacts: bool,
     /// Carries polls.
     pub polls: bool,
+    /// Carries templates.
+    pub templates: bool,
     /// Sent texts can be changed.
     pub edit: bool,
     /// Messages can be reacted to.

@@ -178,6 +178,7 @@ fn to_message(incoming: &Incoming, account: Option<&Account>) -> Message {
         location: None,
         contacts: Vec::new(),
         poll: None,
+        template: None,
         quoted_message: None,
         is_forwarded: incoming.forwarded,
         is_starred: false,

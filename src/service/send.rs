@@ -46,7 +46,7 @@ pub struct SendRequest {
 /// What a message to be sent consists of besides its text.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SendContent {
-    /// This, ready to be stored: text, a place, contact cards, a poll, or a file that is in the store.
+    /// This, ready to be stored: text, a place, contact cards, a poll, a template, or a file that is in the store.
     Ready(Content),
     /// A file that has yet to be taken in.
     Media(SendMedia),
@@ -179,6 +179,7 @@ impl Core {
             SendContent::Ready(Content::Location(_)) => capabilities.location,
             SendContent::Ready(Content::Contacts(_)) => capabilities.contacts,
             SendContent::Ready(Content::Poll(_)) => capabilities.polls,
+            SendContent::Ready(Content::Template(_)) => capabilities.templates,
             SendContent::Ready(Content::Text | Content::Other(_)) => true,
         };
         if supported { Ok(()) } else { Err(ServiceError::NotSupported) }
@@ -296,6 +297,7 @@ impl Acceptance {
             location: None,
             contacts: Vec::new(),
             poll: None,
+            template: None,
             quoted_message: self.quoted(tx, request)?,
             is_forwarded: request.forwarded,
             is_starred: false,

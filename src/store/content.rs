@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use super::rows::{from_json, to_json};
-use crate::domain::content::{ContactCard, Location, Poll};
+use crate::domain::content::{ContactCard, Location, Poll, Template};
 use crate::domain::identity::NamesPeople;
 use crate::domain::jid::Jid;
 use crate::domain::media::{Media, MediaKind, StoredMedia};
@@ -23,6 +23,8 @@ pub(super) struct StoredContent {
     contacts: Vec<ContactCard>,
     #[serde(skip_serializing_if = "Option::is_none")]
     poll: Option<Poll>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<Template>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     mentions: Vec<Jid>,
 }
@@ -46,12 +48,14 @@ impl StoredContent {
             location: message.location.clone(),
             contacts: message.contacts.clone(),
             poll: message.poll.clone().map(|poll| Poll { votes: Vec::new(), ..poll }),
+            template: message.template.clone(),
             mentions: message.mentioned_ids.clone(),
         };
         let plain = content.media.is_none()
             && content.location.is_none()
             && content.contacts.is_empty()
             && content.poll.is_none()
+            && content.template.is_none()
             && content.mentions.is_empty();
         if plain { Ok(None) } else { to_json(&content, "message content").map(Some) }
     }
@@ -73,6 +77,7 @@ impl StoredContent {
         message.location = self.location;
         message.contacts = self.contacts;
         message.poll = self.poll;
+        message.template = self.template;
         message.mentioned_ids = self.mentions;
     }
 }
@@ -94,5 +99,6 @@ pub(super) fn extra_text(message: &Message) -> Option<String> {
         words.push(&poll.name);
         words.extend(poll.options.iter().map(String::as_str));
     }
+    words.extend(message.template.iter().map(|template| template.name.as_str()));
     (!words.is_empty()).then(|| words.join("\n"))
 }

@@ -429,6 +429,7 @@ pub(super) fn message(row: &Row<'_>) -> Result<Message, StoreError> {
         location: None,
         contacts: Vec::new(),
         poll: None,
+        template: None,
         quoted_message: quoted.map(|text| from_json(&text, "quoted message")).transpose()?,
         is_forwarded: row.get("is_forwarded")?,
         is_starred: row.get("is_starred")?,

@@ -222,6 +222,7 @@ impl Upstream for Behind {
             location: true,
             contacts: true,
             polls: true,
+            templates: false,
             edit: true,
             react: true,
             revoke: true,

@@ -92,6 +92,11 @@ pub fn poll_options() -> Array {
     options
 }
 
+/// What fills the gaps of a template.
+pub fn template_components() -> Array {
+    ArrayBuilder::new().items(ObjectBuilder::new().schema_type(Type::Object)).max_items(Some(16)).build()
+}
+
 /// People.
 pub fn contact_ids() -> Array {
     ids(contact_id(), None, 100)
@@ -164,6 +169,9 @@ pub struct MessageObject {
     /// The poll, with what people chose.
     #[schema(required = false, nullable = false)]
     pub poll: Option<PollObject>,
+    /// The template that it was made of.
+    #[schema(required = false, nullable = false)]
+    pub template: Option<TemplateObject>,
     /// The message that this one answers, as it was then.
     #[schema(required = false, nullable = false, no_recursion)]
     pub quoted_message: Option<Box<MessageObject>>,
@@ -284,6 +292,20 @@ pub struct PollVoteObject {
     pub options: Vec<String>,
     /// When.
     pub timestamp: i64,
+}
+
+/// A text that the network approved beforehand, with what fills its gaps.
+#[derive(ToSchema)]
+#[schema(as = Template)]
+pub struct TemplateObject {
+    /// What it is called there.
+    pub name: String,
+    /// Its language there.
+    #[schema(example = "en_US")]
+    pub language: String,
+    /// What fills its gaps, in the network's own form.
+    #[schema(value_type = Vec<Object>)]
+    pub components: Vec<serde_json::Value>,
 }
 
 /// One person's reaction to a message.

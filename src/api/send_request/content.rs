@@ -1,4 +1,4 @@
-//! What else than text a request may send: a file, a place, contact cards, a poll.
+//! What else than text a request may send: a file, a place, contact cards, a poll, a template.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::{FieldError, Fields, is_blank};
-use crate::domain::content::{ContactCard, Content, Location, Poll};
+use crate::domain::content::{ContactCard, Content, Location, Poll, Template};
 use crate::domain::jid::Jid;
 use crate::service::{MediaSource, SendAs, SendContent, SendMedia};
 
@@ -26,21 +26,32 @@ const VCARD_MAX_CHARS: usize = 16_384;
 const MAX_CARDS: usize = 20;
 /// Fewest and most answers of a poll.
 const POLL_OPTIONS: std::ops::RangeInclusive<usize> = 2..=12;
+/// Longest name of a template, in characters (Meta's limit).
+const TEMPLATE_NAME_MAX_CHARS: usize = 512;
+/// Longest code of a language, in characters.
+const LANGUAGE_MAX_CHARS: usize = 16;
+/// Components of a template, and all of them in bytes of JSON.
+const MAX_COMPONENTS: usize = 16;
+const COMPONENTS_MAX_BYTES: usize = 32_768;
+/// Longest text of a template that is shown here, in characters.
+const TEMPLATE_TEXT_MAX_CHARS: usize = 4_096;
+/// What a message may consist of.
+const CONTENTS: &str = "text, media, location, contact, poll, template";
 
 impl Fields<'_> {
-    /// The text or caption, and the content: exactly one of text, media, location, contact and poll.
+    /// The text or caption, and the content: exactly one of [`CONTENTS`].
     pub(super) fn content(&mut self, text: Option<String>) -> Option<(String, SendContent)> {
         let text_was_wrong = ["text", "body"].iter().any(|f| self.get(f).is_some_and(|v| !v.is_string()));
         let others = self.other_contents();
         match others.len() + usize::from(text.is_some() || text_was_wrong) {
             0 => {
-                self.wrong("text", "is required, or one of media, location, contact, poll");
+                self.wrong("text", "is required, or one of media, location, contact, poll, template");
                 return None;
             }
             1 => {}
             _ => {
                 let field = others.first().copied().unwrap_or("text");
-                self.wrong(field, "give exactly one of text, media, location, contact, poll");
+                self.wrong(field, format!("give exactly one of {CONTENTS}"));
                 return None;
             }
         }
@@ -48,6 +59,9 @@ impl Fields<'_> {
             Some("media" | "mediaUrl") => self.media(),
             Some("location") => self.nested("location", location).map(|l| ready(Content::Location(l))),
             Some("contact") => self.contacts().map(|cards| ready(Content::Contacts(cards))),
+            Some("template") => self
+                .nested("template", template)
+                .map(|(text, template)| (text, SendContent::Ready(Content::Template(template)))),
             Some(_) => self.nested("poll", poll).map(|poll| ready(Content::Poll(poll))),
             None => text.map(|text| (text, SendContent::Ready(Content::Text))),
         }
@@ -56,7 +70,8 @@ impl Fields<'_> {
     /// `mediaUrl` beside `media` is its address, not a second content.
     fn other_contents(&self) -> Vec<&'static str> {
         let media = ["media", "mediaUrl"].into_iter().find(|field| self.get(field).is_some());
-        let rest = ["location", "contact", "poll"].into_iter().filter(|field| self.get(field).is_some());
+        let rest = ["location", "contact", "poll", "template"];
+        let rest = rest.into_iter().filter(|field| self.get(field).is_some());
         media.into_iter().chain(rest).collect()
     }
 
@@ -314,6 +329,50 @@ fn poll_options(poll: &mut Nested<'_>) -> Option<Vec<String>> {
         );
     }
     Some(valid?.into_iter().map(str::to_owned).collect())
+}
+
+/// What people read of it, where that is said, and the template.
+fn template(template: &mut Nested<'_>) -> Option<(String, Template)> {
+    let name = template.text("name", TEMPLATE_NAME_MAX_CHARS);
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if name.as_ref().is_none_or(|name| !name.chars().all(allowed)) {
+        template.wrong("name", "is required: lower-case letters, digits and underscores");
+    }
+    let language = language(template);
+    let components = components(template);
+    let text = template.text("text", TEMPLATE_TEXT_MAX_CHARS);
+    let name = name?;
+    let text = text.unwrap_or_else(|| name.clone());
+    Some((text, Template { name, language: language?, components: components? }))
+}
+
+/// A code such as `en` or `en_US`, also where its object is given as Meta has it.
+fn language(template: &mut Nested<'_>) -> Option<String> {
+    let value = template.get("language").map(|value| value.get("code").unwrap_or(value));
+    let allowed = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let code = value
+        .and_then(Value::as_str)
+        .filter(|code| (2..=LANGUAGE_MAX_CHARS).contains(&code.len()) && code.chars().all(allowed));
+    if code.is_none() {
+        template.wrong("language", "is required: a code such as en or en_US");
+    }
+    code.map(str::to_owned)
+}
+
+fn components(template: &mut Nested<'_>) -> Option<Vec<Value>> {
+    let Some(value) = template.get("components") else { return Some(Vec::new()) };
+    let list = value.as_array().filter(|list| {
+        list.len() <= MAX_COMPONENTS
+            && list.iter().all(Value::is_object)
+            && value.to_string().len() <= COMPONENTS_MAX_BYTES
+    });
+    if list.is_none() {
+        template.wrong(
+            "components",
+            format!("must be at most {MAX_COMPONENTS} objects, of {COMPONENTS_MAX_BYTES} bytes in all"),
+        );
+    }
+    list.cloned()
 }
 
 /// What stands for the content in a request's fingerprint: the same for all spellings.

@@ -127,6 +127,30 @@ fn places_cards_and_polls_are_checked_field_by_field() {
 }
 
 #[test]
+fn templates_are_checked_field_by_field() {
+    let with = |template: Value| json!({ "to": "15550100001", "template": template });
+    let wrong = |template: Value| wrong_fields(&with(template));
+    let read = |template: Value| {
+        let request = parse(&with(template), &LIMITS).unwrap();
+        let SendContent::Ready(Content::Template(template)) = request.content else { panic!("no template") };
+        (request.text, template)
+    };
+    assert_eq!(wrong(json!({ "name": "Order ready" })), ["template.name", "template.language"]);
+    assert_eq!(wrong(json!({ "name": "a", "language": "?" })), ["template.language"]);
+    assert_eq!(wrong(json!({ "name": "a", "language": "en", "components": [5] })), ["template.components"]);
+    assert_eq!(wrong(json!({ "name": "a", "language": "en", "text": 5 })), ["template.text"]);
+    assert_eq!(wrong(json!("order_ready")), ["template"]);
+    let many = json!({ "name": "a", "language": "en", "components": vec![json!({}); 17] });
+    assert_eq!(wrong(many), ["template.components"]);
+    let long = json!({ "name": "a", "language": "en", "components": [{ "text": "x".repeat(40_000) }] });
+    assert_eq!(wrong(long), ["template.components"]);
+    let (text, template) = read(json!({ "name": "order_ready", "language": { "code": "en_US" } }));
+    assert_eq!((text.as_str(), template.language.as_str()), ("order_ready", "en_US"));
+    let (text, _) = read(json!({ "name": "order_ready", "language": "en", "text": "Ready." }));
+    assert_eq!(text, "Ready.");
+}
+
+#[test]
 fn who_is_mentioned_and_what_is_answered_are_named_by_id() {
     let with = |field: &str, value: Value| {
         let mut body = json!({ "to": "15550100001", "text": "a" });

@@ -2,7 +2,7 @@
 
 use super::document::ExportedMessage;
 use crate::domain::clock::Millis;
-use crate::domain::content::{ContactCard, Location, Poll};
+use crate::domain::content::{ContactCard, Location, Poll, Template};
 use crate::domain::message::Message;
 
 /// The longest text of a message, in bytes.
@@ -23,6 +23,9 @@ const VOTES: usize = 2_048;
 const RECEIPTS: usize = 2_048;
 const CARDS: usize = 64;
 const OPTIONS: usize = 64;
+const COMPONENTS: usize = 64;
+/// What fills a template, in bytes of JSON.
+const COMPONENTS_MAX: usize = 131_072;
 
 /// The last millisecond of the year 9999.
 const LAST: Millis = Millis(253_402_300_799_999);
@@ -92,7 +95,8 @@ fn message_fits(message: &Message) -> Result<(), String> {
     }
     message.location.as_ref().map_or(Ok(()), place_fits)?;
     cards_fit(&message.contacts)?;
-    message.poll.as_ref().map_or(Ok(()), poll_fits)
+    message.poll.as_ref().map_or(Ok(()), poll_fits)?;
+    message.template.as_ref().map_or(Ok(()), template_fits)
 }
 
 fn place_fits(place: &Location) -> Result<(), String> {
@@ -116,6 +120,16 @@ fn poll_fits(poll: &Poll) -> Result<(), String> {
         at_most("a vote's options", vote.options.len(), OPTIONS)?;
         vote.options.iter().try_for_each(|option| chars("a vote's option", option, NAME_MAX))
     })
+}
+
+fn template_fits(template: &Template) -> Result<(), String> {
+    chars("template.name", &template.name, NAME_MAX)?;
+    chars("template.language", &template.language, NAME_MAX)?;
+    at_most("template.components", template.components.len(), COMPONENTS)?;
+    template
+        .components
+        .iter()
+        .try_for_each(|component| bytes("a template's component", &component.to_string(), COMPONENTS_MAX))
 }
 
 fn at_most(field: &str, count: usize, most: usize) -> Result<(), String> {

@@ -89,6 +89,15 @@ fn meaning(code: i64) -> Option<Meaning> {
         33 | 100 | 131_008 | 131_009 => {
             stays("message_invalid", "Meta does not take a message with such a value")
         }
+        132_000 | 132_012 => {
+            stays("template_not_taken", "the template has other gaps than those that were filled")
+        }
+        132_001 => stays("template_not_taken", "Meta knows no such template in this language"),
+        132_005 => stays("template_not_taken", "with its gaps filled the template is too long"),
+        132_007 => stays("template_not_taken", "the template violates Meta's policies"),
+        132_015 => stays("template_not_taken", "Meta has paused the template because people complained"),
+        132_016 => stays("template_not_taken", "Meta has disabled the template"),
+        132_068 | 132_069 => stays("template_not_taken", "the template's flow is blocked or throttled"),
         131_051 => stays("not_supported_by_engine", "Meta does not take messages of this type"),
         131_052 => stays("media_not_taken", "Meta could not get the file"),
         131_053 => stays("media_not_taken", "Meta does not take this file"),

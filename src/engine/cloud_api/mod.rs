@@ -96,6 +96,7 @@ impl Driver for CloudApiDriver {
             location: true,
             contacts: true,
             polls: false,
+            templates: true,
             edit: false,
             react: true,
             revoke: false,

@@ -90,7 +90,7 @@ impl Rich {
             Content::Location(location) => rich.location = Some(location.clone()),
             Content::Contacts(cards) => rich.contacts.clone_from(cards),
             Content::Poll(poll) => rich.poll = Some(poll.clone()),
-            Content::Text | Content::Media(_) | Content::Other(_) => {}
+            Content::Text | Content::Media(_) | Content::Template(_) | Content::Other(_) => {}
         }
         rich
     }

@@ -84,7 +84,7 @@ impl Letter {
             Content::Contacts(cards) => cards.iter().map(|c| c.vcard.len() + c.display_name.len()).sum(),
             Content::Poll(poll) => poll.name.len() + poll.options.iter().map(String::len).sum::<usize>(),
             Content::Location(place) => place.description.as_ref().map_or(0, String::len),
-            Content::Text | Content::Media(_) | Content::Other(_) => 0,
+            Content::Text | Content::Media(_) | Content::Template(_) | Content::Other(_) => 0,
         };
         let quoted = self.message.quoted.as_ref().map_or(0, |quoted| quoted.body.len());
         self.message.body.len() + content + quoted + self.message.mentions.len() * 32
@@ -147,7 +147,7 @@ impl Written {
     pub(super) fn new(no: u64, letter: &Letter) -> Self {
         let message = letter.message.clone();
         let content = match message.content {
-            Content::Text | Content::Media(_) => WrittenContent::Text,
+            Content::Text | Content::Media(_) | Content::Template(_) => WrittenContent::Text,
             Content::Location(place) => WrittenContent::Location(place),
             Content::Contacts(cards) => WrittenContent::Contacts(cards),
             Content::Poll(poll) => WrittenContent::Poll(poll),

@@ -117,6 +117,7 @@ impl Driver for SimulatorDriver {
             location: true,
             contacts: true,
             polls: true,
+            templates: false,
             edit: true,
             react: true,
             revoke: true,

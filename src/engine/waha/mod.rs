@@ -83,6 +83,7 @@ impl Driver for WahaDriver {
             location: true,
             contacts: true,
             polls: true,
+            templates: false,
             edit: true,
             react: true,
             revoke: true,

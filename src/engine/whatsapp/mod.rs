@@ -128,6 +128,7 @@ impl Driver for WhatsAppDriver {
             location: true,
             contacts: true,
             polls: true,
+            templates: false,
             edit: true,
             react: true,
             revoke: true,

@@ -113,6 +113,7 @@ impl Driver for WwebjsDriver {
             location: true,
             contacts: true,
             polls: true,
+            templates: false,
             edit: true,
             react: true,
             revoke: true,

@@ -243,6 +243,7 @@ impl Making {
             location: None,
             contacts: Vec::new(),
             poll: None,
+            template: None,
             quoted_message: None,
             is_forwarded: false,
             is_starred: false,

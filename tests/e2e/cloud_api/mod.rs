@@ -7,6 +7,7 @@ mod limits;
 mod people;
 mod setup;
 mod strangers;
+mod templates;
 
 use std::sync::Arc;
 

@@ -24,6 +24,7 @@ const EVERYTHING: Capabilities = Capabilities {
     location: true,
     contacts: true,
     polls: true,
+    templates: false,
     edit: true,
     react: true,
     revoke: true,

@@ -406,9 +406,29 @@ fn content(number: &Number, kind: &str, part: &Value) -> Result<(String, Content
             _ => return refuse(400, 131_008, "Required parameter is missing: location"),
         },
         "contacts" => (String::new(), Content::Contacts(cards(part)?)),
+        "template" => (filled(part)?, Content::Text),
         "image" | "video" | "audio" | "sticker" | "document" => (text("caption"), media(number, kind, part)?),
         _ => return refuse(400, 100, "Param type must be one of {AUDIO, CONTACTS, DOCUMENT, IMAGE, …}"),
     })
+}
+
+/// What people read of the one template that was approved here, `order_ready` in `en_US`: it has one gap.
+fn filled(part: &Value) -> Result<String, Refused> {
+    if part["language"]["code"].as_str().is_none() {
+        return refuse(400, 131_008, "Required parameter is missing: language");
+    }
+    if (&part["name"], &part["language"]["code"]) != (&json!("order_ready"), &json!("en_US")) {
+        return refuse(404, 132_001, "Template name does not exist in the translation");
+    }
+    let body = part["components"].as_array().and_then(|all| all.iter().find(|one| one["type"] == "body"));
+    let gaps = body.and_then(|body| body["parameters"].as_array()).map_or(&[][..], Vec::as_slice);
+    match gaps {
+        [gap] if gap["type"] == "text" && gap["text"].is_string() => {
+            Ok(format!("Your order {} is ready.", gap["text"].as_str().unwrap_or_default()))
+        }
+        [_] => refuse(400, 132_012, "Parameter format does not match format in the created template"),
+        _ => refuse(400, 132_000, "Number of parameters does not match the expected number of params"),
+    }
 }
 
 fn cards(part: &Value) -> Result<Vec<ContactCard>, Refused> {

@@ -38,6 +38,7 @@ pub const CAN: Capabilities = Capabilities {
     location: true,
     contacts: true,
     polls: false,
+    templates: true,
     edit: false,
     react: true,
     revoke: false,

@@ -214,7 +214,7 @@ fn content(number: &Number, incoming: &Incoming) -> (&'static str, Value) {
             };
             (kind, part)
         }
-        Content::Poll(_) | Content::Other(_) => ("unsupported", json!({})),
+        Content::Poll(_) | Content::Template(_) | Content::Other(_) => ("unsupported", json!({})),
     }
 }
 

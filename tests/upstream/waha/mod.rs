@@ -142,6 +142,7 @@ impl Upstream for Server {
             location: true,
             contacts: true,
             polls: true,
+            templates: false,
             edit: true,
             react: true,
             revoke: true,

@@ -40,7 +40,7 @@ mod body {
 
     use super::{LocationObject, ToSchema, schema};
 
-    /// A message to be sent: exactly one of text, media, location, contact and poll.
+    /// A message to be sent: exactly one of text, media, location, contact, poll and template.
     #[derive(ToSchema)]
     #[serde(untagged)]
     #[schema(example = json!({ "to": "15550100001", "text": "Hello", "tempId": "t1" }))]
@@ -50,6 +50,7 @@ mod body {
         Location(SendLocation),
         Contact(SendContact),
         Poll(SendPoll),
+        Template(SendTemplate),
     }
 
     /// What every message to be sent may say.
@@ -255,6 +256,35 @@ mod body {
         options: Vec<String>,
         /// Whether one person may choose several.
         allow_multiple_answers: Option<bool>,
+    }
+
+    /// A template to be sent, on devices whose network has them (`cloud-api`).
+    #[derive(ToSchema)]
+    #[schema(example = json!({ "to": "15550100001", "template": { "name": "order_ready", "language": "en_US",
+        "components": [{ "type": "body", "parameters": [{ "type": "text", "text": "A-17" }] }],
+        "text": "Your order A-17 is ready." } }))]
+    pub struct SendTemplate {
+        #[serde(flatten)]
+        options: SendOptions,
+        /// The template.
+        template: TemplateToSend,
+    }
+
+    /// A text that the network approved beforehand, with what fills its gaps.
+    #[derive(ToSchema)]
+    pub struct TemplateToSend {
+        /// What it is called there.
+        #[schema(min_length = 1, max_length = 512, pattern = "^[a-z0-9_]+$", example = "order_ready")]
+        name: String,
+        /// Its language there.
+        #[schema(min_length = 2, max_length = 16, pattern = "^[A-Za-z_]+$", example = "en_US")]
+        language: String,
+        /// What fills its gaps, in the network's own form.
+        #[schema(schema_with = schema::template_components, required = false)]
+        components: Vec<serde_json::Value>,
+        /// What people read, to be shown here, as the network does not tell; the template's name unless said.
+        #[schema(max_length = 4096)]
+        text: Option<String>,
     }
 }
 

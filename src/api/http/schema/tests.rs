@@ -12,7 +12,7 @@ use crate::domain::ack::Ack;
 use crate::domain::chat::{Chat, LastMessage};
 use crate::domain::clock::Millis;
 use crate::domain::contact::Contact;
-use crate::domain::content::{ContactCard, Location, Poll, PollVote};
+use crate::domain::content::{ContactCard, Location, Poll, PollVote, Template};
 use crate::domain::device::DeviceStats;
 use crate::domain::group::{Participant, Role};
 use crate::domain::health::{Observed, judge};
@@ -64,6 +64,7 @@ fn message() -> Message {
         location: Some(Location { latitude: 1.0, longitude: 2.0, description: Some("here".to_owned()) }),
         contacts: vec![ContactCard { display_name: "Ada".to_owned(), vcard: "BEGIN:VCARD".to_owned() }],
         poll: Some(poll()),
+        template: Some(template()),
         quoted_message: None,
         is_forwarded: false,
         is_starred: false,
@@ -91,6 +92,10 @@ fn media() -> Media {
     }
 }
 
+fn template() -> Template {
+    Template { name: "order_ready".to_owned(), language: "en_US".to_owned(), components: vec![json!({})] }
+}
+
 fn poll() -> Poll {
     let vote =
         PollVote { voter: "15550100001@c.us".parse().unwrap(), options: Vec::new(), timestamp: Millis(1) };
@@ -116,6 +121,7 @@ fn messages() {
         "location",
         "vCards",
         "poll",
+        "template",
         "quotedMessage",
     ];
     check("Message", &answer, &sometimes);
@@ -123,6 +129,7 @@ fn messages() {
     check("MediaInfo", &info, &["filename", "duration", "dimensions", "downloadUrl", "thumbnailUrl"]);
     check("Location", &message().location, &["description"]);
     check("ContactCard", &message().contacts[0], &[]);
+    check("Template", &message().template, &[]);
     check("Poll", &poll(), &[]);
     check("PollVote", &poll().votes[0], &[]);
     let receipt = Receipt { participant: message().to, ack: Ack::Read, timestamp: Millis(1) };
@@ -203,12 +210,12 @@ fn devices_and_health() {
 #[test]
 fn documented_fields_are_read() {
     use crate::api::send_request::{SendLimits, SendProblem, parse};
-    let own = ["SendText", "SendMedia", "SendLocation", "SendContact", "SendPoll"];
+    let own = ["SendText", "SendMedia", "SendLocation", "SendContact", "SendPoll", "SendTemplate"];
     let of_content = own.iter().flat_map(|name| names(&schema(name)["allOf"][1]["properties"]));
     let shared = names(&schema("SendOptions")["properties"]);
     for field in of_content.chain(shared) {
         let mut body = json!({ "to": "15550100001" });
-        if !["text", "media", "location", "contact", "poll"].contains(&field.as_str()) {
+        if !["text", "media", "location", "contact", "poll", "template"].contains(&field.as_str()) {
             body["text"] = json!("hi");
         }
         body[&field] = json!([5]);

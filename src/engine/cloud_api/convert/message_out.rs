@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::cards;
 use super::people::Recipient;
-use crate::domain::content::{Attachment, Content, Location};
+use crate::domain::content::{Attachment, Content, Location, Template};
 use crate::domain::media::MediaKind;
 use crate::engine::Outgoing;
 
@@ -74,7 +74,12 @@ fn addressed(recipient: &Recipient) -> Value {
 }
 
 fn part(message: &Outgoing, file: Option<&str>) -> Result<(&'static str, Value), Unsayable> {
-    let longest = if matches!(message.content, Content::Text) { MAX_TEXT } else { MAX_CAPTION };
+    let longest = match message.content {
+        // Its body stays here: Meta has the wording.
+        Content::Template(_) => usize::MAX,
+        Content::Text => MAX_TEXT,
+        _ => MAX_CAPTION,
+    };
     if message.body.chars().count() > longest {
         return Err(Unsayable::TooLong);
     }
@@ -85,6 +90,7 @@ fn part(message: &Outgoing, file: Option<&str>) -> Result<(&'static str, Value),
         Content::Contacts(cards) => {
             ("contacts", cards.iter().map(cards::to_graph).collect::<Vec<Value>>().into())
         }
+        Content::Template(chosen) => ("template", template(chosen)),
         Content::Poll(_) | Content::Other(_) => return Err(Unsayable::NotSupported),
     })
 }
@@ -116,6 +122,14 @@ fn media(attachment: &Attachment, file: &str, caption: &str) -> (&'static str, V
         part["caption"] = caption.into();
     }
     (kind, part)
+}
+
+fn template(chosen: &Template) -> Value {
+    let mut part = json!({ "name": chosen.name, "language": { "code": chosen.language } });
+    if !chosen.components.is_empty() {
+        part["components"] = chosen.components.as_slice().into();
+    }
+    part
 }
 
 fn location(place: &Location) -> Value {

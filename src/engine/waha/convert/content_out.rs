@@ -58,7 +58,7 @@ pub(in super::super) fn sending(
             let poll = json!({ "name": poll.name, "options": poll.options, "multipleAnswers": poll.allow_multiple_answers });
             ("sendPoll", json!({ "poll": poll }), None)
         }
-        Content::Other(_) => return None,
+        Content::Template(_) | Content::Other(_) => return None,
     };
     let mut body = Map::new();
     body.insert("session".to_owned(), json!(session));

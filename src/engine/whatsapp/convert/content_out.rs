@@ -51,7 +51,7 @@ pub(in super::super) fn message_of(outgoing: &Outgoing, enclosed: Enclosed, me: 
         Content::Location(location) => Some(place(location, &outgoing.body, context)),
         Content::Contacts(cards) => cards_message(cards, context),
         Content::Poll(poll) => Some(poll_message(poll, enclosed.secret, context)),
-        Content::Other(_) => None,
+        Content::Template(_) | Content::Other(_) => None,
     }
 }
 

@@ -40,7 +40,7 @@ pub(in super::super) fn request(
                 json!({ "name": poll.name, "options": poll.options, "allowMultipleAnswers": multiple });
             ("poll", poll)
         }
-        Content::Other(_) => return None,
+        Content::Template(_) | Content::Other(_) => return None,
     };
     body.insert(name.to_owned(), content);
     Some(Value::Object(body))
