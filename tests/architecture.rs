@@ -45,6 +45,10 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("socketioxide", &["api"]),
     ("axum", &["api", "app"]),
     ("reqwest", &["net", "cli"]),
+    ("notify_rust", &["effects"]),
+    ("rodio", &["effects"]),
+    ("qrcode", &["qr"]),
+    ("image", &["media"]),
 ];
 
 #[test]

@@ -24,6 +24,8 @@ pub(super) fn parts(settings: &Settings) -> NotifyParts {
         per_minute: notify.per_minute,
         fresh_ms: i64::try_from(notify.fresh_ms).unwrap_or(i64::MAX),
         commands_enabled: command.enabled,
+        desktop_waiting: settings.effects.desktop.max_waiting,
+        sounds_at_once: settings.effects.sound.max_at_once,
         commands_at_once: command.max_running,
         commands_waiting: command.max_waiting,
         desktop: effects::desktop(settings),

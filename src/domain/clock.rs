@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct Millis(pub i64);
 
 impl Millis {
+    /// The last moment that every JSON reader keeps exactly.
+    pub const LAST_EXACT: Self = Self(9_007_199_254_740_991);
+
     /// This moment plus `ms` milliseconds, saturating.
     #[must_use]
     pub fn plus(self, ms: i64) -> Self {

@@ -1,7 +1,8 @@
-//! Notifications: what people were told, what each of them has read and muted, and trying it out.
+//! Notifications: what people were told, and what each of them has read.
 //!
 //! Read and mute state is an operator's: of who a verified access token names, else of the API key with the label that
-//! the token is. [`rules`] say what is told, [`push`] are browsers that want it, [`sounds`] what is heard.
+//! the token is. [`mutes`] and [`rules`] say what is told, [`push`] are browsers that want it,
+//! [`sounds`] what is heard; [`test`] tries it out.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -16,24 +17,22 @@ use super::guard::{Caller, guarded};
 use super::input::{Body, Device, Fields, FromFields, Query};
 use super::operator::Operator;
 use super::paging::{Window, window};
-use super::schema;
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
-use crate::domain::jid::Jid;
-use crate::domain::notify::{Action, OperatorId};
-use crate::service::{Core, ListedNotification, MuteChange, NotificationPage, NotificationQuery, Trial};
+use crate::domain::notify::OperatorId;
+use crate::service::{Core, ListedNotification, NotificationPage, NotificationQuery};
 
+mod mutes;
 mod push;
 mod rules;
 mod sounds;
+mod test;
 
 pub(super) use self::sounds::assets;
 
 /// Notifications that one request may mark as read.
 const MAX_IDS: usize = 1_000;
-/// The last time that every JSON reader keeps exactly, in milliseconds since the epoch.
-const MAX_TIME: i64 = 9_007_199_254_740_991;
 
 /// The operations of this file and its parts.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -41,9 +40,8 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(guarded(Scope::EventsRead, &[], routes!(list)))
         .routes(guarded(Scope::EventsRead, &[], routes!(list_of_device)))
         .routes(guarded(Scope::EventsRead, &[], routes!(read)))
-        .routes(guarded(Scope::EventsRead, &[409], routes!(mute)))
-        .routes(guarded(Scope::EventsRead, &[], routes!(unmute)))
-        .routes(guarded(Scope::DevicesWrite, &[404, 422], routes!(test)))
+        .merge(mutes::routes())
+        .merge(test::routes())
         .merge(rules::routes())
         .merge(push::routes())
         .merge(sounds::routes())
@@ -262,180 +260,4 @@ async fn read(
     Body(ReadNotifications { ids }): Body<ReadNotifications>,
 ) -> Result<Success<Unread>, ApiError> {
     Ok(Success::new(Unread { unread: core.read_notifications(&operator, &device, ids).await? }))
-}
-
-/// What is to be muted.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[schema(example = json!({ "until": 4_102_444_800_000_i64 }))]
-struct MuteNotifications {
-    /// Until this moment; until it is unmuted, when left out.
-    #[schema(value_type = Option<i64>, minimum = 1)]
-    until: Option<Millis>,
-    /// Of this chat alone.
-    #[schema(schema_with = schema::chat_id, required = false)]
-    chat_id: Option<Jid>,
-    /// For everybody and everything, `false` unless said: nothing is told at all. Needs the scope `devices:write` too.
-    #[schema(value_type = Option<bool>)]
-    everybody: bool,
-}
-
-impl FromFields for MuteNotifications {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        fields.only(&["until", "chatId", "everybody"]);
-        Some(Self {
-            until: fields.integer("until", &(1..=MAX_TIME)).map(Millis),
-            chat_id: fields.parsed("chatId"),
-            everybody: fields.boolean("everybody").unwrap_or(false),
-        })
-    }
-}
-
-/// What is muted of a device.
-#[derive(Serialize, ToSchema)]
-#[schema(as = NotificationMute)]
-#[serde(rename_all = "camelCase")]
-struct MuteObject {
-    /// Whether that counts for everybody.
-    #[schema(example = false)]
-    everybody: bool,
-    /// Of which chat; of all, when `null`.
-    chat_id: Option<String>,
-    /// Until when; for ever, when `null`.
-    #[schema(value_type = Option<i64>, example = 4_102_444_800_000_i64)]
-    until: Option<Millis>,
-}
-
-/// What is muted of a device now.
-#[derive(Serialize, ToSchema)]
-struct MutedNow {
-    /// For everybody, and for this operator: the newest 100 of each.
-    mutes: Vec<MuteObject>,
-}
-
-fn muted(core: &Core, operator: &OperatorId, device: &DeviceId) -> Success<MutedNow> {
-    let mutes = core.mutes(operator, device).into_iter().map(|mute| MuteObject {
-        everybody: mute.everybody,
-        chat_id: mute.chat.map(|chat| chat.to_string()),
-        until: mute.until,
-    });
-    Success::new(MutedNow { mutes: mutes.collect() })
-}
-
-fn change_of(
-    caller: &Caller,
-    operator: &OperatorId,
-    device: &DeviceId,
-    body: MuteNotifications,
-) -> Result<MuteChange, ApiError> {
-    if body.everybody && !caller.0.grant.allows(Scope::DevicesWrite) {
-        return Err(ApiError::MissingScope(Scope::DevicesWrite));
-    }
-    let operator = (!body.everybody).then(|| operator.clone());
-    Ok(MuteChange { operator, device: Some(device.clone()), chat: body.chat_id, until: body.until })
-}
-
-/// Mute a device's notifications
-///
-/// For this operator: its sockets, streams and browsers get none. Or, with `everybody`, for all: none is made.
-#[utoipa::path(post, path = "/devices/{id}/notifications/mute", operation_id = "muteNotifications", tag = "notifications",
-    request_body = Option<MuteNotifications>,
-    responses((status = 200, description = "What is muted now", body = Success<MutedNow>)))]
-async fn mute(
-    caller: Caller,
-    Operator(operator): Operator,
-    State(core): State<Core>,
-    Device(device): Device,
-    Body(body): Body<MuteNotifications>,
-) -> Result<Success<MutedNow>, ApiError> {
-    core.mute(change_of(&caller, &operator, &device, body)?).await?;
-    Ok(muted(&core, &operator, &device))
-}
-
-/// Unmute a device's notifications
-#[utoipa::path(post, path = "/devices/{id}/notifications/unmute", operation_id = "unmuteNotifications", tag = "notifications",
-    request_body = Option<MuteNotifications>,
-    responses((status = 200, description = "What is muted now", body = Success<MutedNow>)))]
-async fn unmute(
-    caller: Caller,
-    Operator(operator): Operator,
-    State(core): State<Core>,
-    Device(device): Device,
-    Body(body): Body<MuteNotifications>,
-) -> Result<Success<MutedNow>, ApiError> {
-    core.device(&device).await?;
-    core.unmute(change_of(&caller, &operator, &device, body)?).await?;
-    Ok(muted(&core, &operator, &device))
-}
-
-/// What to try.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[schema(example = json!({ "action": "sound", "sound": "call" }))]
-struct TestNotification {
-    /// What is done.
-    #[schema(value_type = ActionWord)]
-    action: Action,
-    /// Which sound; `message`, when left out.
-    #[schema(max_length = 64)]
-    sound: Option<String>,
-    /// Which of `notify.commands`; the only one, when left out.
-    #[schema(max_length = 64)]
-    command: Option<String>,
-    /// In whose log: needed for `dashboard` and `webhook`.
-    #[schema(schema_with = schema::device_id, required = false)]
-    device_id: Option<DeviceId>,
-}
-
-impl FromFields for TestNotification {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        fields.only(&["action", "sound", "command", "deviceId"]);
-        let action = fields.word("action", &Action::ALL);
-        let action = fields.require("action", action, "what to try, such as desktop or sound");
-        let sound = fields.text("sound", 64).filter(|name| !name.is_empty());
-        let command = fields.text("command", 64).filter(|name| !name.is_empty());
-        let device_id = fields.parsed("deviceId");
-        Some(Self { action: action?, sound, command, device_id })
-    }
-}
-
-/// What came of a test.
-#[derive(Serialize, ToSchema)]
-#[schema(as = NotificationTest)]
-struct TestObject {
-    /// What was to be done.
-    #[schema(value_type = ActionWord)]
-    action: &'static str,
-    /// Whether it was done.
-    #[schema(example = true)]
-    done: bool,
-    /// What happened, in a sentence.
-    #[schema(example = "The sound call was played: 900 ms.")]
-    said: String,
-}
-
-/// Try an action of notifications
-///
-/// Shows, plays, runs or pushes one, whatever rules and mutes say. On the daemon's own machine (desktop, sound and
-/// command) only with a key of all devices.
-#[utoipa::path(post, path = "/notifications/test", operation_id = "testNotification", tag = "notifications",
-    request_body = TestNotification,
-    responses((status = 200, description = "What happened", body = Success<TestObject>)))]
-async fn test(
-    caller: Caller,
-    Operator(operator): Operator,
-    State(core): State<Core>,
-    Body(body): Body<TestNotification>,
-) -> Result<Success<TestObject>, ApiError> {
-    let TestNotification { action, sound, command, device_id: device } = body;
-    match &device {
-        Some(device) => caller.reach(device)?,
-        None if caller.devices().is_some() => return Err(ApiError::DeviceNotAllowed),
-        None => {}
-    }
-    if caller.devices().is_some() && action.is_of_the_machine() {
-        return Err(ApiError::DeviceNotAllowed);
-    }
-    let report = core.try_action(Trial { action, sound, command, device, operator }).await?;
-    Ok(Success::new(TestObject { action: action.as_str(), done: report.done, said: report.said }))
 }

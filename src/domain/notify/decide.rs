@@ -26,6 +26,8 @@ pub struct Decision {
     pub group_ms: i64,
     /// What follows within so many milliseconds is left out.
     pub throttle_ms: i64,
+    /// Whether quiet hours count for it.
+    pub minds_quiet: bool,
 }
 
 impl Decision {
@@ -33,6 +35,21 @@ impl Decision {
     #[must_use]
     pub fn asks(&self, action: Action) -> bool {
         self.actions.contains(&action)
+    }
+
+    /// The same without what disturbs people. Commands stay: they are no noise, and may be somebody's work.
+    #[must_use]
+    pub fn hushed(mut self) -> Self {
+        self.actions.retain(|action| !action.disturbs());
+        self.sound = None;
+        self
+    }
+
+    /// The same as it is by now: what waited into the quiet hours disturbs nobody.
+    #[must_use]
+    pub fn as_of(self, now: Millis, quiet_hours: Option<&QuietHours>) -> Self {
+        let quiet = self.minds_quiet && quiet_hours.is_some_and(|hours| hours.is_quiet(now));
+        if quiet { self.hushed() } else { self }
     }
 
     /// What becomes of this and another that are told as one: what matters more says how, and both say what is done.
@@ -43,6 +60,7 @@ impl Decision {
         most.actions.extend(more);
         most.sound = most.sound.or(least.sound);
         most.command = most.command.or(least.command);
+        most.minds_quiet &= least.minds_quiet;
         most
     }
 }
@@ -58,30 +76,28 @@ pub fn decide<'r>(
 ) -> Option<Decision> {
     let rule = rules.into_iter().find(|rule| rule.matches(device, happening, now))?;
     let spec = &rule.spec;
-    let quiet = spec.quiet && quiet_hours.is_some_and(|hours| hours.is_quiet(now));
     // An endpoint that does not get notifications would otherwise be told of just that, by one more notification.
     let feeds_itself = matches!(happening.about, About::Webhook { of_notification: true, .. });
-    let may = |action: &Action| !(quiet && action.disturbs() || feeds_itself && *action == Action::Webhook);
+    let may = |action: &Action| !(feeds_itself && *action == Action::Webhook);
     let actions: Vec<Action> = spec.actions.iter().copied().filter(may).collect();
-    if actions.is_empty() {
-        return None;
-    }
     let ms = |span: Option<crate::domain::webhook::Span>| {
         span.map_or(0, |span| i64::try_from(span.ms()).unwrap_or(i64::MAX))
     };
     let sounds = actions.contains(&Action::Sound);
     let sound = spec.sound.clone().or_else(|| sounds.then(|| happening.kind.sound().to_owned()));
-    Some(Decision {
+    let decision = Decision {
         id: rule.id.clone(),
         rule: spec.name.clone(),
         priority: spec.priority.unwrap_or_else(|| happening.priority()),
-        sound: sound.filter(|_| !quiet),
+        sound,
         volume: spec.volume.unwrap_or(1.0),
         command: spec.command.clone(),
         group_ms: ms(spec.group),
         throttle_ms: ms(spec.throttle),
+        minds_quiet: spec.quiet,
         actions,
-    })
+    };
+    Some(decision.as_of(now, quiet_hours)).filter(|decision| !decision.actions.is_empty())
 }
 
 #[cfg(test)]
@@ -162,6 +178,26 @@ mod tests {
         assert_eq!(decided.sound.as_deref(), Some("message"));
         let only = json!({ "actions": ["desktop"] });
         assert_eq!(decide(&[rule(&only)], &device(), &news, Millis(0), Some(&hours)), None);
+    }
+
+    #[test]
+    fn what_waits_into_the_quiet_hours_disturbs_nobody() {
+        let news = message("15550100001@c.us", "x", false);
+        let hours =
+            QuietHours::new("22:00".parse().unwrap(), "07:00".parse().unwrap(), "UTC".parse().unwrap())
+                .unwrap();
+        let noon = Millis(12 * 3_600_000);
+        let decided = |quiet| {
+            let spec =
+                json!({ "actions": ["dashboard", "sound", "command"], "command": "lamp", "quiet": quiet });
+            decide(&[rule(&spec)], &device(), &news, noon, Some(&hours)).unwrap()
+        };
+        assert_eq!(decided(true).as_of(noon, Some(&hours)), decided(true));
+        let at_night = decided(true).as_of(Millis(0), Some(&hours));
+        assert_eq!((at_night.actions, at_night.sound), (vec![Action::Dashboard, Action::Command], None));
+        assert_eq!(decided(false).as_of(Millis(0), Some(&hours)), decided(false));
+        let both = decided(true).and(decided(false)).as_of(Millis(0), Some(&hours));
+        assert!(both.asks(Action::Sound), "one of them wants to be heard at night");
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub struct Limits {
 struct Burst {
     first_seq: i64,
     count: u32,
+    /// So many of them were told.
+    told: u32,
     until: Millis,
     group_ms: i64,
     priority: Priority,
@@ -126,8 +128,15 @@ impl Gate {
         let told = Told { first_seq, last_seq: first_seq, tag, burst: key.clone(), count: 1, case };
         let window = group_ms.max(throttle_ms);
         if window > 0 && room {
-            let burst =
-                Burst { first_seq, count: 1, until: now.plus(window), group_ms, priority, waiting: None };
+            let burst = Burst {
+                first_seq,
+                count: 1,
+                told: 1,
+                until: now.plus(window),
+                group_ms,
+                priority,
+                waiting: None,
+            };
             self.bursts.insert(key, burst);
         } else {
             self.bursts.remove(&key);
@@ -143,23 +152,13 @@ impl Gate {
         over.into_iter().filter_map(|key| self.release(&key, now)).collect()
     }
 
-    /// All that waits, whether it is due or not: before the end.
-    pub fn drain(&mut self, now: Millis) -> Vec<Told> {
-        self.refill(now);
-        // The summary is last: what cannot be told any more is counted into it.
-        let all: Vec<String> = self.bursts.keys().filter(|key| *key != MORE).cloned().collect();
-        let mut told: Vec<Told> = all.into_iter().filter_map(|key| self.release(&key, now)).collect();
-        told.extend(self.release(MORE, now));
-        told
-    }
-
     /// Tells what waits of a burst, which goes on; one of which nothing waits is over.
     fn release(&mut self, key: &str, now: Millis) -> Option<Told> {
         let mut burst = self.bursts.remove(key)?;
         let (oldest, case) = burst.waiting.take()?;
         if key != MORE && !self.pay(case.decision.priority) {
-            let told = burst.count.saturating_sub(1).max(1);
-            return self.count_into_summary(told, oldest, case, now);
+            let untold = burst.count.saturating_sub(burst.told).max(1);
+            return self.count_into_summary(untold, oldest, case, now);
         }
         let told = Told {
             first_seq: burst.first_seq,
@@ -171,10 +170,10 @@ impl Gate {
         };
         burst.priority = burst.priority.max(told.case.decision.priority);
         burst.until = now.plus(burst.group_ms);
+        burst.told = burst.count;
         if key == MORE {
             // The next summary counts anew.
-            burst.count = 0;
-            burst.first_seq = told.last_seq.saturating_add(1);
+            (burst.count, burst.told) = (0, 0);
         }
         self.bursts.insert(key.to_owned(), burst);
         Some(told)
@@ -195,11 +194,16 @@ impl Gate {
         let burst = self.bursts.entry(MORE.to_owned()).or_insert_with(|| Burst {
             first_seq: oldest,
             count: 0,
+            told: 0,
             until: now.plus(SUMMARY_MS),
             group_ms: SUMMARY_MS,
             priority: Priority::High,
             waiting: None,
         });
+        if burst.count == 0 {
+            // Named after what it counts, which no other notification begins with.
+            burst.first_seq = oldest;
+        }
         burst.count = burst.count.saturating_add(count);
         let (first, case) = match burst.waiting.take() {
             // What was counted before may be newer: its burst waited for less long.
@@ -214,6 +218,13 @@ impl Gate {
     }
 
     fn refill(&mut self, now: Millis) {
+        let set_back = self.refilled_at.since(now);
+        if set_back > 0 {
+            // What waits goes on waiting for as long as it had to, whatever the clock shows.
+            for burst in self.bursts.values_mut() {
+                burst.until = Millis(burst.until.0.saturating_sub(set_back));
+            }
+        }
         let passed = now.since(self.refilled_at).clamp(0, 60_000);
         let most = f64::from(self.limits.per_minute);
         #[expect(clippy::cast_precision_loss, reason = "at most a minute")]
@@ -229,12 +240,6 @@ impl Gate {
             self.tokens -= 1.0;
         }
         enough
-    }
-
-    /// When something is due.
-    #[must_use]
-    pub fn next_due(&self) -> Option<Millis> {
-        self.bursts.values().map(|burst| burst.until).min()
     }
 
     /// The position of the oldest that waits to be told.
@@ -281,6 +286,7 @@ mod tests {
                 command: None,
                 group_ms,
                 throttle_ms,
+                minds_quiet: true,
             },
             chat_name: None,
             event: None,
@@ -294,7 +300,7 @@ mod tests {
             .filter_map(|seq| gate.offer(case(seq, 1, 10_000, 0, Priority::Normal), Millis(seq)))
             .collect();
         assert_eq!((told.len(), told[0].count), (1, 1));
-        assert_eq!((gate.oldest_waiting(), gate.next_due()), (Some(2), Some(Millis(10_001))));
+        assert_eq!(gate.oldest_waiting(), Some(2));
         assert!(gate.due(Millis(10_000)).is_empty());
         let due = gate.due(Millis(10_001));
         assert_eq!((due.len(), due[0].count, due[0].first_seq, due[0].last_seq), (1, 10, 1, 10));
@@ -388,6 +394,38 @@ mod tests {
     }
 
     #[test]
+    fn a_summary_counts_what_was_not_told_and_has_a_name_of_its_own() {
+        let mut gate = Gate::new(Limits { per_minute: 2, bursts: 256 }, Millis(0));
+        let grouped = |seq, chat| case(seq, chat, 1_000, 0, Priority::High);
+        assert!(gate.offer(grouped(1, 1), Millis(0)).is_some());
+        assert!(gate.offer(grouped(2, 1), Millis(1)).is_none());
+        assert_eq!(gate.due(Millis(1_000))[0].count, 2);
+        for seq in 3..=5 {
+            assert!(gate.offer(grouped(seq, 1), Millis(1_001)).is_none());
+        }
+        assert!(gate.due(Millis(2_001)).is_empty(), "the minute's share is used up");
+        let summary = gate.due(Millis(2_001 + SUMMARY_MS)).remove(0);
+        assert_eq!((summary.count, summary.first_seq, summary.last_seq), (3, 3, 5));
+        // One is told by itself, and what follows is counted into the next summary.
+        let at = Millis(2_001 + SUMMARY_MS);
+        let alone = gate.offer(grouped(6, 2), at).unwrap();
+        assert!(gate.offer(grouped(7, 3), at).is_none());
+        let next = gate.due(at.plus(SUMMARY_MS)).into_iter().find(|told| told.burst == MORE).unwrap();
+        assert_eq!((alone.first_seq, next.first_seq, next.count), (6, 7, 1));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_nothing_waiting() {
+        let (mut gate, hour) = (Gate::new(LIMITS, Millis(7_200_000)), 3_600_000);
+        let begun = Millis(7_200_000);
+        assert!(gate.offer(case(1, 1, 10_000, 0, Priority::Normal), begun).is_some());
+        assert!(gate.offer(case(2, 1, 10_000, 0, Priority::Normal), begun).is_none());
+        let back = begun.plus(-hour);
+        assert!(gate.due(back).is_empty());
+        assert_eq!(gate.due(back.plus(10_000)).len(), 1);
+    }
+
+    #[test]
     fn a_summary_does_all_that_what_it_counts_asks_for() {
         let mut gate = Gate::new(Limits { per_minute: 1, bursts: 4 }, Millis(0));
         assert!(gate.offer(case(1, 1, 0, 0, Priority::Normal), Millis(0)).is_some());
@@ -428,7 +466,10 @@ mod tests {
             let count = told.len() as f64;
             prop_assert!(count <= most, "{count} of {grouped} in {now} ms");
             let newest = i64::try_from(offers.len()).unwrap();
-            told.extend(gate.drain(Millis(now)));
+            for _ in 0..3 {
+                now += SUMMARY_MS;
+                told.extend(gate.due(Millis(now)));
+            }
             prop_assert!(gate.oldest_waiting().is_none());
             prop_assert!(told.iter().any(|told| told.last_seq == newest));
         }

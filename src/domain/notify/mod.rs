@@ -19,6 +19,7 @@ mod pattern;
 mod priority;
 mod read_rule;
 mod rule;
+mod sound;
 pub mod words;
 
 pub use decide::{Decision, decide};
@@ -30,3 +31,4 @@ pub use pattern::Pattern;
 pub use priority::Priority;
 pub use read_rule::RuleError;
 pub use rule::{Action, ChatKind, Hours, Match, Rule, RuleId, RuleOrigin, RuleSpec};
+pub use sound::{has_sound_ending, is_sound_name, sound_files};

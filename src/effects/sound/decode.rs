@@ -7,7 +7,7 @@ use rodio::buffer::SamplesBuffer;
 use rodio::source::UniformSourceIterator;
 use rodio::{Decoder, Source as _};
 
-use super::library::File;
+use crate::effects::sounds::library::Sound;
 
 /// Samples in a second, for each channel.
 pub(super) const RATE: u32 = 44_100;
@@ -29,12 +29,12 @@ impl Samples {
 
 /// Decodes up to `max_ms` of a file, as loud as `volume` says, and never beyond what can be played. `None` when it is
 /// no sound.
-pub(super) fn decode(file: File, volume: f32, max_ms: u64) -> Option<Samples> {
-    let length = file.bytes.len() as u64;
+pub(super) fn decode(sound: Sound, volume: f32, max_ms: u64) -> Option<Samples> {
+    let length = sound.bytes.len() as u64;
     let decoder = Decoder::builder()
-        .with_data(Cursor::new(file.bytes))
+        .with_data(Cursor::new(sound.bytes))
         .with_byte_len(length)
-        .with_hint(&file.extension)
+        .with_mime_type(sound.media_type)
         .build()
         .ok()?;
     let (channels, rate) = (decoder.channels(), decoder.sample_rate());
@@ -55,8 +55,9 @@ mod tests {
     use super::*;
     use crate::effects::sounds;
 
-    fn built_in(name: &str) -> File {
-        File { bytes: sounds::built_in(name).unwrap().0.to_vec(), extension: "wav".to_owned() }
+    fn built_in(name: &str) -> Sound {
+        let (bytes, media_type) = sounds::built_in(name).unwrap();
+        Sound { bytes: bytes.to_vec(), media_type }
     }
 
     fn loudest(samples: &Samples) -> f32 {
@@ -88,9 +89,9 @@ mod tests {
     #[test]
     fn what_is_no_sound_is_refused() {
         for bytes in [&b""[..], b"RIFF", b"not a sound at all", &[0; 5000], &[0xff; 5000]] {
-            for extension in ["wav", "ogg", "flac", "mp3"] {
-                let file = File { bytes: bytes.to_vec(), extension: extension.to_owned() };
-                assert!(decode(file, 1.0, 1000).is_none(), "{extension}: {} bytes", bytes.len());
+            for media_type in ["audio/wav", "audio/ogg", "audio/flac", "audio/mpeg"] {
+                let sound = Sound { bytes: bytes.to_vec(), media_type };
+                assert!(decode(sound, 1.0, 1000).is_none(), "{media_type}: {} bytes", bytes.len());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Sounds through a loudspeaker: `library` finds a file, `decode` makes samples of it, `pulse` hands them to the sound
+//! Sounds through a loudspeaker: the library of sounds finds a file, `decode` makes samples of it, `pulse` hands them to the sound
 //! server of the session, which mixes what is heard together. No library of the system is needed.
 //!
 //! Each sound looks for the server anew, so one that appears is used. One that does not answer is left alone for a
@@ -8,7 +8,6 @@
 mod alsa;
 mod calm;
 mod decode;
-mod library;
 mod pulse;
 
 use std::path::PathBuf;
@@ -21,6 +20,7 @@ use tokio::time::Instant;
 use self::calm::Calm;
 use self::decode::Samples;
 use super::announced::Announced;
+use super::sounds::library;
 use super::{Availability, EffectError};
 
 /// So long a server that does not answer is left alone.
@@ -136,7 +136,7 @@ impl Speaker {
         let (name, dir, max_ms) = (name.to_owned(), self.0.config.sounds_dir.clone(), self.0.config.max_ms);
         let volume = if volume.is_finite() { volume.max(0.0) } else { 0.0 };
         let decoded = tokio::task::spawn_blocking(move || {
-            library::find(&name, dir.as_deref()).map(|file| decode::decode(file, volume, max_ms))
+            library::find(&name, dir.as_deref()).map(|sound| decode::decode(sound, volume, max_ms))
         });
         match decoded.await {
             Ok(Ok(Some(samples))) => Ok(samples),

@@ -18,8 +18,6 @@ use crate::effects::command::{CommandCall, CommandRun};
 use crate::effects::desktop::{DesktopAnswer, Notice};
 use crate::service::Core;
 
-/// Notifications that may wait for the desktop.
-const DESKTOP: usize = 32;
 /// Sounds that may wait: more would only play on after what they tell of.
 const SOUND: usize = 2;
 /// Sounds of high priority that may wait besides, and go first: a call is not kept from its ringing by messages.
@@ -49,7 +47,8 @@ impl Queues {
 impl Core {
     pub(super) fn start_hands(&self) {
         let queues = &self.inner.notify.queues;
-        let (core, queue) = (self.clone(), queues.open(Action::Desktop, DESKTOP, 0));
+        let (core, queue) =
+            (self.clone(), queues.open(Action::Desktop, self.inner.notify.desktop_waiting, 0));
         let (on_desktop, watched) = mpsc::channel(ROOM);
         self.tasks().spawn("notify-desktop", async move { core.show_all(&queue, &on_desktop).await });
         let core = self.clone();
@@ -131,29 +130,49 @@ impl Core {
     }
 
     async fn play_all(&self, queue: &Queue<Arc<Handed>>) {
-        while let Some(handed) = self.next(queue).await {
-            let Some(sound) = handed.shown.sound.as_deref() else { continue };
-            let playing = self.inner.notify.speaker.play(sound, handed.told.case.decision.volume);
-            let Some(came) = self.tasks().soft().run_until_cancelled(playing).await else { return };
-            self.note_effect(Action::Sound, &came);
-        }
+        let at_once = self.inner.notify.sounds_at_once;
+        self.work_off(queue, at_once, "notify-sound-play", Self::play_for).await;
+    }
+
+    async fn play_for(self, handed: Arc<Handed>) {
+        let Some(sound) = handed.shown.sound.as_deref() else { return };
+        let playing = self.inner.notify.speaker.play(sound, handed.told.case.decision.volume);
+        let Some(came) = self.tasks().soft().run_until_cancelled(playing).await else { return };
+        self.note_effect(Action::Sound, &came);
     }
 
     async fn run_all(&self, queue: &Queue<Arc<Handed>>) {
-        let places = Arc::new(Semaphore::new(self.inner.notify.commands_at_once.max(1)));
+        let at_once = self.inner.notify.commands_at_once;
+        self.work_off(queue, at_once, "notify-command-run", Self::run_for).await;
+        let left = queue.len();
+        if left > 0 {
+            tracing::warn!(
+                left,
+                "commands of notifications that waited for their turn are not run: the daemon stops"
+            );
+        }
+    }
+
+    /// Does what waits, so many at once, until the end.
+    async fn work_off<W, F>(&self, queue: &Queue<Arc<Handed>>, at_once: usize, task: &'static str, work: W)
+    where
+        W: Fn(Self, Arc<Handed>) -> F,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let places = Arc::new(Semaphore::new(at_once.max(1)));
         loop {
             let taken = self.tasks().soft().run_until_cancelled(places.clone().acquire_owned()).await;
             let Some(Ok(place)) = taken else { return };
             let Some(handed) = self.next(queue).await else { return };
-            let core = self.clone();
-            self.tasks().spawn("notify-command-run", async move {
-                core.run_for(&handed).await;
+            let done = work(self.clone(), handed);
+            self.tasks().spawn(task, async move {
+                done.await;
                 drop(place);
             });
         }
     }
 
-    async fn run_for(&self, handed: &Handed) {
+    async fn run_for(self, handed: Arc<Handed>) {
         let Some(name) = handed.told.case.decision.command.as_deref() else { return };
         let event = handed.told.case.event.as_deref();
         let came = self.run_command(name, &handed.device, &handed.shown, event).await;
@@ -192,14 +211,27 @@ impl Core {
         };
         self.metrics().command_exited(exit.clone());
         // What it wrote may hold what it was given, which no log may unless the operator wants it.
-        tracing::info!(
-            command = name,
-            exit,
-            ms = run.ms,
-            output_bytes = run.output.len(),
-            output = command.log_output.then_some(run.output.as_str()),
-            "a command of a notification ended"
-        );
+        let output = command.log_output.then_some(run.output.as_str());
+        let (ms, output_bytes) = (run.ms, run.output.len());
+        if run.exit == Some(0) && !run.timed_out {
+            tracing::info!(
+                command = name,
+                exit,
+                ms,
+                output_bytes,
+                output,
+                "a command of a notification ended"
+            );
+        } else {
+            tracing::warn!(
+                command = name,
+                exit,
+                ms,
+                output_bytes,
+                output,
+                "a command of a notification failed"
+            );
+        }
         Ok(run)
     }
 
@@ -209,10 +241,10 @@ impl Core {
         let chat = topic.split_once(':').and_then(|(_, chat)| chat.parse().ok());
         let done = match (action.as_str(), chat) {
             ("read", Some(chat)) => self.mark_read(&device, &chat, None).await.map(drop),
-            ("mute", chat) => {
+            ("mute", Some(chat)) => {
                 let until = Some(self.now().plus(HOUR_MS));
-                self.mute(super::MuteChange { operator: None, device: Some(device.clone()), chat, until })
-                    .await
+                let (device, chat) = (Some(device.clone()), Some(chat));
+                self.mute(super::MuteChange { operator: None, device, chat, until }).await
             }
             _ => Ok(()),
         };
@@ -226,7 +258,8 @@ fn notice(handed: &Handed) -> Notice {
     let button = |(id, label): (&str, &str)| (id.to_owned(), label.to_owned());
     let actions = match &handed.shown.chat_id {
         Some(_) => vec![button(READ), button(MUTE)],
-        None => vec![button(MUTE)],
+        // To mute what tells of a device would mute its messages too.
+        None => Vec::new(),
     };
     Notice {
         tag: format!("{}|{}", handed.device, handed.told.tag),

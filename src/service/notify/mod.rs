@@ -75,6 +75,10 @@ pub struct NotifyParts {
     pub sounds_dir: Option<PathBuf>,
     /// Whether commands are run.
     pub commands_enabled: bool,
+    /// Notifications that may wait for the desktop.
+    pub desktop_waiting: usize,
+    /// Sounds at once.
+    pub sounds_at_once: usize,
     /// Commands at once.
     pub commands_at_once: usize,
     /// Commands that may wait.
@@ -109,6 +113,8 @@ pub(super) struct Notify {
     speaker: Speaker,
     runner: Commands,
     commands_enabled: bool,
+    desktop_waiting: usize,
+    sounds_at_once: usize,
     commands_at_once: usize,
     commands_waiting: usize,
     push_enabled: bool,
@@ -144,6 +150,8 @@ impl Notify {
             speaker: parts.speaker,
             runner: parts.runner,
             commands_enabled: parts.commands_enabled,
+            desktop_waiting: parts.desktop_waiting,
+            sounds_at_once: parts.sounds_at_once,
             commands_at_once: parts.commands_at_once,
             commands_waiting: parts.commands_waiting,
             push_enabled: parts.push_enabled,

@@ -59,7 +59,7 @@ impl<T> Queue<T> {
             .fold((0, 0), |(taken, own), other| (taken + 1, own + usize::from(other.device == *device)));
         if taken >= room || own >= room.div_ceil(2) {
             inner.dropped += 1;
-            if inner.said_at.is_some_and(|said| now.since(said) < SAY_EVERY_MS) {
+            if inner.said_at.is_some_and(|said| (0..SAY_EVERY_MS).contains(&now.since(said))) {
                 return Err(Dropped(None));
             }
             inner.said_at = Some(now);
@@ -72,6 +72,11 @@ impl<T> Queue<T> {
         inner.waiting.insert(at, Waiting { device: device.clone(), urgent, what });
         self.grown.notify_one();
         Ok(())
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).waiting.len()
     }
 
     /// What is next, once there is something. For one caller at a time; dropping the future loses nothing.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::clock::Millis;
 use crate::domain::event::{Event, Notified};
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::{Action, Kind, Told, words};
@@ -19,7 +20,8 @@ pub(super) struct Handed {
     pub(super) shown: Notified,
 }
 
-/// Stores these notifications and how far the log was looked through, which it answers; then hands over what is news.
+/// Stores these notifications and how far the log was looked through, which it answers; then hands them
+/// over. Old news disturb nobody, but run their commands.
 pub(super) async fn tell(
     core: &Core,
     device: &DeviceId,
@@ -30,7 +32,12 @@ pub(super) async fn tell(
     let now = core.now();
     let made: Vec<Handed> = told
         .into_iter()
-        .map(|told| Handed { shown: shown(core, device, name, &told), device: device.clone(), told })
+        .map(|mut told| {
+            if is_old(core, &told, now) {
+                told.case.decision = told.case.decision.hushed();
+            }
+            Handed { shown: shown(core, device, name, &told), device: device.clone(), told }
+        })
         .collect();
     let (id, rows) = (device.clone(), made.iter().map(|handed| row(handed, now)).collect::<Vec<_>>());
     let stored = core
@@ -60,16 +67,19 @@ pub(super) async fn tell(
         .await?;
     for handed in made {
         core.metrics().notified(handed.told.case.happening.kind.as_str());
-        if now.since(handed.told.case.happening.at) <= core.inner.notify.fresh_ms {
-            core.hand_over(&Arc::new(handed));
-        } else {
+        if is_old(core, &handed.told, now) {
             core.metrics().notify_effect("any", "old");
         }
+        core.hand_over(&Arc::new(handed));
     }
     Ok(stored)
 }
 
-fn row(handed: &Handed, now: crate::domain::clock::Millis) -> (Notification, bool, bool) {
+fn is_old(core: &Core, told: &Told, now: Millis) -> bool {
+    now.since(told.case.happening.at) > core.inner.notify.fresh_ms
+}
+
+fn row(handed: &Handed, now: Millis) -> (Notification, bool, bool) {
     let Told { burst, last_seq, case, .. } = &handed.told;
     let asks = |action| case.decision.asks(action);
     let notification =

@@ -7,6 +7,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::telling;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
@@ -21,7 +23,7 @@ const PAGE: usize = 256;
 const STORE_AFTER: i64 = 500;
 /// How often gates are looked at while something waits in one.
 const TICK: Duration = Duration::from_millis(100);
-/// The pause after the store failed.
+/// How long a device rests whose log could not be read or whose notifications could not be stored.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Bytes of an event that a command gets.
 const EVENT_MAX: usize = 262_144;
@@ -33,6 +35,13 @@ struct Seat {
     gate: Gate,
     told: HashMap<String, i64>,
     name: String,
+}
+
+impl Seat {
+    /// The position up to which everything was told, or does not have to be.
+    fn safe_position(&self) -> i64 {
+        self.gate.oldest_waiting().map_or(self.position, |oldest| self.position.min(oldest - 1))
+    }
 }
 
 /// Something that happened, with what is known of its chat.
@@ -56,12 +65,14 @@ struct Page {
 struct Watcher {
     core: Core,
     seats: HashMap<DeviceId, Seat>,
+    /// Devices whose log could not be looked through, and until when they are left alone.
+    resting: HashMap<DeviceId, Instant>,
 }
 
 impl Core {
     pub(super) async fn start_watcher(&self) -> Result<(), ServiceError> {
         let behind = self.read(|store| Ok(store.notify_behind()?)).await?;
-        let watcher = Watcher { core: self.clone(), seats: HashMap::new() };
+        let watcher = Watcher { core: self.clone(), seats: HashMap::new(), resting: HashMap::new() };
         self.tasks().spawn_essential("notify-watcher", watcher.run(behind.into_iter().collect()));
         Ok(())
     }
@@ -75,19 +86,25 @@ impl Watcher {
                 if soft.is_cancelled() {
                     break;
                 }
+                if self.resting.contains_key(&device) {
+                    continue;
+                }
                 match self.look(&device).await {
                     Ok(true) => drop(ready.insert(device)),
                     Ok(false) => {}
                     Err(error) => {
                         tracing::warn!(%device, %error, "notifications wait: the log could not be looked through");
                         self.seats.remove(&device);
-                        ready.insert(device);
-                        let _ = tokio::time::timeout(PAUSE, soft.cancelled()).await;
+                        self.resting.insert(device, Instant::now() + PAUSE);
                     }
                 }
             }
-            ready.extend(self.flush().await);
-            let idle = self.seats.values().all(|seat| seat.gate.is_idle());
+            for device in self.flush().await {
+                self.resting.insert(device, Instant::now() + PAUSE);
+            }
+            let now = Instant::now();
+            ready.extend(self.resting.extract_if(|_, until| *until <= now).map(|(device, _)| device));
+            let idle = self.resting.is_empty() && self.seats.values().all(|seat| seat.gate.is_idle());
             let tick = if !ready.is_empty() {
                 Duration::ZERO
             } else if idle {
@@ -139,9 +156,8 @@ impl Watcher {
     /// Tells what is due; answers the devices that have to be looked at again.
     async fn flush(&mut self) -> Vec<DeviceId> {
         let now = self.core.now();
-        let due = |seat: &Seat| seat.gate.next_due().is_some_and(|at| at <= now);
-        let devices: Vec<DeviceId> =
-            self.seats.iter().filter(|(_, seat)| due(seat)).map(|(id, _)| id.clone()).collect();
+        let waits = |(_, seat): &(&DeviceId, &Seat)| !seat.gate.is_idle();
+        let devices: Vec<DeviceId> = self.seats.iter().filter(waits).map(|(id, _)| id.clone()).collect();
         let mut again = Vec::new();
         for device in devices {
             let told = self.seats.get_mut(&device).map(|seat| seat.gate.due(now)).unwrap_or_default();
@@ -162,7 +178,7 @@ impl Watcher {
 
     async fn store(&mut self, device: &DeviceId, told: Vec<Told>) -> Result<(), ServiceError> {
         let Some(seat) = self.seats.get_mut(device) else { return Ok(()) };
-        let safe = seat.gate.oldest_waiting().map_or(seat.position, |oldest| seat.position.min(oldest - 1));
+        let safe = seat.safe_position();
         if told.is_empty() && safe - seat.stored < STORE_AFTER {
             return Ok(());
         }
@@ -174,23 +190,16 @@ impl Watcher {
         Ok(())
     }
 
-    /// Tells at once what waits, and stores all positions: nothing is looked at again after the restart.
-    async fn finish(mut self) {
-        let now = self.core.now();
-        let devices: Vec<DeviceId> = self.seats.keys().cloned().collect();
-        for device in devices {
-            let Some(seat) = self.seats.get_mut(&device) else { continue };
-            let told = seat.gate.drain(now);
-            if told.is_empty() && seat.position == seat.stored {
+    /// Stores how far all logs were looked through. What waits in a gate is beyond that, and told after the restart:
+    /// those who show and run it end at the same time.
+    async fn finish(self) {
+        for (device, seat) in &self.seats {
+            let safe = seat.safe_position();
+            if safe == seat.stored {
                 continue;
             }
-            let (name, position) = (seat.name.clone(), seat.position);
-            let told = match still_news(&self.core, &device, told).await {
-                Ok(told) => telling::tell(&self.core, &device, &name, told, position).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = told {
-                tracing::warn!(%device, %error, "notifications that waited come after the restart");
+            if let Err(error) = telling::tell(&self.core, device, &seat.name, Vec::new(), safe).await {
+                tracing::warn!(%device, %error, "this log is looked through again after the restart");
             }
         }
     }
@@ -212,14 +221,20 @@ fn pass(core: &Core, device: &DeviceId, seat: &mut Seat, news: News, now: Millis
     seat.gate.offer(case, now)
 }
 
-/// What waited, without what was muted in the meantime and without messages of chats that were read.
+/// What waited, without what was muted in the meantime and without messages of chats that were read; in quiet hours
+/// that began in the meantime, without what disturbs.
 async fn still_news(core: &Core, device: &DeviceId, mut told: Vec<Told>) -> Result<Vec<Told>, ServiceError> {
     told.retain(|told| !core.is_muted(None, device, told.case.happening.chat.as_ref()));
+    let (now, quiet_hours) = (core.now(), core.inner.notify.quiet_hours.as_ref());
+    for Told { case, .. } in &mut told {
+        case.decision = case.decision.clone().as_of(now, quiet_hours);
+    }
+    told.retain(|told| !told.case.decision.actions.is_empty());
     let asked: Vec<Jid> = told.iter().filter_map(|told| told.case.happening.chat.clone()).collect();
     if asked.is_empty() {
         return Ok(told);
     }
-    let (id, now) = (device.clone(), core.now());
+    let id = device.clone();
     let chats = core
         .read(move |store| {
             let mut chats = HashMap::new();

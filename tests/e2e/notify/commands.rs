@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{app, app_with, note_command, read, told_of_messages};
-use crate::support::ANNA;
+use crate::support::{ANNA, BEN, TestApp};
 
 #[tokio::test]
 async fn a_command_gets_the_notification_and_the_event() {
@@ -34,6 +34,37 @@ async fn a_command_gets_the_notification_and_the_event() {
             .then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_command_runs_for_what_waited_at_a_stop_and_for_old_news() {
+    let dir = tempfile::tempdir().unwrap();
+    let commands = note_command(dir.path());
+    let rules = r#"[{ "match": { "events": ["message"] }, "actions": ["command"], "command": "note", "group": "10s" }]"#;
+    let app = app_with(&[
+        ("WHARF__EFFECTS__COMMAND__ENABLED", "true"),
+        ("WHARF__NOTIFY__COMMANDS", &commands),
+        ("WHARF__NOTIFY__RULES", rules),
+        ("WHARF__NOTIFY__FRESH_MS", "60000"),
+    ])
+    .await;
+    let ran = async |app: &TestApp, text: &str| {
+        app.wait_until("the command", async || {
+            read(dir.path(), "env").is_some_and(|env| env.contains(text)).then_some(())
+        })
+        .await;
+    };
+    app.device("shop").await;
+    app.incoming("shop", ANNA, "one").await;
+    ran(&app, "one").await;
+    app.incoming("shop", ANNA, "two").await;
+    let app = app.restarted().await;
+    ran(&app, "two").await;
+    app.wait_for_state("shop", "ready").await;
+    let long_ago = wharf::domain::clock::Clock::now(&app.clock).0 - 600_000;
+    let body = json!({ "from": BEN, "body": "while away", "timestamp": long_ago });
+    app.post("/simulator/shop/incoming", body).await.ok();
+    ran(&app, "while away").await;
 }
 
 // covers: POST /notifications/test

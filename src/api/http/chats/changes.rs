@@ -85,9 +85,6 @@ async fn unpin(State(core): State<Core>, Device(device): Device, ChatParam(chat)
     Ok(Success::new(core.pin_chat(&device, &chat, false).await?))
 }
 
-/// The last time that every JSON reader keeps exactly, in milliseconds since the epoch.
-const MAX_TIME: i64 = 9_007_199_254_740_991;
-
 /// Whether and how long to silence a chat. Without a time: until it is unmuted.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "camelCase")]
@@ -107,7 +104,7 @@ struct MuteChat {
 impl FromFields for MuteChat {
     fn read(fields: &mut Fields) -> Option<Self> {
         let mute = fields.boolean("mute").unwrap_or(true);
-        let until = fields.integer("until", &(1..=MAX_TIME)).map(Millis);
+        let until = fields.integer("until", &(1..=Millis::LAST_EXACT.0)).map(Millis);
         let duration_ms = fields.integer("durationMs", &(1..=LONGEST_MUTE_MS));
         if until.is_some() && duration_ms.is_some() {
             fields.wrong("durationMs", "cannot be given together with until");

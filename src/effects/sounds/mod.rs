@@ -1,4 +1,6 @@
-//! The sounds that are in the binary. `assets/sounds/make.py` makes their files.
+//! The sounds that are in the binary, whose files `assets/sounds/make.py` makes, and those of the user ([`library`]).
+
+pub mod library;
 
 /// Names of the sounds that are in the binary.
 pub const NAMES: [&str; 4] = ["message", "call", "system", "error"];
@@ -7,10 +9,10 @@ pub const NAMES: [&str; 4] = ["message", "call", "system", "error"];
 #[must_use]
 pub fn built_in(name: &str) -> Option<(&'static [u8], &'static str)> {
     let file: &'static [u8] = match name {
-        "message" => include_bytes!("../../assets/sounds/message.wav"),
-        "call" => include_bytes!("../../assets/sounds/call.wav"),
-        "system" => include_bytes!("../../assets/sounds/system.wav"),
-        "error" => include_bytes!("../../assets/sounds/error.wav"),
+        "message" => include_bytes!("../../../assets/sounds/message.wav"),
+        "call" => include_bytes!("../../../assets/sounds/call.wav"),
+        "system" => include_bytes!("../../../assets/sounds/system.wav"),
+        "error" => include_bytes!("../../../assets/sounds/error.wav"),
         _ => return None,
     };
     Some((file, "audio/wav"))

@@ -1,0 +1,46 @@
+//! How sounds are called.
+
+/// Endings of files that can be played, in the order in which a bare name is looked for.
+const ENDINGS: [&str; 4] = ["wav", "ogg", "flac", "mp3"];
+const MAX_NAME: usize = 64;
+
+/// Whether something may be a sound's name: one file of one directory, not hidden, that fits into a URL as it is.
+#[must_use]
+pub fn is_sound_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    !name.is_empty() && name.len() <= MAX_NAME && !name.starts_with('.') && name.chars().all(plain)
+}
+
+/// Whether a file's name ends like a sound's.
+#[must_use]
+pub fn has_sound_ending(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, own)| ENDINGS.contains(&own))
+}
+
+/// The files that a sound's name stands for, with or without its ending, the first first; none, when it is no name.
+#[must_use]
+pub fn sound_files(name: &str) -> Vec<String> {
+    if !is_sound_name(name) {
+        return Vec::new();
+    }
+    let whole = has_sound_ending(name).then(|| name.to_owned());
+    whole.into_iter().chain(ENDINGS.iter().map(|ending| format!("{name}.{ending}"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stands_for_files_of_one_directory() {
+        assert_eq!(sound_files("bell"), ["bell.wav", "bell.ogg", "bell.flac", "bell.mp3"]);
+        assert_eq!(sound_files("bell.mp3")[0], "bell.mp3");
+        assert_eq!(sound_files("notes.txt")[0], "notes.txt.wav");
+        let long = "a".repeat(MAX_NAME + 1);
+        for name in
+            ["../bell.wav", "/etc/passwd", "..", ".hidden.wav", "", "a\0b", "a/b", "a b", long.as_str()]
+        {
+            assert!(sound_files(name).is_empty(), "{name:?}");
+        }
+    }
+}
