@@ -143,7 +143,10 @@ impl Reader<'_> {
     /// # Errors
     /// When the store fails.
     pub fn waiting_for(&self, key: EndpointKey) -> Result<i64, StoreError> {
-        self.number("SELECT count(*) FROM webhook_deliveries WHERE endpoint = ?1 AND dead_at IS NULL", [key.0])
+        self.number(
+            "SELECT count(*) FROM webhook_deliveries WHERE endpoint = ?1 AND dead_at IS NULL",
+            [key.0],
+        )
     }
 
     /// How many deliveries wait in all.

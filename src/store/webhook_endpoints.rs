@@ -40,14 +40,6 @@ pub struct StoredEndpoint {
     pub secrets: SealedSecrets,
 }
 
-impl StoredEndpoint {
-    /// Whether somebody, and not its failures, switched it off.
-    #[must_use]
-    pub fn was_switched_off(&self) -> bool {
-        matches!(self.endpoint.disabled, Some((DisabledReason::Operator, _)))
-    }
-}
-
 /// Whose endpoints to list.
 #[derive(Debug, Clone)]
 pub enum EndpointsOf {
@@ -269,10 +261,8 @@ impl Tx<'_> {
     /// # Errors
     /// When the store fails.
     pub fn webhook_reached(&self, key: EndpointKey, now: Millis) -> Result<bool, StoreError> {
-        let failed = self.number(
-            "SELECT failing_since IS NOT NULL FROM webhook_endpoints WHERE pk = ?1",
-            [key.0],
-        )?;
+        let failed =
+            self.number("SELECT failing_since IS NOT NULL FROM webhook_endpoints WHERE pk = ?1", [key.0])?;
         self.run(
             "UPDATE webhook_endpoints SET failing_since = NULL, delivered_at = ?2
              WHERE pk = ?1 AND (failing_since IS NOT NULL OR delivered_at IS NULL OR delivered_at < ?2 - 60000)",

@@ -54,6 +54,7 @@ fn secrets() -> EndpointSecrets {
         headers: [("Authorization".to_owned(), "Bearer quokka".to_owned())].into(),
         secret: "whsec_quokka".to_owned(),
         previous: Vec::new(),
+        declaration: None,
     }
 }
 
@@ -230,7 +231,8 @@ async fn what_waits_for_another_try_is_due_at_once_when_it_is_hurried() {
     for delivery in due(&store, key, 10).await {
         fail(&store, delivery.key, later, 10).await;
     }
-    let hurry = async |why, batch| store.write(move |tx| tx.hurry(key, why, Millis(20), batch)).await.unwrap();
+    let hurry =
+        async |why, batch| store.write(move |tx| tx.hurry(key, why, Millis(20), batch)).await.unwrap();
     assert_eq!((hurry(Hurry::Recovered, 1).await, hurry(Hurry::Recovered, 9).await), (1, 1));
     let both = due(&store, key, 20).await;
     assert_eq!(seqs(&both), [1, 2]);

@@ -46,7 +46,10 @@ impl Core {
             }
         }
         if buried > 0 {
-            tracing::warn!(buried, "too much waits for a webhook; the oldest deliveries are dead letters now");
+            tracing::warn!(
+                buried,
+                "too much waits for a webhook; the oldest deliveries are dead letters now"
+            );
         }
         Ok(())
     }
