@@ -130,6 +130,10 @@ pub struct ChangeArgs {
     #[arg(long)]
     pub disable: bool,
 
+    /// Take these away, separated by commas; what they stood for is as if never said
+    #[arg(long, value_delimiter = ',', value_name = "FIELDS", value_parser = ["name", "exclude", "headers", "timeout", "custom-ca"])]
+    pub clear: Vec<String>,
+
     /// What it is made of.
     #[command(flatten)]
     pub options: WebhookOptions,
@@ -276,6 +280,7 @@ async fn create(args: CreateArgs, client: &Client, out: &Output) -> Result<(), C
 
 async fn change(args: ChangeArgs, client: &Client, out: &Output) -> Result<(), CliError> {
     let mut body = fields(args.options)?;
+    clear(&mut body, &args.clear)?;
     if let Some(url) = args.url {
         body.insert("url".to_owned(), url.into());
     }
@@ -284,6 +289,22 @@ async fn change(args: ChangeArgs, client: &Client, out: &Output) -> Result<(), C
     }
     let webhook = client.patch(&["webhooks", args.id.as_str()], &body.into()).await?;
     out.show(&webhook, || webhook_facts(&webhook))
+}
+
+fn clear(body: &mut Map<String, Value>, fields: &[String]) -> Result<(), CliError> {
+    for field in fields {
+        let (name, nothing) = match field.as_str() {
+            "exclude" => ("exclude", json!([])),
+            "headers" => ("headers", json!({})),
+            "timeout" => ("timeoutMs", json!(0)),
+            "custom-ca" => ("customCa", json!("")),
+            other => (other, json!("")),
+        };
+        if body.insert(name.to_owned(), nothing).is_some() {
+            return Err(CliError::Usage(format!("{field} cannot be set and cleared at once")));
+        }
+    }
+    Ok(())
 }
 
 async fn rotate(args: RotateArgs, client: &Client, out: &Output) -> Result<(), CliError> {
@@ -429,6 +450,16 @@ mod tests {
         assert_eq!(header("Authorization: Bearer a:b"), Ok(("Authorization".into(), "Bearer a:b".into())));
         assert!(header("nothing").is_err());
         assert!(header(": x").is_err());
+    }
+
+    #[test]
+    fn what_is_cleared_is_sent_as_nothing_and_not_set_as_well() {
+        let all = ["name", "exclude", "headers", "timeout", "custom-ca"].map(str::to_owned);
+        let mut body = Map::new();
+        assert!(clear(&mut body, &all).is_ok());
+        let nothing = json!({ "name": "", "exclude": [], "headers": {}, "timeoutMs": 0, "customCa": "" });
+        assert_eq!(Value::Object(body.clone()), nothing);
+        assert!(clear(&mut body, &all[..1]).is_err());
     }
 
     #[test]

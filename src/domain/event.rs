@@ -379,8 +379,15 @@ pub struct WebhookDied {
     pub event_seq: i64,
     /// How often it was tried.
     pub attempts: u32,
-    /// What the last try came to, as a stable word.
+    /// What the last try came to, as a stable word; `too_many_waiting` when too much waited for the webhook.
     pub error: String,
+    /// How many events of this log were given up together, of which this is the oldest.
+    #[serde(default = "one")]
+    pub count: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// Payload of `webhook:disabled`.

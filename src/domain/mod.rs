@@ -21,6 +21,7 @@ pub mod health;
 pub mod identity;
 pub mod ids;
 pub mod jid;
+pub mod made_id;
 pub mod media;
 pub mod message;
 pub mod nearest;

@@ -6,13 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use super::clock::{Millis, Random};
+use super::clock::Millis;
 use super::ids::DeviceId;
+use super::made_id::made_id;
 
 pub mod facts;
 pub mod names;
@@ -23,63 +22,17 @@ pub use facts::Facts;
 pub use retry::{InvalidSpan, Schedule, Span};
 pub use subscription::{Subscription, SubscriptionError};
 
-/// Names one endpoint for ever: 1–64 characters of `A-Za-z0-9_-`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct EndpointId(String);
-
-/// Why a text is no endpoint id.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("a webhook id has 1 to 64 characters of A-Z, a-z, 0-9, _ and -")]
-pub struct EndpointIdError;
-
-impl EndpointId {
-    /// `wh_` and 80 random bits.
-    #[must_use]
-    pub fn random(random: &dyn Random) -> Self {
-        let mut bytes = [0_u8; 10];
-        random.fill(&mut bytes);
-        Self(format!("wh_{}", hex::encode(bytes)))
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+made_id! {
+    /// Names one endpoint for ever: 1–64 characters of `A-Za-z0-9_-`.
+    EndpointId = "wh_";
+    /// Why a text is no endpoint id.
+    EndpointIdError = "a webhook id has 1 to 64 characters of A-Z, a-z, 0-9, _ and -";
 }
 
-impl FromStr for EndpointId {
-    type Err = EndpointIdError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if text.is_empty() || text.len() > 64 || !text.chars().all(allowed) {
-            return Err(EndpointIdError);
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl TryFrom<String> for EndpointId {
-    type Error = EndpointIdError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<EndpointId> for String {
-    fn from(id: EndpointId) -> Self {
-        id.0
-    }
-}
-
-impl fmt::Display for EndpointId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+/// For how long a secret that was replaced signs too, where nothing is said: a day.
+pub const SECRET_OVERLAP_MS: i64 = 86_400_000;
+/// How many secrets that were replaced may still sign.
+const MAX_PREVIOUS: usize = 2;
 
 /// In whose words events are pushed, and with which headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -217,6 +170,9 @@ pub struct EndpointSecrets {
     /// What signed before, while it still does; newest first.
     #[serde(default)]
     pub previous: Vec<OldSecret>,
+    /// What tells the file's declaration from another one; absent where no file declares it.
+    #[serde(default)]
+    pub declaration: Option<String>,
 }
 
 /// A secret that was replaced.
@@ -242,9 +198,45 @@ impl fmt::Debug for OldSecret {
 }
 
 impl EndpointSecrets {
+    /// Puts another secret in place of the one there is, which signs too until then.
+    pub fn replace_secret(&mut self, secret: String, now: Millis, until: Millis) {
+        let old = std::mem::replace(&mut self.secret, secret);
+        let current = &self.secret;
+        self.previous.retain(|known| known.until > now && known.secret != *current && known.secret != old);
+        if old != *current {
+            self.previous.insert(0, OldSecret { secret: old, until });
+        }
+        self.previous.truncate(MAX_PREVIOUS);
+    }
+
     /// The secrets that sign at this moment, the newest first.
     pub fn signing(&self, now: Millis) -> impl Iterator<Item = &str> {
         let old = self.previous.iter().filter(move |old| old.until > now);
         std::iter::once(self.secret.as_str()).chain(old.map(|old| old.secret.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_is_replaced_signs_too_for_a_while() {
+        let mut secrets = EndpointSecrets {
+            url: String::new(),
+            headers: BTreeMap::new(),
+            secret: "first".to_owned(),
+            previous: Vec::new(),
+            declaration: None,
+        };
+        let signing = |secrets: &EndpointSecrets, now| -> Vec<String> {
+            secrets.signing(Millis(now)).map(str::to_owned).collect()
+        };
+        secrets.replace_secret("second".to_owned(), Millis(0), Millis(10));
+        secrets.replace_secret("second".to_owned(), Millis(1), Millis(11));
+        assert_eq!(signing(&secrets, 5), ["second", "first"]);
+        assert_eq!(signing(&secrets, 10), ["second"]);
+        secrets.replace_secret("first".to_owned(), Millis(2), Millis(12));
+        assert_eq!(signing(&secrets, 5), ["first", "second"]);
     }
 }

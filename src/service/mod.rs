@@ -99,7 +99,7 @@ pub use crate::store::notifications::{Listed as ListedNotification, Notification
 pub use crate::store::queue::WaitingKind;
 pub use crate::store::search::SearchQuery;
 pub use crate::store::webhook_attempts::Attempt as WebhookAttempt;
-pub use crate::store::webhook_deliveries::DeadDelivery;
+pub use crate::store::webhook_letters::DeadDelivery;
 
 /// Numbers that use cases keep to. All durations in milliseconds.
 #[derive(Debug, Clone)]

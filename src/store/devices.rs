@@ -193,7 +193,7 @@ impl Tx<'_> {
             "SELECT max(seq) FROM (SELECT seq FROM events WHERE device_id = ?1 ORDER BY seq LIMIT ?2)",
             params![id.as_str(), limit],
         )?;
-        self.keep_for_deliveries(id, gone)?;
+        self.keep_for_deliveries(id, (0, gone))?;
         for sql in [
             "DELETE FROM messages WHERE pk IN (SELECT pk FROM messages WHERE device_id = ?1 LIMIT ?2)",
             "DELETE FROM events WHERE device_id = ?1 AND seq IN (SELECT seq FROM events WHERE device_id = ?1 ORDER BY seq LIMIT ?2)",

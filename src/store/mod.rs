@@ -60,6 +60,9 @@ pub mod webhook_attempts;
 pub mod webhook_deliveries;
 pub mod webhook_endpoints;
 mod webhook_hints;
+pub mod webhook_lanes;
+pub mod webhook_letters;
+pub mod webhook_replays;
 #[cfg(test)]
 mod webhook_tests;
 mod writer;
@@ -68,6 +71,7 @@ pub use error::{OpenError, StoreError};
 pub use open::{Synchronous, database_file};
 pub use seal::VaultKey;
 pub use tx::{Reader, Tx};
+pub use webhook_hints::Hint;
 pub use writer::WriterObserver;
 
 /// How to open a store.
@@ -173,7 +177,7 @@ impl Store {
 
     /// Waits until commits call for deliveries, or change endpoints, and says of which. A hint, for one caller at a
     /// time: what waits stands in the store.
-    pub async fn next_deliveries(&self) -> std::collections::BTreeSet<webhook_endpoints::EndpointKey> {
+    pub async fn next_deliveries(&self) -> std::collections::BTreeMap<webhook_endpoints::EndpointKey, Hint> {
         self.inner.hints.take().await
     }
 

@@ -29,6 +29,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0009_device_secrets.sql")),
     M::up(include_str!("migrations/0010_notify.sql")),
     M::up(include_str!("migrations/0011_early_changes.sql")),
+    M::up(include_str!("migrations/0012_webhook_lanes.sql")),
 ];
 
 /// The database file within the data directory.

@@ -1,6 +1,6 @@
-//! Letting go of what is old, a batch at a time, and never of what is not delivered yet.
+//! Letting go of what is old, a batch at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::params;
 
@@ -14,23 +14,31 @@ use crate::domain::jid::Jid;
 
 impl Tx<'_> {
     /// Removes events appended before `cutoff`; `true` while there are more. Each log keeps its newest
-    /// entry, so that a client that is up to date is never told to reload, and what a delivery still needs.
+    /// entry, so that a client that is up to date is never told to reload. What a delivery still needs of an event
+    /// goes along with the delivery, so that one that waits, or a dead letter, keeps no log.
     ///
     /// # Errors
     /// When the store fails.
     pub fn prune_events(&self, cutoff: Millis, batch: i64) -> Result<bool, StoreError> {
         // By position and not by age alone: should the clock have gone back, no hole is torn into a log.
-        let removed = self.run(
-            "DELETE FROM events WHERE (device_id, seq) IN (
-                 SELECT e.device_id, e.seq FROM events e JOIN log_heads h ON h.device_id = e.device_id
-                 WHERE e.at < ?1 AND e.seq < h.last_seq AND NOT EXISTS (
-                     SELECT 1 FROM events o WHERE o.device_id = e.device_id AND o.seq < e.seq AND o.at >= ?1)
-                     AND NOT EXISTS (SELECT 1 FROM webhook_deliveries d
-                         WHERE d.device_id = e.device_id AND d.seq <= e.seq AND d.payload IS NULL)
-                 ORDER BY e.at LIMIT ?2)",
+        let old: Vec<(DeviceId, i64)> = self.all(
+            "SELECT e.device_id, e.seq FROM events e JOIN log_heads h ON h.device_id = e.device_id
+             WHERE e.at < ?1 AND e.seq < h.last_seq AND NOT EXISTS (
+                 SELECT 1 FROM events o WHERE o.device_id = e.device_id AND o.seq < e.seq AND o.at >= ?1)
+             ORDER BY e.at LIMIT ?2",
             params![cutoff.0, batch],
+            |row| Ok((parsed(row, "device_id", "device id")?, row.get("seq")?)),
         )?;
-        Ok(removed > 0)
+        let mut parts: BTreeMap<&DeviceId, (i64, i64)> = BTreeMap::new();
+        for (device, seq) in &old {
+            let part = parts.entry(device).or_insert((*seq, *seq));
+            *part = (part.0.min(*seq), part.1.max(*seq));
+        }
+        parts.into_iter().try_for_each(|(device, part)| self.keep_for_deliveries(device, part))?;
+        for (device, seq) in &old {
+            self.run("DELETE FROM events WHERE device_id = ?1 AND seq = ?2", params![device.as_str(), seq])?;
+        }
+        Ok(!old.is_empty())
     }
 
     /// Removes messages stored before `cutoff` that do not wait to be sent, and brings their chats' lines up to

@@ -1,13 +1,14 @@
 //! What a use case gets to read and write with. The operations themselves stand one file an aggregate.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use rusqlite::{CachedStatement, Connection, Params, Row};
 
 use super::error::StoreError;
 use super::webhook_endpoints::EndpointKey;
+use super::webhook_hints::Hint;
 use crate::domain::ids::DeviceId;
 
 /// Queries over one consistent snapshot.
@@ -67,8 +68,8 @@ pub struct Tx<'c> {
 pub(super) struct Appended {
     pub(super) heads: Vec<(DeviceId, i64)>,
     pub(super) events: usize,
-    /// For whom something waits to be pushed.
-    pub(super) deliveries: BTreeSet<EndpointKey>,
+    /// For whom something waits to be pushed, and who changed.
+    pub(super) deliveries: BTreeMap<EndpointKey, Hint>,
 }
 
 impl<'c> Tx<'c> {
@@ -95,9 +96,14 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Remembers that something waits to be pushed to this endpoint, or that it changed.
+    /// Remembers that something waits to be pushed to this endpoint.
     pub(super) fn note_delivery(&self, key: EndpointKey) {
-        self.appended.borrow_mut().deliveries.insert(key);
+        self.appended.borrow_mut().deliveries.entry(key).or_insert(Hint::Waiting);
+    }
+
+    /// Remembers that this endpoint is another now: what was read of it before is out of date.
+    pub(super) fn note_endpoint(&self, key: EndpointKey) {
+        self.appended.borrow_mut().deliveries.insert(key, Hint::Changed);
     }
 
     pub(super) fn into_appended(self) -> Appended {

@@ -1,7 +1,8 @@
-//! What is to be pushed where. Written in the transaction of the event itself, so that nothing gets lost in between.
+//! What is to be pushed where, as long as it waits. Written in the transaction of the event itself, so that nothing
+//! gets lost in between.
 //!
-//! Invariants: of each lane the oldest row alone is due, all behind it wait; a row is gone only once its event was
-//! delivered, or somebody removed it.
+//! Invariants: of each lane one row alone is due, the oldest of its log, and all behind it wait
+//! (`store::webhook_lanes`); a row is gone only once its event was delivered, or somebody removed it.
 
 use rusqlite::{Row, params};
 use serde_json::value::RawValue;
@@ -14,10 +15,6 @@ use crate::domain::clock::Millis;
 use crate::domain::device::Account;
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::{EndpointId, Facts, Format, Ordering, Subscription};
-
-/// Before the name of a lane in which something is delivered once more: it neither waits for what is new nor holds
-/// it up.
-const AGAIN: &str = "again ";
 
 /// Names a delivery within the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,25 +55,6 @@ pub struct DueDelivery {
     pub account: Option<Account>,
 }
 
-/// An event that was given up.
-#[derive(Debug, Clone)]
-pub struct DeadDelivery {
-    /// Its key.
-    pub key: DeliveryKey,
-    /// Whose event.
-    pub device: DeviceId,
-    /// Its position in that log.
-    pub seq: i64,
-    /// The format's name of it.
-    pub name: String,
-    /// Tries.
-    pub attempts: u32,
-    /// What the last try came to.
-    pub last_error: Option<String>,
-    /// Since when.
-    pub dead_at: Millis,
-}
-
 /// What becomes of a delivery that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterFailure {
@@ -86,21 +64,13 @@ pub enum AfterFailure {
     GivenUp,
 }
 
-/// What is delivered once more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReplayRows {
-    /// This dead one.
-    One(DeliveryKey),
-    /// All dead ones.
-    AllDead,
-}
-
-struct Wanting {
-    key: i64,
-    id: EndpointId,
-    format: Format,
-    ordering: Ordering,
-    subscription: Subscription,
+/// Which events an endpoint wants, and how.
+pub(super) struct Wanting {
+    pub(super) key: EndpointKey,
+    pub(super) id: EndpointId,
+    pub(super) format: Format,
+    pub(super) ordering: Ordering,
+    pub(super) subscription: Subscription,
 }
 
 impl Reader<'_> {
@@ -168,13 +138,13 @@ impl Reader<'_> {
         Ok((self.waiting_for(key)?, dead))
     }
 
-    /// Each of the two conditions has its index.
-    fn waiting_for(&self, key: EndpointKey) -> Result<i64, StoreError> {
+    /// How many deliveries wait for an endpoint.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn waiting_for(&self, key: EndpointKey) -> Result<i64, StoreError> {
         self.number(
-            "SELECT (SELECT count(*) FROM webhook_deliveries
-                     WHERE endpoint = ?1 AND dead_at IS NULL AND due IS NOT NULL)
-                  + (SELECT count(*) FROM webhook_deliveries
-                     WHERE endpoint = ?1 AND dead_at IS NULL AND lane IS NOT NULL AND due IS NULL)",
+            "SELECT count(*) FROM webhook_deliveries WHERE endpoint = ?1 AND dead_at IS NULL",
             [key.0],
         )
     }
@@ -187,60 +157,20 @@ impl Reader<'_> {
         self.number("SELECT count(*) FROM webhook_deliveries WHERE dead_at IS NULL", [])
     }
 
-    /// Dead deliveries of an endpoint, the newest first, and how many there are.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn dead_deliveries(
-        &self,
-        key: EndpointKey,
-        limit: usize,
-        offset: usize,
-    ) -> Result<(Vec<DeadDelivery>, i64), StoreError> {
-        let total = self.number(
-            "SELECT count(*) FROM webhook_deliveries WHERE endpoint = ?1 AND dead_at IS NOT NULL",
-            [key.0],
-        )?;
-        let page = self.all(
-            "SELECT pk, device_id, seq, name, attempts, last_error, dead_at FROM webhook_deliveries
-             WHERE endpoint = ?1 AND dead_at IS NOT NULL ORDER BY dead_at DESC, pk DESC LIMIT ?2 OFFSET ?3",
-            params![
-                key.0,
-                i64::try_from(limit).unwrap_or(i64::MAX),
-                i64::try_from(offset).unwrap_or(i64::MAX)
-            ],
-            |row| {
-                Ok(DeadDelivery {
-                    key: DeliveryKey(row.get("pk")?),
-                    device: parsed(row, "device_id", "device id")?,
-                    seq: row.get("seq")?,
-                    name: row.get("name")?,
-                    attempts: row.get("attempts")?,
-                    last_error: row.get("last_error")?,
-                    dead_at: Millis(row.get("dead_at")?),
-                })
-            },
-        )?;
-        Ok((page, total))
-    }
-
     fn wanting(&self, device: &DeviceId) -> Result<Vec<Wanting>, StoreError> {
         self.all(
             "SELECT pk, id, format, ordering, events, exclude FROM webhook_endpoints
              WHERE device_id IN (?1, ?2) AND disabled_at IS NULL AND ending = 0",
             params![ALL_DEVICES, device.as_str()],
-            |row| {
-                Ok(Wanting {
-                    key: row.get("pk")?,
-                    id: parsed(row, "id", "webhook id")?,
-                    format: from_word(row.get("format")?, "webhook's format")?,
-                    ordering: from_word(row.get("ordering")?, "webhook's ordering")?,
-                    subscription: Subscription {
-                        events: from_json(&row.get::<_, String>("events")?, "webhook's events")?,
-                        exclude: from_json(&row.get::<_, String>("exclude")?, "webhook's exclusions")?,
-                    },
-                })
-            },
+            wanting,
+        )
+    }
+
+    pub(super) fn wanting_of(&self, key: EndpointKey) -> Result<Option<Wanting>, StoreError> {
+        self.one(
+            "SELECT pk, id, format, ordering, events, exclude FROM webhook_endpoints WHERE pk = ?1",
+            [key.0],
+            wanting,
         )
     }
 }
@@ -274,22 +204,22 @@ impl Tx<'_> {
     }
 
     /// `true` when it is new.
-    fn insert_delivery(
+    pub(super) fn insert_delivery(
         &self,
-        key: i64,
+        key: EndpointKey,
         (device, seq): (&DeviceId, i64),
         (kind, name): (&str, &str),
         lane: Option<&str>,
         now: Millis,
     ) -> Result<bool, StoreError> {
         let added = self.run(
-            "INSERT OR IGNORE INTO webhook_deliveries (endpoint, device_id, seq, kind, name, lane, due)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, CASE WHEN ?6 IS NOT NULL AND EXISTS (
+            "INSERT OR IGNORE INTO webhook_deliveries (endpoint, device_id, seq, kind, name, lane, decided_at, due)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, CASE WHEN ?6 IS NOT NULL AND EXISTS (
                  SELECT 1 FROM webhook_deliveries WHERE endpoint = ?1 AND lane = ?6 AND dead_at IS NULL
              ) THEN NULL ELSE ?7 END)",
-            params![key, device.as_str(), seq, kind, name, lane, now.0],
+            params![key.0, device.as_str(), seq, kind, name, lane, now.0],
         )?;
-        self.note_delivery(EndpointKey(key));
+        self.note_delivery(key);
         Ok(added > 0)
     }
 
@@ -305,7 +235,7 @@ impl Tx<'_> {
         )?;
         let gone: Option<(i64, Option<String>)> = gone;
         match gone {
-            Some((endpoint, Some(lane))) => self.free_lane(endpoint, &lane, now),
+            Some((endpoint, Some(lane))) => self.free_lane(EndpointKey(endpoint), &lane, now),
             _ => Ok(()),
         }
     }
@@ -326,201 +256,46 @@ impl Tx<'_> {
             AfterFailure::GivenUp => (None, Some(now.0)),
         };
         let row: Option<(i64, Option<String>)> = self.one(
-            "UPDATE webhook_deliveries SET attempts = attempts + 1, last_error = ?2, due = ?3, dead_at = ?4
+            "UPDATE webhook_deliveries SET attempts = attempts + 1, last_error = ?2, due = ?3, dead_at = ?4,
+                 decided_at = ?5
              WHERE pk = ?1 AND dead_at IS NULL RETURNING endpoint, lane",
-            params![key.0, error, due, dead_at],
+            params![key.0, error, due, dead_at, now.0],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
         let Some((endpoint, lane)) = row else { return Ok(false) };
         if let (AfterFailure::GivenUp, Some(lane)) = (after, lane) {
-            self.free_lane(endpoint, &lane, now)?;
+            self.free_lane(EndpointKey(endpoint), &lane, now)?;
         }
         Ok(true)
     }
 
-    fn free_lane(&self, endpoint: i64, lane: &str, now: Millis) -> Result<(), StoreError> {
-        self.run(
-            "UPDATE webhook_deliveries SET due = ?3 WHERE due IS NULL AND pk = (
-                 SELECT min(pk) FROM webhook_deliveries WHERE endpoint = ?1 AND lane = ?2 AND dead_at IS NULL)",
-            params![endpoint, lane, now.0],
-        )?;
-        Ok(())
-    }
-
-    /// Gives up some of what waits for an endpoint; `true` while there is more.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn bury_some(
+    /// Keeps with the deliveries what they need of a part of a log that is about to go.
+    pub(super) fn keep_for_deliveries(
         &self,
-        key: EndpointKey,
-        error: &str,
-        now: Millis,
-        batch: usize,
-    ) -> Result<bool, StoreError> {
-        let batch = i64::try_from(batch).unwrap_or(i64::MAX);
-        let mut buried = 0;
-        // Each of the two conditions has its index.
-        for which in ["due IS NOT NULL", "lane IS NOT NULL AND due IS NULL"] {
-            buried += self.run(
-                &format!(
-                    "UPDATE webhook_deliveries SET due = NULL, dead_at = ?2, last_error = coalesce(last_error, ?3)
-                     WHERE pk IN (SELECT pk FROM webhook_deliveries
-                         WHERE endpoint = ?1 AND dead_at IS NULL AND {which} LIMIT ?4)"
-                ),
-                params![key.0, now.0, error, batch],
-            )?;
-        }
-        Ok(buried > 0)
-    }
-
-    /// Gives up what waits for an endpoint beyond the newest `most`, some at a time; how many.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn bury_beyond(
-        &self,
-        key: EndpointKey,
-        most: usize,
-        now: Millis,
-        batch: usize,
-    ) -> Result<usize, StoreError> {
-        if usize::try_from(self.waiting_for(key)?).unwrap_or(0) <= most {
-            return Ok(0);
-        }
-        let lanes: Vec<Option<String>> = self.all(
-            "UPDATE webhook_deliveries SET due = NULL, dead_at = ?2, last_error = 'too_many_waiting'
-             WHERE pk IN (SELECT pk FROM (
-                 SELECT pk FROM webhook_deliveries WHERE endpoint = ?1 AND dead_at IS NULL
-                 ORDER BY pk DESC LIMIT -1 OFFSET ?3) ORDER BY pk LIMIT ?4) RETURNING lane",
-            params![
-                key.0,
-                now.0,
-                i64::try_from(most).unwrap_or(i64::MAX),
-                i64::try_from(batch).unwrap_or(i64::MAX)
-            ],
-            |row| Ok(row.get(0)?),
-        )?;
-        let count = lanes.len();
-        let distinct: std::collections::BTreeSet<String> = lanes.into_iter().flatten().collect();
-        distinct.iter().try_for_each(|lane| self.free_lane(key.0, lane, now))?;
-        Ok(count)
-    }
-
-    /// Puts some dead deliveries back, each to be tried as if for the first time; how many.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn revive(
-        &self,
-        key: EndpointKey,
-        what: &ReplayRows,
-        up_to: Millis,
-        now: Millis,
-        batch: usize,
-    ) -> Result<usize, StoreError> {
-        let only = match what {
-            ReplayRows::One(delivery) => Some(delivery.0),
-            ReplayRows::AllDead => None,
-        };
-        let rows: Vec<(i64, Option<String>)> = self.all(
-            "SELECT pk, lane FROM webhook_deliveries WHERE endpoint = ?1 AND dead_at IS NOT NULL AND dead_at <= ?2
-                 AND (?3 IS NULL OR pk = ?3) ORDER BY pk LIMIT ?4",
-            params![key.0, up_to.0, only, i64::try_from(batch).unwrap_or(i64::MAX)],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
-        for (pk, lane) in &rows {
-            let lane = lane.as_deref().map(again);
-            self.run(
-                "UPDATE webhook_deliveries SET dead_at = NULL, attempts = 0, last_error = NULL, lane = ?3,
-                     due = CASE WHEN ?3 IS NOT NULL AND EXISTS (
-                         SELECT 1 FROM webhook_deliveries WHERE endpoint = ?2 AND lane = ?3 AND dead_at IS NULL
-                     ) THEN NULL ELSE ?4 END
-                 WHERE pk = ?1",
-                params![pk, key.0, lane, now.0],
-            )?;
-        }
-        self.note_delivery(key);
-        Ok(rows.len())
-    }
-
-    /// Delivers events of a log once more, those in `seqs` that the endpoint wants, at most `batch` of the log.
-    /// How many, and the last that was looked at; `None` at the end.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn deliver_again(
-        &self,
-        key: EndpointKey,
         device: &DeviceId,
-        (after, up_to): (i64, i64),
-        now: Millis,
-        batch: usize,
-    ) -> Result<(usize, Option<i64>), StoreError> {
-        let found = self.one(
-            "SELECT pk, format, ordering, events, exclude FROM webhook_endpoints WHERE pk = ?1",
-            [key.0],
-            |row| {
-                let format: Format = from_word(row.get("format")?, "webhook's format")?;
-                let ordering: Ordering = from_word(row.get("ordering")?, "webhook's ordering")?;
-                let events = from_json(&row.get::<_, String>("events")?, "webhook's events")?;
-                let exclude = from_json(&row.get::<_, String>("exclude")?, "webhook's exclusions")?;
-                Ok((format, ordering, Subscription { events, exclude }))
-            },
-        )?;
-        let Some((format, ordering, subscription)) = found else { return Ok((0, None)) };
-        let page = self.events_after(device, after, batch)?;
-        let (mut count, mut last) = (0, None);
-        for entry in page.iter().take_while(|entry| entry.seq <= up_to) {
-            last = Some(entry.seq);
-            let facts = Facts::of(&entry.kind, entry.payload.get());
-            let lane = ordering.lane(device, &facts).map(|lane| again(&lane));
-            for name in format.names(&facts).into_iter().filter(|name| subscription.wants(name, &facts)) {
-                let event = (device, entry.seq);
-                // One that is dead goes on as it is; one that waits waits.
-                let dead: Option<i64> = self.one(
-                    "SELECT pk FROM webhook_deliveries WHERE device_id = ?1 AND seq = ?2 AND endpoint = ?3
-                         AND name = ?4 AND dead_at IS NOT NULL",
-                    params![device.as_str(), entry.seq, key.0, name],
-                    |row| Ok(row.get(0)?),
-                )?;
-                let added = match dead {
-                    Some(pk) => self.revive(key, &ReplayRows::One(DeliveryKey(pk)), now, now, 1)? > 0,
-                    None => self.insert_delivery(key.0, event, (&entry.kind, name), lane.as_deref(), now)?,
-                };
-                count += usize::from(added);
-            }
-        }
-        Ok((count, last))
-    }
-
-    /// Forgets deliveries that died before `cutoff`; `true` while there are more.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn prune_dead_deliveries(&self, cutoff: Millis, batch: i64) -> Result<bool, StoreError> {
-        let removed = self.run(
-            "DELETE FROM webhook_deliveries WHERE pk IN (
-                 SELECT pk FROM webhook_deliveries WHERE dead_at < ?1 LIMIT ?2)",
-            params![cutoff.0, batch],
-        )?;
-        Ok(removed > 0)
-    }
-
-    /// Keeps with the deliveries what they need of a log that is about to go, as far as this entry.
-    pub(super) fn keep_for_deliveries(&self, device: &DeviceId, up_to: i64) -> Result<(), StoreError> {
+        (from, to): (i64, i64),
+    ) -> Result<(), StoreError> {
         self.run(
             "UPDATE webhook_deliveries SET payload = (
                  SELECT payload FROM events e WHERE e.device_id = webhook_deliveries.device_id AND e.seq = webhook_deliveries.seq)
-             WHERE device_id = ?1 AND seq <= ?2 AND payload IS NULL",
-            params![device.as_str(), up_to],
+             WHERE device_id = ?1 AND seq BETWEEN ?2 AND ?3 AND payload IS NULL",
+            params![device.as_str(), from, to],
         )?;
         Ok(())
     }
 }
 
-fn again(lane: &str) -> String {
-    if lane.starts_with(AGAIN) { lane.to_owned() } else { format!("{AGAIN}{lane}") }
+fn wanting(row: &Row<'_>) -> Result<Wanting, StoreError> {
+    Ok(Wanting {
+        key: EndpointKey(row.get("pk")?),
+        id: parsed(row, "id", "webhook id")?,
+        format: from_word(row.get("format")?, "webhook's format")?,
+        ordering: from_word(row.get("ordering")?, "webhook's ordering")?,
+        subscription: Subscription {
+            events: from_json(&row.get::<_, String>("events")?, "webhook's events")?,
+            exclude: from_json(&row.get::<_, String>("exclude")?, "webhook's exclusions")?,
+        },
+    })
 }
 
 /// The endpoint that an event tells of.

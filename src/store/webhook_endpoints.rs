@@ -40,14 +40,6 @@ pub struct StoredEndpoint {
     pub secrets: SealedSecrets,
 }
 
-impl StoredEndpoint {
-    /// Whether somebody, and not its failures, switched it off.
-    #[must_use]
-    pub fn was_switched_off(&self) -> bool {
-        matches!(self.endpoint.disabled, Some((DisabledReason::Operator, _)))
-    }
-}
-
 /// Whose endpoints to list.
 #[derive(Debug, Clone)]
 pub enum EndpointsOf {
@@ -146,6 +138,16 @@ impl Reader<'_> {
         )
     }
 
+    /// What an endpoint is called outside of the store.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn webhook_id(&self, key: EndpointKey) -> Result<Option<EndpointId>, StoreError> {
+        self.one("SELECT id FROM webhook_endpoints WHERE pk = ?1", [key.0], |row| {
+            parsed(row, "id", "webhook id")
+        })
+    }
+
     /// How many endpoints there are.
     ///
     /// # Errors
@@ -160,22 +162,6 @@ impl Reader<'_> {
     /// When the store fails.
     pub fn webhooks_ending(&self) -> Result<Vec<EndpointKey>, StoreError> {
         self.all("SELECT pk FROM webhook_endpoints WHERE ending > 0", [], |row| Ok(EndpointKey(row.get(0)?)))
-    }
-}
-
-impl Reader<'_> {
-    /// Endpoints that their failures disabled while something waited for them.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn webhooks_to_bury(&self) -> Result<Vec<EndpointKey>, StoreError> {
-        self.all(
-            "SELECT pk FROM webhook_endpoints w WHERE disabled_reason IN ('gone', 'failing') AND EXISTS (
-                 SELECT 1 FROM webhook_deliveries d
-                 WHERE d.endpoint = w.pk AND d.dead_at IS NULL AND d.due IS NOT NULL)",
-            [],
-            |row| Ok(EndpointKey(row.get(0)?)),
-        )
     }
 }
 
@@ -245,7 +231,7 @@ impl Tx<'_> {
                 endpoint.failed_at.map(|at| at.0),
             ],
         )?;
-        self.note_delivery(key);
+        self.note_endpoint(key);
         Ok(())
     }
 
@@ -264,20 +250,25 @@ impl Tx<'_> {
              WHERE pk = ?1 AND disabled_at IS NULL",
             params![key.0, to_word(&reason, "reason")?, now.0],
         )?;
+        if changed > 0 {
+            self.note_endpoint(key);
+        }
         Ok(changed > 0)
     }
 
-    /// Something reached an endpoint.
+    /// Something reached an endpoint. `true` when it failed before.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn webhook_reached(&self, key: EndpointKey, now: Millis) -> Result<(), StoreError> {
+    pub fn webhook_reached(&self, key: EndpointKey, now: Millis) -> Result<bool, StoreError> {
+        let failed =
+            self.number("SELECT failing_since IS NOT NULL FROM webhook_endpoints WHERE pk = ?1", [key.0])?;
         self.run(
             "UPDATE webhook_endpoints SET failing_since = NULL, delivered_at = ?2
              WHERE pk = ?1 AND (failing_since IS NOT NULL OR delivered_at IS NULL OR delivered_at < ?2 - 60000)",
             params![key.0, now.0],
         )?;
-        Ok(())
+        Ok(failed > 0)
     }
 
     /// Something did not reach an endpoint. Since when that is so: a failure that comes more than `lapse_ms`
@@ -308,7 +299,7 @@ impl Tx<'_> {
             |row| Ok(EndpointKey(row.get(0)?)),
         )?;
         if let Some(key) = ended {
-            self.note_delivery(key);
+            self.note_endpoint(key);
         }
         Ok(ended.is_some())
     }
@@ -342,11 +333,7 @@ impl Tx<'_> {
         }
         let mut removed = 0;
         // Each of these conditions has its index.
-        for which in [
-            "dead_at IS NOT NULL",
-            "dead_at IS NULL AND due IS NOT NULL",
-            "dead_at IS NULL AND lane IS NOT NULL",
-        ] {
+        for which in ["dead_at IS NOT NULL", "dead_at IS NULL"] {
             removed += self.run(
                 &format!(
                     "DELETE FROM webhook_deliveries WHERE pk IN (

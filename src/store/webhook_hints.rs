@@ -1,30 +1,44 @@
-//! For which endpoints something waits to be pushed: a hint to look, never the truth.
+//! For which endpoints something waits to be pushed, and which changed: a hint to look, never the truth.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
 use super::webhook_endpoints::EndpointKey;
 
+/// Why to look at an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hint {
+    /// Something waits for it.
+    Waiting,
+    /// It is another now.
+    Changed,
+}
+
 /// Bounded by the number of endpoints.
 #[derive(Debug, Default)]
 pub(super) struct Hints {
-    waiting: Mutex<BTreeSet<EndpointKey>>,
+    waiting: Mutex<BTreeMap<EndpointKey, Hint>>,
     some: Notify,
 }
 
 impl Hints {
-    pub(super) fn add(&self, keys: &BTreeSet<EndpointKey>) {
-        if keys.is_empty() {
+    pub(super) fn add(&self, hints: &BTreeMap<EndpointKey, Hint>) {
+        if hints.is_empty() {
             return;
         }
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).extend(keys);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, hint) in hints {
+            let known = waiting.entry(*key).or_insert(*hint);
+            *known = (*known).max(*hint);
+        }
+        drop(waiting);
         self.some.notify_one();
     }
 
     /// Waits until there are some, and takes them. For one caller at a time; dropping the future loses nothing.
-    pub(super) async fn take(&self) -> BTreeSet<EndpointKey> {
+    pub(super) async fn take(&self) -> BTreeMap<EndpointKey, Hint> {
         loop {
             let taken = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
             if !taken.is_empty() {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::seal::VaultKey;
-use super::webhook_deliveries::{AfterFailure, DueDelivery, ReplayRows};
+use super::webhook_deliveries::{AfterFailure, DeliveryKey, DueDelivery};
 use super::webhook_endpoints::EndpointKey;
+use super::webhook_lanes::Hurry;
+use super::webhook_replays::ReplayRows;
 use super::{Store, StoreError, StoreOptions, Synchronous, WriterObserver};
 use crate::domain::clock::{Millis, Random};
 use crate::domain::event::Event;
@@ -52,6 +54,7 @@ fn secrets() -> EndpointSecrets {
         headers: [("Authorization".to_owned(), "Bearer quokka".to_owned())].into(),
         secret: "whsec_quokka".to_owned(),
         previous: Vec::new(),
+        declaration: None,
     }
 }
 
@@ -91,6 +94,18 @@ async fn append(store: &Store, at: i64) -> i64 {
 
 async fn due(store: &Store, key: EndpointKey, now: i64) -> Vec<DueDelivery> {
     store.read(move |store| store.deliveries_due(key, Millis(now), 100)).await.unwrap()
+}
+
+async fn fail(store: &Store, delivery: DeliveryKey, after: AfterFailure, now: i64) {
+    let write = move |tx: &super::Tx<'_>| tx.not_delivered(delivery, "timeout", after, Millis(now));
+    assert!(store.write(write).await.unwrap());
+}
+
+async fn enable(store: &Store) {
+    let mut stored = store.read(|store| store.webhook(&id())).await.unwrap().unwrap();
+    stored.endpoint.disabled = None;
+    let write = move |tx: &super::Tx<'_>| tx.configure_webhook(stored.key, &stored.endpoint, &stored.secrets);
+    store.write(write).await.unwrap();
 }
 
 fn seqs(due: &[DueDelivery]) -> Vec<i64> {
@@ -143,17 +158,19 @@ async fn what_is_taken_back_leaves_no_delivery() {
 }
 
 #[tokio::test]
-async fn an_event_is_kept_as_long_as_a_delivery_needs_it() {
+async fn a_delivery_that_waits_or_died_outlives_its_event_and_keeps_no_log() {
     let (store, key, _dir) = with_endpoint(Ordering::Device).await;
     for at in 1..=4 {
         append(&store, at).await;
     }
-    let one = due(&store, key, 10).await[0].key;
-    store.write(move |tx| tx.delivered(one, Millis(10))).await.unwrap();
-    let prune = |tx: &super::Tx<'_>| tx.prune_events(Millis(1_000), 100);
-    store.write(prune).await.unwrap();
+    fail(&store, due(&store, key, 10).await[0].key, AfterFailure::GivenUp, 10).await;
+    while store.write(|tx| tx.prune_events(Millis(1_000), 2)).await.unwrap() {}
     let kept = store.read(|store| store.log_range(&shop())).await.unwrap();
-    assert_eq!((kept.oldest, kept.newest), (2, 4));
+    assert_eq!((kept.oldest, kept.newest), (4, 4));
+    store.write(move |tx| tx.revive(key, &ReplayRows::AllDead, Millis(10), Millis(10), 10)).await.unwrap();
+    let due = due(&store, key, 10).await;
+    assert_eq!(seqs(&due), [1, 2]);
+    assert!(due.iter().all(|delivery| delivery.payload.is_some()), "{due:?}");
 }
 
 #[tokio::test]
@@ -168,14 +185,113 @@ async fn a_delivery_outlives_the_log_of_a_device_that_is_deleted() {
 }
 
 #[tokio::test]
-async fn what_waits_beyond_the_bound_is_given_up_oldest_first() {
+async fn what_waits_beyond_the_bound_is_given_up_oldest_first_and_counted_by_device() {
+    let (store, key, _dir) = with_endpoint(Ordering::Device).await;
+    for at in 1..=7 {
+        append(&store, at).await;
+    }
+    let bury = async || store.write(move |tx| tx.bury_beyond(key, 2, Millis(9), 3)).await.unwrap();
+    let first = bury().await;
+    assert_eq!(first.count, 3);
+    let told = &first.told[&shop()];
+    assert_eq!((told.count, told.seq, told.kind.as_str()), (3, 1, "disconnected"));
+    assert_eq!((bury().await.count, bury().await.count), (2, 0));
+    assert_eq!(seqs(&due(&store, key, 10).await), [6]);
+}
+
+#[tokio::test]
+async fn a_burying_that_is_cut_off_leaves_lanes_that_go_on() {
     let (store, key, _dir) = with_endpoint(Ordering::Device).await;
     for at in 1..=5 {
         append(&store, at).await;
     }
-    let buried = store.write(move |tx| tx.bury_beyond(key, 2, Millis(9), 10)).await.unwrap();
-    assert_eq!(buried, 3);
-    assert_eq!(seqs(&due(&store, key, 10).await), [4]);
+    let gone = DisabledReason::Gone;
+    store.write(move |tx| tx.disable_webhook(key, gone, Millis(9))).await.unwrap();
+    let bury = async || store.write(move |tx| tx.bury_some(key, "gone", Millis(9), 2)).await.unwrap();
+    assert!(bury().await);
+    // Here the daemon is killed. What is left is found again.
+    assert_eq!(store.read(|store| store.webhooks_to_bury()).await.unwrap(), [key]);
+    enable(&store).await;
+    append(&store, 10).await;
+    assert!(!bury().await, "what is enabled again is not buried");
+    for expected in 3..=6 {
+        let next = due(&store, key, 10).await;
+        assert_eq!(seqs(&next), [expected]);
+        let done = next[0].key;
+        store.write(move |tx| tx.delivered(done, Millis(10))).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_another_try_is_due_at_once_when_it_is_hurried() {
+    let (store, key, _dir) = with_endpoint(Ordering::None).await;
+    append(&store, 1).await;
+    append(&store, 2).await;
+    let later = AfterFailure::Again(Millis(5_000));
+    for delivery in due(&store, key, 10).await {
+        fail(&store, delivery.key, later, 10).await;
+    }
+    let hurry =
+        async |why, batch| store.write(move |tx| tx.hurry(key, why, Millis(20), batch)).await.unwrap();
+    assert_eq!((hurry(Hurry::Recovered, 1).await, hurry(Hurry::Recovered, 9).await), (1, 1));
+    let both = due(&store, key, 20).await;
+    assert_eq!(seqs(&both), [1, 2]);
+    fail(&store, both[0].key, later, 20).await;
+    assert_eq!(hurry(Hurry::Recovered, 9).await, 0, "once for each");
+    assert_eq!(hurry(Hurry::Asked, 9).await, 1);
+    assert_eq!(due(&store, key, 20).await.len(), 2);
+}
+
+#[tokio::test]
+async fn after_the_clock_was_set_back_nothing_waits_longer_than_it_was_to() {
+    let (store, key, _dir) = with_endpoint(Ordering::None).await;
+    append(&store, 1_000_000).await;
+    append(&store, 1_000_000).await;
+    let first = due(&store, key, 1_000_000).await[0].key;
+    fail(&store, first, AfterFailure::Again(Millis(1_005_000)), 1_000_000).await;
+    let now = Millis(1_000);
+    assert_eq!(store.read(move |store| store.webhooks_ahead_of_time(now)).await.unwrap(), [key]);
+    assert_eq!(store.write(move |tx| tx.wait_from_now(key, now, 9)).await.unwrap(), 2);
+    assert_eq!(seqs(&due(&store, key, 1_000).await), [2]);
+    assert_eq!(seqs(&due(&store, key, 6_000).await), [2, 1]);
+    assert!(store.read(move |store| store.webhooks_ahead_of_time(now)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_delivered_again_comes_in_the_order_of_its_log() {
+    let (store, key, _dir) = with_endpoint(Ordering::Device).await;
+    for at in 1..=4 {
+        append(&store, at).await;
+    }
+    // The first two and the last arrive; the third does not, and keeps its older row.
+    for seq in 1..=4 {
+        let next = due(&store, key, 10).await[0].key;
+        match seq {
+            3 => fail(&store, next, AfterFailure::GivenUp, 10).await,
+            _ => store.write(move |tx| tx.delivered(next, Millis(10))).await.unwrap(),
+        }
+    }
+    let again = store.write(move |tx| tx.deliver_again(key, &shop(), (0, 9), Millis(20), 100)).await.unwrap();
+    assert_eq!(again, (4, Some(4)));
+    for expected in 1..=4 {
+        let next = due(&store, key, 20).await;
+        assert_eq!(seqs(&next), [expected]);
+        let done = next[0].key;
+        store.write(move |tx| tx.delivered(done, Millis(20))).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn asking_again_for_what_waits_has_it_tried_now() {
+    for ordering in [Ordering::Device, Ordering::None] {
+        let (store, key, _dir) = with_endpoint(ordering).await;
+        append(&store, 1).await;
+        fail(&store, due(&store, key, 10).await[0].key, AfterFailure::Again(Millis(5_000)), 10).await;
+        assert!(due(&store, key, 20).await.is_empty());
+        let again = move |tx: &super::Tx<'_>| tx.deliver_again(key, &shop(), (0, 9), Millis(20), 100);
+        assert_eq!(store.write(again).await.unwrap().0, 1);
+        assert_eq!(seqs(&due(&store, key, 20).await), [1]);
+    }
 }
 
 #[tokio::test]

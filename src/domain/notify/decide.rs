@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn a_notification_that_reached_no_webhook_is_no_news_for_webhooks() {
         let all = [rule(&json!({ "actions": ["dashboard", "webhook"] }))];
-        let about = |of_notification| About::Webhook { sentence: String::new(), of_notification };
+        let about = |of_notification| About::Webhook { sentence: String::new(), of_notification, events: 1 };
         let news = |of_notification| Happening {
             kind: Kind::WebhookDead,
             about: about(of_notification),

@@ -62,6 +62,8 @@ pub enum About {
         sentence: String,
         /// Whether what did not reach it was itself a notification.
         of_notification: bool,
+        /// How many events.
+        events: u32,
     },
     /// Many things.
     Summary,
@@ -82,6 +84,7 @@ struct Payload {
     attempt: Option<u32>,
     error: Option<String>,
     event: Option<String>,
+    count: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -172,10 +175,14 @@ impl Happening {
             "webhook:dead" => {
                 let of_notification = payload.event.as_deref() == Some("notification");
                 let sentence = match (payload.event, payload.error) {
+                    (_, Some(error)) if error == "too_many_waiting" => {
+                        "Too much waited for it: the oldest are dead letters now.".to_owned()
+                    }
                     (Some(event), Some(error)) => format!("{event}: {error}"),
                     _ => String::new(),
                 };
-                Some(plain(Kind::WebhookDead, About::Webhook { sentence, of_notification }))
+                let events = payload.count.unwrap_or(1);
+                Some(plain(Kind::WebhookDead, About::Webhook { sentence, of_notification, events }))
             }
             _ => {
                 let sentence = match payload.reason.as_deref()? {
@@ -183,7 +190,8 @@ impl Happening {
                     "gone" => "Its receiver answered 410: it wants nothing any more.",
                     _ => "Nothing has reached it for days.",
                 };
-                let about = About::Webhook { sentence: sentence.to_owned(), of_notification: false };
+                let sentence = sentence.to_owned();
+                let about = About::Webhook { sentence, of_notification: false, events: 0 };
                 Some(plain(Kind::WebhookDisabled, about))
             }
         }

@@ -1,14 +1,14 @@
 //! Rules: what matches, and what becomes of it.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::Serialize;
 
 use super::{Happening, Kind, Pattern, Priority};
-use crate::domain::clock::{Millis, Random};
+use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
+use crate::domain::made_id::made_id;
 use crate::domain::outbox::{QuietHours, TimeOfDay, Zone};
 use crate::domain::webhook::Span;
 
@@ -164,45 +164,11 @@ pub struct RuleSpec {
     pub quiet: bool,
 }
 
-/// Names a rule of the store.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct RuleId(String);
-
-/// Why a text is no rule's id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a rule's id has 1 to 64 characters of A-Z, a-z, 0-9, _ and -")]
-pub struct RuleIdError;
-
-impl RuleId {
-    /// `nr_` and 80 random bits.
-    #[must_use]
-    pub fn random(random: &dyn Random) -> Self {
-        let mut bytes = [0_u8; 10];
-        random.fill(&mut bytes);
-        Self(format!("nr_{}", hex::encode(bytes)))
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for RuleId {
-    type Err = RuleIdError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        let fits = (1..=64).contains(&text.len()) && text.chars().all(allowed);
-        if fits { Ok(Self(text.to_owned())) } else { Err(RuleIdError) }
-    }
-}
-
-impl fmt::Display for RuleId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+made_id! {
+    /// Names a rule of the store.
+    RuleId = "nr_";
+    /// Why a text is no rule's id.
+    RuleIdError = "a rule's id has 1 to 64 characters of A-Z, a-z, 0-9, _ and -";
 }
 
 /// Where a rule comes from; the first are asked first.

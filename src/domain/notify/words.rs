@@ -93,8 +93,10 @@ fn raw(happening: &Happening, device: &str, chat: Option<&str>, count: u32) -> (
             };
             (title, sentence.clone())
         }
-        About::Webhook { sentence, .. } => {
-            let title = match (happening.kind, count) {
+        About::Webhook { sentence, events, .. } => {
+            // Each that is counted into this one is of one event at least.
+            let events = i64::from(*events) + i64::from(count).saturating_sub(1);
+            let title = match (happening.kind, events) {
                 (Kind::WebhookDisabled, _) => format!("A webhook of {device} was disabled"),
                 (_, 0 | 1) => format!("An event of {device} did not reach its webhook"),
                 (_, many) => format!("{many} events of {device} did not reach a webhook"),
@@ -140,6 +142,20 @@ mod tests {
             );
         }
         assert_eq!(inert("\u{E19}\u{E49}\u{E33}", 99), "\u{E19}\u{E49}\u{E33}");
+    }
+
+    #[test]
+    fn events_that_were_given_up_together_are_one_piece_of_news_with_their_number() {
+        let payload = r#"{"event":"message","error":"too_many_waiting","count":500}"#;
+        let at = crate::domain::clock::Millis(0);
+        let news = Happening::of("webhook:dead", payload, 7, at, None).unwrap();
+        let (title, body) = of(&news, "shop", None, 1);
+        assert_eq!(title, "500 events of shop did not reach a webhook");
+        assert_eq!(body, "Too much waited for it: the oldest are dead letters now.");
+        let one = r#"{"event":"message","error":"timeout"}"#;
+        let news = Happening::of("webhook:dead", one, 7, at, None).unwrap();
+        assert_eq!(of(&news, "shop", None, 1).0, "An event of shop did not reach its webhook");
+        assert_eq!(of(&news, "shop", None, 3).0, "3 events of shop did not reach a webhook");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
 use super::Webhooks;
+use super::manage::WebhookChange;
 use super::signing::SECRET_PREFIX;
 use crate::domain::clock::Random;
 use crate::domain::webhook::{Endpoint, EndpointSecrets, Format};
@@ -81,6 +82,9 @@ impl Webhooks {
             return Err(wrong(format!("is longer than {MAX_URL} bytes")));
         }
         let url = Url::parse(text).map_err(|error| wrong(format!("is not a URL: {error}")))?;
+        if url.query_pairs().any(|(_, value)| value == MASK) {
+            return Err(wrong("has a masked value: write the whole of it".into()));
+        }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(wrong("must not hold a user name or password; send them in headers".into()));
         }
@@ -89,6 +93,25 @@ impl Webhooks {
             other => wrong(other.to_string()),
         })
     }
+}
+
+/// Headers go to the host that they were given for: at another one they must be given again.
+pub(super) fn check_move(
+    endpoint: &Endpoint,
+    secrets: &EndpointSecrets,
+    change: &WebhookChange,
+) -> Result<(), ServiceError> {
+    let Some(url) = change.url.as_deref().filter(|url| *url != endpoint.url) else { return Ok(()) };
+    let origin = |text: &str| Url::parse(text).ok().map(|url| url.origin());
+    if secrets.headers.is_empty() || origin(&secrets.url) == origin(url) {
+        return Ok(());
+    }
+    let given = change.headers.as_ref().is_some_and(|headers| headers.values().all(|value| value != MASK));
+    if given {
+        return Ok(());
+    }
+    let right = "must be given again, with their values or as {}: the URL is of another host than they were given for";
+    Err(ServiceError::invalid("headers", right))
 }
 
 fn check_headers(headers: &BTreeMap<String, String>) -> Result<(), ServiceError> {

@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
 use super::NewWebhook;
 use super::manage::WebhookChange;
 use crate::domain::ids::DeviceId;
-use crate::domain::webhook::EndpointSecrets;
+use crate::domain::webhook::SECRET_OVERLAP_MS;
 use crate::service::{Core, ServiceError};
 use crate::store::webhook_endpoints::StoredEndpoint;
 
@@ -40,14 +43,14 @@ impl Core {
     }
 
     async fn declare_webhook(&self, stored: StoredEndpoint, new: NewWebhook) -> Result<(), ServiceError> {
-        let before = self.store().open_webhook(&stored)?;
-        let secrets = EndpointSecrets {
-            url: new.url.clone(),
-            headers: new.headers.clone(),
-            secret: new.secret.unwrap_or(before.secret),
-            previous: before.previous,
-        };
-        let by_operator = new.disabled;
+        let now = self.now();
+        let mut secrets = self.store().open_webhook(&stored)?;
+        let declaration = fingerprint(&new);
+        let is_changed = secrets.declaration.as_ref() != Some(&declaration);
+        secrets.declaration = Some(declaration);
+        if let Some(secret) = new.secret {
+            secrets.replace_secret(secret, now, now.plus(SECRET_OVERLAP_MS));
+        }
         let change = WebhookChange {
             name: Some(new.name),
             url: Some(new.url),
@@ -58,10 +61,30 @@ impl Core {
             headers: Some(new.headers),
             timeout_ms: Some(new.timeout_ms),
             custom_ca: Some(new.custom_ca),
-            // What its failures did to it stays until its file, or somebody, switches it off and on.
-            enabled: by_operator.then_some(false).or_else(|| stored.was_switched_off().then_some(true)),
+            // What somebody, or its failures, did to it stays until its declaration changes.
+            enabled: is_changed.then_some(!new.disabled),
         };
         let core = self.clone();
-        self.store().write_patiently(move |tx| core.configure(tx, stored, secrets, change)).await
+        let more =
+            self.store().write_patiently(move |tx| core.configure(tx, stored, secrets, change)).await?;
+        self.hurry_more(more).await;
+        Ok(())
     }
+}
+
+/// Tells a declaration from another one of the same name. Kept among the secrets, of which it is made.
+pub(super) fn fingerprint(new: &NewWebhook) -> String {
+    let said = json!({
+        "url": new.url,
+        "events": new.subscription.events,
+        "exclude": new.subscription.exclude,
+        "format": new.format,
+        "ordering": new.ordering,
+        "headers": new.headers,
+        "secret": new.secret,
+        "timeoutMs": new.timeout_ms,
+        "customCa": new.custom_ca,
+        "disabled": new.disabled,
+    });
+    hex::encode(Sha256::digest(said.to_string().as_bytes()))
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use super::Webhooks;
 use super::runner::{Runner, Wake};
 use crate::service::{Core, ServiceError};
+use crate::store::Hint;
 use crate::store::webhook_endpoints::EndpointKey;
 
 impl Webhooks {
@@ -18,12 +19,16 @@ impl Core {
     /// Goes on with what waits, and follows what comes.
     pub(in crate::service) async fn start_webhooks(&self) -> Result<(), ServiceError> {
         let waiting = self.read(|store| Ok(store.webhooks_waiting()?)).await?;
-        waiting.into_iter().for_each(|key| self.wake_webhook(key));
+        let now = self.now();
+        for key in self.read(move |store| Ok(store.webhooks_ahead_of_time(now)?)).await? {
+            self.wait_from_now(key).await?;
+        }
+        waiting.into_iter().for_each(|key| self.wake_webhook(key, Hint::Waiting));
         let core = self.clone();
         self.tasks().spawn_essential("webhook-dispatcher", async move {
             let soft = core.tasks().soft().clone();
-            while let Some(keys) = soft.run_until_cancelled(core.store().next_deliveries()).await {
-                keys.into_iter().for_each(|key| core.wake_webhook(key));
+            while let Some(hints) = soft.run_until_cancelled(core.store().next_deliveries()).await {
+                hints.into_iter().for_each(|(key, hint)| core.wake_webhook(key, hint));
             }
         });
         self.start_webhook_housekeeping();
@@ -33,15 +38,15 @@ impl Core {
     /// Makes sure that somebody cares for what waits.
     pub(super) fn attend_webhook(&self, key: EndpointKey) {
         if !self.inner.webhooks.runners().contains_key(&key) {
-            self.wake_webhook(key);
+            self.wake_webhook(key, Hint::Waiting);
         }
     }
 
     /// There may be something to push, or the webhook is another now.
-    pub(super) fn wake_webhook(&self, key: EndpointKey) {
+    pub(super) fn wake_webhook(&self, key: EndpointKey, hint: Hint) {
         let mut runners = self.inner.webhooks.runners();
         if let Some(wake) = runners.get(&key) {
-            return wake.call();
+            return wake.call(hint);
         }
         let wake = Arc::new(Wake::default());
         runners.insert(key, wake.clone());

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::runner::BATCH;
+use super::queue::BATCH;
 use crate::service::{Core, ServiceError};
 
 /// Between two rounds.
 const EVERY: Duration = Duration::from_secs(30);
 /// The pause between two writes.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 impl Core {
     pub(super) fn start_webhook_housekeeping(&self) {
@@ -42,17 +42,17 @@ impl Core {
             self.bury(key, "endpoint_disabled").await;
         }
         let most = self.inner.webhooks.limits.max_waiting;
-        for key in self.read(|store| Ok(store.webhooks_waiting()?)).await? {
-            let now = self.now();
-            let buried =
-                self.store().write_patiently(move |tx| tx.bury_beyond(key, most, now, BATCH)).await?;
-            if buried > 0 {
-                tracing::warn!(
-                    buried,
-                    "too much waits for a webhook; the oldest deliveries are dead letters now"
-                );
-                self.metrics().webhook_dead.inc_by(buried as u64);
-                self.wake_webhook(key);
+        let waiting = self.read(move |store| {
+            let keys = store.webhooks_waiting()?;
+            let mut waiting = Vec::with_capacity(keys.len());
+            for key in keys {
+                waiting.push((key, usize::try_from(store.waiting_for(key)?).unwrap_or(0) > most));
+            }
+            Ok(waiting)
+        });
+        for (key, too_long) in waiting.await? {
+            if too_long {
+                self.shorten_queue(key).await?;
             }
             self.attend_webhook(key);
         }
@@ -87,7 +87,7 @@ impl Core {
         Ok(())
     }
 
-    async fn draining(&self, pause: Duration) -> bool {
+    pub(super) async fn draining(&self, pause: Duration) -> bool {
         tokio::time::timeout(pause, self.tasks().soft().cancelled()).await.is_ok()
     }
 }

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::check::{MASK, new_secret, shown_url};
+use super::check::{MASK, check_move, new_secret, shown_url};
+use super::declared::fingerprint;
+use super::queue::BATCH;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::{
-    DisabledReason, Endpoint, EndpointId, EndpointSecrets, Format, OldSecret, Ordering, Subscription,
+    DisabledReason, Endpoint, EndpointId, EndpointSecrets, Format, Ordering, Subscription,
 };
 use crate::service::{Core, ServiceError};
 use crate::store::webhook_attempts::Attempt;
-use crate::store::webhook_endpoints::{EndpointsOf, StoredEndpoint};
+use crate::store::webhook_endpoints::{EndpointKey, EndpointsOf, StoredEndpoint};
+use crate::store::webhook_lanes::Hurry;
 use crate::store::{Reader, Tx};
-
-/// How many secrets that were replaced may still sign.
-const MAX_PREVIOUS: usize = 2;
 
 /// A webhook to be made.
 #[derive(Debug, Clone, Default)]
@@ -46,7 +46,7 @@ pub struct NewWebhook {
 }
 
 /// A change to a webhook. What is absent stays.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct WebhookChange {
     /// What people call it.
     pub name: Option<String>,
@@ -68,6 +68,14 @@ pub struct WebhookChange {
     pub custom_ca: Option<Option<String>>,
     /// Whether it gets anything. Switching it on also ends what its failures did.
     pub enabled: Option<bool>,
+}
+
+impl WebhookChange {
+    /// Whether it is for switching the webhook on or off, and nothing else.
+    fn only_switches(&self) -> bool {
+        let rest = Self { enabled: None, ..self.clone() };
+        self.enabled.is_some() && rest == Self::default()
+    }
 }
 
 /// A webhook that was made, with the only copy of its secret.
@@ -112,9 +120,11 @@ impl Core {
     }
 
     fn drafted(&self, new: NewWebhook) -> (Endpoint, EndpointSecrets) {
+        let declaration = new.declared.is_some().then(|| fingerprint(&new));
         let secret = new.secret.unwrap_or_else(|| new_secret(&*self.inner.random));
         let now = self.now();
-        let secrets = EndpointSecrets { url: new.url, headers: new.headers, secret, previous: Vec::new() };
+        let (url, headers, previous) = (new.url, new.headers, Vec::new());
+        let secrets = EndpointSecrets { url, headers, secret, previous, declaration };
         let endpoint = Endpoint {
             id: EndpointId::random(&*self.inner.random),
             device: new.device,
@@ -193,7 +203,8 @@ impl Core {
         Ok(WebhookStatus { endpoint: stored.endpoint, waiting, dead, previous_until })
     }
 
-    /// Changes a webhook. It counts for what is sent from now on.
+    /// Changes a webhook. It counts for what is sent from now on. One that a file declares can be switched on and off;
+    /// that holds until its declaration changes.
     ///
     /// # Errors
     /// When something about it cannot be, a file sets it, or there is none.
@@ -203,28 +214,52 @@ impl Core {
         change: WebhookChange,
     ) -> Result<WebhookStatus, ServiceError> {
         let (core, of) = (self.clone(), id.clone());
-        self.store()
+        let more = self
+            .store()
             .write(move |tx| {
-                let stored = undeclared(tx, &of)?;
+                let stored = match change.only_switches() {
+                    true => tx.webhook(&of)?.ok_or(ServiceError::WebhookNotFound)?,
+                    false => undeclared(tx, &of)?,
+                };
                 let secrets = core.store().open_webhook(&stored)?;
+                check_move(&stored.endpoint, &secrets, &change)?;
                 core.configure(tx, stored, secrets, change)
             })
             .await?;
+        self.hurry_more(more).await;
         self.webhook(id).await
     }
 
+    /// Whose queue has more to be hurried than one write takes, if any.
     pub(super) fn configure(
         &self,
         tx: &Tx<'_>,
         stored: StoredEndpoint,
         mut secrets: EndpointSecrets,
         change: WebhookChange,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<Option<EndpointKey>, ServiceError> {
+        let (key, was_enabled, now) = (stored.key, stored.endpoint.is_enabled(), self.now());
+        let before = self.store().open_webhook(&stored)?.url;
         let mut endpoint = stored.endpoint;
-        apply(&mut endpoint, &mut secrets, change, self.now());
+        apply(&mut endpoint, &mut secrets, change, now);
+        let moved = before != secrets.url;
+        if moved {
+            // What failed there says nothing of what is here.
+            (endpoint.failing_since, endpoint.failed_at) = (None, None);
+        }
         self.inner.webhooks.check(&endpoint, &secrets)?;
         let sealed = self.store().seal_webhook(&endpoint.id, &secrets)?;
-        Ok(tx.configure_webhook(stored.key, &endpoint, &sealed)?)
+        tx.configure_webhook(key, &endpoint, &sealed)?;
+        let goes_on = endpoint.is_enabled() && (moved || !was_enabled);
+        let hurried = if goes_on { tx.hurry(key, Hurry::Asked, now, BATCH)? } else { 0 };
+        Ok((hurried == BATCH).then_some(key))
+    }
+
+    /// The rest of what [`Core::configure`] began.
+    pub(super) async fn hurry_more(&self, more: Option<EndpointKey>) {
+        if let Some(key) = more {
+            self.hurry(key, Hurry::Asked).await;
+        }
     }
 
     /// Removes a webhook, and with it what waits for it.
@@ -262,12 +297,7 @@ impl Core {
             .write(move |tx| {
                 let stored = undeclared(tx, &of)?;
                 let mut secrets = core.store().open_webhook(&stored)?;
-                let old = std::mem::replace(&mut secrets.secret, new);
-                secrets.previous.retain(|old| old.until > now);
-                if old != secrets.secret {
-                    secrets.previous.insert(0, OldSecret { secret: old, until: previous_until });
-                }
-                secrets.previous.truncate(MAX_PREVIOUS);
+                secrets.replace_secret(new, now, previous_until);
                 core.configure(tx, stored, secrets, WebhookChange::default())
             })
             .await?;

@@ -3,8 +3,9 @@
 //! - What is to be pushed is written with the event (`store::webhook_deliveries`); here it is sent.
 //! - [`manage`] is what people do with webhooks, [`check`] what they may not, [`declared`] what files say.
 //! - [`dispatcher`] wakes a [`runner`] for each webhook for which something waits; [`attempt`] is one try,
-//!   [`outcome`] what it came to; [`body`] and [`signing`] are what is sent. All three are pure.
-//! - [`replay`] delivers once more, [`housekeeping`] forgets.
+//!   [`outcome`] what it came to, [`settling`] what follows; [`body`] and [`signing`] are what is sent. Those two and
+//!   [`outcome`] are pure.
+//! - [`queue`] is what happens to all that waits for one; [`replay`] delivers once more, [`housekeeping`] forgets.
 //!
 //! Invariants: a delivery is gone from the store only after a 2xx; a receiver that fails or is slow has a room of its
 //! own and takes nobody else's place; secrets, headers, bodies and queries are in no log line, metric or answer.
@@ -28,8 +29,10 @@ mod dispatcher;
 mod housekeeping;
 mod manage;
 mod outcome;
+mod queue;
 mod replay;
 mod runner;
+mod settling;
 mod signing;
 
 pub use attempt::TestReport;

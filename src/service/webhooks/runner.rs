@@ -6,7 +6,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -14,13 +14,12 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 
-use super::attempt::{Place, Target, Tried};
+use super::attempt::{Place, Target};
+use super::settling::settle;
 use crate::domain::clock::Millis;
-use crate::domain::event::{Event, WebhookDied, WebhookSwitchedOff};
-use crate::domain::webhook::DisabledReason;
 use crate::service::{Core, ServiceError};
-use crate::store::Tx;
-use crate::store::webhook_deliveries::{AfterFailure, DeliveryKey, DueDelivery};
+use crate::store::Hint;
+use crate::store::webhook_deliveries::{DeliveryKey, DueDelivery};
 use crate::store::webhook_endpoints::EndpointKey;
 
 /// The pause after the store failed.
@@ -31,22 +30,27 @@ const LONGEST_WAIT_MS: i64 = 60_000;
 const READ_AHEAD: usize = 4;
 /// How long tries under way may take when the daemon ends.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
-/// Two failures that lie further apart do not belong together.
-const LAPSE_MS: i64 = 86_400_000;
-/// Deliveries given up in one write.
-pub(super) const BATCH: usize = 500;
 
 /// Tells a runner that there may be something new.
 #[derive(Debug, Default)]
 pub(super) struct Wake {
     called: AtomicBool,
+    /// Grows with each change of the webhook: what was read before is out of date.
+    revision: AtomicU64,
     notify: Notify,
 }
 
 impl Wake {
-    pub(super) fn call(&self) {
+    pub(super) fn call(&self, hint: Hint) {
+        if hint == Hint::Changed {
+            self.revision.fetch_add(1, Ordering::SeqCst);
+        }
         self.called.store(true, Ordering::SeqCst);
         self.notify.notify_one();
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision.load(Ordering::SeqCst)
     }
 }
 
@@ -67,6 +71,10 @@ pub(super) struct Runner {
     ready: VecDeque<DueDelivery>,
     under_way: HashSet<DeliveryKey>,
     next: Option<Millis>,
+    /// Of the webhook, when it was last read.
+    revision: u64,
+    /// When it was last read.
+    looked_at: Option<Millis>,
 }
 
 /// Which delivery, and whether it was delivered.
@@ -75,7 +83,8 @@ type Trying = FuturesUnordered<BoxFuture<'static, (DeliveryKey, bool)>>;
 impl Runner {
     pub(super) fn new(core: Core, key: EndpointKey, wake: Arc<Wake>) -> Self {
         let (ready, under_way) = (VecDeque::new(), HashSet::new());
-        Self { core, key, wake, target: None, ready, under_way, next: None }
+        let (target, next, looked_at) = (None, None, None);
+        Self { core, key, wake, target, ready, under_way, next, revision: 0, looked_at }
     }
 
     pub(super) async fn run(mut self) {
@@ -83,6 +92,10 @@ impl Runner {
         let mut trying = Trying::new();
         let mut stale = true;
         while !soft.is_cancelled() {
+            if self.wake.revision() != self.revision {
+                self.ready.clear();
+                stale = true;
+            }
             if stale && self.ready.is_empty() && trying.len() < self.places() {
                 self.wake.called.store(false, Ordering::SeqCst);
                 stale = false;
@@ -136,6 +149,12 @@ impl Runner {
     }
 
     async fn look(&mut self) -> Result<(), ServiceError> {
+        self.revision = self.wake.revision();
+        let now = self.core.now();
+        if self.looked_at.is_some_and(|before| now < before) {
+            self.core.wait_from_now(self.key).await?;
+        }
+        self.looked_at = Some(now);
         let (core, key, under_way) = (self.core.clone(), self.key, self.under_way.clone());
         let most = core.inner.webhooks.limits.max_in_flight_per_endpoint * READ_AHEAD + under_way.len();
         let look = self
@@ -166,9 +185,11 @@ impl Runner {
         {
             self.under_way.insert(delivery.key);
             let (core, target) = (self.core.clone(), target.clone());
+            let (wake, revision) = (self.wake.clone(), self.revision);
             trying.push(Box::pin(async move {
                 let key = delivery.key;
-                (key, try_once(&core, &target, delivery).await)
+                let is_current = || wake.revision() == revision;
+                (key, try_once(&core, &target, delivery, is_current).await)
             }));
         }
     }
@@ -189,9 +210,18 @@ async fn wait_until(core: &Core, at: Option<Millis>) {
     tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
 }
 
-/// Pushes once, and stores what came of it. Whether it was delivered.
-async fn try_once(core: &Core, target: &Arc<Target>, delivery: DueDelivery) -> bool {
+/// Pushes once, and stores what came of it. Whether it was delivered. It is not tried when the webhook changed while
+/// this waited for a place.
+async fn try_once(
+    core: &Core,
+    target: &Arc<Target>,
+    delivery: DueDelivery,
+    is_current: impl Fn() -> bool + Send,
+) -> bool {
     let mut place = Place::take(core, target.endpoint.failing_since.is_some()).await;
+    if !is_current() {
+        return false;
+    }
     let tried = target.push(core, &delivery, &mut place).await;
     drop(place);
     let number = delivery.attempts.saturating_add(1);
@@ -204,145 +234,4 @@ async fn try_once(core: &Core, target: &Arc<Target>, delivery: DueDelivery) -> b
         core.bury(target.key, "gone").await;
     }
     delivered
-}
-
-async fn settle(
-    core: &Core,
-    target: &Arc<Target>,
-    delivery: DueDelivery,
-    tried: Tried,
-) -> Result<(), ServiceError> {
-    let (now, unit) = (core.now(), core.inner.random.unit());
-    let settling = Settling {
-        schedule_wait: core.inner.webhooks.limits.schedule.wait_ms(
-            delivery.attempts.saturating_add(1),
-            unit,
-            tried.outcome.asked_ms,
-        ),
-        lapse_ms: lapse_ms(core),
-        disable_after_ms: core.inner.webhooks.limits.disable_after_ms,
-        target: target.clone(),
-        delivery,
-        tried,
-        now,
-    };
-    let end = core.store().write_patiently(move |tx| settling.store(tx)).await?;
-    if end.dead {
-        core.metrics().webhook_dead.inc();
-        tracing::warn!(webhook = %target.endpoint.id, "an event did not reach a webhook in any try; it is a dead letter now");
-    }
-    if let Some(reason) = end.disabled {
-        core.metrics().webhook_disabled.inc();
-        tracing::warn!(webhook = %target.endpoint.id, ?reason, "the webhook is disabled");
-        if reason == DisabledReason::Failing {
-            core.bury(target.key, "endpoint_failing").await;
-        }
-    }
-    Ok(())
-}
-
-fn lapse_ms(core: &Core) -> i64 {
-    let longest = core.inner.webhooks.limits.schedule.longest_ms().saturating_mul(2);
-    i64::try_from(longest).unwrap_or(i64::MAX).max(LAPSE_MS)
-}
-
-/// What is needed to store what came of a try.
-struct Settling {
-    target: Arc<Target>,
-    delivery: DueDelivery,
-    tried: Tried,
-    schedule_wait: Option<u64>,
-    lapse_ms: i64,
-    disable_after_ms: i64,
-    now: Millis,
-}
-
-/// What came of it besides.
-#[derive(Default)]
-struct End {
-    dead: bool,
-    disabled: Option<DisabledReason>,
-}
-
-impl Settling {
-    fn store(self, tx: &Tx<'_>) -> Result<End, ServiceError> {
-        let (key, now) = (self.target.key, self.now);
-        let mut end = End::default();
-        let mut next_at = None;
-        if self.tried.outcome.is_delivered() {
-            tx.delivered(self.delivery.key, now)?;
-            tx.webhook_reached(key, now)?;
-        } else {
-            let event_gone = self.delivery.payload.is_none();
-            let wait = self.schedule_wait.filter(|_| !self.tried.outcome.is_gone() && !event_gone);
-            next_at = wait.map(|ms| now.plus(i64::try_from(ms).unwrap_or(i64::MAX)));
-            let after = next_at.map_or(AfterFailure::GivenUp, AfterFailure::Again);
-            if tx.not_delivered(self.delivery.key, self.tried.outcome.word, after, now)? {
-                end.dead = next_at.is_none();
-            }
-            if !event_gone {
-                let since = tx.webhook_missed(key, now, self.lapse_ms)?;
-                end.disabled = self.switch_off(tx, since)?;
-            }
-            // A dead letter of news about webhooks makes no news, or two dead webhooks would feed each other.
-            if end.dead && !self.delivery.kind.starts_with("webhook:") {
-                self.tell(tx, &self.died())?;
-            }
-        }
-        let number = self.delivery.attempts.saturating_add(1);
-        let event = (self.delivery.device.clone(), self.delivery.seq);
-        let attempt = self.tried.into_attempt(Some(event), &self.delivery.name, number, next_at);
-        tx.note_attempt(key, &attempt)?;
-        Ok(end)
-    }
-
-    fn switch_off(&self, tx: &Tx<'_>, failing_since: Millis) -> Result<Option<DisabledReason>, ServiceError> {
-        let reason = if self.tried.outcome.is_gone() {
-            DisabledReason::Gone
-        } else if self.now.since(failing_since) >= self.disable_after_ms {
-            DisabledReason::Failing
-        } else {
-            return Ok(None);
-        };
-        if !tx.disable_webhook(self.target.key, reason, self.now)? {
-            return Ok(None);
-        }
-        let webhook_id = self.target.endpoint.id.clone();
-        self.tell(tx, &Event::WebhookDisabled(WebhookSwitchedOff { webhook_id, reason }))?;
-        Ok(Some(reason))
-    }
-
-    fn died(&self) -> Event {
-        Event::WebhookDead(WebhookDied {
-            webhook_id: self.target.endpoint.id.clone(),
-            event: self.delivery.kind.clone(),
-            event_seq: self.delivery.seq,
-            attempts: self.delivery.attempts.saturating_add(1),
-            error: self.tried.outcome.word.to_owned(),
-        })
-    }
-
-    /// In the log of the device whose event it was, unless that device is gone.
-    fn tell(&self, tx: &Tx<'_>, event: &Event) -> Result<(), ServiceError> {
-        if tx.device(&self.delivery.device)?.is_some() {
-            tx.append(&self.delivery.device, event, self.now)?;
-        }
-        Ok(())
-    }
-}
-
-impl Core {
-    /// Gives up all that waits for a webhook that gets nothing any more.
-    pub(super) async fn bury(&self, key: EndpointKey, error: &'static str) {
-        loop {
-            let now = self.now();
-            match self.store().write_patiently(move |tx| tx.bury_some(key, error, now, BATCH)).await {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => {
-                    return tracing::warn!(%error, "what waits for a disabled webhook waits until the next housekeeping");
-                }
-            }
-        }
-    }
 }

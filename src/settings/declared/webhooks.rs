@@ -24,10 +24,15 @@ const KEYS: [&str; 11] = [
     "enabled",
 ];
 
+/// What the only webhook of a file is called where the file does not say it.
+const ONLY: &str = "webhook-1";
+/// By its place in the file it would be another one as soon as one before it comes or goes.
+const UNNAMED: &str = "is missing: of several webhooks each needs a name, by which it stays the same one; the one that stood here alone, without a name, was webhook-1";
+
 /// A webhook as a device's file declares it. Whether it can be is for the service to say.
 #[derive(Clone, PartialEq)]
 pub struct DeclaredWebhook {
-    /// Tells it from the others of its file; `webhook-1`, `webhook-2`, … where the file does not.
+    /// Tells it from the others of its file; `webhook-1` where it is the only one and has none.
     pub name: String,
     /// Where to.
     pub url: String,
@@ -61,6 +66,7 @@ pub(super) fn take(
         Some(Value::Array(list)) => list,
         Some(_) => return Err(invalid(file, "webhooks", "must be written as [[webhooks]]")),
     };
+    let alone = list.len() == 1;
     let mut names = BTreeSet::new();
     let mut webhooks = Vec::new();
     for (index, value) in list.into_iter().enumerate() {
@@ -68,7 +74,7 @@ pub(super) fn take(
         let Value::Table(table) = value else {
             return Err(invalid(file, &path, "must be a table"));
         };
-        let webhook = read(file, &path, index, Resolver { file, env }.table(&path, table)?)?;
+        let webhook = read(file, &path, alone, Resolver { file, env }.table(&path, table)?)?;
         if !names.insert(webhook.name.clone()) {
             return Err(invalid(
                 file,
@@ -84,7 +90,7 @@ pub(super) fn take(
 fn read(
     file: &Path,
     path: &str,
-    index: usize,
+    alone: bool,
     mut fields: Map<String, Json>,
 ) -> Result<DeclaredWebhook, DeclaredError> {
     if let Some(key) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
@@ -98,7 +104,10 @@ fn read(
     let secret: Option<String> = at.take(&mut fields, "secret", "must be a text")?;
     let name: Option<String> = at.take(&mut fields, "name", "must be a text")?;
     Ok(DeclaredWebhook {
-        name: name.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("webhook-{}", index + 1)),
+        name: name
+            .filter(|name| !name.is_empty())
+            .or_else(|| alone.then(|| ONLY.to_owned()))
+            .ok_or_else(|| missing("name", UNNAMED))?,
         url: url.ok_or_else(|| missing("url", "is missing"))?,
         events: at.take(&mut fields, "events", "must be a list of texts")?,
         exclude: at.take(&mut fields, "exclude", "must be a list of texts")?.unwrap_or_default(),

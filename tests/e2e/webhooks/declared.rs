@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use super::app;
-use crate::support::TestApp;
+use super::{app, webhook};
+use crate::support::receiver::{Answer, Receiver};
+use crate::support::{ANNA, TestApp};
 
 /// Set for every test by Cargo, so that nothing has to be set here.
 const REFERENCE: &str = "${CARGO_PKG_NAME}";
@@ -32,7 +33,8 @@ async fn a_file_makes_changes_and_removes_its_webhooks() {
         (&json!(true), &json!(["message"]), &json!("orders"))
     );
     let path = format!("/webhooks/{}", made["id"].as_str().unwrap());
-    app.patch(&path, json!({ "enabled": false })).await.refused(409, "set_by_file");
+    app.patch(&path, json!({ "name": "Mine" })).await.refused(409, "set_by_file");
+    app.patch(&path, json!({ "name": "Mine", "enabled": false })).await.refused(409, "set_by_file");
     app.delete(&path).await.refused(409, "set_by_file");
     declare(&app, &one("events = ['*']"));
     app.app().reconcile().await.unwrap();
@@ -41,4 +43,72 @@ async fn a_file_makes_changes_and_removes_its_webhooks() {
     declare(&app, "");
     app.app().reconcile().await.unwrap();
     assert!(list().await.is_empty());
+}
+
+async fn id_of_the_only_one(app: &TestApp) -> String {
+    app.app().reconcile().await.unwrap();
+    app.get("/devices/shop/webhooks").await.ok()["data"][0]["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn what_somebody_switches_holds_until_the_declaration_changes() {
+    let app = app().await;
+    let receiver = Receiver::answering(|_| Answer::Status(410)).await;
+    let declared = |rest: &str| {
+        let world = "[settings.simulator]\nautoScanMs = 10\n";
+        let table = format!("[[webhooks]]\nurl = '{}'\nformat = 'waha'\n", receiver.url);
+        declare(&app, &format!("{world}{table}secret = '{REFERENCE}'\n{rest}\n"));
+    };
+    declared("events = ['message']");
+    let id = id_of_the_only_one(&app).await;
+    app.wait_for_state("shop", "ready").await;
+    app.incoming("shop", ANNA, "one").await;
+    app.wait_until("the webhook to be disabled", async || {
+        (webhook(&app, &id).await["disabledReason"] == "gone").then_some(())
+    })
+    .await;
+    let enabled = async || {
+        app.app().reconcile().await.unwrap();
+        webhook(&app, &id).await["enabled"].clone()
+    };
+    assert_eq!(enabled().await, false, "the file says what it said");
+    receiver.answer_with(|_| Answer::Status(200));
+    let path = format!("/webhooks/{id}");
+    app.patch(&path, json!({ "enabled": true })).await.ok();
+    assert_eq!(enabled().await, true);
+    app.incoming("shop", ANNA, "two").await;
+    app.wait_until("the message", async || (receiver.taken().len() == 1).then_some(())).await;
+    app.patch(&path, json!({ "enabled": false })).await.ok();
+    assert_eq!(enabled().await, false);
+    declared("events = ['message.any']");
+    assert_eq!(enabled().await, true, "the file says something else");
+}
+
+#[tokio::test]
+async fn a_secret_that_its_file_replaces_signs_too_for_a_day() {
+    let app = app().await;
+    declare(&app, &one(""));
+    let id = id_of_the_only_one(&app).await;
+    assert_eq!(webhook(&app, &id).await["previousSecretUntil"], json!(null));
+    declare(&app, &one("").replace(REFERENCE, "${CARGO_PKG_VERSION}"));
+    assert_eq!(id_of_the_only_one(&app).await, id);
+    assert!(webhook(&app, &id).await["previousSecretUntil"].is_i64());
+    app.clock.advance(25 * 3_600_000);
+    assert_eq!(webhook(&app, &id).await["previousSecretUntil"], json!(null));
+}
+
+#[tokio::test]
+async fn of_several_webhooks_each_needs_a_name_and_a_single_one_keeps_its_own() {
+    let app = app().await;
+    let unnamed = |host: &str| one("").replace("name = 'orders'\n", "").replace("hooks.", host);
+    declare(&app, &unnamed("a."));
+    let id = id_of_the_only_one(&app).await;
+    declare(&app, &format!("{}{}", unnamed("b."), unnamed("a.")));
+    let error = app.app().reconcile().await.unwrap_err().to_string();
+    assert!(error.contains("webhooks[0].name") && error.contains("webhook-1"), "{error}");
+    let named = unnamed("a.").replace("format", "name = 'webhook-1'\nformat");
+    declare(&app, &format!("{}{named}", one("")));
+    app.app().reconcile().await.unwrap();
+    let list = app.get("/devices/shop/webhooks").await.ok()["data"].as_array().unwrap().clone();
+    assert!(list.iter().any(|webhook| webhook["id"] == id && webhook["name"] == "webhook-1"), "{list:?}");
 }

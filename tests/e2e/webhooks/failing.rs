@@ -132,6 +132,30 @@ async fn a_receiver_that_fails_for_days_is_disabled_with_an_event() {
 }
 
 #[tokio::test]
+async fn what_too_many_wait_before_is_given_up_and_told_of_once() {
+    let app =
+        app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "1h,1h"), ("WHARF__WEBHOOKS__MAX_WAITING", "2")]).await;
+    app.device("shop").await;
+    let receiver = Receiver::answering(|_| Answer::Status(500)).await;
+    let (id, _) = for_messages(&app, &receiver.url).await;
+    for n in 0..5 {
+        app.incoming("shop", ANNA, &format!("{n}")).await;
+    }
+    let first = app.logged("shop", "message").await[0]["seq"].clone();
+    // The housekeeping begins with the daemon.
+    let app = app.restarted().await;
+    dead(&app, &id, 3).await;
+    let told = app.logged("shop", "webhook:dead").await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(
+        (&told[0]["count"], &told[0]["eventSeq"], &told[0]["error"]),
+        (&json!(3), &first, &json!("too_many_waiting"))
+    );
+    assert_eq!(webhook(&app, &id).await["waiting"], 2);
+    app.wait_until("the oldest that is left", async || (receiver.count() >= 2).then_some(())).await;
+}
+
+#[tokio::test]
 async fn news_of_dead_webhooks_do_not_multiply() {
     let app = app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "20ms")]).await;
     app.device("shop").await;

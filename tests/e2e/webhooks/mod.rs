@@ -12,6 +12,7 @@ mod formats;
 mod managing;
 mod many;
 mod ordering;
+mod promptly;
 mod pushing;
 mod replaying;
 mod verified;

@@ -91,7 +91,7 @@ pub struct WebhookObject {
     /// Events that did not reach it in any try.
     #[schema(minimum = 0)]
     dead_letters: i64,
-    /// Whether a file declares it: then only that file changes it.
+    /// Whether a file declares it: then only that file changes it, but for `enabled`.
     #[schema(example = false)]
     declared: bool,
     /// When it was made.
@@ -321,7 +321,7 @@ impl From<DeadDelivery> for DeadLetterObject {
     }
 }
 
-/// How many deliveries were put back.
+/// How many deliveries were put back, or waited and are tried now.
 #[derive(Serialize, ToSchema)]
 pub struct ReplayedWebhook {
     /// So many.

@@ -9,7 +9,7 @@ use crate::api::http::error::ApiError;
 use crate::api::http::input::{Fields, FromFields};
 use crate::api::http::schema;
 use crate::domain::ids::DeviceId;
-use crate::domain::webhook::{Format, Ordering, Subscription};
+use crate::domain::webhook::{Format, Ordering, SECRET_OVERLAP_MS, Subscription};
 use crate::service::{NewWebhook, Replay, WebhookChange};
 
 const MAX_URL: usize = 2_048;
@@ -18,10 +18,8 @@ const MAX_SECRET: usize = 256;
 const MAX_CA: usize = 65_536;
 const MAX_NAME: usize = 128;
 const LONGEST_TIMEOUT: i64 = 60_000;
-/// How long a secret that was replaced signs too, where nothing is said: a day.
-const KEEP_MS: i64 = 86_400_000;
-/// The longest: thirty days.
-const LONGEST_KEEP_MS: i64 = 30 * KEEP_MS;
+/// The longest that a secret that was replaced signs too: thirty days.
+const LONGEST_KEEP_MS: i64 = 30 * 86_400_000;
 
 /// In whose words events are pushed.
 #[derive(ToSchema)]
@@ -174,7 +172,8 @@ pub struct ChangeWebhook {
     /// What people call it.
     #[schema(max_length = 128)]
     name: Option<String>,
-    /// Where to. Written as it is shown, it stays.
+    /// Where to. Written as it is shown, it stays. What waits is tried there at once. With another host, headers that
+    /// were stored must be given again.
     #[schema(max_length = 2048, pattern = "^https?://.+")]
     url: Option<String>,
     /// Names of events.
@@ -199,7 +198,8 @@ pub struct ChangeWebhook {
     #[schema(max_length = 65536)]
     custom_ca: Option<String>,
     /// Whether it gets anything. While it does not, nothing new waits for it, and what waits stays. Switching it on
-    /// again ends what failures did to it.
+    /// again ends what failures did to it, and what waits is tried at once. Of a webhook that a file declares this
+    /// alone can be changed, until the declaration changes.
     enabled: Option<bool>,
 }
 
@@ -298,7 +298,7 @@ impl FromFields for RotateRequest {
     fn read(fields: &mut Fields) -> Option<Self> {
         Some(Self {
             secret: fields.text("secret", MAX_SECRET).filter(|secret| !secret.is_empty()),
-            keep_ms: fields.integer("keepMs", &(0..=LONGEST_KEEP_MS)).unwrap_or(KEEP_MS),
+            keep_ms: fields.integer("keepMs", &(0..=LONGEST_KEEP_MS)).unwrap_or(SECRET_OVERLAP_MS),
         })
     }
 }

@@ -1,0 +1,174 @@
+//! What is delivered once more, in the order of its log.
+
+use std::collections::BTreeSet;
+
+use rusqlite::params;
+
+use super::error::StoreError;
+use super::events::Logged;
+use super::tx::Tx;
+use super::webhook_deliveries::{DeliveryKey, Wanting};
+use super::webhook_endpoints::EndpointKey;
+use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
+use crate::domain::webhook::Facts;
+
+/// Before the name of a lane in which something is delivered once more: it neither waits for what is new nor holds
+/// it up.
+const AGAIN: &str = "again ";
+
+/// What is delivered once more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplayRows {
+    /// This dead one.
+    One(DeliveryKey),
+    /// All dead ones.
+    AllDead,
+}
+
+/// What there is of an event for an endpoint.
+struct Known {
+    pk: i64,
+    lane: Option<String>,
+    dead: bool,
+}
+
+impl Tx<'_> {
+    /// Puts some dead deliveries back, each to be tried as if for the first time; how many.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn revive(
+        &self,
+        key: EndpointKey,
+        what: &ReplayRows,
+        up_to: Millis,
+        now: Millis,
+        batch: usize,
+    ) -> Result<usize, StoreError> {
+        let only = match what {
+            ReplayRows::One(delivery) => Some(delivery.0),
+            ReplayRows::AllDead => None,
+        };
+        let rows: Vec<(i64, Option<String>)> = self.all(
+            "SELECT pk, lane FROM webhook_deliveries WHERE endpoint = ?1 AND dead_at IS NOT NULL AND dead_at <= ?2
+                 AND (?3 IS NULL OR pk = ?3) ORDER BY device_id, seq, pk LIMIT ?4",
+            params![key.0, up_to.0, only, i64::try_from(batch).unwrap_or(i64::MAX)],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let mut lanes = BTreeSet::new();
+        for (pk, lane) in &rows {
+            lanes.extend(self.revive_row(*pk, lane.as_deref(), now)?);
+        }
+        self.go_on(key, &lanes, now)?;
+        Ok(rows.len())
+    }
+
+    /// Its lane, if it has one, is to be freed.
+    fn revive_row(&self, pk: i64, lane: Option<&str>, now: Millis) -> Result<Option<String>, StoreError> {
+        let lane = lane.map(again);
+        self.run(
+            "UPDATE webhook_deliveries SET dead_at = NULL, attempts = 0, last_error = NULL, hurried = 0, lane = ?2,
+                 due = CASE WHEN ?2 IS NULL THEN ?3 END, decided_at = ?3
+             WHERE pk = ?1",
+            params![pk, lane, now.0],
+        )?;
+        Ok(lane)
+    }
+
+    /// What is delivered once more does not wait for the next try of what stands before it.
+    fn go_on(&self, key: EndpointKey, lanes: &BTreeSet<String>, now: Millis) -> Result<(), StoreError> {
+        for lane in lanes {
+            self.free_lane(key, lane, now)?;
+            self.hurry_lane(key, lane, now)?;
+        }
+        self.note_delivery(key);
+        Ok(())
+    }
+
+    /// Delivers events of a log once more, those in `seqs` that the endpoint wants, at most `batch` of the log; what
+    /// still waits is tried now. How many, and the last that was looked at; `None` at the end.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn deliver_again(
+        &self,
+        key: EndpointKey,
+        device: &DeviceId,
+        (after, up_to): (i64, i64),
+        now: Millis,
+        batch: usize,
+    ) -> Result<(usize, Option<i64>), StoreError> {
+        let Some(wanting) = self.wanting_of(key)? else { return Ok((0, None)) };
+        let page = self.events_after(device, after, batch)?;
+        let (mut count, mut last) = (0, None);
+        let mut lanes = BTreeSet::new();
+        for entry in page.iter().take_while(|entry| entry.seq <= up_to) {
+            last = Some(entry.seq);
+            count += self.deliver_entry(&wanting, device, entry, &mut lanes, now)?;
+        }
+        self.go_on(key, &lanes, now)?;
+        Ok((count, last))
+    }
+
+    fn deliver_entry(
+        &self,
+        wanting: &Wanting,
+        device: &DeviceId,
+        entry: &Logged,
+        lanes: &mut BTreeSet<String>,
+        now: Millis,
+    ) -> Result<usize, StoreError> {
+        let facts = Facts::of(&entry.kind, entry.payload.get());
+        let lane = wanting.ordering.lane(device, &facts).map(|lane| again(&lane));
+        let mut count = 0;
+        for name in wanting.format.names(&facts) {
+            if !wanting.subscription.wants(name, &facts) {
+                continue;
+            }
+            count += 1;
+            match self.known(wanting.key, device, entry.seq, name)? {
+                // One that is dead goes on as it is, also in its lane.
+                Some(known) if known.dead => {
+                    lanes.extend(self.revive_row(known.pk, known.lane.as_deref(), now)?);
+                }
+                Some(known) => match known.lane {
+                    Some(lane) => drop(lanes.insert(lane)),
+                    None => self.hurry_row(known.pk, now)?,
+                },
+                None => {
+                    let (event, names) = ((device, entry.seq), (entry.kind.as_str(), name));
+                    self.insert_delivery(wanting.key, event, names, lane.as_deref(), now)?;
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    fn known(
+        &self,
+        key: EndpointKey,
+        device: &DeviceId,
+        seq: i64,
+        name: &str,
+    ) -> Result<Option<Known>, StoreError> {
+        self.one(
+            "SELECT pk, lane, dead_at IS NOT NULL AS dead FROM webhook_deliveries
+             WHERE device_id = ?1 AND seq = ?2 AND endpoint = ?3 AND name = ?4",
+            params![device.as_str(), seq, key.0, name],
+            |row| Ok(Known { pk: row.get("pk")?, lane: row.get("lane")?, dead: row.get("dead")? }),
+        )
+    }
+
+    fn hurry_row(&self, pk: i64, now: Millis) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE webhook_deliveries SET due = ?2, decided_at = ?2 WHERE pk = ?1 AND due > ?2",
+            params![pk, now.0],
+        )?;
+        Ok(())
+    }
+}
+
+fn again(lane: &str) -> String {
+    if lane.starts_with(AGAIN) { lane.to_owned() } else { format!("{AGAIN}{lane}") }
+}
