@@ -37,8 +37,8 @@ pub enum SessionError {
     /// This engine cannot.
     #[error("this device's engine does not support that")]
     NotSupported,
-    /// The network refused.
-    #[error("the network refused: {0}")]
+    /// The network refused; its words are for whoever asked. They are in no log, as they may repeat what was asked.
+    #[error("the network refused")]
     Refused(String),
     /// The account is not in that group, or there is none.
     #[error("the network refused: the account is not in this group")]
