@@ -77,3 +77,14 @@ pub enum ControlError {
     #[error("the engine could not store it")]
     Storage,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_network_said_is_in_no_sentence_for_a_log() {
+        let refused = SessionError::Refused("chat of 15550100001 said: hello".to_owned());
+        assert_eq!(refused.to_string(), "the network refused");
+    }
+}

@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::convert::message_in::Message;
-use super::session::WahaSession;
 use super::media;
+use super::session::WahaSession;
 use super::taking::{Files, NotTaken};
 use crate::engine::{Ended, EngineEvent};
 

@@ -34,14 +34,15 @@ pub(super) async fn messages(
     let mut query = vec![("downloadMedia", "false")];
     query.extend(since.as_deref().map(|since| ("filter.timestamp.gte", since)));
     let mut messages: Vec<Message> = Vec::new();
-    let is_cut = all(session, &["chats", &chat, "messages"], &query, most, |told| {
-        match message_in::message(told, me.as_ref(), session.now()) {
-            Some(message) => messages.push(message),
-            None if message_in::is_none(told) => {}
-            None => session.unreadable.came(&session.device, "a message of a chat"),
-        }
-    })
-    .await?;
+    let is_cut =
+        all(session, &["chats", &chat, "messages"], &query, most, |told| {
+            match message_in::message(told, me.as_ref(), session.now()) {
+                Some(message) => messages.push(message),
+                None if message_in::is_none(told) => {}
+                None => session.unreadable.came(&session.device, "a message of a chat"),
+            }
+        })
+        .await?;
     messages.sort_by_key(|message| message.incoming.timestamp);
     Ok(Listed { messages, is_cut })
 }

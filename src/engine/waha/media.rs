@@ -73,7 +73,10 @@ impl NotFetched {
             }
             Self::Store(MediaStoreError::Store(_)) => true,
             Self::NotAsked(failure) => {
-                matches!(failure, Failure::Unreachable(_) | Failure::Unknown(_) | Failure::Unwell(429 | 500 | 502..))
+                matches!(
+                    failure,
+                    Failure::Unreachable(_) | Failure::Unknown(_) | Failure::Unwell(429 | 500 | 502..)
+                )
             }
             Self::Nowhere => false,
         }

@@ -164,16 +164,21 @@ fn id_of(message: &Incoming) -> MessageId {
 /// All that the server has, as history; its files stay there.
 async fn history(session: &WahaSession, tells: bool) -> Result<(), Ended> {
     let mut all = Vec::new();
-    let mut left = 0_usize;
+    let (mut left, mut in_a_row) = (0_usize, 0);
     for chat in chats(session, None).await? {
         let room = MAX_OF_CHAT.min(MAX_MESSAGES.saturating_sub(all.len()));
         match listing::messages(session, &chat, None, room).await {
-            Ok(listed) => all.extend(listed.messages),
+            Ok(listed) => {
+                in_a_row = 0;
+                all.extend(listed.messages);
+            }
             Err(failure @ (Failure::Unauthorized | Failure::Unreachable(_))) => {
                 return Err(ended(&session.device, &failure));
             }
-            Err(failure) if left >= MOST_IN_A_ROW => return Err(ended(&session.device, &failure)),
-            Err(_) => left += 1,
+            Err(Failure::Refused { .. } | Failure::Unknowing) => left += 1,
+            // It is the server that is unwell, not the chat.
+            Err(failure) if in_a_row >= MOST_IN_A_ROW => return Err(ended(&session.device, &failure)),
+            Err(_) => (left, in_a_row) = (left + 1, in_a_row + 1),
         }
     }
     if left > 0 {

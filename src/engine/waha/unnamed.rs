@@ -90,7 +90,9 @@ async fn find(session: &WahaSession, ours: &NetworkId, before: &Unsettled) -> Re
         Ok(listed) => listed.messages,
         Err(Failure::Unknowing) => Vec::new(),
         Err(Failure::Unreachable(_)) => return Err(unreachable()),
-        Err(_) => return Err(transient("no_answer", "the WAHA server did not say whether it has the message")),
+        Err(_) => {
+            return Err(transient("no_answer", "the WAHA server did not say whether it has the message"));
+        }
     };
     for message in &listed {
         if is_like(message, before) && !is_known(session, message).await.map_err(|error| not_noted(&error))? {

@@ -19,7 +19,7 @@ const OF: &str = "of";
 /// Forgets what was noted of another session than this.
 pub(super) async fn check(session: &WahaSession) -> Result<(), Ended> {
     let of = mark(session.settings.base.as_str(), &session.settings.session);
-    match is_noted_of(&*session.vault, &of).await {
+    match forgets_another(&*session.vault, &of).await {
         Ok(false) => {}
         Ok(true) => {
             tracing::info!(device = %session.device, "the device is another session now: what was noted of the former one is forgotten");
@@ -37,7 +37,7 @@ fn mark(base: &str, session: &str) -> Vec<u8> {
 }
 
 /// Notes whose the notes are; says whether they were another's and are forgotten. Those of nobody are older than this.
-async fn is_noted_of(vault: &dyn Vault, of: &[u8]) -> Result<bool, VaultError> {
+async fn forgets_another(vault: &dyn Vault, of: &[u8]) -> Result<bool, VaultError> {
     let noted = vault.get(SPACE, OF).await?;
     if noted.as_deref() == Some(of) {
         return Ok(false);
@@ -65,10 +65,10 @@ mod tests {
         vault.put(reconcile::SPACE, "newest", Some(b"5".to_vec())).await.unwrap();
         vault.put("waha.ids", "ours/A", Some(b"B".to_vec())).await.unwrap();
         let newest = async || vault.get(reconcile::SPACE, "newest").await.unwrap();
-        assert!(!is_noted_of(&vault, &one).await.unwrap(), "notes from before there were marks stay");
-        assert!(!is_noted_of(&vault, &one).await.unwrap());
+        assert!(!forgets_another(&vault, &one).await.unwrap(), "notes from before there were marks stay");
+        assert!(!forgets_another(&vault, &one).await.unwrap());
         assert!(newest().await.is_some());
-        assert!(is_noted_of(&vault, &other).await.unwrap());
+        assert!(forgets_another(&vault, &other).await.unwrap());
         assert!(newest().await.is_none());
         assert!(vault.get("waha.ids", "ours/A").await.unwrap().is_some());
         assert_ne!(mark("https://b/", "shop"), one);

@@ -76,7 +76,8 @@ mod tests {
     }
 
     fn told(more: Value) -> String {
-        let mut told = json!({ "id": "true_15550100001@c.us_AAA", "timestamp": 1, "from": "15550100009@c.us" });
+        let mut told =
+            json!({ "id": "true_15550100001@c.us_AAA", "timestamp": 1, "from": "15550100009@c.us" });
         told.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let message = message_in::message(&told, None, Millis(2_000)).unwrap();
         of_told(&message.incoming, message.file.is_some())
@@ -84,13 +85,24 @@ mod tests {
 
     #[test]
     fn what_comes_back_is_like_what_went_out() {
-        let place = |latitude, longitude| Content::Location(Location { latitude, longitude, description: None });
-        let card = Content::Contacts(vec![ContactCard::of_vcard("BEGIN:VCARD\nFN:Cleo\nEND:VCARD".into(), None)]);
-        let poll = Poll { name: "Lunch?".into(), options: vec!["soup".into()], allow_multiple_answers: false, votes: vec![] };
-        let kept = json!({ "type": "poll_creation", "pollName": "Lunch?", "pollOptions": [{ "name": "soup" }] });
+        let place =
+            |latitude, longitude| Content::Location(Location { latitude, longitude, description: None });
+        let card =
+            Content::Contacts(vec![ContactCard::of_vcard("BEGIN:VCARD\nFN:Cleo\nEND:VCARD".into(), None)]);
+        let poll = Poll {
+            name: "Lunch?".into(),
+            options: vec!["soup".into()],
+            allow_multiple_answers: false,
+            votes: vec![],
+        };
+        let kept =
+            json!({ "type": "poll_creation", "pollName": "Lunch?", "pollOptions": [{ "name": "soup" }] });
         for (went, came) in [
             (ours(Content::Text, "hello \r\nyou\n"), told(json!({ "body": "hello \nyou" }))),
-            (ours(place(52.52, 13.405), ""), told(json!({ "location": { "latitude": "52.520001", "longitude": 13.405 } }))),
+            (
+                ours(place(52.52, 13.405), ""),
+                told(json!({ "location": { "latitude": "52.520001", "longitude": 13.405 } })),
+            ),
             (ours(card, ""), told(json!({ "vCards": ["BEGIN:VCARD\nVERSION:3.0\nFN:Cleo\nEND:VCARD"] }))),
             (ours(Content::Poll(poll), ""), told(json!({ "_data": kept }))),
         ] {
@@ -109,6 +121,9 @@ mod tests {
         ];
         let different: std::collections::HashSet<&String> = all.iter().collect();
         assert_eq!(different.len(), all.len());
-        assert_eq!(all[1], told(json!({ "body": "hello", "hasMedia": true, "media": { "mimetype": "image/png" } })));
+        assert_eq!(
+            all[1],
+            told(json!({ "body": "hello", "hasMedia": true, "media": { "mimetype": "image/png" } }))
+        );
     }
 }

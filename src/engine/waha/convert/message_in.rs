@@ -130,8 +130,9 @@ fn author(told: &Value, id: &MessageId, me: Option<&Jid>) -> Option<Jid> {
     if !matches!(id.chat.kind(), JidKind::Group | JidKind::Status) {
         return Some(id.chat.clone());
     }
-    let named = [told.get("participant"), told.get("author"), told.pointer("/_data/author"), told.get("from")];
-    let mut named = id.participant.clone().into_iter().chain(named.into_iter().filter_map(ids::jid));
+    let named =
+        [told.get("participant"), told.get("author"), told.pointer("/_data/author"), told.get("from")];
+    let mut named = ids::author(told.get("id")).into_iter().chain(named.into_iter().filter_map(ids::jid));
     named.find(|who| matches!(who.kind(), JidKind::Person | JidKind::Lid))
 }
 
@@ -312,7 +313,10 @@ mod tests {
             json!({ "id": "false_status@broadcast_AAA", "from": "15550100001@c.us" }),
         ] {
             let Incoming { chat, from, .. } = read(&told).incoming;
-            assert_eq!((chat.to_string().as_str(), from.to_string().as_str()), ("status@broadcast", "15550100001@c.us"));
+            assert_eq!(
+                (chat.to_string().as_str(), from.to_string().as_str()),
+                ("status@broadcast", "15550100001@c.us")
+            );
         }
         let by_nobody = json!({ "id": "false_status@broadcast_AAA", "from": "status@broadcast" });
         assert_eq!(message(&by_nobody, Some(&me()), NOW), None);
