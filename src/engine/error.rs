@@ -37,8 +37,8 @@ pub enum SessionError {
     /// This engine cannot.
     #[error("this device's engine does not support that")]
     NotSupported,
-    /// The network refused.
-    #[error("the network refused: {0}")]
+    /// The network refused; its words are for whoever asked. They are in no log, as they may repeat what was asked.
+    #[error("the network refused")]
     Refused(String),
     /// The account is not in that group, or there is none.
     #[error("the network refused: the account is not in this group")]
@@ -76,4 +76,15 @@ pub enum ControlError {
     /// The engine's own storage failed.
     #[error("the engine could not store it")]
     Storage,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_network_said_is_in_no_sentence_for_a_log() {
+        let refused = SessionError::Refused("chat of 15550100001 said: hello".to_owned());
+        assert_eq!(refused.to_string(), "the network refused");
+    }
 }

@@ -13,6 +13,8 @@ use crate::net::{Exchange, ExchangeBody, GuardedClient, Method, NetError};
 
 /// How long a question may take.
 const QUESTION: Duration = Duration::from_secs(20);
+/// The code of what it refuses.
+pub(super) const REFUSED: &str = "refused_by_network";
 /// Bytes of the largest answer.
 const LARGEST: u64 = 16 << 20;
 
@@ -45,7 +47,7 @@ pub(super) enum Failure {
     Refused {
         /// Which.
         status: u16,
-        /// Its words, cut and cleaned.
+        /// Its words, cut and cleaned: for whoever asked, and for no log.
         words: String,
     },
     /// 5xx and 429.
@@ -143,7 +145,11 @@ impl Client {
         let answer = self.http.exchange(exchange).await.map_err(not_answered)?;
         let status = answer.status;
         let bytes = read(answer.body).await;
-        judged(status, bytes)
+        let judged = judged(status, bytes);
+        if let Err(Failure::Refused { status, .. }) = &judged {
+            tracing::info!(session = self.session, status, code = REFUSED, "the WAHA server refused a call");
+        }
+        judged
     }
 
     /// The header that the server asks for, where a key is set.

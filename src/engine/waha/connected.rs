@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::convert::status_in::{self, Status};
 use super::session::{WahaSession, ended};
-use super::{groups, linking, people, reconcile};
+use super::{groups, left, linking, people, reconcile};
 use crate::domain::device::Account;
 use crate::domain::reason::Reason;
 use crate::engine::{Ended, EngineEvent};
@@ -17,6 +17,9 @@ use crate::engine::{Ended, EngineEvent};
 const BEAT: Duration = Duration::from_secs(30);
 /// After the link the phone sends its history for a while; then it is asked for again, once.
 const HISTORY_AGAIN: Duration = Duration::from_secs(60);
+/// When chats that could not be read are read again for the first time, and how long it is between two times at most.
+const LEFT_FIRST: Duration = Duration::from_secs(60);
+const LEFT_LAST: Duration = Duration::from_secs(3_600);
 
 /// Opens the device and stays as long as the server's session works.
 pub(super) async fn run(session: &WahaSession, account: Account) -> Result<Infallible, Ended> {
@@ -27,6 +30,7 @@ pub(super) async fn run(session: &WahaSession, account: Account) -> Result<Infal
     people::tell(session).await?;
     let first = reconcile::begin(session).await?;
     let mut again = first.then(|| Instant::now() + HISTORY_AGAIN);
+    let mut left = LeftChats::now();
     let mut beat = Instant::now() + BEAT;
     loop {
         tokio::select! {
@@ -37,9 +41,33 @@ pub(super) async fn run(session: &WahaSession, account: Account) -> Result<Infal
                 reconcile::history_again(session).await?;
                 continue;
             }
+            () = tokio::time::sleep_until(left.due) => {
+                left.read(session).await?;
+                continue;
+            }
         }
         measure(session).await?;
         remember(session).await;
+    }
+}
+
+/// When chats that could not be read are read again: less and less often.
+struct LeftChats {
+    due: Instant,
+    wait: Duration,
+}
+
+impl LeftChats {
+    fn now() -> Self {
+        Self { due: Instant::now() + LEFT_FIRST, wait: LEFT_FIRST }
+    }
+
+    async fn read(&mut self, session: &WahaSession) -> Result<(), Ended> {
+        let chats = left::all(session).await.map_err(|error| reconcile::vault_failed(session, &error))?;
+        let any = left::read(session, chats).await?;
+        self.wait = if any { (self.wait * 2).min(LEFT_LAST) } else { LEFT_LAST };
+        self.due = Instant::now() + self.wait;
+        Ok(())
     }
 }
 
@@ -71,6 +99,7 @@ async fn still_works(session: &WahaSession, described: &Value) -> Result<(), End
             linking::forget(session).await;
             Err(Ended::LoggedOut(Reason::LoggedOutOnPhone))
         }
+        Some(Status::Passkey) => Err(linking::passkey(session)),
         _ => Err(Ended::LinkLost(Reason::LinkDropped)),
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::convert::message_in::Message;
+use super::media;
 use super::session::WahaSession;
 use super::taking::{Files, NotTaken};
 use crate::engine::{Ended, EngineEvent};
@@ -112,16 +113,20 @@ pub(super) async fn take(session: &WahaSession, told: Told, waits_for_room: bool
         session.position.misses(&told.message.incoming, session.now());
         return keep(session, told, Instant::now(), waits_for_room).await;
     }
-    match tried(session, told).await? {
+    match tried(session, told, media::SOON).await? {
         None => Ok(()),
         Some((due, told)) => keep(session, told, due, waits_for_room).await,
     }
 }
 
 /// Tries to take a message in; it is given back, with the time of the next try, where its file is to be asked for again.
-async fn tried(session: &WahaSession, told: Told) -> Result<Option<(Instant, Told)>, NotTaken> {
+async fn tried(
+    session: &WahaSession,
+    told: Told,
+    within: Duration,
+) -> Result<Option<(Instant, Told)>, NotTaken> {
     let Told { message, since } = told;
-    let Some((message, nth)) = session.take_message(message, Files::Asked).await? else {
+    let Some((message, nth)) = session.take_message(message, Files::Asked(within)).await? else {
         follow(session, since).await?;
         return Ok(None);
     };
@@ -160,7 +165,7 @@ pub(super) async fn run(session: &WahaSession) -> Result<Infallible, Ended> {
             continue;
         }
         let count = due.len();
-        let tries = join_all(due.into_iter().map(|told| tried(session, told))).await;
+        let tries = join_all(due.into_iter().map(|told| tried(session, told, media::PATIENTLY))).await;
         let again: Result<Vec<_>, NotTaken> = tries.into_iter().collect();
         let again = again.map_err(|error| error.ends(session))?;
         session.later.done(count, again.into_iter().flatten());

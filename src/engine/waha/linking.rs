@@ -21,7 +21,7 @@ use crate::engine::{Ended, EngineEvent, PairingCode, SessionError};
 use crate::net::Method;
 
 /// Where the vault says what was done at the server.
-const SPACE: &str = "waha.session";
+pub(super) const SPACE: &str = "waha.session";
 const LINKED: &str = "linked";
 const CONFIGURED: &str = "configured";
 
@@ -94,9 +94,12 @@ impl Progress {
                 started.map_err(|failure| ended(&session.device, &failure))?;
             }
             Some(Status::Failed) => return Err(Ended::LinkLost(Reason::UpstreamUnavailable)),
+            Some(Status::Passkey) => return Err(passkey(session)),
             Some(Status::Stopped | Status::Starting) | None => {}
         }
         if self.until <= Instant::now() {
+            let state = status_in::shown(described);
+            tracing::warn!(device = %session.device, state, "the WAHA server's session did not start in time");
             return Err(Ended::LinkLost(Reason::UpstreamUnavailable));
         }
         Ok(None)
@@ -134,6 +137,15 @@ impl Progress {
         session.linking.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(until);
         session.tell(EngineEvent::Code { code: code.to_owned(), valid_ms }).await
     }
+}
+
+/// How a session ends that waits for a passkey: asking again changes nothing before somebody gave it.
+pub(super) fn passkey(session: &WahaSession) -> Ended {
+    tracing::warn!(
+        device = %session.device,
+        "the WAHA server's session waits for a passkey: give it on the server's own page, then start the device"
+    );
+    Ended::Fatal(Reason::UpstreamRefused)
 }
 
 /// Codes are shown no more.

@@ -9,17 +9,21 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use url::{Host, Url};
 
-use super::client::Body;
+use super::client::{Body, Failure};
 use super::convert::content_out::around_file;
-use super::convert::message_in::File;
+use super::convert::ids;
+use super::convert::message_in::{self, File};
 use super::session::WahaSession;
 use crate::domain::content::{Attachment, Content};
 use crate::domain::media::StoredMedia;
 use crate::engine::{ByteStream, Incoming, MediaStoreError, SendError, SendOutcome};
 use crate::net::{Exchange, ExchangeBody, Method, NetError};
 
-/// How long one try to have a file may take: well within the time of a webhook (server.request_timeout_ms).
-const DOWN: Duration = Duration::from_secs(15);
+/// How long one try to have a file may take while somebody waits: well within the time of a webhook
+/// (server.request_timeout_ms).
+pub(super) const SOON: Duration = Duration::from_secs(15);
+/// How long it may take beside everything else.
+pub(super) const PATIENTLY: Duration = Duration::from_secs(120);
 /// Bytes of the largest file that is fetched; the media store's own limit is smaller.
 const LARGEST_DOWN: u64 = 2 << 30;
 /// Bytes of the largest file that is sent within a call.
@@ -47,6 +51,10 @@ enum NotFetched {
     Status(u16),
     #[error("it took too long")]
     TooSlow,
+    #[error(transparent)]
+    NotAsked(#[from] Failure),
+    #[error("the WAHA server does not have it")]
+    Nowhere,
 }
 
 impl NotFetched {
@@ -64,7 +72,19 @@ impl NotFetched {
                 !matches!(cause, Some(NetError::TooLarge(_)))
             }
             Self::Store(MediaStoreError::Store(_)) => true,
+            Self::NotAsked(failure) => {
+                matches!(
+                    failure,
+                    Failure::Unreachable(_) | Failure::Unknown(_) | Failure::Unwell(429 | 500 | 502..)
+                )
+            }
+            Self::Nowhere => false,
         }
+    }
+
+    /// Whether it was where it is said to be, and is not any more.
+    fn is_gone(&self) -> bool {
+        matches!(self, Self::Status(404 | 410) | Self::Net(NetError::Status(404 | 410)))
     }
 }
 
@@ -73,18 +93,13 @@ pub(super) async fn fetch(
     session: &WahaSession,
     incoming: &mut Incoming,
     file: &File,
+    within: Duration,
     is_last: bool,
 ) -> Fetched {
-    let Some(url) = file.url.as_deref().and_then(|url| address(&session.client.base, url)) else {
-        tracing::warn!(device = %session.device, "a message came without its file: the WAHA server does not have it");
-        return Fetched::Settled;
-    };
-    let saved = tokio::time::timeout(DOWN, saved(session, url)).await;
-    match saved.unwrap_or(Err(NotFetched::TooSlow)) {
-        Ok(stored) => {
-            let kind = file.kind.of_told(&stored.mimetype);
-            let filename = file.filename.clone();
-            incoming.content = Content::Media(Attachment { kind, file: stored, filename });
+    let had = tokio::time::timeout(within, had(session, incoming, file, within)).await;
+    match had.unwrap_or(Err(NotFetched::TooSlow)) {
+        Ok(attachment) => {
+            incoming.content = Content::Media(attachment);
             Fetched::Settled
         }
         Err(error) if error.passes() && !is_last => {
@@ -96,6 +111,50 @@ pub(super) async fn fetch(
             Fetched::Settled
         }
     }
+}
+
+/// The file from where it is told to be. Where it is not told, or not there any more, as the server keeps files for a
+/// while only, its message is asked for with it.
+async fn had(
+    session: &WahaSession,
+    incoming: &Incoming,
+    file: &File,
+    within: Duration,
+) -> Result<Attachment, NotFetched> {
+    if let Some(url) = at(session, file) {
+        match saved(session, url, within).await {
+            Err(error) if error.is_gone() => {}
+            saved => return Ok(attached(file, saved?)),
+        }
+    }
+    let again = with_its_message(session, incoming, file, within).await?;
+    let url = at(session, &again).ok_or(NotFetched::Nowhere)?;
+    let stored = saved(session, url, within).await?;
+    Ok(attached(&again, stored))
+}
+
+/// Has the server fetch a message's file anew.
+async fn with_its_message(
+    session: &WahaSession,
+    incoming: &Incoming,
+    file: &File,
+    within: Duration,
+) -> Result<File, NotFetched> {
+    let chat = ids::to_chat(&incoming.chat);
+    let name = session.settings.session.as_str();
+    let path = [name, "chats", chat.as_str(), "messages", file.message.as_str()];
+    let query = [("downloadMedia", "true")];
+    let told = session.client.ask(Method::GET, &path, &query, Body::Empty, within, None).await?;
+    let message = message_in::message(&told, session.me().as_ref(), session.now());
+    message.and_then(|message| message.file).ok_or(NotFetched::Nowhere)
+}
+
+fn at(session: &WahaSession, file: &File) -> Option<(Url, bool)> {
+    address(&session.client.base, file.url.as_deref()?)
+}
+
+fn attached(file: &File, stored: StoredMedia) -> Attachment {
+    Attachment { kind: file.kind.of_told(&stored.mimetype), file: stored, filename: file.filename.clone() }
 }
 
 /// Where to ask for a file, and whether at the server itself. What the server keeps is asked of the address by which it
@@ -116,10 +175,14 @@ fn address(base: &Url, told: &str) -> Option<(Url, bool)> {
     Some((url, is_own))
 }
 
-async fn saved(session: &WahaSession, (url, is_own): (Url, bool)) -> Result<StoredMedia, NotFetched> {
+async fn saved(
+    session: &WahaSession,
+    (url, is_own): (Url, bool),
+    within: Duration,
+) -> Result<StoredMedia, NotFetched> {
     let client = &session.client;
     if !is_own {
-        let bytes = client.http.download(&url, LARGEST_DOWN, DOWN).await?;
+        let bytes = client.http.download(&url, LARGEST_DOWN, within).await?;
         return Ok(session.media.save(bytes).await?);
     }
     let exchange = Exchange {
@@ -127,7 +190,7 @@ async fn saved(session: &WahaSession, (url, is_own): (Url, bool)) -> Result<Stor
         method: Method::GET,
         headers: client.key_header(),
         body: ExchangeBody::Empty,
-        timeout: DOWN,
+        timeout: within,
         limit: LARGEST_DOWN,
     };
     let answer = client.http.exchange(exchange).await?;
@@ -148,10 +211,10 @@ pub(super) async fn enclosed(
     let permanent =
         |code, message: &str| SendOutcome::Permanent(SendError { code, message: message.to_owned() });
     if size > LARGEST_UP {
-        return Err(permanent("media_not_taken", "a WAHA server is sent files of at most 64 MiB"));
+        return Err(permanent("media_too_large", "a WAHA server is sent files of at most 64 MiB"));
     }
     let bytes = session.media.open(&attachment.file.hash).await.map_err(|error| match error {
-        MediaStoreError::Gone => permanent("media_unreadable", "the file is not in the store any more"),
+        MediaStoreError::Gone => permanent("media_gone", "the file is not in the store any more"),
         error => SendOutcome::Transient(SendError { code: "media_unreadable", message: error.to_string() }),
     })?;
     let (before, after) = around_file(body, file);
@@ -213,6 +276,7 @@ mod tests {
             NotFetched::Net(NetError::Status(503)),
             NotFetched::Net(NetError::Timeout),
             NotFetched::TooSlow,
+            NotFetched::NotAsked(Failure::Unwell(500)),
             broke_off(NetError::Timeout),
         ] {
             assert!(passing.passes(), "{passing}");
@@ -223,6 +287,9 @@ mod tests {
             NotFetched::Net(NetError::Status(404)),
             NotFetched::Net(NetError::TooLarge(5)),
             NotFetched::Store(MediaStoreError::TooLarge(5)),
+            NotFetched::NotAsked(Failure::Unwell(501)),
+            NotFetched::NotAsked(Failure::Unknowing),
+            NotFetched::Nowhere,
             broke_off(NetError::TooLarge(5)),
         ] {
             assert!(!lasting.passes(), "{lasting}");

@@ -3,13 +3,16 @@
 //! Parts: `session` is a device's session and delegates everything; `client` asks the server; `linking` makes the
 //! server's session and shows its codes; `connected` is the life after that; `taking` takes in what the server tells, by
 //! `callback` or by `socket`; `later` has messages wait for files that cannot be had now; `reconcile` asks for what was
-//! missed, from where `position` says; `outbound` sends, under ids that `names` keeps;
-//! `changes`, `groups`, `people` and `media` have a file each. `convert` is pure.
+//! missed, from where `position` says, by `listing`, and `left` keeps what could not be read; `outbound` sends, under
+//! ids that `names` keeps, or without one by `unnamed`, while `under_way` has what is told of it wait; `whose` notices
+//! that the device became another session; `changes`, `groups`, `people` and `media` have a file each. `unreadable` says
+//! what nobody could read. `convert` is pure.
 //!
 //! Invariants: the server holds the link, we hold nothing of it but whether there is one. A webhook is answered with 200
 //! once what it tells is durable; its signature is checked before anything of it is read. Neither way of hearing
 //! resumes by itself: whatever a session missed is asked for when the next one begins. The key goes to the server's own
-//! address alone. A message leaves under an id that is in the vault already, so that a second try is no second message.
+//! address alone. A message leaves under an id that is in the vault already, so that a second try is no second message;
+//! where the server gives none, the try is, and no second one is made before the first was looked for.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -33,7 +36,9 @@ mod connected;
 mod convert;
 mod groups;
 mod later;
+mod left;
 mod linking;
+mod listing;
 mod media;
 mod names;
 mod outbound;
@@ -44,6 +49,10 @@ mod session;
 mod settings;
 mod socket;
 mod taking;
+mod under_way;
+mod unnamed;
+mod unreadable;
+mod whose;
 
 /// All devices of this engine.
 pub struct WahaDriver {

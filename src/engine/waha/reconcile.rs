@@ -1,19 +1,18 @@
 //! What was missed, asked for over REST: neither webhooks nor the WebSocket resume.
 //!
 //! When a session begins, every chat whose newest message is not older than what was taken in last is read from there
-//! on, with an overlap; the daemon drops what it has. After the link, everything that the server has is read once, as
+//! on, with an overlap; the daemon drops what it has. A chat that cannot be read is left for later. After the link, everything that the server has is read once, as
 //! history. What is asked for is bounded; what is beyond stays at the server.
-
-use serde_json::Value;
 
 use super::client::Failure;
 use super::connected;
 use super::convert::event_in::level;
-use super::convert::message_in::{self, Message, time};
-use super::convert::{ids, message_in::text};
+use super::convert::ids;
+use super::convert::message_in::{Message, text, time};
 use super::later::{self, Told};
 use super::session::{WahaSession, ended};
 use super::taking::NotTaken;
+use super::{left, listing};
 use crate::domain::clock::Millis;
 use crate::domain::event::HistoryPhase;
 use crate::domain::ids::MessageId;
@@ -22,12 +21,12 @@ use crate::domain::reason::Reason;
 use crate::engine::{Ended, EngineEvent, Incoming, VaultError};
 
 /// Where the vault says how far messages were taken in.
-const SPACE: &str = "waha.taken";
+pub(super) const SPACE: &str = "waha.taken";
 const NEWEST: &str = "newest";
 /// So much before that is asked for again: clocks differ, webhooks come late, and acks follow their messages.
 const OVERLAP_MS: i64 = 30 * 60_000;
-/// Things in one answer.
-const PAGE: usize = 100;
+/// So many chats that cannot be read, one after the other, are taken for all.
+pub(super) const MOST_IN_A_ROW: usize = 5;
 /// Chats, messages of one chat, and messages in all that are asked for at once.
 const MAX_CHATS: usize = 10_000;
 const MAX_OF_CHAT: usize = 2_000;
@@ -42,7 +41,9 @@ pub(super) async fn begin(session: &WahaSession) -> Result<bool, Ended> {
     match noted.map(|noted| Millis(noted).min(session.now())) {
         Some(noted) => {
             session.position.saw(noted, session.now());
+            let before = left::all(session).await.map_err(|error| vault_failed(session, &error))?;
             gap(session, noted.plus(-OVERLAP_MS).0).await?;
+            left::read(session, before).await?;
         }
         None => history(session, true).await?,
     }
@@ -74,19 +75,66 @@ async fn noted(session: &WahaSession) -> Result<Option<i64>, VaultError> {
     Ok(value.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok()))
 }
 
-fn vault_failed(session: &WahaSession, error: &VaultError) -> Ended {
+pub(super) fn vault_failed(session: &WahaSession, error: &VaultError) -> Ended {
     tracing::warn!(device = %session.device, %error, "how far messages were taken in could not be read");
     Ended::LinkLost(Reason::EngineError)
 }
 
-/// Everything since this moment, oldest first, as if it had been told then.
+/// Everything since this moment, oldest first, as if it had been told then. A chat that cannot be read holds up no other.
 async fn gap(session: &WahaSession, since: i64) -> Result<(), Ended> {
+    let (mut cut, mut left, mut in_a_row) = (0_usize, 0_usize, 0);
     for chat in chats(session, Some(since)).await? {
-        for message in messages(session, &chat, Some(since), MAX_OF_CHAT).await? {
-            take(session, message).await.map_err(|error| error.ends(session))?;
+        // What fails again and again fails for all of them: asking for each would take too long.
+        let outcome = if in_a_row < MOST_IN_A_ROW { Some(read(session, &chat, since).await?) } else { None };
+        match outcome {
+            Some(Read::Whole) => in_a_row = 0,
+            Some(Read::Cut) => (cut, in_a_row) = (cut + 1, 0),
+            not @ (Some(Read::Not(_)) | None) => {
+                if let (Some(Read::Not(error)), 0) = (not, left) {
+                    tracing::warn!(device = %session.device, %error, "the WAHA server does not tell what was missed in a chat: it is read again later");
+                }
+                left::note(session, &chat, since).await.map_err(|error| vault_failed(session, &error))?;
+                (left, in_a_row) = (left + 1, in_a_row + 1);
+            }
         }
     }
+    if left > 1 {
+        tracing::warn!(device = %session.device, chats = left, "what was missed in chats is read again later");
+    }
+    if cut > 0 {
+        tracing::warn!(
+            device = %session.device, chats = cut, most = MAX_OF_CHAT,
+            "more was missed in chats than is read: the oldest of it stays at the WAHA server"
+        );
+    }
     Ok(())
+}
+
+/// How a chat was read.
+pub(super) enum Read {
+    /// To its end.
+    Whole,
+    /// There may be more than is read.
+    Cut,
+    /// Not.
+    Not(Failure),
+}
+
+/// Takes in what was missed in a chat since this moment.
+pub(super) async fn read(session: &WahaSession, chat: &Jid, since: i64) -> Result<Read, Ended> {
+    let listed = match listing::messages(session, chat, Some(since), MAX_OF_CHAT).await {
+        Ok(listed) => listed,
+        // It is not there any more.
+        Err(Failure::Unknowing) => return Ok(Read::Whole),
+        Err(failure @ (Failure::Unauthorized | Failure::Unreachable(_))) => {
+            return Err(ended(&session.device, &failure));
+        }
+        Err(failure) => return Ok(Read::Not(failure)),
+    };
+    for message in listed.messages {
+        take(session, message).await.map_err(|error| error.ends(session))?;
+    }
+    Ok(if listed.is_cut { Read::Cut } else { Read::Whole })
 }
 
 /// A message that was missed, or of which something was.
@@ -116,9 +164,25 @@ fn id_of(message: &Incoming) -> MessageId {
 /// All that the server has, as history; its files stay there.
 async fn history(session: &WahaSession, tells: bool) -> Result<(), Ended> {
     let mut all = Vec::new();
+    let (mut left, mut in_a_row) = (0_usize, 0);
     for chat in chats(session, None).await? {
         let room = MAX_OF_CHAT.min(MAX_MESSAGES.saturating_sub(all.len()));
-        all.extend(messages(session, &chat, None, room).await?);
+        match listing::messages(session, &chat, None, room).await {
+            Ok(listed) => {
+                in_a_row = 0;
+                all.extend(listed.messages);
+            }
+            Err(failure @ (Failure::Unauthorized | Failure::Unreachable(_))) => {
+                return Err(ended(&session.device, &failure));
+            }
+            Err(Failure::Refused { .. } | Failure::Unknowing) => left += 1,
+            // It is the server that is unwell, not the chat.
+            Err(failure) if in_a_row >= MOST_IN_A_ROW => return Err(ended(&session.device, &failure)),
+            Err(_) => (left, in_a_row) = (left + 1, in_a_row + 1),
+        }
+    }
+    if left > 0 {
+        tracing::warn!(device = %session.device, chats = left, "the WAHA server does not tell the history of chats");
     }
     let total = all.len() as u64;
     let mut done = 0;
@@ -148,68 +212,31 @@ async fn progress(session: &WahaSession, done: u64, total: u64, phase: HistoryPh
 
 /// The chats in which something happened since.
 async fn chats(session: &WahaSession, since: Option<i64>) -> Result<Vec<Jid>, Ended> {
-    let mut found: Vec<Jid> = Vec::new();
-    for page in 0..MAX_CHATS / PAGE {
-        let (limit, offset) = (PAGE.to_string(), (page * PAGE).to_string());
-        let query = [("limit", limit.as_str()), ("offset", offset.as_str())];
-        let list = page_of(session, session.client.of_session(&["chats", "overview"], &query).await)?;
-        let full = list.len() >= PAGE;
-        for chat in &list {
-            let Some(id) = ids::jid(chat.get("id")) else { continue };
-            if id.is_group()
-                && let Some(name) = text(chat.get("name"))
-            {
-                session.tell(EngineEvent::ChatName { chat: id.clone(), name }).await?;
-            }
-            let newest = time(chat.pointer("/lastMessage/timestamp")).map_or(0, |at| at.0);
-            if since.is_none_or(|since| newest >= since) && !found.contains(&id) {
-                found.push(id);
-            }
+    let (mut found, mut names): (Vec<Jid>, Vec<(Jid, String)>) = (Vec::new(), Vec::new());
+    let read = listing::all(session, &["chats", "overview"], &[], MAX_CHATS, |chat| {
+        let Some(id) = ids::jid(chat.get("id")) else { return };
+        if let Some(name) = text(chat.get("name")).filter(|_| id.is_group()) {
+            names.push((id.clone(), name));
         }
-        if !full {
-            break;
+        let newest = time(chat.pointer("/lastMessage/timestamp")).map_or(0, |at| at.0);
+        if since.is_none_or(|since| newest >= since) {
+            found.push(id);
         }
-    }
-    Ok(found)
-}
-
-/// A chat's messages since, oldest first, and no more than `most` of the newest.
-async fn messages(
-    session: &WahaSession,
-    chat: &Jid,
-    since: Option<i64>,
-    most: usize,
-) -> Result<Vec<Message>, Ended> {
-    let (chat, me) = (ids::to_chat(chat), session.me());
-    let since = since.map(|since| since.div_euclid(1_000).max(0).to_string());
-    let mut found: Vec<Message> = Vec::new();
-    while found.len() < most {
-        let (limit, offset) = (PAGE.to_string(), found.len().to_string());
-        let downloads = if since.is_some() { "true" } else { "false" };
-        let mut query =
-            vec![("limit", limit.as_str()), ("offset", offset.as_str()), ("downloadMedia", downloads)];
-        query.extend(since.as_deref().map(|since| ("filter.timestamp.gte", since)));
-        let path = ["chats", chat.as_str(), "messages"];
-        let list = page_of(session, session.client.of_session(&path, &query).await)?;
-        let before = found.len();
-        found.extend(list.iter().filter_map(|told| message_in::message(told, me.as_ref(), session.now())));
-        if list.len() < PAGE || found.len() == before {
-            break;
+    })
+    .await;
+    match read {
+        Ok(false) => {}
+        Ok(true) => {
+            tracing::warn!(device = %session.device, most = MAX_CHATS, "the account has more chats than are asked for what was missed");
         }
-    }
-    found.sort_by_key(|message| message.incoming.timestamp);
-    Ok(found)
-}
-
-/// A page of an answer. A server whose store is off has none to give.
-fn page_of(session: &WahaSession, answer: Result<Value, Failure>) -> Result<Vec<Value>, Ended> {
-    match answer {
-        Ok(Value::Array(list)) => Ok(list),
-        Ok(_) => Ok(Vec::new()),
+        // A server whose store is off has none to give.
         Err(failure @ (Failure::Refused { .. } | Failure::Unknowing | Failure::Unwell(501))) => {
             tracing::warn!(device = %session.device, error = %failure, "the WAHA server does not tell what was missed");
-            Ok(Vec::new())
         }
-        Err(failure) => Err(ended(&session.device, &failure)),
+        Err(failure) => return Err(ended(&session.device, &failure)),
     }
+    for (chat, name) in names {
+        session.tell(EngineEvent::ChatName { chat, name }).await?;
+    }
+    Ok(found)
 }

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::convert::Infallible;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -16,7 +17,9 @@ use super::later::{self, Later};
 use super::names::Names;
 use super::position::Position;
 use super::settings::{Settings, Way};
-use super::{changes, connected, groups, linking, outbound, people, socket};
+use super::under_way::UnderWay;
+use super::unreadable::Unreadable;
+use super::{changes, connected, groups, linking, outbound, people, socket, whose};
 use crate::domain::clock::{Clock, Millis};
 use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
@@ -62,6 +65,12 @@ pub(super) struct WahaSession {
     pub(super) asked_lids: Remembered,
     /// People who are on the network.
     pub(super) on_network: Remembered,
+    /// Whether the server said that it gives no ids to send with.
+    pub(super) allots_none: AtomicBool,
+    /// Messages that are being handed over without one.
+    pub(super) under_way: UnderWay,
+    /// What was told and could not be read.
+    pub(super) unreadable: Unreadable,
 }
 
 /// People of whom something is known. In memory, bounded.
@@ -111,6 +120,9 @@ impl WahaSession {
             clock: context.clock,
             asked_lids: Remembered::default(),
             on_network: Remembered::default(),
+            allots_none: AtomicBool::new(false),
+            under_way: UnderWay::default(),
+            unreadable: Unreadable::default(),
         }
     }
 
@@ -157,6 +169,7 @@ impl WahaSession {
     }
 
     async fn live(&self) -> Result<Infallible, Ended> {
+        whose::check(self).await?;
         if let Err(error) = self.names.prune().await {
             tracing::warn!(device = %self.device, %error, "old ids of messages could not be removed");
         }

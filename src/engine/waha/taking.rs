@@ -1,15 +1,19 @@
 //! Takes in what the server tells: under our ids, with its files, durable when it returns.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::convert::event_in::{self, Heard};
 use super::convert::message_in::Message;
 use super::later::{self, Told};
 use super::media::{self, Fetched};
-use super::people;
 use super::session::WahaSession;
 use super::settings::Way;
+use super::{people, unnamed};
 use crate::domain::ids::{MessageId, NetworkId};
+use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 use crate::engine::{Ended, EngineEvent, InboundError, VaultError};
 
@@ -41,8 +45,8 @@ impl NotTaken {
 /// Whether a message's file is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Files {
-    /// It is.
-    Asked,
+    /// It is, and may take so long.
+    Asked(Duration),
     /// It is not: the message comes without.
     Left,
 }
@@ -75,6 +79,7 @@ impl WahaSession {
                 Heard::Status(_) => self.changed.notify_one(),
                 Heard::Message(message) => self.take_told(*message).await?,
                 Heard::Event(event) => self.take_event(event).await?,
+                Heard::Unreadable(what) => self.unreadable.came(&self.device, what),
             }
         }
         Ok(())
@@ -83,7 +88,7 @@ impl WahaSession {
     /// A webhook is sent again by the server, a frame of the WebSocket by nobody.
     async fn take_told(&self, message: Message) -> Result<(), NotTaken> {
         match self.settings.inbound {
-            Way::Webhook => match self.take_message(message, Files::Asked).await? {
+            Way::Webhook => match self.take_message(message, Files::Asked(media::SOON)).await? {
                 None => Ok(()),
                 Some(_) => Err(NotTaken::File),
             },
@@ -100,21 +105,25 @@ impl WahaSession {
     ) -> Result<Option<(Message, u32)>, NotTaken> {
         let told = &message.incoming;
         // It is there since it was sent, and so is its file.
-        if told.from_me && self.names.is_sent_here(&told.network_id).await? {
+        if told.from_me && unnamed::is_known_here(self, &message).await? {
             self.position.passes(told);
             return Ok(None);
         }
         // It counts from here on: whoever asks may not wait for the end of it.
         let this = self.position.begins(told, self.now());
         let mut incoming = self.with_our_ids(told.clone()).await?;
-        if let Some(file) = message.file.as_ref().filter(|_| files == Files::Asked && !this.is_beyond)
-            && media::fetch(self, &mut incoming, file, this.is_last).await == Fetched::NotNow
+        if let (Some(file), Files::Asked(within), false) = (&message.file, files, this.is_beyond)
+            && media::fetch(self, &mut incoming, file, within, this.is_last).await == Fetched::NotNow
         {
             return Ok(Some((message, this.nth)));
         }
         people::learn(self, [&incoming.chat, &incoming.from]).await?;
         self.deliver(EngineEvent::Message(Box::new(incoming))).await?;
-        self.position.took(&message.incoming, self.now());
+        let told = &message.incoming;
+        if told.from_me && self.allots_none.load(Ordering::Relaxed) {
+            self.names.note_elsewhere(&told.network_id).await?;
+        }
+        self.position.took(told, self.now());
         Ok(None)
     }
 
@@ -124,7 +133,7 @@ impl WahaSession {
         mut incoming: crate::engine::Incoming,
     ) -> Result<crate::engine::Incoming, NotTaken> {
         if incoming.from_me {
-            incoming.network_id = self.names.ours(&incoming.network_id).await?;
+            incoming.network_id = self.ours(&incoming.chat, &incoming.network_id).await?;
         }
         if let Some(quoted) = &mut incoming.quoted {
             self.renamed(&mut quoted.id).await?;
@@ -136,8 +145,7 @@ impl WahaSession {
     pub(super) async fn take_event(&self, mut event: EngineEvent) -> Result<(), NotTaken> {
         match &mut event {
             EngineEvent::Receipt(receipt) => {
-                let theirs: NetworkId = receipt.network_id.clone();
-                receipt.network_id = self.names.ours(&theirs).await?;
+                receipt.network_id = self.ours(&receipt.chat, &receipt.network_id).await?;
             }
             EngineEvent::Reaction { id, .. }
             | EngineEvent::Vote { id, .. }
@@ -150,9 +158,18 @@ impl WahaSession {
 
     async fn renamed(&self, id: &mut MessageId) -> Result<(), NotTaken> {
         if id.from_me {
-            id.network = self.names.ours(&id.network).await?;
+            id.network = self.ours(&id.chat, &id.network).await?;
         }
         Ok(())
+    }
+
+    /// Our id for a message of the account: as it is, where it was not sent from here.
+    async fn ours(&self, chat: &Jid, theirs: &NetworkId) -> Result<NetworkId, VaultError> {
+        let mut ours = self.names.sent_here(theirs).await?;
+        if ours.is_none() && self.under_way.over(chat).await {
+            ours = self.names.sent_here(theirs).await?;
+        }
+        Ok(ours.unwrap_or_else(|| theirs.clone()))
     }
 
     async fn deliver(&self, event: EngineEvent) -> Result<(), NotTaken> {

@@ -27,6 +27,12 @@ impl Waha {
         told.iter().map(message).collect()
     }
 
+    /// How often the server was asked for one message.
+    fn asked_for_messages(&self) -> usize {
+        let asked = self.server.asked.lock().unwrap();
+        asked.iter().filter(|asked| asked.starts_with("GET ") && asked.contains("/messages/")).count()
+    }
+
     fn fetched(&self) -> usize {
         self.server.asked.lock().unwrap().iter().filter(|asked| asked.contains(FILES)).count()
     }
@@ -65,8 +71,39 @@ async fn a_message_whose_file_is_gone_comes_without_it_at_once() {
         waha.app.device("shop").await;
         waha.fails(FILES, 404, 0, usize::MAX);
         waha.picture().await;
-        assert_eq!((waha.told().await, waha.fetched()), (vec![without_file()], 1), "{inbound}");
+        // Once where it is told to be, and once where it is after the server was asked for it anew.
+        assert_eq!((waha.told().await, waha.fetched()), (vec![without_file()], 2), "{inbound}");
     }
+}
+
+#[tokio::test]
+async fn a_file_that_the_server_does_not_keep_any_more_is_asked_for_by_its_message() {
+    for inbound in ["webhook", "websocket"] {
+        let waha = Waha::start(inbound).await;
+        waha.app.device("shop").await;
+        waha.fails(FILES, 410, 0, 1);
+        waha.picture().await;
+        assert_eq!((waha.told().await, waha.fetched()), (vec![with_file()], 2), "{inbound}");
+        assert_eq!(waha.asked_for_messages(), 1, "{inbound}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_fails_holds_up_no_other_that_was_missed() {
+    let waha = Waha::start("webhook").await;
+    waha.app.device("shop").await;
+    waha.app.incoming("shop", ANNA, "before").await;
+    waha.app.post("/devices/shop/stop", json!({})).await.ok();
+    waha.picture().await;
+    waha.app.incoming("shop", ANNA, "behind").await;
+    waha.fails("/messages/", 500, 0, 1);
+    waha.app.post("/devices/shop/start", json!({})).await.ok();
+    waha.is_there("behind").await;
+    assert_eq!(waha.told().await.len(), 2, "the picture waits for its file");
+    waha.app
+        .wait_until("the picture", async || (waha.told().await.last() == Some(&with_file())).then_some(()))
+        .await;
+    assert_eq!(waha.asked_for_messages(), 2, "files are asked for one by one, not with the page");
 }
 
 #[tokio::test]

@@ -63,6 +63,26 @@ async fn a_phone_that_removes_the_device_logs_it_out() {
 }
 
 #[tokio::test]
+async fn a_session_that_waits_for_a_passkey_fails_the_device_with_a_reason() {
+    let waha = Waha::start("webhook").await;
+    waha.app.device("shop").await;
+    let session = waha.server.session("shop").unwrap();
+    session.becomes("PASSKEY_REQUIRED").await;
+    let failed = async |times: usize| {
+        let states = waha.app.logged("shop", "state").await;
+        let failed =
+            states.iter().filter(|state| state["state"] == "failed" && state["reason"] == "upstream_refused");
+        (failed.count() == times).then_some(())
+    };
+    waha.app.wait_until("the device to fail", async || failed(1).await).await;
+    waha.app.post("/devices/shop/start", json!({})).await.ok();
+    waha.app.wait_until("the device to fail again", async || failed(2).await).await;
+    session.becomes("WORKING").await;
+    waha.app.post("/devices/shop/start", json!({})).await.ok();
+    waha.app.wait_for_state("shop", "ready").await;
+}
+
+#[tokio::test]
 async fn a_session_that_somebody_stops_there_is_started_again() {
     let waha = Waha::start("webhook").await;
     waha.app.device("shop").await;

@@ -1,9 +1,11 @@
 //! What was missed, when asking for it goes wrong, and when times do.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::{Value, json};
 
 use super::Waha;
-use crate::support::ANNA;
+use crate::support::{ANNA, BEN};
 use crate::upstream::waha::{SECRET, telling};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -14,8 +16,12 @@ fn now() -> i64 {
 
 /// A message of so long after now.
 fn message(body: &str, after_ms: i64) -> Value {
+    message_of(ANNA, body, after_ms)
+}
+
+fn message_of(person: &str, body: &str, after_ms: i64) -> Value {
     json!({
-        "id": format!("false_{ANNA}@c.us_{body}"), "timestamp": (now() + after_ms) / 1_000, "from": format!("{ANNA}@c.us"),
+        "id": format!("false_{person}@c.us_{body}"), "timestamp": (now() + after_ms) / 1_000, "from": format!("{person}@c.us"),
         "fromMe": false, "to": null, "body": body, "hasMedia": false, "ack": 1,
     })
 }
@@ -68,4 +74,43 @@ async fn a_message_of_next_year_happened_now_and_hides_nothing_that_is_missed() 
     waha.keeps(message("missed", 0));
     waha.app.post("/devices/shop/start", json!({})).await.ok();
     waha.is_there("missed").await;
+}
+
+#[tokio::test]
+async fn pages_may_be_shorter_than_was_asked_for() {
+    let waha = Waha::start("webhook").await;
+    waha.app.device("shop").await;
+    assert_eq!(waha.hook(&message("before", -4 * HOUR_MS)).await, 200);
+    waha.app.post("/devices/shop/stop", json!({})).await.ok();
+    for n in 0..5 {
+        waha.keeps(message(&format!("anna{n}"), -3 * HOUR_MS + n * 1_000));
+        waha.keeps(message_of(&format!("1555010003{n}"), &format!("chat{n}"), -2 * HOUR_MS));
+    }
+    waha.server.page.store(2, Ordering::Relaxed);
+    waha.app.post("/devices/shop/start", json!({})).await.ok();
+    for n in 0..5 {
+        waha.is_there(&format!("anna{n}")).await;
+        waha.is_there(&format!("chat{n}")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_chat_that_cannot_be_read_holds_up_no_other_and_is_read_later() {
+    let waha = Waha::start("webhook").await;
+    waha.app.device("shop").await;
+    assert_eq!(waha.hook(&message("before", -4 * HOUR_MS)).await, 200);
+    waha.app.post("/devices/shop/stop", json!({})).await.ok();
+    waha.keeps(message_of(BEN, "berts", -3 * HOUR_MS));
+    waha.keeps(message("annas", -3 * HOUR_MS));
+    waha.fails("/chats/15550100002@c.us/", 500, 0, usize::MAX);
+    waha.app.post("/devices/shop/start", json!({})).await.ok();
+    waha.is_there("annas").await;
+    assert_eq!(waha.hook(&message("live", 0)).await, 200);
+    waha.app.post("/devices/shop/stop", json!({})).await.ok();
+    let states = waha.app.logged("shop", "state").await;
+    assert!(states.iter().all(|state| state["state"] != "reconnecting"), "{states:?}");
+    waha.works();
+    // What was taken in since is far beyond what was not.
+    waha.app.post("/devices/shop/start", json!({})).await.ok();
+    waha.is_there("berts").await;
 }

@@ -6,6 +6,7 @@ mod linking;
 mod missed;
 mod sending;
 mod settings;
+mod unnamed;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -76,3 +76,37 @@ async fn what_the_server_refuses_fails_with_its_words() {
     let steps = waha.app.logged("shop", "message:status").await;
     assert_eq!(steps.last().unwrap()["code"], "not_on_network");
 }
+
+#[tokio::test]
+async fn a_file_is_not_sent_again_while_the_server_cannot_say_whether_it_is_there() {
+    let waha = Waha::start("webhook").await;
+    waha.app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
+    waha.app.fault("shop", json!({ "kind": "send_unknown" })).await;
+    waha.fails("/messages/", 500, 0, 2);
+    let media = json!({ "data": STANDARD.encode("a file of the shop"), "filename": "shop.txt" });
+    let body = json!({ "to": ANNA, "media": media });
+    let id = waha.app.post("/devices/shop/messages/send", body).await.created()["data"]["id"].clone();
+    waha.app.wait_for_status("shop", id.as_str().unwrap(), "sent").await;
+    let asked = waha.server.asked.lock().unwrap().clone();
+    let sends: Vec<usize> = (0..asked.len()).filter(|at| asked[*at] == "POST /api/sendFile").collect();
+    let looks = |upto: usize| asked[..upto].iter().filter(|asked| asked.contains("/messages/")).count();
+    assert_eq!((sends.len(), looks(sends[1])), (2, 3), "{asked:?}");
+}
+
+#[tokio::test]
+async fn failures_have_the_codes_that_every_engine_gives() {
+    let waha = Waha::start_with("webhook", &[("WHARF__OUTBOX__MAX_ATTEMPTS", "1")]).await;
+    waha.app.device("shop").await;
+    let code = async |id: &str| {
+        waha.app.wait_for_status("shop", id, "failed").await;
+        waha.app.logged("shop", "message:status").await.last().unwrap()["code"].clone()
+    };
+    waha.fails("/sendText", 401, 0, 1);
+    let text = waha.app.send("shop", ANNA, "hello").await;
+    assert_eq!(code(&text).await, "upstream_unauthorized");
+    waha.fails("/sendFile", 413, 0, 1);
+    let media = json!({ "data": STANDARD.encode("a large file"), "filename": "large.txt" });
+    let body = json!({ "to": ANNA, "media": media });
+    let file = waha.app.post("/devices/shop/messages/send", body).await.created()["data"]["id"].clone();
+    assert_eq!(code(file.as_str().unwrap()).await, "media_too_large");
+}

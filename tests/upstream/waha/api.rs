@@ -53,7 +53,8 @@ impl From<SessionError> for Refusal {
         match error {
             SessionError::NotInGroup => not_found("Group not found"),
             SessionError::NotSupported => Self(StatusCode::NOT_IMPLEMENTED, "Not implemented".to_owned()),
-            error => unprocessable(&error.to_string()),
+            SessionError::Refused(why) => unprocessable(&format!("the network refused: {why}")),
+            error @ SessionError::Offline => unprocessable(&error.to_string()),
         }
     }
 }

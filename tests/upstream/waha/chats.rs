@@ -1,5 +1,7 @@
 //! Chats and their messages, as they are kept here; and what is done to them.
 
+use std::sync::atomic::Ordering;
+
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
@@ -31,7 +33,8 @@ fn newest_first(messages: &[Value]) -> Vec<Value> {
 }
 
 pub async fn overview(State(shared): Shared, Path(name): Path<String>, query: Params) -> Answered {
-    let session = working(&*server(&shared)?, &name)?;
+    let server = server(&shared)?;
+    let session = working(&server, &name)?;
     let state = session.state.lock().unwrap();
     let mut all: Vec<Value> = state
         .messages
@@ -41,6 +44,7 @@ pub async fn overview(State(shared): Shared, Path(name): Path<String>, query: Pa
         .collect();
     all.sort_by_key(|chat| std::cmp::Reverse(chat["lastMessage"]["timestamp"].as_i64()));
     let (limit, offset) = (number(&query, "limit", 20)?, number(&query, "offset", 0)?);
+    let limit = limit.min(server.page.load(Ordering::Relaxed));
     ok(all.into_iter().skip(offset).take(limit).collect())
 }
 
@@ -49,11 +53,13 @@ pub async fn messages(
     Path((name, chat)): Path<(String, String)>,
     query: Params,
 ) -> Answered {
-    let session = working(&*server(&shared)?, &name)?;
+    let server = server(&shared)?;
+    let session = working(&server, &name)?;
     let chat = chat_id(&chat)?.to_string();
     let since = i64::try_from(number(&query, "filter.timestamp.gte", 0)?).unwrap();
     let downloads = query.get("downloadMedia").is_none_or(|text| text == "true");
     let (limit, offset) = (number(&query, "limit", 10)?, number(&query, "offset", 0)?);
+    let limit = limit.min(server.page.load(Ordering::Relaxed));
     let state = session.state.lock().unwrap();
     let kept = state.messages.get(&chat).cloned().unwrap_or_default();
     let wanted =

@@ -15,6 +15,7 @@ pub mod telling;
 pub mod words;
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -58,6 +59,19 @@ pub struct Server {
     /// Requests that it answered, as method and path.
     pub asked: Mutex<Vec<String>>,
     pub faults: Mutex<Vec<Fault>>,
+    /// How it sends where it gives no ids to send with, as on its engine WEBJS; unset where it gives them.
+    pub webjs: Mutex<Option<Webjs>>,
+    /// Things on a page, whatever is asked for.
+    pub page: AtomicUsize,
+}
+
+/// What becomes of a message whose answer breaks off, where ids are not given.
+#[derive(Clone, Copy)]
+pub struct Webjs {
+    /// Whether the server has it then.
+    pub keeps: bool,
+    /// Whether it tells of it.
+    pub tells: bool,
 }
 
 impl Server {
@@ -75,6 +89,8 @@ impl Server {
             sockets: telling::Sockets::default(),
             asked: Mutex::default(),
             faults: Mutex::default(),
+            webjs: Mutex::default(),
+            page: AtomicUsize::new(usize::MAX),
         });
         let for_sockets = Arc::downgrade(&server);
         server.door.take_sockets(move |stream| {

@@ -1,5 +1,7 @@
 //! Calls that send a message.
 
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -19,10 +21,17 @@ use wharf::engine::{Incoming, Outgoing, Quoted, SendOutcome};
 use super::api::{
     Answered, Called, Refusal, Shared, bad, created, network, ok, server, unprocessable, working,
 };
-use super::{telling, words};
+use super::{Session, Webjs, telling, words};
+
+/// How long an answer takes where what is sent is told first.
+const ANSWERS_AFTER: Duration = Duration::from_millis(150);
 
 pub async fn new_id(State(shared): Shared, Path(name): Path<String>) -> Answered {
-    working(&*server(&shared)?, &name)?;
+    let server = server(&shared)?;
+    working(&server, &name)?;
+    if server.webjs.lock().unwrap().is_some() {
+        return Err(Refusal(StatusCode::NOT_IMPLEMENTED, "Not implemented by WEBJS".to_owned()));
+    }
     ok(json!({ "id": NetworkId::random(&OsRandom) }))
 }
 
@@ -96,7 +105,8 @@ pub async fn poll(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Ans
 async fn send(called: &Called, headers: &HeaderMap, content: Content, body: String) -> Answered {
     let session = &called.session;
     let chat = called.chat()?;
-    let theirs = match called.body.get("id") {
+    let webjs = *called.server.webjs.lock().unwrap();
+    let theirs = match called.body.get("id").filter(|_| webjs.is_none()) {
         None => NetworkId::random(&OsRandom),
         Some(id) => id.as_str().and_then(|id| id.parse().ok()).ok_or_else(|| bad("id is not valid"))?,
     };
@@ -123,7 +133,7 @@ async fn send(called: &Called, headers: &HeaderMap, content: Content, body: Stri
         timestamp: Millis(i64::try_from(telling::now_ms()).unwrap()),
         again: false,
     };
-    answered(called, &message, network(session)?.send(message.clone()).await)
+    answered(called, &message, network(session)?.send(message.clone()).await, webjs).await
 }
 
 /// A message that is answered must be there.
@@ -149,33 +159,55 @@ fn quoted(called: &Called) -> Result<Option<Quoted>, Refusal> {
     Ok(Some(Quoted { id, author, body: kept["body"].as_str().unwrap_or_default().to_owned() }))
 }
 
-fn answered(called: &Called, message: &Outgoing, outcome: SendOutcome) -> Answered {
+async fn answered(
+    called: &Called,
+    message: &Outgoing,
+    outcome: SendOutcome,
+    webjs: Option<Webjs>,
+) -> Answered {
+    let session = &called.session;
     match outcome {
         SendOutcome::Sent { .. } => {
-            let session = &called.session;
-            let sent = Incoming {
-                from_me: true,
-                content: message.content.clone(),
-                quoted: message.quoted.clone(),
-                mentions: message.mentions.clone(),
-                ..Incoming::text(
-                    message.id.network.clone(),
-                    message.chat.clone(),
-                    session.me_jid().ok_or_else(|| unprocessable("not linked"))?,
-                    message.body.clone(),
-                    message.timestamp,
-                )
-            };
-            let mut told = words::message(session, &sent, 1);
-            told["source"] = json!("api");
+            let told = told(session, message)?;
             session.keep(told.clone());
             telling::tell_later(&called.server, session, "message.any", told.clone());
+            if webjs.is_some() {
+                tokio::time::sleep(ANSWERS_AFTER).await;
+            }
             created(told)
+        }
+        SendOutcome::Unknown(_) if webjs.is_some_and(|webjs| webjs.keeps) => {
+            let told = told(session, message)?;
+            session.keep(told.clone());
+            if webjs.is_some_and(|webjs| webjs.tells) {
+                telling::tell_later(&called.server, session, "message.any", told);
+            }
+            Ok(broken_off())
         }
         SendOutcome::Transient(error) => Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error.message)),
         SendOutcome::Permanent(error) => Err(unprocessable(&error.message)),
         SendOutcome::Unknown(_) => Ok(broken_off()),
     }
+}
+
+/// A message that was sent, as a WAMessage.
+fn told(session: &Session, message: &Outgoing) -> Result<Value, Refusal> {
+    let sent = Incoming {
+        from_me: true,
+        content: message.content.clone(),
+        quoted: message.quoted.clone(),
+        mentions: message.mentions.clone(),
+        ..Incoming::text(
+            message.id.network.clone(),
+            message.chat.clone(),
+            session.me_jid().ok_or_else(|| unprocessable("not linked"))?,
+            message.body.clone(),
+            message.timestamp,
+        )
+    };
+    let mut told = words::message(session, &sent, 1);
+    told["source"] = json!("api");
+    Ok(told)
 }
 
 /// An answer that ends in the middle.

@@ -42,6 +42,8 @@ pub(in super::super) enum Heard {
     Message(Box<Message>),
     /// Anything else.
     Event(EngineEvent),
+    /// An event that was asked for and cannot be read.
+    Unreadable(&'static str),
 }
 
 /// Whose session an envelope names.
@@ -49,8 +51,30 @@ pub(in super::super) fn account(envelope: &Value) -> Option<Account> {
     status_in::account(envelope.get("me"))
 }
 
-/// Reads an event that is told `now`. What is not known says nothing.
+/// Reads an event that is told `now`. What was not asked for says nothing.
 pub(in super::super) fn event(envelope: &Value, me: Option<&Jid>, now: Millis) -> Vec<Heard> {
+    let heard = read(envelope, me, now);
+    let name = envelope.get("event").and_then(Value::as_str).unwrap_or_default();
+    let Some(asked) = EVENTS.into_iter().find(|event| *event == name) else { return heard };
+    let told = envelope.get("payload").unwrap_or(&Value::Null);
+    if heard.is_empty() && !says_nothing(asked, told) {
+        return vec![Heard::Unreadable(asked)];
+    }
+    heard
+}
+
+/// Whether an event is as it should be, and has no news for us.
+fn says_nothing(name: &str, told: &Value) -> bool {
+    match name {
+        "message.any" => message_in::is_none(told),
+        "message.ack" => ids::message(told.get("id")).is_some() && told.get("ack").is_some_and(Value::is_i64),
+        "presence.update" => ids::jid(told.get("id")).is_some(),
+        "group.v2.update" => told.get("group").and_then(group_in::id).is_some(),
+        _ => false,
+    }
+}
+
+fn read(envelope: &Value, me: Option<&Jid>, now: Millis) -> Vec<Heard> {
     let name = envelope.get("event").and_then(Value::as_str).unwrap_or_default();
     let told = envelope.get("payload").unwrap_or(&Value::Null);
     let told_at = time(envelope.get("timestamp"));
@@ -326,13 +350,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_or_broken_says_nothing() {
+    fn what_was_not_asked_for_says_nothing_and_what_is_broken_is_told_apart() {
         for (name, payload) in [
-            ("label.upsert", json!({ "id": "1" })),
             ("message.ack", json!(null)),
             ("message.any", json!({ "id": 5 })),
             ("poll.vote", json!({ "poll": {} })),
             ("presence.update", json!({ "id": "x" })),
+        ] {
+            assert_eq!(heard(name, &payload), [Heard::Unreadable(name)], "{name}");
+        }
+        for (name, payload) in [
+            ("label.upsert", json!({ "id": "1" })),
+            ("message.any", json!({ "id": "false_15550100001@c.us_AAA", "_data": { "type": "gp2" } })),
+            ("presence.update", json!({ "id": "15550100001@c.us", "presences": [] })),
+            ("group.v2.update", json!({ "group": { "id": "1203@g.us" } })),
         ] {
             assert!(heard(name, &payload).is_empty(), "{name}");
         }

@@ -14,11 +14,19 @@ pub(in super::super) fn jid(value: Option<&Value>) -> Option<Jid> {
 
 /// A message: `true|false_chatId_ID[_participant]`. Some engines end ids of groups' own messages in the direction.
 pub(in super::super) fn message(value: Option<&Value>) -> Option<MessageId> {
+    whole(value).map(plain)
+}
+
+/// Who a message's id says wrote it.
+pub(in super::super) fn author(value: Option<&Value>) -> Option<Jid> {
+    whole(value)?.participant
+}
+
+fn whole(value: Option<&Value>) -> Option<MessageId> {
     let value = value?;
     let text = value.as_str().or_else(|| value.get("_serialized")?.as_str())?;
     let text = text.strip_suffix("_out").or_else(|| text.strip_suffix("_in")).unwrap_or(text);
-    let id: MessageId = text.parse().ok()?;
-    Some(plain(id))
+    text.parse().ok()
 }
 
 /// The id as ours are: a member of a group is named where somebody else wrote.

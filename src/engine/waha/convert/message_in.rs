@@ -7,7 +7,7 @@ use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::content::{ContactCard, Content, Location, Poll};
 use crate::domain::ids::{MessageId, NetworkId};
-use crate::domain::jid::Jid;
+use crate::domain::jid::{Jid, JidKind};
 use crate::domain::media::MediaKind;
 use crate::domain::message::MessageType;
 use crate::engine::{Incoming, Quoted};
@@ -36,6 +36,8 @@ pub(in super::super) struct File {
     pub(in super::super) kind: MediaKind,
     /// What the sender calls it.
     pub(in super::super) filename: Option<String>,
+    /// The id of its message, in the server's own spelling: by it the file is asked for again.
+    pub(in super::super) message: String,
 }
 
 /// What whatsapp-web.js calls things that stand in a chat and are no messages.
@@ -50,10 +52,19 @@ const NO_MESSAGES: [&str; 8] = [
     "poll_update",
 ];
 
+/// Whether it stands in a chat and is no message: where this is not so and it cannot be read, something is lost.
+pub(in super::super) fn is_none(told: &Value) -> bool {
+    NO_MESSAGES.contains(&kind(told))
+}
+
+fn kind(told: &Value) -> &str {
+    told.pointer("/_data/type").and_then(Value::as_str).unwrap_or_default()
+}
+
 /// Reads a message that is told `now`; `None` where it is none.
 pub(in super::super) fn message(told: &Value, me: Option<&Jid>, now: Millis) -> Option<Message> {
-    let kind = told.pointer("/_data/type").and_then(Value::as_str).unwrap_or_default();
-    if NO_MESSAGES.contains(&kind) {
+    let kind = kind(told);
+    if is_none(told) {
         return None;
     }
     let id = ids::message(told.get("id"))?;
@@ -115,13 +126,14 @@ fn author(told: &Value, id: &MessageId, me: Option<&Jid>) -> Option<Jid> {
     if id.from_me {
         return me.cloned().or_else(|| ids::jid(told.get("from")));
     }
-    if !id.chat.is_group() {
+    // Status updates of everybody stand in one chat, which writes nothing itself.
+    if !matches!(id.chat.kind(), JidKind::Group | JidKind::Status) {
         return Some(id.chat.clone());
     }
-    id.participant
-        .clone()
-        .or_else(|| ids::jid(told.get("participant")))
-        .or_else(|| ids::jid(told.get("author")))
+    let named =
+        [told.get("participant"), told.get("author"), told.pointer("/_data/author"), told.get("from")];
+    let mut named = ids::author(told.get("id")).into_iter().chain(named.into_iter().filter_map(ids::jid));
+    named.find(|who| matches!(who.kind(), JidKind::Person | JidKind::Lid))
 }
 
 fn notify_name(told: &Value) -> Option<String> {
@@ -169,7 +181,9 @@ fn file(told: &Value, kind: &str) -> Option<File> {
     };
     let url = media.and_then(|media| text(media.get("url")));
     let filename = media.and_then(|media| text(media.get("filename")));
-    Some(File { url, kind, filename })
+    let id = told.get("id");
+    let message = text(id).or_else(|| text(id?.get("_serialized"))).unwrap_or_default();
+    Some(File { url, kind, filename, message })
 }
 
 fn content(told: &Value, kind: &str) -> Content {
@@ -288,6 +302,24 @@ mod tests {
         assert_eq!(at(now - 60), NOW.plus(-60_000));
         assert_eq!(at(now + 3_600), NOW.plus(3_600_000), "clocks differ");
         assert_eq!(at(now + 365 * 86_400), NOW);
+    }
+
+    #[test]
+    fn a_status_update_is_by_whoever_posted_it() {
+        for told in [
+            json!({ "id": "false_status@broadcast_AAA_15550100001@c.us" }),
+            json!({ "id": "false_status@broadcast_AAA", "participant": "15550100001@c.us" }),
+            json!({ "id": "false_status@broadcast_AAA", "from": "status@broadcast", "_data": { "author": "15550100001@c.us" } }),
+            json!({ "id": "false_status@broadcast_AAA", "from": "15550100001@c.us" }),
+        ] {
+            let Incoming { chat, from, .. } = read(&told).incoming;
+            assert_eq!(
+                (chat.to_string().as_str(), from.to_string().as_str()),
+                ("status@broadcast", "15550100001@c.us")
+            );
+        }
+        let by_nobody = json!({ "id": "false_status@broadcast_AAA", "from": "status@broadcast" });
+        assert_eq!(message(&by_nobody, Some(&me()), NOW), None);
     }
 
     #[test]

@@ -7,5 +7,6 @@ pub(super) mod content_out;
 pub(super) mod event_in;
 pub(super) mod group_in;
 pub(super) mod ids;
+pub(super) mod likeness;
 pub(super) mod message_in;
 pub(super) mod status_in;

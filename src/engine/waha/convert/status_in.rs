@@ -10,8 +10,10 @@ use crate::domain::jid::Jid;
 pub(in super::super) enum Status {
     /// At rest.
     Stopped,
-    /// On its way, or waiting for something that only the server's own page can give (passkeys).
+    /// On its way.
     Starting,
+    /// Waits for a passkey, which only the server's own page can give.
+    Passkey,
     /// Shows codes.
     Code,
     /// Linked and connected.
@@ -24,7 +26,8 @@ pub(in super::super) enum Status {
 pub(in super::super) fn status(text: &str) -> Option<Status> {
     match text {
         "STOPPED" => Some(Status::Stopped),
-        "STARTING" | "PASSKEY_REQUIRED" | "PASSKEY_CONFIRMATION_REQUIRED" => Some(Status::Starting),
+        "STARTING" => Some(Status::Starting),
+        "PASSKEY_REQUIRED" | "PASSKEY_CONFIRMATION_REQUIRED" => Some(Status::Passkey),
         "SCAN_QR_CODE" => Some(Status::Code),
         "WORKING" => Some(Status::Working),
         "FAILED" => Some(Status::Failed),
@@ -35,6 +38,13 @@ pub(in super::super) fn status(text: &str) -> Option<Status> {
 /// The state in a session's description or in a `session.status` event.
 pub(in super::super) fn told(described: &Value) -> Option<Status> {
     described.get("status").and_then(Value::as_str).and_then(status)
+}
+
+/// A state as it may be shown in a log: also one that is not known.
+pub(in super::super) fn shown(described: &Value) -> String {
+    const LONGEST: usize = 40;
+    let state = described.get("status").and_then(Value::as_str).unwrap_or("none");
+    state.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(LONGEST).collect()
 }
 
 /// Whose session it is, once it is linked.
@@ -57,7 +67,8 @@ mod tests {
         for (text, is) in [
             ("STOPPED", Some(Status::Stopped)),
             ("STARTING", Some(Status::Starting)),
-            ("PASSKEY_REQUIRED", Some(Status::Starting)),
+            ("PASSKEY_REQUIRED", Some(Status::Passkey)),
+            ("PASSKEY_CONFIRMATION_REQUIRED", Some(Status::Passkey)),
             ("SCAN_QR_CODE", Some(Status::Code)),
             ("WORKING", Some(Status::Working)),
             ("FAILED", Some(Status::Failed)),
