@@ -184,6 +184,9 @@ impl Tx<'_> {
         now: Millis,
     ) -> Result<(), StoreError> {
         let distinct: BTreeSet<String> = lanes.into_iter().flatten().collect();
+        if !distinct.is_empty() {
+            self.note_delivery(key);
+        }
         distinct.iter().try_for_each(|lane| self.free_lane(key, lane, now))
     }
 

@@ -75,7 +75,7 @@ mod tests {
         })
     }
 
-    fn told(more: Value) -> String {
+    fn told(more: &Value) -> String {
         let mut told =
             json!({ "id": "true_15550100001@c.us_AAA", "timestamp": 1, "from": "15550100009@c.us" });
         told.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -98,13 +98,13 @@ mod tests {
         let kept =
             json!({ "type": "poll_creation", "pollName": "Lunch?", "pollOptions": [{ "name": "soup" }] });
         for (went, came) in [
-            (ours(Content::Text, "hello \r\nyou\n"), told(json!({ "body": "hello \nyou" }))),
+            (ours(Content::Text, "hello \r\nyou\n"), told(&json!({ "body": "hello \nyou" }))),
             (
                 ours(place(52.52, 13.405), ""),
-                told(json!({ "location": { "latitude": "52.520001", "longitude": 13.405 } })),
+                told(&json!({ "location": { "latitude": "52.520001", "longitude": 13.405 } })),
             ),
-            (ours(card, ""), told(json!({ "vCards": ["BEGIN:VCARD\nVERSION:3.0\nFN:Cleo\nEND:VCARD"] }))),
-            (ours(Content::Poll(poll), ""), told(json!({ "_data": kept }))),
+            (ours(card, ""), told(&json!({ "vCards": ["BEGIN:VCARD\nVERSION:3.0\nFN:Cleo\nEND:VCARD"] }))),
+            (ours(Content::Poll(poll), ""), told(&json!({ "_data": kept }))),
         ] {
             assert_eq!(went, came);
         }
@@ -113,17 +113,17 @@ mod tests {
     #[test]
     fn what_differs_is_told_apart() {
         let all = [
-            told(json!({ "body": "hello" })),
-            told(json!({ "body": "hello", "hasMedia": true })),
-            told(json!({ "body": "Hello" })),
-            told(json!({ "location": { "latitude": 1.0, "longitude": 2.0 } })),
-            told(json!({ "location": { "latitude": 1.0, "longitude": 2.1 } })),
+            told(&json!({ "body": "hello" })),
+            told(&json!({ "body": "hello", "hasMedia": true })),
+            told(&json!({ "body": "Hello" })),
+            told(&json!({ "location": { "latitude": 1.0, "longitude": 2.0 } })),
+            told(&json!({ "location": { "latitude": 1.0, "longitude": 2.1 } })),
         ];
         let different: std::collections::HashSet<&String> = all.iter().collect();
         assert_eq!(different.len(), all.len());
         assert_eq!(
             all[1],
-            told(json!({ "body": "hello", "hasMedia": true, "media": { "mimetype": "image/png" } }))
+            told(&json!({ "body": "hello", "hasMedia": true, "media": { "mimetype": "image/png" } }))
         );
     }
 }
