@@ -4,11 +4,11 @@
 //! Parts: `session` is a device's session and delegates everything; `client` asks the upstream, `log` reads its event
 //! log; `linking` finds, makes and starts the device there and shows its codes; `following` takes in what the log
 //! tells, `entries` an entry of it, `past` what stands in no log (any more); `live` holds the socket for what no log
-//! keeps; `callback` takes webhooks. `outbound` sends, with `waiting` for what the log tells of it; `media`, `changes`,
+//! keeps; `callback` takes webhooks. `outbound` sends, with `waiting` for what the log tells of it; `later` has messages wait for files that cannot be had now; `media`, `changes`,
 //! `groups` and `people` have a file each. `keeping` is what is in the vault, `convert` is pure.
 //!
 //! Invariants: the position in the upstream's log is stored after what stands before it is durable here, so that
-//! nothing is lost and what comes again changes nothing. A message is handed over under an idempotency key that is our
+//! nothing is lost and what comes again changes nothing; a message that waits for its file holds it. A message is handed over under an idempotency key that is our
 //! id of it, and its id there is kept as an alias: ids differ for messages that were sent from here, and for no
 //! others. The key goes to the configured host alone. Stopping a device here leaves the upstream's as it is; who stops
 //! that one is not overruled, unless the device is started here again.
@@ -37,6 +37,7 @@ mod entries;
 mod following;
 mod groups;
 mod keeping;
+mod later;
 mod linking;
 mod live;
 mod log;
