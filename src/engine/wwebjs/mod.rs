@@ -14,16 +14,16 @@
 //! that one is not overruled, unless the device is started here again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use self::session::WwebjsSession;
-use self::settings::DeviceSettings;
+use self::settings::{DeviceSettings, InboundBy};
 use crate::domain::clock::Clock;
 use crate::domain::ids::DeviceId;
-use crate::engine::upstream::UpstreamConfig;
+use crate::engine::upstream::{Sessions, UpstreamConfig};
 use crate::engine::{
     Callback, CallbackAnswer, CallbackError, Capabilities, ControlError, ControlVerb, Driver, Ended,
     OpenError, Session, SessionContext, SettingError,
@@ -79,7 +79,7 @@ pub struct WwebjsDriver {
     shared: Shared,
     clock: Arc<dyn Clock>,
     /// Sessions that may run; for callbacks.
-    sessions: Mutex<HashMap<DeviceId, Weak<WwebjsSession>>>,
+    sessions: Sessions<WwebjsSession>,
 }
 
 impl WwebjsDriver {
@@ -87,11 +87,7 @@ impl WwebjsDriver {
     #[must_use]
     pub fn new(config: UpstreamConfig, clock: Arc<dyn Clock>) -> Self {
         let shared = Shared { config, ends: Arc::default() };
-        Self { shared, clock, sessions: Mutex::default() }
-    }
-
-    fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, Weak<WwebjsSession>>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { shared, clock, sessions: Sessions::default() }
     }
 }
 
@@ -137,8 +133,11 @@ impl Driver for WwebjsDriver {
     async fn open(&self, context: SessionContext) -> Result<Arc<dyn Session>, OpenError> {
         let settings = DeviceSettings::parse(&context.settings)?;
         let device = context.device.clone();
+        if settings.inbound == InboundBy::Webhook && !self.shared.ends.lost_its_link(&device) {
+            self.shared.config.warn_without_address(&device);
+        }
         let session = Arc::new(WwebjsSession::open(&self.shared, settings, context).await?);
-        self.sessions().insert(device, Arc::downgrade(&session));
+        self.sessions.add(device, &session);
         Ok(session)
     }
 
@@ -164,12 +163,12 @@ impl Driver for WwebjsDriver {
         let settings = DeviceSettings::parse(settings).map_err(|_| CallbackError::NotTaken)?;
         let secret = settings.webhook_secret.ok_or(CallbackError::NotTaken)?;
         let there = settings.device.unwrap_or_else(|| device.clone());
-        let session = self.sessions().get(device).and_then(Weak::upgrade);
+        let session = self.sessions.of(device);
         callback::take(session, &secret, there.as_str(), callback, self.clock.now()).await
     }
 
     async fn forget(&self, device: &DeviceId) {
         self.shared.ends.forget(device);
-        self.sessions().remove(device);
+        self.sessions.forget(device);
     }
 }

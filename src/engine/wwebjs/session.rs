@@ -28,10 +28,10 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 use crate::domain::seldom::Seldom;
+use crate::engine::upstream::not_taken;
 use crate::engine::{
-    Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
-    MessageChange, OpenError, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext,
-    SessionError, VaultError,
+    Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, MediaStore, MessageChange,
+    OpenError, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, VaultError,
 };
 
 /// A device's session.
@@ -147,13 +147,7 @@ impl WwebjsSession {
 
     /// Tells the daemon, or how the session ends because it could not.
     pub(super) async fn tell(&self, event: EngineEvent) -> Result<(), Ended> {
-        self.inbound.deliver(event).await.map_err(|error| match error {
-            InboundError::Gone => Ended::Closed,
-            InboundError::Store(source) => {
-                tracing::warn!(device = %self.device, error = %source, "the daemon did not take an event");
-                Ended::LinkLost(Reason::EngineError)
-            }
-        })
+        self.inbound.deliver(event).await.map_err(|error| not_taken(&self.device, error))
     }
 
     /// What the vault answered, or how the session ends because it did not.
