@@ -6,15 +6,15 @@ use super::client::{Client, ClientError, RawAnswer};
 use super::exit::{CliError, Exit};
 use super::output::{Output, clean};
 use super::probe::{self, Check, Verdict};
-use super::{Globals, effects, environment_variable, network};
+use super::{Globals, effects, environment_variable, hooks, network};
 use crate::domain::clock::Clock;
 use crate::settings::{Settings, load_declared};
 
 pub(super) const HELP: &str = "\
 Checks the configuration, the data directory, the admin key file, free disk, the limit of open files, and
 whether the daemon at --url answers, is ready, has this version, accepts the key and agrees on the time; and
-for the native engine, whether this build has it, and whether WhatsApp can be reached and agrees on the time; and
-whether this session has a desktop for notifications and a loudspeaker for sounds, or why not.
+for the native engine, whether this build has it, and whether WhatsApp can be reached and agrees on the time;
+whether declared devices that hear by callbacks can be called; and whether this session has a desktop for notifications and a loudspeaker for sounds, or why not.
 Changes nothing. Exit code 1 when a check fails; warnings alone are 0.";
 
 /// Does all checks and prints them.
@@ -37,6 +37,9 @@ pub async fn run(globals: &Globals, clock: &dyn Clock, out: &Output) -> Result<(
     checks.extend(remote.checks);
     checks.extend(network);
     if let Ok(settings) = &settings {
+        if let Ok(devices) = load_declared(&settings.devices.dir, &environment_variable) {
+            checks.push(hooks::look(settings, &devices));
+        }
         checks.extend(effects::look(settings).await);
     }
 

@@ -16,6 +16,7 @@ pub mod devices;
 pub mod doctor;
 mod effects;
 pub mod exit;
+mod hooks;
 pub mod key;
 pub mod keys;
 mod network;

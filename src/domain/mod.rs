@@ -30,6 +30,7 @@ pub mod origin;
 pub mod outbox;
 pub mod reason;
 pub mod secret_settings;
+pub mod seldom;
 pub mod state;
 pub mod vault;
 pub mod webhook;

@@ -19,6 +19,7 @@ pub mod loopback;
 mod post;
 mod resolver;
 pub mod sse;
+pub mod standard_webhooks;
 mod websocket;
 
 pub use client::{GuardedClient, NetError, Route, check_certificates};

@@ -63,6 +63,38 @@ async fn pass_on(state: &ApiState, request: Request) -> Result<Response, ApiErro
         params.iter().find(|(name, _)| *name == "deviceId").and_then(|(_, id)| id.parse::<DeviceId>().ok());
     let id = id.filter(|id| state.core.device_exists(id)).ok_or(ApiError::NotFound)?;
     let signature = state.core.callback_signature(&id).ok_or(ApiError::NotFound)?;
+    let taken = take_in(state, &id, signature, Request::from_parts(parts, body)).await;
+    taken.map_err(|error| {
+        warn_of(state, &id, &error);
+        match error {
+            ApiError::Service(ServiceError::DeviceNotFound | ServiceError::NoSuchCall) => ApiError::NotFound,
+            error => error,
+        }
+    })
+}
+
+/// An operator sees that an upstream is turned away, and why: whoever calls may tell nobody.
+fn warn_of(state: &ApiState, device: &DeviceId, error: &ApiError) {
+    let code = error.code();
+    let Some(left_out) = state.refused_callbacks.now((device.clone(), code), state.core.clock().now()) else {
+        return;
+    };
+    let why = match error {
+        ApiError::Service(ServiceError::NoSuchCall) => "this device takes no callbacks".to_owned(),
+        // Their sentences are ours alone.
+        ApiError::Service(error) => error.to_string(),
+        _ => String::new(),
+    };
+    tracing::warn!(%device, code, why, left_out, "a callback was refused");
+}
+
+async fn take_in(
+    state: &ApiState,
+    id: &DeviceId,
+    signature: &str,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
     let method = if parts.method == Method::GET { CallbackMethod::Get } else { CallbackMethod::Post };
     if method == CallbackMethod::Post && !parts.headers.contains_key(signature) {
         return Err(ServiceError::BadSignature.into());
@@ -76,14 +108,12 @@ async fn pass_on(state: &ApiState, request: Request) -> Result<Response, ApiErro
     let bytes = announced.unwrap_or(LARGEST).min(LARGEST);
     let busy =
         || ServiceError::CallbackNotNow("too many callbacks are being read; try again soon".to_owned());
-    let _room = state.callbacks.take(&id, bytes).ok_or_else(busy)?;
+    let _room = state.callbacks.take(id, bytes).ok_or_else(busy)?;
     let reading = read_body(Request::from_parts(parts, body), LARGEST);
     let body = tokio::time::timeout(READ_WITHIN, reading).await.map_err(|_| ApiError::Timeout)??;
     let callback = Callback { method, query: &query, headers: &headers, body: &body };
-    match state.core.callback(&id, callback).await {
-        Ok(CallbackAnswer::Text(text)) => Ok(text.into_response()),
-        Ok(CallbackAnswer::Json(answer)) => Ok(Json(answer).into_response()),
-        Err(ServiceError::DeviceNotFound | ServiceError::NoSuchCall) => Err(ApiError::NotFound),
-        Err(error) => Err(error.into()),
+    match state.core.callback(id, callback).await? {
+        CallbackAnswer::Text(text) => Ok(text.into_response()),
+        CallbackAnswer::Json(answer) => Ok(Json(answer).into_response()),
     }
 }

@@ -13,6 +13,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::ApiConfig;
 use super::auth::FailedTries;
+use crate::domain::ids::DeviceId;
+use crate::domain::seldom::Seldom;
 use crate::service::Core;
 
 mod callbacks;
@@ -56,6 +58,8 @@ pub struct ApiState {
     pub tries: Arc<FailedTries>,
     /// The memory of callbacks that are being read.
     pub callbacks: callbacks::CallbackRoom,
+    /// Which refused callbacks were warned of lately, by device and code.
+    pub refused_callbacks: Arc<Seldom<(DeviceId, &'static str)>>,
 }
 
 impl FromRef<ApiState> for Core {
@@ -74,7 +78,8 @@ impl FromRef<ApiState> for Arc<ApiConfig> {
 pub fn router(core: Core, config: Arc<ApiConfig>, tries: Arc<FailedTries>) -> Router {
     let (routes, document) = documented().split_for_parts();
     let routes = routes.merge(docs::routes(&document)).merge(notifications::assets());
-    layers::wrap(routes, ApiState { core, config, tries, callbacks: callbacks::CallbackRoom::default() })
+    let callbacks = callbacks::CallbackRoom::default();
+    layers::wrap(routes, ApiState { core, config, tries, callbacks, refused_callbacks: Arc::default() })
 }
 
 /// Every operation that is in the document, and the document.

@@ -188,6 +188,11 @@ impl GraphError {
         }
     }
 
+    /// Whether it may say that a file is not there to which a message gives the id.
+    pub(super) fn may_be_about_file(&self) -> bool {
+        matches!(self.code, 33 | 100 | 131_009 | 131_052 | 131_053)
+    }
+
     /// Why the device cannot go on, where it cannot.
     pub(super) fn ends_device(&self) -> Option<Reason> {
         match self.code {

@@ -49,9 +49,7 @@ impl CloudSession {
                 self.take_in_call(call).await?;
             }
         }
-        if !passed_over.is_empty() {
-            tracing::warn!(device = %self.device, parts = ?passed_over, "parts of a callback could not be read and were passed over");
-        }
+        passed_over.into_iter().for_each(|part| self.not_read(part));
         let fetched = with_files.into_iter().map(|with_file| self.take_in_with_file(with_file, by));
         join_all(fetched).await.into_iter().collect()
     }

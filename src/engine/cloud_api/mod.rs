@@ -14,7 +14,7 @@
 //! durable. The token goes to the Graph API and to the hosts of `mediaHosts`, nowhere else.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use self::session::{CloudSession, Kept};
 use self::settings::DeviceSettings;
-use super::upstream::UpstreamConfig;
+use super::upstream::{Sessions, UpstreamConfig};
 use crate::domain::ids::DeviceId;
 use crate::engine::{
     Callback, CallbackAnswer, CallbackError, CallbackMethod, Capabilities, ControlError, ControlVerb, Driver,
@@ -49,7 +49,7 @@ const NAME: &str = "cloud-api";
 pub struct CloudApiDriver {
     config: UpstreamConfig,
     /// The session that runs for each device, for what comes in for it.
-    sessions: Mutex<HashMap<DeviceId, Weak<CloudSession>>>,
+    sessions: Sessions<CloudSession>,
     /// What outlives a device's sessions.
     kept: Mutex<HashMap<DeviceId, Kept>>,
 }
@@ -58,22 +58,20 @@ impl CloudApiDriver {
     /// Connects nothing.
     #[must_use]
     pub fn new(config: UpstreamConfig) -> Self {
-        Self { config, sessions: Mutex::default(), kept: Mutex::default() }
+        Self { config, sessions: Sessions::default(), kept: Mutex::default() }
     }
 
     /// What earlier sessions of the device left, where they were of the same number.
     fn kept(&self, device: &DeviceId, phone_number_id: &str) -> Kept {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_device = kept.entry(device.clone()).or_default();
+        let of_device = kept.entry(device.clone()).or_insert_with(|| {
+            self.config.warn_without_address(device);
+            Kept::default()
+        });
         if of_device.phone_number_id != phone_number_id {
             *of_device = Kept::of(phone_number_id);
         }
         of_device.clone()
-    }
-
-    fn session(&self, device: &DeviceId) -> Option<Arc<CloudSession>> {
-        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.get(device).and_then(Weak::upgrade)
     }
 }
 
@@ -117,8 +115,7 @@ impl Driver for CloudApiDriver {
         let device = context.device.clone();
         let kept = self.kept(&device, &settings.phone_number_id);
         let session = Arc::new(CloudSession::open(self.config.http.clone(), &settings, kept, context));
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.insert(device, Arc::downgrade(&session));
+        self.sessions.add(device, &session);
         Ok(session)
     }
 
@@ -146,13 +143,13 @@ impl Driver for CloudApiDriver {
             return callback::verified(&settings, &callback);
         }
         let told = callback::told(&settings, &callback)?;
-        let session = self.session(device).ok_or_else(not_running)?;
+        let session = self.sessions.of(device).ok_or_else(not_running)?;
         session.take_in(told, Instant::now() + self.config.callback_within).await?;
         Ok(CallbackAnswer::Json(serde_json::json!({})))
     }
 
     async fn forget(&self, device: &DeviceId) {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(device);
+        self.sessions.forget(device);
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(device);
     }
 }

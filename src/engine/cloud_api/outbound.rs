@@ -41,8 +41,13 @@ async fn try_send(session: &CloudSession, message: &Outgoing) -> Result<(), Send
         permanent("recipient_not_supported", "Meta's Cloud API reaches people, and groups of its own")
     })?;
     gate(session, &message.chat).await?;
-    let body = body(session, message, &to).await?;
-    match session.graph.messages(&body).await {
+    let mut asked = session.graph.messages(&body(session, message, &to).await?).await;
+    let has_file = matches!(message.content, Content::Media(_));
+    // Between both requests Meta may lose a file; nothing of the message has left.
+    if has_file && matches!(&asked, Err(CallError::Refused(error)) if error.may_be_about_file()) {
+        asked = session.graph.messages(&body(session, message, &to).await?).await;
+    }
+    match asked {
         Ok(answer) => {
             remember(session, &message.id, &answer).await;
             Ok(())

@@ -23,9 +23,11 @@ use crate::domain::event::TypingKind;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
+use crate::domain::seldom::Seldom;
+use crate::engine::upstream::not_taken;
 use crate::engine::{
-    Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
-    MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, Vault,
+    Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, MediaStore, MessageChange,
+    Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, Vault,
 };
 use crate::net::GuardedClient;
 
@@ -44,6 +46,7 @@ pub(super) struct Kept {
     pub(super) phone_number_id: String,
     gates: Arc<Gates>,
     arrivals: Arc<Arrivals>,
+    odd: Arc<Seldom<&'static str>>,
 }
 
 impl Kept {
@@ -59,6 +62,8 @@ pub(super) struct CloudSession {
     pub(super) graph: Graph,
     pub(super) gates: Arc<Gates>,
     pub(super) arrivals: Arc<Arrivals>,
+    /// What of callbacks could not be read, which is said seldom.
+    odd: Arc<Seldom<&'static str>>,
     pub(super) vault: Arc<dyn Vault>,
     pub(super) media: Arc<dyn MediaStore>,
     pub(super) inbound: Arc<dyn Inbound>,
@@ -101,6 +106,7 @@ impl CloudSession {
             device: context.device,
             gates: kept.gates,
             arrivals: kept.arrivals,
+            odd: kept.odd,
             vault: context.vault,
             media: context.media,
             inbound: context.inbound,
@@ -167,6 +173,13 @@ impl CloudSession {
         people.insert((who.id.clone(), lid.clone()));
     }
 
+    /// A part of a callback could not be read.
+    pub(super) fn not_read(&self, part: &'static str) {
+        if let Some(left_out) = self.odd.now(part, self.clock.now()) {
+            tracing::warn!(device = %self.device, part, left_out, "a part of a callback could not be read and was passed over");
+        }
+    }
+
     async fn live(&self) -> Ended {
         let account = match self.graph.number().await {
             Ok(number) => account(&number),
@@ -214,13 +227,7 @@ impl CloudSession {
     }
 
     async fn tell(&self, event: EngineEvent) -> Result<(), Ended> {
-        self.inbound.deliver(event).await.map_err(|error| match error {
-            InboundError::Gone => Ended::Closed,
-            InboundError::Store(source) => {
-                tracing::warn!(device = %self.device, error = %source, "the daemon did not take an event");
-                Ended::LinkLost(Reason::EngineError)
-            }
-        })
+        self.inbound.deliver(event).await.map_err(|error| not_taken(&self.device, error))
     }
 
     async fn prune(&self) {

@@ -6,23 +6,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
-use subtle::ConstantTimeEq as _;
 
 use super::session::WwebjsSession;
 use crate::domain::clock::Millis;
 use crate::engine::{Callback, CallbackAnswer, CallbackError, CallbackMethod};
+use crate::net::standard_webhooks;
 
 /// How far a callback's time may be from ours, in seconds.
 const TOLERANCE_S: i64 = 300;
 /// How long a callback may wait until what it tells is taken in.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Signatures that one callback may carry.
-const MOST_SIGNATURES: usize = 16;
 
 /// Checks a callback, and answers once what it tells is durable.
 pub(super) async fn take(
@@ -69,26 +63,10 @@ fn verify(secret: &str, callback: Callback<'_>, now: Millis) -> Result<(), Callb
     let header = |name| callback.header(name).ok_or(CallbackError::Unauthorized);
     let (id, at, signatures) =
         (header("webhook-id")?, header("webhook-timestamp")?, header("webhook-signature")?);
-    let ours = signature(secret, id, at, callback.body);
-    let known = signatures.split(' ').take(MOST_SIGNATURES).filter_map(|one| one.strip_prefix("v1,"));
-    let matches =
-        known.fold(0, |matches, one| matches | u8::from(bool::from(one.as_bytes().ct_eq(ours.as_bytes()))));
     let seconds: i64 = at.parse().map_err(|_| CallbackError::Unauthorized)?;
     let age = now.0.div_euclid(1_000).saturating_sub(seconds).saturating_abs();
-    if matches == 1 && age <= TOLERANCE_S { Ok(()) } else { Err(CallbackError::Unauthorized) }
-}
-
-fn signature(secret: &str, id: &str, at: &str, body: &[u8]) -> String {
-    let encoded = secret.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
-    let key = encoded.unwrap_or_else(|| secret.as_bytes().to_vec());
-    let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(&key) else {
-        // Not reached: a MAC takes keys of any length.
-        return String::new();
-    };
-    for part in [id.as_bytes(), b".", at.as_bytes(), b".", body] {
-        mac.update(part);
-    }
-    STANDARD.encode(mac.finalize().into_bytes())
+    let signed = standard_webhooks::is_signed(secret, id, at, callback.body, signatures);
+    if signed && age <= TOLERANCE_S { Ok(()) } else { Err(CallbackError::Unauthorized) }
 }
 
 #[cfg(test)]

@@ -65,13 +65,13 @@ impl WwebjsSession {
     /// Asks for a change whose echo is no news.
     async fn change(&self, echo: Option<String>, ask: Ask<'_>) -> Result<(), SessionError> {
         if let Some(echo) = &echo {
-            self.echoes.expect(echo.clone());
+            self.echoes.expect(echo.clone(), self.clock.now());
         }
         match self.client.ask(ask).await {
             Ok(_) => Ok(()),
             Err(trouble) => {
                 if let Some(echo) = &echo {
-                    self.echoes.take(echo);
+                    self.echoes.take(echo, self.clock.now());
                 }
                 Err(in_session(trouble))
             }

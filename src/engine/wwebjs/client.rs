@@ -47,6 +47,8 @@ pub(super) enum Trouble {
     Refused {
         /// The status.
         status: u16,
+        /// Whether that is the API's own answer. Else it is of something in between, and says nothing of the device.
+        own: bool,
         /// Its stable word; empty where there is none.
         code: String,
         /// Its sentence, for people; not for logs.
@@ -233,9 +235,11 @@ async fn held(mut answer: ExchangeAnswer) -> Result<Vec<u8>, Trouble> {
     Ok(bytes)
 }
 
+/// The API's own failures say `"success": false`, and nearly always a code.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Failure {
+    success: Option<bool>,
     error: String,
     code: String,
 }
@@ -246,16 +250,31 @@ async fn refusal(answer: ExchangeAnswer) -> Trouble {
         return Trouble::Unauthorized;
     }
     let bytes = held(answer).await.unwrap_or_default();
-    let Failure { error, code } = serde_json::from_slice(&bytes).unwrap_or_default();
+    refused(status, &bytes)
+}
+
+fn refused(status: u16, bytes: &[u8]) -> Trouble {
+    let Failure { success, error, code } = serde_json::from_slice(bytes).unwrap_or_default();
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let code = if code.len() <= 64 && code.chars().all(plain) { code } else { String::new() };
-    Trouble::Refused { status, code, sentence: error }
+    Trouble::Refused { status, own: success == Some(false), code, sentence: error }
 }
 
 impl Trouble {
-    /// Whether the upstream has no such thing.
+    /// Whether the upstream has no such device.
+    pub(super) fn is_without_device(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, own: true, code, .. } if code == "device_not_found")
+    }
+
+    /// Whether the upstream says that the device is there, and what was asked for is not.
     pub(super) fn is_absence(&self) -> bool {
-        matches!(self, Self::Refused { status: 404, .. })
+        matches!(self, Self::Refused { status: 404, own: true, .. }) && !self.is_without_device()
+    }
+
+    /// Whether there is nothing at the address: what older back ends answer to a call that they do not have, and
+    /// proxies for a while.
+    pub(super) fn is_nothing_there(&self) -> bool {
+        matches!(self, Self::Refused { status: 404 | 405 | 501, .. }) && !self.is_without_device()
     }
 
     /// Whether another try may go better: what was asked may have been done.
@@ -263,7 +282,10 @@ impl Trouble {
         match self {
             Self::Away(_) | Self::BrokenOff | Self::Garbled => true,
             Self::Unauthorized => false,
-            Self::Refused { status, .. } => *status == 429 || *status >= 500,
+            // The device may be starting (409); proxies answer for a server that is away as they please.
+            Self::Refused { status, own, .. } => {
+                !own || *status >= 500 || matches!(status, 408 | 409 | 425 | 429)
+            }
         }
     }
 
@@ -277,7 +299,8 @@ impl Trouble {
         match self {
             Self::Unauthorized => Ended::Fatal(Reason::UpstreamUnauthorized),
             // The same request would be refused again.
-            Self::Refused { status: 400 | 422, .. } => Ended::Fatal(Reason::UpstreamRefused),
+            Self::Refused { status: 400 | 422, own: true, .. } => Ended::Fatal(Reason::UpstreamRefused),
+            // A device that is gone is found to be when the next session begins.
             _ => Ended::LinkLost(Reason::UpstreamUnavailable),
         }
     }
@@ -287,10 +310,8 @@ impl Trouble {
         match self {
             Self::Refused { code, .. } if code == "not_supported_by_engine" => SessionError::NotSupported,
             Self::Refused { code, .. } if code == "group_not_found" => SessionError::NotInGroup,
-            Self::Refused { status: 409, .. } => SessionError::Offline,
-            Self::Refused { status, sentence, .. } if status < 500 && status != 429 => {
-                SessionError::Refused(without_prefix(sentence))
-            }
+            trouble if trouble.is_passing() || trouble.is_without_device() => SessionError::Offline,
+            Self::Refused { sentence, .. } => SessionError::Refused(without_prefix(sentence)),
             Self::Unauthorized => SessionError::Refused("the upstream refused the key".to_owned()),
             _ => SessionError::Offline,
         }
@@ -301,4 +322,43 @@ impl Trouble {
 fn without_prefix(sentence: String) -> String {
     let bare = sentence.strip_prefix("the network refused: ").map(str::to_owned);
     bare.unwrap_or(sentence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(status: u16, code: &str) -> Trouble {
+        let body = serde_json::json!({ "success": false, "error": "no", "code": code });
+        refused(status, body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn only_the_api_itself_can_say_that_the_device_is_gone() {
+        assert!(own(404, "device_not_found").is_without_device());
+        assert!(!own(404, "device_not_found").is_absence() && !own(404, "device_not_found").is_passing());
+        for other in [own(404, "not_found"), own(404, "message_not_found")] {
+            assert!(other.is_absence() && !other.is_without_device() && !other.is_passing());
+        }
+        let lookalike = refused(404, br#"{"code":"device_not_found"}"#);
+        for proxy in [refused(404, b"<html>404 page not found</html>"), refused(404, b""), lookalike] {
+            assert!(!proxy.is_absence() && !proxy.is_without_device() && proxy.is_passing());
+            assert_eq!(proxy.ended(), Ended::LinkLost(Reason::UpstreamUnavailable));
+        }
+    }
+
+    #[test]
+    fn a_session_ends_for_good_only_where_the_api_itself_says_no() {
+        for passing in [408, 409, 425, 429, 500, 502] {
+            assert_eq!(own(passing, "").ended(), Ended::LinkLost(Reason::UpstreamUnavailable), "{passing}");
+            assert!(own(passing, "").is_passing(), "{passing}");
+        }
+        for proxy in [400, 404, 405, 411, 413, 422] {
+            assert_eq!(refused(proxy, b"<html>").ended(), Ended::LinkLost(Reason::UpstreamUnavailable));
+        }
+        for last in [own(400, "invalid_field"), own(422, "refused")] {
+            assert_eq!(last.ended(), Ended::Fatal(Reason::UpstreamRefused));
+        }
+        assert_eq!(Trouble::Unauthorized.ended(), Ended::Fatal(Reason::UpstreamUnauthorized));
+    }
 }

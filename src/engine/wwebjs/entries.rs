@@ -1,12 +1,10 @@
 //! What an entry of the upstream's log comes to here.
 
-use serde::Deserialize as _;
-
 use super::client::Ask;
 use super::convert::entry_in::{self, News, Said, Step};
 use super::convert::ids::of_temp_id;
 use super::convert::state_in::{self, There};
-use super::convert::wire::{WireDevice, WireEntry, WireMessage};
+use super::convert::wire::{WireDevice, WireEntry, WireMessage, WireReceipt};
 use super::linking::Stage;
 use super::session::WwebjsSession;
 use super::waiting::echo;
@@ -21,7 +19,11 @@ impl WwebjsSession {
     /// Takes an entry in. `new`: it was written after this session began, so that it counts for the link. Answers
     /// whether anything was told.
     pub(super) async fn take_in(&self, entry: &WireEntry, new: bool) -> Result<bool, Ended> {
-        match entry_in::news(entry) {
+        let Some(news) = entry_in::news(entry) else {
+            self.not_read("an entry of the log");
+            return Ok(false);
+        };
+        match news {
             News::Nothing => return Ok(false),
             News::State(there) if new => self.went_on(there, None).await?,
             News::Code { code, valid_ms } if new => self.code(code, valid_ms).await?,
@@ -62,12 +64,6 @@ impl WwebjsSession {
             None => self.answered(self.show().await)?,
         };
         self.ready(&device).await
-    }
-
-    /// A message that came in there.
-    pub(super) async fn message(&self, message: &WireMessage) -> Result<(), Ended> {
-        let incoming = self.received(message, true).await?;
-        self.tell(EngineEvent::Message(Box::new(incoming))).await
     }
 
     /// A message was accepted there: one of ours, or one that another client of the upstream sends.
@@ -112,10 +108,28 @@ impl WwebjsSession {
             Some(message) if !message.receipts.is_empty() => message.receipts,
             _ => return self.receipt(&id, ack, None, at, None).await,
         };
+        self.receipts_of_members(&id, receipts, at).await
+    }
+
+    /// How far a message of ours is, as the message itself tells.
+    pub(super) async fn tell_ack(&self, message: &WireMessage, ack: Ack) -> Result<(), Ended> {
+        let (id, at) = (self.kept(self.keeping.ours(&message.id).await)?, self.clock.now());
+        if id.chat.is_group() && !message.receipts.is_empty() {
+            return self.receipts_of_members(&id, message.receipts.clone(), at).await;
+        }
+        self.receipt(&id, ack, None, at, None).await
+    }
+
+    async fn receipts_of_members(
+        &self,
+        id: &MessageId,
+        receipts: Vec<WireReceipt>,
+        at: Millis,
+    ) -> Result<(), Ended> {
         for receipt in receipts {
             let Ok(ack) = Ack::try_from(receipt.ack) else { continue };
             if ack > Ack::Server || ack == Ack::Error {
-                self.receipt(&id, ack, Some(receipt.participant), at, None).await?;
+                self.receipt(id, ack, Some(receipt.participant), at, None).await?;
             }
         }
         Ok(())
@@ -145,7 +159,7 @@ impl WwebjsSession {
     pub(super) async fn look_up(&self, theirs: &MessageId) -> Result<Option<WireMessage>, Ended> {
         match self.client.data(Ask::get(&["messages", &theirs.to_string()])).await {
             Err(trouble) if trouble.is_absence() => Ok(None),
-            found => Ok(WireMessage::deserialize(self.answered(found)?).ok()),
+            found => Ok(self.read::<WireMessage>("a message", self.answered(found)?)),
         }
     }
 
@@ -198,18 +212,22 @@ impl WwebjsSession {
     fn is_echo(&self, theirs: &MessageId, said: &Said) -> bool {
         let by_me = |who: &Jid| self.me().as_ref() == Some(who);
         match said {
-            Said::React { from, emoji } if by_me(from) => self.echoes.take(&echo("react", theirs, emoji)),
+            Said::React { from, emoji } if by_me(from) => self.is_expected(&echo("react", theirs, emoji)),
             Said::Vote { voter, options } if by_me(voter) => {
-                self.echoes.take(&echo("vote", theirs, &options.join("\n")))
+                self.is_expected(&echo("vote", theirs, &options.join("\n")))
             }
-            Said::Edit { body } => self.echoes.take(&echo("edit", theirs, body)),
-            Said::Star(on) => self.echoes.take(&echo("star", theirs, &on.to_string())),
+            Said::Edit { body } => self.is_expected(&echo("edit", theirs, body)),
+            Said::Star(on) => self.is_expected(&echo("star", theirs, &on.to_string())),
             _ => false,
         }
     }
 
+    fn is_expected(&self, change: &str) -> bool {
+        self.echoes.take(change, self.clock.now())
+    }
+
     async fn chat_changed(&self, chat: Jid, change: ChatChange) -> Result<(), Ended> {
-        if self.echoes.take(&echo_of_chat(&chat, &change)) {
+        if self.is_expected(&echo_of_chat(&chat, &change)) {
             return Ok(());
         }
         self.tell(EngineEvent::Chat { chat, change }).await

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::convert::state_in;
@@ -37,6 +38,7 @@ impl WwebjsSession {
             place.past_due = false;
             self.kept(self.keeping.set_place(place).await)?;
         }
+        self.later.read_to(place);
         self.came_to(place.seq, newest);
         if self.inbound_by == InboundBy::Webhook {
             self.read_when_called(place, newest).await
@@ -56,15 +58,26 @@ impl WwebjsSession {
         loop {
             let opened = Instant::now();
             let mut stream = self.answered(LogStream::open(&self.client, place.seq).await)?;
-            while let Some(item) = stream.next().await {
+            loop {
+                let item = tokio::select! {
+                    item = stream.next() => item,
+                    () = self.called.notified() => {
+                        place = self.read_pages(place, newest).await?;
+                        continue;
+                    }
+                };
                 match item {
-                    Item::Resync { newest: to } => place = self.catch_up(place, to).await?,
-                    Item::Entry(entry) => {
+                    Some(Item::Entry(entry)) => {
                         place = self.took_in(place, &entry, newest, !stream.has_next()).await?;
                     }
+                    Some(Item::Odd) => self.not_read("an entry of the log"),
+                    // The pages tell where the log goes on.
+                    Some(Item::Resync) | None => break,
                 }
                 self.came_to(place.seq, newest);
             }
+            // What ended the stream may be an entry that it cannot carry.
+            place = self.read_pages(place, newest).await?;
             if opened.elapsed() < SHORT {
                 tokio::time::sleep(SHORT).await;
             }
@@ -73,25 +86,45 @@ impl WwebjsSession {
 
     async fn read_when_called(&self, mut place: Place, newest: i64) -> Result<Infallible, Ended> {
         loop {
-            let page = self.answered(log::page(&self.client, place.seq).await)?;
-            if page.resync {
-                place = self.catch_up(place, page.newest_seq).await?;
-                self.came_to(place.seq, newest);
-                continue;
-            }
-            for (at, entry) in page.data.iter().enumerate() {
-                place = self.took_in(place, entry, newest, at + 1 == page.data.len()).await?;
-                self.came_to(place.seq, newest);
-            }
-            if page.has_more && page.next_after >= place.seq && !page.data.is_empty() {
-                continue;
-            }
+            place = self.read_pages(place, newest).await?;
             let quiet = if self.is_online() { QUIET } else { QUIET_AT_FIRST };
             tokio::select! {
                 () = self.called.notified() => {}
                 () = tokio::time::sleep(quiet) => {}
             }
         }
+    }
+
+    /// Reads all that the log holds now; answers how far that is.
+    async fn read_pages(&self, mut place: Place, newest: i64) -> Result<Place, Ended> {
+        loop {
+            let page = self.answered(log::page(&self.client, place.seq).await)?;
+            if page.resync {
+                let was_here = page.newest_seq == place.seq;
+                place = self.catch_up(place, page.newest_seq).await?;
+                self.came_to(place.seq, newest);
+                if was_here {
+                    return Ok(place);
+                }
+                continue;
+            }
+            let before = place.seq;
+            let entries = self.read_entries(page.data);
+            for (at, entry) in entries.iter().enumerate() {
+                place = self.took_in(place, entry, newest, at + 1 == entries.len()).await?;
+                self.came_to(place.seq, newest);
+            }
+            // All that stands on the page may be what cannot be read.
+            place.seq = place.seq.max(page.next_after);
+            if !page.has_more || place.seq == before {
+                return Ok(place);
+            }
+        }
+    }
+
+    /// Reads the entries of a page.
+    pub(super) fn read_entries(&self, listed: Vec<Value>) -> Vec<WireEntry> {
+        listed.into_iter().filter_map(|entry| self.read("an entry of the log", entry)).collect()
     }
 
     /// Takes an entry in; what is stored of that is that it was.
@@ -107,10 +140,8 @@ impl WwebjsSession {
         }
         let now = Place { seq: entry.seq, at: entry.timestamp, past_due: false };
         match self.take_in(entry, entry.seq > newest).await {
-            Ok(told) if told || last || entry.seq % STRIDE == 0 => {
-                self.kept(self.keeping.set_place(now).await)?;
-            }
-            Ok(_) => {}
+            Ok(told) if told || last || entry.seq % STRIDE == 0 => self.came_past(now).await?,
+            Ok(_) => drop(self.later.read_to(now)),
             Err(ended) => return Err(ended),
         }
         Ok(now)
@@ -121,7 +152,7 @@ impl WwebjsSession {
         tracing::warn!(device = %self.device, "the upstream's log does not reach back to where it was read; reading its chats instead");
         self.read_again(place.at).await?;
         let place = Place { seq: newest, at: self.clock.now().0, past_due: false };
-        self.kept(self.keeping.set_place(place).await)?;
+        self.came_past(place).await?;
         Ok(place)
     }
 
@@ -132,13 +163,16 @@ impl WwebjsSession {
         loop {
             if self.is_online() {
                 let now = self.clock.now().0;
+                if let Some(at) = since {
+                    self.later.read_to(Place { seq: 0, at, past_due: false });
+                }
                 match since {
                     Some(since) => self.read_again(since).await?,
                     None => self.read_past(None, true).await?,
                 }
                 since = Some(now);
                 let place = Place { seq: 0, at: now, past_due: false };
-                self.kept(self.keeping.set_place(place).await)?;
+                self.came_past(place).await?;
             }
             tokio::select! {
                 () = self.called.notified() => {}

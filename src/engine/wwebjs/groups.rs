@@ -26,7 +26,7 @@ impl WwebjsSession {
         };
         // The upstream refuses what its network refuses, and then knows the group no longer where that was why.
         let out = match (&trouble, group) {
-            (Trouble::Refused { status: 404, .. }, _) => true,
+            (trouble, _) if trouble.is_absence() => true,
             (Trouble::Refused { status: 422, .. }, Some(group)) => {
                 let found = self.client.data(Ask::get(&["groups", &group.to_string()])).await;
                 found.is_err_and(|trouble| trouble.code() == "group_not_found")
@@ -104,16 +104,20 @@ impl WwebjsSession {
     }
 
     async fn group_there(&self, group: &Jid) -> Result<Option<Group>, Ended> {
-        match self.client.data(Ask::get(&["groups", &group.to_string()])).await {
-            Err(trouble) if !trouble.is_passing() && !matches!(trouble, Trouble::Unauthorized) => Ok(None),
+        let found = self.client.data(Ask::get(&["groups", &group.to_string()])).await;
+        let is_to_come =
+            found.as_ref().is_err_and(|trouble| trouble.is_passing() || trouble.is_without_device());
+        match found {
+            Err(Trouble::Refused { own: true, status: 400..=499, .. }) if !is_to_come => Ok(None),
             found => Ok(group_in::group(self.answered(found)?)),
         }
     }
 
     /// Tells of all groups; `complete`: what is known besides is outdated.
     pub(super) async fn tell_groups(&self, complete: bool) -> Result<(), Ended> {
+        let Some(ids) = self.group_ids().await? else { return Ok(()) };
         let mut groups = Vec::new();
-        for id in self.group_ids().await? {
+        for id in ids {
             groups.extend(self.group_there(&id).await?);
             if !complete && groups.len() == TOLD_AT_ONCE {
                 self.tell(EngineEvent::Groups { groups: std::mem::take(&mut groups), complete }).await?;
@@ -125,13 +129,15 @@ impl WwebjsSession {
         Ok(())
     }
 
-    async fn group_ids(&self) -> Result<Vec<Jid>, Ended> {
+    /// None where the upstream lists no groups, which is no list without any.
+    async fn group_ids(&self) -> Result<Option<Vec<Jid>>, Ended> {
         let mut ids = Vec::new();
         while ids.len() < MOST_GROUPS {
             let ask = Ask::get(&["groups"]).query("limit", &PAGE).query("offset", &ids.len());
             let page = match self.client.ask(ask).await {
                 // An engine there that has no groups.
-                Err(Trouble::Refused { status: 404 | 422, .. }) => break,
+                Err(trouble) if trouble.is_nothing_there() => return Ok(None),
+                Err(Trouble::Refused { status: 422, .. }) => return Ok(None),
                 page => self.answered(page)?,
             };
             let before = ids.len();
@@ -141,7 +147,7 @@ impl WwebjsSession {
                 break;
             }
         }
-        Ok(ids)
+        Ok(Some(ids))
     }
 }
 

@@ -7,12 +7,15 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use url::Url;
 
 use super::convert::chat_in::Flags;
 use super::convert::ids::with_network;
 use crate::domain::clock::{Millis, Random};
 use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
+use crate::domain::media::MediaHash;
 use crate::domain::vault::VaultBatch;
 use crate::engine::{Vault, VaultError};
 
@@ -21,6 +24,8 @@ const SPACE: &str = "wwebjs";
 const PLACE: &str = "place";
 const TAG: &str = "tag";
 const LINKED: &str = "linked";
+const UNLINKED: &str = "unlinked";
+const UPSTREAM: &str = "upstream";
 /// The upstream's ids of our messages, by ours.
 const THEIRS: &str = "wwebjs.theirs";
 /// Our ids of messages, by the upstream's.
@@ -66,6 +71,23 @@ impl Keeping {
         Ok(tag)
     }
 
+    /// Everything that is kept is about one device of one upstream: what is of another is forgotten.
+    pub(super) async fn belongs_to(&self, base: &Url, device: &str) -> Result<(), VaultError> {
+        let digest = Sha256::digest(format!("{}\n{device}", base.as_str().trim_end_matches('/')));
+        let upstream = MediaHash::of_digest(&digest.into()).to_string();
+        let kept = self.0.get(SPACE, UPSTREAM).await?;
+        if kept.as_deref() == Some(upstream.as_bytes()) {
+            return Ok(());
+        }
+        let mut batch = VaultBatch::new();
+        if kept.is_some() {
+            [PLACE, LINKED, UNLINKED].into_iter().for_each(|key| batch.remove(SPACE, key));
+            [THEIRS, OURS, UPLOADS, CHATS].into_iter().for_each(|space| batch.remove_space(space));
+        }
+        batch.put(SPACE, UPSTREAM, upstream);
+        self.0.apply(batch).await
+    }
+
     pub(super) async fn place(&self) -> Result<Option<Place>, VaultError> {
         let kept = self.0.get(SPACE, PLACE).await?;
         Ok(kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
@@ -82,7 +104,26 @@ impl Keeping {
     }
 
     pub(super) async fn set_linked(&self, linked: bool) -> Result<(), VaultError> {
-        self.0.put(SPACE, LINKED, linked.then(|| vec![1])).await
+        let mut batch = VaultBatch::new();
+        batch.remove(SPACE, UNLINKED);
+        if linked {
+            batch.put(SPACE, LINKED, vec![1]);
+        } else {
+            batch.remove(SPACE, LINKED);
+        }
+        self.0.apply(batch).await
+    }
+
+    /// Whether the network unlinked the upstream's device, so that nobody has to.
+    pub(super) async fn was_unlinked(&self) -> Result<bool, VaultError> {
+        Ok(self.0.get(SPACE, UNLINKED).await?.is_some())
+    }
+
+    pub(super) async fn set_unlinked(&self) -> Result<(), VaultError> {
+        let mut batch = VaultBatch::new();
+        batch.remove(SPACE, LINKED);
+        batch.put(SPACE, UNLINKED, vec![1]);
+        self.0.apply(batch).await
     }
 
     /// Notes which id the upstream gave a message of ours.
@@ -145,6 +186,11 @@ impl Keeping {
         self.0.apply(batch).await
     }
 
+    /// The upstream knows the file no more.
+    pub(super) async fn forget_upload(&self, ours: &NetworkId) -> Result<(), VaultError> {
+        self.0.put(UPLOADS, ours.as_str(), None).await
+    }
+
     /// What the upstream last told of a chat.
     pub(super) async fn chat(&self, chat: &Jid) -> Result<Flags, VaultError> {
         let kept = self.0.get(CHATS, &chat.to_string()).await?;
@@ -204,5 +250,37 @@ mod tests {
         assert_eq!(keeping.place().await.unwrap(), None);
         keeping.set_place(Place { seq: 7, at: 9, past_due: false }).await.unwrap();
         assert_eq!(keeping.place().await.unwrap(), Some(Place { seq: 7, at: 9, past_due: false }));
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_forgotten_with_the_upstream_that_it_is_about() {
+        let keeping = keeping();
+        let place = Place { seq: 7, at: 9, past_due: false };
+        let base = |text: &str| Url::parse(text).unwrap();
+        let (ours, theirs) = ("3EB0AA".parse().unwrap(), "3EB0BB".parse().unwrap());
+        keeping.set_place(place).await.unwrap();
+        // Before this was noted at all, it was about the upstream that is set.
+        keeping.belongs_to(&base("https://a.example.com/up"), "shop").await.unwrap();
+        keeping.name(&ours, &theirs, Millis(0)).await.unwrap();
+        keeping.belongs_to(&base("https://a.example.com/up/"), "shop").await.unwrap();
+        assert_eq!(keeping.place().await.unwrap(), Some(place));
+        for (upstream, device) in [("https://a.example.com/up", "till"), ("https://b.example.com", "till")] {
+            keeping.set_linked(true).await.unwrap();
+            keeping.set_place(place).await.unwrap();
+            keeping.belongs_to(&base(upstream), device).await.unwrap();
+            assert_eq!(keeping.place().await.unwrap(), None, "{upstream} {device}");
+            assert!(!keeping.was_linked().await.unwrap());
+            assert_eq!(keeping.known_as(&ours).await.unwrap(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn that_the_network_unlinked_it_is_known_until_it_is_linked_again() {
+        let keeping = keeping();
+        keeping.set_linked(true).await.unwrap();
+        keeping.set_unlinked().await.unwrap();
+        assert!(keeping.was_unlinked().await.unwrap() && !keeping.was_linked().await.unwrap());
+        keeping.set_linked(true).await.unwrap();
+        assert!(!keeping.was_unlinked().await.unwrap() && keeping.was_linked().await.unwrap());
     }
 }

@@ -49,10 +49,10 @@ impl WwebjsSession {
         let linked = self.kept(self.keeping.was_linked().await)?;
         let kept = self.kept(self.keeping.place().await)?;
         let device = match self.show().await {
-            Err(trouble) if trouble.is_absence() && linked => {
+            Err(trouble) if trouble.is_without_device() && linked => {
                 return Err(self.unlinked(Reason::LoggedOutOnPhone).await?);
             }
-            Err(trouble) if trouble.is_absence() => self.answered(self.make().await)?,
+            Err(trouble) if trouble.is_without_device() => self.answered(self.make().await)?,
             shown => self.answered(shown)?,
         };
         let range = self.range(kept).await?;
@@ -92,7 +92,8 @@ impl WwebjsSession {
             return Ok(None);
         }
         match log::page(&self.client, kept.map_or(0, |place| place.seq)).await {
-            Err(trouble) if trouble.is_absence() => Ok(None),
+            // Where a log was read before there is one.
+            Err(trouble) if trouble.is_nothing_there() && kept.is_none_or(|place| place.seq == 0) => Ok(None),
             page => self.answered(page).map(Some),
         }
     }
@@ -107,7 +108,7 @@ impl WwebjsSession {
         }
         match self.client.ask(Ask::post(&["start"], json!({}))).await {
             // Somebody else was faster.
-            Err(Trouble::Refused { status: 409, .. }) => {}
+            Err(Trouble::Refused { status: 409, own: true, .. }) => {}
             started => drop(self.answered(started)?),
         }
         self.answered(self.show().await)
@@ -115,7 +116,7 @@ impl WwebjsSession {
 
     /// Forgets the link, and says how the session ends.
     pub(super) async fn unlinked(&self, reason: Reason) -> Result<Ended, Ended> {
-        self.kept(self.keeping.set_linked(false).await)?;
+        self.kept(self.keeping.set_unlinked().await)?;
         Ok(Ended::LoggedOut(reason))
     }
 
@@ -194,15 +195,20 @@ impl WwebjsSession {
         Ok(PairingCode { code, valid_ms: left.unsigned_abs() })
     }
 
-    /// Unlinks the device at the upstream; one that is not linked there, or not there, is no error.
+    /// Unlinks the device at the upstream; one that is not linked there, or not there, is no error. What the network
+    /// unlinked is left alone: somebody there may have linked it again.
     pub(super) async fn unlink(&self) -> Result<(), SessionError> {
+        if self.keeping.was_unlinked().await.unwrap_or_default() {
+            return Ok(());
+        }
         let told = self.client.ask(Ask::post(&["logout"], json!({}))).await;
         if let Err(error) = self.keeping.set_linked(false).await {
             tracing::warn!(device = %self.device, %error, "that a device is not linked could not be kept");
         }
         match told {
             Ok(_) => Ok(()),
-            Err(Trouble::Refused { status: 404 | 409, .. }) => Ok(()),
+            Err(Trouble::Refused { status: 409, own: true, .. }) => Ok(()),
+            Err(trouble) if trouble.is_without_device() => Ok(()),
             Err(trouble) => Err(trouble.into_session_error()),
         }
     }

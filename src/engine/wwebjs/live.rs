@@ -116,6 +116,7 @@ impl WwebjsSession {
         self.online.cancelled().await;
         self.caught_up.cancelled().await;
         let mut pause = FIRST_PAUSE;
+        let mut told = None;
         loop {
             let mut worked = false;
             let Err(over) = self.hold_socket(&mut worked).await;
@@ -125,7 +126,14 @@ impl WwebjsSession {
                 Over::Socket(why) => why,
             };
             pause = if worked { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
-            tracing::debug!(device = %self.device, why, "the upstream's socket is over; opening another");
+            if told.filter(|_| !worked) == Some(why) {
+                tracing::debug!(device = %self.device, why, "the upstream's socket is over; opening another");
+            } else if worked {
+                tracing::info!(device = %self.device, why, "the upstream's socket is over; opening another");
+            } else {
+                tracing::warn!(device = %self.device, why, "the upstream's socket cannot be had: who types and who is there is not told; trying on");
+            }
+            told = (!worked).then_some(why);
             tokio::time::sleep(pause).await;
         }
     }
@@ -211,19 +219,24 @@ impl WwebjsSession {
     async fn happened(&self, name: &str, payload: &Value) -> Result<(), Ended> {
         match name {
             "typing:start" | "typing:stop" => {
-                let Ok(Typing { chat_id, from, kind }) = Typing::deserialize(payload) else { return Ok(()) };
+                let Some(Typing { chat_id, from, kind }) = self.read("that somebody types", payload.clone())
+                else {
+                    return Ok(());
+                };
                 let from = from.unwrap_or_else(|| chat_id.clone());
                 self.tell(EngineEvent::Typing { chat: chat_id, from, kind, on: name == "typing:start" }).await
             }
             "presence" => {
-                let Ok(Presence { contact_id, online, last_seen }) = Presence::deserialize(payload) else {
+                let Some(Presence { contact_id, online, last_seen }) =
+                    self.read("a presence", payload.clone())
+                else {
                     return Ok(());
                 };
                 self.tell(EngineEvent::Presence { contact: contact_id, online, last_seen }).await
             }
-            "chat:update" => match WireChat::deserialize(&payload["chat"]) {
-                Ok(chat) => self.chat_is(&chat).await,
-                Err(_) => Ok(()),
+            "chat:update" => match self.read::<WireChat>("a chat", payload["chat"].clone()) {
+                Some(chat) => self.chat_is(&chat).await,
+                None => Ok(()),
             },
             _ => {
                 if self.inbound_by == InboundBy::Poll {

@@ -26,8 +26,10 @@ const STREAM_LIMIT: u64 = 8 << 30;
 pub(super) enum Item {
     /// An entry.
     Entry(Box<WireEntry>),
-    /// The log no longer reaches back to where we were; it goes on after this entry.
-    Resync { newest: i64 },
+    /// The log no longer reaches back to where we were.
+    Resync,
+    /// Something that cannot be read.
+    Odd,
 }
 
 /// An open stream.
@@ -63,7 +65,7 @@ impl LogStream {
             }
             let piece = tokio::time::timeout(LONGEST_SILENCE, self.bytes.next()).await.ok()??.ok()?;
             let events = self.parser.push(&piece).ok()?;
-            self.ready.extend(events.into_iter().filter_map(|event| item(event.name, &event.data)));
+            self.ready.extend(events.into_iter().map(|event| item(event.name, &event.data)));
         }
     }
 
@@ -73,13 +75,17 @@ impl LogStream {
     }
 }
 
-fn item(kind: String, data: &str) -> Option<Item> {
-    let payload: Value = serde_json::from_str(data).ok()?;
+fn item(kind: String, data: &str) -> Item {
     if kind == "resync" {
-        return Some(Item::Resync { newest: payload["newestSeq"].as_i64()? });
+        return Item::Resync;
     }
+    entry(kind, data).map_or(Item::Odd, |entry| Item::Entry(Box::new(entry)))
+}
+
+fn entry(kind: String, data: &str) -> Option<WireEntry> {
+    let payload: Value = serde_json::from_str(data).ok()?;
     let (seq, timestamp) = (payload["seq"].as_i64()?, payload["timestamp"].as_i64().unwrap_or(0));
-    Some(Item::Entry(Box::new(WireEntry { seq, kind, timestamp, payload })))
+    Some(WireEntry { seq, kind, timestamp, payload })
 }
 
 #[cfg(test)]
@@ -89,10 +95,11 @@ mod tests {
     #[test]
     fn what_a_stream_brings_is_told_apart() {
         let entry = item("ready".to_owned(), r#"{"seq":4,"timestamp":5,"phoneNumber":"1"}"#);
-        assert!(matches!(entry, Some(Item::Entry(entry)) if entry.seq == 4 && entry.timestamp == 5));
-        let resync = item("resync".to_owned(), r#"{"oldestSeq":7,"newestSeq":9}"#);
-        assert!(matches!(resync, Some(Item::Resync { newest: 9 })));
-        assert!(item("ready".to_owned(), "no JSON").is_none());
-        assert!(item("ready".to_owned(), r#"{"no":"seq"}"#).is_none());
+        assert!(matches!(entry, Item::Entry(entry) if entry.seq == 4 && entry.timestamp == 5));
+        for told in [r#"{"oldestSeq":7,"newestSeq":9}"#, "{}", ""] {
+            assert!(matches!(item("resync".to_owned(), told), Item::Resync), "{told}");
+        }
+        assert!(matches!(item("ready".to_owned(), "no JSON"), Item::Odd));
+        assert!(matches!(item("ready".to_owned(), r#"{"no":"seq"}"#), Item::Odd));
     }
 }

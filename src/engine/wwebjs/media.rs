@@ -10,7 +10,7 @@ use super::convert::wire::WireMessage;
 use super::session::WwebjsSession;
 use crate::domain::content::{Attachment, Content};
 use crate::domain::ids::NetworkId;
-use crate::engine::{Ended, Incoming, MediaStoreError, Quoted, SendOutcome};
+use crate::engine::{Ended, EngineEvent, Incoming, MediaStoreError, Quoted, SendOutcome};
 use crate::net::ExchangeBody;
 
 use super::outbound::{permanent, transient, unknown};
@@ -19,27 +19,18 @@ use super::outbound::{permanent, transient, unknown};
 const TIMEOUT: Duration = Duration::from_secs(600);
 /// The largest file that is asked for, in bytes; the store's own limit is lower.
 const LARGEST: u64 = 4 << 30;
-/// Tries to get a file.
-const TRIES: u32 = 3;
-/// Between two of them.
-const PAUSE: Duration = Duration::from_millis(500);
 
-/// Why a file could not be had.
-enum Missing {
-    /// There is none, or it cannot be taken in.
-    ForGood,
-    /// The upstream may still give it.
-    ForNow(Trouble),
+/// What a message consists of, as far as that can be had.
+pub(super) enum Fetched {
+    /// All of it; without a file where there is none, or it cannot be taken in.
+    Content(Content),
+    /// The file may be had at another time.
+    NotNow(&'static str),
 }
 
 impl WwebjsSession {
-    /// A message of the upstream's with its file, as one that came in. A file that cannot be had is left out.
-    pub(super) async fn received(&self, message: &WireMessage, with_file: bool) -> Result<Incoming, Ended> {
-        let content = match media_kind(message) {
-            Some(_) if with_file => self.file_of(message).await?,
-            Some(_) => Content::Other(message_in::kind(message)),
-            None => message_in::content(message),
-        };
+    /// A message of the upstream's, with this as what it consists of, as one that came in.
+    pub(super) async fn received(&self, message: &WireMessage, content: Content) -> Result<Incoming, Ended> {
         let me = self.me();
         let quoted = match &message.quoted_message {
             None => None,
@@ -54,41 +45,41 @@ impl WwebjsSession {
         Ok(incoming)
     }
 
-    async fn file_of(&self, message: &WireMessage) -> Result<Content, Ended> {
-        let without = Content::Other(message_in::kind(message));
-        for attempt in 1..=TRIES {
-            match self.download(message).await {
-                Ok(content) => return Ok(content),
-                Err(Missing::ForGood) => return Ok(without),
-                Err(Missing::ForNow(_)) if attempt < TRIES => tokio::time::sleep(PAUSE).await,
-                // An upstream that is away gives it later; one that is there does not.
-                Err(Missing::ForNow(trouble)) => {
-                    self.answered(self.show().await)?;
-                    tracing::warn!(device = %self.device, error = %trouble, "a message came without its file");
-                }
-            }
-        }
-        Ok(without)
+    /// Tells of a message.
+    pub(super) async fn tell_message(&self, message: &WireMessage, content: Content) -> Result<(), Ended> {
+        let incoming = self.received(message, content).await?;
+        self.tell(EngineEvent::Message(Box::new(incoming))).await
     }
 
-    async fn download(&self, message: &WireMessage) -> Result<Content, Missing> {
+    /// What a message consists of, with its file where it has one.
+    pub(super) async fn fetched(&self, message: &WireMessage) -> Fetched {
+        let Some(told) = media_kind(message) else { return Fetched::Content(without_file(message)) };
         let id = message.id.to_string();
         let path = ["messages", &id, "media", "download"];
         let answer = match self.client.stream(&path, Vec::new(), Vec::new(), (TIMEOUT, LARGEST)).await {
             Ok(answer) => answer,
-            Err(trouble) if trouble.is_passing() => return Err(Missing::ForNow(trouble)),
-            Err(_) => return Err(Missing::ForGood),
-        };
-        let file = self.media.save(answer.body).await.map_err(|error| match error {
-            MediaStoreError::Incomplete(_) => Missing::ForNow(Trouble::BrokenOff),
-            error => {
-                tracing::warn!(device = %self.device, %error, "a message's file could not be kept");
-                Missing::ForGood
+            Err(Trouble::Refused { own: true, status: 400..=499, .. }) => {
+                return self.without("the upstream does not have it", message);
             }
-        })?;
-        let told = media_kind(message).ok_or(Missing::ForGood)?;
-        let kind = told.of_told(&file.mimetype);
-        Ok(Content::Media(Attachment { kind, file, filename: message.filename.clone() }))
+            Err(_) => return Fetched::NotNow("the upstream does not give it"),
+        };
+        match self.media.save(answer.body).await {
+            Ok(file) => {
+                let (kind, filename) = (told.of_told(&file.mimetype), message.filename.clone());
+                Fetched::Content(Content::Media(Attachment { kind, file, filename }))
+            }
+            Err(MediaStoreError::TooLarge(_)) => self.without("it is too large", message),
+            Err(MediaStoreError::Incomplete(_) | MediaStoreError::Gone) => Fetched::NotNow("it broke off"),
+            Err(MediaStoreError::Store(error)) => {
+                tracing::warn!(device = %self.device, %error, "a message's file could not be stored");
+                Fetched::NotNow("it could not be stored")
+            }
+        }
+    }
+
+    fn without(&self, why: &'static str, message: &WireMessage) -> Fetched {
+        tracing::warn!(device = %self.device, why, "a message comes without its file");
+        Fetched::Content(without_file(message))
     }
 
     /// Hands a file over for a message of ours: once, however often that is tried. Answers the upstream's id of it.
@@ -111,7 +102,13 @@ impl WwebjsSession {
             Trouble::Refused { status: 413, .. } => {
                 permanent("media_too_large", "the upstream does not take files of this size")
             }
-            Trouble::Refused { status, .. } if status < 500 && status != 429 => {
+            Trouble::Unauthorized => transient("upstream_unauthorized", "the upstream refused the key"),
+            Trouble::Refused { status: 429, .. } => {
+                transient("rate_limited", "the upstream says that too much is sent")
+            }
+            Trouble::Refused { status: 400..=499, .. }
+                if !trouble.is_passing() && !trouble.is_without_device() =>
+            {
                 permanent("media_not_taken", "the upstream did not take the file")
             }
             _ => transient("upload_failed", "the file could not be handed to the upstream"),
@@ -122,5 +119,13 @@ impl WwebjsSession {
         let kept = self.keeping.set_upload(of, media, self.clock.now()).await;
         kept.map_err(|_| transient("upload_failed", "how the upstream names the file could not be kept"))?;
         Ok(media.to_owned())
+    }
+}
+
+/// What a message consists of besides its file.
+pub(super) fn without_file(message: &WireMessage) -> Content {
+    match media_kind(message) {
+        Some(_) => Content::Other(message_in::kind(message)),
+        None => message_in::content(message),
     }
 }

@@ -4,26 +4,26 @@
 //! Parts: `session` is a device's session and delegates everything; `client` asks the upstream, `log` reads its event
 //! log; `linking` finds, makes and starts the device there and shows its codes; `following` takes in what the log
 //! tells, `entries` an entry of it, `past` what stands in no log (any more); `live` holds the socket for what no log
-//! keeps; `callback` takes webhooks. `outbound` sends, with `waiting` for what the log tells of it; `media`, `changes`,
+//! keeps; `callback` takes webhooks. `outbound` sends, with `waiting` for what the log tells of it; `later` has messages wait for files that cannot be had now; `media`, `changes`,
 //! `groups` and `people` have a file each. `keeping` is what is in the vault, `convert` is pure.
 //!
 //! Invariants: the position in the upstream's log is stored after what stands before it is durable here, so that
-//! nothing is lost and what comes again changes nothing. A message is handed over under an idempotency key that is our
+//! nothing is lost and what comes again changes nothing; a message that waits for its file holds it. A message is handed over under an idempotency key that is our
 //! id of it, and its id there is kept as an alias: ids differ for messages that were sent from here, and for no
 //! others. The key goes to the configured host alone. Stopping a device here leaves the upstream's as it is; who stops
 //! that one is not overruled, unless the device is started here again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use self::session::WwebjsSession;
-use self::settings::DeviceSettings;
+use self::settings::{DeviceSettings, InboundBy};
 use crate::domain::clock::Clock;
 use crate::domain::ids::DeviceId;
-use crate::engine::upstream::UpstreamConfig;
+use crate::engine::upstream::{Sessions, UpstreamConfig};
 use crate::engine::{
     Callback, CallbackAnswer, CallbackError, Capabilities, ControlError, ControlVerb, Driver, Ended,
     OpenError, Session, SessionContext, SettingError,
@@ -37,6 +37,7 @@ mod entries;
 mod following;
 mod groups;
 mod keeping;
+mod later;
 mod linking;
 mod live;
 mod log;
@@ -78,7 +79,7 @@ pub struct WwebjsDriver {
     shared: Shared,
     clock: Arc<dyn Clock>,
     /// Sessions that may run; for callbacks.
-    sessions: Mutex<HashMap<DeviceId, Weak<WwebjsSession>>>,
+    sessions: Sessions<WwebjsSession>,
 }
 
 impl WwebjsDriver {
@@ -86,11 +87,7 @@ impl WwebjsDriver {
     #[must_use]
     pub fn new(config: UpstreamConfig, clock: Arc<dyn Clock>) -> Self {
         let shared = Shared { config, ends: Arc::default() };
-        Self { shared, clock, sessions: Mutex::default() }
-    }
-
-    fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, Weak<WwebjsSession>>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { shared, clock, sessions: Sessions::default() }
     }
 }
 
@@ -136,8 +133,11 @@ impl Driver for WwebjsDriver {
     async fn open(&self, context: SessionContext) -> Result<Arc<dyn Session>, OpenError> {
         let settings = DeviceSettings::parse(&context.settings)?;
         let device = context.device.clone();
+        if settings.inbound == InboundBy::Webhook && !self.shared.ends.lost_its_link(&device) {
+            self.shared.config.warn_without_address(&device);
+        }
         let session = Arc::new(WwebjsSession::open(&self.shared, settings, context).await?);
-        self.sessions().insert(device, Arc::downgrade(&session));
+        self.sessions.add(device, &session);
         Ok(session)
     }
 
@@ -163,12 +163,12 @@ impl Driver for WwebjsDriver {
         let settings = DeviceSettings::parse(settings).map_err(|_| CallbackError::NotTaken)?;
         let secret = settings.webhook_secret.ok_or(CallbackError::NotTaken)?;
         let there = settings.device.unwrap_or_else(|| device.clone());
-        let session = self.sessions().get(device).and_then(Weak::upgrade);
+        let session = self.sessions.of(device);
         callback::take(session, &secret, there.as_str(), callback, self.clock.now()).await
     }
 
     async fn forget(&self, device: &DeviceId) {
         self.shared.ends.forget(device);
-        self.sessions().remove(device);
+        self.sessions.forget(device);
     }
 }

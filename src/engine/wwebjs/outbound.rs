@@ -107,27 +107,39 @@ impl WwebjsSession {
     /// Asks the upstream to send it; answers its id there, which is kept.
     async fn hand_over(&self, message: &Outgoing) -> Result<NetworkId, SendOutcome> {
         let ours = &message.id.network;
-        let media = match &message.content {
-            Content::Media(attachment) => Some(self.upload(ours, attachment).await?),
-            _ => None,
-        };
-        let quoted = match &message.quoted {
+        let mut media = self.file_for(message).await?;
+        let mut quoted = match &message.quoted {
             Some(quoted) => {
                 let theirs = self.keeping.theirs(&quoted.id).await;
                 Some(theirs.map_err(|_| unknown("the quoted message's id could not be read"))?)
             }
             None => None,
         };
-        let theirs = match self.ask_to_send(message, quoted.as_ref(), media.as_deref()).await {
-            Err(trouble) if trouble.code() == "quoted_message_not_found" => {
-                self.ask_to_send(message, None, media.as_deref()).await
-            }
-            asked => asked,
-        };
-        let theirs = theirs.map_err(|trouble| self.refused(&trouble))?;
+        let _naming = self.naming.read().await;
+        let mut asked = self.ask_to_send(message, quoted.as_ref(), media.as_deref()).await;
+        // The file was handed over at an earlier try, and the upstream has let go of it since.
+        if media.is_some() && is_refused(&asked, "media_not_found") {
+            let forgotten = self.keeping.forget_upload(ours).await;
+            forgotten.map_err(|_| transient("upload_failed", "the file could not be handed over again"))?;
+            media = self.file_for(message).await?;
+            asked = self.ask_to_send(message, quoted.as_ref(), media.as_deref()).await;
+        }
+        if quoted.is_some() && is_refused(&asked, "quoted_message_not_found") {
+            quoted = None;
+            asked = self.ask_to_send(message, quoted.as_ref(), media.as_deref()).await;
+        }
+        let theirs = asked.map_err(|trouble| refused(&trouble))?;
         let named = self.keeping.name(ours, &theirs, self.clock.now()).await;
         named.map_err(|_| unknown("the upstream's id of the message could not be kept"))?;
         Ok(theirs)
+    }
+
+    /// The upstream's id of the message's file, which is handed over first.
+    async fn file_for(&self, message: &Outgoing) -> Result<Option<String>, SendOutcome> {
+        match &message.content {
+            Content::Media(attachment) => self.upload(&message.id.network, attachment).await.map(Some),
+            _ => Ok(None),
+        }
     }
 
     async fn ask_to_send(
@@ -140,6 +152,7 @@ impl WwebjsSession {
         let body = message_out::request(message, &temp_id, quoted, media);
         let body = body.ok_or_else(|| Trouble::Refused {
             status: 422,
+            own: true,
             code: "not_supported_by_engine".to_owned(),
             sentence: "messages of this type cannot be sent".to_owned(),
         })?;
@@ -148,29 +161,43 @@ impl WwebjsSession {
         let id = accepted["id"].as_str().and_then(|id| id.parse::<MessageId>().ok());
         id.map(|id| id.network).ok_or(Trouble::Garbled)
     }
+}
 
-    fn refused(&self, trouble: &Trouble) -> SendOutcome {
-        match trouble {
-            Trouble::Refused { status: 404 | 409, .. } => {
-                transient("not_connected", "the upstream's device is not connected to its network")
-            }
-            Trouble::Refused { status: 413, .. } => {
-                permanent("message_too_large", "the upstream does not take messages of this size")
-            }
-            // Accepted at an earlier try: its log tells the rest.
-            Trouble::Refused { code, .. } if code == "idempotency_mismatch" => {
-                unknown("the upstream knows the message, and has not said as what")
-            }
-            Trouble::Refused { status, code, sentence } if *status < 500 && *status != 429 => {
-                let sentence =
-                    if sentence.is_empty() { "the upstream refused the message" } else { sentence };
-                SendOutcome::Permanent(SendError {
-                    code: words::failure_code(code),
-                    message: sentence.to_owned(),
-                })
-            }
-            Trouble::Unauthorized => transient("not_connected", "the upstream refused the key"),
-            _ => unknown("the upstream did not answer"),
+fn is_refused<T>(asked: &Result<T, Trouble>, code: &str) -> bool {
+    asked.as_ref().is_err_and(|trouble| trouble.code() == code)
+}
+
+/// What becomes of a message that the upstream does not take.
+fn refused(trouble: &Trouble) -> SendOutcome {
+    match trouble {
+        Trouble::Unauthorized => transient("upstream_unauthorized", "the upstream refused the key"),
+        Trouble::Away(_) | Trouble::BrokenOff | Trouble::Garbled => unknown("the upstream did not answer"),
+        Trouble::Refused { code, .. } if code == "media_not_found" => {
+            permanent("media_gone", "the upstream does not keep the file of this message any more")
+        }
+        // Accepted at an earlier try: its log tells the rest.
+        Trouble::Refused { code, .. } if code == "idempotency_mismatch" => {
+            unknown("the upstream knows the message, and has not said as what")
+        }
+        Trouble::Refused { status: 413, .. } => {
+            permanent("message_too_large", "the upstream does not take messages of this size")
+        }
+        Trouble::Refused { status: 429, .. } => {
+            transient("rate_limited", "the upstream says that too much is sent")
+        }
+        Trouble::Refused { status: 404 | 409, own: true, .. } => {
+            transient("not_connected", "the upstream's device is not connected to its network")
+        }
+        Trouble::Refused { status: 500.., .. } => unknown("the upstream did not answer"),
+        trouble if trouble.is_passing() => {
+            transient("network_unavailable", "the upstream does not take messages now")
+        }
+        Trouble::Refused { code, sentence, .. } => {
+            let sentence = if sentence.is_empty() { "the upstream refused the message" } else { sentence };
+            SendOutcome::Permanent(SendError {
+                code: words::failure_code(code),
+                message: sentence.to_owned(),
+            })
         }
     }
 }
@@ -196,4 +223,38 @@ pub(super) fn permanent(code: &'static str, message: &str) -> SendOutcome {
 
 pub(super) fn unknown(message: &str) -> SendOutcome {
     SendOutcome::Unknown(SendError { code: "link_lost_while_sending", message: message.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(status: u16, own: bool, code: &str) -> (&'static str, &'static str) {
+        let (code, sentence) = (code.to_owned(), String::new());
+        match refused(&Trouble::Refused { status, own, code, sentence }) {
+            SendOutcome::Transient(error) => ("transient", error.code),
+            SendOutcome::Permanent(error) => ("permanent", error.code),
+            SendOutcome::Unknown(error) => ("unknown", error.code),
+            SendOutcome::Sent { .. } => ("sent", ""),
+        }
+    }
+
+    #[test]
+    fn what_passes_is_tried_again_and_what_the_api_refuses_is_not() {
+        for (status, code) in
+            [(408, "network_unavailable"), (425, "network_unavailable"), (429, "rate_limited")]
+        {
+            assert_eq!(outcome(status, true, ""), ("transient", code), "{status}");
+        }
+        assert_eq!(outcome(404, true, "device_not_found"), ("transient", "not_connected"));
+        assert_eq!(outcome(409, true, "not_ready"), ("transient", "not_connected"));
+        for status in [400, 403, 404, 405] {
+            assert_eq!(outcome(status, false, ""), ("transient", "network_unavailable"), "{status}");
+        }
+        assert_eq!(outcome(502, false, ""), ("unknown", "link_lost_while_sending"));
+        assert_eq!(outcome(422, true, "not_on_network"), ("permanent", "not_on_network"));
+        assert_eq!(outcome(404, true, "media_not_found"), ("permanent", "media_gone"));
+        let key = refused(&Trouble::Unauthorized);
+        assert!(matches!(key, SendOutcome::Transient(error) if error.code == "upstream_unauthorized"));
+    }
 }

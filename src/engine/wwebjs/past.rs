@@ -3,14 +3,13 @@
 
 use std::collections::HashSet;
 
-use serde::Deserialize as _;
-
 use super::client::Ask;
 use super::convert::entry_in::{self, News};
 use super::convert::message_in::in_ms;
 use super::convert::wire::{WireChat, WireMessage};
 use super::groups::PAGE;
 use super::log;
+use super::media::without_file;
 use super::session::WwebjsSession;
 use super::settings::InboundBy;
 use crate::domain::ack::Ack;
@@ -25,6 +24,12 @@ const PAST_OF_CHAT: usize = 1_000;
 const MOST_CHATS: usize = 50_000;
 /// So much before the last thing that was heard is read again: clocks and deliveries are not exact.
 const MARGIN_MS: i64 = 10 * 60 * 1_000;
+
+/// A page of a chat's messages, in time order.
+struct Page {
+    messages: Vec<WireMessage>,
+    last: bool,
+}
 
 /// Entries that the log already holds, although they were not taken in yet.
 struct Ahead {
@@ -47,13 +52,13 @@ impl WwebjsSession {
             let mut before: Option<MessageId> = None;
             let mut read = 0;
             while read < PAST_OF_CHAT {
-                let page = self.messages_before(&chat.id, before.as_ref()).await?;
+                let Page { messages: page, last } = self.messages_before(&chat.id, before.as_ref()).await?;
                 if let Some(ahead) = &mut ahead {
                     self.look_ahead(ahead).await?;
                 }
                 read += page.len();
+                let last = last || page.is_empty();
                 before = page.first().map(|message| message.id.clone());
-                let last = page.len() < PAGE;
                 let comes = |id: &MessageId| ahead.as_ref().is_some_and(|ahead| ahead.messages.contains(id));
                 let old = page.into_iter().filter(|message| !comes(&message.id)).collect();
                 done += self.tell_history(old).await?;
@@ -83,7 +88,7 @@ impl WwebjsSession {
             if self.may_be_being_named(message, &id) {
                 continue;
             }
-            history.push(self.received(message, false).await?);
+            history.push(self.received(message, without_file(message)).await?);
         }
         let told = history.len() as u64;
         if told > 0 {
@@ -103,16 +108,18 @@ impl WwebjsSession {
     async fn look_ahead(&self, ahead: &mut Ahead) -> Result<(), Ended> {
         loop {
             let page = self.answered(log::page(&self.client, ahead.to).await)?;
-            for entry in &page.data {
+            let before = ahead.to;
+            for entry in &self.read_entries(page.data) {
                 match entry_in::news(entry) {
-                    News::Message(message) | News::Created { message, .. } => {
+                    Some(News::Message(message) | News::Created { message, .. }) => {
                         ahead.messages.insert(message.id.clone());
                     }
                     _ => {}
                 }
                 ahead.to = ahead.to.max(entry.seq);
             }
-            if !page.has_more || page.data.is_empty() {
+            ahead.to = ahead.to.max(page.next_after);
+            if !page.has_more || ahead.to == before {
                 return Ok(());
             }
         }
@@ -132,12 +139,11 @@ impl WwebjsSession {
         let mut read = 0;
         while read < MOST_CHATS {
             let ask = Ask::get(&["chats"]).query("limit", &PAGE).query("offset", &read);
-            let page = self.answered(self.client.ask(ask).await)?;
-            let listed = page["data"].as_array().cloned().unwrap_or_default();
-            read += listed.len();
-            let last = listed.len() < PAGE;
-            chats.extend(listed.into_iter().filter_map(|chat| WireChat::deserialize(chat).ok()));
-            if last {
+            let mut page = self.answered(self.client.ask(ask).await)?;
+            let (listed, count) = self.read_page::<WireChat>("a chat", &mut page);
+            read += count;
+            chats.extend(listed);
+            if count < PAGE {
                 break;
             }
         }
@@ -145,24 +151,22 @@ impl WwebjsSession {
     }
 
     /// The page of messages before one, or the newest; in time order.
-    async fn messages_before(
-        &self,
-        chat: &Jid,
-        before: Option<&MessageId>,
-    ) -> Result<Vec<WireMessage>, Ended> {
+    async fn messages_before(&self, chat: &Jid, before: Option<&MessageId>) -> Result<Page, Ended> {
         let id = chat.to_string();
         let path = ["chats", id.as_str(), "messages"];
         let mut ask = Ask::get(&path).query("limit", &PAGE);
         if let Some(before) = before {
             ask = ask.query("before", before);
         }
-        let page = match self.client.ask(ask).await {
+        let mut page = match self.client.ask(ask).await {
             // The chat was removed meanwhile.
-            Err(trouble) if trouble.is_absence() => return Ok(Vec::new()),
+            Err(trouble) if trouble.is_absence() => return Ok(Page { messages: Vec::new(), last: true }),
             page => self.answered(page)?,
         };
-        let listed = page["data"].as_array().cloned().unwrap_or_default();
-        Ok(listed.into_iter().filter_map(|message| WireMessage::deserialize(message).ok()).collect())
+        // Whatever of ours is on the page was handed over before: then its id there is known.
+        drop(self.naming.write().await);
+        let (messages, count) = self.read_page("a message", &mut page);
+        Ok(Page { messages, last: count < PAGE })
     }
 
     /// Reads what happened since a moment of the upstream's clock, as news; what is known already is no news.
@@ -187,9 +191,9 @@ impl WwebjsSession {
         let mut newest_first: Vec<WireMessage> = Vec::new();
         loop {
             let before = newest_first.last().map(|message| message.id.clone());
-            let page = self.messages_before(chat, before.as_ref()).await?;
-            let last = page.len() < PAGE;
-            for message in page.into_iter().rev() {
+            let Page { messages, last } = self.messages_before(chat, before.as_ref()).await?;
+            let last = last || messages.is_empty();
+            for message in messages.into_iter().rev() {
                 if message.timestamp.is_some_and(|at| in_ms(at).0 < since) || newest_first.len() >= MOST_CHATS
                 {
                     newest_first.reverse();

@@ -1,7 +1,5 @@
 //! What the upstream knows of people.
 
-use serde_json::Value;
-
 use super::client::{Ask, Trouble};
 use super::convert::entry_in::contact_update;
 use super::groups::PAGE;
@@ -34,14 +32,15 @@ impl WwebjsSession {
         let mut read = 0;
         while read < MOST_CONTACTS {
             let ask = Ask::get(&["contacts"]).query("limit", &PAGE).query("offset", &read);
-            let page = match self.client.ask(ask).await {
-                Err(Trouble::Refused { status: 404 | 405 | 422, .. }) => break,
+            let mut page = match self.client.ask(ask).await {
+                Err(trouble) if trouble.is_nothing_there() => break,
+                Err(Trouble::Refused { status: 422, .. }) => break,
                 page => self.answered(page)?,
             };
-            let listed = page["data"].as_array().cloned().unwrap_or_default();
-            read += listed.len();
-            let last = listed.len() < PAGE;
-            let people: Vec<ContactUpdate> = listed.into_iter().filter_map(contact).collect();
+            let (listed, count) = self.read_page::<Contact>("a contact", &mut page);
+            read += count;
+            let last = count < PAGE;
+            let people: Vec<ContactUpdate> = listed.into_iter().map(contact_update).collect();
             if !people.is_empty() {
                 self.tell(EngineEvent::Contacts(people)).await?;
             }
@@ -51,8 +50,4 @@ impl WwebjsSession {
         }
         Ok(())
     }
-}
-
-fn contact(value: Value) -> Option<ContactUpdate> {
-    serde_json::from_value::<Contact>(value).ok().map(contact_update)
 }

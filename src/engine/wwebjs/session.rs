@@ -7,12 +7,15 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use tokio::sync::{Notify, watch};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::{Notify, RwLock, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
 use super::convert::state_in::There;
 use super::keeping::Keeping;
+use super::later::Later;
 use super::linking::Stage;
 use super::live::Wishes;
 use super::settings::{DeviceSettings, InboundBy};
@@ -24,10 +27,11 @@ use crate::domain::event::TypingKind;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
+use crate::domain::seldom::Seldom;
+use crate::engine::upstream::not_taken;
 use crate::engine::{
-    Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
-    MessageChange, OpenError, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext,
-    SessionError, VaultError,
+    Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, MediaStore, MessageChange,
+    OpenError, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, VaultError,
 };
 
 /// A device's session.
@@ -44,6 +48,12 @@ pub(super) struct WwebjsSession {
     pub(super) stage: Mutex<Stage>,
     pub(super) waiting: Waiting,
     pub(super) echoes: Echoes,
+    /// Messages that wait for their files.
+    pub(super) later: Later,
+    /// Held, with others, while a message is handed over and its id there is not kept yet.
+    pub(super) naming: RwLock<()>,
+    /// What could not be read, which is said seldom.
+    odd: Seldom<&'static str>,
     /// What is to be told over the socket.
     pub(super) wishes: Wishes,
     /// The last entry of the upstream's log that was taken in.
@@ -73,12 +83,13 @@ impl WwebjsSession {
         context: SessionContext,
     ) -> Result<Self, OpenError> {
         let keeping = Keeping::new(context.vault);
+        let there = settings.device.unwrap_or_else(|| context.device.clone());
+        keeping.belongs_to(&settings.base_url, there.as_str()).await?;
         let tag = keeping.tag(&*context.random).await?;
         let retries = shared.ends.lost_its_link(&context.device);
         if !retries {
             keeping.tidy(context.clock.now()).await?;
         }
-        let there = settings.device.unwrap_or_else(|| context.device.clone());
         let http = shared.config.http.clone();
         Ok(Self {
             client: Client::new(http, settings.base_url, settings.api_key, there.to_string()),
@@ -90,6 +101,9 @@ impl WwebjsSession {
             stage: Mutex::new(Stage::default()),
             waiting: Waiting::default(),
             echoes: Echoes::default(),
+            later: Later::default(),
+            naming: RwLock::default(),
+            odd: Seldom::default(),
             wishes: Wishes::default(),
             read_to: watch::Sender::new(0),
             called: Notify::new(),
@@ -133,13 +147,7 @@ impl WwebjsSession {
 
     /// Tells the daemon, or how the session ends because it could not.
     pub(super) async fn tell(&self, event: EngineEvent) -> Result<(), Ended> {
-        self.inbound.deliver(event).await.map_err(|error| match error {
-            InboundError::Gone => Ended::Closed,
-            InboundError::Store(source) => {
-                tracing::warn!(device = %self.device, error = %source, "the daemon did not take an event");
-                Ended::LinkLost(Reason::EngineError)
-            }
-        })
+        self.inbound.deliver(event).await.map_err(|error| not_taken(&self.device, error))
     }
 
     /// What the vault answered, or how the session ends because it did not.
@@ -159,11 +167,42 @@ impl WwebjsSession {
         })
     }
 
+    /// Something that the upstream told could not be read.
+    pub(super) fn not_read(&self, what: &'static str) {
+        if let Some(left_out) = self.odd.now(what, self.clock.now()) {
+            tracing::warn!(device = %self.device, what, left_out, "what the upstream told could not be read, and is passed over");
+        }
+    }
+
+    /// Reads what the upstream told.
+    pub(super) fn read<T: DeserializeOwned>(&self, what: &'static str, told: Value) -> Option<T> {
+        let read = serde_json::from_value(told).ok();
+        if read.is_none() {
+            self.not_read(what);
+        }
+        read
+    }
+
+    /// Reads each entry of a page.
+    pub(super) fn read_page<T: DeserializeOwned>(
+        &self,
+        what: &'static str,
+        page: &mut Value,
+    ) -> (Vec<T>, usize) {
+        let Value::Array(listed) = page["data"].take() else {
+            self.not_read("a page");
+            return (Vec::new(), 0);
+        };
+        let count = listed.len();
+        (listed.into_iter().filter_map(|one| self.read(what, one)).collect(), count)
+    }
+
     async fn live(&self) -> Result<Infallible, Ended> {
         let arrival = self.arrive().await?;
         tokio::select! {
             ended = self.follow(arrival) => ended,
             ended = self.watch() => ended,
+            ended = self.fetch_later() => ended,
             ended = self.listen() => ended,
         }
     }

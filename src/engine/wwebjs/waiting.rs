@@ -7,10 +7,13 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use super::convert::entry_in::Step;
+use crate::domain::clock::Millis;
 use crate::domain::ids::{MessageId, NetworkId};
 
 /// Echoes that are waited for at most; the oldest is given up.
 const MOST_ECHOES: usize = 256;
+/// How long an echo may take: what is told later was done by somebody else.
+const EXPECTED_MS: i64 = 120_000;
 
 /// Who waits for which message, by our id.
 #[derive(Default)]
@@ -67,26 +70,27 @@ impl Drop for Wait<'_> {
 
 /// Changes of ours, whose echo is no news.
 #[derive(Default)]
-pub(super) struct Echoes(Mutex<VecDeque<String>>);
+pub(super) struct Echoes(Mutex<VecDeque<(Millis, String)>>);
 
 impl Echoes {
     /// A change is about to be asked for. The answer takes it back, where the upstream refused.
-    pub(super) fn expect(&self, change: String) {
+    pub(super) fn expect(&self, change: String, now: Millis) {
         let mut all = self.lock();
         if all.len() == MOST_ECHOES {
             all.pop_front();
         }
-        all.push_back(change);
+        all.push_back((now, change));
     }
 
     /// Whether this is the echo of a change of ours; it has only one.
-    pub(super) fn take(&self, change: &str) -> bool {
+    pub(super) fn take(&self, change: &str, now: Millis) -> bool {
         let mut all = self.lock();
-        let found = all.iter().position(|known| known == change);
+        all.retain(|(at, _)| now.since(*at) < EXPECTED_MS);
+        let found = all.iter().position(|(_, known)| known == change);
         found.and_then(|at| all.remove(at)).is_some()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<String>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Millis, String)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -116,8 +120,16 @@ mod tests {
     fn an_echo_is_passed_over_once_and_few_are_waited_for() {
         let echoes = Echoes::default();
         for n in 0..=MOST_ECHOES {
-            echoes.expect(n.to_string());
+            echoes.expect(n.to_string(), Millis(0));
         }
-        assert!(!echoes.take("0") && echoes.take("1") && !echoes.take("1"));
+        let take = |change| echoes.take(change, Millis(1));
+        assert!(!take("0") && take("1") && !take("1"));
+    }
+
+    #[test]
+    fn an_echo_that_never_came_hides_nothing_that_others_do_later() {
+        let echoes = Echoes::default();
+        echoes.expect("star".to_owned(), Millis(0));
+        assert!(!echoes.take("star", Millis(EXPECTED_MS)));
     }
 }

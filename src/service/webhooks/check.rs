@@ -8,9 +8,9 @@ use url::Url;
 
 use super::Webhooks;
 use super::manage::WebhookChange;
-use super::signing::SECRET_PREFIX;
 use crate::domain::clock::Random;
 use crate::domain::webhook::{Endpoint, EndpointSecrets, Format};
+use crate::net::standard_webhooks::SECRET_PREFIX;
 use crate::net::{NetError, check_certificates, is_header};
 use crate::service::ServiceError;
 

@@ -1,19 +1,16 @@
 //! Who pushed this, provably. Pure.
 //!
-//! Source: Standard Webhooks 1.0 (`webhook-id`, `webhook-timestamp`, `webhook-signature`), and the header styles of
-//! WAHA and of Meta as the upstream contract has them.
+//! Source: Standard Webhooks 1.0 ([`standard_webhooks`]), and the header styles of WAHA and of Meta as the upstream
+//! contract has them.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::{EndpointId, Format};
+use crate::net::standard_webhooks;
 
-/// What secrets that we make begin with.
-pub(super) const SECRET_PREFIX: &str = "whsec_";
 /// Crockford's alphabet, in which ULIDs are written.
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -35,12 +32,6 @@ pub(super) fn message_id(
     "evt_".chars().chain((0..26).rev().map(digit)).collect()
 }
 
-/// The bytes that sign: what follows `whsec_` is base64; another text signs as it stands.
-pub(super) fn key_bytes(secret: &str) -> Vec<u8> {
-    let encoded = secret.strip_prefix(SECRET_PREFIX);
-    encoded.and_then(|text| STANDARD.decode(text).ok()).unwrap_or_else(|| secret.as_bytes().to_vec())
-}
-
 /// The headers that say who pushed this. `secrets`: the newest first.
 pub(super) fn headers(
     format: Format,
@@ -49,12 +40,12 @@ pub(super) fn headers(
     body: &[u8],
     secrets: &[&str],
 ) -> Vec<(String, String)> {
-    let seconds = now.0.div_euclid(1_000);
+    let seconds = now.0.div_euclid(1_000).to_string();
     let signatures: Vec<String> =
-        secrets.iter().map(|secret| signature(&key_bytes(secret), id, seconds, body)).collect();
+        secrets.iter().map(|secret| standard_webhooks::signature(secret, id, &seconds, body)).collect();
     let mut headers = vec![
         ("webhook-id".to_owned(), id.to_owned()),
-        ("webhook-timestamp".to_owned(), seconds.to_string()),
+        ("webhook-timestamp".to_owned(), seconds),
         ("webhook-signature".to_owned(), signatures.join(" ")),
     ];
     // These styles have room for one signature.
@@ -73,11 +64,6 @@ pub(super) fn headers(
         }
     }
     headers
-}
-
-fn signature(key: &[u8], id: &str, seconds: i64, body: &[u8]) -> String {
-    let signed = mac::<Hmac<Sha256>>(key, &[format!("{id}.{seconds}.").as_bytes(), body]);
-    format!("v1,{}", STANDARD.encode(signed))
 }
 
 fn mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Cloud, status, text};
-use crate::support::ANNA;
+use crate::support::{ANNA, said};
 use crate::upstream::cloud_api::{Trouble, sign};
 
 #[tokio::test]
@@ -136,4 +136,18 @@ async fn reactions_and_answers_find_our_message_by_metas_name() {
     assert_eq!(cloud.tell(&cloud.envelope(&reaction)).await, 200);
     let message = cloud.app.get(&format!("/devices/shop/messages/{id}")).await.ok()["data"].clone();
     assert_eq!(message["reactions"][0]["emoji"], "👍", "{message}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_of_callbacks_is_said_seldom() {
+    let cloud = Cloud::start().await;
+    assert_eq!(said("WARN", "server.public_url is not set"), 1, "nobody may be able to call back");
+    for _ in 0..3 {
+        assert_eq!(cloud.tell(&cloud.envelope(&json!({ "messages": [5] }))).await, 200);
+    }
+    let part = "a part of a callback could not be read";
+    assert_eq!(said("WARN", part), 1);
+    cloud.app.clock.advance(60_000);
+    assert_eq!(cloud.tell(&cloud.envelope(&json!({ "messages": [5] }))).await, 200);
+    assert_eq!(said("WARN", "left_out=2"), 1);
 }

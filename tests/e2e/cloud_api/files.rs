@@ -34,6 +34,18 @@ async fn a_picture_goes_up_before_the_message_that_names_it() {
 }
 
 #[tokio::test]
+async fn a_file_that_meta_lost_before_the_message_came_goes_up_again_once() {
+    let cloud = Cloud::start().await;
+    cloud.number().trouble(Trouble::Refuse(400, 131_009, None), 1);
+    let id = sent(&cloud, json!({ "data": STANDARD.encode(PNG) })).await;
+    cloud.app.wait_for_status("shop", &id, "sent").await;
+    assert_eq!(cloud.app.steps("shop", &id).await, ["queued", "sending", "sent"]);
+    cloud.number().trouble(Trouble::Refuse(400, 131_009, None), 2);
+    let id = sent(&cloud, json!({ "data": STANDARD.encode(PNG) })).await;
+    cloud.app.wait_for_status("shop", &id, "failed").await;
+}
+
+#[tokio::test]
 async fn what_meta_does_not_take_is_refused_before_it_goes_up() {
     let cloud = Cloud::start().await;
     let gif = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\

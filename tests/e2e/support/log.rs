@@ -69,6 +69,13 @@ impl Drop for Searched {
     }
 }
 
+/// How many lines of this level say this. Each test has a process of its own.
+pub fn said(level: &str, text: &str) -> usize {
+    let log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
+    let log = String::from_utf8_lossy(&log);
+    log.lines().filter(|line| line.contains(level) && line.contains(text)).count()
+}
+
 /// Notes what is private in a request or an answer.
 pub fn note_private(bytes: &[u8]) {
     if let Ok(value) = serde_json::from_slice(bytes) {

@@ -21,6 +21,7 @@ use wharf::engine::Capabilities;
 use wharf::settings::Settings;
 
 pub use self::clock::TestClock;
+pub use self::log::said;
 pub use self::network::Network;
 pub use self::reply::Reply;
 

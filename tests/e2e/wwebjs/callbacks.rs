@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::Chain;
-use crate::support::{ANNA, Reply};
+use super::gate::Gate;
+use crate::support::{ANNA, Reply, said};
 use crate::upstream::wwebjs::{CALLBACK_SECRET, signed};
 
 async fn call(chain: &Chain, secret: &str, body: &Value) -> Reply {
@@ -66,6 +67,35 @@ async fn a_callback_that_is_not_signed_so_is_refused() {
     Reply::of(bare.send().await.unwrap()).await.refused(401, "bad_signature");
     let other = json!({ "data": { "deviceId": "another", "seq": 1 } });
     call(&chain, CALLBACK_SECRET, &other).await.refused(400, "bad_callback");
+    // Of two that are signed wrong, one is told.
+    assert_eq!(said("WARN", "code=\"bad_signature\""), 1);
+    assert_eq!(said("WARN", "code=\"bad_callback\""), 1);
+    chain.front.clock.advance(60_000);
+    call(&chain, "another-secret-of-somebody-else", &body).await.refused(401, "bad_signature");
+    assert_eq!(said("WARN", "code=\"bad_signature\""), 2);
+    let stranger = chain.front.request("POST", "//hooks/nobody").body("{}");
+    Reply::of(stranger.send().await.unwrap()).await.refused(404, "not_found");
+    assert_eq!(said("WARN", "a callback was refused"), 3);
+}
+
+#[tokio::test]
+async fn a_callback_has_the_log_read_at_once_where_the_stream_is_silent() {
+    let chain = Chain::start().await;
+    let gate = Gate::to(chain.back.base()).await;
+    chain.back.device("shop", &json!({ "autoScanMs": 0 })).await;
+    let mut settings = gate.settings(chain.settings("shop"));
+    settings["wwebjs"]["webhookSecret"] = json!(CALLBACK_SECRET);
+    chain.make("shop", settings).await;
+    chain.front.wait_for_state("shop", "ready").await;
+    gate.hush();
+    chain.front.post("/devices/shop/restart", json!({})).await.ok();
+    chain.front.wait_for_state("shop", "ready").await;
+    chain.writes("shop", ANNA, "hello").await;
+    let seq = chain.back.logged("shop", "message").await.remove(0)["seq"].clone();
+    assert!(chain.bodies("shop").await.is_empty());
+    let body = json!({ "data": { "deviceId": "shop", "seq": seq } });
+    assert_eq!(call(&chain, CALLBACK_SECRET, &body).await.status, 200);
+    assert_eq!(chain.bodies("shop").await, ["hello"]);
 }
 
 #[tokio::test]

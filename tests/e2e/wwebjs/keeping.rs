@@ -127,6 +127,34 @@ async fn what_the_log_no_longer_holds_is_read_from_the_chats() {
 }
 
 #[tokio::test]
+async fn another_device_behind_is_read_from_its_own_beginning() {
+    let chain = Chain::start().await;
+    chain.device("shop").await;
+    chain.writes("shop", ANNA, "one").await;
+    chain.heard("shop", 1).await;
+    chain.back.device("till", &json!({ "autoScanMs": 0 })).await;
+    chain
+        .front
+        .wait_until("the other one to be ready", async || {
+            (chain.back.get("/devices/till").await["data"]["state"] == "ready").then_some(())
+        })
+        .await;
+    chain.writes("till", ANNA, "before").await;
+    chain.front.patch("/devices/shop", json!({ "settings": chain.settings("till") })).await.ok();
+    chain.front.post("/devices/shop/restart", json!({})).await.ok();
+    chain.front.wait_for_state("shop", "ready").await;
+    let known = format!("/devices/shop/chats/{ANNA}@c.us/messages");
+    chain
+        .front
+        .wait_until("its past to be here", async || {
+            (chain.front.get(&known).await.ok()["pagination"]["total"] == 2).then_some(())
+        })
+        .await;
+    chain.writes("till", ANNA, "two").await;
+    assert_eq!(chain.heard("shop", 2).await, ["one", "two"], "what was before is told to nobody");
+}
+
+#[tokio::test]
 async fn without_a_log_the_chats_are_read_again_and_again() {
     let chain = Chain::start().await;
     chain

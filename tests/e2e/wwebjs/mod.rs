@@ -1,8 +1,10 @@
 //! A Wharf in front of a Wharf.
 
 mod callbacks;
+mod gate;
 mod keeping;
 mod keys;
+mod passing;
 mod relay;
 mod talking;
 

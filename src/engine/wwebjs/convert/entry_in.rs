@@ -49,7 +49,7 @@ pub(in super::super) enum News {
     Complete(HistoryProgressed),
     /// To be handed on as it is.
     Plain(EngineEvent),
-    /// Nothing for us, or nothing that is understood.
+    /// Nothing for us.
     Nothing,
 }
 
@@ -134,12 +134,8 @@ struct OfContact {
     contact: Contact,
 }
 
-/// What an entry of the log, or an event of the socket, tells.
-pub(in super::super) fn news(entry: &WireEntry) -> News {
-    read(entry).unwrap_or(News::Nothing)
-}
-
-fn read(entry: &WireEntry) -> Option<News> {
+/// What an entry of the log, or an event of the socket, tells; none where it should tell something and cannot be read.
+pub(in super::super) fn news(entry: &WireEntry) -> Option<News> {
     let at = in_ms(entry.timestamp);
     let payload = &entry.payload;
     Some(match entry.kind.as_str() {
@@ -260,8 +256,12 @@ mod tests {
     use crate::domain::reason::Reason;
     use serde_json::json;
 
-    fn of(kind: &str, payload: Value) -> News {
+    fn read(kind: &str, payload: Value) -> Option<News> {
         news(&WireEntry { seq: 1, kind: kind.to_owned(), timestamp: 1_767_225_600_000, payload })
+    }
+
+    fn of(kind: &str, payload: Value) -> News {
+        read(kind, payload).unwrap()
     }
 
     #[test]
@@ -298,15 +298,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_no_news() {
+    fn what_cannot_be_read_is_told_from_what_is_for_others() {
         for (kind, payload) in [
             ("message", json!({ "message": { "id": "?" } })),
             ("message:ack", json!({ "messageId": "true_15550100001@c.us_A", "ack": 9 })),
             ("message:reaction", json!({ "messageId": "true_15550100001@c.us_A" })),
             ("chat:cleared", json!({})),
-            ("webhook:dead", json!({ "webhookId": "x" })),
-            ("weather", json!([])),
         ] {
+            assert_eq!(read(kind, payload), None, "{kind}");
+        }
+        for (kind, payload) in [("webhook:dead", json!({ "webhookId": "x" })), ("weather", json!([]))] {
             assert_eq!(of(kind, payload), News::Nothing, "{kind}");
         }
     }

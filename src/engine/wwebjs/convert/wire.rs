@@ -147,7 +147,7 @@ pub(in super::super) struct WireDevice {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct WireLogPage {
-    pub data: Vec<WireEntry>,
+    pub data: Vec<Value>,
     pub newest_seq: i64,
     #[serde(default)]
     pub next_after: i64,
