@@ -14,7 +14,8 @@ pub(super) const HELP: &str = "\
 Checks the configuration, the data directory, the admin key file, free disk, the limit of open files, and
 whether the daemon at --url answers, is ready, has this version, accepts the key and agrees on the time; and
 for the native engine, whether this build has it, and whether WhatsApp can be reached and agrees on the time;
-whether declared devices that hear by callbacks can be called; and whether this session has a desktop for notifications and a loudspeaker for sounds, or why not.
+whether declared devices that hear by callbacks can be called; and whether this session has a desktop for
+notifications and a loudspeaker for sounds, or why not.
 Changes nothing. Exit code 1 when a check fails; warnings alone are 0.";
 
 /// Does all checks and prints them.
