@@ -22,7 +22,7 @@ pub enum WebhooksCommand {
     /// Show one webhook, without its secrets
     Show(WebhookArg),
     /// Change a webhook; what is not said stays
-    Change(ChangeArgs),
+    Change(Box<ChangeArgs>),
     /// Delete a webhook, with what waits for it
     #[command(visible_alias = "rm")]
     Delete(WebhookArg),
@@ -230,7 +230,7 @@ pub async fn run(command: WebhooksCommand, client: &Client, out: &Output) -> Res
             let webhook = client.get(&["webhooks", id.as_str()], &[]).await?;
             out.show(&webhook, || webhook_facts(&webhook))
         }
-        WebhooksCommand::Change(args) => change(args, client, out).await,
+        WebhooksCommand::Change(args) => change(*args, client, out).await,
         WebhooksCommand::Delete(WebhookArg { id }) => {
             let answer = client.delete(&["webhooks", id.as_str()], &[]).await?;
             out.show(&answer, || format!("{id}: deleted"))

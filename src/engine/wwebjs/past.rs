@@ -110,11 +110,8 @@ impl WwebjsSession {
             let page = self.answered(log::page(&self.client, ahead.to).await)?;
             let before = ahead.to;
             for entry in &self.read_entries(page.data) {
-                match entry_in::news(entry) {
-                    Some(News::Message(message) | News::Created { message, .. }) => {
-                        ahead.messages.insert(message.id.clone());
-                    }
-                    _ => {}
+                if let Some(News::Message(message) | News::Created { message, .. }) = entry_in::news(entry) {
+                    ahead.messages.insert(message.id.clone());
                 }
                 ahead.to = ahead.to.max(entry.seq);
             }
