@@ -49,7 +49,7 @@ mod tests {
     use super::super::probe::Verdict;
     use super::*;
 
-    fn device(engine: Option<&str>, settings: Value) -> DeclaredDevice {
+    fn device(engine: Option<&str>, settings: &Value) -> DeclaredDevice {
         DeclaredDevice {
             id: "shop".to_owned(),
             name: None,
@@ -73,17 +73,17 @@ mod tests {
 
     #[test]
     fn who_is_called_back_is_known_by_engine_and_settings() {
-        assert!(is_called(&device(None, json!({})), "cloud-api"));
-        assert!(is_called(&device(Some("waha"), json!({ "waha": {} })), "simulator"));
+        assert!(is_called(&device(None, &json!({})), "cloud-api"));
+        assert!(is_called(&device(Some("waha"), &json!({ "waha": {} })), "simulator"));
         assert!(!is_called(
-            &device(Some("waha"), json!({ "waha": { "inbound": "websocket" } })),
+            &device(Some("waha"), &json!({ "waha": { "inbound": "websocket" } })),
             "simulator"
         ));
         assert!(is_called(
-            &device(Some("wwebjs"), json!({ "wwebjs": { "inbound": "webhook" } })),
+            &device(Some("wwebjs"), &json!({ "wwebjs": { "inbound": "webhook" } })),
             "simulator"
         ));
-        assert!(!is_called(&device(Some("wwebjs"), json!({ "wwebjs": {} })), "simulator"));
-        assert!(!is_called(&device(None, json!({})), "simulator"));
+        assert!(!is_called(&device(Some("wwebjs"), &json!({ "wwebjs": {} })), "simulator"));
+        assert!(!is_called(&device(None, &json!({})), "simulator"));
     }
 }
