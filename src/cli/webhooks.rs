@@ -1,216 +1,18 @@
 //! `wharf webhooks …`
 
-use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::client::Client;
-use super::exit::CliError;
-use super::output::{Output, clean, facts, moment_of, short, table, text_of};
-use super::time::parse_duration_ms;
-use crate::domain::ids::DeviceId;
-use crate::domain::webhook::EndpointId;
+use super::exit::{CliError, Exit};
+use super::output::{Output, clean, moment_of, text_of};
 
-/// `wharf webhooks …`
-#[derive(Debug, Subcommand)]
-pub enum WebhooksCommand {
-    /// List the webhooks
-    #[command(visible_alias = "ls")]
-    List(ListArgs),
-    /// Make a webhook; its secret is shown once and cannot be shown again
-    #[command(after_help = CREATE_HELP)]
-    Create(CreateArgs),
-    /// Show one webhook, without its secrets
-    Show(WebhookArg),
-    /// Change a webhook; what is not said stays
-    Change(Box<ChangeArgs>),
-    /// Delete a webhook, with what waits for it
-    #[command(visible_alias = "rm")]
-    Delete(WebhookArg),
-    /// Replace a webhook's secret; the one before signs too for a while
-    Rotate(RotateArgs),
-    /// Push a test event, and say what the receiver answers
-    Test(WebhookArg),
-    /// Show what came of each try
-    Attempts(AttemptsArgs),
-    /// List the events that did not reach a webhook in any try
-    DeadLetters(WebhookArg),
-    /// Deliver once more: one dead letter, all of them, or part of a device's log
-    #[command(after_help = REPLAY_HELP)]
-    Replay(ReplayArgs),
-}
+mod args;
+mod shown;
 
-/// A webhook.
-#[derive(Debug, Args)]
-pub struct WebhookArg {
-    /// The webhook's id
-    #[arg(value_name = "WEBHOOK")]
-    pub id: EndpointId,
-}
+use args::{AttemptsArgs, ChangeArgs, CreateArgs, ReplayArgs, RotateArgs, WebhookArg, WebhookOptions};
+use shown::{attempt_table, letter_table, webhook_facts, webhook_table};
 
-/// `wharf webhooks list`
-#[derive(Debug, Args)]
-pub struct ListArgs {
-    /// Only those of this device
-    #[arg(long, value_name = "DEVICE")]
-    pub device: Option<DeviceId>,
-}
-
-/// What a webhook is made of.
-#[derive(Debug, Args)]
-pub struct WebhookOptions {
-    /// What people call it
-    #[arg(long)]
-    pub name: Option<String>,
-
-    /// Which events, separated by commas: names, message:* or *; all if left out
-    #[arg(long, value_delimiter = ',', value_name = "EVENTS")]
-    pub events: Vec<String>,
-
-    /// What of them is left out, separated by commas: names, groups, status, newsletters
-    #[arg(long, value_delimiter = ',', value_name = "WHAT")]
-    pub exclude: Vec<String>,
-
-    /// In whose words events are pushed
-    #[arg(long, value_parser = ["wharf", "waha", "wwebjs"])]
-    pub format: Option<String>,
-
-    /// What each event waits for: the one before of its device, of its chat, or nothing
-    #[arg(long, value_parser = ["device", "chat", "none"])]
-    pub ordering: Option<String>,
-
-    /// A header that it gets besides, such as "Authorization: Bearer …"; may be repeated
-    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
-    pub headers: Vec<(String, String)>,
-
-    /// How long a try may take, such as 10s
-    #[arg(long, value_parser = parse_duration_ms, value_name = "DURATION")]
-    pub timeout: Option<i64>,
-
-    /// A file with the only certificates (PEM) that its server may stand on
-    #[arg(long, value_name = "FILE")]
-    pub custom_ca: Option<std::path::PathBuf>,
-}
-
-/// `wharf webhooks create`
-#[derive(Debug, Args)]
-pub struct CreateArgs {
-    /// Where events are pushed to
-    #[arg(id = "receiver", value_name = "URL")]
-    pub url: String,
-
-    /// Whose events; those of all devices if left out
-    #[arg(long, value_name = "DEVICE")]
-    pub device: Option<DeviceId>,
-
-    /// Take the secret from this environment variable instead of having one made
-    #[arg(long, value_name = "VARIABLE")]
-    pub secret_env: Option<String>,
-
-    /// What it is made of.
-    #[command(flatten)]
-    pub options: WebhookOptions,
-}
-
-/// `wharf webhooks change`
-#[derive(Debug, Args)]
-pub struct ChangeArgs {
-    /// The webhook's id
-    #[arg(value_name = "WEBHOOK")]
-    pub id: EndpointId,
-
-    /// Where events are pushed to from now on
-    #[arg(id = "receiver", long = "to", value_name = "URL")]
-    pub url: Option<String>,
-
-    /// Switch it on, also after failures switched it off
-    #[arg(long, conflicts_with = "disable")]
-    pub enable: bool,
-
-    /// Switch it off: nothing new waits for it
-    #[arg(long)]
-    pub disable: bool,
-
-    /// Take these away, separated by commas; what they stood for is as if never said
-    #[arg(long, value_delimiter = ',', value_name = "FIELDS", value_parser = ["name", "exclude", "headers", "timeout", "custom-ca"])]
-    pub clear: Vec<String>,
-
-    /// What it is made of.
-    #[command(flatten)]
-    pub options: WebhookOptions,
-}
-
-/// `wharf webhooks rotate`
-#[derive(Debug, Args)]
-pub struct RotateArgs {
-    /// The webhook's id
-    #[arg(value_name = "WEBHOOK")]
-    pub id: EndpointId,
-
-    /// For how long the secret before signs too, such as 2h; a day if left out
-    #[arg(long, value_parser = parse_duration_ms, value_name = "DURATION")]
-    pub keep: Option<i64>,
-}
-
-/// `wharf webhooks attempts`
-#[derive(Debug, Args)]
-pub struct AttemptsArgs {
-    /// The webhook's id
-    #[arg(value_name = "WEBHOOK")]
-    pub id: EndpointId,
-
-    /// At most so many, the newest first
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub limit: u8,
-}
-
-/// `wharf webhooks replay`
-#[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["dead", "letter", "from"]))]
-pub struct ReplayArgs {
-    /// The webhook's id
-    #[arg(value_name = "WEBHOOK")]
-    pub id: EndpointId,
-
-    /// All dead letters
-    #[arg(long)]
-    pub dead: bool,
-
-    /// This dead letter
-    #[arg(long = "id", value_name = "LETTER")]
-    pub letter: Option<i64>,
-
-    /// From this entry of the log
-    #[arg(long, value_name = "SEQ", requires = "to")]
-    pub from: Option<i64>,
-
-    /// To this one
-    #[arg(long, value_name = "SEQ", requires = "from")]
-    pub to: Option<i64>,
-
-    /// Whose log, where the webhook is of all devices
-    #[arg(long, value_name = "DEVICE", requires = "from")]
-    pub device: Option<DeviceId>,
-}
-
-const CREATE_HELP: &str = "\
-Examples:
-  wharf webhooks create https://hooks.example.com/wharf
-  wharf webhooks create https://hooks.example.com/shop --device shop --events message,message:ack --exclude groups
-  wharf webhooks create https://old.example.com/waha --format waha --secret-env WAHA_KEY
-
-Receivers verify the headers webhook-id, webhook-timestamp and webhook-signature with any library for Standard
-Webhooks and the secret that is printed.";
-
-const REPLAY_HELP: &str = "\
-Examples:
-  wharf webhooks replay wh_3f0a8c5e9b7d41261122 --dead
-  wharf webhooks replay wh_3f0a8c5e9b7d41261122 --id 9
-  wharf webhooks replay wh_3f0a8c5e9b7d41261122 --device shop --from 100 --to 200";
-
-fn header(text: &str) -> Result<(String, String), String> {
-    let parts = text.split_once(':').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
-    parts.filter(|(name, _)| !name.is_empty()).ok_or_else(|| "write it as NAME: VALUE".to_owned())
-}
+pub use args::WebhooksCommand;
 
 /// Does one of the commands.
 ///
@@ -241,7 +43,8 @@ pub async fn run(command: WebhooksCommand, client: &Client, out: &Output) -> Res
             out.show(&report, || {
                 let status = text_of(&report, "status");
                 format!("{} {status} ({} ms)", text_of(&report, "outcome"), text_of(&report, "durationMs"))
-            })
+            })?;
+            if report["outcome"] == "delivered" { Ok(()) } else { Err(CliError::Told(Exit::Error)) }
         }
         WebhooksCommand::Attempts(AttemptsArgs { id, limit }) => {
             let query = [("limit", limit.to_string())];
@@ -354,103 +157,9 @@ fn fields(options: WebhookOptions) -> Result<Map<String, Value>, CliError> {
     Ok(body)
 }
 
-fn state_of(webhook: &Value) -> String {
-    match webhook.get("enabled").and_then(Value::as_bool) {
-        Some(false) => format!("off ({})", text_of(webhook, "disabledReason")),
-        _ if webhook.get("failingSince").is_some_and(|since| !since.is_null()) => "failing".to_owned(),
-        _ => "on".to_owned(),
-    }
-}
-
-fn device_of(webhook: &Value) -> String {
-    let device = text_of(webhook, "deviceId");
-    if device.is_empty() { "all".to_owned() } else { device }
-}
-
-fn rows_of(list: &Value, row: impl Fn(&Value) -> Vec<String>) -> Vec<Vec<String>> {
-    list.as_array().into_iter().flatten().map(row).collect()
-}
-
-fn webhook_table(list: &Value) -> String {
-    let rows = rows_of(list, |webhook| {
-        vec![
-            text_of(webhook, "id"),
-            device_of(webhook),
-            state_of(webhook),
-            text_of(webhook, "format"),
-            short(&text_of(webhook, "events"), 30),
-            text_of(webhook, "waiting"),
-            text_of(webhook, "deadLetters"),
-            short(&text_of(webhook, "url"), 60),
-        ]
-    });
-    table(&["ID", "DEVICE", "STATE", "FORMAT", "EVENTS", "WAITING", "DEAD", "URL"], &rows)
-}
-
-fn webhook_facts(webhook: &Value) -> String {
-    let headers = webhook.get("headers").and_then(Value::as_object);
-    let names: Vec<String> = headers.into_iter().flatten().map(|(name, _)| clean(name)).collect();
-    facts(&[
-        ("id", text_of(webhook, "id")),
-        ("device", device_of(webhook)),
-        ("name", text_of(webhook, "name")),
-        ("url", text_of(webhook, "url")),
-        ("state", state_of(webhook)),
-        ("events", text_of(webhook, "events")),
-        ("without", text_of(webhook, "exclude")),
-        ("format", text_of(webhook, "format")),
-        ("ordering", text_of(webhook, "ordering")),
-        ("headers", names.join(", ")),
-        ("waiting", text_of(webhook, "waiting")),
-        ("dead letters", text_of(webhook, "deadLetters")),
-        ("last delivery", moment_of(webhook, "lastDeliveryAt")),
-        ("failing since", moment_of(webhook, "failingSince")),
-        ("created", moment_of(webhook, "createdAt")),
-    ])
-}
-
-fn attempt_table(list: &Value) -> String {
-    let rows = rows_of(list, |attempt| {
-        vec![
-            moment_of(attempt, "at"),
-            text_of(attempt, "deviceId"),
-            text_of(attempt, "seq"),
-            text_of(attempt, "event"),
-            text_of(attempt, "attempt"),
-            text_of(attempt, "outcome"),
-            text_of(attempt, "status"),
-            text_of(attempt, "durationMs"),
-            moment_of(attempt, "nextAttemptAt"),
-        ]
-    });
-    table(&["AT", "DEVICE", "SEQ", "EVENT", "TRY", "OUTCOME", "STATUS", "MS", "AGAIN AT"], &rows)
-}
-
-fn letter_table(list: &Value) -> String {
-    let rows = rows_of(list, |letter| {
-        vec![
-            text_of(letter, "id"),
-            text_of(letter, "deviceId"),
-            text_of(letter, "seq"),
-            text_of(letter, "event"),
-            text_of(letter, "attempts"),
-            text_of(letter, "lastError"),
-            moment_of(letter, "deadAt"),
-        ]
-    });
-    table(&["ID", "DEVICE", "SEQ", "EVENT", "TRIES", "LAST", "SINCE"], &rows)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_header_is_a_name_and_a_value() {
-        assert_eq!(header("Authorization: Bearer a:b"), Ok(("Authorization".into(), "Bearer a:b".into())));
-        assert!(header("nothing").is_err());
-        assert!(header(": x").is_err());
-    }
 
     #[test]
     fn what_is_cleared_is_sent_as_nothing_and_not_set_as_well() {
@@ -460,16 +169,5 @@ mod tests {
         let nothing = json!({ "name": "", "exclude": [], "headers": {}, "timeoutMs": 0, "customCa": "" });
         assert_eq!(Value::Object(body.clone()), nothing);
         assert!(clear(&mut body, &all[..1]).is_err());
-    }
-
-    #[test]
-    fn a_table_says_who_gets_nothing_and_why() {
-        let list = json!([
-            { "id": "wh_1", "deviceId": null, "enabled": false, "disabledReason": "gone", "format": "wharf", "events": ["*"], "waiting": 0, "deadLetters": 2, "url": "https://a.example/" },
-            { "id": "wh_2", "deviceId": "shop", "enabled": true, "failingSince": 5, "format": "waha", "events": ["message"], "waiting": 3, "deadLetters": 0, "url": "https://b.example/" },
-        ]);
-        let text = webhook_table(&list);
-        assert!(text.contains("wh_1  all     off (gone)  wharf"), "{text}");
-        assert!(text.contains("wh_2  shop    failing     waha"), "{text}");
     }
 }

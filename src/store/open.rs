@@ -58,8 +58,19 @@ fn create_private(directory: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
+/// The directory may be somebody else's making, and open to all. What SQLite puts beside the database has its mode.
+fn keep_private(database: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let mut options = OpenOptions::new();
+    let file = options.create(true).truncate(false).write(true).mode(0o600).open(database)?;
+    let mode = file.metadata()?.permissions().mode();
+    if mode & 0o077 == 0 { Ok(()) } else { file.set_permissions(std::fs::Permissions::from_mode(0o600)) }
+}
+
 /// Opens the connection that writes, with the schema brought to this version.
 pub(super) fn writer(path: &Path, synchronous: Synchronous) -> Result<Connection, OpenError> {
+    let directory = |source| OpenError::Directory { path: path.to_owned(), source };
+    keep_private(path).map_err(directory)?;
     let mut connection = Connection::open(path).map_err(|source| at_open(path, source))?;
     configure(&connection, synchronous).map_err(|source| at_open(path, source))?;
     migrate(&mut connection, path)?;

@@ -265,7 +265,8 @@ impl Tx<'_> {
             self.number("SELECT failing_since IS NOT NULL FROM webhook_endpoints WHERE pk = ?1", [key.0])?;
         self.run(
             "UPDATE webhook_endpoints SET failing_since = NULL, delivered_at = ?2
-             WHERE pk = ?1 AND (failing_since IS NOT NULL OR delivered_at IS NULL OR delivered_at < ?2 - 60000)",
+             WHERE pk = ?1 AND (failing_since IS NOT NULL OR delivered_at IS NULL OR delivered_at < ?2 - 60000
+                 OR delivered_at > ?2)",
             params![key.0, now.0],
         )?;
         Ok(failed > 0)
@@ -279,7 +280,8 @@ impl Tx<'_> {
     pub fn webhook_missed(&self, key: EndpointKey, now: Millis, lapse_ms: i64) -> Result<Millis, StoreError> {
         let since = self.one(
             "UPDATE webhook_endpoints SET failed_at = ?2,
-                 failing_since = CASE WHEN failing_since IS NULL OR failed_at < ?2 - ?3 THEN ?2 ELSE failing_since END
+                 failing_since = CASE WHEN failing_since IS NULL OR failing_since > ?2 OR failed_at < ?2 - ?3
+                     THEN ?2 ELSE failing_since END
              WHERE pk = ?1 RETURNING failing_since",
             params![key.0, now.0, lapse_ms],
             |row| Ok(Millis(row.get(0)?)),

@@ -141,7 +141,8 @@ impl Tx<'_> {
         Ok(any)
     }
 
-    /// Gives up what waits for an endpoint beyond the newest `most`, the oldest first and some at a time.
+    /// Gives up what waits for an endpoint beyond the newest `most`, the oldest first and some at a time. What is due
+    /// in a lane may be under way, and stays: the next of the lane must not overtake it.
     ///
     /// # Errors
     /// When the store fails.
@@ -159,7 +160,7 @@ impl Tx<'_> {
         let buried = self.all(
             "UPDATE webhook_deliveries SET due = NULL, dead_at = ?2, last_error = 'too_many_waiting'
              WHERE pk IN (SELECT pk FROM webhook_deliveries WHERE endpoint = ?1 AND dead_at IS NULL
-                 ORDER BY pk LIMIT ?3)
+                 AND (lane IS NULL OR due IS NULL OR due > ?2) ORDER BY pk LIMIT ?3)
              RETURNING lane, device_id, seq, kind, attempts",
             params![key.0, now.0, i64::try_from(beyond.min(batch)).unwrap_or(i64::MAX)],
             |row| {

@@ -190,6 +190,9 @@ async fn what_waits_beyond_the_bound_is_given_up_oldest_first_and_counted_by_dev
     for at in 1..=7 {
         append(&store, at).await;
     }
+    // The oldest waits for another try.
+    let oldest = due(&store, key, 10).await[0].key;
+    fail(&store, oldest, AfterFailure::Again(Millis(500)), 8).await;
     let bury = async || store.write(move |tx| tx.bury_beyond(key, 2, Millis(9), 3)).await.unwrap();
     let first = bury().await;
     assert_eq!(first.count, 3);
@@ -197,6 +200,20 @@ async fn what_waits_beyond_the_bound_is_given_up_oldest_first_and_counted_by_dev
     assert_eq!((told.count, told.seq, told.kind.as_str()), (3, 1, "disconnected"));
     assert_eq!((bury().await.count, bury().await.count), (2, 0));
     assert_eq!(seqs(&due(&store, key, 10).await), [6]);
+}
+
+#[tokio::test]
+async fn what_may_be_under_way_is_not_given_up_and_not_overtaken() {
+    let (store, key, _dir) = with_endpoint(Ordering::Device).await;
+    for at in 1..=7 {
+        append(&store, at).await;
+    }
+    let first = due(&store, key, 10).await[0].key;
+    let buried = store.write(move |tx| tx.bury_beyond(key, 2, Millis(9), 500)).await.unwrap();
+    assert_eq!((buried.count, buried.told[&shop()].seq), (5, 2));
+    assert_eq!(seqs(&due(&store, key, 10).await), [1]);
+    store.write(move |tx| tx.delivered(first, Millis(10))).await.unwrap();
+    assert_eq!(seqs(&due(&store, key, 10).await), [7]);
 }
 
 #[tokio::test]

@@ -46,7 +46,9 @@ pub enum ApiError {
     #[error("the API key lacks the scope {0}")]
     MissingScope(Scope),
     /// The key is for other devices, whether this one exists or not.
-    #[error("the API key is not allowed for this device")]
+    #[error(
+        "the API key is for some devices: not for this one, nor for what concerns all of them or the daemon's own machine (desktop, sound and command)"
+    )]
     DeviceNotAllowed,
     /// A path that leads nowhere.
     #[error("there is nothing at this path")]

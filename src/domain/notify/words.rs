@@ -94,12 +94,12 @@ fn raw(happening: &Happening, device: &str, chat: Option<&str>, count: u32) -> (
             (title, sentence.clone())
         }
         About::Webhook { sentence, events, .. } => {
-            // Each that is counted into this one is of one event at least.
-            let events = i64::from(*events) + i64::from(count).saturating_sub(1);
-            let title = match (happening.kind, events) {
-                (Kind::WebhookDisabled, _) => format!("A webhook of {device} was disabled"),
-                (_, 0 | 1) => format!("An event of {device} did not reach its webhook"),
-                (_, many) => format!("{many} events of {device} did not reach a webhook"),
+            let title = match (happening.kind, count, *events) {
+                (Kind::WebhookDisabled, ..) => format!("A webhook of {device} was disabled"),
+                (_, 0 | 1, 0 | 1) => format!("An event of {device} did not reach its webhook"),
+                (_, 0 | 1, many) => format!("{many} events of {device} did not reach a webhook"),
+                // Those that were counted into this one may be of many events each.
+                _ => format!("Events of {device} did not reach webhooks"),
             };
             (title, sentence.clone())
         }
@@ -155,7 +155,7 @@ mod tests {
         let one = r#"{"event":"message","error":"timeout"}"#;
         let news = Happening::of("webhook:dead", one, 7, at, None).unwrap();
         assert_eq!(of(&news, "shop", None, 1).0, "An event of shop did not reach its webhook");
-        assert_eq!(of(&news, "shop", None, 3).0, "3 events of shop did not reach a webhook");
+        assert_eq!(of(&news, "shop", None, 3).0, "Events of shop did not reach webhooks");
     }
 
     #[test]

@@ -26,6 +26,7 @@ const TAG: &str = "tag";
 const LINKED: &str = "linked";
 const UNLINKED: &str = "unlinked";
 const UPSTREAM: &str = "upstream";
+const MADE: &str = "made";
 /// The upstream's ids of our messages, by ours.
 const THEIRS: &str = "wwebjs.theirs";
 /// Our ids of messages, by the upstream's.
@@ -81,11 +82,30 @@ impl Keeping {
         }
         let mut batch = VaultBatch::new();
         if kept.is_some() {
-            [PLACE, LINKED, UNLINKED].into_iter().for_each(|key| batch.remove(SPACE, key));
+            [PLACE, LINKED, UNLINKED, MADE].into_iter().for_each(|key| batch.remove(SPACE, key));
             [THEIRS, OURS, UPLOADS, CHATS].into_iter().for_each(|space| batch.remove_space(space));
         }
         batch.put(SPACE, UPSTREAM, upstream);
         self.0.apply(batch).await
+    }
+
+    /// The upstream's device was made at this moment; answers whether another one of its name stood there before. Then
+    /// its log is another one too, and is read from its beginning.
+    pub(super) async fn was_made(&self, at: &str) -> Result<bool, VaultError> {
+        let kept = self.0.get(SPACE, MADE).await?;
+        if kept.as_deref() == Some(at.as_bytes()) {
+            return Ok(false);
+        }
+        let mut batch = VaultBatch::new();
+        let place = self.place().await?.filter(|_| kept.is_some());
+        if let Some(place) = place {
+            let begin = Place { seq: 0, ..place };
+            let bytes = serde_json::to_vec(&begin).map_err(|error| VaultError(Box::new(error)))?;
+            batch.put(SPACE, PLACE, bytes);
+        }
+        batch.put(SPACE, MADE, at);
+        self.0.apply(batch).await?;
+        Ok(place.is_some())
     }
 
     pub(super) async fn place(&self) -> Result<Option<Place>, VaultError> {
@@ -215,6 +235,19 @@ impl Keeping {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn another_device_of_the_same_name_has_its_log_read_from_the_beginning() {
+        let keeping = Keeping::new(Arc::new(crate::engine::MemoryVault::default()));
+        assert!(!keeping.was_made("5").await.unwrap(), "nothing was read yet");
+        let place = Place { seq: 272, at: 9, past_due: false };
+        keeping.set_place(place).await.unwrap();
+        assert!(!keeping.was_made("5").await.unwrap());
+        assert_eq!(keeping.place().await.unwrap(), Some(place));
+        assert!(keeping.was_made("6").await.unwrap());
+        assert_eq!(keeping.place().await.unwrap(), Some(Place { seq: 0, ..place }));
+        assert!(!keeping.was_made("6").await.unwrap());
+    }
     use crate::engine::MemoryVault;
 
     struct Sevens;

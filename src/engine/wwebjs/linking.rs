@@ -47,7 +47,6 @@ impl WwebjsSession {
     /// Finds the upstream's device, makes or starts it where need be, and tells where it is.
     pub(super) async fn arrive(&self) -> Result<Arrival, Ended> {
         let linked = self.kept(self.keeping.was_linked().await)?;
-        let kept = self.kept(self.keeping.place().await)?;
         let device = match self.show().await {
             Err(trouble) if trouble.is_without_device() && linked => {
                 return Err(self.unlinked(Reason::LoggedOutOnPhone).await?);
@@ -55,6 +54,12 @@ impl WwebjsSession {
             Err(trouble) if trouble.is_without_device() => self.answered(self.make().await)?,
             shown => self.answered(shown)?,
         };
+        if let Some(made) = &device.created_at
+            && self.kept(self.keeping.was_made(&made.to_string()).await)?
+        {
+            tracing::warn!(device = %self.device, "another device of the same name stands behind: its log is read from its beginning");
+        }
+        let kept = self.kept(self.keeping.place().await)?;
         let range = self.range(kept).await?;
         let newest = range.as_ref().map_or(0, |range| range.newest_seq);
         // Only what was so before this moment is in `newest`.

@@ -84,6 +84,9 @@ fn base_url(value: Option<&Value>) -> Result<Url, SettingError> {
     {
         return Err(wrong("must have no user, password, query or fragment; the key goes into apiKey"));
     }
+    if url.path().trim_end_matches('/').ends_with("/api/v1") {
+        return Err(wrong("must be the server's own address, without /api/v1"));
+    }
     Ok(url)
 }
 
@@ -153,6 +156,7 @@ mod tests {
             ("baseUrl", json!("ftp://wharf.example.com")),
             ("baseUrl", json!("https://me:secret@wharf.example.com")),
             ("baseUrl", json!("https://wharf.example.com?x=1")),
+            ("baseUrl", json!("https://wharf.example.com/api/v1/")),
             ("baseUrl", Value::Null),
             ("device", json!("a b")),
             ("apiKey", json!("")),

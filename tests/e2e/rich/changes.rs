@@ -162,9 +162,10 @@ async fn a_message_that_is_to_be_tried_again_changes_or_goes_before_it_leaves() 
     app.post(DELETE, json!({ "messageId": removed })).await.ok();
     app.wait_for_status("shop", &next, "read").await;
     let app = app.restarted().await;
-    // A clock that leaps while the device connects would have it give up, and rest.
-    app.wait_for_state("shop", "ready").await;
+    // Nothing that waits for its time hears a clock leap: whoever starts looks at it.
+    app.post("/devices/shop/stop", json!({})).await.ok();
     app.clock.advance(60_000);
+    app.post("/devices/shop/start", json!({})).await.ok();
     app.post("/queue/clear", json!({ "deviceIds": ["shop"], "chatId": BEN })).await.ok();
     app.wait_for_status("shop", &edited, "read").await;
     let bodies: Vec<Value> = sent(&app).await.iter().map(|m| m["body"].clone()).collect();

@@ -42,6 +42,12 @@ async fn a_webhook_is_made_shown_changed_and_deleted() {
     let as_shown =
         json!({ "url": shown["url"], "headers": shown["headers"], "events": ["message"], "enabled": false });
     let changed = app.patch(&path, as_shown).await.ok()["data"].clone();
+    let misspelt = || json!({ "url": URL, "event": ["message"] });
+    app.post("/webhooks", misspelt()).await.refused(400, "invalid_field");
+    for (wrong, field) in [(misspelt(), "event"), (json!({ "secret": "abc" }), "secret")] {
+        let refused = app.patch(&path, wrong).await.refused(400, "invalid_field");
+        assert_eq!(refused["details"][0]["field"], field);
+    }
     assert_eq!((&changed["enabled"], &changed["disabledReason"]), (&json!(false), &json!("operator")));
     assert_eq!(app.get(&path).await.ok()["data"], changed);
     assert_eq!(

@@ -13,7 +13,7 @@ use crate::service::{
 };
 
 /// What stands in place of what is secret.
-const MASK: &str = "********";
+pub(super) const MASK: &str = "********";
 
 /// Why a webhook gets nothing.
 #[derive(ToSchema)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::objects::MASK;
 use crate::api::http::error::ApiError;
 use crate::api::http::input::{Fields, FromFields};
 use crate::api::http::schema;
@@ -20,6 +21,26 @@ const MAX_NAME: usize = 128;
 const LONGEST_TIMEOUT: i64 = 60_000;
 /// The longest that a secret that was replaced signs too: thirty days.
 const LONGEST_KEEP_MS: i64 = 30 * 86_400_000;
+
+/// What can be said when a webhook is made, and changed.
+const CHANGEABLE: [&str; 10] =
+    ["name", "url", "events", "exclude", "format", "ordering", "headers", "timeoutMs", "customCa", "enabled"];
+
+/// What else is shown of a webhook, and changes nothing when it is given back.
+const SHOWN: [&str; 12] = [
+    "id",
+    "deviceId",
+    "previousSecretUntil",
+    "disabledReason",
+    "disabledAt",
+    "failingSince",
+    "lastFailureAt",
+    "lastDeliveryAt",
+    "waiting",
+    "deadLetters",
+    "declared",
+    "createdAt",
+];
 
 /// In whose words events are pushed.
 #[derive(ToSchema)]
@@ -87,6 +108,7 @@ pub struct CreateWebhook {
 
 impl FromFields for CreateWebhook {
     fn read(fields: &mut Fields) -> Option<Self> {
+        fields.only(&[&CHANGEABLE[..], &["deviceId", "secret"]].concat());
         let url = fields.text("url", MAX_URL).filter(|url| !url.is_empty());
         let url = fields.require("url", url, "where to push events");
         let common = Common::read(fields);
@@ -205,6 +227,10 @@ pub struct ChangeWebhook {
 
 impl FromFields for ChangeWebhook {
     fn read(fields: &mut Fields) -> Option<Self> {
+        if fields.any("secret").is_some_and(|secret| secret != MASK) {
+            fields.wrong("secret", "is replaced by POST /webhooks/{wid}/rotate");
+        }
+        fields.only(&[&CHANGEABLE[..], &SHOWN[..]].concat());
         let url = fields.text("url", MAX_URL);
         let common = Common::read(fields);
         Some(Self {
@@ -296,6 +322,7 @@ pub struct RotateRequest {
 
 impl FromFields for RotateRequest {
     fn read(fields: &mut Fields) -> Option<Self> {
+        fields.only(&["secret", "keepMs"]);
         Some(Self {
             secret: fields.text("secret", MAX_SECRET).filter(|secret| !secret.is_empty()),
             keep_ms: fields.integer("keepMs", &(0..=LONGEST_KEEP_MS)).unwrap_or(SECRET_OVERLAP_MS),
@@ -325,6 +352,7 @@ pub struct ReplayRequest {
 
 impl FromFields for ReplayRequest {
     fn read(fields: &mut Fields) -> Option<Self> {
+        fields.only(&["id", "dead", "deviceId", "from", "to"]);
         let numbers = 1..=i64::MAX;
         let request = Self {
             id: fields.integer("id", &numbers),

@@ -141,6 +141,9 @@ pub(in super::super) struct WireDevice {
     pub phone_number: Option<String>,
     #[serde(default, deserialize_with = "loose")]
     pub client_name: Option<String>,
+    /// When it was made, however that is written.
+    #[serde(default)]
+    pub created_at: Option<Value>,
 }
 
 /// A page of the event log.
