@@ -199,7 +199,8 @@ async fn what_waits_beyond_the_bound_is_given_up_oldest_first_and_counted_by_dev
     let told = &first.told[&shop()];
     assert_eq!((told.count, told.seq, told.kind.as_str()), (3, 1, "disconnected"));
     assert_eq!((bury().await.count, bury().await.count), (2, 0));
-    assert_eq!(seqs(&due(&store, key, 10).await), [6]);
+    // It was due after the first of them, and may have been under way.
+    assert_eq!(seqs(&due(&store, key, 10).await), [4]);
 }
 
 #[tokio::test]
