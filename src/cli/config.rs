@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::exit::CliError;
 use super::output::Output;
 use super::{Globals, environment_variable};
-use crate::settings::{DeclaredDevice, Settings, load_declared};
+use crate::settings::load_declared;
 
 /// `wharf config …`
 #[derive(Debug, Subcommand)]
@@ -37,7 +37,12 @@ fn check(globals: &Globals, out: &Output) -> Result<(), CliError> {
     let devices =
         load_declared(dir, &environment_variable).map_err(|error| CliError::Usage(error.to_string()))?;
     for device in &devices {
-        check_rules(device, &settings)?;
+        if let Some(name) = settings.notify.unknown_command(&device.notify) {
+            let file = device.file.display();
+            return Err(CliError::Usage(format!(
+                "{file}: a rule of notify names the command {name:?}, which is none of notify.commands"
+            )));
+        }
     }
     let data = json!({ "valid": true, "declaredDevices": devices.len() });
     out.show(&data, || match dir.is_dir() {
@@ -51,21 +56,6 @@ fn check(globals: &Globals, out: &Output) -> Result<(), CliError> {
             )
         }
     })
-}
-
-/// Rules of a device may name only what the settings have.
-fn check_rules(device: &DeclaredDevice, settings: &Settings) -> Result<(), CliError> {
-    let notify = &settings.notify;
-    let is_command = |name: &String| notify.commands.iter().any(|command| command.name == *name);
-    for (index, rule) in device.notify.iter().enumerate() {
-        if let Some(name) = rule.command.as_ref().filter(|name| !is_command(name)) {
-            let file = device.file.display();
-            return Err(CliError::Usage(format!(
-                "{file}: notify[{index}] names the command {name:?}, which is none of notify.commands"
-            )));
-        }
-    }
-    Ok(())
 }
 
 fn show(globals: &Globals, out: &Output) -> Result<(), CliError> {

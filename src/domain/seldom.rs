@@ -32,7 +32,7 @@ impl<K: Eq + Hash> Seldom<K> {
     pub fn now(&self, what: K, now: Millis) -> Option<u64> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(said) = all.get_mut(&what) {
-            if now.since(said.at) < PAUSE_MS {
+            if is_recent(said.at, now) {
                 said.left_out = said.left_out.saturating_add(1);
                 return None;
             }
@@ -40,7 +40,7 @@ impl<K: Eq + Hash> Seldom<K> {
             return Some(std::mem::take(&mut said.left_out));
         }
         if all.len() >= MOST {
-            all.retain(|_, said| now.since(said.at) < PAUSE_MS);
+            all.retain(|_, said| is_recent(said.at, now));
         }
         if all.len() >= MOST {
             return None;
@@ -48,6 +48,11 @@ impl<K: Eq + Hash> Seldom<K> {
         all.insert(what, Said { at: now, left_out: 0 });
         Some(0)
     }
+}
+
+/// A time that lies ahead is of a clock that was set back since.
+fn is_recent(said: Millis, now: Millis) -> bool {
+    (0..PAUSE_MS).contains(&now.since(said))
 }
 
 #[cfg(test)]
@@ -61,6 +66,7 @@ mod tests {
         assert_eq!((seldom.now("a", Millis(1)), seldom.now("a", Millis(2))), (None, None));
         assert_eq!(seldom.now("a", Millis(PAUSE_MS)), Some(2));
         assert_eq!(seldom.now("a", Millis(2 * PAUSE_MS)), Some(0));
+        assert_eq!(seldom.now("a", Millis(5)), Some(0), "the clock was set back");
     }
 
     #[test]

@@ -208,10 +208,7 @@ pub(super) fn relations(settings: &Settings, effective: &Effective) -> Result<()
             effective.conflict(&keys, right)?;
         }
     }
-    let is_command = |name: &str| notify.commands.iter().any(|command| command.name == name);
-    let unknown =
-        notify.rule_specs().into_iter().filter_map(|rule| rule.command).find(|name| !is_command(name));
-    if let Some(name) = unknown {
+    if let Some(name) = notify.unknown_command(&notify.rule_specs()) {
         let right = format!("names the command {name:?}, which is none of notify.commands");
         effective.conflict(&["notify.rules"], &right)?;
     }

@@ -7,13 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use toml::Value;
 
-use crate::domain::notify::{Kind, RuleSpec};
+use crate::domain::notify::{Kind, RuleSpec, sound_files};
 
 /// Most rules of the settings.
 const MAX_RULES: usize = 200;
 const MAX_COMMANDS: usize = 100;
-/// What files of sounds end with.
-const SOUND_ENDS: [&str; 4] = ["wav", "ogg", "flac", "mp3"];
 const COMMAND_KEYS: [&str; 4] = ["name", "run", "timeout_ms", "log_output"];
 const TIMEOUT_MS: std::ops::RangeInclusive<i64> = 1..=600_000;
 
@@ -64,12 +62,16 @@ impl NotifySettings {
         self.rules.iter().filter_map(|rule| RuleSpec::read(rule).ok()).collect()
     }
 
+    /// The first command that one of these rules names and the settings do not.
+    pub fn unknown_command(&self, rules: &[RuleSpec]) -> Option<String> {
+        let is_command = |name: &&String| self.commands.iter().any(|command| command.name == **name);
+        rules.iter().filter_map(|rule| rule.command.as_ref()).find(|name| !is_command(name)).cloned()
+    }
+
     /// The first sound of a rule that is neither in the binary nor in this directory.
     pub(super) fn unknown_sound(&self, dir: &Path) -> Option<String> {
         let is_file = |name: &str| {
-            let mut all =
-                std::iter::once(name.to_owned()).chain(SOUND_ENDS.map(|end| format!("{name}.{end}")));
-            !dir.as_os_str().is_empty() && all.any(|file| dir.join(file).is_file())
+            !dir.as_os_str().is_empty() && sound_files(name).iter().any(|file| dir.join(file).is_file())
         };
         let is_known = |name: &str| Kind::ALL.iter().any(|kind| kind.sound() == name) || is_file(name);
         self.rule_specs().into_iter().filter_map(|rule| rule.sound).find(|name| !is_known(name))

@@ -39,7 +39,7 @@ pub(super) async fn messages(
             match message_in::message(told, me.as_ref(), session.now()) {
                 Some(message) => messages.push(message),
                 None if message_in::is_none(told) => {}
-                None => session.unreadable.came(&session.device, "a message of a chat"),
+                None => session.not_read("a message of a chat"),
             }
         })
         .await?;

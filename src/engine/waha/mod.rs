@@ -5,8 +5,8 @@
 //! `callback` or by `socket`; `later` has messages wait for files that cannot be had now; `reconcile` asks for what was
 //! missed, from where `position` says, by `listing`, and `left` keeps what could not be read; `outbound` sends, under
 //! ids that `names` keeps, or without one by `unnamed`, while `under_way` has what is told of it wait; `whose` notices
-//! that the device became another session; `changes`, `groups`, `people` and `media` have a file each. `unreadable` says
-//! what nobody could read. `convert` is pure.
+//! that the device became another session; `changes`, `groups`, `people` and `media` have a file each. `convert`
+//! is pure.
 //!
 //! Invariants: the server holds the link, we hold nothing of it but whether there is one. A webhook is answered with 200
 //! once what it tells is durable; its signature is checked before anything of it is read. Neither way of hearing
@@ -14,15 +14,14 @@
 //! address alone. A message leaves under an id that is in the vault already, so that a second try is no second message;
 //! where the server gives none, the try is, and no second one is made before the first was looked for.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use self::session::WahaSession;
 use self::settings::Settings;
-use super::upstream::UpstreamConfig;
+use super::upstream::{Sessions, UpstreamConfig};
 use crate::domain::ids::DeviceId;
 use crate::engine::{
     Callback, CallbackAnswer, CallbackError, Capabilities, ControlError, ControlVerb, Driver, OpenError,
@@ -51,25 +50,20 @@ mod socket;
 mod taking;
 mod under_way;
 mod unnamed;
-mod unreadable;
 mod whose;
 
 /// All devices of this engine.
 pub struct WahaDriver {
     config: UpstreamConfig,
     /// Sessions that were opened, for the webhooks that are theirs.
-    sessions: Mutex<HashMap<DeviceId, Weak<WahaSession>>>,
+    sessions: Sessions<WahaSession>,
 }
 
 impl WahaDriver {
     /// Connects nothing yet.
     #[must_use]
     pub fn new(config: UpstreamConfig) -> Self {
-        Self { config, sessions: Mutex::default() }
-    }
-
-    fn session(&self, device: &DeviceId) -> Option<Arc<WahaSession>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).get(device)?.upgrade()
+        Self { config, sessions: Sessions::default() }
     }
 }
 
@@ -124,9 +118,7 @@ impl Driver for WahaDriver {
         let device = context.device.clone();
         let callback_url = self.config.callback_url(&device);
         let session = Arc::new(WahaSession::open(self.config.http.clone(), callback_url, settings, context));
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.retain(|_, session| session.strong_count() > 0);
-        sessions.insert(device, Arc::downgrade(&session));
+        self.sessions.add(device, &session);
         Ok(session)
     }
 
@@ -150,12 +142,12 @@ impl Driver for WahaDriver {
         callback: Callback<'_>,
     ) -> Result<CallbackAnswer, CallbackError> {
         let envelope = callback::checked(settings, callback)?;
-        let session = self.session(device).filter(|session| session.hears());
+        let session = self.sessions.of(device).filter(|session| session.hears());
         let session = session.ok_or_else(|| CallbackError::NotNow("the device is not running".to_owned()))?;
         callback::take(&session, &envelope).await
     }
 
     async fn forget(&self, device: &DeviceId) {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(device);
+        self.sessions.forget(device);
     }
 }

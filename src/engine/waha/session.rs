@@ -18,7 +18,6 @@ use super::names::Names;
 use super::position::Position;
 use super::settings::{Settings, Way};
 use super::under_way::UnderWay;
-use super::unreadable::Unreadable;
 use super::{changes, connected, groups, linking, outbound, people, socket, whose};
 use crate::domain::clock::{Clock, Millis};
 use crate::domain::device::Account;
@@ -26,6 +25,7 @@ use crate::domain::event::TypingKind;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
+use crate::domain::seldom::Seldom;
 use crate::engine::{
     Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
     MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, Vault,
@@ -70,7 +70,7 @@ pub(super) struct WahaSession {
     /// Messages that are being handed over without one.
     pub(super) under_way: UnderWay,
     /// What was told and could not be read.
-    pub(super) unreadable: Unreadable,
+    unreadable: Seldom<&'static str>,
 }
 
 /// People of whom something is known. In memory, bounded.
@@ -122,7 +122,7 @@ impl WahaSession {
             on_network: Remembered::default(),
             allots_none: AtomicBool::new(false),
             under_way: UnderWay::default(),
-            unreadable: Unreadable::default(),
+            unreadable: Seldom::default(),
         }
     }
 
@@ -150,6 +150,13 @@ impl WahaSession {
 
     fn connected(&self) -> Result<(), SessionError> {
         if self.is_online() { Ok(()) } else { Err(SessionError::Offline) }
+    }
+
+    /// Something that the server told could not be read.
+    pub(super) fn not_read(&self, what: &'static str) {
+        if let Some(left_out) = self.unreadable.now(what, self.now()) {
+            tracing::warn!(device = %self.device, what, left_out, "what the WAHA server told could not be read, and is passed over");
+        }
     }
 
     /// The time, by our own clock.

@@ -56,7 +56,7 @@ pub(super) async fn listen(session: &WahaSession, socket: &mut WebSocket) -> Res
 
 async fn take(session: &WahaSession, text: &str) -> Result<(), Ended> {
     let Ok(envelope) = serde_json::from_str::<Value>(text) else {
-        session.unreadable.came(&session.device, "a frame");
+        session.not_read("a frame");
         return Ok(());
     };
     if envelope.get("session").and_then(Value::as_str) != Some(&session.settings.session) {

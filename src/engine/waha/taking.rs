@@ -79,7 +79,7 @@ impl WahaSession {
                 Heard::Status(_) => self.changed.notify_one(),
                 Heard::Message(message) => self.take_told(*message).await?,
                 Heard::Event(event) => self.take_event(event).await?,
-                Heard::Unreadable(what) => self.unreadable.came(&self.device, what),
+                Heard::Unreadable(what) => self.not_read(what),
             }
         }
         Ok(())
