@@ -1,7 +1,7 @@
 //! Text of strangers, made so that whatever shows it shows it, and does nothing else. What is told is inert already;
 //! what else is shown (a trial, what a bus or a command says) need not be.
 
-use crate::domain::notify::words::acts;
+use crate::domain::notify::text::acts;
 
 /// One line of at most `max` characters: what controls a terminal or turns the direction of writing is gone.
 pub(super) fn line(text: &str, max: usize) -> String {

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::{Core, ServiceError};
 use crate::domain::export::text::DateOrder;
-use crate::domain::export::zone::Zone;
+use crate::domain::export::time_zone::Zone;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::engine::ByteStream;

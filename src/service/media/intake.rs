@@ -1,7 +1,7 @@
 //! Files that come in: uploaded by clients, or from a network.
 
 use crate::domain::clock::Millis;
-use crate::domain::filename::safe_filename;
+use crate::domain::file_name::safe_filename;
 use crate::domain::ids::DeviceId;
 use crate::domain::media::StoredMedia;
 use crate::media::{ByteStream, Staged};

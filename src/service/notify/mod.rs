@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use super::{Core, ServiceError};
-use crate::domain::notify::{Limits, Rule, RuleOrigin, RuleSpec, defaults};
+use crate::domain::notify::{Limits, Rule, RuleOrigin, RuleSpec, default_rules};
 use crate::domain::outbox::QuietHours;
 use crate::effects::command::Commands;
 use crate::effects::desktop::{Desktop, DesktopAnswers};
@@ -132,7 +132,7 @@ impl Notify {
             let id = format!("settings-{}", index + 1).parse().ok()?;
             Some(Rule::new(id, None, RuleOrigin::Settings, spec))
         });
-        let of_binary = parts.defaults.then(defaults::rules).into_iter().flatten();
+        let of_binary = parts.defaults.then(default_rules::rules).into_iter().flatten();
         let fixed_rules: Vec<Rule> = of_settings.chain(of_binary).collect();
         let (desktop, answers) = parts.desktop;
         Self {

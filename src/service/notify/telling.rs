@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::clock::Millis;
 use crate::domain::event::{Event, Notified};
 use crate::domain::ids::DeviceId;
-use crate::domain::notify::{Action, Kind, Told, words};
+use crate::domain::notify::{Action, Kind, Told, text};
 use crate::service::{Core, ServiceError};
 use crate::store::notifications::Notification;
 
@@ -89,7 +89,7 @@ fn row(handed: &Handed, now: Millis) -> (Notification, bool, bool) {
 
 fn shown(core: &Core, device: &DeviceId, name: &str, told: &Told) -> Notified {
     let case = &told.case;
-    let (title, body) = words::of(&case.happening, name, case.chat_name.as_deref(), told.count);
+    let (title, body) = text::of(&case.happening, name, case.chat_name.as_deref(), told.count);
     let sound = case.decision.sound.clone();
     Notified {
         id: format!("{device}-{}", told.first_seq),

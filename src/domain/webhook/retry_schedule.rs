@@ -104,7 +104,7 @@ impl Schedule {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::retry_schedule::*;
     use proptest::prelude::*;
 
     fn schedule() -> Schedule {

@@ -68,7 +68,7 @@ impl<'a> Facts<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::filter_input::*;
 
     #[test]
     fn the_chat_is_found_wherever_it_stands() {

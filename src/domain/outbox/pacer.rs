@@ -242,7 +242,7 @@ fn pause(pace: Pace, unit: f64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::pacer::*;
 
     fn chat(n: u8) -> Jid {
         Jid::person(&format!("155501000{n:02}")).unwrap()

@@ -102,8 +102,8 @@ pub fn decide<'r>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ChatKind, Kind, Match, RuleOrigin, RuleSpec, defaults};
-    use super::*;
+    use super::super::evaluate::*;
+    use super::super::{ChatKind, Kind, Match, RuleOrigin, RuleSpec, default_rules};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -218,7 +218,7 @@ mod tests {
     fn there_is_a_default_for_everything_that_happens() {
         for kind in Kind::ALL {
             let news = Happening { kind: *kind, ..message("15550100001@c.us", "x", false) };
-            let decided = decide(&defaults::rules(), &device(), &news, Millis(0), None).unwrap();
+            let decided = decide(&default_rules::rules(), &device(), &news, Millis(0), None).unwrap();
             assert!(decided.asks(Action::Dashboard), "{kind:?}");
         }
     }

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::rule::names;
 use super::{Action, ChatKind, Hours, Kind, Match, Priority, RuleSpec};
-use crate::domain::nearest::nearest;
+use crate::domain::suggestion::nearest;
 
 const MAX_NAME: usize = 64;
 const MAX_LIST: usize = 100;
@@ -247,7 +247,7 @@ impl<'a> At<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::rule_parser::*;
     use serde_json::json;
 
     fn refused(rule: &Value) -> String {

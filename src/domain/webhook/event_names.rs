@@ -159,7 +159,7 @@ fn wwebjs(facts: &Facts<'_>) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::event_names::*;
 
     const PAYLOADS: [&str; 6] = [
         r#"{}"#,

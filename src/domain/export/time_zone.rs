@@ -77,7 +77,7 @@ impl FromStr for Zone {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::time_zone::*;
 
     /// 2026-07-01 10:30 UTC.
     const SUMMER: Millis = Millis(1_782_901_800_000);

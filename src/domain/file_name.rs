@@ -42,7 +42,7 @@ fn shortened(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::file_name::*;
     use proptest::prelude::*;
 
     fn safe(name: &str) -> String {

@@ -121,7 +121,7 @@ fn number(happening: &Happening) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::text::*;
     use proptest::prelude::*;
 
     #[test]

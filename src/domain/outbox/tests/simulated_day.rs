@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use proptest::prelude::*;
 
-use super::{Departure, Dispatch, Entry, Pace, Priority, QuietHours, Rules, Turn, Warmup};
 use crate::domain::clock::Millis;
 use crate::domain::jid::Jid;
+use crate::domain::outbox::{Departure, Dispatch, Entry, Pace, Priority, QuietHours, Rules, Turn, Warmup};
 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;

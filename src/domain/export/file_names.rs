@@ -115,7 +115,7 @@ fn extension(mimetype: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::file_names::*;
     use crate::domain::media::{MediaHash, StoredMedia};
     use proptest::prelude::*;
 

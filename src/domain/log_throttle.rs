@@ -57,7 +57,7 @@ fn is_recent(said: Millis, now: Millis) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::log_throttle::*;
 
     #[test]
     fn the_same_is_said_once_in_a_while_with_how_often_it_was_not() {

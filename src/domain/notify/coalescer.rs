@@ -258,7 +258,7 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::super::Action;
-    use super::*;
+    use super::super::coalescer::*;
     use proptest::prelude::*;
 
     const LIMITS: Limits = Limits { per_minute: 60, bursts: 256 };

@@ -289,7 +289,7 @@ fn link(reason: Reason) -> About {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::trigger::*;
     use serde_json::{Value, json};
 
     fn of(event: &str, payload: &Value) -> Option<Happening> {

@@ -43,7 +43,7 @@ macro_rules! made_id {
             type Err = $error;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                if $crate::domain::made_id::is_valid(text) { Ok(Self(text.to_owned())) } else { Err($error) }
+                if $crate::domain::slug::is_valid(text) { Ok(Self(text.to_owned())) } else { Err($error) }
             }
         }
 
@@ -73,7 +73,7 @@ pub(crate) use made_id;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::slug::*;
 
     #[test]
     fn an_id_is_made_of_few_letters() {

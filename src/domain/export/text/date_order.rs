@@ -88,7 +88,7 @@ impl OrderVote {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::date_order::*;
 
     fn decided(lines: &[&str]) -> DateOrder {
         let mut vote = OrderVote::default();
