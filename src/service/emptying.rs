@@ -9,7 +9,7 @@ use crate::domain::event::{ChatGone, Event};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::media::MediaHash;
-use crate::store::clearings::Clearing;
+use crate::store::pending_clears::Clearing;
 use crate::store::{StoreError, Tx};
 
 /// Messages removed in one write.

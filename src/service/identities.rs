@@ -17,7 +17,7 @@ use crate::domain::identity::{NamesPeople, SamePerson, hidden_ids, settle};
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::{Jid, JidKind};
 use crate::domain::media::MediaHash;
-use crate::store::settling::Settled;
+use crate::store::rewrite_jids::Settled;
 use crate::store::{StoreError, Tx};
 
 /// Messages settled in one write.

@@ -18,7 +18,7 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, MessageType, SendFailure};
 use crate::engine::{Incoming, IncomingReceipt};
-use crate::store::activity::Counted;
+use crate::store::hourly_counters::Counted;
 use crate::store::messages::{AckRow, NewMessage};
 use crate::store::{StoreError, Tx};
 

@@ -96,10 +96,10 @@ pub use crate::store::contacts::ContactQuery;
 pub use crate::store::events::LogRange;
 pub use crate::store::groups::{GroupQuery, ListedGroup};
 pub use crate::store::notifications::{Listed as ListedNotification, NotificationQuery};
-pub use crate::store::queue::WaitingKind;
+pub use crate::store::outbox_admin::WaitingKind;
 pub use crate::store::search::SearchQuery;
 pub use crate::store::webhook_attempts::Attempt as WebhookAttempt;
-pub use crate::store::webhook_letters::DeadDelivery;
+pub use crate::store::webhook_dead_letters::DeadDelivery;
 
 /// Numbers that use cases keep to. All durations in milliseconds.
 #[derive(Debug, Clone)]

@@ -16,7 +16,7 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::message::SendFailure;
 use crate::store::Tx;
-use crate::store::queue::{Waiting, WaitingFilter, WaitingKind};
+use crate::store::outbox_admin::{Waiting, WaitingFilter, WaitingKind};
 
 /// Messages cancelled in one write, so that no other device waits long for its turn.
 const BATCH: usize = 200;

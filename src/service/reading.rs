@@ -10,7 +10,7 @@ use crate::domain::event::{Event, MessagesRead};
 use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::store::messages::Pk;
-use crate::store::untold::Untold;
+use crate::store::pending_sync::Untold;
 use crate::store::{StoreError, Tx};
 
 /// Messages marked read in one write.

@@ -9,7 +9,7 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::engine::{ChatChange, MessageChange, Session, SessionError};
-use crate::store::untold::{Untold, UntoldEntry};
+use crate::store::pending_sync::{Untold, UntoldEntry};
 use crate::store::{StoreError, Tx};
 
 /// Entries read at once.

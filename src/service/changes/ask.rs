@@ -15,7 +15,7 @@ use crate::service::outbox::{store_given_up, taken_back};
 use crate::service::untold;
 use crate::service::{Core, ServiceError};
 use crate::store::outbox::OutboxRow;
-use crate::store::untold::Untold;
+use crate::store::pending_sync::Untold;
 
 /// Longest reaction in bytes: one emoji with all its modifiers fits.
 const MAX_EMOJI_BYTES: usize = 64;

@@ -16,7 +16,7 @@ use crate::domain::jid::Jid;
 use crate::domain::media::MediaHash;
 use crate::store::message_changes::Said;
 use crate::store::messages::FoundMessage;
-use crate::store::untold::Untold;
+use crate::store::pending_sync::Untold;
 use crate::store::{StoreError, Tx};
 
 mod ask;

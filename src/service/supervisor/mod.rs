@@ -288,7 +288,7 @@ fn persist(
     }
     if device.state.is_ready() && !state.is_ready() {
         tx.set_last_seen(&device.id, now)?;
-        tx.count(&device.id, crate::store::activity::Counted::Disconnected, now)?;
+        tx.count(&device.id, crate::store::hourly_counters::Counted::Disconnected, now)?;
     }
     device.state = state;
     for effect in effects {

@@ -13,7 +13,7 @@ use crate::domain::webhook::{
 use crate::service::{Core, ServiceError};
 use crate::store::webhook_attempts::Attempt;
 use crate::store::webhook_endpoints::{EndpointKey, EndpointsOf, StoredEndpoint};
-use crate::store::webhook_lanes::Hurry;
+use crate::store::webhook_ordering::Hurry;
 use crate::store::{Reader, Tx};
 
 /// A webhook to be made.

@@ -7,9 +7,9 @@ use crate::domain::ids::DeviceId;
 use crate::domain::webhook::EndpointId;
 use crate::service::{Core, ServiceError};
 use crate::store::Tx;
+use crate::store::webhook_dead_letters::Overflow;
 use crate::store::webhook_endpoints::EndpointKey;
-use crate::store::webhook_lanes::Hurry;
-use crate::store::webhook_letters::Overflow;
+use crate::store::webhook_ordering::Hurry;
 
 /// Deliveries in one write.
 pub(super) const BATCH: usize = 500;

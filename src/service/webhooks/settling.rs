@@ -10,7 +10,7 @@ use crate::domain::webhook::DisabledReason;
 use crate::service::{Core, ServiceError};
 use crate::store::Tx;
 use crate::store::webhook_deliveries::{AfterFailure, DueDelivery};
-use crate::store::webhook_lanes::Hurry;
+use crate::store::webhook_ordering::Hurry;
 
 /// Two failures that lie further apart do not belong together.
 const LAPSE_MS: i64 = 86_400_000;

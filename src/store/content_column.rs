@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::column_codec::{from_json, to_json};
 use super::error::StoreError;
-use super::rows::{from_json, to_json};
 use crate::domain::content::{ContactCard, Location, Poll, Template};
 use crate::domain::identity::NamesPeople;
 use crate::domain::jid::Jid;

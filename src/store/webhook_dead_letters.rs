@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::params;
 
+use super::column_codec::parsed;
 use super::error::StoreError;
-use super::rows::parsed;
 use super::tx::{Reader, Tx};
 use super::webhook_deliveries::DeliveryKey;
 use super::webhook_endpoints::EndpointKey;

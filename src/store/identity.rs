@@ -5,9 +5,9 @@
 
 use rusqlite::params;
 
+use super::column_codec::{parsed, parsed_if_any};
 use super::error::StoreError;
 use super::messages::{FoundMessage, Pk};
-use super::rows::{parsed, parsed_if_any};
 use super::tx::{Reader, Tx};
 use crate::domain::chat::Chat;
 use crate::domain::identity::{NamesPeople, SamePerson, hidden_ids, joined, settle};

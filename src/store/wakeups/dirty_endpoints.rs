@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::webhook_endpoints::EndpointKey;
+use crate::store::webhook_endpoints::EndpointKey;
 
 /// Why to look at an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,13 +18,13 @@ pub enum Hint {
 
 /// Bounded by the number of endpoints.
 #[derive(Debug, Default)]
-pub(super) struct Hints {
+pub(in crate::store) struct Hints {
     waiting: Mutex<BTreeMap<EndpointKey, Hint>>,
     some: Notify,
 }
 
 impl Hints {
-    pub(super) fn add(&self, hints: &BTreeMap<EndpointKey, Hint>) {
+    pub(in crate::store) fn add(&self, hints: &BTreeMap<EndpointKey, Hint>) {
         if hints.is_empty() {
             return;
         }
@@ -38,7 +38,7 @@ impl Hints {
     }
 
     /// Waits until there are some, and takes them. For one caller at a time; dropping the future loses nothing.
-    pub(super) async fn take(&self) -> BTreeMap<EndpointKey, Hint> {
+    pub(in crate::store) async fn take(&self) -> BTreeMap<EndpointKey, Hint> {
         loop {
             let taken = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
             if !taken.is_empty() {

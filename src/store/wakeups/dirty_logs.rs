@@ -9,13 +9,13 @@ use crate::domain::ids::DeviceId;
 
 /// Bounded by the number of devices.
 #[derive(Debug, Default)]
-pub(super) struct Growth {
+pub(in crate::store) struct Growth {
     grown: Mutex<BTreeSet<DeviceId>>,
     some: Notify,
 }
 
 impl Growth {
-    pub(super) fn add<'a>(&self, devices: impl Iterator<Item = &'a DeviceId>) {
+    pub(in crate::store) fn add<'a>(&self, devices: impl Iterator<Item = &'a DeviceId>) {
         let mut grown = self.grown.lock().unwrap_or_else(PoisonError::into_inner);
         let before = grown.len();
         for device in devices {
@@ -29,7 +29,7 @@ impl Growth {
     }
 
     /// Waits until there are some, and takes them. For one caller at a time; dropping the future loses nothing.
-    pub(super) async fn take(&self) -> BTreeSet<DeviceId> {
+    pub(in crate::store) async fn take(&self) -> BTreeSet<DeviceId> {
         loop {
             let taken = std::mem::take(&mut *self.grown.lock().unwrap_or_else(PoisonError::into_inner));
             if !taken.is_empty() {

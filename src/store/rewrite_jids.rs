@@ -2,10 +2,10 @@
 
 use rusqlite::params;
 
-use super::content::StoredContent;
+use super::column_codec::{from_json, parsed, parsed_if_any, to_json};
+use super::content_column::StoredContent;
 use super::error::StoreError;
 use super::messages::Pk;
-use super::rows::{from_json, parsed, parsed_if_any, to_json};
 use super::tx::Tx;
 use crate::domain::identity::{NamesPeople, SamePerson};
 use crate::domain::ids::{DeviceId, MessageId};

@@ -8,18 +8,18 @@ use tokio::sync::watch;
 use crate::domain::ids::DeviceId;
 
 #[derive(Debug, Default)]
-pub(super) struct Heads {
+pub(in crate::store) struct Heads {
     followed: Mutex<HashMap<DeviceId, watch::Sender<i64>>>,
 }
 
 impl Heads {
     /// Changes after each commit that appends to this device's log.
-    pub(super) fn follow(&self, device: &DeviceId) -> watch::Receiver<i64> {
+    pub(in crate::store) fn follow(&self, device: &DeviceId) -> watch::Receiver<i64> {
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         followed.entry(device.clone()).or_insert_with(|| watch::Sender::new(0)).subscribe()
     }
 
-    pub(super) fn advance(&self, device: &DeviceId, seq: i64) {
+    pub(in crate::store) fn advance(&self, device: &DeviceId, seq: i64) {
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(head) = followed.get(device) else { return };
         if head.receiver_count() == 0 {

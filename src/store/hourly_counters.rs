@@ -84,7 +84,7 @@ impl Reader<'_> {
         devices: Option<&[DeviceId]>,
         from: Millis,
     ) -> Result<(i64, i64), StoreError> {
-        let only = super::rows::to_json(&devices.unwrap_or_default(), "device ids")?;
+        let only = super::column_codec::to_json(&devices.unwrap_or_default(), "device ids")?;
         let sums = self.one(
             "SELECT coalesce(sum(received), 0), coalesce(sum(sent), 0) FROM activity
              WHERE hour >= ?1 AND (?2 OR device_id IN (SELECT value FROM json_each(?3)))",

@@ -2,9 +2,9 @@
 
 use rusqlite::params;
 
+use super::column_codec::parsed_if_any;
 use super::error::StoreError;
 use super::messages::Pk;
-use super::rows::parsed_if_any;
 use super::tx::Tx;
 use crate::domain::ack::Ack;
 use crate::domain::media::MediaHash;

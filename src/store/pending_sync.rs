@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
+use super::column_codec::{from_json, parsed, to_json};
 use super::error::StoreError;
-use super::rows::{from_json, parsed, to_json};
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::ids::{DeviceId, MessageId};
