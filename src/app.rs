@@ -15,7 +15,7 @@ use crate::domain::outbox::{Pace, QuietHours, Rules};
 use crate::engine::Driver;
 use crate::engine::simulator::SimulatorDriver;
 use crate::lifecycle::{Drained, Failure, Signals, Tasks};
-use crate::service::keys::{EnvironmentKeyError, Keys};
+use crate::service::access::keys::{EnvironmentKeyError, Keys};
 use crate::service::{
     AccessTokens, Core, CoreParts, ImportLimits, Limits, MediaLimits, OutboxLimits, RetentionLimits,
     ServiceError,

@@ -2,7 +2,7 @@
 
 use super::StartError;
 use crate::domain::webhook::Subscription;
-use crate::service::declared::Declaration;
+use crate::service::fleet::declared::Declaration;
 use crate::service::{Core, NewWebhook};
 use crate::settings::{DeclaredDevice, DeclaredWebhook, Settings, load_declared};
 

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::StartError;
-use crate::service::keys::CreatedKey;
+use crate::service::access::keys::CreatedKey;
 
 /// Where it is written when nobody reads standard error.
 fn file(data_dir: &Path) -> PathBuf {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::check::{MASK, check_move, new_secret, shown_url};
+use super::backlog::BATCH;
 use super::declared::fingerprint;
-use super::queue::BATCH;
+use super::validate::{MASK, check_move, new_secret, shown_url};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::{
