@@ -50,7 +50,7 @@ impl Turns {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::decode_limiter::*;
 
     #[tokio::test(start_paused = true)]
     async fn one_owner_has_one_turn_at_a_time_and_leaves_the_other_to_the_others() {

@@ -9,8 +9,8 @@ use rustix::fs::{Access, access, statvfs};
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
-use super::key::ADMIN_KEY_FILE;
-use super::time::rough;
+use crate::cli::api_key::ADMIN_KEY_FILE;
+use crate::cli::time_format::rough;
 
 const MIB: u64 = 1024 * 1024;
 /// Clocks may differ by so much: servers tell whole seconds, and answers take time.
@@ -20,7 +20,7 @@ const SKEW_FAIL_MS: i64 = 60_000;
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Verdict {
+pub(in crate::cli) enum Verdict {
     /// As it should be.
     Ok,
     /// It works, and will not always.
@@ -33,7 +33,7 @@ pub(super) enum Verdict {
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Check {
+pub(in crate::cli) struct Check {
     /// What.
     pub name: &'static str,
     /// How it came out.
@@ -46,25 +46,33 @@ pub(super) struct Check {
 }
 
 impl Check {
-    pub(super) fn ok(name: &'static str, found: impl Into<String>) -> Self {
+    pub(in crate::cli) fn ok(name: &'static str, found: impl Into<String>) -> Self {
         Self { name, verdict: Verdict::Ok, found: found.into(), advice: None }
     }
 
-    pub(super) fn skip(name: &'static str, found: impl Into<String>) -> Self {
+    pub(in crate::cli) fn skip(name: &'static str, found: impl Into<String>) -> Self {
         Self { name, verdict: Verdict::Skip, found: found.into(), advice: None }
     }
 
-    pub(super) fn warn(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(in crate::cli) fn warn(
+        name: &'static str,
+        found: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
         Self { name, verdict: Verdict::Warn, found: found.into(), advice: Some(advice.into()) }
     }
 
-    pub(super) fn fail(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(in crate::cli) fn fail(
+        name: &'static str,
+        found: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
         Self { name, verdict: Verdict::Fail, found: found.into(), advice: Some(advice.into()) }
     }
 }
 
 /// How far somebody's clock is from this one, in milliseconds.
-pub(super) fn clocks(name: &'static str, whose: &str, skew_ms: i64) -> Check {
+pub(in crate::cli) fn clocks(name: &'static str, whose: &str, skew_ms: i64) -> Check {
     let direction = if skew_ms < 0 { "behind" } else { "ahead of" };
     let found = format!("{whose} clock is {} {direction} this one", rough(skew_ms));
     let advice = "Synchronise both clocks (timedatectl set-ntp true): codes, tokens and signatures depend on the time.";
@@ -76,7 +84,7 @@ pub(super) fn clocks(name: &'static str, whose: &str, skew_ms: i64) -> Check {
 }
 
 /// Whether the data directory is there, or can be made, and can be written.
-pub(super) fn directory(dir: &Path) -> Check {
+pub(in crate::cli) fn directory(dir: &Path) -> Check {
     const NAME: &str = "data directory";
     let shown = dir.display();
     match std::fs::metadata(dir) {
@@ -126,7 +134,7 @@ fn is_writable(path: &Path) -> bool {
 }
 
 /// Whether a daemon uses the data directory. `None` when nobody can tell.
-pub(super) fn is_locked(dir: &Path) -> Option<bool> {
+pub(in crate::cli) fn is_locked(dir: &Path) -> Option<bool> {
     let file = match File::open(dir.join("wharf.lock")) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(false),
@@ -141,7 +149,7 @@ pub(super) fn is_locked(dir: &Path) -> Option<bool> {
 }
 
 /// Whether the data directory is in use, and by the daemon that was asked.
-pub(super) fn lock(dir: &Path, daemon_answers: bool) -> Check {
+pub(in crate::cli) fn lock(dir: &Path, daemon_answers: bool) -> Check {
     const NAME: &str = "lock";
     match (is_locked(dir), daemon_answers) {
         (None, _) => Check::skip(NAME, "cannot be read by this user"),
@@ -161,7 +169,7 @@ pub(super) fn lock(dir: &Path, daemon_answers: bool) -> Check {
 }
 
 /// Whether nobody else can read the admin key.
-pub(super) fn admin_key(dir: &Path) -> Check {
+pub(in crate::cli) fn admin_key(dir: &Path) -> Check {
     const NAME: &str = "admin key file";
     let path = dir.join(ADMIN_KEY_FILE);
     let shown = path.display();
@@ -182,7 +190,7 @@ pub(super) fn admin_key(dir: &Path) -> Check {
 }
 
 /// Whether the disk has room.
-pub(super) fn disk(dir: &Path) -> Check {
+pub(in crate::cli) fn disk(dir: &Path) -> Check {
     const NAME: &str = "free disk";
     let Some(existing) = dir.ancestors().map(or_here).find(|path| path.exists()) else {
         return Check::skip(NAME, "no directory to look at");
@@ -208,7 +216,7 @@ fn room(free_mib: u64) -> Check {
 }
 
 /// Whether a daemon that is started from here may hold enough sockets.
-pub(super) fn open_files() -> Check {
+pub(in crate::cli) fn open_files() -> Check {
     let limit = getrlimit(Resource::Nofile);
     // No limit is the largest one.
     files(limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX))
@@ -230,7 +238,7 @@ fn files(soft: u64, hard: u64) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::host::*;
 
     #[test]
     fn directories_are_found_or_can_be_made() {

@@ -95,7 +95,7 @@ pub(super) fn letter_table(list: &Value) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::super::output::*;
 
     #[test]
     fn a_table_says_who_gets_nothing_and_why() {

@@ -43,7 +43,7 @@ pub fn is_loopback(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::api_key::*;
 
     #[test]
     fn only_this_machine_is_loopback() {

@@ -99,7 +99,7 @@ async fn answer(open: Open) -> Option<DesktopAnswer> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::actions::*;
 
     #[test]
     fn so_many_are_kept_and_the_oldest_go_first() {

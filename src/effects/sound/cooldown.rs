@@ -31,7 +31,7 @@ impl Calm {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::cooldown::*;
 
     #[test]
     fn the_same_sound_waits_and_another_does_not() {

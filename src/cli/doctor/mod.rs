@@ -3,12 +3,19 @@
 use serde_json::json;
 
 use super::client::{Client, ClientError, RawAnswer};
+use super::doctor::host;
+use super::doctor::host::{Check, Verdict};
+use super::doctor::{callbacks, effects, network};
 use super::exit::{CliError, Exit};
 use super::output::{Output, clean};
-use super::probe::{self, Check, Verdict};
-use super::{Globals, effects, environment_variable, hooks, network};
+use super::{Globals, environment_variable};
 use crate::domain::clock::Clock;
 use crate::settings::{Settings, load_declared};
+
+pub(super) mod callbacks;
+pub(super) mod effects;
+pub(super) mod host;
+pub(super) mod network;
 
 pub(super) const HELP: &str = "\
 Checks the configuration, the data directory, the admin key file, free disk, the limit of open files, and
@@ -29,17 +36,17 @@ pub async fn run(globals: &Globals, clock: &dyn Clock, out: &Output) -> Result<(
         tokio::join!(daemon(globals, clock), network::look(settings.as_ref().ok(), clock.now().0));
     if let Ok(settings) = &settings {
         let dir = &settings.store.data_dir;
-        checks.push(probe::directory(dir));
-        checks.push(probe::lock(dir, remote.answers));
-        checks.push(probe::admin_key(dir));
-        checks.push(probe::disk(dir));
+        checks.push(host::directory(dir));
+        checks.push(host::lock(dir, remote.answers));
+        checks.push(host::admin_key(dir));
+        checks.push(host::disk(dir));
     }
-    checks.push(probe::open_files());
+    checks.push(host::open_files());
     checks.extend(remote.checks);
     checks.extend(network);
     if let Ok(settings) = &settings {
         if let Ok(devices) = load_declared(&settings.devices.dir, &environment_variable) {
-            checks.push(hooks::look(settings, &devices));
+            checks.push(callbacks::look(settings, &devices));
         }
         checks.extend(effects::look(settings).await);
     }
@@ -192,7 +199,7 @@ fn skew(theirs: Option<i64>, ours: i64) -> Check {
     const NAME: &str = "clock";
     match theirs {
         None => Check::skip(NAME, "the daemon does not tell its time"),
-        Some(theirs) => probe::clocks(NAME, "the daemon's", theirs - ours),
+        Some(theirs) => host::clocks(NAME, "the daemon's", theirs - ours),
     }
 }
 

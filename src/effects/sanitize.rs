@@ -60,7 +60,7 @@ fn is_harmless(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::sanitize::*;
     use proptest::prelude::*;
 
     #[test]

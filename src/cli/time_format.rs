@@ -112,7 +112,7 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::super::time_format::*;
 
     #[test]
     fn moments_are_utc() {

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::probe::Check;
+use super::host::Check;
 use crate::settings::{DeclaredDevice, Settings};
 
 const NAME: &str = "callbacks";
 
 /// Looks at the declared devices.
-pub(super) fn look(settings: &Settings, devices: &[DeclaredDevice]) -> Check {
+pub(in crate::cli) fn look(settings: &Settings, devices: &[DeclaredDevice]) -> Check {
     let default = settings.devices.default_engine.as_str();
     let called: Vec<&str> =
         devices.iter().filter(|device| is_called(device, default)).map(|device| device.id.as_str()).collect();
@@ -46,8 +46,8 @@ fn is_called(device: &DeclaredDevice, default_engine: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::super::probe::Verdict;
-    use super::*;
+    use super::super::callbacks::*;
+    use super::super::host::Verdict;
 
     fn device(engine: Option<&str>, settings: &Value) -> DeclaredDevice {
         DeclaredDevice {

@@ -11,9 +11,10 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use reqwest::header::DATE;
 
-use super::client::install_crypto;
-use super::probe::{self, Check};
-use super::time::parse_http_date;
+use super::host;
+use super::host::Check;
+use crate::cli::client::install_crypto;
+use crate::cli::time_format::parse_http_date;
 use crate::settings::Settings;
 
 /// Where the network says which version it speaks. The engine's library asks the same.
@@ -31,7 +32,7 @@ struct Answer {
 }
 
 /// Looks at the engine and its network; `now` in milliseconds since the epoch.
-pub(super) async fn look(settings: Option<&Settings>, now: i64) -> Vec<Check> {
+pub(in crate::cli) async fn look(settings: Option<&Settings>, now: i64) -> Vec<Check> {
     let mut checks = vec![engine(cfg!(feature = "whatsapp"), cfg!(feature = "testbed"))];
     let in_use =
         cfg!(feature = "whatsapp") && settings.is_none_or(|settings| settings.engines.whatsapp.enabled);
@@ -69,8 +70,7 @@ async fn network(address: &str, now: i64) -> Vec<Check> {
         }
     };
     let mut checks = vec![Check::ok(REACH, format!("reached over TLS (HTTP status {})", answer.status))];
-    checks
-        .extend(answer.date_ms.map(|theirs| probe::clocks("whatsapp clock", "the network's", theirs - now)));
+    checks.extend(answer.date_ms.map(|theirs| host::clocks("whatsapp clock", "the network's", theirs - now)));
     checks.push(protocol(&answer));
     checks
 }
@@ -150,8 +150,8 @@ mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
 
-    use super::super::probe::Verdict;
-    use super::*;
+    use super::super::host::Verdict;
+    use super::super::network::*;
 
     /// A server on loopback that gives one answer, and its address.
     fn server(answer: &'static str) -> String {

@@ -2,12 +2,12 @@
 //!
 //! The daemon may run in another session, as another user; then it finds others, or none.
 
-use super::probe::Check;
+use super::host::Check;
 use crate::effects::{Availability, desktop, sound};
 use crate::settings::{Settings, Switch};
 
 /// Looks at both. Shows and plays nothing.
-pub(super) async fn look(settings: &Settings) -> Vec<Check> {
+pub(in crate::cli) async fn look(settings: &Settings) -> Vec<Check> {
     let (desktop, sound) = (&settings.effects.desktop, &settings.effects.sound);
     let device = Some(sound.device.as_str()).filter(|device| !device.is_empty());
     let (of_desktop, of_sound) =
@@ -44,8 +44,8 @@ fn check(name: &'static str, enabled: Switch, found: Option<Availability>, on: &
 
 #[cfg(test)]
 mod tests {
-    use super::super::probe::Verdict;
-    use super::*;
+    use super::super::effects::*;
+    use super::super::host::Verdict;
 
     #[test]
     fn what_is_asked_for_and_not_there_is_a_warning_and_else_is_none() {

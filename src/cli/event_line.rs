@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::output::{clean, short, text_of};
-use super::time::time_of_day;
+use super::time_format::time_of_day;
 
 const MAX_BODY: usize = 80;
 
@@ -91,7 +91,7 @@ fn rest(payload: &Value) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::super::event_line::*;
 
     #[test]
     fn a_code_is_never_shown() {
