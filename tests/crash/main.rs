@@ -1,10 +1,10 @@
 //! The daemon is killed, again and again, and must have lost and doubled nothing.
 //!
 //! - [`rounds`]: SIGKILL at random moments under traffic in both directions.
-//! - [`day`]: a day of life in a minute, or in ten.
-//! - [`moments`]: SIGKILL at the worst moments, one by one.
-//! - [`endings`]: SIGTERM, a second SIGTERM, a second daemon.
-//! - [`many`]: a start with many devices.
+//! - [`mixed_load`]: a day of life in a minute, or in ten.
+//! - [`kill_points`]: SIGKILL at the worst moments, one by one.
+//! - [`shutdown`]: SIGTERM, a second SIGTERM, a second daemon.
+//! - [`many_devices`]: a start with many devices.
 //! - [`webhooks`]: SIGKILL while receivers of events misbehave.
 //! - [`upstream_rounds`]: SIGKILL under traffic through an upstream.
 //! - [`memory`]: a large file through a daemon that must not grow with it.
@@ -23,20 +23,19 @@
 
 mod checks;
 mod database;
-mod day;
-mod endings;
 mod fleet;
+mod kill_points;
 mod log;
-mod many;
+mod many_devices;
 mod memory;
-mod moments;
+mod mixed_load;
 #[path = "../process/mod.rs"]
 #[allow(dead_code, reason = "shared with the benches, which use another part of it")]
 mod process;
 mod rounds;
+mod shutdown;
 mod traffic;
 #[path = "../upstream/mod.rs"]
 mod upstream;
-#[path = "upstream.rs"]
 mod upstream_rounds;
 mod webhooks;

@@ -3,13 +3,13 @@
 //! A worker runs until its connection breaks. What was under way then may have happened or not: it is asked
 //! again under the same key or network id, so that exactly one of it may be found in the end.
 
+mod faults;
 mod listener;
-mod mischief;
 mod sender;
 mod writer;
 
+pub use faults::{Mischief, Restless};
 pub use listener::Listener;
-pub use mischief::{Mischief, Restless};
 pub use sender::{Sender, Text};
 pub use writer::Writer;
 

@@ -4,8 +4,8 @@
 //! - [`Daemon`] is one process on it; dropping it kills it.
 //! - [`Http`] is the way to it, [`Dice`] randomness that a seed gives again.
 
-mod dice;
 mod http;
+mod random;
 #[cfg(test)]
 pub mod secrets;
 
@@ -18,9 +18,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
 
-pub use dice::Dice;
 #[allow(unused_imports, reason = "not every user names it")]
 pub use http::{Answer, Http};
+pub use random::Dice;
 
 /// How long a start may take before the test gives up.
 const READY_WITHIN: Duration = Duration::from_secs(60);

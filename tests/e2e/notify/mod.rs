@@ -9,13 +9,13 @@ use crate::support::TestApp;
 mod browsers;
 mod bursts;
 mod commands;
+mod emission;
 mod hostile;
-mod listed;
-mod muted;
+mod list;
+mod load;
+mod mutes;
 mod rules;
 mod sounds;
-mod storm;
-mod told;
 
 /// A daemon that tells people of things.
 pub async fn app() -> TestApp {

@@ -6,16 +6,16 @@ use crate::support::TestApp;
 
 mod access;
 mod addresses;
+mod concurrency;
 mod declared;
-mod failing;
+mod delivery;
+mod failures;
 mod formats;
-mod managing;
-mod many;
+mod management;
 mod ordering;
-mod promptly;
-mod pushing;
-mod replaying;
-mod verified;
+mod replay;
+mod retry_now;
+mod signatures;
 
 /// A daemon that may push to this machine and does not wait long between tries.
 pub async fn app() -> TestApp {
