@@ -52,7 +52,7 @@ const RESERVED: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn every_failure_of_a_send_is_documented() {
+fn send_failure_codes_are_documented() {
     let mut missing = BTreeSet::new();
     for file in sources().into_iter().filter(|file| part_of(file) == "engine") {
         let text = fs::read_to_string(&file).unwrap();
@@ -79,7 +79,7 @@ fn literals_after<'a>(text: &'a str, call: &'a str) -> impl Iterator<Item = &'a 
 }
 
 #[test]
-fn codes_are_found_wherever_an_engine_gives_one() {
+fn failure_codes_are_found_in_every_engine() {
     let text = "permanent(\n    \"a_code\", x) is_transient(\"no\") SendError { code: \"b\" } unknown(\"a sentence\")";
     let found: Vec<_> = CODED.iter().flat_map(|call| literals_after(text, call)).collect();
     assert_eq!(found, ["a_code", "b"]);
@@ -101,7 +101,7 @@ fn is_documented(code: &str) -> bool {
 /// The native engine's certificate check is skipped in builds for the testbed only. This is what everybody else
 /// builds: the default features, and those with S3.
 #[test]
-fn no_release_skips_the_check_of_certificates() {
+fn release_builds_verify_certificates() {
     for features in [&[][..], &["--features", "s3"]] {
         let tree = std::process::Command::new(env!("CARGO"))
             .args([
@@ -132,7 +132,7 @@ fn no_release_skips_the_check_of_certificates() {
 }
 
 #[test]
-fn nothing_imports_against_the_arrow() {
+fn imports_follow_layer_table() {
     let mut wrong = Vec::new();
     for file in sources() {
         let part = part_of(&file);
@@ -147,7 +147,7 @@ fn nothing_imports_against_the_arrow() {
 }
 
 #[test]
-fn service_sees_engines_only_through_their_traits() {
+fn service_uses_engines_through_traits_only() {
     let names =
         |line: &str| engine_folders().iter().any(|engine| line.contains(&format!("engine::{engine}")));
     let wrong: Vec<_> = sources()
@@ -159,7 +159,7 @@ fn service_sees_engines_only_through_their_traits() {
 }
 
 #[test]
-fn the_domain_does_no_io() {
+fn domain_does_no_io() {
     let banned =
         ["tokio::", "std::fs", "std::net::Tcp", "std::thread", "SystemTime", "Instant::now", "tracing::"];
     let mut wrong = Vec::new();
@@ -174,7 +174,7 @@ fn the_domain_does_no_io() {
 }
 
 #[test]
-fn each_reserved_crate_stays_in_its_part() {
+fn reserved_crates_stay_in_their_layer() {
     let mut wrong = Vec::new();
     for file in sources() {
         let part = part_of(&file);
@@ -190,7 +190,7 @@ fn each_reserved_crate_stays_in_its_part() {
 }
 
 #[test]
-fn the_table_names_every_part_there_is() {
+fn layer_table_names_every_folder() {
     let there: BTreeSet<String> =
         sources().iter().map(|file| part_of(file)).filter(|part| part != "lib" && part != "main").collect();
     let named: BTreeSet<String> = ARROW.iter().map(|(name, _)| (*name).to_owned()).collect();

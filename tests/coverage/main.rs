@@ -52,7 +52,7 @@ fn unnamed(row: &str) -> String {
 }
 
 #[test]
-fn every_mark_names_a_row_and_stands_above_a_test() {
+fn every_mark_names_row_above_running_test() {
     let (marks, mut wrong) = marks::all();
     let rows = Rows::read();
     for mark in marks.iter().filter(|mark| rows.find(&mark.row).is_none()) {
@@ -62,7 +62,7 @@ fn every_mark_names_a_row_and_stands_above_a_test() {
 }
 
 #[test]
-fn every_row_has_a_test() {
+fn every_row_has_test() {
     let rows = Rows::read();
     let covered: BTreeSet<String> = marks::all().0.into_iter().map(|mark| mark.row).collect();
     let mut wrong = Vec::new();
@@ -83,7 +83,7 @@ fn every_row_has_a_test() {
 }
 
 #[test]
-fn no_row_is_written_twice_and_lists_name_rows_only() {
+fn rows_are_unique_and_lists_name_existing_rows() {
     let rows = Rows::read();
     let mut seen = BTreeSet::new();
     let mut wrong: Vec<String> =
@@ -98,7 +98,7 @@ fn no_row_is_written_twice_and_lists_name_rows_only() {
 }
 
 #[test]
-fn every_operation_of_the_document_is_a_row() {
+fn every_openapi_operation_is_row() {
     let known: BTreeSet<String> = Rows::read().all().map(|row| unnamed(&row.name)).collect();
     let operations = operations();
     assert!(operations.len() > 30, "docs/openapi.json was not read");
@@ -112,7 +112,7 @@ fn every_operation_of_the_document_is_a_row() {
 
 /// A refusal of what is not built yet is no test of it.
 #[test]
-fn what_is_covered_is_in_the_document() {
+fn covered_operations_are_in_openapi() {
     let operations: BTreeSet<String> = operations().iter().map(|row| unnamed(row)).collect();
     let rows = Rows::read();
     let covered = marks::all().0;
@@ -125,7 +125,7 @@ fn what_is_covered_is_in_the_document() {
 }
 
 #[test]
-fn a_test_speaks_of_what_it_covers() {
+fn marked_test_file_contains_row_word() {
     let rows = Rows::read();
     let silent = |mark: &&Mark| rows.find(&mark.row).is_some_and(|row| !row.is_spoken_of(&mark.text));
     let marks = marks::all().0;
@@ -138,7 +138,7 @@ fn a_test_speaks_of_what_it_covers() {
 }
 
 #[test]
-fn the_table_is_the_committed_one() {
+fn coverage_table_is_current() {
     let path = root().join("docs/coverage.md");
     let now = table::markdown(&Rows::read(), &marks::all().0);
     if std::env::var_os("WHARF_WRITE_DOCS").is_some() {

@@ -148,7 +148,7 @@ fn found(file: &str, whole: &str) -> (Vec<(String, String)>, usize) {
 }
 
 #[test]
-fn marks_are_read_in_each_language() {
+fn marks_are_parsed_in_each_language() {
     let marked = |row: &str, test: &str| vec![(row.to_owned(), test.to_owned())];
     let rust = "// covers: GET /a\n// Why.\n#[tokio::test]\nasync fn slow_it_works() {}\n";
     assert_eq!(found("a.rs", rust), (marked("GET /a", "it works"), 0));
@@ -160,7 +160,7 @@ fn marks_are_read_in_each_language() {
 }
 
 #[test]
-fn what_never_runs_covers_nothing() {
+fn mark_without_running_test_is_error() {
     for (file, below) in [
         ("a.rs", "fn helper() {}"),
         ("a.rs", "#[test]\n#[ignore = \"slow\"]\nfn a() {}"),
@@ -176,7 +176,7 @@ fn what_never_runs_covers_nothing() {
 }
 
 #[test]
-fn a_mark_is_not_what_a_test_speaks_of() {
+fn mark_lines_do_not_count_as_test_text() {
     let (mut marks, mut wrong) = (Vec::new(), Vec::new());
     read("a.rs", "// covers: GET /wonder\n#[test]\nfn a() {}\n", &mut marks, &mut wrong);
     assert!(!marks[0].text.contains("wonder"));

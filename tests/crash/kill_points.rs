@@ -14,7 +14,7 @@ const DEVICE: &str = "shop";
 const TIMES: usize = 15;
 
 #[tokio::test]
-async fn slow_a_kill_right_after_the_201_loses_nothing() {
+async fn slow_kill_after_201_loses_nothing() {
     let place = fleet::place().await;
     let mut sender = Sender::new(DEVICE, &["15550100001", "15550100002"], Duration::ZERO, Dice::new(1));
     let daemon = place.start().await;
@@ -35,7 +35,7 @@ async fn slow_a_kill_right_after_the_201_loses_nothing() {
 }
 
 #[tokio::test]
-async fn slow_a_kill_right_after_incoming_is_acknowledged_loses_nothing() {
+async fn slow_kill_after_inbound_acknowledgement_loses_nothing() {
     let place = fleet::place().await;
     let mut writer = Writer::new(DEVICE, None, Duration::ZERO, Dice::new(1));
     let daemon = place.start().await;
@@ -58,7 +58,7 @@ async fn slow_a_kill_right_after_incoming_is_acknowledged_loses_nothing() {
 
 /// The bytes have left and the network has them, and the daemon dies before it hears so.
 #[tokio::test]
-async fn slow_a_kill_between_the_network_and_its_answer_shows_nothing_twice() {
+async fn slow_kill_before_network_answer_duplicates_nothing() {
     let place = fleet::place().await;
     let mut sender = Sender::new(DEVICE, &["15550100001"], Duration::ZERO, Dice::new(1));
     let daemon = place.start().await;
@@ -100,7 +100,7 @@ async fn slow_a_kill_between_the_network_and_its_answer_shows_nothing_twice() {
 
 /// A message that the network has and nobody has heard of yet is told by the next daemon.
 #[tokio::test]
-async fn slow_a_message_that_waits_in_the_network_comes_with_the_next_daemon() {
+async fn slow_undelivered_message_arrives_after_restart() {
     let place = fleet::place().await;
     let daemon = place.start().await;
     create(&daemon.http, DEVICE, &quick()).await;

@@ -21,7 +21,7 @@ const NATIVE_BACK_WITHIN: Duration = Duration::from_secs(30);
 const NATIVE_MOST_KIB: u64 = 512 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_a_start_with_a_thousand_devices_is_quick() {
+async fn slow_thousand_devices_start_quickly() {
     let place = fleet::place().await;
     let daemon = place.start().await;
     let http = &daemon.http;
@@ -46,7 +46,7 @@ async fn slow_a_start_with_a_thousand_devices_is_quick() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_two_hundred_native_devices_rest_in_little_memory_and_come_back() {
+async fn slow_native_devices_idle_in_bounded_memory_and_return() {
     let place = fleet::beside_a_testbed(Place::new()).await;
     let daemon = place.start().await;
     let (http, settings) = (&daemon.http, json!({ "whatsapp": { "testbed": { "contacts": 0 } } }));

@@ -85,7 +85,7 @@ async fn most_memory_during(daemon: &Daemon, work: impl Future<Output = ()>) -> 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_a_large_film_comes_and_goes_and_the_daemon_does_not_grow_with_it() {
+async fn slow_large_video_does_not_grow_daemon_memory() {
     let place = fleet::place().await;
     let daemon = place.start().await;
     fleet::create(&daemon.http, "shop", &quick()).await;

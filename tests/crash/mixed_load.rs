@@ -17,7 +17,7 @@ const MINUTES: u64 = 1;
 const BETWEEN_RESTARTS_MS: (u64, u64) = (15_000, 40_000);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_after_a_day_of_life_log_store_and_network_agree_on_every_message() {
+async fn slow_mixed_load_leaves_log_store_and_network_equal() {
     let minutes = number("WHARF_DAY_MINUTES").unwrap_or(MINUTES);
     let seed = number("WHARF_CRASH_SEED").unwrap_or_else(Dice::unseeded_seed);
     eprintln!("{minutes} minutes, WHARF_CRASH_SEED={seed}");

@@ -169,7 +169,7 @@ pub fn number(name: &str) -> Option<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_nothing_is_lost_or_doubled_by_kills_at_random_moments() {
+async fn slow_random_kills_lose_and_duplicate_nothing() {
     let rounds = number("WHARF_CRASH_ROUNDS").unwrap_or(ROUNDS);
     let seed = number("WHARF_CRASH_SEED").unwrap_or_else(Dice::unseeded_seed);
     eprintln!("{rounds} rounds, WHARF_CRASH_SEED={seed}");

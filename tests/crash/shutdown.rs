@@ -19,7 +19,7 @@ const DEVICE: &str = "shop";
 const WITHIN: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_sigterm_under_load_ends_well_and_loses_nothing() {
+async fn slow_sigterm_under_load_exits_cleanly_without_loss() {
     let place = fleet::place().await;
     let mut dice = Dice::new(7);
     let chats = ["15550100001", "15550100002", "15550100003"];
@@ -71,7 +71,7 @@ async fn slow_sigterm_under_load_ends_well_and_loses_nothing() {
 /// Where a network cannot tell a second copy from the first, an outcome that is not known is never asked for
 /// again: a stop that anybody may order must leave none behind.
 #[tokio::test]
-async fn slow_sigterm_lets_what_is_under_way_get_its_answer() {
+async fn slow_sigterm_answers_requests_in_flight() {
     let place = fleet::place().await;
     let mut sender = Sender::new(DEVICE, &["15550100001"], Duration::ZERO, Dice::new(1));
     let daemon = place.start().await;
@@ -95,7 +95,7 @@ async fn slow_sigterm_lets_what_is_under_way_get_its_answer() {
 
 /// A client that never finishes its request must not keep the daemon longer than it may take.
 #[tokio::test]
-async fn slow_sigterm_does_not_wait_for_a_request_that_hangs() {
+async fn slow_sigterm_does_not_wait_for_stalled_request() {
     let place = fleet::place().await;
     let mut daemon = place.start().await;
     let _half = half_a_request(&daemon.http).await;
@@ -107,7 +107,7 @@ async fn slow_sigterm_does_not_wait_for_a_request_that_hangs() {
 }
 
 #[tokio::test]
-async fn slow_a_second_sigterm_ends_the_daemon_at_once() {
+async fn slow_second_sigterm_ends_daemon_at_once() {
     let place = fleet::place().await;
     let mut daemon = place.start().await;
     create(&daemon.http, DEVICE, &quick()).await;
@@ -142,7 +142,7 @@ async fn half_a_request(http: &Http) -> TcpStream {
 }
 
 #[tokio::test]
-async fn slow_a_second_daemon_on_the_same_data_is_refused() {
+async fn slow_second_daemon_on_same_data_is_refused() {
     let place = fleet::place().await;
     let first = place.start().await;
     let before = place.log().len();

@@ -154,7 +154,7 @@ fn rounds() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn slow_through_an_upstream_nothing_is_lost_or_doubled_when_the_daemon_is_killed() {
+async fn slow_random_kills_with_upstream_lose_nothing() {
     let upstream = upstream::start(&engine()).await.expect("an engine with an upstream");
     let mut place = Place::new()
         .with("supervisor.backoff_initial_ms", "10")

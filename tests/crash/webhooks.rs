@@ -124,7 +124,7 @@ async fn messages_in(http: &Http, device: &str) -> Vec<i64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_every_event_reaches_every_receiver_although_the_daemon_is_killed() {
+async fn slow_events_reach_every_receiver_despite_kills() {
     if fleet::native() {
         return;
     }

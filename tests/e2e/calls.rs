@@ -7,7 +7,7 @@ use crate::support::{ADMIN_KEY, ANNA, TestApp};
 
 // covers: event call
 #[tokio::test]
-async fn a_call_and_its_end_are_told() {
+async fn call_and_its_end_emit_events() {
     let app = TestApp::start().await;
     if !app.has_phone() {
         return;
@@ -32,7 +32,7 @@ async fn a_call_and_its_end_are_told() {
 
 // covers: event call
 #[tokio::test]
-async fn a_call_that_the_network_tells_again_is_told_once() {
+async fn repeated_call_emits_one_event() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let end = if app.says("calls that end") { "missed" } else { "accepted" };

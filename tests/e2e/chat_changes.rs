@@ -37,7 +37,7 @@ async fn with_a_chat() -> TestApp {
 // covers: POST /devices/{id}/chats/{chatId}/archive
 // covers: POST /devices/{id}/chats/{chatId}/unarchive
 #[tokio::test]
-async fn an_archived_chat_is_found_among_the_archived_until_it_comes_back() {
+async fn archived_chat_is_listed_as_archived_until_restored() {
     let app = with_a_chat().await;
     let archived = async |filter: &str| {
         app.get(&format!("/devices/shop/chats?filter={filter}")).await.ok()["pagination"]["total"].clone()
@@ -63,7 +63,7 @@ async fn an_archived_chat_is_found_among_the_archived_until_it_comes_back() {
 // covers: POST /devices/{id}/chats/{chatId}/pin
 // covers: POST /devices/{id}/chats/{chatId}/unpin
 #[tokio::test]
-async fn a_pinned_chat_comes_first_under_either_name_of_the_field() {
+async fn pinned_chat_is_first_with_either_field_name() {
     let app = with_a_chat().await;
     // The network may know of whole seconds only.
     let later = shown(&app).await["timestamp"].as_i64().unwrap() + 2_000;
@@ -87,7 +87,7 @@ async fn a_pinned_chat_comes_first_under_either_name_of_the_field() {
 
 // covers: POST /devices/{id}/chats/{chatId}/mute
 #[tokio::test]
-async fn a_chat_that_is_muted_for_a_time_is_heard_again_by_itself() {
+async fn chat_mute_expires_by_itself() {
     let app = with_a_chat().await;
     let now = shown(&app).await["timestamp"].as_i64().unwrap();
     let muted = change(&app, "mute", json!({ "durationMs": 60_000 })).await;
@@ -104,7 +104,7 @@ async fn a_chat_that_is_muted_for_a_time_is_heard_again_by_itself() {
 // covers: POST /devices/{id}/chats/{chatId}/mute
 // covers: POST /devices/{id}/chats/{chatId}/unmute
 #[tokio::test]
-async fn a_chat_is_muted_for_ever_until_it_is_unmuted() {
+async fn chat_mute_without_end_lasts_until_unmuted() {
     let app = with_a_chat().await;
     let muted = change(&app, "mute", json!({})).await;
     assert_eq!((&muted["muted"], &muted["mutedUntil"]), (&json!(true), &Value::Null));
@@ -118,7 +118,7 @@ async fn a_chat_is_muted_for_ever_until_it_is_unmuted() {
 
 // covers: event chat:update
 #[tokio::test]
-async fn what_is_done_to_a_chat_is_told_to_every_dashboard() {
+async fn chat_changes_are_emitted_to_every_dashboard() {
     let app = with_a_chat().await;
     let (mut wire, _) = Wire::open(&app).await;
     wire.join("shop", ADMIN_KEY).await;
@@ -131,7 +131,7 @@ async fn what_is_done_to_a_chat_is_told_to_every_dashboard() {
 
 // covers: POST /devices/{id}/chats/{chatId}/clear
 #[tokio::test]
-async fn clearing_takes_the_messages_and_leaves_the_chat() {
+async fn clear_removes_messages_and_keeps_chat() {
     let app = with_a_chat().await;
     app.incoming("shop", BEN, "elsewhere").await;
     for n in 0..450 {
@@ -158,7 +158,7 @@ async fn clearing_takes_the_messages_and_leaves_the_chat() {
 
 // covers: POST /devices/{id}/chats/{chatId}/clear
 #[tokio::test]
-async fn clearing_keeps_what_waits_to_be_sent_and_starred_messages_when_asked() {
+async fn clear_keeps_queued_and_optionally_starred_messages() {
     let app = with_a_chat().await;
     let starred = app.incoming("shop", ANNA, "precious").await;
     app.post(&format!("/devices/shop/messages/{starred}/star"), json!({ "star": true })).await.ok();
@@ -173,7 +173,7 @@ async fn clearing_keeps_what_waits_to_be_sent_and_starred_messages_when_asked() 
 }
 
 #[tokio::test]
-async fn a_clear_that_breaks_off_was_told_and_goes_on_with_the_next_start() {
+async fn interrupted_clear_resumes_at_next_start() {
     let app = with_a_chat().await;
     for n in 0..450 {
         app.incoming("shop", ANNA, &format!("more {n}")).await;
@@ -191,7 +191,7 @@ async fn a_clear_that_breaks_off_was_told_and_goes_on_with_the_next_start() {
 }
 
 #[tokio::test]
-async fn what_is_done_without_a_connection_is_told_with_the_next_one() {
+async fn offline_chat_changes_are_synced_on_connect() {
     let app = with_a_chat().await;
     if !app.has_phone() {
         return;
@@ -224,7 +224,7 @@ async fn what_is_done_without_a_connection_is_told_with_the_next_one() {
 
 // covers: DELETE /devices/{id}/chats/{chatId}
 #[tokio::test]
-async fn a_deleted_chat_is_gone_until_the_next_message() {
+async fn deleted_chat_returns_with_next_message() {
     let app = with_a_chat().await;
     let old = app.incoming("shop", ANNA, "old").await;
     change(&app, "pin", json!({})).await;
@@ -243,7 +243,7 @@ async fn a_deleted_chat_is_gone_until_the_next_message() {
 }
 
 #[tokio::test]
-async fn a_deleted_message_does_not_come_back_when_the_network_delivers_it_again() {
+async fn deleted_message_stays_deleted_on_redelivery() {
     let app = with_a_chat().await;
     let again = json!({ "from": ANNA, "body": "twice", "networkId": "BB886C09AEF9" });
     app.post("/simulator/shop/incoming", again.clone()).await.ok();
@@ -253,7 +253,7 @@ async fn a_deleted_message_does_not_come_back_when_the_network_delivers_it_again
 }
 
 #[tokio::test]
-async fn what_is_done_to_a_chat_holds_without_a_connection_and_after_a_restart() {
+async fn offline_chat_changes_survive_restart() {
     let app = with_a_chat().await;
     app.post("/devices/shop/stop", json!({})).await.ok();
     change(&app, "archive", json!({})).await;
@@ -269,7 +269,7 @@ async fn what_is_done_to_a_chat_holds_without_a_connection_and_after_a_restart()
 
 // covers: event chat:update
 #[tokio::test]
-async fn what_is_done_on_another_device_happens_here_and_is_not_told_back() {
+async fn remote_chat_changes_apply_and_are_not_echoed() {
     let app = with_a_chat().await;
     if !app.has_phone() {
         return;

@@ -13,7 +13,7 @@ fn ids(list: &Value) -> Vec<&str> {
 // covers: POST /devices/{id}/contacts
 // covers: GET /devices/{id}/contacts/{cid}/exists
 #[tokio::test]
-async fn contacts_are_found_by_get_and_post() {
+async fn contacts_are_searched_by_get_and_post() {
     let app = TestApp::start().await;
     if !app.has_phone() {
         return;
@@ -36,7 +36,7 @@ async fn contacts_are_found_by_get_and_post() {
 
 // covers: GET /devices/{id}/contacts/{cid}/profile-picture
 #[tokio::test]
-async fn a_person_has_a_picture_or_none() {
+async fn contact_picture_is_url_or_null() {
     let app = TestApp::start().await;
     if !app.has_phone() {
         return;
@@ -54,7 +54,7 @@ async fn a_person_has_a_picture_or_none() {
 
 // covers: POST /devices/{id}/contacts
 #[tokio::test]
-async fn lists_of_contacts_are_paged_and_say_what_is_wrong() {
+async fn contact_list_pages_and_rejects_bad_query() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for n in 1..=5 {
@@ -71,7 +71,7 @@ async fn lists_of_contacts_are_paged_and_say_what_is_wrong() {
 
 // covers: GET /devices/{id}/contacts/{cid}/exists
 #[tokio::test]
-async fn who_is_on_the_network_cannot_be_asked_without_a_connection() {
+async fn on_network_check_requires_connection() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
@@ -83,7 +83,7 @@ async fn who_is_on_the_network_cannot_be_asked_without_a_connection() {
 // covers: event contact:update
 // covers: event chat:update
 #[tokio::test]
-async fn a_contact_with_a_new_name_renames_the_chat() {
+async fn renamed_contact_renames_chat() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "hello").await;
@@ -97,7 +97,7 @@ async fn a_contact_with_a_new_name_renames_the_chat() {
 }
 
 #[tokio::test]
-async fn who_is_first_seen_by_a_hidden_id_and_then_by_number_has_one_chat() {
+async fn lid_and_number_of_person_merge_into_one_chat() {
     let app = TestApp::start().await;
     if !app.has_phone() || !app.says("who is who") {
         return;

@@ -38,7 +38,7 @@ impl Document {
 }
 
 #[tokio::test]
-async fn the_example_of_every_request_is_understood() {
+async fn openapi_request_examples_are_accepted() {
     let app = TestApp::start().await;
     let document = Document(app.get("//docs-json").await.json());
     let requests = document.requests();
@@ -69,7 +69,7 @@ async fn the_example_of_every_request_is_understood() {
 }
 
 #[tokio::test]
-async fn the_examples_of_refusals_are_those_that_are_given() {
+async fn openapi_error_examples_match_answers() {
     let app = TestApp::start().await;
     app.new_device("shop", json!({})).await;
     let document = Document(app.get("//docs-json").await.json());

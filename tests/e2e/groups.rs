@@ -63,7 +63,7 @@ async fn settled(app: &TestApp) {
 // covers: GET /devices/{id}/groups
 // covers: GET /devices/{id}/groups/{gid}
 #[tokio::test]
-async fn groups_are_listed_and_shown_with_who_is_in_them() {
+async fn groups_are_listed_with_members() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
         return;
@@ -94,7 +94,7 @@ async fn groups_are_listed_and_shown_with_who_is_in_them() {
 // covers: POST /devices/{id}/groups
 // covers: event group:update
 #[tokio::test]
-async fn a_group_is_made_and_told_once() {
+async fn created_group_emits_one_event() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.groups) {
         return;
@@ -128,7 +128,7 @@ async fn a_group_is_made_and_told_once() {
 // covers: POST /devices/{id}/groups/{gid}/participants/remove
 // covers: event group:update
 #[tokio::test]
-async fn people_come_and_go_and_each_is_answered_for() {
+async fn member_changes_answer_per_participant() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
         return;
@@ -154,7 +154,7 @@ async fn people_come_and_go_and_each_is_answered_for() {
 // covers: POST /devices/{id}/groups/{gid}/participants/promote
 // covers: POST /devices/{id}/groups/{gid}/participants/demote
 #[tokio::test]
-async fn members_become_admins_and_members_again() {
+async fn members_are_promoted_and_demoted() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
         return;
@@ -174,7 +174,7 @@ async fn members_become_admins_and_members_again() {
 // covers: PUT /devices/{id}/groups/{gid}/description
 // covers: event group:update
 #[tokio::test]
-async fn names_and_descriptions_change_once_however_often_they_are_told() {
+async fn group_subject_change_emits_once() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
         return;
@@ -206,7 +206,7 @@ async fn names_and_descriptions_change_once_however_often_they_are_told() {
 // covers: POST /devices/{id}/groups/{gid}/invite-link/revoke
 // covers: event group:update
 #[tokio::test]
-async fn a_revoked_invite_link_is_replaced() {
+async fn revoked_invite_link_is_replaced() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
         return;
@@ -225,7 +225,7 @@ async fn a_revoked_invite_link_is_replaced() {
 
 // covers: POST /devices/{id}/groups/{gid}/leave
 #[tokio::test]
-async fn a_group_that_was_left_is_no_longer_listed_and_its_chat_stays() {
+async fn left_group_is_unlisted_and_chat_stays() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
         return;
@@ -246,7 +246,7 @@ async fn a_group_that_was_left_is_no_longer_listed_and_its_chat_stays() {
 
 // covers: event group:update
 #[tokio::test]
-async fn what_others_do_is_told_with_who_did_it() {
+async fn group_changes_of_others_name_author() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
         return;
@@ -279,7 +279,7 @@ async fn what_others_do_is_told_with_who_did_it() {
 
 // covers: event group:update
 #[tokio::test]
-async fn the_account_comes_into_a_group_and_is_removed_from_it() {
+async fn account_is_added_to_and_removed_from_group() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.groups) {
         return;
@@ -296,7 +296,7 @@ async fn the_account_comes_into_a_group_and_is_removed_from_it() {
 }
 
 #[tokio::test]
-async fn what_only_admins_may_do_is_refused_by_the_network() {
+async fn admin_only_group_change_is_refused_by_network() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.groups) {
         return;
@@ -311,7 +311,7 @@ async fn what_only_admins_may_do_is_refused_by_the_network() {
 }
 
 #[tokio::test]
-async fn without_a_connection_groups_are_shown_and_not_changed() {
+async fn offline_groups_are_readable_only() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
         return;
@@ -347,7 +347,7 @@ async fn removed_in_silence(app: &TestApp) {
 }
 
 #[tokio::test]
-async fn a_group_that_the_network_knows_us_out_of_can_be_left() {
+async fn group_without_membership_can_be_left() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
         return;
@@ -367,7 +367,7 @@ async fn a_group_that_the_network_knows_us_out_of_can_be_left() {
 }
 
 #[tokio::test]
-async fn a_group_that_cannot_be_changed_because_we_are_out_of_it_goes() {
+async fn refused_group_change_removes_left_group() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
         return;
@@ -399,7 +399,7 @@ async fn in_another_group_instead(app: &TestApp) {
 }
 
 #[tokio::test]
-async fn groups_are_those_of_the_network_after_each_connection() {
+async fn groups_are_synced_on_each_connection() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
         return;
@@ -428,7 +428,7 @@ async fn groups_are_those_of_the_network_after_each_connection() {
 }
 
 #[tokio::test]
-async fn the_groups_of_an_account_go_with_it_and_their_chats_stay() {
+async fn logout_removes_groups_and_keeps_chats() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
         return;
@@ -444,7 +444,7 @@ async fn the_groups_of_an_account_go_with_it_and_their_chats_stay() {
 }
 
 #[tokio::test]
-async fn a_removed_device_leaves_no_groups_behind() {
+async fn deleted_device_leaves_no_groups() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
         return;

@@ -6,7 +6,7 @@ use crate::support::{ANNA, TestApp};
 
 // covers: event history:progress
 #[tokio::test]
-async fn history_is_stored_in_silence_and_its_progress_is_told() {
+async fn history_emits_progress_but_no_messages() {
     let app = TestApp::start().await;
     if !app.has_phone() {
         return;
@@ -42,7 +42,7 @@ async fn history_is_stored_in_silence_and_its_progress_is_told() {
 
 // covers: event history:progress
 #[tokio::test]
-async fn history_is_synchronised_once_for_a_link() {
+async fn history_is_synced_once_per_link() {
     let app = TestApp::start().await;
     if !app.has_phone() {
         return;

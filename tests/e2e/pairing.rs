@@ -9,7 +9,7 @@ const PHONE: &str = "+1 555 010 0042";
 
 // covers: POST /devices/{id}/pairing-code
 #[tokio::test]
-async fn a_code_that_is_typed_on_the_phone_links_the_device() {
+async fn typed_pairing_code_links_device() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.pairing_code) {
         return;
@@ -29,7 +29,7 @@ async fn a_code_that_is_typed_on_the_phone_links_the_device() {
 
 // covers: POST /devices/{id}/pairing-code
 #[tokio::test]
-async fn only_a_device_that_waits_to_be_linked_has_a_code_and_else_says_what_to_do() {
+async fn pairing_code_requires_unlinked_device() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.pairing_code) {
         return;

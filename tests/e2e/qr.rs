@@ -10,7 +10,7 @@ use crate::support::{TestApp, decoder};
 // covers: GET /devices/{id}/qr.svg
 // covers: GET /devices/{id}/qr.txt
 #[tokio::test]
-async fn the_code_comes_as_json_png_svg_and_text() {
+async fn qr_code_is_served_in_every_format() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.qr) {
         return;
@@ -39,7 +39,7 @@ async fn the_code_comes_as_json_png_svg_and_text() {
 }
 
 #[tokio::test]
-async fn only_the_current_code_is_accepted() {
+async fn only_current_qr_code_is_accepted() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.qr) {
         return;
@@ -61,7 +61,7 @@ fn linking_code() -> String {
 }
 
 #[test]
-fn slow_every_drawing_is_read_by_a_real_decoder() {
+fn slow_qr_drawings_decode_with_zbar() {
     for code in [linking_code(), "2@short".to_owned(), "é ünï 漢字".to_owned()] {
         assert_eq!(decoder::read_png(&qr::png(&code).unwrap()), code, "PNG");
         assert_eq!(decoder::read_svg(&qr::svg(&code).unwrap()), code, "SVG");

@@ -19,7 +19,7 @@ fn ids(list: &Value) -> Vec<String> {
 
 // covers: POST /devices/{id}/chats/{chatId}/markRead
 #[tokio::test]
-async fn counts_stay_right_while_several_read_and_messages_arrive() {
+async fn unread_counts_stay_exact_under_concurrency() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "first").await;
@@ -56,7 +56,7 @@ async fn counts_stay_right_while_several_read_and_messages_arrive() {
 
 // covers: event message:read
 #[tokio::test]
-async fn very_many_messages_are_told_read_in_several_events() {
+async fn large_read_mark_emits_several_events() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for _ in 0..12 {
@@ -72,7 +72,7 @@ async fn very_many_messages_are_told_read_in_several_events() {
 
 // covers: event message:read
 #[tokio::test]
-async fn what_is_read_on_another_device_is_read_here_in_groups_too() {
+async fn read_on_other_device_applies_here_and_in_groups() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.groups) || !app.says("what was read elsewhere") {
         return;
@@ -100,7 +100,7 @@ async fn what_is_read_on_another_device_is_read_here_in_groups_too() {
 }
 
 #[tokio::test]
-async fn messages_that_grow_too_old_are_no_longer_counted_or_shown() {
+async fn expired_messages_are_not_counted_or_shown() {
     let app = TestApp::start_with(&[("WHARF__RETENTION__MESSAGES_DAYS", "1")]).await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "old").await;

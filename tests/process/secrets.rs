@@ -79,7 +79,7 @@ fn holds_bytes(line: &str) -> bool {
 }
 
 #[test]
-fn every_secret_is_found_and_what_logs_have_is_not() {
+fn secrets_are_found_and_ordinary_log_text_is_not() {
     note("is the shop open?");
     let key = "4Jq0mF3q0Zk8Wd1Jx7Lr+5TnBvCy2Hs6Ae9Gu4Pi/KoMw=";
     let list = format!("{:?}", [7_u8; 32]);

@@ -47,7 +47,7 @@ async fn sends_file(app: &TestApp, device: &str, bytes: &[u8]) {
 }
 
 #[tokio::test]
-async fn a_stranger_who_knows_a_hash_gets_no_file_by_it() {
+async fn import_by_hash_gives_no_foreign_file() {
     let app = TestApp::start().await;
     app.device("b").await;
     fresh(&app, "a").await;
@@ -75,7 +75,7 @@ async fn a_stranger_who_knows_a_hash_gets_no_file_by_it() {
 }
 
 #[tokio::test]
-async fn what_a_file_is_its_content_says() {
+async fn imported_file_type_follows_content() {
     let app = TestApp::start().await;
     app.device("a").await;
     let page = b"<!DOCTYPE html><script>alert(1)</script>".to_vec();
@@ -101,7 +101,7 @@ async fn what_a_file_is_its_content_says() {
 }
 
 #[tokio::test]
-async fn what_is_too_long_is_refused_with_its_place_and_stores_nothing() {
+async fn oversized_import_value_names_position_and_stores_none() {
     let app = TestApp::start().await;
     fresh(&app, "a").await;
     let people =
@@ -136,7 +136,7 @@ async fn what_is_too_long_is_refused_with_its_place_and_stores_nothing() {
 }
 
 #[tokio::test]
-async fn the_longest_messages_come_in_whole() {
+async fn longest_messages_are_imported_whole() {
     let app = TestApp::start().await;
     fresh(&app, "a").await;
     let long: Vec<_> = (0..60).map(|n| message(n, &json!({ "body": "b".repeat(65_536) }))).collect();
@@ -147,7 +147,7 @@ async fn the_longest_messages_come_in_whole() {
 }
 
 #[tokio::test]
-async fn a_broken_file_in_an_archive_costs_its_message_the_file_only() {
+async fn corrupt_archive_file_drops_only_the_attachment() {
     let app = TestApp::start().await;
     for id in ["json", "text"] {
         fresh(&app, id).await;
@@ -186,7 +186,7 @@ fn crc32(bytes: &[u8]) -> [u8; 4] {
 }
 
 #[tokio::test]
-async fn a_mark_before_the_document_is_skipped() {
+async fn byte_order_mark_is_skipped() {
     let app = TestApp::start().await;
     fresh(&app, "a").await;
     let body = format!("\u{feff}{}", document(&[message(1, &json!({}))]));
@@ -194,7 +194,7 @@ async fn a_mark_before_the_document_is_skipped() {
 }
 
 #[tokio::test]
-async fn a_form_is_told_what_to_send_instead() {
+async fn multipart_import_error_names_alternative() {
     let app = TestApp::start().await;
     fresh(&app, "a").await;
     let path = format!("/devices/a/chats/import?chatId={ANNA}");
@@ -207,7 +207,7 @@ async fn a_form_is_told_what_to_send_instead() {
 }
 
 #[tokio::test]
-async fn times_that_no_message_has_are_refused_with_their_place() {
+async fn impossible_times_are_rejected_with_position() {
     let app = TestApp::start().await;
     fresh(&app, "a").await;
     for at in [-1, 253_402_300_800_000_i64, i64::MAX, i64::MIN] {
@@ -228,7 +228,7 @@ async fn times_that_no_message_has_are_refused_with_their_place() {
 }
 
 #[tokio::test]
-async fn what_was_not_sent_where_it_was_exported_has_failed_here() {
+async fn imported_unsent_messages_are_failed() {
     let app = TestApp::start().await;
     fresh(&app, "a").await;
     let waiting = |number: usize, status: &str| {

@@ -127,7 +127,7 @@ async fn conversation(app: &TestApp, device: &str) -> String {
 // covers: GET /devices/{id}/chats/{chatId}/export
 // covers: POST /devices/{id}/chats/import
 #[tokio::test]
-async fn a_chat_exported_as_json_is_the_same_in_a_fresh_device() {
+async fn json_export_round_trips_to_new_device() {
     let app = TestApp::start().await;
     app.device("old").await;
     fresh(&app, "new").await;
@@ -188,7 +188,7 @@ async fn a_chat_exported_as_json_is_the_same_in_a_fresh_device() {
 }
 
 #[tokio::test]
-async fn a_chat_exported_as_text_has_the_same_authors_minutes_and_bodies() {
+async fn text_export_keeps_authors_minutes_and_bodies() {
     let app = TestApp::start().await;
     app.device("old").await;
     fresh(&app, "new").await;
@@ -224,7 +224,7 @@ async fn a_chat_exported_as_text_has_the_same_authors_minutes_and_bodies() {
 }
 
 #[tokio::test]
-async fn what_a_phone_exports_is_imported_too() {
+async fn phone_export_is_imported() {
     let app = TestApp::start().await;
     fresh(&app, "new").await;
     let text = "[1/31/26, 2:05:09\u{202f}PM] Anna: \u{200e}Messages and calls are end-to-end encrypted.\r\n\
@@ -248,7 +248,7 @@ async fn what_a_phone_exports_is_imported_too() {
 }
 
 #[tokio::test]
-async fn a_group_keeps_its_people() {
+async fn group_export_keeps_members() {
     let app = TestApp::start().await;
     let contacts = json!([{ "id": ANNA, "name": "Anna" }, { "id": BEN, "name": "Ben: the second" }]);
     app.device_with("old", json!({ "contacts": contacts, "groups": [{ "id": GROUP, "subject": "Harbour", "participants": [ANNA, BEN] }] })).await;
@@ -292,7 +292,7 @@ async fn a_group_keeps_its_people() {
 }
 
 #[tokio::test]
-async fn an_archive_holds_the_chat() {
+async fn zip_export_contains_chat() {
     let app = TestApp::start().await;
     app.device("old").await;
     for id in ["json", "text"] {
@@ -314,7 +314,7 @@ async fn an_archive_holds_the_chat() {
 }
 
 #[tokio::test]
-async fn a_long_chat_is_streamed_both_ways() {
+async fn long_chat_streams_out_and_in() {
     const LONG: usize = 5_000;
     let app = TestApp::start().await;
     for id in ["first", "second", "third"] {
@@ -351,7 +351,7 @@ fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_is_no_export_is_refused_with_its_place() {
+async fn invalid_export_is_rejected_with_position() {
     let app = TestApp::start_with(&[("WHARF__IMPORT__MAX_UNPACKED_BYTES", "20000000")]).await;
     fresh(&app, "new").await;
     let query = format!("chatId={ANNA}&me=Me");
@@ -405,7 +405,7 @@ fn noise(bytes: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn wrong_questions_are_answered_as_everywhere() {
+async fn import_query_errors_use_standard_codes() {
     let app = TestApp::start_with(&[("WHARF__IMPORT__MAX_BYTES", "2000")]).await;
     fresh(&app, "new").await;
     let text = "31/01/2026, 14:05 - Me: x\n31/01/2026, 14:06 - Anna: y\n";
@@ -429,7 +429,7 @@ async fn wrong_questions_are_answered_as_everywhere() {
 }
 
 #[tokio::test]
-async fn names_in_an_archive_lead_nowhere() {
+async fn archive_names_cannot_escape_folder() {
     let app = TestApp::start().await;
     fresh(&app, "new").await;
     let chat =
@@ -446,7 +446,7 @@ async fn names_in_an_archive_lead_nowhere() {
 }
 
 #[tokio::test]
-async fn files_travel_in_the_archive() {
+async fn archive_carries_media_files() {
     let app = TestApp::start().await;
     app.device("old").await;
     for id in ["json", "text", "bare"] {
@@ -495,7 +495,7 @@ async fn files_travel_in_the_archive() {
 }
 
 #[tokio::test]
-async fn an_export_may_be_compressed_on_its_way() {
+async fn export_answer_can_be_compressed() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, &"hello ".repeat(500)).await;

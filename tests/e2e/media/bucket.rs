@@ -72,7 +72,7 @@ fn reqwest_client() -> reqwest::Client {
 }
 
 #[tokio::test]
-async fn slow_files_in_a_bucket_come_and_go_as_those_on_the_disk() {
+async fn slow_bucket_files_behave_like_disk_files() {
     let server = Server::start().await;
     let app = server.app().await;
     let film = mp4(20_000_000);
@@ -108,7 +108,7 @@ async fn slow_files_in_a_bucket_come_and_go_as_those_on_the_disk() {
 }
 
 #[tokio::test]
-async fn slow_a_bucket_that_does_not_answer_is_said_and_nothing_is_promised() {
+async fn slow_unreachable_bucket_is_reported_and_stores_none() {
     let server = Server::start().await;
     let app = server.app().await;
     drop(server);

@@ -51,7 +51,7 @@ fn sentence(refused: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn a_file_is_fetched_and_named_by_its_address() {
+async fn media_url_is_fetched_and_names_file() {
     let app = app_that_may(&[]).await;
     let url = format!("{}/files/price%20list.png?x=1", server().await);
     let message = sent_media(&app, json!({ "url": url })).await;
@@ -62,7 +62,7 @@ async fn a_file_is_fetched_and_named_by_its_address() {
 }
 
 #[tokio::test]
-async fn a_private_address_is_refused_unless_it_is_allowed() {
+async fn private_media_url_is_refused_unless_allowed() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let port = server().await.rsplit(':').next().unwrap().to_owned();
@@ -75,7 +75,7 @@ async fn a_private_address_is_refused_unless_it_is_allowed() {
 }
 
 #[tokio::test]
-async fn each_address_of_a_redirect_is_checked() {
+async fn every_redirect_address_is_checked() {
     let app = app_that_may(&[]).await;
     let server = server().await;
     let redirected = format!("{server}/to//to//files/a.png");
@@ -91,7 +91,7 @@ async fn each_address_of_a_redirect_is_checked() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_too_slow_or_not_there_is_refused_in_a_sentence() {
+async fn unfetchable_media_url_is_refused_with_sentence() {
     let limits = [("WHARF__MEDIA__MAX_BYTES", "4096"), ("WHARF__MEDIA__FETCH_TIMEOUT_MS", "300")];
     let app = app_that_may(&limits).await;
     let server = server().await;

@@ -16,7 +16,7 @@ async fn served(app: &TestApp, bytes: &[u8], name: &str) -> (Value, String) {
 }
 
 #[tokio::test]
-async fn a_picture_of_fifty_thousand_pixels_a_side_is_kept_and_never_decoded() {
+async fn huge_picture_is_stored_and_never_decoded() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let mut huge = png();
@@ -29,7 +29,7 @@ async fn a_picture_of_fifty_thousand_pixels_a_side_is_kept_and_never_decoded() {
 }
 
 #[tokio::test]
-async fn files_that_are_cut_off_are_kept_as_what_they_begin_as() {
+async fn truncated_files_keep_detected_type() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for (whole, mimetype) in [
@@ -49,7 +49,7 @@ async fn files_that_are_cut_off_are_kept_as_what_they_begin_as() {
 }
 
 #[tokio::test]
-async fn an_archive_that_swells_without_end_is_kept_packed() {
+async fn zip_bomb_is_stored_without_unpacking() {
     let app = TestApp::start().await;
     app.device("shop").await;
     // A local header that promises four gigabytes of zeros in a few bytes.
@@ -63,7 +63,7 @@ async fn an_archive_that_swells_without_end_is_kept_packed() {
 }
 
 #[tokio::test]
-async fn a_page_that_calls_itself_a_picture_is_a_page() {
+async fn html_claimed_as_picture_is_html() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for (bytes, mimetype) in [
@@ -81,7 +81,7 @@ async fn a_page_that_calls_itself_a_picture_is_a_page() {
 }
 
 #[tokio::test]
-async fn a_name_leads_nowhere_and_ends_no_header() {
+async fn file_name_cannot_escape_folder_or_header() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for (name, disposition) in [

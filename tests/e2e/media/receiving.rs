@@ -17,7 +17,7 @@ async fn received(app: &TestApp, media: Value) -> Value {
 
 // covers: event message
 #[tokio::test]
-async fn a_picture_that_comes_in_is_there_before_anybody_is_told() {
+async fn incoming_media_is_stored_before_event() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let media = json!({ "data": STANDARD.encode(png()), "filename": "../x.png", "caption": "Look" });
@@ -36,7 +36,7 @@ async fn a_picture_that_comes_in_is_there_before_anybody_is_told() {
 }
 
 #[tokio::test]
-async fn a_large_file_streams_in() {
+async fn large_incoming_file_is_streamed() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let message = received(&app, json!({ "sizeBytes": 3_000_000, "filename": "a.bin" })).await;
@@ -46,7 +46,7 @@ async fn a_large_file_streams_in() {
 }
 
 #[tokio::test]
-async fn a_file_beyond_the_limit_is_left_out_of_its_message() {
+async fn oversized_incoming_file_is_omitted() {
     let app = TestApp::start_with(&[("WHARF__MEDIA__MAX_BYTES", "2048")]).await;
     app.device("shop").await;
     let message = received(&app, json!({ "sizeBytes": 2_049 })).await;
@@ -55,7 +55,7 @@ async fn a_file_beyond_the_limit_is_left_out_of_its_message() {
 }
 
 #[tokio::test]
-async fn a_file_that_comes_twice_lies_there_once() {
+async fn repeated_incoming_file_is_stored_once() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for _ in 0..2 {

@@ -32,7 +32,7 @@ async fn forget_uploads(app: &TestApp) {
 }
 
 #[tokio::test]
-async fn a_file_goes_with_the_last_message_that_is_taken_back() {
+async fn file_is_deleted_with_its_last_message() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let uploaded = upload(&app, &png()).await;
@@ -47,7 +47,7 @@ async fn a_file_goes_with_the_last_message_that_is_taken_back() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_uploaded_just_now_goes_too_when_its_message_is_taken_back() {
+async fn fresh_upload_is_deleted_with_its_message() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let uploaded = upload(&app, &png()).await;
@@ -63,7 +63,7 @@ async fn a_file_that_was_uploaded_just_now_goes_too_when_its_message_is_taken_ba
 }
 
 #[tokio::test]
-async fn an_upload_stays_when_somebody_else_takes_the_same_file_back() {
+async fn upload_survives_deletion_of_equal_file() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.device("other").await;
@@ -77,7 +77,7 @@ async fn an_upload_stays_when_somebody_else_takes_the_same_file_back() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_not_sent_is_forgotten_after_a_day() {
+async fn unsent_upload_expires_after_a_day() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let uploaded = upload(&app, b"never sent").await;
@@ -92,7 +92,7 @@ async fn an_upload_that_is_not_sent_is_forgotten_after_a_day() {
 }
 
 #[tokio::test]
-async fn an_old_file_goes_and_its_message_still_says_what_it_was() {
+async fn expired_file_leaves_media_description() {
     let app = TestApp::start_with(&[("WHARF__RETENTION__MEDIA_DAYS", "2")]).await;
     app.device("shop").await;
     let message = message_with(&app, &png(), "a.png").await;
@@ -112,7 +112,7 @@ async fn an_old_file_goes_and_its_message_still_says_what_it_was() {
 }
 
 #[tokio::test]
-async fn what_waits_to_be_sent_keeps_its_file() {
+async fn queued_message_keeps_file() {
     let app =
         TestApp::start_with(&[("WHARF__RETENTION__MEDIA_DAYS", "1"), ("WHARF__MEDIA__MAX_TOTAL_BYTES", "1")])
             .await;
@@ -131,7 +131,7 @@ async fn what_waits_to_be_sent_keeps_its_file() {
 }
 
 #[tokio::test]
-async fn beyond_the_room_for_all_files_the_oldest_go() {
+async fn oldest_files_are_evicted_over_quota() {
     let app = TestApp::start_with(&[("WHARF__MEDIA__MAX_TOTAL_BYTES", "2500")]).await;
     app.device("shop").await;
     let mut messages = Vec::new();
@@ -147,7 +147,7 @@ async fn beyond_the_room_for_all_files_the_oldest_go() {
 }
 
 #[tokio::test]
-async fn the_room_for_all_files_is_kept_but_for_ten_minutes() {
+async fn over_quota_upload_is_kept_for_ten_minutes() {
     let app = TestApp::start_with(&[("WHARF__MEDIA__MAX_TOTAL_BYTES", "1500")]).await;
     app.device("shop").await;
     let first = upload(&app, &[b'a'; 1_000]).await;
@@ -164,7 +164,7 @@ async fn the_room_for_all_files_is_kept_but_for_ten_minutes() {
 }
 
 #[tokio::test]
-async fn files_of_a_deleted_device_go_unless_another_has_them_too() {
+async fn deleted_device_files_go_unless_shared() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.device("other").await;
@@ -179,7 +179,7 @@ async fn files_of_a_deleted_device_go_unless_another_has_them_too() {
 }
 
 #[tokio::test]
-async fn what_a_crash_has_left_goes_with_the_next_start() {
+async fn crash_leftovers_are_removed_at_start() {
     let app = TestApp::start().await;
     app.device("shop").await;
     message_with(&app, b"belongs to a message", "").await;
@@ -198,7 +198,7 @@ async fn what_a_crash_has_left_goes_with_the_next_start() {
 }
 
 #[tokio::test]
-async fn what_belongs_to_nothing_goes_with_a_sweep() {
+async fn unreferenced_files_are_swept() {
     let app = TestApp::start().await;
     app.device("shop").await;
     message_with(&app, b"belongs to a message", "").await;
@@ -214,7 +214,7 @@ async fn what_belongs_to_nothing_goes_with_a_sweep() {
 }
 
 #[tokio::test]
-async fn an_upload_to_a_device_that_is_deleted_meanwhile_leaves_nothing() {
+async fn upload_to_deleted_device_leaves_nothing() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let gate = Arc::new(tokio::sync::Notify::new());
@@ -237,7 +237,7 @@ async fn an_upload_to_a_device_that_is_deleted_meanwhile_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn the_same_file_may_come_while_it_goes() {
+async fn reupload_during_deletion_succeeds() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for _ in 0..15 {

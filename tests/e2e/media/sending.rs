@@ -15,7 +15,7 @@ async fn arrived(app: &TestApp) -> Vec<Value> {
 
 // covers: POST /devices/{id}/messages/send
 #[tokio::test]
-async fn an_uploaded_file_arrives_whole_and_is_downloaded_by_its_address() {
+async fn uploaded_file_arrives_and_downloads_whole() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let bytes = mp4(700_000);
@@ -34,7 +34,7 @@ async fn an_uploaded_file_arrives_whole_and_is_downloaded_by_its_address() {
 }
 
 #[tokio::test]
-async fn a_caption_and_a_name_go_with_the_file() {
+async fn caption_and_name_are_sent_with_file() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let uploaded = upload(&app, &png()).await;
@@ -47,7 +47,7 @@ async fn a_caption_and_a_name_go_with_the_file() {
 }
 
 #[tokio::test]
-async fn a_small_file_may_stand_in_the_request() {
+async fn small_file_is_accepted_inline() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let message = sent_media(&app, json!({ "data": STANDARD.encode(ogg()), "asVoice": true })).await;
@@ -56,7 +56,7 @@ async fn a_small_file_may_stand_in_the_request() {
 }
 
 #[tokio::test]
-async fn a_file_is_not_sent_as_what_it_is_not() {
+async fn mismatched_media_type_is_rejected() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let data = STANDARD.encode(png());
@@ -69,7 +69,7 @@ async fn a_file_is_not_sent_as_what_it_is_not() {
 }
 
 #[tokio::test]
-async fn an_upload_belongs_to_its_device() {
+async fn upload_belongs_to_its_device() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.device("other").await;
@@ -83,7 +83,7 @@ async fn an_upload_belongs_to_its_device() {
 }
 
 #[tokio::test]
-async fn the_same_file_lies_there_once_however_often_it_is_sent() {
+async fn file_sent_often_is_stored_once() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for _ in 0..3 {
@@ -94,7 +94,7 @@ async fn the_same_file_lies_there_once_however_often_it_is_sent() {
 }
 
 #[tokio::test]
-async fn a_forwarded_file_is_the_same_file() {
+async fn forwarded_file_is_shared() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let uploaded = upload(&app, b"send it on").await;
@@ -106,7 +106,7 @@ async fn a_forwarded_file_is_the_same_file() {
 }
 
 #[tokio::test]
-async fn a_repeated_request_takes_in_nothing_again() {
+async fn repeated_request_stores_file_once() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let send = async |data: &str| {

@@ -17,7 +17,7 @@ async fn asked(app: &TestApp, method: &str, message: &Value, headers: &[(&str, &
 
 // covers: GET /devices/{id}/messages/{mid}/media/download
 #[tokio::test]
-async fn a_file_is_had_whole_and_in_parts() {
+async fn file_is_served_whole_and_in_ranges() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let bytes = mp4(300_000);
@@ -45,7 +45,7 @@ async fn a_file_is_had_whole_and_in_parts() {
 }
 
 #[tokio::test]
-async fn who_has_the_file_does_not_get_it_again() {
+async fn cached_file_answers_304() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let message = message_with(&app, &png(), "").await;
@@ -59,7 +59,7 @@ async fn who_has_the_file_does_not_get_it_again() {
 }
 
 #[tokio::test]
-async fn a_file_is_never_compressed_on_the_way() {
+async fn file_is_never_compressed() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let text = "so easy to compress ".repeat(500);
@@ -70,7 +70,7 @@ async fn a_file_is_never_compressed_on_the_way() {
 }
 
 #[tokio::test]
-async fn whatever_the_file_is_the_browser_is_told_to_be_careful() {
+async fn served_files_have_security_headers() {
     let app = TestApp::start().await;
     app.device("shop").await;
     for (bytes, mimetype, how) in [
@@ -96,7 +96,7 @@ async fn whatever_the_file_is_the_browser_is_told_to_be_careful() {
 // covers: GET /devices/{id}/messages/{mid}/media/thumbnail
 // covers: GET /devices/{id}/messages/{mid}/media/info
 #[tokio::test]
-async fn a_picture_has_a_smaller_one_and_all_that_is_known_of_it() {
+async fn picture_has_thumbnail_and_metadata() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let message = message_with(&app, &png(), "a.png").await;
@@ -111,7 +111,7 @@ async fn a_picture_has_a_smaller_one_and_all_that_is_known_of_it() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_named() {
+async fn missing_media_has_specific_error() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let text = json!({ "id": app.send("shop", ANNA, "no file").await });
@@ -127,7 +127,7 @@ async fn what_is_not_there_is_named() {
 }
 
 #[tokio::test]
-async fn an_address_opens_its_own_file_and_nothing_else() {
+async fn signed_link_opens_its_file_only() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (one, other) = (message_with(&app, b"one", "").await, message_with(&app, b"other", "").await);
@@ -147,7 +147,7 @@ async fn an_address_opens_its_own_file_and_nothing_else() {
 
 // covers: POST /devices/{id}/media/revoke-urls
 #[tokio::test]
-async fn all_addresses_of_a_device_can_be_made_void() {
+async fn all_links_of_device_can_be_revoked() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let message = message_with(&app, &png(), "").await;

@@ -22,7 +22,7 @@ fn browser(url: &str) -> Value {
 // covers: POST /notifications/push
 // covers: DELETE /notifications/push/{pid}
 #[tokio::test]
-async fn a_browser_subscribes_gets_pushes_and_is_forgotten() {
+async fn browser_subscribes_and_unsubscribes_push() {
     let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
     app.device("shop").await;
     let key = app.get("/notifications/push/key").await.ok()["data"]["publicKey"].as_str().unwrap().to_owned();
@@ -51,7 +51,7 @@ async fn a_browser_subscribes_gets_pushes_and_is_forgotten() {
 }
 
 #[tokio::test]
-async fn a_browser_that_is_gone_is_forgotten() {
+async fn gone_push_subscription_is_removed() {
     let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
     app.device("shop").await;
     let service = Receiver::answering(|_| Answer::Status(410)).await;
@@ -65,7 +65,7 @@ async fn a_browser_that_is_gone_is_forgotten() {
 }
 
 #[tokio::test]
-async fn browsers_that_never_answer_keep_only_their_own_operator_waiting() {
+async fn stalled_push_delays_its_operator_only() {
     let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
     app.device("shop").await;
     let hanging = Receiver::answering(|_| Answer::Nothing).await;
@@ -85,7 +85,7 @@ async fn browsers_that_never_answer_keep_only_their_own_operator_waiting() {
 }
 
 #[tokio::test]
-async fn a_browser_that_fails_rests_before_it_is_tried_again() {
+async fn failing_push_backs_off() {
     let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
     app.device("shop").await;
     let failing =
@@ -123,7 +123,7 @@ async fn a_browser_that_fails_rests_before_it_is_tried_again() {
 }
 
 #[tokio::test]
-async fn one_key_cannot_use_up_the_room_of_others_by_making_up_names() {
+async fn push_subscriptions_are_limited_per_key() {
     let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
     let key = app.post("/api-keys", json!({ "name": "k", "scopes": ["events:read"] })).await.created();
     let key = key["data"]["key"].as_str().unwrap().to_owned();
@@ -146,7 +146,7 @@ async fn one_key_cannot_use_up_the_room_of_others_by_making_up_names() {
 }
 
 #[tokio::test]
-async fn a_muted_operator_gets_no_pushes() {
+async fn muted_operator_gets_no_push() {
     let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
     app.device("shop").await;
     let service = Receiver::answering(|_| Answer::Status(201)).await;
@@ -162,7 +162,7 @@ async fn a_muted_operator_gets_no_pushes() {
 }
 
 #[tokio::test]
-async fn a_browser_that_cannot_be_is_refused() {
+async fn invalid_push_subscription_is_rejected() {
     let app = app().await;
     for (endpoint, p256dh) in [
         ("http://push.example.com/x", P256DH),

@@ -8,7 +8,7 @@ use crate::support::{ANNA, BEN};
 const CARL: &str = "15550100005";
 
 #[tokio::test]
-async fn no_rule_swallows_what_another_one_decides_about() {
+async fn rules_coalesce_independently() {
     let dir = tempfile::tempdir().unwrap();
     let commands = note_command(dir.path());
     let app =
@@ -33,7 +33,7 @@ async fn no_rule_swallows_what_another_one_decides_about() {
 }
 
 #[tokio::test]
-async fn what_was_muted_or_read_while_it_waited_is_no_news() {
+async fn pending_notification_is_dropped_if_muted_or_read() {
     let app = app().await;
     app.device("shop").await;
     for who in [ANNA, BEN, CARL] {
@@ -57,7 +57,7 @@ async fn what_was_muted_or_read_while_it_waited_is_no_news() {
 }
 
 #[tokio::test]
-async fn a_new_device_has_no_rules_and_mutes_of_the_one_that_had_its_name() {
+async fn reused_device_id_has_no_old_rules_or_mutes() {
     let app = app().await;
     app.device("shop").await;
     app.post("/devices/shop/notifications/rules", json!({ "actions": [] })).await.created();

@@ -6,7 +6,7 @@ use super::{app, app_with, note_command, read, told_of_messages};
 use crate::support::{ANNA, BEN, TestApp};
 
 #[tokio::test]
-async fn a_command_gets_the_notification_and_the_event() {
+async fn command_receives_notification_and_event() {
     let dir = tempfile::tempdir().unwrap();
     let commands = note_command(dir.path());
     let rules = r#"[{ "match": { "events": ["message"] }, "actions": ["command"], "command": "note" }]"#;
@@ -37,7 +37,7 @@ async fn a_command_gets_the_notification_and_the_event() {
 }
 
 #[tokio::test]
-async fn a_command_runs_for_what_waited_at_a_stop_and_for_old_news() {
+async fn command_runs_for_pending_and_old_notifications() {
     let dir = tempfile::tempdir().unwrap();
     let commands = note_command(dir.path());
     let rules = r#"[{ "match": { "events": ["message"] }, "actions": ["command"], "command": "note", "group": "10s" }]"#;
@@ -69,7 +69,7 @@ async fn a_command_runs_for_what_waited_at_a_stop_and_for_old_news() {
 
 // covers: POST /notifications/test
 #[tokio::test]
-async fn each_action_can_be_tried_and_says_what_happened() {
+async fn each_action_can_be_tested() {
     let dir = tempfile::tempdir().unwrap();
     let commands = note_command(dir.path());
     let app =
@@ -106,7 +106,7 @@ async fn each_action_can_be_tried_and_says_what_happened() {
 }
 
 #[tokio::test]
-async fn no_command_runs_that_the_settings_do_not_enable() {
+async fn commands_run_only_if_enabled() {
     let dir = tempfile::tempdir().unwrap();
     let commands = note_command(dir.path());
     let app = app_with(&[("WHARF__NOTIFY__COMMANDS", &commands)]).await;
@@ -124,7 +124,7 @@ async fn no_command_runs_that_the_settings_do_not_enable() {
 }
 
 #[tokio::test]
-async fn a_daemon_without_desktop_and_loudspeaker_tells_in_dashboards() {
+async fn dashboard_notifies_without_desktop_and_sound() {
     let app = app().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "hello").await;

@@ -8,7 +8,7 @@ use crate::support::{ADMIN_KEY, ANNA, BEN};
 
 // covers: event notification
 #[tokio::test]
-async fn a_message_is_told_in_the_shape_that_dashboards_know() {
+async fn message_notification_has_dashboard_fields() {
     let app = app().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -33,7 +33,7 @@ async fn a_message_is_told_in_the_shape_that_dashboards_know() {
 }
 
 #[tokio::test]
-async fn ten_messages_in_a_chat_become_one_notification_that_counts() {
+async fn burst_in_chat_becomes_one_counted_notification() {
     let app = app().await;
     app.device("shop").await;
     for n in 1..=10 {
@@ -52,7 +52,7 @@ async fn ten_messages_in_a_chat_become_one_notification_that_counts() {
 }
 
 #[tokio::test]
-async fn troubles_and_calls_are_told() {
+async fn problems_and_calls_emit_notifications() {
     let app = app().await;
     app.new_device("shop", json!({})).await;
     app.wait_for_state("shop", "qr").await;
@@ -73,7 +73,7 @@ async fn troubles_and_calls_are_told() {
 }
 
 #[tokio::test]
-async fn a_call_names_who_is_known_though_nothing_was_written() {
+async fn call_notification_names_contact_without_chat() {
     let app = app().await;
     app.device("shop").await;
     app.post("/simulator/shop/contact", json!({ "id": ANNA, "name": "Anna" })).await.ok();
@@ -92,7 +92,7 @@ async fn a_call_names_who_is_known_though_nothing_was_written() {
 }
 
 #[tokio::test]
-async fn what_our_account_wrote_what_is_muted_and_what_was_before_is_not_told() {
+async fn own_muted_and_old_messages_do_not_notify() {
     let app = app().await;
     app.device_with("shop", json!({ "history": 5 })).await;
     app.incoming("shop", ANNA, "first").await;
@@ -118,7 +118,7 @@ async fn what_our_account_wrote_what_is_muted_and_what_was_before_is_not_told() 
 }
 
 #[tokio::test]
-async fn after_a_restart_nothing_is_told_twice_and_nothing_is_lost() {
+async fn restart_neither_repeats_nor_loses_notifications() {
     let app = app().await;
     app.device("shop").await;
     for body in ["one", "two", "three"] {
@@ -140,7 +140,7 @@ async fn after_a_restart_nothing_is_told_twice_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn what_happened_while_nobody_looked_is_listed_and_disturbs_nobody() {
+async fn old_messages_are_listed_without_effects() {
     let app = app_with(&[("WHARF__NOTIFY__FRESH_MS", "60000")]).await;
     app.device("shop").await;
     let long_ago = wharf::domain::clock::Clock::now(&app.clock).0 - 600_000;
@@ -152,7 +152,7 @@ async fn what_happened_while_nobody_looked_is_listed_and_disturbs_nobody() {
 }
 
 #[tokio::test]
-async fn in_quiet_hours_nobody_is_disturbed() {
+async fn quiet_hours_suppress_effects() {
     let app = app_with(&[("WHARF__NOTIFY__QUIET_FROM", "00:00"), ("WHARF__NOTIFY__QUIET_TO", "23:59")]).await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "hello").await;
@@ -163,7 +163,7 @@ async fn in_quiet_hours_nobody_is_disturbed() {
 }
 
 #[tokio::test]
-async fn webhooks_get_a_notification_only_where_a_rule_says_so() {
+async fn webhook_notification_requires_rule() {
     let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
     app.device("shop").await;
     let receiver = crate::support::receiver::Receiver::start().await;

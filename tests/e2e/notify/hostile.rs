@@ -6,7 +6,7 @@ use super::{app_with, note_command, read, told_of_messages};
 use crate::support::ANNA;
 
 #[tokio::test]
-async fn a_hostile_text_is_inert_in_titles_bodies_variables_and_json() {
+async fn hostile_text_is_sanitized_in_every_output() {
     let dir = tempfile::tempdir().unwrap();
     let commands = note_command(dir.path());
     let app =

@@ -9,7 +9,7 @@ use crate::support::{ANNA, BEN};
 // covers: GET /devices/{id}/notifications
 // covers: POST /devices/{id}/notifications/read
 #[tokio::test]
-async fn each_operator_reads_for_themselves() {
+async fn read_marks_are_per_operator() {
     let app = app().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "one").await;
@@ -36,7 +36,7 @@ async fn each_operator_reads_for_themselves() {
 }
 
 #[tokio::test]
-async fn one_that_grows_is_unread_again() {
+async fn grown_notification_is_unread_again() {
     let app = app().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "one").await;

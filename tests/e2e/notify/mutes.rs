@@ -9,7 +9,7 @@ use crate::support::{ADMIN_KEY, ANNA, BEN};
 // covers: emit notifications:mute
 // covers: emit notifications:unmute
 #[tokio::test]
-async fn an_operator_mutes_all_their_sockets_and_no_others() {
+async fn operator_mute_covers_own_sockets_only() {
     let app = app().await;
     app.device("shop").await;
     let query = |who: &str| format!("EIO=4&transport=websocket&access-token={who}");
@@ -45,7 +45,7 @@ async fn an_operator_mutes_all_their_sockets_and_no_others() {
 }
 
 #[tokio::test]
-async fn an_operator_mutes_one_chat_over_a_socket() {
+async fn operator_mutes_one_chat_over_socket() {
     let app = app().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -69,7 +69,7 @@ async fn an_operator_mutes_one_chat_over_a_socket() {
 // covers: POST /devices/{id}/notifications/mute
 // covers: POST /devices/{id}/notifications/unmute
 #[tokio::test]
-async fn what_is_muted_for_everybody_is_not_told_until_it_ends() {
+async fn device_mute_suppresses_until_it_ends() {
     let app = app().await;
     app.device("shop").await;
     let until = app.get("/devices/shop").await.ok()["data"]["createdAt"].as_i64().unwrap() + 600_000;
@@ -99,7 +99,7 @@ async fn what_is_muted_for_everybody_is_not_told_until_it_ends() {
 }
 
 #[tokio::test]
-async fn a_mutes_answer_has_the_newest_and_not_all_there_are() {
+async fn mute_answer_lists_newest_only() {
     let app = app().await;
     app.device("shop").await;
     let mut last = json!(null);

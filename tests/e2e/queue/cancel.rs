@@ -8,7 +8,7 @@ use crate::support::{ANNA, BEN, TestApp};
 
 // covers: POST /queue/clear
 #[tokio::test]
-async fn what_waits_is_cancelled_and_told() {
+async fn cleared_queue_cancels_and_emits() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.device("home").await;
@@ -45,7 +45,7 @@ async fn what_waits_is_cancelled_and_told() {
 }
 
 #[tokio::test]
-async fn a_cleared_queue_makes_room_at_once() {
+async fn cleared_queue_frees_capacity() {
     let app = TestApp::start().await;
     app.device("shop").await;
     configure(&app, json!({ "messagesPerDay": 1 })).await;
@@ -63,7 +63,7 @@ async fn a_cleared_queue_makes_room_at_once() {
 
 // covers: POST /devices/{id}/messages/{mid}/cancel
 #[tokio::test]
-async fn one_message_is_cancelled_while_it_waits() {
+async fn queued_message_can_be_cancelled() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let later = schedule(&app, "shop", ANNA, HOUR).await;
@@ -80,7 +80,7 @@ async fn one_message_is_cancelled_while_it_waits() {
 }
 
 #[tokio::test]
-async fn a_message_is_cancelled_while_typing_is_shown() {
+async fn message_can_be_cancelled_during_typing() {
     let app = TestApp::start().await;
     if !app.has_phone() {
         return;
@@ -101,7 +101,7 @@ async fn a_message_is_cancelled_while_typing_is_shown() {
 }
 
 #[tokio::test]
-async fn a_chat_does_not_wait_for_a_retry_that_was_cancelled() {
+async fn cancelled_retry_does_not_block_chat() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     if !app.hears_of_tries() {
         return;
@@ -116,7 +116,7 @@ async fn a_chat_does_not_wait_for_a_retry_that_was_cancelled() {
 }
 
 #[tokio::test]
-async fn what_may_have_arrived_is_never_cancelled() {
+async fn possibly_sent_message_is_never_cancelled() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     if !app.hears_of_tries() {
         return;
@@ -136,7 +136,7 @@ async fn what_may_have_arrived_is_never_cancelled() {
 }
 
 #[tokio::test]
-async fn a_message_for_later_survives_a_restart_and_can_be_cancelled_after_it() {
+async fn scheduled_message_survives_restart_and_cancels() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let due = app.clock.now().plus(HOUR).0;

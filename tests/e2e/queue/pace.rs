@@ -13,7 +13,7 @@ use crate::support::{ANNA, BEN, TestApp};
 // covers: PUT /queue/config
 // covers: GET /devices/{id}/queue-status
 #[tokio::test]
-async fn a_limit_holds_the_queue_back_and_says_so() {
+async fn send_limit_holds_queue_with_reason() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let set = put(&app, "/queue/config", json!({ "messagesPerMinute": 1 })).await.ok();
@@ -45,7 +45,7 @@ async fn a_limit_holds_the_queue_back_and_says_so() {
 
 // covers: PUT /queue/config
 #[tokio::test]
-async fn limits_hold_over_a_restart() {
+async fn send_limits_survive_restart() {
     let app = TestApp::start().await;
     app.device("shop").await;
     configure(&app, json!({ "messagesPerDay": 2 })).await;
@@ -65,7 +65,7 @@ async fn limits_hold_over_a_restart() {
 }
 
 #[tokio::test]
-async fn pauses_are_kept_between_messages_as_the_network_sees_them() {
+async fn network_sees_delays_between_messages() {
     let app = TestApp::start().await;
     app.device("shop").await;
     configure(&app, json!({ "minDelay": 80, "maxDelay": 120, "typingDelay": 30 })).await;
@@ -83,7 +83,7 @@ async fn pauses_are_kept_between_messages_as_the_network_sees_them() {
 }
 
 #[tokio::test]
-async fn a_burst_is_not_granted_anew_by_a_restart() {
+async fn burst_limit_survives_restart() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__BURST_LIMIT", "1")]).await;
     app.device("shop").await;
     let first = app.send("shop", ANNA, "one").await;
@@ -96,7 +96,7 @@ async fn a_burst_is_not_granted_anew_by_a_restart() {
 }
 
 #[tokio::test]
-async fn nothing_leaves_in_quiet_hours_however_urgent() {
+async fn quiet_hours_hold_urgent_messages() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let clock = |ms: i64| {
@@ -118,7 +118,7 @@ async fn nothing_leaves_in_quiet_hours_however_urgent() {
 }
 
 #[tokio::test]
-async fn only_so_many_new_chats_are_opened_in_a_day() {
+async fn new_chats_per_day_are_limited() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.incoming("shop", "15550100009", "hello").await;
@@ -141,7 +141,7 @@ async fn only_so_many_new_chats_are_opened_in_a_day() {
 
 // covers: POST /devices/{id}/warmup
 #[tokio::test]
-async fn a_warm_up_lowers_the_limits_from_day_to_day() {
+async fn warm_up_limits_rise_daily() {
     let app = TestApp::start().await;
     app.device("shop").await;
     configure(&app, json!({ "newChatsPerDay": 10 })).await;

@@ -11,7 +11,7 @@ const DELETE: &str = "/devices/shop/messages/delete";
 // covers: POST /devices/{id}/messages/{mid}/react
 // covers: event message:reaction
 #[tokio::test]
-async fn a_reaction_is_told_to_the_network_and_shown_until_it_is_taken_back() {
+async fn reaction_reaches_network_until_removed() {
     let app = TestApp::start().await;
     let device = app.device("shop").await;
     let me = format!("{}@c.us", device["phoneNumber"].as_str().unwrap());
@@ -37,7 +37,7 @@ async fn a_reaction_is_told_to_the_network_and_shown_until_it_is_taken_back() {
 }
 
 #[tokio::test]
-async fn what_the_network_has_to_hear_needs_a_connection() {
+async fn network_changes_require_connection() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.edit) {
         return;
@@ -59,7 +59,7 @@ async fn what_the_network_has_to_hear_needs_a_connection() {
 // covers: POST /devices/{id}/messages/edit
 // covers: event message:edited
 #[tokio::test]
-async fn an_edit_changes_the_text_everywhere() {
+async fn edit_changes_text_everywhere() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.edit) {
         return;
@@ -90,7 +90,7 @@ async fn an_edit_changes_the_text_everywhere() {
 }
 
 #[tokio::test]
-async fn the_last_edit_here_is_the_last_at_the_network() {
+async fn last_edit_wins_at_network() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.edit) {
         return;
@@ -111,7 +111,7 @@ async fn the_last_edit_here_is_the_last_at_the_network() {
 }
 
 #[tokio::test]
-async fn a_message_that_waits_changes_before_it_leaves() {
+async fn queued_message_is_edited_before_send() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.edit) {
         return;
@@ -151,7 +151,7 @@ async fn two_that_are_tried_again(app: &TestApp) -> [String; 2] {
 }
 
 #[tokio::test]
-async fn a_message_that_is_to_be_tried_again_changes_or_goes_before_it_leaves() {
+async fn retried_message_can_be_edited_or_deleted() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     if !app.hears_of_tries() || !app.can(|engine| engine.edit) {
         return;
@@ -173,7 +173,7 @@ async fn a_message_that_is_to_be_tried_again_changes_or_goes_before_it_leaves() 
 }
 
 #[tokio::test]
-async fn a_message_that_is_to_be_tried_again_can_be_taken_back() {
+async fn retried_message_can_be_revoked() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     if !app.hears_of_tries() || !app.can(|engine| engine.edit) {
         return;
@@ -215,7 +215,7 @@ async fn under_way(app: &TestApp) -> Value {
 }
 
 #[tokio::test]
-async fn a_message_of_unknown_outcome_that_was_removed_here_is_settled_by_its_receipt() {
+async fn removed_unknown_send_is_finalized_by_receipt() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     if !app.hears_of_tries() || !app.can(|engine| engine.revoke) {
         return;
@@ -230,7 +230,7 @@ async fn a_message_of_unknown_outcome_that_was_removed_here_is_settled_by_its_re
 }
 
 #[tokio::test]
-async fn a_message_of_unknown_outcome_that_was_removed_here_is_not_sent_again_and_fails_in_time() {
+async fn removed_unknown_send_is_not_resent_and_fails() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     if !app.hears_of_tries() || !app.can(|engine| engine.revoke) {
         return;
@@ -251,7 +251,7 @@ async fn a_message_of_unknown_outcome_that_was_removed_here_is_not_sent_again_an
 // covers: POST /devices/{id}/messages/delete
 // covers: event message:revoked
 #[tokio::test]
-async fn a_message_taken_back_for_everyone_leaves_nothing_but_its_place() {
+async fn revoked_message_leaves_tombstone() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.edit) {
         return;
@@ -290,7 +290,7 @@ async fn a_message_taken_back_for_everyone_leaves_nothing_but_its_place() {
 }
 
 #[tokio::test]
-async fn a_message_deleted_here_does_not_come_back_with_a_second_copy() {
+async fn locally_deleted_message_ignores_duplicates() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "first").await;
@@ -310,7 +310,7 @@ async fn a_message_deleted_here_does_not_come_back_with_a_second_copy() {
 
 // covers: POST /devices/{id}/chats/{chatId}/messages/delete
 #[tokio::test]
-async fn the_older_path_of_deleting_names_the_chat_as_well() {
+async fn legacy_delete_path_requires_chat() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.edit) {
         return;
@@ -326,7 +326,7 @@ async fn the_older_path_of_deleting_names_the_chat_as_well() {
 
 // covers: POST /devices/{id}/messages/{mid}/star
 #[tokio::test]
-async fn a_star_is_kept_and_told_once() {
+async fn star_is_stored_and_emitted_once() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let id = app.incoming("shop", ANNA, "the address").await;
@@ -342,7 +342,7 @@ async fn a_star_is_kept_and_told_once() {
 }
 
 #[tokio::test]
-async fn a_caption_keeps_its_limit_when_it_is_edited() {
+async fn edited_caption_keeps_length_limit() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.edit) {
         return;
@@ -362,7 +362,7 @@ async fn a_caption_keeps_its_limit_when_it_is_edited() {
 }
 
 #[tokio::test]
-async fn a_star_set_while_the_device_is_away_is_told_when_it_is_back() {
+async fn offline_star_is_synced_on_reconnect() {
     let app = TestApp::start().await;
     if !app.has_phone() {
         return;
@@ -378,7 +378,7 @@ async fn a_star_set_while_the_device_is_away_is_told_when_it_is_back() {
 }
 
 #[tokio::test]
-async fn what_another_account_wrote_is_not_for_the_present_one_to_change() {
+async fn messages_of_previous_account_cannot_be_changed() {
     let app = TestApp::start().await;
     // A code that somebody types or scans says which account it is.
     if !app.can(|engine| engine.qr && engine.edit && engine.revoke) {

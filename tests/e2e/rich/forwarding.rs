@@ -9,7 +9,7 @@ const FORWARD: &str = "/devices/shop/messages/forward";
 
 // covers: POST /devices/{id}/messages/forward
 #[tokio::test]
-async fn a_message_is_sent_on_to_several_chats_as_forwarded() {
+async fn message_is_forwarded_to_several_chats() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.groups) {
         return;
@@ -39,7 +39,7 @@ async fn a_message_is_sent_on_to_several_chats_as_forwarded() {
 }
 
 #[tokio::test]
-async fn what_a_message_consists_of_goes_with_it() {
+async fn forward_keeps_message_content() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let place = json!({ "to": ANNA, "location": { "latitude": 1.5, "longitude": 2.5 } });
@@ -52,7 +52,7 @@ async fn what_a_message_consists_of_goes_with_it() {
 
 // covers: POST /devices/{id}/chats/{chatId}/messages/forward
 #[tokio::test]
-async fn the_older_path_of_forwarding_names_the_chat_it_comes_from() {
+async fn legacy_forward_path_names_source_chat() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "hello").await;
@@ -64,7 +64,7 @@ async fn the_older_path_of_forwarding_names_the_chat_it_comes_from() {
 }
 
 #[tokio::test]
-async fn where_to_and_what_must_be_said() {
+async fn forward_requires_target_and_message() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let id = app.incoming("shop", ANNA, "the news").await;
@@ -84,7 +84,7 @@ async fn where_to_and_what_must_be_said() {
 }
 
 #[tokio::test]
-async fn a_message_is_sent_on_to_all_or_to_none() {
+async fn forward_is_all_or_nothing() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__MAX_QUEUED", "2")]).await;
     app.device("shop").await;
     let id = app.incoming("shop", ANNA, "the news").await;
@@ -98,7 +98,7 @@ async fn a_message_is_sent_on_to_all_or_to_none() {
 }
 
 #[tokio::test]
-async fn a_forward_with_a_key_may_be_asked_for_again() {
+async fn forward_with_idempotency_key_is_repeatable() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let id = app.incoming("shop", ANNA, "the news").await;

@@ -15,7 +15,7 @@ async fn happens(app: &TestApp, what: &str, body: Value) {
 }
 
 #[tokio::test]
-async fn places_cards_and_polls_come_in_as_what_they_are() {
+async fn incoming_locations_cards_and_polls_are_typed() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.polls) {
         return;
@@ -43,7 +43,7 @@ async fn places_cards_and_polls_come_in_as_what_they_are() {
 }
 
 #[tokio::test]
-async fn an_answer_from_a_contact_shows_what_it_answers_even_where_that_is_not_here() {
+async fn incoming_reply_shows_quote_of_unstored_message() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let ours = sent_text(&app, ANNA, "is it nine?").await;
@@ -68,7 +68,7 @@ async fn an_answer_from_a_contact_shows_what_it_answers_even_where_that_is_not_h
 }
 
 #[tokio::test]
-async fn a_contact_reacts_changes_their_mind_and_takes_it_back() {
+async fn incoming_reaction_changes_and_is_removed() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "done").await;
@@ -87,7 +87,7 @@ async fn a_contact_reacts_changes_their_mind_and_takes_it_back() {
 }
 
 #[tokio::test]
-async fn of_two_edits_the_later_one_counts_whatever_their_order() {
+async fn later_incoming_edit_wins_in_any_order() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let id = app.incoming("shop", ANNA, "at nine").await;
@@ -101,7 +101,7 @@ async fn of_two_edits_the_later_one_counts_whatever_their_order() {
 }
 
 #[tokio::test]
-async fn a_message_that_its_sender_takes_back_is_gone_here_as_well() {
+async fn revoked_incoming_message_is_removed() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let id = app.incoming("shop", ANNA, "wrong chat").await;
@@ -118,7 +118,7 @@ async fn a_message_that_its_sender_takes_back_is_gone_here_as_well() {
 }
 
 #[tokio::test]
-async fn contacts_vote_in_a_poll() {
+async fn contacts_vote_in_poll() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.polls) {
         return;
@@ -137,7 +137,7 @@ async fn contacts_vote_in_a_poll() {
 }
 
 #[tokio::test]
-async fn who_is_mentioned_and_what_was_forwarded_is_shown() {
+async fn mentions_and_forwards_are_shown() {
     let app = TestApp::start().await;
     if !app.has_phone() {
         return;

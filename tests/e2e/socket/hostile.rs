@@ -17,7 +17,7 @@ async fn still_serves(app: &TestApp) {
 }
 
 #[tokio::test]
-async fn malformed_packets_end_at_most_their_own_connection() {
+async fn malformed_packets_affect_own_connection_only() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let malformed = [
@@ -77,7 +77,7 @@ async fn malformed_packets_end_at_most_their_own_connection() {
 }
 
 #[tokio::test]
-async fn deep_json_does_not_overflow_the_stack() {
+async fn deep_json_does_not_overflow_stack() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -88,7 +88,7 @@ async fn deep_json_does_not_overflow_the_stack() {
 }
 
 #[tokio::test]
-async fn an_oversized_packet_ends_its_connection() {
+async fn oversized_packet_closes_connection() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -106,7 +106,7 @@ async fn an_oversized_packet_ends_its_connection() {
 }
 
 #[tokio::test]
-async fn half_a_packet_holds_nobody_up() {
+async fn partial_packet_does_not_block_others() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let mut half = TcpStream::connect(app.app().address).await.unwrap();
@@ -129,7 +129,7 @@ async fn half_a_packet_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn binary_where_text_belongs_is_answered() {
+async fn binary_payload_is_answered_with_error() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -143,7 +143,7 @@ async fn binary_where_text_belongs_is_answered() {
 
 // covers: event error
 #[tokio::test]
-async fn wrong_payloads_are_answered_by_what_is_wrong() {
+async fn invalid_payloads_have_specific_errors() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -178,7 +178,7 @@ async fn wrong_payloads_are_answered_by_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_flood_of_requests_is_bounded_and_answered_in_order() {
+async fn request_flood_is_bounded_and_ordered() {
     let app = TestApp::start_with(&[("WHARF__SOCKET__INBOUND_QUEUE", "8")]).await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;

@@ -13,7 +13,7 @@ async fn key(app: &TestApp, scopes: Value, devices: Value) -> String {
 }
 
 #[tokio::test]
-async fn a_key_of_one_device_knows_of_no_other_webhook() {
+async fn device_key_sees_webhooks_of_its_device_only() {
     let app = app().await;
     app.device("shop").await;
     app.device("home").await;
@@ -47,7 +47,7 @@ async fn a_key_of_one_device_knows_of_no_other_webhook() {
 }
 
 #[tokio::test]
-async fn who_may_not_read_events_gets_none_pushed() {
+async fn webhook_requires_event_read_scope() {
     let app = app().await;
     app.device("shop").await;
     let (id, _) = made(&app, "/devices/shop/webhooks", json!({ "url": URL })).await;

@@ -7,7 +7,7 @@ use crate::support::receiver::Receiver;
 use crate::support::{ANNA, TestApp};
 
 #[tokio::test]
-async fn private_addresses_are_refused_in_every_spelling_before_anything_is_made() {
+async fn private_webhook_url_is_refused_in_every_spelling() {
     let app = TestApp::start().await;
     for host in [
         "127.0.0.1",
@@ -37,7 +37,7 @@ async fn private_addresses_are_refused_in_every_spelling_before_anything_is_made
 }
 
 #[tokio::test]
-async fn a_name_of_a_private_address_is_refused_when_it_is_looked_up() {
+async fn name_of_private_address_is_refused_on_lookup() {
     let app = TestApp::start_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "")]).await;
     app.device("shop").await;
     let receiver = Receiver::start().await;
@@ -52,7 +52,7 @@ async fn a_name_of_a_private_address_is_refused_when_it_is_looked_up() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_a_failure_and_is_not_followed() {
+async fn redirect_is_failure_and_not_followed() {
     let app = app().await;
     let elsewhere = Receiver::start().await;
     let answer = format!(

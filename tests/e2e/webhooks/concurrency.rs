@@ -66,7 +66,7 @@ async fn median(app: &TestApp, crowd: &Crowd) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_a_hundred_dead_receivers_among_a_thousand_delay_no_other() {
+async fn slow_dead_receivers_delay_no_other() {
     let app = app_with(&[
         ("WHARF__WEBHOOKS__TIMEOUT_MS", "3000"),
         ("WHARF__WEBHOOKS__RETRY_DELAYS", "500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms"),

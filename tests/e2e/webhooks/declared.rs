@@ -22,7 +22,7 @@ fn one(rest: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_file_makes_changes_and_removes_its_webhooks() {
+async fn declaration_creates_changes_and_removes_webhooks() {
     let app = app().await;
     declare(&app, &one("events = ['message']"));
     app.app().reconcile().await.unwrap();
@@ -51,7 +51,7 @@ async fn id_of_the_only_one(app: &TestApp) -> String {
 }
 
 #[tokio::test]
-async fn what_somebody_switches_holds_until_the_declaration_changes() {
+async fn operator_switch_holds_until_declaration_changes() {
     let app = app().await;
     let receiver = Receiver::answering(|_| Answer::Status(410)).await;
     let declared = |rest: &str| {
@@ -85,7 +85,7 @@ async fn what_somebody_switches_holds_until_the_declaration_changes() {
 }
 
 #[tokio::test]
-async fn a_secret_that_its_file_replaces_signs_too_for_a_day() {
+async fn replaced_declared_secret_signs_for_a_day() {
     let app = app().await;
     declare(&app, &one(""));
     let id = id_of_the_only_one(&app).await;
@@ -98,7 +98,7 @@ async fn a_secret_that_its_file_replaces_signs_too_for_a_day() {
 }
 
 #[tokio::test]
-async fn of_several_webhooks_each_needs_a_name_and_a_single_one_keeps_its_own() {
+async fn several_declared_webhooks_need_names() {
     let app = app().await;
     let unnamed = |host: &str| one("").replace("name = 'orders'\n", "").replace("hooks.", host);
     declare(&app, &unnamed("a."));

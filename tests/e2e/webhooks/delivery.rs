@@ -32,7 +32,7 @@ async fn first(app: &TestApp, receiver: &Receiver, count: usize) -> Vec<Received
 // covers: POST /webhooks
 // covers: POST /devices/{id}/webhooks
 #[tokio::test]
-async fn an_event_is_pushed_as_it_stands_in_the_log_and_signed() {
+async fn delivery_is_signed_and_equals_log_entry() {
     let app = app().await;
     app.device("shop").await;
     let (global, device) = (Receiver::start().await, Receiver::start().await);
@@ -55,7 +55,7 @@ async fn an_event_is_pushed_as_it_stands_in_the_log_and_signed() {
 }
 
 #[tokio::test]
-async fn only_what_was_asked_for_is_pushed_and_never_the_past() {
+async fn only_subscribed_new_events_are_delivered() {
     let app = app().await;
     app.device("shop").await;
     app.device("home").await;
@@ -72,7 +72,7 @@ async fn only_what_was_asked_for_is_pushed_and_never_the_past() {
 }
 
 #[tokio::test]
-async fn a_try_after_a_failure_has_the_same_id_and_a_new_time() {
+async fn retry_keeps_id_and_renews_timestamp() {
     let app = app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "1100ms")]).await;
     app.device("shop").await;
     let receiver = Receiver::answering(|n| Answer::Status(if n == 0 { 500 } else { 204 })).await;
@@ -95,7 +95,7 @@ async fn a_try_after_a_failure_has_the_same_id_and_a_new_time() {
 }
 
 #[tokio::test]
-async fn while_a_secret_is_replaced_both_sign() {
+async fn both_secrets_sign_during_rotation() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::start().await;
@@ -114,7 +114,7 @@ async fn while_a_secret_is_replaced_both_sign() {
 }
 
 #[tokio::test]
-async fn what_waits_is_pushed_after_a_restart_and_the_device_s_end_is_told() {
+async fn pending_deliveries_survive_restart_and_deletion() {
     let app = app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "10s")]).await;
     app.device("shop").await;
     let receiver = Receiver::answering(|n| Answer::Status(if n == 0 { 503 } else { 204 })).await;
@@ -131,7 +131,7 @@ async fn what_waits_is_pushed_after_a_restart_and_the_device_s_end_is_told() {
 }
 
 #[tokio::test]
-async fn metrics_count_tries_and_logs_of_nobody_else() {
+async fn metrics_count_delivered_attempts() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::start().await;

@@ -13,7 +13,7 @@ async fn dead(app: &TestApp, id: &str, count: usize) {
 }
 
 #[tokio::test]
-async fn after_the_last_try_there_is_a_dead_letter_and_an_event() {
+async fn last_failed_attempt_makes_dead_letter_and_event() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::answering(|_| Answer::Status(500)).await;
@@ -36,7 +36,7 @@ async fn after_the_last_try_there_is_a_dead_letter_and_an_event() {
 }
 
 #[tokio::test]
-async fn every_way_to_fail_has_its_word() {
+async fn every_failure_has_its_code() {
     let app = app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "")]).await;
     app.device("shop").await;
     let answering = async |answer: Answer| Receiver::answering(move |_| answer).await.url;
@@ -63,7 +63,7 @@ async fn every_way_to_fail_has_its_word() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_asks_for_time_gets_it() {
+async fn retry_after_is_respected() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::answering(|n| if n == 0 { Answer::Busy(1) } else { Answer::Status(200) }).await;
@@ -80,7 +80,7 @@ async fn a_receiver_that_asks_for_time_gets_it() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_is_gone_is_disabled_and_nothing_is_lost() {
+async fn gone_receiver_is_disabled_without_loss() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::answering(|_| Answer::Status(410)).await;
@@ -109,7 +109,7 @@ async fn a_receiver_that_is_gone_is_disabled_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_fails_for_days_is_disabled_with_an_event() {
+async fn receiver_failing_for_days_is_disabled_with_event() {
     let app = app_with(&[
         ("WHARF__WEBHOOKS__RETRY_DELAYS", "40ms,40ms,40ms,40ms,40ms,40ms,40ms,40ms"),
         ("WHARF__WEBHOOKS__DISABLE_AFTER_MS", "100"),
@@ -132,7 +132,7 @@ async fn a_receiver_that_fails_for_days_is_disabled_with_an_event() {
 }
 
 #[tokio::test]
-async fn what_too_many_wait_before_is_given_up_and_told_of_once() {
+async fn overflow_becomes_dead_letters_with_one_event() {
     let app =
         app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "1h,1h"), ("WHARF__WEBHOOKS__MAX_WAITING", "2")]).await;
     app.device("shop").await;
@@ -156,7 +156,7 @@ async fn what_too_many_wait_before_is_given_up_and_told_of_once() {
 }
 
 #[tokio::test]
-async fn news_of_dead_webhooks_do_not_multiply() {
+async fn dead_letter_events_do_not_multiply() {
     let app = app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "20ms")]).await;
     app.device("shop").await;
     let body = |url: &str| json!({ "url": url, "events": ["message", "webhook:*"] });
@@ -178,7 +178,7 @@ async fn news_of_dead_webhooks_do_not_multiply() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_says_nothing_delays_no_other() {
+async fn silent_receiver_delays_no_other() {
     let app =
         app_with(&[("WHARF__WEBHOOKS__MAX_IN_FLIGHT", "4"), ("WHARF__WEBHOOKS__TIMEOUT_MS", "30000")]).await;
     app.device("shop").await;

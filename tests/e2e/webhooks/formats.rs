@@ -13,7 +13,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_receiver_of_waha_gets_what_waha_sends() {
+async fn waha_format_matches_waha() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::start().await;
@@ -43,7 +43,7 @@ async fn a_receiver_of_waha_gets_what_waha_sends() {
 }
 
 #[tokio::test]
-async fn a_receiver_of_wwebjs_gets_what_its_back_end_sends() {
+async fn wwebjs_format_matches_back_end() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::start().await;

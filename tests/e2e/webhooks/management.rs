@@ -17,7 +17,7 @@ const URL: &str = "https://hooks.example.com/wharf";
 // covers: DELETE /webhooks/{wid}
 // covers: DELETE /devices/{id}/webhooks/{wid}
 #[tokio::test]
-async fn a_webhook_is_made_shown_changed_and_deleted() {
+async fn webhook_is_created_shown_changed_and_deleted() {
     let app = app().await;
     app.device("shop").await;
     let url = format!("{URL}?token=hidden");
@@ -67,7 +67,7 @@ async fn a_webhook_is_made_shown_changed_and_deleted() {
 // covers: POST /webhooks/{wid}/rotate
 // covers: POST /devices/{id}/webhooks/{wid}/rotate
 #[tokio::test]
-async fn a_test_is_pushed_at_once_with_the_headers_that_were_kept() {
+async fn test_delivery_is_immediate_with_stored_headers() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::start().await;
@@ -98,7 +98,7 @@ async fn a_test_is_pushed_at_once_with_the_headers_that_were_kept() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused_by_its_field() {
+async fn invalid_webhook_is_rejected_by_field() {
     let app = app().await;
     app.device("shop").await;
     for (body, field) in [
@@ -126,7 +126,7 @@ async fn what_cannot_be_is_refused_by_its_field() {
 }
 
 #[tokio::test]
-async fn a_device_can_be_made_and_changed_with_a_webhook() {
+async fn device_is_created_and_changed_with_webhook() {
     let app = app().await;
     let receiver = Receiver::start().await;
     app.post("/devices", json!({ "id": "bad", "webhook": "nothing" })).await.refused(400, "invalid_field");
@@ -140,7 +140,7 @@ async fn a_device_can_be_made_and_changed_with_a_webhook() {
 }
 
 #[tokio::test]
-async fn while_a_webhook_is_off_nothing_new_waits_for_it() {
+async fn disabled_webhook_queues_nothing() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::start().await;

@@ -7,7 +7,7 @@ use crate::support::receiver::{Answer, Receiver};
 use crate::support::{ANNA, BEN};
 
 #[tokio::test]
-async fn the_events_of_a_device_arrive_in_order_although_some_fail() {
+async fn device_order_holds_despite_failures() {
     let app = app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "10ms,10ms,10ms,10ms,10ms,10ms")]).await;
     app.device("shop").await;
     app.device("home").await;
@@ -32,7 +32,7 @@ async fn the_events_of_a_device_arrive_in_order_although_some_fail() {
 }
 
 #[tokio::test]
-async fn with_an_order_for_each_chat_another_chat_goes_on() {
+async fn chat_order_does_not_block_other_chats() {
     let app = app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "10s")]).await;
     app.device("shop").await;
     let receiver = Receiver::answering(|n| Answer::Status(if n == 0 { 500 } else { 200 })).await;
@@ -48,7 +48,7 @@ async fn with_an_order_for_each_chat_another_chat_goes_on() {
 }
 
 #[tokio::test]
-async fn without_an_order_nothing_waits() {
+async fn unordered_deliveries_do_not_wait() {
     let app = app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "10s")]).await;
     app.device("shop").await;
     let receiver = Receiver::answering(|n| Answer::Status(if n == 0 { 500 } else { 200 })).await;
@@ -63,7 +63,7 @@ async fn without_an_order_nothing_waits() {
 }
 
 #[tokio::test]
-async fn many_events_come_once_each() {
+async fn many_events_are_delivered_once_each() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::start().await;

@@ -14,7 +14,7 @@ fn texts(receiver: &Receiver) -> Vec<String> {
 // covers: GET /webhooks/{wid}/dead-letters
 // covers: POST /webhooks/{wid}/replay
 #[tokio::test]
-async fn dead_letters_are_delivered_again_in_order_under_their_ids() {
+async fn dead_letters_replay_in_order_with_their_ids() {
     let app = app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "")]).await;
     app.device("shop").await;
     let receiver = Receiver::answering(|_| Answer::Status(500)).await;
@@ -41,7 +41,7 @@ async fn dead_letters_are_delivered_again_in_order_under_their_ids() {
 // covers: POST /devices/{id}/webhooks/{wid}/replay
 // covers: GET /devices/{id}/webhooks/{wid}/dead-letters
 #[tokio::test]
-async fn a_part_of_the_log_is_delivered_again_whatever_became_of_it() {
+async fn log_range_is_replayed_regardless_of_outcome() {
     let app = app().await;
     app.device("shop").await;
     for text in ["before", "one", "two"] {
@@ -74,7 +74,7 @@ async fn a_part_of_the_log_is_delivered_again_whatever_became_of_it() {
 }
 
 #[tokio::test]
-async fn a_replay_that_makes_no_sense_is_refused() {
+async fn invalid_replay_is_rejected() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::start().await;

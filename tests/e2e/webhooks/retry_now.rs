@@ -25,7 +25,7 @@ async fn failed(app: &TestApp, receiver: &Receiver) {
 }
 
 #[tokio::test]
-async fn when_a_receiver_takes_events_again_what_waits_comes_at_once() {
+async fn recovered_receiver_gets_pending_at_once() {
     let app = app().await;
     let receiver = Receiver::answering(|n| Answer::Status(if n == 0 { 500 } else { 200 })).await;
     made(&app, "/webhooks", json!({ "url": receiver.url, "events": ["message"], "ordering": "chat" })).await;
@@ -36,7 +36,7 @@ async fn when_a_receiver_takes_events_again_what_waits_comes_at_once() {
 }
 
 #[tokio::test]
-async fn when_a_webhook_is_switched_on_again_what_waits_comes_at_once() {
+async fn enabled_webhook_gets_pending_at_once() {
     let app = app().await;
     let receiver = Receiver::answering(|n| Answer::Status(if n == 0 { 500 } else { 200 })).await;
     let (id, _) = made(&app, "/webhooks", json!({ "url": receiver.url, "events": ["message"] })).await;
@@ -49,7 +49,7 @@ async fn when_a_webhook_is_switched_on_again_what_waits_comes_at_once() {
 }
 
 #[tokio::test]
-async fn at_another_host_what_waits_comes_at_once_with_headers_that_were_given_for_it() {
+async fn changed_host_gets_pending_with_its_own_headers() {
     let app = app().await;
     let (before, after) = (Receiver::answering(|_| Answer::Status(500)).await, Receiver::start().await);
     let headers = json!({ "Authorization": "Bearer old" });
@@ -75,7 +75,7 @@ async fn at_another_host_what_waits_comes_at_once_with_headers_that_were_given_f
 }
 
 #[tokio::test]
-async fn what_was_read_ahead_does_not_go_where_its_webhook_points_no_more() {
+async fn prefetched_deliveries_follow_changed_url() {
     let app = app_with(&[("WHARF__WEBHOOKS__MAX_IN_FLIGHT_PER_ENDPOINT", "1")]).await;
     app.device("shop").await;
     let before = Receiver::answering(|_| Answer::Slow(Duration::from_millis(700))).await;
@@ -93,7 +93,7 @@ async fn what_was_read_ahead_does_not_go_where_its_webhook_points_no_more() {
 }
 
 #[tokio::test]
-async fn although_the_clock_is_set_back_nothing_waits_longer_than_it_was_to() {
+async fn clock_set_back_does_not_delay_retry() {
     let app = app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "1500ms")]).await;
     app.device("shop").await;
     let receiver = Receiver::answering(|n| Answer::Status(if n == 0 { 500 } else { 200 })).await;
