@@ -21,6 +21,10 @@
     reason = "a test fails by panicking and tells what it measured"
 )]
 
+#[macro_use]
+#[path = "../process/skip.rs"]
+mod skip;
+
 mod checks;
 mod database;
 mod fleet;

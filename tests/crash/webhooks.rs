@@ -125,9 +125,7 @@ async fn messages_in(http: &Http, device: &str) -> Vec<i64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_events_reach_every_receiver_despite_kills() {
-    if fleet::native() {
-        return;
-    }
+    skip_unless!(!fleet::native(), "a simulated network");
     let mut dice = Dice::new(Dice::unseeded_seed());
     let manners = [Manner::Moody, Manner::Rude, Manner::Slow, Manner::Dead, Manner::Gone];
     let mut receivers = Vec::new();

@@ -80,9 +80,7 @@ async fn failure_after_delivery_changes_nothing() {
 #[tokio::test]
 async fn group_ack_is_minimum_of_members() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     let group = "120363000000000001@g.us";
     let members = ["15550100001", "15550100002"];
     let groups = json!([{ "id": group, "subject": "Team", "participants": members }]);
@@ -117,9 +115,7 @@ async fn receipts_in_reverse_order_end_as_read() {
 #[tokio::test]
 async fn early_member_receipt_does_not_raise_group_ack() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     let group = "120363000000000001@g.us";
     let groups = json!([{ "id": group, "subject": "Team", "participants": ["15550100001", "15550100002"] }]);
     let slow = json!({ "groups": groups, "ackServerMs": 500, "ackDeviceMs": null, "ackReadMs": null });

@@ -9,9 +9,7 @@ use crate::support::{ADMIN_KEY, ANNA, TestApp};
 #[tokio::test]
 async fn call_and_its_end_emit_events() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
     wire.join("shop", ADMIN_KEY).await;

@@ -193,9 +193,7 @@ async fn interrupted_clear_resumes_at_next_start() {
 #[tokio::test]
 async fn offline_chat_changes_are_synced_on_connect() {
     let app = with_a_chat().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     app.post("/devices/shop/stop", json!({})).await.ok();
     app.post(&format!("{CHAT}/markRead"), json!({})).await.ok();
     change(&app, "pin", json!({})).await;
@@ -271,9 +269,7 @@ async fn offline_chat_changes_survive_restart() {
 #[tokio::test]
 async fn remote_chat_changes_apply_and_are_not_echoed() {
     let app = with_a_chat().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     let elsewhere = async |field: &str| {
         let body = json!({ "chatId": "15550100001@c.us", field: true });
         app.post("/simulator/shop/chat", body).await.ok();

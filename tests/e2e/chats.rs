@@ -129,9 +129,7 @@ async fn chats_of_several_devices_are_listed_together() {
 #[tokio::test]
 async fn last_message_is_newest_after_other_chat_changes() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     app.device("shop").await;
     let now = app.incoming("shop", BEN, "for the time").await;
     let now = app.get(&format!("/devices/shop/messages/{now}")).await.ok()["data"]["timestamp"].clone();
@@ -163,9 +161,7 @@ async fn last_message_is_newest_after_other_chat_changes() {
 #[tokio::test]
 async fn history_sets_newest_last_message_in_groups() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     let crew = json!({ "id": "120363000000000077@g.us", "subject": "Crew", "participants": [ANNA] });
     app.device_with("shop", json!({ "groups": [crew], "history": 30 })).await;
     app.wait_until("the end of the history", async || {

@@ -15,9 +15,7 @@ fn ids(list: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn contacts_are_searched_by_get_and_post() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     let contacts = json!([{ "id": ANNA, "name": "Anna" }, { "id": BEN, "name": "Ben" }]);
     app.device_with("shop", json!({ "contacts": contacts })).await;
     app.wait_until("the contacts and their names", async || {
@@ -38,9 +36,7 @@ async fn contacts_are_searched_by_get_and_post() {
 #[tokio::test]
 async fn contact_picture_is_url_or_null() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     let ben = json!({ "id": BEN, "picture": "https://pictures.invalid/ben.jpg" });
     app.device_with("shop", json!({ "contacts": [ben] })).await;
     let path = format!("/devices/shop/contacts/{ANNA}/profile-picture");
@@ -99,9 +95,7 @@ async fn renamed_contact_renames_chat() {
 #[tokio::test]
 async fn lid_and_number_of_person_merge_into_one_chat() {
     let app = TestApp::start().await;
-    if !app.has_phone() || !app.says("who is who") {
-        return;
-    }
+    skip_unless!(app.has_phone() && app.says("who is who"), "a phone account and merged identities");
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
     wire.join("shop", ADMIN_KEY).await;

@@ -65,9 +65,7 @@ async fn settled(app: &TestApp) {
 #[tokio::test]
 async fn groups_are_listed_with_members() {
     let app = with_a_group().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     let list = app.get("/devices/shop/groups").await.ok();
     let listed = &list["data"][0];
     assert_eq!(
@@ -96,9 +94,7 @@ async fn groups_are_listed_with_members() {
 #[tokio::test]
 async fn created_group_emits_one_event() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     app.device("shop").await;
     let body = json!({ "subject": "Party", "participants": [ANNA, BEN, "+1 555 010 0001"] });
     let made = app.post("/devices/shop/groups", body).await.created()["data"].clone();
@@ -130,9 +126,7 @@ async fn created_group_emits_one_event() {
 #[tokio::test]
 async fn member_changes_answer_per_participant() {
     let app = with_a_group().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     let added = members(&app, "add", json!([BEN, ANNA, "15550190001"])).await;
     let outcomes = added["participants"].as_array().unwrap();
     assert_eq!((&outcomes[0]["id"], &outcomes[0]["success"]), (&json!(BEN_ID), &json!(true)));
@@ -156,9 +150,7 @@ async fn member_changes_answer_per_participant() {
 #[tokio::test]
 async fn members_are_promoted_and_demoted() {
     let app = with_a_group().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     members(&app, "promote", json!([ANNA])).await;
     assert_eq!(role_of(&group(&app).await, ANNA_ID).as_deref(), Some("admin"));
     members(&app, "promote", json!([ANNA])).await;
@@ -176,9 +168,7 @@ async fn members_are_promoted_and_demoted() {
 #[tokio::test]
 async fn group_subject_change_emits_once() {
     let app = with_a_group().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     let put = async |what: &str, body: Value| {
         let request = app.request("PUT", &format!("{GROUP}/{what}")).json(&body);
         app.with_key(ADMIN_KEY).send(request).await
@@ -208,9 +198,7 @@ async fn group_subject_change_emits_once() {
 #[tokio::test]
 async fn revoked_invite_link_is_replaced() {
     let app = with_a_group().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     let link = async || app.get(&format!("{GROUP}/invite-link")).await.ok()["data"]["inviteLink"].clone();
     let first = link().await;
     assert!(first.as_str().unwrap().starts_with("https://"), "{first}");
@@ -227,9 +215,7 @@ async fn revoked_invite_link_is_replaced() {
 #[tokio::test]
 async fn left_group_is_unlisted_and_chat_stays() {
     let app = with_a_group().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     app.post("/simulator/shop/incoming", json!({ "from": ANNA, "groupId": CREW, "body": "hello" }))
         .await
         .ok();
@@ -248,9 +234,7 @@ async fn left_group_is_unlisted_and_chat_stays() {
 #[tokio::test]
 async fn group_changes_of_others_name_author() {
     let app = with_a_group().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     let (mut wire, _) = Wire::open(&app).await;
     wire.join("shop", ADMIN_KEY).await;
     wire.event("shop", "state").await;
@@ -281,9 +265,7 @@ async fn group_changes_of_others_name_author() {
 #[tokio::test]
 async fn account_is_added_to_and_removed_from_group() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     let me = app.device("shop").await["phoneNumber"].as_str().unwrap().to_owned();
     let steer = async |body: Value| app.post("/simulator/shop/group", body).await.ok();
     steer(json!({ "groupId": CREW, "change": "created", "subject": "Crew", "author": ANNA })).await;
@@ -298,9 +280,7 @@ async fn account_is_added_to_and_removed_from_group() {
 #[tokio::test]
 async fn admin_only_group_change_is_refused_by_network() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     let crew = json!({ "id": CREW, "subject": "Crew", "participants": [ANNA], "admin": false });
     app.device_with("shop", json!({ "groups": [crew] })).await;
     app.wait_until("the group", async || (total(&app, "").await == 1).then_some(())).await;
@@ -313,9 +293,7 @@ async fn admin_only_group_change_is_refused_by_network() {
 #[tokio::test]
 async fn offline_groups_are_readable_only() {
     let app = with_a_group().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     app.post("/devices/shop/stop", json!({})).await.ok();
     assert_eq!(group(&app).await["subject"], "Crew");
     let body = json!({ "subject": "Party", "participants": [ANNA] });
@@ -349,9 +327,7 @@ async fn removed_in_silence(app: &TestApp) {
 #[tokio::test]
 async fn group_without_membership_can_be_left() {
     let app = with_a_group().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     app.post("/simulator/shop/incoming", json!({ "from": ANNA, "groupId": CREW, "body": "hello" }))
         .await
         .ok();
@@ -369,9 +345,7 @@ async fn group_without_membership_can_be_left() {
 #[tokio::test]
 async fn refused_group_change_removes_left_group() {
     let app = with_a_group().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     removed_in_silence(&app).await;
     app.get(&format!("{GROUP}/invite-link")).await.refused(422, "refused_by_network");
     app.get(GROUP).await.refused(404, "group_not_found");
@@ -401,9 +375,7 @@ async fn in_another_group_instead(app: &TestApp) {
 #[tokio::test]
 async fn groups_are_synced_on_each_connection() {
     let app = with_a_group().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     app.post("/devices/shop/stop", json!({})).await.ok();
     in_another_group_instead(&app).await;
     app.post("/devices/shop/start", json!({})).await.ok();
@@ -430,9 +402,7 @@ async fn groups_are_synced_on_each_connection() {
 #[tokio::test]
 async fn logout_removes_groups_and_keeps_chats() {
     let app = with_a_group().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     app.post("/simulator/shop/incoming", json!({ "from": ANNA, "groupId": CREW, "body": "hello" }))
         .await
         .ok();
@@ -446,9 +416,7 @@ async fn logout_removes_groups_and_keeps_chats() {
 #[tokio::test]
 async fn deleted_device_leaves_no_groups() {
     let app = with_a_group().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     app.delete("/devices/shop").await.ok();
     app.wait_until("the data to be gone", async || {
         let again = app.try_device("shop").await;

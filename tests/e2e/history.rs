@@ -8,9 +8,7 @@ use crate::support::{ANNA, TestApp};
 #[tokio::test]
 async fn history_emits_progress_but_no_messages() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     let past = json!({ "contacts": [{ "id": ANNA, "name": "Anna" }], "history": 450 });
     app.device_with("shop", past).await;
     let told = app
@@ -44,9 +42,7 @@ async fn history_emits_progress_but_no_messages() {
 #[tokio::test]
 async fn history_is_synced_once_per_link() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     app.device_with("shop", json!({ "history": 10 })).await;
     app.wait_until("the end of the history", async || {
         let told = app.logged("shop", "history:progress").await;

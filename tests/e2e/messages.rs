@@ -203,9 +203,7 @@ async fn search_finds_words_newest_first() {
 #[tokio::test]
 async fn history_is_stored_without_events_or_unread() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     app.device_with("shop", json!({ "history": 20, "contacts": 3 })).await;
     let chats = app
         .wait_until("the history", async || {

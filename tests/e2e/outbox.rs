@@ -50,9 +50,7 @@ async fn endless_transient_failures_end_after_last_attempt() {
 #[tokio::test]
 async fn unknown_outcome_is_resent_and_shown_once() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.deduplicates) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.deduplicates), "deduplication of sends");
     app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     app.fault("shop", json!({ "kind": "send_unknown", "count": 2 })).await;
     let id = app.send("shop", ANNA, "hello").await;
@@ -149,9 +147,7 @@ async fn urgent_messages_overtake_other_chats() {
 #[tokio::test]
 async fn queued_message_is_not_sent_from_other_account() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.qr) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.qr), "linking by QR code");
     app.device("shop").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
     let id = app.send("shop", ANNA, "from the first account").await;
@@ -171,9 +167,7 @@ async fn queued_message_is_not_sent_from_other_account() {
 #[tokio::test]
 async fn possibly_sent_message_survives_transient_failures() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__MAX_ATTEMPTS", "2")]).await;
-    if !app.can(|engine| engine.deduplicates) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.deduplicates), "deduplication of sends");
     app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     app.fault("shop", json!({ "kind": "send_unknown", "count": 3 })).await;
     app.fault("shop", json!({ "kind": "send_transient", "count": 1 })).await;
@@ -186,9 +180,10 @@ async fn possibly_sent_message_survives_transient_failures() {
 async fn logout_does_not_mark_unknown_send_as_unsent() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     // An upstream that tries again by itself knows soon.
-    if !app.can(|engine| engine.deduplicates) || !app.hears_of_tries() {
-        return;
-    }
+    skip_unless!(
+        app.can(|engine| engine.deduplicates) && app.hears_of_tries(),
+        "deduplication of sends and reports of failed attempts"
+    );
     app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     app.fault("shop", json!({ "kind": "send_unknown" })).await;
     let left = app.send("shop", ANNA, "hello").await;

@@ -11,9 +11,7 @@ const PHONE: &str = "+1 555 010 0042";
 #[tokio::test]
 async fn typed_pairing_code_links_device() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.pairing_code) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.pairing_code), "pairing codes");
     app.new_device("shop", json!({})).await;
     // At once: whoever asks before the first code is there waits for it.
     let asked = app.post("/devices/shop/pairing-code", json!({ "phoneNumber": PHONE })).await.ok();
@@ -31,9 +29,7 @@ async fn typed_pairing_code_links_device() {
 #[tokio::test]
 async fn pairing_code_requires_unlinked_device() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.pairing_code) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.pairing_code), "pairing codes");
     let ask = async || app.post("/devices/shop/pairing-code", json!({ "phoneNumber": PHONE })).await;
     ask().await.refused(404, "device_not_found");
     app.new_device("shop", json!({})).await;

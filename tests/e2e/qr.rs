@@ -12,9 +12,7 @@ use crate::support::{TestApp, decoder};
 #[tokio::test]
 async fn qr_code_is_served_in_every_format() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.qr) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.qr), "linking by QR code");
     app.new_device("shop", json!({})).await;
     app.wait_for_state("shop", "qr").await;
     let qr = app.get("/devices/shop/qr").await.ok();
@@ -41,9 +39,7 @@ async fn qr_code_is_served_in_every_format() {
 #[tokio::test]
 async fn only_current_qr_code_is_accepted() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.qr) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.qr), "linking by QR code");
     app.new_device("shop", json!({})).await;
     app.wait_for_state("shop", "qr").await;
     app.post("/simulator/shop/scan", json!({ "qr": "something else" })).await.refused(422, "qr_unknown");

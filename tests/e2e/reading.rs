@@ -74,9 +74,10 @@ async fn large_read_mark_emits_several_events() {
 #[tokio::test]
 async fn read_on_other_device_applies_here_and_in_groups() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.groups) || !app.says("what was read elsewhere") {
-        return;
-    }
+    skip_unless!(
+        app.can(|engine| engine.groups) && app.says("what was read elsewhere"),
+        "groups and read marks of other devices"
+    );
     app.device("shop").await;
     for (author, network) in [(ANNA, "AAA1"), (BEN, "AAA2")] {
         let body = json!({ "from": author, "groupId": "120363000000000001@g.us", "body": "hi", "networkId": network });

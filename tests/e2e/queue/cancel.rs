@@ -82,9 +82,7 @@ async fn queued_message_can_be_cancelled() {
 #[tokio::test]
 async fn message_can_be_cancelled_during_typing() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     app.device("shop").await;
     configure(&app, json!({ "typingDelay": 400 })).await;
     let id = app.send("shop", ANNA, "hm").await;
@@ -103,9 +101,7 @@ async fn message_can_be_cancelled_during_typing() {
 #[tokio::test]
 async fn cancelled_retry_does_not_block_chat() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    if !app.hears_of_tries() {
-        return;
-    }
+    skip_unless!(app.hears_of_tries(), "reports of failed attempts");
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "send_transient" })).await;
     let first = app.send("shop", ANNA, "one").await;
@@ -118,9 +114,7 @@ async fn cancelled_retry_does_not_block_chat() {
 #[tokio::test]
 async fn possibly_sent_message_is_never_cancelled() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    if !app.hears_of_tries() {
-        return;
-    }
+    skip_unless!(app.hears_of_tries(), "reports of failed attempts");
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "send_unknown", "value": "lost" })).await;
     let id = app.send("shop", ANNA, "hello").await;

@@ -39,9 +39,7 @@ async fn reaction_reaches_network_until_removed() {
 #[tokio::test]
 async fn network_changes_require_connection() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.edit) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.edit), "edits");
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "hello").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
@@ -61,9 +59,7 @@ async fn network_changes_require_connection() {
 #[tokio::test]
 async fn edit_changes_text_everywhere() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.edit) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.edit), "edits");
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "see you at nine").await;
     let edited = app.post(EDIT, json!({ "messageId": id, "newText": "see you at ten" })).await.ok();
@@ -92,9 +88,7 @@ async fn edit_changes_text_everywhere() {
 #[tokio::test]
 async fn last_edit_wins_at_network() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.edit) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.edit), "edits");
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "draft").await;
     let edit = async |text: String| {
@@ -113,9 +107,7 @@ async fn last_edit_wins_at_network() {
 #[tokio::test]
 async fn queued_message_is_edited_before_send() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.edit) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.edit), "edits");
     app.device("shop").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
     let first = app.send("shop", ANNA, "one").await;
@@ -153,9 +145,10 @@ async fn two_that_are_tried_again(app: &TestApp) -> [String; 2] {
 #[tokio::test]
 async fn retried_message_can_be_edited_or_deleted() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    if !app.hears_of_tries() || !app.can(|engine| engine.edit) {
-        return;
-    }
+    skip_unless!(
+        app.hears_of_tries() && app.can(|engine| engine.edit),
+        "reports of failed attempts and edits"
+    );
     let [edited, removed] = two_that_are_tried_again(&app).await;
     let next = app.send("shop", BEN, "three").await;
     app.post(EDIT, json!({ "messageId": edited, "newText": "one, mended" })).await.ok();
@@ -175,9 +168,10 @@ async fn retried_message_can_be_edited_or_deleted() {
 #[tokio::test]
 async fn retried_message_can_be_revoked() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    if !app.hears_of_tries() || !app.can(|engine| engine.edit) {
-        return;
-    }
+    skip_unless!(
+        app.hears_of_tries() && app.can(|engine| engine.edit),
+        "reports of failed attempts and edits"
+    );
     let [revoked, _] = two_that_are_tried_again(&app).await;
     let next = app.send("shop", ANNA, "three").await;
     app.post(DELETE, json!({ "messageId": revoked, "forEveryone": true })).await.ok();
@@ -217,9 +211,10 @@ async fn under_way(app: &TestApp) -> Value {
 #[tokio::test]
 async fn removed_unknown_send_is_finalized_by_receipt() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    if !app.hears_of_tries() || !app.can(|engine| engine.revoke) {
-        return;
-    }
+    skip_unless!(
+        app.hears_of_tries() && app.can(|engine| engine.revoke),
+        "reports of failed attempts and revoking messages"
+    );
     let id = removed_while_unknown(&app, json!({ "kind": "send_unknown" })).await;
     assert_eq!(under_way(&app).await, 1);
     app.post("/simulator/shop/receipt", json!({ "messageId": id, "ack": 2 })).await.ok();
@@ -232,9 +227,10 @@ async fn removed_unknown_send_is_finalized_by_receipt() {
 #[tokio::test]
 async fn removed_unknown_send_is_not_resent_and_fails() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    if !app.hears_of_tries() || !app.can(|engine| engine.revoke) {
-        return;
-    }
+    skip_unless!(
+        app.hears_of_tries() && app.can(|engine| engine.revoke),
+        "reports of failed attempts and revoking messages"
+    );
     let id = removed_while_unknown(&app, json!({ "kind": "send_unknown", "value": "lost" })).await;
     app.app().core.sweep().await.unwrap();
     assert_eq!(under_way(&app).await, 1);
@@ -253,9 +249,7 @@ async fn removed_unknown_send_is_not_resent_and_fails() {
 #[tokio::test]
 async fn revoked_message_leaves_tombstone() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.edit) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.edit), "edits");
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "the secret is blue").await;
     app.post(&format!("/devices/shop/messages/{id}/react"), json!({ "emoji": "👍" })).await.ok();
@@ -312,9 +306,7 @@ async fn locally_deleted_message_ignores_duplicates() {
 #[tokio::test]
 async fn legacy_delete_path_requires_chat() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.edit) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.edit), "edits");
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "hello").await;
     let body = json!({ "messageId": id, "forEveryone": true });
@@ -344,9 +336,7 @@ async fn star_is_stored_and_emitted_once() {
 #[tokio::test]
 async fn edited_caption_keeps_length_limit() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.edit) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.edit), "edits");
     app.device("shop").await;
     let send = json!({ "to": ANNA, "media": { "data": "aGVsbG8=", "filename": "a.txt", "caption": "one" } });
     let id = app.post("/devices/shop/messages/send", send).await.created()["data"]["id"]
@@ -364,9 +354,7 @@ async fn edited_caption_keeps_length_limit() {
 #[tokio::test]
 async fn offline_star_is_synced_on_reconnect() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     app.device("shop").await;
     let id = app.incoming("shop", ANNA, "the address").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
@@ -381,9 +369,10 @@ async fn offline_star_is_synced_on_reconnect() {
 async fn messages_of_previous_account_cannot_be_changed() {
     let app = TestApp::start().await;
     // A code that somebody types or scans says which account it is.
-    if !app.can(|engine| engine.qr && engine.edit && engine.revoke) {
-        return;
-    }
+    skip_unless!(
+        app.can(|engine| engine.qr && engine.edit && engine.revoke),
+        "linking by QR code, edits and revoking messages"
+    );
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "from the old number").await;
     app.post("/devices/shop/logout", json!({})).await.ok();

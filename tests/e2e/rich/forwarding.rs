@@ -11,9 +11,7 @@ const FORWARD: &str = "/devices/shop/messages/forward";
 #[tokio::test]
 async fn message_is_forwarded_to_several_chats() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.groups) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.groups), "groups");
     let group = "120363000000000001@g.us";
     let crew = json!({ "id": group, "subject": "Crew", "participants": [ANNA] });
     app.device_with("shop", json!({ "groups": [crew] })).await;

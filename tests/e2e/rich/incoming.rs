@@ -17,9 +17,7 @@ async fn happens(app: &TestApp, what: &str, body: Value) {
 #[tokio::test]
 async fn incoming_locations_cards_and_polls_are_typed() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.polls) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.polls), "polls");
     app.device("shop").await;
     let place = json!({ "latitude": -33.5, "longitude": 151.25, "description": "Harbour" });
     let poll = json!({ "name": "Lunch?", "options": ["pasta", "soup"], "allowMultipleAnswers": true });
@@ -54,9 +52,7 @@ async fn incoming_reply_shows_quote_of_unstored_message() {
         (&shown["quotedMessage"]["id"], &shown["quotedMessage"]["body"]),
         (&json!(ours), &json!("is it nine?"))
     );
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     let unknown =
         json!({ "from": ANNA, "body": "yes", "quotedNetworkId": "OLD1", "quotedBody": "from before" });
     let shown = message(&app, &arrives(&app, unknown).await).await;
@@ -120,9 +116,7 @@ async fn revoked_incoming_message_is_removed() {
 #[tokio::test]
 async fn contacts_vote_in_poll() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.polls) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.polls), "polls");
     app.device("shop").await;
     let poll = json!({ "to": ANNA, "poll": { "name": "Lunch?", "options": ["pasta", "soup"] } });
     let id = app.post("/devices/shop/messages/send", poll).await.created()["data"]["id"]
@@ -139,9 +133,7 @@ async fn contacts_vote_in_poll() {
 #[tokio::test]
 async fn mentions_and_forwards_are_shown() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     app.device("shop").await;
     let body = json!({ "from": ANNA, "body": "ask @15550100002", "mentions": [BEN], "forwarded": true });
     let shown = message(&app, &arrives(&app, body).await).await;

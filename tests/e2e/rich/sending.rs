@@ -71,9 +71,7 @@ async fn contact_card_is_built_from_number_or_given() {
 #[tokio::test]
 async fn poll_counts_own_and_foreign_votes() {
     let app = TestApp::start().await;
-    if !app.can(|engine| engine.polls) {
-        return;
-    }
+    skip_unless!(app.can(|engine| engine.polls), "polls");
     app.device("shop").await;
     let poll = json!({ "name": "Lunch?", "options": ["pasta", "soup"] });
     let id = accepted(&app, json!({ "to": ANNA, "poll": poll })).await;
@@ -123,9 +121,7 @@ async fn reply_quotes_its_message() {
 #[tokio::test]
 async fn mentions_are_sent_to_network() {
     let app = TestApp::start().await;
-    if !app.has_phone() {
-        return;
-    }
+    skip_unless!(app.has_phone(), "a phone account");
     let group = "120363000000000001@g.us";
     let team = json!([{ "id": group, "subject": "Team", "participants": [ANNA, BEN] }]);
     app.device_with("shop", json!({ "groups": team })).await;
