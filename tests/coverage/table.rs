@@ -1,4 +1,4 @@
-//! `docs/coverage.md`.
+//! Renders `docs/coverage.md`.
 
 use crate::marks::Mark;
 use crate::rows::{Row, Rows};

@@ -1,4 +1,4 @@
-//! How far a message has come, whatever order the network tells it in.
+//! Acknowledgement levels of messages, whatever order the network reports them in.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Incoming calls, as events.
+//! Incoming calls and their events.
 
 use serde_json::{Value, json};
 
@@ -16,12 +16,12 @@ async fn call_and_its_end_emit_events() {
     wire.event("shop", "state").await;
     let ringing = app.post("/simulator/shop/call", json!({ "from": ANNA, "video": true })).await.ok();
     let call = &ringing["data"]["callId"];
-    let told = wire.event("shop", "call").await;
+    let call = wire.event("shop", "call").await;
     assert_eq!(
-        (&told["callId"], &told["from"], &told["video"], &told["status"]),
+        (&call["callId"], &call["from"], &call["video"], &call["status"]),
         (call, &json!("15550100001@c.us"), &json!(true), &json!("ringing"))
     );
-    assert!(told["seq"].is_i64() && told["timestamp"].is_i64(), "{told}");
+    assert!(call["seq"].is_i64() && call["timestamp"].is_i64(), "{call}");
     let end = if app.says("calls that end") { "ended" } else { "rejected" };
     let over = json!({ "from": ANNA, "video": true, "callId": call, "status": end });
     app.post("/simulator/shop/call", over).await.ok();
@@ -38,7 +38,7 @@ async fn repeated_call_emits_one_event() {
         let call = json!({ "from": ANNA, "callId": "C1", "status": status });
         app.post("/simulator/shop/call", call).await.ok();
     }
-    let told: Vec<Value> =
+    let statuses: Vec<Value> =
         app.logged("shop", "call").await.iter().map(|call| call["status"].clone()).collect();
-    assert_eq!(told, ["ringing", end]);
+    assert_eq!(statuses, ["ringing", end]);
 }

@@ -1,4 +1,4 @@
-//! Chats, as lists of conversations show them.
+//! Chat lists, searches and last messages.
 
 use serde_json::{Value, json};
 
@@ -139,8 +139,8 @@ async fn last_message_is_newest_after_other_chat_changes() {
     let written = async |body: &str, earlier: i64| {
         let message =
             json!({ "from": ANNA, "groupId": group, "body": body, "timestamp": now - 10_000 + earlier });
-        let told = app.post("/simulator/shop/incoming", message).await.ok();
-        told["data"]["messageId"].as_str().unwrap().to_owned()
+        let reply = app.post("/simulator/shop/incoming", message).await.ok();
+        reply["data"]["messageId"].as_str().unwrap().to_owned()
     };
     let last = async || {
         let chat = app.get(&format!("/devices/shop/chats/{}", group.as_str().unwrap())).await.ok();
@@ -165,8 +165,8 @@ async fn history_sets_newest_last_message_in_groups() {
     let crew = json!({ "id": "120363000000000077@g.us", "subject": "Crew", "participants": [ANNA] });
     app.device_with("shop", json!({ "groups": [crew], "history": 30 })).await;
     app.wait_until("the end of the history", async || {
-        let told = app.logged("shop", "history:progress").await;
-        told.last().is_some_and(|last| last["phase"] == "complete").then_some(())
+        let progress = app.logged("shop", "history:progress").await;
+        progress.last().is_some_and(|last| last["phase"] == "complete").then_some(())
     })
     .await;
     let chat = app.get("/devices/shop/chats/120363000000000077@g.us").await.ok();

@@ -1,4 +1,4 @@
-//! People: lists, and what the network knows of them.
+//! Contacts: lists, pictures, and whether a number is on the network.
 
 use serde_json::{Value, json};
 
@@ -107,8 +107,8 @@ async fn lid_and_number_of_person_merge_into_one_chat() {
     app.incoming("shop", ANNA, "it is me").await;
     assert_eq!(app.get("/devices/shop/chats").await.ok()["data"].as_array().unwrap().len(), 2);
 
-    let told = json!({ "id": ANNA, "lid": lid, "name": "Anna" });
-    app.post("/simulator/shop/contact", told).await.ok();
+    let update = json!({ "id": ANNA, "lid": lid, "name": "Anna" });
+    app.post("/simulator/shop/contact", update).await.ok();
     let merged = wire.event("shop", "chat:merged").await;
     assert_eq!((&merged["from"], &merged["to"]), (&json!(lid), &json!("15550100001@c.us")));
     assert_eq!(wire.event("shop", "contact:update").await["contact"]["lid"], lid);

@@ -1,4 +1,4 @@
-//! Devices that files declare.
+//! Devices that are declared by files.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Devices: made, linked, stopped, started, logged out, deleted; and one that fails alone.
+//! The life cycle of devices: create, link, stop, start, log out, delete, and failures of one device.
 
 use serde_json::json;
 
@@ -106,13 +106,13 @@ async fn lost_link_reconnects() {
     })
     .await;
     let states = app.logged("shop", "state").await;
-    let tries: Vec<_> = states
+    let attempts: Vec<_> = states
         .iter()
         .filter(|s| s["state"] == "reconnecting")
         .map(|s| (&s["attempt"], &s["reason"]))
         .collect();
-    let told = [json!("link_dropped"), json!("network_unreachable"), json!("network_unreachable")];
-    assert_eq!(tries, [(&json!(1), &told[0]), (&json!(2), &told[1]), (&json!(3), &told[2])]);
+    let reasons = [json!("link_dropped"), json!("network_unreachable"), json!("network_unreachable")];
+    assert_eq!(attempts, [(&json!(1), &reasons[0]), (&json!(2), &reasons[1]), (&json!(3), &reasons[2])]);
 }
 
 // covers: state failed

@@ -1,4 +1,4 @@
-//! Bad input: a clear answer that says what was wrong, and never a 5xx.
+//! Invalid input answers with a specific error and never with a 5xx status.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! The event log: over REST and as a stream.
+//! The event log, read as pages and as a stream.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{ANNA, TestApp};
 
-/// Frames of a stream, as text, until there are so many.
+/// Reads this many frames of a stream as text.
 async fn frames(app: &TestApp, path: &str, last_event_id: Option<&str>, count: usize) -> Vec<String> {
     let mut request =
         app.request("GET", path).header("X-API-KEY", &app.key).header("accept", "text/event-stream");
@@ -29,7 +29,7 @@ async fn frames(app: &TestApp, path: &str, last_event_id: Option<&str>, count: u
             text.push_str(&String::from_utf8_lossy(&chunk.unwrap()));
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), read).await.expect("the stream says nothing")
+    tokio::time::timeout(Duration::from_secs(10), read).await.expect("the stream sent nothing")
 }
 
 // covers: GET /devices/{id}/events
@@ -84,6 +84,7 @@ async fn event_stream_is_live() {
     let newest = app.log("shop").await.len().to_string();
     let read = frames(&app, "/devices/shop/events", Some(&newest), 2);
     let write = async {
+        // Lets the stream subscribe, so that the message arrives live and not by replay.
         tokio::time::sleep(Duration::from_millis(200)).await;
         app.incoming("shop", ANNA, "hello").await;
     };

@@ -1,4 +1,4 @@
-//! How devices are: every warning has its cause, and goes with it.
+//! Device health: each warning has a cause and ends with it.
 
 use serde_json::{Value, json};
 use wharf::domain::clock::Clock as _;
@@ -89,9 +89,9 @@ async fn slow_server_acks_are_reported() {
         app.clock.advance(20_000);
         app.wait_for_status("shop", &id, "read").await;
     }
-    // The last one's receipts may come before its own end is counted.
+    // The receipts of the last message can arrive before its own result is counted.
     let seen = app
-        .wait_until("health to say something", async || {
+        .wait_until("a health warning", async || {
             let seen = health(&app).await;
             (!codes(&seen).is_empty()).then_some(seen)
         })
@@ -104,7 +104,7 @@ async fn slow_server_acks_are_reported() {
 async fn hour_without_usual_messages_is_receive_stall() {
     let app = TestApp::start_with(&[("WHARF__SUPERVISOR__DEGRADED_AFTER_MS", "0")]).await;
     app.device("shop").await;
-    // To the middle of an hour, so that the test does not run into the next.
+    // Starts in the middle of an hour, so that the test does not reach the next one.
     app.clock.advance(HOUR + HOUR / 2 - app.clock.now().0.rem_euclid(HOUR));
     for _ in 0..3 {
         for n in 0..5 {

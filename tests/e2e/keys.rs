@@ -1,4 +1,4 @@
-//! Keys: what they open, and what they do not.
+//! API keys: scopes, device lists, expiry and throttling.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Sending and receiving text, and finding it again.
+//! Sending, receiving, paging and searching text messages.
 
 use serde_json::{Value, json};
 
@@ -223,15 +223,18 @@ async fn status_answer_has_queue_and_message() {
     app.device("shop").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
     let id = app.send("shop", ANNA, "hello").await;
-    let told = app.get(&format!("/devices/shop/messages/status?messageId={id}")).await.ok();
-    let message = &told["data"]["message"];
+    let answer = app.get(&format!("/devices/shop/messages/status?messageId={id}")).await.ok();
+    let message = &answer["data"]["message"];
     assert_eq!(
         (&message["messageId"], &message["status"], &message["ack"], &message["ackName"]),
         (&json!(id), &json!("queued"), &json!(0), &json!("pending"))
     );
-    assert_eq!(told["data"]["queue"]["queuedMessages"], 1);
-    let told = app.get("/devices/shop/messages/status").await.ok();
-    assert_eq!((&told["data"]["message"], told["data"]["health"]["score"].is_u64()), (&json!(null), true));
+    assert_eq!(answer["data"]["queue"]["queuedMessages"], 1);
+    let answer = app.get("/devices/shop/messages/status").await.ok();
+    assert_eq!(
+        (&answer["data"]["message"], answer["data"]["health"]["score"].is_u64()),
+        (&json!(null), true)
+    );
     let unknown = format!("/devices/shop/messages/status?messageId=true_{ANNA}@c.us_3EB0");
     app.get(&unknown).await.refused(404, "message_not_found");
 }

@@ -1,4 +1,4 @@
-//! What happens between "queued" and "sent".
+//! The outbox: retries, order, limits and unknown outcomes between `queued` and `sent`.
 
 use serde_json::{Value, json};
 
@@ -94,7 +94,7 @@ async fn messages_wait_for_offline_device() {
 async fn scheduled_message_waits_and_others_pass() {
     let app = TestApp::start().await;
     app.device("shop").await;
-    let send_at = chrono_now(&app) + 1_000;
+    let send_at = now_ms(&app) + 1_000;
     let body = json!({ "to": ANNA, "text": "later", "sendAt": send_at });
     let later = app.post("/devices/shop/messages/send", body).await.created();
     let now = app.send("shop", ANNA, "now").await;
@@ -107,7 +107,7 @@ async fn scheduled_message_waits_and_others_pass() {
     assert!(at >= Some(send_at), "{at:?} < {send_at}");
 }
 
-fn chrono_now(app: &TestApp) -> i64 {
+fn now_ms(app: &TestApp) -> i64 {
     use wharf::domain::clock::Clock as _;
     app.clock.now().0
 }
@@ -179,9 +179,9 @@ async fn possibly_sent_message_survives_transient_failures() {
 #[tokio::test]
 async fn logout_does_not_mark_unknown_send_as_unsent() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    // An upstream that tries again by itself knows soon.
+    // An upstream that retries by itself reports the result soon.
     skip_unless!(
-        app.can(|engine| engine.deduplicates) && app.hears_of_tries(),
+        app.can(|engine| engine.deduplicates) && app.reports_failed_attempts(),
         "deduplication of sends and reports of failed attempts"
     );
     app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;

@@ -1,4 +1,4 @@
-//! Linking by a code that is typed on the phone.
+//! Linking with a pairing code that is typed on the phone.
 
 use serde_json::json;
 use wharf::domain::clock::Clock as _;
@@ -13,7 +13,7 @@ async fn typed_pairing_code_links_device() {
     let app = TestApp::start().await;
     skip_unless!(app.can(|engine| engine.pairing_code), "pairing codes");
     app.new_device("shop", json!({})).await;
-    // At once: whoever asks before the first code is there waits for it.
+    // A request before the first code exists waits for it.
     let asked = app.post("/devices/shop/pairing-code", json!({ "phoneNumber": PHONE })).await.ok();
     let code = asked["data"]["code"].as_str().unwrap();
     let halves: Vec<&str> = code.split('-').collect();

@@ -1,4 +1,4 @@
-//! What watches the daemon: probes, metrics, documents.
+//! Probes, metrics, statistics and the API documentation.
 
 use serde_json::json;
 

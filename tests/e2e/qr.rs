@@ -1,4 +1,4 @@
-//! The code to scan, in all its forms.
+//! The linking code in every format.
 
 use serde_json::json;
 use wharf::qr;
@@ -49,7 +49,7 @@ async fn only_current_qr_code_is_accepted() {
     app.post("/simulator/shop/scan", json!({})).await.refused(422, "no_qr");
 }
 
-/// As long as a real linking code.
+/// Text as long as a real linking code.
 fn linking_code() -> String {
     let part = "mF3q0Zk8Wd1Jx7Lr+5TnBvCy2Hs6Ae9Gu4Pi/KoMw=";
     let reference = "Qx7Lr5TnBvCy2Hs6Ae9Gu4PiKoMwmF3q0Zk8Wd1J".repeat(3);

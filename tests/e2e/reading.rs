@@ -1,4 +1,4 @@
-//! Unread counts: right whoever reads, whatever arrives meanwhile, and whatever is removed.
+//! Unread counts stay exact under concurrent reads, arrivals and removals.
 
 use std::collections::HashSet;
 
@@ -44,12 +44,12 @@ async fn unread_counts_stay_exact_under_concurrency() {
     }));
     let (_, read) = tokio::join!(writers, readers);
     let answered: Vec<String> = read.into_iter().flatten().collect();
-    let told: Vec<String> =
+    let emitted: Vec<String> =
         app.logged("shop", "message:read").await.iter().flat_map(|e| ids(&e["messageIds"])).collect();
-    let different: HashSet<&String> = told.iter().collect();
-    assert_eq!(different.len(), told.len(), "a message was told read twice");
-    assert_eq!(answered.len(), told.len(), "a message was answered read twice, or never");
-    assert_eq!(unread(&app).await, 61 - told.len());
+    let different: HashSet<&String> = emitted.iter().collect();
+    assert_eq!(different.len(), emitted.len(), "a message was emitted as read twice");
+    assert_eq!(answered.len(), emitted.len(), "a message was answered read twice, or never");
+    assert_eq!(unread(&app).await, 61 - emitted.len());
     app.post(&format!("{CHAT}/markRead"), json!({})).await.ok();
     assert_eq!(unread(&app).await, 0);
 }
@@ -88,7 +88,7 @@ async fn read_on_other_device_applies_here_and_in_groups() {
         async || app.get(&format!("/devices/shop/chats/{chat}")).await.ok()["data"]["unreadCount"].clone();
     app.post("/simulator/shop/read", json!({ "chatId": chat, "networkIds": ["AAA1"] })).await.ok();
     assert_eq!(left().await, 1);
-    // A device that was linked just now may take the first time for what was read before that.
+    // A freshly linked device may treat the first read mark as part of its history.
     app.wait_until("all to be read", async || {
         app.post("/simulator/shop/read", json!({ "chatId": chat })).await.ok();
         (left().await == 0).then_some(())
@@ -97,7 +97,10 @@ async fn read_on_other_device_applies_here_and_in_groups() {
     let read = app.logged("shop", "message:read").await;
     assert_eq!(ids(&read[0]["messageIds"]), [format!("false_{chat}_AAA1_{ANNA}@c.us")]);
     let network = app.get("/simulator/shop/network").await.ok();
-    assert!(network["data"]["read"].as_array().unwrap().is_empty(), "it is not told back");
+    assert!(
+        network["data"]["read"].as_array().unwrap().is_empty(),
+        "the network is not notified of its own change"
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What a restart keeps: everything.
+//! State that survives a restart: devices, keys, messages, queue and log.
 
 use serde_json::json;
 

@@ -1,10 +1,10 @@
-//! The shapes on the wire, kept as files: a change of one shows in its diff.
+//! Snapshots of the wire format, so that a change appears in the diff.
 
 use serde_json::{Value, json};
 
 use crate::support::{ANNA, TestApp};
 
-/// What differs from run to run, made the same.
+/// Replaces values that differ between runs by placeholders.
 fn steady(mut value: Value) -> Value {
     match &mut value {
         Value::Object(fields) => {

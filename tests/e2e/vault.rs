@@ -1,4 +1,4 @@
-//! What engines keep: encrypted with a key of the operator's, and shown to nobody.
+//! The vault: values are encrypted with the operator's key and never shown.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::support::{ANNA, TestApp, TestClock, settings};
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OTHER_KEY: &str = "HwECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const VARIABLE: &str = "WHARF__STORE__VAULT_KEY";
-/// What the simulator keeps of a link, and of nothing else.
+/// A part of the simulator's stored link that occurs nowhere else.
 const KEPT: &str = "\"synchronised\":";
 
 #[tokio::test]

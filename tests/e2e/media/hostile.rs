@@ -1,15 +1,15 @@
-//! Files made to do harm: refused, or stored as what they are and never run, unpacked or believed.
+//! Hostile files: refused, or stored by their real type and never executed, decoded or unpacked.
 
 use serde_json::{Value, json};
 
 use super::files::{mp4, on_disk, picture, png, sha256};
-use super::{get_bare, message_with, path, upload_named};
+use super::{get_without_key, message_with, path, upload_named};
 use crate::support::TestApp;
 
-/// Sends it, and says what it is served as; what comes back is what was sent.
+/// Sends a file, checks that the download is identical, and returns its served type.
 async fn served(app: &TestApp, bytes: &[u8], name: &str) -> (Value, String) {
     let message = message_with(app, bytes, name).await;
-    let reply = get_bare(app, &message["mediaUrl"]).await;
+    let reply = get_without_key(app, &message["mediaUrl"]).await;
     assert!(reply.status == 200 && reply.bytes == bytes, "{name}");
     assert_eq!(reply.header("content-type"), message["mimetype"].as_str().unwrap());
     (message, reply.header("content-disposition").to_owned())
@@ -52,7 +52,7 @@ async fn truncated_files_keep_detected_type() {
 async fn zip_bomb_is_stored_without_unpacking() {
     let app = TestApp::start().await;
     app.device("shop").await;
-    // A local header that promises four gigabytes of zeros in a few bytes.
+    // A local header that declares four gigabytes of zeros in a few bytes.
     let mut bomb =
         b"PK\x03\x04\x14\0\0\0\x08\0\0\0\0\0\0\0\0\0\x10\0\0\0\xff\xff\xff\xff\x05\0\0\0zeros".to_vec();
     bomb.extend([0xec, 0xc1, 0x01, 0x01, 0, 0, 0, 0x80, 0x90, 0xfe, 0xaf, 0xee, 0x08, 0x0a, 0, 0]);

@@ -1,11 +1,11 @@
-//! Files that come in with messages.
+//! Media of incoming messages.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::files::{on_disk, png, sha256};
-use super::get_bare;
+use super::get_without_key;
 use crate::support::{ANNA, TestApp};
 
 async fn received(app: &TestApp, media: Value) -> Value {
@@ -24,10 +24,10 @@ async fn incoming_media_is_stored_before_event() {
     let message = received(&app, media).await;
     assert_eq!((&message["type"], &message["body"]), (&json!("image"), &json!("Look")));
     assert_eq!((&message["mimetype"], &message["filesize"]), (&json!("image/png"), &json!(png().len())));
-    let told = app.logged("shop", "message").await.remove(0)["message"].clone();
-    assert_eq!(told["mediaUrl"], message["mediaUrl"]);
-    let download = get_bare(&app, &told["mediaUrl"]).await;
-    // On WhatsApp a picture has no name; the simulator gives it one.
+    let event = app.logged("shop", "message").await.remove(0)["message"].clone();
+    assert_eq!(event["mediaUrl"], message["mediaUrl"]);
+    let download = get_without_key(&app, &event["mediaUrl"]).await;
+    // WhatsApp pictures have no name; the simulator adds one.
     let name = if app.is_native() || !app.has_phone() { "file.png" } else { "x.png" };
     assert_eq!(
         (download.bytes == png(), download.header("content-disposition")),
@@ -40,7 +40,7 @@ async fn large_incoming_file_is_streamed() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let message = received(&app, json!({ "sizeBytes": 3_000_000, "filename": "a.bin" })).await;
-    let download = get_bare(&app, &message["mediaUrl"]).await;
+    let download = get_without_key(&app, &message["mediaUrl"]).await;
     assert_eq!((download.status, download.bytes.len()), (200, 3_000_000));
     assert_eq!(sha256(&download.bytes), message["mediaInfo"]["sha256"].as_str().unwrap());
 }

@@ -1,14 +1,14 @@
-//! Files that leave with messages.
+//! Media of outgoing messages.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::files::{mp4, ogg, on_disk, png, sha256};
-use super::{SEND, get_bare, sent, sent_media, upload, upload_named};
+use super::{SEND, get_without_key, sent, sent_media, upload, upload_named};
 use crate::support::{ANNA, TestApp};
 
-async fn arrived(app: &TestApp) -> Vec<Value> {
+async fn arrived_messages(app: &TestApp) -> Vec<Value> {
     let network = app.get("/simulator/shop/network").await.ok();
     network["data"]["sent"].as_array().unwrap().clone()
 }
@@ -27,9 +27,9 @@ async fn uploaded_file_arrives_and_downloads_whole() {
         (&message["filesize"], &message["mediaUrl"]),
         (&json!(700_000), &message["mediaInfo"]["downloadUrl"])
     );
-    let seen = arrived(&app).await.remove(0)["media"].clone();
+    let seen = arrived_messages(&app).await.remove(0)["media"].clone();
     assert_eq!((&seen["sha256"], &seen["filesize"]), (&json!(sha256(&bytes)), &json!(700_000)));
-    let download = get_bare(&app, &message["mediaUrl"]).await;
+    let download = get_without_key(&app, &message["mediaUrl"]).await;
     assert_eq!((download.status, download.bytes == bytes), (200, true));
 }
 
@@ -43,7 +43,7 @@ async fn caption_and_name_are_sent_with_file() {
     assert_eq!((&message["type"], &message["body"]), (&json!("image"), &json!("Look")));
     assert_eq!((&message["mimetype"], &message["filename"]), (&json!("image/png"), &json!("ab.png")));
     assert_eq!(message["mediaInfo"]["dimensions"], json!({ "width": 640, "height": 480 }));
-    assert_eq!(arrived(&app).await[0]["body"], "Look");
+    assert_eq!(arrived_messages(&app).await[0]["body"], "Look");
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn small_file_is_accepted_inline() {
     app.device("shop").await;
     let message = sent_media(&app, json!({ "data": STANDARD.encode(ogg()), "asVoice": true })).await;
     assert_eq!((&message["type"], &message["mimetype"]), (&json!("ptt"), &json!("audio/ogg")));
-    assert_eq!(arrived(&app).await[0]["media"]["sha256"], sha256(&ogg()));
+    assert_eq!(arrived_messages(&app).await[0]["media"]["sha256"], sha256(&ogg()));
 }
 
 #[tokio::test]
@@ -101,8 +101,8 @@ async fn forwarded_file_is_shared() {
     let message = sent(&app, &uploaded).await;
     let forward = json!({ "messageId": message["id"], "to": crate::support::BEN });
     app.post("/devices/shop/messages/forward", forward).await.created();
-    app.wait_until("both to arrive", async || (arrived(&app).await.len() == 2).then_some(())).await;
-    assert!(arrived(&app).await.iter().all(|seen| seen["media"]["sha256"] == sha256(b"send it on")));
+    app.wait_until("both to arrive", async || (arrived_messages(&app).await.len() == 2).then_some(())).await;
+    assert!(arrived_messages(&app).await.iter().all(|seen| seen["media"]["sha256"] == sha256(b"send it on")));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Files on their way in.
+//! Uploads: raw bodies, forms, limits, slow and aborted clients.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::files::{mp4, ogg, on_disk, png, sha256};
 use super::{SEND, UPLOAD, upload, upload_named};
 use crate::support::{ANNA, Reply, TestApp};
 
-/// A form with one field before its file, and one after it.
+/// A multipart form with one field before and one after its file.
 fn form(filename: &str, bytes: &[u8]) -> (String, Vec<u8>) {
     let mut body = b"--x7\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhello\r\n--x7\r\n".to_vec();
     body.extend(
@@ -147,11 +147,14 @@ async fn aborted_upload_leaves_nothing() {
     let pieces = futures_util::stream::iter([Ok("half a file"), Err(std::io::Error::other("gone"))]);
     let request = app.request("POST", UPLOAD).header("X-API-KEY", &app.key);
     assert!(request.body(reqwest::Body::wrap_stream(pieces)).send().await.is_err());
-    app.wait_until("it to be gone", async || on_disk(&app).is_empty().then_some(())).await;
+    app.wait_until("the upload to be removed", async || on_disk(&app).is_empty().then_some(())).await;
 }
 
-/// An upload that has begun and does not end.
-fn begun(app: &TestApp, device: &str) -> impl Future<Output = reqwest::Result<reqwest::Response>> + use<> {
+/// An upload that starts and never ends.
+fn stalled_upload(
+    app: &TestApp,
+    device: &str,
+) -> impl Future<Output = reqwest::Result<reqwest::Response>> + use<> {
     let endless =
         futures_util::stream::iter([Ok::<_, std::io::Error>("a")]).chain(futures_util::stream::pending());
     let request = app.request("POST", &format!("/devices/{device}/media")).header("X-API-KEY", &app.key);
@@ -163,7 +166,7 @@ async fn concurrent_uploads_are_limited_per_device() {
     let app = TestApp::start().await;
     app.device("shop").await;
     app.device("other").await;
-    let hanging = futures_util::future::join_all((0..8).map(|_| begun(&app, "shop")));
+    let hanging = futures_util::future::join_all((0..8).map(|_| stalled_upload(&app, "shop")));
     let asked = async {
         app.wait_until("all to have begun", async || (on_disk(&app).len() == 8).then_some(())).await;
         let refused = app.with_key(&app.key).send(app.request("POST", UPLOAD).body("hello")).await;
@@ -177,12 +180,12 @@ async fn concurrent_uploads_are_limited_per_device() {
         app.with_key(&app.key).send(request).await.created();
     };
     tokio::select! {
-        _ = hanging => panic!("they do not end"),
+        _ = hanging => panic!("a stalled upload ended"),
         () = asked => {}
     }
     let freed = async || {
         let body = json!({ "to": ANNA, "media": { "data": "aGk=" } });
         (app.post(SEND, body).await.status == 201).then_some(())
     };
-    app.wait_until("the places to be free again", freed).await;
+    app.wait_until("upload capacity to be released", freed).await;
 }

@@ -1,14 +1,14 @@
-//! Browsers that want notifications pushed.
+//! Push notifications to subscribed browsers.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::{app, app_with, told_of_messages};
+use super::{app, app_with, message_notifications};
 use crate::support::receiver::{Answer, Receiver};
 use crate::support::{ANNA, BEN};
 
-// The example of RFC 8291.
+// The example keys of RFC 8291.
 const P256DH: &str =
     "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4";
 const AUTH: &str = "BTBZMqHH6r4Tts7J_aSIgg";
@@ -57,7 +57,7 @@ async fn gone_push_subscription_is_removed() {
     let service = Receiver::answering(|_| Answer::Status(410)).await;
     app.post("/notifications/push", browser(&service.url)).await.created();
     app.incoming("shop", ANNA, "hello").await;
-    app.wait_until("it to be forgotten", async || {
+    app.wait_until("the subscription to be removed", async || {
         let left = app.get("/notifications/push").await.ok();
         (left["data"] == json!([])).then_some(())
     })
@@ -81,7 +81,7 @@ async fn stalled_push_delays_its_operator_only() {
         app.wait_until("the push", async || (service.count() >= count).then_some(())).await;
     }
     assert!(begun.elapsed() < std::time::Duration::from_secs(8), "{:?}", begun.elapsed());
-    assert!(hanging.count() > 0, "there was something to wait for");
+    assert!(hanging.count() > 0, "the stalled browser had a push");
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn failing_push_backs_off() {
     let mut next = async |after_ms: i64| {
         app.clock.advance(after_ms);
         pushed += 1;
-        // Another chat each time: none is counted into a burst.
+        // A different chat each time, so that nothing is coalesced.
         app.incoming("shop", &format!("155501001{pushed:02}"), "hello").await;
         app.wait_until("the push", async || (other.count() >= pushed).then_some(())).await;
     };
@@ -118,7 +118,7 @@ async fn failing_push_backs_off() {
     next(61_000).await;
     tried(2, "rests").await;
     next(240_000).await;
-    app.wait_until("it to work again", async || (failing.taken().len() == 1).then_some(())).await;
+    app.wait_until("the next successful push", async || (failing.accepted().len() == 1).then_some(())).await;
     assert_eq!(failing.count(), 3);
 }
 
@@ -152,11 +152,11 @@ async fn muted_operator_gets_no_push() {
     let service = Receiver::answering(|_| Answer::Status(201)).await;
     app.post("/notifications/push", browser(&service.url)).await.created();
     app.post("/devices/shop/notifications/mute", json!({})).await.ok();
-    app.incoming("shop", ANNA, "unheard").await;
-    told_of_messages(&app, "shop", 1).await;
+    app.incoming("shop", ANNA, "muted text").await;
+    message_notifications(&app, "shop", 1).await;
     app.post("/devices/shop/notifications/unmute", json!({})).await.ok();
     let before = service.count();
-    app.incoming("shop", BEN, "heard").await;
+    app.incoming("shop", BEN, "audible text").await;
     app.wait_until("the push", async || (service.count() > before).then_some(())).await;
     assert_eq!((before, service.count()), (0, 1));
 }

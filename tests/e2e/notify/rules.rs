@@ -1,8 +1,8 @@
-//! Rules, made over REST, in settings and in devices' files.
+//! Notification rules over REST, in settings and in device files.
 
 use serde_json::{Value, json};
 
-use super::{app, app_with, told_of_messages};
+use super::{app, app_with, message_notifications};
 use crate::support::ANNA;
 
 // covers: GET /notifications/rules
@@ -171,9 +171,12 @@ async fn first_matching_rule_decides() {
     app.post("/devices/shop/notifications/rules", loud).await.created();
     app.incoming("shop", "15550100004", "spam and more").await;
     app.incoming("shop", ANNA, "urgent: come").await;
-    let told = told_of_messages(&app, "shop", 1).await;
-    assert_eq!((&told[0]["body"], &told[0]["priority"]), (&json!("urgent: come"), &json!("high")));
-    assert_eq!((told.len(), &told[0]["sound"]), (1, &json!("error")));
+    let notifications = message_notifications(&app, "shop", 1).await;
+    assert_eq!(
+        (&notifications[0]["body"], &notifications[0]["priority"]),
+        (&json!("urgent: come"), &json!("high"))
+    );
+    assert_eq!((notifications.len(), &notifications[0]["sound"]), (1, &json!("error")));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Sounds as dashboards get them.
+//! Notification sounds, as served to dashboards.
 
 use super::app_with;
 

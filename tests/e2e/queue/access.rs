@@ -1,4 +1,4 @@
-//! Who may change which queue, and to what.
+//! Access to queues and validation of their configuration.
 
 use serde_json::{Value, json};
 
@@ -81,7 +81,7 @@ async fn invalid_queue_config_is_rejected_by_field() {
     }
     let nowhere = json!({ "minDelay": 5, "deviceIds": ["shop", "nowhere"] });
     put(&app, "/queue/config", nowhere).await.refused(404, "device_not_found");
-    assert_eq!(queue_of(&app, "shop").await["config"]["minDelay"], 0, "of all named devices, or of none");
+    assert_eq!(queue_of(&app, "shop").await["config"]["minDelay"], 0, "the change is all or nothing");
     named(&app.post("/queue/clear", json!({ "status": "sent" })).await, "status");
     named(&app.post("/queue/clear", json!({ "chatId": "?" })).await, "chatId");
     app.post("/queue/clear", json!({ "deviceIds": ["nowhere"] })).await.refused(404, "device_not_found");

@@ -1,4 +1,4 @@
-//! Cancelling what waits, and nothing else.
+//! Cancelling queued messages; a message that may have been sent is never cancelled.
 
 use serde_json::json;
 use wharf::domain::clock::Clock as _;
@@ -37,7 +37,7 @@ async fn cleared_queue_cancels_and_emits() {
     assert_eq!(cleared["data"], json!({ "cancelled": 2, "devices": { "home": 1, "shop": 1 } }));
     assert_eq!(status_of(&app, "home", &other).await, "failed");
     let health = app.get("/devices/shop/health").await.ok();
-    assert_eq!(health["data"]["metrics"]["successRate"], 100.0, "what an operator cancels is no failure");
+    assert_eq!(health["data"]["metrics"]["successRate"], 100.0, "a cancelled message is not a failure");
     app.post("/devices/shop/start", json!({})).await.ok();
     let next = app.send("shop", ANNA, "four").await;
     app.wait_for_status("shop", &next, "read").await;
@@ -101,7 +101,7 @@ async fn message_can_be_cancelled_during_typing() {
 #[tokio::test]
 async fn cancelled_retry_does_not_block_chat() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    skip_unless!(app.hears_of_tries(), "reports of failed attempts");
+    skip_unless!(app.reports_failed_attempts(), "reports of failed attempts");
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "send_transient" })).await;
     let first = app.send("shop", ANNA, "one").await;
@@ -114,12 +114,12 @@ async fn cancelled_retry_does_not_block_chat() {
 #[tokio::test]
 async fn possibly_sent_message_is_never_cancelled() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    skip_unless!(app.hears_of_tries(), "reports of failed attempts");
+    skip_unless!(app.reports_failed_attempts(), "reports of failed attempts");
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "send_unknown", "value": "lost" })).await;
     let id = app.send("shop", ANNA, "hello").await;
     app.wait_for_status("shop", &id, "sending").await;
-    app.wait_until("the try to end", async || {
+    app.wait_until("the attempt to end", async || {
         (app.get("/queue/status").await.ok()["data"]["totals"]["underWay"] == 1).then_some(())
     })
     .await;

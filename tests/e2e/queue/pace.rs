@@ -1,4 +1,4 @@
-//! Limits, quiet hours and warm-up, as seen from outside.
+//! Send limits, quiet hours and warm-up, measured at the network.
 
 use serde_json::{Value, json};
 use wharf::domain::clock::Clock as _;
@@ -77,7 +77,7 @@ async fn network_sees_delays_between_messages() {
     let sent = network["data"]["sent"].as_array().unwrap();
     let mut at: Vec<i64> = sent.iter().map(|message| message["at"].as_i64().unwrap()).collect();
     at.sort_unstable();
-    // From leaving to being noted there a message takes a moment, and the first to a person a longer one.
+    // Recording at the network lags the send slightly, for the first message of a chat more so.
     assert!(at.windows(2).all(|pair| pair[1] - pair[0] >= 40), "{at:?}");
     assert!(at[5] - at[0] >= 5 * 80 - 40, "{at:?}");
 }
@@ -127,8 +127,8 @@ async fn new_chats_per_day_are_limited() {
     app.wait_for_status("shop", &first, "read").await;
     let stranger = app.send("shop", BEN, "you too").await;
     wait_until_held(&app, "shop", "new_chats_per_day").await;
-    for known in [ANNA, "15550100009"] {
-        let id = app.send("shop", known, "as I said").await;
+    for contact in [ANNA, "15550100009"] {
+        let id = app.send("shop", contact, "as I said").await;
         app.wait_for_status("shop", &id, "read").await;
     }
     let app = app.restarted().await;
@@ -161,7 +161,7 @@ async fn warm_up_limits_rise_daily() {
     assert_eq!(health["data"]["metrics"]["warmupPhase"], "day 3 of 5");
     app.wait_for_status("shop", &second, "read").await;
     let again = app.post("/devices/shop/warmup", json!({ "days": 7 })).await.ok();
-    assert_eq!(again["data"]["warmupPhase"], "day 3 of 7", "one that runs goes on");
+    assert_eq!(again["data"]["warmupPhase"], "day 3 of 7", "a running warm-up continues");
     let ended = app.post("/devices/shop/warmup", json!({ "enabled": false })).await.ok();
     assert_eq!(
         (&ended["data"]["warmupPhase"], &ended["data"]["config"]["warmup"]),
@@ -170,5 +170,5 @@ async fn warm_up_limits_rise_daily() {
     let health = app.get("/devices/shop/health").await.ok();
     assert_eq!(health["data"]["metrics"]["warmupPhase"], Value::Null);
     let started = app.post("/devices/shop/warmup", json!({})).await.ok();
-    assert_eq!(started["data"]["warmupPhase"], "day 1 of 14", "a body is not needed");
+    assert_eq!(started["data"]["warmupPhase"], "day 1 of 14", "the body is optional");
 }

@@ -1,4 +1,4 @@
-//! Reactions, edits, stars, and taking messages back.
+//! Reactions, edits, stars, revocation and deletion of messages.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ async fn reaction_reaches_network_until_removed() {
     assert_eq!(message(&app, &id).await["reactions"], json!([]));
     let logged = app.logged("shop", "message:reaction").await;
     let emoji: Vec<&str> = logged.iter().map(|e| e["emoji"].as_str().unwrap()).collect();
-    assert_eq!(emoji, ["👍", "🎉", ""], "each change is told once");
+    assert_eq!(emoji, ["👍", "🎉", ""], "each change is emitted once");
     assert_eq!((&logged[0]["messageId"], &logged[0]["from"]), (&json!(id), &json!(me)));
     assert_eq!(changes(&app).await[0]["kind"], "react");
     for wrong in ["two words", "hello", "1", "👍\n", &"👍".repeat(20)] {
@@ -49,7 +49,7 @@ async fn network_changes_require_connection() {
     app.post(EDIT, json!({ "messageId": id, "newText": "hi" })).await.refused(409, "device_offline");
     app.post(DELETE, json!({ "messageId": id, "forEveryone": true })).await.refused(409, "device_offline");
     assert_eq!(message(&app, &id).await["body"], "hello");
-    // What only this account sees does not.
+    // A change that only this account sees needs no connection.
     app.post(&format!("/devices/shop/messages/{id}/star"), json!({})).await.ok();
     app.post(DELETE, json!({ "messageId": id })).await.ok();
 }
@@ -69,8 +69,8 @@ async fn edit_changes_text_everywhere() {
     );
     let logged = app.logged("shop", "message:edited").await;
     assert_eq!((logged.len(), &logged[0]["message"]["body"]), (1, &json!("see you at ten")));
-    let told = changes(&app).await;
-    assert_eq!((&told[0]["kind"], &told[0]["body"]), (&json!("edit"), &json!("see you at ten")));
+    let reported = changes(&app).await;
+    assert_eq!((&reported[0]["kind"], &reported[0]["body"]), (&json!("edit"), &json!("see you at ten")));
     let found = async |word: &str| {
         app.get(&format!("/devices/shop/messages/search?query={word}")).await.ok()["totalResults"].clone()
     };
@@ -95,9 +95,9 @@ async fn last_edit_wins_at_network() {
         app.post(EDIT, json!({ "messageId": id, "newText": text })).await.ok();
     };
     futures_util::future::join_all((0..16).map(|n| edit(format!("version {n}")))).await;
-    let told = changes(&app).await;
-    assert_eq!((told.len(), &message(&app, &id).await["body"]), (16, &told[15]["body"]));
-    // Whatever the clock does meanwhile.
+    let reported = changes(&app).await;
+    assert_eq!((reported.len(), &message(&app, &id).await["body"]), (16, &reported[15]["body"]));
+    // The clock may step between the edits.
     app.clock.advance(-60_000);
     edit("final".to_owned()).await;
     assert_eq!(changes(&app).await[16]["body"], "final");
@@ -121,21 +121,21 @@ async fn queued_message_is_edited_before_send() {
     app.wait_for_status("shop", &last, "read").await;
     let bodies: Vec<Value> = sent(&app).await.iter().map(|m| m["body"].clone()).collect();
     assert_eq!(bodies, ["one, mended", "four"]);
-    assert!(changes(&app).await.is_empty(), "the network never had them");
+    assert!(changes(&app).await.is_empty(), "the network never received them");
     assert_eq!(app.steps("shop", &second).await, ["queued", "failed"]);
     let steps = app.logged("shop", "message:status").await;
     let failed = steps.iter().find(|s| s["messageId"] == second && s["status"] == "failed").unwrap();
     assert_eq!(failed["code"], "cancelled");
     let health = app.get("/devices/shop/health").await.ok();
-    assert_eq!(health["data"]["metrics"]["successRate"], 100.0, "what somebody takes back is no failure");
+    assert_eq!(health["data"]["metrics"]["successRate"], 100.0, "a revoked message is not a failure");
 }
 
-/// A message to Anna that failed to leave once and is tried again in a minute, and one to Ben.
-async fn two_that_are_tried_again(app: &TestApp) -> [String; 2] {
+/// A message to Anna that failed once and is retried in a minute, and one to Ben.
+async fn two_retrying_messages(app: &TestApp) -> [String; 2] {
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "send_transient", "count": 2 })).await;
     let ids = [app.send("shop", ANNA, "one").await, app.send("shop", BEN, "two").await];
-    app.wait_until("both to be tried again", async || {
+    app.wait_until("both to be rescheduled", async || {
         (app.get("/queue/status").await.ok()["data"]["totals"]["retrying"] == 2).then_some(())
     })
     .await;
@@ -146,16 +146,16 @@ async fn two_that_are_tried_again(app: &TestApp) -> [String; 2] {
 async fn retried_message_can_be_edited_or_deleted() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     skip_unless!(
-        app.hears_of_tries() && app.can(|engine| engine.edit),
+        app.reports_failed_attempts() && app.can(|engine| engine.edit),
         "reports of failed attempts and edits"
     );
-    let [edited, removed] = two_that_are_tried_again(&app).await;
+    let [edited, removed] = two_retrying_messages(&app).await;
     let next = app.send("shop", BEN, "three").await;
     app.post(EDIT, json!({ "messageId": edited, "newText": "one, mended" })).await.ok();
     app.post(DELETE, json!({ "messageId": removed })).await.ok();
     app.wait_for_status("shop", &next, "read").await;
     let app = app.restarted().await;
-    // Nothing that waits for its time hears a clock leap: whoever starts looks at it.
+    // Scheduled work does not react to a jump of the test clock; a started device reads it.
     app.post("/devices/shop/stop", json!({})).await.ok();
     app.clock.advance(60_000);
     app.post("/devices/shop/start", json!({})).await.ok();
@@ -169,23 +169,23 @@ async fn retried_message_can_be_edited_or_deleted() {
 async fn retried_message_can_be_revoked() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     skip_unless!(
-        app.hears_of_tries() && app.can(|engine| engine.edit),
+        app.reports_failed_attempts() && app.can(|engine| engine.edit),
         "reports of failed attempts and edits"
     );
-    let [revoked, _] = two_that_are_tried_again(&app).await;
+    let [revoked, _] = two_retrying_messages(&app).await;
     let next = app.send("shop", ANNA, "three").await;
     app.post(DELETE, json!({ "messageId": revoked, "forEveryone": true })).await.ok();
     app.wait_for_status("shop", &next, "read").await;
     assert_eq!(message(&app, &revoked).await["type"], "revoked");
-    assert!(changes(&app).await.is_empty(), "the network never had it");
+    assert!(changes(&app).await.is_empty(), "the network never received it");
 }
 
-/// A message that was removed here while its outcome was not known, and the device away.
-async fn removed_while_unknown(app: &TestApp, fault: Value) -> String {
+/// Removes a message locally while its outcome is unknown and the device is offline.
+async fn remove_with_unknown_outcome(app: &TestApp, fault: Value) -> String {
     app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     app.fault("shop", fault).await;
     let id = app.send("shop", ANNA, "gone here").await;
-    app.wait_until("the try to end", async || {
+    app.wait_until("the attempt to end", async || {
         (app.get("/queue/status").await.ok()["data"]["totals"]["underWay"] == 1).then_some(())
     })
     .await;
@@ -194,17 +194,17 @@ async fn removed_while_unknown(app: &TestApp, fault: Value) -> String {
     app.post(DELETE, json!({ "messageId": id })).await.ok();
     app.post("/devices/shop/start", json!({})).await.ok();
     app.wait_for_state("shop", "ready").await;
-    another_gets_through(app).await;
+    send_another_message(app).await;
     id
 }
 
-/// Another message to the same chat gets through.
-async fn another_gets_through(app: &TestApp) {
+/// Delivers another message to the same chat.
+async fn send_another_message(app: &TestApp) {
     let next = app.send("shop", ANNA, "next").await;
     app.wait_for_status("shop", &next, "sent").await;
 }
 
-async fn under_way(app: &TestApp) -> Value {
+async fn in_flight_count(app: &TestApp) -> Value {
     app.get("/queue/status").await.ok()["data"]["totals"]["underWay"].clone()
 }
 
@@ -212,13 +212,14 @@ async fn under_way(app: &TestApp) -> Value {
 async fn removed_unknown_send_is_finalized_by_receipt() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     skip_unless!(
-        app.hears_of_tries() && app.can(|engine| engine.revoke),
+        app.reports_failed_attempts() && app.can(|engine| engine.revoke),
         "reports of failed attempts and revoking messages"
     );
-    let id = removed_while_unknown(&app, json!({ "kind": "send_unknown" })).await;
-    assert_eq!(under_way(&app).await, 1);
+    let id = remove_with_unknown_outcome(&app, json!({ "kind": "send_unknown" })).await;
+    assert_eq!(in_flight_count(&app).await, 1);
     app.post("/simulator/shop/receipt", json!({ "messageId": id, "ack": 2 })).await.ok();
-    app.wait_until("it to be settled", async || (under_way(&app).await == 0).then_some(())).await;
+    app.wait_until("the outcome to be final", async || (in_flight_count(&app).await == 0).then_some(()))
+        .await;
     assert_eq!(app.steps("shop", &id).await, ["queued", "sending", "sent", "delivered"]);
     let copies = sent(&app).await;
     assert_eq!((&copies[0]["body"], &copies[0]["arrivals"]), (&json!("gone here"), &json!(1)));
@@ -228,15 +229,15 @@ async fn removed_unknown_send_is_finalized_by_receipt() {
 async fn removed_unknown_send_is_not_resent_and_fails() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     skip_unless!(
-        app.hears_of_tries() && app.can(|engine| engine.revoke),
+        app.reports_failed_attempts() && app.can(|engine| engine.revoke),
         "reports of failed attempts and revoking messages"
     );
-    let id = removed_while_unknown(&app, json!({ "kind": "send_unknown", "value": "lost" })).await;
+    let id = remove_with_unknown_outcome(&app, json!({ "kind": "send_unknown", "value": "lost" })).await;
     app.app().core.sweep().await.unwrap();
-    assert_eq!(under_way(&app).await, 1);
+    assert_eq!(in_flight_count(&app).await, 1);
     app.clock.advance(2 * 86_400_000);
     app.app().core.sweep().await.unwrap();
-    assert_eq!(under_way(&app).await, 0);
+    assert_eq!(in_flight_count(&app).await, 0);
     let steps = app.logged("shop", "message:status").await;
     let last = steps.iter().rfind(|step| step["messageId"] == id).unwrap();
     assert_eq!((&last["status"], &last["code"]), (&json!("failed"), &json!("outcome_unknown")));
@@ -361,14 +362,17 @@ async fn offline_star_is_synced_on_reconnect() {
     app.post(&format!("/devices/shop/messages/{id}/star"), json!({})).await.ok();
     assert!(changes(&app).await.is_empty());
     app.post("/devices/shop/start", json!({})).await.ok();
-    let told = app.wait_until("the star to be told", async || changes(&app).await.pop()).await;
-    assert_eq!((&told["kind"], &told["messageId"], &told["on"]), (&json!("star"), &json!(id), &json!(true)));
+    let reported = app.wait_until("the star to reach the network", async || changes(&app).await.pop()).await;
+    assert_eq!(
+        (&reported["kind"], &reported["messageId"], &reported["on"]),
+        (&json!("star"), &json!(id), &json!(true))
+    );
 }
 
 #[tokio::test]
 async fn messages_of_previous_account_cannot_be_changed() {
     let app = TestApp::start().await;
-    // A code that somebody types or scans says which account it is.
+    // Linking by a code names the account.
     skip_unless!(
         app.can(|engine| engine.qr && engine.edit && engine.revoke),
         "linking by QR code, edits and revoking messages"

@@ -1,4 +1,4 @@
-//! Sending messages on.
+//! Forwarding messages.
 
 use serde_json::{Value, json};
 
@@ -92,7 +92,7 @@ async fn forward_is_all_or_nothing() {
     assert!(app.logged("shop", "message:created").await.is_empty());
     let twice = json!({ "messageId": id, "to": [BEN, "+1 555 010 0002"] });
     let reply = app.post(FORWARD, twice).await.created();
-    assert_eq!(reply["data"]["messages"].as_array().unwrap().len(), 1, "one chat, one message");
+    assert_eq!(reply["data"]["messages"].as_array().unwrap().len(), 1, "a repeated chat gets one message");
 }
 
 #[tokio::test]

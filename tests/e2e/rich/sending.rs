@@ -1,4 +1,4 @@
-//! Places, contact cards, polls, quotes and mentions.
+//! Sending locations, contact cards, polls, quotes and mentions.
 
 use serde_json::{Value, json};
 
@@ -109,7 +109,7 @@ async fn reply_quotes_its_message() {
     );
     let network_id = question.rsplit('_').next().unwrap();
     assert_eq!(sent(&app).await[0]["quotedNetworkId"], network_id);
-    // An answer to the answer quotes that alone.
+    // A reply to the reply quotes the reply only.
     let again = accepted(&app, json!({ "to": ANNA, "text": "sure", "quotedMessageId": id })).await;
     let shown = message(&app, &again).await;
     assert_eq!(shown["quotedMessage"]["body"], "yes");

@@ -1,4 +1,4 @@
-//! What devices say to dashboards, and dashboards to devices.
+//! Events and requests of a device's namespace.
 
 use std::time::Duration;
 
@@ -151,7 +151,7 @@ async fn revoked_key_is_disconnected_within_a_second() {
     wire.join("shop", key).await;
     app.delete(&format!("/api-keys/{id}")).await.ok();
     let gone = tokio::time::timeout(Duration::from_secs(1), wire.packet_with("41/device/shop,")).await;
-    assert!(gone.is_ok(), "the socket lives on");
+    assert!(gone.is_ok(), "the socket stayed connected");
 }
 
 #[tokio::test]
@@ -224,8 +224,8 @@ async fn linking_emits_each_state_in_order() {
         ("pairing", "CONNECTING"),
         ("ready", "CONNECTED"),
     ] {
-        let told = wire.event("shop", "state").await;
-        assert_eq!((&told["state"], &told["status"]), (&json!(state), &json!(status)));
+        let event = wire.event("shop", "state").await;
+        assert_eq!((&event["state"], &event["status"]), (&json!(state), &json!(status)));
     }
 }
 
@@ -254,7 +254,7 @@ async fn contact_update_event_equals_rest_object() {
     app.device_with("shop", json!({ "contacts": contacts })).await;
     let (mut wire, _) = Wire::open(&app).await;
     wire.send(&format!("40/device/shop,{{\"apiKey\":\"{ADMIN_KEY}\",\"since\":0}}")).await;
-    let told = wire.event("shop", "contact:update").await;
-    assert_eq!(told["contact"]["name"], "Anna");
-    assert_eq!(told["contact"], app.get("/devices/shop/contacts").await.ok()["data"][0]);
+    let event = wire.event("shop", "contact:update").await;
+    assert_eq!(event["contact"]["name"], "Anna");
+    assert_eq!(event["contact"], app.get("/devices/shop/contacts").await.ok()["data"][0]);
 }

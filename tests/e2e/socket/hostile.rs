@@ -1,4 +1,4 @@
-//! Packets that no client should send. None may hurt the daemon, or another client.
+//! Malformed packets harm neither the daemon nor other clients.
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -7,8 +7,8 @@ use tokio::net::TcpStream;
 use crate::support::wire::Wire;
 use crate::support::{ADMIN_KEY, ANNA, TestApp};
 
-/// A client that goes on as if nothing had happened.
-async fn still_serves(app: &TestApp) {
+/// Asserts that another client is served normally.
+async fn assert_still_serving(app: &TestApp) {
     let (mut wire, _) = Wire::open(app).await;
     wire.join("shop", ADMIN_KEY).await;
     app.incoming("shop", ANNA, "still here").await;
@@ -73,7 +73,7 @@ async fn malformed_packets_affect_own_connection_only() {
         fresh.send(packet).await;
         fresh.drop_rudely();
     }
-    still_serves(&app).await;
+    assert_still_serving(&app).await;
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn deep_json_does_not_overflow_stack() {
     wire.join("shop", ADMIN_KEY).await;
     wire.send(&format!("42/device/shop,[\"message:send\",{}", "[".repeat(100_000))).await;
     wire.drop_rudely();
-    still_serves(&app).await;
+    assert_still_serving(&app).await;
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn oversized_packet_closes_connection() {
     let posted = app.request("POST", "//ws/?EIO=4&transport=polling").body("x".repeat(2 << 20)).send().await;
     assert!(posted.is_err() || posted.unwrap().status().is_client_error());
     assert!(app.logged("shop", "message:created").await.is_empty());
-    still_serves(&app).await;
+    assert_still_serving(&app).await;
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn partial_packet_does_not_block_others() {
     let mut answer = [0_u8; 512];
     let read = raw.read(&mut answer).await.unwrap();
     assert!(answer[..read].starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer[..read]));
-    // A masked text frame that promises 100 bytes and brings 4.
+    // A masked text frame that declares 100 bytes and sends 4.
     raw.write_all(&[0x81, 0x80 | 100, 0, 0, 0, 0, b'4', b'0', b'/', b'd']).await.unwrap();
     still_serves(&app).await;
     drop((half, raw));
@@ -138,7 +138,7 @@ async fn binary_payload_is_answered_with_error() {
     wire.send_binary(vec![1, 2, 3]).await;
     let answer = wire.packet_with("43/device/shop,7").await;
     assert!(answer.contains("\"success\":false"), "{answer}");
-    still_serves(&app).await;
+    assert_still_serving(&app).await;
 }
 
 // covers: event error

@@ -1,4 +1,4 @@
-//! Handshake, polling, upgrade, heartbeat, namespaces, acknowledgements, ends.
+//! Handshake, polling, upgrade, heartbeat, namespaces, acknowledgements and disconnects.
 
 use std::time::Duration;
 
@@ -128,14 +128,14 @@ async fn one_connection_carries_several_namespaces() {
     app.incoming("home", ANNA, "to home").await;
     assert_eq!(wire.event("home", "message").await["deviceId"], "home");
     wire.send("41/device/home,").await;
-    app.wait_until("the namespace to be left", async || {
+    app.wait_until("the disconnect to be counted", async || {
         (app.get("/stats").await.ok()["data"]["sockets"] == 1).then_some(())
     })
     .await;
-    app.incoming("home", ANNA, "nobody hears").await;
+    app.incoming("home", ANNA, "after leaving").await;
     app.incoming("shop", ANNA, "to shop").await;
-    let heard = wire.packet_with("42/device/").await;
-    assert!(!heard.contains("nobody hears"), "{heard}");
+    let packet = wire.packet_with("42/device/").await;
+    assert!(!packet.contains("after leaving"), "{packet}");
     assert_eq!(wire.event("shop", "chat:update").await["deviceId"], "shop");
 }
 
@@ -227,8 +227,7 @@ async fn stopping_daemon_disconnects_clients() {
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
     wire.join("shop", ADMIN_KEY).await;
-    let before = std::time::Duration::from_secs(5);
-    let (stopped, ()) = tokio::join!(tokio::time::timeout(before, app.stop()), wire.closed());
+    let limit = Duration::from_secs(5);
+    let (stopped, ()) = tokio::join!(tokio::time::timeout(limit, app.stop()), wire.closed());
     assert!(stopped.is_ok(), "stopping took longer than 5 s");
-    tokio::time::sleep(Duration::from_millis(1)).await;
 }

@@ -1,4 +1,4 @@
-//! Access tokens: who they name, and which are refused.
+//! Access tokens: the operator they identify, and rejected tokens.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ const UNSIGNED_RS256: &str = "eyJhbGciOiJSUzI1NiJ9.e30.AAAA";
 /// `{"alg":"none"}` with `{"sub":"anna","exp":9999999999}`.
 const NONE: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbm5hIiwiZXhwIjo5OTk5OTk5OTk5fQ.";
 
-/// How a connection with this token is answered: `None` where it is let in, the words of the refusal where not.
+/// Connects with this token: `None` if it is accepted, otherwise the refusal's message.
 async fn refusal(app: &TestApp, token: &str) -> Option<String> {
     let mut wire = Wire::connect(app, &format!("EIO=4&transport=websocket&access-token={token}")).await;
     wire.send(&format!("40/device/shop,{{\"apiKey\":\"{ADMIN_KEY}\"}}")).await;

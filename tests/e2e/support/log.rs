@@ -33,9 +33,9 @@ const PRIVATE: [&str; 15] = [
 static SET_UP: Once = Once::new();
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-struct Kept;
+struct CapturedLog;
 
-impl Write for Kept {
+impl Write for CapturedLog {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         LOG.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
     }
@@ -46,20 +46,20 @@ impl Write for Kept {
 }
 
 /// Searches the log when dropped, unless the test has failed already.
-pub struct Searched(());
+pub struct LogGuard(());
 
-impl Searched {
+impl LogGuard {
     /// Captures the log from now on.
     pub fn start() -> Arc<Self> {
         SET_UP.call_once(|| {
             let settings = LogSettings { level: LEVEL.to_owned(), format: LogFormat::Text };
-            wharf::telemetry::init_logs_to(&settings, false, || Kept).unwrap();
+            wharf::telemetry::init_logs_to(&settings, false, || CapturedLog).unwrap();
         });
         Arc::new(Self(()))
     }
 }
 
-impl Drop for Searched {
+impl Drop for LogGuard {
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
@@ -78,22 +78,22 @@ pub fn said(level: &str, text: &str) -> usize {
 }
 
 /// Records the private values of a request or an answer.
-pub fn note_private(bytes: &[u8]) {
+pub fn record_private(bytes: &[u8]) {
     if let Ok(value) = serde_json::from_slice(bytes) {
-        note(&value);
+        record_value(&value);
     }
 }
 
-fn note(value: &Value) {
+fn record_value(value: &Value) {
     match value {
-        Value::Array(items) => items.iter().for_each(note),
+        Value::Array(items) => items.iter().for_each(record_value),
         Value::Object(fields) => {
             for (name, field) in fields {
                 match field {
                     Value::String(text) if PRIVATE.contains(&name.as_str()) || is_typed_code(text) => {
-                        secrets::note(text);
+                        secrets::record(text);
                     }
-                    other => note(other),
+                    other => record_value(other),
                 }
             }
         }

@@ -35,6 +35,8 @@ pub const BEN: &str = "15550100002";
 
 /// Longest wait for a condition.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a condition must hold where nothing marks the end of the work that could break it.
+const STABLE_FOR: Duration = Duration::from_millis(300);
 
 /// A daemon on its own port and data directory.
 ///
@@ -48,7 +50,7 @@ pub struct TestApp {
     data: Arc<TempDir>,
     overrides: Vec<(String, String)>,
     network: Network,
-    _searched: Arc<log::Searched>,
+    _log_guard: Arc<log::LogGuard>,
 }
 
 impl TestApp {
@@ -76,8 +78,8 @@ impl TestApp {
         clock: TestClock,
         network: Network,
     ) -> Self {
-        let searched = log::Searched::start();
-        secrets::note(ADMIN_KEY);
+        let log_guard = log::LogGuard::start();
+        secrets::record(ADMIN_KEY);
         let mut all = network.settings();
         all.extend(overrides.iter().cloned());
         let settings = settings(data.path(), &all);
@@ -101,7 +103,7 @@ impl TestApp {
             data,
             overrides,
             network,
-            _searched: searched,
+            _log_guard: log_guard,
         }
     }
 
@@ -150,8 +152,8 @@ impl TestApp {
     }
 
     /// Whether the engine reports transient send failures; an upstream that retries by itself reports the final result only.
-    pub fn hears_of_tries(&self) -> bool {
-        self.network.tells_of_tries()
+    pub fn reports_failed_attempts(&self) -> bool {
+        self.network.reports_failed_attempts()
     }
 
     /// Creates a device with an id that may be taken.
@@ -308,10 +310,10 @@ impl TestApp {
     }
 
     /// Polls until the condition has a value; panics after `PATIENCE`.
-    pub async fn wait_until<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    pub async fn wait_until<T>(&self, what: &str, poll: impl AsyncFn() -> Option<T>) -> T {
         let waiting = async {
             loop {
-                if let Some(found) = look().await {
+                if let Some(found) = poll().await {
                     return found;
                 }
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -320,6 +322,16 @@ impl TestApp {
         tokio::time::timeout(PATIENCE, waiting)
             .await
             .unwrap_or_else(|_| panic!("timed out waiting for {what}"))
+    }
+
+    /// Asserts that a condition holds for a while. Only for absences that no event, counter or clock can prove;
+    /// `reason` names the background work that could break the condition.
+    pub async fn assert_stays(&self, what: &str, reason: &str, holds: impl AsyncFn() -> bool) {
+        let end = tokio::time::Instant::now() + STABLE_FOR;
+        while tokio::time::Instant::now() < end {
+            assert!(holds().await, "{what} did not last ({reason})");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 
@@ -362,10 +374,10 @@ impl Asker<'_> {
 
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
         let request = request.header("X-API-KEY", &self.key).build().unwrap();
-        secrets::note(&self.key);
-        log::note_private(request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default());
+        secrets::record(&self.key);
+        log::record_private(request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default());
         let reply = Reply::of(self.app.http.execute(request).await.unwrap()).await;
-        log::note_private(&reply.bytes);
+        log::record_private(&reply.bytes);
         reply
     }
 }

@@ -98,7 +98,7 @@ impl Network {
     }
 
     /// Whether the daemon, and not the upstream, retries a failed send.
-    pub fn tells_of_tries(&self) -> bool {
+    pub fn reports_failed_attempts(&self) -> bool {
         if let Self::Upstream(upstream) = self { upstream.tells_of_tries() } else { true }
     }
 

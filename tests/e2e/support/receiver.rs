@@ -88,7 +88,7 @@ impl Receiver {
     }
 
     /// Requests that were answered with 2xx.
-    pub fn taken(&self) -> Vec<Received> {
+    pub fn accepted(&self) -> Vec<Received> {
         let mut all = self.all();
         all.retain(|received| matches!(received.answer, Answer::Status(200..=299) | Answer::Slow(_)));
         all
@@ -96,7 +96,7 @@ impl Receiver {
 
     /// Accepted events of one type, in order.
     pub fn events(&self, kind: &str) -> Vec<Value> {
-        self.taken().iter().map(Received::json).filter(|body| body["type"] == kind).collect()
+        self.accepted().iter().map(Received::json).filter(|body| body["type"] == kind).collect()
     }
 
     pub fn count(&self) -> usize {

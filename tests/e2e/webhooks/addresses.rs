@@ -1,4 +1,4 @@
-//! Where nothing is pushed to.
+//! Private addresses and redirects never receive a delivery.
 
 use serde_json::json;
 
@@ -46,7 +46,7 @@ async fn name_of_private_address_is_refused_on_lookup() {
     let report = app.post(&format!("/webhooks/{id}/test"), json!({})).await.ok();
     assert_eq!(report["data"]["outcome"], "address_refused");
     app.incoming("shop", ANNA, "hello").await;
-    app.wait_until("the try", async || (attempts(&app, &id).await.len() == 2).then_some(())).await;
+    app.wait_until("the attempt", async || (attempts(&app, &id).await.len() == 2).then_some(())).await;
     assert_eq!(attempts(&app, &id).await[0]["outcome"], "address_refused");
     assert_eq!(receiver.count(), 0);
 }

@@ -1,8 +1,8 @@
-//! Made, shown, changed, tested, deleted.
+//! Creating, showing, changing, testing and deleting webhooks.
 
 use serde_json::json;
 
-use super::{app, app_with, attempts, for_messages, made, webhook};
+use super::{app, app_with, attempts, create_webhook, for_messages, webhook};
 use crate::support::ANNA;
 use crate::support::receiver::Receiver;
 
@@ -73,7 +73,7 @@ async fn test_delivery_is_immediate_with_stored_headers() {
     let receiver = Receiver::start().await;
     let url = format!("{}?token=t", receiver.url);
     let body = json!({ "url": url, "headers": { "X-Key": "k" }, "enabled": false });
-    let (id, first) = made(&app, "/devices/shop/webhooks", body).await;
+    let (id, first) = create_webhook(&app, "/devices/shop/webhooks", body).await;
     let shown = webhook(&app, &id).await;
     app.patch(&format!("/webhooks/{id}"), json!({ "headers": shown["headers"], "url": shown["url"] }))
         .await
@@ -147,11 +147,11 @@ async fn disabled_webhook_queues_nothing() {
     let (id, _) = for_messages(&app, &receiver.url).await;
     let path = format!("/webhooks/{id}");
     app.patch(&path, json!({ "enabled": false })).await.ok();
-    app.incoming("shop", ANNA, "unheard").await;
+    app.incoming("shop", ANNA, "not delivered").await;
     assert_eq!(webhook(&app, &id).await["waiting"], 0);
     app.patch(&path, json!({ "enabled": true })).await.ok();
-    app.incoming("shop", ANNA, "heard").await;
+    app.incoming("shop", ANNA, "delivered").await;
     app.wait_until("the message", async || (receiver.count() == 1).then_some(())).await;
-    assert_eq!(receiver.all()[0].data()["message"]["body"], "heard");
-    app.wait_until("its one try", async || (attempts(&app, &id).await.len() == 1).then_some(())).await;
+    assert_eq!(receiver.all()[0].data()["message"]["body"], "delivered");
+    app.wait_until("its only attempt", async || (attempts(&app, &id).await.len() == 1).then_some(())).await;
 }

@@ -1,4 +1,4 @@
-//! Deliveries, verified with the library for Standard Webhooks from crates.io.
+//! Deliveries verify with the Standard Webhooks library from crates.io.
 
 use standardwebhooks::Webhook;
 
