@@ -62,7 +62,7 @@ impl Row {
     }
 
     /// Whether a test file contains the row's word, and its method where that is an uncommon one.
-    pub fn is_spoken_of(&self, text: &str) -> bool {
+    pub fn is_mentioned_in(&self, text: &str) -> bool {
         let text = text.to_lowercase();
         let verb = self.name.split(' ').next().filter(|verb| matches!(*verb, "PATCH" | "PUT" | "DELETE"));
         text.contains(&self.word.to_lowercase())

@@ -18,7 +18,7 @@
     clippy::panic,
     clippy::print_stderr,
     missing_docs,
-    reason = "a test fails by panicking and tells what it measured"
+    reason = "a test fails by panicking and prints what it measured"
 )]
 
 #[macro_use]

@@ -22,7 +22,7 @@ async fn call_and_its_end_emit_events() {
         (call, &json!("15550100001@c.us"), &json!(true), &json!("ringing"))
     );
     assert!(call["seq"].is_i64() && call["timestamp"].is_i64(), "{call}");
-    let end = if app.says("calls that end") { "ended" } else { "rejected" };
+    let end = if app.reports("calls that end") { "ended" } else { "rejected" };
     let over = json!({ "from": ANNA, "video": true, "callId": call, "status": end });
     app.post("/simulator/shop/call", over).await.ok();
     assert_eq!(wire.event("shop", "call").await["status"], end);
@@ -33,7 +33,7 @@ async fn call_and_its_end_emit_events() {
 async fn repeated_call_emits_one_event() {
     let app = TestApp::start().await;
     app.device("shop").await;
-    let end = if app.says("calls that end") { "missed" } else { "accepted" };
+    let end = if app.reports("calls that end") { "missed" } else { "accepted" };
     for status in ["ringing", "ringing", end, end] {
         let call = json!({ "from": ANNA, "callId": "C1", "status": status });
         app.post("/simulator/shop/call", call).await.ok();

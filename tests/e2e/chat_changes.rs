@@ -203,7 +203,7 @@ async fn offline_chat_changes_are_synced_on_connect() {
     let app = app.restarted().await;
     assert!(network_changes(&app).await.is_empty());
     app.post("/devices/shop/start", json!({})).await.ok();
-    let expected: &[&str] = if app.says("pins") { &["mute", "pin", "archive"] } else { &["archive"] };
+    let expected: &[&str] = if app.reports("pins") { &["mute", "pin", "archive"] } else { &["archive"] };
     let changes = app
         .wait_until("the changes to reach the network", async || {
             let changes = network_changes(&app).await;
@@ -216,7 +216,7 @@ async fn offline_chat_changes_are_synced_on_connect() {
     assert_eq!(read[0]["messageIds"].as_array().unwrap().len(), 1, "{read}");
     app.post("/devices/shop/restart", json!({})).await.ok();
     app.wait_for_state("shop", "ready").await;
-    change(&app, if app.says("pins") { "unmute" } else { "unarchive" }, json!({})).await;
+    change(&app, if app.reports("pins") { "unmute" } else { "unarchive" }, json!({})).await;
     assert_eq!(network_changes(&app).await.len(), expected.len() + 1, "each change reaches the network once");
 }
 
@@ -280,7 +280,7 @@ async fn remote_chat_changes_apply_and_are_not_echoed() {
     for (field, shown_as) in [("archive", "archived"), ("pin", "pinned"), ("mute", "muted")] {
         elsewhere(field).await;
         assert_eq!(wire.event("shop", "chat:update").await["chat"][shown_as], true);
-        if !app.says("pins") {
+        if !app.reports("pins") {
             return assert!(network_changes(&app).await.is_empty());
         }
     }

@@ -95,7 +95,7 @@ async fn renamed_contact_renames_chat() {
 #[tokio::test]
 async fn lid_and_number_of_person_merge_into_one_chat() {
     let app = TestApp::start().await;
-    skip_unless!(app.has_phone() && app.says("who is who"), "a phone account and merged identities");
+    skip_unless!(app.has_phone() && app.reports("who is who"), "a phone account and merged identities");
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
     wire.join("shop", ADMIN_KEY).await;

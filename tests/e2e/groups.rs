@@ -256,7 +256,7 @@ async fn group_changes_of_others_name_author() {
     assert_eq!(group(&app).await["subject"], "Gang");
     others(json!({ "change": "subject", "subject": "Gang" })).await;
     others(json!({ "change": "leave", "participants": [BEN] })).await;
-    let left = if app.says("who left by themselves") { "leave" } else { "remove" };
+    let left = if app.reports("who left by themselves") { "leave" } else { "remove" };
     assert_eq!(wire.event("shop", "group:update").await["change"], left, "an unchanged name emits nothing");
     assert_eq!(role_of(&group(&app).await, BEN_ID), None);
 }

@@ -33,7 +33,7 @@ async fn history_emits_progress_but_no_messages() {
     let latest = app.get(&format!("/devices/shop/chats/{ANNA}@c.us/messages?limit=100")).await.ok();
     let reacted = latest["data"].as_array().unwrap().iter().find(|message| message["reactions"] != json!([]));
     assert!(
-        reacted.is_some() || !app.says("reactions of the past"),
+        reacted.is_some() || !app.reports("reactions of the past"),
         "one of the last messages has a reaction: {latest}"
     );
     assert_eq!(app.get("/devices/shop").await.ok()["data"]["stats"]["messagesReceived"], 0);

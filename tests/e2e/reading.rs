@@ -75,7 +75,7 @@ async fn large_read_mark_emits_several_events() {
 async fn read_on_other_device_applies_here_and_in_groups() {
     let app = TestApp::start().await;
     skip_unless!(
-        app.can(|engine| engine.groups) && app.says("what was read elsewhere"),
+        app.can(|engine| engine.groups) && app.reports("what was read elsewhere"),
         "groups and read marks of other devices"
     );
     app.device("shop").await;

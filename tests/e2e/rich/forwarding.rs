@@ -32,7 +32,7 @@ async fn message_is_forwarded_to_several_chats() {
         );
     }
     let arrived = sent(&app).await;
-    let marked = |m: &Value| m["forwarded"] == true || !app.says("forwarding");
+    let marked = |m: &Value| m["forwarded"] == true || !app.reports("forwarding");
     assert!(arrived.iter().all(|m| marked(m) && m["body"] == "the news"), "{arrived:?}");
 }
 

@@ -162,7 +162,7 @@ impl TestApp {
     }
 
     /// Whether the upstream's API has a name for this event of the network.
-    pub fn says(&self, what: &str) -> bool {
+    pub fn reports(&self, what: &str) -> bool {
         !self.network.wordless().contains(&what)
     }
 
