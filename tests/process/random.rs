@@ -1,21 +1,21 @@
-//! Randomness that a seed gives again (SplitMix64).
+//! A seeded random generator (SplitMix64): equal seeds give equal numbers.
 
 /// A seeded generator.
 #[derive(Debug, Clone)]
-pub struct Dice(u64);
+pub struct SeededRng(u64);
 
-impl Dice {
-    /// A generator that gives the same numbers for the same seed.
+impl SeededRng {
+    /// A generator for this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// A seed from the operating system.
-    pub fn unseeded_seed() -> u64 {
+    pub fn random_seed() -> u64 {
         getrandom::u64().unwrap()
     }
 
-    /// A generator of its own for one of several users of the same seed.
+    /// An independent generator, for one of several users of a seed.
     #[must_use]
     pub fn fork(&mut self) -> Self {
         Self(self.next())
@@ -30,17 +30,17 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    /// A number from `low` to `high`, both included.
+    /// A number from `low` to `high` inclusive.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.next() % (high - low + 1)
     }
 
-    /// True once in `n` times.
+    /// True once in `n` calls on average.
     pub fn one_in(&mut self, n: u64) -> bool {
         self.next().is_multiple_of(n)
     }
 
-    /// One of these.
+    /// A random item.
     pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         let at = self.next() % u64::try_from(items.len()).unwrap();
         &items[usize::try_from(at).unwrap()]

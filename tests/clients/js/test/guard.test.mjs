@@ -1,4 +1,4 @@
-// The path itself: the Origin rule on both transports, and what a plain HTTP client sees there.
+// The Socket.IO path: the Origin check on both transports, and answers to plain HTTP clients.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import http from 'node:http';
@@ -54,12 +54,12 @@ describe('Origin', () => {
     });
   }
   for (const origin of allowed) {
-    test(`${origin} is let in on both transports`, async () => {
+    test(`${origin} is accepted on both transports`, async () => {
       assert.equal((await poll({ Origin: origin })).status, 200);
       assert.equal(await upgrade({ Origin: origin }), 101);
     });
   }
-  test('none at all is let in', async () => {
+  test('a missing Origin is accepted', async () => {
     assert.equal((await poll({})).status, 200);
     assert.equal(await upgrade({}), 101);
   });
@@ -95,7 +95,7 @@ describe('the path without Socket.IO', () => {
       assert.deepEqual(answer.json, { code: 0, message: 'Transport unknown' });
     });
   }
-  test('/wsfoo is no part of it', async () => {
+  test('/wsfoo is not part of the path', async () => {
     const answer = await daemon.request('GET', '/wsfoo?EIO=4&transport=polling', { key: null });
     assert.equal(answer.status, 404);
   });
@@ -104,7 +104,7 @@ describe('the path without Socket.IO', () => {
     assert.equal(answer.status, 400);
     assert.deepEqual(answer.json, { code: 1, message: 'Session ID unknown' });
   });
-  test('a broken upgrade is the client\'s mistake', async () => {
+  test('an invalid upgrade is a client error', async () => {
     const status = await upgrade({ 'Sec-WebSocket-Version': '1' });
     assert.ok(status >= 400 && status < 500, `${status}`);
     const plain = await daemon.request('GET', '/ws/?EIO=4&transport=websocket', { key: null });

@@ -1,14 +1,14 @@
-//! What happens is told, over Socket.IO, as a stream and in the log; what is old or quiet, muted or ours, is not.
+//! Notifications over Socket.IO, as a stream and in the log; own, muted and old messages cause none.
 
 use serde_json::{Value, json};
 
-use super::{app, app_with, told, told_of_messages};
+use super::{app, app_with, message_notifications, notifications};
 use crate::support::wire::Wire;
 use crate::support::{ADMIN_KEY, ANNA, BEN};
 
 // covers: event notification
 #[tokio::test]
-async fn a_message_is_told_in_the_shape_that_dashboards_know() {
+async fn message_notification_has_dashboard_fields() {
     let app = app().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -29,34 +29,44 @@ async fn a_message_is_told_in_the_shape_that_dashboards_know() {
     });
     assert_eq!(seen, shown);
     assert!(seen["seq"].is_i64() && seen["timestamp"].is_i64() && seen["id"].is_string());
-    assert_eq!(told_of_messages(&app, "shop", 1).await, [seen]);
+    assert_eq!(message_notifications(&app, "shop", 1).await, [seen]);
 }
 
 #[tokio::test]
-async fn ten_messages_in_a_chat_become_one_notification_that_counts() {
+async fn burst_in_chat_becomes_one_counted_notification() {
     let app = app().await;
     app.device("shop").await;
     for n in 1..=10 {
         app.incoming("shop", ANNA, &format!("message {n}")).await;
     }
-    told_of_messages(&app, "shop", 1).await;
+    message_notifications(&app, "shop", 1).await;
     app.clock.advance(10_001);
-    let told = told_of_messages(&app, "shop", 2).await;
-    assert_eq!((told.len(), &told[0]["count"], &told[1]["count"]), (2, &json!(1), &json!(10)));
-    assert_eq!((&told[0]["id"], &told[1]["body"]), (&told[1]["id"], &json!("message 10")));
-    assert!(told[1]["title"].as_str().unwrap().ends_with("(10 new messages)"), "{}", told[1]);
+    let notifications = message_notifications(&app, "shop", 2).await;
+    assert_eq!(
+        (notifications.len(), &notifications[0]["count"], &notifications[1]["count"]),
+        (2, &json!(1), &json!(10))
+    );
+    assert_eq!(
+        (&notifications[0]["id"], &notifications[1]["body"]),
+        (&notifications[1]["id"], &json!("message 10"))
+    );
+    assert!(
+        notifications[1]["title"].as_str().unwrap().ends_with("(10 new messages)"),
+        "{}",
+        notifications[1]
+    );
     let listed = app.get("/devices/shop/notifications").await.ok();
     let of_messages =
-        listed["data"].as_array().unwrap().iter().filter(|told| told["kind"] == "message").count();
+        listed["data"].as_array().unwrap().iter().filter(|entry| entry["kind"] == "message").count();
     assert_eq!(of_messages, 1, "{listed}");
 }
 
 #[tokio::test]
-async fn troubles_and_calls_are_told() {
+async fn problems_and_calls_emit_notifications() {
     let app = app().await;
     app.new_device("shop", json!({})).await;
     app.wait_for_state("shop", "qr").await;
-    let qr = told(&app, "shop", 1).await.remove(0);
+    let qr = notifications(&app, "shop", 1).await.remove(0);
     assert_eq!(
         (&qr["kind"], &qr["priority"], &qr["sound"]),
         (&json!("qr"), &json!("high"), &json!("system"))
@@ -64,16 +74,16 @@ async fn troubles_and_calls_are_told() {
     app.post("/simulator/shop/scan", json!({})).await.ok();
     app.wait_for_state("shop", "ready").await;
     app.post("/simulator/shop/call", json!({ "from": ANNA, "video": true })).await.ok();
-    let call = told(&app, "shop", 2).await.remove(1);
+    let call = notifications(&app, "shop", 2).await.remove(1);
     assert_eq!((&call["kind"], &call["sound"]), (&json!("call"), &json!("call")));
     assert!(call["title"].as_str().unwrap().ends_with(" is calling"), "{call}");
     app.fault("shop", json!({ "kind": "log_out" })).await;
-    let ends: Vec<Value> = told(&app, "shop", 3).await;
-    assert!(ends.iter().any(|told| told["kind"] == "offline" || told["kind"] == "error"), "{ends:?}");
+    let ends: Vec<Value> = notifications(&app, "shop", 3).await;
+    assert!(ends.iter().any(|entry| entry["kind"] == "offline" || entry["kind"] == "error"), "{ends:?}");
 }
 
 #[tokio::test]
-async fn a_call_names_who_is_known_though_nothing_was_written() {
+async fn call_notification_names_contact_without_chat() {
     let app = app().await;
     app.device("shop").await;
     app.post("/simulator/shop/contact", json!({ "id": ANNA, "name": "Anna" })).await.ok();
@@ -84,33 +94,36 @@ async fn a_call_names_who_is_known_though_nothing_was_written() {
     app.post("/simulator/shop/call", json!({ "from": ANNA })).await.ok();
     let title = app
         .wait_until("the call", async || {
-            let told = app.logged("shop", "notification").await;
-            told.into_iter().find(|told| told["kind"] == "call").map(|told| told["title"].clone())
+            let notifications = app.logged("shop", "notification").await;
+            notifications
+                .into_iter()
+                .find(|entry| entry["kind"] == "call")
+                .map(|entry| entry["title"].clone())
         })
         .await;
     assert_eq!(title, "Anna is calling");
 }
 
 #[tokio::test]
-async fn what_our_account_wrote_what_is_muted_and_what_was_before_is_not_told() {
+async fn own_muted_and_old_messages_do_not_notify() {
     let app = app().await;
     app.device_with("shop", json!({ "history": 5 })).await;
     app.incoming("shop", ANNA, "first").await;
-    told_of_messages(&app, "shop", 1).await;
+    message_notifications(&app, "shop", 1).await;
     app.post(&format!("/devices/shop/chats/{ANNA}@c.us/mute"), json!({})).await.ok();
     app.incoming("shop", ANNA, "in a muted chat").await;
     app.send("shop", BEN, "ours").await;
     app.incoming("shop", "15550100003", "after").await;
     let all = app
-        .wait_until("the last to be told", async || {
-            let told = app.logged("shop", "notification").await;
-            told.iter().any(|told| told["body"] == "after").then_some(told)
+        .wait_until("the last notification", async || {
+            let notifications = app.logged("shop", "notification").await;
+            notifications.iter().any(|entry| entry["body"] == "after").then_some(notifications)
         })
         .await;
     app.clock.advance(60_000);
     let bodies = |all: &[Value]| {
-        let messages = all.iter().filter(|told| told["kind"] == "message");
-        messages.map(|told| told["body"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        let messages = all.iter().filter(|entry| entry["kind"] == "message");
+        messages.map(|entry| entry["body"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(bodies(&all), ["first", "after"]);
     let app = app.restarted().await;
@@ -118,52 +131,52 @@ async fn what_our_account_wrote_what_is_muted_and_what_was_before_is_not_told() 
 }
 
 #[tokio::test]
-async fn after_a_restart_nothing_is_told_twice_and_nothing_is_lost() {
+async fn restart_neither_repeats_nor_loses_notifications() {
     let app = app().await;
     app.device("shop").await;
     for body in ["one", "two", "three"] {
         app.incoming("shop", ANNA, body).await;
     }
-    told_of_messages(&app, "shop", 1).await;
+    message_notifications(&app, "shop", 1).await;
     let app = app.restarted().await;
-    // What waited for its burst to end begins another one: those who would have shown it ended with the daemon.
-    let told = told_of_messages(&app, "shop", 2).await;
-    assert_eq!((&told[1]["count"], &told[1]["body"]), (&json!(1), &json!("two")));
+    // A burst that was pending at the stop restarts, because its executors ended with the daemon.
+    let notifications = message_notifications(&app, "shop", 2).await;
+    assert_eq!((&notifications[1]["count"], &notifications[1]["body"]), (&json!(1), &json!("two")));
     app.wait_for_state("shop", "ready").await;
     app.clock.advance(10_001);
-    let told = told_of_messages(&app, "shop", 3).await;
-    assert_eq!((&told[2]["count"], &told[2]["body"]), (&json!(2), &json!("three")));
+    let notifications = message_notifications(&app, "shop", 3).await;
+    assert_eq!((&notifications[2]["count"], &notifications[2]["body"]), (&json!(2), &json!("three")));
     app.incoming("shop", BEN, "four").await;
-    let told = told_of_messages(&app, "shop", 4).await;
-    let bodies: Vec<&Value> = told.iter().map(|told| &told["body"]).collect();
+    let notifications = message_notifications(&app, "shop", 4).await;
+    let bodies: Vec<&Value> = notifications.iter().map(|entry| &entry["body"]).collect();
     assert_eq!(bodies, ["one", "two", "three", "four"]);
 }
 
 #[tokio::test]
-async fn what_happened_while_nobody_looked_is_listed_and_disturbs_nobody() {
+async fn old_messages_are_listed_without_effects() {
     let app = app_with(&[("WHARF__NOTIFY__FRESH_MS", "60000")]).await;
     app.device("shop").await;
     let long_ago = wharf::domain::clock::Clock::now(&app.clock).0 - 600_000;
     let body = json!({ "from": ANNA, "body": "while away", "timestamp": long_ago });
     app.post("/simulator/shop/incoming", body).await.ok();
-    told_of_messages(&app, "shop", 1).await;
+    message_notifications(&app, "shop", 1).await;
     let metrics = app.get("//metrics").await.text();
     assert!(metrics.contains("wharf_notify_effects_total{action=\"any\",outcome=\"old\"} 1"), "{metrics}");
 }
 
 #[tokio::test]
-async fn in_quiet_hours_nobody_is_disturbed() {
+async fn quiet_hours_suppress_effects() {
     let app = app_with(&[("WHARF__NOTIFY__QUIET_FROM", "00:00"), ("WHARF__NOTIFY__QUIET_TO", "23:59")]).await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "hello").await;
-    let told = told_of_messages(&app, "shop", 1).await;
-    assert_eq!((&told[0]["sound"], &told[0]["soundUrl"]), (&Value::Null, &Value::Null));
+    let notifications = message_notifications(&app, "shop", 1).await;
+    assert_eq!((&notifications[0]["sound"], &notifications[0]["soundUrl"]), (&Value::Null, &Value::Null));
     let metrics = app.get("//metrics").await.text();
     assert!(!metrics.contains("wharf_notify_effects_total{action=\"sound\""), "{metrics}");
 }
 
 #[tokio::test]
-async fn webhooks_get_a_notification_only_where_a_rule_says_so() {
+async fn webhook_notification_requires_rule() {
     let app = app_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
     app.device("shop").await;
     let receiver = crate::support::receiver::Receiver::start().await;
@@ -172,7 +185,7 @@ async fn webhooks_get_a_notification_only_where_a_rule_says_so() {
     app.post("/notifications/rules", rule).await.created();
     app.incoming("shop", BEN, "hello").await;
     app.incoming("shop", ANNA, "an order").await;
-    told_of_messages(&app, "shop", 2).await;
+    message_notifications(&app, "shop", 2).await;
     app.wait_until("the delivery", async || (receiver.count() > 0).then_some(())).await;
     let bodies: Vec<Value> = receiver.all().iter().map(|received| received.data()["body"].clone()).collect();
     assert_eq!(bodies, ["an order"]);

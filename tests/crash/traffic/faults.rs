@@ -1,4 +1,4 @@
-//! What goes wrong besides the crashes: faults of the network, and a device that is never left alone.
+//! Faults besides the kills: of the network, and of one device that changes state constantly.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use tokio::time::sleep;
 
 use super::{Halt, Worker};
 use crate::fleet;
-use crate::process::{Dice, Http};
+use crate::process::{Http, SeededRng};
 
-/// Kinds of faults that come and go.
+/// Faults that are armed and disarmed.
 const KINDS: [&str; 7] = [
     "send_unknown",
     "duplicate_incoming",
@@ -22,36 +22,36 @@ const KINDS: [&str; 7] = [
 ];
 
 /// Arms faults of these devices at random.
-pub struct Mischief {
+pub struct NetworkFaults {
     devices: Vec<String>,
-    dice: Dice,
+    rng: SeededRng,
 }
 
-/// What besides befalls the testbed of the native engine.
+/// Faults of the native engine's testbed.
 const NATIVE: [&str; 1] = ["phones_offline"];
 
-impl Mischief {
+impl NetworkFaults {
     /// For these devices.
-    pub fn new(devices: &[&str], dice: Dice) -> Self {
-        Self { devices: devices.iter().map(|&device| device.to_owned()).collect(), dice }
+    pub fn new(devices: &[&str], rng: SeededRng) -> Self {
+        Self { devices: devices.iter().map(|&device| device.to_owned()).collect(), rng }
     }
 
     async fn step(&mut self, http: &Http) -> Result<(), Halt> {
-        sleep(Duration::from_millis(self.dice.between(5, 40))).await;
-        let native = fleet::native() && self.dice.one_in(20);
-        let kind = *self.dice.pick(if native { &NATIVE } else { &KINDS });
-        let device = self.dice.pick(&self.devices).clone();
-        let mut fault = json!({ "kind": kind, "count": self.dice.between(1, 2) });
+        sleep(Duration::from_millis(self.rng.between(5, 40))).await;
+        let native = fleet::native() && self.rng.one_in(20);
+        let kind = *self.rng.pick(if native { &NATIVE } else { &KINDS });
+        let device = self.rng.pick(&self.devices).clone();
+        let mut fault = json!({ "kind": kind, "count": self.rng.between(1, 2) });
         match kind {
-            "phones_offline" => fault["durationMs"] = json!(self.dice.between(100, 5_000)),
-            "slow_send" => fault["value"] = json!(self.dice.between(5, 60)),
-            "send_unknown" if self.dice.one_in(2) => fault["value"] = json!("lost"),
+            "phones_offline" => fault["durationMs"] = json!(self.rng.between(100, 5_000)),
+            "slow_send" => fault["value"] = json!(self.rng.between(5, 60)),
+            "send_unknown" if self.rng.one_in(2) => fault["value"] = json!("lost"),
             _ => {}
         }
         arm(http, &device, &fault).await
     }
 
-    /// Takes all faults away again.
+    /// Removes all faults.
     pub async fn disarm(&self, http: &Http) -> Result<(), Halt> {
         for device in &self.devices {
             for kind in KINDS {
@@ -70,7 +70,7 @@ async fn arm(http: &Http, device: &str, fault: &Value) -> Result<(), Halt> {
     Err(Halt::Wrong(format!("fault {fault}: {} {}", answer.status, answer.body)))
 }
 
-impl Worker for Mischief {
+impl Worker for NetworkFaults {
     fn run<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Halt> {
         Box::pin(async move {
             loop {
@@ -82,23 +82,22 @@ impl Worker for Mischief {
     }
 }
 
-/// Stops, starts, unlinks and breaks one device, over and over.
-pub struct Restless {
-    /// The device.
+/// Stops, starts, unlinks and breaks one device repeatedly.
+pub struct UnstableDevice {
     pub device: String,
-    dice: Dice,
+    rng: SeededRng,
 }
 
-impl Restless {
+impl UnstableDevice {
     /// For this device.
-    pub fn new(device: &str, dice: Dice) -> Self {
-        Self { device: device.to_owned(), dice }
+    pub fn new(device: &str, rng: SeededRng) -> Self {
+        Self { device: device.to_owned(), rng }
     }
 
     async fn step(&mut self, http: &Http) -> Result<(), Halt> {
-        sleep(Duration::from_millis(self.dice.between(1, 60))).await;
+        sleep(Duration::from_millis(self.rng.between(1, 60))).await;
         let device = &self.device;
-        let answer = match self.dice.between(0, 11) {
+        let answer = match self.rng.between(0, 11) {
             0 | 1 => http.post(&format!("devices/{device}/stop"), &json!({})).await?,
             2 => http.post(&format!("devices/{device}/logout"), &json!({})).await?,
             3 => http.post(&format!("devices/{device}/restart"), &json!({})).await?,
@@ -110,7 +109,7 @@ impl Restless {
             7 | 8 => http.post(&format!("simulator/{device}/scan"), &json!({})).await?,
             _ => http.post(&format!("devices/{device}/start"), &json!({})).await?,
         };
-        // A wish that the present state does not allow is refused, and that is right.
+        // The current state may refuse the operation.
         match answer.status {
             200..300 | 409 | 422 | 503 => Ok(()),
             _ => Err(Halt::Wrong(format!("{device}: {} {}", answer.status, answer.body))),
@@ -118,7 +117,7 @@ impl Restless {
     }
 }
 
-impl Worker for Restless {
+impl Worker for UnstableDevice {
     fn run<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Halt> {
         Box::pin(async move {
             loop {

@@ -1,4 +1,4 @@
-//! A start with many devices.
+//! Starts with many devices.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::fleet::{self, quick, until};
-use crate::process::{Http, Place};
+use crate::process::{DaemonHome, Http};
 
 const DEVICES: usize = 1_000;
-/// For a debug build on a loaded machine. The bench measures; this only keeps it from becoming minutes.
+/// A loose bound for a debug build on a loaded machine; the bench measures exactly.
 const START_WITHIN: Duration = Duration::from_secs(5);
 
-/// Linked to a testbed by the native engine. The bench links a thousand.
+/// Devices of the native engine on a testbed; the bench links a thousand.
 const NATIVE: usize = 200;
 const NATIVE_BACK_WITHIN: Duration = Duration::from_secs(30);
-/// For a thousand, and with a debug build.
+/// The bound for a thousand devices, also for a debug build.
 const NATIVE_MOST_KIB: u64 = 512 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_a_start_with_a_thousand_devices_is_quick() {
-    let place = fleet::place().await;
-    let daemon = place.start().await;
+async fn slow_thousand_devices_start_quickly() {
+    let home = fleet::home().await;
+    let daemon = home.start().await;
     let http = &daemon.http;
     stream::iter(0..DEVICES)
         .for_each_concurrent(16, async |n| {
@@ -35,7 +35,7 @@ async fn slow_a_start_with_a_thousand_devices_is_quick() {
     daemon.stop().await;
 
     for _ in 0..3 {
-        let daemon = place.start().await;
+        let daemon = home.start().await;
         let took = daemon.age();
         eprintln!("a start with {DEVICES} devices answers after {took:.0?}");
         assert!(took < START_WITHIN, "{took:?}");
@@ -46,16 +46,16 @@ async fn slow_a_start_with_a_thousand_devices_is_quick() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_two_hundred_native_devices_rest_in_little_memory_and_come_back() {
-    let place = fleet::beside_a_testbed(Place::new()).await;
-    let daemon = place.start().await;
+async fn slow_native_devices_idle_in_bounded_memory_and_return() {
+    let home = fleet::with_testbed(DaemonHome::new()).await;
+    let daemon = home.start().await;
     let (http, settings) = (&daemon.http, json!({ "whatsapp": { "testbed": { "contacts": 0 } } }));
     stream::iter(0..NATIVE)
         .for_each_concurrent(8, async |n| fleet::link(http, &format!("n{n:04}"), &settings).await)
         .await;
     daemon.stop().await;
 
-    let daemon = place.start().await;
+    let daemon = home.start().await;
     all_ready(&daemon.http, NATIVE).await;
     let back = daemon.age();
     sleep(Duration::from_secs(5)).await;

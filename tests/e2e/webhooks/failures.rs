@@ -1,4 +1,4 @@
-//! Receivers that fail, each in its own way.
+//! Failing receivers: retries, dead letters, disabling.
 
 use std::time::Duration;
 
@@ -8,26 +8,26 @@ use super::{app, app_with, attempts, dead_letters, for_messages, webhook};
 use crate::support::receiver::{Answer, Receiver, raw_receiver};
 use crate::support::{ANNA, TestApp};
 
-async fn dead(app: &TestApp, id: &str, count: usize) {
+async fn wait_for_dead_letters(app: &TestApp, id: &str, count: usize) {
     app.wait_until("dead letters", async || (dead_letters(app, id).await.len() >= count).then_some(())).await;
 }
 
 #[tokio::test]
-async fn after_the_last_try_there_is_a_dead_letter_and_an_event() {
+async fn last_failed_attempt_makes_dead_letter_and_event() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::answering(|_| Answer::Status(500)).await;
     let (id, _) = for_messages(&app, &receiver.url).await;
     app.incoming("shop", ANNA, "hello").await;
-    dead(&app, &id, 1).await;
+    wait_for_dead_letters(&app, &id, 1).await;
     assert_eq!(receiver.count(), 4);
     let letter = dead_letters(&app, &id).await.remove(0);
     let seq = app.logged("shop", "message").await[0]["seq"].clone();
     assert_eq!((&letter["seq"], &letter["attempts"]), (&seq, &json!(4)));
     assert_eq!(letter["lastError"], "server_error");
-    let told = app.logged("shop", "webhook:dead").await.remove(0);
+    let emitted = app.logged("shop", "webhook:dead").await.remove(0);
     assert_eq!(
-        (&told["webhookId"], &told["eventSeq"], &told["event"]),
+        (&emitted["webhookId"], &emitted["eventSeq"], &emitted["event"]),
         (&json!(id), &seq, &json!("message"))
     );
     let status = webhook(&app, &id).await;
@@ -36,7 +36,7 @@ async fn after_the_last_try_there_is_a_dead_letter_and_an_event() {
 }
 
 #[tokio::test]
-async fn every_way_to_fail_has_its_word() {
+async fn every_failure_has_its_code() {
     let app = app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "")]).await;
     app.device("shop").await;
     let answering = async |answer: Answer| Receiver::answering(move |_| answer).await.url;
@@ -56,22 +56,22 @@ async fn every_way_to_fail_has_its_word() {
         let report = app.post(&format!("/webhooks/{id}/test"), json!({})).await.ok()["data"].clone();
         assert_eq!((&report["outcome"], &report["delivered"]), (&json!(word), &json!(false)), "{url}");
         app.incoming("shop", ANNA, "hello").await;
-        dead(&app, &id, 1).await;
+        wait_for_dead_letters(&app, &id, 1).await;
         assert_eq!(attempts(&app, &id).await[0]["outcome"], word, "{url}");
         app.delete(&format!("/webhooks/{id}")).await.ok();
     }
 }
 
 #[tokio::test]
-async fn a_receiver_that_asks_for_time_gets_it() {
+async fn retry_after_is_respected() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::answering(|n| if n == 0 { Answer::Busy(1) } else { Answer::Status(200) }).await;
     let (id, _) = for_messages(&app, &receiver.url).await;
     app.incoming("shop", ANNA, "hello").await;
-    app.wait_until("the second try", async || (receiver.count() == 2).then_some(())).await;
+    app.wait_until("the second attempt", async || (receiver.count() == 2).then_some(())).await;
     let tried = app
-        .wait_until("both tries to be written down", async || {
+        .wait_until("both attempts to be recorded", async || {
             Some(attempts(&app, &id).await).filter(|tried| tried.len() == 2)
         })
         .await;
@@ -80,7 +80,7 @@ async fn a_receiver_that_asks_for_time_gets_it() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_is_gone_is_disabled_and_nothing_is_lost() {
+async fn gone_receiver_is_disabled_without_loss() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::answering(|_| Answer::Status(410)).await;
@@ -92,24 +92,21 @@ async fn a_receiver_that_is_gone_is_disabled_and_nothing_is_lost() {
         (webhook(&app, &id).await["disabledReason"] == "gone").then_some(())
     })
     .await;
-    app.wait_until("nothing to wait", async || (webhook(&app, &id).await["waiting"] == 0).then_some(()))
-        .await;
-    let told = app.logged("shop", "webhook:disabled").await.remove(0);
-    assert_eq!((&told["webhookId"], &told["reason"]), (&json!(id), &json!("gone")));
+    app.wait_until("an empty queue", async || (webhook(&app, &id).await["waiting"] == 0).then_some(())).await;
+    let emitted = app.logged("shop", "webhook:disabled").await.remove(0);
+    assert_eq!((&emitted["webhookId"], &emitted["reason"]), (&json!(id), &json!("gone")));
     app.post(&format!("/webhooks/{id}/replay"), json!({ "dead": true })).await.refused(409, "wrong_state");
     receiver.answer_with(|_| Answer::Status(200));
     app.patch(&format!("/webhooks/{id}"), json!({ "enabled": true })).await.ok();
     let letters = dead_letters(&app, &id).await.len();
     let replayed = app.post(&format!("/webhooks/{id}/replay"), json!({ "dead": true })).await.ok();
     assert_eq!(replayed["data"]["replayed"], letters);
-    app.wait_until("all letters to arrive", async || {
-        (receiver.events("message").len() == letters).then_some(())
-    })
-    .await;
+    app.wait_until("all dead letters", async || (receiver.events("message").len() == letters).then_some(()))
+        .await;
 }
 
 #[tokio::test]
-async fn a_receiver_that_fails_for_days_is_disabled_with_an_event() {
+async fn receiver_failing_for_days_is_disabled_with_event() {
     let app = app_with(&[
         ("WHARF__WEBHOOKS__RETRY_DELAYS", "40ms,40ms,40ms,40ms,40ms,40ms,40ms,40ms"),
         ("WHARF__WEBHOOKS__DISABLE_AFTER_MS", "100"),
@@ -124,15 +121,15 @@ async fn a_receiver_that_fails_for_days_is_disabled_with_an_event() {
     })
     .await;
     assert_eq!(app.logged("shop", "webhook:disabled").await[0]["reason"], "failing");
-    dead(&app, &id, 1).await;
+    wait_for_dead_letters(&app, &id, 1).await;
     let before = receiver.count();
-    app.incoming("shop", ANNA, "unheard").await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    app.incoming("shop", ANNA, "not delivered").await;
+    assert_eq!(webhook(&app, &id).await["waiting"], 0, "a disabled endpoint queues no delivery");
     assert_eq!(receiver.count(), before);
 }
 
 #[tokio::test]
-async fn what_too_many_wait_before_is_given_up_and_told_of_once() {
+async fn overflow_becomes_dead_letters_with_one_event() {
     let app =
         app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "1h,1h"), ("WHARF__WEBHOOKS__MAX_WAITING", "2")]).await;
     app.device("shop").await;
@@ -142,13 +139,13 @@ async fn what_too_many_wait_before_is_given_up_and_told_of_once() {
         app.incoming("shop", ANNA, &format!("{n}")).await;
     }
     let first = app.logged("shop", "message").await[0]["seq"].clone();
-    // The housekeeping begins with the daemon.
+    // Housekeeping runs when the daemon starts.
     let app = app.restarted().await;
-    dead(&app, &id, 3).await;
-    let told = app.logged("shop", "webhook:dead").await;
-    assert_eq!(told.len(), 1, "{told:?}");
+    wait_for_dead_letters(&app, &id, 3).await;
+    let emitted = app.logged("shop", "webhook:dead").await;
+    assert_eq!(emitted.len(), 1, "{emitted:?}");
     assert_eq!(
-        (&told[0]["count"], &told[0]["eventSeq"], &told[0]["error"]),
+        (&emitted[0]["count"], &emitted[0]["eventSeq"], &emitted[0]["error"]),
         (&json!(3), &first, &json!("too_many_waiting"))
     );
     assert_eq!(webhook(&app, &id).await["waiting"], 2);
@@ -156,21 +153,27 @@ async fn what_too_many_wait_before_is_given_up_and_told_of_once() {
 }
 
 #[tokio::test]
-async fn news_of_dead_webhooks_do_not_multiply() {
+async fn dead_letter_events_do_not_multiply() {
     let app = app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "20ms")]).await;
     app.device("shop").await;
     let body = |url: &str| json!({ "url": url, "events": ["message", "webhook:*"] });
     let receiver = Receiver::answering(|_| Answer::Status(500)).await;
     let mut ids = Vec::new();
     for _ in 0..3 {
-        ids.push(super::made(&app, "/webhooks", body(&receiver.url)).await.0);
+        ids.push(super::create_webhook(&app, "/webhooks", body(&receiver.url)).await.0);
     }
     app.incoming("shop", ANNA, "hello").await;
-    // Each fails for the message, and for the news of the two others.
+    // Each endpoint fails for the message and for the dead-letter events of the two others.
     for id in &ids {
-        dead(&app, id, 3).await;
+        wait_for_dead_letters(&app, id, 3).await;
     }
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    for id in &ids {
+        assert_eq!(
+            webhook(&app, id).await["waiting"],
+            0,
+            "no delivery is left that could cause another event"
+        );
+    }
     assert_eq!(app.logged("shop", "webhook:dead").await.len(), 3);
     for id in &ids {
         assert_eq!(dead_letters(&app, id).await.len(), 3);
@@ -178,7 +181,7 @@ async fn news_of_dead_webhooks_do_not_multiply() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_says_nothing_delays_no_other() {
+async fn silent_receiver_delays_no_other() {
     let app =
         app_with(&[("WHARF__WEBHOOKS__MAX_IN_FLIGHT", "4"), ("WHARF__WEBHOOKS__TIMEOUT_MS", "30000")]).await;
     app.device("shop").await;
@@ -191,7 +194,7 @@ async fn a_receiver_that_says_nothing_delays_no_other() {
     for text in ["one", "two", "three"] {
         app.incoming("shop", ANNA, text).await;
     }
-    app.wait_until("the lively one to have all", async || {
+    app.wait_until("all deliveries to the working receiver", async || {
         (lively.events("message").len() == 3).then_some(())
     })
     .await;

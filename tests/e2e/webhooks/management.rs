@@ -1,8 +1,8 @@
-//! Made, shown, changed, tested, deleted.
+//! Creating, showing, changing, testing and deleting webhooks.
 
 use serde_json::json;
 
-use super::{app, app_with, attempts, for_messages, made, webhook};
+use super::{app, app_with, attempts, create_webhook, for_messages, webhook};
 use crate::support::ANNA;
 use crate::support::receiver::Receiver;
 
@@ -17,7 +17,7 @@ const URL: &str = "https://hooks.example.com/wharf";
 // covers: DELETE /webhooks/{wid}
 // covers: DELETE /devices/{id}/webhooks/{wid}
 #[tokio::test]
-async fn a_webhook_is_made_shown_changed_and_deleted() {
+async fn webhook_is_created_shown_changed_and_deleted() {
     let app = app().await;
     app.device("shop").await;
     let url = format!("{URL}?token=hidden");
@@ -67,13 +67,13 @@ async fn a_webhook_is_made_shown_changed_and_deleted() {
 // covers: POST /webhooks/{wid}/rotate
 // covers: POST /devices/{id}/webhooks/{wid}/rotate
 #[tokio::test]
-async fn a_test_is_pushed_at_once_with_the_headers_that_were_kept() {
+async fn test_delivery_is_immediate_with_stored_headers() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::start().await;
     let url = format!("{}?token=t", receiver.url);
     let body = json!({ "url": url, "headers": { "X-Key": "k" }, "enabled": false });
-    let (id, first) = made(&app, "/devices/shop/webhooks", body).await;
+    let (id, first) = create_webhook(&app, "/devices/shop/webhooks", body).await;
     let shown = webhook(&app, &id).await;
     app.patch(&format!("/webhooks/{id}"), json!({ "headers": shown["headers"], "url": shown["url"] }))
         .await
@@ -98,7 +98,7 @@ async fn a_test_is_pushed_at_once_with_the_headers_that_were_kept() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused_by_its_field() {
+async fn invalid_webhook_is_rejected_by_field() {
     let app = app().await;
     app.device("shop").await;
     for (body, field) in [
@@ -126,7 +126,7 @@ async fn what_cannot_be_is_refused_by_its_field() {
 }
 
 #[tokio::test]
-async fn a_device_can_be_made_and_changed_with_a_webhook() {
+async fn device_is_created_and_changed_with_webhook() {
     let app = app().await;
     let receiver = Receiver::start().await;
     app.post("/devices", json!({ "id": "bad", "webhook": "nothing" })).await.refused(400, "invalid_field");
@@ -140,18 +140,18 @@ async fn a_device_can_be_made_and_changed_with_a_webhook() {
 }
 
 #[tokio::test]
-async fn while_a_webhook_is_off_nothing_new_waits_for_it() {
+async fn disabled_webhook_queues_nothing() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::start().await;
     let (id, _) = for_messages(&app, &receiver.url).await;
     let path = format!("/webhooks/{id}");
     app.patch(&path, json!({ "enabled": false })).await.ok();
-    app.incoming("shop", ANNA, "unheard").await;
+    app.incoming("shop", ANNA, "not delivered").await;
     assert_eq!(webhook(&app, &id).await["waiting"], 0);
     app.patch(&path, json!({ "enabled": true })).await.ok();
-    app.incoming("shop", ANNA, "heard").await;
+    app.incoming("shop", ANNA, "delivered").await;
     app.wait_until("the message", async || (receiver.count() == 1).then_some(())).await;
-    assert_eq!(receiver.all()[0].data()["message"]["body"], "heard");
-    app.wait_until("its one try", async || (attempts(&app, &id).await.len() == 1).then_some(())).await;
+    assert_eq!(receiver.all()[0].data()["message"]["body"], "delivered");
+    app.wait_until("its only attempt", async || (attempts(&app, &id).await.len() == 1).then_some(())).await;
 }

@@ -1,8 +1,8 @@
-//! SIGKILL while messages go both ways through an upstream, which lives in the test and outlives the daemons.
+//! SIGKILL under traffic through an upstream, which runs in the test and outlives the daemons.
 //!
-//! `WHARF_TEST_ENGINE` chooses the upstream's engine, `cloud-api` where it says nothing of one; `WHARF_CRASH_ROUNDS` asks
-//! for more rounds. What was answered 201 arrived, or is still said to be on its way: where the network drops no second
-//! copies, a message whose request was cut off is not sent again. None arrives twice; what came in is here once.
+//! `WHARF_TEST_ENGINE` selects the engine (default `cloud-api`), `WHARF_CRASH_ROUNDS` the number of rounds. A message
+//! that was answered 201 arrived or is still in flight: without deduplication an interrupted send is not repeated.
+//! No message arrives twice; incoming messages are stored once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,27 +11,27 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::process::{Daemon, Dice, Http, Place};
+use crate::process::{Daemon, DaemonHome, Http, SeededRng};
 use crate::upstream::{self, Upstream};
 
 const ROUNDS: u64 = 30;
-/// A round's daemon lives so long after its device is ready, in milliseconds.
+/// Lifetime of a round's daemon after its device is ready, in milliseconds.
 const LIFE_MS: (u64, u64) = (50, 700);
 const PEOPLE: [&str; 3] = ["15550100001", "15550100002", "15550100003"];
-/// What was on its way when the kills ended is settled within this time.
-const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+/// Limit for the results of messages in flight at the last kill.
+const IDLE_WITHIN: Duration = Duration::from_secs(60);
 
 struct Traffic {
     upstream: Arc<dyn Upstream>,
     client: reqwest::Client,
-    /// Texts with whether a 201 was heard; the key of each is its text.
+    /// Texts by whether a 201 was received; the text is the idempotency key.
     sent: BTreeMap<String, bool>,
-    /// Texts that contacts wrote; the network has each.
+    /// Texts that contacts wrote; the network has all of them.
     written: BTreeSet<String>,
 }
 
 impl Traffic {
-    /// Sends until the daemon is gone; what had no answer is asked for again, under the same key.
+    /// Sends until the daemon is gone; repeats unanswered requests with the same key.
     async fn send(sent: &mut BTreeMap<String, bool>, http: &Http, round: u64) {
         for number in 0_usize.. {
             let open = sent.iter().find(|(_, answered)| !**answered).map(|(text, _)| text.clone());
@@ -55,7 +55,7 @@ impl Traffic {
         let text = format!("in {round} {number}");
         let url = format!("{}/api/v1/simulator/shop/incoming", self.upstream.steering());
         let body = json!({ "from": PEOPLE[number % PEOPLE.len()], "body": text });
-        // Whether or not it is told of it in time, the network has it.
+        // The network has the message even if the answer is late.
         let asked = self.client.post(url).json(&body).send();
         let _ = timeout(Duration::from_millis(300), asked).await;
         Some(text)
@@ -104,8 +104,8 @@ async fn round(traffic: &mut Traffic, daemon: Daemon, round: u64, life: Duration
     traffic.written.extend(written);
 }
 
-/// All events of one type, by what their messages say.
-async fn heard(http: &Http) -> BTreeMap<String, usize> {
+/// Number of events of one type by message text.
+async fn received(http: &Http) -> BTreeMap<String, usize> {
     let (mut after, mut bodies) = (0, BTreeMap::new());
     loop {
         let page = http.get(&format!("devices/shop/events?after={after}&limit=100")).await.unwrap();
@@ -119,7 +119,7 @@ async fn heard(http: &Http) -> BTreeMap<String, usize> {
     }
 }
 
-/// Every message of ours by its text, with its status.
+/// Statuses of our messages by text.
 async fn statuses(http: &Http) -> BTreeMap<String, Vec<String>> {
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let (mut after, mut texts) = (0, BTreeMap::new());
@@ -154,19 +154,19 @@ fn rounds() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn slow_through_an_upstream_nothing_is_lost_or_doubled_when_the_daemon_is_killed() {
+async fn slow_random_kills_with_upstream_lose_nothing() {
     let upstream = upstream::start(&engine()).await.expect("an engine with an upstream");
-    let mut place = Place::new()
+    let mut home = DaemonHome::new()
         .with("supervisor.backoff_initial_ms", "10")
         .with("supervisor.backoff_max_ms", "100")
         .with("outbox.retry_delay_ms", "20")
         .with("outbox.max_attempts", "1000000");
     for (name, value) in upstream.settings() {
-        place = place.with(&name.trim_start_matches("WHARF__").replace("__", "."), &value);
+        home = home.with(&name.trim_start_matches("WHARF__").replace("__", "."), &value);
     }
-    let mut dice = Dice::new(Dice::unseeded_seed());
+    let mut rng = SeededRng::new(SeededRng::random_seed());
     let client = reqwest::Client::builder().no_proxy().tls_certs_only([]);
-    let daemon = place.start().await;
+    let daemon = home.start().await;
     upstream.attached(daemon.http.base()).await;
     let world = json!({ "ackServerMs": 1, "ackDeviceMs": 3, "ackReadMs": null });
     let settings = upstream.device_settings("shop", &world).await;
@@ -177,7 +177,7 @@ async fn slow_through_an_upstream_nothing_is_lost_or_doubled_when_the_daemon_is_
         let scanner = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         let until = Instant::now() + Duration::from_secs(20);
         while !scanner.post(&scan).json(&json!({})).send().await.is_ok_and(|answer| answer.status() == 200) {
-            assert!(Instant::now() < until, "nothing to scan");
+            assert!(Instant::now() < until, "no code to scan");
             sleep(Duration::from_millis(50)).await;
         }
     }
@@ -191,32 +191,33 @@ async fn slow_through_an_upstream_nothing_is_lost_or_doubled_when_the_daemon_is_
     for number in 0..rounds() {
         let running = match daemon.take() {
             Some(running) => running,
-            None => place.start().await,
+            None => home.start().await,
         };
         upstream.attached(running.http.base()).await;
-        let life = Duration::from_millis(dice.between(LIFE_MS.0, LIFE_MS.1));
+        let life = Duration::from_millis(rng.between(LIFE_MS.0, LIFE_MS.1));
         round(&mut traffic, running, number, life).await;
     }
-    let last = place.start().await;
+    let last = home.start().await;
     upstream.attached(last.http.base()).await;
     ready(&last.http).await;
-    settled(&traffic, &last.http).await;
+    wait_until_idle(&traffic, &last.http).await;
     last.kill();
 }
 
-/// Waits until all that came in is here, and all that arrived is known to have.
-async fn settled(traffic: &Traffic, http: &Http) {
-    let until = Instant::now() + SETTLED_WITHIN;
+/// Waits until all incoming messages are stored and all arrivals are acknowledged.
+async fn wait_until_idle(traffic: &Traffic, http: &Http) {
+    let until = Instant::now() + IDLE_WITHIN;
     let open = loop {
-        let (heard, statuses, network) = (heard(http).await, statuses(http).await, traffic.network().await);
-        let missing: Vec<_> = traffic.written.iter().filter(|text| !heard.contains_key(*text)).collect();
+        let (received, statuses, network) =
+            (received(http).await, statuses(http).await, traffic.network().await);
+        let missing: Vec<_> = traffic.written.iter().filter(|text| !received.contains_key(*text)).collect();
         let arrived: BTreeMap<&str, u64> = network
             .iter()
             .map(|message| (message["body"].as_str().unwrap(), message["arrivals"].as_u64().unwrap()))
             .collect();
         let far =
             |text: &String| statuses.get(text).and_then(|steps| steps.last()).cloned().unwrap_or_default();
-        let unsettled: Vec<_> = traffic
+        let unfinished: Vec<_> = traffic
             .sent
             .iter()
             .filter(|(_, answered)| **answered)
@@ -226,13 +227,13 @@ async fn settled(traffic: &Traffic, http: &Http) {
                 None => upstreams_deduplicate(traffic) || far(text) != "sending",
             })
             .collect();
-        if missing.is_empty() && unsettled.is_empty() {
-            assert!(heard.values().all(|times| *times == 1), "told twice: {heard:?}");
-            let doubled: Vec<_> = network.iter().filter(|message| message["shown"] != 1).collect();
-            assert!(doubled.is_empty(), "shown twice: {doubled:?}");
+        if missing.is_empty() && unfinished.is_empty() {
+            assert!(received.values().all(|times| *times == 1), "emitted twice: {received:?}");
+            let repeated: Vec<_> = network.iter().filter(|message| message["shown"] != 1).collect();
+            assert!(repeated.is_empty(), "shown twice: {repeated:?}");
             break traffic.sent.keys().filter(|text| far(text) == "sending").count();
         }
-        assert!(Instant::now() < until, "missing {missing:?}, not settled {unsettled:?}");
+        assert!(Instant::now() < until, "missing {missing:?}, without result {unfinished:?}");
         sleep(Duration::from_millis(100)).await;
     };
     let answered = traffic.sent.values().filter(|answered| **answered).count();

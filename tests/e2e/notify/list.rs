@@ -1,20 +1,20 @@
-//! What was told is listed, and read by each operator for themselves.
+//! The list of notifications and the read marks of each operator.
 
 use serde_json::json;
 
-use super::{app, told_of_messages};
+use super::{app, message_notifications};
 use crate::support::{ANNA, BEN};
 
 // covers: GET /notifications
 // covers: GET /devices/{id}/notifications
 // covers: POST /devices/{id}/notifications/read
 #[tokio::test]
-async fn each_operator_reads_for_themselves() {
+async fn read_marks_are_per_operator() {
     let app = app().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "one").await;
     app.incoming("shop", BEN, "two").await;
-    told_of_messages(&app, "shop", 2).await;
+    message_notifications(&app, "shop", 2).await;
     let unread = async |who: &str| {
         let path = format!("/devices/shop/notifications?unread=true&access-token={who}");
         app.get(&path).await.ok()
@@ -36,16 +36,16 @@ async fn each_operator_reads_for_themselves() {
 }
 
 #[tokio::test]
-async fn one_that_grows_is_unread_again() {
+async fn grown_notification_is_unread_again() {
     let app = app().await;
     app.device("shop").await;
     app.incoming("shop", ANNA, "one").await;
-    told_of_messages(&app, "shop", 1).await;
+    message_notifications(&app, "shop", 1).await;
     let left = app.post("/devices/shop/notifications/read", json!({})).await.ok();
     assert_eq!(left["data"]["unread"], 0);
     app.incoming("shop", ANNA, "two").await;
     app.clock.advance(10_001);
-    told_of_messages(&app, "shop", 2).await;
+    message_notifications(&app, "shop", 2).await;
     let unread = app.get("/devices/shop/notifications?unread=true").await.ok();
     assert_eq!((&unread["data"][0]["count"], &unread["pagination"]["unread"]), (&json!(2), &json!(1)));
 }

@@ -1,15 +1,15 @@
-//! What is muted: by an operator for all that they have open, or for everybody.
+//! Mutes of one operator on all sockets, and of everybody on a device.
 
 use serde_json::json;
 
-use super::{app, told_of_messages};
+use super::{app, message_notifications};
 use crate::support::wire::Wire;
 use crate::support::{ADMIN_KEY, ANNA, BEN};
 
 // covers: emit notifications:mute
 // covers: emit notifications:unmute
 #[tokio::test]
-async fn an_operator_mutes_all_their_sockets_and_no_others() {
+async fn operator_mute_covers_own_sockets_only() {
     let app = app().await;
     app.device("shop").await;
     let query = |who: &str| format!("EIO=4&transport=websocket&access-token={who}");
@@ -28,24 +28,24 @@ async fn an_operator_mutes_all_their_sockets_and_no_others() {
     assert_eq!(past["success"], false);
     let muted = mine.ask("shop", 3, &json!(["notifications:mute", {}])).await;
     assert_eq!((&muted["success"], &muted["muted"]), (&json!(true), &json!(true)));
-    app.incoming("shop", ANNA, "unheard").await;
-    let heard = async |wire: &mut Wire| loop {
+    app.incoming("shop", ANNA, "muted text").await;
+    let next_body = async |wire: &mut Wire| loop {
         let seen = wire.event("shop", "notification").await;
         if seen["kind"] == "message" {
             return seen["body"].clone();
         }
     };
-    assert_eq!(heard(&mut other).await, "unheard");
+    assert_eq!(next_body(&mut other).await, "muted text");
     let unmuted = also_mine.ask("shop", 1, &json!(["notifications:unmute", {}])).await;
     assert_eq!((&unmuted["success"], &unmuted["muted"]), (&json!(true), &json!(false)));
-    app.incoming("shop", BEN, "heard").await;
+    app.incoming("shop", BEN, "audible text").await;
     for wire in [&mut mine, &mut also_mine, &mut other] {
-        assert_eq!(heard(wire).await, "heard");
+        assert_eq!(next_body(wire).await, "audible text");
     }
 }
 
 #[tokio::test]
-async fn an_operator_mutes_one_chat_over_a_socket() {
+async fn operator_mutes_one_chat_over_socket() {
     let app = app().await;
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;
@@ -55,21 +55,21 @@ async fn an_operator_mutes_one_chat_over_a_socket() {
     let muted =
         wire.ask("shop", 2, &json!(["notifications:mute", { "chatId": format!("{ANNA}@c.us") }])).await;
     assert_eq!((&muted["success"], &muted["muted"]), (&json!(true), &json!(true)));
-    app.incoming("shop", ANNA, "unheard").await;
-    app.incoming("shop", BEN, "heard").await;
-    let heard = loop {
+    app.incoming("shop", ANNA, "muted text").await;
+    app.incoming("shop", BEN, "audible text").await;
+    let body = loop {
         let seen = wire.event("shop", "notification").await;
         if seen["kind"] == "message" {
             break seen["body"].clone();
         }
     };
-    assert_eq!(heard, "heard");
+    assert_eq!(body, "audible text");
 }
 
 // covers: POST /devices/{id}/notifications/mute
 // covers: POST /devices/{id}/notifications/unmute
 #[tokio::test]
-async fn what_is_muted_for_everybody_is_not_told_until_it_ends() {
+async fn device_mute_suppresses_until_it_ends() {
     let app = app().await;
     app.device("shop").await;
     let until = app.get("/devices/shop").await.ok()["data"]["createdAt"].as_i64().unwrap() + 600_000;
@@ -77,13 +77,13 @@ async fn what_is_muted_for_everybody_is_not_told_until_it_ends() {
     let body = json!({ "everybody": true, "chatId": chat, "until": until });
     let muted = app.post("/devices/shop/notifications/mute", body).await.ok();
     assert_eq!(muted["data"]["mutes"], json!([{ "everybody": true, "chatId": chat, "until": until }]));
-    app.incoming("shop", ANNA, "unheard").await;
-    app.incoming("shop", BEN, "heard").await;
-    assert_eq!(told_of_messages(&app, "shop", 1).await[0]["body"], "heard");
+    app.incoming("shop", ANNA, "muted text").await;
+    app.incoming("shop", BEN, "audible text").await;
+    assert_eq!(message_notifications(&app, "shop", 1).await[0]["body"], "audible text");
     app.clock.advance(600_001);
     app.incoming("shop", ANNA, "heard again").await;
-    let told = told_of_messages(&app, "shop", 2).await;
-    assert_eq!((told.len(), &told[1]["body"]), (2, &json!("heard again")));
+    let notifications = message_notifications(&app, "shop", 2).await;
+    assert_eq!((notifications.len(), &notifications[1]["body"]), (2, &json!("heard again")));
 
     app.post("/devices/shop/notifications/mute", json!({ "everybody": true })).await.ok();
     let app = app.restarted().await;
@@ -99,7 +99,7 @@ async fn what_is_muted_for_everybody_is_not_told_until_it_ends() {
 }
 
 #[tokio::test]
-async fn a_mutes_answer_has_the_newest_and_not_all_there_are() {
+async fn mute_answer_lists_newest_only() {
     let app = app().await;
     app.device("shop").await;
     let mut last = json!(null);

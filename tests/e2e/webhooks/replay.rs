@@ -1,8 +1,8 @@
-//! Once more.
+//! Replay of dead letters and of log ranges.
 
 use serde_json::{Value, json};
 
-use super::{app, app_with, dead_letters, for_messages, made};
+use super::{app, app_with, create_webhook, dead_letters, for_messages};
 use crate::support::ANNA;
 use crate::support::receiver::{Answer, Receiver};
 
@@ -14,7 +14,7 @@ fn texts(receiver: &Receiver) -> Vec<String> {
 // covers: GET /webhooks/{wid}/dead-letters
 // covers: POST /webhooks/{wid}/replay
 #[tokio::test]
-async fn dead_letters_are_delivered_again_in_order_under_their_ids() {
+async fn dead_letters_replay_in_order_with_their_ids() {
     let app = app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "")]).await;
     app.device("shop").await;
     let receiver = Receiver::answering(|_| Answer::Status(500)).await;
@@ -22,7 +22,8 @@ async fn dead_letters_are_delivered_again_in_order_under_their_ids() {
     for text in ["one", "two", "three"] {
         app.incoming("shop", ANNA, text).await;
     }
-    app.wait_until("all to be dead", async || (dead_letters(&app, &id).await.len() == 3).then_some(())).await;
+    app.wait_until("all dead letters", async || (dead_letters(&app, &id).await.len() == 3).then_some(()))
+        .await;
     let ids: Vec<String> = receiver.all().iter().map(|r| r.header("webhook-id").to_owned()).collect();
     receiver.answer_with(|_| Answer::Status(200));
     let replay = format!("/webhooks/{id}/replay");
@@ -33,7 +34,7 @@ async fn dead_letters_are_delivered_again_in_order_under_their_ids() {
     assert_eq!(app.post(&replay, json!({ "dead": true })).await.ok()["data"]["replayed"], 2);
     app.wait_until("the others", async || (texts(&receiver).len() == 3).then_some(())).await;
     assert_eq!(texts(&receiver), ["three", "one", "two"]);
-    let again: Vec<String> = receiver.taken().iter().map(|r| r.header("webhook-id").to_owned()).collect();
+    let again: Vec<String> = receiver.accepted().iter().map(|r| r.header("webhook-id").to_owned()).collect();
     assert_eq!(again, [&*ids[2], &*ids[0], &*ids[1]]);
     assert!(dead_letters(&app, &id).await.is_empty());
 }
@@ -41,7 +42,7 @@ async fn dead_letters_are_delivered_again_in_order_under_their_ids() {
 // covers: POST /devices/{id}/webhooks/{wid}/replay
 // covers: GET /devices/{id}/webhooks/{wid}/dead-letters
 #[tokio::test]
-async fn a_part_of_the_log_is_delivered_again_whatever_became_of_it() {
+async fn log_range_is_replayed_regardless_of_outcome() {
     let app = app().await;
     app.device("shop").await;
     for text in ["before", "one", "two"] {
@@ -49,7 +50,8 @@ async fn a_part_of_the_log_is_delivered_again_whatever_became_of_it() {
     }
     let receiver = Receiver::start().await;
     let (id, _) =
-        made(&app, "/devices/shop/webhooks", json!({ "url": receiver.url, "events": ["message"] })).await;
+        create_webhook(&app, "/devices/shop/webhooks", json!({ "url": receiver.url, "events": ["message"] }))
+            .await;
     let seqs: Vec<i64> =
         app.logged("shop", "message").await.iter().map(|event| event["seq"].as_i64().unwrap()).collect();
     let replay = format!("/devices/shop/webhooks/{id}/replay");
@@ -74,7 +76,7 @@ async fn a_part_of_the_log_is_delivered_again_whatever_became_of_it() {
 }
 
 #[tokio::test]
-async fn a_replay_that_makes_no_sense_is_refused() {
+async fn invalid_replay_is_rejected() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::start().await;

@@ -1,4 +1,4 @@
-//! Ten thousand messages in ten seconds.
+//! Ten thousand messages within ten seconds make a bounded number of notifications.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,11 +11,11 @@ use super::app_with;
 const MESSAGES: usize = 10_000;
 const CHATS: usize = 500;
 
-/// Notifications of one device in a minute: the default of the settings.
+/// Notifications per device and minute: the default setting.
 const PER_MINUTE: usize = 60;
 
 #[tokio::test]
-async fn slow_ten_thousand_messages_make_a_bounded_number_of_notifications_sounds_and_processes() {
+async fn slow_message_flood_makes_bounded_effects() {
     let dir = tempfile::tempdir().unwrap();
     let script = format!("printf x >> '{}/ran'", dir.path().display());
     let commands = json!([{ "name": "count", "run": ["/bin/sh", "-c", script] }]).to_string();
@@ -43,21 +43,21 @@ async fn slow_ten_thousand_messages_make_a_bounded_number_of_notifications_sound
     futures_util::future::join_all(senders).await;
     let took = begun.elapsed();
     let half_minutes = AtomicUsize::new(0);
-    let told = app
+    let notifications = app
         .wait_until("each message to be counted in a notification", async || {
-            // What waits is due.
+            // Makes pending notifications due.
             app.clock.advance(30_000);
             half_minutes.fetch_add(1, Ordering::Relaxed);
-            let told = app.logged("shop", "notification").await;
-            (counted(&told) >= MESSAGES).then_some(told)
+            let notifications = app.logged("shop", "notification").await;
+            (counted_messages(&notifications) >= MESSAGES).then_some(notifications)
         })
         .await;
-    assert_eq!(counted(&told), MESSAGES, "each message stands in one notification");
-    // At first a minute's allowance at once, then as much as comes back, and a summary each half minute.
+    assert_eq!(counted_messages(&notifications), MESSAGES, "each message is counted in one notification");
+    // First one minute's allowance, then the refill rate and a summary every half minute.
     let waited = half_minutes.load(Ordering::Relaxed) / 2;
     let minutes = usize::try_from(took.as_secs() / 60).unwrap() + waited + 2;
     let most = PER_MINUTE + (PER_MINUTE + 2) * minutes;
-    assert!(told.len() <= most, "{} notifications", told.len());
+    assert!(notifications.len() <= most, "{} notifications", notifications.len());
     let ran = std::fs::read_to_string(dir.path().join("ran")).unwrap_or_default().len();
     assert!(ran > 0 && ran <= most, "{ran} processes");
     let metrics = app.get("//metrics").await.text();
@@ -69,15 +69,19 @@ async fn slow_ten_thousand_messages_make_a_bounded_number_of_notifications_sound
     assert!(sounds <= most, "{sounds} sounds");
     println!(
         "{MESSAGES} messages in {took:.1?}: {} notifications, {sounds} sounds, {ran} processes",
-        told.len()
+        notifications.len()
     );
 }
 
-/// The messages that notifications stand for: one that grows counts as it was told last.
-fn counted(told: &[Value]) -> usize {
-    let of_messages =
-        told.iter().filter(|told| ["message", "summary"].contains(&told["kind"].as_str().unwrap()));
-    let last: BTreeMap<&str, u64> =
-        of_messages.map(|told| (told["id"].as_str().unwrap(), told["count"].as_u64().unwrap())).collect();
+/// Number of messages that the notifications stand for; of equal ids the last count is used.
+fn counted_messages(notifications: &[Value]) -> usize {
+    let of_messages = notifications
+        .iter()
+        .filter(|entry| ["message", "summary"].contains(&entry["kind"].as_str().unwrap()));
+    let last: BTreeMap<&str, u64> = of_messages
+        .map(|notifications| {
+            (notifications["id"].as_str().unwrap(), notifications["count"].as_u64().unwrap())
+        })
+        .collect();
     usize::try_from(last.values().sum::<u64>()).unwrap()
 }

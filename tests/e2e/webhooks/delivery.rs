@@ -1,4 +1,4 @@
-//! What receivers get.
+//! Content, signature and headers of deliveries.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,11 +6,11 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
 use sha2::Sha256;
 
-use super::{app, app_with, attempts, for_messages, made, webhook};
+use super::{app, app_with, attempts, create_webhook, for_messages, webhook};
 use crate::support::receiver::{Answer, Received, Receiver};
 use crate::support::{ANNA, TestApp};
 
-/// The signature of Standard Webhooks, made here from its specification.
+/// The Standard Webhooks signature, computed here from the specification.
 fn signature(secret: &str, received: &Received) -> String {
     let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
     let mut mac = <Hmac<Sha256>>::new_from_slice(&key).unwrap();
@@ -21,8 +21,8 @@ fn signature(secret: &str, received: &Received) -> String {
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
-async fn first(app: &TestApp, receiver: &Receiver, count: usize) -> Vec<Received> {
-    app.wait_until("events to be pushed", async || {
+async fn wait_for_requests(app: &TestApp, receiver: &Receiver, count: usize) -> Vec<Received> {
+    app.wait_until("deliveries", async || {
         let all = receiver.all();
         (all.len() >= count).then_some(all)
     })
@@ -32,17 +32,17 @@ async fn first(app: &TestApp, receiver: &Receiver, count: usize) -> Vec<Received
 // covers: POST /webhooks
 // covers: POST /devices/{id}/webhooks
 #[tokio::test]
-async fn an_event_is_pushed_as_it_stands_in_the_log_and_signed() {
+async fn delivery_is_signed_and_equals_log_entry() {
     let app = app().await;
     app.device("shop").await;
     let (global, device) = (Receiver::start().await, Receiver::start().await);
     let (_, secret) = for_messages(&app, &global.url).await;
     let body =
         json!({ "url": device.url, "events": ["message"], "headers": { "Authorization": "Bearer t" } });
-    made(&app, "/devices/shop/webhooks", body).await;
+    create_webhook(&app, "/devices/shop/webhooks", body).await;
     app.incoming("shop", ANNA, "hello").await;
-    let to_all = first(&app, &global, 1).await.remove(0);
-    let to_shop = first(&app, &device, 1).await.remove(0);
+    let to_all = wait_for_requests(&app, &global, 1).await.remove(0);
+    let to_shop = wait_for_requests(&app, &device, 1).await.remove(0);
     let logged = app.logged("shop", "message").await.remove(0);
     assert_eq!(to_all.data(), logged);
     assert_eq!(to_all.json()["type"], "message");
@@ -55,36 +55,36 @@ async fn an_event_is_pushed_as_it_stands_in_the_log_and_signed() {
 }
 
 #[tokio::test]
-async fn only_what_was_asked_for_is_pushed_and_never_the_past() {
+async fn only_subscribed_new_events_are_delivered() {
     let app = app().await;
     app.device("shop").await;
     app.device("home").await;
     app.incoming("shop", ANNA, "before").await;
     let receiver = Receiver::start().await;
     let body = json!({ "url": receiver.url, "events": ["message", "message:ack"], "exclude": ["groups", "message:ack"] });
-    made(&app, "/devices/shop/webhooks", body).await;
+    create_webhook(&app, "/devices/shop/webhooks", body).await;
     app.incoming("home", ANNA, "of another device").await;
     app.send("shop", ANNA, "out").await;
     app.incoming("shop", ANNA, "after").await;
-    let all = first(&app, &receiver, 1).await;
+    let all = wait_for_requests(&app, &receiver, 1).await;
     assert_eq!(all.len(), 1);
     assert_eq!(all[0].data()["message"]["body"], "after");
 }
 
 #[tokio::test]
-async fn a_try_after_a_failure_has_the_same_id_and_a_new_time() {
+async fn retry_keeps_id_and_renews_timestamp() {
     let app = app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "1100ms")]).await;
     app.device("shop").await;
     let receiver = Receiver::answering(|n| Answer::Status(if n == 0 { 500 } else { 204 })).await;
     let (id, secret) = for_messages(&app, &receiver.url).await;
     app.incoming("shop", ANNA, "hello").await;
-    let both = first(&app, &receiver, 2).await;
+    let both = wait_for_requests(&app, &receiver, 2).await;
     assert_eq!(both[0].header("webhook-id"), both[1].header("webhook-id"));
     assert_ne!(both[0].header("webhook-timestamp"), both[1].header("webhook-timestamp"));
     assert_eq!(both[1].header("webhook-signature"), signature(&secret, &both[1]));
     assert_eq!(both[0].bytes, both[1].bytes);
     let tried = app
-        .wait_until("both tries to be written down", async || {
+        .wait_until("both attempts to be recorded", async || {
             Some(attempts(&app, &id).await).filter(|tried| tried.len() == 2)
         })
         .await;
@@ -95,7 +95,7 @@ async fn a_try_after_a_failure_has_the_same_id_and_a_new_time() {
 }
 
 #[tokio::test]
-async fn while_a_secret_is_replaced_both_sign() {
+async fn both_secrets_sign_during_rotation() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::start().await;
@@ -103,42 +103,42 @@ async fn while_a_secret_is_replaced_both_sign() {
     let rotated = app.post(&format!("/webhooks/{id}/rotate"), json!({ "keepMs": 60_000 })).await.ok();
     let new = rotated["data"]["signingSecret"].as_str().unwrap().to_owned();
     app.incoming("shop", ANNA, "hello").await;
-    let received = first(&app, &receiver, 1).await.remove(0);
+    let received = wait_for_requests(&app, &receiver, 1).await.remove(0);
     let expected = format!("{} {}", signature(&new, &received), signature(&old, &received));
     assert_eq!(received.header("webhook-signature"), expected);
     app.clock.advance(61_000);
     app.incoming("shop", ANNA, "later").await;
-    let later = first(&app, &receiver, 2).await.remove(1);
+    let later = wait_for_requests(&app, &receiver, 2).await.remove(1);
     assert_eq!(later.header("webhook-signature"), signature(&new, &later));
     assert_eq!(webhook(&app, &id).await["previousSecretUntil"], json!(null));
 }
 
 #[tokio::test]
-async fn what_waits_is_pushed_after_a_restart_and_the_device_s_end_is_told() {
+async fn pending_deliveries_survive_restart_and_deletion() {
     let app = app_with(&[("WHARF__WEBHOOKS__RETRY_DELAYS", "10s")]).await;
     app.device("shop").await;
     let receiver = Receiver::answering(|n| Answer::Status(if n == 0 { 503 } else { 204 })).await;
     let body = json!({ "url": receiver.url, "events": ["message", "device-deleted"] });
-    made(&app, "/devices/shop/webhooks", body).await;
+    create_webhook(&app, "/devices/shop/webhooks", body).await;
     app.incoming("shop", ANNA, "hello").await;
-    first(&app, &receiver, 1).await;
+    wait_for_requests(&app, &receiver, 1).await;
     app.clock.advance(20_000);
     let app = app.restarted().await;
-    first(&app, &receiver, 2).await;
+    wait_for_requests(&app, &receiver, 2).await;
     app.delete("/devices/shop").await.ok();
-    let all = first(&app, &receiver, 3).await;
+    let all = wait_for_requests(&app, &receiver, 3).await;
     assert_eq!(all[2].json()["type"], "device-deleted");
 }
 
 #[tokio::test]
-async fn metrics_count_tries_and_logs_of_nobody_else() {
+async fn metrics_count_delivered_attempts() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::start().await;
     for_messages(&app, &receiver.url).await;
     app.incoming("shop", ANNA, "hello").await;
-    first(&app, &receiver, 1).await;
-    app.wait_until("the try to be counted", async || {
+    wait_for_requests(&app, &receiver, 1).await;
+    app.wait_until("the attempt to be counted", async || {
         let text = app.get("//metrics").await.text();
         text.contains("wharf_webhook_attempts_total{outcome=\"delivered\"} 1").then_some(())
     })

@@ -1,4 +1,4 @@
-//! Deliveries, verified with the library for Standard Webhooks from crates.io.
+//! Deliveries verify with the Standard Webhooks library from crates.io.
 
 use standardwebhooks::Webhook;
 
@@ -7,7 +7,7 @@ use crate::support::ANNA;
 use crate::support::receiver::Receiver;
 
 #[tokio::test]
-async fn a_delivery_is_verified_and_a_forged_one_is_not() {
+async fn delivery_verifies_and_forgery_does_not() {
     let app = app().await;
     app.device("shop").await;
     let receiver = Receiver::start().await;
