@@ -45,12 +45,12 @@ pub use media::{MediaLimits, MediaSource, SendAs, SendMedia, Uploaded};
 pub use messaging::changes::Forward;
 pub use messaging::messages::{MessagePage, PageRequest};
 pub use messaging::outbox::queue::{
-    ClearQueue, Cleared, DeviceQueue, FleetQueue, Held, QueueTotals, WarmupChange,
+    ClearQueue, Cleared, DeviceQueue, FleetQueue, HoldReason, QueueTotals, WarmupChange,
 };
 pub use messaging::send::{Accepted, IdempotencyKey, SendContent, SendRequest};
 pub use notify::{
     MuteChange, MuteState, NewSubscription, NotificationPage, NotifyParts, RuleChange, ShownSubscription,
-    SoundFile, SoundInfo, Trial, TrialReport, operator_id,
+    SoundFile, SoundInfo, TestAction, TestActionReport, operator_id,
 };
 pub use webhooks::{
     CreatedWebhook, DeadLetters, NewWebhook, Replay, RotatedWebhook, TestReport, WebhookChange,
@@ -63,11 +63,11 @@ pub use crate::store::chats::ChatQuery;
 pub use crate::store::contacts::ContactQuery;
 pub use crate::store::events::LogRange;
 pub use crate::store::groups::{GroupQuery, ListedGroup};
-pub use crate::store::notifications::{Listed as ListedNotification, NotificationQuery};
+pub use crate::store::notifications::{ListedNotification, NotificationQuery};
 pub use crate::store::outbox_admin::WaitingKind;
 pub use crate::store::search::SearchQuery;
 pub use crate::store::webhook_attempts::Attempt as WebhookAttempt;
-pub use crate::store::webhook_dead_letters::DeadDelivery;
+pub use crate::store::webhook_dead_letters::DeadLetter;
 
 /// Numbers that use cases keep to. All durations in milliseconds.
 #[derive(Debug, Clone)]
@@ -180,24 +180,24 @@ struct Inner {
     drivers: HashMap<&'static str, Arc<dyn Driver>>,
     keys: crate::service::access::keys::Keys,
     access_tokens: AccessTokens,
-    shelf: media::Shelf,
+    shelf: media::MediaFileStore,
     http: GuardedClient,
     public_url: Arc<str>,
     webhooks: webhooks::Webhooks,
     notify: notify::Notify,
-    feeds: crate::service::log::tail::Feeds,
+    feeds: crate::service::log::tail::LogTails,
     live: crate::service::messaging::chat_updates::ChatUpdates,
-    turns: crate::service::messaging::changes::Turns,
+    turns: crate::service::messaging::changes::MessageLocks,
     typing: crate::service::messaging::typing::Typing,
     imports: crate::service::history::import::Imports,
-    echoes: crate::service::messaging::own_changes::Echoes,
-    fleet: crate::service::fleet::supervisor::Fleet,
-    notices: broadcast::Sender<DeviceChangeNotice>,
+    echoes: crate::service::messaging::own_changes::OwnChangeTracker,
+    fleet: crate::service::fleet::supervisor::Supervisor,
+    notices: broadcast::Sender<DeviceLifecycleEvent>,
 }
 
 /// A device came or went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DeviceChangeNotice {
+pub enum DeviceLifecycleEvent {
     /// It exists now.
     Added(DeviceId),
     /// It is gone; its log ends with `device-deleted`.
@@ -213,13 +213,13 @@ impl Core {
     pub fn new(parts: CoreParts) -> Self {
         let drivers = parts.drivers.into_iter().map(|driver| (driver.name(), driver)).collect();
         let inner = Inner {
-            feeds: crate::service::log::tail::Feeds::default(),
+            feeds: crate::service::log::tail::LogTails::default(),
             live: crate::service::messaging::chat_updates::ChatUpdates::default(),
-            turns: crate::service::messaging::changes::Turns::default(),
+            turns: crate::service::messaging::changes::MessageLocks::default(),
             typing: crate::service::messaging::typing::Typing::default(),
             imports: crate::service::history::import::Imports::default(),
-            echoes: crate::service::messaging::own_changes::Echoes::default(),
-            fleet: crate::service::fleet::supervisor::Fleet::new(
+            echoes: crate::service::messaging::own_changes::OwnChangeTracker::default(),
+            fleet: crate::service::fleet::supervisor::Supervisor::new(
                 parts.limits.start_ramp_per_second,
                 parts.limits.max_connecting,
             ),
@@ -233,7 +233,7 @@ impl Core {
             drivers,
             keys: parts.keys,
             access_tokens: parts.access_tokens,
-            shelf: media::Shelf::new(parts.media),
+            shelf: media::MediaFileStore::new(parts.media),
             http: parts.http,
             public_url: parts.public_url.into(),
             webhooks: webhooks::Webhooks::new(parts.webhooks),
@@ -292,7 +292,7 @@ impl Core {
 
     /// Tells of devices that come and go.
     #[must_use]
-    pub fn device_changes(&self) -> broadcast::Receiver<DeviceChangeNotice> {
+    pub fn device_changes(&self) -> broadcast::Receiver<DeviceLifecycleEvent> {
         self.inner.notices.subscribe()
     }
 

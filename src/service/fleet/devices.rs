@@ -9,7 +9,7 @@ use crate::domain::ids::DeviceId;
 use crate::domain::reason::Reason;
 use crate::domain::secret_settings::{keep, sent_elsewhere};
 use crate::domain::state::{Input, State};
-use crate::service::{Core, CreatedWebhook, DeviceChangeNotice, NewWebhook, ServiceError};
+use crate::service::{Core, CreatedWebhook, DeviceLifecycleEvent, NewWebhook, ServiceError};
 use crate::store::{StoreError, Tx};
 
 /// A device and its counts.
@@ -136,9 +136,9 @@ impl Core {
                 Ok::<_, ServiceError>(tx.set_media_secret(&stored.id, &secret)?)
             })
             .await?;
-        self.employ(device, false);
+        self.spawn_actor(device, false);
         tracing::info!(device = %id, "device created");
-        let _ = self.inner.notices.send(DeviceChangeNotice::Added(id.clone()));
+        let _ = self.inner.notices.send(DeviceLifecycleEvent::Added(id.clone()));
         Ok(id)
     }
 
@@ -186,8 +186,8 @@ impl Core {
     /// # Errors
     /// When there is no such device, or the store fails.
     pub async fn delete_device(&self, id: &DeviceId, keep_messages: bool) -> Result<(), ServiceError> {
-        self.retire(id, keep_messages).await?;
-        let _ = self.inner.notices.send(DeviceChangeNotice::Removed(id.clone()));
+        self.remove_device(id, keep_messages).await?;
+        let _ = self.inner.notices.send(DeviceLifecycleEvent::Removed(id.clone()));
         self.end_feed_and_purge(id, !keep_messages);
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::domain::health::{Health, Network, UNANSWERED_AFTER_MS, UNDELIVERED_AF
 use crate::domain::ids::DeviceId;
 use crate::domain::state::State;
 use crate::service::messaging::outbox::settings::limits_of;
-use crate::service::{Core, DeviceView, Held, ServiceError};
+use crate::service::{Core, DeviceView, HoldReason, ServiceError};
 use crate::store::Reader;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -40,7 +40,7 @@ pub struct Queue {
     /// Messages that wait.
     pub queued_messages: i64,
     /// Why the next of them does not leave yet.
-    pub held_by: Option<Held>,
+    pub held_by: Option<HoldReason>,
 }
 
 /// Whether sending now is wise, and why not.

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::supervisor::Command;
 use crate::domain::clock::Millis;
 use crate::domain::device::{Account, Device};
-use crate::domain::event::{Called, Ephemeral, HistoryProgressed};
+use crate::domain::event::{CallEvent, EphemeralEvent, HistoryProgressEvent};
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::media::{MediaHash, StoredMedia};
 use crate::domain::state::Input;
@@ -16,9 +16,9 @@ use crate::engine::{
     VaultUpdate, VaultView,
 };
 use crate::media::MediaError;
-use crate::service::messaging::changes::Change;
-use crate::service::messaging::group_changes::Told;
-use crate::service::messaging::ingest::Telling;
+use crate::service::messaging::changes::MessageUpdate;
+use crate::service::messaging::group_changes::GroupChangeOrigin;
+use crate::service::messaging::ingest::IngestMode;
 use crate::service::{Core, ServiceError};
 use crate::store::vault::VaultRows;
 use crate::store::{Store, StoreError};
@@ -166,14 +166,19 @@ impl InboundPort {
         }
     }
 
-    async fn changed(&self, id: MessageId, change: Change, telling: Telling) -> Result<(), InboundError> {
+    async fn changed(
+        &self,
+        id: MessageId,
+        change: MessageUpdate,
+        telling: IngestMode,
+    ) -> Result<(), InboundError> {
         self.core.ingest_change(&self.device, id, change, telling).await.map_err(storage)
     }
 
     async fn past_changes(&self, changes: Vec<EngineEvent>) -> Result<(), InboundError> {
         for event in changes {
             match self.change_of(event) {
-                Ok((id, change)) => self.changed(id, change, Telling::History).await?,
+                Ok((id, change)) => self.changed(id, change, IngestMode::History).await?,
                 Err(_) => {
                     tracing::warn!(device = %self.device, "the engine told of something past that is no change");
                 }
@@ -183,19 +188,19 @@ impl InboundPort {
     }
 
     /// What an event says of one message that is stored; the event itself, where it is about something else.
-    fn change_of(&self, event: EngineEvent) -> Result<(MessageId, Change), Box<EngineEvent>> {
+    fn change_of(&self, event: EngineEvent) -> Result<(MessageId, MessageUpdate), Box<EngineEvent>> {
         Ok(match event {
             EngineEvent::Reaction { id, from, from_me, emoji, at } => {
-                (id, Change::React { from, from_me, emoji, at })
+                (id, MessageUpdate::React { from, from_me, emoji, at })
             }
             EngineEvent::Vote { id, voter, options, at } => {
                 let from_me = self.account().and_then(|account| account.jid()).as_ref() == Some(&voter);
-                (id, Change::Vote { voter, from_me, options, at })
+                (id, MessageUpdate::Vote { voter, from_me, options, at })
             }
-            EngineEvent::Edited { id, body, at } => (id, Change::Edit { body, at }),
-            EngineEvent::Revoked { id } => (id, Change::Revoke),
-            EngineEvent::Starred { id, on } => (id, Change::Star(on)),
-            EngineEvent::DeletedForMe { id } => (id, Change::Hide),
+            EngineEvent::Edited { id, body, at } => (id, MessageUpdate::Edit { body, at }),
+            EngineEvent::Revoked { id } => (id, MessageUpdate::Revoke),
+            EngineEvent::Starred { id, on } => (id, MessageUpdate::Star(on)),
+            EngineEvent::DeletedForMe { id } => (id, MessageUpdate::Hide),
             other => return Err(Box::new(other)),
         })
     }
@@ -205,7 +210,7 @@ impl InboundPort {
 impl Inbound for InboundPort {
     async fn deliver(&self, event: EngineEvent) -> Result<(), InboundError> {
         let (core, device) = (&self.core, &self.device);
-        core.beat(device);
+        core.touch(device);
         let Ok(live) = core.live(device) else { return Err(InboundError::Gone) };
         // Learning who is who excludes all else: nothing is stored by an id that is outdated then.
         let _who = match &event {
@@ -213,8 +218,8 @@ impl Inbound for InboundPort {
             EngineEvent::Code { .. } | EngineEvent::Scanned(_) | EngineEvent::Opened(_) => People::NotNamed,
             _ => People::Named(live.people.read().await),
         };
-        let event = match self.change_of(core.settled(device, event).await.map_err(storage)?) {
-            Ok((id, change)) => return self.changed(id, change, Telling::Live).await,
+        let event = match self.change_of(core.canonicalize(device, event).await.map_err(storage)?) {
+            Ok((id, change)) => return self.changed(id, change, IngestMode::Live).await,
             Err(event) => *event,
         };
         match event {
@@ -228,11 +233,11 @@ impl Inbound for InboundPort {
                 self.about_the_link(Input::Opened(account)).await
             }
             EngineEvent::Message(message) => core
-                .ingest_messages(device, self.account(), vec![*message], Telling::Live)
+                .ingest_messages(device, self.account(), vec![*message], IngestMode::Live)
                 .await
                 .map_err(storage),
             EngineEvent::History(messages) => core
-                .ingest_messages(device, self.account(), messages, Telling::History)
+                .ingest_messages(device, self.account(), messages, IngestMode::History)
                 .await
                 .map_err(storage),
             EngineEvent::PastChanges(changes) => self.past_changes(changes).await,
@@ -245,11 +250,11 @@ impl Inbound for InboundPort {
                 core.ingest_chat_name(device, chat, name).await.map_err(storage)
             }
             EngineEvent::Typing { chat, from, kind, on } => {
-                core.tell(device, &Ephemeral::Typing { chat_id: chat, from, kind, on });
+                core.emit(device, &EphemeralEvent::Typing { chat_id: chat, from, kind, on });
                 Ok(())
             }
             EngineEvent::Presence { contact, online, last_seen } => {
-                core.tell(device, &Ephemeral::Presence { contact_id: contact, online, last_seen });
+                core.emit(device, &EphemeralEvent::Presence { contact_id: contact, online, last_seen });
                 Ok(())
             }
             EngineEvent::Chat { chat, change } => {
@@ -259,18 +264,21 @@ impl Inbound for InboundPort {
                 core.ingest_groups(device, groups, complete).await.map_err(storage)
             }
             EngineEvent::GroupChanged { group, change, participants, text, author } => {
-                let told = Told { group, change, participants, text, author };
+                let told = GroupChangeOrigin { group, change, participants, text, author };
                 core.ingest_group_change(device, told).await.map_err(storage)
             }
             EngineEvent::Call { call_id, from, video, status } => {
-                core.ingest_call(device, Called { call_id, from, video, status }).await.map_err(storage)
+                core.ingest_call(device, CallEvent { call_id, from, video, status }).await.map_err(storage)
             }
             EngineEvent::HistoryProgress { done, total, phase } => {
-                let progress = HistoryProgressed { done, total, phase };
+                let progress = HistoryProgressEvent { done, total, phase };
                 core.ingest_history_progress(device, progress).await.map_err(storage)
             }
             EngineEvent::Latency { ms } => {
-                core.tell(device, &Ephemeral::ConnectionStatus { status: "connected", latency_ms: Some(ms) });
+                core.emit(
+                    device,
+                    &EphemeralEvent::ConnectionStatus { status: "connected", latency_ms: Some(ms) },
+                );
                 Ok(())
             }
             // Seen to above.

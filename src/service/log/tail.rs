@@ -14,10 +14,10 @@ use serde_json::value::RawValue;
 use tokio::sync::{broadcast, watch};
 
 use crate::domain::clock::Millis;
-use crate::domain::event::{Ephemeral, Stamped};
+use crate::domain::event::{EphemeralEvent, Stamped};
 use crate::domain::ids::DeviceId;
 use crate::service::{Core, ServiceError};
-use crate::store::events::Logged;
+use crate::store::events::LogRow;
 
 /// Items that may wait for one follower before it reads from the log again.
 const BUFFER: usize = 256;
@@ -35,8 +35,8 @@ pub struct LogEntry {
     pub payload: Box<RawValue>,
 }
 
-impl From<Logged> for LogEntry {
-    fn from(logged: Logged) -> Self {
+impl From<LogRow> for LogEntry {
+    fn from(logged: LogRow) -> Self {
         Self { seq: logged.seq, kind: logged.kind, at: logged.at, payload: logged.payload }
     }
 }
@@ -70,12 +70,12 @@ pub struct Resync {
 
 /// The logs that are followed.
 #[derive(Default)]
-pub(in crate::service) struct Feeds {
-    followed: Mutex<HashMap<DeviceId, Feed>>,
+pub(in crate::service) struct LogTails {
+    followed: Mutex<HashMap<DeviceId, LogTail>>,
 }
 
 #[derive(Clone)]
-struct Feed {
+struct LogTail {
     items: broadcast::Sender<Item>,
     /// True once the tail knows from which entry on it tells.
     tailing: watch::Receiver<bool>,
@@ -122,7 +122,7 @@ impl Core {
     }
 
     /// Passes on something that the log does not keep, to those who follow right now.
-    pub(in crate::service) fn tell(&self, device: &DeviceId, event: &Ephemeral) {
+    pub(in crate::service) fn emit(&self, device: &DeviceId, event: &EphemeralEvent) {
         let Some(feed) = self.inner.feeds.get(device) else { return };
         let stamped = Stamped { device_id: device, timestamp: self.now(), seq: None, body: event };
         match serde_json::value::to_raw_value(&stamped) {
@@ -154,19 +154,19 @@ impl Core {
         }
         let (items, receiver) = broadcast::channel(BUFFER);
         let (started, tailing) = watch::channel(false);
-        followed.insert(device.clone(), Feed { items: items.clone(), tailing: tailing.clone() });
-        let tail = Tail { core: self.clone(), device: device.clone(), items };
+        followed.insert(device.clone(), LogTail { items: items.clone(), tailing: tailing.clone() });
+        let tail = LogTailReader { core: self.clone(), device: device.clone(), items };
         self.inner.tasks.spawn("feed-tail", tail.run(started));
         (receiver, tailing)
     }
 }
 
-impl Feeds {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, Feed>> {
+impl LogTails {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, LogTail>> {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&self, device: &DeviceId) -> Option<Feed> {
+    fn get(&self, device: &DeviceId) -> Option<LogTail> {
         self.lock().get(device).cloned()
     }
 
@@ -188,7 +188,7 @@ impl Feeds {
 }
 
 /// The one task that reads a followed log.
-struct Tail {
+struct LogTailReader {
     core: Core,
     device: DeviceId,
     items: broadcast::Sender<Item>,
@@ -199,7 +199,7 @@ const READ_PAUSE: std::time::Duration = std::time::Duration::from_millis(250);
 /// How often a tail looks whether anybody still follows.
 const IDLE_CHECK: std::time::Duration = std::time::Duration::from_secs(5);
 
-impl Tail {
+impl LogTailReader {
     async fn run(self, started: watch::Sender<bool>) {
         let mut head = self.core.store().follow(&self.device);
         let mut last = self.newest().await;

@@ -2,12 +2,12 @@
 //!
 //! A file that a message waits to take along is never removed. A message whose file is gone keeps its description.
 
-use super::Shelf;
+use super::MediaFileStore;
 use crate::domain::clock::Millis;
 use crate::domain::media::MediaHash;
 use crate::service::{Core, ServiceError};
 use crate::store::StoreError;
-use crate::store::media::MediaPlace;
+use crate::store::media::MediaUsage;
 
 /// Rows looked at or changed at once.
 const BATCH: i64 = 200;
@@ -33,7 +33,7 @@ pub struct MediaLimits {
 }
 
 impl Core {
-    pub(in crate::service) fn shelf(&self) -> &Shelf {
+    pub(in crate::service) fn shelf(&self) -> &MediaFileStore {
         &self.inner.shelf
     }
 
@@ -55,11 +55,11 @@ impl Core {
         self.remove_unused(now.plus(-GRACE_MS)).await?;
         let limits = self.limits().media;
         if limits.keep_ms > 0 {
-            self.make_room(now.plus(-limits.keep_ms), u64::MAX).await?;
+            self.evict_over_quota(now.plus(-limits.keep_ms), u64::MAX).await?;
         }
         if limits.max_total_bytes > 0 {
             let total = self.read(|store| Ok(store.media_bytes()?)).await?;
-            self.make_room(now.plus(-GRACE_MS), total.saturating_sub(limits.max_total_bytes)).await?;
+            self.evict_over_quota(now.plus(-GRACE_MS), total.saturating_sub(limits.max_total_bytes)).await?;
         }
         self.remove_stray_files().await
     }
@@ -135,15 +135,15 @@ impl Core {
 
     /// Takes the oldest files from whoever has them, until so many bytes are free, as far as they came in
     /// before `cutoff`.
-    async fn make_room(&self, cutoff: Millis, mut bytes: u64) -> Result<(), ServiceError> {
-        let mut after: Option<MediaPlace> = None;
+    async fn evict_over_quota(&self, cutoff: Millis, mut bytes: u64) -> Result<(), ServiceError> {
+        let mut after: Option<MediaUsage> = None;
         while bytes > 0 && !self.tasks().soft().is_cancelled() {
             let from = after.clone();
             let found = self.read(move |store| Ok(store.old_media(cutoff, from.as_ref(), BATCH)?)).await?;
             let Some(last) = found.last() else { break };
             after = Some(last.clone());
             for place in found {
-                if bytes > 0 && self.take_away(&place.hash).await? {
+                if bytes > 0 && self.delete_file(&place.hash).await? {
                     bytes = bytes.saturating_sub(place.filesize);
                 }
             }
@@ -151,7 +151,7 @@ impl Core {
         Ok(())
     }
 
-    async fn take_away(&self, hash: &MediaHash) -> Result<bool, ServiceError> {
+    async fn delete_file(&self, hash: &MediaHash) -> Result<bool, ServiceError> {
         let _order = self.shelf().removing(hash).await;
         if self.shelf().is_promised(hash, self.now()) {
             return Ok(false);

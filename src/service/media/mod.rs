@@ -14,7 +14,7 @@ mod outgoing;
 mod serving;
 mod uploads;
 
-pub(super) use file_store::Shelf;
+pub(super) use file_store::MediaFileStore;
 pub use gc::MediaLimits;
 pub use uploads::Uploaded;
 

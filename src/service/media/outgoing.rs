@@ -34,14 +34,14 @@ impl Core {
                 Ok(Attachment { kind, file, filename })
             }
             Err(error) => {
-                self.media_settled(&file.hash);
+                self.release_reservation(&file.hash);
                 Err(error)
             }
         }
     }
 
     /// The message that this file was made sure of for is stored, or will not be.
-    pub(in crate::service) fn media_settled(&self, hash: &MediaHash) {
+    pub(in crate::service) fn release_reservation(&self, hash: &MediaHash) {
         self.shelf().settle(hash);
     }
 

@@ -47,7 +47,7 @@ impl Core {
         let (id, filename) = (self.new_media_id(), filename.and_then(safe_filename));
         let (of, named) = (device.clone(), (id.clone(), filename.clone()));
         let file = self
-            .shelved(staged, move |tx, file, now| {
+            .persist(staged, move |tx, file, now| {
                 tx.device(&of)?.ok_or(ServiceError::DeviceNotFound)?;
                 Ok(tx.put_upload(&of, &named.0, &file.hash, named.1.as_deref(), now)?)
             })
@@ -67,8 +67,8 @@ impl Core {
 
     pub(super) async fn keep_staged(&self, staged: Staged) -> Result<StoredMedia, ServiceError> {
         let hash = staged.media().hash.clone();
-        self.shelf().promise(&hash, self.now());
-        let kept = self.shelved(staged, |_, _, _| Ok(())).await;
+        self.shelf().reserve(&hash, self.now());
+        let kept = self.persist(staged, |_, _, _| Ok(())).await;
         if kept.is_err() {
             self.shelf().settle(&hash);
         }
@@ -86,7 +86,7 @@ impl Core {
 
     /// Keeps a file and writes its row, with whatever else belongs into that transaction. When that is refused,
     /// nothing of the file stays, unless it is somebody else's too.
-    async fn shelved(
+    async fn persist(
         &self,
         staged: Staged,
         also: impl FnOnce(&Tx<'_>, &StoredMedia, Millis) -> Result<(), ServiceError> + Send + 'static,
@@ -137,7 +137,7 @@ impl Core {
         // It may have gone in between; from here on it cannot.
         let still = self.find_upload(device, id).await?;
         if still.is_some() {
-            self.shelf().promise(hash, self.now());
+            self.shelf().reserve(hash, self.now());
         }
         Ok(still)
     }

@@ -3,7 +3,7 @@
 //! A network that cannot be told does not undo what was done here, and is told later ([`untold`]). What was done on another device arrives
 //! as [`ChatChange`] too and is not told back.
 
-use super::clear_chat::Emptying;
+use super::clear_chat::ClearChatJob;
 use super::pending_sync;
 use crate::domain::chat::Chat;
 use crate::domain::clock::Millis;
@@ -55,7 +55,7 @@ impl Core {
         keep_starred: bool,
     ) -> Result<u64, ServiceError> {
         let id = &self.chat(device, id).await?.id;
-        let removed = self.empty_chat(device, id, Emptying::Clear { keep_starred }).await?;
+        let removed = self.remove_messages(device, id, ClearChatJob::Clear { keep_starred }).await?;
         self.tell_chat_change(device, id, ChatChange::Clear).await;
         Ok(removed)
     }
@@ -66,7 +66,7 @@ impl Core {
     /// When there is no such device or chat, or the store fails.
     pub async fn delete_chat(&self, device: &DeviceId, id: &Jid) -> Result<u64, ServiceError> {
         let id = &self.chat(device, id).await?.id;
-        let removed = self.empty_chat(device, id, Emptying::Delete).await?;
+        let removed = self.remove_messages(device, id, ClearChatJob::Delete).await?;
         self.tell_chat_change(device, id, ChatChange::Delete).await;
         Ok(removed)
     }
@@ -79,15 +79,16 @@ impl Core {
         change: ChatChange,
     ) -> Result<(), StoreError> {
         match change {
-            ChatChange::Clear => {
-                self.empty_chat(device, &chat, Emptying::Clear { keep_starred: false }).await.map(|_| ())
-            }
-            ChatChange::Delete => self.empty_chat(device, &chat, Emptying::Delete).await.map(|_| ()),
+            ChatChange::Clear => self
+                .remove_messages(device, &chat, ClearChatJob::Clear { keep_starred: false })
+                .await
+                .map(|_| ()),
+            ChatChange::Delete => self.remove_messages(device, &chat, ClearChatJob::Delete).await.map(|_| ()),
             ChatChange::Archive(_) | ChatChange::Pin(_) | ChatChange::Mute(_) => {
                 let (id, of) = (device.clone(), chat.clone());
                 let write = move |tx: &Tx<'_>| {
                     if let Some(newer) = pending_sync::of_chat(&change) {
-                        tx.outdate_untold(&id, &of, &newer)?;
+                        tx.supersede_pending_sync(&id, &of, &newer)?;
                     }
                     mark(tx, &id, &of, &change)
                 };
@@ -105,7 +106,7 @@ impl Core {
         chat: &Jid,
         change: ChatChange,
     ) -> Result<Chat, ServiceError> {
-        let chat = &self.known_by(device, chat).await?;
+        let chat = &self.aliases_of(device, chat).await?;
         let (id, of, now) = (device.clone(), chat.clone(), self.now());
         let (changed, marked) = self
             .store()
@@ -123,7 +124,7 @@ impl Core {
         if changed {
             self.chat_changed(device, chat);
         }
-        self.tell_untold(device).await;
+        self.flush_pending_sync(device).await;
         Ok(marked)
     }
 

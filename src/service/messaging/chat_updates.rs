@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::domain::event::Ephemeral;
+use crate::domain::event::EphemeralEvent;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::service::Core;
@@ -46,7 +46,10 @@ impl Core {
             let id = device.clone();
             match core.read(move |store| Ok(store.chat(&id, &chat)?)).await {
                 Ok(Some(chat)) => {
-                    core.tell(&device, &Ephemeral::ChatUpdate { chat: Box::new(chat.as_of(core.now())) });
+                    core.emit(
+                        &device,
+                        &EphemeralEvent::ChatUpdate { chat: Box::new(chat.as_of(core.now())) },
+                    );
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%device, %error, "a changed chat could not be read"),

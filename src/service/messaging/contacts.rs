@@ -30,7 +30,7 @@ impl Core {
     /// When there is no such device, it is not connected, or its engine cannot tell.
     pub async fn contact_exists(&self, device: &DeviceId, id: &Jid) -> Result<bool, ServiceError> {
         let session = self.session(device)?;
-        match session.query(Query::Exists(self.known_by(device, id).await?)).await? {
+        match session.query(Query::Exists(self.aliases_of(device, id).await?)).await? {
             Answer::Exists(exists) => Ok(exists),
             Answer::ProfilePicture(_) => Err(ServiceError::NotSupported),
         }
@@ -42,7 +42,7 @@ impl Core {
     /// When there is no such device, it is not connected, or its engine cannot tell.
     pub async fn profile_picture(&self, device: &DeviceId, id: &Jid) -> Result<Option<String>, ServiceError> {
         let session = self.session(device)?;
-        match session.query(Query::ProfilePicture(self.known_by(device, id).await?)).await? {
+        match session.query(Query::ProfilePicture(self.aliases_of(device, id).await?)).await? {
             Answer::ProfilePicture(address) => Ok(address),
             Answer::Exists(_) => Err(ServiceError::NotSupported),
         }

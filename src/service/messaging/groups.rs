@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::group_changes::{Told, store_group, store_group_change, store_group_left};
-use super::own_changes::EchoOf;
+use super::group_changes::{GroupChangeOrigin, store_group, store_group_change, store_group_left};
+use super::own_changes::OwnChangeKey;
 use crate::domain::group::{Group, GroupChange, Participant, Role};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
@@ -42,7 +42,7 @@ impl Core {
         let Ok(session) = self.session(device) else { return Err(ServiceError::GroupNotFound) };
         match session.group(GroupRequest::Info(id.clone())).await {
             Ok(GroupAnswer::Group(group)) if group.id == *id => {
-                let group = self.settled(device, group).await?;
+                let group = self.canonicalize(device, group).await?;
                 self.ingest_groups(device, vec![group.clone()], false).await?;
                 Ok(group)
             }
@@ -64,12 +64,12 @@ impl Core {
         participants: Vec<Jid>,
     ) -> Result<Group, ServiceError> {
         self.has_groups(device)?;
-        let participants = self.settled(device, participants).await?;
+        let participants = self.canonicalize(device, participants).await?;
         let request = GroupRequest::Create { subject, participants };
         let GroupAnswer::Group(group) = self.session(device)?.group(request).await? else {
             return Err(ServiceError::NotSupported);
         };
-        let group = self.settled(device, group).await?;
+        let group = self.canonicalize(device, group).await?;
         let (id, made, now) = (device.clone(), group.clone(), self.now());
         self.store()
             .write_patiently(move |tx| {
@@ -94,7 +94,7 @@ impl Core {
         participants: Vec<Jid>,
     ) -> Result<MemberAnswers, ServiceError> {
         self.known_group(device, group).await?;
-        let participants = self.settled(device, participants).await?;
+        let participants = self.canonicalize(device, participants).await?;
         let (told, role) = match change {
             MembersChange::Add => (GroupChange::Add, Role::Member),
             MembersChange::Remove => (GroupChange::Remove, Role::Member),
@@ -102,7 +102,8 @@ impl Core {
             MembersChange::Demote => (GroupChange::Demote, Role::Member),
         };
         let asked: Vec<_> = participants.iter().map(|id| Participant { id: id.clone(), role }).collect();
-        let mut told = Told { participants: asked, ..Told::of(group.clone(), told) };
+        let mut told =
+            GroupChangeOrigin { participants: asked, ..GroupChangeOrigin::of(group.clone(), told) };
         let request = GroupRequest::Participants { group: group.clone(), change, participants };
         let (answer, echo) = self.ask_to_change(device, request, &told).await?;
         let GroupAnswer::Participants(answers) = answer else { return Err(ServiceError::NotSupported) };
@@ -123,7 +124,10 @@ impl Core {
         subject: String,
     ) -> Result<(), ServiceError> {
         let request = GroupRequest::Subject { group: group.clone(), subject: subject.clone() };
-        let told = Told { text: Some(subject), ..Told::of(group.clone(), GroupChange::Subject) };
+        let told = GroupChangeOrigin {
+            text: Some(subject),
+            ..GroupChangeOrigin::of(group.clone(), GroupChange::Subject)
+        };
         self.change_group(device, request, told).await
     }
 
@@ -138,7 +142,10 @@ impl Core {
         description: String,
     ) -> Result<(), ServiceError> {
         let request = GroupRequest::Description { group: group.clone(), description: description.clone() };
-        let told = Told { text: Some(description), ..Told::of(group.clone(), GroupChange::Description) };
+        let told = GroupChangeOrigin {
+            text: Some(description),
+            ..GroupChangeOrigin::of(group.clone(), GroupChange::Description)
+        };
         self.change_group(device, request, told).await
     }
 
@@ -160,7 +167,7 @@ impl Core {
     /// As [`Core::change_members`].
     pub async fn revoke_invite_link(&self, device: &DeviceId, group: &Jid) -> Result<String, ServiceError> {
         self.known_group(device, group).await?;
-        let told = Told::of(group.clone(), GroupChange::InviteLink);
+        let told = GroupChangeOrigin::of(group.clone(), GroupChange::InviteLink);
         let request = GroupRequest::RevokeInviteLink(group.clone());
         let (answer, echo) = self.ask_to_change(device, request, &told).await?;
         self.changed_by_us(device, told, echo).await?;
@@ -244,7 +251,7 @@ impl Core {
     pub(in crate::service) async fn ingest_group_change(
         &self,
         device: &DeviceId,
-        told: Told,
+        told: GroupChangeOrigin,
     ) -> Result<(), StoreError> {
         let _applying = self.inner.echoes.applying.lock().await;
         if self.inner.echoes.is_one(device, &told, self.now()) {
@@ -253,7 +260,7 @@ impl Core {
         self.apply_group_change(device, told).await
     }
 
-    async fn apply_group_change(&self, device: &DeviceId, told: Told) -> Result<(), StoreError> {
+    async fn apply_group_change(&self, device: &DeviceId, told: GroupChangeOrigin) -> Result<(), StoreError> {
         let (id, of, now) = (device.clone(), told.group.clone(), self.now());
         let write = move |tx: &Tx<'_>| store_group_change(tx, &id, &told, now);
         if self.store().write_patiently(write).await? {
@@ -266,7 +273,7 @@ impl Core {
         &self,
         device: &DeviceId,
         request: GroupRequest,
-        told: Told,
+        told: GroupChangeOrigin,
     ) -> Result<(), ServiceError> {
         self.known_group(device, &told.group).await?;
         let (_, echo) = self.ask_to_change(device, request, &told).await?;
@@ -278,8 +285,8 @@ impl Core {
         &self,
         device: &DeviceId,
         request: GroupRequest,
-        told: &Told,
-    ) -> Result<(GroupAnswer, EchoOf), ServiceError> {
+        told: &GroupChangeOrigin,
+    ) -> Result<(GroupAnswer, OwnChangeKey), ServiceError> {
         self.session(device)?;
         let echo = self.inner.echoes.expect(device, told.clone(), self.now());
         match self.ask_about(device, &told.group, request).await {
@@ -292,7 +299,12 @@ impl Core {
     }
 
     /// The network did what we asked for.
-    async fn changed_by_us(&self, device: &DeviceId, told: Told, echo: EchoOf) -> Result<(), ServiceError> {
+    async fn changed_by_us(
+        &self,
+        device: &DeviceId,
+        told: GroupChangeOrigin,
+        echo: OwnChangeKey,
+    ) -> Result<(), ServiceError> {
         if self.inner.echoes.answered(device, echo, self.now()) {
             self.apply_group_change(device, told).await?;
         } else {

@@ -1,6 +1,6 @@
 //! Calls and the first synchronisation: what a network tells and nobody here decides.
 
-use crate::domain::event::{Called, Event, HistoryProgressed};
+use crate::domain::event::{CallEvent, Event, HistoryProgressEvent};
 use crate::domain::ids::DeviceId;
 use crate::service::Core;
 use crate::store::StoreError;
@@ -13,7 +13,7 @@ impl Core {
     pub(in crate::service) async fn ingest_call(
         &self,
         device: &DeviceId,
-        call: Called,
+        call: CallEvent,
     ) -> Result<(), StoreError> {
         let (id, now) = (device.clone(), self.now());
         self.store()
@@ -31,7 +31,7 @@ impl Core {
     pub(in crate::service) async fn ingest_history_progress(
         &self,
         device: &DeviceId,
-        progress: HistoryProgressed,
+        progress: HistoryProgressEvent,
     ) -> Result<(), StoreError> {
         let (id, now) = (device.clone(), self.now());
         self.store()

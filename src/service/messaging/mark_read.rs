@@ -6,12 +6,12 @@
 
 use super::pending_sync;
 use crate::domain::clock::Millis;
-use crate::domain::event::{Event, MessagesRead};
+use crate::domain::event::{Event, MessagesReadEvent};
 use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::service::{Core, ServiceError};
 use crate::store::messages::Pk;
-use crate::store::pending_sync::Untold;
+use crate::store::pending_sync::PendingSync;
 use crate::store::{StoreError, Tx};
 
 /// Messages marked read in one write.
@@ -52,7 +52,7 @@ impl Core {
         chat: &Jid,
         only: Option<Vec<MessageId>>,
     ) -> Result<Vec<MessageId>, ServiceError> {
-        let chat = &self.known_by(device, chat).await?;
+        let chat = &self.aliases_of(device, chat).await?;
         let (id, of) = (device.clone(), chat.clone());
         let newest = self
             .read(move |store| {
@@ -65,7 +65,7 @@ impl Core {
         for which in parts(only, newest) {
             loop {
                 let read = self.read_some(device, chat, &which, By::Us { first: all.is_empty() }).await?;
-                self.tell_untold(device).await;
+                self.flush_pending_sync(device).await;
                 let more = read.len() == CHUNK && matches!(which, Which::UpTo(_));
                 all.extend(read);
                 if !more {
@@ -106,7 +106,7 @@ impl Core {
         let write = move |tx: &Tx<'_>| {
             let (read, changed) = store_read(tx, &id, &of, &which, now)?;
             if matches!(by, By::Us { .. }) && !read.is_empty() {
-                pending_sync::note(tx, &id, &of, &Untold::Read { messages: read.clone() }, now)?;
+                pending_sync::note(tx, &id, &of, &PendingSync::Read { messages: read.clone() }, now)?;
             }
             Ok::<_, StoreError>((read, changed))
         };
@@ -146,7 +146,7 @@ fn store_read(
     // Also when nothing was unread any more: what was counted may be gone.
     let changed = tx.recount_unread(device, chat)?;
     if !read.is_empty() {
-        let event = MessagesRead { chat_id: chat.clone(), message_ids: read.clone(), read_by: None };
+        let event = MessagesReadEvent { chat_id: chat.clone(), message_ids: read.clone(), read_by: None };
         tx.append(device, &Event::MessageRead(event), now)?;
     }
     Ok((read, changed))

@@ -105,7 +105,7 @@ fn read_page(
 ) -> Result<MessagePage, ServiceError> {
     let reference = page.before.as_ref().or(page.after.as_ref());
     let place = match reference {
-        Some(id) => store.place_of(device, chat, id)?,
+        Some(id) => store.page_position(device, chat, id)?,
         None => None,
     };
     let from = match (place, page.before.is_some()) {

@@ -4,7 +4,7 @@ use crate::domain::ack::{Ack, Status};
 use crate::domain::clock::Millis;
 use crate::domain::content::Content;
 use crate::domain::device::{Account, Device};
-use crate::domain::event::{Event, MessageAccepted};
+use crate::domain::event::{Event, MessageCreatedEvent};
 use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, MessageType};
@@ -13,7 +13,7 @@ use crate::domain::state::State;
 use crate::engine::Capabilities;
 use crate::service::media::links::{LinkBase, MediaLinks};
 use crate::service::{Core, SendMedia, ServiceError};
-use crate::store::idempotency::Remembered;
+use crate::store::idempotency::StoredAnswer;
 use crate::store::messages::NewMessage;
 use crate::store::outbox::NewOutboxRow;
 use crate::store::{Reader, Tx};
@@ -107,7 +107,7 @@ impl Core {
         }
         let accepted = self.store().write(move |tx| acceptance.accept(tx, &request)).await;
         if let Some(hash) = promised {
-            self.media_settled(&hash);
+            self.release_reservation(&hash);
         }
         let accepted = accepted?;
         self.wake_outbox(device);
@@ -212,7 +212,7 @@ impl Acceptance {
             return Ok(answer);
         }
         let account = linked_account(&device)?;
-        let request = &self.settled(tx, request)?;
+        let request = &self.canonicalize(tx, request)?;
         let waiting = usize::try_from(tx.outbox_len(&self.device)?).unwrap_or(usize::MAX);
         if waiting >= self.max_queued {
             return Err(ServiceError::OutboxFull(waiting));
@@ -258,7 +258,7 @@ impl Acceptance {
     }
 
     /// To whom it goes, by the id that the API speaks of them by.
-    fn settled(&self, tx: &Tx<'_>, request: &SendRequest) -> Result<SendRequest, ServiceError> {
+    fn canonicalize(&self, tx: &Tx<'_>, request: &SendRequest) -> Result<SendRequest, ServiceError> {
         let mut request = request.clone();
         tx.settle(&self.device, &mut request.to)?;
         tx.settle(&self.device, &mut request.mentions)?;
@@ -340,13 +340,13 @@ impl Acceptance {
         )?;
         if let Some(idempotency) = &request.idempotency {
             let what =
-                Remembered { fingerprint: idempotency.fingerprint.clone(), message_id: message.id.clone() };
+                StoredAnswer { fingerprint: idempotency.fingerprint.clone(), message_id: message.id.clone() };
             tx.remember(&self.device, &idempotency.key, &what, self.now)?;
         }
         let mut message = message.clone();
         MediaLinks::of(tx, &self.device, &self.links)?.attach(&mut message);
         let status = Event::status(&message.id, &message.chat_id, Status::Queued, temp_id);
-        let created = MessageAccepted { message, temp_id: request.temp_id.clone() };
+        let created = MessageCreatedEvent { message, temp_id: request.temp_id.clone() };
         tx.append(&self.device, &Event::MessageCreated(created), self.now)?;
         tx.append(&self.device, &status, self.now)?;
         Ok(())

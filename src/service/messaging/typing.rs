@@ -103,7 +103,7 @@ impl Core {
         on: bool,
     ) -> Result<(), ServiceError> {
         let session = self.session(device)?;
-        let chat = &self.known_by(device, chat).await?;
+        let chat = &self.aliases_of(device, chat).await?;
         session.typing(chat, kind, on).await?;
         if !on {
             self.inner.typing.hide(device, chat);
@@ -152,7 +152,7 @@ impl Core {
     /// When there is no such device, it is not connected, or its engine cannot.
     pub async fn subscribe_presence(&self, device: &DeviceId, contact: &Jid) -> Result<(), ServiceError> {
         let session = self.session(device)?;
-        let contact = self.known_by(device, contact).await?;
+        let contact = self.aliases_of(device, contact).await?;
         Ok(session.subscribe_presence(&contact).await?)
     }
 }

@@ -7,15 +7,15 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::dismiss::{OnDesktop, ROOM};
+use super::dismiss::{ROOM, ShownNotifications};
 use super::job_queue::{Dropped, Queue};
-use super::recorder::Handed;
-use crate::domain::event::Notified;
+use super::recorder::QueuedNotification;
+use crate::domain::event::NotificationEvent;
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::{Action, Priority};
 use crate::effects::EffectError;
 use crate::effects::command::{CommandCall, CommandRun};
-use crate::effects::desktop::{DesktopAnswer, Notice};
+use crate::effects::desktop::{DesktopAction, DesktopNotification};
 use crate::service::Core;
 
 /// Sounds that may wait: more would only play on after what they tell of.
@@ -30,14 +30,14 @@ const HOUR_MS: i64 = 3_600_000;
 const READ: (&str, &str) = ("read", "Mark read");
 const MUTE: (&str, &str) = ("mute", "Mute an hour");
 
-type Waiting = Arc<Queue<Arc<Handed>>>;
+type ExecutorQueue = Arc<Queue<Arc<QueuedNotification>>>;
 
 /// The queues, from the start of the workers on.
 #[derive(Default)]
-pub(super) struct Queues(Mutex<Vec<(Action, Waiting)>>);
+pub(super) struct ExecutorQueues(Mutex<Vec<(Action, ExecutorQueue)>>);
 
-impl Queues {
-    fn open(&self, action: Action, room: usize, urgent: usize) -> Waiting {
+impl ExecutorQueues {
+    fn open(&self, action: Action, room: usize, urgent: usize) -> ExecutorQueue {
         let queue = Arc::new(Queue::new(room, urgent));
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((action, queue.clone()));
         queue
@@ -75,9 +75,11 @@ impl Core {
     }
 
     /// Puts a notification into the queue of each action that its rule asks for.
-    pub(super) fn hand_over(&self, handed: &Arc<Handed>) {
+    pub(super) fn enqueue(&self, handed: &Arc<QueuedNotification>) {
         let queues = self.inner.notify.queues.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (action, queue) in queues.iter().filter(|(action, _)| handed.told.case.decision.asks(*action)) {
+        for (action, queue) in
+            queues.iter().filter(|(action, _)| handed.told.case.decision.conditions(*action))
+        {
             let urgent = handed.shown.priority == Priority::High;
             let Err(Dropped(said)) = queue.offer(&handed.device, urgent, handed.clone(), self.now()) else {
                 continue;
@@ -95,7 +97,10 @@ impl Core {
         }
     }
 
-    pub(super) async fn next(&self, queue: &Queue<Arc<Handed>>) -> Option<Arc<Handed>> {
+    pub(super) async fn next(
+        &self,
+        queue: &Queue<Arc<QueuedNotification>>,
+    ) -> Option<Arc<QueuedNotification>> {
         self.tasks().soft().run_until_cancelled(queue.next()).await
     }
 
@@ -113,7 +118,11 @@ impl Core {
         }
     }
 
-    async fn show_all(&self, queue: &Queue<Arc<Handed>>, on_desktop: &mpsc::Sender<OnDesktop>) {
+    async fn show_all(
+        &self,
+        queue: &Queue<Arc<QueuedNotification>>,
+        on_desktop: &mpsc::Sender<ShownNotifications>,
+    ) {
         while let Some(handed) = self.next(queue).await {
             let notice = notice(&handed);
             let tag = notice.tag.clone();
@@ -122,26 +131,26 @@ impl Core {
             if came.is_ok() {
                 let happening = &handed.told.case.happening;
                 let (device, kind, chat) = (handed.device.clone(), happening.kind, happening.chat.clone());
-                let shown = OnDesktop { device, tag, kind, chat, seq: handed.told.last_seq };
+                let shown = ShownNotifications { device, tag, kind, chat, seq: handed.told.last_seq };
                 // Nobody is kept waiting: it stays until its reader takes it.
                 let _ = on_desktop.try_send(shown);
             }
         }
     }
 
-    async fn play_all(&self, queue: &Queue<Arc<Handed>>) {
+    async fn play_all(&self, queue: &Queue<Arc<QueuedNotification>>) {
         let at_once = self.inner.notify.sounds_at_once;
         self.work_off(queue, at_once, "notify-sound-play", Self::play_for).await;
     }
 
-    async fn play_for(self, handed: Arc<Handed>) {
+    async fn play_for(self, handed: Arc<QueuedNotification>) {
         let Some(sound) = handed.shown.sound.as_deref() else { return };
         let playing = self.inner.notify.speaker.play(sound, handed.told.case.decision.volume);
         let Some(came) = self.tasks().soft().run_until_cancelled(playing).await else { return };
         self.note_effect(Action::Sound, &came);
     }
 
-    async fn run_all(&self, queue: &Queue<Arc<Handed>>) {
+    async fn run_all(&self, queue: &Queue<Arc<QueuedNotification>>) {
         let at_once = self.inner.notify.commands_at_once;
         self.work_off(queue, at_once, "notify-command-run", Self::run_for).await;
         let left = queue.len();
@@ -154,9 +163,14 @@ impl Core {
     }
 
     /// Does what waits, so many at once, until the end.
-    async fn work_off<W, F>(&self, queue: &Queue<Arc<Handed>>, at_once: usize, task: &'static str, work: W)
-    where
-        W: Fn(Self, Arc<Handed>) -> F,
+    async fn work_off<W, F>(
+        &self,
+        queue: &Queue<Arc<QueuedNotification>>,
+        at_once: usize,
+        task: &'static str,
+        work: W,
+    ) where
+        W: Fn(Self, Arc<QueuedNotification>) -> F,
         F: Future<Output = ()> + Send + 'static,
     {
         let places = Arc::new(Semaphore::new(at_once.max(1)));
@@ -172,7 +186,7 @@ impl Core {
         }
     }
 
-    async fn run_for(self, handed: Arc<Handed>) {
+    async fn run_for(self, handed: Arc<QueuedNotification>) {
         let Some(name) = handed.told.case.decision.command.as_deref() else { return };
         let event = handed.told.case.event.as_deref();
         let came = self.run_command(name, &handed.device, &handed.shown, event).await;
@@ -184,7 +198,7 @@ impl Core {
         &self,
         name: &str,
         device: &DeviceId,
-        shown: &Notified,
+        shown: &NotificationEvent,
         event: Option<&str>,
     ) -> Result<CommandRun, EffectError> {
         let Some(command) = self.inner.notify.commands.get(name) else {
@@ -235,7 +249,7 @@ impl Core {
         Ok(run)
     }
 
-    async fn answered(&self, DesktopAnswer { tag, action }: DesktopAnswer) {
+    async fn answered(&self, DesktopAction { tag, action }: DesktopAction) {
         let Some((device, topic)) = tag.split_once('|') else { return };
         let Ok(device) = device.parse::<DeviceId>() else { return };
         let chat = topic.split_once(':').and_then(|(_, chat)| chat.parse().ok());
@@ -254,14 +268,14 @@ impl Core {
     }
 }
 
-fn notice(handed: &Handed) -> Notice {
+fn notice(handed: &QueuedNotification) -> DesktopNotification {
     let button = |(id, label): (&str, &str)| (id.to_owned(), label.to_owned());
     let actions = match &handed.shown.chat_id {
         Some(_) => vec![button(READ), button(MUTE)],
         // To mute what tells of a device would mute its messages too.
         None => Vec::new(),
     };
-    Notice {
+    DesktopNotification {
         tag: format!("{}|{}", handed.device, handed.told.tag),
         title: handed.shown.title.clone(),
         body: handed.shown.body.clone(),
@@ -275,13 +289,13 @@ fn notice(handed: &Handed) -> Notice {
 #[serde(rename_all = "camelCase")]
 struct CommandInput<'a> {
     device_id: &'a DeviceId,
-    notification: &'a Notified,
+    notification: &'a NotificationEvent,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<Box<RawValue>>,
 }
 
 /// Inert texts alone.
-fn variables(device: &DeviceId, shown: &Notified) -> Vec<(String, String)> {
+fn variables(device: &DeviceId, shown: &NotificationEvent) -> Vec<(String, String)> {
     let chat = shown.chat_id.as_ref().map(ToString::to_string).unwrap_or_default();
     let all = [
         ("WHARF_DEVICE", device.to_string()),

@@ -17,7 +17,7 @@ use super::{Core, ServiceError};
 use crate::domain::notify::{Limits, Rule, RuleOrigin, RuleSpec, default_rules};
 use crate::domain::outbox::QuietHours;
 use crate::effects::command::Commands;
-use crate::effects::desktop::{Desktop, DesktopAnswers};
+use crate::effects::desktop::{Desktop, DesktopActions};
 use crate::effects::push::{Push, VapidKey};
 use crate::effects::sound::Speaker;
 use crate::net::GuardedClient;
@@ -39,7 +39,7 @@ pub use mutes::{MuteChange, MuteState, NotificationPage, operator_id};
 pub use push_subscriptions::{NewSubscription, ShownSubscription};
 pub use rules::RuleChange;
 pub use sounds::{SoundFile, SoundInfo};
-pub use test_action::{Trial, TrialReport};
+pub use test_action::{TestAction, TestActionReport};
 
 /// Bursts that are remembered of one device.
 const BURSTS: usize = 256;
@@ -84,7 +84,7 @@ pub struct NotifyParts {
     /// Commands that may wait.
     pub commands_waiting: usize,
     /// The desktop, and the buttons that are pressed there.
-    pub desktop: (Desktop, DesktopAnswers),
+    pub desktop: (Desktop, DesktopActions),
     /// The loudspeaker.
     pub speaker: Speaker,
     /// What runs commands.
@@ -109,7 +109,7 @@ pub(super) struct Notify {
     fresh_ms: i64,
     sounds_dir: Option<PathBuf>,
     desktop: Desktop,
-    answers: Mutex<Option<DesktopAnswers>>,
+    answers: Mutex<Option<DesktopActions>>,
     speaker: Speaker,
     runner: Commands,
     commands_enabled: bool,
@@ -122,8 +122,8 @@ pub(super) struct Notify {
     push_contact: String,
     push: OnceLock<Push>,
     push_key: OnceLock<String>,
-    queues: executors::Queues,
-    lanes: push_queues::Lanes,
+    queues: executors::ExecutorQueues,
+    lanes: push_queues::OperatorQueues,
 }
 
 impl Notify {
@@ -159,8 +159,8 @@ impl Notify {
             push_contact: parts.push_contact,
             push: OnceLock::new(),
             push_key: OnceLock::new(),
-            queues: executors::Queues::default(),
-            lanes: push_queues::Lanes::default(),
+            queues: executors::ExecutorQueues::default(),
+            lanes: push_queues::OperatorQueues::default(),
         }
     }
 
@@ -180,7 +180,7 @@ impl Core {
             return Ok(());
         }
         if !self.inner.notify.commands_enabled {
-            self.warn_of_commands();
+            self.warn_missing_commands();
         }
         self.start_hands();
         self.start_watcher().await?;

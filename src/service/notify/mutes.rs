@@ -8,7 +8,7 @@ use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::notify::OperatorId;
 use crate::service::{Core, Operator, Principal, ServiceError};
-use crate::store::notifications::{Listed, NotificationQuery};
+use crate::store::notifications::{ListedNotification, NotificationQuery};
 use crate::store::notify_mutes::Mute;
 
 /// Mutes that may be in force: of all, of one API key or verified person, and of one device for everybody.
@@ -55,7 +55,7 @@ pub struct MuteState {
 #[derive(Debug)]
 pub struct NotificationPage {
     /// The notifications, the newest first.
-    pub page: Vec<Listed>,
+    pub page: Vec<ListedNotification>,
     /// How many there are.
     pub total: i64,
     /// How many of them the operator has not read.

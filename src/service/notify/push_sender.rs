@@ -9,10 +9,10 @@ use url::Url;
 
 use super::job_queue::Queue;
 use super::push_queues::{Job, Offered};
-use super::recorder::Handed;
+use super::recorder::QueuedNotification;
 use super::rules::effect_refused;
 use crate::domain::access::Scope;
-use crate::domain::event::Notified;
+use crate::domain::event::NotificationEvent;
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::{Action, OperatorId, Priority};
 use crate::effects::EffectError;
@@ -39,7 +39,7 @@ pub(super) struct Stored {
 struct Pushed<'a> {
     device_id: &'a DeviceId,
     #[serde(flatten)]
-    shown: &'a Notified,
+    shown: &'a NotificationEvent,
 }
 
 /// What came of trying pushes out.
@@ -63,7 +63,7 @@ impl PushTrial {
 }
 
 impl Core {
-    pub(super) async fn push_all(&self, queue: &Queue<Arc<Handed>>) {
+    pub(super) async fn push_all(&self, queue: &Queue<Arc<QueuedNotification>>) {
         let soft = self.tasks().soft().clone();
         while let Some(handed) = self.next(queue).await {
             match soft.run_until_cancelled(self.offer_pushes(&handed)).await {
@@ -75,8 +75,8 @@ impl Core {
     }
 
     /// Puts a notification into the lanes of all who want it; nobody is waited for.
-    async fn offer_pushes(&self, handed: &Handed) -> Result<(), ServiceError> {
-        let Handed { device, shown, .. } = handed;
+    async fn offer_pushes(&self, handed: &QueuedNotification) -> Result<(), ServiceError> {
+        let QueuedNotification { device, shown, .. } = handed;
         let (now, lanes) = (self.now(), &self.inner.notify.lanes);
         let payload: Arc<[u8]> = payload(device, shown).into();
         for to in self.read(|store| Ok(store.push_subscriptions(None)?)).await? {
@@ -117,7 +117,7 @@ impl Core {
         }
     }
 
-    fn wants(&self, subscription: &Subscription, device: &DeviceId, shown: &Notified) -> bool {
+    fn wants(&self, subscription: &Subscription, device: &DeviceId, shown: &NotificationEvent) -> bool {
         let Subscription { operator, key_id, devices, .. } = subscription;
         devices.as_ref().is_none_or(|devices| devices.contains(device))
             && self
@@ -189,7 +189,7 @@ impl Core {
     pub(super) async fn try_push(
         &self,
         device: &DeviceId,
-        shown: &Notified,
+        shown: &NotificationEvent,
         to: &OperatorId,
     ) -> Result<PushTrial, ServiceError> {
         self.push().map_err(|_| effect_refused(&EffectError::Off("web push is off".to_owned())))?;
@@ -206,6 +206,6 @@ impl Core {
     }
 }
 
-fn payload(device: &DeviceId, shown: &Notified) -> Vec<u8> {
+fn payload(device: &DeviceId, shown: &NotificationEvent) -> Vec<u8> {
     serde_json::to_vec(&Pushed { device_id: device, shown }).unwrap_or_default()
 }

@@ -97,7 +97,7 @@ impl Core {
         let origin = endpoint.origin().ascii_serialization();
         let (devices, label) = (new.devices, new.label);
         let subscription = Subscription::new(id, operator.clone(), key_id.to_owned(), origin, self.now());
-        let subscription = subscription.called(label).of_devices(devices);
+        let subscription = subscription.endpoint_of(label).of_devices(devices);
         let stored = Stored { endpoint: endpoint.into(), p256dh: new.p256dh, auth: new.auth };
         let target =
             serde_json::to_vec(&stored).map_err(|_| ServiceError::invalid("keys", "cannot be stored"))?;

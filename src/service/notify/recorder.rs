@@ -3,40 +3,40 @@
 use std::sync::Arc;
 
 use crate::domain::clock::Millis;
-use crate::domain::event::{Event, Notified};
+use crate::domain::event::{Event, NotificationEvent};
 use crate::domain::ids::DeviceId;
-use crate::domain::notify::{Action, Kind, Told, text};
+use crate::domain::notify::{Action, Coalesced, Kind, text};
 use crate::service::{Core, ServiceError};
 use crate::store::notifications::Notification;
 
 /// Something that was told and is to be shown, played, run or pushed.
 #[derive(Debug)]
-pub(super) struct Handed {
+pub(super) struct QueuedNotification {
     /// Whose.
     pub(super) device: DeviceId,
     /// What.
-    pub(super) told: Told,
+    pub(super) told: Coalesced,
     /// As it stands in the log.
-    pub(super) shown: Notified,
+    pub(super) shown: NotificationEvent,
 }
 
 /// Stores these notifications and how far the log was looked through, which it answers; then hands them
 /// over. Old news disturb nobody, but run their commands.
-pub(super) async fn tell(
+pub(super) async fn record(
     core: &Core,
     device: &DeviceId,
     name: &str,
-    told: Vec<Told>,
+    told: Vec<Coalesced>,
     safe: i64,
 ) -> Result<i64, ServiceError> {
     let now = core.now();
-    let made: Vec<Handed> = told
+    let made: Vec<QueuedNotification> = told
         .into_iter()
         .map(|mut told| {
             if is_old(core, &told, now) {
-                told.case.decision = told.case.decision.hushed();
+                told.case.decision = told.case.decision.is_muted();
             }
-            Handed { shown: shown(core, device, name, &told), device: device.clone(), told }
+            QueuedNotification { shown: shown(core, device, name, &told), device: device.clone(), told }
         })
         .collect();
     let (id, rows) = (device.clone(), made.iter().map(|handed| row(handed, now)).collect::<Vec<_>>());
@@ -70,28 +70,28 @@ pub(super) async fn tell(
         if is_old(core, &handed.told, now) {
             core.metrics().notify_effect("any", "old");
         }
-        core.hand_over(&Arc::new(handed));
+        core.enqueue(&Arc::new(handed));
     }
     Ok(stored)
 }
 
-fn is_old(core: &Core, told: &Told, now: Millis) -> bool {
+fn is_old(core: &Core, told: &Coalesced, now: Millis) -> bool {
     now.since(told.case.happening.at) > core.inner.notify.fresh_ms
 }
 
-fn row(handed: &Handed, now: Millis) -> (Notification, bool, bool) {
-    let Told { burst, last_seq, case, .. } = &handed.told;
-    let asks = |action| case.decision.asks(action);
+fn row(handed: &QueuedNotification, now: Millis) -> (Notification, bool, bool) {
+    let Coalesced { burst, last_seq, case, .. } = &handed.told;
+    let asks = |action| case.decision.conditions(action);
     let notification =
         Notification { shown: handed.shown.clone(), burst: burst.clone(), last_seq: *last_seq, at: now };
     (notification, asks(Action::Dashboard) || asks(Action::Webhook), asks(Action::Webhook))
 }
 
-fn shown(core: &Core, device: &DeviceId, name: &str, told: &Told) -> Notified {
+fn shown(core: &Core, device: &DeviceId, name: &str, told: &Coalesced) -> NotificationEvent {
     let case = &told.case;
     let (title, body) = text::of(&case.happening, name, case.chat_name.as_deref(), told.count);
     let sound = case.decision.sound.clone();
-    Notified {
+    NotificationEvent {
         id: format!("{device}-{}", told.first_seq),
         kind: case.happening.kind.as_str().to_owned(),
         priority: case.decision.priority,

@@ -1,16 +1,16 @@
 //! Trying an action out: it is done once and at once, whatever rules, mutes and hours say.
 
 use super::rules::effect_refused;
-use crate::domain::event::{Event, Notified};
+use crate::domain::event::{Event, NotificationEvent};
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::{Action, Kind, OperatorId, Priority};
 use crate::effects::EffectError;
-use crate::effects::desktop::Notice;
+use crate::effects::desktop::DesktopNotification;
 use crate::service::{Core, ServiceError};
 
 /// What to try.
 #[derive(Debug, Clone)]
-pub struct Trial {
+pub struct TestAction {
     /// What is done.
     pub action: Action,
     /// A sound's name; `message`, when absent.
@@ -25,7 +25,7 @@ pub struct Trial {
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrialReport {
+pub struct TestActionReport {
     /// Whether it was done.
     pub done: bool,
     /// What happened, in a sentence.
@@ -40,13 +40,13 @@ impl Core {
     ///
     /// # Errors
     /// When there is no such device, sound or command, or the store fails.
-    pub async fn try_action(&self, trial: Trial) -> Result<TrialReport, ServiceError> {
+    pub async fn try_action(&self, trial: TestAction) -> Result<TestActionReport, ServiceError> {
         if let Some(device) = &trial.device
             && !self.device_exists(device)
         {
             return Err(ServiceError::DeviceNotFound);
         }
-        let report = |done, said: String| Ok(TrialReport { done, said });
+        let report = |done, said: String| Ok(TestActionReport { done, said });
         match trial.action {
             Action::Desktop => report_of(self.try_desktop().await),
             Action::Sound => {
@@ -79,7 +79,7 @@ impl Core {
     }
 
     async fn try_desktop(&self) -> Result<String, EffectError> {
-        let notice = Notice {
+        let notice = DesktopNotification {
             tag: NO_DEVICE.to_owned(),
             title: "Wharf".to_owned(),
             body: "This is how a notification looks.".to_owned(),
@@ -90,7 +90,7 @@ impl Core {
         Ok(format!("The desktop shows it as number {}.", shown.id))
     }
 
-    async fn try_command(&self, trial: &Trial) -> Result<TrialReport, ServiceError> {
+    async fn try_command(&self, trial: &TestAction) -> Result<TestActionReport, ServiceError> {
         let commands = &self.inner.notify.commands;
         let only = || commands.keys().next().filter(|_| commands.len() == 1).cloned();
         let Some(name) = trial.command.clone().or_else(only) else {
@@ -119,11 +119,11 @@ impl Core {
         };
         let wrote = if run.output.is_empty() { String::new() } else { format!(" It wrote: {}", run.output) };
         let said = format!("The command {name} {ended} after {} ms.{wrote}", run.ms);
-        Ok(TrialReport { done: run.exit == Some(0) && !run.timed_out, said })
+        Ok(TestActionReport { done: run.exit == Some(0) && !run.timed_out, said })
     }
 
-    fn sample(&self, device: &DeviceId, sound: Option<String>) -> Notified {
-        Notified {
+    fn sample(&self, device: &DeviceId, sound: Option<String>) -> NotificationEvent {
+        NotificationEvent {
             id: format!("{device}-test-{}", self.now().0),
             kind: Kind::Test.as_str().to_owned(),
             priority: Priority::Normal,
@@ -151,10 +151,10 @@ impl Core {
     }
 }
 
-fn report_of(came: Result<String, EffectError>) -> Result<TrialReport, ServiceError> {
+fn report_of(came: Result<String, EffectError>) -> Result<TestActionReport, ServiceError> {
     match came {
-        Ok(said) => Ok(TrialReport { done: true, said }),
+        Ok(said) => Ok(TestActionReport { done: true, said }),
         Err(error @ (EffectError::NoSound(_) | EffectError::Invalid(_))) => Err(effect_refused(&error)),
-        Err(error) => Ok(TrialReport { done: false, said: format!("It was not done: {error}") }),
+        Err(error) => Ok(TestActionReport { done: false, said: format!("It was not done: {error}") }),
     }
 }

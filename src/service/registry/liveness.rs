@@ -14,7 +14,7 @@ const NEWEST: i64 = 4;
 
 /// One device's.
 #[derive(Default)]
-pub(in crate::service) struct Pulse {
+pub(in crate::service) struct Liveness {
     /// 0 before the first sign.
     alive_at: AtomicI64,
     /// The mean time of a send, and how many there were. Written by the outbox alone.
@@ -27,9 +27,9 @@ pub(in crate::service) struct Pulse {
     taken: AtomicBool,
 }
 
-impl Pulse {
+impl Liveness {
     /// The network showed that it is there.
-    pub(in crate::service) fn beat(&self, now: Millis) {
+    pub(in crate::service) fn touch(&self, now: Millis) {
         self.alive_at.store(now.0, Ordering::Relaxed);
     }
 
@@ -39,7 +39,7 @@ impl Pulse {
 
     /// The network answered to a send, which took so long.
     pub(in crate::service) fn answered(&self, took_ms: i64, now: Millis) {
-        self.beat(now);
+        self.touch(now);
         let mean = self.send_ms.load(Ordering::Relaxed);
         let first = self.sends.fetch_add(1, Ordering::Relaxed) == 0;
         let mean = if first { took_ms } else { mean + (took_ms - mean) / NEWEST };
@@ -75,7 +75,7 @@ impl Pulse {
 
 impl Core {
     /// Somebody wrote: a message that waited to open that chat is one to an acquaintance now.
-    pub(in crate::service) fn heard_from_people(&self, device: &DeviceId) {
+    pub(in crate::service) fn record_inbound(&self, device: &DeviceId) {
         if let Ok(live) = self.live(device)
             && live.pulse.to_strangers.load(Ordering::Relaxed)
         {
@@ -84,9 +84,9 @@ impl Core {
     }
 
     /// A device's network showed that it is there.
-    pub(in crate::service) fn beat(&self, device: &DeviceId) {
+    pub(in crate::service) fn touch(&self, device: &DeviceId) {
         if let Ok(live) = self.live(device) {
-            live.pulse.beat(self.now());
+            live.pulse.touch(self.now());
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use super::housekeeping::PAUSE;
 use crate::domain::clock::Millis;
-use crate::domain::event::{Event, WebhookDied};
+use crate::domain::event::{Event, WebhookDeadEvent};
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::EndpointId;
 use crate::service::{Core, ServiceError};
 use crate::store::Tx;
 use crate::store::webhook_dead_letters::Overflow;
 use crate::store::webhook_endpoints::EndpointKey;
-use crate::store::webhook_ordering::Hurry;
+use crate::store::webhook_ordering::RetryNowCause;
 
 /// Deliveries in one write.
 pub(super) const BATCH: usize = 500;
@@ -18,10 +18,10 @@ const TOO_MANY: &str = "too_many_waiting";
 
 impl Core {
     /// Gives up all that waits for a webhook that its failures disabled.
-    pub(super) async fn bury(&self, key: EndpointKey, error: &'static str) {
+    pub(super) async fn dead_letter(&self, key: EndpointKey, error: &'static str) {
         loop {
             let now = self.now();
-            match self.store().write_patiently(move |tx| tx.bury_some(key, error, now, BATCH)).await {
+            match self.store().write_patiently(move |tx| tx.dead_letter_batch(key, error, now, BATCH)).await {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
@@ -55,10 +55,10 @@ impl Core {
     }
 
     /// Has what waits for another try tried now.
-    pub(super) async fn hurry(&self, key: EndpointKey, why: Hurry) {
+    pub(super) async fn retry_now(&self, key: EndpointKey, why: RetryNowCause) {
         loop {
             let now = self.now();
-            match self.store().write_patiently(move |tx| tx.hurry(key, why, now, BATCH)).await {
+            match self.store().write_patiently(move |tx| tx.retry_now(key, why, now, BATCH)).await {
                 Ok(BATCH) => {}
                 Ok(_) => return,
                 Err(error) => {
@@ -69,7 +69,7 @@ impl Core {
     }
 
     /// The clock was set back: what waits for a webhook waits no longer than it was to.
-    pub(super) async fn wait_from_now(&self, key: EndpointKey) -> Result<(), ServiceError> {
+    pub(super) async fn reschedule_from_now(&self, key: EndpointKey) -> Result<(), ServiceError> {
         loop {
             let now = self.now();
             let moved = self.store().write_patiently(move |tx| tx.wait_from_now(key, now, BATCH)).await?;
@@ -82,16 +82,16 @@ impl Core {
 
 /// How many.
 fn bury_beyond(tx: &Tx<'_>, key: EndpointKey, most: usize, now: Millis) -> Result<usize, ServiceError> {
-    let overflown = tx.bury_beyond(key, most, now, BATCH)?;
+    let overflown = tx.dead_letter_overflow(key, most, now, BATCH)?;
     let Some(webhook) = tx.webhook_id(key)? else { return Ok(overflown.count) };
     for (device, overflow) in overflown.told {
-        tell(tx, &webhook, &device, overflow, now)?;
+        append_overflow_event(tx, &webhook, &device, overflow, now)?;
     }
     Ok(overflown.count)
 }
 
 /// In the log of the device whose events they were, unless that device is gone.
-fn tell(
+fn append_overflow_event(
     tx: &Tx<'_>,
     webhook: &EndpointId,
     device: &DeviceId,
@@ -101,7 +101,7 @@ fn tell(
     if tx.device(device)?.is_none() {
         return Ok(());
     }
-    let event = Event::WebhookDead(WebhookDied {
+    let event = Event::WebhookDead(WebhookDeadEvent {
         webhook_id: webhook.clone(),
         event: overflow.kind,
         event_seq: overflow.seq,

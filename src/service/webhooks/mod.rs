@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use crate::domain::webhook::Schedule;
+use crate::domain::webhook::RetrySchedule;
 use crate::net::{Guard, GuardedClient, Route};
 use crate::store::webhook_endpoints::EndpointKey;
 
@@ -54,7 +54,7 @@ pub struct WebhookLimits {
     /// How long a receiver may take, where its webhook says nothing else.
     pub timeout_ms: u64,
     /// Waits between tries.
-    pub schedule: Schedule,
+    pub schedule: RetrySchedule,
     /// Tries under way at once.
     pub max_in_flight: usize,
     /// The same, to one webhook.

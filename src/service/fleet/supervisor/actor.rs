@@ -9,13 +9,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::running_session::{Outcome, Running};
-use super::start_limiter::{LONGEST, Place};
-use super::{Command, Live, deleted, persist};
+use super::start_limiter::{ConnectPermit, LONGEST};
+use super::{Command, LiveDevice, deleted, persist};
 use crate::domain::device::Device;
-use crate::domain::event::Ephemeral;
+use crate::domain::event::EphemeralEvent;
 use crate::domain::reason::Reason;
 use crate::domain::state::{Effect, Input, InvalidTransition, State, step};
-use crate::engine::{Ended, Session, SessionContext};
+use crate::engine::{Session, SessionContext, SessionEnd};
 use crate::service::fleet::ports::{InboundPort, MediaPort, VaultPort};
 use crate::service::messaging::outbox::store_all_failed;
 use crate::service::{Core, ServiceError};
@@ -27,10 +27,10 @@ const LOG_OUT_GRACE: Duration = Duration::from_secs(5);
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What an actor begins with.
-pub(super) struct Birth {
+pub(super) struct ActorParams {
     pub(super) core: Core,
     pub(super) device: Device,
-    pub(super) live: Arc<Live>,
+    pub(super) live: Arc<LiveDevice>,
     /// Weak: the actor ends when nobody can ask it any more.
     pub(super) mailbox: mpsc::WeakSender<Command>,
     pub(super) commands: mpsc::Receiver<Command>,
@@ -40,7 +40,7 @@ pub(super) struct Birth {
 pub(super) struct Actor {
     core: Core,
     device: Device,
-    live: Arc<Live>,
+    live: Arc<LiveDevice>,
     mailbox: mpsc::WeakSender<Command>,
     commands: mpsc::Receiver<Command>,
     running: Option<Running>,
@@ -53,7 +53,7 @@ pub(super) struct Actor {
     room: Option<(OwnedSemaphorePermit, Instant)>,
 }
 
-enum Turn {
+enum ActorInput {
     Command(Command),
     Ended(Outcome),
     Open,
@@ -62,7 +62,7 @@ enum Turn {
 }
 
 impl Actor {
-    pub(super) fn new(birth: Birth) -> Self {
+    pub(super) fn new(birth: ActorParams) -> Self {
         Self {
             core: birth.core,
             device: birth.device,
@@ -80,35 +80,35 @@ impl Actor {
     pub(super) async fn run(mut self) {
         loop {
             match self.turn().await {
-                Turn::Command(Command::Retire { keep_data, reply }) => {
-                    let done = self.retire(keep_data).await;
+                ActorInput::Command(Command::Retire { keep_data, reply }) => {
+                    let done = self.remove_device(keep_data).await;
                     let gone = done.is_ok();
                     let _ = reply.send(done);
                     if gone {
                         return;
                     }
                 }
-                Turn::Command(command) => self.serve(command).await,
-                Turn::Ended(outcome) => self.session_ended(outcome).await,
-                Turn::Open => self.open_in_turn().await,
-                Turn::Slow => self.room = None,
-                Turn::Leave => break,
+                ActorInput::Command(command) => self.serve(command).await,
+                ActorInput::Ended(outcome) => self.session_ended(outcome).await,
+                ActorInput::Open => self.open_in_turn().await,
+                ActorInput::Slow => self.room = None,
+                ActorInput::Leave => break,
             }
         }
         self.leave().await;
     }
 
-    async fn turn(&mut self) -> Turn {
+    async fn turn(&mut self) -> ActorInput {
         let soft = self.core.tasks().soft().clone();
         let open_at = self.open_at;
         let slow_at = self.room.as_ref().map(|(_, until)| *until);
         tokio::select! {
             biased;
-            () = soft.cancelled() => Turn::Leave,
-            command = self.commands.recv() => command.map_or(Turn::Leave, Turn::Command),
-            outcome = ended(&mut self.running) => Turn::Ended(outcome),
-            () = at(open_at) => Turn::Open,
-            () = at(slow_at) => Turn::Slow,
+            () = soft.cancelled() => ActorInput::Leave,
+            command = self.commands.recv() => command.map_or(ActorInput::Leave, ActorInput::Command),
+            outcome = ended(&mut self.running) => ActorInput::Ended(outcome),
+            () = at(open_at) => ActorInput::Open,
+            () = at(slow_at) => ActorInput::Slow,
         }
     }
 
@@ -181,7 +181,7 @@ impl Actor {
             self.live.set_session(Some(running.session.clone()));
             running.open_outbox(&self.core, &self.device.id, &self.live);
             let (core, id) = (self.core.clone(), self.device.id.clone());
-            self.core.tasks().spawn("untold", async move { core.tell_untold(&id).await });
+            self.core.tasks().spawn("untold", async move { core.flush_pending_sync(&id).await });
         }
     }
 
@@ -192,11 +192,11 @@ impl Actor {
                 tracing::error!(device = %self.device.id, "the engine panicked; only this device is affected");
                 Input::Panicked { limit: self.core.limits().panics_before_failed }
             }
-            Outcome::Ended(Ended::CodesExhausted) => Input::CodesExhausted,
-            Outcome::Ended(Ended::LinkLost(reason)) => Input::LinkLost(reason),
-            Outcome::Ended(Ended::LoggedOut(reason)) => Input::LoggedOut(reason),
-            Outcome::Ended(Ended::Fatal(reason)) => Input::Fatal(reason),
-            Outcome::Ended(Ended::Closed) => Input::LinkLost(Reason::EngineError),
+            Outcome::Ended(SessionEnd::CodesExhausted) => Input::CodesExhausted,
+            Outcome::Ended(SessionEnd::LinkLost(reason)) => Input::LinkLost(reason),
+            Outcome::Ended(SessionEnd::LoggedOut(reason)) => Input::LoggedOut(reason),
+            Outcome::Ended(SessionEnd::Fatal(reason)) => Input::Fatal(reason),
+            Outcome::Ended(SessionEnd::Closed) => Input::LinkLost(Reason::EngineError),
         };
         self.close().await;
         self.apply_surely(input).await;
@@ -263,7 +263,7 @@ impl Actor {
         tracing::info!(device = %self.device.id, from, to, reason, "device state changed");
         let status = link_status(&self.device.state);
         if status != before {
-            self.core.tell(&self.device.id, &Ephemeral::ConnectionStatus { status, latency_ms: None });
+            self.core.emit(&self.device.id, &EphemeralEvent::ConnectionStatus { status, latency_ms: None });
         }
     }
 
@@ -293,12 +293,12 @@ impl Actor {
         let turn = self.open_at.filter(|_| self.is_turn);
         let (now, unit) = (Instant::now(), self.core.inner.random.unit());
         match self.core.inner.fleet.ramp.place(turn, now, unit) {
-            Place::Now(room) => {
+            ConnectPermit::Now(room) => {
                 self.open().await;
                 // Also where opening failed or is over: then it is given back at once.
                 self.room = self.is_connecting().then_some((room, now + LONGEST));
             }
-            Place::At(turn) => {
+            ConnectPermit::At(turn) => {
                 self.open_at = Some(turn);
                 self.is_turn = true;
             }
@@ -411,7 +411,7 @@ impl Actor {
         }
     }
 
-    async fn retire(&mut self, keep_data: bool) -> Result<(), ServiceError> {
+    async fn remove_device(&mut self, keep_data: bool) -> Result<(), ServiceError> {
         if self.device.account.is_some() {
             self.unlink().await;
         }

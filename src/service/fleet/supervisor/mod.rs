@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use self::actor::{Actor, Birth};
+use self::actor::{Actor, ActorParams};
 use crate::domain::device::Device;
 use crate::domain::event::Event;
 use crate::domain::ids::DeviceId;
@@ -41,7 +41,7 @@ pub(in crate::service) enum Command {
 
 /// What others may know of a device without asking its actor.
 #[derive(Default)]
-pub(in crate::service) struct Live {
+pub(in crate::service) struct LiveDevice {
     /// The session, once it can send and receive.
     session: Mutex<Option<Arc<dyn Session>>>,
     /// The session before that.
@@ -53,10 +53,10 @@ pub(in crate::service) struct Live {
     /// Held while news of people are taken in, and alone while it is learnt which ids are one person's.
     pub(in crate::service) people: tokio::sync::RwLock<()>,
     /// What is known from moment to moment.
-    pub(in crate::service) pulse: crate::service::registry::liveness::Pulse,
+    pub(in crate::service) pulse: crate::service::registry::liveness::Liveness,
 }
 
-impl Live {
+impl LiveDevice {
     pub(in crate::service) fn session(&self) -> Option<Arc<dyn Session>> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -78,20 +78,20 @@ impl Live {
 #[derive(Clone)]
 struct Handle {
     mailbox: mpsc::Sender<Command>,
-    live: Arc<Live>,
+    live: Arc<LiveDevice>,
     engine: Arc<str>,
 }
 
 /// All devices that exist, by id.
-pub(in crate::service) struct Fleet {
+pub(in crate::service) struct Supervisor {
     devices: Mutex<HashMap<DeviceId, Handle>>,
-    ramp: start_limiter::Ramp,
+    ramp: start_limiter::StartLimiter,
 }
 
-impl Fleet {
+impl Supervisor {
     /// So many may begin to connect in a second, and be connecting at once.
     pub(in crate::service) fn new(per_second: u32, at_once: usize) -> Self {
-        Self { devices: Mutex::default(), ramp: start_limiter::Ramp::new(per_second, at_once) }
+        Self { devices: Mutex::default(), ramp: start_limiter::StartLimiter::new(per_second, at_once) }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, Handle>> {
@@ -122,7 +122,7 @@ impl Core {
     }
 
     /// What others may know of a device.
-    pub(in crate::service) fn live(&self, id: &DeviceId) -> Result<Arc<Live>, ServiceError> {
+    pub(in crate::service) fn live(&self, id: &DeviceId) -> Result<Arc<LiveDevice>, ServiceError> {
         Ok(self.inner.fleet.get(id).ok_or(ServiceError::DeviceNotFound)?.live)
     }
 
@@ -195,21 +195,22 @@ impl Core {
             .await?;
         for device in devices {
             let opens = device.state.is_active();
-            self.employ(device, opens);
+            self.spawn_actor(device, opens);
         }
         Ok(())
     }
 
     /// Starts the actor of a device that is stored; it opens a session when its turn is, if it is to.
-    pub(in crate::service) fn employ(&self, device: Device, opens: bool) {
+    pub(in crate::service) fn spawn_actor(&self, device: Device, opens: bool) {
         let (mailbox, commands) = mpsc::channel(MAILBOX);
-        let live = Arc::new(Live::default());
+        let live = Arc::new(LiveDevice::default());
         let handle =
             Handle { mailbox: mailbox.clone(), live: live.clone(), engine: device.engine.as_str().into() };
         let id = device.id.clone();
         self.inner.fleet.lock().insert(id.clone(), handle);
         self.metrics().device_moved(None, Some(device.state.name()));
-        let birth = Birth { core: self.clone(), device, live, mailbox: mailbox.downgrade(), commands, opens };
+        let birth =
+            ActorParams { core: self.clone(), device, live, mailbox: mailbox.downgrade(), commands, opens };
         let work = self.tasks().spawn("device", Actor::new(birth).run());
         let core = self.clone();
         self.tasks().spawn("device-watch", async move {
@@ -236,7 +237,7 @@ impl Core {
             })
             .await;
         match stored {
-            Ok(Some(device)) => self.employ(device, false),
+            Ok(Some(device)) => self.spawn_actor(device, false),
             Ok(None) => {
                 self.inner.fleet.lock().remove(id);
             }
@@ -245,7 +246,7 @@ impl Core {
     }
 
     /// The device is deleted: nobody reaches it any more.
-    fn dismiss(&self, id: &DeviceId, retired: &Handle) {
+    fn stop_actor(&self, id: &DeviceId, retired: &Handle) {
         let mut devices = self.inner.fleet.lock();
         // A new device may have the id already.
         if devices.get(id).is_some_and(|handle| handle.mailbox.same_channel(&retired.mailbox)) {
@@ -254,14 +255,14 @@ impl Core {
     }
 
     /// Ends a device's actor for good, and its data.
-    pub(in crate::service) async fn retire(
+    pub(in crate::service) async fn remove_device(
         &self,
         id: &DeviceId,
         keep_data: bool,
     ) -> Result<(), ServiceError> {
         let handle = self.inner.fleet.get(id).ok_or(ServiceError::DeviceNotFound)?;
         self.ask_of(&handle, |reply| Command::Retire { keep_data, reply }).await?;
-        self.dismiss(id, &handle);
+        self.stop_actor(id, &handle);
         Ok(())
     }
 }
@@ -295,7 +296,7 @@ fn persist(
     }
     if device.state.is_ready() && !state.is_ready() {
         tx.set_last_seen(&device.id, now)?;
-        tx.count(&device.id, crate::store::hourly_counters::Counted::Disconnected, now)?;
+        tx.count(&device.id, crate::store::hourly_counters::Counter::Disconnected, now)?;
     }
     device.state = state;
     for effect in effects {
@@ -311,7 +312,7 @@ fn persist(
                 tx.set_account(&device.id, None)?;
                 // They are the account's; the chats stay.
                 tx.remove_groups(&device.id)?;
-                tx.forget_untold(&device.id)?;
+                tx.remove_pending_sync(&device.id)?;
                 device.account = None;
                 store_all_failed(tx, &device.id, "logged_out", "the device was logged out", now)?;
             }
@@ -323,5 +324,5 @@ fn persist(
 
 /// The last event of a log.
 fn deleted() -> Event {
-    Event::DeviceDeleted(crate::domain::event::Deleted {})
+    Event::DeviceDeleted(crate::domain::event::DeviceDeletedEvent {})
 }

@@ -23,7 +23,7 @@ use crate::service::fleet::ports::MediaPort;
 use crate::service::{Core, ServiceError};
 use crate::store::Reader;
 use crate::store::history_export::BEGINNING;
-use crate::store::messages::Place;
+use crate::store::messages::PagePosition;
 
 mod archive;
 mod pipe;
@@ -79,7 +79,7 @@ impl Core {
         chat: &Jid,
         request: ExportRequest,
     ) -> Result<ExportedFile, ServiceError> {
-        let (id, of) = (device.clone(), self.known_by(device, chat).await?);
+        let (id, of) = (device.clone(), self.aliases_of(device, chat).await?);
         let (chat, account) = self
             .read(move |store| {
                 let device = store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
@@ -152,14 +152,16 @@ struct Pages {
     core: Core,
     device: DeviceId,
     chat: Jid,
-    after: Place,
+    after: PagePosition,
 }
 
 impl Pages {
     /// The next page, read together with something else of the same moment; empty at the end.
     async fn next<T: Send + 'static>(
         &mut self,
-        also: impl FnOnce(&Reader<'_>, &[(Place, ExportedMessage)]) -> Result<T, ServiceError> + Send + 'static,
+        also: impl FnOnce(&Reader<'_>, &[(PagePosition, ExportedMessage)]) -> Result<T, ServiceError>
+        + Send
+        + 'static,
     ) -> Result<(Vec<ExportedMessage>, T), ServiceError> {
         let (device, chat, after) = (self.device.clone(), self.chat.clone(), self.after);
         let (page, also) = self
@@ -346,7 +348,7 @@ impl Labels {
         mut self,
         store: &Reader<'_>,
         device: &DeviceId,
-        page: &[(Place, ExportedMessage)],
+        page: &[(PagePosition, ExportedMessage)],
     ) -> Result<Self, ServiceError> {
         for (_, exported) in page {
             let message = &exported.message;

@@ -9,7 +9,7 @@ use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::archive::Source;
-use super::writer::{Batches, Sink};
+use super::writer::{Batches, ImportWriter};
 use super::{ImportReport, ImportRequest, ServiceError, blocking, refused};
 use crate::domain::clock::Millis;
 use crate::domain::export::document::{ChatHead, ExportedMessage, FORMAT, VERSION};
@@ -25,7 +25,7 @@ const MAX_MESSAGE: usize = 1 << 20;
 pub(super) async fn import(
     source: Source,
     request: &ImportRequest,
-    sink: Sink,
+    sink: ImportWriter,
 ) -> Result<ImportReport, ServiceError> {
     let (trial, now) = (source.clone(), sink.core().now());
     let chat = blocking(move || trial.read(|file| read(file, &mut Batches::trial(), now))).await?;

@@ -26,7 +26,7 @@ mod temp_file;
 mod writer;
 
 use archive::{Archive, Source};
-use writer::Sink;
+use writer::ImportWriter;
 
 /// Imports that may run at once.
 const AT_ONCE: usize = 4;
@@ -149,11 +149,11 @@ pub struct ImportedAuthor {
 pub(in crate::service) struct Imports(AtomicUsize);
 
 /// An import's place among those that may run.
-struct Turn<'a>(&'a AtomicUsize);
+struct ImportPermit<'a>(&'a AtomicUsize);
 
 impl Imports {
-    fn begin(&self) -> Result<Turn<'_>, ServiceError> {
-        let turn = Turn(&self.0);
+    fn begin(&self) -> Result<ImportPermit<'_>, ServiceError> {
+        let turn = ImportPermit(&self.0);
         // The turn is given back when it is dropped, refused or not.
         if self.0.fetch_add(1, Ordering::SeqCst) >= AT_ONCE {
             return Err(ServiceError::TooManyImports(AT_ONCE));
@@ -162,7 +162,7 @@ impl Imports {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for ImportPermit<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
@@ -188,7 +188,7 @@ impl Core {
         let file = temp_file::take_in(&limits, bytes).await?;
         let format = request.format;
         let (source, archive) = blocking(move || open(&file, format, &limits)).await?;
-        let sink = Sink::new(self, device, archive);
+        let sink = ImportWriter::new(self, device, archive);
         let report = match source {
             Found::Document(source) => document::import(source, &request, sink).await,
             Found::Text(source) => chat_text::import(source, &request, account.as_ref(), sink).await,
@@ -206,7 +206,7 @@ enum Found {
 }
 
 fn open(
-    file: &temp_file::Spooled,
+    file: &temp_file::TempUpload,
     format: ImportFormat,
     limits: &ImportLimits,
 ) -> Result<(Found, Option<Archive>), ServiceError> {

@@ -99,7 +99,7 @@ impl Stored {
     }
 }
 
-pub(super) struct Sink {
+pub(super) struct ImportWriter {
     core: Core,
     device: DeviceId,
     archive: Option<Arc<Archive>>,
@@ -113,7 +113,7 @@ pub(super) struct Sink {
     stored: Stored,
 }
 
-impl Sink {
+impl ImportWriter {
     pub(super) fn new(core: &Core, device: &DeviceId, archive: Option<Archive>) -> Self {
         Self {
             core: core.clone(),
@@ -214,7 +214,7 @@ impl Sink {
         });
         let added = added.await;
         // Stored with its messages or not, a file is not held any longer than for them.
-        std::mem::take(&mut self.fresh).iter().for_each(|hash| self.core.media_settled(hash));
+        std::mem::take(&mut self.fresh).iter().for_each(|hash| self.core.release_reservation(hash));
         for ((is_new, has_file), file) in added?.into_iter().zip(files) {
             self.stored.count(is_new, has_file, file);
         }
@@ -253,7 +253,7 @@ impl Sink {
             (Ok(()), Ok(saved)) => Ok(Some(saved)),
             // Not as its archive says: the message stays without it.
             (Err(ServiceError::BadImport(_)), Ok(saved)) => {
-                self.core.media_settled(&saved.hash);
+                self.core.release_reservation(&saved.hash);
                 Ok(None)
             }
             (Err(error), _) if !matches!(error, ServiceError::BadImport(_)) => Err(error),

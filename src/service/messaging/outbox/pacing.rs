@@ -12,22 +12,22 @@ use super::settings::limits_of;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
-use crate::domain::outbox::{Departure, Dispatch, Entry, Pacer, Rules, Turn};
+use crate::domain::outbox::{Dispatcher, NextSend, Pacer, QueuedMessage, Rules, SentRecord};
 use crate::engine::SendOutcome;
-use crate::service::fleet::supervisor::Live;
+use crate::service::fleet::supervisor::LiveDevice;
 use crate::service::{Core, OutboxLimits, ServiceError};
 
 pub(in crate::service) struct Pacing {
     core: Core,
     device: DeviceId,
-    live: Arc<Live>,
+    live: Arc<LiveDevice>,
     state: Mutex<State>,
     /// One on its way out has left, or does not after all.
     pub(in crate::service) moved: Notify,
 }
 
 struct State {
-    dispatch: Dispatch,
+    dispatch: Dispatcher,
     rules: Rules,
     /// The newest row taken in.
     newest_row: i64,
@@ -43,9 +43,9 @@ const LAG_MS: i64 = 1_000;
 const FEW_CHATS: usize = 100;
 
 impl Pacing {
-    pub(in crate::service) fn new(core: Core, device: DeviceId, live: Arc<Live>) -> Self {
+    pub(in crate::service) fn new(core: Core, device: DeviceId, live: Arc<LiveDevice>) -> Self {
         let state = State {
-            dispatch: Dispatch::default(),
+            dispatch: Dispatcher::default(),
             rules: Rules::default(),
             newest_row: 0,
             informed: false,
@@ -86,7 +86,7 @@ impl Pacing {
             let there: std::collections::HashSet<i64> = rows.iter().map(|(entry, _)| entry.row).collect();
             state.dispatch.keep(|row| there.contains(&row));
             // Two chats may have become one meanwhile.
-            state.dispatch.regroup(rows.iter().map(|(entry, _)| entry));
+            state.dispatch.recompute_group(rows.iter().map(|(entry, _)| entry));
         }
         state.newest_row = rows.iter().map(|(entry, _)| entry.row).fold(state.newest_row, i64::max);
         for entry in entries {
@@ -97,7 +97,10 @@ impl Pacing {
         Ok(limits)
     }
 
-    async fn read(&self, all: bool) -> Result<(Vec<(Entry, Option<Millis>)>, OutboxLimits), ServiceError> {
+    async fn read(
+        &self,
+        all: bool,
+    ) -> Result<(Vec<(QueuedMessage, Option<Millis>)>, OutboxLimits), ServiceError> {
         let after = if all { 0 } else { self.lock().newest_row };
         let (device, defaults) = (self.device.clone(), self.core.limits().outbox.clone());
         self.core
@@ -132,7 +135,12 @@ impl Pacing {
     }
 
     /// Which chats of these messages are new; with `all`, of everything that waits.
-    async fn new_chats(&self, entries: &[Entry], rules: &Rules, all: bool) -> Result<Vec<Jid>, ServiceError> {
+    async fn new_chats(
+        &self,
+        entries: &[QueuedMessage],
+        rules: &Rules,
+        all: bool,
+    ) -> Result<Vec<Jid>, ServiceError> {
         if rules.pace.new_chats_per_day == 0 && rules.warmup.is_none() {
             self.lock().dispatch.set_strangers([]);
             return Ok(Vec::new());
@@ -183,13 +191,13 @@ impl Pacing {
     }
 
     /// What to do next; what holds the queue back is shown to those who look at it.
-    pub(in crate::service) fn next(&self, now: Millis) -> Turn {
+    pub(in crate::service) fn next(&self, now: Millis) -> NextSend {
         let mut state = self.lock();
         let State { dispatch, rules, .. } = &mut *state;
         let turn = dispatch.next(rules, now);
         self.live.pulse.set_held(match turn {
-            Turn::Held(at, why) => Some((at, why)),
-            Turn::Send(_) | Turn::Idle => None,
+            NextSend::Held(at, why) => Some((at, why)),
+            NextSend::Send(_) | NextSend::Idle => None,
         });
         self.live.pulse.set_to_strangers(!dispatch.strangers().is_empty());
         turn
@@ -199,12 +207,12 @@ impl Pacing {
         self.lock().dispatch.done(chat);
     }
 
-    pub(in crate::service) fn retry(&self, entry: Entry) {
+    pub(in crate::service) fn retry(&self, entry: QueuedMessage) {
         self.lock().dispatch.retry(entry);
     }
 
-    pub(in crate::service) fn put_back(&self, entry: Entry) {
-        self.lock().dispatch.put_back(entry);
+    pub(in crate::service) fn put_back(&self, entry: QueuedMessage) {
+        self.lock().dispatch.requeue(entry);
     }
 
     /// For the message that was just chosen.
@@ -235,14 +243,14 @@ impl Slot {
     }
 
     /// Its bytes leave now.
-    pub(in crate::service) fn leave(&self, noted: Departure) {
+    pub(in crate::service) fn leave(&self, noted: SentRecord) {
         self.left.store(true, Ordering::Release);
-        let departure = Departure { at: self.pacing.core.now(), ..noted };
+        let departure = SentRecord { at: self.pacing.core.now(), ..noted };
         let unit = self.pacing.core.inner.random.unit();
         {
             let mut state = self.pacing.lock();
             let State { dispatch, rules, .. } = &mut *state;
-            dispatch.left(rules, &self.chat, departure, unit);
+            dispatch.record_sent(rules, &self.chat, departure, unit);
         }
         self.pacing.moved.notify_one();
     }

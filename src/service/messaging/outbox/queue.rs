@@ -13,17 +13,17 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::message::SendFailure;
 use crate::service::fleet::devices::refuse_declared;
-use crate::service::messaging::ingest::{Raise, raise_ack};
+use crate::service::messaging::ingest::{AckUpdate, raise_ack};
 use crate::service::{Core, DeviceChange, ServiceError};
 use crate::store::Tx;
-use crate::store::outbox_admin::{Waiting, WaitingFilter, WaitingKind};
+use crate::store::outbox_admin::{QueueRow, WaitingFilter, WaitingKind};
 
 /// Messages cancelled in one write, so that no other device waits long for its turn.
 const BATCH: usize = 200;
 
 /// Why the next message of a queue does not leave yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Held {
+pub struct HoldReason {
     /// Stable, snake_case: a limit's name, `quiet_hours`, `schedule`, `retry` or `not_ready`.
     pub reason: &'static str,
     /// Until when, where that is known.
@@ -46,7 +46,7 @@ pub struct DeviceQueue {
     /// When the oldest message that is due was accepted.
     pub oldest: Option<Millis>,
     /// Why the next message does not leave yet.
-    pub held_by: Option<Held>,
+    pub held_by: Option<HoldReason>,
     /// The settings that count, before warm-up lowers them.
     pub config: Map<String, Value>,
     /// Where the device is in its warm-up.
@@ -117,7 +117,7 @@ impl Core {
     pub async fn fleet_queue(&self, only: Option<&[DeviceId]>) -> Result<FleetQueue, ServiceError> {
         let (core, now, only) = (self.clone(), self.now(), only.map(<[DeviceId]>::to_vec));
         self.read(move |store| {
-            let waiting: std::collections::HashMap<DeviceId, Waiting> =
+            let waiting: std::collections::HashMap<DeviceId, QueueRow> =
                 store.waiting(now)?.into_iter().collect();
             let seen = |device: &Device| only.as_ref().is_none_or(|ids| ids.contains(&device.id));
             let mut fleet = FleetQueue { totals: QueueTotals::default(), devices: Vec::new() };
@@ -133,7 +133,7 @@ impl Core {
         .await
     }
 
-    fn device_queue(&self, device: Device, waits: Waiting, left: i64, now: Millis) -> DeviceQueue {
+    fn device_queue(&self, device: Device, waits: QueueRow, left: i64, now: Millis) -> DeviceQueue {
         let limits = limits_of(&self.limits().outbox, &device);
         DeviceQueue {
             totals: QueueTotals {
@@ -154,15 +154,15 @@ impl Core {
     }
 
     /// Why the next message of a queue of so many does not leave yet.
-    pub(in crate::service) fn held(&self, device: &Device, waiting: i64) -> Option<Held> {
+    pub(in crate::service) fn held(&self, device: &Device, waiting: i64) -> Option<HoldReason> {
         if waiting == 0 {
             return None;
         }
         if !device.state.is_ready() {
-            return Some(Held { reason: "not_ready", until: None });
+            return Some(HoldReason { reason: "not_ready", until: None });
         }
         let (until, why) = self.live(&device.id).ok()?.pulse.held()?;
-        Some(Held { reason: why.code(), until })
+        Some(HoldReason { reason: why.code(), until })
     }
 
     /// Cancels what waits in these queues and is not under way.
@@ -195,7 +195,7 @@ impl Core {
         while count < most {
             let (id, now) = (device.clone(), self.now());
             let chat = match &what.chat {
-                Some(chat) => Some(self.known_by(device, chat).await?),
+                Some(chat) => Some(self.aliases_of(device, chat).await?),
                 None => None,
             };
             let which = WaitingFilter { chat, kind: what.kind };
@@ -350,7 +350,7 @@ fn cancel(tx: &Tx<'_>, device: &DeviceId, id: &MessageId, now: Millis) -> Result
     }
     let failure =
         SendFailure { code: "cancelled".into(), message: "it was cancelled before it was sent".into() };
-    let raise = Raise { level: Ack::Error, failure: Some(failure), reader: None };
+    let raise = AckUpdate { level: Ack::Error, failure: Some(failure), reader: None };
     raise_ack(tx, device, &row, &raise, now)?;
     Ok(true)
 }
