@@ -10,7 +10,7 @@ use crate::support::{ADMIN_KEY, ANNA, TestApp};
 async fn a_call_and_its_end_are_told() {
     let app = TestApp::start().await;
     if !app.has_phone() {
-        return;
+        return app.skip("phone");
     }
     app.device("shop").await;
     let (mut wire, _) = Wire::open(&app).await;

@@ -66,7 +66,7 @@ async fn settled(app: &TestApp) {
 async fn groups_are_listed_and_shown_with_who_is_in_them() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
-        return;
+        return app.skip("groups");
     }
     let list = app.get("/devices/shop/groups").await.ok();
     let listed = &list["data"][0];
@@ -97,7 +97,7 @@ async fn groups_are_listed_and_shown_with_who_is_in_them() {
 async fn a_group_is_made_and_told_once() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.groups) {
-        return;
+        return app.skip("groups");
     }
     app.device("shop").await;
     let body = json!({ "subject": "Party", "participants": [ANNA, BEN, "+1 555 010 0001"] });
@@ -131,7 +131,7 @@ async fn a_group_is_made_and_told_once() {
 async fn people_come_and_go_and_each_is_answered_for() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
-        return;
+        return app.skip("groups");
     }
     let added = members(&app, "add", json!([BEN, ANNA, "15550190001"])).await;
     let outcomes = added["participants"].as_array().unwrap();
@@ -157,7 +157,7 @@ async fn people_come_and_go_and_each_is_answered_for() {
 async fn members_become_admins_and_members_again() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
-        return;
+        return app.skip("groups");
     }
     members(&app, "promote", json!([ANNA])).await;
     assert_eq!(role_of(&group(&app).await, ANNA_ID).as_deref(), Some("admin"));
@@ -177,7 +177,7 @@ async fn members_become_admins_and_members_again() {
 async fn names_and_descriptions_change_once_however_often_they_are_told() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
-        return;
+        return app.skip("groups");
     }
     let put = async |what: &str, body: Value| {
         let request = app.request("PUT", &format!("{GROUP}/{what}")).json(&body);
@@ -209,7 +209,7 @@ async fn names_and_descriptions_change_once_however_often_they_are_told() {
 async fn a_revoked_invite_link_is_replaced() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
-        return;
+        return app.skip("groups");
     }
     let link = async || app.get(&format!("{GROUP}/invite-link")).await.ok()["data"]["inviteLink"].clone();
     let first = link().await;
@@ -228,7 +228,7 @@ async fn a_revoked_invite_link_is_replaced() {
 async fn a_group_that_was_left_is_no_longer_listed_and_its_chat_stays() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
-        return;
+        return app.skip("groups");
     }
     app.post("/simulator/shop/incoming", json!({ "from": ANNA, "groupId": CREW, "body": "hello" }))
         .await
@@ -249,7 +249,7 @@ async fn a_group_that_was_left_is_no_longer_listed_and_its_chat_stays() {
 async fn what_others_do_is_told_with_who_did_it() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
-        return;
+        return app.skip("groups");
     }
     let (mut wire, _) = Wire::open(&app).await;
     wire.join("shop", ADMIN_KEY).await;
@@ -282,7 +282,7 @@ async fn what_others_do_is_told_with_who_did_it() {
 async fn the_account_comes_into_a_group_and_is_removed_from_it() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.groups) {
-        return;
+        return app.skip("groups");
     }
     let me = app.device("shop").await["phoneNumber"].as_str().unwrap().to_owned();
     let steer = async |body: Value| app.post("/simulator/shop/group", body).await.ok();
@@ -299,7 +299,7 @@ async fn the_account_comes_into_a_group_and_is_removed_from_it() {
 async fn what_only_admins_may_do_is_refused_by_the_network() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.groups) {
-        return;
+        return app.skip("groups");
     }
     let crew = json!({ "id": CREW, "subject": "Crew", "participants": [ANNA], "admin": false });
     app.device_with("shop", json!({ "groups": [crew] })).await;
@@ -314,7 +314,7 @@ async fn what_only_admins_may_do_is_refused_by_the_network() {
 async fn without_a_connection_groups_are_shown_and_not_changed() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
-        return;
+        return app.skip("groups");
     }
     app.post("/devices/shop/stop", json!({})).await.ok();
     assert_eq!(group(&app).await["subject"], "Crew");
@@ -350,7 +350,7 @@ async fn removed_in_silence(app: &TestApp) {
 async fn a_group_that_the_network_knows_us_out_of_can_be_left() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
-        return;
+        return app.skip("groups");
     }
     app.post("/simulator/shop/incoming", json!({ "from": ANNA, "groupId": CREW, "body": "hello" }))
         .await
@@ -370,7 +370,7 @@ async fn a_group_that_the_network_knows_us_out_of_can_be_left() {
 async fn a_group_that_cannot_be_changed_because_we_are_out_of_it_goes() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
-        return;
+        return app.skip("groups");
     }
     removed_in_silence(&app).await;
     app.get(&format!("{GROUP}/invite-link")).await.refused(422, "refused_by_network");
@@ -402,7 +402,7 @@ async fn in_another_group_instead(app: &TestApp) {
 async fn groups_are_those_of_the_network_after_each_connection() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
-        return;
+        return app.skip("groups");
     }
     app.post("/devices/shop/stop", json!({})).await.ok();
     in_another_group_instead(&app).await;
@@ -431,7 +431,7 @@ async fn groups_are_those_of_the_network_after_each_connection() {
 async fn the_groups_of_an_account_go_with_it_and_their_chats_stay() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
-        return;
+        return app.skip("groups");
     }
     app.post("/simulator/shop/incoming", json!({ "from": ANNA, "groupId": CREW, "body": "hello" }))
         .await
@@ -447,7 +447,7 @@ async fn the_groups_of_an_account_go_with_it_and_their_chats_stay() {
 async fn a_removed_device_leaves_no_groups_behind() {
     let app = with_a_group().await;
     if !app.can(|engine| engine.groups) {
-        return;
+        return app.skip("groups");
     }
     app.delete("/devices/shop").await.ok();
     app.wait_until("the data to be gone", async || {

@@ -9,7 +9,7 @@ use crate::support::{ANNA, TestApp};
 async fn history_is_stored_in_silence_and_its_progress_is_told() {
     let app = TestApp::start().await;
     if !app.has_phone() {
-        return;
+        return app.skip("phone");
     }
     let past = json!({ "contacts": [{ "id": ANNA, "name": "Anna" }], "history": 450 });
     app.device_with("shop", past).await;
@@ -45,7 +45,7 @@ async fn history_is_stored_in_silence_and_its_progress_is_told() {
 async fn history_is_synchronised_once_for_a_link() {
     let app = TestApp::start().await;
     if !app.has_phone() {
-        return;
+        return app.skip("phone");
     }
     app.device_with("shop", json!({ "history": 10 })).await;
     app.wait_until("the end of the history", async || {

@@ -51,7 +51,7 @@ async fn transient_failures_without_end_fail_after_the_last_try() {
 async fn an_unknown_outcome_is_sent_again_and_shown_once() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.deduplicates) {
-        return;
+        return app.skip("deduplication");
     }
     app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     app.fault("shop", json!({ "kind": "send_unknown", "count": 2 })).await;
@@ -150,7 +150,7 @@ async fn urgent_messages_overtake_those_of_other_chats() {
 async fn what_waits_does_not_leave_from_another_account() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.qr) {
-        return;
+        return app.skip("QR codes");
     }
     app.device("shop").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
@@ -172,7 +172,7 @@ async fn what_waits_does_not_leave_from_another_account() {
 async fn a_message_that_may_have_arrived_is_not_failed_for_a_later_hiccup() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__MAX_ATTEMPTS", "2")]).await;
     if !app.can(|engine| engine.deduplicates) {
-        return;
+        return app.skip("deduplication");
     }
     app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     app.fault("shop", json!({ "kind": "send_unknown", "count": 3 })).await;
@@ -187,7 +187,7 @@ async fn what_may_have_arrived_is_not_said_to_have_stayed_here_at_log_out() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     // An upstream that tries again by itself knows soon.
     if !app.can(|engine| engine.deduplicates) || !app.hears_of_tries() {
-        return;
+        return app.skip("deduplication or attempts of the daemon");
     }
     app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     app.fault("shop", json!({ "kind": "send_unknown" })).await;

@@ -83,7 +83,7 @@ async fn one_message_is_cancelled_while_it_waits() {
 async fn a_message_is_cancelled_while_typing_is_shown() {
     let app = TestApp::start().await;
     if !app.has_phone() {
-        return;
+        return app.skip("phone");
     }
     app.device("shop").await;
     configure(&app, json!({ "typingDelay": 400 })).await;
@@ -104,7 +104,7 @@ async fn a_message_is_cancelled_while_typing_is_shown() {
 async fn a_chat_does_not_wait_for_a_retry_that_was_cancelled() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     if !app.hears_of_tries() {
-        return;
+        return app.skip("attempts of the daemon");
     }
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "send_transient" })).await;
@@ -119,7 +119,7 @@ async fn a_chat_does_not_wait_for_a_retry_that_was_cancelled() {
 async fn what_may_have_arrived_is_never_cancelled() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     if !app.hears_of_tries() {
-        return;
+        return app.skip("attempts of the daemon");
     }
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "send_unknown", "value": "lost" })).await;

@@ -40,7 +40,7 @@ async fn a_reaction_is_told_to_the_network_and_shown_until_it_is_taken_back() {
 async fn what_the_network_has_to_hear_needs_a_connection() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.edit) {
-        return;
+        return app.skip("editing");
     }
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "hello").await;
@@ -62,7 +62,7 @@ async fn what_the_network_has_to_hear_needs_a_connection() {
 async fn an_edit_changes_the_text_everywhere() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.edit) {
-        return;
+        return app.skip("editing");
     }
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "see you at nine").await;
@@ -93,7 +93,7 @@ async fn an_edit_changes_the_text_everywhere() {
 async fn the_last_edit_here_is_the_last_at_the_network() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.edit) {
-        return;
+        return app.skip("editing");
     }
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "draft").await;
@@ -114,7 +114,7 @@ async fn the_last_edit_here_is_the_last_at_the_network() {
 async fn a_message_that_waits_changes_before_it_leaves() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.edit) {
-        return;
+        return app.skip("editing");
     }
     app.device("shop").await;
     app.post("/devices/shop/stop", json!({})).await.ok();
@@ -154,7 +154,7 @@ async fn two_that_are_tried_again(app: &TestApp) -> [String; 2] {
 async fn a_message_that_is_to_be_tried_again_changes_or_goes_before_it_leaves() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     if !app.hears_of_tries() || !app.can(|engine| engine.edit) {
-        return;
+        return app.skip("attempts of the daemon or editing");
     }
     let [edited, removed] = two_that_are_tried_again(&app).await;
     let next = app.send("shop", BEN, "three").await;
@@ -176,7 +176,7 @@ async fn a_message_that_is_to_be_tried_again_changes_or_goes_before_it_leaves() 
 async fn a_message_that_is_to_be_tried_again_can_be_taken_back() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     if !app.hears_of_tries() || !app.can(|engine| engine.edit) {
-        return;
+        return app.skip("attempts of the daemon or editing");
     }
     let [revoked, _] = two_that_are_tried_again(&app).await;
     let next = app.send("shop", ANNA, "three").await;
@@ -218,7 +218,7 @@ async fn under_way(app: &TestApp) -> Value {
 async fn a_message_of_unknown_outcome_that_was_removed_here_is_settled_by_its_receipt() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     if !app.hears_of_tries() || !app.can(|engine| engine.revoke) {
-        return;
+        return app.skip("attempts of the daemon or revoking");
     }
     let id = removed_while_unknown(&app, json!({ "kind": "send_unknown" })).await;
     assert_eq!(under_way(&app).await, 1);
@@ -233,7 +233,7 @@ async fn a_message_of_unknown_outcome_that_was_removed_here_is_settled_by_its_re
 async fn a_message_of_unknown_outcome_that_was_removed_here_is_not_sent_again_and_fails_in_time() {
     let app = TestApp::start_with(&[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
     if !app.hears_of_tries() || !app.can(|engine| engine.revoke) {
-        return;
+        return app.skip("attempts of the daemon or revoking");
     }
     let id = removed_while_unknown(&app, json!({ "kind": "send_unknown", "value": "lost" })).await;
     app.app().core.sweep().await.unwrap();
@@ -254,7 +254,7 @@ async fn a_message_of_unknown_outcome_that_was_removed_here_is_not_sent_again_an
 async fn a_message_taken_back_for_everyone_leaves_nothing_but_its_place() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.edit) {
-        return;
+        return app.skip("editing");
     }
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "the secret is blue").await;
@@ -313,7 +313,7 @@ async fn a_message_deleted_here_does_not_come_back_with_a_second_copy() {
 async fn the_older_path_of_deleting_names_the_chat_as_well() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.edit) {
-        return;
+        return app.skip("editing");
     }
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "hello").await;
@@ -345,7 +345,7 @@ async fn a_star_is_kept_and_told_once() {
 async fn a_caption_keeps_its_limit_when_it_is_edited() {
     let app = TestApp::start().await;
     if !app.can(|engine| engine.edit) {
-        return;
+        return app.skip("editing");
     }
     app.device("shop").await;
     let send = json!({ "to": ANNA, "media": { "data": "aGVsbG8=", "filename": "a.txt", "caption": "one" } });
@@ -365,7 +365,7 @@ async fn a_caption_keeps_its_limit_when_it_is_edited() {
 async fn a_star_set_while_the_device_is_away_is_told_when_it_is_back() {
     let app = TestApp::start().await;
     if !app.has_phone() {
-        return;
+        return app.skip("phone");
     }
     app.device("shop").await;
     let id = app.incoming("shop", ANNA, "the address").await;
@@ -382,7 +382,7 @@ async fn what_another_account_wrote_is_not_for_the_present_one_to_change() {
     let app = TestApp::start().await;
     // A code that somebody types or scans says which account it is.
     if !app.can(|engine| engine.qr && engine.edit && engine.revoke) {
-        return;
+        return app.skip("QR codes, editing or revoking");
     }
     app.device("shop").await;
     let id = sent_text(&app, ANNA, "from the old number").await;

@@ -148,6 +148,12 @@ impl TestApp {
         what(&self.network.capabilities())
     }
 
+    /// Reports that the test does not apply to this engine, which lacks something. CI counts such tests as skipped.
+    #[allow(clippy::print_stderr, reason = "CI reads it from the test's output")]
+    pub fn skip(&self, missing: &str) {
+        eprintln!("skipped: the engine has no {missing}");
+    }
+
     /// Whether the daemon hears of tries to send that failed for now: what tries again by itself tells only the end.
     pub fn hears_of_tries(&self) -> bool {
         self.network.tells_of_tries()
