@@ -26,7 +26,7 @@ pub fn table(root: &Path) -> String {
     let mut rows: Vec<String> =
         folders.iter().map(|(folder, lines)| format!("{lines:>7}  {folder}")).collect();
     rows.push(format!("{sum:>7}  lines of code without comments, blank lines and tests"));
-    rows.join("\n")
+    rows.join("\n") + "\n"
 }
 
 /// Whether a file has only tests.

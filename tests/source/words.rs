@@ -18,7 +18,7 @@ const LEFT_OUT: [&str; 2] = ["docs/coverage.md", "docs/glossary.md"];
 const LONGEST_TEST_NAME: usize = 60;
 
 /// One finding.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     pub path: String,
     pub line: usize,
