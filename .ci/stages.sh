@@ -55,15 +55,40 @@ stage() {
   shift
   is_selected "$name" || return 0
   printf '%s\n' "$name" >>"$CI_DIR/order"
-  # A subshell in the background: only there `set -e` holds while its status is examined.
-  (
-    set -e
-    STAGE=$name
-    "$@"
-  ) >"$CI_DIR/$name.log" 2>&1 &
+  start_group "$name" run_stage "$name" "$@"
   wait $! || status=$?
+  rm "$CI_DIR/$name.pid"
   record_result "$name" "$status" $((SECONDS - began))
   print_result "$name"
+}
+
+run_stage() {
+  STAGE=$1
+  shift
+  "$@"
+}
+
+# start_group NAME COMMAND…: in the background and in a process group of its own, so that it can be ended with all it
+# started. `set -e` holds in it, because nothing examines its status yet.
+start_group() {
+  local name=$1
+  shift
+  set -m
+  (
+    set +m -e
+    "$@"
+  ) >"$CI_DIR/$name.log" 2>&1 &
+  set +m
+  printf '%s' $! >"$CI_DIR/$name.pid"
+}
+
+end_groups() {
+  local file
+  # The lanes first, or they would start their next stages.
+  for file in "$CI_DIR"/*.lane "$CI_DIR"/*.pid; do
+    [[ ! -e $file ]] || kill -TERM -- "-$(<"$file")" 2>/dev/null || true
+  done
+  exit 130
 }
 
 # Writes "status seconds passed failed skipped flaky" to NAME.result, and the names of flaky and skipped tests.
@@ -97,7 +122,10 @@ count_reports() {
     }
     /<flakyFailure/ { is_flaky = 1 }
     /<(failure|error)[ >]/ { is_failed = 1 }
-    match($0, /(^|>)skipped: /) { reason = substr($0, RSTART + RLENGTH); sub(/<.*/, "", reason) }
+    match($0, /(^|>)skipped: /) {
+      reason = substr($0, RSTART + RLENGTH); sub(/<.*/, "", reason)
+      gsub(/&quot;/, "\"", reason); gsub(/&lt;/, "<", reason); gsub(/&gt;/, ">", reason); gsub(/&amp;/, "\\&", reason)
+    }
     /<\/testsuite>/ { finish() }
     END { finish(); print passed + 0, failed + 0, skipped + 0, flaky + 0 }
   ' "${reports[@]}"
@@ -231,6 +259,12 @@ install_tools() {
   if is_selected bucket; then install_python venv-s3 tests/clients/python/s3/requirements.txt; fi
 }
 
+install_all_tools() {
+  trap 'touch "$CI_DIR/tools.ended"' EXIT
+  install_tools
+  touch "$CI_DIR/tools.ready"
+}
+
 build_tests() { cargo nextest run "${TEST_BUILD[@]}" --no-run; }
 
 # The features of a release, and a build without the native engine: the tests compile neither.
@@ -312,14 +346,9 @@ slow_run() {
   rm -rf "$CI_DIR"
   mkdir -p "$CI_DIR"
   : >"$CI_DIR/order"
-  trap 'end_children' INT TERM HUP
+  trap end_groups INT TERM HUP
   local client_bin
-  (
-    set -e
-    trap 'touch "$CI_DIR/tools.ended"' EXIT
-    install_tools
-    touch "$CI_DIR/tools.ready"
-  ) >"$CI_DIR/tools.log" 2>&1 &
+  start_group tools install_all_tools
 
   stage words check_words
   stage format check_format
@@ -352,17 +381,17 @@ is_failed() {
 in_parallel() {
   local lane lanes=()
   for lane in "$@"; do
-    "$lane" &
+    set -m
+    (
+      set +m
+      "$lane"
+    ) &
+    set +m
+    printf '%s' $! >"$CI_DIR/$lane.lane"
     lanes+=($!)
   done
   for lane in "${lanes[@]}"; do wait "$lane"; done
-}
-
-end_children() {
-  local running
-  running=$(jobs -p)
-  [[ -z $running ]] || kill $running 2>/dev/null
-  exit 130
+  rm "$CI_DIR"/*.lane
 }
 
 lane_suites() {
