@@ -135,7 +135,7 @@ count_reports() {
 count_log() {
   awk '
     /^(#|ℹ) pass [0-9]+/ { passed += $3 }
-    /^(#|ℹ) fail [0-9]+/ { failed += $3 }
+    /^(#|ℹ) (fail|cancelled) [0-9]+/ { failed += $3 }
     /^(#|ℹ) (skipped|todo) [0-9]+/ { skipped += $3 }
     /^Ran [0-9]+ tests? in / { ran = $2 }
     ran != "" && /^(OK|FAILED)( \(.*\))?$/ {
