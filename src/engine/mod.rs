@@ -28,10 +28,10 @@ mod error;
 mod event;
 mod group;
 mod message;
-mod people;
+mod person_refs;
 mod ports;
+pub mod relay;
 pub mod simulator;
-pub mod upstream;
 pub mod waha;
 #[cfg(feature = "whatsapp")]
 pub mod whatsapp;

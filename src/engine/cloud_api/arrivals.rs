@@ -13,7 +13,7 @@ const REMEMBERED: usize = 500;
 
 /// What is known of messages with files, by Meta's names.
 #[derive(Default)]
-pub(super) struct Arrivals(Mutex<Known>);
+pub(super) struct MediaRetries(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
@@ -28,7 +28,7 @@ enum Progress {
     Here,
 }
 
-impl Arrivals {
+impl MediaRetries {
     /// Whether the message was taken in.
     pub(super) fn is_here(&self, wamid: &str) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,20 +72,20 @@ mod tests {
 
     #[test]
     fn tries_are_counted_until_the_message_is_here() {
-        let arrivals = Arrivals::default();
-        assert_eq!((arrivals.tried("A"), arrivals.tried("A"), arrivals.tried("B")), (1, 2, 1));
-        assert!(!arrivals.is_here("A"));
-        arrivals.came("A");
-        assert!(arrivals.is_here("A") && !arrivals.is_here("B"));
+        let media_retries = MediaRetries::default();
+        assert_eq!((media_retries.tried("A"), media_retries.tried("A"), media_retries.tried("B")), (1, 2, 1));
+        assert!(!media_retries.is_here("A"));
+        media_retries.came("A");
+        assert!(media_retries.is_here("A") && !media_retries.is_here("B"));
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let arrivals = Arrivals::default();
+        let media_retries = MediaRetries::default();
         for n in 0..2 * REMEMBERED {
-            arrivals.came(&n.to_string());
+            media_retries.came(&n.to_string());
         }
-        let known = arrivals.0.lock().unwrap();
+        let known = media_retries.0.lock().unwrap();
         assert_eq!((known.order.len(), known.messages.len()), (REMEMBERED, REMEMBERED));
         assert!(known.messages.contains_key("999") && !known.messages.contains_key("0"));
     }

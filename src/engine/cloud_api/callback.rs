@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
-use super::convert::wire::{Envelope, Told};
+use super::convert::wire::{Envelope, CallbackValues};
 use super::settings::DeviceSettings;
 use crate::engine::{Callback, CallbackAnswer, CallbackError};
 
@@ -28,7 +28,7 @@ pub(super) fn verified(
 
 /// What a signed callback tells of this number, in its order. What it tells of other numbers of the same app is
 /// passed over: their devices have callbacks of their own, or none.
-pub(super) fn told(settings: &DeviceSettings, callback: &Callback<'_>) -> Result<Vec<Told>, CallbackError> {
+pub(super) fn told(settings: &DeviceSettings, callback: &Callback<'_>) -> Result<Vec<CallbackValues>, CallbackError> {
     signed(settings, callback)?;
     let body = serde_json::from_slice(callback.body)
         .map_err(|_| CallbackError::Invalid("the body is not what Meta sends".to_owned()))?;
@@ -68,7 +68,7 @@ mod tests {
         DeviceSettings::parse(settings.as_object().unwrap()).ok().unwrap()
     }
 
-    fn post(headers: &[(String, String)], body: &[u8]) -> Result<Vec<Told>, CallbackError> {
+    fn post(headers: &[(String, String)], body: &[u8]) -> Result<Vec<CallbackValues>, CallbackError> {
         let callback = Callback { method: CallbackMethod::Post, query: &[], headers, body };
         told(&settings(), &callback)
     }

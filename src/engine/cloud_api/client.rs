@@ -1,4 +1,4 @@
-//! Requests to the Graph API of one number.
+//! Requests to the GraphClient API of one number.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use super::convert::lenient;
+use crate::engine::relay::lenient;
 use super::errors::GraphError;
 use super::settings::DeviceSettings;
 use crate::engine::ByteStream;
@@ -24,7 +24,7 @@ const LARGEST: u64 = 1 << 20;
 const MAX_ID: usize = 256;
 
 /// A number at Meta.
-pub(super) struct Graph {
+pub(super) struct GraphClient {
     http: GuardedClient,
     base: Url,
     version: String,
@@ -75,7 +75,7 @@ impl MediaAddress {
     }
 }
 
-impl Graph {
+impl GraphClient {
     pub(super) fn new(http: GuardedClient, settings: &DeviceSettings) -> Self {
         Self {
             http,

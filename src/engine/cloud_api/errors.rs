@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::gates::LONGEST;
+use crate::engine::relay::rate_limit::LONGEST_PAUSE;
 use crate::domain::reason::Reason;
 use crate::engine::{SendError, SendOutcome};
 
@@ -151,7 +151,7 @@ impl GraphError {
     pub(super) fn error(&self) -> SendError {
         let mut error = self.meant();
         match self.retry_after {
-            Some(pause) if pause > LONGEST => {
+            Some(pause) if pause > LONGEST_PAUSE => {
                 error.message.push_str(
                     "; it wants to be left alone for longer than an hour, and is asked again in one",
                 );

@@ -5,10 +5,10 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::aliases::{self, Aliases};
-use super::convert::message_in::{self, Around, News, RemoteFile};
-use super::convert::people;
+use super::convert::message_in::{self, MessageContext, CloudEvent, RemoteFile};
+use super::convert::ids;
 use super::convert::status_in;
-use super::convert::wire::{Call, Status, Told};
+use super::convert::wire::{Call, Status, CallbackValues};
 use super::media::{self, Missing};
 use super::session::CloudSession;
 use crate::domain::content::Content;
@@ -22,39 +22,39 @@ type WithFile = (Box<Incoming>, RemoteFile);
 impl CloudSession {
     /// Takes in what a callback told, by a time; with success all of it is durable. What needs no file comes first, and
     /// waits for none.
-    pub(super) async fn take_in(&self, told: Vec<Told>, by: Instant) -> Result<(), CallbackError> {
+    pub(super) async fn ingest(&self, told: Vec<CallbackValues>, by: Instant) -> Result<(), CallbackError> {
         let me = self.me().ok_or_else(|| not_now("the device is not connected now"))?;
         let mut passed_over = Vec::new();
         let mut with_files = Vec::new();
         for told in &told {
             passed_over.extend(&told.passed_over);
-            self.take_in_people(told).await?;
+            self.ingest_people(told).await?;
             let names = told.messages.iter().flat_map(message_in::names);
             let names = names.chain(told.statuses.iter().map(|status| status.id.clone())).collect();
             let aliases = aliases::known(&*self.vault, names).await.map_err(|_| not_stored())?;
             let around =
-                Around { contacts: &told.contacts, aliases: &aliases, me: &me, now: self.clock.now() };
+                MessageContext { contacts: &told.contacts, aliases: &aliases, me: &me, now: self.clock.now() };
             for message in &told.messages {
                 match message_in::news(message, &around) {
-                    Some(News::About(event)) => self.pass_on(event).await?,
-                    Some(News::Message(message, Some(file))) => with_files.push((message, file)),
-                    Some(News::Message(message, None)) => self.take_in_message(message).await?,
+                    Some(CloudEvent::About(event)) => self.pass_on(event).await?,
+                    Some(CloudEvent::Message(message, Some(file))) => with_files.push((message, file)),
+                    Some(CloudEvent::Message(message, None)) => self.ingest_message(message).await?,
                     None => passed_over.push("a message of nobody"),
                 }
             }
             for status in &told.statuses {
-                self.take_in_status(status, &aliases).await?;
+                self.ingest_status(status, &aliases).await?;
             }
             for call in &told.calls {
-                self.take_in_call(call).await?;
+                self.ingest_call(call).await?;
             }
         }
         passed_over.into_iter().for_each(|part| self.not_read(part));
-        let fetched = with_files.into_iter().map(|with_file| self.take_in_with_file(with_file, by));
+        let fetched = with_files.into_iter().map(|with_file| self.ingest_with_file(with_file, by));
         join_all(fetched).await.into_iter().collect()
     }
 
-    async fn take_in_people(&self, told: &Told) -> Result<(), CallbackError> {
+    async fn ingest_people(&self, told: &CallbackValues) -> Result<(), CallbackError> {
         let news: Vec<_> =
             message_in::identities(&told.contacts).into_iter().filter(|who| self.is_news(who)).collect();
         if news.is_empty() {
@@ -65,13 +65,13 @@ impl CloudSession {
         Ok(())
     }
 
-    async fn take_in_with_file(
+    async fn ingest_with_file(
         &self,
         (mut message, file): WithFile,
         by: Instant,
     ) -> Result<(), CallbackError> {
         let wamid = message.network_id.to_string();
-        if self.arrivals.is_here(&wamid) {
+        if self.media_retries.is_here(&wamid) {
             return Ok(());
         }
         match media::fetched(self, &wamid, &file, by).await {
@@ -86,12 +86,12 @@ impl CloudSession {
                 tracing::warn!(device = %self.device, kind = ?file.kind, why, "a message comes without its file");
             }
         }
-        self.take_in_message(message).await?;
-        self.arrivals.came(&wamid);
+        self.ingest_message(message).await?;
+        self.media_retries.came(&wamid);
         Ok(())
     }
 
-    async fn take_in_message(&self, message: Box<Incoming>) -> Result<(), CallbackError> {
+    async fn ingest_message(&self, message: Box<Incoming>) -> Result<(), CallbackError> {
         let last = (!message.from_me).then(|| (message.chat.clone(), message.network_id.to_string()));
         self.pass_on(EngineEvent::Message(message)).await?;
         if let Some((chat, wamid)) = last {
@@ -100,7 +100,7 @@ impl CloudSession {
         Ok(())
     }
 
-    async fn take_in_status(&self, status: &Status, aliases: &Aliases) -> Result<(), CallbackError> {
+    async fn ingest_status(&self, status: &Status, aliases: &Aliases) -> Result<(), CallbackError> {
         let Some(id) = status_in::about(status, aliases) else {
             tracing::debug!(device = %self.device, "a status of a message that is not from here");
             return Ok(());
@@ -116,8 +116,8 @@ impl CloudSession {
         }
     }
 
-    async fn take_in_call(&self, call: &Call) -> Result<(), CallbackError> {
-        let from: Option<Jid> = people::person(call.from.as_deref(), call.from_user_id.as_deref());
+    async fn ingest_call(&self, call: &Call) -> Result<(), CallbackError> {
+        let from: Option<Jid> = ids::person(call.from.as_deref(), call.from_user_id.as_deref());
         let status = match (call.event.as_str(), &call.duration) {
             ("connect", _) => CallStatus::Ringing,
             ("terminate", Some(_)) => CallStatus::Ended,

@@ -50,7 +50,7 @@ pub(super) async fn fetched(
 ) -> Result<Attachment, Missing> {
     let place = tokio::time::timeout_at(by, session.fetching.acquire()).await;
     let _place = place.ok().and_then(Result::ok).ok_or(Missing::NoPlace)?;
-    let tries = session.arrivals.tried(wamid);
+    let tries = session.media_retries.tried(wamid);
     let within = tokio::time::timeout_at(by, fetch(session, file, by)).await;
     match within.unwrap_or(Err(Missing::ForNow("it did not come in time"))) {
         Err(Missing::ForNow(why)) if tries >= MOST_TRIES => Err(Missing::Lost(why)),

@@ -1,9 +1,9 @@
 //! Meta's WhatsApp Cloud API: a phone number that Meta hosts, as a device.
 //!
-//! Parts: `session` asks now and then whether the number can still be used, `client` speaks to the Graph API, `outbound`
-//! and `media` are what goes out, `callback` and `inbound` what Meta calls back with, `arrivals` which files were tried
+//! Parts: `session` asks now and then whether the number can still be used, `client` speaks to the GraphClient API, `outbound`
+//! and `media` are what goes out, `callback` and `inbound` what Meta calls back with, `media_retries` which files were tried
 //! for it; `convert` holds what turns one
-//! side's words into the other's; `aliases` are Meta's names of our messages, `gates` how long Meta wants to be left
+//! side's words into the other's; `aliases` are Meta's names of our messages, `rate_limits` how long Meta wants to be left
 //! alone, `errors` what its numbers mean.
 //!
 //! There is nothing to scan: a device is ready once token and number were accepted. Meta assigns the ids of messages
@@ -11,7 +11,7 @@
 //! (`biz_opaque_callback_data`) and comes back with what became of it.
 //!
 //! Invariants: a callback is read only after its signature was checked, and answered only once everything in it is
-//! durable. The token goes to the Graph API and to the hosts of `mediaHosts`, nowhere else.
+//! durable. The token goes to the GraphClient API and to the hosts of `mediaHosts`, nowhere else.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,9 +20,9 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use self::session::{CloudSession, Kept};
+use self::session::{CloudSession, NumberState};
 use self::settings::DeviceSettings;
-use super::upstream::{Sessions, UpstreamConfig};
+use super::relay::{Sessions, UpstreamConfig};
 use crate::domain::ids::DeviceId;
 use crate::engine::{
     Callback, CallbackAnswer, CallbackError, CallbackMethod, Capabilities, ControlError, ControlVerb, Driver,
@@ -35,7 +35,6 @@ mod callback;
 mod client;
 mod convert;
 mod errors;
-mod gates;
 mod inbound;
 mod media;
 mod outbound;
@@ -51,7 +50,7 @@ pub struct CloudApiDriver {
     /// The session that runs for each device, for what comes in for it.
     sessions: Sessions<CloudSession>,
     /// What outlives a device's sessions.
-    kept: Mutex<HashMap<DeviceId, Kept>>,
+    kept: Mutex<HashMap<DeviceId, NumberState>>,
 }
 
 impl CloudApiDriver {
@@ -62,14 +61,14 @@ impl CloudApiDriver {
     }
 
     /// What earlier sessions of the device left, where they were of the same number.
-    fn kept(&self, device: &DeviceId, phone_number_id: &str) -> Kept {
+    fn kept(&self, device: &DeviceId, phone_number_id: &str) -> NumberState {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let of_device = kept.entry(device.clone()).or_insert_with(|| {
             self.config.warn_without_address(device);
-            Kept::default()
+            NumberState::default()
         });
         if of_device.phone_number_id != phone_number_id {
-            *of_device = Kept::of(phone_number_id);
+            *of_device = NumberState::of(phone_number_id);
         }
         of_device.clone()
     }
@@ -144,7 +143,7 @@ impl Driver for CloudApiDriver {
         }
         let told = callback::told(&settings, &callback)?;
         let session = self.sessions.of(device).ok_or_else(not_running)?;
-        session.take_in(told, Instant::now() + self.config.callback_within).await?;
+        session.ingest(told, Instant::now() + self.config.callback_within).await?;
         Ok(CallbackAnswer::Json(serde_json::json!({})))
     }
 

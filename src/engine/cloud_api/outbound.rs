@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::aliases;
 use super::client::CallError;
-use super::convert::message_out::{self, Enclosed, Unsayable};
-use super::convert::people::{self, Recipient};
+use super::convert::message_out::{self, MessageRefs, BodyError};
+use super::convert::ids::{self, Recipient};
 use super::errors::{GraphError, Pause};
 use super::media;
 use super::session::CloudSession;
@@ -37,7 +37,7 @@ async fn try_send(session: &CloudSession, message: &Outgoing) -> Result<(), Send
     if !session.is_online() {
         return Err(not_sent(session));
     }
-    let to = people::recipient(&message.chat).ok_or_else(|| {
+    let to = ids::recipient(&message.chat).ok_or_else(|| {
         permanent("recipient_not_supported", "Meta's Cloud API reaches people, and groups of its own")
     })?;
     gate(session, &message.chat).await?;
@@ -65,7 +65,7 @@ async fn try_send(session: &CloudSession, message: &Outgoing) -> Result<(), Send
 /// Waits until Meta may be spoken to about this chat.
 async fn gate(session: &CloudSession, chat: &Jid) -> Result<(), SendOutcome> {
     let until = Instant::now() + GATE_WAIT;
-    while let Some(opens) = session.gates.until(chat) {
+    while let Some(opens) = session.rate_limits.paused_until(chat) {
         if opens > until {
             let seconds = opens.saturating_duration_since(Instant::now()).as_secs().saturating_add(1);
             let sentence = format!("Meta wants to be left alone; it is asked again in {seconds} s");
@@ -92,9 +92,9 @@ async fn body(
         Some(quoted) => name_of(session, &quoted.id).await,
         None => None,
     };
-    message_out::body(message, to, &Enclosed { file, answers }).map_err(|error| match error {
-        Unsayable::NotSupported => permanent("not_supported_by_engine", "Meta's Cloud API cannot send that"),
-        Unsayable::TooLong => {
+    message_out::body(message, to, &MessageRefs { file, answers }).map_err(|error| match error {
+        BodyError::NotSupported => permanent("not_supported_by_engine", "Meta's Cloud API cannot send that"),
+        BodyError::TooLong => {
             permanent("message_too_large", "Meta takes texts of 4096 characters and captions of 1024")
         }
     })
@@ -119,14 +119,14 @@ async fn remember(session: &CloudSession, id: &MessageId, answer: &serde_json::V
 /// What becomes of a message that Meta refused, and of the session.
 pub(super) fn failed(session: &CloudSession, error: &GraphError, chat: Option<&Jid>) -> SendOutcome {
     match (error.pause(), chat) {
-        (Pause::Number(pause), _) => session.gates.close(pause),
-        (Pause::Person(pause), Some(chat)) => session.gates.close_for(chat, pause),
+        (Pause::Number(pause), _) => session.rate_limits.pause_all(pause),
+        (Pause::Person(pause), Some(chat)) => session.rate_limits.pause(chat, pause),
         (Pause::Person(_), None) | (Pause::None, _) => {}
     }
     match error.ends_device() {
         // Whether the token is good is asked again.
         Some(Reason::UpstreamUnauthorized) => session.doubt.notify_one(),
-        Some(reason) => session.condemn(reason),
+        Some(reason) => session.fail_session(reason),
         None => {}
     }
     error.outcome()
@@ -159,7 +159,7 @@ pub(super) async fn typing(session: &CloudSession, chat: &Jid, on: bool) -> Resu
 pub(super) async fn react(session: &CloudSession, id: &MessageId, emoji: &str) -> Result<(), SessionError> {
     session.online_or_error()?;
     let unknown = || SessionError::Refused("Meta does not know this message".to_owned());
-    let to = people::recipient(&id.chat).ok_or_else(unknown)?;
+    let to = ids::recipient(&id.chat).ok_or_else(unknown)?;
     let wamid = name_of(session, id).await.ok_or_else(unknown)?;
     ask(session, &message_out::reaction(&to, &wamid, emoji)).await
 }

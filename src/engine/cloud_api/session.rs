@@ -11,9 +11,9 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::arrivals::Arrivals;
-use super::client::{CallError, Graph, PhoneNumber};
-use super::gates::Gates;
+use super::arrivals::MediaRetries;
+use super::client::{CallError, GraphClient, PhoneNumber};
+use crate::engine::relay::rate_limit::RateLimits;
 use super::settings::DeviceSettings;
 use super::{aliases, outbound};
 use crate::domain::clock::{Clock, Random};
@@ -24,7 +24,7 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 use crate::domain::seldom::Seldom;
-use crate::engine::upstream::not_taken;
+use crate::engine::relay::log_ingest_error;
 use crate::engine::{
     Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, MediaStore, MessageChange,
     Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, Vault,
@@ -42,14 +42,14 @@ const PRUNE_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
 /// What a device's sessions hand on to one another, for one number.
 #[derive(Clone, Default)]
-pub(super) struct Kept {
+pub(super) struct NumberState {
     pub(super) phone_number_id: String,
-    gates: Arc<Gates>,
-    arrivals: Arc<Arrivals>,
+    rate_limits: Arc<RateLimits>,
+    media_retries: Arc<MediaRetries>,
     odd: Arc<Seldom<&'static str>>,
 }
 
-impl Kept {
+impl NumberState {
     /// Of a number of which nothing is known.
     pub(super) fn of(phone_number_id: &str) -> Self {
         Self { phone_number_id: phone_number_id.to_owned(), ..Self::default() }
@@ -59,9 +59,9 @@ impl Kept {
 /// A device's session.
 pub(super) struct CloudSession {
     pub(super) device: DeviceId,
-    pub(super) graph: Graph,
-    pub(super) gates: Arc<Gates>,
-    pub(super) arrivals: Arc<Arrivals>,
+    pub(super) graph: GraphClient,
+    pub(super) rate_limits: Arc<RateLimits>,
+    pub(super) media_retries: Arc<MediaRetries>,
     /// What of callbacks could not be read, which is said seldom.
     odd: Arc<Seldom<&'static str>>,
     pub(super) vault: Arc<dyn Vault>,
@@ -81,7 +81,7 @@ pub(super) struct CloudSession {
     /// Our account, once Meta let it in.
     me: Mutex<Option<Jid>>,
     /// Why Meta will not let the number in any more.
-    condemned: Mutex<Option<Reason>>,
+    failure: Mutex<Option<Reason>>,
     /// Meta's name of the last message of each chat.
     last: Mutex<HashMap<Jid, String>>,
     /// Numbers with the hidden id that is known to be the same person's.
@@ -97,15 +97,15 @@ impl CloudSession {
     pub(super) fn open(
         http: GuardedClient,
         settings: &DeviceSettings,
-        kept: Kept,
+        kept: NumberState,
         context: SessionContext,
     ) -> Self {
         Self {
-            graph: Graph::new(http, settings),
+            graph: GraphClient::new(http, settings),
             check_every: settings.check_every,
             device: context.device,
-            gates: kept.gates,
-            arrivals: kept.arrivals,
+            rate_limits: kept.rate_limits,
+            media_retries: kept.media_retries,
             odd: kept.odd,
             vault: context.vault,
             media: context.media,
@@ -118,7 +118,7 @@ impl CloudSession {
             cancel: context.cancel,
             logged_out: CancellationToken::new(),
             me: Mutex::default(),
-            condemned: Mutex::default(),
+            failure: Mutex::default(),
             last: Mutex::default(),
             people: Mutex::default(),
         }
@@ -139,8 +139,8 @@ impl CloudSession {
     }
 
     /// Meta will not let the number in any more.
-    pub(super) fn condemn(&self, reason: Reason) {
-        *lock(&self.condemned) = Some(reason);
+    pub(super) fn fail_session(&self, reason: Reason) {
+        *lock(&self.failure) = Some(reason);
         self.doubt.notify_one();
     }
 
@@ -206,7 +206,7 @@ impl CloudSession {
 
     /// Asks whether Meta still lets the number in.
     async fn look(&self) -> Result<(), Ended> {
-        if let Some(reason) = *lock(&self.condemned) {
+        if let Some(reason) = *lock(&self.failure) {
             return Err(Ended::Fatal(reason));
         }
         let asked = Instant::now();
@@ -227,7 +227,7 @@ impl CloudSession {
     }
 
     async fn tell(&self, event: EngineEvent) -> Result<(), Ended> {
-        self.inbound.deliver(event).await.map_err(|error| not_taken(&self.device, error))
+        self.inbound.deliver(event).await.map_err(|error| log_ingest_error(&self.device, error))
     }
 
     async fn prune(&self) {

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use sha2::Sha512;
 
 use super::session::WahaSession;
-use super::settings::{Settings, Way};
-use super::taking::NotTaken;
+use super::settings::{Settings, InboundTransport};
+use super::inbound::IngestError;
 use crate::engine::{Callback, CallbackAnswer, CallbackError, CallbackMethod};
 
 /// Where the signature is, and what it was made with.
@@ -16,7 +16,7 @@ const ALGORITHM: &str = "x-webhook-hmac-algorithm";
 /// The envelope of a webhook that is the server's.
 pub(super) fn checked(settings: &Map<String, Value>, callback: Callback<'_>) -> Result<Value, CallbackError> {
     let settings = Settings::parse(settings).map_err(|_| CallbackError::NotTaken)?;
-    let secret = settings.webhook_secret.filter(|_| settings.inbound == Way::Webhook);
+    let secret = settings.webhook_secret.filter(|_| settings.inbound == InboundTransport::Webhook);
     let secret = secret.ok_or(CallbackError::NotTaken)?;
     if callback.method != CallbackMethod::Post {
         return Err(CallbackError::NotTaken);
@@ -38,9 +38,9 @@ pub(super) fn checked(settings: &Map<String, Value>, callback: Callback<'_>) -> 
 pub(super) async fn take(session: &WahaSession, envelope: &Value) -> Result<CallbackAnswer, CallbackError> {
     match session.take(envelope).await {
         Ok(()) => Ok(CallbackAnswer::Json(json!({}))),
-        Err(NotTaken::Gone) => Err(CallbackError::NotNow("the device is not running".to_owned())),
-        Err(NotTaken::File) => Err(CallbackError::NotNow("its file cannot be had now".to_owned())),
-        Err(NotTaken::Store(error)) => {
+        Err(IngestError::Gone) => Err(CallbackError::NotNow("the device is not running".to_owned())),
+        Err(IngestError::File) => Err(CallbackError::NotNow("its file cannot be had now".to_owned())),
+        Err(IngestError::Store(error)) => {
             tracing::warn!(device = %session.device, %error, "a webhook of the WAHA server could not be taken in");
             Err(CallbackError::NotNow("it could not be stored".to_owned()))
         }

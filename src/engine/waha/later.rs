@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::convert::message_in::Message;
 use super::media;
 use super::session::WahaSession;
-use super::taking::{Files, NotTaken};
+use super::inbound::{Files, IngestError};
 use crate::engine::{Ended, EngineEvent};
 
 /// Messages that wait at once. Of what comes beyond, what was missed waits for room, and the rest comes without its file.
@@ -27,7 +27,7 @@ const WAIT: Duration = Duration::from_secs(2);
 const DOUBLINGS: u32 = 4;
 
 /// A message, and what happened to it since.
-pub(super) struct Told {
+pub(super) struct PendingMedia {
     pub(super) message: Message,
     pub(super) since: Vec<EngineEvent>,
 }
@@ -41,7 +41,7 @@ pub(super) struct Later {
 
 #[derive(Default)]
 struct State {
-    waiting: Vec<(Instant, Told)>,
+    waiting: Vec<(Instant, PendingMedia)>,
     in_hand: usize,
 }
 
@@ -72,7 +72,7 @@ impl Later {
     }
 
     /// Has a message wait; gives it back where there is no room.
-    fn push(&self, due: Instant, told: Told) -> Result<(), Box<Told>> {
+    fn push(&self, due: Instant, told: PendingMedia) -> Result<(), Box<PendingMedia>> {
         let mut state = self.state();
         if state.len() >= MOST {
             return Err(Box::new(told));
@@ -84,10 +84,10 @@ impl Later {
     }
 
     /// Takes what is due into the hand, or says when something will be.
-    fn due(&self) -> (Vec<Told>, Option<Instant>) {
+    fn due(&self) -> (Vec<PendingMedia>, Option<Instant>) {
         let now = Instant::now();
         let mut state = self.state();
-        let due: Vec<Told> = state
+        let due: Vec<PendingMedia> = state
             .waiting
             .extract_if(.., |(due, _)| *due <= now)
             .take(AT_ONCE)
@@ -98,7 +98,7 @@ impl Later {
     }
 
     /// So many are out of the hand, and these wait again.
-    fn done(&self, count: usize, again: impl Iterator<Item = (Instant, Told)>) {
+    fn done(&self, count: usize, again: impl Iterator<Item = (Instant, PendingMedia)>) {
         let mut state = self.state();
         state.in_hand = state.in_hand.saturating_sub(count);
         state.waiting.extend(again);
@@ -108,7 +108,7 @@ impl Later {
 }
 
 /// Takes a message in, or has it wait for its file. While files fail, none holds up what follows.
-pub(super) async fn take(session: &WahaSession, told: Told, waits_for_room: bool) -> Result<(), NotTaken> {
+pub(super) async fn take(session: &WahaSession, told: PendingMedia, waits_for_room: bool) -> Result<(), IngestError> {
     if told.message.file.is_some() && !session.later.is_empty() {
         session.position.misses(&told.message.incoming, session.now());
         return keep(session, told, Instant::now(), waits_for_room).await;
@@ -122,30 +122,30 @@ pub(super) async fn take(session: &WahaSession, told: Told, waits_for_room: bool
 /// Tries to take a message in; it is given back, with the time of the next try, where its file is to be asked for again.
 async fn tried(
     session: &WahaSession,
-    told: Told,
+    told: PendingMedia,
     within: Duration,
-) -> Result<Option<(Instant, Told)>, NotTaken> {
-    let Told { message, since } = told;
+) -> Result<Option<(Instant, PendingMedia)>, IngestError> {
+    let PendingMedia { message, since } = told;
     let Some((message, nth)) = session.take_message(message, Files::Asked(within)).await? else {
         follow(session, since).await?;
         return Ok(None);
     };
     let wait = WAIT * (1 << nth.saturating_sub(1).min(DOUBLINGS));
-    Ok(Some((Instant::now() + wait, Told { message, since })))
+    Ok(Some((Instant::now() + wait, PendingMedia { message, since })))
 }
 
-async fn keep(session: &WahaSession, told: Told, due: Instant, waits_for_room: bool) -> Result<(), NotTaken> {
+async fn keep(session: &WahaSession, told: PendingMedia, due: Instant, waits_for_room: bool) -> Result<(), IngestError> {
     if waits_for_room {
         session.later.room().await;
     }
     let Err(told) = session.later.push(due, told) else { return Ok(()) };
-    let Told { message, since } = *told;
+    let PendingMedia { message, since } = *told;
     tracing::warn!(device = %session.device, "a message comes without its file: too many wait for theirs");
     session.take_message(message, Files::Left).await?;
     follow(session, since).await
 }
 
-async fn follow(session: &WahaSession, since: Vec<EngineEvent>) -> Result<(), NotTaken> {
+async fn follow(session: &WahaSession, since: Vec<EngineEvent>) -> Result<(), IngestError> {
     for event in since {
         session.take_event(event).await?;
     }
@@ -166,7 +166,7 @@ pub(super) async fn run(session: &WahaSession) -> Result<Infallible, Ended> {
         }
         let count = due.len();
         let tries = join_all(due.into_iter().map(|told| tried(session, told, media::PATIENTLY))).await;
-        let again: Result<Vec<_>, NotTaken> = tries.into_iter().collect();
+        let again: Result<Vec<_>, IngestError> = tries.into_iter().collect();
         let again = again.map_err(|error| error.ends(session))?;
         session.later.done(count, again.into_iter().flatten());
     }

@@ -1,6 +1,6 @@
 //! Chats of which could not be read what was missed: they hold up no other, and are read again later.
 
-use super::reconcile::{self, Read};
+use super::backfill::{self, Read};
 use super::session::WahaSession;
 use crate::domain::jid::Jid;
 use crate::engine::{Ended, VaultError};
@@ -29,12 +29,12 @@ pub(super) async fn read(session: &WahaSession, chats: Vec<(Jid, i64)>) -> Resul
     let mut still = 0_usize;
     let mut in_a_row = 0;
     for (chat, since) in chats {
-        if in_a_row >= reconcile::MOST_IN_A_ROW {
+        if in_a_row >= backfill::MOST_IN_A_ROW {
             still += 1;
             continue;
         }
         let is_old = session.now().0.saturating_sub(since) > GIVEN_UP_MS;
-        match reconcile::read(session, &chat, since).await? {
+        match backfill::read(session, &chat, since).await? {
             Read::Not(_) if !is_old => {
                 still += 1;
                 in_a_row += 1;
@@ -46,7 +46,7 @@ pub(super) async fn read(session: &WahaSession, chats: Vec<(Jid, i64)>) -> Resul
             Read::Whole | Read::Cut => in_a_row = 0,
         }
         let removed = session.vault.put(SPACE, &chat.to_string(), None).await;
-        removed.map_err(|error| reconcile::vault_failed(session, &error))?;
+        removed.map_err(|error| backfill::vault_failed(session, &error))?;
     }
     Ok(still > 0)
 }

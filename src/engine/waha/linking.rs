@@ -14,7 +14,7 @@ use super::client::Failure;
 use super::convert::event_in::EVENTS;
 use super::convert::status_in::{self, Status};
 use super::session::{WahaSession, ended};
-use super::settings::Way;
+use super::settings::InboundTransport;
 use crate::domain::device::Account;
 use crate::domain::reason::Reason;
 use crate::engine::{Ended, EngineEvent, PairingCode, SessionError};
@@ -247,7 +247,7 @@ async fn configured(session: &WahaSession, mark: Vec<u8>) {
 /// Our webhook; none where a WebSocket is used.
 fn webhook(session: &WahaSession) -> Value {
     match (session.settings.inbound, &session.settings.webhook_secret) {
-        (Way::Webhook, Some(secret)) => json!({
+        (InboundTransport::Webhook, Some(secret)) => json!({
             "url": session.callback_url,
             "events": EVENTS,
             "hmac": { "key": secret },

@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 
 use self::session::WahaSession;
 use self::settings::Settings;
-use super::upstream::{Sessions, UpstreamConfig};
+use super::relay::{Sessions, UpstreamConfig};
 use crate::domain::ids::DeviceId;
 use crate::engine::{
     Callback, CallbackAnswer, CallbackError, Capabilities, ControlError, ControlVerb, Driver, OpenError,
@@ -31,7 +31,7 @@ use crate::engine::{
 mod callback;
 mod changes;
 mod client;
-mod connected;
+mod online;
 mod convert;
 mod groups;
 mod later;
@@ -43,11 +43,11 @@ mod names;
 mod outbound;
 mod people;
 mod position;
-mod reconcile;
+mod backfill;
 mod session;
 mod settings;
-mod socket;
-mod taking;
+mod websocket;
+mod inbound;
 mod under_way;
 mod unnamed;
 mod whose;
@@ -104,7 +104,7 @@ impl Driver for WahaDriver {
             field: "settings.waha.baseUrl".to_owned(),
             message: error.to_string(),
         })?;
-        if settings.inbound == settings::Way::Webhook && self.config.public_url.is_empty() {
+        if settings.inbound == settings::InboundTransport::Webhook && self.config.public_url.is_empty() {
             return Err(SettingError {
                 field: "settings.waha.inbound".to_owned(),
                 message: "webhook needs server.public_url, where the WAHA server reaches this daemon; or set it to websocket".to_owned(),

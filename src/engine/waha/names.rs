@@ -31,7 +31,7 @@ const CLOCKS_MS: i64 = 120_000;
 
 /// What is known of the id of a message of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Named {
+pub(super) enum IdState {
     /// Nothing.
     No,
     /// The server gave this one to send with.
@@ -42,7 +42,7 @@ pub(super) enum Named {
 
 /// A message that was handed over without an id of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Unsettled {
+pub(super) struct PendingSend {
     /// Where it went.
     pub(super) chat: Jid,
     /// What it is like; see [`super::convert::likeness`].
@@ -53,7 +53,7 @@ pub(super) struct Unsettled {
     pub(super) busy_until: Millis,
 }
 
-impl Unsettled {
+impl PendingSend {
     /// From when on the network may have it, by the network's clock.
     pub(super) fn since(&self) -> Millis {
         self.first.plus(-CLOCKS_MS)
@@ -67,24 +67,24 @@ pub(super) fn may_be_one(one: &Jid, other: &Jid) -> bool {
 }
 
 /// The ids of one device's messages.
-pub(super) struct Names {
+pub(super) struct IdMap {
     vault: Arc<dyn Vault>,
     clock: Arc<dyn Clock>,
 }
 
-impl Names {
+impl IdMap {
     pub(super) fn new(vault: Arc<dyn Vault>, clock: Arc<dyn Clock>) -> Self {
         Self { vault, clock }
     }
 
     /// What is known of the id of a message of ours.
-    pub(super) async fn named(&self, ours: &NetworkId) -> Result<Named, VaultError> {
+    pub(super) async fn named(&self, ours: &NetworkId) -> Result<IdState, VaultError> {
         let keys = vec![format!("ours/{ours}"), settled_key(ours)];
         let mut values = self.vault.get_many(SPACE, keys).await?.into_iter();
         Ok(match (values.next().flatten().and_then(parsed), values.next().flatten()) {
-            (_, Some(_)) => Named::Settled,
-            (Some(id), None) => Named::Allotted(id),
-            (None, None) => Named::No,
+            (_, Some(_)) => IdState::Settled,
+            (Some(id), None) => IdState::Allotted(id),
+            (None, None) => IdState::No,
         })
     }
 
@@ -129,7 +129,7 @@ impl Names {
     }
 
     /// Notes a try, before anything leaves.
-    pub(super) async fn note_try(&self, ours: &NetworkId, this: &Unsettled) -> Result<(), VaultError> {
+    pub(super) async fn note_try(&self, ours: &NetworkId, this: &PendingSend) -> Result<(), VaultError> {
         let bytes = serde_json::to_vec(this).map_err(|error| VaultError(Box::new(error)))?;
         let mut batch = VaultBatch::new();
         batch.put_until(TRIES, ours.as_str(), bytes, Some(this.busy_until.plus(TRY_KEPT_MS)));
@@ -142,20 +142,20 @@ impl Names {
     }
 
     /// The try of a message that is not settled.
-    pub(super) async fn unsettled(&self, ours: &NetworkId) -> Result<Option<Unsettled>, VaultError> {
+    pub(super) async fn unsettled(&self, ours: &NetworkId) -> Result<Option<PendingSend>, VaultError> {
         let value = self.vault.get(TRIES, ours.as_str()).await?;
         Ok(value.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
     /// All that are not settled, those that were handed over first before the others.
-    pub(super) async fn all_unsettled(&self) -> Result<Vec<(NetworkId, Unsettled)>, VaultError> {
+    pub(super) async fn all_unsettled(&self) -> Result<Vec<(NetworkId, PendingSend)>, VaultError> {
         let oldest = self.clock.now().plus(-TRY_KEPT_MS);
         let all = self.vault.list(TRIES, "").await?.into_iter();
         let all = all.filter_map(|(ours, bytes)| {
-            let this: Unsettled = serde_json::from_slice(&bytes).ok()?;
-            Some((ours.parse().ok()?, this)).filter(|(_, this): &(_, Unsettled)| this.first > oldest)
+            let this: PendingSend = serde_json::from_slice(&bytes).ok()?;
+            Some((ours.parse().ok()?, this)).filter(|(_, this): &(_, PendingSend)| this.first > oldest)
         });
-        let mut all: Vec<(NetworkId, Unsettled)> = all.collect();
+        let mut all: Vec<(NetworkId, PendingSend)> = all.collect();
         all.sort_by_key(|(_, this)| this.first);
         Ok(all)
     }
@@ -204,13 +204,13 @@ mod tests {
         }
     }
 
-    fn names(vault: &Arc<MemoryVault>, at: i64) -> Names {
-        Names::new(Arc::clone(vault) as Arc<dyn Vault>, Arc::new(At(at)))
+    fn names(vault: &Arc<MemoryVault>, at: i64) -> IdMap {
+        IdMap::new(Arc::clone(vault) as Arc<dyn Vault>, Arc::new(At(at)))
     }
 
-    fn tried(at: i64) -> Unsettled {
+    fn tried(at: i64) -> PendingSend {
         let chat = "15550100001@c.us".parse().unwrap();
-        Unsettled { chat, likeness: "a".to_owned(), first: Millis(at), busy_until: Millis(at + 1) }
+        PendingSend { chat, likeness: "a".to_owned(), first: Millis(at), busy_until: Millis(at + 1) }
     }
 
     #[tokio::test]
@@ -218,13 +218,13 @@ mod tests {
         let vault = Arc::new(MemoryVault::default());
         let names = names(&vault, 5);
         let (ours, theirs): (NetworkId, NetworkId) = ("OURS".parse().unwrap(), "THEIRS".parse().unwrap());
-        assert_eq!(names.named(&ours).await.unwrap(), Named::No);
+        assert_eq!(names.named(&ours).await.unwrap(), IdState::No);
         names.note_try(&ours, &tried(5)).await.unwrap();
         assert_eq!(names.all_unsettled().await.unwrap(), [(ours.clone(), tried(5))]);
         assert!(!names.is_known(&theirs).await.unwrap());
         names.settle(&ours, &theirs).await.unwrap();
         assert_eq!(names.unsettled(&ours).await.unwrap(), None);
-        assert_eq!(names.named(&ours).await.unwrap(), Named::Settled);
+        assert_eq!(names.named(&ours).await.unwrap(), IdState::Settled);
         assert_eq!(names.sent_here(&theirs).await.unwrap(), Some(ours));
         assert!(names.is_known(&theirs).await.unwrap());
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::client::{Body, Failure};
 use super::convert::content_out::{Sending, sending};
 use super::convert::ids;
-use super::names::Named;
+use super::names::IdState;
 use super::session::WahaSession;
 use super::{groups, media, people, unnamed};
 use crate::domain::content::Content;
@@ -89,9 +89,9 @@ enum Allotted {
 /// The id that the server gives for this message, noted before it is used.
 async fn allotted(session: &WahaSession, ours: &NetworkId) -> Result<Allotted, SendOutcome> {
     match session.names.named(ours).await.map_err(|error| not_noted(&error))? {
-        Named::Settled => return Ok(Allotted::Settled),
-        Named::Allotted(id) => return Ok(Allotted::Before(id)),
-        Named::No => {}
+        IdState::Settled => return Ok(Allotted::Settled),
+        IdState::Allotted(id) => return Ok(Allotted::Before(id)),
+        IdState::No => {}
     }
     let tried = session.names.unsettled(ours).await.map_err(|error| not_noted(&error))?;
     if tried.is_some() || session.allots_none.load(Ordering::Relaxed) {

@@ -9,7 +9,7 @@ use super::client::Failure;
 use super::convert::ids;
 use super::convert::message_in::text;
 use super::session::{WahaSession, ended};
-use super::taking::NotTaken;
+use super::inbound::IngestError;
 use crate::domain::contact::ContactUpdate;
 use crate::domain::event::TypingKind;
 use crate::domain::ids::MessageId;
@@ -74,7 +74,7 @@ fn pair(told: &Value) -> Option<ContactUpdate> {
 }
 
 /// Asks once whose the hidden ids among these are.
-pub(super) async fn learn(session: &WahaSession, people: [&Jid; 2]) -> Result<(), NotTaken> {
+pub(super) async fn learn(session: &WahaSession, people: [&Jid; 2]) -> Result<(), IngestError> {
     for person in people {
         if person.kind() != JidKind::Lid || !session.asked_lids.add(person) {
             continue;

@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, Failure};
 use super::later::{self, Later};
-use super::names::Names;
+use super::names::IdMap;
 use super::position::Position;
-use super::settings::{Settings, Way};
+use super::settings::{Settings, InboundTransport};
 use super::under_way::UnderWay;
-use super::{changes, connected, groups, linking, outbound, people, socket, whose};
+use super::{changes, groups, linking, online, outbound, people, websocket, whose};
 use crate::domain::clock::{Clock, Millis};
 use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
@@ -45,7 +45,7 @@ pub(super) struct WahaSession {
     pub(super) inbound: Arc<dyn Inbound>,
     pub(super) media: Arc<dyn MediaStore>,
     pub(super) vault: Arc<dyn Vault>,
-    pub(super) names: Names,
+    pub(super) names: IdMap,
     cancel: CancellationToken,
     logged_out: CancellationToken,
     /// Whose account it is, once that is known.
@@ -62,9 +62,9 @@ pub(super) struct WahaSession {
     pub(super) later: Later,
     clock: Arc<dyn Clock>,
     /// Hidden ids of which the server was asked.
-    pub(super) asked_lids: Remembered,
+    pub(super) asked_lids: PersonCache,
     /// People who are on the network.
-    pub(super) on_network: Remembered,
+    pub(super) on_network: PersonCache,
     /// Whether the server said that it gives no ids to send with.
     pub(super) allots_none: AtomicBool,
     /// Messages that are being handed over without one.
@@ -75,9 +75,9 @@ pub(super) struct WahaSession {
 
 /// People of whom something is known. In memory, bounded.
 #[derive(Default)]
-pub(super) struct Remembered(Mutex<HashSet<Jid>>);
+pub(super) struct PersonCache(Mutex<HashSet<Jid>>);
 
-impl Remembered {
+impl PersonCache {
     pub(super) fn has(&self, person: &Jid) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(person)
     }
@@ -107,7 +107,7 @@ impl WahaSession {
             device: context.device,
             inbound: context.inbound,
             media: context.media,
-            names: Names::new(Arc::clone(&context.vault), Arc::clone(&context.clock)),
+            names: IdMap::new(Arc::clone(&context.vault), Arc::clone(&context.clock)),
             vault: context.vault,
             cancel: context.cancel,
             logged_out: CancellationToken::new(),
@@ -118,8 +118,8 @@ impl WahaSession {
             position: Position::default(),
             later: Later::default(),
             clock: context.clock,
-            asked_lids: Remembered::default(),
-            on_network: Remembered::default(),
+            asked_lids: PersonCache::default(),
+            on_network: PersonCache::default(),
             allots_none: AtomicBool::new(false),
             under_way: UnderWay::default(),
             unreadable: Seldom::default(),
@@ -181,16 +181,16 @@ impl WahaSession {
             tracing::warn!(device = %self.device, %error, "old ids of messages could not be removed");
         }
         match self.settings.inbound {
-            Way::Webhook => tokio::select! {
+            InboundTransport::Webhook => tokio::select! {
                 biased;
                 ended = self.lead() => ended,
                 ended = later::run(self) => ended,
             },
-            Way::WebSocket => {
-                let mut socket = socket::open(self).await?;
+            InboundTransport::WebSocket => {
+                let mut socket = websocket::open(self).await?;
                 tokio::select! {
                     biased;
-                    ended = socket::listen(self, &mut socket) => ended,
+                    ended = websocket::listen(self, &mut socket) => ended,
                     ended = self.lead() => ended,
                     ended = later::run(self) => ended,
                 }
@@ -202,7 +202,7 @@ impl WahaSession {
     async fn lead(&self) -> Result<Infallible, Ended> {
         let account = linking::linked(self).await?;
         self.remember(&account);
-        connected::run(self, account).await
+        online::run(self, account).await
     }
 }
 
@@ -232,7 +232,7 @@ impl Session for WahaSession {
         };
         self.set_online(false);
         linking::over(&self);
-        connected::remember(&self).await;
+        online::remember(&self).await;
         ended
     }
 

@@ -16,7 +16,7 @@ const DEFAULT_SESSION: &str = "default";
 
 /// How the device hears of what happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Way {
+pub(super) enum InboundTransport {
     /// The server calls `/hooks/{deviceId}`.
     #[default]
     Webhook,
@@ -33,10 +33,10 @@ pub(super) struct Settings {
     pub(super) session: String,
     /// What the server asks for in `X-Api-Key`.
     pub(super) api_key: Option<String>,
-    /// What webhooks are signed with; there whenever [`Way::Webhook`] is chosen.
+    /// What webhooks are signed with; there whenever [`InboundTransport::Webhook`] is chosen.
     pub(super) webhook_secret: Option<String>,
     /// How the device hears of what happens.
-    pub(super) inbound: Way,
+    pub(super) inbound: InboundTransport,
 }
 
 impl Settings {
@@ -59,7 +59,7 @@ impl Settings {
         }
         let inbound = inbound(fields)?;
         let webhook_secret = secret(fields, "webhookSecret")?;
-        if inbound == Way::Webhook && webhook_secret.is_none() {
+        if inbound == InboundTransport::Webhook && webhook_secret.is_none() {
             let message =
                 "is required: what the WAHA server signs its webhooks with; or set inbound to websocket";
             return Err(wrong("webhookSecret", message));
@@ -119,10 +119,10 @@ fn secret(fields: &Map<String, Value>, name: &str) -> Result<Option<String>, Set
     Ok(Some(text.to_owned()))
 }
 
-fn inbound(fields: &Map<String, Value>) -> Result<Way, SettingError> {
+fn inbound(fields: &Map<String, Value>) -> Result<InboundTransport, SettingError> {
     match text(fields, "inbound")? {
-        None | Some("webhook") => Ok(Way::Webhook),
-        Some("websocket") => Ok(Way::WebSocket),
+        None | Some("webhook") => Ok(InboundTransport::Webhook),
+        Some("websocket") => Ok(InboundTransport::WebSocket),
         Some(_) => Err(wrong("inbound", "must be webhook or websocket")),
     }
 }
@@ -145,7 +145,7 @@ mod tests {
         let read = parse(&json!({ "baseUrl": "https://waha.example.org", "webhookSecret": "s" })).unwrap();
         assert_eq!(
             (read.base.as_str(), read.session.as_str(), read.inbound),
-            ("https://waha.example.org/", "default", Way::Webhook)
+            ("https://waha.example.org/", "default", InboundTransport::Webhook)
         );
         let read = parse(&json!({ "baseUrl": "http://h/waha", "inbound": "websocket" })).unwrap();
         assert_eq!((read.base.as_str(), read.webhook_secret), ("http://h/waha/", None));

@@ -12,10 +12,10 @@ use super::convert::event_in::level;
 use super::convert::likeness;
 use super::convert::message_in::Message;
 use super::listing;
-use super::names::{Unsettled, may_be_one};
+use super::names::{PendingSend, may_be_one};
 use super::outbound::{self, not_noted, transient, unknown, unreachable};
 use super::session::WahaSession;
-use super::taking::NotTaken;
+use super::inbound::IngestError;
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::ids::NetworkId;
@@ -60,10 +60,10 @@ pub(super) async fn send(session: &WahaSession, message: &Outgoing) -> Result<()
     outcome
 }
 
-fn this_try(session: &WahaSession, message: &Outgoing, before: Option<&Unsettled>) -> Unsettled {
+fn this_try(session: &WahaSession, message: &Outgoing, before: Option<&PendingSend>) -> PendingSend {
     let now = session.now();
     let within = outbound::answered_within(message) + SETTLES;
-    Unsettled {
+    PendingSend {
         chat: message.chat.clone(),
         likeness: likeness::of_ours(message),
         first: before.map_or(now, |before| before.first),
@@ -84,7 +84,7 @@ async fn withdraw(session: &WahaSession, ours: &NetworkId) {
 }
 
 /// Looks for a message of unknown outcome. That the server cannot say is no answer.
-async fn find(session: &WahaSession, ours: &NetworkId, before: &Unsettled) -> Result<bool, SendOutcome> {
+async fn find(session: &WahaSession, ours: &NetworkId, before: &PendingSend) -> Result<bool, SendOutcome> {
     let listed = listing::messages(session, &before.chat, Some(before.since().0), LOOKED_THROUGH).await;
     let listed = match listed {
         Ok(listed) => listed.messages,
@@ -103,7 +103,7 @@ async fn find(session: &WahaSession, ours: &NetworkId, before: &Unsettled) -> Re
     Ok(false)
 }
 
-fn not_told(error: &NotTaken) -> SendOutcome {
+fn not_told(error: &IngestError) -> SendOutcome {
     transient("not_sent", &format!("that the message is there could not be kept: {error:?}"))
 }
 
@@ -111,7 +111,7 @@ async fn is_known(session: &WahaSession, message: &Message) -> Result<bool, Vaul
     session.names.is_known(&message.incoming.network_id).await
 }
 
-fn is_like(message: &Message, before: &Unsettled) -> bool {
+fn is_like(message: &Message, before: &PendingSend) -> bool {
     let told = &message.incoming;
     told.from_me
         && may_be_one(&told.chat, &before.chat)
@@ -120,7 +120,7 @@ fn is_like(message: &Message, before: &Unsettled) -> bool {
 }
 
 /// A message of the account is the one of this id here; what the server says of how far it is.
-async fn found(session: &WahaSession, ours: &NetworkId, message: &Message) -> Result<(), NotTaken> {
+async fn found(session: &WahaSession, ours: &NetworkId, message: &Message) -> Result<(), IngestError> {
     let told = &message.incoming;
     session.names.settle(ours, &told.network_id).await?;
     let ack = message.ack.filter(|ack| *ack > Ack::Pending).unwrap_or(Ack::Server);
@@ -132,7 +132,7 @@ async fn found(session: &WahaSession, ours: &NetworkId, message: &Message) -> Re
 }
 
 /// Whether a message of the account needs no taking in: it is one that was sent from here, or is known.
-pub(super) async fn is_known_here(session: &WahaSession, message: &Message) -> Result<bool, NotTaken> {
+pub(super) async fn is_known_here(session: &WahaSession, message: &Message) -> Result<bool, IngestError> {
     let told = &message.incoming;
     if is_known(session, message).await? {
         return Ok(true);

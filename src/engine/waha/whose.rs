@@ -7,7 +7,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::session::WahaSession;
-use super::{left, linking, reconcile};
+use super::{backfill, left, linking};
 use crate::domain::reason::Reason;
 use crate::domain::vault::VaultBatch;
 use crate::engine::{Ended, Vault, VaultError};
@@ -44,7 +44,7 @@ async fn forgets_another(vault: &dyn Vault, of: &[u8]) -> Result<bool, VaultErro
     }
     let mut batch = VaultBatch::new();
     if noted.is_some() {
-        for space in [reconcile::SPACE, left::SPACE, linking::SPACE] {
+        for space in [backfill::SPACE, left::SPACE, linking::SPACE] {
             batch.remove_space(space);
         }
     }
@@ -62,9 +62,9 @@ mod tests {
     async fn notes_are_forgotten_when_they_are_about_another_session() {
         let vault = MemoryVault::default();
         let (one, other) = (mark("https://a/", "shop"), mark("https://a/", "home"));
-        vault.put(reconcile::SPACE, "newest", Some(b"5".to_vec())).await.unwrap();
+        vault.put(backfill::SPACE, "newest", Some(b"5".to_vec())).await.unwrap();
         vault.put("waha.ids", "ours/A", Some(b"B".to_vec())).await.unwrap();
-        let newest = async || vault.get(reconcile::SPACE, "newest").await.unwrap();
+        let newest = async || vault.get(backfill::SPACE, "newest").await.unwrap();
         assert!(!forgets_another(&vault, &one).await.unwrap(), "notes from before there were marks stay");
         assert!(!forgets_another(&vault, &one).await.unwrap());
         assert!(newest().await.is_some());

@@ -28,7 +28,7 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 use crate::domain::seldom::Seldom;
-use crate::engine::upstream::not_taken;
+use crate::engine::relay::log_ingest_error;
 use crate::engine::{
     Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, MediaStore, MessageChange,
     OpenError, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, VaultError,
@@ -147,7 +147,7 @@ impl WwebjsSession {
 
     /// Tells the daemon, or how the session ends because it could not.
     pub(super) async fn tell(&self, event: EngineEvent) -> Result<(), Ended> {
-        self.inbound.deliver(event).await.map_err(|error| not_taken(&self.device, error))
+        self.inbound.deliver(event).await.map_err(|error| log_ingest_error(&self.device, error))
     }
 
     /// What the vault answered, or how the session ends because it did not.

@@ -6,7 +6,7 @@ mod files;
 mod limits;
 mod people;
 mod setup;
-mod strangers;
+mod authorization;
 mod templates;
 
 use std::sync::Arc;

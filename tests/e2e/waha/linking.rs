@@ -102,7 +102,7 @@ async fn a_server_that_is_restarted_is_found_again() {
     for inbound in ["webhook", "websocket"] {
         let waha = Waha::start(inbound).await;
         waha.app.device("shop").await;
-        let inside = waha.server.door.close().unwrap();
+        let inside = waha.server.listener.close().unwrap();
         let waits = waha.app.send("shop", ANNA, "meanwhile").await;
         waha.app
             .wait_until("the server to be missed", async || {
@@ -110,7 +110,7 @@ async fn a_server_that_is_restarted_is_found_again() {
                 states.iter().any(|state| state["reason"] == "upstream_unavailable").then_some(())
             })
             .await;
-        waha.server.door.open_to(inside);
+        waha.server.listener.open_to(inside);
         waha.app.wait_for_status("shop", &waits, "read").await;
         let network = waha.app.get("/simulator/shop/network").await.ok();
         assert_eq!(network["data"]["sent"][0]["shown"], 1, "{inbound}");

@@ -1,12 +1,12 @@
 //! The engine `waha` against a WAHA server of the tests.
 
 mod files;
-mod hearing;
+mod inbound;
 mod linking;
-mod missed;
+mod backfill;
 mod sending;
 mod settings;
-mod unnamed;
+mod send_without_id;
 
 use std::sync::Arc;
 use std::time::Duration;

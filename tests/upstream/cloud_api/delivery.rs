@@ -17,7 +17,7 @@ const LONGEST: Duration = Duration::from_millis(1_000);
 pub fn envelope(number: &Number, field: &str, mut value: Value) -> Value {
     value["messaging_product"] = "whatsapp".into();
     value["metadata"] =
-        json!({ "display_phone_number": super::told::display_number(number), "phone_number_id": number.id });
+        json!({ "display_phone_number": super::callbacks::display_number(number), "phone_number_id": number.id });
     let change = json!({ "field": field, "value": value });
     json!({ "object": "whatsapp_business_account", "entry": [{ "id": "102290129340398", "changes": [change] }] })
 }

@@ -108,7 +108,7 @@ async fn look(
         .into_response();
     }
     Json(json!({
-        "verified_name": "Simulated business", "display_phone_number": super::told::display_number(&number),
+        "verified_name": "Simulated business", "display_phone_number": super::callbacks::display_number(&number),
         "quality_rating": "GREEN", "id": id,
     }))
     .into_response()
@@ -308,7 +308,7 @@ fn recipient(body: &Value) -> Result<(Jid, String), Refused> {
 }
 
 async fn read(number: &Number, body: &Value) -> Result<Response, Refused> {
-    let Some((chat, id)) = body["message_id"].as_str().and_then(|wamid| super::told::heard(number, wamid))
+    let Some((chat, id)) = body["message_id"].as_str().and_then(|wamid| super::callbacks::heard(number, wamid))
     else {
         return refuse(400, 131_009, "Parameter value is not valid: message_id");
     };
@@ -349,7 +349,7 @@ async fn react(number: &Number, body: &Value, chat: &Jid) -> Result<Response, Re
 /// A message by Meta's name: one that was sent, or one that was told.
 fn known(number: &Number, chat: &Jid, wamid: &str) -> Option<MessageId> {
     let sent = number.names.lock().unwrap().get(wamid).cloned();
-    sent.or_else(|| super::told::heard(number, wamid).map(|(_, id)| id).filter(|id| id.chat == *chat))
+    sent.or_else(|| super::callbacks::heard(number, wamid).map(|(_, id)| id).filter(|id| id.chat == *chat))
 }
 
 /// What the network is handed. It knows the message by the id that went along, so that the test does too.

@@ -7,8 +7,8 @@
 mod delivery;
 mod graph;
 mod number;
-mod steered;
-mod told;
+mod control;
+mod callbacks;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ pub use self::delivery::sign;
 #[allow(unused_imports, reason = "as above")]
 pub use self::number::{Number, Trouble};
 use super::Upstream;
-use super::world::{World, steering};
+use super::world::{World, control as world_control};
 
 /// What its engine can do.
 pub const CAN: Capabilities = Capabilities {
@@ -88,9 +88,9 @@ impl GraphServer {
         let state = Arc::new(State { world: World::start(), numbers, daemon, http });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let steered: Arc<dyn steering::Steering> = Arc::new(steered::Steered(Arc::clone(&state)));
+        let steered: Arc<dyn world_control::NetworkControl> = Arc::new(control::NumberControl(Arc::clone(&state)));
         let router = graph::router(Arc::clone(&state), url.clone())
-            .merge(steering::router(Arc::clone(&state.world), steered));
+            .merge(world_control::router(Arc::clone(&state.world), steered));
         #[expect(clippy::disallowed_methods, reason = "a test's own server, which ends with it")]
         tokio::spawn(async move { axum::serve(listener, router).await });
         Arc::new(Self { url, state })
@@ -112,7 +112,7 @@ impl GraphServer {
         for name in names {
             self.state.numbers.lock().unwrap().insert(name, Arc::clone(&number));
         }
-        told::follow(Arc::clone(&self.state), Arc::clone(&number)).await;
+        callbacks::follow(Arc::clone(&self.state), Arc::clone(&number)).await;
         json!({ "cloud-api": {
             "phoneNumberId": number.id, "accessToken": number.token, "appSecret": number.app_secret,
             "verifyToken": number.verify_token, "baseUrl": self.url, "version": VERSION, "checkEveryMs": 500,

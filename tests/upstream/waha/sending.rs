@@ -21,7 +21,7 @@ use wharf::engine::{Incoming, Outgoing, Quoted, SendOutcome};
 use super::api::{
     Answered, Called, Refusal, Shared, bad, created, network, ok, server, unprocessable, working,
 };
-use super::{Session, Webjs, telling, words};
+use super::{Session, Webjs, convert, event_sender};
 
 /// How long an answer takes where what is sent is told first.
 const ANSWERS_AFTER: Duration = Duration::from_millis(150);
@@ -130,7 +130,7 @@ async fn send(called: &Called, headers: &HeaderMap, content: Content, body: Stri
         quoted: quoted(called)?,
         mentions: mentions.filter_map(|id| id.as_str()?.parse().ok()).collect(),
         forwarded: false,
-        timestamp: Millis(i64::try_from(telling::now_ms()).unwrap()),
+        timestamp: Millis(i64::try_from(event_sender::now_ms()).unwrap()),
         again: false,
     };
     answered(called, &message, network(session)?.send(message.clone()).await, webjs).await
@@ -170,7 +170,7 @@ async fn answered(
         SendOutcome::Sent { .. } => {
             let told = told(session, message)?;
             session.keep(told.clone());
-            telling::tell_later(&called.server, session, "message.any", told.clone());
+            event_sender::tell_later(&called.server, session, "message.any", told.clone());
             if webjs.is_some() {
                 tokio::time::sleep(ANSWERS_AFTER).await;
             }
@@ -180,7 +180,7 @@ async fn answered(
             let told = told(session, message)?;
             session.keep(told.clone());
             if webjs.is_some_and(|webjs| webjs.tells) {
-                telling::tell_later(&called.server, session, "message.any", told);
+                event_sender::tell_later(&called.server, session, "message.any", told);
             }
             Ok(broken_off())
         }
@@ -205,7 +205,7 @@ fn told(session: &Session, message: &Outgoing) -> Result<Value, Refusal> {
             message.timestamp,
         )
     };
-    let mut told = words::message(session, &sent, 1);
+    let mut told = convert::message(session, &sent, 1);
     told["source"] = json!("api");
     Ok(told)
 }

@@ -12,7 +12,7 @@ use wharf::domain::ids::{MessageId, NetworkId};
 use wharf::domain::jid::Jid;
 use wharf::engine::{Ended, EngineEvent, Incoming, Session as NetworkSession};
 
-use super::{Server, telling, words};
+use super::{Server, convert, event_sender};
 use crate::upstream::world::{Account, Link};
 
 /// How long a broken link takes to come back.
@@ -148,7 +148,7 @@ impl Session {
 
     async fn tell(&self, event: &str, payload: &Value) -> bool {
         match self.server.upgrade() {
-            Some(server) => telling::tell(&server, self, event, payload).await,
+            Some(server) => event_sender::tell(&server, self, event, payload).await,
             None => true,
         }
     }
@@ -238,11 +238,11 @@ impl Session {
                 self.becomes("SCAN_QR_CODE").await;
             }
             EngineEvent::Scanned(account) => {
-                self.state.lock().unwrap().me = words::me(account);
+                self.state.lock().unwrap().me = convert::me(account);
                 self.becomes("STARTING").await;
             }
             EngineEvent::Opened(account) => {
-                self.state.lock().unwrap().me = words::me(account);
+                self.state.lock().unwrap().me = convert::me(account);
                 let waits = self.synchronises() && self.state.lock().unwrap().messages.is_empty();
                 if !waits {
                     self.becomes("WORKING").await;
@@ -288,7 +288,7 @@ impl Session {
     }
 
     fn keep_told(&self, message: &Incoming) {
-        self.keep(words::message(self, message, if message.from_me { 3 } else { 1 }));
+        self.keep(convert::message(self, message, if message.from_me { 3 } else { 1 }));
     }
 
     async fn pass_on(&self, told: &EngineEvent) {
@@ -308,11 +308,11 @@ impl Session {
                     network: receipt.network_id.clone(),
                     participant: None,
                 };
-                let ack = words::level(receipt.ack);
+                let ack = convert::level(receipt.ack);
                 self.change(&id, |kept| {
                     if ack > kept["ack"].as_i64().unwrap() {
                         kept["ack"] = json!(ack);
-                        kept["ackName"] = json!(words::ack_name(ack));
+                        kept["ackName"] = json!(convert::ack_name(ack));
                     }
                 });
             }
@@ -329,7 +329,7 @@ impl Session {
         if self.silent.load(Ordering::Relaxed) {
             return;
         }
-        for (event, payload) in words::events(self, told) {
+        for (event, payload) in convert::events(self, told) {
             self.tell(event, &payload).await;
         }
     }

@@ -2,11 +2,11 @@
 //!
 //! [`World`] is the network with all its accounts, [`Account`] one of them with what its upstream keeps, [`Link`] the
 //! upstream's connection to the network. What the network tells comes as [`Told`], which the network waits for: a
-//! steering call is answered once the server has said that the daemon took it. [`steering`] serves those calls.
+//! steering call is answered once the server has said that the daemon took it. [`control`] serves those calls.
 
 mod link;
 mod media;
-pub mod steering;
+pub mod control;
 mod vault;
 
 use std::collections::HashMap;

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::cards;
-use super::lenient;
-use super::people;
+use super::vcards;
+use crate::engine::relay::lenient;
+use super::ids;
 use super::status_in::time;
 use super::wire::{Contact, Context, File, Message};
 use crate::domain::clock::Millis;
@@ -20,7 +20,7 @@ use crate::engine::{EngineEvent, Incoming, Quoted};
 
 /// What there is to tell of a message.
 #[derive(Debug, PartialEq)]
-pub(in crate::engine::cloud_api) enum News {
+pub(in crate::engine::cloud_api) enum CloudEvent {
     /// It is one, with a file to be fetched where it has one.
     Message(Box<Incoming>, Option<RemoteFile>),
     /// It is about another one.
@@ -41,7 +41,7 @@ pub(in crate::engine::cloud_api) struct RemoteFile {
 }
 
 /// What is known besides a message.
-pub(in crate::engine::cloud_api) struct Around<'a> {
+pub(in crate::engine::cloud_api) struct MessageContext<'a> {
     /// Who wrote.
     pub(in crate::engine::cloud_api) contacts: &'a [Contact],
     /// Messages of ours, by Meta's names.
@@ -55,8 +55,8 @@ pub(in crate::engine::cloud_api) struct Around<'a> {
 /// People of whom Meta tells the number and the business-scoped id: they are one.
 pub(in crate::engine::cloud_api) fn identities(contacts: &[Contact]) -> Vec<ContactUpdate> {
     let both = contacts.iter().filter_map(|contact| {
-        let id = people::number(contact.wa_id.as_deref()?)?;
-        let lid = people::hidden(contact.user_id.as_deref()?)?;
+        let id = ids::number(contact.wa_id.as_deref()?)?;
+        let lid = ids::hidden(contact.user_id.as_deref()?)?;
         Some(ContactUpdate { lid: Some(lid), pushname: contact.name(), ..ContactUpdate::seen(id) })
     });
     both.collect()
@@ -72,18 +72,18 @@ pub(in crate::engine::cloud_api) fn names(message: &Message) -> Vec<String> {
 }
 
 /// What a message is; `None` where it cannot be told who wrote it.
-pub(in crate::engine::cloud_api) fn news(message: &Message, around: &Around<'_>) -> Option<News> {
+pub(in crate::engine::cloud_api) fn news(message: &Message, around: &MessageContext<'_>) -> Option<CloudEvent> {
     let other = if is_echo(message, around) {
-        people::person(message.to.as_deref(), message.to_user_id.as_deref())
+        ids::person(message.to.as_deref(), message.to_user_id.as_deref())
     } else {
-        people::person(message.from.as_deref(), message.from_user_id.as_deref())
+        ids::person(message.from.as_deref(), message.from_user_id.as_deref())
     };
-    let group = message.group_id.as_deref().and_then(people::group);
+    let group = message.group_id.as_deref().and_then(ids::group);
     let (chat, from_me) = (group.or_else(|| other.clone())?, is_echo(message, around));
     let from = if from_me { around.me.clone() } else { other? };
     let at = time(message.timestamp.as_ref(), around.now);
     if let Some(event) = about_another(message, &chat, &from, from_me, at, around) {
-        return Some(News::About(event));
+        return Some(CloudEvent::About(event));
     }
     let network_id = network_id(&message.id)?;
     let (body, content, file) = content(message);
@@ -96,7 +96,7 @@ pub(in crate::engine::cloud_api) fn news(message: &Message, around: &Around<'_>)
         notify_name: name_of(around.contacts, message).filter(|_| !from_me),
         ..Incoming::text(network_id, chat, from, body, at)
     };
-    Some(News::Message(Box::new(incoming), file))
+    Some(CloudEvent::Message(Box::new(incoming), file))
 }
 
 /// The network's id of a message: Meta's name, or its digest where that is too long to be one, so that no message is
@@ -110,8 +110,8 @@ fn network_id(wamid: &str) -> Option<NetworkId> {
 }
 
 /// Written by this account on its phone.
-fn is_echo(message: &Message, around: &Around<'_>) -> bool {
-    message.to.is_some() && message.from.as_deref().and_then(people::number).as_ref() == Some(around.me)
+fn is_echo(message: &Message, around: &MessageContext<'_>) -> bool {
+    message.to.is_some() && message.from.as_deref().and_then(ids::number).as_ref() == Some(around.me)
 }
 
 fn name_of(contacts: &[Contact], message: &Message) -> Option<String> {
@@ -129,7 +129,7 @@ fn about_another(
     from: &Jid,
     from_me: bool,
     at: Millis,
-    around: &Around<'_>,
+    around: &MessageContext<'_>,
 ) -> Option<EngineEvent> {
     let part = message.parts.get(&message.kind)?;
     let text = |name: &str| part.get(name).and_then(lenient::as_text);
@@ -163,7 +163,7 @@ fn named(
     chat: &Jid,
     from_me: bool,
     participant: Option<Jid>,
-    around: &Around<'_>,
+    around: &MessageContext<'_>,
 ) -> Option<MessageId> {
     if let Some(ours) = around.aliases.get(wamid) {
         return Some(ours.clone());
@@ -171,9 +171,9 @@ fn named(
     Some(MessageId { from_me, chat: chat.clone(), network: network_id(wamid)?, participant })
 }
 
-fn quoted(context: &Context, chat: &Jid, around: &Around<'_>) -> Option<Quoted> {
+fn quoted(context: &Context, chat: &Jid, around: &MessageContext<'_>) -> Option<Quoted> {
     let wamid = context.id.as_deref()?;
-    let author = people::person(context.from.as_deref(), context.from_user_id.as_deref());
+    let author = ids::person(context.from.as_deref(), context.from_user_id.as_deref());
     let ours = author.as_ref() == Some(around.me);
     let by = author.clone().filter(|_| chat.is_group() && !ours);
     let id = named(wamid, chat, ours, by, around)?;
@@ -201,7 +201,7 @@ fn content(message: &Message) -> (String, Content, Option<RemoteFile>) {
         "contacts" => match part.as_array().map(Vec::as_slice) {
             None | Some([]) => unknown(String::new()),
             Some(cards) => {
-                (String::new(), Content::Contacts(cards.iter().map(cards::from_graph).collect()), None)
+                (String::new(), Content::Contacts(cards.iter().map(vcards::from_graph).collect()), None)
             }
         },
         "image" => file(part, MediaKind::Image),

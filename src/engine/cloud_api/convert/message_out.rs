@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::cards;
-use super::people::Recipient;
+use super::vcards;
+use super::ids::Recipient;
 use crate::domain::content::{Attachment, Content, Location, Template};
 use crate::domain::media::MediaKind;
 use crate::engine::Outgoing;
@@ -13,7 +13,7 @@ pub(in crate::engine::cloud_api) const MAX_TEXT: usize = 4_096;
 const MAX_CAPTION: usize = 1_024;
 
 /// What has to be known of a message besides itself.
-pub(in crate::engine::cloud_api) struct Enclosed {
+pub(in crate::engine::cloud_api) struct MessageRefs {
     /// Meta's id of its file.
     pub(in crate::engine::cloud_api) file: Option<String>,
     /// Meta's name of the message that it answers.
@@ -22,7 +22,7 @@ pub(in crate::engine::cloud_api) struct Enclosed {
 
 /// Why a message cannot be told to Meta.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine::cloud_api) enum Unsayable {
+pub(in crate::engine::cloud_api) enum BodyError {
     /// There is no such thing there.
     NotSupported,
     /// Its text is too long.
@@ -33,8 +33,8 @@ pub(in crate::engine::cloud_api) enum Unsayable {
 pub(in crate::engine::cloud_api) fn body(
     message: &Outgoing,
     recipient: &Recipient,
-    enclosed: &Enclosed,
-) -> Result<Value, Unsayable> {
+    enclosed: &MessageRefs,
+) -> Result<Value, BodyError> {
     let (kind, part) = part(message, enclosed.file.as_deref())?;
     let mut body = addressed(recipient);
     body["type"] = kind.into();
@@ -73,7 +73,7 @@ fn addressed(recipient: &Recipient) -> Value {
     json!({ "messaging_product": "whatsapp", "recipient_type": kind, field: to })
 }
 
-fn part(message: &Outgoing, file: Option<&str>) -> Result<(&'static str, Value), Unsayable> {
+fn part(message: &Outgoing, file: Option<&str>) -> Result<(&'static str, Value), BodyError> {
     let longest = match message.content {
         // Its body stays here: Meta has the wording.
         Content::Template(_) => usize::MAX,
@@ -81,17 +81,17 @@ fn part(message: &Outgoing, file: Option<&str>) -> Result<(&'static str, Value),
         _ => MAX_CAPTION,
     };
     if message.body.chars().count() > longest {
-        return Err(Unsayable::TooLong);
+        return Err(BodyError::TooLong);
     }
     Ok(match &message.content {
         Content::Text => ("text", json!({ "body": message.body, "preview_url": has_link(&message.body) })),
-        Content::Media(attachment) => media(attachment, file.ok_or(Unsayable::NotSupported)?, &message.body),
+        Content::Media(attachment) => media(attachment, file.ok_or(BodyError::NotSupported)?, &message.body),
         Content::Location(place) => ("location", location(place)),
         Content::Contacts(cards) => {
-            ("contacts", cards.iter().map(cards::to_graph).collect::<Vec<Value>>().into())
+            ("contacts", cards.iter().map(vcards::to_graph).collect::<Vec<Value>>().into())
         }
         Content::Template(chosen) => ("template", template(chosen)),
-        Content::Poll(_) | Content::Other(_) => return Err(Unsayable::NotSupported),
+        Content::Poll(_) | Content::Other(_) => return Err(BodyError::NotSupported),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::lenient;
+use crate::engine::relay::lenient;
 use super::wire::Status;
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;

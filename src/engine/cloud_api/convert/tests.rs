@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::message_in::{Around, News, identities, names, news};
-use super::message_out::{Enclosed, Unsayable, body};
-use super::people::Recipient;
+use super::message_in::{MessageContext, CloudEvent, identities, names, news};
+use super::message_out::{MessageRefs, BodyError, body};
+use super::ids::Recipient;
 use super::status_in::{about, receipt};
-use super::wire::{Contact, Envelope, Message, Status, Told};
-use super::{cards, message_out};
+use super::wire::{Contact, Envelope, Message, Status, CallbackValues};
+use super::{message_out, vcards};
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::content::{ContactCard, Content, Location, Poll};
@@ -24,14 +24,14 @@ fn jid(text: &str) -> Jid {
     text.parse().unwrap()
 }
 
-fn read(message: Value, aliases: &Aliases) -> Option<News> {
+fn read(message: Value, aliases: &Aliases) -> Option<CloudEvent> {
     let message: Message = serde_json::from_value(message).unwrap();
     let contacts: Vec<Contact> = serde_json::from_value(json!([
         { "profile": { "name": "Anna" }, "wa_id": "15550100001", "user_id": "US.1" },
     ]))
     .unwrap();
     let me = jid("15550100000");
-    news(&message, &Around { contacts: &contacts, aliases, me: &me, now: NOW })
+    news(&message, &MessageContext { contacts: &contacts, aliases, me: &me, now: NOW })
 }
 
 fn text_in(change: &Value) -> Value {
@@ -46,7 +46,7 @@ fn text_in(change: &Value) -> Value {
 
 fn incoming(message: Value) -> crate::engine::Incoming {
     match read(message, &Aliases::new()) {
-        Some(News::Message(incoming, _)) => *incoming,
+        Some(CloudEvent::Message(incoming, _)) => *incoming,
         other => panic!("{other:?}"),
     }
 }
@@ -61,7 +61,7 @@ fn a_text_is_read_with_who_and_when() {
 #[test]
 fn a_person_without_a_number_is_told_by_the_other_id() {
     let text = incoming(text_in(&json!({ "from": null, "from_user_id": "US.1" })));
-    assert_eq!(text.chat, super::people::hidden("US.1").unwrap());
+    assert_eq!(text.chat, super::ids::hidden("US.1").unwrap());
     assert_eq!(text.notify_name.as_deref(), Some("Anna"));
     assert_eq!(read(text_in(&json!({ "from": null })), &Aliases::new()), None, "nobody");
     let both = json!([{ "profile": {}, "wa_id": "15550100001", "user_id": "US.1" }, { "user_id": "US.2" }]);
@@ -76,15 +76,15 @@ fn answers_and_reactions_find_messages_of_ours() {
     let answer = text_in(&json!({ "context": { "id": "wamid.O=", "from": "15550100000" } }));
     let parsed: Message = serde_json::from_value(answer.clone()).unwrap();
     assert_eq!(names(&parsed), ["wamid.O="]);
-    let Some(News::Message(answer, _)) = read(answer, &aliases) else { panic!("no message") };
+    let Some(CloudEvent::Message(answer, _)) = read(answer, &aliases) else { panic!("no message") };
     assert_eq!(answer.quoted.unwrap().id, ours);
     let emoji = json!({ "type": "reaction", "reaction": { "message_id": "wamid.O=", "emoji": "👍" } });
-    let Some(News::About(EngineEvent::Reaction { id, emoji, .. })) = read(text_in(&emoji), &aliases) else {
+    let Some(CloudEvent::About(EngineEvent::Reaction { id, emoji, .. })) = read(text_in(&emoji), &aliases) else {
         panic!("no reaction")
     };
     assert_eq!((id, emoji.as_str()), (ours, "👍"));
     let back = json!({ "type": "reaction", "reaction": { "message_id": "wamid.B=" } });
-    let Some(News::About(EngineEvent::Reaction { id, emoji, .. })) = read(text_in(&back), &aliases) else {
+    let Some(CloudEvent::About(EngineEvent::Reaction { id, emoji, .. })) = read(text_in(&back), &aliases) else {
         panic!("no reaction")
     };
     assert_eq!((id.to_string().as_str(), emoji.as_str()), ("false_15550100001@c.us_wamid.B=", ""));
@@ -94,19 +94,19 @@ fn answers_and_reactions_find_messages_of_ours() {
 fn what_was_changed_or_taken_back_is_told() {
     let edit = json!({ "type": "edit", "edit": {
         "original_message_id": "wamid.B=", "message": { "type": "text", "text": { "body": "new" } } } });
-    let Some(News::About(EngineEvent::Edited { id, body, .. })) = read(text_in(&edit), &Aliases::new())
+    let Some(CloudEvent::About(EngineEvent::Edited { id, body, .. })) = read(text_in(&edit), &Aliases::new())
     else {
         panic!("no edit")
     };
     assert_eq!((id.to_string().as_str(), body.as_str()), ("false_15550100001@c.us_wamid.B=", "new"));
     let gone = json!({ "type": "revoke", "revoke": { "original_message_id": "wamid.B=" } });
-    assert!(matches!(read(text_in(&gone), &Aliases::new()), Some(News::About(EngineEvent::Revoked { .. }))));
+    assert!(matches!(read(text_in(&gone), &Aliases::new()), Some(CloudEvent::About(EngineEvent::Revoked { .. }))));
 }
 
 #[test]
 fn every_type_is_read_and_none_is_lost() {
     let voice = json!({ "type": "audio", "audio": { "id": "7", "voice": true } });
-    let Some(News::Message(message, Some(file))) = read(text_in(&voice), &Aliases::new()) else {
+    let Some(CloudEvent::Message(message, Some(file))) = read(text_in(&voice), &Aliases::new()) else {
         panic!("no file")
     };
     assert_eq!((file.kind, message.content), (MediaKind::Ptt, Content::Other(MediaKind::Ptt.message_type())));
@@ -152,7 +152,7 @@ fn all_entries_and_changes_of_this_number_are_read() {
     assert!(told.iter().all(|told| told.passed_over.is_empty()));
 }
 
-fn told(value: &Value) -> Vec<Told> {
+fn told(value: &Value) -> Vec<CallbackValues> {
     let mut value = value.clone();
     value["metadata"] = json!({ "phone_number_id": 1 });
     let change = json!({ "field": "messages", "value": value });
@@ -252,8 +252,8 @@ fn outgoing(body: &str, content: Content) -> Outgoing {
     }
 }
 
-fn to_graph(message: &Outgoing) -> Result<Value, Unsayable> {
-    let enclosed = Enclosed { file: Some("77".into()), answers: Some("wamid.B=".into()) };
+fn to_graph(message: &Outgoing) -> Result<Value, BodyError> {
+    let enclosed = MessageRefs { file: Some("77".into()), answers: Some("wamid.B=".into()) };
     body(message, &Recipient::Number("15550100001".into()), &enclosed)
 }
 
@@ -275,26 +275,26 @@ fn a_text_of_ours_carries_its_id_and_what_it_answers() {
 }
 
 fn body_to(recipient: &Recipient) -> Value {
-    let enclosed = Enclosed { file: None, answers: None };
+    let enclosed = MessageRefs { file: None, answers: None };
     body(&outgoing("hi", Content::Text), recipient, &enclosed).unwrap()
 }
 
 #[test]
 fn what_meta_has_no_words_for_is_refused() {
     let poll = Poll { name: "?".into(), options: vec![], allow_multiple_answers: false, votes: vec![] };
-    assert_eq!(to_graph(&outgoing("", Content::Poll(poll))), Err(Unsayable::NotSupported));
+    assert_eq!(to_graph(&outgoing("", Content::Poll(poll))), Err(BodyError::NotSupported));
     let long = "x".repeat(message_out::MAX_TEXT + 1);
-    assert_eq!(to_graph(&outgoing(&long, Content::Text)), Err(Unsayable::TooLong));
+    assert_eq!(to_graph(&outgoing(&long, Content::Text)), Err(BodyError::TooLong));
 }
 
 #[test]
 fn cards_keep_name_and_numbers_both_ways() {
     let card = ContactCard::of_person(&jid("15550100001"), Some("Anna, B.".into()), Some("Shop"));
-    let graph = cards::to_graph(&card);
+    let graph = vcards::to_graph(&card);
     assert_eq!(graph["name"]["formatted_name"], "Anna, B.");
     assert_eq!(graph["phones"][0], json!({ "phone": "+15550100001", "wa_id": "15550100001" }));
     assert_eq!(graph["org"]["company"], "Shop");
-    let back = cards::from_graph(&graph);
+    let back = vcards::from_graph(&graph);
     assert_eq!(back.display_name, "Anna, B.");
     assert!(back.vcard.contains("waid=15550100001:+15550100001"), "{}", back.vcard);
 }

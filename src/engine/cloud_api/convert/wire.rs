@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::lenient;
+use crate::engine::relay::lenient;
 
 /// A whole callback.
 pub(in crate::engine::cloud_api) struct Envelope(Value);
@@ -12,7 +12,7 @@ pub(in crate::engine::cloud_api) struct Envelope(Value);
 /// What one change tells of a number. Everything is read one by one: what cannot be read must not keep the rest from
 /// being heard.
 #[derive(Debug, Default)]
-pub(in crate::engine::cloud_api) struct Told {
+pub(in crate::engine::cloud_api) struct CallbackValues {
     pub(in crate::engine::cloud_api) contacts: Vec<Contact>,
     /// With those that were written with the phone's own app by an account that has both.
     pub(in crate::engine::cloud_api) messages: Vec<Message>,
@@ -151,19 +151,19 @@ impl Envelope {
     }
 
     /// What it tells of one number, in its order.
-    pub(in crate::engine::cloud_api) fn told_of(&self, phone_number_id: &str) -> Vec<Told> {
+    pub(in crate::engine::cloud_api) fn told_of(&self, phone_number_id: &str) -> Vec<CallbackValues> {
         let entries = lenient::as_list(self.0.get("entry"));
         let changes = entries.iter().flat_map(|entry| lenient::as_list(entry.get("changes")));
         let ours = changes.filter(|change| {
             let field = change.get("field").and_then(Value::as_str).unwrap_or_default();
             matches!(field, "messages" | "smb_message_echoes" | "calls")
         });
-        ours.filter_map(|change| Told::of(change.get("value").unwrap_or(&Value::Null), phone_number_id))
+        ours.filter_map(|change| CallbackValues::of(change.get("value").unwrap_or(&Value::Null), phone_number_id))
             .collect()
     }
 }
 
-impl Told {
+impl CallbackValues {
     fn of(value: &Value, phone_number_id: &str) -> Option<Self> {
         let mut told = Self::default();
         match value.pointer("/metadata/phone_number_id").and_then(lenient::as_text) {

@@ -35,7 +35,7 @@ pub(in super::super) const EVENTS: [&str; 16] = [
 
 /// What an event says.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) enum Heard {
+pub(in super::super) enum WahaEvent {
     /// The session's state may have changed: it is asked for, as events come late.
     Status(Option<Status>),
     /// A message, whose file is still at the server.
@@ -52,13 +52,13 @@ pub(in super::super) fn account(envelope: &Value) -> Option<Account> {
 }
 
 /// Reads an event that is told `now`. What was not asked for says nothing.
-pub(in super::super) fn event(envelope: &Value, me: Option<&Jid>, now: Millis) -> Vec<Heard> {
+pub(in super::super) fn event(envelope: &Value, me: Option<&Jid>, now: Millis) -> Vec<WahaEvent> {
     let heard = read(envelope, me, now);
     let name = envelope.get("event").and_then(Value::as_str).unwrap_or_default();
     let Some(asked) = EVENTS.into_iter().find(|event| *event == name) else { return heard };
     let told = envelope.get("payload").unwrap_or(&Value::Null);
     if heard.is_empty() && !says_nothing(asked, told) {
-        return vec![Heard::Unreadable(asked)];
+        return vec![WahaEvent::Unreadable(asked)];
     }
     heard
 }
@@ -74,16 +74,16 @@ fn says_nothing(name: &str, told: &Value) -> bool {
     }
 }
 
-fn read(envelope: &Value, me: Option<&Jid>, now: Millis) -> Vec<Heard> {
+fn read(envelope: &Value, me: Option<&Jid>, now: Millis) -> Vec<WahaEvent> {
     let name = envelope.get("event").and_then(Value::as_str).unwrap_or_default();
     let told = envelope.get("payload").unwrap_or(&Value::Null);
     let told_at = time(envelope.get("timestamp"));
     let at = believed(time(told.get("timestamp")).or(told_at).unwrap_or(Millis(0)), now);
     let heard = match name {
-        "session.status" => return vec![Heard::Status(status_in::told(told))],
+        "session.status" => return vec![WahaEvent::Status(status_in::told(told))],
         "message" | "message.any" => {
             return message_in::message(told, me, now)
-                .map(|message| Heard::Message(Box::new(message)))
+                .map(|message| WahaEvent::Message(Box::new(message)))
                 .into_iter()
                 .collect();
         }
@@ -92,10 +92,10 @@ fn read(envelope: &Value, me: Option<&Jid>, now: Millis) -> Vec<Heard> {
         "message.edited" => edited(told, at),
         "message.revoked" => revoked(told),
         "poll.vote" => vote(told, me, now),
-        "presence.update" => return presence(told).into_iter().map(Heard::Event).collect(),
-        "group.v2.join" => return joined(told, me).into_iter().map(Heard::Event).collect(),
+        "presence.update" => return presence(told).into_iter().map(WahaEvent::Event).collect(),
+        "group.v2.join" => return joined(told, me).into_iter().map(WahaEvent::Event).collect(),
         "group.v2.leave" => left(told, me),
-        "group.v2.update" => return updated(told).into_iter().map(Heard::Event).collect(),
+        "group.v2.update" => return updated(told).into_iter().map(WahaEvent::Event).collect(),
         "group.v2.participants" => members(told),
         "call.received" => call(told, CallStatus::Ringing),
         "call.accepted" => call(told, CallStatus::Accepted),
@@ -103,7 +103,7 @@ fn read(envelope: &Value, me: Option<&Jid>, now: Millis) -> Vec<Heard> {
         "chat.archive" => archived(told),
         _ => None,
     };
-    heard.map(Heard::Event).into_iter().collect()
+    heard.map(WahaEvent::Event).into_iter().collect()
 }
 
 fn receipt(told: &Value, me: Option<&Jid>, at: Millis) -> Option<EngineEvent> {
@@ -282,7 +282,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn heard(name: &str, payload: &Value) -> Vec<Heard> {
+    fn heard(name: &str, payload: &Value) -> Vec<WahaEvent> {
         let me: Jid = "15550100009@c.us".parse().unwrap();
         event(
             &json!({ "event": name, "timestamp": 1_767_225_600_123_i64, "payload": payload }),
@@ -293,7 +293,7 @@ mod tests {
 
     fn told(name: &str, payload: &Value) -> EngineEvent {
         match heard(name, payload).remove(0) {
-            Heard::Event(event) => event,
+            WahaEvent::Event(event) => event,
             other => panic!("{other:?}"),
         }
     }
@@ -357,7 +357,7 @@ mod tests {
             ("poll.vote", json!({ "poll": {} })),
             ("presence.update", json!({ "id": "x" })),
         ] {
-            assert_eq!(heard(name, &payload), [Heard::Unreadable(name)], "{name}");
+            assert_eq!(heard(name, &payload), [WahaEvent::Unreadable(name)], "{name}");
         }
         for (name, payload) in [
             ("label.upsert", json!({ "id": "1" })),

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::convert::status_in::{self, Status};
 use super::session::{WahaSession, ended};
-use super::{groups, left, linking, people, reconcile};
+use super::{backfill, groups, left, linking, people};
 use crate::domain::device::Account;
 use crate::domain::reason::Reason;
 use crate::engine::{Ended, EngineEvent};
@@ -28,7 +28,7 @@ pub(super) async fn run(session: &WahaSession, account: Account) -> Result<Infal
     session.set_online(true);
     session.tell(EngineEvent::Opened(account)).await?;
     people::tell(session).await?;
-    let first = reconcile::begin(session).await?;
+    let first = backfill::begin(session).await?;
     let mut again = first.then(|| Instant::now() + HISTORY_AGAIN);
     let mut left = LeftChats::now();
     let mut beat = Instant::now() + BEAT;
@@ -38,7 +38,7 @@ pub(super) async fn run(session: &WahaSession, account: Account) -> Result<Infal
             () = tokio::time::sleep_until(beat) => beat = Instant::now() + BEAT,
             () = at(again) => {
                 again = None;
-                reconcile::history_again(session).await?;
+                backfill::history_again(session).await?;
                 continue;
             }
             () = tokio::time::sleep_until(left.due) => {
@@ -63,7 +63,7 @@ impl LeftChats {
     }
 
     async fn read(&mut self, session: &WahaSession) -> Result<(), Ended> {
-        let chats = left::all(session).await.map_err(|error| reconcile::vault_failed(session, &error))?;
+        let chats = left::all(session).await.map_err(|error| backfill::vault_failed(session, &error))?;
         let any = left::read(session, chats).await?;
         self.wait = if any { (self.wait * 2).min(LEFT_LAST) } else { LEFT_LAST };
         self.due = Instant::now() + self.wait;
@@ -108,7 +108,7 @@ async fn still_works(session: &WahaSession, described: &Value) -> Result<(), End
 /// get to know leaves what was noted before.
 pub(super) async fn remember(session: &WahaSession) {
     let Some(reached) = session.position.reached() else { return };
-    if let Err(error) = reconcile::note(session, reached).await {
+    if let Err(error) = backfill::note(session, reached).await {
         tracing::warn!(device = %session.device, %error, "how far messages were taken in could not be noted");
     }
 }

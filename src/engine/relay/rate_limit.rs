@@ -11,28 +11,28 @@ use crate::domain::jid::Jid;
 /// People of whom this is known at once; of those beyond, the one that is soonest over is forgotten.
 const MOST_PEOPLE: usize = 1_000;
 /// No answer of Meta's closes a gate for longer.
-pub(super) const LONGEST: Duration = Duration::from_secs(3_600);
+pub(in crate::engine) const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
 /// Until when nothing is sent.
 #[derive(Default)]
-pub(super) struct Gates(Mutex<Closed>);
+pub(in crate::engine) struct RateLimits(Mutex<RateLimitPauses>);
 
 #[derive(Default)]
-struct Closed {
+struct RateLimitPauses {
     number: Option<Instant>,
     people: HashMap<Jid, Instant>,
 }
 
-impl Gates {
+impl RateLimits {
     /// The number sends nothing for so long.
-    pub(super) fn close(&self, pause: Duration) {
-        let until = Instant::now() + pause.min(LONGEST);
+    pub(in crate::engine) fn pause_all(&self, pause: Duration) {
+        let until = Instant::now() + pause.min(LONGEST_PAUSE);
         let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         closed.number = closed.number.max(Some(until));
     }
 
     /// This person is sent nothing for so long.
-    pub(super) fn close_for(&self, person: &Jid, pause: Duration) {
+    pub(in crate::engine) fn pause(&self, person: &Jid, pause: Duration) {
         let now = Instant::now();
         let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         closed.people.retain(|_, until| *until > now);
@@ -42,11 +42,11 @@ impl Gates {
         {
             closed.people.remove(&soonest);
         }
-        closed.people.insert(person.clone(), now + pause.min(LONGEST));
+        closed.people.insert(person.clone(), now + pause.min(LONGEST_PAUSE));
     }
 
     /// Until when this person is sent nothing, if they are not to be now.
-    pub(super) fn until(&self, person: &Jid) -> Option<Instant> {
+    pub(in crate::engine) fn paused_until(&self, person: &Jid) -> Option<Instant> {
         let closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         closed.number.max(closed.people.get(person).copied()).filter(|until| *until > Instant::now())
     }
@@ -58,25 +58,25 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_gate_is_for_one_person_or_for_all_and_opens_in_time() {
-        let gates = Gates::default();
+        let rate_limits = RateLimits::default();
         let (anna, ben): (Jid, Jid) =
             ("15550100001@c.us".parse().unwrap(), "15550100002@c.us".parse().unwrap());
-        gates.close_for(&anna, Duration::from_secs(6));
-        assert!(gates.until(&anna).is_some() && gates.until(&ben).is_none());
+        rate_limits.pause(&anna, Duration::from_secs(6));
+        assert!(rate_limits.paused_until(&anna).is_some() && rate_limits.paused_until(&ben).is_none());
         tokio::time::advance(Duration::from_secs(6)).await;
-        assert!(gates.until(&anna).is_none());
-        gates.close(Duration::from_secs(2));
-        gates.close(Duration::from_secs(1));
+        assert!(rate_limits.paused_until(&anna).is_none());
+        rate_limits.pause_all(Duration::from_secs(2));
+        rate_limits.pause_all(Duration::from_secs(1));
         tokio::time::advance(Duration::from_millis(1_500)).await;
-        assert!(gates.until(&ben).is_some(), "the longer pause holds");
+        assert!(rate_limits.paused_until(&ben).is_some(), "the longer pause holds");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_remembered_is_bounded() {
-        let gates = Gates::default();
+        let rate_limits = RateLimits::default();
         for n in 0..2 * MOST_PEOPLE {
-            gates.close_for(&format!("1555010{n:04}").parse().unwrap(), Duration::from_secs(60));
+            rate_limits.pause(&format!("1555010{n:04}").parse().unwrap(), Duration::from_secs(60));
         }
-        assert_eq!(gates.0.lock().unwrap().people.len(), MOST_PEOPLE);
+        assert_eq!(rate_limits.0.lock().unwrap().people.len(), MOST_PEOPLE);
     }
 }

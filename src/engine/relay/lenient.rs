@@ -5,7 +5,7 @@ use serde::{Deserialize as _, Deserializer};
 use serde_json::{Map, Value};
 
 /// A text, or a number as one.
-pub(super) fn as_text(value: &Value) -> Option<String> {
+pub(in crate::engine) fn as_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -14,7 +14,7 @@ pub(super) fn as_text(value: &Value) -> Option<String> {
 }
 
 /// A whole number, or a text of one.
-pub(in crate::engine::cloud_api) fn as_number(value: &Value) -> Option<i64> {
+pub(in crate::engine) fn as_number(value: &Value) -> Option<i64> {
     match value {
         Value::String(text) => text.trim().parse().ok(),
         number => number.as_i64(),
@@ -22,7 +22,7 @@ pub(in crate::engine::cloud_api) fn as_number(value: &Value) -> Option<i64> {
 }
 
 /// The entries of a list; what is no list counts as its only entry.
-pub(super) fn as_list(value: Option<&Value>) -> &[Value] {
+pub(in crate::engine) fn as_list(value: Option<&Value>) -> &[Value] {
     match value {
         None | Some(Value::Null) => &[],
         Some(Value::Array(list)) => list,
@@ -30,22 +30,22 @@ pub(super) fn as_list(value: Option<&Value>) -> &[Value] {
     }
 }
 
-pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+pub(in crate::engine) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     Value::deserialize(from).map(|value| as_text(&value))
 }
 
-pub(super) fn word<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+pub(in crate::engine) fn word<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     text(from).map(Option::unwrap_or_default)
 }
 
-pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+pub(in crate::engine) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     Value::deserialize(from).map(|value| value == true || value == "true")
 }
 
-pub(super) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Value>, D::Error> {
+pub(in crate::engine) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Value>, D::Error> {
     Value::deserialize(from).map(|value| as_list(Some(&value)).to_vec())
 }
 
-pub(super) fn fields<'de, D: Deserializer<'de>>(from: D) -> Result<Map<String, Value>, D::Error> {
+pub(in crate::engine) fn fields<'de, D: Deserializer<'de>>(from: D) -> Result<Map<String, Value>, D::Error> {
     Value::deserialize(from).map(|value| value.as_object().cloned().unwrap_or_default())
 }

@@ -1,5 +1,8 @@
 //! What the engines whose network is an upstream REST API have in common.
 
+pub(super) mod lenient;
+pub(super) mod rate_limit;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -68,7 +71,7 @@ impl<S> Sessions<S> {
 }
 
 /// How a session ends whose news the daemon did not take.
-pub(super) fn not_taken(device: &DeviceId, error: InboundError) -> Ended {
+pub(super) fn log_ingest_error(device: &DeviceId, error: InboundError) -> Ended {
     match error {
         InboundError::Gone => Ended::Closed,
         InboundError::Store(source) => {

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::Waha;
 use crate::support::{ANNA, BEN};
-use crate::upstream::waha::{SECRET, telling};
+use crate::upstream::waha::{SECRET, event_sender};
 
 const HOUR_MS: i64 = 3_600_000;
 
 fn now() -> i64 {
-    i64::try_from(telling::now_ms()).unwrap()
+    i64::try_from(event_sender::now_ms()).unwrap()
 }
 
 /// A message of so long after now.
@@ -32,7 +32,7 @@ impl Waha {
         let envelope =
             json!({ "event": "message.any", "session": "shop", "timestamp": now(), "payload": message });
         let body = envelope.to_string();
-        let signature = telling::signature(SECRET, body.as_bytes());
+        let signature = event_sender::signature(SECRET, body.as_bytes());
         let request = self.app.request("POST", "//hooks/shop").header("x-webhook-hmac", signature).body(body);
         request.send().await.unwrap().status().as_u16()
     }

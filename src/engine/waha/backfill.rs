@@ -5,13 +5,13 @@
 //! history. What is asked for is bounded; what is beyond stays at the server.
 
 use super::client::Failure;
-use super::connected;
+use super::online;
 use super::convert::event_in::level;
 use super::convert::ids;
 use super::convert::message_in::{Message, text, time};
-use super::later::{self, Told};
+use super::later::{self, PendingMedia};
 use super::session::{WahaSession, ended};
-use super::taking::NotTaken;
+use super::inbound::IngestError;
 use super::{left, listing};
 use crate::domain::clock::Millis;
 use crate::domain::event::HistoryPhase;
@@ -48,7 +48,7 @@ pub(super) async fn begin(session: &WahaSession) -> Result<bool, Ended> {
         None => history(session, true).await?,
     }
     // A session that stopped meanwhile refuses, which reads as if nothing had been missed.
-    connected::check(session).await?;
+    online::check(session).await?;
     session.position.is_whole();
     if let Some(reached) = session.position.reached() {
         note(session, reached).await.map_err(|error| vault_failed(session, &error))?;
@@ -138,7 +138,7 @@ pub(super) async fn read(session: &WahaSession, chat: &Jid, since: i64) -> Resul
 }
 
 /// A message that was missed, or of which something was.
-async fn take(session: &WahaSession, message: Message) -> Result<(), NotTaken> {
+async fn take(session: &WahaSession, message: Message) -> Result<(), IngestError> {
     let id = id_of(&message.incoming);
     if message.revoked {
         return session.take_event(EngineEvent::Revoked { id }).await;
@@ -148,7 +148,7 @@ async fn take(session: &WahaSession, message: Message) -> Result<(), NotTaken> {
     let edit = edited.map(|at| EngineEvent::Edited { id: id.clone(), body, at });
     let receipt = ack.and_then(|ack| level(ack, at, id.chat.clone(), id.network.clone(), None));
     let since = edit.into_iter().chain(receipt).collect();
-    later::take(session, Told { message, since }, true).await
+    later::take(session, PendingMedia { message, since }, true).await
 }
 
 fn id_of(message: &Incoming) -> MessageId {

@@ -8,19 +8,19 @@ use serde_json::Value;
 use wharf::engine::ControlError;
 
 use super::{Server, Session};
-use crate::upstream::world::steering::Steering;
+use crate::upstream::world::control::NetworkControl;
 
 /// Ids are the network's and the daemon's own: the server translates at its face.
-pub struct Steered(pub Weak<Server>);
+pub struct SessionControl(pub Weak<Server>);
 
-impl Steered {
+impl SessionControl {
     fn session(&self, device: &str) -> Option<Arc<Session>> {
         self.0.upgrade()?.session(device)
     }
 }
 
 #[async_trait]
-impl Steering for Steered {
+impl NetworkControl for SessionControl {
     fn account(&self, device: &str) -> Option<String> {
         let server = self.0.upgrade()?;
         server.world.known(device).map(|account| account.name().to_owned())

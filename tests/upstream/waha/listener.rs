@@ -13,7 +13,7 @@ type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 type TakeSocket = Box<dyn Fn(TcpStream) -> Served + Send + Sync>;
 
 /// An address.
-pub struct Door {
+pub struct SwitchableListener {
     address: SocketAddr,
     shared: Arc<Shared>,
     _open: DropGuard,
@@ -36,7 +36,7 @@ pub fn serve(listener: TcpListener, router: Router) {
     tokio::spawn(async move { axum::serve(listener, router).await });
 }
 
-impl Door {
+impl SwitchableListener {
     /// A door to this address.
     pub async fn to(behind: SocketAddr) -> Self {
         let door = Self::shut().await;

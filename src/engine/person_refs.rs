@@ -4,10 +4,10 @@ use super::{EngineEvent, Incoming, IncomingReceipt, Quoted};
 use crate::domain::identity::NamesPeople;
 use crate::domain::jid::Jid;
 
-type Visit<'a> = &'a mut dyn FnMut(&mut Jid);
+type PersonVisitor<'a> = &'a mut dyn FnMut(&mut Jid);
 
 impl NamesPeople for Incoming {
-    fn each_person(&mut self, visit: Visit<'_>) {
+    fn each_person(&mut self, visit: PersonVisitor<'_>) {
         visit(&mut self.chat);
         visit(&mut self.from);
         self.quoted.each_person(visit);
@@ -16,21 +16,21 @@ impl NamesPeople for Incoming {
 }
 
 impl NamesPeople for Quoted {
-    fn each_person(&mut self, visit: Visit<'_>) {
+    fn each_person(&mut self, visit: PersonVisitor<'_>) {
         self.id.each_person(visit);
         visit(&mut self.author);
     }
 }
 
 impl NamesPeople for IncomingReceipt {
-    fn each_person(&mut self, visit: Visit<'_>) {
+    fn each_person(&mut self, visit: PersonVisitor<'_>) {
         visit(&mut self.chat);
         self.participant.each_person(visit);
     }
 }
 
 impl NamesPeople for EngineEvent {
-    fn each_person(&mut self, visit: Visit<'_>) {
+    fn each_person(&mut self, visit: PersonVisitor<'_>) {
         match self {
             Self::Message(message) => message.each_person(visit),
             Self::History(messages) => messages.each_person(visit),

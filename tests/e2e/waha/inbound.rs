@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Waha;
 use crate::support::{ANNA, Reply, TestApp};
-use crate::upstream::waha::{SECRET, telling};
+use crate::upstream::waha::{SECRET, event_sender};
 
 const HOOK: &str = "//hooks/shop";
 
@@ -29,9 +29,9 @@ async fn a_webhook_is_taken_in_only_with_its_signature() {
     let waha = Waha::start("webhook").await;
     waha.app.device("shop").await;
     let body = message("A1", "signed");
-    let right = telling::signature(SECRET, body.as_bytes());
-    let wrong = telling::signature("another secret", body.as_bytes());
-    let other = telling::signature(SECRET, message("A1", "another").as_bytes());
+    let right = event_sender::signature(SECRET, body.as_bytes());
+    let wrong = event_sender::signature("another secret", body.as_bytes());
+    let other = event_sender::signature(SECRET, message("A1", "another").as_bytes());
     for headers in [
         vec![],
         vec![("x-webhook-hmac", "")],
@@ -56,7 +56,7 @@ async fn a_webhook_of_another_session_is_not_taken_for_this_ones() {
     let waha = Waha::start("webhook").await;
     waha.app.device("shop").await;
     let body = message("A1", "elsewhere").replace("\"shop\"", "\"other\"");
-    let signature = telling::signature(SECRET, body.as_bytes());
+    let signature = event_sender::signature(SECRET, body.as_bytes());
     assert_eq!(told(&waha.app, &body, &[("x-webhook-hmac", &signature)]).await.status, 400);
 }
 
@@ -66,7 +66,7 @@ async fn a_webhook_to_a_device_that_rests_is_to_be_sent_again() {
     waha.app.device("shop").await;
     waha.app.post("/devices/shop/stop", json!({})).await.ok();
     let body = message("A1", "later");
-    let signature = telling::signature(SECRET, body.as_bytes());
+    let signature = event_sender::signature(SECRET, body.as_bytes());
     let reply = told(&waha.app, &body, &[("x-webhook-hmac", &signature)]).await;
     assert_eq!(reply.status, 503, "{}", reply.text());
     assert!(!reply.header("retry-after").is_empty());
@@ -77,7 +77,7 @@ async fn a_device_that_hears_by_socket_takes_no_webhooks() {
     let waha = Waha::start("websocket").await;
     waha.app.device("shop").await;
     let body = message("A1", "pushed");
-    let signature = telling::signature(SECRET, body.as_bytes());
+    let signature = event_sender::signature(SECRET, body.as_bytes());
     assert_eq!(told(&waha.app, &body, &[("x-webhook-hmac", &signature)]).await.status, 404);
 }
 
@@ -103,12 +103,12 @@ async fn what_came_while_the_socket_was_down_is_asked_for_when_it_is_back() {
     waha.app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     let sent = waha.app.send("shop", ANNA, "question").await;
     waha.app.wait_for_status("shop", &sent, "sent").await;
-    let inside = waha.server.door.close().unwrap();
+    let inside = waha.server.listener.close().unwrap();
     let away = waha.app.wait_for_state("shop", "reconnecting").await;
     assert!(away["reason"].as_str().is_some(), "{away}");
     waha.app.incoming("shop", ANNA, "answer").await;
     waha.app.post("/simulator/shop/receipt", json!({ "messageId": sent, "ack": 3 })).await.ok();
-    waha.server.door.open_to(inside);
+    waha.server.listener.open_to(inside);
     waha.app.wait_for_state("shop", "ready").await;
     waha.is_there("answer").await;
     waha.app.wait_for_status("shop", &sent, "read").await;

@@ -1,6 +1,6 @@
 //! The steering calls, `/api/v1/simulator/{id}/{call}`, in place of the daemon's: same bodies, same answers.
 //!
-//! A server says by its [`Steering`] which account a device is, how ids in bodies and answers are to be read, and
+//! A server says by its [`NetworkControl`] which account a device is, how ids in bodies and answers are to be read, and
 //! what it does itself.
 
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::World;
     reason = "what goes into the world and comes from it, not what becomes of a server"
 )]
 #[async_trait]
-pub trait Steering: Send + Sync + 'static {
+pub trait NetworkControl: Send + Sync + 'static {
     /// The account that a device is; by default the one of the same name.
     fn account(&self, device: &str) -> Option<String> {
         Some(device.to_owned())
@@ -50,10 +50,10 @@ pub trait Steering: Send + Sync + 'static {
     }
 }
 
-type Shared = (Arc<World>, Arc<dyn Steering>);
+type Shared = (Arc<World>, Arc<dyn NetworkControl>);
 
 /// Serves the calls.
-pub fn router(world: Arc<World>, steering: Arc<dyn Steering>) -> Router {
+pub fn router(world: Arc<World>, steering: Arc<dyn NetworkControl>) -> Router {
     Router::new().route("/api/v1/simulator/{id}/{call}", any(steer)).with_state((world, steering))
 }
 
@@ -72,7 +72,7 @@ async fn steer(
 
 async fn answer(
     world: &World,
-    steering: &dyn Steering,
+    steering: &dyn NetworkControl,
     device: &str,
     method: &Method,
     call: &str,

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::convert::event_in::{self, Heard};
+use super::convert::event_in::{self, WahaEvent};
 use super::convert::message_in::Message;
-use super::later::{self, Told};
+use super::later::{self, PendingMedia};
 use super::media::{self, Fetched};
 use super::session::WahaSession;
-use super::settings::Way;
+use super::settings::InboundTransport;
 use super::{people, unnamed};
 use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
@@ -19,7 +19,7 @@ use crate::engine::{Ended, EngineEvent, InboundError, VaultError};
 
 /// Why something was not taken in.
 #[derive(Debug)]
-pub(super) enum NotTaken {
+pub(super) enum IngestError {
     /// The device is not running.
     Gone,
     /// It could not be stored.
@@ -28,7 +28,7 @@ pub(super) enum NotTaken {
     File,
 }
 
-impl NotTaken {
+impl IngestError {
     /// How the session ends because of it.
     pub(super) fn ends(self, session: &WahaSession) -> Ended {
         match self {
@@ -51,13 +51,13 @@ pub(super) enum Files {
     Left,
 }
 
-impl From<VaultError> for NotTaken {
+impl From<VaultError> for IngestError {
     fn from(error: VaultError) -> Self {
         Self::Store(Box::new(error))
     }
 }
 
-impl From<InboundError> for NotTaken {
+impl From<InboundError> for IngestError {
     fn from(error: InboundError) -> Self {
         match error {
             InboundError::Gone => Self::Gone,
@@ -68,7 +68,7 @@ impl From<InboundError> for NotTaken {
 
 impl WahaSession {
     /// Takes in an event.
-    pub(super) async fn take(&self, envelope: &Value) -> Result<(), NotTaken> {
+    pub(super) async fn take(&self, envelope: &Value) -> Result<(), IngestError> {
         if self.me().is_none()
             && let Some(account) = event_in::account(envelope)
         {
@@ -76,23 +76,23 @@ impl WahaSession {
         }
         for heard in event_in::event(envelope, self.me().as_ref(), self.now()) {
             match heard {
-                Heard::Status(_) => self.changed.notify_one(),
-                Heard::Message(message) => self.take_told(*message).await?,
-                Heard::Event(event) => self.take_event(event).await?,
-                Heard::Unreadable(what) => self.not_read(what),
+                WahaEvent::Status(_) => self.changed.notify_one(),
+                WahaEvent::Message(message) => self.take_told(*message).await?,
+                WahaEvent::Event(event) => self.take_event(event).await?,
+                WahaEvent::Unreadable(what) => self.not_read(what),
             }
         }
         Ok(())
     }
 
     /// A webhook is sent again by the server, a frame of the WebSocket by nobody.
-    async fn take_told(&self, message: Message) -> Result<(), NotTaken> {
+    async fn take_told(&self, message: Message) -> Result<(), IngestError> {
         match self.settings.inbound {
-            Way::Webhook => match self.take_message(message, Files::Asked(media::SOON)).await? {
+            InboundTransport::Webhook => match self.take_message(message, Files::Asked(media::SOON)).await? {
                 None => Ok(()),
-                Some(_) => Err(NotTaken::File),
+                Some(_) => Err(IngestError::File),
             },
-            Way::WebSocket => later::take(self, Told { message, since: Vec::new() }, false).await,
+            InboundTransport::WebSocket => later::take(self, PendingMedia { message, since: Vec::new() }, false).await,
         }
     }
 
@@ -102,7 +102,7 @@ impl WahaSession {
         &self,
         message: Message,
         files: Files,
-    ) -> Result<Option<(Message, u32)>, NotTaken> {
+    ) -> Result<Option<(Message, u32)>, IngestError> {
         let told = &message.incoming;
         // It is there since it was sent, and so is its file.
         if told.from_me && unnamed::is_known_here(self, &message).await? {
@@ -131,7 +131,7 @@ impl WahaSession {
     pub(super) async fn with_our_ids(
         &self,
         mut incoming: crate::engine::Incoming,
-    ) -> Result<crate::engine::Incoming, NotTaken> {
+    ) -> Result<crate::engine::Incoming, IngestError> {
         if incoming.from_me {
             incoming.network_id = self.ours(&incoming.chat, &incoming.network_id).await?;
         }
@@ -142,7 +142,7 @@ impl WahaSession {
     }
 
     /// Takes in anything but a message.
-    pub(super) async fn take_event(&self, mut event: EngineEvent) -> Result<(), NotTaken> {
+    pub(super) async fn take_event(&self, mut event: EngineEvent) -> Result<(), IngestError> {
         match &mut event {
             EngineEvent::Receipt(receipt) => {
                 receipt.network_id = self.ours(&receipt.chat, &receipt.network_id).await?;
@@ -156,7 +156,7 @@ impl WahaSession {
         self.deliver(event).await
     }
 
-    async fn renamed(&self, id: &mut MessageId) -> Result<(), NotTaken> {
+    async fn renamed(&self, id: &mut MessageId) -> Result<(), IngestError> {
         if id.from_me {
             id.network = self.ours(&id.chat, &id.network).await?;
         }
@@ -172,9 +172,9 @@ impl WahaSession {
         Ok(ours.unwrap_or_else(|| theirs.clone()))
     }
 
-    async fn deliver(&self, event: EngineEvent) -> Result<(), NotTaken> {
+    async fn deliver(&self, event: EngineEvent) -> Result<(), IngestError> {
         if !self.hears() {
-            return Err(NotTaken::Gone);
+            return Err(IngestError::Gone);
         }
         Ok(self.inbound.deliver(event).await?)
     }

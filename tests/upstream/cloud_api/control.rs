@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::State;
-use crate::upstream::world::steering::Steering;
+use crate::upstream::world::control::NetworkControl;
 
-pub struct Steered(pub Arc<State>);
+pub struct NumberControl(pub Arc<State>);
 
 #[async_trait]
-impl Steering for Steered {
+impl NetworkControl for NumberControl {
     fn account(&self, device: &str) -> Option<String> {
         self.0.number(device).map(|number| number.account.name().to_owned())
     }
