@@ -1,4 +1,6 @@
-//! Which people an engine's news are about.
+//! The people that messages and events of engines refer to.
+//!
+//! Visitors may replace each id, for example a hidden id by a phone number.
 
 use super::{EngineEvent, Incoming, IncomingReceipt, Quoted};
 use crate::domain::identity::NamesPeople;
@@ -41,7 +43,7 @@ impl NamesPeople for EngineEvent {
                 visit(from);
             }
             Self::Presence { contact, .. } => visit(contact),
-            Self::Contacts(told) => told.each_person(visit),
+            Self::Contacts(updates) => updates.each_person(visit),
             Self::ReadElsewhere { chat, .. } | Self::ChatName { chat, .. } | Self::Chat { chat, .. } => {
                 visit(chat);
             }

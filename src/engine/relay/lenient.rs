@@ -1,10 +1,11 @@
-//! Fields as they come: null is absent, ids may be numbers, and what is of another type than it should be is absent too.
-//! No field that is odd keeps the rest from being read.
+//! Reads fields of upstreams leniently: `null` is absent, ids may be numbers, and a value of another type is absent.
+//!
+//! An odd field never hides the others.
 
 use serde::{Deserialize as _, Deserializer};
 use serde_json::{Map, Value};
 
-/// A text, or a number as one.
+/// A text, or a number as text.
 pub(in crate::engine) fn as_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -21,13 +22,18 @@ pub(in crate::engine) fn as_number(value: &Value) -> Option<i64> {
     }
 }
 
-/// The entries of a list; what is no list counts as its only entry.
+/// The entries of a list; any other value is its only entry.
 pub(in crate::engine) fn as_list(value: Option<&Value>) -> &[Value] {
     match value {
         None | Some(Value::Null) => &[],
         Some(Value::Array(list)) => list,
         Some(other) => std::slice::from_ref(other),
     }
+}
+
+/// A text that is not empty.
+pub(in crate::engine) fn non_empty(value: Option<&Value>) -> Option<String> {
+    value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 pub(in crate::engine) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {

@@ -1,54 +1,62 @@
-//! How long Meta wants to be left alone, in all or with one person.
+//! Rate-limit pauses requested by an upstream, for the whole account and per recipient.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::domain::jid::Jid;
 
-/// People of whom this is known at once; of those beyond, the one that is soonest over is forgotten.
-const MOST_PEOPLE: usize = 1_000;
-/// No answer of Meta's closes a gate for longer.
+/// Recipients with a pause at once; beyond that the pause that ends first is dropped.
+const MAX_RECIPIENTS: usize = 1_000;
+/// Longer pauses are cut to this.
 pub(in crate::engine) const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
-/// Until when nothing is sent.
+/// The pauses of one account.
 #[derive(Default)]
 pub(in crate::engine) struct RateLimits(Mutex<RateLimitPauses>);
 
 #[derive(Default)]
 struct RateLimitPauses {
-    number: Option<Instant>,
-    people: HashMap<Jid, Instant>,
+    account: Option<Instant>,
+    recipients: HashMap<Jid, Instant>,
 }
 
 impl RateLimits {
-    /// The number sends nothing for so long.
+    /// Pauses all sends. A pause that ends later stays.
     pub(in crate::engine) fn pause_all(&self, pause: Duration) {
         let until = Instant::now() + pause.min(LONGEST_PAUSE);
-        let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        closed.number = closed.number.max(Some(until));
+        let mut pauses = self.pauses();
+        pauses.account = pauses.account.max(Some(until));
     }
 
-    /// This person is sent nothing for so long.
-    pub(in crate::engine) fn pause(&self, person: &Jid, pause: Duration) {
+    /// Pauses sends to one recipient.
+    pub(in crate::engine) fn pause(&self, recipient: &Jid, pause: Duration) {
         let now = Instant::now();
-        let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        closed.people.retain(|_, until| *until > now);
-        if closed.people.len() >= MOST_PEOPLE
-            && let Some(soonest) =
-                closed.people.iter().min_by_key(|(_, until)| **until).map(|(who, _)| who.clone())
+        let mut pauses = self.pauses();
+        pauses.recipients.retain(|_, until| *until > now);
+        if pauses.recipients.len() >= MAX_RECIPIENTS
+            && let Some(soonest) = pauses
+                .recipients
+                .iter()
+                .min_by_key(|(_, until)| **until)
+                .map(|(recipient, _)| recipient.clone())
         {
-            closed.people.remove(&soonest);
+            pauses.recipients.remove(&soonest);
         }
-        closed.people.insert(person.clone(), now + pause.min(LONGEST_PAUSE));
+        pauses.recipients.insert(recipient.clone(), now + pause.min(LONGEST_PAUSE));
     }
 
-    /// Until when this person is sent nothing, if they are not to be now.
-    pub(in crate::engine) fn paused_until(&self, person: &Jid) -> Option<Instant> {
-        let closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        closed.number.max(closed.people.get(person).copied()).filter(|until| *until > Instant::now())
+    /// When the next message may be sent to this recipient; `None` when it may be sent now.
+    pub(in crate::engine) fn paused_until(&self, recipient: &Jid) -> Option<Instant> {
+        let pauses = self.pauses();
+        let until = pauses.account.max(pauses.recipients.get(recipient).copied());
+        until.filter(|until| *until > Instant::now())
+    }
+
+    fn pauses(&self) -> MutexGuard<'_, RateLimitPauses> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -57,26 +65,26 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_gate_is_for_one_person_or_for_all_and_opens_in_time() {
-        let rate_limits = RateLimits::default();
+    async fn pause_holds_for_its_recipient_and_its_time() {
+        let limits = RateLimits::default();
         let (anna, ben): (Jid, Jid) =
             ("15550100001@c.us".parse().unwrap(), "15550100002@c.us".parse().unwrap());
-        rate_limits.pause(&anna, Duration::from_secs(6));
-        assert!(rate_limits.paused_until(&anna).is_some() && rate_limits.paused_until(&ben).is_none());
+        limits.pause(&anna, Duration::from_secs(6));
+        assert!(limits.paused_until(&anna).is_some() && limits.paused_until(&ben).is_none());
         tokio::time::advance(Duration::from_secs(6)).await;
-        assert!(rate_limits.paused_until(&anna).is_none());
-        rate_limits.pause_all(Duration::from_secs(2));
-        rate_limits.pause_all(Duration::from_secs(1));
+        assert!(limits.paused_until(&anna).is_none());
+        limits.pause_all(Duration::from_secs(2));
+        limits.pause_all(Duration::from_secs(1));
         tokio::time::advance(Duration::from_millis(1_500)).await;
-        assert!(rate_limits.paused_until(&ben).is_some(), "the longer pause holds");
+        assert!(limits.paused_until(&ben).is_some(), "the longer pause holds");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_remembered_is_bounded() {
-        let rate_limits = RateLimits::default();
-        for n in 0..2 * MOST_PEOPLE {
-            rate_limits.pause(&format!("1555010{n:04}").parse().unwrap(), Duration::from_secs(60));
+    async fn paused_recipients_are_bounded() {
+        let limits = RateLimits::default();
+        for n in 0..2 * MAX_RECIPIENTS {
+            limits.pause(&format!("1555010{n:04}").parse().unwrap(), Duration::from_secs(60));
         }
-        assert_eq!(rate_limits.0.lock().unwrap().people.len(), MOST_PEOPLE);
+        assert_eq!(limits.pauses().recipients.len(), MAX_RECIPIENTS);
     }
 }

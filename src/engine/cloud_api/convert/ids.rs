@@ -1,47 +1,51 @@
 //! People and groups: phone numbers, business-scoped ids, and Meta's ids of groups.
 //!
-//! Since 2026 a person may come without a number, by an id that is for one business alone (`US.13491208655302741918`).
-//! Such a person is a `@lid` here, and a group a `@g.us`: two digits for each character, so that nothing has to be
-//! kept to find the way back.
+//! Since 2026 a person may have no number, only an id for one business (`US.13491208655302741918`). Such a person is a
+//! `@lid` here, and a group a `@g.us`: two digits for each character, so that the conversion back needs no storage.
 
+use std::collections::HashMap;
+
+use crate::domain::ids::MessageId;
 use crate::domain::jid::{Jid, JidKind};
 
-/// What is added to a pair of digits to have its character: 10 is `!`, 99 is `z`.
+/// Our messages, by Meta's ids.
+pub(in super::super) type MessageAliases = HashMap<String, MessageId>;
+
+/// The difference between a character and its two digits: 10 is `!`, 99 is `z`.
 const SHIFT: u8 = 23;
 
-/// A person by what Meta calls them: the number where there is one.
-pub(in crate::engine::cloud_api) fn person(wa_id: Option<&str>, user_id: Option<&str>) -> Option<Jid> {
+/// A person: by number where there is one.
+pub(in super::super) fn person(wa_id: Option<&str>, user_id: Option<&str>) -> Option<Jid> {
     wa_id.and_then(number).or_else(|| user_id.and_then(hidden))
 }
 
 /// A person by number.
-pub(in crate::engine::cloud_api) fn number(wa_id: &str) -> Option<Jid> {
+pub(in super::super) fn number(wa_id: &str) -> Option<Jid> {
     Jid::person(wa_id.trim_start_matches('+')).ok()
 }
 
 /// A person by business-scoped id.
-pub(in crate::engine::cloud_api) fn hidden(user_id: &str) -> Option<Jid> {
+pub(in super::super) fn hidden(user_id: &str) -> Option<Jid> {
     format!("{}@lid", digits(user_id)?).parse().ok()
 }
 
 /// A group by Meta's id.
-pub(in crate::engine::cloud_api) fn group(group_id: &str) -> Option<Jid> {
+pub(in super::super) fn group(group_id: &str) -> Option<Jid> {
     format!("{}@g.us", digits(group_id)?).parse().ok()
 }
 
-/// How Meta is told where a message goes.
+/// The recipient of a message, as Meta addresses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::engine::cloud_api) enum Recipient {
-    /// A person, by number.
+pub(in super::super) enum Recipient {
+    /// A person's number.
     Number(String),
-    /// A person, by business-scoped id.
+    /// A person's business-scoped id.
     User(String),
-    /// A group.
     Group(String),
 }
 
-/// Where a chat is at Meta; `None` where it cannot be reached from there.
-pub(in crate::engine::cloud_api) fn recipient(chat: &Jid) -> Option<Recipient> {
+/// The recipient for a chat; `None` where Meta cannot reach it.
+pub(in super::super) fn recipient(chat: &Jid) -> Option<Recipient> {
     match chat.kind() {
         JidKind::Person => Some(Recipient::Number(chat.user().to_owned())),
         JidKind::Lid => text(chat.user()).map(Recipient::User),
@@ -72,7 +76,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_number_comes_first_and_a_person_without_one_is_still_a_person() {
+    fn number_is_preferred_to_business_scoped_id() {
         let both = person(Some("15550100001"), Some("US.1349")).unwrap();
         assert_eq!(both.to_string(), "15550100001@c.us");
         let hidden = person(None, Some("US.13491208655302741918")).unwrap();
@@ -82,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_metas_cannot_be_reached() {
+    fn foreign_ids_have_no_recipient() {
         for chat in ["0001@lid", "123@lid", "status@broadcast", "120363000000000001-1@g.us"] {
             assert_eq!(recipient(&chat.parse().unwrap()), None, "{chat}");
         }
@@ -91,7 +95,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_id_finds_its_way_back(id in "[A-Z]{2}\\.[A-Za-z0-9]{1,120}") {
+        fn ids_survive_conversion_both_ways(id in "[A-Z]{2}\\.[A-Za-z0-9]{1,120}") {
             prop_assert_eq!(recipient(&hidden(&id).unwrap()), Some(Recipient::User(id.clone())));
             prop_assert_eq!(recipient(&group(&id).unwrap()), Some(Recipient::Group(id)));
         }

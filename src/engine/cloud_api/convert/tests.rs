@@ -1,12 +1,12 @@
-//! Meta's words and ours, side by side.
+//! Tests of the conversions in both directions.
 
 use serde_json::{Value, json};
 
-use super::message_in::{MessageContext, CloudEvent, identities, names, news};
-use super::message_out::{MessageRefs, BodyError, body};
-use super::ids::Recipient;
-use super::status_in::{about, receipt};
-use super::wire::{Contact, Envelope, Message, Status, CallbackValues};
+use super::ids::{MessageAliases as Aliases, Recipient};
+use super::message_in::{CloudEvent, MessageContext, event, identities, referenced_ids};
+use super::message_out::{BodyError, MessageRefs, body};
+use super::status_in::{message_id, receipt};
+use super::wire::{CallbackValues, Contact, Envelope, Message, Status};
 use super::{message_out, vcards};
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
@@ -15,7 +15,6 @@ use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::media::MediaKind;
 use crate::domain::message::MessageType;
-use crate::engine::cloud_api::aliases::Aliases;
 use crate::engine::{EngineEvent, Outgoing};
 
 const NOW: Millis = Millis(1_800_000_000_000);
@@ -31,7 +30,7 @@ fn read(message: Value, aliases: &Aliases) -> Option<CloudEvent> {
     ]))
     .unwrap();
     let me = jid("15550100000");
-    news(&message, &MessageContext { contacts: &contacts, aliases, me: &me, now: NOW })
+    event(&message, &MessageContext { contacts: &contacts, aliases, me: &me, now: NOW })
 }
 
 fn text_in(change: &Value) -> Value {
@@ -75,16 +74,18 @@ fn answers_and_reactions_find_messages_of_ours() {
     let aliases = Aliases::from([("wamid.O=".to_owned(), ours.clone())]);
     let answer = text_in(&json!({ "context": { "id": "wamid.O=", "from": "15550100000" } }));
     let parsed: Message = serde_json::from_value(answer.clone()).unwrap();
-    assert_eq!(names(&parsed), ["wamid.O="]);
+    assert_eq!(referenced_ids(&parsed), ["wamid.O="]);
     let Some(CloudEvent::Message(answer, _)) = read(answer, &aliases) else { panic!("no message") };
     assert_eq!(answer.quoted.unwrap().id, ours);
     let emoji = json!({ "type": "reaction", "reaction": { "message_id": "wamid.O=", "emoji": "👍" } });
-    let Some(CloudEvent::About(EngineEvent::Reaction { id, emoji, .. })) = read(text_in(&emoji), &aliases) else {
+    let Some(CloudEvent::Change(EngineEvent::Reaction { id, emoji, .. })) = read(text_in(&emoji), &aliases)
+    else {
         panic!("no reaction")
     };
     assert_eq!((id, emoji.as_str()), (ours, "👍"));
     let back = json!({ "type": "reaction", "reaction": { "message_id": "wamid.B=" } });
-    let Some(CloudEvent::About(EngineEvent::Reaction { id, emoji, .. })) = read(text_in(&back), &aliases) else {
+    let Some(CloudEvent::Change(EngineEvent::Reaction { id, emoji, .. })) = read(text_in(&back), &aliases)
+    else {
         panic!("no reaction")
     };
     assert_eq!((id.to_string().as_str(), emoji.as_str()), ("false_15550100001@c.us_wamid.B=", ""));
@@ -94,13 +95,17 @@ fn answers_and_reactions_find_messages_of_ours() {
 fn what_was_changed_or_taken_back_is_told() {
     let edit = json!({ "type": "edit", "edit": {
         "original_message_id": "wamid.B=", "message": { "type": "text", "text": { "body": "new" } } } });
-    let Some(CloudEvent::About(EngineEvent::Edited { id, body, .. })) = read(text_in(&edit), &Aliases::new())
+    let Some(CloudEvent::Change(EngineEvent::Edited { id, body, .. })) =
+        read(text_in(&edit), &Aliases::new())
     else {
         panic!("no edit")
     };
     assert_eq!((id.to_string().as_str(), body.as_str()), ("false_15550100001@c.us_wamid.B=", "new"));
     let gone = json!({ "type": "revoke", "revoke": { "original_message_id": "wamid.B=" } });
-    assert!(matches!(read(text_in(&gone), &Aliases::new()), Some(CloudEvent::About(EngineEvent::Revoked { .. }))));
+    assert!(matches!(
+        read(text_in(&gone), &Aliases::new()),
+        Some(CloudEvent::Change(EngineEvent::Revoked { .. }))
+    ));
 }
 
 #[test]
@@ -146,10 +151,10 @@ fn all_entries_and_changes_of_this_number_are_read() {
         { "id": "a", "changes": [change("1", "A"), change("2", "B"), other] },
         { "id": "b", "changes": [change("1", "C")] },
     ] });
-    let told = Envelope::of(envelope).unwrap().told_of("1");
+    let told = Envelope::of(envelope).unwrap().values_of("1");
     let ids: Vec<_> = told.iter().flat_map(|told| &told.messages).map(|message| &message.id).collect();
     assert_eq!(ids, ["A", "C"]);
-    assert!(told.iter().all(|told| told.passed_over.is_empty()));
+    assert!(told.iter().all(|told| told.unreadable.is_empty()));
 }
 
 fn told(value: &Value) -> Vec<CallbackValues> {
@@ -157,7 +162,7 @@ fn told(value: &Value) -> Vec<CallbackValues> {
     value["metadata"] = json!({ "phone_number_id": 1 });
     let change = json!({ "field": "messages", "value": value });
     let envelope = json!({ "object": "whatsapp_business_account", "entry": [{ "changes": [change] }] });
-    Envelope::of(envelope).unwrap().told_of("1")
+    Envelope::of(envelope).unwrap().values_of("1")
 }
 
 #[test]
@@ -170,14 +175,14 @@ fn an_odd_field_keeps_nothing_else_from_being_heard() {
         let mut value = odd.clone();
         value["messages"] = json!([text_in(&json!({}))]);
         let told = told(&value);
-        assert_eq!((told[0].messages.len(), told[0].passed_over.len()), (1, 0), "{odd}");
+        assert_eq!((told[0].messages.len(), told[0].unreadable.len()), (1, 0), "{odd}");
     }
     let odd = told(&json!({ "contacts": [5], "messages": ["odd", text_in(&json!({}))], "statuses": [[]] }));
     assert_eq!(odd[0].messages.len(), 1);
-    assert_eq!(odd[0].passed_over, ["contacts", "messages", "statuses"]);
+    assert_eq!(odd[0].unreadable, ["contacts", "messages", "statuses"]);
     let nobodys = json!({ "object": "whatsapp_business_account",
         "entry": [null, { "changes": [{ "field": "messages", "value": { "metadata": null } }] }] });
-    assert_eq!(Envelope::of(nobodys).unwrap().told_of("1")[0].passed_over, ["a change of no number"]);
+    assert_eq!(Envelope::of(nobodys).unwrap().values_of("1")[0].unreadable, ["a change of no number"]);
 }
 
 #[test]
@@ -215,12 +220,12 @@ fn status(change: &Value) -> Status {
 fn a_status_is_about_the_message_that_went_along() {
     let ours: MessageId = "true_15550100001@c.us_3EB0A1".parse().unwrap();
     let along = status(&json!({ "biz_opaque_callback_data": ours.to_string() }));
-    assert_eq!(about(&along, &Aliases::new()), Some(ours.clone()));
+    assert_eq!(message_id(&along, &Aliases::new()), Some(ours.clone()));
     let named = status(&json!({ "biz_opaque_callback_data": "another program's" }));
-    assert_eq!(about(&named, &Aliases::from([("wamid.O=".into(), ours.clone())])), Some(ours.clone()));
-    assert_eq!(about(&named, &Aliases::new()), None);
+    assert_eq!(message_id(&named, &Aliases::from([("wamid.O=".into(), ours.clone())])), Some(ours.clone()));
+    assert_eq!(message_id(&named, &Aliases::new()), None);
     let theirs = status(&json!({ "biz_opaque_callback_data": "false_15550100001@c.us_3EB0A1" }));
-    assert_eq!(about(&theirs, &Aliases::new()), None);
+    assert_eq!(message_id(&theirs, &Aliases::new()), None);
 }
 
 #[test]
@@ -253,7 +258,7 @@ fn outgoing(body: &str, content: Content) -> Outgoing {
 }
 
 fn to_graph(message: &Outgoing) -> Result<Value, BodyError> {
-    let enclosed = MessageRefs { file: Some("77".into()), answers: Some("wamid.B=".into()) };
+    let enclosed = MessageRefs { file: Some("77".into()), quoted: Some("wamid.B=".into()) };
     body(message, &Recipient::Number("15550100001".into()), &enclosed)
 }
 
@@ -275,13 +280,13 @@ fn a_text_of_ours_carries_its_id_and_what_it_answers() {
 }
 
 fn body_to(recipient: &Recipient) -> Value {
-    let enclosed = MessageRefs { file: None, answers: None };
+    let enclosed = MessageRefs { file: None, quoted: None };
     body(&outgoing("hi", Content::Text), recipient, &enclosed).unwrap()
 }
 
 #[test]
 fn what_meta_has_no_words_for_is_refused() {
-    let poll = Poll { name: "?".into(), options: vec![], allow_multiple_answers: false, votes: vec![] };
+    let poll = Poll { name: "?".into(), options: vec![], allow_multiple_quoted: false, votes: vec![] };
     assert_eq!(to_graph(&outgoing("", Content::Poll(poll))), Err(BodyError::NotSupported));
     let long = "x".repeat(message_out::MAX_TEXT + 1);
     assert_eq!(to_graph(&outgoing(&long, Content::Text)), Err(BodyError::TooLong));

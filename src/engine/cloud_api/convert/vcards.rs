@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::content::ContactCard;
 
-/// A card as Meta takes it.
-pub(in crate::engine::cloud_api) fn to_graph(card: &ContactCard) -> Value {
+/// Converts a card to Meta's object.
+pub(in super::super) fn to_graph(card: &ContactCard) -> Value {
     let (mut phones, mut emails, mut organization) = (Vec::new(), Vec::new(), None);
     for line in unfolded(&card.vcard) {
         let Some((key, value)) = line.split_once(':') else { continue };
@@ -41,8 +41,8 @@ pub(in crate::engine::cloud_api) fn to_graph(card: &ContactCard) -> Value {
     graph
 }
 
-/// A card as Meta tells it.
-pub(in crate::engine::cloud_api) fn from_graph(graph: &Value) -> ContactCard {
+/// Converts Meta's object to a card.
+pub(in super::super) fn from_graph(graph: &Value) -> ContactCard {
     let text =
         |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let list = |name: &str| graph.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
@@ -66,7 +66,7 @@ pub(in crate::engine::cloud_api) fn from_graph(graph: &Value) -> ContactCard {
     ContactCard { display_name: name, vcard: card }
 }
 
-/// Lines that were folded (RFC 2426, 2.6) are one again.
+/// Joins folded lines (RFC 2426, 2.6).
 fn unfolded(vcard: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for line in vcard.lines() {
@@ -82,7 +82,7 @@ fn plain(value: &str) -> String {
     value.trim().replace("\\,", ",").replace("\\;", ";").replace("\\n", " ").replace("\\\\", "\\")
 }
 
-/// No text ends its line.
+/// Escapes a text and removes line breaks.
 fn escaped(text: &str) -> String {
     let text: String = text.chars().filter(|c| !c.is_control()).collect();
     text.replace('\\', "\\\\").replace(',', "\\,").replace(';', "\\;")

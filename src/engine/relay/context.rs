@@ -1,0 +1,128 @@
+//! The dependencies of one relay session. The helpers of this folder take this value, never a session type.
+//!
+//! Cloning is cheap: every field is shared.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::client::UpstreamClient;
+use super::media_retry::MediaFetchError;
+use super::outcome::{permanent, transient};
+use crate::domain::clock::{Clock, Millis, Random};
+use crate::domain::content::Attachment;
+use crate::domain::ids::DeviceId;
+use crate::domain::media::StoredMedia;
+use crate::domain::reason::Reason;
+use crate::engine::{
+    ByteStream, Ended, EngineEvent, Inbound, InboundError, MediaStore, MediaStoreError, SendOutcome,
+    SessionContext, Vault, VaultError,
+};
+use crate::net::NetError;
+
+/// The dependencies of one relay session.
+#[derive(Clone)]
+pub(in crate::engine) struct RelayContext {
+    pub(in crate::engine) device: DeviceId,
+    pub(in crate::engine) client: Arc<UpstreamClient>,
+    pub(in crate::engine) vault: Arc<dyn Vault>,
+    pub(in crate::engine) media: Arc<dyn MediaStore>,
+    pub(in crate::engine) inbound: Arc<dyn Inbound>,
+    pub(in crate::engine) clock: Arc<dyn Clock>,
+    pub(in crate::engine) random: Arc<dyn Random>,
+    /// Cancelled when the session must end.
+    pub(in crate::engine) shutdown: CancellationToken,
+}
+
+impl RelayContext {
+    /// Takes over everything but the settings and the account.
+    pub(in crate::engine) fn new(client: UpstreamClient, session: SessionContext) -> Self {
+        Self {
+            device: session.device,
+            client: Arc::new(client),
+            vault: session.vault,
+            media: session.media,
+            inbound: session.inbound,
+            clock: session.clock,
+            random: session.random,
+            shutdown: session.cancel,
+        }
+    }
+
+    /// The time of our own clock.
+    pub(in crate::engine) fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// Delivers an event; it is durable when this returns.
+    ///
+    /// # Errors
+    /// The end of the session, when the event was not stored.
+    pub(in crate::engine) async fn deliver(&self, event: EngineEvent) -> Result<(), Ended> {
+        self.inbound.deliver(event).await.map_err(|error| log_ingest_error(&self.device, error))
+    }
+
+    /// The value that the vault returned.
+    ///
+    /// # Errors
+    /// The end of the session, when the vault failed.
+    pub(in crate::engine) fn stored<T>(&self, result: Result<T, VaultError>) -> Result<T, Ended> {
+        result.map_err(|error| {
+            tracing::warn!(device = %self.device, %error, "the engine's state could not be read or stored");
+            Ended::LinkLost(Reason::EngineError)
+        })
+    }
+
+    /// Opens the file of a message on its way out.
+    ///
+    /// # Errors
+    /// The outcome of the send, when the file cannot be read.
+    pub(in crate::engine) async fn open_attachment(
+        &self,
+        attachment: &Attachment,
+    ) -> Result<ByteStream, SendOutcome> {
+        self.media.open(&attachment.file.hash).await.map_err(|error| match error {
+            MediaStoreError::Gone => permanent("media_gone", "the file is not in the store any more"),
+            error => transient("media_unreadable", &error.to_string()),
+        })
+    }
+
+    /// Saves a file that is being downloaded.
+    ///
+    /// # Errors
+    /// Whether another attempt may succeed.
+    pub(in crate::engine) async fn save_media(
+        &self,
+        bytes: ByteStream,
+    ) -> Result<StoredMedia, MediaFetchError> {
+        self.media.save(bytes).await.map_err(|error| match error {
+            MediaStoreError::TooLarge(_) => MediaFetchError::Permanent("the file is too large for the store"),
+            MediaStoreError::Incomplete(cause) if is_too_large(&cause) => {
+                MediaFetchError::Permanent("the file is too large")
+            }
+            MediaStoreError::Incomplete(_) | MediaStoreError::Gone => {
+                MediaFetchError::Temporary("the download broke off")
+            }
+            MediaStoreError::Store(source) => {
+                tracing::warn!(device = %self.device, error = %source, "a file could not be stored");
+                MediaFetchError::NotStored
+            }
+        })
+    }
+}
+
+fn is_too_large(cause: &std::io::Error) -> bool {
+    let cause = cause.get_ref().and_then(|cause| cause.downcast_ref::<NetError>());
+    matches!(cause, Some(NetError::TooLarge(_)))
+}
+
+/// Logs that an event was not ingested; returns how the session ends.
+pub(in crate::engine) fn log_ingest_error(device: &DeviceId, error: InboundError) -> Ended {
+    match error {
+        InboundError::Gone => Ended::Closed,
+        InboundError::Store(source) => {
+            tracing::warn!(%device, error = %source, "an event could not be stored");
+            Ended::LinkLost(Reason::EngineError)
+        }
+    }
+}
