@@ -16,6 +16,7 @@ use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::outbox::{Departure, Dispatch, Entry, Pacer, Rules, Turn};
 use crate::engine::SendOutcome;
+use crate::store::outbox::NEVER_RESEND;
 
 pub(super) struct Pacing {
     core: Core,
@@ -72,7 +73,8 @@ impl Pacing {
         let mut entries = Vec::new();
         for (entry, sending_since) in &rows {
             let known = entry.row <= self.lock().newest_row;
-            if !known && (resend_unknown || !first || sending_since.is_none()) {
+            let never_resend = entry.retry_at == Some(NEVER_RESEND);
+            if !known && !never_resend && (resend_unknown || !first || sending_since.is_none()) {
                 entries.push(entry.clone());
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::client::UpstreamClient;
+use super::client::{UpstreamClient, UpstreamFailure};
 use super::media_retry::MediaFetchError;
 use super::outcome::{permanent, transient};
 use crate::domain::clock::{Clock, Millis, Random};
@@ -70,6 +70,18 @@ impl RelayContext {
         result.map_err(|error| {
             tracing::warn!(device = %self.device, %error, "the engine's state could not be read or stored");
             Ended::LinkLost(Reason::EngineError)
+        })
+    }
+
+    /// The answer of the upstream.
+    ///
+    /// # Errors
+    /// The end of the session, when there is no usable answer.
+    pub(in crate::engine) fn answered<T>(&self, answer: Result<T, UpstreamFailure>) -> Result<T, Ended> {
+        answer.map_err(|failure| {
+            let source = std::error::Error::source(&failure).map(ToString::to_string);
+            tracing::warn!(device = %self.device, error = %failure, source, "the upstream did not serve a request");
+            failure.session_end()
         })
     }
 

@@ -14,8 +14,11 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::client::UpstreamFailure;
+use crate::net::NetError;
+
 /// Messages whose attempts are counted; beyond that the oldest is forgotten.
-const MAX_COUNTED: usize = 5_000;
+const MAX_COUNTED: usize = 1_000;
 
 /// How often, how long and how many downloads are retried.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +54,16 @@ pub(in crate::engine) enum MediaFetchError {
     Permanent(&'static str),
     /// The daemon's own store failed.
     NotStored,
+}
+
+impl From<UpstreamFailure> for MediaFetchError {
+    fn from(failure: UpstreamFailure) -> Self {
+        match failure {
+            UpstreamFailure::NoAnswer(NetError::TooLarge(_)) => Self::Permanent("the file is too large"),
+            failure if failure.is_temporary() => Self::Temporary("the upstream does not serve the file now"),
+            _ => Self::Permanent("the upstream does not serve the file"),
+        }
+    }
 }
 
 /// One attempt to download a message's file.

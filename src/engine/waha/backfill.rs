@@ -1,154 +1,167 @@
-//! What was missed, asked for over REST: neither webhooks nor the WebSocket resume.
+//! Reads over REST what was missed: neither webhooks nor the WebSocket resume.
 //!
-//! When a session begins, every chat whose newest message is not older than what was taken in last is read from there
-//! on, with an overlap; the daemon drops what it has. A chat that cannot be read is left for later. After the link, everything that the server has is read once, as
-//! history. What is asked for is bounded; what is beyond stays at the server.
+//! A new session reads each chat with recent messages from the stored position on, with an overlap; the daemon drops
+//! duplicates. A chat that cannot be read is deferred and does not block the others. After linking, everything that the
+//! server has is read once, as history. Each read is bounded; older messages stay at the server.
 
-use super::client::Failure;
-use super::online;
-use super::convert::event_in::level;
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::client::refusal;
+use super::convert::event_in::receipt_event;
 use super::convert::ids;
-use super::convert::message_in::{Message, text, time};
-use super::later::{self, PendingMedia};
-use super::session::{WahaSession, ended};
+use super::convert::message_in::{self, Message, time};
 use super::inbound::IngestError;
-use super::{left, listing};
-use crate::domain::clock::Millis;
+use super::linking;
+use super::session::{PendingMedia, WahaSession};
 use crate::domain::event::HistoryPhase;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
-use crate::domain::reason::Reason;
+use crate::engine::relay::client::UpstreamFailure;
+use crate::engine::relay::lenient::non_empty;
 use crate::engine::{Ended, EngineEvent, Incoming, VaultError};
 
-/// Where the vault says how far messages were taken in.
+/// The vault space of the position.
 pub(super) const SPACE: &str = "waha.taken";
-const NEWEST: &str = "newest";
-/// So much before that is asked for again: clocks differ, webhooks come late, and acks follow their messages.
+const POSITION: &str = "newest";
+/// The vault space of deferred chats, with the time to read each from.
+pub(super) const DEFERRED_SPACE: &str = "waha.left";
+/// A deferred chat is given up after this time.
+const DEFERRED_EXPIRES_MS: i64 = 30 * 86_400_000;
+const FIRST_RETRY: Duration = Duration::from_secs(60);
+const LONGEST_RETRY: Duration = Duration::from_secs(3_600);
+/// How far before the position is read again: clocks differ, webhooks come late, and receipts follow their messages.
 const OVERLAP_MS: i64 = 30 * 60_000;
-/// So many chats that cannot be read, one after the other, are taken for all.
-pub(super) const MOST_IN_A_ROW: usize = 5;
-/// Chats, messages of one chat, and messages in all that are asked for at once.
+/// After this many failures in a row the remaining chats are deferred unread.
+const MAX_FAILURES_IN_A_ROW: usize = 5;
 const MAX_CHATS: usize = 10_000;
-const MAX_OF_CHAT: usize = 2_000;
-const MAX_MESSAGES: usize = 20_000;
+const MAX_MESSAGES_PER_CHAT: usize = 2_000;
+const MAX_HISTORY_MESSAGES: usize = 20_000;
 /// Messages of the history in one event.
-const BATCH: usize = 100;
+const HISTORY_BATCH: usize = 100;
+/// The requested size of a page; the server may return less.
+const PAGE_SIZE: &str = "100";
 
-/// Asks for what was missed; says whether that was the whole history, after the link. Only when all of it was read is
-/// there a position of this session.
+/// Reads what was missed; returns whether that was the whole history, after linking. The session has a position only once
+/// all of it was read.
 pub(super) async fn begin(session: &WahaSession) -> Result<bool, Ended> {
-    let noted = noted(session).await.map_err(|error| vault_failed(session, &error))?;
-    match noted.map(|noted| Millis(noted).min(session.now())) {
-        Some(noted) => {
-            session.position.saw(noted, session.now());
-            let before = left::all(session).await.map_err(|error| vault_failed(session, &error))?;
-            gap(session, noted.plus(-OVERLAP_MS).0).await?;
-            left::read(session, before).await?;
+    let stored = stored_position(session).await?;
+    session.position.observe(stored.map_or(0, |stored| stored.min(session.context.now().0)));
+    match stored {
+        Some(stored) => {
+            let deferred = deferred_chats(session).await?;
+            read_missed(session, stored.min(session.context.now().0) - OVERLAP_MS).await?;
+            retry_deferred(session, deferred).await?;
         }
-        None => history(session, true).await?,
+        None => read_history(session, true).await?,
     }
-    // A session that stopped meanwhile refuses, which reads as if nothing had been missed.
-    online::check(session).await?;
-    session.position.is_whole();
-    if let Some(reached) = session.position.reached() {
-        note(session, reached).await.map_err(|error| vault_failed(session, &error))?;
+    // A session that stopped meanwhile rejects the reads, which looks as if nothing had been missed.
+    linking::ensure_working(session).await?;
+    session.position.mark_complete();
+    if let Some(position) = session.position.commit() {
+        session.context.stored(put_position(session, position).await)?;
     }
-    Ok(noted.is_none())
+    Ok(stored.is_none())
 }
 
-/// Asks for the history once more, in silence.
-pub(super) async fn history_again(session: &WahaSession) -> Result<(), Ended> {
-    history(session, false).await
+/// Reads the history once more, without progress events.
+pub(super) async fn read_history_again(session: &WahaSession) -> Result<(), Ended> {
+    read_history(session, false).await
 }
 
-/// Notes how far messages were taken in.
-pub(super) async fn note(session: &WahaSession, reached: i64) -> Result<(), VaultError> {
-    // Before the history is in, nothing is: what was not noted is history.
-    if !session.is_online() && noted(session).await?.is_none() {
-        return Ok(());
+/// Stores the position. A session without one leaves the former as it is.
+pub(super) async fn store_position(session: &WahaSession) {
+    let Some(position) = session.position.commit() else { return };
+    if let Err(error) = put_position(session, position).await {
+        tracing::warn!(device = %session.context.device, %error, "the position could not be stored");
     }
-    session.vault.put(SPACE, NEWEST, Some(reached.to_string().into_bytes())).await
 }
 
-async fn noted(session: &WahaSession) -> Result<Option<i64>, VaultError> {
-    let value = session.vault.get(SPACE, NEWEST).await?;
-    Ok(value.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok()))
+async fn put_position(session: &WahaSession, position: i64) -> Result<(), VaultError> {
+    session.context.vault.put(SPACE, POSITION, Some(position.to_string().into_bytes())).await
 }
 
-pub(super) fn vault_failed(session: &WahaSession, error: &VaultError) -> Ended {
-    tracing::warn!(device = %session.device, %error, "how far messages were taken in could not be read");
-    Ended::LinkLost(Reason::EngineError)
+async fn stored_position(session: &WahaSession) -> Result<Option<i64>, Ended> {
+    let stored = session.context.vault.get(SPACE, POSITION).await;
+    Ok(session.context.stored(stored)?.and_then(parsed))
 }
 
-/// Everything since this moment, oldest first, as if it had been told then. A chat that cannot be read holds up no other.
-async fn gap(session: &WahaSession, since: i64) -> Result<(), Ended> {
-    let (mut cut, mut left, mut in_a_row) = (0_usize, 0_usize, 0);
-    for chat in chats(session, Some(since)).await? {
-        // What fails again and again fails for all of them: asking for each would take too long.
-        let outcome = if in_a_row < MOST_IN_A_ROW { Some(read(session, &chat, since).await?) } else { None };
-        match outcome {
-            Some(Read::Whole) => in_a_row = 0,
-            Some(Read::Cut) => (cut, in_a_row) = (cut + 1, 0),
-            not @ (Some(Read::Not(_)) | None) => {
-                if let (Some(Read::Not(error)), 0) = (not, left) {
-                    tracing::warn!(device = %session.device, %error, "the WAHA server does not tell what was missed in a chat: it is read again later");
+fn parsed(bytes: Vec<u8>) -> Option<i64> {
+    String::from_utf8(bytes).ok()?.parse().ok()
+}
+
+/// How reading a chat ended.
+enum ChatBackfill {
+    Complete,
+    /// There may be older messages than were read.
+    Cut,
+    Failed(UpstreamFailure),
+}
+
+/// Ingests everything since this time, the oldest message of each chat first.
+async fn read_missed(session: &WahaSession, since: i64) -> Result<(), Ended> {
+    let (mut cut, mut deferred, mut failures) = (0_usize, 0_usize, 0_usize);
+    for chat in recent_chats(session, Some(since)).await? {
+        if failures < MAX_FAILURES_IN_A_ROW {
+            match read_chat(session, &chat, since).await? {
+                ChatBackfill::Complete => {
+                    failures = 0;
+                    continue;
                 }
-                left::note(session, &chat, since).await.map_err(|error| vault_failed(session, &error))?;
-                (left, in_a_row) = (left + 1, in_a_row + 1);
+                ChatBackfill::Cut => {
+                    (cut, failures) = (cut + 1, 0);
+                    continue;
+                }
+                ChatBackfill::Failed(error) if deferred == 0 => {
+                    tracing::warn!(device = %session.context.device, %error, "a chat could not be read: its backfill is deferred");
+                }
+                ChatBackfill::Failed(_) => {}
             }
         }
+        defer_chat(session, &chat, since).await?;
+        (deferred, failures) = (deferred + 1, failures + 1);
     }
-    if left > 1 {
-        tracing::warn!(device = %session.device, chats = left, "what was missed in chats is read again later");
+    if deferred > 1 {
+        tracing::warn!(device = %session.context.device, chats = deferred, "the backfill of chats is deferred");
     }
     if cut > 0 {
-        tracing::warn!(
-            device = %session.device, chats = cut, most = MAX_OF_CHAT,
-            "more was missed in chats than is read: the oldest of it stays at the WAHA server"
-        );
+        let max = MAX_MESSAGES_PER_CHAT;
+        tracing::warn!(device = %session.context.device, chats = cut, max, "more was missed than is read: older messages stay at the WAHA server");
     }
     Ok(())
 }
 
-/// How a chat was read.
-pub(super) enum Read {
-    /// To its end.
-    Whole,
-    /// There may be more than is read.
-    Cut,
-    /// Not.
-    Not(Failure),
-}
-
-/// Takes in what was missed in a chat since this moment.
-pub(super) async fn read(session: &WahaSession, chat: &Jid, since: i64) -> Result<Read, Ended> {
-    let listed = match listing::messages(session, chat, Some(since), MAX_OF_CHAT).await {
-        Ok(listed) => listed,
-        // It is not there any more.
-        Err(Failure::Unknowing) => return Ok(Read::Whole),
-        Err(failure @ (Failure::Unauthorized | Failure::Unreachable(_))) => {
-            return Err(ended(&session.device, &failure));
+async fn read_chat(session: &WahaSession, chat: &Jid, since: i64) -> Result<ChatBackfill, Ended> {
+    let page = match messages(session, chat, Some(since), MAX_MESSAGES_PER_CHAT).await {
+        Ok(page) => page,
+        // The chat was deleted.
+        Err(failure) if failure.is_not_found() => return Ok(ChatBackfill::Complete),
+        Err(failure) if failure.is_unauthorized() || failure.is_unreachable() => {
+            return session.context.answered(Err(failure));
         }
-        Err(failure) => return Ok(Read::Not(failure)),
+        Err(failure) => return Ok(ChatBackfill::Failed(failure)),
     };
-    for message in listed.messages {
-        take(session, message).await.map_err(|error| error.ends(session))?;
+    for message in page.messages {
+        ingest_missed(session, message).await.map_err(|error| error.session_end(session))?;
     }
-    Ok(if listed.is_cut { Read::Cut } else { Read::Whole })
+    Ok(if page.is_cut { ChatBackfill::Cut } else { ChatBackfill::Complete })
 }
 
-/// A message that was missed, or of which something was.
-async fn take(session: &WahaSession, message: Message) -> Result<(), IngestError> {
+/// Ingests a message, and the changes of it that its current state shows.
+async fn ingest_missed(session: &WahaSession, message: Message) -> Result<(), IngestError> {
     let id = id_of(&message.incoming);
     if message.revoked {
-        return session.take_event(EngineEvent::Revoked { id }).await;
+        return session.ingest_event(EngineEvent::Revoked { id }).await;
     }
-    let (ack, edited, body) = (message.ack, message.edited, message.incoming.body.clone());
+    let (ack, body) = (message.ack, message.incoming.body.clone());
     let at = message.incoming.timestamp;
-    let edit = edited.map(|at| EngineEvent::Edited { id: id.clone(), body, at });
-    let receipt = ack.and_then(|ack| level(ack, at, id.chat.clone(), id.network.clone(), None));
-    let since = edit.into_iter().chain(receipt).collect();
-    later::take(session, PendingMedia { message, since }, true).await
+    let edit = message.edited.map(|at| EngineEvent::Edited { id: id.clone(), body, at });
+    let receipt = ack.and_then(|ack| receipt_event(ack, at, id.chat.clone(), id.network.clone(), None));
+    let changes = edit.into_iter().chain(receipt).collect();
+    session.ingest_or_queue(PendingMedia { message, changes }, true).await
 }
 
 fn id_of(message: &Incoming) -> MessageId {
@@ -161,61 +174,131 @@ fn id_of(message: &Incoming) -> MessageId {
     }
 }
 
-/// All that the server has, as history; its files stay there.
-async fn history(session: &WahaSession, tells: bool) -> Result<(), Ended> {
+/// When deferred chats are retried: less and less often.
+pub(super) struct DeferredBackfill {
+    due: Instant,
+    delay: Duration,
+}
+
+impl DeferredBackfill {
+    pub(super) fn new() -> Self {
+        Self { due: Instant::now() + FIRST_RETRY, delay: FIRST_RETRY }
+    }
+
+    pub(super) fn due(&self) -> Instant {
+        self.due
+    }
+
+    pub(super) async fn retry(&mut self, session: &WahaSession) -> Result<(), Ended> {
+        let deferred = deferred_chats(session).await?;
+        let any_left = retry_deferred(session, deferred).await?;
+        self.delay = if any_left { (self.delay * 2).min(LONGEST_RETRY) } else { LONGEST_RETRY };
+        self.due = Instant::now() + self.delay;
+        Ok(())
+    }
+}
+
+/// Stores from when on the chat is to be read; an earlier time stays.
+async fn defer_chat(session: &WahaSession, chat: &Jid, since: i64) -> Result<(), Ended> {
+    let key = chat.to_string();
+    let vault = &session.context.vault;
+    let stored = session.context.stored(vault.get(DEFERRED_SPACE, &key).await)?.and_then(parsed);
+    let since = stored.map_or(since, |stored| stored.min(since));
+    session.context.stored(vault.put(DEFERRED_SPACE, &key, Some(since.to_string().into_bytes())).await)
+}
+
+async fn deferred_chats(session: &WahaSession) -> Result<Vec<(Jid, i64)>, Ended> {
+    let all = session.context.stored(session.context.vault.list(DEFERRED_SPACE, "").await)?.into_iter();
+    Ok(all.filter_map(|(chat, since)| Some((chat.parse().ok()?, parsed(since)?))).collect())
+}
+
+/// Reads deferred chats; returns whether any stay deferred.
+async fn retry_deferred(session: &WahaSession, chats: Vec<(Jid, i64)>) -> Result<bool, Ended> {
+    let (mut any_left, mut failures) = (false, 0_usize);
+    for (chat, since) in chats {
+        if failures >= MAX_FAILURES_IN_A_ROW {
+            any_left = true;
+            continue;
+        }
+        let is_expired = session.context.now().0.saturating_sub(since) > DEFERRED_EXPIRES_MS;
+        match read_chat(session, &chat, since).await? {
+            ChatBackfill::Failed(_) if !is_expired => {
+                any_left = true;
+                failures += 1;
+                continue;
+            }
+            ChatBackfill::Failed(error) => {
+                tracing::warn!(device = %session.context.device, %error, "the backfill of a chat is given up after a month of failures");
+            }
+            ChatBackfill::Complete | ChatBackfill::Cut => failures = 0,
+        }
+        session.context.stored(session.context.vault.put(DEFERRED_SPACE, &chat.to_string(), None).await)?;
+    }
+    Ok(any_left)
+}
+
+/// Delivers everything that the server has as history; media stays at the server.
+async fn read_history(session: &WahaSession, with_progress: bool) -> Result<(), Ended> {
     let mut all = Vec::new();
-    let (mut left, mut in_a_row) = (0_usize, 0);
-    for chat in chats(session, None).await? {
-        let room = MAX_OF_CHAT.min(MAX_MESSAGES.saturating_sub(all.len()));
-        match listing::messages(session, &chat, None, room).await {
-            Ok(listed) => {
-                in_a_row = 0;
-                all.extend(listed.messages);
+    let (mut skipped, mut failures) = (0_usize, 0_usize);
+    for chat in recent_chats(session, None).await? {
+        let room = MAX_MESSAGES_PER_CHAT.min(MAX_HISTORY_MESSAGES.saturating_sub(all.len()));
+        match messages(session, &chat, None, room).await {
+            Ok(page) => {
+                failures = 0;
+                all.extend(page.messages);
             }
-            Err(failure @ (Failure::Unauthorized | Failure::Unreachable(_))) => {
-                return Err(ended(&session.device, &failure));
+            Err(failure) if failure.is_not_found() || refusal(&failure).is_some() => skipped += 1,
+            Err(failure)
+                if failure.is_unauthorized()
+                    || failure.is_unreachable()
+                    || failures >= MAX_FAILURES_IN_A_ROW =>
+            {
+                return session.context.answered(Err(failure));
             }
-            Err(Failure::Refused { .. } | Failure::Unknowing) => left += 1,
-            // It is the server that is unwell, not the chat.
-            Err(failure) if in_a_row >= MOST_IN_A_ROW => return Err(ended(&session.device, &failure)),
-            Err(_) => (left, in_a_row) = (left + 1, in_a_row + 1),
+            Err(_) => (skipped, failures) = (skipped + 1, failures + 1),
         }
     }
-    if left > 0 {
-        tracing::warn!(device = %session.device, chats = left, "the WAHA server does not tell the history of chats");
+    if skipped > 0 {
+        tracing::warn!(device = %session.context.device, chats = skipped, "the history of chats could not be read");
     }
     let total = all.len() as u64;
     let mut done = 0;
     while !all.is_empty() {
-        let rest = all.split_off(all.len().min(BATCH));
+        let rest = all.split_off(all.len().min(HISTORY_BATCH));
         let mut batch = Vec::with_capacity(all.len());
         for message in std::mem::replace(&mut all, rest) {
-            session.position.saw(message.incoming.timestamp, session.now());
-            let renamed = session.with_our_ids(message.incoming).await;
-            batch.push(renamed.map_err(|error| error.ends(session))?);
+            session.position.observe(message.incoming.timestamp.min(session.context.now()).0);
+            let incoming = session.with_our_ids(message.incoming).await;
+            batch.push(incoming.map_err(|error| error.session_end(session))?);
         }
         done += batch.len() as u64;
-        session.tell(EngineEvent::History(batch)).await?;
-        if tells {
-            progress(session, done, total, HistoryPhase::Messages).await?;
+        session.context.deliver(EngineEvent::History(batch)).await?;
+        if with_progress {
+            deliver_progress(session, done, total, HistoryPhase::Messages).await?;
         }
     }
-    if tells && total > 0 {
-        progress(session, total, total, HistoryPhase::Complete).await?;
+    if with_progress && total > 0 {
+        deliver_progress(session, total, total, HistoryPhase::Complete).await?;
     }
     Ok(())
 }
 
-async fn progress(session: &WahaSession, done: u64, total: u64, phase: HistoryPhase) -> Result<(), Ended> {
-    session.tell(EngineEvent::HistoryProgress { done, total: Some(total), phase }).await
+async fn deliver_progress(
+    session: &WahaSession,
+    done: u64,
+    total: u64,
+    phase: HistoryPhase,
+) -> Result<(), Ended> {
+    session.context.deliver(EngineEvent::HistoryProgress { done, total: Some(total), phase }).await
 }
 
-/// The chats in which something happened since.
-async fn chats(session: &WahaSession, since: Option<i64>) -> Result<Vec<Jid>, Ended> {
+/// The chats with messages since this time. Names of groups are delivered on the way.
+async fn recent_chats(session: &WahaSession, since: Option<i64>) -> Result<Vec<Jid>, Ended> {
     let (mut found, mut names): (Vec<Jid>, Vec<(Jid, String)>) = (Vec::new(), Vec::new());
-    let read = listing::all(session, &["chats", "overview"], &[], MAX_CHATS, |chat| {
+    let read = read_pages(session, &["chats", "overview"], &[], MAX_CHATS, |chat| {
         let Some(id) = ids::jid(chat.get("id")) else { return };
-        if let Some(name) = text(chat.get("name")).filter(|_| id.is_group()) {
+        if let Some(name) = non_empty(chat.get("name")).filter(|_| id.is_group()) {
             names.push((id.clone(), name));
         }
         let newest = time(chat.pointer("/lastMessage/timestamp")).map_or(0, |at| at.0);
@@ -227,16 +310,80 @@ async fn chats(session: &WahaSession, since: Option<i64>) -> Result<Vec<Jid>, En
     match read {
         Ok(false) => {}
         Ok(true) => {
-            tracing::warn!(device = %session.device, most = MAX_CHATS, "the account has more chats than are asked for what was missed");
+            tracing::warn!(device = %session.context.device, max = MAX_CHATS, "the account has more chats than are read");
         }
-        // A server whose store is off has none to give.
-        Err(failure @ (Failure::Refused { .. } | Failure::Unknowing | Failure::Unwell(501))) => {
-            tracing::warn!(device = %session.device, error = %failure, "the WAHA server does not tell what was missed");
+        // A server without a message store.
+        Err(failure)
+            if failure.is_not_found() || failure.status() == Some(501) || refusal(&failure).is_some() =>
+        {
+            tracing::warn!(device = %session.context.device, error = %failure, "the WAHA server has no list of chats");
         }
-        Err(failure) => return Err(ended(&session.device, &failure)),
+        Err(failure) => return session.context.answered(Err(failure)),
     }
     for (chat, name) in names {
-        session.tell(EngineEvent::ChatName { chat, name }).await?;
+        session.context.deliver(EngineEvent::ChatName { chat, name }).await?;
     }
     Ok(found)
+}
+
+struct MessagePage {
+    /// The oldest first.
+    messages: Vec<Message>,
+    /// Whether there may be older ones.
+    is_cut: bool,
+}
+
+/// The newest messages of a chat since this time, without media.
+async fn messages(
+    session: &WahaSession,
+    chat: &Jid,
+    since: Option<i64>,
+    max: usize,
+) -> Result<MessagePage, UpstreamFailure> {
+    let (chat, me) = (ids::to_chat(chat), session.base.me());
+    let since = since.map(|since| since.div_euclid(1_000).max(0).to_string());
+    let mut query = vec![("downloadMedia", "false")];
+    query.extend(since.as_deref().map(|since| ("filter.timestamp.gte", since)));
+    let mut messages: Vec<Message> = Vec::new();
+    let is_cut = read_pages(session, &["chats", &chat, "messages"], &query, max, |entry| {
+        match message_in::message(entry, me.as_ref(), session.context.now()) {
+            Some(message) => messages.push(message),
+            None if message_in::is_no_message(entry) => {}
+            None => session.base.log_read_error("a message of a chat"),
+        }
+    })
+    .await?;
+    messages.sort_by_key(|message| message.incoming.timestamp);
+    Ok(MessagePage { messages, is_cut })
+}
+
+/// Reads a list page by page until nothing new comes or `max` is reached; returns whether `max` ended it. An entry that
+/// appears twice, because the list moved meanwhile, counts once.
+async fn read_pages(
+    session: &WahaSession,
+    path: &[&str],
+    query: &[(&str, &str)],
+    max: usize,
+    mut each: impl FnMut(&Value) + Send,
+) -> Result<bool, UpstreamFailure> {
+    let mut seen: HashSet<String> = HashSet::new();
+    let mut offset = 0;
+    while seen.len() < max {
+        let at = offset.to_string();
+        let mut query = query.to_vec();
+        query.extend([("limit", PAGE_SIZE), ("offset", at.as_str())]);
+        let answer = session.client.of_session(path, &query).await?;
+        let list = answer.as_array().map(Vec::as_slice).unwrap_or_default();
+        let before = seen.len();
+        for entry in list {
+            if seen.insert(entry.get("id").unwrap_or(entry).to_string()) {
+                each(entry);
+            }
+        }
+        if seen.len() == before {
+            return Ok(false);
+        }
+        offset += list.len();
+    }
+    Ok(true)
 }

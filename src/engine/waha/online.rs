@@ -1,114 +1,107 @@
-//! A device that is connected: what is asked for when it begins, and how its end is noticed.
+//! The life of a connected session: what is read when it begins, and the checks until it ends.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::Instant;
 
-use super::convert::status_in::{self, Status};
-use super::session::{WahaSession, ended};
-use super::{backfill, groups, left, linking, people};
-use crate::domain::device::Account;
-use crate::domain::reason::Reason;
+use super::backfill::{self, DeferredBackfill};
+use super::session::WahaSession;
+use super::settings::InboundTransport;
+use super::{groups, linking, people, websocket};
+use crate::domain::vault::VaultBatch;
+use crate::engine::relay::upstream_identity::{self, IdentityKey};
 use crate::engine::{Ended, EngineEvent};
 
-/// How often the server is asked whether the session works, and how long its answer takes.
-const BEAT: Duration = Duration::from_secs(30);
-/// After the link the phone sends its history for a while; then it is asked for again, once.
-const HISTORY_AGAIN: Duration = Duration::from_secs(60);
-/// When chats that could not be read are read again for the first time, and how long it is between two times at most.
-const LEFT_FIRST: Duration = Duration::from_secs(60);
-const LEFT_LAST: Duration = Duration::from_secs(3_600);
+/// How often the status of the session is checked.
+const CHECK_EVERY: Duration = Duration::from_secs(30);
+/// After linking, the phone sends its history for a while: then the history is read once more.
+const SECOND_HISTORY_DELAY: Duration = Duration::from_secs(60);
+/// Where the vault has the identity of the server and its session.
+const IDENTITY: IdentityKey = IdentityKey { space: "waha.whose", key: "of" };
 
-/// Opens the device and stays as long as the server's session works.
-pub(super) async fn run(session: &WahaSession, account: Account) -> Result<Infallible, Ended> {
-    // Before it is open, so that no request changes groups meanwhile.
-    groups::tell(session).await?;
-    session.set_online(true);
-    session.tell(EngineEvent::Opened(account)).await?;
-    people::tell(session).await?;
-    let first = backfill::begin(session).await?;
-    let mut again = first.then(|| Instant::now() + HISTORY_AGAIN);
-    let mut left = LeftChats::now();
-    let mut beat = Instant::now() + BEAT;
+/// Runs the session until it ends.
+pub(super) async fn live(session: &WahaSession) -> Result<Infallible, Ended> {
+    ensure_upstream(session).await?;
+    if let Err(error) = session.ids.prune().await {
+        tracing::warn!(device = %session.context.device, %error, "expired message ids could not be removed");
+    }
+    match session.settings.inbound {
+        InboundTransport::Webhook => tokio::select! {
+            biased;
+            ended = stay_online(session) => ended,
+            ended = session.retry_media() => ended,
+        },
+        InboundTransport::WebSocket => {
+            let mut socket = websocket::open(session).await?;
+            tokio::select! {
+                biased;
+                ended = websocket::receive(session, &mut socket) => ended,
+                ended = stay_online(session) => ended,
+                ended = session.retry_media() => ended,
+            }
+        }
+    }
+}
+
+/// Removes the position, the deferred chats and the link of another server or session. Message ids stay: the network gives
+/// each only once, and after a move of the server they still prevent second copies.
+async fn ensure_upstream(session: &WahaSession) -> Result<(), Ended> {
+    let identity = upstream_identity::digest(session.settings.base.as_str(), &session.settings.session);
+    let clear = |batch: &mut VaultBatch| {
+        for space in [backfill::SPACE, backfill::DEFERRED_SPACE, linking::SPACE] {
+            batch.remove_space(space);
+        }
+    };
+    let vault = &*session.context.vault;
+    let cleared = upstream_identity::ensure_upstream(vault, IDENTITY, &identity, clear).await;
+    if session.context.stored(cleared)? {
+        tracing::info!(device = %session.context.device, "the settings name another session: the state of the former one was removed");
+    }
+    Ok(())
+}
+
+async fn stay_online(session: &WahaSession) -> Result<Infallible, Ended> {
+    let account = linking::establish(session).await?;
+    session.base.set_account(&account);
+    // Before the session is online, so that no request changes groups meanwhile.
+    groups::deliver_groups(session).await?;
+    session.base.set_online(true);
+    session.context.deliver(EngineEvent::Opened(account)).await?;
+    people::deliver_contacts(session).await?;
+    let is_first = backfill::begin(session).await?;
+    let mut second_history = is_first.then(|| Instant::now() + SECOND_HISTORY_DELAY);
+    let mut deferred = DeferredBackfill::new();
+    let mut check = Instant::now() + CHECK_EVERY;
     loop {
         tokio::select! {
-            () = session.changed.notified() => {}
-            () = tokio::time::sleep_until(beat) => beat = Instant::now() + BEAT,
-            () = at(again) => {
-                again = None;
-                backfill::history_again(session).await?;
+            () = session.status_changed.notified() => {}
+            () = tokio::time::sleep_until(check) => check = Instant::now() + CHECK_EVERY,
+            () = sleep_until(second_history) => {
+                second_history = None;
+                backfill::read_history_again(session).await?;
                 continue;
             }
-            () = tokio::time::sleep_until(left.due) => {
-                left.read(session).await?;
+            () = tokio::time::sleep_until(deferred.due()) => {
+                deferred.retry(session).await?;
                 continue;
             }
         }
-        measure(session).await?;
-        remember(session).await;
+        check_status(session).await?;
+        backfill::store_position(session).await;
     }
 }
 
-/// When chats that could not be read are read again: less and less often.
-struct LeftChats {
-    due: Instant,
-    wait: Duration,
-}
-
-impl LeftChats {
-    fn now() -> Self {
-        Self { due: Instant::now() + LEFT_FIRST, wait: LEFT_FIRST }
-    }
-
-    async fn read(&mut self, session: &WahaSession) -> Result<(), Ended> {
-        let chats = left::all(session).await.map_err(|error| backfill::vault_failed(session, &error))?;
-        let any = left::read(session, chats).await?;
-        self.wait = if any { (self.wait * 2).min(LEFT_LAST) } else { LEFT_LAST };
-        self.due = Instant::now() + self.wait;
-        Ok(())
-    }
-}
-
-async fn at(moment: Option<Instant>) {
+async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
     }
 }
 
-/// Looks whether the session still works.
-async fn measure(session: &WahaSession) -> Result<(), Ended> {
-    let asked = Instant::now();
-    check(session).await?;
-    let ms = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
-    session.tell(EngineEvent::Latency { ms }).await
-}
-
-/// Ends the session where the server's does not work.
-pub(super) async fn check(session: &WahaSession) -> Result<(), Ended> {
-    let described = linking::look(session).await.map_err(|failure| ended(&session.device, &failure))?;
-    still_works(session, &described).await
-}
-
-async fn still_works(session: &WahaSession, described: &Value) -> Result<(), Ended> {
-    match status_in::told(described) {
-        Some(Status::Working) => Ok(()),
-        Some(Status::Code) => {
-            linking::forget(session).await;
-            Err(Ended::LoggedOut(Reason::LoggedOutOnPhone))
-        }
-        Some(Status::Passkey) => Err(linking::passkey(session)),
-        _ => Err(Ended::LinkLost(Reason::LinkDropped)),
-    }
-}
-
-/// Notes up to when nothing is missing: from there on is asked for when the next session begins. A session that did not
-/// get to know leaves what was noted before.
-pub(super) async fn remember(session: &WahaSession) {
-    let Some(reached) = session.position.reached() else { return };
-    if let Err(error) = backfill::note(session, reached).await {
-        tracing::warn!(device = %session.device, %error, "how far messages were taken in could not be noted");
-    }
+async fn check_status(session: &WahaSession) -> Result<(), Ended> {
+    let began = Instant::now();
+    linking::ensure_working(session).await?;
+    let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+    session.context.deliver(EngineEvent::Latency { ms }).await
 }

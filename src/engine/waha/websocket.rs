@@ -1,5 +1,6 @@
-//! The server's WebSocket: the envelopes of its webhooks as text frames, one after the other, each taken in before the
-//! next is read. It resumes nothing: when it breaks the session ends, and the next one asks for what was missed.
+//! The server's WebSocket: each text frame has the envelope of a webhook, and is ingested before the next one is read.
+//!
+//! It resumes nothing: when it breaks, the session ends, and the next one reads what was missed.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -13,61 +14,65 @@ use crate::domain::reason::Reason;
 use crate::engine::Ended;
 use crate::net::{Frame, NetError, WebSocket, WebSocketError};
 
-/// Bytes of the largest message; files are not in them.
-const LARGEST: usize = 8 << 20;
-/// How long opening may take.
-const OPENS_WITHIN: Duration = Duration::from_secs(20);
-/// How often the server is asked for a sign of life, and how long it may be silent.
-const PING: Duration = Duration::from_secs(30);
-const SILENCE: Duration = Duration::from_secs(75);
-/// A close code: policy violation, which is how the server refuses a key.
-const REFUSED: u16 = 1_008;
+/// The largest message; it has no files in it.
+const MAX_MESSAGE_BYTES: usize = 8 << 20;
+const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
+const PING_EVERY: Duration = Duration::from_secs(30);
+/// The link counts as lost after this time without a frame.
+const MAX_SILENCE: Duration = Duration::from_secs(75);
+/// The close code of a rejected key: policy violation.
+const POLICY_VIOLATION: u16 = 1_008;
 
-/// Opens it.
+/// Opens the WebSocket.
 pub(super) async fn open(session: &WahaSession) -> Result<WebSocket, Ended> {
-    let url = session.client.socket_url(&EVENTS).ok_or(Ended::Fatal(Reason::EngineError))?;
-    session.client.http.websocket(&url, LARGEST, OPENS_WITHIN).await.map_err(|error| broken(session, &error))
+    let url = session.client.websocket_url(&EVENTS).ok_or(Ended::Fatal(Reason::EngineError))?;
+    let opened = session.client.upstream.http().websocket(&url, MAX_MESSAGE_BYTES, OPEN_TIMEOUT).await;
+    opened.map_err(|error| session_end(session, &error))
 }
 
-/// Takes in what comes until it ends.
-pub(super) async fn listen(session: &WahaSession, socket: &mut WebSocket) -> Result<Infallible, Ended> {
-    let mut heard = Instant::now();
-    let mut ping = heard + PING;
+/// Ingests frames until the WebSocket closes.
+pub(super) async fn receive(session: &WahaSession, socket: &mut WebSocket) -> Result<Infallible, Ended> {
+    let mut last_frame = Instant::now();
+    let mut ping = last_frame + PING_EVERY;
     loop {
         let frame = tokio::select! {
-            frame = socket.next() => Some(frame.map_err(|error| broken(session, &error))?),
+            frame = socket.next() => Some(frame.map_err(|error| session_end(session, &error))?),
             () = tokio::time::sleep_until(ping) => None,
         };
         match frame {
-            None if heard.elapsed() > SILENCE => return Err(Ended::LinkLost(Reason::KeepaliveTimeout)),
+            None if last_frame.elapsed() > MAX_SILENCE => {
+                return Err(Ended::LinkLost(Reason::KeepaliveTimeout));
+            }
             None => {
-                ping = Instant::now() + PING;
-                socket.ping().await.map_err(|error| broken(session, &error))?;
+                ping = Instant::now() + PING_EVERY;
+                socket.ping().await.map_err(|error| session_end(session, &error))?;
                 continue;
             }
-            Some(Frame::Text(text)) => take(session, &text).await?,
+            Some(Frame::Text(text)) => ingest(session, &text).await?,
             Some(Frame::Alive) => {}
-            Some(Frame::Closed(Some(REFUSED))) => return Err(Ended::Fatal(Reason::UpstreamUnauthorized)),
+            Some(Frame::Closed(Some(POLICY_VIOLATION))) => {
+                return Err(Ended::Fatal(Reason::UpstreamUnauthorized));
+            }
             Some(Frame::Closed(_)) => return Err(Ended::LinkLost(Reason::LinkDropped)),
         }
-        heard = Instant::now();
+        last_frame = Instant::now();
     }
 }
 
-async fn take(session: &WahaSession, text: &str) -> Result<(), Ended> {
+async fn ingest(session: &WahaSession, text: &str) -> Result<(), Ended> {
     let Ok(envelope) = serde_json::from_str::<Value>(text) else {
-        session.not_read("a frame");
+        session.base.log_read_error("a frame");
         return Ok(());
     };
     if envelope.get("session").and_then(Value::as_str) != Some(&session.settings.session) {
         return Ok(());
     }
-    session.take(&envelope).await.map_err(|error| error.ends(session))
+    session.ingest(&envelope).await.map_err(|error| error.session_end(session))
 }
 
-fn broken(session: &WahaSession, error: &WebSocketError) -> Ended {
-    let cause = std::error::Error::source(error).map(ToString::to_string);
-    tracing::warn!(device = %session.device, %error, cause, "the WAHA server's WebSocket is not open");
+fn session_end(session: &WahaSession, error: &WebSocketError) -> Ended {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    tracing::warn!(device = %session.context.device, %error, source, "the WAHA server's WebSocket failed");
     match error {
         WebSocketError::Status(401 | 403) => Ended::Fatal(Reason::UpstreamUnauthorized),
         WebSocketError::Net(NetError::Refused(_)) => Ended::Fatal(Reason::EngineError),

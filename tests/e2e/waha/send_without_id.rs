@@ -1,22 +1,21 @@
-//! A server whose engine gives no ids to send with, and takes none: the network drops no second copy there.
+//! A server whose engine gives no ids to send with: the network does not deduplicate, and an unknown outcome is final.
 
 use serde_json::json;
 
 use super::Waha;
 use crate::support::ANNA;
-use crate::upstream::waha::Webjs;
 
-const TEXTS: &str = "POST /api/sendText";
-/// Longer than a message may be on its way from the server to the network.
-const ON_ITS_WAY_MS: i64 = 60_000;
+const SEND_TEXT: &str = "POST /api/sendText";
+/// Longer than a message of unknown outcome stays in the outbox (`outbox.unknown_after_ms`).
+const UNKNOWN_AFTER_MS: i64 = 25 * 3_600_000;
 
 impl Waha {
-    /// From now on no ids are given; of messages of unknown outcome the server keeps and tells what is said here.
-    fn gives_no_ids(&self, keeps: bool, tells: bool) {
-        *self.server.webjs.lock().unwrap() = Some(Webjs { keeps, tells });
+    /// From now on the server gives no ids.
+    fn gives_no_ids(&self) {
+        *self.server.gives_ids.lock().unwrap() = false;
     }
 
-    /// What stands in the chat with Anna, in alphabetical order.
+    /// The texts of the chat with Anna, in alphabetical order.
     async fn bodies(&self) -> Vec<String> {
         let page = self.app.get(&format!("/devices/shop/chats/{ANNA}@c.us/messages")).await.ok();
         let all = page["data"].as_array().unwrap().iter();
@@ -25,83 +24,56 @@ impl Waha {
         bodies.sort();
         bodies
     }
-
-    /// How often the chat was looked through.
-    fn looks(&self) -> usize {
-        self.asked(&format!("GET /api/shop/chats/{ANNA}@c.us/messages"))
-    }
 }
 
 #[tokio::test]
-async fn a_message_that_is_told_of_before_it_is_answered_is_there_once() {
+async fn event_before_the_answer_makes_no_second_message() {
     for inbound in ["webhook", "websocket"] {
         let waha = Waha::start(inbound).await;
         waha.app.device("shop").await;
-        waha.gives_no_ids(true, true);
+        waha.gives_no_ids();
         for text in ["hello", "hello"] {
             let id = waha.app.send("shop", ANNA, text).await;
-            // Its acks are told of the network's id.
+            // Receipts carry the network's id.
             waha.app.wait_for_status("shop", &id, "read").await;
         }
         waha.app.incoming("shop", ANNA, "and then").await;
         assert_eq!(waha.bodies().await, ["and then", "hello", "hello"], "{inbound}");
-        assert_eq!((waha.asked(TEXTS), waha.asked("GET /api/shop/new-message-id")), (2, 1), "{inbound}");
+        assert_eq!((waha.asked(SEND_TEXT), waha.asked("GET /api/shop/new-message-id")), (2, 1), "{inbound}");
     }
 }
 
 #[tokio::test]
-async fn what_is_told_of_a_message_of_unknown_outcome_is_about_it() {
-    for inbound in ["webhook", "websocket"] {
-        let waha = Waha::start_with(inbound, &[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-        waha.app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
-        waha.gives_no_ids(true, true);
-        waha.app.fault("shop", json!({ "kind": "send_unknown" })).await;
-        let id = waha.app.send("shop", ANNA, "hello").await;
-        waha.app.wait_for_status("shop", &id, "sent").await;
-        assert_eq!((waha.bodies().await, waha.asked(TEXTS)), (vec!["hello".to_owned()], 1), "{inbound}");
-    }
-}
-
-#[tokio::test]
-async fn a_message_of_unknown_outcome_is_looked_for_and_found() {
+async fn lost_answer_stays_unknown_and_is_never_resent() {
     let waha = Waha::start("webhook").await;
     waha.app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
-    waha.gives_no_ids(true, false);
-    let first = waha.app.send("shop", ANNA, "hello").await;
-    waha.app.wait_for_status("shop", &first, "sent").await;
+    waha.gives_no_ids();
     waha.app.fault("shop", json!({ "kind": "send_unknown" })).await;
-    // That the server cannot say is no answer.
-    waha.fails("/messages", 500, 0, 2);
-    let second = waha.app.send("shop", ANNA, "hello").await;
-    waha.app.wait_for_status("shop", &second, "sent").await;
-    assert_eq!((waha.bodies().await.len(), waha.asked(TEXTS)), (2, 2));
-    assert!(waha.looks() >= 3);
-}
-
-#[tokio::test]
-async fn a_message_that_did_not_arrive_is_sent_again_once_it_cannot_be_on_its_way() {
-    let waha = Waha::start("webhook").await;
-    waha.app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
-    waha.gives_no_ids(false, false);
-    waha.app.fault("shop", json!({ "kind": "send_unknown", "value": "lost" })).await;
-    let id = waha.app.send("shop", ANNA, "hello").await;
-    waha.app.wait_until("it to be looked for", async || (waha.looks() >= 2).then_some(())).await;
-    assert_eq!(waha.asked(TEXTS), 1, "it may be on its way");
-    waha.app.clock.advance(ON_ITS_WAY_MS);
-    waha.app.wait_for_status("shop", &id, "sent").await;
-    assert_eq!((waha.bodies().await, waha.asked(TEXTS)), (vec!["hello".to_owned()], 2));
-}
-
-#[tokio::test]
-async fn a_try_outlives_the_daemon() {
-    let waha = Waha::start_with("webhook", &[("WHARF__OUTBOX__RETRY_DELAY_MS", "60000")]).await;
-    waha.app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
-    waha.gives_no_ids(true, false);
-    waha.app.fault("shop", json!({ "kind": "send_unknown" })).await;
-    let id = waha.app.send("shop", ANNA, "hello").await;
-    waha.app.wait_until("it to be handed over", async || (waha.asked(TEXTS) == 1).then_some(())).await;
+    let lost = waha.app.send("shop", ANNA, "lost").await;
+    waha.app.wait_until("the post", async || (waha.asked(SEND_TEXT) == 1).then_some(())).await;
+    let next = waha.app.send("shop", ANNA, "next").await;
+    waha.app.wait_for_status("shop", &next, "sent").await;
     let Waha { app, server } = waha;
     let waha = Waha { app: app.restarted().await, server };
+    waha.app.wait_for_state("shop", "ready").await;
+    let last = waha.app.send("shop", ANNA, "last").await;
+    waha.app.wait_for_status("shop", &last, "sent").await;
+    assert_eq!(waha.app.steps("shop", &lost).await, ["queued", "sending"]);
+    assert_eq!(waha.asked(SEND_TEXT), 3);
+    waha.app.clock.advance(UNKNOWN_AFTER_MS);
+    waha.app.app().core.sweep().await.unwrap();
+    waha.app.wait_for_status("shop", &lost, "failed").await;
+    assert_eq!(waha.app.logged("shop", "message:status").await.last().unwrap()["code"], "outcome_unknown");
+    assert_eq!(waha.asked(SEND_TEXT), 3);
+}
+
+#[tokio::test]
+async fn unsent_message_is_retried_without_an_id() {
+    let waha = Waha::start("webhook").await;
+    waha.app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
+    waha.gives_no_ids();
+    waha.fails("/sendText", 503, 0, 1);
+    let id = waha.app.send("shop", ANNA, "hello").await;
     waha.app.wait_for_status("shop", &id, "sent").await;
-    assert_eq!((waha.bodies().await, waha.asked(TEXTS)), (vec!["hello".to_owned()], 1));
+    assert_eq!((waha.bodies().await, waha.asked(SEND_TEXT)), (vec!["hello".to_owned()], 2));
 }

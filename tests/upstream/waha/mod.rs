@@ -59,19 +59,10 @@ pub struct Server {
     /// Requests that it answered, as method and path.
     pub asked: Mutex<Vec<String>>,
     pub faults: Mutex<Vec<Fault>>,
-    /// How it sends where it gives no ids to send with, as on its engine WEBJS; unset where it gives them.
-    pub webjs: Mutex<Option<Webjs>>,
+    /// Whether it gives ids to send with; its engine WEBJS gives none.
+    pub gives_ids: Mutex<bool>,
     /// Things on a page, whatever is asked for.
     pub page: AtomicUsize,
-}
-
-/// What becomes of a message whose answer breaks off, where ids are not given.
-#[derive(Clone, Copy)]
-pub struct Webjs {
-    /// Whether the server has it then.
-    pub keeps: bool,
-    /// Whether it tells of it.
-    pub tells: bool,
 }
 
 impl Server {
@@ -89,7 +80,7 @@ impl Server {
             sockets: event_sender::Sockets::default(),
             asked: Mutex::default(),
             faults: Mutex::default(),
-            webjs: Mutex::default(),
+            gives_ids: Mutex::new(true),
             page: AtomicUsize::new(usize::MAX),
         });
         let for_sockets = Arc::downgrade(&server);

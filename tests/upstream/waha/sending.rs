@@ -21,7 +21,7 @@ use wharf::engine::{Incoming, Outgoing, Quoted, SendOutcome};
 use super::api::{
     Answered, Called, Refusal, Shared, bad, created, network, ok, server, unprocessable, working,
 };
-use super::{Session, Webjs, convert, event_sender};
+use super::{Session, convert, event_sender};
 
 /// How long an answer takes where what is sent is told first.
 const ANSWERS_AFTER: Duration = Duration::from_millis(150);
@@ -29,7 +29,7 @@ const ANSWERS_AFTER: Duration = Duration::from_millis(150);
 pub async fn new_id(State(shared): Shared, Path(name): Path<String>) -> Answered {
     let server = server(&shared)?;
     working(&server, &name)?;
-    if server.webjs.lock().unwrap().is_some() {
+    if !*server.gives_ids.lock().unwrap() {
         return Err(Refusal(StatusCode::NOT_IMPLEMENTED, "Not implemented by WEBJS".to_owned()));
     }
     ok(json!({ "id": NetworkId::random(&OsRandom) }))
@@ -105,8 +105,8 @@ pub async fn poll(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Ans
 async fn send(called: &Called, headers: &HeaderMap, content: Content, body: String) -> Answered {
     let session = &called.session;
     let chat = called.chat()?;
-    let webjs = *called.server.webjs.lock().unwrap();
-    let theirs = match called.body.get("id").filter(|_| webjs.is_none()) {
+    let gives_ids = *called.server.gives_ids.lock().unwrap();
+    let theirs = match called.body.get("id").filter(|_| gives_ids) {
         None => NetworkId::random(&OsRandom),
         Some(id) => id.as_str().and_then(|id| id.parse().ok()).ok_or_else(|| bad("id is not valid"))?,
     };
@@ -133,7 +133,7 @@ async fn send(called: &Called, headers: &HeaderMap, content: Content, body: Stri
         timestamp: Millis(i64::try_from(event_sender::now_ms()).unwrap()),
         again: false,
     };
-    answered(called, &message, network(session)?.send(message.clone()).await, webjs).await
+    answered(called, &message, network(session)?.send(message.clone()).await, gives_ids).await
 }
 
 /// A message that is answered must be there.
@@ -163,7 +163,7 @@ async fn answered(
     called: &Called,
     message: &Outgoing,
     outcome: SendOutcome,
-    webjs: Option<Webjs>,
+    gives_ids: bool,
 ) -> Answered {
     let session = &called.session;
     match outcome {
@@ -171,18 +171,10 @@ async fn answered(
             let told = told(session, message)?;
             session.keep(told.clone());
             event_sender::tell_later(&called.server, session, "message.any", told.clone());
-            if webjs.is_some() {
+            if !gives_ids {
                 tokio::time::sleep(ANSWERS_AFTER).await;
             }
             created(told)
-        }
-        SendOutcome::Unknown(_) if webjs.is_some_and(|webjs| webjs.keeps) => {
-            let told = told(session, message)?;
-            session.keep(told.clone());
-            if webjs.is_some_and(|webjs| webjs.tells) {
-                event_sender::tell_later(&called.server, session, "message.any", told);
-            }
-            Ok(broken_off())
         }
         SendOutcome::Transient(error) => Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error.message)),
         SendOutcome::Permanent(error) => Err(unprocessable(&error.message)),
