@@ -3,12 +3,12 @@
 //! Visitors may replace each id, for example a hidden id by a phone number.
 
 use super::{EngineEvent, Incoming, IncomingReceipt, Quoted};
-use crate::domain::identity::NamesPeople;
+use crate::domain::identity::ReferencesPeople;
 use crate::domain::jid::Jid;
 
 type PersonVisitor<'a> = &'a mut dyn FnMut(&mut Jid);
 
-impl NamesPeople for Incoming {
+impl ReferencesPeople for Incoming {
     fn each_person(&mut self, visit: PersonVisitor<'_>) {
         visit(&mut self.chat);
         visit(&mut self.from);
@@ -17,21 +17,21 @@ impl NamesPeople for Incoming {
     }
 }
 
-impl NamesPeople for Quoted {
+impl ReferencesPeople for Quoted {
     fn each_person(&mut self, visit: PersonVisitor<'_>) {
         self.id.each_person(visit);
         visit(&mut self.author);
     }
 }
 
-impl NamesPeople for IncomingReceipt {
+impl ReferencesPeople for IncomingReceipt {
     fn each_person(&mut self, visit: PersonVisitor<'_>) {
         visit(&mut self.chat);
         self.participant.each_person(visit);
     }
 }
 
-impl NamesPeople for EngineEvent {
+impl ReferencesPeople for EngineEvent {
     fn each_person(&mut self, visit: PersonVisitor<'_>) {
         match self {
             Self::Message(message) => message.each_person(visit),

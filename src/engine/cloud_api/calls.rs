@@ -10,13 +10,13 @@ use crate::domain::event::TypingKind;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::engine::{
-    Answer, ChatChange, Ended, GroupAnswer, GroupRequest, MessageChange, Outgoing, PairingCode, Query,
-    SendOutcome, Session, SessionError,
+    Answer, ChatChange, GroupAnswer, GroupRequest, MessageChange, Outgoing, PairingCode, Query, SendOutcome,
+    Session, SessionEnd, SessionError,
 };
 
 #[async_trait]
 impl Session for CloudSession {
-    async fn run(self: Arc<Self>) -> Ended {
+    async fn run(self: Arc<Self>) -> SessionEnd {
         self.base.run(self.live()).await
     }
 

@@ -16,14 +16,14 @@ use crate::domain::contact::ContactUpdate;
 use crate::domain::device::Account;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
+use crate::domain::log_throttle::LogThrottle;
 use crate::domain::reason::Reason;
-use crate::domain::seldom::Seldom;
 use crate::engine::relay::RelayContext;
 use crate::engine::relay::id_map::{IdMap, IdMapIndex, IdMapLayout};
 use crate::engine::relay::media_retry::{MediaRetries, MediaRetryPolicy};
 use crate::engine::relay::rate_limit::RateLimits;
 use crate::engine::relay::session_base::SessionBase;
-use crate::engine::{Ended, EngineEvent, SessionContext};
+use crate::engine::{EngineEvent, SessionContext, SessionEnd};
 use crate::net::GuardedClient;
 
 /// The pause before a check that got no answer is repeated; then the link counts as lost.
@@ -56,7 +56,7 @@ pub(super) struct NumberState {
     pub(super) rate_limits: Arc<RateLimits>,
     /// By Meta's id of the message.
     pub(super) media_retries: Arc<MediaRetries<String, Infallible>>,
-    read_errors: Arc<Seldom<&'static str>>,
+    read_errors: Arc<LogThrottle<&'static str>>,
 }
 
 impl NumberState {
@@ -155,11 +155,11 @@ impl CloudSession {
     }
 
     /// Connects, and stays until Meta no longer accepts the token or the number.
-    pub(super) async fn live(&self) -> Result<Infallible, Ended> {
+    pub(super) async fn live(&self) -> Result<Infallible, SessionEnd> {
         let account = account(&self.graph.number().await.map_err(|failure| session_end(&failure))?);
         if account.jid().is_none() {
             tracing::warn!(device = %self.context.device, "Meta's answer has no phone number");
-            return Err(Ended::Fatal(Reason::EngineError));
+            return Err(SessionEnd::Fatal(Reason::EngineError));
         }
         // Before the event: a client may send as soon as it receives it.
         self.base.set_account(&account);
@@ -176,9 +176,9 @@ impl CloudSession {
     }
 
     /// Checks whether Meta still accepts the token and the number.
-    async fn check(&self) -> Result<(), Ended> {
+    async fn check(&self) -> Result<(), SessionEnd> {
         if let Some(reason) = *lock(&self.failure) {
-            return Err(Ended::Fatal(reason));
+            return Err(SessionEnd::Fatal(reason));
         }
         let began = Instant::now();
         let answer = match self.graph.number().await {
@@ -210,14 +210,16 @@ fn account(number: &PhoneNumber) -> Account {
 }
 
 /// How a session ends whose number cannot be read.
-fn session_end(failure: &GraphFailure) -> Ended {
+fn session_end(failure: &GraphFailure) -> SessionEnd {
     let GraphFailure::Rejected(error) = failure else {
-        return Ended::LinkLost(Reason::UpstreamUnavailable);
+        return SessionEnd::LinkLost(Reason::UpstreamUnavailable);
     };
     match error.ends_device() {
-        Some(reason) => Ended::Fatal(reason),
-        None if error.is_rate_limit() || error.status >= 500 => Ended::LinkLost(Reason::UpstreamUnavailable),
+        Some(reason) => SessionEnd::Fatal(reason),
+        None if error.is_rate_limit() || error.status >= 500 => {
+            SessionEnd::LinkLost(Reason::UpstreamUnavailable)
+        }
         // There is no such number, or not for this token.
-        None => Ended::Fatal(Reason::UpstreamUnauthorized),
+        None => SessionEnd::Fatal(Reason::UpstreamUnauthorized),
     }
 }

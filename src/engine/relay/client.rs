@@ -11,7 +11,7 @@ use thiserror::Error;
 use url::Url;
 
 use crate::domain::reason::Reason;
-use crate::engine::{ByteStream, Ended};
+use crate::engine::{ByteStream, SessionEnd};
 use crate::net::{Exchange, ExchangeAnswer, ExchangeBody, GuardedClient, Method, NetError};
 
 /// How long a request takes at most, where the caller sets no other limit.
@@ -20,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_ANSWER_BYTES: u64 = 16 << 20;
 
 /// A client for one upstream.
-pub(in crate::engine) struct UpstreamClient {
+pub(crate) struct UpstreamClient {
     http: GuardedClient,
     base: Url,
     /// The header that carries the key.
@@ -28,7 +28,7 @@ pub(in crate::engine) struct UpstreamClient {
 }
 
 /// A request: a path below the base address, and its parts.
-pub(in crate::engine) struct UpstreamRequest<'a> {
+pub(crate) struct UpstreamRequest<'a> {
     method: Method,
     path: Vec<&'a str>,
     query: Vec<(&'a str, String)>,
@@ -39,30 +39,30 @@ pub(in crate::engine) struct UpstreamRequest<'a> {
 
 impl<'a> UpstreamRequest<'a> {
     /// A request without a body.
-    pub(in crate::engine) fn new(method: Method, path: &[&'a str]) -> Self {
+    pub(crate) fn new(method: Method, path: &[&'a str]) -> Self {
         let (path, body) = (path.to_vec(), ExchangeBody::Empty);
         Self { method, path, query: Vec::new(), headers: Vec::new(), body, timeout: TIMEOUT }
     }
 
     /// A `GET` request.
-    pub(in crate::engine) fn get(path: &[&'a str]) -> Self {
+    pub(crate) fn get(path: &[&'a str]) -> Self {
         Self::new(Method::GET, path)
     }
 
     /// Adds a query parameter.
-    pub(in crate::engine) fn query(mut self, name: &'a str, value: impl ToString) -> Self {
+    pub(crate) fn query(mut self, name: &'a str, value: impl ToString) -> Self {
         self.query.push((name, value.to_string()));
         self
     }
 
     /// Adds a header.
-    pub(in crate::engine) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
 
     /// Sends JSON; `null` is no body.
-    pub(in crate::engine) fn json(mut self, body: &Value) -> Self {
+    pub(crate) fn json(mut self, body: &Value) -> Self {
         if body.is_null() {
             return self;
         }
@@ -71,13 +71,13 @@ impl<'a> UpstreamRequest<'a> {
     }
 
     /// Sends a stream of known length.
-    pub(in crate::engine) fn stream(mut self, content_type: &str, length: u64, bytes: ByteStream) -> Self {
+    pub(crate) fn stream(mut self, content_type: &str, length: u64, bytes: ByteStream) -> Self {
         self.body = ExchangeBody::Stream { length, bytes };
         self.header("content-type", content_type)
     }
 
     /// Limits the time for the whole exchange.
-    pub(in crate::engine) fn timeout(mut self, timeout: Duration) -> Self {
+    pub(crate) fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
@@ -85,7 +85,7 @@ impl<'a> UpstreamRequest<'a> {
 
 /// Why a request has no usable answer.
 #[derive(Debug, Error)]
-pub(in crate::engine) enum UpstreamFailure {
+pub(crate) enum UpstreamFailure {
     /// No connection: nothing of the request left.
     #[error("the upstream cannot be reached")]
     Unreachable(#[source] NetError),
@@ -102,42 +102,42 @@ pub(in crate::engine) enum UpstreamFailure {
 
 /// An answer with a status other than 2xx.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::engine) struct Rejection {
-    pub(in crate::engine) status: u16,
+pub(crate) struct Rejection {
+    pub(crate) status: u16,
     /// `Retry-After`, where it is a number of seconds.
-    pub(in crate::engine) retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     /// The body; `null` where it is not JSON. It may name people: it belongs in no log.
-    pub(in crate::engine) body: Value,
+    pub(crate) body: Value,
 }
 
 impl UpstreamFailure {
     /// A rejection without a body.
-    pub(in crate::engine) fn status_only(status: u16) -> Self {
+    pub(crate) fn status_only(status: u16) -> Self {
         Self::Rejected(Box::new(Rejection { status, retry_after: None, body: Value::Null }))
     }
 
     /// The status of a rejection.
-    pub(in crate::engine) fn status(&self) -> Option<u16> {
+    pub(crate) fn status(&self) -> Option<u16> {
         if let Self::Rejected(rejection) = self { Some(rejection.status) } else { None }
     }
 
     /// Whether the key was rejected.
-    pub(in crate::engine) fn is_unauthorized(&self) -> bool {
+    pub(crate) fn is_unauthorized(&self) -> bool {
         matches!(self.status(), Some(401 | 403))
     }
 
     /// Whether the upstream has no such resource.
-    pub(in crate::engine) fn is_not_found(&self) -> bool {
+    pub(crate) fn is_not_found(&self) -> bool {
         self.status() == Some(404)
     }
 
     /// Whether nothing of the request left.
-    pub(in crate::engine) fn is_unreachable(&self) -> bool {
+    pub(crate) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable(_))
     }
 
     /// Whether the same request may succeed later.
-    pub(in crate::engine) fn is_temporary(&self) -> bool {
+    pub(crate) fn is_temporary(&self) -> bool {
         match self {
             Self::Unreachable(
                 NetError::Timeout | NetError::NotReached | NetError::NoAddress | NetError::Http(_),
@@ -151,12 +151,12 @@ impl UpstreamFailure {
     }
 
     /// How a session ends that cannot continue without this answer.
-    pub(in crate::engine) fn session_end(&self) -> Ended {
+    pub(crate) fn session_end(&self) -> SessionEnd {
         match self {
-            _ if self.is_unauthorized() => Ended::Fatal(Reason::UpstreamUnauthorized),
+            _ if self.is_unauthorized() => SessionEnd::Fatal(Reason::UpstreamUnauthorized),
             // The operator must allow the address first; a retry changes nothing.
-            Self::Unreachable(NetError::Refused(_) | NetError::Url) => Ended::Fatal(Reason::EngineError),
-            _ => Ended::LinkLost(Reason::UpstreamUnavailable),
+            Self::Unreachable(NetError::Refused(_) | NetError::Url) => SessionEnd::Fatal(Reason::EngineError),
+            _ => SessionEnd::LinkLost(Reason::UpstreamUnavailable),
         }
     }
 }
@@ -176,22 +176,22 @@ impl From<NetError> for UpstreamFailure {
 
 impl UpstreamClient {
     /// Sends nothing yet. `key` is the header that authenticates each request.
-    pub(in crate::engine) fn new(http: GuardedClient, base: Url, key: Option<(&str, String)>) -> Self {
+    pub(crate) fn new(http: GuardedClient, base: Url, key: Option<(&str, String)>) -> Self {
         Self { http, base, key: key.map(|(name, value)| (name.to_owned(), value)) }
     }
 
     /// The guarded client, for addresses that are not the upstream's.
-    pub(in crate::engine) fn http(&self) -> &GuardedClient {
+    pub(crate) fn http(&self) -> &GuardedClient {
         &self.http
     }
 
     /// The upstream's address.
-    pub(in crate::engine) fn base(&self) -> &Url {
+    pub(crate) fn base(&self) -> &Url {
         &self.base
     }
 
     /// An address below the base; the segments are escaped.
-    pub(in crate::engine) fn url(&self, path: &[&str]) -> Url {
+    pub(crate) fn url(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
@@ -203,10 +203,7 @@ impl UpstreamClient {
     ///
     /// # Errors
     /// When there is no answer, it is not a success, or it is not JSON.
-    pub(in crate::engine) async fn json(
-        &self,
-        request: UpstreamRequest<'_>,
-    ) -> Result<Value, UpstreamFailure> {
+    pub(crate) async fn json(&self, request: UpstreamRequest<'_>) -> Result<Value, UpstreamFailure> {
         let answer = self.stream(request.header("accept", "application/json"), MAX_ANSWER_BYTES).await?;
         let bytes = read(answer.body).await.map_err(|_| UpstreamFailure::NoAnswer(NetError::Timeout))?;
         if bytes.is_empty() {
@@ -219,7 +216,7 @@ impl UpstreamClient {
     ///
     /// # Errors
     /// When there is no answer, or it is not a success.
-    pub(in crate::engine) async fn stream(
+    pub(crate) async fn stream(
         &self,
         request: UpstreamRequest<'_>,
         limit: u64,
@@ -237,7 +234,7 @@ impl UpstreamClient {
     ///
     /// # Errors
     /// When there is no answer, or it is not a success.
-    pub(in crate::engine) async fn download(
+    pub(crate) async fn download(
         &self,
         url: Url,
         with_key: bool,
@@ -294,11 +291,11 @@ mod tests {
     #[test]
     fn statuses_are_classified() {
         for (status, temporary, end) in [
-            (401, false, Ended::Fatal(Reason::UpstreamUnauthorized)),
-            (404, false, Ended::LinkLost(Reason::UpstreamUnavailable)),
-            (429, true, Ended::LinkLost(Reason::UpstreamUnavailable)),
-            (501, false, Ended::LinkLost(Reason::UpstreamUnavailable)),
-            (503, true, Ended::LinkLost(Reason::UpstreamUnavailable)),
+            (401, false, SessionEnd::Fatal(Reason::UpstreamUnauthorized)),
+            (404, false, SessionEnd::LinkLost(Reason::UpstreamUnavailable)),
+            (429, true, SessionEnd::LinkLost(Reason::UpstreamUnavailable)),
+            (501, false, SessionEnd::LinkLost(Reason::UpstreamUnavailable)),
+            (503, true, SessionEnd::LinkLost(Reason::UpstreamUnavailable)),
         ] {
             let failure = UpstreamFailure::status_only(status);
             assert_eq!((failure.is_temporary(), failure.session_end()), (temporary, end), "{status}");

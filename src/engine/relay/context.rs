@@ -15,28 +15,28 @@ use crate::domain::ids::DeviceId;
 use crate::domain::media::StoredMedia;
 use crate::domain::reason::Reason;
 use crate::engine::{
-    ByteStream, Ended, EngineEvent, Inbound, InboundError, MediaStore, MediaStoreError, SendOutcome,
-    SessionContext, Vault, VaultError,
+    ByteStream, EngineEvent, Inbound, InboundError, MediaStore, MediaStoreError, SendOutcome, SessionContext,
+    SessionEnd, Vault, VaultError,
 };
 use crate::net::NetError;
 
 /// The dependencies of one relay session.
 #[derive(Clone)]
-pub(in crate::engine) struct RelayContext {
-    pub(in crate::engine) device: DeviceId,
-    pub(in crate::engine) client: Arc<UpstreamClient>,
-    pub(in crate::engine) vault: Arc<dyn Vault>,
-    pub(in crate::engine) media: Arc<dyn MediaStore>,
-    pub(in crate::engine) inbound: Arc<dyn Inbound>,
-    pub(in crate::engine) clock: Arc<dyn Clock>,
-    pub(in crate::engine) random: Arc<dyn Random>,
+pub(crate) struct RelayContext {
+    pub(crate) device: DeviceId,
+    pub(crate) client: Arc<UpstreamClient>,
+    pub(crate) vault: Arc<dyn Vault>,
+    pub(crate) media: Arc<dyn MediaStore>,
+    pub(crate) inbound: Arc<dyn Inbound>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
     /// Cancelled when the session must end.
-    pub(in crate::engine) shutdown: CancellationToken,
+    pub(crate) shutdown: CancellationToken,
 }
 
 impl RelayContext {
     /// Takes over everything but the settings and the account.
-    pub(in crate::engine) fn new(client: UpstreamClient, session: SessionContext) -> Self {
+    pub(crate) fn new(client: UpstreamClient, session: SessionContext) -> Self {
         Self {
             device: session.device,
             client: Arc::new(client),
@@ -50,7 +50,7 @@ impl RelayContext {
     }
 
     /// The time of our own clock.
-    pub(in crate::engine) fn now(&self) -> Millis {
+    pub(crate) fn now(&self) -> Millis {
         self.clock.now()
     }
 
@@ -58,7 +58,7 @@ impl RelayContext {
     ///
     /// # Errors
     /// The end of the session, when the event was not stored.
-    pub(in crate::engine) async fn deliver(&self, event: EngineEvent) -> Result<(), Ended> {
+    pub(crate) async fn deliver(&self, event: EngineEvent) -> Result<(), SessionEnd> {
         self.inbound.deliver(event).await.map_err(|error| log_ingest_error(&self.device, error))
     }
 
@@ -66,10 +66,10 @@ impl RelayContext {
     ///
     /// # Errors
     /// The end of the session, when the vault failed.
-    pub(in crate::engine) fn stored<T>(&self, result: Result<T, VaultError>) -> Result<T, Ended> {
+    pub(crate) fn stored<T>(&self, result: Result<T, VaultError>) -> Result<T, SessionEnd> {
         result.map_err(|error| {
             tracing::warn!(device = %self.device, %error, "the engine's state could not be read or stored");
-            Ended::LinkLost(Reason::EngineError)
+            SessionEnd::LinkLost(Reason::EngineError)
         })
     }
 
@@ -77,7 +77,7 @@ impl RelayContext {
     ///
     /// # Errors
     /// The end of the session, when there is no usable answer.
-    pub(in crate::engine) fn answered<T>(&self, answer: Result<T, UpstreamFailure>) -> Result<T, Ended> {
+    pub(crate) fn answered<T>(&self, answer: Result<T, UpstreamFailure>) -> Result<T, SessionEnd> {
         answer.map_err(|failure| {
             let source = std::error::Error::source(&failure).map(ToString::to_string);
             tracing::warn!(device = %self.device, error = %failure, source, "the upstream did not serve a request");
@@ -89,10 +89,7 @@ impl RelayContext {
     ///
     /// # Errors
     /// The outcome of the send, when the file cannot be read.
-    pub(in crate::engine) async fn open_attachment(
-        &self,
-        attachment: &Attachment,
-    ) -> Result<ByteStream, SendOutcome> {
+    pub(crate) async fn open_attachment(&self, attachment: &Attachment) -> Result<ByteStream, SendOutcome> {
         self.media.open(&attachment.file.hash).await.map_err(|error| match error {
             MediaStoreError::Gone => permanent("media_gone", "the file is not in the store any more"),
             error => transient("media_unreadable", &error.to_string()),
@@ -103,10 +100,7 @@ impl RelayContext {
     ///
     /// # Errors
     /// Whether another attempt may succeed.
-    pub(in crate::engine) async fn save_media(
-        &self,
-        bytes: ByteStream,
-    ) -> Result<StoredMedia, MediaFetchError> {
+    pub(crate) async fn save_media(&self, bytes: ByteStream) -> Result<StoredMedia, MediaFetchError> {
         self.media.save(bytes).await.map_err(|error| match error {
             MediaStoreError::TooLarge(_) => MediaFetchError::Permanent("the file is too large for the store"),
             MediaStoreError::Incomplete(cause) if is_too_large(&cause) => {
@@ -129,12 +123,12 @@ fn is_too_large(cause: &std::io::Error) -> bool {
 }
 
 /// Logs that an event was not ingested; returns how the session ends.
-pub(in crate::engine) fn log_ingest_error(device: &DeviceId, error: InboundError) -> Ended {
+pub(crate) fn log_ingest_error(device: &DeviceId, error: InboundError) -> SessionEnd {
     match error {
-        InboundError::Gone => Ended::Closed,
+        InboundError::Gone => SessionEnd::Closed,
         InboundError::Store(source) => {
             tracing::warn!(%device, error = %source, "an event could not be stored");
-            Ended::LinkLost(Reason::EngineError)
+            SessionEnd::LinkLost(Reason::EngineError)
         }
     }
 }

@@ -14,10 +14,10 @@ use crate::engine::VaultError;
 
 /// Where one direction of the mapping is stored.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::engine) struct IdMapIndex {
-    pub(in crate::engine) space: &'static str,
+pub(crate) struct IdMapIndex {
+    pub(crate) space: &'static str,
     /// Begins each key, for two directions in one space.
-    pub(in crate::engine) prefix: &'static str,
+    pub(crate) prefix: &'static str,
 }
 
 impl IdMapIndex {
@@ -28,14 +28,14 @@ impl IdMapIndex {
 
 /// Where a mapping is stored, and for how long.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::engine) struct IdMapLayout {
-    pub(in crate::engine) to_upstream: IdMapIndex,
-    pub(in crate::engine) from_upstream: IdMapIndex,
-    pub(in crate::engine) expires_after_ms: i64,
+pub(crate) struct IdMapLayout {
+    pub(crate) to_upstream: IdMapIndex,
+    pub(crate) from_upstream: IdMapIndex,
+    pub(crate) expires_after_ms: i64,
 }
 
 /// The mapping of one device: `O` are our ids, `U` the upstream's.
-pub(in crate::engine) struct IdMap<O, U> {
+pub(crate) struct IdMap<O, U> {
     context: RelayContext,
     layout: IdMapLayout,
     ids: PhantomData<fn(O) -> U>,
@@ -46,12 +46,12 @@ where
     O: Display + FromStr,
     U: Display + FromStr + Clone + Eq + Hash,
 {
-    pub(in crate::engine) fn new(context: RelayContext, layout: IdMapLayout) -> Self {
+    pub(crate) fn new(context: RelayContext, layout: IdMapLayout) -> Self {
         Self { context, layout, ids: PhantomData }
     }
 
     /// Adds a pair to a batch of other changes.
-    pub(in crate::engine) fn put(&self, batch: &mut VaultBatch, ours: &O, upstream: &U) {
+    pub(crate) fn put(&self, batch: &mut VaultBatch, ours: &O, upstream: &U) {
         let IdMapLayout { to_upstream, from_upstream, expires_after_ms } = self.layout;
         let deadline = Some(self.context.now().plus(expires_after_ms));
         batch.put_until(to_upstream.space, to_upstream.key(ours), upstream.to_string(), deadline);
@@ -62,7 +62,7 @@ where
     ///
     /// # Errors
     /// When the vault fails.
-    pub(in crate::engine) async fn record_alias(&self, ours: &O, upstream: &U) -> Result<(), VaultError> {
+    pub(crate) async fn record_alias(&self, ours: &O, upstream: &U) -> Result<(), VaultError> {
         let mut batch = VaultBatch::new();
         self.put(&mut batch, ours, upstream);
         self.context.vault.apply(batch).await
@@ -72,7 +72,7 @@ where
     ///
     /// # Errors
     /// When the vault fails.
-    pub(in crate::engine) async fn to_upstream(&self, ours: &O) -> Result<Option<U>, VaultError> {
+    pub(crate) async fn to_upstream(&self, ours: &O) -> Result<Option<U>, VaultError> {
         let index = self.layout.to_upstream;
         Ok(self.context.vault.get(index.space, &index.key(ours)).await?.and_then(parsed))
     }
@@ -81,7 +81,7 @@ where
     ///
     /// # Errors
     /// When the vault fails.
-    pub(in crate::engine) async fn from_upstream(&self, upstream: &U) -> Result<Option<O>, VaultError> {
+    pub(crate) async fn from_upstream(&self, upstream: &U) -> Result<Option<O>, VaultError> {
         let index = self.layout.from_upstream;
         Ok(self.context.vault.get(index.space, &index.key(upstream)).await?.and_then(parsed))
     }
@@ -90,10 +90,7 @@ where
     ///
     /// # Errors
     /// When the vault fails.
-    pub(in crate::engine) async fn many_from_upstream(
-        &self,
-        upstream: Vec<U>,
-    ) -> Result<HashMap<U, O>, VaultError> {
+    pub(crate) async fn many_from_upstream(&self, upstream: Vec<U>) -> Result<HashMap<U, O>, VaultError> {
         if upstream.is_empty() {
             return Ok(HashMap::new());
         }
@@ -108,7 +105,7 @@ where
     ///
     /// # Errors
     /// When the vault fails.
-    pub(in crate::engine) async fn prune(&self) -> Result<(), VaultError> {
+    pub(crate) async fn prune(&self) -> Result<(), VaultError> {
         for space in self.spaces() {
             self.context.vault.prune(space, self.context.now()).await?;
         }
@@ -119,7 +116,7 @@ where
     ///
     /// # Errors
     /// When the vault fails.
-    pub(in crate::engine) async fn clear(&self) -> Result<(), VaultError> {
+    pub(crate) async fn clear(&self) -> Result<(), VaultError> {
         let mut batch = VaultBatch::new();
         let IdMapLayout { to_upstream, from_upstream, .. } = self.layout;
         batch.remove_prefix(to_upstream.space, to_upstream.prefix);

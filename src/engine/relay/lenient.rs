@@ -6,7 +6,7 @@ use serde::{Deserialize as _, Deserializer};
 use serde_json::{Map, Value};
 
 /// A text, or a number as text.
-pub(in crate::engine) fn as_text(value: &Value) -> Option<String> {
+pub(crate) fn as_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -15,7 +15,7 @@ pub(in crate::engine) fn as_text(value: &Value) -> Option<String> {
 }
 
 /// A whole number, or a text of one.
-pub(in crate::engine) fn as_number(value: &Value) -> Option<i64> {
+pub(crate) fn as_number(value: &Value) -> Option<i64> {
     match value {
         Value::String(text) => text.trim().parse().ok(),
         number => number.as_i64(),
@@ -23,7 +23,7 @@ pub(in crate::engine) fn as_number(value: &Value) -> Option<i64> {
 }
 
 /// The entries of a list; any other value is its only entry.
-pub(in crate::engine) fn as_list(value: Option<&Value>) -> &[Value] {
+pub(crate) fn as_list(value: Option<&Value>) -> &[Value] {
     match value {
         None | Some(Value::Null) => &[],
         Some(Value::Array(list)) => list,
@@ -32,26 +32,26 @@ pub(in crate::engine) fn as_list(value: Option<&Value>) -> &[Value] {
 }
 
 /// A text that is not empty.
-pub(in crate::engine) fn non_empty(value: Option<&Value>) -> Option<String> {
+pub(crate) fn non_empty(value: Option<&Value>) -> Option<String> {
     value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-pub(in crate::engine) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+pub(crate) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     Value::deserialize(from).map(|value| as_text(&value))
 }
 
-pub(in crate::engine) fn word<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+pub(crate) fn word<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     text(from).map(Option::unwrap_or_default)
 }
 
-pub(in crate::engine) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+pub(crate) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     Value::deserialize(from).map(|value| value == true || value == "true")
 }
 
-pub(in crate::engine) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Value>, D::Error> {
+pub(crate) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Value>, D::Error> {
     Value::deserialize(from).map(|value| as_list(Some(&value)).to_vec())
 }
 
-pub(in crate::engine) fn fields<'de, D: Deserializer<'de>>(from: D) -> Result<Map<String, Value>, D::Error> {
+pub(crate) fn fields<'de, D: Deserializer<'de>>(from: D) -> Result<Map<String, Value>, D::Error> {
     Value::deserialize(from).map(|value| value.as_object().cloned().unwrap_or_default())
 }

@@ -22,22 +22,22 @@ const MAX_COUNTED: usize = 1_000;
 
 /// How often, how long and how many downloads are retried.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::engine) struct MediaRetryPolicy {
-    pub(in crate::engine) max_attempts: u32,
+pub(crate) struct MediaRetryPolicy {
+    pub(crate) max_attempts: u32,
     /// Measured from the first attempt; an attempt after that is the last.
-    pub(in crate::engine) max_age: Duration,
+    pub(crate) max_age: Duration,
     /// The pause after the first attempt; each further one is twice as long.
-    pub(in crate::engine) first_delay: Duration,
-    pub(in crate::engine) max_doublings: u32,
+    pub(crate) first_delay: Duration,
+    pub(crate) max_doublings: u32,
     /// Messages that wait in the queue at once.
-    pub(in crate::engine) max_waiting: usize,
+    pub(crate) max_waiting: usize,
     /// Downloads from the queue at once.
-    pub(in crate::engine) max_parallel: usize,
+    pub(crate) max_parallel: usize,
 }
 
 impl MediaRetryPolicy {
     /// The pause after the attempt of this number; none after number 0.
-    pub(in crate::engine) fn delay(&self, attempt: u32) -> Duration {
+    pub(crate) fn delay(&self, attempt: u32) -> Duration {
         match attempt {
             0 => Duration::ZERO,
             number => self.first_delay * (1 << (number - 1).min(self.max_doublings)),
@@ -47,7 +47,7 @@ impl MediaRetryPolicy {
 
 /// Why a file could not be downloaded. The sentences are for logs: they name nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine) enum MediaFetchError {
+pub(crate) enum MediaFetchError {
     /// A later attempt may succeed.
     Temporary(&'static str),
     /// No attempt will succeed.
@@ -68,16 +68,16 @@ impl From<UpstreamFailure> for MediaFetchError {
 
 /// One attempt to download a message's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine) struct MediaAttempt {
+pub(crate) struct MediaAttempt {
     /// From 1.
-    pub(in crate::engine) number: u32,
-    pub(in crate::engine) is_last: bool,
+    pub(crate) number: u32,
+    pub(crate) is_last: bool,
     /// All attempts were used already: earlier callers went away before the last one ended.
-    pub(in crate::engine) is_exhausted: bool,
+    pub(crate) is_exhausted: bool,
 }
 
 /// The attempts and the queue of one device. `K` names a message, `T` is what waits for its file.
-pub(in crate::engine) struct MediaRetries<K, T> {
+pub(crate) struct MediaRetries<K, T> {
     policy: MediaRetryPolicy,
     state: Mutex<RetryState<K, T>>,
     changed: Notify,
@@ -105,18 +105,18 @@ struct WaitingMedia<K, T> {
 }
 
 impl<K: Clone + Eq + Hash, T> MediaRetries<K, T> {
-    pub(in crate::engine) fn new(policy: MediaRetryPolicy) -> Self {
+    pub(crate) fn new(policy: MediaRetryPolicy) -> Self {
         let (order, counts, waiting, running) = (VecDeque::new(), HashMap::new(), Vec::new(), Vec::new());
         let state = Mutex::new(RetryState { order, counts, waiting, running });
         Self { policy, state, changed: Notify::new() }
     }
 
-    pub(in crate::engine) fn policy(&self) -> &MediaRetryPolicy {
+    pub(crate) fn policy(&self) -> &MediaRetryPolicy {
         &self.policy
     }
 
     /// Counts an attempt before it begins: the caller may disconnect before it ends.
-    pub(in crate::engine) fn begin(&self, key: &K) -> MediaAttempt {
+    pub(crate) fn begin(&self, key: &K) -> MediaAttempt {
         let mut state = self.state();
         let count = match state.counts.get(key) {
             Some(count) if !count.is_done => {
@@ -131,22 +131,23 @@ impl<K: Clone + Eq + Hash, T> MediaRetries<K, T> {
     }
 
     /// The message is ingested, with its file or without.
-    pub(in crate::engine) fn finish(&self, key: &K) {
+    pub(crate) fn finish(&self, key: &K) {
         self.state().set(key, AttemptCount { attempts: 0, since: Instant::now(), is_done: true });
     }
 
     /// Whether the message was ingested lately.
-    pub(in crate::engine) fn is_finished(&self, key: &K) -> bool {
+    pub(crate) fn is_finished(&self, key: &K) -> bool {
         self.state().counts.get(key).is_some_and(|count| count.is_done)
     }
 
     /// Whether no message waits or is being retried.
-    pub(in crate::engine) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.state().queued() == 0
     }
 
     /// Whether the message waits or is being retried.
-    pub(in crate::engine) fn contains(&self, key: &K) -> bool {
+    #[allow(dead_code, reason = "for engines whose upstream repeats messages")]
+    pub(crate) fn contains(&self, key: &K) -> bool {
         let state = self.state();
         state.running.contains(key) || state.waiting.iter().any(|waiting| waiting.key == *key)
     }
@@ -155,7 +156,7 @@ impl<K: Clone + Eq + Hash, T> MediaRetries<K, T> {
     ///
     /// # Errors
     /// Returns the message when the queue is full.
-    pub(in crate::engine) fn try_push(&self, key: K, item: T, delay: Duration) -> Result<(), Box<T>> {
+    pub(crate) fn try_push(&self, key: K, item: T, delay: Duration) -> Result<(), Box<T>> {
         let mut state = self.state();
         if state.queued() >= self.policy.max_waiting {
             return Err(Box::new(item));
@@ -167,7 +168,7 @@ impl<K: Clone + Eq + Hash, T> MediaRetries<K, T> {
     }
 
     /// Queues a message once there is room: what follows has to wait too.
-    pub(in crate::engine) async fn push(&self, key: K, mut item: T, delay: Duration) {
+    pub(crate) async fn push(&self, key: K, mut item: T, delay: Duration) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -184,7 +185,7 @@ impl<K: Clone + Eq + Hash, T> MediaRetries<K, T> {
     ///
     /// # Errors
     /// What `retry` failed with.
-    pub(in crate::engine) async fn run<'a, E>(
+    pub(crate) async fn run<'a, E>(
         &self,
         retry: impl Fn(T) -> BoxFuture<'a, Result<Option<(T, Duration)>, E>> + Send + Sync,
     ) -> Result<Infallible, E>

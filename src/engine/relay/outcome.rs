@@ -3,17 +3,17 @@
 use crate::engine::{SendError, SendOutcome};
 
 /// The message may be sent again.
-pub(in crate::engine) fn transient(code: &'static str, message: &str) -> SendOutcome {
+pub(crate) fn transient(code: &'static str, message: &str) -> SendOutcome {
     SendOutcome::Transient(error(code, message))
 }
 
 /// The message can never be sent.
-pub(in crate::engine) fn permanent(code: &'static str, message: &str) -> SendOutcome {
+pub(crate) fn permanent(code: &'static str, message: &str) -> SendOutcome {
     SendOutcome::Permanent(error(code, message))
 }
 
 /// The upstream may have the message.
-pub(in crate::engine) fn unknown(code: &'static str, message: &str) -> SendOutcome {
+pub(crate) fn unknown(code: &'static str, message: &str) -> SendOutcome {
     SendOutcome::Unknown(error(code, message))
 }
 

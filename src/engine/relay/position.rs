@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const MAX_HELD: usize = 5_000;
 
 /// The position of one session. `K` names what holds it back, `P` is ordered, such as a sequence number or a time.
-pub(in crate::engine) struct LogPosition<K, P>(Mutex<PositionState<K, P>>);
+pub(crate) struct LogPosition<K, P>(Mutex<PositionState<K, P>>);
 
 struct PositionState<K, P> {
     newest: Option<P>,
@@ -28,18 +28,18 @@ impl<K, P> Default for LogPosition<K, P> {
 
 impl<K: Eq + Hash, P: Copy + Ord> LogPosition<K, P> {
     /// Something at this position was ingested.
-    pub(in crate::engine) fn observe(&self, position: P) {
+    pub(crate) fn observe(&self, position: P) {
         let mut state = self.state();
         state.newest = state.newest.max(Some(position));
     }
 
     /// Everything before the newest position is ingested, or holds the position back.
-    pub(in crate::engine) fn mark_complete(&self) {
+    pub(crate) fn mark_complete(&self) {
         self.state().is_complete = true;
     }
 
     /// Holds the position back at `resume_at` until `key` is released. A second call for the same key changes nothing.
-    pub(in crate::engine) fn hold(&self, key: K, resume_at: P) {
+    pub(crate) fn hold(&self, key: K, resume_at: P) {
         let mut state = self.state();
         if state.held.len() < MAX_HELD {
             state.held.entry(key).or_insert(resume_at);
@@ -47,12 +47,12 @@ impl<K: Eq + Hash, P: Copy + Ord> LogPosition<K, P> {
     }
 
     /// The message is ingested, or needs no ingestion.
-    pub(in crate::engine) fn release(&self, key: &K) {
+    pub(crate) fn release(&self, key: &K) {
         self.state().held.remove(key);
     }
 
     /// The position that may be stored; `None` while the session is not complete or has observed nothing.
-    pub(in crate::engine) fn commit(&self) -> Option<P> {
+    pub(crate) fn commit(&self) -> Option<P> {
         let state = self.state();
         let newest = state.newest.filter(|_| state.is_complete)?;
         Some(state.held.values().min().map_or(newest, |held| newest.min(*held)))

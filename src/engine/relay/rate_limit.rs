@@ -11,11 +11,11 @@ use crate::domain::jid::Jid;
 /// Recipients with a pause at once; beyond that the pause that ends first is dropped.
 const MAX_RECIPIENTS: usize = 1_000;
 /// Longer pauses are cut to this.
-pub(in crate::engine) const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
 /// The pauses of one account.
 #[derive(Default)]
-pub(in crate::engine) struct RateLimits(Mutex<RateLimitPauses>);
+pub(crate) struct RateLimits(Mutex<RateLimitPauses>);
 
 #[derive(Default)]
 struct RateLimitPauses {
@@ -25,14 +25,14 @@ struct RateLimitPauses {
 
 impl RateLimits {
     /// Pauses all sends. A pause that ends later stays.
-    pub(in crate::engine) fn pause_all(&self, pause: Duration) {
+    pub(crate) fn pause_all(&self, pause: Duration) {
         let until = Instant::now() + pause.min(LONGEST_PAUSE);
         let mut pauses = self.pauses();
         pauses.account = pauses.account.max(Some(until));
     }
 
     /// Pauses sends to one recipient.
-    pub(in crate::engine) fn pause(&self, recipient: &Jid, pause: Duration) {
+    pub(crate) fn pause(&self, recipient: &Jid, pause: Duration) {
         let now = Instant::now();
         let mut pauses = self.pauses();
         pauses.recipients.retain(|_, until| *until > now);
@@ -49,7 +49,7 @@ impl RateLimits {
     }
 
     /// When the next message may be sent to this recipient; `None` when it may be sent now.
-    pub(in crate::engine) fn paused_until(&self, recipient: &Jid) -> Option<Instant> {
+    pub(crate) fn paused_until(&self, recipient: &Jid) -> Option<Instant> {
         let pauses = self.pauses();
         let until = pauses.account.max(pauses.recipients.get(recipient).copied());
         until.filter(|until| *until > Instant::now())

@@ -10,26 +10,26 @@ use tokio_util::sync::CancellationToken;
 use super::RelayContext;
 use crate::domain::device::Account;
 use crate::domain::jid::Jid;
-use crate::domain::seldom::Seldom;
-use crate::engine::{Ended, SessionError};
+use crate::domain::log_throttle::LogThrottle;
+use crate::engine::{SessionEnd, SessionError};
 
 /// The part of a session that does not depend on its upstream.
-pub(in crate::engine) struct SessionBase {
+pub(crate) struct SessionBase {
     context: RelayContext,
     account: Mutex<Option<Account>>,
     is_online: AtomicBool,
     logged_out: CancellationToken,
     /// Cancelled when [`SessionBase::run`] has returned.
     ended: CancellationToken,
-    read_errors: Arc<Seldom<&'static str>>,
+    read_errors: Arc<LogThrottle<&'static str>>,
 }
 
 impl SessionBase {
     /// `read_errors` may be shared by the sessions of a device that follow each other.
-    pub(in crate::engine) fn new(
+    pub(crate) fn new(
         context: RelayContext,
         account: Option<Account>,
-        read_errors: Arc<Seldom<&'static str>>,
+        read_errors: Arc<LogThrottle<&'static str>>,
     ) -> Self {
         let (logged_out, ended) = (CancellationToken::new(), CancellationToken::new());
         let (account, is_online) = (Mutex::new(account), AtomicBool::new(false));
@@ -37,15 +37,15 @@ impl SessionBase {
     }
 
     /// Runs until the session ends by itself, is stopped or is logged out; it is offline then.
-    pub(in crate::engine) async fn run(
+    pub(crate) async fn run(
         &self,
-        live: impl Future<Output = Result<Infallible, Ended>> + Send,
-    ) -> Ended {
+        live: impl Future<Output = Result<Infallible, SessionEnd>> + Send,
+    ) -> SessionEnd {
         let _ended = self.ended.clone().drop_guard();
         let ended = tokio::select! {
             biased;
-            () = self.context.shutdown.cancelled() => Ended::Closed,
-            () = self.logged_out.cancelled() => Ended::Closed,
+            () = self.context.shutdown.cancelled() => SessionEnd::Closed,
+            () = self.logged_out.cancelled() => SessionEnd::Closed,
             ended = live => match ended {
                 Ok(never) => match never {},
                 Err(ended) => ended,
@@ -56,46 +56,46 @@ impl SessionBase {
     }
 
     /// Whether events of the upstream may be ingested.
-    pub(in crate::engine) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         !self.context.shutdown.is_cancelled() && !self.logged_out.is_cancelled() && !self.ended.is_cancelled()
     }
 
     /// Resolves when the session has ended.
-    pub(in crate::engine) async fn ended(&self) {
+    pub(crate) async fn ended(&self) {
         self.ended.cancelled().await;
     }
 
     /// Ends the session: the device is being logged out.
-    pub(in crate::engine) fn log_out(&self) {
+    pub(crate) fn log_out(&self) {
         self.logged_out.cancel();
     }
 
-    pub(in crate::engine) fn set_online(&self, online: bool) {
+    pub(crate) fn set_online(&self, online: bool) {
         self.is_online.store(online, Ordering::SeqCst);
     }
 
     /// Whether the session can send and receive.
-    pub(in crate::engine) fn is_online(&self) -> bool {
+    pub(crate) fn is_online(&self) -> bool {
         self.is_online.load(Ordering::SeqCst) && self.is_open()
     }
 
     /// # Errors
     /// [`SessionError::Offline`] while the session cannot send and receive.
-    pub(in crate::engine) fn ensure_online(&self) -> Result<(), SessionError> {
+    pub(crate) fn ensure_online(&self) -> Result<(), SessionError> {
         if self.is_online() { Ok(()) } else { Err(SessionError::Offline) }
     }
 
-    pub(in crate::engine) fn set_account(&self, account: &Account) {
+    pub(crate) fn set_account(&self, account: &Account) {
         *self.account.lock().unwrap_or_else(PoisonError::into_inner) = Some(account.clone());
     }
 
     /// The account's own id, once it is known.
-    pub(in crate::engine) fn me(&self) -> Option<Jid> {
+    pub(crate) fn me(&self) -> Option<Jid> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Account::jid)
     }
 
     /// Logs that `part` of the upstream's input could not be read and was skipped: once a minute for each part.
-    pub(in crate::engine) fn log_read_error(&self, part: &'static str) {
+    pub(crate) fn log_read_error(&self, part: &'static str) {
         if let Some(suppressed) = self.read_errors.now(part, self.context.now()) {
             tracing::warn!(device = %self.context.device, part, suppressed, "unreadable input of the upstream skipped");
         }
@@ -119,7 +119,7 @@ mod tests {
         assert!(base.is_online() && base.ensure_online().is_ok());
         context.shutdown.cancel();
         assert!(!base.is_online());
-        assert_eq!(base.run(std::future::pending()).await, Ended::Closed);
+        assert_eq!(base.run(std::future::pending()).await, SessionEnd::Closed);
         base.ended().await;
         assert_eq!(base.ensure_online(), Err(SessionError::Offline));
     }
@@ -129,7 +129,7 @@ mod tests {
         let TestRelay { context, .. } = relay();
         let base = base(&context);
         base.log_out();
-        assert_eq!(base.run(std::future::pending()).await, Ended::Closed);
+        assert_eq!(base.run(std::future::pending()).await, SessionEnd::Closed);
         assert!(!base.is_open());
     }
 }

@@ -6,7 +6,7 @@ use url::Url;
 use crate::engine::SettingError;
 
 /// The object below `settings.<engine>`.
-pub(in crate::engine) struct SettingsReader<'a> {
+pub(crate) struct SettingsReader<'a> {
     engine: &'static str,
     fields: Option<&'a Map<String, Value>>,
 }
@@ -16,7 +16,7 @@ impl<'a> SettingsReader<'a> {
     ///
     /// # Errors
     /// When it is no object, or has a field that is not in `fields`.
-    pub(in crate::engine) fn open(
+    pub(crate) fn open(
         settings: &'a Map<String, Value>,
         engine: &'static str,
         fields: &[&str],
@@ -40,12 +40,12 @@ impl<'a> SettingsReader<'a> {
     }
 
     /// An error about one field.
-    pub(in crate::engine) fn error(&self, name: &str, message: &str) -> SettingError {
+    pub(crate) fn error(&self, name: &str, message: &str) -> SettingError {
         SettingError { field: format!("settings.{}.{name}", self.engine), message: message.to_owned() }
     }
 
     /// A field, unless it is absent or `null`.
-    pub(in crate::engine) fn value(&self, name: &str) -> Option<&'a Value> {
+    pub(crate) fn value(&self, name: &str) -> Option<&'a Value> {
         self.fields?.get(name).filter(|value| !value.is_null())
     }
 
@@ -53,7 +53,7 @@ impl<'a> SettingsReader<'a> {
     ///
     /// # Errors
     /// When it is of another type.
-    pub(in crate::engine) fn text(&self, name: &str) -> Result<Option<&'a str>, SettingError> {
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&'a str>, SettingError> {
         match self.value(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.trim())),
@@ -65,11 +65,7 @@ impl<'a> SettingsReader<'a> {
     ///
     /// # Errors
     /// When it has other characters or another length.
-    pub(in crate::engine) fn secret(
-        &self,
-        name: &str,
-        max_bytes: usize,
-    ) -> Result<Option<String>, SettingError> {
+    pub(crate) fn secret(&self, name: &str, max_bytes: usize) -> Result<Option<String>, SettingError> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let fits = (1..=max_bytes).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         if fits {
@@ -82,7 +78,7 @@ impl<'a> SettingsReader<'a> {
     ///
     /// # Errors
     /// When it is no `http` or `https` address, or has a user, password, query or fragment.
-    pub(in crate::engine) fn base_url(&self, name: &str) -> Result<Option<Url>, SettingError> {
+    pub(crate) fn base_url(&self, name: &str) -> Result<Option<Url>, SettingError> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let wrong = || {
             let message =

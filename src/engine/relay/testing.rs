@@ -17,14 +17,14 @@ use crate::engine::{
 use crate::net::{Guard, GuardedClient};
 
 /// A context, and access to its parts.
-pub(in crate::engine) struct TestRelay {
-    pub(in crate::engine) context: RelayContext,
-    pub(in crate::engine) delivered: Arc<DeliveredEvents>,
-    pub(in crate::engine) clock: Arc<TestClock>,
+pub(crate) struct TestRelay {
+    pub(crate) context: RelayContext,
+    pub(crate) delivered: Arc<DeliveredEvents>,
+    pub(crate) clock: Arc<TestClock>,
 }
 
 /// A context of the device `shop`.
-pub(in crate::engine) fn relay() -> TestRelay {
+pub(crate) fn relay() -> TestRelay {
     let http = GuardedClient::new(Guard::default(), Duration::from_secs(1));
     let client = UpstreamClient::new(http, "https://upstream.example.org/".parse().unwrap(), None);
     let (delivered, clock) = (Arc::<DeliveredEvents>::default(), Arc::<TestClock>::default());
@@ -43,7 +43,7 @@ pub(in crate::engine) fn relay() -> TestRelay {
 
 /// The events that were delivered.
 #[derive(Default)]
-pub(in crate::engine) struct DeliveredEvents(pub(in crate::engine) Mutex<Vec<EngineEvent>>);
+pub(crate) struct DeliveredEvents(pub(crate) Mutex<Vec<EngineEvent>>);
 
 #[async_trait]
 impl Inbound for DeliveredEvents {
@@ -55,7 +55,7 @@ impl Inbound for DeliveredEvents {
 
 /// A clock that stands still.
 #[derive(Default)]
-pub(in crate::engine) struct TestClock(pub(in crate::engine) AtomicI64);
+pub(crate) struct TestClock(pub(crate) AtomicI64);
 
 impl Clock for TestClock {
     fn now(&self) -> Millis {

@@ -7,13 +7,13 @@ use crate::engine::{Vault, VaultError};
 
 /// Where the identity of the upstream is stored.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::engine) struct IdentityKey {
-    pub(in crate::engine) space: &'static str,
-    pub(in crate::engine) key: &'static str,
+pub(crate) struct IdentityKey {
+    pub(crate) space: &'static str,
+    pub(crate) key: &'static str,
 }
 
 /// Digests the parts that identify an upstream, such as its address and the session there.
-pub(in crate::engine) fn digest(base: &str, session: &str) -> [u8; 32] {
+pub(crate) fn digest(base: &str, session: &str) -> [u8; 32] {
     Sha256::digest(format!("{base}\n{session}").as_bytes()).into()
 }
 
@@ -22,7 +22,7 @@ pub(in crate::engine) fn digest(base: &str, session: &str) -> [u8; 32] {
 ///
 /// # Errors
 /// When the vault fails.
-pub(in crate::engine) async fn ensure_upstream(
+pub(crate) async fn ensure_upstream(
     vault: &dyn Vault,
     at: IdentityKey,
     identity: &[u8],

@@ -22,7 +22,7 @@ use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::engine::relay::client::UpstreamFailure;
 use crate::engine::relay::lenient::non_empty;
-use crate::engine::{Ended, EngineEvent, Incoming, VaultError};
+use crate::engine::{EngineEvent, Incoming, SessionEnd, VaultError};
 
 /// The vault space of the position.
 pub(super) const SPACE: &str = "waha.taken";
@@ -47,7 +47,7 @@ const PAGE_SIZE: &str = "100";
 
 /// Reads what was missed; returns whether that was the whole history, after linking. The session has a position only once
 /// all of it was read.
-pub(super) async fn begin(session: &WahaSession) -> Result<bool, Ended> {
+pub(super) async fn begin(session: &WahaSession) -> Result<bool, SessionEnd> {
     let stored = stored_position(session).await?;
     session.position.observe(stored.map_or(0, |stored| stored.min(session.context.now().0)));
     match stored {
@@ -68,7 +68,7 @@ pub(super) async fn begin(session: &WahaSession) -> Result<bool, Ended> {
 }
 
 /// Reads the history once more, without progress events.
-pub(super) async fn read_history_again(session: &WahaSession) -> Result<(), Ended> {
+pub(super) async fn read_history_again(session: &WahaSession) -> Result<(), SessionEnd> {
     read_history(session, false).await
 }
 
@@ -84,7 +84,7 @@ async fn put_position(session: &WahaSession, position: i64) -> Result<(), VaultE
     session.context.vault.put(SPACE, POSITION, Some(position.to_string().into_bytes())).await
 }
 
-async fn stored_position(session: &WahaSession) -> Result<Option<i64>, Ended> {
+async fn stored_position(session: &WahaSession) -> Result<Option<i64>, SessionEnd> {
     let stored = session.context.vault.get(SPACE, POSITION).await;
     Ok(session.context.stored(stored)?.and_then(parsed))
 }
@@ -102,7 +102,7 @@ enum ChatBackfill {
 }
 
 /// Ingests everything since this time, the oldest message of each chat first.
-async fn read_missed(session: &WahaSession, since: i64) -> Result<(), Ended> {
+async fn read_missed(session: &WahaSession, since: i64) -> Result<(), SessionEnd> {
     let (mut cut, mut deferred, mut failures) = (0_usize, 0_usize, 0_usize);
     for chat in recent_chats(session, Some(since)).await? {
         if failures < MAX_FAILURES_IN_A_ROW {
@@ -134,7 +134,7 @@ async fn read_missed(session: &WahaSession, since: i64) -> Result<(), Ended> {
     Ok(())
 }
 
-async fn read_chat(session: &WahaSession, chat: &Jid, since: i64) -> Result<ChatBackfill, Ended> {
+async fn read_chat(session: &WahaSession, chat: &Jid, since: i64) -> Result<ChatBackfill, SessionEnd> {
     let page = match messages(session, chat, Some(since), MAX_MESSAGES_PER_CHAT).await {
         Ok(page) => page,
         // The chat was deleted.
@@ -189,7 +189,7 @@ impl DeferredBackfill {
         self.due
     }
 
-    pub(super) async fn retry(&mut self, session: &WahaSession) -> Result<(), Ended> {
+    pub(super) async fn retry(&mut self, session: &WahaSession) -> Result<(), SessionEnd> {
         let deferred = deferred_chats(session).await?;
         let any_left = retry_deferred(session, deferred).await?;
         self.delay = if any_left { (self.delay * 2).min(LONGEST_RETRY) } else { LONGEST_RETRY };
@@ -199,7 +199,7 @@ impl DeferredBackfill {
 }
 
 /// Stores from when on the chat is to be read; an earlier time stays.
-async fn defer_chat(session: &WahaSession, chat: &Jid, since: i64) -> Result<(), Ended> {
+async fn defer_chat(session: &WahaSession, chat: &Jid, since: i64) -> Result<(), SessionEnd> {
     let key = chat.to_string();
     let vault = &session.context.vault;
     let stored = session.context.stored(vault.get(DEFERRED_SPACE, &key).await)?.and_then(parsed);
@@ -207,13 +207,13 @@ async fn defer_chat(session: &WahaSession, chat: &Jid, since: i64) -> Result<(),
     session.context.stored(vault.put(DEFERRED_SPACE, &key, Some(since.to_string().into_bytes())).await)
 }
 
-async fn deferred_chats(session: &WahaSession) -> Result<Vec<(Jid, i64)>, Ended> {
+async fn deferred_chats(session: &WahaSession) -> Result<Vec<(Jid, i64)>, SessionEnd> {
     let all = session.context.stored(session.context.vault.list(DEFERRED_SPACE, "").await)?.into_iter();
     Ok(all.filter_map(|(chat, since)| Some((chat.parse().ok()?, parsed(since)?))).collect())
 }
 
 /// Reads deferred chats; returns whether any stay deferred.
-async fn retry_deferred(session: &WahaSession, chats: Vec<(Jid, i64)>) -> Result<bool, Ended> {
+async fn retry_deferred(session: &WahaSession, chats: Vec<(Jid, i64)>) -> Result<bool, SessionEnd> {
     let (mut any_left, mut failures) = (false, 0_usize);
     for (chat, since) in chats {
         if failures >= MAX_FAILURES_IN_A_ROW {
@@ -238,7 +238,7 @@ async fn retry_deferred(session: &WahaSession, chats: Vec<(Jid, i64)>) -> Result
 }
 
 /// Delivers everything that the server has as history; media stays at the server.
-async fn read_history(session: &WahaSession, with_progress: bool) -> Result<(), Ended> {
+async fn read_history(session: &WahaSession, with_progress: bool) -> Result<(), SessionEnd> {
     let mut all = Vec::new();
     let (mut skipped, mut failures) = (0_usize, 0_usize);
     for chat in recent_chats(session, None).await? {
@@ -289,12 +289,12 @@ async fn deliver_progress(
     done: u64,
     total: u64,
     phase: HistoryPhase,
-) -> Result<(), Ended> {
+) -> Result<(), SessionEnd> {
     session.context.deliver(EngineEvent::HistoryProgress { done, total: Some(total), phase }).await
 }
 
 /// The chats with messages since this time. Names of groups are delivered on the way.
-async fn recent_chats(session: &WahaSession, since: Option<i64>) -> Result<Vec<Jid>, Ended> {
+async fn recent_chats(session: &WahaSession, since: Option<i64>) -> Result<Vec<Jid>, SessionEnd> {
     let (mut found, mut names): (Vec<Jid>, Vec<(Jid, String)>) = (Vec::new(), Vec::new());
     let read = read_pages(session, &["chats", "overview"], &[], MAX_CHATS, |chat| {
         let Some(id) = ids::jid(chat.get("id")) else { return };

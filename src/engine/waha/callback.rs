@@ -6,21 +6,25 @@ use sha2::Sha512;
 
 use super::inbound::IngestError;
 use super::session::WahaSession;
-use super::settings::{Settings, InboundTransport};
+use super::settings::{InboundTransport, Settings};
 use crate::engine::{Callback, CallbackAnswer, CallbackError, CallbackMethod};
 
 const SIGNATURE: &str = "x-webhook-hmac";
 const ALGORITHM: &str = "x-webhook-hmac-algorithm";
 
 /// The envelope of a webhook with a valid signature, for this session.
-pub(super) fn verified_envelope(settings: &Map<String, Value>, callback: Callback<'_>) -> Result<Value, CallbackError> {
+pub(super) fn verified_envelope(
+    settings: &Map<String, Value>,
+    callback: Callback<'_>,
+) -> Result<Value, CallbackError> {
     let settings = Settings::parse(settings).map_err(|_| CallbackError::NotTaken)?;
     let secret = settings.webhook_secret.filter(|_| settings.inbound == InboundTransport::Webhook);
     let secret = secret.ok_or(CallbackError::NotTaken)?;
     if callback.method != CallbackMethod::Post {
         return Err(CallbackError::NotTaken);
     }
-    let is_sha512 = callback.header(ALGORITHM).is_none_or(|algorithm| algorithm.eq_ignore_ascii_case("sha512"));
+    let is_sha512 =
+        callback.header(ALGORITHM).is_none_or(|algorithm| algorithm.eq_ignore_ascii_case("sha512"));
     let signature = callback.header(SIGNATURE).filter(|_| is_sha512).ok_or(CallbackError::Unauthorized)?;
     if !is_signed(secret.as_bytes(), callback.body, signature) {
         return Err(CallbackError::Unauthorized);
@@ -38,7 +42,9 @@ pub(super) async fn ingest(session: &WahaSession, envelope: &Value) -> Result<Ca
     match session.ingest(envelope).await {
         Ok(()) => Ok(CallbackAnswer::Json(json!({}))),
         Err(IngestError::Gone) => Err(CallbackError::NotNow("the device is not running".to_owned())),
-        Err(IngestError::Media) => Err(CallbackError::NotNow("the media cannot be downloaded now".to_owned())),
+        Err(IngestError::Media) => {
+            Err(CallbackError::NotNow("the media cannot be downloaded now".to_owned()))
+        }
         Err(IngestError::Store(error)) => {
             tracing::warn!(device = %session.context.device, %error, "a webhook of the WAHA server could not be stored");
             Err(CallbackError::NotNow("it could not be stored".to_owned()))
@@ -66,7 +72,10 @@ mod tests {
     fn verify(headers: &[(&str, &str)], body: &[u8], method: CallbackMethod) -> Result<Value, CallbackError> {
         let settings = json!({ "waha": { "baseUrl": "https://h", "webhookSecret": "my-secret-key" } });
         let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        verified_envelope(settings.as_object().unwrap(), Callback { method, query: &[], headers: &headers, body })
+        verified_envelope(
+            settings.as_object().unwrap(),
+            Callback { method, query: &[], headers: &headers, body },
+        )
     }
 
     #[test]

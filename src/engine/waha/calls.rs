@@ -11,13 +11,13 @@ use crate::domain::event::TypingKind;
 use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::engine::{
-    Answer, ChatChange, Ended, GroupAnswer, GroupRequest, MessageChange, Outgoing, PairingCode, Query,
-    SendOutcome, Session, SessionError,
+    Answer, ChatChange, GroupAnswer, GroupRequest, MessageChange, Outgoing, PairingCode, Query, SendOutcome,
+    Session, SessionEnd, SessionError,
 };
 
 #[async_trait]
 impl Session for WahaSession {
-    async fn run(self: Arc<Self>) -> Ended {
+    async fn run(self: Arc<Self>) -> SessionEnd {
         let ended = self.base.run(Box::pin(online::live(&self))).await;
         linking::end_codes(&self);
         backfill::store_position(&self).await;

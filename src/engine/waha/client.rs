@@ -73,7 +73,12 @@ impl WahaClient {
     pub(super) async fn send(&self, request: UpstreamRequest<'_>) -> Result<Value, UpstreamFailure> {
         let answer = self.upstream.json(request).await;
         if let Some(rejection) = answer.as_ref().err().and_then(refusal) {
-            tracing::info!(session = self.session, status = rejection.status, code = REJECTED, "the WAHA server rejected a call");
+            tracing::info!(
+                session = self.session,
+                status = rejection.status,
+                code = REJECTED,
+                "the WAHA server rejected a call"
+            );
         }
         answer
     }
@@ -151,7 +156,8 @@ mod tests {
 
     #[test]
     fn websocket_address_carries_session_events_and_key() {
-        let url = client("https://example.org/waha").websocket_url(&["message.any", "session.status"]).unwrap();
+        let url =
+            client("https://example.org/waha").websocket_url(&["message.any", "session.status"]).unwrap();
         assert_eq!(
             url.as_str(),
             "wss://example.org/waha/ws?session=default&events=message.any&events=session.status&x-api-key=k%26y"
@@ -161,9 +167,8 @@ mod tests {
 
     #[test]
     fn rejection_carries_the_message_of_the_server() {
-        let rejected = |status, body| {
-            UpstreamFailure::Rejected(Box::new(Rejection { status, retry_after: None, body }))
-        };
+        let rejected =
+            |status, body| UpstreamFailure::Rejected(Box::new(Rejection { status, retry_after: None, body }));
         let failure = rejected(422, json!({ "message": ["a\n", "b"] }));
         assert_eq!(session_error(failure), SessionError::Refused("a; b".to_owned()));
         for status in [401, 404, 503] {

@@ -8,14 +8,14 @@ use super::session::WahaSession;
 use crate::domain::group::Group;
 use crate::domain::jid::Jid;
 use crate::engine::relay::client::UpstreamFailure;
-use crate::engine::{Ended, EngineEvent, GroupAnswer, GroupRequest, MembersChange, SessionError};
+use crate::engine::{EngineEvent, GroupAnswer, GroupRequest, MembersChange, SessionEnd, SessionError};
 use crate::net::Method;
 
 /// The beginning of an invite link; the server returns only the code.
 const INVITE: &str = "https://chat.whatsapp.com/";
 
 /// Delivers the account's groups; a server without such a list is skipped.
-pub(super) async fn deliver_groups(session: &WahaSession) -> Result<(), Ended> {
+pub(super) async fn deliver_groups(session: &WahaSession) -> Result<(), SessionEnd> {
     match session.client.of_session(&["groups"], &[]).await {
         Ok(answer) => {
             let groups = group_in::all(&answer);
@@ -54,10 +54,12 @@ pub(super) async fn request(
     match request {
         GroupRequest::Create { subject, participants } => {
             let body = json!({ "name": subject, "participants": people(&participants) });
-            let created = session.client.to_session(Method::POST, &["groups"], body).await.map_err(session_error)?;
+            let created =
+                session.client.to_session(Method::POST, &["groups"], body).await.map_err(session_error)?;
             let id = group_in::id(&created).or_else(|| ids::jid(created.get("gid")));
-            let id =
-                id.ok_or_else(|| SessionError::Refused("the WAHA server returned no id of the group".to_owned()))?;
+            let id = id.ok_or_else(|| {
+                SessionError::Refused("the WAHA server returned no id of the group".to_owned())
+            })?;
             Ok(GroupAnswer::Group(info(session, &id).await?))
         }
         GroupRequest::Info(group) => Ok(GroupAnswer::Group(info(session, &group).await?)),

@@ -14,7 +14,7 @@ use crate::domain::content::Content;
 use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::reason::Reason;
 use crate::engine::relay::media_retry::MediaFetchError;
-use crate::engine::{Ended, EngineEvent, InboundError, Incoming, VaultError};
+use crate::engine::{EngineEvent, InboundError, Incoming, SessionEnd, VaultError};
 
 /// How long an event of an own message waits for the answers to sends without an id.
 const ANSWER_WAIT: Duration = Duration::from_secs(8);
@@ -32,14 +32,14 @@ pub(super) enum IngestError {
 
 impl IngestError {
     /// How the session ends because of it.
-    pub(super) fn session_end(self, session: &WahaSession) -> Ended {
+    pub(super) fn session_end(self, session: &WahaSession) -> SessionEnd {
         match self {
-            Self::Gone => Ended::Closed,
+            Self::Gone => SessionEnd::Closed,
             Self::Store(error) => {
                 tracing::warn!(device = %session.context.device, %error, "an event of the WAHA server could not be stored");
-                Ended::LinkLost(Reason::EngineError)
+                SessionEnd::LinkLost(Reason::EngineError)
             }
-            Self::Media => Ended::LinkLost(Reason::EngineError),
+            Self::Media => SessionEnd::LinkLost(Reason::EngineError),
         }
     }
 }
@@ -119,7 +119,7 @@ impl WahaSession {
     }
 
     /// Retries the media of queued messages until the session ends.
-    pub(super) async fn retry_media(&self) -> Result<Infallible, Ended> {
+    pub(super) async fn retry_media(&self) -> Result<Infallible, SessionEnd> {
         let retry = |pending| -> futures_util::future::BoxFuture<'_, _> {
             Box::pin(async move {
                 let retried = self.try_ingest(pending, media::BACKGROUND_TIMEOUT).await;

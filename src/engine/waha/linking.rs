@@ -18,7 +18,7 @@ use super::settings::InboundTransport;
 use crate::domain::device::Account;
 use crate::domain::reason::Reason;
 use crate::engine::relay::client::UpstreamFailure;
-use crate::engine::{Ended, EngineEvent, PairingCode, SessionError};
+use crate::engine::{EngineEvent, PairingCode, SessionEnd, SessionError};
 use crate::net::Method;
 
 /// The vault space of the session's state at the server.
@@ -36,9 +36,10 @@ const START_TIMEOUT: Duration = Duration::from_secs(120);
 const WEBHOOK_RETRIES: u32 = 12;
 
 /// Waits until the session works, and shows codes if necessary; returns its account.
-pub(super) async fn establish(session: &WahaSession) -> Result<Account, Ended> {
+pub(super) async fn establish(session: &WahaSession) -> Result<Account, SessionEnd> {
     let mut description = session.context.answered(ensure_session(session).await)?;
-    let mut progress = LinkProgress { code: None, has_started: false, deadline: Instant::now() + START_TIMEOUT };
+    let mut progress =
+        LinkProgress { code: None, has_started: false, deadline: Instant::now() + START_TIMEOUT };
     loop {
         if let Some(account) = progress.advance(session, &description).await? {
             end_codes(session);
@@ -58,16 +59,16 @@ async fn describe(session: &WahaSession) -> Result<Value, UpstreamFailure> {
 ///
 /// # Errors
 /// The end of the session, when the server's does not work.
-pub(super) async fn ensure_working(session: &WahaSession) -> Result<(), Ended> {
+pub(super) async fn ensure_working(session: &WahaSession) -> Result<(), SessionEnd> {
     let description = session.context.answered(describe(session).await)?;
     match status_in::status_of(&description) {
         Some(Status::Working) => Ok(()),
         Some(Status::Code) => {
             forget_link(session).await;
-            Err(Ended::LoggedOut(Reason::LoggedOutOnPhone))
+            Err(SessionEnd::LoggedOut(Reason::LoggedOutOnPhone))
         }
         Some(Status::Passkey) => Err(passkey_required(session)),
-        _ => Err(Ended::LinkLost(Reason::LinkDropped)),
+        _ => Err(SessionEnd::LinkLost(Reason::LinkDropped)),
     }
 }
 
@@ -80,7 +81,11 @@ struct LinkProgress {
 }
 
 impl LinkProgress {
-    async fn advance(&mut self, session: &WahaSession, description: &Value) -> Result<Option<Account>, Ended> {
+    async fn advance(
+        &mut self,
+        session: &WahaSession,
+        description: &Value,
+    ) -> Result<Option<Account>, SessionEnd> {
         match status_in::status_of(description) {
             Some(Status::Working) => {
                 if let Some(account) = status_in::account(description.get("me")) {
@@ -92,30 +97,32 @@ impl LinkProgress {
                 self.deadline = Instant::now() + START_TIMEOUT;
                 if is_linked(session).await? {
                     forget_link(session).await;
-                    return Err(Ended::LoggedOut(Reason::LoggedOutOnPhone));
+                    return Err(SessionEnd::LoggedOut(Reason::LoggedOutOnPhone));
                 }
                 self.deliver_code(session).await?;
             }
-            Some(Status::Failed | Status::Stopped) if self.code.is_some() => return Err(Ended::CodesExhausted),
+            Some(Status::Failed | Status::Stopped) if self.code.is_some() => {
+                return Err(SessionEnd::CodesExhausted);
+            }
             Some(status @ (Status::Failed | Status::Stopped)) if !self.has_started => {
                 self.has_started = true;
                 let verb = if status == Status::Failed { "restart" } else { "start" };
                 let path = ["sessions", session.settings.session.as_str(), verb];
                 session.context.answered(session.client.call(Method::POST, &path, json!({})).await)?;
             }
-            Some(Status::Failed) => return Err(Ended::LinkLost(Reason::UpstreamUnavailable)),
+            Some(Status::Failed) => return Err(SessionEnd::LinkLost(Reason::UpstreamUnavailable)),
             Some(Status::Passkey) => return Err(passkey_required(session)),
             Some(Status::Stopped | Status::Starting) | None => {}
         }
         if self.deadline <= Instant::now() {
             let status = status_in::loggable(description);
             tracing::warn!(device = %session.context.device, status, "the WAHA server's session did not start in time");
-            return Err(Ended::LinkLost(Reason::UpstreamUnavailable));
+            return Err(SessionEnd::LinkLost(Reason::UpstreamUnavailable));
         }
         Ok(None)
     }
 
-    async fn record_link(&self, session: &WahaSession, account: &Account) -> Result<(), Ended> {
+    async fn record_link(&self, session: &WahaSession, account: &Account) -> Result<(), SessionEnd> {
         if is_linked(session).await? {
             return Ok(());
         }
@@ -126,7 +133,7 @@ impl LinkProgress {
     }
 
     /// Delivers the current code, if it is a new one.
-    async fn deliver_code(&mut self, session: &WahaSession) -> Result<(), Ended> {
+    async fn deliver_code(&mut self, session: &WahaSession) -> Result<(), SessionEnd> {
         let answer = match session.client.of_session(&["auth", "qr"], &[("format", "raw")]).await {
             // The code was scanned or expired just now: the next poll shows it.
             Err(failure) if failure.is_not_found() || refusal(&failure).is_some() => return Ok(()),
@@ -149,12 +156,12 @@ impl LinkProgress {
 }
 
 /// The end of a session that waits for a passkey: a retry fails until the operator entered it.
-fn passkey_required(session: &WahaSession) -> Ended {
+fn passkey_required(session: &WahaSession) -> SessionEnd {
     tracing::warn!(
         device = %session.context.device,
         "the WAHA server's session waits for a passkey: enter it on the server's own page, then start the device"
     );
-    Ended::Fatal(Reason::UpstreamRefused)
+    SessionEnd::Fatal(Reason::UpstreamRefused)
 }
 
 /// No codes are shown any more.
@@ -201,7 +208,7 @@ pub(super) async fn forget_link(session: &WahaSession) {
     }
 }
 
-async fn is_linked(session: &WahaSession) -> Result<bool, Ended> {
+async fn is_linked(session: &WahaSession) -> Result<bool, SessionEnd> {
     Ok(session.context.stored(session.context.vault.get(SPACE, LINKED).await)?.is_some())
 }
 

@@ -63,7 +63,8 @@ async fn download(
         }
     }
     let file = refreshed(session, message, file, timeout).await?;
-    let address = address_of(session, &file).ok_or(MediaFetchError::Permanent("the server has no such file"))?;
+    let address =
+        address_of(session, &file).ok_or(MediaFetchError::Permanent("the server has no such file"))?;
     let opened = open(session, address, timeout).await?;
     Ok(attachment(&file, session.context.save_media(opened).await?))
 }
@@ -81,7 +82,8 @@ async fn refreshed(
     let request = UpstreamRequest::get(&path).query("downloadMedia", "true").timeout(timeout);
     let answer = session.client.send(request).await?;
     let read = message_in::message(&answer, session.base.me().as_ref(), session.context.now());
-    read.and_then(|message| message.file).ok_or(MediaFetchError::Permanent("the message has no file any more"))
+    read.and_then(|message| message.file)
+        .ok_or(MediaFetchError::Permanent("the message has no file any more"))
 }
 
 fn address_of(session: &WahaSession, file: &File) -> Option<(Url, bool)> {

@@ -4,10 +4,10 @@
 //! after a crash, uses it again. Some engines of the server give no ids. There the attempt is stored before the message
 //! leaves, and while its result is unknown the message is never sent again.
 
-use crate::engine::relay::RelayContext;
 use crate::domain::ids::NetworkId;
 use crate::domain::vault::VaultBatch;
 use crate::engine::VaultError;
+use crate::engine::relay::RelayContext;
 use crate::engine::relay::id_map::{IdMap, IdMapIndex, IdMapLayout};
 
 const SPACE: &str = "waha.ids";

@@ -11,7 +11,7 @@ use super::settings::InboundTransport;
 use super::{groups, linking, people, websocket};
 use crate::domain::vault::VaultBatch;
 use crate::engine::relay::upstream_identity::{self, IdentityKey};
-use crate::engine::{Ended, EngineEvent};
+use crate::engine::{EngineEvent, SessionEnd};
 
 /// How often the status of the session is checked.
 const CHECK_EVERY: Duration = Duration::from_secs(30);
@@ -21,7 +21,7 @@ const SECOND_HISTORY_DELAY: Duration = Duration::from_secs(60);
 const IDENTITY: IdentityKey = IdentityKey { space: "waha.whose", key: "of" };
 
 /// Runs the session until it ends.
-pub(super) async fn live(session: &WahaSession) -> Result<Infallible, Ended> {
+pub(super) async fn live(session: &WahaSession) -> Result<Infallible, SessionEnd> {
     ensure_upstream(session).await?;
     if let Err(error) = session.ids.prune().await {
         tracing::warn!(device = %session.context.device, %error, "expired message ids could not be removed");
@@ -46,7 +46,7 @@ pub(super) async fn live(session: &WahaSession) -> Result<Infallible, Ended> {
 
 /// Removes the position, the deferred chats and the link of another server or session. Message ids stay: the network gives
 /// each only once, and after a move of the server they still prevent second copies.
-async fn ensure_upstream(session: &WahaSession) -> Result<(), Ended> {
+async fn ensure_upstream(session: &WahaSession) -> Result<(), SessionEnd> {
     let identity = upstream_identity::digest(session.settings.base.as_str(), &session.settings.session);
     let clear = |batch: &mut VaultBatch| {
         for space in [backfill::SPACE, backfill::DEFERRED_SPACE, linking::SPACE] {
@@ -61,7 +61,7 @@ async fn ensure_upstream(session: &WahaSession) -> Result<(), Ended> {
     Ok(())
 }
 
-async fn stay_online(session: &WahaSession) -> Result<Infallible, Ended> {
+async fn stay_online(session: &WahaSession) -> Result<Infallible, SessionEnd> {
     let account = linking::establish(session).await?;
     session.base.set_account(&account);
     // Before the session is online, so that no request changes groups meanwhile.
@@ -99,7 +99,7 @@ async fn sleep_until(moment: Option<Instant>) {
     }
 }
 
-async fn check_status(session: &WahaSession) -> Result<(), Ended> {
+async fn check_status(session: &WahaSession) -> Result<(), SessionEnd> {
     let began = Instant::now();
     linking::ensure_working(session).await?;
     let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);

@@ -45,7 +45,10 @@ async fn try_send(session: &WahaSession, message: &Outgoing) -> Result<Vec<Jid>,
     match session.ids.state(&message.id.network).await.map_err(|error| vault_failed(&error))? {
         IdState::Accepted => {}
         IdState::Pending => {
-            return Err(unknown("no_answer", "an earlier attempt had no answer, and the WAHA server gives no ids"));
+            return Err(unknown(
+                "no_answer",
+                "an earlier attempt had no answer, and the WAHA server gives no ids",
+            ));
         }
         IdState::Assigned(id) => {
             let may_be_there = message.again && message.content != Content::Text;
@@ -138,7 +141,11 @@ async fn record_accepted(session: &WahaSession, ours: &NetworkId, upstream: Opti
 }
 
 /// Whether the server has the message. A failed lookup is no answer.
-async fn is_at_server(session: &WahaSession, message: &Outgoing, id: &NetworkId) -> Result<bool, SendOutcome> {
+async fn is_at_server(
+    session: &WahaSession,
+    message: &Outgoing,
+    id: &NetworkId,
+) -> Result<bool, SendOutcome> {
     let chat = ids::to_chat(&message.chat);
     let id = ids::to_message(&message.id, id, session.base.me().as_ref());
     let path = ["chats", chat.as_str(), "messages", id.as_str()];
@@ -217,7 +224,9 @@ fn not_sent(session: &WahaSession, failure: &UpstreamFailure) -> SendOutcome {
                 offline()
             }
             413 => permanent("media_too_large", "the file is too large for the WAHA server"),
-            _ if message.is_empty() => permanent("refused_by_network", "the WAHA server rejected the message"),
+            _ if message.is_empty() => {
+                permanent("refused_by_network", "the WAHA server rejected the message")
+            }
             _ => permanent("refused_by_network", &message),
         };
     }

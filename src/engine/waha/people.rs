@@ -13,7 +13,7 @@ use crate::domain::ids::MessageId;
 use crate::domain::jid::{Jid, JidKind};
 use crate::engine::relay::client::UpstreamFailure;
 use crate::engine::relay::lenient::non_empty;
-use crate::engine::{Answer, Ended, EngineEvent, Query, SessionError};
+use crate::engine::{Answer, EngineEvent, Query, SessionEnd, SessionError};
 use crate::net::Method;
 
 /// Contacts in one event.
@@ -24,7 +24,7 @@ const RECEIPT_MESSAGES: usize = 100;
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Delivers the address book, and the numbers of hidden ids.
-pub(super) async fn deliver_contacts(session: &WahaSession) -> Result<(), Ended> {
+pub(super) async fn deliver_contacts(session: &WahaSession) -> Result<(), SessionEnd> {
     let name = session.settings.session.as_str();
     let contacts = session.client.get(&["contacts", "all"], &[("session", name)]).await;
     let mut updates: Vec<ContactUpdate> = list(session, contacts)?.iter().filter_map(contact).collect();
@@ -40,7 +40,7 @@ pub(super) async fn deliver_contacts(session: &WahaSession) -> Result<(), Ended>
 }
 
 /// The answered list; an empty one where the server has no such call.
-fn list(session: &WahaSession, answer: Result<Value, UpstreamFailure>) -> Result<Vec<Value>, Ended> {
+fn list(session: &WahaSession, answer: Result<Value, UpstreamFailure>) -> Result<Vec<Value>, SessionEnd> {
     match answer {
         Ok(Value::Array(list)) => Ok(list),
         Ok(_) => Ok(Vec::new()),

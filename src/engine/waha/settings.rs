@@ -44,8 +44,7 @@ impl Settings {
         let webhook_secret = reader.secret("webhookSecret", MAX_SECRET_BYTES)?;
         let base = base(&reader)?;
         if inbound == InboundTransport::Webhook && webhook_secret.is_none() {
-            let message =
-                "is required: the secret with which the WAHA server signs webhooks; or set inbound to websocket";
+            let message = "is required: the secret with which the WAHA server signs webhooks; or set inbound to websocket";
             return Err(reader.error("webhookSecret", message));
         }
         let api_key = reader.secret("apiKey", MAX_SECRET_BYTES)?;

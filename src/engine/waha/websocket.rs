@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::convert::event_in::EVENTS;
 use super::session::WahaSession;
 use crate::domain::reason::Reason;
-use crate::engine::Ended;
+use crate::engine::SessionEnd;
 use crate::net::{Frame, NetError, WebSocket, WebSocketError};
 
 /// The largest message; it has no files in it.
@@ -24,14 +24,14 @@ const MAX_SILENCE: Duration = Duration::from_secs(75);
 const POLICY_VIOLATION: u16 = 1_008;
 
 /// Opens the WebSocket.
-pub(super) async fn open(session: &WahaSession) -> Result<WebSocket, Ended> {
-    let url = session.client.websocket_url(&EVENTS).ok_or(Ended::Fatal(Reason::EngineError))?;
+pub(super) async fn open(session: &WahaSession) -> Result<WebSocket, SessionEnd> {
+    let url = session.client.websocket_url(&EVENTS).ok_or(SessionEnd::Fatal(Reason::EngineError))?;
     let opened = session.client.upstream.http().websocket(&url, MAX_MESSAGE_BYTES, OPEN_TIMEOUT).await;
     opened.map_err(|error| session_end(session, &error))
 }
 
 /// Ingests frames until the WebSocket closes.
-pub(super) async fn receive(session: &WahaSession, socket: &mut WebSocket) -> Result<Infallible, Ended> {
+pub(super) async fn receive(session: &WahaSession, socket: &mut WebSocket) -> Result<Infallible, SessionEnd> {
     let mut last_frame = Instant::now();
     let mut ping = last_frame + PING_EVERY;
     loop {
@@ -41,7 +41,7 @@ pub(super) async fn receive(session: &WahaSession, socket: &mut WebSocket) -> Re
         };
         match frame {
             None if last_frame.elapsed() > MAX_SILENCE => {
-                return Err(Ended::LinkLost(Reason::KeepaliveTimeout));
+                return Err(SessionEnd::LinkLost(Reason::KeepaliveTimeout));
             }
             None => {
                 ping = Instant::now() + PING_EVERY;
@@ -51,15 +51,15 @@ pub(super) async fn receive(session: &WahaSession, socket: &mut WebSocket) -> Re
             Some(Frame::Text(text)) => ingest(session, &text).await?,
             Some(Frame::Alive) => {}
             Some(Frame::Closed(Some(POLICY_VIOLATION))) => {
-                return Err(Ended::Fatal(Reason::UpstreamUnauthorized));
+                return Err(SessionEnd::Fatal(Reason::UpstreamUnauthorized));
             }
-            Some(Frame::Closed(_)) => return Err(Ended::LinkLost(Reason::LinkDropped)),
+            Some(Frame::Closed(_)) => return Err(SessionEnd::LinkLost(Reason::LinkDropped)),
         }
         last_frame = Instant::now();
     }
 }
 
-async fn ingest(session: &WahaSession, text: &str) -> Result<(), Ended> {
+async fn ingest(session: &WahaSession, text: &str) -> Result<(), SessionEnd> {
     let Ok(envelope) = serde_json::from_str::<Value>(text) else {
         session.base.log_read_error("a frame");
         return Ok(());
@@ -70,12 +70,12 @@ async fn ingest(session: &WahaSession, text: &str) -> Result<(), Ended> {
     session.ingest(&envelope).await.map_err(|error| error.session_end(session))
 }
 
-fn session_end(session: &WahaSession, error: &WebSocketError) -> Ended {
+fn session_end(session: &WahaSession, error: &WebSocketError) -> SessionEnd {
     let source = std::error::Error::source(error).map(ToString::to_string);
     tracing::warn!(device = %session.context.device, %error, source, "the WAHA server's WebSocket failed");
     match error {
-        WebSocketError::Status(401 | 403) => Ended::Fatal(Reason::UpstreamUnauthorized),
-        WebSocketError::Net(NetError::Refused(_)) => Ended::Fatal(Reason::EngineError),
-        _ => Ended::LinkLost(Reason::UpstreamUnavailable),
+        WebSocketError::Status(401 | 403) => SessionEnd::Fatal(Reason::UpstreamUnauthorized),
+        WebSocketError::Net(NetError::Refused(_)) => SessionEnd::Fatal(Reason::EngineError),
+        _ => SessionEnd::LinkLost(Reason::UpstreamUnavailable),
     }
 }

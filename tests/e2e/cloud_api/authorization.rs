@@ -1,4 +1,4 @@
-//! What comes too early, from strangers, or from those who may change settings and not read secrets.
+//! Callbacks that come early or unsigned, and settings without access to secrets.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fn reaction(emoji: &str) -> Value {
 }
 
 #[tokio::test]
-async fn what_happened_to_a_message_before_it_came_happens_when_it_comes() {
+async fn reaction_before_its_message_applies_when_it_comes() {
     let cloud = Cloud::start().await;
     for _ in 0..2 {
         assert_eq!(cloud.tell(&cloud.envelope(&reaction("👍"))).await, 200);
@@ -31,7 +31,7 @@ async fn what_happened_to_a_message_before_it_came_happens_when_it_comes() {
 }
 
 #[tokio::test]
-async fn nothing_is_read_of_a_callback_without_a_signature_and_no_stranger_learns_what_is_there() {
+async fn unsigned_callback_is_not_read_and_reveals_nothing() {
     let cloud = Cloud::start().await;
     let body = json!({ "id": "till", "engine": "simulator", "settings": { "simulator": {} } });
     cloud.app.post("/devices", body).await.created();
@@ -39,7 +39,7 @@ async fn nothing_is_read_of_a_callback_without_a_signature_and_no_stranger_learn
         let request = cloud.app.request("POST", &format!("//hooks/{device}")).body(vec![b'x'; 9_000_000]);
         request.send().await.map(|answer| answer.status().as_u16()).ok()
     };
-    // The answer may come before all of the body went out, which a client may take for a broken connection.
+    // The answer may arrive before the whole body is sent, which a client may report as a broken connection.
     assert!(matches!(call("shop").await, Some(401) | None));
     let (simulated, absent) = (call("till").await, call("nobody").await);
     assert!(matches!(simulated, Some(404) | None) && matches!(absent, Some(404) | None));
@@ -48,7 +48,7 @@ async fn nothing_is_read_of_a_callback_without_a_signature_and_no_stranger_learn
 }
 
 #[tokio::test]
-async fn a_secret_does_not_go_to_another_host_unless_it_is_given_again() {
+async fn new_host_needs_the_secret_again() {
     let cloud = Cloud::start().await;
     let shown = cloud.app.get("/devices/shop").await.ok()["data"]["settings"]["cloud-api"].clone();
     assert_eq!(shown["accessToken"], "********");

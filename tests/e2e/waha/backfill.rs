@@ -1,4 +1,4 @@
-//! What was missed, when asking for it goes wrong, and when times do.
+//! Backfill: failures while reading, and wrong times.
 
 use std::sync::atomic::Ordering;
 
@@ -14,7 +14,7 @@ fn now() -> i64 {
     i64::try_from(event_sender::now_ms()).unwrap()
 }
 
-/// A message of so long after now.
+/// A message with this difference to the current time.
 fn message(body: &str, after_ms: i64) -> Value {
     message_of(ANNA, body, after_ms)
 }
@@ -27,7 +27,7 @@ fn message_of(person: &str, body: &str, after_ms: i64) -> Value {
 }
 
 impl Waha {
-    /// A webhook that tells of a message; its answer's status.
+    /// Posts a webhook with a message; returns the status of its answer.
     async fn hook(&self, message: &Value) -> u16 {
         let envelope =
             json!({ "event": "message.any", "session": "shop", "timestamp": now(), "payload": message });
@@ -37,14 +37,14 @@ impl Waha {
         request.send().await.unwrap().status().as_u16()
     }
 
-    /// The server has a message, and told nobody.
+    /// The server has a message without an event.
     fn keeps(&self, message: Value) {
         self.server.session("shop").unwrap().keep(message);
     }
 }
 
 #[tokio::test]
-async fn what_was_missed_is_asked_for_until_it_was_read_whatever_comes_meanwhile() {
+async fn failed_backfill_is_repeated_despite_live_messages() {
     let waha = Waha::start("webhook").await;
     waha.app.device("shop").await;
     assert_eq!(waha.hook(&message("before", -4 * HOUR_MS)).await, 200);
@@ -63,7 +63,7 @@ async fn what_was_missed_is_asked_for_until_it_was_read_whatever_comes_meanwhile
 }
 
 #[tokio::test]
-async fn a_message_of_next_year_happened_now_and_hides_nothing_that_is_missed() {
+async fn future_message_counts_as_now_and_hides_no_missed_one() {
     let waha = Waha::start("webhook").await;
     waha.app.device("shop").await;
     assert_eq!(waha.hook(&message("ahead", 365 * 24 * HOUR_MS)).await, 200);
@@ -77,7 +77,7 @@ async fn a_message_of_next_year_happened_now_and_hides_nothing_that_is_missed() 
 }
 
 #[tokio::test]
-async fn pages_may_be_shorter_than_was_asked_for() {
+async fn backfill_reads_pages_shorter_than_requested() {
     let waha = Waha::start("webhook").await;
     waha.app.device("shop").await;
     assert_eq!(waha.hook(&message("before", -4 * HOUR_MS)).await, 200);
@@ -95,7 +95,7 @@ async fn pages_may_be_shorter_than_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_chat_that_cannot_be_read_holds_up_no_other_and_is_read_later() {
+async fn unreadable_chat_is_deferred_and_read_later() {
     let waha = Waha::start("webhook").await;
     waha.app.device("shop").await;
     assert_eq!(waha.hook(&message("before", -4 * HOUR_MS)).await, 200);
@@ -110,7 +110,7 @@ async fn a_chat_that_cannot_be_read_holds_up_no_other_and_is_read_later() {
     let states = waha.app.logged("shop", "state").await;
     assert!(states.iter().all(|state| state["state"] != "reconnecting"), "{states:?}");
     waha.works();
-    // What was taken in since is far beyond what was not.
+    // The live message is much newer than the deferred chat's position.
     waha.app.post("/devices/shop/start", json!({})).await.ok();
     waha.is_there("berts").await;
 }

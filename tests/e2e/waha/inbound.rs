@@ -1,4 +1,4 @@
-//! What the server tells: who may tell it, and what becomes of it when nobody hears.
+//! Events of the server: their authentication, and their backfill when they are missed.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn message(id: &str, body: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_webhook_is_taken_in_only_with_its_signature() {
+async fn webhook_needs_a_valid_signature() {
     let waha = Waha::start("webhook").await;
     waha.app.device("shop").await;
     let body = message("A1", "signed");
@@ -46,13 +46,13 @@ async fn a_webhook_is_taken_in_only_with_its_signature() {
     for _ in 0..2 {
         let signed = [("x-webhook-hmac", right.as_str()), ("x-webhook-hmac-algorithm", "sha512")];
         assert_eq!(told(&waha.app, &body, &signed).await.status, 200);
-        // It is durable before it is answered, and the second copy is none.
+        // It is durable before the answer, and the second copy is dropped.
         assert_eq!(waha.app.logged("shop", "message").await.len(), 1);
     }
 }
 
 #[tokio::test]
-async fn a_webhook_of_another_session_is_not_taken_for_this_ones() {
+async fn webhook_of_another_session_is_rejected() {
     let waha = Waha::start("webhook").await;
     waha.app.device("shop").await;
     let body = message("A1", "elsewhere").replace("\"shop\"", "\"other\"");
@@ -61,7 +61,7 @@ async fn a_webhook_of_another_session_is_not_taken_for_this_ones() {
 }
 
 #[tokio::test]
-async fn a_webhook_to_a_device_that_rests_is_to_be_sent_again() {
+async fn webhook_to_a_stopped_device_answers_503() {
     let waha = Waha::start("webhook").await;
     waha.app.device("shop").await;
     waha.app.post("/devices/shop/stop", json!({})).await.ok();
@@ -73,7 +73,7 @@ async fn a_webhook_to_a_device_that_rests_is_to_be_sent_again() {
 }
 
 #[tokio::test]
-async fn a_device_that_hears_by_socket_takes_no_webhooks() {
+async fn websocket_device_accepts_no_webhooks() {
     let waha = Waha::start("websocket").await;
     waha.app.device("shop").await;
     let body = message("A1", "pushed");
@@ -82,7 +82,7 @@ async fn a_device_that_hears_by_socket_takes_no_webhooks() {
 }
 
 #[tokio::test]
-async fn what_webhooks_could_not_tell_is_asked_for_when_the_device_starts() {
+async fn start_reads_messages_whose_webhooks_failed() {
     let waha = Waha::start("webhook").await;
     waha.app.device("shop").await;
     waha.app.incoming("shop", ANNA, "before").await;
@@ -98,7 +98,7 @@ async fn what_webhooks_could_not_tell_is_asked_for_when_the_device_starts() {
 }
 
 #[tokio::test]
-async fn what_came_while_the_socket_was_down_is_asked_for_when_it_is_back() {
+async fn reconnect_reads_messages_missed_by_the_websocket() {
     let waha = Waha::start("websocket").await;
     waha.app.device_with("shop", json!({ "ackDeviceMs": null, "ackReadMs": null })).await;
     let sent = waha.app.send("shop", ANNA, "question").await;
@@ -116,12 +116,12 @@ async fn what_came_while_the_socket_was_down_is_asked_for_when_it_is_back() {
 }
 
 #[tokio::test]
-async fn the_accounts_own_messages_are_known_by_the_id_that_they_were_sent_under() {
+async fn own_message_is_recognized_by_its_assigned_id() {
     let waha = Waha::start("webhook").await;
     waha.app.device("shop").await;
     let sent = waha.app.send("shop", ANNA, "only once").await;
     waha.app.wait_for_status("shop", &sent, "read").await;
-    // The server told of it as a message of the account, and does again.
+    // The server sends an event of the own message, and lists it in the backfill.
     waha.app.post("/devices/shop/restart", json!({})).await.ok();
     waha.app.wait_for_state("shop", "ready").await;
     waha.app.incoming("shop", ANNA, "and then").await;

@@ -1,4 +1,4 @@
-//! What the network tells, as Meta calls back with it.
+//! Converts events of the network to Meta's callbacks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use wharf::domain::event::CallStatus;
 use wharf::domain::ids::MessageId;
 use wharf::domain::jid::{Jid, JidKind};
 use wharf::domain::media::MediaKind;
-use wharf::engine::{Ended, EngineEvent, Incoming, IncomingReceipt};
+use wharf::engine::{EngineEvent, Incoming, IncomingReceipt, SessionEnd};
 
 use super::State;
 use super::delivery;
 use super::number::Number;
 
-/// How long nobody answers after the network dropped a link.
+/// How long the API is down after the network dropped a link.
 const DOWN: Duration = Duration::from_millis(1_500);
 
-/// Connects a number to the network for as long as the test runs; done once it is connected.
+/// Connects a number to the network until the test ends; returns once it is connected.
 pub async fn follow(state: Arc<State>, number: Arc<Number>) {
     let following = Arc::clone(&number);
     #[expect(clippy::disallowed_methods, reason = "it ends with its test")]
@@ -48,18 +48,18 @@ async fn connected(state: &State, number: &Arc<Number>) {
             }
         };
         match ended {
-            Ok(Ended::LinkLost(_) | Ended::LoggedOut(_)) => {
+            Ok(SessionEnd::LinkLost(_) | SessionEnd::LoggedOut(_)) => {
                 number.down.send_replace(true);
                 tokio::time::sleep(DOWN).await;
                 number.down.send_replace(false);
             }
-            // The number was prepared anew, or the world is gone.
+            // The number was prepared again, or the network has ended.
             _ => return,
         }
     }
 }
 
-/// As `display_phone_number` shows it.
+/// The number in the form of `display_phone_number`.
 pub fn display_number(number: &Number) -> String {
     let digits = me(number).map(|account| account.phone_number).unwrap_or_default();
     match digits.split_at_checked(4) {
@@ -68,7 +68,7 @@ pub fn display_number(number: &Number) -> String {
     }
 }
 
-/// A message that was told, by Meta's name: its chat and its id.
+/// The chat and the id of a delivered message, by Meta's id.
 pub fn heard(number: &Number, wamid: &str) -> Option<(Jid, MessageId)> {
     number.heard.lock().unwrap().get(wamid).map(|id| (id.chat.clone(), id.clone()))
 }
@@ -77,7 +77,7 @@ fn me(number: &Number) -> Option<Account> {
     number.me.lock().unwrap().clone()
 }
 
-/// What Meta tells of it, each with its field: nothing of what it keeps to itself.
+/// The changes of an event, each with its field; Meta has no callbacks for some events.
 fn changes(number: &Number, event: &EngineEvent) -> Vec<(&'static str, Value)> {
     match event {
         EngineEvent::Message(message) => vec![message_change(number, message)],
@@ -109,7 +109,7 @@ fn wamid_of(number: &Number, id: &MessageId) -> String {
     along.unwrap_or_else(|| id.network.to_string())
 }
 
-/// Puts in who it is: a number, or an id for this business alone.
+/// Adds a person: by number, or by business-scoped id.
 fn name(value: &mut Value, field: &str, who: &Jid) {
     match who.kind() {
         JidKind::Lid => value[format!("{field}_user_id")] = format!("US.{}", who.user()).into(),

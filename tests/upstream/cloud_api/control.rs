@@ -1,4 +1,4 @@
-//! Steering calls: the network knows the ids that the daemon does.
+//! Control calls: the network and the daemon use the same ids.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ impl NetworkControl for NumberControl {
         self.0.number(device).map(|number| number.account.name().to_owned())
     }
 
-    /// Meta drops no second copies: each that came in was shown.
+    /// Meta does not deduplicate: every arrival is shown.
     async fn from_world(&self, _device: &str, call: &str, mut answer: Value) -> Value {
         if call == "network"
             && let Some(sent) = answer["sent"].as_array_mut()

@@ -1,4 +1,4 @@
-//! Chats and their messages, as they are kept here; and what is done to them.
+//! Chats, their messages, and changes of them.
 
 use std::sync::atomic::Ordering;
 

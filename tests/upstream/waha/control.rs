@@ -1,4 +1,4 @@
-//! Steering calls: the network's, for the account of the device's session.
+//! Control calls of the network, for the account of the device's session.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -10,7 +10,7 @@ use wharf::engine::ControlError;
 use super::{Server, Session};
 use crate::upstream::world::control::NetworkControl;
 
-/// Ids are the network's and the daemon's own: the server translates at its face.
+/// Network and daemon use the same ids: the server translates its own.
 pub struct SessionControl(pub Weak<Server>);
 
 impl SessionControl {
@@ -26,7 +26,7 @@ impl NetworkControl for SessionControl {
         server.world.known(device).map(|account| account.name().to_owned())
     }
 
-    /// `unheard`, for groups: the network does it, and the server tells nobody.
+    /// `unheard`, for groups: the network makes the change, and the server sends no event.
     async fn into_world(&self, device: &str, call: &str, mut body: Value) -> Result<Value, ControlError> {
         if call == "group"
             && let Some(fields) = body.as_object_mut()

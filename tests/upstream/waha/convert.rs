@@ -1,4 +1,4 @@
-//! What the network tells, in WAHA's words (as its engine WEBJS says them).
+//! Converts events of the network to WAHA's format, as its engine WEBJS writes it.
 
 use serde_json::{Value, json};
 use wharf::domain::ack::Ack;
@@ -56,7 +56,7 @@ fn extension(kind: MediaKind) -> &'static str {
     }
 }
 
-/// A WAMessage.
+/// Converts a message to a WAMessage.
 pub fn message(session: &Session, told: &Incoming, ack: i64) -> Value {
     let id = MessageId {
         from_me: told.from_me,
@@ -106,7 +106,7 @@ pub fn message(session: &Session, told: &Incoming, ack: i64) -> Value {
     })
 }
 
-/// The events that tell of something; none where WAHA has no word for it.
+/// Converts an event; WAHA has no events for some of them.
 pub fn events(session: &Session, told: &EngineEvent) -> Vec<(&'static str, Value)> {
     let id = |id: &MessageId| session.named(id);
     match told {
@@ -243,7 +243,7 @@ fn changed(
     )]
 }
 
-/// The level of a receipt.
+/// The number of an ack.
 pub fn level(ack: Ack) -> i64 {
     i64::from(ack.level())
 }

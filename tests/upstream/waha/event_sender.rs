@@ -1,4 +1,4 @@
-//! How the daemon hears: webhooks, signed and tried again as the session's configuration says, and WebSockets.
+//! Sends events: webhooks with the configured signature and retries, and WebSocket frames.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,14 +17,14 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::{KEY, Server, Session};
 
-/// How long the daemon may take to have taken a frame.
+/// How long the daemon may take to ingest a frame.
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
-/// A second of the configuration's delays, in the time of tests.
+/// The length of a configured second in tests.
 const SECOND: Duration = Duration::from_millis(10);
-/// Tries beyond these wait too long for a test.
+/// The maximum of retries: further ones take too long for a test.
 const TRIES: u64 = 4;
 
-/// WebSockets that are open.
+/// The open WebSockets.
 #[derive(Default)]
 pub struct Sockets(Mutex<Vec<Listener>>);
 
@@ -34,7 +34,7 @@ struct Listener {
     frames: mpsc::Sender<(String, oneshot::Sender<()>)>,
 }
 
-/// The signature of a webhook.
+/// The signature of a webhook's body.
 pub fn signature(secret: &str, body: &[u8]) -> String {
     let mut mac = Hmac::<Sha512>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(body);
@@ -55,7 +55,7 @@ pub fn now_ms() -> u128 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()
 }
 
-/// Tells whoever wants to hear; says whether all of them have it. Nobody is told again later.
+/// Sends an event to all subscribers once; returns whether all of them accepted it.
 pub async fn tell(server: &Server, session: &Session, event: &str, payload: &Value) -> bool {
     let envelope = envelope(session, event, payload);
     let mut all = server.sockets.send(&session.name, event, &envelope).await;
@@ -101,7 +101,7 @@ async fn post(webhook: &Value, envelope: &Value) -> bool {
 }
 
 impl Sockets {
-    /// Sends a frame to those who want it, and waits until they read on behind it.
+    /// Sends a frame to its subscribers, and waits until each has processed it.
     async fn send(&self, session: &str, event: &str, envelope: &Value) -> bool {
         let wanted = |listener: &&Listener| {
             (listener.session == "*" || listener.session == session)
@@ -118,7 +118,7 @@ impl Sockets {
         all
     }
 
-    /// How many are open.
+    /// The number of open WebSockets.
     pub fn count(&self) -> usize {
         let mut open = self.0.lock().unwrap();
         open.retain(|listener| !listener.frames.is_closed());
@@ -154,7 +154,7 @@ pub async fn serve_socket(server: &Server, stream: TcpStream) {
         tokio::select! {
             frame = waiting.recv() => {
                 let Some((text, taken)) = frame else { return };
-                // Whoever reads one after the other answers the ping once the text before it was taken.
+                // A client that reads in order answers the ping after it has processed the text.
                 let sent = socket.feed(Message::text(text)).await.is_ok()
                     && socket.send(Message::Ping(bytes::Bytes::new())).await.is_ok();
                 if !sent {
@@ -175,7 +175,7 @@ pub async fn serve_socket(server: &Server, stream: TcpStream) {
     }
 }
 
-/// Tells without waiting for it.
+/// Sends an event in the background.
 #[expect(clippy::disallowed_methods, reason = "it ends with its try")]
 pub fn tell_later(server: &Arc<Server>, session: &Arc<Session>, event: &'static str, payload: Value) {
     let (server, session) = (Arc::clone(server), Arc::clone(session));

@@ -1,4 +1,4 @@
-//! Groups.
+//! Calls about groups.
 
 use std::sync::{Arc, Weak};
 

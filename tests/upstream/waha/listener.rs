@@ -1,4 +1,4 @@
-//! An address that connections come in by, whatever stands behind it, and that can be shut.
+//! A listening address that can be closed and opened to another target.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 type TakeSocket = Box<dyn Fn(TcpStream) -> Served + Send + Sync>;
 
-/// An address.
+/// A proxy with a fixed address and a replaceable target.
 pub struct SwitchableListener {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -20,12 +20,12 @@ pub struct SwitchableListener {
 }
 
 struct Shared {
-    /// Where connections go, and what ends them; refused while there is none.
+    /// The target, and the token that ends its connections; closed while there is none.
     behind: Mutex<Option<(SocketAddr, CancellationToken)>>,
     sockets: OnceLock<TakeSocket>,
 }
 
-/// Any free port of loopback.
+/// Listens on a free port of the loopback address.
 pub async fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
@@ -37,14 +37,14 @@ pub fn serve(listener: TcpListener, router: Router) {
 }
 
 impl SwitchableListener {
-    /// A door to this address.
+    /// A proxy to this address.
     pub async fn to(behind: SocketAddr) -> Self {
         let door = Self::shut().await;
         door.open_to(behind);
         door
     }
 
-    /// A door that is shut: connections end at once.
+    /// A closed proxy: connections end at once.
     #[expect(clippy::disallowed_methods, reason = "it ends with its door")]
     pub async fn shut() -> Self {
         let listener = listener().await;
@@ -72,24 +72,24 @@ impl SwitchableListener {
         Self { address, shared, _open: gone.drop_guard() }
     }
 
-    /// Where it is.
+    /// The URL of the proxy.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// From now on connections go there.
+    /// Opens the proxy to this address.
     pub fn open_to(&self, behind: SocketAddr) {
         *self.shared.behind.lock().unwrap() = Some((behind, CancellationToken::new()));
     }
 
-    /// Ends all connections, and every new one at once. Answers where it led.
+    /// Closes the proxy and its connections; returns the former target.
     pub fn close(&self) -> Option<SocketAddr> {
         let (behind, ends) = self.shared.behind.lock().unwrap().take()?;
         ends.cancel();
         Some(behind)
     }
 
-    /// Has WebSockets served by this.
+    /// Passes WebSocket connections to this function.
     pub fn take_sockets(&self, take: impl Fn(TcpStream) -> Served + Send + Sync + 'static) {
         let _ = self.shared.sockets.set(Box::new(take));
     }

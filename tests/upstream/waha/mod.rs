@@ -6,13 +6,13 @@
 
 mod api;
 mod chats;
-mod listener;
+mod control;
+pub mod convert;
+pub mod event_sender;
 mod groups;
+mod listener;
 mod sending;
 mod session;
-mod control;
-pub mod event_sender;
-pub mod convert;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
@@ -44,7 +44,7 @@ pub struct Fault {
     pub times: usize,
 }
 
-/// The server.
+/// The server of the tests.
 pub struct Server {
     world: Arc<World>,
     /// `webhook` or `websocket`.

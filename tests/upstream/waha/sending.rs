@@ -1,4 +1,4 @@
-//! Calls that send a message.
+//! Calls that send messages.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use super::api::{
 };
 use super::{Session, convert, event_sender};
 
-/// How long an answer takes where what is sent is told first.
+/// The delay of the answer where the event comes first.
 const ANSWERS_AFTER: Duration = Duration::from_millis(150);
 
 pub async fn new_id(State(shared): Shared, Path(name): Path<String>) -> Answered {
@@ -114,7 +114,7 @@ async fn send(called: &Called, headers: &HeaderMap, content: Content, body: Stri
     let mut ours: NetworkId = ours.unwrap_or_else(|| theirs.clone());
     {
         let mut state = session.state.lock().unwrap();
-        // Known by its id alone, as WAHA knows it: a retry under another id is a second message.
+        // WAHA identifies a message by its id: a retry under another id is a second message.
         if state.theirs.get(&ours).is_some_and(|known| *known != theirs) {
             ours = theirs.clone();
         }
@@ -136,7 +136,7 @@ async fn send(called: &Called, headers: &HeaderMap, content: Content, body: Stri
     answered(called, &message, network(session)?.send(message.clone()).await, gives_ids).await
 }
 
-/// A message that is answered must be there.
+/// The quoted message must exist.
 fn quoted(called: &Called) -> Result<Option<Quoted>, Refusal> {
     let Some(name) = called.body.get("reply_to") else { return Ok(None) };
     let id = name
@@ -159,12 +159,7 @@ fn quoted(called: &Called) -> Result<Option<Quoted>, Refusal> {
     Ok(Some(Quoted { id, author, body: kept["body"].as_str().unwrap_or_default().to_owned() }))
 }
 
-async fn answered(
-    called: &Called,
-    message: &Outgoing,
-    outcome: SendOutcome,
-    gives_ids: bool,
-) -> Answered {
+async fn answered(called: &Called, message: &Outgoing, outcome: SendOutcome, gives_ids: bool) -> Answered {
     let session = &called.session;
     match outcome {
         SendOutcome::Sent { .. } => {
@@ -182,7 +177,7 @@ async fn answered(
     }
 }
 
-/// A message that was sent, as a WAMessage.
+/// A sent message as a WAMessage.
 fn told(session: &Session, message: &Outgoing) -> Result<Value, Refusal> {
     let sent = Incoming {
         from_me: true,
@@ -202,7 +197,7 @@ fn told(session: &Session, message: &Outgoing) -> Result<Value, Refusal> {
     Ok(told)
 }
 
-/// An answer that ends in the middle.
+/// An answer that breaks off.
 fn broken_off() -> Response {
     let pieces = [Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("the connection broke"))];
     let body = Body::from_stream(stream::iter(pieces));

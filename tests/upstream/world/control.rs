@@ -1,7 +1,7 @@
-//! The steering calls, `/api/v1/simulator/{id}/{call}`, in place of the daemon's: same bodies, same answers.
+//! The control calls `/api/v1/simulator/{id}/{call}` in place of the daemon's, with the same bodies and answers.
 //!
-//! A server says by its [`NetworkControl`] which account a device is, how ids in bodies and answers are to be read, and
-//! what it does itself.
+//! A server implements [`NetworkControl`] to map devices to accounts, to convert ids in bodies and answers, and to
+//! serve calls itself.
 
 use std::sync::Arc;
 
@@ -16,19 +16,19 @@ use wharf::engine::{ControlError, ControlVerb};
 
 use super::World;
 
-/// What a server does about steering calls. `device` is the daemon's name for the device, `call` such as `incoming`.
+/// A server's part in control calls. `device` is the daemon's id of the device, `call` such as `incoming`.
 #[allow(
     clippy::wrong_self_convention,
     reason = "what goes into the world and comes from it, not what becomes of a server"
 )]
 #[async_trait]
 pub trait NetworkControl: Send + Sync + 'static {
-    /// The account that a device is; by default the one of the same name.
+    /// The account of a device; by default the one with the same name.
     fn account(&self, device: &str) -> Option<String> {
         Some(device.to_owned())
     }
 
-    /// Serves a call by itself; the network hears of it only with `None`.
+    /// Serves a call without the network; with `None` the network serves it.
     async fn serve(
         &self,
         _device: &str,
@@ -39,12 +39,12 @@ pub trait NetworkControl: Send + Sync + 'static {
         None
     }
 
-    /// The body as the network knows its ids.
+    /// The body with the network's ids.
     async fn into_world(&self, _device: &str, _call: &str, body: Value) -> Result<Value, ControlError> {
         Ok(body)
     }
 
-    /// The answer as the daemon knows its ids.
+    /// The answer with the daemon's ids.
     async fn from_world(&self, _device: &str, _call: &str, answer: Value) -> Value {
         answer
     }
@@ -52,7 +52,7 @@ pub trait NetworkControl: Send + Sync + 'static {
 
 type Shared = (Arc<World>, Arc<dyn NetworkControl>);
 
-/// Serves the calls.
+/// The routes of the control calls.
 pub fn router(world: Arc<World>, steering: Arc<dyn NetworkControl>) -> Router {
     Router::new().route("/api/v1/simulator/{id}/{call}", any(steer)).with_state((world, steering))
 }
@@ -92,7 +92,7 @@ async fn answer(
     Ok(steering.from_world(device, call, answer).await)
 }
 
-/// As the daemon's own answers are.
+/// The form of the daemon's answers.
 fn refused(error: &ControlError) -> Response {
     let (status, code) = match error {
         ControlError::NotFound => (StatusCode::NOT_FOUND, "not_found"),

@@ -51,14 +51,14 @@ fn incoming(message: Value) -> crate::engine::Incoming {
 }
 
 #[test]
-fn a_text_is_read_with_who_and_when() {
+fn text_is_read_with_author_and_time() {
     let text = incoming(text_in(&json!({})));
     assert_eq!((text.chat.to_string(), text.body.as_str()), ("15550100001@c.us".into(), "hello"));
     assert_eq!((text.timestamp, text.notify_name.as_deref()), (Millis(1_700_000_000_000), Some("Anna")));
 }
 
 #[test]
-fn a_person_without_a_number_is_told_by_the_other_id() {
+fn person_without_a_number_has_the_other_id() {
     let text = incoming(text_in(&json!({ "from": null, "from_user_id": "US.1" })));
     assert_eq!(text.chat, super::ids::hidden("US.1").unwrap());
     assert_eq!(text.notify_name.as_deref(), Some("Anna"));
@@ -69,7 +69,7 @@ fn a_person_without_a_number_is_told_by_the_other_id() {
 }
 
 #[test]
-fn answers_and_reactions_find_messages_of_ours() {
+fn quotes_and_reactions_find_our_messages() {
     let ours: MessageId = "true_15550100001@c.us_3EB0A1".parse().unwrap();
     let aliases = Aliases::from([("wamid.O=".to_owned(), ours.clone())]);
     let answer = text_in(&json!({ "context": { "id": "wamid.O=", "from": "15550100000" } }));
@@ -92,7 +92,7 @@ fn answers_and_reactions_find_messages_of_ours() {
 }
 
 #[test]
-fn what_was_changed_or_taken_back_is_told() {
+fn edits_and_revocations_are_read() {
     let edit = json!({ "type": "edit", "edit": {
         "original_message_id": "wamid.B=", "message": { "type": "text", "text": { "body": "new" } } } });
     let Some(CloudEvent::Change(EngineEvent::Edited { id, body, .. })) =
@@ -129,7 +129,7 @@ fn every_type_is_read_and_none_is_lost() {
 }
 
 #[test]
-fn what_the_account_wrote_on_its_phone_is_its_own() {
+fn message_from_the_phone_is_from_me() {
     let echo = incoming(text_in(&json!({ "from": "15550100000", "to": "15550100001" })));
     assert!(echo.from_me && echo.chat == jid("15550100001"));
 }
@@ -166,7 +166,7 @@ fn told(value: &Value) -> Vec<CallbackValues> {
 }
 
 #[test]
-fn an_odd_field_keeps_nothing_else_from_being_heard() {
+fn odd_field_does_not_hide_the_others() {
     for odd in [
         json!({ "contacts": null, "statuses": null, "calls": null }),
         json!({ "contacts": [{ "profile": null }] }),
@@ -186,7 +186,7 @@ fn an_odd_field_keeps_nothing_else_from_being_heard() {
 }
 
 #[test]
-fn a_message_with_odd_fields_is_kept() {
+fn message_with_odd_fields_is_kept() {
     let odd = incoming(text_in(&json!({ "context": { "forwarded": "yes", "id": 5 }, "timestamp": [] })));
     assert_eq!((odd.body.as_str(), odd.forwarded, odd.timestamp), ("hello", false, NOW));
     let long = "w".repeat(300);
@@ -203,7 +203,7 @@ fn a_message_with_odd_fields_is_kept() {
 }
 
 #[test]
-fn no_time_is_far_ahead() {
+fn future_time_is_capped() {
     let ahead = incoming(text_in(&json!({ "timestamp": "99999999999" })));
     assert_eq!(ahead.timestamp, NOW.plus(86_400_000));
 }
@@ -217,7 +217,7 @@ fn status(change: &Value) -> Status {
 }
 
 #[test]
-fn a_status_is_about_the_message_that_went_along() {
+fn status_names_its_message_by_callback_data() {
     let ours: MessageId = "true_15550100001@c.us_3EB0A1".parse().unwrap();
     let along = status(&json!({ "biz_opaque_callback_data": ours.to_string() }));
     assert_eq!(message_id(&along, &Aliases::new()), Some(ours.clone()));
@@ -229,7 +229,7 @@ fn a_status_is_about_the_message_that_went_along() {
 }
 
 #[test]
-fn statuses_are_levels_and_failures_have_codes() {
+fn statuses_map_to_acks_and_failure_codes() {
     let ours: MessageId = "true_15550100001@c.us_3EB0A1".parse().unwrap();
     for (word, ack) in
         [("sent", Ack::Server), ("delivered", Ack::Device), ("read", Ack::Read), ("played", Ack::Played)]
@@ -263,7 +263,7 @@ fn to_graph(message: &Outgoing) -> Result<Value, BodyError> {
 }
 
 #[test]
-fn a_text_of_ours_carries_its_id_and_what_it_answers() {
+fn outbound_text_carries_its_id_and_quote() {
     let body = to_graph(&outgoing("see https://example.org", Content::Text)).unwrap();
     assert_eq!(
         body,
@@ -285,7 +285,7 @@ fn body_to(recipient: &Recipient) -> Value {
 }
 
 #[test]
-fn what_meta_has_no_words_for_is_refused() {
+fn unsupported_types_are_rejected() {
     let poll = Poll { name: "?".into(), options: vec![], allow_multiple_quoted: false, votes: vec![] };
     assert_eq!(to_graph(&outgoing("", Content::Poll(poll))), Err(BodyError::NotSupported));
     let long = "x".repeat(message_out::MAX_TEXT + 1);

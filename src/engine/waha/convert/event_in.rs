@@ -68,7 +68,9 @@ pub(in super::super) fn events(envelope: &Value, me: Option<&Jid>, now: Millis) 
 fn is_irrelevant(name: &str, payload: &Value) -> bool {
     match name {
         "message.any" => message_in::is_no_message(payload),
-        "message.ack" => ids::message(payload.get("id")).is_some() && payload.get("ack").is_some_and(Value::is_i64),
+        "message.ack" => {
+            ids::message(payload.get("id")).is_some() && payload.get("ack").is_some_and(Value::is_i64)
+        }
         "presence.update" => ids::jid(payload.get("id")).is_some(),
         "group.v2.update" => payload.get("group").and_then(group_in::id).is_some(),
         _ => false,

@@ -14,7 +14,7 @@ pub(in super::super) enum Status {
     Passkey,
     Code,
     Working,
-    /// Ended by a failure, or all codes expired.
+    /// SessionEnd by a failure, or all codes expired.
     Failed,
 }
 
