@@ -223,3 +223,24 @@ fn session_end(failure: &GraphFailure) -> SessionEnd {
         None => SessionEnd::Fatal(Reason::UpstreamUnauthorized),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::relay::testing::{TestRelay, relay};
+
+    #[tokio::test]
+    async fn ids_of_the_version_before_are_read() {
+        let TestRelay { context, .. } = relay();
+        let ours: MessageId = "true_15550100001@c.us_3EB0A1".parse().unwrap();
+        for (space, key, value) in [
+            ("cloud_api_ours", "wamid.A=", ours.to_string()),
+            ("cloud_api_theirs", "true_15550100001@c.us_3EB0A1", "wamid.A=".to_owned()),
+        ] {
+            context.vault.put(space, key, Some(value.into_bytes())).await.unwrap();
+        }
+        let ids: IdMap<MessageId, String> = IdMap::new(context, ID_MAP);
+        assert_eq!(ids.to_upstream(&ours).await.unwrap().as_deref(), Some("wamid.A="));
+        assert_eq!(ids.from_upstream(&"wamid.A=".to_owned()).await.unwrap(), Some(ours));
+    }
+}

@@ -45,7 +45,7 @@ impl MediaRetryPolicy {
     }
 }
 
-/// Why a file could not be downloaded. The sentences are for logs: they name nobody.
+/// Why a file could not be downloaded. The sentences are safe to log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MediaFetchError {
     /// A later attempt may succeed.

@@ -387,3 +387,28 @@ async fn read_pages(
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::waha::session::tests::session;
+
+    #[tokio::test]
+    async fn state_of_the_version_before_is_read() {
+        let session = session();
+        for (space, key, value) in
+            [("waha.taken", "newest", "1767225600000"), ("waha.left", "15550100001@c.us", "1767225000000")]
+        {
+            session.context.vault.put(space, key, Some(value.as_bytes().to_vec())).await.unwrap();
+        }
+        assert_eq!(stored_position(&session).await, Ok(Some(1_767_225_600_000)));
+        let chat: Jid = "15550100001@c.us".parse().unwrap();
+        assert_eq!(deferred_chats(&session).await, Ok(vec![(chat.clone(), 1_767_225_000_000)]));
+        defer_chat(&session, &chat, 1_767_225_500_000).await.unwrap();
+        assert_eq!(
+            deferred_chats(&session).await,
+            Ok(vec![(chat, 1_767_225_000_000)]),
+            "the earlier time stays"
+        );
+    }
+}

@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn server_files_use_the_configured_address() {
         let base: Url = "https://waha.example.org/a/".parse().unwrap();
-        let at = |told: &str| address(&base, told).map(|(url, own)| (url.to_string(), own));
+        let at = |named: &str| address(&base, named).map(|(url, own)| (url.to_string(), own));
         let own = Some(("https://waha.example.org/a/api/files/s/1.png".to_owned(), true));
         assert_eq!(at("http://localhost:3000/api/files/s/1.png"), own);
         assert_eq!(at("/api/files/s/1.png"), own);

@@ -145,7 +145,7 @@ pub(super) fn key_of(message: &Incoming) -> MessageKey {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::domain::clock::Millis;
     use crate::engine::relay::testing::{TestRelay, relay};
@@ -153,7 +153,7 @@ mod tests {
 
     const NOW: i64 = 1_767_225_600_000;
 
-    fn session() -> WahaSession {
+    pub(in crate::engine::waha) fn session() -> WahaSession {
         let TestRelay { context, clock, .. } = relay();
         clock.0.store(NOW, std::sync::atomic::Ordering::Relaxed);
         let settings = json!({ "waha": { "baseUrl": "https://h", "inbound": "websocket" } });

@@ -141,13 +141,13 @@ async fn reactions_and_quotes_find_our_message_by_metas_id() {
 #[tokio::test]
 async fn unreadable_callbacks_are_logged_with_a_rate_limit() {
     let cloud = Cloud::start().await;
-    assert_eq!(said("WARN", "server.public_url is not set"), 1, "nobody may be able to call back");
+    assert_eq!(said("WARN", "server.public_url is not set"), 1, "Meta cannot call back");
     for _ in 0..3 {
         assert_eq!(cloud.tell(&cloud.envelope(&json!({ "messages": [5] }))).await, 200);
     }
-    let part = "a part of a callback could not be read";
+    let part = "unreadable input of the upstream skipped";
     assert_eq!(said("WARN", part), 1);
     cloud.app.clock.advance(60_000);
     assert_eq!(cloud.tell(&cloud.envelope(&json!({ "messages": [5] }))).await, 200);
-    assert_eq!(said("WARN", "left_out=2"), 1);
+    assert_eq!(said("WARN", "suppressed=2"), 1);
 }

@@ -179,14 +179,14 @@ fn content(message: &Message) -> (String, Content, Option<RemoteFile>) {
     let nothing = Value::Object(Map::new());
     let part = message.parts.get(&message.kind).unwrap_or(&nothing);
     let text = |name: &str| part.get(name).and_then(lenient::as_text);
-    let said = |body: Option<String>| match body {
+    let as_text = |body: Option<String>| match body {
         Some(body) => (body, Content::Text, None),
         None => unknown(String::new()),
     };
     match message.kind.as_str() {
-        "text" => said(text("body")),
-        "button" => said(text("text")),
-        "interactive" => said(chosen(part)),
+        "text" => as_text(text("body")),
+        "button" => as_text(text("text")),
+        "interactive" => as_text(chosen(part)),
         "location" => match location(part) {
             Some(place) => (String::new(), Content::Location(place), None),
             None => unknown(String::new()),

@@ -62,7 +62,7 @@ fn person_without_a_number_has_the_other_id() {
     let text = incoming(text_in(&json!({ "from": null, "from_user_id": "US.1" })));
     assert_eq!(text.chat, super::ids::hidden("US.1").unwrap());
     assert_eq!(text.notify_name.as_deref(), Some("Anna"));
-    assert_eq!(read(text_in(&json!({ "from": null })), &Aliases::new()), None, "nobody");
+    assert_eq!(read(text_in(&json!({ "from": null })), &Aliases::new()), None, "no author");
     let both = json!([{ "profile": {}, "wa_id": "15550100001", "user_id": "US.1" }, { "user_id": "US.2" }]);
     let both: Vec<Contact> = serde_json::from_value(both).unwrap();
     assert_eq!(identities(&both).len(), 1);
@@ -151,13 +151,13 @@ fn all_entries_and_changes_of_this_number_are_read() {
         { "id": "a", "changes": [change("1", "A"), change("2", "B"), other] },
         { "id": "b", "changes": [change("1", "C")] },
     ] });
-    let told = Envelope::of(envelope).unwrap().values_of("1");
-    let ids: Vec<_> = told.iter().flat_map(|told| &told.messages).map(|message| &message.id).collect();
+    let values = Envelope::of(envelope).unwrap().values_of("1");
+    let ids: Vec<_> = values.iter().flat_map(|values| &values.messages).map(|message| &message.id).collect();
     assert_eq!(ids, ["A", "C"]);
-    assert!(told.iter().all(|told| told.unreadable.is_empty()));
+    assert!(values.iter().all(|values| values.unreadable.is_empty()));
 }
 
-fn told(value: &Value) -> Vec<CallbackValues> {
+fn values(value: &Value) -> Vec<CallbackValues> {
     let mut value = value.clone();
     value["metadata"] = json!({ "phone_number_id": 1 });
     let change = json!({ "field": "messages", "value": value });
@@ -174,15 +174,18 @@ fn odd_field_does_not_hide_the_others() {
     ] {
         let mut value = odd.clone();
         value["messages"] = json!([text_in(&json!({}))]);
-        let told = told(&value);
-        assert_eq!((told[0].messages.len(), told[0].unreadable.len()), (1, 0), "{odd}");
+        let values = values(&value);
+        assert_eq!((values[0].messages.len(), values[0].unreadable.len()), (1, 0), "{odd}");
     }
-    let odd = told(&json!({ "contacts": [5], "messages": ["odd", text_in(&json!({}))], "statuses": [[]] }));
+    let odd = values(&json!({ "contacts": [5], "messages": ["odd", text_in(&json!({}))], "statuses": [[]] }));
     assert_eq!(odd[0].messages.len(), 1);
     assert_eq!(odd[0].unreadable, ["contacts", "messages", "statuses"]);
-    let nobodys = json!({ "object": "whatsapp_business_account",
+    let without_number = json!({ "object": "whatsapp_business_account",
         "entry": [null, { "changes": [{ "field": "messages", "value": { "metadata": null } }] }] });
-    assert_eq!(Envelope::of(nobodys).unwrap().values_of("1")[0].unreadable, ["a change of no number"]);
+    assert_eq!(
+        Envelope::of(without_number).unwrap().values_of("1")[0].unreadable,
+        ["a change without a number"]
+    );
 }
 
 #[test]
