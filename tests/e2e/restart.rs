@@ -72,6 +72,6 @@ async fn the_state_is_what_the_log_tells() {
         };
         rebuilt = rebuilt.replay(&event, Millis(entry["timestamp"].as_i64().unwrap()));
     }
-    let stored = app.app().core.device(&"shop".parse().unwrap()).await.unwrap().device.state;
+    let stored = app.app().services.fleet.device(&"shop".parse().unwrap()).await.unwrap().device.state;
     assert_eq!(rebuilt, stored);
 }

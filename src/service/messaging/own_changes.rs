@@ -148,7 +148,7 @@ fn is_echo(asked: &GroupChangeOrigin, told: &GroupChangeOrigin) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::own_changes::*;
+    use super::*;
     use crate::domain::group::GroupChange;
 
     fn named(text: &str) -> GroupChangeOrigin {

@@ -93,7 +93,7 @@ impl<T> Queue<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::job_queue::*;
+    use super::*;
 
     fn offered<T>(queue: &Queue<T>, device: &str, urgent: bool, what: T) -> bool {
         queue.offer(&device.parse().unwrap(), urgent, what, Millis(0)).is_ok()

@@ -132,7 +132,7 @@ impl OperatorQueues {
 
 #[cfg(test)]
 mod tests {
-    use super::super::push_queues::*;
+    use super::*;
 
     fn job(operator: &str) -> Job {
         let operator = OperatorId::verified(operator);

@@ -16,7 +16,7 @@ use crate::domain::export::time_zone::Zone;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::engine::ByteStream;
-use crate::service::{Core, ServiceError};
+use crate::service::{History, ServiceError};
 
 mod archive;
 mod author_map;
@@ -168,7 +168,7 @@ impl Drop for ImportPermit<'_> {
     }
 }
 
-impl Core {
+impl History {
     /// Takes an exported chat into a device's history.
     ///
     /// # Errors
@@ -181,10 +181,13 @@ impl Core {
     ) -> Result<ImportReport, ServiceError> {
         let id = device.clone();
         let account = self
-            .read(move |store| Ok(store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?.account))
+            .store
+            .read::<_, ServiceError, _>(move |store| {
+                Ok(store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?.account)
+            })
             .await?;
-        let _turn = self.inner.imports.begin()?;
-        let limits = self.limits().import.clone();
+        let _turn = self.imports.begin()?;
+        let limits = self.limits.import.clone();
         let file = temp_file::take_in(&limits, bytes).await?;
         let format = request.format;
         let (source, archive) = blocking(move || open(&file, format, &limits)).await?;
@@ -193,7 +196,7 @@ impl Core {
             Found::Document(source) => document::import(source, &request, sink).await,
             Found::Text(source) => chat_text::import(source, &request, account.as_ref(), sink).await,
         }?;
-        self.chat_changed(device, &report.chat_id);
+        self.messaging.chat_changed(device, &report.chat_id);
         tracing::info!(%device, imported = report.imported, skipped = report.skipped, "a chat was imported");
         Ok(report)
     }
@@ -253,7 +256,7 @@ async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::import::*;
+    use super::*;
 
     #[test]
     fn an_author_is_named_with_an_id() {

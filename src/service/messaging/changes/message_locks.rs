@@ -50,7 +50,7 @@ impl Drop for MessageLockGuard<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message_locks::*;
+    use super::*;
     use futures_util::FutureExt as _;
 
     #[tokio::test]
