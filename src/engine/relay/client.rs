@@ -50,7 +50,7 @@ impl<'a> UpstreamRequest<'a> {
     }
 
     /// Adds a query parameter.
-    pub(crate) fn query(mut self, name: &'a str, value: impl ToString) -> Self {
+    pub(crate) fn query(mut self, name: &'a str, value: &(impl ToString + ?Sized)) -> Self {
         self.query.push((name, value.to_string()));
         self
     }
@@ -61,11 +61,8 @@ impl<'a> UpstreamRequest<'a> {
         self
     }
 
-    /// Sends JSON; `null` is no body.
+    /// Sends JSON.
     pub(crate) fn json(mut self, body: &Value) -> Self {
-        if body.is_null() {
-            return self;
-        }
         self.body = ExchangeBody::Bytes(Bytes::from(body.to_string()));
         self.header("content-type", "application/json")
     }

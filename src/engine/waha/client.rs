@@ -47,7 +47,13 @@ impl WahaClient {
         path: &[&str],
         body: Value,
     ) -> Result<Value, UpstreamFailure> {
-        self.send(UpstreamRequest::new(method, &below("api", path)).json(&body)).await
+        let path = below("api", path);
+        let request = UpstreamRequest::new(method, &path);
+        let request = match body {
+            Value::Null => request,
+            body => request.json(&body),
+        };
+        self.send(request).await
     }
 
     /// `GET /api/{session}/…`.
@@ -134,11 +140,12 @@ pub(super) fn message(rejection: &Rejection) -> String {
 
 /// The error of a request to a session.
 pub(super) fn session_error(failure: UpstreamFailure) -> SessionError {
-    if failure.is_unreachable() {
-        return SessionError::Offline;
-    }
     let message = refusal(&failure).map(message).filter(|message| !message.is_empty());
-    SessionError::Refused(message.unwrap_or_else(|| failure.to_string()))
+    match (failure, message) {
+        (UpstreamFailure::Unreachable(_), _) => SessionError::Offline,
+        (_, Some(message)) => SessionError::Refused(message),
+        (failure, None) => SessionError::Refused(failure.to_string()),
+    }
 }
 
 #[cfg(test)]

@@ -183,9 +183,10 @@ impl WahaSession {
         let mut event = self.with_our_ids(incoming.clone()).await?;
         if let (Some(file), MediaMode::Fetch(timeout)) = (&message.file, mode) {
             let attempt = self.media_retries.begin(&key_of(incoming));
-            let fetched = match attempt.is_exhausted {
-                true => Err(MediaFetchError::Permanent("all attempts were used")),
-                false => media::fetch(self, incoming, file, timeout).await,
+            let fetched = if attempt.is_exhausted {
+                Err(MediaFetchError::Permanent("all attempts were used"))
+            } else {
+                media::fetch(self, incoming, file, timeout).await
             };
             match fetched {
                 Ok(attachment) => event.content = Content::Media(attachment),

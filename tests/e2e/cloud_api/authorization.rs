@@ -14,13 +14,13 @@ fn reaction(emoji: &str) -> Value {
 async fn reaction_before_its_message_applies_when_it_comes() {
     let cloud = Cloud::start().await;
     for _ in 0..2 {
-        assert_eq!(cloud.tell(&cloud.envelope(&reaction("👍"))).await, 200);
+        assert_eq!(cloud.call_back(&cloud.envelope(&reaction("👍"))).await, 200);
     }
     assert!(cloud.app.logged("shop", "message:reaction").await.is_empty());
     let app = cloud.app.restarted().await;
     app.wait_for_state("shop", "ready").await;
     let cloud = Cloud { app, graph: cloud.graph };
-    assert_eq!(cloud.tell(&cloud.envelope(&text("wamid.A=", "hello"))).await, 200);
+    assert_eq!(cloud.call_back(&cloud.envelope(&text("wamid.A=", "hello"))).await, 200);
     let log = cloud.app.log("shop").await;
     let place = |kind: &str| log.iter().position(|entry| entry["type"] == kind);
     assert!(place("message") < place("message:reaction"), "{log:?}");

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::{Cloud, status};
 use crate::support::ANNA;
-use crate::upstream::cloud_api::Trouble;
+use crate::upstream::cloud_api::GraphFault;
 
 async fn failed_with(cloud: &Cloud, status: u16, code: i64) -> Value {
-    cloud.number().trouble(Trouble::Refuse(status, code, None), 1);
+    cloud.number().fail(GraphFault::Refuse(status, code, None), 1);
     let id = cloud.app.send("shop", ANNA, "hello").await;
     cloud.app.wait_for_status("shop", &id, "failed").await;
     cloud.app.logged("shop", "message:status").await.pop().unwrap()
@@ -39,7 +39,7 @@ async fn failed_status_after_the_answer_has_its_reason() {
     cloud.app.wait_for_status("shop", &id, "sent").await;
     let mut value = status(&cloud.wamid(&id), "failed", Some(&id));
     value["statuses"][0]["errors"] = json!([{ "code": 131_047, "title": "Re-engagement message" }]);
-    assert_eq!(cloud.tell(&cloud.envelope(&value)).await, 200);
+    assert_eq!(cloud.call_back(&cloud.envelope(&value)).await, 200);
     let failed = cloud.app.wait_for_status("shop", &id, "failed").await;
     assert_eq!(failed["ack"], -1);
     assert_eq!(cloud.app.logged("shop", "message:status").await.pop().unwrap()["code"], "window_closed");
@@ -48,7 +48,7 @@ async fn failed_status_after_the_answer_has_its_reason() {
 #[tokio::test]
 async fn unknown_outcome_is_never_resent_and_ends_by_its_status() {
     let cloud = Cloud::start().await;
-    cloud.number().trouble(Trouble::Swallow, 1);
+    cloud.number().fail(GraphFault::Swallow, 1);
     let id = cloud.app.send("shop", ANNA, "once").await;
     let number = cloud.number();
     cloud.app.wait_until("it to arrive", async || (!number.tried_at().is_empty()).then_some(())).await;
@@ -56,19 +56,19 @@ async fn unknown_outcome_is_never_resent_and_ends_by_its_status() {
     assert_eq!(cloud.app.steps("shop", &id).await, ["queued", "sending"]);
     // The answer was lost: only the callback data names the message.
     let told = status(&cloud.wamid(&id), "delivered", Some(&id));
-    assert_eq!(cloud.tell(&cloud.envelope(&told)).await, 200);
+    assert_eq!(cloud.call_back(&cloud.envelope(&told)).await, 200);
     cloud.app.wait_for_status("shop", &id, "delivered").await;
     assert_eq!(number.tried_at().len(), 1);
     // From now on Meta's id is stored.
     let told = status(&cloud.wamid(&id), "read", None);
-    assert_eq!(cloud.tell(&cloud.envelope(&told)).await, 200);
+    assert_eq!(cloud.call_back(&cloud.envelope(&told)).await, 200);
     cloud.app.wait_for_status("shop", &id, "read").await;
 }
 
 #[tokio::test]
 async fn blocked_account_fails_and_keeps_its_outbox() {
     let cloud = Cloud::start().await;
-    cloud.number().trouble(Trouble::Refuse(400, 368, None), 1);
+    cloud.number().fail(GraphFault::Refuse(400, 368, None), 1);
     let id = cloud.app.send("shop", ANNA, "hello").await;
     let failed = cloud.app.wait_for_state("shop", "failed").await;
     assert_eq!(failed["reason"], "temporary_ban");

@@ -4,10 +4,10 @@ use serde_json::json;
 
 use super::Cloud;
 use crate::support::{ANNA, BEN};
-use crate::upstream::cloud_api::Trouble;
+use crate::upstream::cloud_api::GraphFault;
 
-async fn gap(cloud: &Cloud, trouble: Trouble) -> u128 {
-    cloud.number().trouble(trouble, 1);
+async fn gap(cloud: &Cloud, fault: GraphFault) -> u128 {
+    cloud.number().fail(fault, 1);
     let id = cloud.app.send("shop", ANNA, "hello").await;
     cloud.app.wait_for_status("shop", &id, "sent").await;
     let tried = cloud.number().tried_at();
@@ -18,15 +18,15 @@ async fn gap(cloud: &Cloud, trouble: Trouble) -> u128 {
 async fn retry_waits_for_the_pause_of_meta() {
     let cloud = Cloud::start().await;
     // Without the pause the daemon would retry after 20 ms.
-    let gap = gap(&cloud, Trouble::Refuse(429, 130_429, Some(1))).await;
+    let gap = gap(&cloud, GraphFault::Refuse(429, 130_429, Some(1))).await;
     assert!(gap >= 990, "{gap} ms");
 }
 
 #[tokio::test]
 async fn pause_holds_for_the_account_or_for_one_recipient() {
     let cloud = Cloud::start().await;
-    assert!(gap(&cloud, Trouble::Refuse(400, 80_007, None)).await >= 1_990);
-    cloud.number().trouble(Trouble::Refuse(400, 131_056, None), 1);
+    assert!(gap(&cloud, GraphFault::Refuse(400, 80_007, None)).await >= 1_990);
+    cloud.number().fail(GraphFault::Refuse(400, 131_056, None), 1);
     let anna = cloud.app.send("shop", ANNA, "to Anna").await;
     cloud.app.wait_for_status("shop", &anna, "sending").await;
     let ben = cloud.app.send("shop", BEN, "to Ben").await;
@@ -39,7 +39,7 @@ async fn pause_holds_for_the_account_or_for_one_recipient() {
 #[tokio::test]
 async fn pause_survives_a_restart_of_the_device() {
     let cloud = Cloud::start().await;
-    cloud.number().trouble(Trouble::Refuse(429, 130_429, Some(u64::MAX)), 1);
+    cloud.number().fail(GraphFault::Refuse(429, 130_429, Some(u64::MAX)), 1);
     let id = cloud.app.send("shop", ANNA, "hello").await;
     let tried = async || (!cloud.number().tried_at().is_empty()).then_some(());
     cloud.app.wait_until("it to be refused", tried).await;

@@ -58,7 +58,7 @@ impl Cloud {
     }
 
     /// Posts a signed callback; returns the status of its answer.
-    pub async fn tell(&self, body: &Value) -> u16 {
+    pub async fn call_back(&self, body: &Value) -> u16 {
         self.graph.call_back("shop", body, None).await
     }
 

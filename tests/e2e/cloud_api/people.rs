@@ -11,7 +11,7 @@ async fn person_without_a_number_can_be_answered() {
     let value = json!({ "contacts": [{ "profile": { "name": "Cleo" }, "user_id": "US.13491208655302741918" }],
         "messages": [{ "from_user_id": "US.13491208655302741918", "id": "wamid.A=", "timestamp": "1700000000",
             "type": "text", "text": { "body": "hello" } }] });
-    assert_eq!(cloud.tell(&cloud.envelope(&value)).await, 200);
+    assert_eq!(cloud.call_back(&cloud.envelope(&value)).await, 200);
     let told = cloud.app.logged("shop", "message").await.remove(0)["message"].clone();
     let chat = told["chatId"].as_str().unwrap().to_owned();
     assert!(chat.ends_with("@lid") && told["notifyName"] == "Cleo", "{told}");
@@ -31,10 +31,10 @@ async fn two_ids_of_a_person_become_one_chat() {
     let cloud = Cloud::start().await;
     let hidden = json!({ "messages": [{ "from_user_id": "US.1", "id": "wamid.A=", "timestamp": "1700000000",
         "type": "text", "text": { "body": "first" } }] });
-    assert_eq!(cloud.tell(&cloud.envelope(&hidden)).await, 200);
+    assert_eq!(cloud.call_back(&cloud.envelope(&hidden)).await, 200);
     let mut both = text("wamid.B=", "second");
     both["contacts"][0]["user_id"] = "US.1".into();
-    assert_eq!(cloud.tell(&cloud.envelope(&both)).await, 200);
+    assert_eq!(cloud.call_back(&cloud.envelope(&both)).await, 200);
     let chats = cloud.app.get("/devices/shop/chats").await.ok();
     assert_eq!(chats["pagination"]["total"], 1, "{chats}");
     assert_eq!(chats["data"][0]["id"], format!("{ANNA}@c.us"));
@@ -47,7 +47,7 @@ async fn message_from_the_phone_is_an_own_message() {
     let mut body = cloud.envelope(&json!({ "message_echoes": [{ "from": me, "to": ANNA, "id": "wamid.E=",
         "timestamp": "1700000000", "type": "text", "text": { "body": "from the phone" } }] }));
     body["entry"][0]["changes"][0]["field"] = "smb_message_echoes".into();
-    assert_eq!(cloud.tell(&body).await, 200);
+    assert_eq!(cloud.call_back(&body).await, 200);
     let told = cloud.app.logged("shop", "message").await.remove(0)["message"].clone();
     assert_eq!((&told["fromMe"], &told["id"]), (&json!(true), &json!(format!("true_{ANNA}@c.us_wamid.E="))));
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Cloud;
 use crate::support::{ANNA, TestApp};
-use crate::upstream::cloud_api::{GraphServer, Trouble};
+use crate::upstream::cloud_api::{GraphFault, GraphServer};
 
 // covers: GET /hooks/{deviceId}
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn unreachable_upstream_is_retried_until_it_is_back() {
 #[tokio::test]
 async fn single_gateway_error_does_not_end_the_session() {
     let cloud = Cloud::start().await;
-    cloud.number().trouble(Trouble::Gateway, 1);
+    cloud.number().fail(GraphFault::Gateway, 1);
     tokio::time::sleep(std::time::Duration::from_millis(1_600)).await;
     assert_eq!(cloud.app.logged("shop", "ready").await.len(), 1);
 }

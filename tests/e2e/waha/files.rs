@@ -18,7 +18,7 @@ impl Waha {
     }
 
     /// The logged messages, with whether they have media.
-    async fn told(&self) -> Vec<(String, bool)> {
+    async fn logged_media(&self) -> Vec<(String, bool)> {
         let told = self.app.logged("shop", "message").await;
         let message = |told: &Value| {
             let message = &told["message"];
@@ -52,7 +52,7 @@ async fn webhook_with_failed_media_is_repeated() {
     waha.app.device("shop").await;
     waha.fails(FILES, 503, 0, 2);
     waha.picture().await;
-    assert_eq!((waha.told().await, waha.fetched()), (vec![with_file()], 3));
+    assert_eq!((waha.logged_media().await, waha.fetched()), (vec![with_file()], 3));
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn message_comes_without_media_after_the_last_attempt() {
     waha.app.device("shop").await;
     waha.fails(FILES, 500, 0, usize::MAX);
     waha.picture().await;
-    assert_eq!((waha.told().await, waha.fetched()), (vec![without_file()], 5));
+    assert_eq!((waha.logged_media().await, waha.fetched()), (vec![without_file()], 5));
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn message_with_deleted_media_comes_without_it_at_once() {
         waha.fails(FILES, 404, 0, usize::MAX);
         waha.picture().await;
         // The named address, and the address after the message was requested again.
-        assert_eq!((waha.told().await, waha.fetched()), (vec![without_file()], 2), "{inbound}");
+        assert_eq!((waha.logged_media().await, waha.fetched()), (vec![without_file()], 2), "{inbound}");
     }
 }
 
@@ -83,7 +83,7 @@ async fn expired_media_is_requested_again_by_its_message() {
         waha.app.device("shop").await;
         waha.fails(FILES, 410, 0, 1);
         waha.picture().await;
-        assert_eq!((waha.told().await, waha.fetched()), (vec![with_file()], 2), "{inbound}");
+        assert_eq!((waha.logged_media().await, waha.fetched()), (vec![with_file()], 2), "{inbound}");
         assert_eq!(waha.asked_for_messages(), 1, "{inbound}");
     }
 }
@@ -99,9 +99,11 @@ async fn failed_media_does_not_block_missed_messages() {
     waha.fails("/messages/", 500, 0, 1);
     waha.app.post("/devices/shop/start", json!({})).await.ok();
     waha.is_there("behind").await;
-    assert_eq!(waha.told().await.len(), 2, "the picture waits for its file");
+    assert_eq!(waha.logged_media().await.len(), 2, "the picture waits for its file");
     waha.app
-        .wait_until("the picture", async || (waha.told().await.last() == Some(&with_file())).then_some(()))
+        .wait_until("the picture", async || {
+            (waha.logged_media().await.last() == Some(&with_file())).then_some(())
+        })
         .await;
     assert_eq!(waha.asked_for_messages(), 2, "files are asked for one by one, not with the page");
 }
@@ -113,11 +115,13 @@ async fn websocket_message_waits_for_media_without_blocking() {
     waha.fails(FILES, 429, 0, 1);
     waha.picture().await;
     waha.app.incoming("shop", ANNA, "behind").await;
-    assert_eq!(waha.told().await, [("behind".to_owned(), false)]);
+    assert_eq!(waha.logged_media().await, [("behind".to_owned(), false)]);
     waha.app
-        .wait_until("the picture", async || (waha.told().await.last() == Some(&with_file())).then_some(()))
+        .wait_until("the picture", async || {
+            (waha.logged_media().await.last() == Some(&with_file())).then_some(())
+        })
         .await;
-    assert_eq!(waha.told().await.len(), 2);
+    assert_eq!(waha.logged_media().await.len(), 2);
 }
 
 #[tokio::test]
@@ -130,6 +134,8 @@ async fn missed_message_waits_for_its_media() {
     waha.fails(FILES, 500, 0, 1);
     waha.app.post("/devices/shop/start", json!({})).await.ok();
     waha.app
-        .wait_until("the picture", async || (waha.told().await.last() == Some(&with_file())).then_some(()))
+        .wait_until("the picture", async || {
+            (waha.logged_media().await.last() == Some(&with_file())).then_some(())
+        })
         .await;
 }

@@ -8,7 +8,7 @@ use crate::upstream::waha::{SECRET, event_sender};
 
 const HOOK: &str = "//hooks/shop";
 
-async fn told(app: &TestApp, body: &str, headers: &[(&str, &str)]) -> Reply {
+async fn post_hook(app: &TestApp, body: &str, headers: &[(&str, &str)]) -> Reply {
     let mut request = app.request("POST", HOOK).body(body.to_owned());
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -38,14 +38,14 @@ async fn webhook_needs_a_valid_signature() {
         vec![("x-webhook-hmac", &wrong)],
         vec![("x-webhook-hmac", &other)],
     ] {
-        assert_eq!(told(&waha.app, &body, &headers).await.status, 401, "{headers:?}");
+        assert_eq!(post_hook(&waha.app, &body, &headers).await.status, 401, "{headers:?}");
     }
     let sha1 = [("x-webhook-hmac", right.as_str()), ("x-webhook-hmac-algorithm", "sha1")];
-    assert_eq!(told(&waha.app, &body, &sha1).await.status, 401);
+    assert_eq!(post_hook(&waha.app, &body, &sha1).await.status, 401);
     assert!(waha.app.logged("shop", "message").await.is_empty());
     for _ in 0..2 {
         let signed = [("x-webhook-hmac", right.as_str()), ("x-webhook-hmac-algorithm", "sha512")];
-        assert_eq!(told(&waha.app, &body, &signed).await.status, 200);
+        assert_eq!(post_hook(&waha.app, &body, &signed).await.status, 200);
         // It is durable before the answer, and the second copy is dropped.
         assert_eq!(waha.app.logged("shop", "message").await.len(), 1);
     }
@@ -57,7 +57,7 @@ async fn webhook_of_another_session_is_rejected() {
     waha.app.device("shop").await;
     let body = message("A1", "elsewhere").replace("\"shop\"", "\"other\"");
     let signature = event_sender::signature(SECRET, body.as_bytes());
-    assert_eq!(told(&waha.app, &body, &[("x-webhook-hmac", &signature)]).await.status, 400);
+    assert_eq!(post_hook(&waha.app, &body, &[("x-webhook-hmac", &signature)]).await.status, 400);
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn webhook_to_a_stopped_device_answers_503() {
     waha.app.post("/devices/shop/stop", json!({})).await.ok();
     let body = message("A1", "later");
     let signature = event_sender::signature(SECRET, body.as_bytes());
-    let reply = told(&waha.app, &body, &[("x-webhook-hmac", &signature)]).await;
+    let reply = post_hook(&waha.app, &body, &[("x-webhook-hmac", &signature)]).await;
     assert_eq!(reply.status, 503, "{}", reply.text());
     assert!(!reply.header("retry-after").is_empty());
 }
@@ -78,7 +78,7 @@ async fn websocket_device_accepts_no_webhooks() {
     waha.app.device("shop").await;
     let body = message("A1", "pushed");
     let signature = event_sender::signature(SECRET, body.as_bytes());
-    assert_eq!(told(&waha.app, &body, &[("x-webhook-hmac", &signature)]).await.status, 404);
+    assert_eq!(post_hook(&waha.app, &body, &[("x-webhook-hmac", &signature)]).await.status, 404);
 }
 
 #[tokio::test]

@@ -69,8 +69,8 @@ pub fn display_number(number: &Number) -> String {
 }
 
 /// The chat and the id of a delivered message, by Meta's id.
-pub fn heard(number: &Number, wamid: &str) -> Option<(Jid, MessageId)> {
-    number.heard.lock().unwrap().get(wamid).map(|id| (id.chat.clone(), id.clone()))
+pub fn delivered(number: &Number, wamid: &str) -> Option<(Jid, MessageId)> {
+    number.delivered.lock().unwrap().get(wamid).map(|id| (id.chat.clone(), id.clone()))
 }
 
 fn me(number: &Number) -> Option<Account> {
@@ -169,7 +169,7 @@ fn message_change(number: &Number, incoming: &Incoming) -> (&'static str, Value)
     let participant = (incoming.chat.is_group() && !incoming.from_me).then(|| incoming.from.clone());
     let (from_me, network) = (incoming.from_me, incoming.network_id.clone());
     let id = MessageId { from_me, chat: incoming.chat.clone(), network, participant };
-    number.heard.lock().unwrap().insert(incoming.network_id.to_string(), id);
+    number.delivered.lock().unwrap().insert(incoming.network_id.to_string(), id);
     let mut contact = json!({ "profile": { "name": incoming.notify_name.clone().unwrap_or_default() } });
     match incoming.from.kind() {
         JidKind::Lid => contact["user_id"] = format!("US.{}", incoming.from.user()).into(),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::State;
-use super::number::{Number, Trouble};
+use super::number::{GraphFault, Number};
 
 /// The first and the longest pause before a callback is repeated.
 const PAUSE: Duration = Duration::from_millis(30);
@@ -34,7 +34,7 @@ pub async fn until_taken(state: &State, number: &Number, field: &str, value: Val
         pause = (pause * 2).min(LONGEST);
     }
     number.taken.lock().unwrap().push(body);
-    if number.struck(|trouble| *trouble == Trouble::Twice).is_some() {
+    if number.take_fault(|fault| *fault == GraphFault::Twice).is_some() {
         once(state, number, bytes, None).await;
     }
 }

@@ -17,7 +17,7 @@ use wharf::domain::jid::Jid;
 use wharf::domain::media::MediaKind;
 use wharf::engine::{MessageChange, Outgoing, Quoted, SendOutcome};
 
-use super::number::{Along, Number, Trouble};
+use super::number::{Along, GraphFault, Number};
 use super::{State, VERSION};
 
 type App = (Arc<State>, String);
@@ -29,7 +29,7 @@ const LARGEST: usize = 110 << 20;
 
 pub fn router(state: Arc<State>, url: String) -> Router {
     Router::new()
-        .route("/{version}/{id}", get(look))
+        .route("/{version}/{id}", get(number_info))
         .route("/{version}/{id}/messages", post(messages))
         .route("/{version}/{id}/media", post(upload))
         .route("/files/{number}/{file}/{signature}", get(download))
@@ -78,7 +78,7 @@ async fn admitted(
     if *owner.down.borrow() {
         return refuse(503, 131_016, "Service unavailable");
     }
-    if owner.struck(|t| *t == Trouble::Gateway).is_some() {
+    if owner.take_fault(|t| *t == GraphFault::Gateway).is_some() {
         return Err(Box::new((StatusCode::BAD_GATEWAY, "<html>502 Bad Gateway</html>").into_response()));
     }
     match state.number(id).filter(|number| number.id == owner.id) {
@@ -88,7 +88,7 @@ async fn admitted(
     }
 }
 
-async fn look(
+async fn number_info(
     Shared((state, url)): Shared<App>,
     Path((version, id)): Path<(String, String)>,
     Query(_query): Query<Vec<(String, String)>>,
@@ -125,17 +125,19 @@ async fn download(
         return error(401, 190, "Invalid OAuth access token");
     }
     number.downloads.fetch_add(1, Ordering::SeqCst);
-    if let Some(Trouble::RefuseMedia(status)) = number.struck(|t| matches!(t, Trouble::RefuseMedia(_))) {
+    if let Some(GraphFault::RefuseMedia(status)) =
+        number.take_fault(|t| matches!(t, GraphFault::RefuseMedia(_)))
+    {
         return StatusCode::from_u16(status).unwrap().into_response();
     }
-    if number.struck(|t| *t == Trouble::HangingMedia).is_some() {
+    if number.take_fault(|t| *t == GraphFault::HangingMedia).is_some() {
         return std::future::pending().await;
     }
-    if number.struck(|t| *t == Trouble::OtherMedia).is_some() {
+    if number.take_fault(|t| *t == GraphFault::OtherMedia).is_some() {
         return "not that file".into_response();
     }
     let known = number.addresses.lock().unwrap().contains(&signature);
-    if !known || number.struck(|t| *t == Trouble::ExpiredMedia).is_some() {
+    if !known || number.take_fault(|t| *t == GraphFault::ExpiredMedia).is_some() {
         return (StatusCode::NOT_FOUND, "URL signature expired").into_response();
     }
     let found = number.files.lock().unwrap().get(&file).cloned();
@@ -243,11 +245,13 @@ async fn try_messages(
     let Ok(body) = serde_json::from_slice::<Value>(body) else {
         return refuse(400, 100, "The body is not JSON");
     };
-    number.note(&body);
+    number.record(&body);
     if body["messaging_product"] != "whatsapp" {
         return refuse(400, 100, "The parameter messaging_product is required.");
     }
-    if let Some(Trouble::Refuse(status, code, wait)) = number.struck(|t| matches!(t, Trouble::Refuse(..))) {
+    if let Some(GraphFault::Refuse(status, code, wait)) =
+        number.take_fault(|t| matches!(t, GraphFault::Refuse(..)))
+    {
         let mut response = error(status, code, "as the test wanted");
         if let Some(seconds) = wait {
             response.headers_mut().insert("retry-after", seconds.into());
@@ -267,7 +271,7 @@ async fn try_messages(
     number.names.lock().unwrap().insert(wamid.clone(), message.id.clone());
     number.along.lock().unwrap().insert(message.id.clone(), Along { wamid: wamid.clone(), data });
     let outcome = number.session().await.send(message).await;
-    if number.struck(|t| *t == Trouble::Swallow).is_some() {
+    if number.take_fault(|t| *t == GraphFault::Swallow).is_some() {
         return Ok(hang_up());
     }
     match outcome {
@@ -309,7 +313,7 @@ fn recipient(body: &Value) -> Result<(Jid, String), Refused> {
 
 async fn read(number: &Number, body: &Value) -> Result<Response, Refused> {
     let Some((chat, id)) =
-        body["message_id"].as_str().and_then(|wamid| super::callbacks::heard(number, wamid))
+        body["message_id"].as_str().and_then(|wamid| super::callbacks::delivered(number, wamid))
     else {
         return refuse(400, 131_009, "Parameter value is not valid: message_id");
     };
@@ -350,7 +354,9 @@ async fn react(number: &Number, body: &Value, chat: &Jid) -> Result<Response, Re
 /// A sent or delivered message, by Meta's id.
 fn known(number: &Number, chat: &Jid, wamid: &str) -> Option<MessageId> {
     let sent = number.names.lock().unwrap().get(wamid).cloned();
-    sent.or_else(|| super::callbacks::heard(number, wamid).map(|(_, id)| id).filter(|id| id.chat == *chat))
+    sent.or_else(|| {
+        super::callbacks::delivered(number, wamid).map(|(_, id)| id).filter(|id| id.chat == *chat)
+    })
 }
 
 /// The message for the network, under the id in its callback data, so that tests find it.

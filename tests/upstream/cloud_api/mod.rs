@@ -21,7 +21,7 @@ use wharf::engine::Capabilities;
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
 pub use self::delivery::sign;
 #[allow(unused_imports, reason = "as above")]
-pub use self::number::{Number, Trouble};
+pub use self::number::{GraphFault, Number};
 use super::Upstream;
 use super::world::{World, control as world_control};
 

@@ -17,7 +17,7 @@ use crate::upstream::world::Account;
 
 /// A failure of the next requests.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Trouble {
+pub enum GraphFault {
     /// `POST …/messages` is rejected: HTTP status, Meta's code, `Retry-After` in seconds.
     Refuse(u16, i64, Option<u64>),
     /// `POST …/messages` is accepted, and the connection closes before the answer.
@@ -48,7 +48,7 @@ pub struct Number {
     /// The connection to the network, once there is one.
     pub session: watch::Sender<Option<Arc<dyn Session>>>,
     /// The failures, each with its remaining count.
-    troubles: Mutex<Vec<(Trouble, u64)>>,
+    faults: Mutex<Vec<(GraphFault, u64)>>,
     /// The bodies of all `POST …/messages`, with the milliseconds since the number was created.
     asked: Mutex<Vec<(u128, Value)>>,
     since: tokio::time::Instant,
@@ -63,7 +63,7 @@ pub struct Number {
     /// The signatures of file addresses, the oldest first.
     pub addresses: Mutex<VecDeque<String>>,
     /// The delivered messages by Meta's ids.
-    pub heard: Mutex<HashMap<String, MessageId>>,
+    pub delivered: Mutex<HashMap<String, MessageId>>,
     /// The account, once the number is connected.
     pub me: Mutex<Option<DeviceAccount>>,
     /// The callbacks that were answered 200.
@@ -92,7 +92,7 @@ impl Number {
             verify_token: format!("verify-token-of-{device}"),
             account,
             session: watch::Sender::new(None),
-            troubles: Mutex::default(),
+            faults: Mutex::default(),
             asked: Mutex::default(),
             since: tokio::time::Instant::now(),
             names: Mutex::default(),
@@ -100,7 +100,7 @@ impl Number {
             files: Mutex::default(),
             downloads: AtomicU64::new(0),
             addresses: Mutex::default(),
-            heard: Mutex::default(),
+            delivered: Mutex::default(),
             me: Mutex::default(),
             taken: Mutex::default(),
             down: watch::Sender::new(false),
@@ -110,25 +110,25 @@ impl Number {
     }
 
     /// Causes a failure this many times.
-    pub fn trouble(&self, trouble: Trouble, times: u64) {
-        self.troubles.lock().unwrap().push((trouble, times));
+    pub fn fail(&self, fault: GraphFault, times: u64) {
+        self.faults.lock().unwrap().push((fault, times));
     }
 
     /// Removes all failures.
-    pub fn no_trouble(&self) {
-        self.troubles.lock().unwrap().clear();
+    pub fn clear_faults(&self) {
+        self.faults.lock().unwrap().clear();
     }
 
     /// The current failure that matches `is`; counts it.
-    pub fn struck(&self, is: impl Fn(&Trouble) -> bool) -> Option<Trouble> {
-        let mut troubles = self.troubles.lock().unwrap();
-        troubles.retain(|(_, left)| *left > 0);
-        let (trouble, left) = troubles.iter_mut().find(|(trouble, _)| is(trouble))?;
+    pub fn take_fault(&self, is: impl Fn(&GraphFault) -> bool) -> Option<GraphFault> {
+        let mut faults = self.faults.lock().unwrap();
+        faults.retain(|(_, left)| *left > 0);
+        let (fault, left) = faults.iter_mut().find(|(fault, _)| is(fault))?;
         *left -= 1;
-        Some(trouble.clone())
+        Some(fault.clone())
     }
 
-    pub fn note(&self, body: &Value) {
+    pub fn record(&self, body: &Value) {
         self.asked.lock().unwrap().push((self.since.elapsed().as_millis(), body.clone()));
     }
 

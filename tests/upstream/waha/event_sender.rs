@@ -56,7 +56,7 @@ pub fn now_ms() -> u128 {
 }
 
 /// Sends an event to all subscribers once; returns whether all of them accepted it.
-pub async fn tell(server: &Server, session: &Session, event: &str, payload: &Value) -> bool {
+pub async fn send(server: &Server, session: &Session, event: &str, payload: &Value) -> bool {
     let envelope = envelope(session, event, payload);
     let mut all = server.sockets.send(&session.name, event, &envelope).await;
     for webhook in session.webhooks() {
@@ -177,7 +177,7 @@ pub async fn serve_socket(server: &Server, stream: TcpStream) {
 
 /// Sends an event in the background.
 #[expect(clippy::disallowed_methods, reason = "it ends with its try")]
-pub fn tell_later(server: &Arc<Server>, session: &Arc<Session>, event: &'static str, payload: Value) {
+pub fn send_in_background(server: &Arc<Server>, session: &Arc<Session>, event: &'static str, payload: Value) {
     let (server, session) = (Arc::clone(server), Arc::clone(session));
-    tokio::spawn(async move { tell(&server, &session, event, &payload).await });
+    tokio::spawn(async move { send(&server, &session, event, &payload).await });
 }

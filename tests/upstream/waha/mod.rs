@@ -1,8 +1,8 @@
 //! A WAHA server for tests, written from its contract, over a [`World`]: sessions with their states and codes, every call
 //! that the engine makes, webhooks with signatures and retries, and a WebSocket that resumes nothing.
 //!
-//! `door` is its address, which can be shut; `api` has the routes; `session` is a session of it and its link to the
-//! network; `telling` are webhooks and sockets; `words` are WAHA's words for what the network tells.
+//! `listener` is its address, which can be closed; `api` has the routes; `session` is a session of it and its connection to
+//! the network; `event_sender` sends webhooks and frames; `convert` has the conversions of events.
 
 mod api;
 mod chats;
@@ -28,11 +28,11 @@ pub use self::session::Session;
 use super::Upstream;
 use super::world::World;
 
-/// What the server asks for, and what it signs with.
+/// The key of the server, and the secret of its webhooks.
 pub const KEY: &str = "waha-api-key-of-the-tests";
 pub const SECRET: &str = "waha-webhook-secret-of-the-tests";
 
-/// What the server answers in place of what it is asked for.
+/// A failure of matching requests.
 pub struct Fault {
     /// A part of the path.
     pub part: &'static str,
@@ -66,7 +66,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server whose devices hear in this way.
+    /// Starts a server; its devices receive events by `inbound`.
     pub async fn start(inbound: &'static str) -> Arc<Self> {
         let world = World::start();
         let (inside, steered) = (listener::listener().await, listener::listener().await);
@@ -105,7 +105,7 @@ impl Server {
         self.sessions.lock().unwrap().get(name).cloned()
     }
 
-    /// What it is to answer to this in place of the answer, and after how long.
+    /// The failure of a request, if there is one: the status, and the delay.
     fn fault(&self, path: &str) -> Option<(u16, Duration)> {
         let mut faults = self.faults.lock().unwrap();
         let fault = faults.iter_mut().find(|fault| fault.times > 0 && path.contains(fault.part))?;

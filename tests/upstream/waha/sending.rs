@@ -163,9 +163,9 @@ async fn answered(called: &Called, message: &Outgoing, outcome: SendOutcome, giv
     let session = &called.session;
     match outcome {
         SendOutcome::Sent { .. } => {
-            let told = told(session, message)?;
+            let told = sent_message(session, message)?;
             session.keep(told.clone());
-            event_sender::tell_later(&called.server, session, "message.any", told.clone());
+            event_sender::send_in_background(&called.server, session, "message.any", told.clone());
             if !gives_ids {
                 tokio::time::sleep(ANSWERS_AFTER).await;
             }
@@ -178,7 +178,7 @@ async fn answered(called: &Called, message: &Outgoing, outcome: SendOutcome, giv
 }
 
 /// A sent message as a WAMessage.
-fn told(session: &Session, message: &Outgoing) -> Result<Value, Refusal> {
+fn sent_message(session: &Session, message: &Outgoing) -> Result<Value, Refusal> {
     let sent = Incoming {
         from_me: true,
         content: message.content.clone(),

@@ -146,16 +146,16 @@ impl Session {
         chat.iter_mut().filter(|kept| kept["id"] == name.as_str()).for_each(change);
     }
 
-    async fn tell(&self, event: &str, payload: &Value) -> bool {
+    async fn send(&self, event: &str, payload: &Value) -> bool {
         match self.server.upgrade() {
-            Some(server) => event_sender::tell(&server, self, event, payload).await,
+            Some(server) => event_sender::send(&server, self, event, payload).await,
             None => true,
         }
     }
 
     pub async fn becomes(&self, status: &'static str) {
         self.state.lock().unwrap().status = status;
-        self.tell("session.status", &json!({ "name": self.name, "status": status, "statuses": [] })).await;
+        self.send("session.status", &json!({ "name": self.name, "status": status, "statuses": [] })).await;
     }
 
     /// Starts or restarts the session.
@@ -330,7 +330,7 @@ impl Session {
             return;
         }
         for (event, payload) in convert::events(self, told) {
-            self.tell(event, &payload).await;
+            self.send(event, &payload).await;
         }
     }
 }
