@@ -43,7 +43,7 @@ pub use webhooks::Webhooks;
 pub use access::keys::{AuthError, CreatedKey, NewKey, Principal};
 pub use access::tokens::{AccessTokenError, AccessTokens, Operator};
 pub use error::{ErrorKind, ServiceError};
-pub use fleet::devices::{DeviceChange, DeviceView, NewDevice};
+pub use fleet::devices::{DeviceView, NewDevice};
 pub use fleet::health::QueueStatus;
 pub use fleet::stats::Stats;
 pub use history::export::{ExportFormat, ExportRequest, ExportedFile};
@@ -65,6 +65,7 @@ pub use webhooks::{
     WebhookLimits, WebhookStatus,
 };
 
+pub use crate::domain::device::DeviceChange;
 pub use crate::domain::queries::{
     ChatQuery, ContactQuery, GroupQuery, ListedGroup, ListedNotification, LogRange, NotificationQuery,
     SearchQuery, WaitingKind,
