@@ -276,6 +276,6 @@ fn check_output(home: &DaemonHome) {
     let output = home.log();
     for bad in ["quokka", "essential task", "own task panicked", "could not be resumed"] {
         let line = output.lines().find(|line| line.contains(bad));
-        assert!(line.is_none(), "the log says {bad:?}: {}", line.unwrap_or_default());
+        assert!(line.is_none(), "the log contains {bad:?}: {}", line.unwrap_or_default());
     }
 }

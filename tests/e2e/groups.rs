@@ -182,9 +182,9 @@ async fn group_subject_change_emits_once() {
     assert_eq!(cleared["data"]["description"], Value::Null);
     wait_until_synced(&app).await;
     let emitted = updates(&app).await;
-    let said: Vec<&Value> =
+    let values: Vec<&Value> =
         emitted.iter().map(|t| t.get("subject").or_else(|| t.get("description")).unwrap()).collect();
-    assert_eq!(said, ["First", "Second", "Third", "Hi", ""], "each once, and none undone by its echo");
+    assert_eq!(values, ["First", "Second", "Third", "Hi", ""], "each once, and none is reverted by its echo");
     let chat = app.get(&format!("/devices/shop/chats/{CREW}")).await.ok();
     assert_eq!(chat["data"]["name"], "Third");
     put("subject", json!({ "subject": "" })).await.refused(400, "invalid_field");
