@@ -1,4 +1,4 @@
-//! Mutes of one operator on all sockets, and of everybody on a device.
+//! Mutes of one operator on all sockets, and of a whole device.
 
 use serde_json::json;
 
