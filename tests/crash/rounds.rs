@@ -46,7 +46,7 @@ fn settings(device: &str) -> Value {
             json!({ "ackServerMs": 2, "ackDeviceMs": 4, "ackReadMs": null, "contacts": 20, "history": history() }),
         ),
         "group" => simulated(json!({ "ackServerMs": 1, "ackDeviceMs": 3, "ackReadMs": 5, "groups": [{
-            "id": GROUP, "subject": "Workload", "participants": ["15550100101", "15550100102", "15550100103"],
+            "id": GROUP, "subject": "Crew", "participants": ["15550100101", "15550100102", "15550100103"],
         }] })),
         "busy" => simulated(
             json!({ "ackServerMs": 3, "ackDeviceMs": null, "ackReadMs": null, "trafficPerMinute": 1_200 }),
