@@ -107,7 +107,7 @@ async fn expired_events_are_pruned_except_newest() {
     app.device("shop").await;
     let newest = app.log("shop").await.len();
     app.clock.advance(2 * 86_400_000);
-    app.app().core.sweep().await.unwrap();
+    app.app().services.maintenance.sweep().await.unwrap();
     let log = app.log("shop").await;
     assert_eq!(log.len(), 1);
     assert_eq!(log[0]["seq"], newest);
@@ -123,7 +123,7 @@ async fn expired_messages_are_pruned_unless_queued() {
     app.post("/devices/shop/stop", json!({})).await.ok();
     let waiting = app.send("shop", ANNA, "waiting").await;
     app.clock.advance(2 * 86_400_000);
-    app.app().core.sweep().await.unwrap();
+    app.app().services.maintenance.sweep().await.unwrap();
     let left = app.get(&format!("/devices/shop/chats/{ANNA}@c.us/messages")).await.ok();
     let ids: Vec<&str> = left["data"].as_array().unwrap().iter().map(|m| m["id"].as_str().unwrap()).collect();
     assert_eq!(ids, [waiting]);

@@ -72,6 +72,6 @@ async fn stored_state_equals_folded_log() {
         };
         rebuilt = rebuilt.replay(&event, Millis(entry["timestamp"].as_i64().unwrap()));
     }
-    let stored = app.app().core.device(&"shop".parse().unwrap()).await.unwrap().device.state;
+    let stored = app.app().services.fleet.device(&"shop".parse().unwrap()).await.unwrap().device.state;
     assert_eq!(rebuilt, stored);
 }

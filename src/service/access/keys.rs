@@ -4,9 +4,10 @@
 //! makes it; no key makes or removes a wider one; a revocation is known to everybody at once.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, RwLock};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 use crate::domain::access::{ApiKey, Grant, Scope};
 use crate::domain::clock::{Clock, Millis, Random};
 use crate::domain::ids::DeviceId;
-use crate::service::{Core, ServiceError};
+use crate::service::{Access, ServiceError};
 use crate::store::api_keys::HashedKey;
 use crate::store::{Store, StoreError};
 
@@ -168,12 +169,12 @@ impl Keys {
         let hashed = HashedKey { key: key.clone(), hash: hash(&secret) };
         let stored = hashed.clone();
         store.write(move |tx| tx.put_api_key(&stored)).await?;
-        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), Arc::new(hashed));
+        self.known.write().insert(id.clone(), Arc::new(hashed));
         Ok(CreatedKey { key, secret: format!("whf_{id}_{secret}") })
     }
 
-    fn known(&self) -> std::sync::RwLockReadGuard<'_, HashMap<String, Arc<HashedKey>>> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> parking_lot::RwLockReadGuard<'_, HashMap<String, Arc<HashedKey>>> {
+        self.known.read()
     }
 
     fn find(&self, id: &str) -> Option<Arc<HashedKey>> {
@@ -190,7 +191,7 @@ impl Keys {
         if hashed.key.is_expired(now) {
             return Err(AuthError::Expired);
         }
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(hashed.key.id.clone(), now);
+        self.used.lock().insert(hashed.key.id.clone(), now);
         Ok(Principal {
             key_id: hashed.key.id.clone(),
             name: hashed.key.name.clone(),
@@ -215,31 +216,31 @@ fn random_hex<const BYTES: usize>(random: &dyn Random) -> String {
     hex::encode(bytes)
 }
 
-impl Core {
+impl Access {
     /// Who presents this key.
     ///
     /// # Errors
     /// When it is not valid any more, or never was.
     pub fn authenticate(&self, presented: &str) -> Result<Principal, AuthError> {
-        self.inner.keys.verify(presented, self.now())
+        self.keys.verify(presented, self.clock.now())
     }
 
     /// Whether the key behind a request is still good.
     #[must_use]
     pub fn still_valid(&self, principal: &Principal) -> bool {
-        self.inner.keys.find(&principal.key_id).is_some_and(|hashed| !hashed.key.is_expired(self.now()))
+        self.keys.find(&principal.key_id).is_some_and(|hashed| !hashed.key.is_expired(self.clock.now()))
     }
 
     /// What a key grants; `None` when it is no more.
     pub(in crate::service) fn grant_of(&self, key_id: &str) -> Option<Grant> {
-        let hashed = self.inner.keys.find(key_id)?;
-        (!hashed.key.is_expired(self.now())).then(|| hashed.key.grant.clone())
+        let hashed = self.keys.find(key_id)?;
+        (!hashed.key.is_expired(self.clock.now())).then(|| hashed.key.grant.clone())
     }
 
     /// Changes at each revocation.
     #[must_use]
     pub fn key_changes(&self) -> watch::Receiver<u64> {
-        self.inner.keys.changes.subscribe()
+        self.keys.changes.subscribe()
     }
 
     /// Makes a key that gives no more than its maker has.
@@ -247,20 +248,20 @@ impl Core {
     /// # Errors
     /// When it would be wider, cannot be, or the store fails.
     pub async fn create_key(&self, by: &Principal, new: NewKey) -> Result<CreatedKey, ServiceError> {
-        check(&new, self.now())?;
+        check(&new, self.clock.now())?;
         let grant = Grant { scopes: new.scopes.clone(), devices: new.devices.clone() };
         if !by.grant.covers(&grant) {
             return Err(ServiceError::WiderKey(
                 "its scopes and devices must be among those of the key that makes it".into(),
             ));
         }
-        if self.inner.keys.known().len() >= MAX_KEYS {
+        if self.keys.known().len() >= MAX_KEYS {
             return Err(ServiceError::Impossible {
                 code: "too_many_keys",
                 message: format!("there are {MAX_KEYS} keys; revoke some first"),
             });
         }
-        let created = self.inner.keys.add(self.store(), new, self.now(), &*self.inner.random).await?;
+        let created = self.keys.add(&self.store, new, self.clock.now(), &*self.random).await?;
         tracing::info!(key = created.key.id, by = by.key_id, "API key created");
         Ok(created)
     }
@@ -268,9 +269,8 @@ impl Core {
     /// Keys that give no more than the one that asks, oldest first.
     #[must_use]
     pub fn keys(&self, by: &Principal) -> Vec<ApiKey> {
-        let used = self.inner.keys.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let used = self.keys.used.lock().clone();
         let mut keys: Vec<ApiKey> = self
-            .inner
             .keys
             .known()
             .values()
@@ -290,7 +290,7 @@ impl Core {
     /// # Errors
     /// When there is no such key, it is wider than the one that asks, or the store fails.
     pub async fn revoke_key(&self, by: &Principal, id: &str) -> Result<(), ServiceError> {
-        let keys = &self.inner.keys;
+        let keys = &self.keys;
         let hashed = keys.find(id).ok_or(ServiceError::KeyNotFound)?;
         if keys.environment_id.as_deref() == Some(id) {
             return Err(ServiceError::KeyFromEnvironment);
@@ -299,9 +299,9 @@ impl Core {
             return Err(ServiceError::WiderKey("it cannot revoke a wider one either".into()));
         }
         let stored = id.to_owned();
-        self.store().write(move |tx| tx.delete_api_key(&stored)).await?;
-        keys.known.write().unwrap_or_else(PoisonError::into_inner).remove(id);
-        keys.used.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.store.write(move |tx| tx.delete_api_key(&stored)).await?;
+        keys.known.write().remove(id);
+        keys.used.lock().remove(id);
         keys.changes.send_modify(|change| *change += 1);
         tracing::info!(key = id, by = by.key_id, "API key revoked");
         Ok(())
@@ -309,12 +309,12 @@ impl Core {
 
     /// Writes down now and then when keys were last used.
     pub(in crate::service) fn start_key_bookkeeping(&self) {
-        let core = self.clone();
-        self.tasks().spawn("key-bookkeeping", async move {
-            let soft = core.tasks().soft().clone();
+        let access = self.clone();
+        self.tasks.spawn("key-bookkeeping", async move {
+            let soft = access.tasks.soft().clone();
             loop {
                 let drained = tokio::time::timeout(BOOKKEEPING, soft.cancelled()).await.is_ok();
-                core.write_down_uses().await;
+                access.write_down_uses().await;
                 if drained {
                     break;
                 }
@@ -324,19 +324,19 @@ impl Core {
 
     async fn write_down_uses(&self) {
         let used: Vec<(String, Millis)> = {
-            let mut used = self.inner.keys.used.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut used = self.keys.used.lock();
             used.drain().collect()
         };
         if used.is_empty() {
             return;
         }
         for (id, at) in &used {
-            let mut known = self.inner.keys.known.write().unwrap_or_else(PoisonError::into_inner);
+            let mut known = self.keys.known.write();
             if let Some(hashed) = known.get_mut(id) {
                 Arc::make_mut(hashed).key.last_used_at = Some(*at);
             }
         }
-        if let Err(error) = self.store().write_patiently(move |tx| tx.touch_api_keys(&used)).await {
+        if let Err(error) = self.store.write_patiently(move |tx| tx.touch_api_keys(&used)).await {
             tracing::warn!(%error, "when keys were last used could not be stored");
         }
     }

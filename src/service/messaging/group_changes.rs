@@ -216,7 +216,7 @@ fn apply_to_members(
 
 #[cfg(test)]
 mod tests {
-    use super::super::group_changes::*;
+    use super::*;
 
     fn member(n: u32, role: Role) -> Participant {
         Participant { id: format!("1555010{n:04}").parse().unwrap(), role }

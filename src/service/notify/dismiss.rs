@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::notify::Kind;
-use crate::service::{Core, ServiceError};
+use crate::service::{Notifications, ServiceError};
 
 /// Notifications that were shown and are to be looked after.
 pub(super) const ROOM: usize = 64;
@@ -111,10 +111,10 @@ impl Watched {
     }
 }
 
-impl Core {
+impl Notifications {
     /// Withdraws from the desktop what is over, of all that is told to be there.
     pub(super) async fn withdraw_all(&self, mut shown: mpsc::Receiver<ShownNotifications>) {
-        let (soft, mut watched) = (self.tasks().soft().clone(), Watched::default());
+        let (soft, mut watched) = (self.tasks.soft().clone(), Watched::default());
         loop {
             let tick = if watched.all.is_empty() { Duration::MAX } else { TICK };
             tokio::select! {
@@ -136,7 +136,7 @@ impl Core {
                 Ok(entries) => {
                     for tag in watched.ended(&device, &entries) {
                         // What cannot be taken away stays until its reader takes it.
-                        let _ = self.inner.notify.desktop.withdraw(&tag).await;
+                        let _ = self.state.desktop.withdraw(&tag).await;
                     }
                 }
                 Err(error) => {
@@ -148,7 +148,7 @@ impl Core {
 
     async fn entries_after(&self, device: &DeviceId, after: i64) -> Result<Vec<Entry>, ServiceError> {
         let of = device.clone();
-        let logged = self.read(move |store| Ok(store.events_after(&of, after, PAGE)?)).await?;
+        let logged = self.store.read(move |store| store.events_after(&of, after, PAGE)).await?;
         let entry = |logged: crate::store::events::LogRow| Entry {
             seq: logged.seq,
             about: serde_json::from_str(logged.payload.get()).unwrap_or_default(),
@@ -160,7 +160,7 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dismiss::*;
+    use super::*;
 
     const ANNA: &str = "15550100001@c.us";
 

@@ -2,12 +2,13 @@
 //! of life, how fast it takes messages, and what holds its queue back.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::outbox::HeldBy;
-use crate::service::Core;
+use crate::service::Registry;
 
 /// Of the newest send, this share counts in the mean.
 const NEWEST: i64 = 4;
@@ -52,11 +53,11 @@ impl Liveness {
     }
 
     pub(in crate::service) fn set_held(&self, held: Option<(Option<Millis>, HeldBy)>) {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
+        *self.held.lock() = held;
     }
 
     pub(in crate::service) fn held(&self) -> Option<(Option<Millis>, HeldBy)> {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.held.lock()
     }
 
     pub(in crate::service) fn set_to_strangers(&self, waiting: bool) {
@@ -73,11 +74,11 @@ impl Liveness {
     }
 }
 
-impl Core {
+impl Registry {
     /// Somebody wrote: a message that waited to open that chat is one to an acquaintance now.
     pub(in crate::service) fn record_inbound(&self, device: &DeviceId) {
         if let Ok(live) = self.live(device)
-            && live.pulse.to_strangers.load(Ordering::Relaxed)
+            && live.liveness.to_strangers.load(Ordering::Relaxed)
         {
             live.outbox.notify_one();
         }
@@ -86,7 +87,7 @@ impl Core {
     /// A device's network showed that it is there.
     pub(in crate::service) fn touch(&self, device: &DeviceId) {
         if let Ok(live) = self.live(device) {
-            live.pulse.touch(self.now());
+            live.liveness.touch(self.clock.now());
         }
     }
 }

@@ -11,15 +11,21 @@
 //! own and takes nobody else's place; secrets, headers, bodies and queries are in no log line, metric or answer.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use url::Url;
 
+use super::registry::Registry;
+use crate::domain::clock::{Clock, Random};
 use crate::domain::webhook::RetrySchedule;
+use crate::lifecycle::Tasks;
 use crate::net::{Guard, GuardedClient, Route};
+use crate::store::Store;
 use crate::store::webhook_endpoints::EndpointKey;
+use crate::telemetry::Metrics;
 
 mod attempt;
 mod backlog;
@@ -27,6 +33,7 @@ mod body;
 mod classify;
 pub mod declared;
 mod dispatcher;
+mod endpoint_types;
 mod housekeeping;
 mod manage;
 mod record_result;
@@ -36,7 +43,7 @@ mod signing;
 mod validate;
 
 pub use attempt::TestReport;
-pub use manage::{CreatedWebhook, NewWebhook, RotatedWebhook, WebhookChange, WebhookStatus};
+pub use endpoint_types::{CreatedWebhook, NewWebhook, RotatedWebhook, WebhookChange, WebhookStatus};
 pub use replay::{DeadLetters, Replay};
 
 /// So many times the room of the others have those that fail or are slow.
@@ -73,8 +80,34 @@ pub struct WebhookLimits {
     pub proxy: Option<Url>,
 }
 
-/// What pushing needs besides the store.
-pub(super) struct Webhooks {
+/// Webhook endpoints, their deliveries and dead letters.
+#[derive(Clone)]
+pub struct Webhooks {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    tasks: Tasks,
+    metrics: Metrics,
+    registry: Arc<Registry>,
+    state: Arc<WebhookState>,
+}
+
+impl Webhooks {
+    pub(super) fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        tasks: Tasks,
+        metrics: Metrics,
+        registry: Arc<Registry>,
+        limits: WebhookLimits,
+    ) -> Self {
+        Self { store, clock, random, tasks, metrics, registry, state: Arc::new(WebhookState::new(limits)) }
+    }
+}
+
+/// Limits, permits and HTTP clients that all runners share.
+pub(super) struct WebhookState {
     limits: WebhookLimits,
     /// Tries to receivers that do well.
     room: Arc<Semaphore>,
@@ -87,7 +120,7 @@ pub(super) struct Webhooks {
     clients: Mutex<BTreeMap<String, GuardedClient>>,
 }
 
-impl Webhooks {
+impl WebhookState {
     pub(super) fn new(limits: WebhookLimits) -> Self {
         let client = client(&limits, None);
         Self {
@@ -104,7 +137,7 @@ impl Webhooks {
     /// The client for receivers with these certificates. Those with the same ones share connections.
     fn client(&self, custom_ca: Option<&str>) -> GuardedClient {
         let Some(pem) = custom_ca else { return self.client.clone() };
-        let mut clients = self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut clients = self.clients.lock();
         if let Some(known) = clients.get(pem) {
             return known.clone();
         }

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
-use super::Webhooks;
-use super::manage::WebhookChange;
+use super::WebhookState;
+use super::endpoint_types::WebhookChange;
 use crate::domain::clock::Random;
 use crate::domain::webhook::{Endpoint, EndpointSecrets, Format};
 use crate::net::standard_webhooks::SECRET_PREFIX;
@@ -49,7 +49,7 @@ pub(super) fn new_secret(random: &dyn Random) -> String {
     format!("{SECRET_PREFIX}{}", STANDARD.encode(bytes))
 }
 
-impl Webhooks {
+impl WebhookState {
     /// What cannot be in a webhook.
     pub(super) fn check(&self, endpoint: &Endpoint, secrets: &EndpointSecrets) -> Result<(), ServiceError> {
         if endpoint.name.chars().count() > MAX_NAME || endpoint.name.chars().any(char::is_control) {
@@ -167,7 +167,7 @@ pub(super) fn shown_url(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::validate::*;
+    use super::*;
 
     #[test]
     fn shown_url_masks_query_values() {

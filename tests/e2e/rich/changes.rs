@@ -233,10 +233,10 @@ async fn removed_unknown_send_is_not_resent_and_fails() {
         "reports of failed attempts and revoking messages"
     );
     let id = remove_with_unknown_outcome(&app, json!({ "kind": "send_unknown", "value": "lost" })).await;
-    app.app().core.sweep().await.unwrap();
+    app.app().services.maintenance.sweep().await.unwrap();
     assert_eq!(in_flight_count(&app).await, 1);
     app.clock.advance(2 * 86_400_000);
-    app.app().core.sweep().await.unwrap();
+    app.app().services.maintenance.sweep().await.unwrap();
     assert_eq!(in_flight_count(&app).await, 0);
     let steps = app.logged("shop", "message:status").await;
     let last = steps.iter().rfind(|step| step["messageId"] == id).unwrap();

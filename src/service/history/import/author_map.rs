@@ -193,7 +193,7 @@ fn stand_in(name: &str) -> Jid {
 
 #[cfg(test)]
 mod tests {
-    use super::super::author_map::*;
+    use super::*;
 
     #[test]
     fn phone_number_maps_to_person() {

@@ -27,7 +27,7 @@ pub(super) async fn import(
     request: &ImportRequest,
     sink: ImportWriter,
 ) -> Result<ImportReport, ServiceError> {
-    let (trial, now) = (source.clone(), sink.core().now());
+    let (trial, now) = (source.clone(), sink.history().clock.now());
     let chat = blocking(move || trial.read(|file| read(file, &mut Batches::trial(), now))).await?;
     if let Some(wanted) = &request.chat
         && *wanted != chat.id
@@ -223,7 +223,7 @@ impl<'de> Visitor<'de> for Messages<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::document::*;
+    use super::*;
 
     fn says(text: &str) -> String {
         read(&mut text.as_bytes(), &mut Batches::trial(), Millis(0)).unwrap_err().to_string()

@@ -5,7 +5,6 @@
 //! disk, a shutdown) leaves whole batches, says how many messages they are, and the same import again adds the
 //! rest. Nothing is ever held whole: not the export, not a file in it. Names in archives are only names.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
@@ -16,7 +15,8 @@ use crate::domain::export::time_zone::Zone;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::engine::ByteStream;
-use crate::service::{Core, ServiceError};
+use crate::service::limits::ImportLimits;
+use crate::service::{History, ServiceError};
 
 mod archive;
 mod author_map;
@@ -30,17 +30,6 @@ use writer::ImportWriter;
 
 /// Imports that may run at once.
 const AT_ONCE: usize = 4;
-
-/// What imports keep to.
-#[derive(Debug, Clone)]
-pub struct ImportLimits {
-    /// Where exports are kept while they are read.
-    pub dir: PathBuf,
-    /// Bytes of the largest export, as it is sent.
-    pub max_bytes: u64,
-    /// Bytes that an archive may come to when unpacked.
-    pub max_unpacked_bytes: u64,
-}
 
 /// What an export is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -168,7 +157,7 @@ impl Drop for ImportPermit<'_> {
     }
 }
 
-impl Core {
+impl History {
     /// Takes an exported chat into a device's history.
     ///
     /// # Errors
@@ -181,10 +170,13 @@ impl Core {
     ) -> Result<ImportReport, ServiceError> {
         let id = device.clone();
         let account = self
-            .read(move |store| Ok(store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?.account))
+            .store
+            .read::<_, ServiceError, _>(move |store| {
+                Ok(store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?.account)
+            })
             .await?;
-        let _turn = self.inner.imports.begin()?;
-        let limits = self.limits().import.clone();
+        let _turn = self.imports.begin()?;
+        let limits = self.limits.import.clone();
         let file = temp_file::take_in(&limits, bytes).await?;
         let format = request.format;
         let (source, archive) = blocking(move || open(&file, format, &limits)).await?;
@@ -193,7 +185,7 @@ impl Core {
             Found::Document(source) => document::import(source, &request, sink).await,
             Found::Text(source) => chat_text::import(source, &request, account.as_ref(), sink).await,
         }?;
-        self.chat_changed(device, &report.chat_id);
+        self.messaging.chat_changed(device, &report.chat_id);
         tracing::info!(%device, imported = report.imported, skipped = report.skipped, "a chat was imported");
         Ok(report)
     }
@@ -253,7 +245,7 @@ async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::import::*;
+    use super::*;
 
     #[test]
     fn author_mapping_names_author_and_id() {
