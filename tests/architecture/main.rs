@@ -123,7 +123,7 @@ fn engine_folders() -> BTreeSet<String> {
 }
 
 fn is_documented(code: &str) -> bool {
-    wharf::domain::failure::FAILURE_CODES.iter().any(|known| known.code == code)
+    wharf::domain::failure::FAILURE_CODES.iter().any(|documented| documented.code == code)
 }
 
 /// Only builds for the testbed skip the certificate check. The default features and those with S3 are released.
