@@ -164,7 +164,7 @@ mod tests {
         assert!(lanes.next(&anna, None).is_none(), "the same browser's next push waits for this one");
         assert!(lanes.next(&anna, Some("np_1")).is_some());
         assert!(lanes.next(&anna, Some("np_1")).is_none());
-        assert!(lanes.lanes.lock().unwrap().is_empty());
+        assert!(lanes.lanes.lock().is_empty());
         assert_eq!(lanes.offer(job("anna")), Offered::NeedsWorker);
     }
 

@@ -65,7 +65,7 @@ mod tests {
         drop(first);
         let second = turns.take(&device, &one).await;
         drop((second, other));
-        assert!(turns.lanes.lock().unwrap().is_empty());
+        assert!(turns.lanes.lock().is_empty());
     }
 
     #[tokio::test]
@@ -78,6 +78,6 @@ mod tests {
         assert!(waiting.as_mut().now_or_never().is_none());
         drop(first);
         drop(waiting);
-        assert!(turns.lanes.lock().unwrap().is_empty());
+        assert!(turns.lanes.lock().is_empty());
     }
 }
