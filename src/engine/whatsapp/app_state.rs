@@ -13,9 +13,9 @@ use whatsapp_rust::sync_task::MajorSyncTask;
 use whatsapp_rust::types::events::Event;
 use whatsapp_rust::wacore::appstate::patch_decode::WAPatchName;
 
-use super::connected::Connected;
-use super::erased::erased;
-use super::pump::Flow;
+use super::boxed::erased;
+use super::connection_context::Connected;
+use super::event_pump::Flow;
 use crate::domain::vault::VaultBatch;
 use crate::engine::VaultError;
 

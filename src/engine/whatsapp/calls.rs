@@ -2,9 +2,9 @@
 
 use whatsapp_rust::types::events::Event;
 
-use super::connected::Connected;
-use super::convert::call;
-use super::durable;
+use super::connection_context::Connected;
+use super::convert::call_in;
+use super::inbound;
 use crate::engine::InboundError;
 
 /// Tells of an event about calls; others are none of its business.
@@ -15,16 +15,16 @@ pub(super) async fn heard(connected: &Connected, event: &Event) -> Result<(), In
     let ids = &connected.identities;
     let told = match event {
         Event::IncomingCall(told) => {
-            durable::learn(connected, &told.from).await?;
-            call::signalled(told, ids)
+            inbound::learn(connected, &told.from).await?;
+            call_in::signalled(told, ids)
         }
         Event::MissedCall(told) => {
-            durable::learn(connected, &told.from).await?;
-            call::missed(told, ids)
+            inbound::learn(connected, &told.from).await?;
+            call_in::missed(told, ids)
         }
         Event::CallEndedElsewhere(told) => {
-            durable::learn(connected, &told.from).await?;
-            call::elsewhere(told, ids)
+            inbound::learn(connected, &told.from).await?;
+            call_in::elsewhere(told, ids)
         }
         _ => None,
     };

@@ -2,11 +2,11 @@
 
 use whatsapp_rust::{AppStateError, RevokeType, SendError};
 
-use super::connected::Connected;
+use super::boxed::erased;
+use super::connection_context::Connected;
 use super::convert::content_out::bare_text;
 use super::convert::jid::to_network;
-use super::convert::key::to_network_key;
-use super::erased::erased;
+use super::convert::message_key::to_network_key;
 use super::people::refused_or_offline;
 use super::polls;
 use crate::domain::ids::MessageId;

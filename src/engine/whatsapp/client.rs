@@ -18,10 +18,10 @@ use whatsapp_rust::{CacheConfig, CacheEntryConfig};
 use whatsapp_rust::{Client, async_channel};
 
 use super::Shared;
-use super::durable::Hook;
-use super::erased::erased;
+use super::boxed::erased;
+use super::event_pump::Listener;
 use super::http::Http;
-use super::pump::Listener;
+use super::inbound::Hook;
 use super::runtime::Tasks;
 use super::settings::{DeviceSettings, History};
 

@@ -1,6 +1,6 @@
 //! Groups: asked about, changed, and as they change.
 
-use super::erased::erased;
+use super::boxed::erased;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use whatsapp_rust::{
     IqError, Jid as NetworkJid, PreviousDescription,
 };
 
-use super::connected::Connected;
-use super::convert::group::{self, Changed};
+use super::connection_context::Connected;
+use super::convert::group_in::{self, Changed};
 use super::convert::jid::to_network;
 use crate::domain::group::{Group, GroupChange};
 use crate::domain::jid::Jid;
@@ -122,7 +122,7 @@ fn outcome(
     let is = |jid: &NetworkJid| ids.jid(jid).as_ref() == Some(person) || to_network(person) == *jid;
     let answer = told.iter().find(|answer| is(&answer.jid) || answer.phone_number.as_ref().is_some_and(is));
     match answer.map(|answer| answer.error.as_deref()) {
-        Some(Some(code)) if code != "200" => Err(group::refusal(code)),
+        Some(Some(code)) if code != "200" => Err(group_in::refusal(code)),
         Some(_) => Ok(()),
         // Of one person, the answer can only be about them.
         None if told.len() == 1 && told.iter().all(ParticipantChangeResponse::is_ok) => Ok(()),
@@ -131,12 +131,12 @@ fn outcome(
 }
 
 async fn read(connected: &Connected, told: &GroupMetadata) -> Result<Group, SessionError> {
-    let news = group::learnt(&told.participants, &connected.identities);
+    let news = group_in::learnt(&told.participants, &connected.identities);
     if !news.is_empty() {
         let taken = connected.tell(EngineEvent::Contacts(news)).await;
         taken.map_err(|_| refused("who is in the group could not be stored"))?;
     }
-    group::group_of(told, &connected.identities).ok_or_else(|| refused("it is no group"))
+    group_in::group_of(told, &connected.identities).ok_or_else(|| refused("it is no group"))
 }
 
 /// Tells which groups the account is in: once after each connection is open, before anything else.
@@ -153,11 +153,11 @@ pub(super) async fn tell_all(connected: &Connected) -> Result<(), InboundError> 
     };
     let mut all = Vec::with_capacity(told.len());
     for told in told.values() {
-        let news = group::learnt(&told.participants, &connected.identities);
+        let news = group_in::learnt(&told.participants, &connected.identities);
         if !news.is_empty() {
             connected.tell(EngineEvent::Contacts(news)).await?;
         }
-        all.extend(group::group_of(told, &connected.identities));
+        all.extend(group_in::group_of(told, &connected.identities));
     }
     let told = all.iter().map(|group| group.id.clone()).collect();
     *connected.groups_told.lock().unwrap_or_else(PoisonError::into_inner) = told;
@@ -183,11 +183,11 @@ pub(super) async fn heard(connected: &Connected, event: &Event) -> Result<(), In
 }
 
 async fn changed(connected: &Connected, told: &GroupUpdate) -> Result<(), InboundError> {
-    let news = group::learnt_of(told, &connected.identities);
+    let news = group_in::learnt_of(told, &connected.identities);
     if !news.is_empty() {
         connected.tell(EngineEvent::Contacts(news)).await?;
     }
-    match group::changed(told, &connected.identities) {
+    match group_in::changed(told, &connected.identities) {
         Changed::Nothing => Ok(()),
         Changed::Event(event) => connected.tell(event).await,
         Changed::Entered(group) => {

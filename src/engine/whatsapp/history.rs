@@ -12,9 +12,9 @@ use whatsapp_rust::wacore::history_sync::{HistorySyncError, HistorySyncStream};
 use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::waproto::whatsapp::history_sync::HistorySyncType;
 
-use super::connected::Connected;
-use super::convert::past::{self, PastChat, PastPoll};
-use super::{app_state, durable, polls};
+use super::connection_context::Connected;
+use super::convert::history_in::{self, PastChat, PastPoll};
+use super::{app_state, inbound, polls};
 use crate::domain::contact::ContactUpdate;
 use crate::domain::event::HistoryPhase;
 use crate::engine::{EngineEvent, InboundError};
@@ -51,7 +51,7 @@ pub(super) async fn part(connected: &Connected, told: &LazyHistorySync) -> Resul
     let of = bytes.clone();
     let rest = tokio::task::spawn_blocking(move || remainder(&of, size)).await;
     match rest {
-        Ok(Ok(rest)) => people(connected, past::contacts(&rest, &connected.identities)).await?,
+        Ok(Ok(rest)) => people(connected, history_in::contacts(&rest, &connected.identities)).await?,
         _ => tracing::warn!(device = %connected.device, "a part of the history could not be read"),
     }
     chats(connected, bytes, size).await?;
@@ -94,11 +94,13 @@ async fn chats(connected: &Connected, bytes: Bytes, size: u64) -> Result<(), Inb
 
 async fn chat(connected: &Connected, told: &wa::Conversation) -> Result<(), InboundError> {
     let ids = &connected.identities;
-    people(connected, past::contact(told, ids).into_iter().collect()).await?;
-    for person in past::people_in(told) {
-        durable::learn(connected, &person).await?;
+    people(connected, history_in::contact(told, ids).into_iter().collect()).await?;
+    for person in history_in::people_in(told) {
+        inbound::learn(connected, &person).await?;
     }
-    let Some(PastChat { name, messages, changes, polls }) = past::chat_of(told, ids) else { return Ok(()) };
+    let Some(PastChat { name, messages, changes, polls }) = history_in::chat_of(told, ids) else {
+        return Ok(());
+    };
     // What the network says of a group is newer than what the history does.
     if let Some((chat, name)) = name.filter(|(chat, _)| !connected.is_told(chat)) {
         connected.tell(EngineEvent::ChatName { chat, name }).await?;

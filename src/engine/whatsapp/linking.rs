@@ -13,7 +13,7 @@ use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::{PairCodeError, PairCodeOptions, PairCodeRejection, PairError};
 use whatsapp_rust::types::events::PairSuccess;
 
-use super::erased::erased;
+use super::boxed::erased;
 use crate::domain::device::Account;
 use crate::engine::{PairingCode, SessionError, Vault, VaultError};
 

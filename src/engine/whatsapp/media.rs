@@ -5,7 +5,7 @@
 //! file, so that nothing behind it waits for ever. The library's downloads ask the connection for an access token
 //! and nothing else, so they may be made while it holds a sender's lock.
 
-use super::erased::erased;
+use super::boxed::erased;
 use std::fs::File;
 use std::io::{self, Read as _, Seek, SeekFrom, Write};
 use std::time::Duration;
@@ -16,9 +16,9 @@ use sha2::{Digest as _, Sha256};
 use whatsapp_rust::download::DownloadWriter;
 use whatsapp_rust::wacore::upload::{EncryptedMediaInfo, MediaEncryptor};
 
-use super::connected::Connected;
+use super::connection_context::Connected;
 use super::convert::content_out::Uploaded;
-use super::convert::remote::{RemoteFile, media_type};
+use super::convert::remote_file::{RemoteFile, media_type};
 use super::outbound::{permanent, transient};
 use crate::domain::content::{Attachment, Content};
 use crate::domain::media::{MediaHash, MediaKind};

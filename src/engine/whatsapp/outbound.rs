@@ -15,11 +15,11 @@ use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::{Client, SendError as LibraryError, SendOptions};
 
 use super::acks::Answer;
-use super::connected::Connected;
+use super::boxed::erased;
+use super::connection_context::Connected;
 use super::convert::content_out::{self, Enclosed};
-use super::convert::{jid, receipt};
-use super::erased::erased;
-use super::{exists, media, polls};
+use super::convert::{jid, receipt_in};
+use super::{media, on_network, polls};
 use crate::domain::content::Content;
 use crate::domain::jid::{Jid, JidKind};
 use crate::engine::{Outgoing, SendError, SendOutcome, SessionError};
@@ -131,7 +131,7 @@ async fn goes_to(connected: &Connected, chat: &Jid) -> Vec<Jid> {
 /// Whether there is anybody to send to.
 async fn recipient(connected: &Connected, chat: &Jid) -> Result<(), SendOutcome> {
     match chat.kind() {
-        JidKind::Person => match exists::is_on_network(connected, chat).await {
+        JidKind::Person => match on_network::is_on_network(connected, chat).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(permanent("not_on_network", "the recipient is not on WhatsApp")),
             Err(SessionError::Offline) => Err(offline()),
@@ -171,8 +171,12 @@ fn not_sent(client: &Client, error: &LibraryError) -> SendOutcome {
 }
 
 fn refused(code: &str) -> SendOutcome {
-    let error = receipt::refusal(code);
-    if receipt::is_momentary(&error) { SendOutcome::Transient(error) } else { SendOutcome::Permanent(error) }
+    let error = receipt_in::refusal(code);
+    if receipt_in::is_momentary(&error) {
+        SendOutcome::Transient(error)
+    } else {
+        SendOutcome::Permanent(error)
+    }
 }
 
 pub(super) fn transient(code: &'static str, message: &str) -> SendOutcome {

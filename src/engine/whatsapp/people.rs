@@ -1,15 +1,15 @@
 //! People: who is on the network, their pictures, who is online, and who reads what.
 
-use super::erased::erased;
+use super::boxed::erased;
 use std::collections::HashMap;
 
 use whatsapp_rust::types::events::Event;
 use whatsapp_rust::{ChatStateType, ContactError, IqError};
 
-use super::connected::Connected;
+use super::connection_context::Connected;
 use super::convert::chat_in;
 use super::convert::jid::to_network;
-use super::{durable, exists};
+use super::{inbound, on_network};
 use crate::domain::event::TypingKind;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
@@ -21,7 +21,7 @@ const RECEIPT: usize = 100;
 /// See [`crate::engine::Session::query`].
 pub(super) async fn query(connected: &Connected, query: Query) -> Result<Answer, SessionError> {
     match query {
-        Query::Exists(person) => exists::is_on_network(connected, &person).await.map(Answer::Exists),
+        Query::Exists(person) => on_network::is_on_network(connected, &person).await.map(Answer::Exists),
         Query::ProfilePicture(person) => picture(connected, &person).await.map(Answer::ProfilePicture),
     }
 }
@@ -104,7 +104,7 @@ pub(super) async fn heard(connected: &Connected, event: &Event) -> Result<(), In
         _ => None,
     };
     if let Some(subject) = subject {
-        durable::learn(connected, subject).await?;
+        inbound::learn(connected, subject).await?;
     }
     match chat_in::event_of(event, &connected.identities) {
         Some(event) => connected.tell(event).await,

@@ -8,10 +8,10 @@ use whatsapp_rust::types::message::MessageSource;
 use whatsapp_rust::wacore::poll::compute_option_hash;
 use whatsapp_rust::{Jid as NetworkJid, PollVoteCiphertext};
 
-use super::connected::Connected;
+use super::boxed::erased;
+use super::connection_context::Connected;
 use super::convert::content_in::{Saying, SealedVote};
 use super::convert::jid::to_network;
-use super::erased::erased;
 use super::outbound::{permanent, transient};
 use crate::domain::content::{Content, Poll};
 use crate::domain::ids::{MessageId, NetworkId};

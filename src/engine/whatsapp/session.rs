@@ -3,7 +3,7 @@
 //! [`WhatsAppSession::run`] is the session's only task of its own: it runs the library's client, and takes in events
 //! between. The client's other tasks are in a set ([`Tasks`]) that ends with the connection, whatever way that is.
 
-use crate::engine::whatsapp::erased::erased;
+use crate::engine::whatsapp::boxed::erased;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
 
-use super::connected::Connected;
+use super::connection_context::Connected;
 use super::settings::DeviceSettings;
 use super::storage::VaultBackend;
 use super::{Shared, changes, groups, linking, outbound, people};

@@ -13,7 +13,7 @@ use whatsapp_rust::Client;
 use whatsapp_rust::wacore::iq::keepalive::KeepaliveSpec;
 use whatsapp_rust::wacore::runtime::Runtime;
 
-use super::pump::Flow;
+use super::event_pump::Flow;
 use super::runtime::TaskRuntime;
 use super::settings::DeviceSettings;
 use super::storage::VaultBackend;

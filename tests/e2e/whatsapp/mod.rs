@@ -1,13 +1,13 @@
 //! The native engine against the testbed: a WhatsApp server with phones, in one process with the test.
 
+mod app_state;
 mod codes;
-mod ends;
+mod disconnects;
 mod linking;
 mod media;
+mod messages;
 mod network;
 mod rich;
-mod shared;
-mod talking;
 
 use serde_json::{Value, json};
 use testbed::Testbed;

@@ -110,7 +110,7 @@ impl Testbed {
 
 fn router(world: &Arc<World>) -> Router {
     Router::new()
-        .route("/ws/chat", any(server::door::enter))
+        .route("/ws/chat", any(server::accept::enter))
         .nest("/control", control::router())
         .with_state(Arc::clone(world))
         .merge(media::router(world.media.clone()))

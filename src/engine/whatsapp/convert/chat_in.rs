@@ -8,7 +8,7 @@ use whatsapp_rust::types::events::Event;
 use whatsapp_rust::waproto::whatsapp::sync_action_value::{ContactAction, MuteAction};
 
 use super::identities::Identities;
-use super::key::Frame;
+use super::message_key::Frame;
 use crate::domain::clock::Millis;
 use crate::domain::contact::ContactUpdate;
 use crate::domain::ids::MessageId;
@@ -86,7 +86,7 @@ fn contact(jid: &NetworkJid, action: &ContactAction, ids: &Identities) -> Option
 
 #[cfg(test)]
 mod tests {
-    use super::super::key::tests::{ids, jid};
+    use super::super::message_key::tests::{ids, jid};
     use super::*;
     use whatsapp_rust::types::events::{
         ArchiveUpdate, ClearChatUpdate, ContactUpdate as ToldContact, DeleteMessageForMeUpdate, MuteUpdate,

@@ -9,9 +9,9 @@ use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::waproto::whatsapp::message::protocol_message::Type as Errand;
 
 use super::identities::Identities;
-use super::key::Frame;
-use super::parts::{self, Part};
-use super::remote::RemoteFile;
+use super::message_key::Frame;
+use super::message_parts::{self, Part};
+use super::remote_file::RemoteFile;
 use super::unwrap::unwrapped;
 use crate::domain::clock::Millis;
 use crate::domain::content::Content;
@@ -98,7 +98,7 @@ pub(in super::super) fn said(message: &wa::Message, frame: &Frame<'_>, at: Milli
     if let Some(vote) = inner.poll_update_message.as_option() {
         return vote_of(vote, frame, at).map_or(Said::Nothing, Said::Vote);
     }
-    match parts::part_of(inner) {
+    match message_parts::part_of(inner) {
         Some(part) => Said::Message(Box::new(saying(part, message, inner, frame))),
         None => Said::Nothing,
     }
@@ -202,7 +202,7 @@ fn mentions_of(context: &wa::ContextInfo, ids: &Identities) -> Vec<Jid> {
 
 /// The text of a message: what stands in it, or the caption of its file.
 pub(in super::super) fn text_of(message: &wa::Message) -> String {
-    parts::part_of(unwrapped(message)).map(|part| part.body).unwrap_or_default()
+    message_parts::part_of(unwrapped(message)).map(|part| part.body).unwrap_or_default()
 }
 
 /// A message that the network does not give to linked devices: seen once, on the phone only.
@@ -221,7 +221,7 @@ pub(in super::super) fn withheld() -> Saying {
 /// Every id of a person that reading this message needs, so that their numbers can be looked up before.
 pub(in super::super) fn people_in(message: &wa::Message) -> Vec<String> {
     let inner = unwrapped(message);
-    let context = parts::part_of(inner).and_then(|part| part.context).unwrap_or_default();
+    let context = message_parts::part_of(inner).and_then(|part| part.context).unwrap_or_default();
     let keys = [
         &inner.protocol_message.key,
         &inner.reaction_message.key,

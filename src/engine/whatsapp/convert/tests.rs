@@ -6,8 +6,8 @@ use whatsapp_rust::waproto::whatsapp::message as part;
 
 use super::content_in::{Said, Saying, people_in, said, text_of, withheld};
 use super::content_out::{Enclosed, Uploaded, message_of};
-use super::key::Frame;
-use super::key::tests::{ids, jid};
+use super::message_key::Frame;
+use super::message_key::tests::{ids, jid};
 use crate::domain::clock::Millis;
 use crate::domain::content::{Attachment, ContactCard, Content, Location, Poll};
 use crate::domain::ids::MessageId;

@@ -1,6 +1,6 @@
 //! One connection of a session, from the first byte to the last.
 
-use crate::engine::whatsapp::erased::erased;
+use crate::engine::whatsapp::boxed::erased;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,18 +15,18 @@ use whatsapp_rust::wacore::runtime::Runtime as _;
 use super::{GOODBYE, TASKS, WhatsAppSession};
 use crate::domain::reason::Reason;
 use crate::engine::whatsapp::acks::Acks;
-use crate::engine::whatsapp::announcements::{self, Announced};
 use crate::engine::whatsapp::app_state::{self, Owed};
 use crate::engine::whatsapp::client::{self, Built};
-use crate::engine::whatsapp::connected::Connected;
+use crate::engine::whatsapp::connection_context::Connected;
 use crate::engine::whatsapp::convert::identities::Identities;
-use crate::engine::whatsapp::durable::{Hook, Place};
-use crate::engine::whatsapp::exists::Existence;
-use crate::engine::whatsapp::liveness::{self, Pulse};
-use crate::engine::whatsapp::pump::{self, Heard};
+use crate::engine::whatsapp::event_pump::{self, Heard};
+use crate::engine::whatsapp::history_queue::{self, Announced};
+use crate::engine::whatsapp::inbound::{Hook, Place};
+use crate::engine::whatsapp::keepalive::{self, Pulse};
+use crate::engine::whatsapp::on_network::Existence;
 use crate::engine::whatsapp::runtime::Tasks;
 use crate::engine::whatsapp::settings::History;
-use crate::engine::whatsapp::{ended, groups, linking, resend};
+use crate::engine::whatsapp::{disconnect_reason, groups, linking, retry_request};
 use crate::engine::{Ended, EngineEvent};
 
 /// How long the network waits for what is being taken in.
@@ -70,7 +70,7 @@ impl WhatsAppSession {
     pub(super) async fn connect_once(&self) -> Outcome {
         let tasks = Tasks::new();
         let acks = Arc::new(Acks::default());
-        let (listener, heard) = pump::listen(Arc::clone(&acks));
+        let (listener, heard) = event_pump::listen(Arc::clone(&acks));
         let place = Place::default();
         let hook = Hook(Arc::clone(&place));
         let backend: Arc<dyn Backend> = self.backend.clone();
@@ -96,7 +96,7 @@ impl WhatsAppSession {
             }),
         );
         let sharing = app_state::keep(Arc::clone(&connected), heard.flow());
-        let remembering = announcements::keep(Arc::clone(&connected), heard.flow(), parts);
+        let remembering = history_queue::keep(Arc::clone(&connected), heard.flow(), parts);
         tasks.runtime().spawn_detached(Box::pin(sharing));
         tasks.runtime().spawn_detached(Box::pin(remembering));
         let runner = Arc::clone(&client);
@@ -181,7 +181,7 @@ impl WhatsAppSession {
         mut heard: Heard,
         progress: &mut Progress,
     ) {
-        let mut pulse = Box::pin(liveness::beat(&connected.client, Duration::ZERO));
+        let mut pulse = Box::pin(keepalive::beat(&connected.client, Duration::ZERO));
         while progress.ended.is_none() {
             tokio::select! {
                 biased;
@@ -192,16 +192,16 @@ impl WhatsAppSession {
                     }
                 }
                 () = connected.stalled.notified() => {
-                    pulse = Box::pin(liveness::beat(&connected.client, Duration::ZERO));
+                    pulse = Box::pin(keepalive::beat(&connected.client, Duration::ZERO));
                 }
                 missed = self.backend.missed(), if progress.open => {
-                    if reading_on(resend::ask(connected, &missed), &mut running).await {
+                    if reading_on(retry_request::ask(connected, &missed), &mut running).await {
                         return self.take_rest(connected, &mut heard, progress).await;
                     }
                 }
                 told = &mut pulse, if progress.open => {
                     progress.ended = self.beat(told).await.err();
-                    pulse = Box::pin(liveness::beat(&connected.client, liveness::BEAT));
+                    pulse = Box::pin(keepalive::beat(&connected.client, keepalive::BEAT));
                 }
                 () = &mut running => return self.take_rest(connected, &mut heard, progress).await,
             }
@@ -216,7 +216,7 @@ impl WhatsAppSession {
     }
 
     async fn take(&self, connected: &Arc<Connected>, event: &Event, progress: &mut Progress) {
-        if let Some(ended) = ended::by_event(event) {
+        if let Some(ended) = disconnect_reason::by_event(event) {
             self.note(event);
             progress.ended.get_or_insert(ended);
             return;
@@ -234,7 +234,7 @@ impl WhatsAppSession {
                 device = %self.device,
                 code = told.code.code(),
                 seconds = told.expire.num_seconds(),
-                "the network suspended the account: {}", ended::ban(&told.code)
+                "the network suspended the account: {}", disconnect_reason::ban(&told.code)
             ),
             Event::ConnectFailure(told) => {
                 tracing::warn!(device = %self.device, code = told.reason.code(), "the network refused the connection");
@@ -269,7 +269,7 @@ impl WhatsAppSession {
                 self.arrived().await;
                 self.opened(connected).await
             }
-            other => pump::tell(connected, other).await.map_err(|error| self.not_taken(error)),
+            other => event_pump::tell(connected, other).await.map_err(|error| self.not_taken(error)),
         }
     }
 

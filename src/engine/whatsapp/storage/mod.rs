@@ -53,7 +53,7 @@ use crate::engine::{Vault, VaultError, VaultView};
 
 mod app_sync;
 mod device;
-mod lids;
+mod lid_map;
 mod message_secrets;
 mod pending_inbound;
 mod protocol;

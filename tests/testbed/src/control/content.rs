@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::fields::Fields;
 use super::{Refusal, files};
 use crate::phone::keys;
-use crate::phone::spoken::{Card, Content, Place, Question};
+use crate::phone::outbound::{Card, Content, Place, Question};
 use crate::server::World;
 
 const MAX_NAME: usize = 255;

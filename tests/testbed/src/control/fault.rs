@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::fields::Fields;
 use super::{Answer, Call, Refusal};
-use crate::server::mishaps::{Kind, Manner, Mishap};
+use crate::server::message_faults::{Kind, Manner, Mishap};
 
 const MAX_COUNT: u64 = 1_000_000;
 const MAX_DELAY_MS: u64 = 86_400_000;

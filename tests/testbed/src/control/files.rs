@@ -8,7 +8,7 @@ use wacore::download::MediaType;
 use super::fields::Fields;
 use super::{MAX_BODY, Refusal};
 use crate::media::cipher;
-use crate::phone::spoken::{Content, File, FileKind};
+use crate::phone::outbound::{Content, File, FileKind};
 use crate::server::World;
 
 /// The largest file that is made up.

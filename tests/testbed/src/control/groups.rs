@@ -6,7 +6,7 @@ use super::fields::Fields;
 use super::{Answer, Call, Refusal, WAIT, confirmed};
 use crate::id::Id;
 use crate::scene::Circle;
-use crate::scene::circle::{Change, MAX_DESCRIPTION, MAX_MEMBERS, MAX_SUBJECT, Member, Role};
+use crate::scene::group_rules::{Change, MAX_DESCRIPTION, MAX_MEMBERS, MAX_SUBJECT, Member, Role};
 use crate::server::groups::{Found, Happened, tell_all};
 
 const KNOWN: [&str; 7] = ["groupId", "change", "participants", "subject", "description", "author", "unheard"];

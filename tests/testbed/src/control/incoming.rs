@@ -8,10 +8,10 @@ use super::content::content;
 use super::fields::Fields;
 use super::{Answer, Call, MAX_BODY, Refusal, WAIT, confirmed};
 use crate::id::Id;
-use crate::phone::spoken::{Content, Quote, Words};
-use crate::server::letters::{self, Letter, Naming, Place};
-use crate::server::memory::Written;
+use crate::phone::outbound::{Content, Quote, Words};
+use crate::server::message_store::Written;
 use crate::server::messages;
+use crate::server::phone_messages::{self, Letter, Naming, Place};
 use crate::server::state::Account;
 
 const KNOWN: [&str; 21] = [
@@ -85,7 +85,7 @@ impl Call {
 
     /// Writes a letter and waits until the companions have it; the larger its file, the longer.
     pub(super) async fn written(&self, letter: Letter, bytes: u64) -> Result<(), Refusal> {
-        let receivers = letters::write(&self.account, letter).await.map_err(|error| {
+        let receivers = phone_messages::write(&self.account, letter).await.map_err(|error| {
             tracing::debug!(error = format!("{error:#}"), "a letter was not written");
             let message = "as many messages wait for this device as may; connect it first";
             Refusal::impossible("network_full", message)
@@ -129,7 +129,7 @@ impl Call {
             Some(group) => {
                 let group = group.to_string();
                 self.world.groups.meet(&self.account.number, &group, &author.number);
-                letters::naming(&self.world, &self.account, &author, Some(&group))
+                phone_messages::naming(&self.world, &self.account, &author, Some(&group))
             }
         };
         let place = group.as_ref().map_or(Place::Direct, |group| Place::Group(group.jid()));

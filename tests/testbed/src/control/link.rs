@@ -12,7 +12,7 @@ use crate::scene::Settings;
 use crate::server::World;
 use crate::server::behaviour::Behaviour;
 use crate::server::pairing::{LinkError, Linked};
-use crate::server::scenes;
+use crate::server::scene_setup;
 
 const MAX_QR: usize = 1_024;
 const MAX_CODE: usize = 32;
@@ -60,15 +60,15 @@ fn begin(world: &World, fields: &Fields<'_>, number: &str) -> Result<String, Ref
     let usual = if before.is_empty() { CLIENT_NAME } else { &before };
     let name = name.unwrap_or(usual).to_owned();
     let begun = match fields.value("world") {
-        None => scenes::rename(&account, &name),
+        None => scene_setup::rename(&account, &name),
         Some(described) => {
             let settings = Settings::parse(described)
                 .map_err(|error| fields.wrong("world", format!("is not right: {error:#}")))?;
             account.lock().behaviour = Behaviour::of(described);
-            scenes::begin(world, &account, settings, &name)
+            scene_setup::begin(world, &account, settings, &name)
         }
     };
-    let begun = begun.and_then(|()| scenes::used_before(&account));
+    let begun = begun.and_then(|()| scene_setup::used_before(&account));
     begun.map_err(|error| Refusal::impossible("network_full", format!("{error:#}")))?;
     Ok(name)
 }

@@ -12,9 +12,9 @@ pub mod files;
 mod groups;
 mod incoming;
 mod link;
+mod message_actions;
 mod people;
 mod state;
-mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::id::Id;
 use crate::server::World;
-use crate::server::letters::Naming;
+use crate::server::phone_messages::Naming;
 use crate::server::state::Account;
 
 /// The largest body of a call.
@@ -185,7 +185,7 @@ impl Call {
             return Ok(view);
         }
         if method == Method::DELETE {
-            self.account.lock().seen = crate::server::seen::Seen::default();
+            self.account.lock().seen = crate::server::network_view::Seen::default();
             return Ok(json!({}));
         }
         Err(Refusal::NotFound)

@@ -9,9 +9,9 @@ use super::{Answer, Call, Refusal, WAIT, confirmed};
 use crate::id::Id;
 use crate::phone::app_state::Deed;
 use crate::server::app_state::done_on_phone;
-use crate::server::letters::Place;
 use crate::server::messages;
 use crate::server::offline;
+use crate::server::phone_messages::Place;
 use crate::server::presence::{self, Presence};
 
 const MAX_CALL_ID: usize = 128;

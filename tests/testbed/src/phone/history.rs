@@ -10,7 +10,7 @@ use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::history_sync::HistorySyncType;
 
-use crate::scene::circle::Role;
+use crate::scene::group_rules::Role;
 use crate::scene::{Circle, Scene};
 
 /// Between two messages, in seconds.

@@ -9,12 +9,12 @@
 pub mod adv;
 pub mod app_state;
 pub mod blobs;
-pub mod heard;
 pub mod history;
+mod history_sync;
+pub mod inbound;
 pub mod keys;
-mod past;
+pub mod outbound;
 pub mod signal;
-pub mod spoken;
 pub mod state_key;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -94,6 +94,6 @@ pub fn linked(_account: &Arc<Account>, _device: u16) {}
 /// Called each time a companion has uploaded prekeys.
 pub async fn prekeys_uploaded(session: &Session) {
     if state_key::share(session).await {
-        past::tell(session).await;
+        history_sync::tell(session).await;
     }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{keys, spoken};
+use super::{keys, outbound};
 use crate::server::dispatch::Session;
-use crate::server::letters::{self, Letter, Naming, Place};
 use crate::server::messages;
+use crate::server::phone_messages::{self, Letter, Naming, Place};
 
 /// A key of an account's collections.
 #[derive(Clone)]
@@ -37,9 +37,9 @@ pub async fn share(session: &Session) -> bool {
         id: messages::new_id(),
         at: wacore::time::now_secs(),
         notify: None,
-        message: spoken::state_key(&key.id, &key.data, wacore::time::now_millis()),
+        message: outbound::state_key(&key.id, &key.data, wacore::time::now_millis()),
     };
-    if let Err(error) = letters::write_to(account, device, letter).await {
+    if let Err(error) = phone_messages::write_to(account, device, letter).await {
         tracing::warn!(error = format!("{error:#}"), "the key of the collections was not shared");
     }
     true

@@ -7,11 +7,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-pub mod circle;
+pub mod group_rules;
 pub mod people;
 pub mod settings;
 
-pub use circle::{Circle, Role};
+pub use group_rules::{Circle, Role};
 pub use people::Who;
 pub use settings::Settings;
 

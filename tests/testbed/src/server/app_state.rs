@@ -14,7 +14,7 @@ use waproto::whatsapp as wa;
 use super::collections::{Behind, NAMES, PatchError};
 use super::dispatch::Session;
 use super::iq::Answer;
-use super::notices;
+use super::notifications;
 use super::state::Account;
 use super::state_changes;
 use crate::media::{MediaStore, cipher};
@@ -180,6 +180,6 @@ async fn tell(
 ) -> Vec<oneshot::Receiver<()>> {
     let about = NodeBuilder::new("collection").attr("name", name).attr("version", version).build();
     let from: Jid = account.jid(0);
-    let told = notices::notification("server_sync", &from, about).build();
-    notices::tell(account, &told, but_for).await
+    let told = notifications::notification("server_sync", &from, about).build();
+    notifications::tell(account, &told, but_for).await
 }

@@ -10,14 +10,14 @@ use waproto::whatsapp as wa;
 
 use super::World;
 use super::dispatch::Session;
-use super::letters::{self, Letter, Naming, Place};
-use super::mishaps::{Kind, Manner};
+use super::message_faults::{Kind, Manner};
 use super::offline::{self, Entry};
-use super::opening::{self, Opened};
+use super::phone_delivery::{self, Opened};
+use super::phone_messages::{self, Letter, Naming, Place};
 use super::receipts::{self, Level};
 use super::state::Account;
 use crate::id::Id;
-use crate::phone::spoken::Words;
+use crate::phone::outbound::Words;
 use crate::wire::nodes;
 
 /// The server's codes, unless a mishap names another: not now, and never (the recipient wants to be known first).
@@ -46,7 +46,7 @@ pub async fn handle(session: &Session, message: &Node) {
     let id = nodes::attr(message, "id");
     let passing = Passing { session: session.clone(), stanza: Arc::new(message.clone()), to, chat, id };
     if nodes::attr(message, "category") == "peer" {
-        opening::peer(&passing);
+        phone_delivery::peer(&passing);
         session.send(receipts::ack(&passing.to, &passing.id, None)).await;
         return;
     }
@@ -121,7 +121,7 @@ impl Passing {
     }
 
     async fn reach_phones(&self) {
-        let opened = opening::open(self).await;
+        let opened = phone_delivery::open(self).await;
         self.session.account.lock().seen.tried(&self.chat, &self.id);
         for opened in opened {
             self.shown(opened);
@@ -176,7 +176,7 @@ impl Passing {
 
     fn naming(&self, person: &Account) -> Naming {
         let group = self.chat.is_group().then(|| self.chat.to_string());
-        letters::naming(&self.session.world, &self.session.account, person, group.as_deref())
+        phone_messages::naming(&self.session.world, &self.session.account, person, group.as_deref())
     }
 
     fn echo(&self, opened: Opened, after: Duration) {
@@ -195,7 +195,7 @@ impl Passing {
                 notify: None,
                 message: words.message(),
             };
-            if let Err(error) = letters::write(&account, letter).await {
+            if let Err(error) = phone_messages::write(&account, letter).await {
                 tracing::warn!(%error, "an answer could not be written");
             }
         });
@@ -206,10 +206,10 @@ impl Passing {
         let sender = &self.session.account;
         let identity = self.stanza.get_optional_child("device-identity");
         let skmsg = self.stanza.get_children_by_tag("enc").find(|enc| nodes::attr(enc, "type") == "skmsg");
-        let own: Vec<(Jid, Node)> = opening::addressed(self);
+        let own: Vec<(Jid, Node)> = phone_delivery::addressed(self);
         let mut targets: Vec<(Arc<Account>, u16, Vec<Node>)> = Vec::new();
         if let Some(skmsg) = skmsg {
-            for member in opening::members(&self.session, &self.chat) {
+            for member in phone_delivery::members(&self.session, &self.chat) {
                 for device in member.devices() {
                     if !(Arc::ptr_eq(&member, sender) && device == self.session.device) {
                         targets.push((Arc::clone(&member), device, vec![skmsg.clone()]));
@@ -274,7 +274,7 @@ pub fn new_id() -> String {
 
 /// What a contact repeats of a message: its text, else what it is.
 pub(super) fn gist(world: &World, message: &wa::Message) -> String {
-    use crate::phone::heard::{Heard, heard};
+    use crate::phone::inbound::{Heard, heard};
     let Heard::Said(body, rich) = heard(message, &|id| world.directory.by_number(id)) else {
         return String::new();
     };

@@ -1,43 +1,43 @@
 //! The server: who has an account, who is connected, and what answers what.
 //!
 //! - `state`, `directory`: accounts, companions, and how they are found
-//! - `door`: where a connection comes in; `lobby`, `pairing` and `typed_codes`
+//! - `accept`: where a connection comes in; `pending_links`, `pairing` and `typed_codes`
 //!   link it, `login` logs it in
 //! - `dispatch`, `iq`: from a stanza to the file that handles it
 //! - `prekeys`, `settings`, `companions`: the IQs about keys, about preferences, about devices
 //! - `streams`: how connections end; `faults`: what goes wrong at a test's word
-//! - `letters`: what phones write to companions; `seen`: what the network saw of an account;
-//!   `mishaps`: what goes wrong with messages
+//! - `phone_messages`: what phones write to companions; `network_view`: what the network saw of an account;
+//!   `message_faults`: what goes wrong with messages
 //! - `messages`, `receipts`, `offline`, `groups`, `usync`, `app_state`, `pictures`, `presence`: what
 //!   their names say
 
+pub mod accept;
 pub mod app_state;
 pub mod behaviour;
 pub mod collections;
 pub mod companions;
 pub mod directory;
 pub mod dispatch;
-pub mod door;
 pub mod faults;
 pub mod groups;
+pub mod id_format;
 pub mod iq;
-pub mod letters;
-pub mod lobby;
 pub mod login;
-pub mod memory;
+pub mod message_faults;
+pub mod message_store;
 pub mod messages;
-pub mod mishaps;
-pub mod names;
-pub mod notices;
+pub mod network_view;
+pub mod notifications;
 pub mod offline;
-pub mod opening;
 pub mod pairing;
+pub mod pending_links;
+pub mod phone_delivery;
+pub mod phone_messages;
 pub mod pictures;
 pub mod prekeys;
 pub mod presence;
 pub mod receipts;
-pub mod scenes;
-pub mod seen;
+pub mod scene_setup;
 pub mod settings;
 pub mod state;
 mod state_changes;
@@ -54,7 +54,7 @@ use crate::media::MediaStore;
 use crate::wire::noise::ServerKeys;
 use directory::Directory;
 use groups::Groups;
-use lobby::Lobby;
+use pending_links::Lobby;
 
 /// All of the testbed's state. Each part has locks of its own.
 pub struct World {

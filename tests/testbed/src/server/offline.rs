@@ -12,7 +12,7 @@ use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
 use super::dispatch::Session;
-use super::letters::Letter;
+use super::phone_messages::Letter;
 use super::state::Account;
 use crate::wire::connection::Link;
 use crate::wire::nodes;

@@ -12,7 +12,7 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, SERVER_JID};
 
-use super::lobby::Applicant;
+use super::pending_links::Applicant;
 use super::state::Account;
 use super::streams::{self, Refusal};
 use super::{World, typed_codes};

@@ -8,7 +8,7 @@ use wacore_binary::{Jid, Node};
 
 use super::dispatch::Session;
 use super::iq::Answer;
-use super::notices;
+use super::notifications;
 use crate::media::cipher::path_of;
 use crate::scene::Who;
 use crate::wire::nodes;
@@ -71,8 +71,8 @@ async fn set(session: &Session, iq: &Node, target: Option<Jid>) -> Answer {
         Some(id) => NodeBuilder::new("set").attr("jid", target.clone()).attr("id", id.clone()),
         None => NodeBuilder::new("delete").attr("jid", target.clone()),
     };
-    let told = notices::notification("picture", &target, about.attr("author", author).build()).build();
-    notices::tell(&session.account, &told, Some(session.device)).await;
+    let told = notifications::notification("picture", &target, about.attr("author", author).build()).build();
+    notifications::tell(&session.account, &told, Some(session.device)).await;
     Answer::Result(id.map(|id| NodeBuilder::new("picture").attr("id", id).build()).into_iter().collect())
 }
 

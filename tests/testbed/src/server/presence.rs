@@ -10,7 +10,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use super::dispatch::Session;
-use super::seen::List;
+use super::network_view::List;
 use super::state::Account;
 use crate::scene::Who;
 use crate::wire::nodes;

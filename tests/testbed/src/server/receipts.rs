@@ -11,10 +11,10 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use super::dispatch::Session;
+use super::network_view::List;
 use super::offline::{self, Confirmation};
-use super::seen::List;
 use super::state::{Account, Prekey, SignedPrekey};
-use super::{World, letters};
+use super::{World, phone_messages};
 use crate::id::Id;
 use crate::phone::signal::Bundle;
 use crate::wire::nodes;
@@ -122,7 +122,7 @@ pub async fn acknowledged(session: &Session, ack: &Node) {
 
 fn confirmed(session: &Session, what: Confirmation<'_>) {
     let letter = offline::confirm(&session.account, session.device, what).flatten();
-    if let Some(letter) = letter.filter(|letter| letter.place != letters::Place::Peer) {
+    if let Some(letter) = letter.filter(|letter| letter.place != phone_messages::Place::Peer) {
         session.account.lock().seen.confirmed(&letter.id);
     }
 }
@@ -212,7 +212,7 @@ async fn retry(session: &Session, receipt: &Node, to: &str) -> Result<()> {
     let Some(letter) = offline::waiting(account, device, &id, to) else {
         return relay_retry(session, receipt).await;
     };
-    let stanza = letters::again(&letter, account, device, bundle(receipt)?, count)?;
+    let stanza = phone_messages::again(&letter, account, device, bundle(receipt)?, count)?;
     offline::replace(account, device, &id, to, stanza);
     answer(session, receipt).await;
     offline::flush(account, device).await;

@@ -6,7 +6,7 @@ use wacore_binary::Jid;
 use waproto::whatsapp::syncd_mutation::SyncdOperation;
 
 use super::dispatch::Session;
-use super::seen::List;
+use super::network_view::List;
 use crate::id::Id;
 
 /// Notes what a patch of a companion says.

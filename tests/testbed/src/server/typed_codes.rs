@@ -18,8 +18,8 @@ use wacore_libsignal::crypto::aes_256_gcm_decrypt;
 use wacore_libsignal::protocol::{KeyPair, PublicKey};
 
 use super::World;
-use super::lobby::Applicant;
 use super::pairing::{LinkError, Linked};
+use super::pending_links::Applicant;
 use crate::phone::{Phone, keys};
 use crate::wire::nodes::{self, holding};
 

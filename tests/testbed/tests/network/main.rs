@@ -17,7 +17,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use testbed::Testbed;
 use testbed::scene::Settings;
-use testbed::server::scenes;
+use testbed::server::scene_setup;
 use testbed::server::state::Account;
 
 /// The phone's number.
@@ -31,6 +31,6 @@ async fn testbed() -> Testbed {
 /// The account of a number, in the scene that these settings describe.
 fn account(testbed: &Testbed, number: &str, settings: &Value) -> Arc<Account> {
     let account = testbed.world().directory.somebody(number).unwrap();
-    scenes::begin(testbed.world(), &account, Settings::parse(settings).unwrap(), "").unwrap();
+    scene_setup::begin(testbed.world(), &account, Settings::parse(settings).unwrap(), "").unwrap();
     account
 }

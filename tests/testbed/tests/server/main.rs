@@ -3,10 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod crowd;
 mod device;
-mod endings;
+mod disconnects;
 mod linking;
+mod load;
 mod login;
 mod prekeys;
 

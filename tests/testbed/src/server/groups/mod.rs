@@ -1,13 +1,13 @@
-//! Groups: `book` keeps them, `view` writes them as nodes, and `asked` answers `w:g2`.
+//! Groups: `group_store` keeps them, `view` writes them as nodes, and `requests` answers `w:g2`.
 //!
 //! The groups that a scan describes, and those that only one account's people are in, belong to that account:
 //! two accounts may have groups of the same id. A group that an account makes while the testbed runs is one
 //! group for all who are in it.
 
-mod asked;
-mod book;
+mod group_store;
+mod requests;
 mod view;
 
-pub use asked::answer;
-pub use book::{Found, Groups};
+pub use group_store::{Found, Groups};
+pub use requests::answer;
 pub use view::{Happened, View, tell_all};

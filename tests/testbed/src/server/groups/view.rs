@@ -5,9 +5,9 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use crate::scene::Circle;
-use crate::scene::circle::{Change, Member};
+use crate::scene::group_rules::{Change, Member};
 use crate::server::state::Account;
-use crate::server::{World, notices};
+use crate::server::{World, notifications};
 
 /// What happened in a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl View<'_> {
         let by_lid = self.by_lid();
         let about = self.about(happened, by_lid)?;
         let group: Jid = self.circle.id.parse().ok()?;
-        let mut told = notices::notification("w:gp2", &group, about)
+        let mut told = notifications::notification("w:gp2", &group, about)
             .attr("addressing_mode", if by_lid { "lid" } else { "pn" });
         if let Some(ids) = author.and_then(|author| self.ids(author)) {
             told = told.attr("participant", ids.named(by_lid).clone());
@@ -149,7 +149,7 @@ impl View<'_> {
         if let Some(ids) = author.and_then(|author| self.ids(author)) {
             about = about.attr("author", ids.named(self.by_lid()).clone());
         }
-        Some(notices::notification("picture", &group, about.build()).build())
+        Some(notifications::notification("picture", &group, about.build()).build())
     }
 
     /// The ids of somebody, as far as the account may know them.
@@ -195,7 +195,7 @@ pub async fn tell_all(
         let Some(account) = world.directory.find(&number) else { continue };
         let view = View { world, account: &account, circle };
         if let Some(told) = view.told(happened, author) {
-            receivers.extend(notices::tell(&account, &told, None).await);
+            receivers.extend(notifications::tell(&account, &told, None).await);
         }
     }
     receivers

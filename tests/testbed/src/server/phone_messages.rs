@@ -14,11 +14,11 @@ use waproto::whatsapp as wa;
 
 use super::World;
 use super::groups::View;
-use super::mishaps::Kind;
+use super::message_faults::Kind;
 use super::offline::{self, Entry};
 use super::state::{Account, Companion};
+use crate::phone::outbound;
 use crate::phone::signal::{Bundle, Device, Sealed, Signal};
-use crate::phone::spoken;
 
 /// Where a letter stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,7 +173,7 @@ impl Letter {
         match &self.place {
             Place::Direct | Place::Peer => parts.push(signal.seal(&to, &self.message)?),
             Place::Own(chat) => {
-                parts.push(signal.seal(&to, &spoken::sent_by_me(chat, self.message.clone()))?);
+                parts.push(signal.seal(&to, &outbound::sent_by_me(chat, self.message.clone()))?);
             }
             Place::Group(group) => {
                 let group = group.to_string();

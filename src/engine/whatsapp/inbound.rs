@@ -14,10 +14,10 @@ use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::waproto::whatsapp::message::protocol_message::Type as ProtocolType;
 use whatsapp_rust::{Client, InboundDurabilityHook, Jid as NetworkJid};
 
-use super::connected::Connected;
+use super::boxed::erased;
+use super::connection_context::Connected;
 use super::convert::content_in::{self, Said};
-use super::convert::key::Frame;
-use super::erased::erased;
+use super::convert::message_key::Frame;
 use super::{media, polls};
 use crate::engine::{EngineEvent, InboundError};
 

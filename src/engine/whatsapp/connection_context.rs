@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
 
 use super::acks::Acks;
-use super::announcements::Announced;
 use super::app_state::Owed;
 use super::convert::identities::Identities;
-use super::exists::Existence;
+use super::history_queue::Announced;
+use super::on_network::Existence;
 use crate::domain::clock::{Clock, Random};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
@@ -46,7 +46,7 @@ pub(super) struct Connected {
     pub(super) announced: Option<Announced>,
     /// Cancelled once the connection can send and receive.
     pub(super) open: CancellationToken,
-    /// Who is on the network; see [`super::exists::is_on_network`].
+    /// Who is on the network; see [`super::on_network::is_on_network`].
     pub(super) exists: Existence,
     /// Notified when an answer of the network is overdue.
     pub(super) stalled: Notify,

@@ -164,7 +164,7 @@ pub(in super::super) fn refusal(code: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::key::tests::{ids, jid};
+    use super::super::message_key::tests::{ids, jid};
     use super::*;
     use whatsapp_rust::wacore::chrono::DateTime;
 

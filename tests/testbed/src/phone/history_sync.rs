@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use crate::server::dispatch::Session;
-use crate::server::letters::{self, Letter, Naming, Place};
-use crate::server::{messages, scenes};
+use crate::server::phone_messages::{self, Letter, Naming, Place};
+use crate::server::{messages, scene_setup};
 
 /// Sends the companion the announcements of its history, in order.
 pub async fn tell(session: &Session) {
@@ -17,7 +17,7 @@ pub async fn tell(session: &Session) {
 
 async fn told(session: &Session) -> Result<()> {
     let (account, device) = (&session.account, session.device);
-    for message in scenes::history(&session.world, account)? {
+    for message in scene_setup::history(&session.world, account)? {
         let letter = Letter {
             author: Arc::clone(account),
             naming: Naming::Number,
@@ -27,7 +27,7 @@ async fn told(session: &Session) -> Result<()> {
             notify: None,
             message,
         };
-        letters::write_to(account, device, letter).await?;
+        phone_messages::write_to(account, device, letter).await?;
     }
     Ok(())
 }

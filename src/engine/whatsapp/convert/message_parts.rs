@@ -4,7 +4,7 @@ use whatsapp_rust::waproto::buffa::MessageField;
 use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::waproto::whatsapp::message as part;
 
-use super::remote::RemoteFile;
+use super::remote_file::RemoteFile;
 use crate::domain::content::{ContactCard, Content, Location, Poll};
 use crate::domain::media::MediaKind;
 use crate::domain::message::MessageType;

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connected::Connected;
+use super::boxed::erased;
+use super::connection_context::Connected;
 use super::convert::jid;
-use super::erased::erased;
 use crate::domain::jid::{Jid, JidKind};
 use crate::engine::{EngineEvent, SessionError};
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use wacore_binary::Jid;
 use waproto::whatsapp as wa;
 
-use super::spoken::{Card, Place};
+use super::outbound::{Card, Place};
 use crate::id::Id;
 
 /// A decrypted message.

@@ -8,7 +8,7 @@ use waproto::whatsapp as wa;
 
 use super::state::{Account, AccountState};
 use crate::id::Id;
-use crate::phone::heard;
+use crate::phone::inbound;
 
 /// Polls that one phone remembers.
 const MOST: usize = 500;
@@ -65,7 +65,7 @@ impl AccountState {
     /// Remembers a message where it may be referred to.
     pub fn remember(&mut self, id: &str, message: &wa::Message, number: &str, lid: &str) {
         let secret = wacore::reporting_token::extract_message_secret(message);
-        let Some((options, secret)) = heard::options(message).zip(secret) else { return };
+        let Some((options, secret)) = inbound::options(message).zip(secret) else { return };
         if self.polls.0.len() >= MOST {
             self.polls.0.pop_front();
         }

@@ -4,10 +4,10 @@ use rand::RngExt as _;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
-use super::book::Found;
+use super::group_store::Found;
 use super::view::{Happened, View, tell_all};
 use crate::phone::keys;
-use crate::scene::circle::{Change, MAX_DESCRIPTION, MAX_MEMBERS, MAX_SUBJECT, Outcomes};
+use crate::scene::group_rules::{Change, MAX_DESCRIPTION, MAX_MEMBERS, MAX_SUBJECT, Outcomes};
 use crate::scene::{Circle, Who};
 use crate::server::dispatch::Session;
 use crate::server::iq::Answer;

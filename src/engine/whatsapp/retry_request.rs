@@ -3,11 +3,11 @@
 //! The same happens to what cannot be decrypted, which the library sees to by itself. What the sender sends again
 //! has the id of the first, and comes in as any message does.
 
-use super::erased::erased;
+use super::boxed::erased;
 use whatsapp_rust::wacore_binary::{JidExt as _, Node};
 use whatsapp_rust::{Jid as NetworkJid, NodeBuilder, RetryReason, RetryRequestOptions, RetryRequestOutcome};
 
-use super::connected::Connected;
+use super::connection_context::Connected;
 use super::storage::Missed;
 
 /// Asks for a message. Should that fail, it comes again with the next connection.

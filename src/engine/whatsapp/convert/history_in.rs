@@ -7,7 +7,7 @@ use whatsapp_rust::waproto::whatsapp::web_message_info::StubType;
 
 use super::content_in::{Said, Saying, message_of, said};
 use super::identities::Identities;
-use super::key::Frame;
+use super::message_key::Frame;
 use crate::domain::clock::Millis;
 use crate::domain::contact::ContactUpdate;
 use crate::domain::content::{Content, Poll};
@@ -179,7 +179,7 @@ fn votes(told: &wa::WebMessageInfo, poll: &Poll, id: &MessageId, frame: &Frame<'
 
 #[cfg(test)]
 mod tests {
-    use super::super::key::tests::{ids, jid};
+    use super::super::message_key::tests::{ids, jid};
     use super::*;
     use whatsapp_rust::waproto::buffa::MessageField;
     use whatsapp_rust::waproto::whatsapp::message as part;

@@ -17,9 +17,9 @@ use whatsapp_rust::types::events::{
 use whatsapp_rust::types::presence::{ChatPresence, ChatPresenceMedia};
 
 use super::acks::{Acks, Answer};
-use super::connected::Connected;
-use super::convert::receipt;
-use super::{app_state, calls, durable, groups, history, people};
+use super::connection_context::Connected;
+use super::convert::receipt_in;
+use super::{app_state, calls, groups, history, inbound, people};
 use crate::domain::clock::Millis;
 use crate::domain::event::TypingKind;
 use crate::engine::{EngineEvent, InboundError};
@@ -130,14 +130,14 @@ impl Listener {
 pub(super) async fn tell(connected: &Connected, event: &Event) -> Result<(), InboundError> {
     match event {
         Event::Receipt(told) => {
-            durable::learn_source(connected, &told.source).await?;
-            for event in receipt::events(told, &connected.identities) {
+            inbound::learn_source(connected, &told.source).await?;
+            for event in receipt_in::events(told, &connected.identities) {
                 connected.tell(event).await?;
             }
             Ok(())
         }
         Event::ServerAck(ack) => {
-            match receipt::late_answer(ack, &connected.identities, connected.clock.now()) {
+            match receipt_in::late_answer(ack, &connected.identities, connected.clock.now()) {
                 Some(event) => connected.tell(event).await,
                 None => Ok(()),
             }
@@ -145,12 +145,12 @@ pub(super) async fn tell(connected: &Connected, event: &Event) -> Result<(), Inb
         // What the hook has taken in is told already; the rest does not pass through it.
         Event::Messages(batch) if !batch.hook_committed => {
             for message in batch {
-                durable::take_in(connected, message).await?;
+                inbound::take_in(connected, message).await?;
             }
             Ok(())
         }
         Event::UndecryptableMessage(told) if matches!(told.unavailable_type, UnavailableType::ViewOnce) => {
-            durable::withheld(connected, &told.info).await
+            inbound::withheld(connected, &told.info).await
         }
         Event::UndecryptableMessage(told) => {
             // The library asks the sender to send it again; it then comes as any other.
@@ -171,7 +171,7 @@ pub(super) async fn tell(connected: &Connected, event: &Event) -> Result<(), Inb
 }
 
 async fn typing(connected: &Connected, told: &ChatPresenceUpdate) -> Result<(), InboundError> {
-    durable::learn_source(connected, &told.source).await?;
+    inbound::learn_source(connected, &told.source).await?;
     let ids = &connected.identities;
     let (Some(chat), Some(from)) = (ids.jid(&told.source.chat), ids.jid(&told.source.sender)) else {
         return Ok(());
@@ -185,7 +185,7 @@ async fn typing(connected: &Connected, told: &ChatPresenceUpdate) -> Result<(), 
 }
 
 async fn presence(connected: &Connected, told: &PresenceUpdate) -> Result<(), InboundError> {
-    durable::learn(connected, &told.from).await?;
+    inbound::learn(connected, &told.from).await?;
     let Some(contact) = connected.identities.jid(&told.from) else { return Ok(()) };
     let last_seen = told.last_seen.map(|at| Millis(at.timestamp_millis()));
     connected.tell(EngineEvent::Presence { contact, online: !told.unavailable, last_seen }).await

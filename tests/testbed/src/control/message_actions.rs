@@ -9,10 +9,10 @@ use waproto::whatsapp as wa;
 use super::fields::{Fields, MessageId};
 use super::{Answer, Call, MAX_BODY, Refusal, WAIT, confirmed};
 use crate::id::Id;
-use crate::phone::spoken;
-use crate::server::letters::{self, Letter, Naming, Place};
+use crate::phone::outbound;
 use crate::server::messages;
 use crate::server::offline;
+use crate::server::phone_messages::{self, Letter, Naming, Place};
 use crate::server::receipts::{self, Level};
 use crate::server::state::Account;
 
@@ -59,7 +59,7 @@ impl Call {
         let from = fields.person("from")?;
         let emoji = fields.required("emoji", fields.text_or_empty("emoji", MAX_EMOJI)?)?;
         let at = at(&fields)?;
-        self.about(&id, "from", &from, at, |key| spoken::reaction(key, emoji, at)).await
+        self.about(&id, "from", &from, at, |key| outbound::reaction(key, emoji, at)).await
     }
 
     /// Somebody votes in a poll; without `options` they take it back.
@@ -78,7 +78,7 @@ impl Call {
         };
         let (payload, iv) = vote
             .ok_or_else(|| Refusal::impossible("poll_unknown", "the voter's phone has not seen this poll"))?;
-        self.about(&id, field, &voter, at, |key| spoken::vote(key, payload, iv, at)).await
+        self.about(&id, field, &voter, at, |key| outbound::vote(key, payload, iv, at)).await
     }
 
     /// The sender changes the text.
@@ -88,7 +88,7 @@ impl Call {
         let body = fields.required("body", fields.text("body", MAX_BODY)?)?;
         let at = at(&fields)?;
         let author = self.author(&fields, &id)?;
-        self.about(&id, "messageId", &author, at, |key| spoken::edit(key, body, at)).await
+        self.about(&id, "messageId", &author, at, |key| outbound::edit(key, body, at)).await
     }
 
     /// The sender takes it back for everyone.
@@ -96,7 +96,7 @@ impl Call {
         let fields = Fields::new("", map, &["messageId"])?;
         let id = fields.message_id("messageId")?;
         let author = self.author(&fields, &id)?;
-        self.about(&id, "messageId", &author, wacore::time::now_millis(), spoken::revoke).await
+        self.about(&id, "messageId", &author, wacore::time::now_millis(), outbound::revoke).await
     }
 
     /// Who wrote a message.
@@ -125,7 +125,7 @@ impl Call {
         let group = id.chat.is_group().then(|| id.chat.to_string());
         let naming = match &group {
             None => usual,
-            group => letters::naming(&self.world, &self.account, &author, group.as_deref()),
+            group => phone_messages::naming(&self.world, &self.account, &author, group.as_deref()),
         };
         let own = Arc::ptr_eq(&author, &self.account);
         let letter = Letter {
@@ -156,14 +156,14 @@ impl Call {
             };
             let theirs =
                 participant.as_ref().is_some_and(|jid| *jid == teller.jid(0) || *jid == teller.lid_jid(0));
-            return spoken::key(&id.chat.jid(), theirs, &id.id, participant.as_ref().filter(|_| !theirs));
+            return outbound::key(&id.chat.jid(), theirs, &id.id, participant.as_ref().filter(|_| !theirs));
         }
         let from_me = id.from_me == own;
         let me: Jid = match naming {
             Naming::Number => self.account.jid(0),
             Naming::Lid | Naming::LidAlone => self.account.lid_jid(0),
         };
-        spoken::key(&if own { id.chat.jid() } else { me }, from_me, &id.id, None)
+        outbound::key(&if own { id.chat.jid() } else { me }, from_me, &id.id, None)
     }
 }
 

@@ -11,11 +11,11 @@ use waproto::whatsapp as wa;
 
 use super::dispatch::Session;
 use super::messages::{self, Passing};
+use super::network_view::List;
 use super::offline;
-use super::seen::List;
 use super::state::Account;
 use crate::id::Id;
-use crate::phone::heard::{Change, Heard, What, heard};
+use crate::phone::inbound::{Change, Heard, What, heard};
 use crate::phone::keys;
 use crate::phone::signal::Device;
 use crate::wire::nodes::{self, holding};

@@ -3,7 +3,7 @@
 //! The library pings too, and cuts a connection that is silent (`whatsapp-rust`, `keepalive.rs`); it tells of
 //! neither.
 
-use super::erased::erased;
+use super::boxed::erased;
 use std::time::Duration;
 
 use tokio::time::Instant;

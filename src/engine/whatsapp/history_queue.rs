@@ -22,10 +22,10 @@ use whatsapp_rust::wacore::messages::DetachedHistorySyncNotification;
 use whatsapp_rust::waproto::buffa::Message as _;
 use whatsapp_rust::waproto::whatsapp::message::HistorySyncNotification;
 
-use super::connected::Connected;
-use super::erased::erased;
+use super::boxed::erased;
+use super::connection_context::Connected;
+use super::event_pump::Flow;
 use super::history;
-use super::pump::Flow;
 use crate::domain::clock::Millis;
 use crate::domain::vault::VaultBatch;
 use crate::engine::{InboundError, VaultError};
