@@ -13,9 +13,9 @@ use whatsapp_rust::sync_task::MajorSyncTask;
 use whatsapp_rust::types::events::Event;
 use whatsapp_rust::wacore::appstate::patch_decode::WAPatchName;
 
-use super::boxed::erased;
-use super::connection_context::Connected;
-use super::event_pump::Flow;
+use super::boxed::boxed;
+use super::connection_context::ConnectionContext;
+use super::event_pump::InboundProgress;
 use crate::domain::vault::VaultBatch;
 use crate::engine::VaultError;
 
@@ -34,22 +34,22 @@ const OF_CHATS: [WAPatchName; 2] = [WAPatchName::RegularLow, WAPatchName::Regula
 
 /// What of it is to be read once more.
 #[derive(Default)]
-pub(super) struct Owed {
+pub(super) struct PendingSyncs {
     /// At most all of them.
     changed: Mutex<Vec<WAPatchName>>,
-    told: Notify,
+    wakeup: Notify,
     /// How often chats came that were not here before. Held while the vault is told what was read, so that what
     /// was read before is not taken for read after.
-    chats_came: AsyncMutex<u64>,
+    chat_imports: AsyncMutex<u64>,
 }
 
-impl Owed {
-    fn note(&self, name: WAPatchName) {
+impl PendingSyncs {
+    fn record(&self, name: WAPatchName) {
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         if ALL.contains(&name) && !changed.contains(&name) {
             changed.push(name);
         }
-        self.told.notify_one();
+        self.wakeup.notify_one();
     }
 
     fn next(&self) -> Option<WAPatchName> {
@@ -58,60 +58,68 @@ impl Owed {
 }
 
 /// Notes what the library passed over.
-pub(super) fn heard(connected: &Connected, event: &Event) {
-    let Event::AppStateSyncFailed(told) = event else { return };
-    told.skipped.iter().filter_map(|name| name.parse().ok()).for_each(|name| connected.owed.note(name));
+pub(super) fn on_event(context: &ConnectionContext, event: &Event) {
+    let Event::AppStateSyncFailed(failure) = event else { return };
+    failure
+        .skipped
+        .iter()
+        .filter_map(|name| name.parse().ok())
+        .for_each(|name| context.pending_syncs.record(name));
 }
 
 /// The phone has told the past: what was done to chats that were not here before is read again.
-pub(super) async fn past_is_told(connected: &Connected) {
+pub(super) async fn on_history_complete(context: &ConnectionContext) {
     let mut batch = VaultBatch::new();
     OF_CHATS.iter().for_each(|name| batch.remove(SPACE, name.as_str()));
-    let mut came = connected.owed.chats_came.lock().await;
-    *came += 1;
-    if let Err(error) = connected.vault.apply(batch).await {
-        tracing::warn!(device = %connected.device, %error, "what was done to chats may not be read again");
+    let mut imports = context.pending_syncs.chat_imports.lock().await;
+    *imports += 1;
+    if let Err(error) = context.vault.apply(batch).await {
+        tracing::warn!(device = %context.device, %error, "what was done to chats may not be read again");
     }
-    connected.owed.told.notify_one();
+    context.pending_syncs.wakeup.notify_one();
 }
 
 /// Reads what is to be read, for as long as the connection stands. A task of its own: what is being taken in may wait
 /// for it.
-pub(super) async fn keep(connected: Arc<Connected>, flow: Arc<Flow>) {
-    connected.open.cancelled().await;
+pub(super) async fn run(context: Arc<ConnectionContext>, progress: Arc<InboundProgress>) {
+    context.open.cancelled().await;
     loop {
         for name in ALL {
-            if let Err(error) = in_full_once(&connected, &flow, name).await {
-                tracing::warn!(device = %connected.device, %error, "what the account's devices share is read again with the next connection");
+            if let Err(error) = sync_once(&context, &progress, name).await {
+                tracing::warn!(device = %context.device, %error, "what the account's devices share is read again with the next connection");
             }
         }
-        while let Some(name) = connected.owed.next() {
-            read(&connected, name, false).await;
+        while let Some(name) = context.pending_syncs.next() {
+            sync(&context, name, false).await;
         }
-        connected.owed.told.notified().await;
+        context.pending_syncs.wakeup.notified().await;
     }
 }
 
-async fn in_full_once(connected: &Connected, flow: &Flow, name: WAPatchName) -> Result<(), VaultError> {
-    if connected.vault.get(SPACE, name.as_str()).await?.is_some() {
+async fn sync_once(
+    context: &ConnectionContext,
+    progress: &InboundProgress,
+    name: WAPatchName,
+) -> Result<(), VaultError> {
+    if context.vault.get(SPACE, name.as_str()).await?.is_some() {
         return Ok(());
     }
-    let came = *connected.owed.chats_came.lock().await;
-    read(connected, name, true).await;
+    let imports = *context.pending_syncs.chat_imports.lock().await;
+    sync(context, name, true).await;
     // Only once it is taken in: a kill before this line has it read again.
-    flow.settled().await;
-    let backend = connected.client.persistence_manager().backend();
-    let known = backend.get_version(name.as_str()).await.is_ok_and(|state| state.version > 0);
-    let now = connected.owed.chats_came.lock().await;
-    if known && connected.client.is_connected() && (*now == came || !OF_CHATS.contains(&name)) {
-        connected.vault.put(SPACE, name.as_str(), Some(Vec::new())).await?;
+    progress.wait_until_ingested().await;
+    let backend = context.client.persistence_manager().backend();
+    let is_synced = backend.get_version(name.as_str()).await.is_ok_and(|state| state.version > 0);
+    let now = context.pending_syncs.chat_imports.lock().await;
+    if is_synced && context.client.is_connected() && (*now == imports || !OF_CHATS.contains(&name)) {
+        context.vault.put(SPACE, name.as_str(), Some(Vec::new())).await?;
     }
     Ok(())
 }
 
 /// Reads a collection. What cannot be had now the library asks for again by itself.
-async fn read(connected: &Connected, name: WAPatchName, full_sync: bool) {
+async fn sync(context: &ConnectionContext, name: WAPatchName, full_sync: bool) {
     let task = MajorSyncTask::AppStateSync { name, full_sync };
     // Its room is taken only while it runs.
-    erased(connected.client.process_sync_task(task)).await;
+    boxed(context.client.process_sync_task(task)).await;
 }

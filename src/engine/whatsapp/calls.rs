@@ -2,7 +2,7 @@
 
 use whatsapp_rust::types::events::Event;
 
-use super::connection_context::Connected;
+use super::connection_context::ConnectionContext;
 use super::convert::call_in;
 use super::inbound;
 use crate::engine::InboundError;
@@ -11,25 +11,25 @@ use crate::engine::InboundError;
 ///
 /// # Errors
 /// When the daemon did not take it.
-pub(super) async fn heard(connected: &Connected, event: &Event) -> Result<(), InboundError> {
-    let ids = &connected.identities;
-    let told = match event {
-        Event::IncomingCall(told) => {
-            inbound::learn(connected, &told.from).await?;
-            call_in::signalled(told, ids)
+pub(super) async fn on_event(context: &ConnectionContext, event: &Event) -> Result<(), InboundError> {
+    let ids = &context.identities;
+    let event = match event {
+        Event::IncomingCall(call) => {
+            inbound::resolve(context, &call.from).await?;
+            call_in::from_signal(call, ids)
         }
-        Event::MissedCall(told) => {
-            inbound::learn(connected, &told.from).await?;
-            call_in::missed(told, ids)
+        Event::MissedCall(call) => {
+            inbound::resolve(context, &call.from).await?;
+            call_in::from_missed_call(call, ids)
         }
-        Event::CallEndedElsewhere(told) => {
-            inbound::learn(connected, &told.from).await?;
-            call_in::elsewhere(told, ids)
+        Event::CallEndedElsewhere(call) => {
+            inbound::resolve(context, &call.from).await?;
+            call_in::ended_elsewhere(call, ids)
         }
         _ => None,
     };
-    match told {
-        Some(event) => connected.tell(event).await,
+    match event {
+        Some(event) => context.deliver(event).await,
         None => Ok(()),
     }
 }

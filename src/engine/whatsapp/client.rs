@@ -18,10 +18,10 @@ use whatsapp_rust::{CacheConfig, CacheEntryConfig};
 use whatsapp_rust::{Client, async_channel};
 
 use super::Shared;
-use super::boxed::erased;
-use super::event_pump::Listener;
-use super::http::Http;
-use super::inbound::Hook;
+use super::boxed::boxed;
+use super::event_pump::EventListener;
+use super::http::LibraryHttpClient;
+use super::inbound::DurabilityHook;
 use super::runtime::Tasks;
 use super::settings::{DeviceSettings, History};
 
@@ -44,7 +44,7 @@ const RESENT_PER_MINUTE: u32 = 60;
 pub(super) struct BuildError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 /// A client, and what it leaves to us to do in the background.
-pub(super) struct Built {
+pub(super) struct BuiltClient {
     /// It is connected by running it.
     pub(super) client: Arc<Client>,
     /// Parts of the history that are to be fetched.
@@ -60,21 +60,21 @@ pub(super) async fn build(
     settings: &DeviceSettings,
     backend: Arc<dyn Backend>,
     tasks: &Tasks,
-    hook: Hook,
-    listener: Listener,
-) -> Result<Built, BuildError> {
+    hook: DurabilityHook,
+    listener: EventListener,
+) -> Result<BuiltClient, BuildError> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| BuildError(error);
-    let stored = erased(PersistenceManager::new(backend)).await.map_err(|error| failed(Box::new(error)))?;
+    let stored = boxed(PersistenceManager::new(backend)).await.map_err(|error| failed(Box::new(error)))?;
     let props = DevicePropsOverride::new()
         .with_os(settings.device_name.as_str())
         .with_platform_type(PlatformType::CHROME)
         .with_require_full_sync(settings.history == History::Full);
-    erased(stored.process_command(DeviceCommand::SetDeviceProps(props))).await;
+    boxed(stored.process_command(DeviceCommand::SetDeviceProps(props))).await;
     let builder = Client::builder()
         .with_runtime(tasks.runtime())
         .with_persistence_manager(Arc::new(stored))
         .with_transport_factory(transport(shared))
-        .with_http_client(Http::new(shared.http.clone()))
+        .with_http_client(LibraryHttpClient::new(shared.http.clone()))
         .with_inbound_durability_hook(hook)
         .with_skip_history_sync(settings.history == History::None)
         .with_background_saver_interval(SAVE)
@@ -83,12 +83,12 @@ pub(super) async fn build(
         Some(version) => builder.with_version_override(version),
         None => builder,
     };
-    let built = erased(builder.build()).await.map_err(|error| failed(Box::new(error)))?;
+    let built = boxed(builder.build()).await.map_err(|error| failed(Box::new(error)))?;
     let (client, tasks) = built.into_parts();
     client.subscribe_handler(Arc::new(listener)).detach();
     client.set_resend_rate_limit(RESENT_AT_ONCE, RESENT_PER_MINUTE);
     client.enable_auto_reconnect.store(false, Ordering::Relaxed);
-    Ok(Built { client, tasks })
+    Ok(BuiltClient { client, tasks })
 }
 
 /// Who has a group's key is read anew for each message; `storage/sender_key_devices.rs` says why.

@@ -9,17 +9,17 @@ use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
 
 use super::acks::Acks;
-use super::app_state::Owed;
+use super::app_state::PendingSyncs;
 use super::convert::identities::Identities;
-use super::history_queue::Announced;
-use super::on_network::Existence;
+use super::history_queue::HistoryQueue;
+use super::on_network::OnNetworkCache;
 use crate::domain::clock::{Clock, Random};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::engine::{EngineEvent, Inbound, InboundError, MediaStore, Vault};
 
 /// One connection of one device.
-pub(super) struct Connected {
+pub(super) struct ConnectionContext {
     /// Whose.
     pub(super) device: DeviceId,
     /// The library's client.
@@ -39,34 +39,34 @@ pub(super) struct Connected {
     /// Messages whose answer from the network is waited for.
     pub(super) acks: Arc<Acks>,
     /// Messages of the past that were told so far.
-    pub(super) past: AtomicU64,
+    pub(super) history_messages: AtomicU64,
     /// Parts of the past that were told to their end so far.
-    pub(super) parts: AtomicU64,
+    pub(super) history_parts: AtomicU64,
     /// Announcements of parts that are stored; `None` when no past is wanted.
-    pub(super) announced: Option<Announced>,
+    pub(super) history_queue: Option<HistoryQueue>,
     /// Cancelled once the connection can send and receive.
     pub(super) open: CancellationToken,
     /// Who is on the network; see [`super::on_network::is_on_network`].
-    pub(super) exists: Existence,
+    pub(super) on_network: OnNetworkCache,
     /// Notified when an answer of the network is overdue.
-    pub(super) stalled: Notify,
+    pub(super) ack_overdue: Notify,
     /// The groups that the network told of when the connection was opened, names included.
-    pub(super) groups_told: Mutex<HashSet<Jid>>,
+    pub(super) delivered_groups: Mutex<HashSet<Jid>>,
     /// What the account's devices share and this one is to read again.
-    pub(super) owed: Owed,
+    pub(super) pending_syncs: PendingSyncs,
 }
 
-impl Connected {
+impl ConnectionContext {
     /// Whether the network told of this group when the connection was opened.
-    pub(super) fn is_told(&self, group: &Jid) -> bool {
-        self.groups_told.lock().unwrap_or_else(PoisonError::into_inner).contains(group)
+    pub(super) fn is_group_delivered(&self, group: &Jid) -> bool {
+        self.delivered_groups.lock().unwrap_or_else(PoisonError::into_inner).contains(group)
     }
 
     /// Hands over news; returns once it is durable.
     ///
     /// # Errors
     /// When it was not taken: what it was about must not be acknowledged to the network.
-    pub(super) async fn tell(&self, event: EngineEvent) -> Result<(), InboundError> {
+    pub(super) async fn deliver(&self, event: EngineEvent) -> Result<(), InboundError> {
         self.inbound.deliver(event).await
     }
 }

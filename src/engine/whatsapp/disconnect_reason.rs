@@ -9,13 +9,13 @@ use crate::domain::reason::Reason;
 use crate::engine::Ended;
 
 /// How a session ends by what its connection told; `None` for what ends nothing.
-pub(super) fn by_event(event: &Event) -> Option<Ended> {
+pub(super) fn of_event(event: &Event) -> Option<Ended> {
     match event {
-        Event::LoggedOut(told) => Some(refused(&told.reason)),
+        Event::LoggedOut(details) => Some(connect_failure(&details.reason)),
         Event::StreamReplaced(_) => Some(Ended::Fatal(Reason::StreamReplaced)),
         Event::TemporaryBan(_) => Some(Ended::Fatal(Reason::TemporaryBan)),
         Event::ClientOutdated(_) => Some(Ended::Fatal(Reason::ClientOutdated)),
-        Event::ConnectFailure(told) => Some(refused(&told.reason)),
+        Event::ConnectFailure(details) => Some(connect_failure(&details.reason)),
         Event::PairingQrCodesExhausted(_) => Some(Ended::CodesExhausted),
         Event::PairError(_) => Some(Ended::LinkLost(Reason::EngineError)),
         Event::Disconnected(_) => Some(Ended::LinkLost(Reason::LinkDropped)),
@@ -24,7 +24,7 @@ pub(super) fn by_event(event: &Event) -> Option<Ended> {
 }
 
 /// Why the network suspended the account (the codes: `wacore` 0.7.0, `types/events.rs`).
-pub(super) fn ban(code: &TempBanReason) -> &'static str {
+pub(super) fn ban_reason(code: &TempBanReason) -> &'static str {
     match code {
         TempBanReason::SentToTooManyPeople => {
             "too many messages to people who do not have it in their address books"
@@ -40,7 +40,7 @@ pub(super) fn ban(code: &TempBanReason) -> &'static str {
 }
 
 /// How a session ends when the network does not let it in.
-fn refused(reason: &ConnectFailureReason) -> Ended {
+fn connect_failure(reason: &ConnectFailureReason) -> Ended {
     match reason {
         ConnectFailureReason::LoggedOut | ConnectFailureReason::UnknownLogout => {
             Ended::LoggedOut(Reason::LoggedOutOnPhone)
@@ -99,25 +99,25 @@ mod tests {
             (503, Ended::LinkLost(Reason::NetworkUnreachable)),
             (599, Ended::LinkLost(Reason::NetworkUnreachable)),
         ] {
-            assert_eq!(by_event(&failure(code)), Some(ended), "{code}");
+            assert_eq!(of_event(&failure(code)), Some(ended), "{code}");
         }
     }
 
     #[test]
     fn a_lock_of_the_account_is_a_ban_and_an_unlinking_is_not() {
-        assert_eq!(by_event(&logged_out(401)), Some(Ended::LoggedOut(Reason::LoggedOutOnPhone)));
-        assert_eq!(by_event(&logged_out(403)), Some(Ended::Fatal(Reason::Banned)));
+        assert_eq!(of_event(&logged_out(401)), Some(Ended::LoggedOut(Reason::LoggedOutOnPhone)));
+        assert_eq!(of_event(&logged_out(403)), Some(Ended::Fatal(Reason::Banned)));
     }
 
     #[test]
     fn every_code_of_a_suspension_is_one() {
         for code in [101, 102, 103, 104, 106, 199] {
-            let told = TemporaryBan::builder()
+            let details = TemporaryBan::builder()
                 .code(TempBanReason::from(code))
                 .expire(chrono::Duration::seconds(60))
                 .build();
             assert_eq!(
-                by_event(&Event::TemporaryBan(told)),
+                of_event(&Event::TemporaryBan(details)),
                 Some(Ended::Fatal(Reason::TemporaryBan)),
                 "{code}"
             );
@@ -136,7 +136,7 @@ mod tests {
             ),
             (Event::Disconnected(dropped), Ended::LinkLost(Reason::LinkDropped)),
         ] {
-            assert_eq!(by_event(&event), Some(ended));
+            assert_eq!(of_event(&event), Some(ended));
         }
     }
 
@@ -144,7 +144,7 @@ mod tests {
     fn what_ends_nothing_is_none() {
         let error = StreamError::builder().code("ack".into()).build();
         for event in [Event::Connected(Connected::builder().build()), Event::StreamError(error)] {
-            assert_eq!(by_event(&event), None);
+            assert_eq!(of_event(&event), None);
         }
     }
 }

@@ -32,31 +32,31 @@ const PIECE: usize = 64 << 10;
 const WAITING: usize = 4;
 
 /// Fetches for the library.
-pub(super) struct Http {
+pub(super) struct LibraryHttpClient {
     client: GuardedClient,
 }
 
-impl Http {
+impl LibraryHttpClient {
     /// Over this client.
     pub(super) fn new(client: GuardedClient) -> Self {
         Self { client }
     }
 
-    async fn held(&self, exchange: Exchange) -> Result<HttpResponse, anyhow::Error> {
+    async fn fetch(&self, exchange: Exchange) -> Result<HttpResponse, anyhow::Error> {
         let ExchangeAnswer { status, mut body, .. } = self.client.exchange(exchange).await?;
-        let mut held = Vec::new();
+        let mut bytes = Vec::new();
         while let Some(piece) = body.next().await {
-            held.extend_from_slice(&piece?);
+            bytes.extend_from_slice(&piece?);
         }
-        Ok(HttpResponse { status_code: status, body: held })
+        Ok(HttpResponse { status_code: status, body: bytes })
     }
 }
 
 #[async_trait]
-impl HttpClient for Http {
+impl HttpClient for LibraryHttpClient {
     async fn execute(&self, mut request: HttpRequest) -> Result<HttpResponse, anyhow::Error> {
         let body = request.body.take().map_or(ExchangeBody::Empty, ExchangeBody::Bytes);
-        self.held(exchange(request, body, SHORT, MAX_HELD)?).await
+        self.fetch(exchange(request, body, SHORT, MAX_HELD)?).await
     }
 
     fn supports_streaming(&self) -> bool {
@@ -67,7 +67,7 @@ impl HttpClient for Http {
         let handle = Handle::try_current()?;
         let exchange = exchange(request, ExchangeBody::Empty, LONG, MAX_FILE)?;
         let ExchangeAnswer { status, body, .. } = handle.block_on(self.client.exchange(exchange))?;
-        let body = Box::new(Blocking { handle, body, piece: Bytes::new() });
+        let body = Box::new(BlockingBody { handle, body, piece: Bytes::new() });
         Ok(StreamingHttpResponse { status_code: status, body })
     }
 
@@ -89,13 +89,14 @@ impl HttpClient for Http {
         let bytes = ExchangeBody::Stream { length: content_length, bytes: bytes.boxed() };
         let exchange = exchange(request, bytes, LONG, MAX_HELD)?;
         // This thread may block, so it reads the file itself, between two looks at the request.
-        let (answer, ()) = handle.block_on(async { tokio::join!(self.held(exchange), feed(body, pieces)) });
+        let (answer, ()) =
+            handle.block_on(async { tokio::join!(self.fetch(exchange), send_body(body, pieces)) });
         answer
     }
 }
 
 /// Reads a body to its end, or until nobody takes it any more.
-async fn feed(mut body: UploadBody, pieces: mpsc::Sender<io::Result<Bytes>>) {
+async fn send_body(mut body: UploadBody, pieces: mpsc::Sender<io::Result<Bytes>>) {
     let mut buffer = vec![0_u8; PIECE];
     loop {
         let piece = match body.read(&mut buffer) {
@@ -151,13 +152,13 @@ fn without_tls(mut url: Url) -> Url {
 }
 
 /// A body for a thread that may block.
-struct Blocking {
+struct BlockingBody {
     handle: Handle,
     body: BoxStream<'static, io::Result<Bytes>>,
     piece: Bytes,
 }
 
-impl Read for Blocking {
+impl Read for BlockingBody {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         while self.piece.is_empty() {
             match self.handle.block_on(self.body.next()) {
@@ -178,9 +179,9 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
-    fn http() -> Http {
+    fn http() -> LibraryHttpClient {
         let guard = Guard::new(&["127.0.0.0/8".parse().unwrap()]);
-        Http::new(GuardedClient::new(guard, Duration::from_secs(5)))
+        LibraryHttpClient::new(GuardedClient::new(guard, Duration::from_secs(5)))
     }
 
     /// A server for one request; what it was sent, up to a body's `length` bytes.

@@ -14,41 +14,41 @@ use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::waproto::whatsapp::message::protocol_message::Type as ProtocolType;
 use whatsapp_rust::{Client, InboundDurabilityHook, Jid as NetworkJid};
 
-use super::boxed::erased;
-use super::connection_context::Connected;
-use super::convert::content_in::{self, Said};
-use super::convert::message_key::Frame;
+use super::boxed::boxed;
+use super::connection_context::ConnectionContext;
+use super::convert::content_in::{self, MessageBody};
+use super::convert::message_key::KeyContext;
 use super::{media, polls};
 use crate::engine::{EngineEvent, InboundError};
 
 /// Where the hook finds its connection, which is only there once the client is.
-pub(super) type Place = Arc<OnceLock<Weak<Connected>>>;
+pub(super) type HookSlot = Arc<OnceLock<Weak<ConnectionContext>>>;
 
 /// The library's hook.
-pub(super) struct Hook(pub(super) Place);
+pub(super) struct DurabilityHook(pub(super) HookSlot);
 
 #[async_trait]
-impl InboundDurabilityHook for Hook {
+impl InboundDurabilityHook for DurabilityHook {
     async fn on_messages(&self, _client: Arc<Client>, batch: &[InboundMessage]) -> Result<(), anyhow::Error> {
-        let connected =
-            self.0.get().and_then(Weak::upgrade).ok_or_else(|| anyhow!("the session has ended"))?;
+        let context = self.0.get().and_then(Weak::upgrade).ok_or_else(|| anyhow!("the session has ended"))?;
         for message in batch {
-            if !is_noted(&connected, message).await {
+            if !is_announcement_stored(&context, message).await {
                 return Err(anyhow!("a part of the history could not be noted"));
             }
-            take_in(&connected, message).await?;
+            ingest(&context, message).await?;
         }
         Ok(())
     }
 }
 
 /// Whether a part of the history that this message announces, if it does, will be asked for after a kill too.
-async fn is_noted(connected: &Connected, message: &InboundMessage) -> bool {
+async fn is_announcement_stored(context: &ConnectionContext, message: &InboundMessage) -> bool {
     let protocol = message.message.protocol_message.as_option();
-    let announces = protocol.is_some_and(|told| told.r#type == Some(ProtocolType::HistorySyncNotification));
-    match &connected.announced {
-        Some(announced) if announces && message.info.source.is_from_me => {
-            announced.is_stored(&message.info.id).await
+    let announces =
+        protocol.is_some_and(|message| message.r#type == Some(ProtocolType::HistorySyncNotification));
+    match &context.history_queue {
+        Some(queue) if announces && message.info.source.is_from_me => {
+            queue.wait_until_stored(&message.info.id).await
         }
         _ => true,
     }
@@ -58,28 +58,31 @@ async fn is_noted(connected: &Connected, message: &InboundMessage) -> bool {
 ///
 /// # Errors
 /// When the daemon did not take it: it must not be acknowledged.
-pub(super) async fn take_in(connected: &Connected, told: &InboundMessage) -> Result<(), InboundError> {
-    learn_source(connected, &told.info.source).await?;
-    learn_named(connected, &told.message).await?;
-    let ids = &connected.identities;
-    let Some(header) = content_in::header(&told.info, ids) else {
-        tracing::debug!(device = %connected.device, "a message from where no chat can be was passed over");
+pub(super) async fn ingest(
+    context: &ConnectionContext,
+    message: &InboundMessage,
+) -> Result<(), InboundError> {
+    resolve_source(context, &message.info.source).await?;
+    resolve_mentioned(context, &message.message).await?;
+    let ids = &context.identities;
+    let Some(header) = content_in::header(&message.info, ids) else {
+        tracing::debug!(device = %context.device, "a message from where no chat can be was passed over");
         return Ok(());
     };
-    let frame = Frame { ids, chat: &header.chat, writer: &header.from };
-    let by_admin = told.info.edit == EditAttribute::AdminRevoke;
-    match content_in::said(&told.message, &frame, header.timestamp, by_admin) {
-        Said::Nothing => Ok(()),
-        Said::Change(event) => connected.tell(event).await,
-        Said::Vote(vote) => polls::voted(connected, header.from, &told.info.source, vote).await,
-        Said::Message(mut saying) => {
-            polls::keep_asked(connected, &header, &told.info.source.sender, &mut saying).await?;
-            let (message, file) = content_in::message_of(header, *saying);
+    let frame = KeyContext { ids, chat: &header.chat, writer: &header.from };
+    let by_admin = message.info.edit == EditAttribute::AdminRevoke;
+    match content_in::parse(&message.message, &frame, header.timestamp, by_admin) {
+        MessageBody::Nothing => Ok(()),
+        MessageBody::Change(event) => context.deliver(event).await,
+        MessageBody::Vote(vote) => polls::ingest_vote(context, header.from, &message.info.source, vote).await,
+        MessageBody::Message(mut parsed) => {
+            polls::store_secret(context, &header, &message.info.source.sender, &mut parsed).await?;
+            let (message, file) = content_in::message_of(header, *parsed);
             let message = match file {
-                Some(file) => media::fetched(connected, message, file).await?,
+                Some(file) => media::with_file(context, message, file).await?,
                 None => message,
             };
-            connected.tell(EngineEvent::Message(Box::new(message))).await
+            context.deliver(EngineEvent::Message(Box::new(message))).await
         }
     }
 }
@@ -88,21 +91,27 @@ pub(super) async fn take_in(connected: &Connected, told: &InboundMessage) -> Res
 ///
 /// # Errors
 /// When the daemon did not take it.
-pub(super) async fn withheld(connected: &Connected, info: &MessageInfo) -> Result<(), InboundError> {
-    learn_source(connected, &info.source).await?;
-    let Some(header) = content_in::header(info, &connected.identities) else { return Ok(()) };
-    let (message, _) = content_in::message_of(header, content_in::withheld());
-    connected.tell(EngineEvent::Message(Box::new(message))).await
+pub(super) async fn ingest_view_once(
+    context: &ConnectionContext,
+    info: &MessageInfo,
+) -> Result<(), InboundError> {
+    resolve_source(context, &info.source).await?;
+    let Some(header) = content_in::header(info, &context.identities) else { return Ok(()) };
+    let (message, _) = content_in::message_of(header, content_in::view_once_placeholder());
+    context.deliver(EngineEvent::Message(Box::new(message))).await
 }
 
 /// Learns who everybody is that a message speaks of.
 ///
 /// # Errors
 /// When the daemon did not take it.
-pub(super) async fn learn_named(connected: &Connected, message: &wa::Message) -> Result<(), InboundError> {
+pub(super) async fn resolve_mentioned(
+    context: &ConnectionContext,
+    message: &wa::Message,
+) -> Result<(), InboundError> {
     for text in content_in::people_in(message) {
         if let Ok(jid) = text.parse::<NetworkJid>() {
-            learn(connected, &jid).await?;
+            resolve(context, &jid).await?;
         }
     }
     Ok(())
@@ -112,32 +121,35 @@ pub(super) async fn learn_named(connected: &Connected, message: &wa::Message) ->
 ///
 /// # Errors
 /// When the daemon did not take it.
-pub(super) async fn learn_source(connected: &Connected, source: &MessageSource) -> Result<(), InboundError> {
+pub(super) async fn resolve_source(
+    context: &ConnectionContext,
+    source: &MessageSource,
+) -> Result<(), InboundError> {
     let pairs = [(&source.sender, &source.sender_alt), (&source.chat, &source.recipient_alt)];
     for (one, other) in pairs {
-        if let Some(news) = other.as_ref().and_then(|other| connected.identities.learn_pair(one, other)) {
-            connected.tell(EngineEvent::Contacts(vec![news])).await?;
+        if let Some(update) = other.as_ref().and_then(|other| context.identities.record_pair(one, other)) {
+            context.deliver(EngineEvent::Contacts(vec![update])).await?;
         }
     }
-    learn(connected, &source.chat).await?;
-    learn(connected, &source.sender).await
+    resolve(context, &source.chat).await?;
+    resolve(context, &source.sender).await
 }
 
 /// Learns the number behind a hidden id from what the library knows, and tells of it.
 ///
 /// # Errors
 /// When the daemon did not take it.
-pub(super) async fn learn(connected: &Connected, jid: &NetworkJid) -> Result<(), InboundError> {
-    if !connected.identities.is_unknown(jid) {
+pub(super) async fn resolve(context: &ConnectionContext, jid: &NetworkJid) -> Result<(), InboundError> {
+    if !context.identities.is_unresolved(jid) {
         return Ok(());
     }
     // Not to know it now is no fault: the person goes by the hidden id until it is.
-    let Ok(Some(entry)) = erased(connected.client.get_lid_pn_entry(&jid.to_non_ad())).await else {
+    let Ok(Some(entry)) = boxed(context.client.get_lid_pn_entry(&jid.to_non_ad())).await else {
         return Ok(());
     };
     let (lid, number) = (NetworkJid::lid(&*entry.lid), NetworkJid::pn(&*entry.phone_number));
-    match connected.identities.learn_pair(&lid, &number) {
-        Some(news) => connected.tell(EngineEvent::Contacts(vec![news])).await,
+    match context.identities.record_pair(&lid, &number) {
+        Some(update) => context.deliver(EngineEvent::Contacts(vec![update])).await,
         None => Ok(()),
     }
 }

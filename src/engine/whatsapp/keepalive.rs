@@ -3,7 +3,7 @@
 //! The library pings too, and cuts a connection that is silent (`whatsapp-rust`, `keepalive.rs`); it tells of
 //! neither.
 
-use super::boxed::erased;
+use super::boxed::boxed;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,12 +12,12 @@ use whatsapp_rust::request::IqError;
 use whatsapp_rust::wacore::iq::keepalive::KeepaliveSpec;
 
 /// Between two pings.
-pub(super) const BEAT: Duration = Duration::from_secs(45);
+pub(super) const INTERVAL: Duration = Duration::from_secs(45);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What came of a ping.
-pub(super) enum Pulse {
+pub(super) enum Keepalive {
     /// The round trip in milliseconds.
     Alive(u64),
     /// No answer in time.
@@ -27,16 +27,16 @@ pub(super) enum Pulse {
 }
 
 /// Pings after this pause.
-pub(super) async fn beat(client: &Client, pause: Duration) -> Pulse {
+pub(super) async fn ping(client: &Client, pause: Duration) -> Keepalive {
     tokio::time::sleep(pause).await;
     let started = Instant::now();
-    match erased(client.execute(KeepaliveSpec::with_timeout(PATIENCE))).await {
+    match boxed(client.execute(KeepaliveSpec::with_timeout(PATIENCE))).await {
         // Whatever the network says to it, it is there.
         Ok(())
         | Err(
             IqError::ServerError { .. } | IqError::ParseError(_) | IqError::UnexpectedResponseType { .. },
-        ) => Pulse::Alive(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)),
-        Err(IqError::Timeout) => Pulse::Silent,
-        Err(_) => Pulse::Gone,
+        ) => Keepalive::Alive(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)),
+        Err(IqError::Timeout) => Keepalive::Silent,
+        Err(_) => Keepalive::Gone,
     }
 }

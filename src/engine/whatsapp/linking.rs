@@ -13,7 +13,7 @@ use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::{PairCodeError, PairCodeOptions, PairCodeRejection, PairError};
 use whatsapp_rust::types::events::PairSuccess;
 
-use super::boxed::erased;
+use super::boxed::boxed;
 use crate::domain::device::Account;
 use crate::engine::{PairingCode, SessionError, Vault, VaultError};
 
@@ -31,22 +31,22 @@ const PATIENCE: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// When the network refuses, with the reason.
-pub(super) async fn typed_code(
+pub(super) async fn request_pairing_code(
     client: &Arc<Client>,
     phone_number: &str,
     until: Instant,
 ) -> Result<PairingCode, SessionError> {
     // Whoever asks again has no use for the earlier code.
-    erased(client.cancel_pair_code()).await;
+    boxed(client.cancel_pair_code()).await;
     let options = PairCodeOptions { phone_number: phone_number.to_owned(), ..PairCodeOptions::default() };
-    let asked = tokio::time::timeout(PATIENCE, erased(client.pair_with_code(options))).await;
+    let asked = tokio::time::timeout(PATIENCE, boxed(client.pair_with_code(options))).await;
     let code = asked.map_err(|_| refused("the network did not answer in time; try again"))?;
-    let code = code.map_err(|error| refused(&why(&error)))?;
+    let code = code.map_err(|error| refused(&refusal_reason(&error)))?;
     let valid = TYPED_VALID.min(until.saturating_duration_since(Instant::now()));
     Ok(PairingCode { code, valid_ms: u64::try_from(valid.as_millis()).unwrap_or(u64::MAX) })
 }
 
-fn why(error: &PairError) -> String {
+fn refusal_reason(error: &PairError) -> String {
     let sentence = match error.rejection() {
         Some(PairCodeRejection::RateOverlimit) => {
             "too many codes were asked for; wait some minutes, or scan the QR code"
@@ -82,7 +82,7 @@ fn refused(reason: &str) -> SessionError {
 ///
 /// # Errors
 /// When the store fails.
-pub(super) async fn begun(vault: &dyn Vault) -> Result<(), VaultError> {
+pub(super) async fn mark_incomplete(vault: &dyn Vault) -> Result<(), VaultError> {
     vault.put(SPACE, BEGUN, Some(Vec::new())).await
 }
 
@@ -90,7 +90,7 @@ pub(super) async fn begun(vault: &dyn Vault) -> Result<(), VaultError> {
 ///
 /// # Errors
 /// When the store fails.
-pub(super) async fn over(vault: &dyn Vault) -> Result<(), VaultError> {
+pub(super) async fn mark_complete(vault: &dyn Vault) -> Result<(), VaultError> {
     vault.put(SPACE, BEGUN, None).await
 }
 
@@ -98,13 +98,13 @@ pub(super) async fn over(vault: &dyn Vault) -> Result<(), VaultError> {
 ///
 /// # Errors
 /// When the store fails.
-pub(super) async fn is_begun(vault: &dyn Vault) -> Result<bool, VaultError> {
+pub(super) async fn is_incomplete(vault: &dyn Vault) -> Result<bool, VaultError> {
     Ok(vault.get(SPACE, BEGUN).await?.is_some())
 }
 
 /// The account that a phone linked. It may have no name yet.
-pub(super) fn account_of(told: &PairSuccess) -> Account {
-    account(told.id.user_base(), &told.business_name)
+pub(super) fn account_of(success: &PairSuccess) -> Account {
+    account(success.id.user_base(), &success.business_name)
 }
 
 /// An account by number, and by its name where it has one.

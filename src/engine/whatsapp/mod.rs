@@ -75,7 +75,7 @@ struct Shared {
     #[cfg(feature = "testbed")]
     testbed: Option<url::Url>,
     #[cfg(feature = "testbed")]
-    worlds: testbed::Worlds,
+    testbed_devices: testbed::TestbedDevices,
 }
 
 /// All devices of the native engine.
@@ -92,7 +92,7 @@ impl WhatsAppDriver {
             #[cfg(feature = "testbed")]
             testbed: config.testbed,
             #[cfg(feature = "testbed")]
-            worlds: testbed::Worlds::default(),
+            testbed_devices: testbed::TestbedDevices::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -163,12 +163,12 @@ impl Driver for WhatsAppDriver {
         body: Value,
     ) -> Result<Value, ControlError> {
         let testbed = self.shared.testbed.as_ref().ok_or(ControlError::NotFound)?;
-        self.shared.worlds.control(testbed, device, verb, body).await
+        self.shared.testbed_devices.control(testbed, device, verb, body).await
     }
 
     async fn forget(&self, device: &DeviceId) {
         #[cfg(feature = "testbed")]
-        self.shared.worlds.forget(device);
+        self.shared.testbed_devices.forget(device);
         #[cfg(not(feature = "testbed"))]
         let _ = device;
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::boxed::erased;
-use super::connection_context::Connected;
+use super::boxed::boxed;
+use super::connection_context::ConnectionContext;
 use super::convert::jid;
 use crate::domain::jid::{Jid, JidKind};
 use crate::engine::{EngineEvent, SessionError};
@@ -24,19 +24,19 @@ const MISSING: Duration = Duration::from_secs(300);
 
 /// Who is there.
 #[derive(Default)]
-pub(super) struct Existence(Mutex<HashMap<Jid, (bool, Instant)>>);
+pub(super) struct OnNetworkCache(Mutex<HashMap<Jid, (bool, Instant)>>);
 
-impl Existence {
-    fn known(&self, person: &Jid, now: Instant) -> Option<bool> {
-        self.lock().get(person).filter(|(_, until)| *until > now).map(|(there, _)| *there)
+impl OnNetworkCache {
+    fn lookup(&self, person: &Jid, now: Instant) -> Option<bool> {
+        self.lock().get(person).filter(|(_, until)| *until > now).map(|(exists, _)| *exists)
     }
 
-    fn remember(&self, person: &Jid, there: bool, now: Instant) {
+    fn record(&self, person: &Jid, exists: bool, now: Instant) {
         let mut people = self.lock();
         if people.len() >= MOST {
             people.clear();
         }
-        people.insert(person.clone(), (there, now + if there { THERE } else { MISSING }));
+        people.insert(person.clone(), (exists, now + if exists { THERE } else { MISSING }));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Jid, (bool, Instant)>> {
@@ -48,31 +48,31 @@ impl Existence {
 ///
 /// # Errors
 /// When the network could not be asked, or did not say.
-pub(super) async fn is_on_network(connected: &Connected, person: &Jid) -> Result<bool, SessionError> {
-    if person.kind() != JidKind::Person || connected.identities.is_me(person) {
+pub(super) async fn is_on_network(context: &ConnectionContext, person: &Jid) -> Result<bool, SessionError> {
+    if person.kind() != JidKind::Person || context.identities.is_me(person) {
         return Ok(true);
     }
-    if let Some(known) = connected.exists.known(person, Instant::now()) {
-        return Ok(known);
+    if let Some(lookup) = context.on_network.lookup(person, Instant::now()) {
+        return Ok(lookup);
     }
     let asked = jid::to_network(person);
-    let answer = erased(connected.client.contacts().is_on_whatsapp(std::slice::from_ref(&asked))).await;
-    let found = answer.map_err(|_| match connected.client.is_connected() {
+    let answer = boxed(context.client.contacts().is_on_whatsapp(std::slice::from_ref(&asked))).await;
+    let answer = answer.map_err(|_| match context.client.is_connected() {
         true => SessionError::Refused("it could not say who is on it".to_owned()),
         false => SessionError::Offline,
     })?;
-    let found = found
+    let answer = answer
         .into_iter()
         .next()
         .ok_or_else(|| SessionError::Refused("it did not say whether this number is on it".to_owned()))?;
-    connected.exists.remember(person, found.is_registered, Instant::now());
-    let news = found.lid.as_ref().and_then(|lid| connected.identities.learn_pair(&asked, lid));
-    if let Some(news) = news
-        && let Err(error) = connected.tell(EngineEvent::Contacts(vec![news])).await
+    context.on_network.record(person, answer.is_registered, Instant::now());
+    let update = answer.lid.as_ref().and_then(|lid| context.identities.record_pair(&asked, lid));
+    if let Some(update) = update
+        && let Err(error) = context.deliver(EngineEvent::Contacts(vec![update])).await
     {
-        tracing::warn!(device = %connected.device, %error, "who a hidden id belongs to was not taken");
+        tracing::warn!(device = %context.device, %error, "who a hidden id belongs to was not taken");
     }
-    Ok(found.is_registered)
+    Ok(answer.is_registered)
 }
 
 #[cfg(test)]
@@ -81,21 +81,21 @@ mod tests {
 
     #[test]
     fn who_is_there_is_remembered_longer_than_who_is_not() {
-        let (people, now) = (Existence::default(), Instant::now());
+        let (people, now) = (OnNetworkCache::default(), Instant::now());
         let (anna, ben) = (Jid::person("15550100001").unwrap(), Jid::person("15550100002").unwrap());
-        people.remember(&anna, true, now);
-        people.remember(&ben, false, now);
-        assert_eq!((people.known(&anna, now), people.known(&ben, now)), (Some(true), Some(false)));
+        people.record(&anna, true, now);
+        people.record(&ben, false, now);
+        assert_eq!((people.lookup(&anna, now), people.lookup(&ben, now)), (Some(true), Some(false)));
         let later = now + MISSING;
-        assert_eq!((people.known(&anna, later), people.known(&ben, later)), (Some(true), None));
-        assert_eq!(people.known(&anna, now + THERE), None);
+        assert_eq!((people.lookup(&anna, later), people.lookup(&ben, later)), (Some(true), None));
+        assert_eq!(people.lookup(&anna, now + THERE), None);
     }
 
     #[test]
     fn no_more_are_remembered_than_may_be() {
-        let (people, now) = (Existence::default(), Instant::now());
+        let (people, now) = (OnNetworkCache::default(), Instant::now());
         for n in 0..=MOST {
-            people.remember(&Jid::person(&format!("1555{n:07}")).unwrap(), true, now);
+            people.record(&Jid::person(&format!("1555{n:07}")).unwrap(), true, now);
         }
         assert_eq!(people.lock().len(), 1);
     }

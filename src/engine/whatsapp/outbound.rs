@@ -14,10 +14,10 @@ use std::time::Duration;
 use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::{Client, SendError as LibraryError, SendOptions};
 
-use super::acks::Answer;
-use super::boxed::erased;
-use super::connection_context::Connected;
-use super::convert::content_out::{self, Enclosed};
+use super::acks::AckAnswer;
+use super::boxed::boxed;
+use super::connection_context::ConnectionContext;
+use super::convert::content_out::{self, MessageExtras};
 use super::convert::{jid, receipt_in};
 use super::{media, on_network, polls};
 use crate::domain::content::Content;
@@ -30,8 +30,8 @@ const ANSWER: Duration = Duration::from_secs(20);
 const LEAVING: Duration = Duration::from_secs(60);
 
 /// Sends a message; see [`crate::engine::Session::send`].
-pub(super) async fn send(connected: &Connected, message: Outgoing) -> SendOutcome {
-    match attempt(connected, &message).await {
+pub(super) async fn send(context: &ConnectionContext, message: Outgoing) -> SendOutcome {
+    match attempt(context, &message).await {
         Ok(participants) => SendOutcome::Sent { participants },
         Err(outcome) => outcome,
     }
@@ -42,36 +42,36 @@ pub(super) fn offline() -> SendOutcome {
     transient("not_connected", "the device is not connected to its network")
 }
 
-async fn attempt(connected: &Connected, message: &Outgoing) -> Result<Vec<Jid>, SendOutcome> {
-    recipient(connected, &message.chat).await?;
-    let content = content(connected, message).await?;
+async fn attempt(context: &ConnectionContext, message: &Outgoing) -> Result<Vec<Jid>, SendOutcome> {
+    check_recipient(context, &message.chat).await?;
+    let content = build_content(context, message).await?;
     if message.again {
-        key_is_with_nobody(connected, &message.chat).await?;
+        reset_group_key(context, &message.chat).await?;
     }
-    settled(connected).await?;
-    let handed = handed_over(connected, message, content).await;
+    flush_keys(context).await?;
+    let sent = send_and_await_ack(context, message, content).await;
     // The network may have had the message before, and dropped this copy with the key in it; or it took neither.
-    if (message.again || handed.is_err()) && key_is_with_nobody(connected, &message.chat).await.is_err() {
-        tracing::warn!(device = %connected.device, "a group's key may not go with the next message to it");
+    if (message.again || sent.is_err()) && reset_group_key(context, &message.chat).await.is_err() {
+        tracing::warn!(device = %context.device, "a group's key may not go with the next message to it");
     }
-    handed?;
-    Ok(goes_to(connected, &message.chat).await)
+    sent?;
+    Ok(group_recipients(context, &message.chat).await)
 }
 
 /// Hands a message to the network and waits for its answer.
-async fn handed_over(
-    connected: &Connected,
+async fn send_and_await_ack(
+    context: &ConnectionContext,
     message: &Outgoing,
     content: wa::Message,
 ) -> Result<(), SendOutcome> {
     let id = message.id.network.as_str();
-    let mut awaited = connected.acks.expect(id);
+    let mut pending = context.acks.register(id);
     let options = SendOptions::default().with_message_id(id);
     let to = jid::to_network(&message.chat);
-    let sent = erased(connected.client.send_message_with_options(to, content, options));
+    let sent = boxed(context.client.send_message_with_options(to, content, options));
     match tokio::time::timeout(LEAVING, sent).await {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => return Err(not_sent(&connected.client, &error)),
+        Ok(Err(error)) => return Err(not_sent(&context.client, &error)),
         Err(_) => {
             return Err(unknown(
                 "no_answer",
@@ -79,22 +79,22 @@ async fn handed_over(
             ));
         }
     }
-    match tokio::time::timeout(ANSWER, awaited.answer()).await {
-        Ok(Some(Answer::Accepted)) => Ok(()),
-        Ok(Some(Answer::Refused(code))) => Err(refused(&code)),
+    match tokio::time::timeout(ANSWER, pending.answer()).await {
+        Ok(Some(AckAnswer::Accepted)) => Ok(()),
+        Ok(Some(AckAnswer::Refused(code))) => Err(refused(&code)),
         Ok(None) => Err(link_lost()),
         Err(_) => {
-            connected.stalled.notify_one();
+            context.ack_overdue.notify_one();
             Err(unknown("no_answer", "the network did not say in time whether it has the message"))
         }
     }
 }
 
 /// Waits until the keys that answers to the message may need are durable; `storage` says which.
-async fn settled(connected: &Connected) -> Result<(), SendOutcome> {
-    match tokio::time::timeout(LEAVING, erased(connected.client.flush_pending_signal_state())).await {
+async fn flush_keys(context: &ConnectionContext) -> Result<(), SendOutcome> {
+    match tokio::time::timeout(LEAVING, boxed(context.client.flush_pending_signal_state())).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) if !connected.client.is_connected() => Err(offline()),
+        Ok(Err(_)) if !context.client.is_connected() => Err(offline()),
         Ok(Err(_)) | Err(_) => Err(transient("not_sent", "the keys could not be stored")),
     }
 }
@@ -103,24 +103,24 @@ async fn settled(connected: &Connected) -> Result<(), SendOutcome> {
 /// it as given when the bytes of a message have left (`whatsapp-rust` 0.7.0, `send/mod.rs`,
 /// `update_sender_key_devices`); where the network did not take that message, nobody has the key, and nobody could
 /// read what follows.
-async fn key_is_with_nobody(connected: &Connected, chat: &Jid) -> Result<(), SendOutcome> {
+async fn reset_group_key(context: &ConnectionContext, chat: &Jid) -> Result<(), SendOutcome> {
     if !chat.is_group() {
         return Ok(());
     }
     let group = jid::to_network(chat).to_string();
-    let cleared = connected.client.persistence_manager().clear_sender_key_devices(&group).await;
+    let cleared = context.client.persistence_manager().clear_sender_key_devices(&group).await;
     cleared.map_err(|_| transient("not_sent", "who has the group's key could not be noted"))
 }
 
 /// In a group: who it goes to, as the library knows it from sending just now.
-async fn goes_to(connected: &Connected, chat: &Jid) -> Vec<Jid> {
+async fn group_recipients(context: &ConnectionContext, chat: &Jid) -> Vec<Jid> {
     if !chat.is_group() {
         return Vec::new();
     }
-    let Ok(group) = erased(connected.client.groups().query_info(&jid::to_network(chat))).await else {
+    let Ok(group) = boxed(context.client.groups().query_info(&jid::to_network(chat))).await else {
         return Vec::new();
     };
-    let ids = &connected.identities;
+    let ids = &context.identities;
     let number = |member| group.phone_jid_for_lid_user(member).and_then(|number| ids.jid(number));
     let members = group.participants.iter().filter_map(|member| {
         if member.is_lid() { number(member.user_base()).or_else(|| ids.jid(member)) } else { ids.jid(member) }
@@ -129,9 +129,9 @@ async fn goes_to(connected: &Connected, chat: &Jid) -> Vec<Jid> {
 }
 
 /// Whether there is anybody to send to.
-async fn recipient(connected: &Connected, chat: &Jid) -> Result<(), SendOutcome> {
+async fn check_recipient(context: &ConnectionContext, chat: &Jid) -> Result<(), SendOutcome> {
     match chat.kind() {
-        JidKind::Person => match on_network::is_on_network(connected, chat).await {
+        JidKind::Person => match on_network::is_on_network(context, chat).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(permanent("not_on_network", "the recipient is not on WhatsApp")),
             Err(SessionError::Offline) => Err(offline()),
@@ -144,18 +144,18 @@ async fn recipient(connected: &Connected, chat: &Jid) -> Result<(), SendOutcome>
     }
 }
 
-async fn content(connected: &Connected, message: &Outgoing) -> Result<wa::Message, SendOutcome> {
-    let me = connected.identities.me().cloned().ok_or_else(offline)?;
-    let enclosed = match &message.content {
+async fn build_content(context: &ConnectionContext, message: &Outgoing) -> Result<wa::Message, SendOutcome> {
+    let me = context.identities.me().cloned().ok_or_else(offline)?;
+    let extras = match &message.content {
         Content::Media(attachment) => {
-            Enclosed { file: Some(media::upload(connected, attachment).await?), secret: None }
+            MessageExtras { file: Some(media::upload(context, attachment).await?), secret: None }
         }
         Content::Poll(poll) => {
-            Enclosed { file: None, secret: Some(polls::secret_for(connected, &message.id, poll).await?) }
+            MessageExtras { file: None, secret: Some(polls::secret_for(context, &message.id, poll).await?) }
         }
-        _ => Enclosed::default(),
+        _ => MessageExtras::default(),
     };
-    content_out::message_of(message, enclosed, &me)
+    content_out::message_of(message, extras, &me)
         .ok_or_else(|| permanent("not_supported_by_engine", "this device's engine cannot send that"))
 }
 
@@ -171,8 +171,8 @@ fn not_sent(client: &Client, error: &LibraryError) -> SendOutcome {
 }
 
 fn refused(code: &str) -> SendOutcome {
-    let error = receipt_in::refusal(code);
-    if receipt_in::is_momentary(&error) {
+    let error = receipt_in::send_error(code);
+    if receipt_in::is_transient(&error) {
         SendOutcome::Transient(error)
     } else {
         SendOutcome::Permanent(error)

@@ -3,23 +3,23 @@
 //! The same happens to what cannot be decrypted, which the library sees to by itself. What the sender sends again
 //! has the id of the first, and comes in as any message does.
 
-use super::boxed::erased;
+use super::boxed::boxed;
 use whatsapp_rust::wacore_binary::{JidExt as _, Node};
 use whatsapp_rust::{Jid as NetworkJid, NodeBuilder, RetryReason, RetryRequestOptions, RetryRequestOutcome};
 
-use super::connection_context::Connected;
-use super::storage::Missed;
+use super::connection_context::ConnectionContext;
+use super::storage::MissingMessage;
 
 /// Asks for a message. Should that fail, it comes again with the next connection.
-pub(super) async fn ask(connected: &Connected, missed: &Missed) {
-    let (device, message) = (&connected.device, missed.id.as_str());
-    let Some(stanza) = stanza(connected, missed) else {
+pub(super) async fn ask(context: &ConnectionContext, missing: &MissingMessage) {
+    let (device, message) = (&context.device, missing.id.as_str());
+    let Some(stanza) = stanza(context, missing) else {
         tracing::error!(%device, message, "a message that was missed cannot be asked for: its sender is not an address");
         return;
     };
     let options = RetryRequestOptions::new().with_reason(RetryReason::UnknownError);
-    let asked = erased(connected.client.request_message_retry(&stanza.as_node_ref(), options)).await;
-    match asked {
+    let requested = boxed(context.client.request_message_retry(&stanza.as_node_ref(), options)).await;
+    match requested {
         Ok(RetryRequestOutcome::Sent { .. }) => {
             tracing::warn!(%device, message, "a message was missed; the sender is asked for it again");
         }
@@ -33,13 +33,13 @@ pub(super) async fn ask(connected: &Connected, missed: &Missed) {
 }
 
 /// The message as it came, as far as it matters for asking (`wacore` 0.7.0, `messages.rs`, `parse_message_info`).
-fn stanza(connected: &Connected, missed: &Missed) -> Option<Node> {
-    let chat: NetworkJid = missed.chat.parse().ok()?;
-    let sender: NetworkJid = missed.sender.parse().ok()?;
-    let now = connected.clock.now().0 / 1_000;
-    let stanza = NodeBuilder::new("message").attr("id", missed.id.as_str()).attr("t", now);
+fn stanza(context: &ConnectionContext, missing: &MissingMessage) -> Option<Node> {
+    let chat: NetworkJid = missing.chat.parse().ok()?;
+    let sender: NetworkJid = missing.sender.parse().ok()?;
+    let now = context.clock.now().0 / 1_000;
+    let stanza = NodeBuilder::new("message").attr("id", missing.id.as_str()).attr("t", now);
     let shared = chat.is_group() || chat.is_broadcast_list() || chat.is_status_broadcast();
-    let ids = &connected.identities;
+    let ids = &context.identities;
     let stanza = if shared {
         stanza.attr("from", chat).attr("participant", sender)
     } else if ids.jid(&sender).is_some_and(|sender| ids.is_me(&sender)) {

@@ -13,7 +13,7 @@ use whatsapp_rust::Client;
 use whatsapp_rust::wacore::iq::keepalive::KeepaliveSpec;
 use whatsapp_rust::wacore::runtime::Runtime;
 
-use super::event_pump::Flow;
+use super::event_pump::InboundProgress;
 use super::runtime::TaskRuntime;
 use super::settings::DeviceSettings;
 use super::storage::VaultBackend;
@@ -47,10 +47,10 @@ const CODES: [&str; 16] = [
 
 /// What is known of each device's part of the testbed.
 #[derive(Default)]
-pub(super) struct Worlds(Mutex<HashMap<DeviceId, World>>);
+pub(super) struct TestbedDevices(Mutex<HashMap<DeviceId, TestbedDevice>>);
 
 #[derive(Default)]
-struct World {
+struct TestbedDevice {
     /// How the world behaves, as its settings say.
     settings: Option<Map<String, Value>>,
     /// The code that is shown.
@@ -58,21 +58,21 @@ struct World {
     /// The account's number in digits, or the one that a typed code was asked for.
     number: Option<String>,
     /// The connection.
-    line: Option<Line>,
+    connection: Option<TestbedConnection>,
 }
 
 /// A connection, as far as control calls have to do with it.
 #[derive(Clone)]
-pub(super) struct Line {
+pub(super) struct TestbedConnection {
     pub(super) client: Weak<Client>,
-    pub(super) flow: Arc<Flow>,
+    pub(super) progress: Arc<InboundProgress>,
     pub(super) tasks: Arc<TaskRuntime>,
     pub(super) backend: Arc<VaultBackend>,
 }
 
-impl Line {
+impl TestbedConnection {
     /// Waits until the network has all that left before.
-    async fn flushed(&self) {
+    async fn flush(&self) {
         if let Some(client) = self.client.upgrade() {
             // Where there is no answer, nothing leaves either.
             let _ = client.execute(KeepaliveSpec::with_timeout(PATIENCE)).await;
@@ -80,22 +80,22 @@ impl Line {
     }
 
     /// Waits until the daemon has taken in all that came before.
-    async fn settled(&self) {
-        let _ = tokio::time::timeout(PATIENCE, self.flow.settled()).await;
+    async fn wait_until_ingested(&self) {
+        let _ = tokio::time::timeout(PATIENCE, self.progress.wait_until_ingested()).await;
     }
 
     /// A task of the connection panics.
     #[expect(clippy::panic, reason = "it is what was asked for")]
-    fn break_down(&self) {
+    fn panic_task(&self) {
         self.tasks.spawn_detached(Box::pin(async { panic!("at a test's word") }));
     }
 }
 
 /// What befalls the engine itself, not its network.
-fn own_fault(body: &Value) -> Option<fn(&Line)> {
+fn engine_fault(body: &Value) -> Option<fn(&TestbedConnection)> {
     match body.get("kind")?.as_str()? {
-        "panic" => Some(Line::break_down),
-        "copy_not_stored" => Some(|line| line.backend.refuse_next()),
+        "panic" => Some(TestbedConnection::panic_task),
+        "copy_not_stored" => Some(|connection| connection.backend.reject_next()),
         _ => None,
     }
 }
@@ -117,34 +117,39 @@ pub(super) fn socket_url(testbed: &Url) -> String {
     format!("ws{}/ws/chat", base.strip_prefix("http").unwrap_or(base))
 }
 
-impl Worlds {
-    pub(super) fn opened(&self, device: &DeviceId, settings: &DeviceSettings, account: Option<&Account>) {
-        let mut worlds = self.lock();
-        let world = worlds.entry(device.clone()).or_default();
-        world.settings.clone_from(&settings.testbed);
-        world.qr = None;
+impl TestbedDevices {
+    pub(super) fn session_opened(
+        &self,
+        device: &DeviceId,
+        settings: &DeviceSettings,
+        account: Option<&Account>,
+    ) {
+        let mut devices = self.lock();
+        let state = devices.entry(device.clone()).or_default();
+        state.settings.clone_from(&settings.testbed);
+        state.qr = None;
         if let Some(account) = account {
-            world.number = Some(account.phone_number.clone());
+            state.number = Some(account.phone_number.clone());
         }
     }
 
-    pub(super) fn shows(&self, device: &DeviceId, qr: Option<&str>) {
-        self.change(device, |world| world.qr = qr.map(str::to_owned));
+    pub(super) fn show_code(&self, device: &DeviceId, qr: Option<&str>) {
+        self.change(device, |state| state.qr = qr.map(str::to_owned));
     }
 
-    pub(super) fn asked_for(&self, device: &DeviceId, number: &str) {
-        self.change(device, |world| world.number = Some(number.to_owned()));
+    pub(super) fn request_pairing_code(&self, device: &DeviceId, number: &str) {
+        self.change(device, |state| state.number = Some(number.to_owned()));
     }
 
     pub(super) fn linked(&self, device: &DeviceId, account: &Account) {
-        self.change(device, |world| {
-            world.number = Some(account.phone_number.clone());
-            world.qr = None;
+        self.change(device, |state| {
+            state.number = Some(account.phone_number.clone());
+            state.qr = None;
         });
     }
 
-    pub(super) fn has_line(&self, device: &DeviceId, line: Option<Line>) {
-        self.change(device, |world| world.line = line);
+    pub(super) fn set_connection(&self, device: &DeviceId, connection: Option<TestbedConnection>) {
+        self.change(device, |state| state.connection = connection);
     }
 
     pub(super) fn forget(&self, device: &DeviceId) {
@@ -159,24 +164,24 @@ impl Worlds {
         verb: ControlVerb<'_>,
         body: Value,
     ) -> Result<Value, ControlError> {
-        let line = self.lock().get(device).and_then(|world| world.line.clone());
+        let connection = self.lock().get(device).and_then(|state| state.connection.clone());
         if verb == ControlVerb::Post("fault")
-            && let Some(fault) = own_fault(&body)
+            && let Some(fault) = engine_fault(&body)
         {
-            fault(&line.ok_or_else(not_connected)?);
+            fault(&connection.ok_or_else(not_connected)?);
             return Ok(json!({ "kind": body["kind"] }));
         }
-        if let (Some(line), ControlVerb::Get(_)) = (&line, verb) {
-            line.flushed().await;
+        if let (Some(connection), ControlVerb::Get(_)) = (&connection, verb) {
+            connection.flush().await;
         }
         let answer = self.forward(testbed, device, verb, body).await?;
-        match (line, verb) {
-            (Some(line), ControlVerb::Post(name)) if !matches!(name, "fault" | "scan" | "pair") => {
+        match (connection, verb) {
+            (Some(connection), ControlVerb::Post(name)) if !matches!(name, "fault" | "scan" | "pair") => {
                 // What is not confirmed came before the answer to a ping.
                 if matches!(name, "typing" | "presence") {
-                    line.flushed().await;
+                    connection.flush().await;
                 }
-                line.settled().await;
+                connection.wait_until_ingested().await;
             }
             _ => {}
         }
@@ -210,43 +215,43 @@ impl Worlds {
             ControlVerb::Post(name) => (Method::Post, name),
             ControlVerb::Delete(name) => (Method::Delete, name),
         };
-        let worlds = self.lock();
-        let world = worlds.get(device);
+        let devices = self.lock();
+        let state = devices.get(device);
         let path = match name {
             "scan" | "pair" => format!("/control/{name}"),
             name if !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
                 // A device that has not been opened since the daemon began is known to the testbed by its name.
-                let number = world.and_then(|world| world.number.as_deref()).unwrap_or(device.as_str());
+                let number = state.and_then(|state| state.number.as_deref()).unwrap_or(device.as_str());
                 format!("/control/accounts/{number}/{name}")
             }
             _ => return Err(ControlError::NotFound),
         };
         let body = match (name, body) {
-            ("scan", body) => named(device, with_code(world, body)?),
-            ("pair", body) => named(device, with_number(world, body)),
+            ("scan", body) => named(device, with_code(state, body)?),
+            ("pair", body) => named(device, with_number(state, body)),
             (_, body) => body,
         };
         Ok((method, path, body))
     }
 
-    fn change(&self, device: &DeviceId, change: impl FnOnce(&mut World)) {
+    fn change(&self, device: &DeviceId, change: impl FnOnce(&mut TestbedDevice)) {
         change(self.lock().entry(device.clone()).or_default());
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, World>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, TestbedDevice>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A scan with the code that the device shows, unless the call names one, and with the world's settings.
-fn with_code(world: Option<&World>, body: Value) -> Result<Value, ControlError> {
+fn with_code(state: Option<&TestbedDevice>, body: Value) -> Result<Value, ControlError> {
     let mut body = object(body)?;
-    let shown = world.and_then(|world| world.qr.clone());
+    let shown = state.and_then(|state| state.qr.clone());
     if body.get("qr").is_none_or(Value::is_null) {
         let qr = shown.ok_or_else(|| impossible("no_qr", "the device shows no QR code now"))?;
         body.insert("qr".to_owned(), json!(qr));
     }
-    Ok(with_world(world, body))
+    Ok(with_world(state, body))
 }
 
 /// The same, with the name of the device.
@@ -258,16 +263,16 @@ fn named(device: &DeviceId, mut body: Value) -> Value {
 }
 
 /// A typed code for the number that it was asked for.
-fn with_number(world: Option<&World>, body: Value) -> Value {
+fn with_number(state: Option<&TestbedDevice>, body: Value) -> Value {
     let Value::Object(mut body) = body else { return body };
-    if let Some(number) = world.and_then(|world| world.number.clone()) {
+    if let Some(number) = state.and_then(|state| state.number.clone()) {
         body.entry("phoneNumber").or_insert_with(|| json!(number));
     }
-    with_world(world, body)
+    with_world(state, body)
 }
 
-fn with_world(world: Option<&World>, mut body: Map<String, Value>) -> Value {
-    if let Some(settings) = world.and_then(|world| world.settings.clone()) {
+fn with_world(state: Option<&TestbedDevice>, mut body: Map<String, Value>) -> Value {
+    if let Some(settings) = state.and_then(|state| state.settings.clone()) {
         body.insert("world".to_owned(), Value::Object(settings));
     }
     Value::Object(body)
@@ -327,13 +332,13 @@ mod tests {
 
     #[test]
     fn a_scan_names_the_code_that_is_shown_and_the_world() {
-        let (worlds, device) = (Worlds::default(), "shop".parse::<DeviceId>().unwrap());
-        let scan = |body| worlds.call(&device, ControlVerb::Post("scan"), body);
+        let (devices, device) = (TestbedDevices::default(), "shop".parse::<DeviceId>().unwrap());
+        let scan = |body| devices.call(&device, ControlVerb::Post("scan"), body);
         assert!(matches!(scan(json!({})), Err(ControlError::Impossible { code: "no_qr", .. })));
         let settings = json!({ "whatsapp": { "testbed": { "echo": true } } });
         let settings = DeviceSettings::parse(settings.as_object().unwrap()).unwrap();
-        worlds.opened(&device, &settings, None);
-        worlds.shows(&device, Some("shown"));
+        devices.session_opened(&device, &settings, None);
+        devices.show_code(&device, Some("shown"));
         let (_, path, body) = scan(json!({ "phoneNumber": "15550100009" })).unwrap();
         assert_eq!(path, "/control/scan");
         assert_eq!(
@@ -345,11 +350,11 @@ mod tests {
 
     #[test]
     fn other_calls_go_to_the_account_of_the_device() {
-        let (worlds, device) = (Worlds::default(), "shop".parse::<DeviceId>().unwrap());
-        let call = || worlds.call(&device, ControlVerb::Get("network"), Value::Null);
+        let (devices, device) = (TestbedDevices::default(), "shop".parse::<DeviceId>().unwrap());
+        let call = || devices.call(&device, ControlVerb::Get("network"), Value::Null);
         assert_eq!(call().unwrap().1, "/control/accounts/shop/network");
-        worlds.linked(&device, &Account { phone_number: "15550100009".into(), client_name: String::new() });
+        devices.linked(&device, &Account { phone_number: "15550100009".into(), client_name: String::new() });
         assert_eq!(call().unwrap().1, "/control/accounts/15550100009/network");
-        assert_eq!(worlds.call(&device, ControlVerb::Get("../x"), Value::Null), Err(ControlError::NotFound));
+        assert_eq!(devices.call(&device, ControlVerb::Get("../x"), Value::Null), Err(ControlError::NotFound));
     }
 }

@@ -1,7 +1,7 @@
 //! What an account's devices share: there before the link, and changed afterwards.
 
 use serde_json::{Value, json};
-use testbed::phone::app_state::Deed;
+use testbed::phone::app_state::PhoneAction;
 use testbed::server::app_state;
 use whatsapp_rust::Jid;
 
@@ -30,11 +30,11 @@ async fn becomes(native: &Native, number: &str, field: &str, value: bool) {
 #[tokio::test]
 async fn what_was_done_on_the_phone_before_the_link_is_there_after_it() {
     let native = Native::start().await;
-    let account = native.testbed.world().directory.somebody(ME).unwrap();
+    let account = native.testbed.world().directory.get_or_create(ME).unwrap();
     let before = [
-        Deed::Archive(Jid::pn(ANNA), true),
-        Deed::Pin(Jid::pn(BEN), true),
-        Deed::Mute(Jid::pn(CLEO), Some(None)),
+        PhoneAction::Archive(Jid::pn(ANNA), true),
+        PhoneAction::Pin(Jid::pn(BEN), true),
+        PhoneAction::Mute(Jid::pn(CLEO), Some(None)),
     ];
     app_state::write(&account, &before).unwrap();
     let contacts = json!([
@@ -57,12 +57,12 @@ async fn changes_that_follow_each_other_at_once_all_arrive() {
     let native = Native::start().await;
     native.device("shop", json!({ "contacts": [{ "id": ANNA, "name": "Anna" }], "history": 3 })).await;
     native.app.incoming("shop", ANNA, "are we open on Sunday?").await;
-    let account = native.testbed.world().directory.somebody(ME).unwrap();
+    let account = native.testbed.world().directory.get_or_create(ME).unwrap();
     for round in 0..10 {
         // The second is announced while the first is being read.
         let on = round % 2 == 0;
-        for deed in [Deed::Pin(Jid::pn(ANNA), on), Deed::Archive(Jid::pn(ANNA), on)] {
-            app_state::done_on_phone(&account, &[deed]).await.unwrap();
+        for deed in [PhoneAction::Pin(Jid::pn(ANNA), on), PhoneAction::Archive(Jid::pn(ANNA), on)] {
+            app_state::apply_on_phone(&account, &[deed]).await.unwrap();
         }
         becomes(&native, ANNA, "pinned", on).await;
         becomes(&native, ANNA, "archived", on).await;

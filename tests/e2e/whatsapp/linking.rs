@@ -25,7 +25,7 @@ async fn a_phone_scans_the_code_and_the_device_is_ready_and_stays_so_over_a_rest
 async fn a_link_that_breaks_before_the_network_has_all_of_it_is_none_and_a_new_code_is_shown() {
     let native = Native::start().await;
     native.new_device("shop", json!({})).await;
-    let account = native.testbed.world().directory.somebody(ME).unwrap();
+    let account = native.testbed.world().directory.get_or_create(ME).unwrap();
     account.lose_signature();
     let scan = json!({ "phoneNumber": ME });
     native.app.post("/simulator/shop/scan", scan.clone()).await.refused(422, "testbed_refused");
@@ -50,7 +50,7 @@ async fn a_link_that_breaks_before_the_network_has_all_of_it_is_none_and_a_new_c
 async fn a_daemon_that_is_restarted_amid_such_a_link_shows_a_new_code_too() {
     let native = Native::start().await;
     native.new_device("shop", json!({})).await;
-    let account = native.testbed.world().directory.somebody(ME).unwrap();
+    let account = native.testbed.world().directory.get_or_create(ME).unwrap();
     account.lose_signature();
     // Until the restart the network cannot be reached, so that the refusal comes after it.
     account.refuse_connections(1_000);

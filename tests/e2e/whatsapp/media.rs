@@ -47,7 +47,7 @@ async fn a_large_file_comes_in_as_the_phone_sent_it() {
     let file = json!({ "sizeBytes": LARGE, "filename": "ledger.bin" });
     let told = app.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": file })).await.ok();
     let message = message(app, told["data"]["messageId"].as_str().unwrap()).await;
-    let (bytes, sent) = (downloaded(app, &message).await, testbed::control::files::made_up("", LARGE));
+    let (bytes, sent) = (downloaded(app, &message).await, testbed::control::files::generated_file("", LARGE));
     assert_eq!((bytes == sent, &message["filename"]), (true, &json!("ledger.bin")));
     assert_eq!(message["mediaInfo"]["sha256"], sha256(&sent));
     native.stop().await;

@@ -8,19 +8,19 @@ use crate::domain::event::CallStatus;
 use crate::engine::EngineEvent;
 
 /// Somebody calls, or the call is over. `None` for what is said during a call.
-pub(in super::super) fn signalled(told: &IncomingCall, ids: &Identities) -> Option<EngineEvent> {
-    match &told.action {
+pub(in super::super) fn from_signal(call: &IncomingCall, ids: &Identities) -> Option<EngineEvent> {
+    match &call.action {
         CallAction::Terminate { call_id, reason, .. } => {
-            let (call_id, from) = (call_id.clone(), ids.jid(&told.from)?);
-            let status = over(reason.as_deref());
+            let (call_id, from) = (call_id.clone(), ids.jid(&call.from)?);
+            let status = end_status(reason.as_deref());
             Some(EngineEvent::Call { call_id, from, video: false, status })
         }
-        _ => ringing(told, ids),
+        _ => ringing(call, ids),
     }
 }
 
 /// What became of a call that is over (the reasons: `wacore` 0.7.0, `stanza/call.rs`).
-fn over(reason: Option<&str>) -> CallStatus {
+fn end_status(reason: Option<&str>) -> CallStatus {
     match reason {
         Some("timeout") => CallStatus::Missed,
         Some("accepted_elsewhere") => CallStatus::Accepted,
@@ -30,8 +30,8 @@ fn over(reason: Option<&str>) -> CallStatus {
     }
 }
 
-fn ringing(told: &IncomingCall, ids: &Identities) -> Option<EngineEvent> {
-    let (call_id, creator, number, video) = match &told.action {
+fn ringing(call: &IncomingCall, ids: &Identities) -> Option<EngineEvent> {
+    let (call_id, creator, number, video) = match &call.action {
         CallAction::Offer { call_id, call_creator, caller_pn, is_video, .. } => {
             (call_id, call_creator, caller_pn.as_ref(), *is_video)
         }
@@ -41,7 +41,7 @@ fn ringing(told: &IncomingCall, ids: &Identities) -> Option<EngineEvent> {
         _ => return None,
     };
     // One that waited in the queue rings no more; it is told as missed.
-    if told.offline {
+    if call.offline {
         return None;
     }
     let from = number.and_then(|number| ids.jid(number)).or_else(|| ids.jid(creator))?;
@@ -49,20 +49,20 @@ fn ringing(told: &IncomingCall, ids: &Identities) -> Option<EngineEvent> {
 }
 
 /// Nobody took it.
-pub(in super::super) fn missed(told: &MissedCall, ids: &Identities) -> Option<EngineEvent> {
-    let (call_id, from) = (told.call_id.clone(), ids.jid(&told.from)?);
+pub(in super::super) fn from_missed_call(call: &MissedCall, ids: &Identities) -> Option<EngineEvent> {
+    let (call_id, from) = (call.call_id.clone(), ids.jid(&call.from)?);
     Some(EngineEvent::Call { call_id, from, video: false, status: CallStatus::Missed })
 }
 
 /// Another device of the account took it, or declined it.
-pub(in super::super) fn elsewhere(told: &CallEndedElsewhere, ids: &Identities) -> Option<EngineEvent> {
-    let status = match told.outcome {
+pub(in super::super) fn ended_elsewhere(call: &CallEndedElsewhere, ids: &Identities) -> Option<EngineEvent> {
+    let status = match call.outcome {
         ElsewhereOutcome::Accepted => CallStatus::Accepted,
         ElsewhereOutcome::Rejected => CallStatus::Rejected,
         // What a later version of the library may know besides.
         _ => CallStatus::Ended,
     };
-    let (call_id, from) = (told.call_id.clone(), ids.jid(&told.from)?);
+    let (call_id, from) = (call.call_id.clone(), ids.jid(&call.from)?);
     Some(EngineEvent::Call { call_id, from, video: false, status })
 }
 
@@ -78,7 +78,7 @@ mod tests {
             (Some("rejected_elsewhere"), CallStatus::Rejected),
             (None, CallStatus::Ended),
         ] {
-            assert_eq!(over(reason), status, "{reason:?}");
+            assert_eq!(end_status(reason), status, "{reason:?}");
         }
     }
 }

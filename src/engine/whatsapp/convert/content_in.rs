@@ -1,15 +1,15 @@
 //! What a message of the network says, in our words.
 //!
 //! Nothing that somebody wrote is lost: what this version does not know becomes a message of the type `unknown`.
-//! What is not written by people (keys, settings, the phone's own errands) is [`Said::Nothing`].
+//! What is not written by people (keys, settings, the phone's own errands) is [`MessageBody::Nothing`].
 
 use whatsapp_rust::types::message::MessageInfo;
 use whatsapp_rust::wacore_binary::JidExt as _;
 use whatsapp_rust::waproto::whatsapp as wa;
-use whatsapp_rust::waproto::whatsapp::message::protocol_message::Type as Errand;
+use whatsapp_rust::waproto::whatsapp::message::protocol_message::Type as ProtocolType;
 
 use super::identities::Identities;
-use super::message_key::Frame;
+use super::message_key::KeyContext;
 use super::message_parts::{self, Part};
 use super::remote_file::RemoteFile;
 use super::unwrap::unwrapped;
@@ -22,9 +22,9 @@ use crate::engine::{EngineEvent, Incoming, Quoted};
 
 /// What a message says.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) enum Said {
+pub(in super::super) enum MessageBody {
     /// Something that stands in a chat.
-    Message(Box<Saying>),
+    Message(Box<ParsedMessage>),
     /// Something was done to another message.
     Change(EngineEvent),
     /// A vote, still encrypted.
@@ -35,7 +35,7 @@ pub(in super::super) enum Said {
 
 /// Something that stands in a chat.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) struct Saying {
+pub(in super::super) struct ParsedMessage {
     /// The text, or the caption of a file.
     pub(in super::super) body: String,
     /// What it consists of besides; where it has a file, only its type.
@@ -81,34 +81,42 @@ pub(in super::super) fn header(info: &MessageInfo, ids: &Identities) -> Option<I
 }
 
 /// The message, of its header and what it says; its file is still to be fetched.
-pub(in super::super) fn message_of(header: Incoming, saying: Saying) -> (Incoming, Option<RemoteFile>) {
-    let Saying { body, content, file, quoted, mentions, forwarded, secret: _ } = saying;
+pub(in super::super) fn message_of(
+    header: Incoming,
+    parsed: ParsedMessage,
+) -> (Incoming, Option<RemoteFile>) {
+    let ParsedMessage { body, content, file, quoted, mentions, forwarded, secret: _ } = parsed;
     (Incoming { body, content, quoted, mentions, forwarded, ..header }, file)
 }
 
 /// Reads a message that was written at `at`; an admin may take back what others wrote.
-pub(in super::super) fn said(message: &wa::Message, frame: &Frame<'_>, at: Millis, by_admin: bool) -> Said {
+pub(in super::super) fn parse(
+    message: &wa::Message,
+    frame: &KeyContext<'_>,
+    at: Millis,
+    by_admin: bool,
+) -> MessageBody {
     let inner = unwrapped(message);
-    if let Some(errand) = inner.protocol_message.as_option() {
-        return change_of(errand, frame, at, by_admin).map_or(Said::Nothing, Said::Change);
+    if let Some(protocol) = inner.protocol_message.as_option() {
+        return change_of(protocol, frame, at, by_admin).map_or(MessageBody::Nothing, MessageBody::Change);
     }
     if let Some(reaction) = inner.reaction_message.as_option() {
-        return reaction_of(reaction, frame, at).map_or(Said::Nothing, Said::Change);
+        return reaction_of(reaction, frame, at).map_or(MessageBody::Nothing, MessageBody::Change);
     }
     if let Some(vote) = inner.poll_update_message.as_option() {
-        return vote_of(vote, frame, at).map_or(Said::Nothing, Said::Vote);
+        return vote_of(vote, frame, at).map_or(MessageBody::Nothing, MessageBody::Vote);
     }
     match message_parts::part_of(inner) {
-        Some(part) => Said::Message(Box::new(saying(part, message, inner, frame))),
-        None => Said::Nothing,
+        Some(part) => MessageBody::Message(Box::new(parsed(part, message, inner, frame))),
+        None => MessageBody::Nothing,
     }
 }
 
-fn saying(part: Part, message: &wa::Message, inner: &wa::Message, frame: &Frame<'_>) -> Saying {
+fn parsed(part: Part, message: &wa::Message, inner: &wa::Message, frame: &KeyContext<'_>) -> ParsedMessage {
     let Part { body, content, file, context } = part;
     let context = context.unwrap_or_default();
     let secret = matches!(content, Content::Poll(_)).then(|| secret_of(message, inner)).flatten();
-    Saying {
+    ParsedMessage {
         body,
         content,
         file,
@@ -128,23 +136,23 @@ fn secret_of(outer: &wa::Message, inner: &wa::Message) -> Option<Vec<u8>> {
 
 /// Edits and what was taken back; all other errands are the clients' own.
 fn change_of(
-    errand: &wa::message::ProtocolMessage,
-    frame: &Frame<'_>,
+    protocol: &wa::message::ProtocolMessage,
+    frame: &KeyContext<'_>,
     at: Millis,
     by_admin: bool,
 ) -> Option<EngineEvent> {
-    let key = errand.key.as_option()?;
-    match errand.r#type? {
-        Errand::REVOKE => {
+    let key = protocol.key.as_option()?;
+    match protocol.r#type? {
+        ProtocolType::REVOKE => {
             let id = frame.target(key)?;
             let own = Some(&id) == frame.message(key.id.as_deref()?, frame.writer).as_ref();
             (own || by_admin && id.chat.is_group()).then_some(EngineEvent::Revoked { id })
         }
-        Errand::MESSAGE_EDIT => {
+        ProtocolType::MESSAGE_EDIT => {
             // Nobody edits what others wrote, whatever the key says.
             let id = frame.message(key.id.as_deref()?, frame.writer)?;
-            let body = text_of(errand.edited_message.as_option()?);
-            Some(EngineEvent::Edited { id, body, at: moment(errand.timestamp_ms, at) })
+            let body = text_of(protocol.edited_message.as_option()?);
+            Some(EngineEvent::Edited { id, body, at: moment(protocol.timestamp_ms, at) })
         }
         _ => None,
     }
@@ -152,7 +160,7 @@ fn change_of(
 
 fn reaction_of(
     reaction: &wa::message::ReactionMessage,
-    frame: &Frame<'_>,
+    frame: &KeyContext<'_>,
     at: Millis,
 ) -> Option<EngineEvent> {
     Some(EngineEvent::Reaction {
@@ -164,7 +172,11 @@ fn reaction_of(
     })
 }
 
-fn vote_of(update: &wa::message::PollUpdateMessage, frame: &Frame<'_>, at: Millis) -> Option<SealedVote> {
+fn vote_of(
+    update: &wa::message::PollUpdateMessage,
+    frame: &KeyContext<'_>,
+    at: Millis,
+) -> Option<SealedVote> {
     let vote = update.vote.as_option()?;
     Some(SealedVote {
         poll: frame.target(update.poll_creation_message_key.as_option()?)?,
@@ -175,18 +187,18 @@ fn vote_of(update: &wa::message::PollUpdateMessage, frame: &Frame<'_>, at: Milli
 }
 
 /// When a writer says that it was, unless that is later than the network says.
-fn moment(told: Option<i64>, at: Millis) -> Millis {
+fn moment(claimed: Option<i64>, at: Millis) -> Millis {
     // The network counts in seconds: within the same second the writer knows better.
-    told.filter(|told| (1..at.0.saturating_add(1_000)).contains(told)).map_or(at, Millis)
+    claimed.filter(|claimed| (1..at.0.saturating_add(1_000)).contains(claimed)).map_or(at, Millis)
 }
 
-fn quoted_of(context: &wa::ContextInfo, frame: &Frame<'_>) -> Option<Quoted> {
+fn quoted_of(context: &wa::ContextInfo, frame: &KeyContext<'_>) -> Option<Quoted> {
     let id = context.stanza_id.as_deref().filter(|id| !id.is_empty())?;
     let author = read(frame.ids, context.participant.as_deref()?)?;
     let elsewhere = context.remote_jid.as_deref().and_then(|text| read(frame.ids, text));
     // Between two people some clients name our own account as the chat: theirs, from their view.
     let chat = elsewhere.filter(|chat| !frame.ids.is_me(chat));
-    let frame = Frame { chat: chat.as_ref().unwrap_or(frame.chat), ..*frame };
+    let frame = KeyContext { chat: chat.as_ref().unwrap_or(frame.chat), ..*frame };
     let id = frame.message(id, &author)?;
     Some(Quoted { id, author, body: context.quoted_message.as_option().map(text_of).unwrap_or_default() })
 }
@@ -206,8 +218,8 @@ pub(in super::super) fn text_of(message: &wa::Message) -> String {
 }
 
 /// A message that the network does not give to linked devices: seen once, on the phone only.
-pub(in super::super) fn withheld() -> Saying {
-    Saying {
+pub(in super::super) fn view_once_placeholder() -> ParsedMessage {
+    ParsedMessage {
         body: String::new(),
         content: Content::Other(MessageType::Unknown),
         file: None,

@@ -12,7 +12,7 @@ use crate::engine::{Outgoing, Quoted};
 
 /// A file that is at the network: where it is, and what opens it. It is never shown: it holds the file's key.
 #[derive(Clone, PartialEq, Eq)]
-pub(in super::super) struct Uploaded {
+pub(in super::super) struct UploadedMedia {
     /// Its whole address.
     pub(in super::super) url: String,
     /// Its path at any of the network's media hosts.
@@ -35,15 +35,19 @@ pub(in super::super) struct Uploaded {
 
 /// What a message needs besides what it says.
 #[derive(Default)]
-pub(in super::super) struct Enclosed {
+pub(in super::super) struct MessageExtras {
     /// Its file.
-    pub(in super::super) file: Option<Uploaded>,
+    pub(in super::super) file: Option<UploadedMedia>,
     /// What votes in it are encrypted with, of a poll.
     pub(in super::super) secret: Option<Vec<u8>>,
 }
 
 /// A message for the network; `None` where it has none of that kind, or its file is missing.
-pub(in super::super) fn message_of(outgoing: &Outgoing, enclosed: Enclosed, me: &Jid) -> Option<wa::Message> {
+pub(in super::super) fn message_of(
+    outgoing: &Outgoing,
+    enclosed: MessageExtras,
+    me: &Jid,
+) -> Option<wa::Message> {
     let context = context_of(outgoing, me);
     match &outgoing.content {
         Content::Text => Some(text(&outgoing.body, context)),
@@ -126,7 +130,7 @@ macro_rules! filed {
 fn file(
     attachment: &Attachment,
     caption: &str,
-    at: Uploaded,
+    at: UploadedMedia,
     context: Option<wa::ContextInfo>,
 ) -> wa::Message {
     let (width, height) = attachment.file.dimensions.map(|d| (d.width, d.height)).unzip();

@@ -14,21 +14,21 @@ use crate::domain::jid::Jid;
 use crate::engine::EngineEvent;
 
 /// A group as it is; `None` for what is no group.
-pub(in super::super) fn group_of(told: &GroupMetadata, ids: &Identities) -> Option<Group> {
-    let id = ids.jid(&told.id).filter(Jid::is_group)?;
-    let owner = told.creator_pn.as_ref().or(told.creator.as_ref()).and_then(|jid| ids.jid(jid));
-    let mut participants: Vec<Participant> = Vec::with_capacity(told.participants.len());
-    for member in &told.participants {
+pub(in super::super) fn group_of(update: &GroupMetadata, ids: &Identities) -> Option<Group> {
+    let id = ids.jid(&update.id).filter(Jid::is_group)?;
+    let owner = update.creator_pn.as_ref().or(update.creator.as_ref()).and_then(|jid| ids.jid(jid));
+    let mut participants: Vec<Participant> = Vec::with_capacity(update.participants.len());
+    for member in &update.participants {
         let Some(id) = member_id(&member.jid, member.phone_number.as_ref(), ids) else { continue };
         if !participants.iter().any(|known| known.id == id) {
             participants.push(Participant { id, role: role(&member.participant_type) });
         }
     }
-    let created_at = told.creation_time.and_then(|seconds| i64::try_from(seconds).ok());
+    let created_at = update.creation_time.and_then(|seconds| i64::try_from(seconds).ok());
     Some(Group {
         id,
-        subject: told.subject.clone(),
-        description: told.description.clone().filter(|text| !text.is_empty()),
+        subject: update.subject.clone(),
+        description: update.description.clone().filter(|text| !text.is_empty()),
         owner,
         created_at: created_at.map(|seconds| Millis(seconds.saturating_mul(1_000))),
         participants,
@@ -36,23 +36,26 @@ pub(in super::super) fn group_of(told: &GroupMetadata, ids: &Identities) -> Opti
 }
 
 /// What a group tells of who is who, as far as that is news.
-pub(in super::super) fn learnt(members: &[GroupParticipant], ids: &Identities) -> Vec<ContactUpdate> {
+pub(in super::super) fn resolved_members(
+    members: &[GroupParticipant],
+    ids: &Identities,
+) -> Vec<ContactUpdate> {
     let pair = |member: &GroupParticipant| {
         let other = member.phone_number.as_ref().or(member.lid.as_ref())?;
-        ids.learn_pair(&member.jid, other)
+        ids.record_pair(&member.jid, other)
     };
     members.iter().filter_map(pair).collect()
 }
 
 /// The same of a change.
-pub(in super::super) fn learnt_of(told: &GroupUpdate, ids: &Identities) -> Vec<ContactUpdate> {
+pub(in super::super) fn resolved_by(update: &GroupUpdate, ids: &Identities) -> Vec<ContactUpdate> {
     let pair = |member: &GroupParticipantInfo| {
         let other = member.phone_number.as_ref().or(member.lid.as_ref())?;
-        ids.learn_pair(&member.jid, other)
+        ids.record_pair(&member.jid, other)
     };
-    let author = told.participant.as_ref().zip(told.participant_pn.as_ref());
-    let author = author.and_then(|(one, other)| ids.learn_pair(one, other));
-    members_of(&told.action).iter().filter_map(pair).chain(author).collect()
+    let author = update.participant.as_ref().zip(update.participant_pn.as_ref());
+    let author = author.and_then(|(one, other)| ids.record_pair(one, other));
+    members_of(&update.action).iter().filter_map(pair).chain(author).collect()
 }
 
 fn member_id(jid: &NetworkJid, number: Option<&NetworkJid>, ids: &Identities) -> Option<Jid> {
@@ -69,30 +72,32 @@ fn role(kind: &ParticipantType) -> Role {
 
 /// What a change comes to.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) enum Changed {
+pub(in super::super) enum GroupUpdateEffect {
     /// News.
     Event(EngineEvent),
     /// Our account is in a group that must be asked for.
-    Entered(Jid),
+    Joined(Jid),
     /// Nothing that the API has a word for.
-    Nothing,
+    Ignored,
 }
 
 /// A change in a group.
-pub(in super::super) fn changed(told: &GroupUpdate, ids: &Identities) -> Changed {
-    let Some(group) = ids.jid(&told.group_jid).filter(Jid::is_group) else { return Changed::Nothing };
-    let author = told.participant_pn.as_ref().or(told.participant.as_ref()).and_then(|jid| ids.jid(jid));
+pub(in super::super) fn effect_of(update: &GroupUpdate, ids: &Identities) -> GroupUpdateEffect {
+    let Some(group) = ids.jid(&update.group_jid).filter(Jid::is_group) else {
+        return GroupUpdateEffect::Ignored;
+    };
+    let author = update.participant_pn.as_ref().or(update.participant.as_ref()).and_then(|jid| ids.jid(jid));
     let event = |change, participants, text| {
         let (group, author) = (group.clone(), author.clone());
-        Changed::Event(EngineEvent::GroupChanged { group, change, participants, text, author })
+        GroupUpdateEffect::Event(EngineEvent::GroupChanged { group, change, participants, text, author })
     };
-    let members = |fallback: Role| people(members_of(&told.action), fallback, ids);
-    match &told.action {
-        Action::Create { .. } => Changed::Entered(group),
+    let members = |fallback: Role| people(members_of(&update.action), fallback, ids);
+    match &update.action {
+        Action::Create { .. } => GroupUpdateEffect::Joined(group),
         Action::Add { .. } => {
             let members = members(Role::Member);
             if members.iter().any(|member| ids.is_me(&member.id)) {
-                return Changed::Entered(group);
+                return GroupUpdateEffect::Joined(group);
             }
             event(GroupChange::Add, members, None)
         }
@@ -103,7 +108,7 @@ pub(in super::super) fn changed(told: &GroupUpdate, ids: &Identities) -> Changed
             event(if left { GroupChange::Leave } else { GroupChange::Remove }, members, None)
         }
         Action::Promote { .. } => event(GroupChange::Promote, members(Role::Admin), None),
-        Action::Demote { .. } => event(GroupChange::Demote, plain(members(Role::Member)), None),
+        Action::Demote { .. } => event(GroupChange::Demote, demoted(members(Role::Member)), None),
         Action::Subject { subject, .. } => event(GroupChange::Subject, Vec::new(), Some(subject.clone())),
         Action::Description { description, .. } => {
             event(GroupChange::Description, Vec::new(), Some(description.clone().unwrap_or_default()))
@@ -115,9 +120,9 @@ pub(in super::super) fn changed(told: &GroupUpdate, ids: &Identities) -> Changed
                 let me = Participant { id: me.clone(), role: Role::Member };
                 event(GroupChange::Remove, vec![me], None)
             }
-            None => Changed::Nothing,
+            None => GroupUpdateEffect::Ignored,
         },
-        _ => Changed::Nothing,
+        _ => GroupUpdateEffect::Ignored,
     }
 }
 
@@ -145,7 +150,7 @@ fn people(members: &[GroupParticipantInfo], fallback: Role, ids: &Identities) ->
 }
 
 /// The same people as members who may do nothing more.
-fn plain(people: Vec<Participant>) -> Vec<Participant> {
+fn demoted(people: Vec<Participant>) -> Vec<Participant> {
     people.into_iter().map(|person| Participant { role: Role::Member, ..person }).collect()
 }
 
@@ -201,9 +206,15 @@ mod tests {
             .build()
     }
 
-    fn event(told: &GroupUpdate) -> (GroupChange, Vec<Participant>, Option<String>, Option<Jid>) {
-        match changed(told, &ids()) {
-            Changed::Event(EngineEvent::GroupChanged { group, change, participants, text, author }) => {
+    fn event(update: &GroupUpdate) -> (GroupChange, Vec<Participant>, Option<String>, Option<Jid>) {
+        match effect_of(update, &ids()) {
+            GroupUpdateEffect::Event(EngineEvent::GroupChanged {
+                group,
+                change,
+                participants,
+                text,
+                author,
+            }) => {
                 assert_eq!(group, jid(GROUP));
                 (change, participants, text, author)
             }
@@ -225,7 +236,7 @@ mod tests {
             participant_type,
             details: None,
         };
-        let told = GroupMetadata {
+        let update = GroupMetadata {
             id: network(GROUP),
             subject: "Trip".into(),
             creator: Some(network("990002@lid")),
@@ -240,8 +251,8 @@ mod tests {
             ..Default::default()
         };
         let ids = ids();
-        assert_eq!(learnt(&told.participants, &ids).len(), 1);
-        let group = group_of(&told, &ids).unwrap();
+        assert_eq!(resolved_members(&update.participants, &ids).len(), 1);
+        let group = group_of(&update, &ids).unwrap();
         assert_eq!((group.owner, group.description), (Some(jid(PEER)), None));
         assert_eq!(group.created_at, Some(Millis(1_700_000_000_000)));
         let members: Vec<_> = group.participants.into_iter().map(|p| (p.id.to_string(), p.role)).collect();
@@ -266,7 +277,7 @@ mod tests {
     #[test]
     fn our_own_coming_in_asks_for_the_group() {
         let added = Action::Add { participants: vec![member("990001@lid")], reason: None };
-        assert_eq!(changed(&update(PEER, added), &ids()), Changed::Entered(jid(GROUP)));
+        assert_eq!(effect_of(&update(PEER, added), &ids()), GroupUpdateEffect::Joined(jid(GROUP)));
     }
 
     #[test]
@@ -284,7 +295,7 @@ mod tests {
         assert_eq!(event(&update(ME, Action::RevokeInvite)).0, GroupChange::InviteLink);
         let deleted = event(&update(PEER, Action::Delete { reason: None }));
         assert_eq!((deleted.0, deleted.1), (GroupChange::Remove, one(ME, Role::Member)));
-        assert_eq!(changed(&update(ME, Action::Unlocked), &ids()), Changed::Nothing);
+        assert_eq!(effect_of(&update(ME, Action::Unlocked), &ids()), GroupUpdateEffect::Ignored);
     }
 
     #[test]

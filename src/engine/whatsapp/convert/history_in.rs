@@ -5,9 +5,9 @@ use whatsapp_rust::wacore::poll::compute_option_hash;
 use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::waproto::whatsapp::web_message_info::StubType;
 
-use super::content_in::{Said, Saying, message_of, said};
+use super::content_in::{MessageBody, ParsedMessage, message_of, parse};
 use super::identities::Identities;
-use super::message_key::Frame;
+use super::message_key::KeyContext;
 use crate::domain::clock::Millis;
 use crate::domain::contact::ContactUpdate;
 use crate::domain::content::{Content, Poll};
@@ -18,9 +18,9 @@ use crate::engine::{EngineEvent, Incoming};
 
 /// A poll that came with the history, and what votes in it will need.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) struct PastPoll {
+pub(in super::super) struct HistoryPoll {
     /// What its message says.
-    pub(in super::super) saying: Saying,
+    pub(in super::super) parsed: ParsedMessage,
     /// The message.
     pub(in super::super) header: Incoming,
     /// Who asked, as the network wrote it.
@@ -29,7 +29,7 @@ pub(in super::super) struct PastPoll {
 
 /// One chat's history.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(in super::super) struct PastChat {
+pub(in super::super) struct HistoryChat {
     /// The chat's name, of a group.
     pub(in super::super) name: Option<(Jid, String)>,
     /// Its messages, oldest first. Files stay at the network.
@@ -37,106 +37,106 @@ pub(in super::super) struct PastChat {
     /// What was done to them.
     pub(in super::super) changes: Vec<EngineEvent>,
     /// Those among them that are polls.
-    pub(in super::super) polls: Vec<PastPoll>,
+    pub(in super::super) polls: Vec<HistoryPoll>,
 }
 
 /// Everybody a chat's history speaks of by an id whose number may not be known.
-pub(in super::super) fn people_in(told: &wa::Conversation) -> Vec<NetworkJid> {
-    let messages = told.messages.iter().filter_map(|message| message.message.as_option());
+pub(in super::super) fn people_in(source: &wa::Conversation) -> Vec<NetworkJid> {
+    let messages = source.messages.iter().filter_map(|message| message.message.as_option());
     let writers =
         messages.filter_map(|message| message.participant.as_ref().or(message.key.participant.as_ref()));
     let mut people: Vec<NetworkJid> =
-        std::iter::once(&told.id).chain(writers).filter_map(|text| text.parse().ok()).collect();
+        std::iter::once(&source.id).chain(writers).filter_map(|text| text.parse().ok()).collect();
     people.sort_by(|one, other| (&*one.user, one.server as u8).cmp(&(&*other.user, other.server as u8)));
     people.dedup_by(|one, other| one.user == other.user && one.server == other.server);
     people
 }
 
 /// Who is who, and what people call themselves, as far as the history tells.
-pub(in super::super) fn contacts(told: &wa::HistorySync, ids: &Identities) -> Vec<ContactUpdate> {
+pub(in super::super) fn contacts(source: &wa::HistorySync, ids: &Identities) -> Vec<ContactUpdate> {
     let pair = |mapping: &wa::PhoneNumberToLIDMapping| {
         let (number, lid) = (mapping.pn_jid.as_ref()?.parse().ok()?, mapping.lid_jid.as_ref()?.parse().ok()?);
-        ids.learn_pair(&number, &lid)
+        ids.record_pair(&number, &lid)
     };
-    let learnt: Vec<ContactUpdate> = told.phone_number_to_lid_mappings.iter().filter_map(pair).collect();
-    let named = |told: &wa::Pushname| {
-        let id = ids.jid(&told.id.as_ref()?.parse().ok()?)?;
+    let resolved: Vec<ContactUpdate> = source.phone_number_to_lid_mappings.iter().filter_map(pair).collect();
+    let named = |source: &wa::Pushname| {
+        let id = ids.jid(&source.id.as_ref()?.parse().ok()?)?;
         // The account's own name comes with the link.
         let person = matches!(id.kind(), JidKind::Person | JidKind::Lid) && !ids.is_me(&id);
-        let pushname = told.pushname.clone().filter(|name| person && !name.is_empty() && name != "-");
+        let pushname = source.pushname.clone().filter(|name| person && !name.is_empty() && name != "-");
         pushname.map(|name| ContactUpdate { pushname: Some(name), ..ContactUpdate::seen(id) })
     };
-    learnt.into_iter().chain(told.pushnames.iter().filter_map(named)).collect()
+    resolved.into_iter().chain(source.pushnames.iter().filter_map(named)).collect()
 }
 
 /// Who a chat is with, where the history names them by both ids.
-pub(in super::super) fn contact(told: &wa::Conversation, ids: &Identities) -> Option<ContactUpdate> {
-    let own: NetworkJid = told.id.parse().ok()?;
-    let others = [&told.pn_jid, &told.lid_jid].into_iter().flatten();
-    others.filter_map(|other| ids.learn_pair(&own, &other.parse().ok()?)).last()
+pub(in super::super) fn contact(source: &wa::Conversation, ids: &Identities) -> Option<ContactUpdate> {
+    let own: NetworkJid = source.id.parse().ok()?;
+    let others = [&source.pn_jid, &source.lid_jid].into_iter().flatten();
+    others.filter_map(|other| ids.record_pair(&own, &other.parse().ok()?)).last()
 }
 
 /// One chat's history. `None` where the API has no name for the chat.
-pub(in super::super) fn chat_of(told: &wa::Conversation, ids: &Identities) -> Option<PastChat> {
-    let chat = ids.jid(&told.id.parse().ok()?)?;
-    let named = told.name.clone().filter(|name| chat.is_group() && !name.is_empty());
-    let mut past = PastChat { name: named.map(|name| (chat.clone(), name)), ..PastChat::default() };
+pub(in super::super) fn chat_of(source: &wa::Conversation, ids: &Identities) -> Option<HistoryChat> {
+    let chat = ids.jid(&source.id.parse().ok()?)?;
+    let named = source.name.clone().filter(|name| chat.is_group() && !name.is_empty());
+    let mut history = HistoryChat { name: named.map(|name| (chat.clone(), name)), ..HistoryChat::default() };
     // The newest comes first.
-    for message in told.messages.iter().rev().filter_map(|message| message.message.as_option()) {
-        add(&mut past, message, &chat, ids);
+    for message in source.messages.iter().rev().filter_map(|message| message.message.as_option()) {
+        add(&mut history, message, &chat, ids);
     }
-    Some(past)
+    Some(history)
 }
 
-fn add(past: &mut PastChat, told: &wa::WebMessageInfo, chat: &Jid, ids: &Identities) {
-    let Some(header) = header(told, chat, ids) else { return };
-    let frame = Frame { ids, chat, writer: &header.from };
-    let Some(id) = told.key.id.as_deref().and_then(|id| frame.message(id, &header.from)) else { return };
-    let saying = match told.message.as_option() {
-        Some(message) => match said(message, &frame, header.timestamp, false) {
-            Said::Message(saying) => *saying,
-            Said::Change(event) => return past.changes.push(event),
-            Said::Vote(_) | Said::Nothing => return,
+fn add(history: &mut HistoryChat, source: &wa::WebMessageInfo, chat: &Jid, ids: &Identities) {
+    let Some(header) = header(source, chat, ids) else { return };
+    let frame = KeyContext { ids, chat, writer: &header.from };
+    let Some(id) = source.key.id.as_deref().and_then(|id| frame.message(id, &header.from)) else { return };
+    let parsed = match source.message.as_option() {
+        Some(message) => match parse(message, &frame, header.timestamp, false) {
+            MessageBody::Message(parsed) => *parsed,
+            MessageBody::Change(event) => return history.changes.push(event),
+            MessageBody::Vote(_) | MessageBody::Nothing => return,
         },
-        None if told.message_stub_type == Some(StubType::REVOKE) => taken_back(),
+        None if source.message_stub_type == Some(StubType::REVOKE) => revoked(),
         None => return,
     };
-    if let Content::Poll(poll) = &saying.content {
-        past.changes.extend(votes(told, poll, &id, &frame));
-        let asked_by = if header.from_me { None } else { writer(told) };
-        past.polls.push(PastPoll { saying: saying.clone(), header: header.clone(), asked_by });
+    if let Content::Poll(poll) = &parsed.content {
+        history.changes.extend(votes(source, poll, &id, &frame));
+        let asked_by = if header.from_me { None } else { writer(source) };
+        history.polls.push(HistoryPoll { parsed: parsed.clone(), header: header.clone(), asked_by });
     }
-    past.changes.extend(told.reactions.iter().filter_map(|reaction| reacted(reaction, &id, &frame)));
-    if told.starred == Some(true) {
-        past.changes.push(EngineEvent::Starred { id, on: true });
+    history.changes.extend(source.reactions.iter().filter_map(|reaction| reaction_of(reaction, &id, &frame)));
+    if source.starred == Some(true) {
+        history.changes.push(EngineEvent::Starred { id, on: true });
     }
-    past.messages.push(message_of(header, saying).0);
+    history.messages.push(message_of(header, parsed).0);
 }
 
-fn header(told: &wa::WebMessageInfo, chat: &Jid, ids: &Identities) -> Option<Incoming> {
-    let from_me = told.key.from_me == Some(true);
-    let from = match writer(told) {
+fn header(source: &wa::WebMessageInfo, chat: &Jid, ids: &Identities) -> Option<Incoming> {
+    let from_me = source.key.from_me == Some(true);
+    let from = match writer(source) {
         _ if from_me => ids.me()?.clone(),
         Some(writer) => ids.jid(&writer)?,
         None if chat.is_group() => return None,
         None => chat.clone(),
     };
-    let seconds = i64::try_from(told.message_timestamp?).ok()?;
+    let seconds = i64::try_from(source.message_timestamp?).ok()?;
     let timestamp = Millis(seconds.saturating_mul(1_000));
     let text =
-        Incoming::text(told.key.id.as_ref()?.parse().ok()?, chat.clone(), from, String::new(), timestamp);
-    let notify_name = told.push_name.clone().filter(|name| !from_me && !name.is_empty());
+        Incoming::text(source.key.id.as_ref()?.parse().ok()?, chat.clone(), from, String::new(), timestamp);
+    let notify_name = source.push_name.clone().filter(|name| !from_me && !name.is_empty());
     Some(Incoming { from_me, notify_name, ..text })
 }
 
 /// Who wrote it, in a group.
-fn writer(told: &wa::WebMessageInfo) -> Option<NetworkJid> {
-    let text = told.participant.as_ref().or(told.key.participant.as_ref())?;
+fn writer(source: &wa::WebMessageInfo) -> Option<NetworkJid> {
+    let text = source.participant.as_ref().or(source.key.participant.as_ref())?;
     text.parse().ok()
 }
 
-fn taken_back() -> Saying {
-    Saying {
+fn revoked() -> ParsedMessage {
+    ParsedMessage {
         body: String::new(),
         content: Content::Other(MessageType::Revoked),
         file: None,
@@ -148,7 +148,7 @@ fn taken_back() -> Saying {
 }
 
 /// Whose a key is: in history a key names the message that reacted or voted, from our view.
-fn author_of(key: &wa::MessageKey, frame: &Frame<'_>) -> Option<Jid> {
+fn author_of(key: &wa::MessageKey, frame: &KeyContext<'_>) -> Option<Jid> {
     match key.participant.as_ref() {
         _ if key.from_me == Some(true) => frame.ids.me().cloned(),
         Some(participant) => frame.ids.jid(&participant.parse().ok()?),
@@ -157,15 +157,20 @@ fn author_of(key: &wa::MessageKey, frame: &Frame<'_>) -> Option<Jid> {
     }
 }
 
-fn reacted(told: &wa::Reaction, id: &MessageId, frame: &Frame<'_>) -> Option<EngineEvent> {
-    let from = author_of(told.key.as_option()?, frame)?;
+fn reaction_of(source: &wa::Reaction, id: &MessageId, frame: &KeyContext<'_>) -> Option<EngineEvent> {
+    let from = author_of(source.key.as_option()?, frame)?;
     let from_me = frame.ids.is_me(&from);
-    let emoji = told.text.clone().filter(|emoji| !emoji.is_empty())?;
-    let at = Millis(told.sender_timestamp_ms.unwrap_or(0));
+    let emoji = source.text.clone().filter(|emoji| !emoji.is_empty())?;
+    let at = Millis(source.sender_timestamp_ms.unwrap_or(0));
     Some(EngineEvent::Reaction { id: id.clone(), from, from_me, emoji, at })
 }
 
-fn votes(told: &wa::WebMessageInfo, poll: &Poll, id: &MessageId, frame: &Frame<'_>) -> Vec<EngineEvent> {
+fn votes(
+    source: &wa::WebMessageInfo,
+    poll: &Poll,
+    id: &MessageId,
+    frame: &KeyContext<'_>,
+) -> Vec<EngineEvent> {
     let vote = |update: &wa::PollUpdate| {
         let voter = author_of(update.poll_update_message_key.as_option()?, frame)?;
         let hashes = &update.vote.as_option()?.selected_options;
@@ -174,7 +179,7 @@ fn votes(told: &wa::WebMessageInfo, poll: &Poll, id: &MessageId, frame: &Frame<'
         let at = Millis(update.sender_timestamp_ms.unwrap_or(0));
         Some(EngineEvent::Vote { id: id.clone(), voter, options, at })
     };
-    told.poll_updates.iter().filter_map(vote).collect()
+    source.poll_updates.iter().filter_map(vote).collect()
 }
 
 #[cfg(test)]
@@ -222,19 +227,23 @@ mod tests {
     fn a_groups_history_is_told_oldest_first_with_its_name() {
         let newest = text("3EB0BB", true, None, "second");
         let oldest = text("3EB0AA", false, Some("990002@lid"), "first");
-        let past = chat_of(&conversation(GROUP, vec![newest, oldest]), &ids()).unwrap();
-        assert_eq!(past.name, Some((jid(GROUP), "Trip".into())));
-        let told: Vec<_> = past.messages.iter().map(|m| (m.body.as_str(), m.from.to_string())).collect();
-        assert_eq!(told, [("first", "15550100002@c.us".into()), ("second", "15550100001@c.us".into())]);
-        assert_eq!(past.messages[0].notify_name.as_deref(), Some("Bo"));
-        assert_eq!((past.messages[1].from_me, past.messages[1].timestamp), (true, Millis(1_700_000_000_000)));
+        let history = chat_of(&conversation(GROUP, vec![newest, oldest]), &ids()).unwrap();
+        assert_eq!(history.name, Some((jid(GROUP), "Trip".into())));
+        let source: Vec<_> = history.messages.iter().map(|m| (m.body.as_str(), m.from.to_string())).collect();
+        assert_eq!(source, [("first", "15550100002@c.us".into()), ("second", "15550100001@c.us".into())]);
+        assert_eq!(history.messages[0].notify_name.as_deref(), Some("Bo"));
+        assert_eq!(
+            (history.messages[1].from_me, history.messages[1].timestamp),
+            (true, Millis(1_700_000_000_000))
+        );
     }
 
     #[test]
     fn a_chat_between_two_has_no_name_of_its_own_and_goes_by_number() {
-        let past = chat_of(&conversation("990002@lid", vec![text("3EB0AA", false, None, "hello")]), &ids());
-        let past = past.unwrap();
-        assert_eq!((past.name, past.messages[0].chat.clone()), (None, jid("15550100002@c.us")));
+        let history =
+            chat_of(&conversation("990002@lid", vec![text("3EB0AA", false, None, "hello")]), &ids());
+        let history = history.unwrap();
+        assert_eq!((history.name, history.messages[0].chat.clone()), (None, jid("15550100002@c.us")));
     }
 
     #[test]
@@ -250,7 +259,7 @@ mod tests {
         let mut gone = text("3EB0CC", false, Some(PEER), "");
         gone.message = MessageField::none();
         gone.message_stub_type = Some(StubType::REVOKE);
-        let past = chat_of(&conversation(GROUP, vec![gone, starred]), &ids()).unwrap();
+        let history = chat_of(&conversation(GROUP, vec![gone, starred]), &ids()).unwrap();
         let id: MessageId = format!("true_{GROUP}_3EB0AA").parse().unwrap();
         let reaction = EngineEvent::Reaction {
             id: id.clone(),
@@ -259,8 +268,8 @@ mod tests {
             emoji: "👍".into(),
             at: Millis(5),
         };
-        assert_eq!(past.changes, [reaction, EngineEvent::Starred { id, on: true }]);
-        assert_eq!(past.messages[1].content, Content::Other(MessageType::Revoked));
+        assert_eq!(history.changes, [reaction, EngineEvent::Starred { id, on: true }]);
+        assert_eq!(history.messages[1].content, Content::Other(MessageType::Revoked));
     }
 
     #[test]
@@ -274,27 +283,27 @@ mod tests {
             options: vec![option("Yes"), option("No")],
             ..Default::default()
         };
-        let mut told = text("3EB0AA", false, Some(PEER), "");
-        told.message = MessageField::some(wa::Message {
+        let mut source = text("3EB0AA", false, Some(PEER), "");
+        source.message = MessageField::some(wa::Message {
             poll_creation_message: MessageField::some(asked),
             ..Default::default()
         });
-        told.poll_updates = vec![wa::PollUpdate {
+        source.poll_updates = vec![wa::PollUpdate {
             poll_update_message_key: key("3EB0V1", true, None),
             vote: MessageField::some(part::PollVoteMessage {
                 selected_options: vec![compute_option_hash("No").to_vec()],
             }),
             ..Default::default()
         }];
-        let past = chat_of(&conversation(GROUP, vec![told]), &ids()).unwrap();
-        let [EngineEvent::Vote { voter, options, .. }] = &past.changes[..] else { panic!("{past:?}") };
+        let history = chat_of(&conversation(GROUP, vec![source]), &ids()).unwrap();
+        let [EngineEvent::Vote { voter, options, .. }] = &history.changes[..] else { panic!("{history:?}") };
         assert_eq!((voter, options.as_slice()), (&jid("15550100001@c.us"), ["No".to_owned()].as_slice()));
-        assert_eq!(past.polls[0].asked_by.as_ref().map(ToString::to_string).as_deref(), Some(PEER));
+        assert_eq!(history.polls[0].asked_by.as_ref().map(ToString::to_string).as_deref(), Some(PEER));
     }
 
     #[test]
     fn who_is_who_and_what_they_call_themselves_is_learnt() {
-        let told = wa::HistorySync {
+        let source = wa::HistorySync {
             phone_number_to_lid_mappings: vec![wa::PhoneNumberToLIDMapping {
                 pn_jid: Some("15550100005@s.whatsapp.net".into()),
                 lid_jid: Some("990005@lid".into()),
@@ -306,7 +315,7 @@ mod tests {
             ],
             ..Default::default()
         };
-        let contacts = contacts(&told, &ids());
+        let contacts = contacts(&source, &ids());
         assert_eq!(contacts.len(), 2);
         assert_eq!(
             (contacts[0].lid.clone(), contacts[0].id.clone()),

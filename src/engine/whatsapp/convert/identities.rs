@@ -31,7 +31,7 @@ impl Identities {
         let my_lid = my_lid.and_then(as_written).filter(|lid| lid.kind() == JidKind::Lid);
         let identities = Self { me: me.clone(), my_lid: my_lid.clone(), numbers: RwLock::default() };
         if let (Some(me), Some(lid)) = (me, my_lid) {
-            identities.learn(&lid, &me);
+            identities.insert(&lid, &me);
         }
         identities
     }
@@ -48,11 +48,11 @@ impl Identities {
 
     /// The id by which the API speaks of a chat or a person; `None` for what it has no name for.
     pub(in super::super) fn jid(&self, jid: &NetworkJid) -> Option<Jid> {
-        as_written(jid).map(|jid| self.known(jid))
+        as_written(jid).map(|jid| self.resolve(jid))
     }
 
     /// The same, for an id that is ours already.
-    pub(in super::super) fn known(&self, jid: Jid) -> Jid {
+    pub(in super::super) fn resolve(&self, jid: Jid) -> Jid {
         if jid.kind() != JidKind::Lid {
             return jid;
         }
@@ -61,23 +61,27 @@ impl Identities {
     }
 
     /// Whether the number behind this hidden id is not known. Nobody else's id lacks one.
-    pub(in super::super) fn is_unknown(&self, jid: &NetworkJid) -> bool {
+    pub(in super::super) fn is_unresolved(&self, jid: &NetworkJid) -> bool {
         as_written(jid)
-            .is_some_and(|jid| jid.kind() == JidKind::Lid && self.known(jid).kind() == JidKind::Lid)
+            .is_some_and(|jid| jid.kind() == JidKind::Lid && self.resolve(jid).kind() == JidKind::Lid)
     }
 
     /// Remembers that two ids are one person's; what is to be told of it, if that is news.
-    pub(in super::super) fn learn_pair(&self, one: &NetworkJid, other: &NetworkJid) -> Option<ContactUpdate> {
+    pub(in super::super) fn record_pair(
+        &self,
+        one: &NetworkJid,
+        other: &NetworkJid,
+    ) -> Option<ContactUpdate> {
         let (one, other) = (as_written(one)?, as_written(other)?);
         let (lid, number) = match (one.kind(), other.kind()) {
             (JidKind::Lid, JidKind::Person) => (one, other),
             (JidKind::Person, JidKind::Lid) => (other, one),
             _ => return None,
         };
-        self.learn(&lid, &number).then(|| ContactUpdate { lid: Some(lid), ..ContactUpdate::seen(number) })
+        self.insert(&lid, &number).then(|| ContactUpdate { lid: Some(lid), ..ContactUpdate::seen(number) })
     }
 
-    fn learn(&self, lid: &Jid, number: &Jid) -> bool {
+    fn insert(&self, lid: &Jid, number: &Jid) -> bool {
         let mut numbers = self.numbers.write().unwrap_or_else(PoisonError::into_inner);
         if numbers.get(lid.user()) == Some(number) {
             return false;
@@ -103,14 +107,14 @@ mod tests {
         let ids = Identities::default();
         let lid = network("100000000000001:3@lid");
         assert_eq!(ids.jid(&lid).unwrap().to_string(), "100000000000001@lid");
-        assert!(ids.is_unknown(&lid));
-        let told = ids.learn_pair(&lid, &network("15550100001:0@s.whatsapp.net")).unwrap();
+        assert!(ids.is_unresolved(&lid));
+        let update = ids.record_pair(&lid, &network("15550100001:0@s.whatsapp.net")).unwrap();
         assert_eq!(
-            (told.id.to_string(), told.lid.unwrap().to_string()),
+            (update.id.to_string(), update.lid.unwrap().to_string()),
             ("15550100001@c.us".into(), "100000000000001@lid".into())
         );
         assert_eq!(ids.jid(&lid).unwrap().to_string(), "15550100001@c.us");
-        assert_eq!(ids.learn_pair(&network("15550100001@s.whatsapp.net"), &lid), None, "no news any more");
+        assert_eq!(ids.record_pair(&network("15550100001@s.whatsapp.net"), &lid), None, "no news any more");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::domain::jid::{Jid, JidKind};
 
 /// Where something was written, and by whom.
 #[derive(Clone, Copy)]
-pub(in super::super) struct Frame<'a> {
+pub(in super::super) struct KeyContext<'a> {
     /// Who is who.
     pub(in super::super) ids: &'a Identities,
     /// The chat.
@@ -22,7 +22,7 @@ pub(in super::super) struct Frame<'a> {
     pub(in super::super) writer: &'a Jid,
 }
 
-impl Frame<'_> {
+impl KeyContext<'_> {
     /// The message that `key`, written here, means.
     pub(in super::super) fn target(&self, key: &wa::MessageKey) -> Option<MessageId> {
         let author = self.author_of(key)?;
@@ -75,7 +75,7 @@ pub(super) mod tests {
         let network = |text: &str| text.parse::<whatsapp_rust::Jid>().unwrap();
         let me = ["15550100001:2@s.whatsapp.net", "990001:2@lid"].map(network);
         let ids = Identities::new(Some(&me[0]), Some(&me[1]));
-        ids.learn_pair(&network("990002@lid"), &network("15550100002@s.whatsapp.net"));
+        ids.record_pair(&network("990002@lid"), &network("15550100002@s.whatsapp.net"));
         ids
     }
 
@@ -90,7 +90,7 @@ pub(super) mod tests {
 
     fn target(chat: &str, writer: &str, key: &wa::MessageKey) -> Option<String> {
         let ids = ids();
-        let frame = Frame { ids: &ids, chat: &jid(chat), writer: &jid(writer) };
+        let frame = KeyContext { ids: &ids, chat: &jid(chat), writer: &jid(writer) };
         frame.target(key).map(|id| id.to_string())
     }
 

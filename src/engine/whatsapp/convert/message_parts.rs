@@ -22,7 +22,7 @@ pub(super) struct Part {
 pub(super) fn part_of(message: &wa::Message) -> Option<Part> {
     text(message)
         .or_else(|| file(message))
-        .or_else(|| place(message))
+        .or_else(|| location(message))
         .or_else(|| cards(message))
         .or_else(|| poll(message))
         .or_else(|| business(message))
@@ -41,7 +41,7 @@ fn text(message: &wa::Message) -> Option<Part> {
     Some(plain(body, &MessageField::none()))
 }
 
-macro_rules! remote {
+macro_rules! remote_file {
     ($kind:expr, $part:expr, $filename:expr) => {
         RemoteFile {
             kind: $kind,
@@ -63,39 +63,39 @@ fn file(message: &wa::Message) -> Option<Part> {
         context: context.as_option().cloned(),
     };
     if let Some(image) = message.image_message.as_option() {
-        let file = remote!(MediaKind::Image, image, None);
+        let file = remote_file!(MediaKind::Image, image, None);
         return Some(filed(file, image.caption.as_ref(), &image.context_info));
     }
     if let Some(video) = message.video_message.as_option().or(message.ptv_message.as_option()) {
-        let file = remote!(MediaKind::Video, video, None);
+        let file = remote_file!(MediaKind::Video, video, None);
         return Some(filed(file, video.caption.as_ref(), &video.context_info));
     }
     if let Some(audio) = message.audio_message.as_option() {
         let kind = if audio.ptt == Some(true) { MediaKind::Ptt } else { MediaKind::Audio };
-        return Some(filed(remote!(kind, audio, None), None, &audio.context_info));
+        return Some(filed(remote_file!(kind, audio, None), None, &audio.context_info));
     }
     if let Some(document) = message.document_message.as_option() {
         let named = document.file_name.clone().or_else(|| document.title.clone());
-        let file = remote!(MediaKind::Document, document, named.filter(|name| !name.is_empty()));
+        let file = remote_file!(MediaKind::Document, document, named.filter(|name| !name.is_empty()));
         return Some(filed(file, document.caption.as_ref(), &document.context_info));
     }
     let sticker = message.sticker_message.as_option()?;
-    Some(filed(remote!(MediaKind::Sticker, sticker, None), None, &sticker.context_info))
+    Some(filed(remote_file!(MediaKind::Sticker, sticker, None), None, &sticker.context_info))
 }
 
-fn place(message: &wa::Message) -> Option<Part> {
+fn location(message: &wa::Message) -> Option<Part> {
     let (location, body, context) = match message.location_message.as_option() {
-        Some(place) => {
+        Some(location) => {
             let described =
-                [&place.name, &place.address].into_iter().flatten().filter(|text| !text.is_empty());
+                [&location.name, &location.address].into_iter().flatten().filter(|text| !text.is_empty());
             let described = described.map(String::as_str).collect::<Vec<_>>().join("\n");
-            let at = (place.degrees_latitude, place.degrees_longitude);
-            (located(at, described)?, place.comment.clone(), &place.context_info)
+            let at = (location.degrees_latitude, location.degrees_longitude);
+            (location_at(at, described)?, location.comment.clone(), &location.context_info)
         }
         None => {
-            let place = message.live_location_message.as_option()?;
-            let at = (place.degrees_latitude, place.degrees_longitude);
-            (located(at, String::new())?, place.caption.clone(), &place.context_info)
+            let location = message.live_location_message.as_option()?;
+            let at = (location.degrees_latitude, location.degrees_longitude);
+            (location_at(at, String::new())?, location.caption.clone(), &location.context_info)
         }
     };
     Some(Part {
@@ -107,7 +107,7 @@ fn place(message: &wa::Message) -> Option<Part> {
 }
 
 /// A place on this planet.
-fn located((latitude, longitude): (Option<f64>, Option<f64>), description: String) -> Option<Location> {
+fn location_at((latitude, longitude): (Option<f64>, Option<f64>), description: String) -> Option<Location> {
     let latitude = latitude.filter(|degrees| (-90.0..=90.0).contains(degrees))?;
     let longitude = longitude.filter(|degrees| (-180.0..=180.0).contains(degrees))?;
     Some(Location { latitude, longitude, description: Some(description).filter(|text| !text.is_empty()) })

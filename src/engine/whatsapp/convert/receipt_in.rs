@@ -10,7 +10,7 @@ use crate::domain::ids::NetworkId;
 use crate::engine::{EngineEvent, IncomingReceipt, SendError};
 
 /// The news in a receipt: one of each message. None for what the protocol says to itself.
-pub(in super::super) fn events(receipt: &Receipt, ids: &Identities) -> Vec<EngineEvent> {
+pub(in super::super) fn from_receipt(receipt: &Receipt, ids: &Identities) -> Vec<EngineEvent> {
     let Some(chat) = ids.jid(&receipt.source.chat) else { return Vec::new() };
     let messages = || receipt.message_ids.iter().filter_map(|id| id.parse::<NetworkId>().ok());
     let sender = ids.jid(&receipt.source.sender);
@@ -48,10 +48,10 @@ fn level(kind: &ReceiptType) -> Option<Ack> {
 
 /// The network's answer to a message that nobody waits for any more. That it could not take a message for the moment
 /// is none: whoever does not know the outcome sends it again, and whoever knows it knows better.
-pub(in super::super) fn late_answer(ack: &ServerAck, ids: &Identities, now: Millis) -> Option<EngineEvent> {
+pub(in super::super) fn from_late_ack(ack: &ServerAck, ids: &Identities, now: Millis) -> Option<EngineEvent> {
     let chat = ids.jid(ack.from.as_ref()?)?;
-    let error = ack.error.as_deref().map(refusal);
-    if error.as_ref().is_some_and(is_momentary) {
+    let error = ack.error.as_deref().map(send_error);
+    if error.as_ref().is_some_and(is_transient) {
         return None;
     }
     Some(EngineEvent::Receipt(IncomingReceipt {
@@ -65,12 +65,12 @@ pub(in super::super) fn late_answer(ack: &ServerAck, ids: &Identities, now: Mill
 }
 
 /// Whether the same message may be taken a little later.
-pub(in super::super) fn is_momentary(refusal: &SendError) -> bool {
-    matches!(refusal.code, "network_unavailable" | "rate_limited")
+pub(in super::super) fn is_transient(error: &SendError) -> bool {
+    matches!(error.code, "network_unavailable" | "rate_limited")
 }
 
 /// Why the network does not take a message, by its own code (463 and others: `whatsapp-rust`, `client/node_io.rs`).
-pub(in super::super) fn refusal(code: &str) -> SendError {
+pub(in super::super) fn send_error(code: &str) -> SendError {
     let (code, message) = match code {
         "463" => (
             "reach_out_limited",
@@ -124,10 +124,13 @@ mod tests {
     }
 
     fn levels(kind: ReceiptType) -> Vec<(String, i8)> {
-        let told = events(&receipt(kind, FRIEND, FRIEND), &ids());
-        told.into_iter()
+        let events = from_receipt(&receipt(kind, FRIEND, FRIEND), &ids());
+        events
+            .into_iter()
             .map(|event| match event {
-                EngineEvent::Receipt(told) => (told.network_id.as_str().to_owned(), told.ack.level()),
+                EngineEvent::Receipt(receipt) => {
+                    (receipt.network_id.as_str().to_owned(), receipt.ack.level())
+                }
                 other => panic!("{other:?}"),
             })
             .collect()
@@ -158,19 +161,19 @@ mod tests {
     fn a_member_is_named_in_a_group_and_only_there() {
         let group = "120363000000000001@g.us";
         for (chat, participant) in [(group, Some("15550100001@c.us")), (FRIEND, None)] {
-            let told = events(&receipt(ReceiptType::Read, chat, FRIEND), &ids());
-            let EngineEvent::Receipt(first) = &told[0] else { panic!("{told:?}") };
+            let events = from_receipt(&receipt(ReceiptType::Read, chat, FRIEND), &ids());
+            let EngineEvent::Receipt(first) = &events[0] else { panic!("{events:?}") };
             assert_eq!(first.participant.as_ref().map(ToString::to_string).as_deref(), participant);
         }
     }
 
     #[test]
     fn what_this_account_read_elsewhere_is_no_receipt_of_others() {
-        for told in [
-            events(&receipt(ReceiptType::ReadSelf, FRIEND, ME), &ids()),
-            events(&receipt(ReceiptType::Read, FRIEND, "15550100009:4@s.whatsapp.net"), &ids()),
+        for events in [
+            from_receipt(&receipt(ReceiptType::ReadSelf, FRIEND, ME), &ids()),
+            from_receipt(&receipt(ReceiptType::Read, FRIEND, "15550100009:4@s.whatsapp.net"), &ids()),
         ] {
-            let [EngineEvent::ReadElsewhere { chat, messages }] = &told[..] else { panic!("{told:?}") };
+            let [EngineEvent::ReadElsewhere { chat, messages }] = &events[..] else { panic!("{events:?}") };
             assert_eq!((chat.to_string().as_str(), messages.len()), ("15550100001@c.us", 2));
         }
     }
@@ -178,16 +181,16 @@ mod tests {
     #[test]
     fn a_late_answer_that_the_network_was_busy_fails_nothing() {
         let ack = ServerAck::builder().id("3EB0A1".into()).from(network(FRIEND)).error("503".into()).build();
-        assert!(late_answer(&ack, &ids(), Millis(5)).is_none());
+        assert!(from_late_ack(&ack, &ids(), Millis(5)).is_none());
     }
 
     #[test]
     fn a_late_answer_is_a_receipt_with_its_reason() {
         let ack = ServerAck::builder().id("3EB0A1".into()).from(network(FRIEND)).error("463".into()).build();
-        let Some(EngineEvent::Receipt(told)) = late_answer(&ack, &ids(), Millis(5)) else {
+        let Some(EngineEvent::Receipt(receipt)) = from_late_ack(&ack, &ids(), Millis(5)) else {
             panic!("nothing")
         };
-        assert_eq!((told.ack, told.timestamp), (Ack::Error, Millis(5)));
-        assert_eq!(told.error.map(|error| error.code), Some("reach_out_limited"));
+        assert_eq!((receipt.ack, receipt.timestamp), (Ack::Error, Millis(5)));
+        assert_eq!(receipt.error.map(|error| error.code), Some("reach_out_limited"));
     }
 }

@@ -4,9 +4,9 @@ use whatsapp_rust::waproto::buffa::MessageField;
 use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::waproto::whatsapp::message as part;
 
-use super::content_in::{Said, Saying, people_in, said, text_of, withheld};
-use super::content_out::{Enclosed, Uploaded, message_of};
-use super::message_key::Frame;
+use super::content_in::{MessageBody, ParsedMessage, parse, people_in, text_of, view_once_placeholder};
+use super::content_out::{MessageExtras, UploadedMedia, message_of};
+use super::message_key::KeyContext;
 use super::message_key::tests::{ids, jid};
 use crate::domain::clock::Millis;
 use crate::domain::content::{Attachment, ContactCard, Content, Location, Poll};
@@ -39,7 +39,7 @@ fn outgoing(content: Content) -> Outgoing {
 }
 
 fn sent(outgoing: &Outgoing) -> wa::Message {
-    let uploaded = outgoing.content.file().map(|_| Uploaded {
+    let uploaded = outgoing.content.file().map(|_| UploadedMedia {
         url: "https://mmg.whatsapp.net/v/f".into(),
         path: "/v/f".into(),
         key: vec![1; 32],
@@ -51,17 +51,17 @@ fn sent(outgoing: &Outgoing) -> wa::Message {
         thumbnail: None,
     });
     let secret = matches!(outgoing.content, Content::Poll(_)).then(|| vec![9; 32]);
-    message_of(outgoing, Enclosed { file: uploaded, secret }, &jid(ME)).unwrap()
+    message_of(outgoing, MessageExtras { file: uploaded, secret }, &jid(ME)).unwrap()
 }
 
-fn read(message: &wa::Message, chat: &str, writer: &str) -> Said {
+fn read(message: &wa::Message, chat: &str, writer: &str) -> MessageBody {
     let ids = ids();
-    said(message, &Frame { ids: &ids, chat: &jid(chat), writer: &jid(writer) }, AT, false)
+    parse(message, &KeyContext { ids: &ids, chat: &jid(chat), writer: &jid(writer) }, AT, false)
 }
 
-fn saying(message: &wa::Message) -> Saying {
+fn parsed(message: &wa::Message) -> ParsedMessage {
     match read(message, PEER, ME) {
-        Said::Message(saying) => *saying,
+        MessageBody::Message(parsed) => *parsed,
         other => panic!("{other:?}"),
     }
 }
@@ -78,9 +78,9 @@ fn attachment(kind: MediaKind, mimetype: &str) -> Attachment {
     Attachment { kind, file, filename: Some("price.pdf".into()) }
 }
 
-fn errand(kind: part::protocol_message::Type, from_me: bool, edited: Option<&str>) -> wa::Message {
+fn protocol(kind: part::protocol_message::Type, from_me: bool, edited: Option<&str>) -> wa::Message {
     let edited = edited.map(|body| wa::Message { conversation: Some(body.into()), ..Default::default() });
-    let errand = part::ProtocolMessage {
+    let protocol = part::ProtocolMessage {
         key: MessageField::some(wa::MessageKey {
             remote_jid: None,
             from_me: Some(from_me),
@@ -92,15 +92,15 @@ fn errand(kind: part::protocol_message::Type, from_me: bool, edited: Option<&str
         timestamp_ms: Some(AT.0 - 5),
         ..Default::default()
     };
-    wa::Message { protocol_message: MessageField::some(errand), ..Default::default() }
+    wa::Message { protocol_message: MessageField::some(protocol), ..Default::default() }
 }
 
 #[test]
 fn a_bare_text_is_a_conversation_and_comes_back() {
     let message = sent(&outgoing(Content::Text));
     assert_eq!(message.conversation.as_deref(), Some("hello"));
-    let saying = saying(&message);
-    assert_eq!((saying.body.as_str(), saying.content, saying.forwarded), ("hello", Content::Text, false));
+    let parsed = parsed(&message);
+    assert_eq!((parsed.body.as_str(), parsed.content, parsed.forwarded), ("hello", Content::Text, false));
 }
 
 #[test]
@@ -116,9 +116,9 @@ fn a_quote_mentions_and_the_forwarded_mark_come_back() {
     let context = &message.extended_text_message.context_info;
     assert_eq!(context.participant.as_deref(), Some("15550100002@s.whatsapp.net"));
     assert_eq!(context.remote_jid, None);
-    let saying = saying(&message);
-    assert_eq!((saying.quoted, saying.forwarded), (Some(quoted), true));
-    assert_eq!(saying.mentions, outgoing.mentions);
+    let parsed = parsed(&message);
+    assert_eq!((parsed.quoted, parsed.forwarded), (Some(quoted), true));
+    assert_eq!(parsed.mentions, outgoing.mentions);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_quote_of_our_own_message_from_another_chat_comes_back() {
     let quoted = Quoted { id: id(&format!("true_{GROUP}_3EB0CC")), author: jid(ME), body: "there".into() };
     let message = sent(&Outgoing { quoted: Some(quoted.clone()), ..outgoing(Content::Text) });
     assert_eq!(message.extended_text_message.context_info.remote_jid.as_deref(), Some(GROUP));
-    assert_eq!(saying(&message).quoted, Some(quoted));
+    assert_eq!(parsed(&message).quoted, Some(quoted));
 }
 
 #[test]
@@ -140,10 +140,10 @@ fn files_of_every_kind_come_back_with_what_opens_them() {
         (MediaKind::Sticker, "image/webp", ""),
     ] {
         let message = sent(&outgoing(Content::Media(attachment(kind, mimetype))));
-        let saying = saying(&message);
-        assert_eq!(saying.content, Content::Other(kind.message_type()), "{kind:?}");
-        assert_eq!(saying.body, caption, "{kind:?}");
-        let file = saying.file.unwrap();
+        let parsed = parsed(&message);
+        assert_eq!(parsed.content, Content::Other(kind.message_type()), "{kind:?}");
+        assert_eq!(parsed.body, caption, "{kind:?}");
+        let file = parsed.file.unwrap();
         assert_eq!((file.kind, file.path.as_deref(), file.size), (kind, Some("/v/f"), Some(7)), "{kind:?}");
         assert_eq!((file.key, file.hash), (Some(vec![1; 32]), Some(vec![2; 32])), "{kind:?}");
         assert_eq!(file.encrypted_hash, Some(vec![3; 32]), "{kind:?}");
@@ -163,7 +163,7 @@ fn a_file_tells_its_type_size_and_length() {
     assert_eq!((voice.ptt, voice.seconds), (Some(true), Some(2)));
     assert_eq!(voice.mimetype.as_deref(), Some("audio/ogg; codecs=opus"));
     let outgoing = outgoing(Content::Media(attachment(MediaKind::Image, "image/jpeg")));
-    assert!(message_of(&outgoing, Enclosed::default(), &jid(ME)).is_none(), "without its file");
+    assert!(message_of(&outgoing, MessageExtras::default(), &jid(ME)).is_none(), "without its file");
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_document_with_a_caption_is_wrapped_and_one_without_is_not() {
 #[test]
 fn no_debug_output_has_a_files_key() {
     let message = sent(&outgoing(Content::Media(attachment(MediaKind::Image, "image/jpeg"))));
-    let shown = format!("{:?}", saying(&message).file.unwrap());
+    let shown = format!("{:?}", parsed(&message).file.unwrap());
     assert!(shown.contains("Image") && !shown.contains("1, 1") && !shown.contains("/v/f"), "{shown}");
 }
 
@@ -187,14 +187,14 @@ fn a_place_comes_back_with_its_name_and_address() {
     let message = sent(&outgoing(Content::Location(place.clone())));
     assert_eq!(message.location_message.name.as_deref(), Some("Pier"));
     assert_eq!(message.location_message.address.as_deref(), Some("Harbour 1"));
-    assert_eq!(saying(&message).content, Content::Location(place));
+    assert_eq!(parsed(&message).content, Content::Location(place));
 }
 
 #[test]
 fn a_place_off_this_planet_is_not_lost_but_no_place() {
     let off = part::LocationMessage { degrees_latitude: Some(91.0), ..Default::default() };
     let message = wa::Message { location_message: MessageField::some(off), ..Default::default() };
-    assert_eq!(saying(&message).content, Content::Other(MessageType::Unknown));
+    assert_eq!(parsed(&message).content, Content::Other(MessageType::Unknown));
 }
 
 #[test]
@@ -202,11 +202,11 @@ fn contact_cards_come_back_one_or_several() {
     let card = |name: &str| ContactCard::of_person(&jid("15550100003@c.us"), Some(name.into()), None);
     let one = Content::Contacts(vec![card("Ada")]);
     assert!(sent(&outgoing(one.clone())).contact_message.is_set());
-    assert_eq!(saying(&sent(&outgoing(one.clone()))).content, one);
+    assert_eq!(parsed(&sent(&outgoing(one.clone()))).content, one);
     let two = Content::Contacts(vec![card("Ada"), card("Bo")]);
-    assert_eq!(saying(&sent(&outgoing(two.clone()))).content, two);
+    assert_eq!(parsed(&sent(&outgoing(two.clone()))).content, two);
     let none = outgoing(Content::Contacts(Vec::new()));
-    assert!(message_of(&none, Enclosed::default(), &jid(ME)).is_none());
+    assert!(message_of(&none, MessageExtras::default(), &jid(ME)).is_none());
 }
 
 #[test]
@@ -220,8 +220,8 @@ fn a_poll_comes_back_with_its_secret() {
         };
         let message = sent(&outgoing(Content::Poll(poll.clone())));
         assert_eq!(message.poll_creation_message.is_set(), several);
-        let saying = saying(&message);
-        assert_eq!((saying.content, saying.secret), (Content::Poll(poll), Some(vec![9; 32])));
+        let parsed = parsed(&message);
+        assert_eq!((parsed.content, parsed.secret), (Content::Poll(poll), Some(vec![9; 32])));
     }
 }
 
@@ -237,7 +237,7 @@ fn a_poll_from_another_device_of_the_account_has_its_secret_outside() {
         message_context_info: MessageField::some(secret),
         ..Default::default()
     };
-    assert_eq!(saying(&message).secret, Some(vec![4; 32]));
+    assert_eq!(parsed(&message).secret, Some(vec![4; 32]));
 }
 
 #[test]
@@ -261,39 +261,41 @@ fn reactions_name_the_message_from_our_view() {
         emoji: "👍".into(),
         at: Millis(AT.0 - 7),
     };
-    assert_eq!(read(&message, PEER, PEER), Said::Change(expected));
+    assert_eq!(read(&message, PEER, PEER), MessageBody::Change(expected));
 }
 
 #[test]
 fn an_edit_changes_only_what_its_writer_wrote() {
-    let edit = |from_me| errand(part::protocol_message::Type::MESSAGE_EDIT, from_me, Some("better"));
+    let edit = |from_me| protocol(part::protocol_message::Type::MESSAGE_EDIT, from_me, Some("better"));
     for from_me in [true, false] {
         let expected = EngineEvent::Edited {
             id: id("false_15550100002@c.us_3EB0BB"),
             body: "better".into(),
             at: Millis(AT.0 - 5),
         };
-        assert_eq!(read(&edit(from_me), PEER, PEER), Said::Change(expected), "{from_me}");
+        assert_eq!(read(&edit(from_me), PEER, PEER), MessageBody::Change(expected), "{from_me}");
     }
     let wrapped = part::FutureProofMessage { message: MessageField::some(edit(true)) };
     let wrapped = wa::Message { edited_message: MessageField::some(wrapped), ..Default::default() };
-    assert!(matches!(read(&wrapped, PEER, ME), Said::Change(EngineEvent::Edited { id, .. }) if id.from_me));
+    assert!(
+        matches!(read(&wrapped, PEER, ME), MessageBody::Change(EngineEvent::Edited { id, .. }) if id.from_me)
+    );
 }
 
 #[test]
 fn only_its_writer_and_a_groups_admin_take_a_message_back() {
-    let revoke = |from_me| errand(part::protocol_message::Type::REVOKE, from_me, None);
+    let revoke = |from_me| protocol(part::protocol_message::Type::REVOKE, from_me, None);
     let theirs = id("false_15550100002@c.us_3EB0BB");
-    assert_eq!(read(&revoke(true), PEER, PEER), Said::Change(EngineEvent::Revoked { id: theirs }));
-    assert_eq!(read(&revoke(false), PEER, PEER), Said::Nothing, "ours, by them");
+    assert_eq!(read(&revoke(true), PEER, PEER), MessageBody::Change(EngineEvent::Revoked { id: theirs }));
+    assert_eq!(read(&revoke(false), PEER, PEER), MessageBody::Nothing, "ours, by them");
     let mut of_another = revoke(false);
     of_another.protocol_message.get_or_insert_default().key.get_or_insert_default().participant =
         Some("15550100003@s.whatsapp.net".into());
-    assert_eq!(read(&of_another, GROUP, PEER), Said::Nothing, "by a member");
+    assert_eq!(read(&of_another, GROUP, PEER), MessageBody::Nothing, "by a member");
     let ids = ids();
-    let frame = Frame { ids: &ids, chat: &jid(GROUP), writer: &jid(PEER) };
+    let frame = KeyContext { ids: &ids, chat: &jid(GROUP), writer: &jid(PEER) };
     let taken = EngineEvent::Revoked { id: id(&format!("false_{GROUP}_3EB0BB_15550100003@c.us")) };
-    assert_eq!(said(&of_another, &frame, AT, true), Said::Change(taken), "by an admin");
+    assert_eq!(parse(&of_another, &frame, AT, true), MessageBody::Change(taken), "by an admin");
 }
 
 #[test]
@@ -312,7 +314,7 @@ fn a_vote_stays_sealed_and_names_its_poll() {
         ..Default::default()
     };
     let message = wa::Message { poll_update_message: MessageField::some(vote), ..Default::default() };
-    let Said::Vote(sealed) = read(&message, GROUP, PEER) else { panic!() };
+    let MessageBody::Vote(sealed) = read(&message, GROUP, PEER) else { panic!() };
     assert_eq!((sealed.poll, sealed.at), (id(&format!("true_{GROUP}_3EB0BB")), AT));
     assert_eq!((sealed.payload, sealed.iv), (vec![1, 2], vec![3; 12]));
 }
@@ -324,15 +326,15 @@ fn keys_and_errands_are_nothing_and_what_is_not_known_is_unknown() {
         message_context_info: MessageField::some(wa::MessageContextInfo::default()),
         ..Default::default()
     };
-    assert_eq!(read(&keys, GROUP, PEER), Said::Nothing);
-    assert_eq!(read(&wa::Message::default(), PEER, PEER), Said::Nothing);
-    let settings = errand(part::protocol_message::Type::EPHEMERAL_SETTING, true, None);
-    assert_eq!(read(&settings, PEER, PEER), Said::Nothing);
+    assert_eq!(read(&keys, GROUP, PEER), MessageBody::Nothing);
+    assert_eq!(read(&wa::Message::default(), PEER, PEER), MessageBody::Nothing);
+    let settings = protocol(part::protocol_message::Type::EPHEMERAL_SETTING, true, None);
+    assert_eq!(read(&settings, PEER, PEER), MessageBody::Nothing);
     let invite = part::GroupInviteMessage { caption: Some("join".into()), ..Default::default() };
     let invite = wa::Message { group_invite_message: MessageField::some(invite), ..Default::default() };
-    let invite = saying(&invite);
+    let invite = parsed(&invite);
     assert_eq!((invite.body.as_str(), invite.content), ("join", Content::Other(MessageType::Unknown)));
-    assert_eq!(withheld().content, Content::Other(MessageType::Unknown));
+    assert_eq!(view_once_placeholder().content, Content::Other(MessageType::Unknown));
 }
 
 #[test]
@@ -344,7 +346,7 @@ fn what_businesses_write_is_read_as_text() {
     assert_eq!(text_of(&message), "Yes");
     let buttons = part::ButtonsMessage { content_text: Some("Choose".into()), ..Default::default() };
     let message = wa::Message { buttons_message: MessageField::some(buttons), ..Default::default() };
-    assert_eq!((saying(&message).body.as_str(), saying(&message).content), ("Choose", Content::Text));
+    assert_eq!((parsed(&message).body.as_str(), parsed(&message).content), ("Choose", Content::Text));
 }
 
 #[test]

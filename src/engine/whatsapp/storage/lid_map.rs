@@ -18,21 +18,21 @@ impl VaultBackend {
         self.get_as(LIDS, &String::from_utf8_lossy(&lid)).await
     }
 
-    pub(super) async fn learn_lids(&self, entries: Vec<LidPnMappingEntry>) -> Result<()> {
+    pub(super) async fn record_lids(&self, entries: Vec<LidPnMappingEntry>) -> Result<()> {
         if entries.is_empty() {
             return Ok(());
         }
         self.update(move |view, batch| {
-            let mut learning = Learning { view, numbers: BTreeMap::new(), owners: BTreeMap::new() };
-            entries.into_iter().try_for_each(|entry| learning.learn(entry))?;
-            learning.write(batch)
+            let mut update = LidMapUpdate { view, numbers: BTreeMap::new(), owners: BTreeMap::new() };
+            entries.into_iter().try_for_each(|entry| update.record(entry))?;
+            update.write(batch)
         })
         .await
     }
 }
 
 /// What is there, and over it what was learnt.
-struct Learning<'v> {
+struct LidMapUpdate<'v> {
     view: &'v dyn VaultView,
     /// By LID.
     numbers: BTreeMap<String, LidPnMappingEntry>,
@@ -40,9 +40,9 @@ struct Learning<'v> {
     owners: BTreeMap<String, Option<String>>,
 }
 
-impl Learning<'_> {
+impl LidMapUpdate<'_> {
     /// A number stays with the LID that had it last: the one that loses it takes only its own entry away.
-    fn learn(&mut self, entry: LidPnMappingEntry) -> Result<()> {
+    fn record(&mut self, entry: LidPnMappingEntry) -> Result<()> {
         let old = self.number_of(&entry.lid)?.filter(|old| *old != entry.phone_number);
         if let Some(old) = old
             && self.owner_of(&old)?.as_ref() == Some(&entry.lid)

@@ -18,13 +18,13 @@ use crate::domain::clock::Millis;
 
 /// What is kept of one message.
 #[derive(Clone, Copy)]
-struct Kept {
+struct StoredSecret {
     secret: MessageSecret,
     expires_at: i64,
     message_ts: i64,
 }
 
-impl Kept {
+impl StoredSecret {
     fn to_bytes(self) -> Vec<u8> {
         [&self.secret[..], &self.expires_at.to_be_bytes(), &self.message_ts.to_be_bytes()].concat()
     }
@@ -59,25 +59,25 @@ impl MsgSecretStore for VaultBackend {
         if given == 0 {
             return Ok(0);
         }
-        let mut new: BTreeMap<String, Kept> = BTreeMap::new();
+        let mut new: BTreeMap<String, StoredSecret> = BTreeMap::new();
         for MsgSecretEntry { chat, sender, msg_id, secret, expires_at, message_ts } in entries {
-            let kept = Kept { secret, expires_at, message_ts };
+            let stored = StoredSecret { secret, expires_at, message_ts };
             match new.entry(joined(&[&chat, &sender, &msg_id])) {
                 Entry::Occupied(mut earlier) => {
-                    earlier.insert(earlier.get().renewed(kept));
+                    earlier.insert(earlier.get().renewed(stored));
                 }
                 Entry::Vacant(free) => {
-                    free.insert(kept);
+                    free.insert(stored);
                 }
             }
         }
         self.update(move |view, batch| {
-            for (key, kept) in new {
-                let kept = match view.get(MESSAGE_SECRETS, &key).map_err(failed)? {
-                    Some(known) => Kept::from_bytes(&known)?.renewed(kept),
-                    None => kept,
+            for (key, stored) in new {
+                let stored = match view.get(MESSAGE_SECRETS, &key).map_err(failed)? {
+                    Some(earlier) => StoredSecret::from_bytes(&earlier)?.renewed(stored),
+                    None => stored,
                 };
-                batch.put_until(MESSAGE_SECRETS, key, kept.to_bytes(), kept.deadline());
+                batch.put_until(MESSAGE_SECRETS, key, stored.to_bytes(), stored.deadline());
             }
             Ok(given)
         })
@@ -97,8 +97,8 @@ impl MsgSecretStore for VaultBackend {
         let Some(bytes) = self.get(MESSAGE_SECRETS, &joined(&[chat, sender, msg_id])).await? else {
             return Ok(None);
         };
-        let kept = Kept::from_bytes(&bytes)?;
-        Ok(Some((kept.secret.to_vec(), kept.message_ts)))
+        let stored = StoredSecret::from_bytes(&bytes)?;
+        Ok(Some((stored.secret.to_vec(), stored.message_ts)))
     }
 
     /// What ends at the cutoff goes too.

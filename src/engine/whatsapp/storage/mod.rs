@@ -62,16 +62,16 @@ mod signal;
 mod spaces;
 mod tc_tokens;
 
-pub(super) use self::pending_inbound::Missed;
-use self::pending_inbound::MissedOnes;
+pub(super) use self::pending_inbound::MissingMessage;
+use self::pending_inbound::MissingMessages;
 
 /// One device's storage as the library wants it. Holds handles, and what is to be asked for again.
 pub struct VaultBackend {
     vault: Arc<dyn Vault>,
     clock: Arc<dyn Clock>,
-    missed: MissedOnes,
+    missing: MissingMessages,
     #[cfg(feature = "testbed")]
-    refuses_next: std::sync::atomic::AtomicBool,
+    rejects_next: std::sync::atomic::AtomicBool,
 }
 
 impl VaultBackend {
@@ -81,9 +81,9 @@ impl VaultBackend {
         Self {
             vault,
             clock,
-            missed: MissedOnes::default(),
+            missing: MissingMessages::default(),
             #[cfg(feature = "testbed")]
-            refuses_next: std::sync::atomic::AtomicBool::default(),
+            rejects_next: std::sync::atomic::AtomicBool::default(),
         }
     }
 
@@ -92,7 +92,7 @@ impl VaultBackend {
     ///
     /// # Errors
     /// When the store fails; nothing is removed then.
-    pub async fn forget(&self) -> std::result::Result<(), VaultError> {
+    pub async fn clear(&self) -> std::result::Result<(), VaultError> {
         let mut batch = VaultBatch::new();
         spaces::ALL.iter().for_each(|space| batch.remove_space(space));
         self.vault.apply(batch).await

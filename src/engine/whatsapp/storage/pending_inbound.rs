@@ -23,15 +23,15 @@ use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::waproto::whatsapp::message::protocol_message::Type as ProtocolType;
 
 use super::VaultBackend;
-use super::spaces::{PENDING_INBOUND, TAKEN_IN, joined};
+use super::spaces::{INGESTED, PENDING_INBOUND, joined};
 use crate::domain::vault::VaultBatch;
 
 /// Messages that may wait to be asked for again. Those beyond come again with the next connection.
-const MISSED: usize = 1_024;
+const MAX_MISSING: usize = 1_024;
 
 /// A message that was decrypted once and is not here. Addresses are as the library writes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::engine::whatsapp) struct Missed {
+pub(in crate::engine::whatsapp) struct MissingMessage {
     /// A person or group.
     pub(in crate::engine::whatsapp) chat: String,
     /// The device that wrote it.
@@ -42,32 +42,32 @@ pub(in crate::engine::whatsapp) struct Missed {
 
 /// What was missed and is to be asked for.
 #[derive(Default)]
-pub(super) struct MissedOnes {
-    waiting: Mutex<VecDeque<Missed>>,
+pub(super) struct MissingMessages {
+    waiting: Mutex<VecDeque<MissingMessage>>,
     more: Notify,
 }
 
-impl MissedOnes {
-    fn note(&self, missed: Missed) {
+impl MissingMessages {
+    fn push(&self, missing: MissingMessage) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() < MISSED && !waiting.contains(&missed) {
-            waiting.push_back(missed);
+        if waiting.len() < MAX_MISSING && !waiting.contains(&missing) {
+            waiting.push_back(missing);
             self.more.notify_one();
         }
     }
 
-    fn take(&self) -> Option<Missed> {
+    fn take(&self) -> Option<MissingMessage> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 }
 
 impl VaultBackend {
     /// The next message that was decrypted once and is not here; waits for one. One taker at a time.
-    pub(in crate::engine::whatsapp) async fn missed(&self) -> Missed {
+    pub(in crate::engine::whatsapp) async fn missing(&self) -> MissingMessage {
         loop {
-            let more = self.missed.more.notified();
-            if let Some(missed) = self.missed.take() {
-                return missed;
+            let more = self.missing.more.notified();
+            if let Some(missing) = self.missing.take() {
+                return missing;
             }
             more.await;
         }
@@ -75,32 +75,32 @@ impl VaultBackend {
 
     /// The copy of the next message is not stored, as if the daemon were killed before.
     #[cfg(feature = "testbed")]
-    pub(in crate::engine::whatsapp) fn refuse_next(&self) {
-        self.refuses_next.store(true, std::sync::atomic::Ordering::SeqCst);
+    pub(in crate::engine::whatsapp) fn reject_next(&self) {
+        self.rejects_next.store(true, std::sync::atomic::Ordering::SeqCst);
     }
 
     pub(super) async fn store_pending(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {
         #[cfg(feature = "testbed")]
-        if self.refuses_next.swap(false, std::sync::atomic::Ordering::SeqCst) {
+        if self.rejects_next.swap(false, std::sync::atomic::Ordering::SeqCst) {
             return Err(StoreError::Validation("refused at a test's word".to_owned()));
         }
         let now = self.now();
         let mut batch = VaultBatch::new();
-        for row in rows.iter().filter(|row| !announced_history(row.message)) {
+        for row in rows.iter().filter(|row| !is_history_announcement(row.message)) {
             batch.put_until(PENDING_INBOUND, joined(&[row.chat, row.sender, row.id]), row.message, Some(now));
         }
         self.apply(batch).await
     }
 
     pub(super) async fn pending(&self, key: PendingInboundKey<'_>) -> Result<Option<Vec<u8>>> {
-        let place = joined(&[key.chat, key.sender, key.id]);
-        if let Some(message) = self.get(PENDING_INBOUND, &place).await? {
+        let storage_key = joined(&[key.chat, key.sender, key.id]);
+        if let Some(message) = self.get(PENDING_INBOUND, &storage_key).await? {
             return Ok(Some(message));
         }
-        if self.get(TAKEN_IN, &place).await?.is_some() {
+        if self.get(INGESTED, &storage_key).await?.is_some() {
             return Ok(None);
         }
-        self.missed.note(Missed {
+        self.missing.push(MissingMessage {
             chat: key.chat.to_owned(),
             sender: key.sender.to_owned(),
             id: key.id.to_owned(),
@@ -112,22 +112,22 @@ impl VaultBackend {
         let now = self.now();
         let mut batch = VaultBatch::new();
         for key in keys {
-            let place = joined(&[key.chat, key.sender, key.id]);
-            batch.put_until(TAKEN_IN, place.clone(), [], Some(now));
-            batch.remove(PENDING_INBOUND, place);
+            let storage_key = joined(&[key.chat, key.sender, key.id]);
+            batch.put_until(INGESTED, storage_key.clone(), [], Some(now));
+            batch.remove(PENDING_INBOUND, storage_key);
         }
         self.apply(batch).await
     }
 
     pub(super) async fn prune_pending(&self, cutoff: i64) -> Result<u32> {
-        self.prune(TAKEN_IN, cutoff).await?;
+        self.prune(INGESTED, cutoff).await?;
         self.prune(PENDING_INBOUND, cutoff).await
     }
 }
 
 /// Whether this is what is left of an announcement of history.
-fn announced_history(message: &[u8]) -> bool {
+fn is_history_announcement(message: &[u8]) -> bool {
     let Ok(message) = wa::Message::decode_from_slice(message) else { return false };
     let protocol = message.protocol_message.as_option();
-    protocol.is_some_and(|told| told.r#type == Some(ProtocolType::HistorySyncNotification))
+    protocol.is_some_and(|protocol| protocol.r#type == Some(ProtocolType::HistorySyncNotification))
 }

@@ -26,7 +26,7 @@ pub(super) const TC_TOKENS: &str = "wa/tc_tokens";
 pub(super) const SENT: &str = "wa/sent";
 pub(super) const PENDING_INBOUND: &str = "wa/pending_inbound";
 /// Which messages were taken in lately, with nothing in the value.
-pub(super) const TAKEN_IN: &str = "wa/taken_in";
+pub(super) const INGESTED: &str = "wa/taken_in";
 pub(super) const MESSAGE_SECRETS: &str = "wa/message_secrets";
 
 pub(super) const ALL: [&str; 22] = [
@@ -50,7 +50,7 @@ pub(super) const ALL: [&str; 22] = [
     TC_TOKENS,
     SENT,
     PENDING_INBOUND,
-    TAKEN_IN,
+    INGESTED,
     MESSAGE_SECRETS,
 ];
 

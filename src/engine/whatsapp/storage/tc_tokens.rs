@@ -9,10 +9,10 @@ use super::{VaultBackend, decoded, encoded, failed};
 
 impl VaultBackend {
     /// Moves the time at which our token was given forwards, never backwards.
-    pub(super) async fn token_given(&self, jid: &str, at: i64) -> Result<()> {
+    pub(super) async fn record_token_sent(&self, jid: &str, at: i64) -> Result<()> {
         self.merge_token(jid, move |entry| match entry {
             Some(entry) => {
-                let sender_timestamp = Some(entry.sender_timestamp.map_or(at, |known| known.max(at)));
+                let sender_timestamp = Some(entry.sender_timestamp.map_or(at, |stored| stored.max(at)));
                 Some(TcTokenEntry { sender_timestamp, ..entry })
             }
             None => Some(TcTokenEntry { token: Vec::new(), token_timestamp: at, sender_timestamp: Some(at) }),
@@ -21,15 +21,15 @@ impl VaultBackend {
     }
 
     /// Takes a received token, unless a newer one is there.
-    pub(super) async fn token_received(&self, jid: &str, token: &[u8], at: i64) -> Result<()> {
+    pub(super) async fn record_token_received(&self, jid: &str, token: &[u8], at: i64) -> Result<()> {
         let token = token.to_vec();
         self.merge_token(jid, move |entry| {
             let newer_is_there =
-                entry.as_ref().is_some_and(|known| !known.token.is_empty() && at < known.token_timestamp);
+                entry.as_ref().is_some_and(|stored| !stored.token.is_empty() && at < stored.token_timestamp);
             if newer_is_there {
                 return None;
             }
-            let sender_timestamp = entry.and_then(|known| known.sender_timestamp);
+            let sender_timestamp = entry.and_then(|stored| stored.sender_timestamp);
             Some(TcTokenEntry { token, token_timestamp: at, sender_timestamp })
         })
         .await
@@ -42,8 +42,8 @@ impl VaultBackend {
             for (jid, bytes) in view.list(TC_TOKENS, "").map_err(failed)? {
                 let entry: TcTokenEntry = decoded(&bytes)?;
                 let token_lives = !entry.token.is_empty() && entry.token_timestamp >= token_cutoff;
-                let given_lately = entry.sender_timestamp.is_some_and(|at| at >= sender_cutoff);
-                if !token_lives && !given_lately {
+                let sent_recently = entry.sender_timestamp.is_some_and(|at| at >= sender_cutoff);
+                if !token_lives && !sent_recently {
                     batch.remove(TC_TOKENS, jid);
                     removed += 1;
                 }
@@ -59,9 +59,9 @@ impl VaultBackend {
     {
         let jid = jid.to_owned();
         self.update(move |view, batch| {
-            let known = view.get(TC_TOKENS, &jid).map_err(failed)?;
-            let known = known.map(|bytes| decoded(&bytes)).transpose()?;
-            if let Some(entry) = merge(known) {
+            let stored = view.get(TC_TOKENS, &jid).map_err(failed)?;
+            let stored = stored.map(|bytes| decoded(&bytes)).transpose()?;
+            if let Some(entry) = merge(stored) {
                 batch.put(TC_TOKENS, jid, encoded(&entry)?);
             }
             Ok(())

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::fields::Fields;
 use super::{Answer, Call, Refusal};
-use crate::server::message_faults::{Kind, Manner, Mishap};
+use crate::server::message_faults::{FaultEffect, MessageFault, MessageFaultKind};
 
 const MAX_COUNT: u64 = 1_000_000;
 const MAX_DELAY_MS: u64 = 86_400_000;
@@ -56,8 +56,8 @@ impl Call {
         let kind = fields.required("kind", fields.word("kind", &KINDS)?)?;
         let count = fields.integer("count", 0..=MAX_COUNT)?;
         let duration = fields.integer("durationMs", 0..=MAX_DELAY_MS)?.map(Duration::from_millis);
-        if let Some(message) = message_fault(kind) {
-            self.account.lock().mishaps.arm(mishap(message, &fields, count, duration)?);
+        if let Some(message) = message_fault_kind(kind) {
+            self.account.lock().message_faults.arm(message_fault(message, &fields, count, duration)?);
             return Ok(json!({ "kind": kind }));
         }
         let account = &self.account;
@@ -97,49 +97,52 @@ impl Call {
             }
             "stall" if count == Some(0) => account.stall(Duration::ZERO),
             "stall" => account.stall(duration.unwrap_or(Duration::from_millis(DEFAULT_STALL_MS))),
-            "heal" => account.heal(),
+            "heal" => account.clear_faults(),
             _ => return Err(fields.wrong("kind", "is the daemon's own and not the network's")),
         }
         Ok(json!({ "kind": kind }))
     }
 }
 
-fn message_fault(kind: &str) -> Option<Kind> {
+fn message_fault_kind(kind: &str) -> Option<MessageFaultKind> {
     Some(match kind {
-        "send_transient" => Kind::SendTransient,
-        "send_permanent" => Kind::SendPermanent,
-        "send_unknown" => Kind::SendUnknown,
-        "slow_send" => Kind::SlowSend,
-        "duplicate_incoming" => Kind::DuplicateIncoming,
-        "reorder_receipts" => Kind::ReorderReceipts,
-        "garble_incoming" => Kind::GarbleIncoming,
+        "send_transient" => MessageFaultKind::SendTransient,
+        "send_permanent" => MessageFaultKind::SendPermanent,
+        "send_unknown" => MessageFaultKind::SendUnknown,
+        "slow_send" => MessageFaultKind::SlowSend,
+        "duplicate_incoming" => MessageFaultKind::DuplicateIncoming,
+        "reorder_receipts" => MessageFaultKind::ReorderReceipts,
+        "garble_incoming" => MessageFaultKind::GarbleIncoming,
         _ => return None,
     })
 }
 
 /// Without `count` and `durationMs` it strikes once.
-fn mishap(
-    kind: Kind,
+fn message_fault(
+    kind: MessageFaultKind,
     fields: &Fields<'_>,
     count: Option<u64>,
     duration: Option<Duration>,
-) -> Result<Mishap, Refusal> {
-    let manner = match (kind, fields.value("value")) {
-        (Kind::SlowSend, _) => {
+) -> Result<MessageFault, Refusal> {
+    let effect = match (kind, fields.value("value")) {
+        (MessageFaultKind::SlowSend, _) => {
             let given = fields.integer("value", 0..=MAX_DELAY_MS)?.map(Duration::from_millis);
-            Manner::Delay(given.or(duration).unwrap_or(Duration::from_millis(DEFAULT_SLOW_MS)))
+            FaultEffect::Delay(given.or(duration).unwrap_or(Duration::from_millis(DEFAULT_SLOW_MS)))
         }
-        (_, None) => Manner::Usual,
-        (Kind::SendUnknown, Some(Value::String(word))) if word == "lost" => Manner::Lost,
-        (Kind::SendTransient | Kind::SendPermanent, Some(_)) => {
+        (_, None) => FaultEffect::Usual,
+        (MessageFaultKind::SendUnknown, Some(Value::String(word))) if word == "lost" => FaultEffect::Lost,
+        (MessageFaultKind::SendTransient | MessageFaultKind::SendPermanent, Some(_)) => {
             let code = fields.integer("value", 400..=599)?.and_then(|code| u16::try_from(code).ok());
-            code.map_or(Manner::Usual, Manner::Code)
+            code.map_or(FaultEffect::Usual, FaultEffect::Code)
         }
-        (Kind::SendUnknown, Some(_)) => return Err(fields.wrong("value", "must be \"lost\" or absent")),
+        (MessageFaultKind::SendUnknown, Some(_)) => {
+            return Err(fields.wrong("value", "must be \"lost\" or absent"));
+        }
         (_, Some(_)) => return Err(fields.wrong("value", "is not taken by this kind")),
     };
     // Without a `value` the duration of a slow send is the delay, not how long it is armed.
-    let lasts = if kind == Kind::SlowSend && fields.value("value").is_none() { None } else { duration };
+    let lasts =
+        if kind == MessageFaultKind::SlowSend && fields.value("value").is_none() { None } else { duration };
     let left = if lasts.is_some() { count } else { Some(count.unwrap_or(1)) };
-    Ok(Mishap { kind, manner, left, until: lasts.map(|lasts| Instant::now() + lasts) })
+    Ok(MessageFault { kind, effect, left, until: lasts.map(|lasts| Instant::now() + lasts) })
 }

@@ -28,10 +28,12 @@ pub(super) fn media(value: &Value, kind: Option<&str>, world: &World) -> Result<
     let bytes = match (size, fields.text("data", MAX_DATA)?) {
         (Some(_), Some(_)) => return Err(fields.wrong("sizeBytes", "is for files without data")),
         (None, None) => return Err(fields.wrong("data", "is required, or sizeBytes in its place")),
-        (Some(size), None) => made_up(mimetype.unwrap_or_default(), usize::try_from(size).unwrap_or(0)),
+        (Some(size), None) => {
+            generated_file(mimetype.unwrap_or_default(), usize::try_from(size).unwrap_or(0))
+        }
         (None, Some(data)) => STANDARD.decode(data).map_err(|_| fields.wrong("data", "must be base64"))?,
     };
-    let mimetype = mimetype.unwrap_or_else(|| looks_like(&bytes)).to_owned();
+    let mimetype = mimetype.unwrap_or_else(|| detect_mimetype(&bytes)).to_owned();
     let kind = as_what(&fields, kind)?.unwrap_or_else(|| of_mimetype(&mimetype));
     let sealed = cipher::seal(&world.media, &bytes, type_of(kind));
     let sealed = sealed.map_err(|error| Refusal::impossible("network_full", format!("{error:#}")))?;
@@ -86,7 +88,7 @@ fn of_mimetype(mimetype: &str) -> FileKind {
 }
 
 /// The type that a file's beginning shows, as a phone finds it that was told none.
-fn looks_like(bytes: &[u8]) -> &'static str {
+fn detect_mimetype(bytes: &[u8]) -> &'static str {
     let shown: [(&[u8], &str); 6] = [
         (b"\x89PNG\r\n\x1a\n", "image/png"),
         (b"GIF8", "image/gif"),
@@ -115,7 +117,7 @@ fn type_of(kind: FileKind) -> MediaType {
 /// The file of `size` bytes of which a call of `incoming` says no more than that: a beginning that shows the type,
 /// then bytes that repeat only after a while. The same for the same type and size.
 #[must_use]
-pub fn made_up(mimetype: &str, size: usize) -> Vec<u8> {
+pub fn generated_file(mimetype: &str, size: usize) -> Vec<u8> {
     let start: &[u8] = match mimetype.split(';').next().unwrap_or_default().trim() {
         "image/png" => b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89",
         "image/gif" => b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff",

@@ -25,7 +25,7 @@ pub(super) async fn scan(world: &Arc<World>, map: &Map<String, Value>) -> Answer
     let fields = Fields::new("", map, &["qr", "phoneNumber", "clientName", "world", "deviceId"])?;
     let qr = fields.text("qr", MAX_QR)?;
     let number = number(&fields)?;
-    let name = begin(world, &fields, &number)?;
+    let name = prepare(world, &fields, &number)?;
     let qr = qr.ok_or_else(|| Refusal::impossible("no_qr", "the device shows no QR code now"))?;
     linked(world, &fields, world.scan(qr, &number).await, &name)
 }
@@ -36,7 +36,7 @@ pub(super) async fn pair(world: &Arc<World>, map: &Map<String, Value>) -> Answer
     let code = fields.required("code", fields.text("code", MAX_CODE)?)?;
     fields.required("phoneNumber", fields.value("phoneNumber"))?;
     let number = number(&fields)?;
-    let name = begin(world, &fields, &number)?;
+    let name = prepare(world, &fields, &number)?;
     linked(world, &fields, world.type_code(&number, code).await, &name)
 }
 
@@ -52,9 +52,9 @@ fn number(fields: &Fields<'_>) -> Result<String, Refusal> {
 }
 
 /// Before the link: the first login is told the phone's name.
-fn begin(world: &World, fields: &Fields<'_>, number: &str) -> Result<String, Refusal> {
+fn prepare(world: &World, fields: &Fields<'_>, number: &str) -> Result<String, Refusal> {
     let name = fields.text("clientName", MAX_NAME)?;
-    let account = world.directory.somebody(number);
+    let account = world.directory.get_or_create(number);
     let account = account.ok_or_else(|| fields.wrong("phoneNumber", "is nobody's number"))?;
     let before = account.lock().push_name.clone();
     let usual = if before.is_empty() { CLIENT_NAME } else { &before };
@@ -65,10 +65,10 @@ fn begin(world: &World, fields: &Fields<'_>, number: &str) -> Result<String, Ref
             let settings = Settings::parse(described)
                 .map_err(|error| fields.wrong("world", format!("is not right: {error:#}")))?;
             account.lock().behaviour = Behaviour::of(described);
-            scene_setup::begin(world, &account, settings, &name)
+            scene_setup::apply(world, &account, settings, &name)
         }
     };
-    let begun = begun.and_then(|()| scene_setup::used_before(&account));
+    let begun = begun.and_then(|()| scene_setup::seed_collections(&account));
     begun.map_err(|error| Refusal::impossible("network_full", format!("{error:#}")))?;
     Ok(name)
 }

@@ -12,7 +12,7 @@ use crate::id::Id;
 use crate::phone::outbound;
 use crate::server::messages;
 use crate::server::offline;
-use crate::server::phone_messages::{self, Letter, Naming, Place};
+use crate::server::phone_messages::{self, Addressing, Destination, PhoneMessage};
 use crate::server::receipts::{self, Level};
 use crate::server::state::Account;
 
@@ -70,7 +70,7 @@ impl Call {
         let voter = fields.person(field)?;
         let options = fields.texts("options", MAX_OPTIONS, MAX_OPTION)?;
         let at = at(&fields)?;
-        let (person, _) = self.somebody(field, &voter)?;
+        let (person, _) = self.account_of(field, &voter)?;
         let vote = person.lock().vote(&id.id, &person, &options);
         let vote = match vote {
             Some(vote) => Some(vote),
@@ -121,32 +121,32 @@ impl Call {
         say: impl FnOnce(wa::MessageKey) -> wa::Message,
     ) -> Answer {
         self.linked()?;
-        let (author, usual) = self.somebody(field, who)?;
+        let (author, usual) = self.account_of(field, who)?;
         let group = id.chat.is_group().then(|| id.chat.to_string());
-        let naming = match &group {
+        let addressing = match &group {
             None => usual,
-            group => phone_messages::naming(&self.world, &self.account, &author, group.as_deref()),
+            group => phone_messages::addressing(&self.world, &self.account, &author, group.as_deref()),
         };
         let own = Arc::ptr_eq(&author, &self.account);
-        let letter = Letter {
+        let phone_message = PhoneMessage {
             place: match (&id.chat, own) {
-                (Id::Group(_), _) => Place::Group(id.chat.jid()),
-                (_, true) => Place::Own(id.chat.jid()),
-                (_, false) => Place::Direct,
+                (Id::Group(_), _) => Destination::Group(id.chat.jid()),
+                (_, true) => Destination::Own(id.chat.jid()),
+                (_, false) => Destination::Direct,
             },
-            message: say(self.key(id, &author, naming)),
+            message: say(self.key(id, &author, addressing)),
             author,
-            naming,
+            addressing,
             id: messages::new_id(),
             at: at_ms / 1_000,
             notify: None,
         };
-        self.written(letter, 0).await?;
+        self.written(phone_message, 0).await?;
         Ok(json!({}))
     }
 
     /// A message as somebody's phone names it: whether it is their own, and the chat from their side.
-    fn key(&self, id: &MessageId, teller: &Arc<Account>, naming: Naming) -> wa::MessageKey {
+    fn key(&self, id: &MessageId, teller: &Arc<Account>, addressing: Addressing) -> wa::MessageKey {
         let own = Arc::ptr_eq(teller, &self.account);
         if id.chat.is_group() {
             let participant = match (&id.participant, id.from_me) {
@@ -159,9 +159,9 @@ impl Call {
             return outbound::key(&id.chat.jid(), theirs, &id.id, participant.as_ref().filter(|_| !theirs));
         }
         let from_me = id.from_me == own;
-        let me: Jid = match naming {
-            Naming::Number => self.account.jid(0),
-            Naming::Lid | Naming::LidAlone => self.account.lid_jid(0),
+        let me: Jid = match addressing {
+            Addressing::Number => self.account.jid(0),
+            Addressing::Lid | Addressing::LidOnly => self.account.lid_jid(0),
         };
         outbound::key(&if own { id.chat.jid() } else { me }, from_me, &id.id, None)
     }

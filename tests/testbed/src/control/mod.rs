@@ -32,7 +32,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::id::Id;
 use crate::server::World;
-use crate::server::phone_messages::Naming;
+use crate::server::phone_messages::Addressing;
 use crate::server::state::Account;
 
 /// The largest body of a call.
@@ -180,12 +180,12 @@ impl Call {
         if method == Method::GET {
             let state = self.account.lock();
             let waiting: usize = state.companions.values().map(|companion| companion.queue.len()).sum();
-            let mut view = state.seen.view();
+            let mut view = state.network_view.view();
             view["waiting"] = json!(waiting);
             return Ok(view);
         }
         if method == Method::DELETE {
-            self.account.lock().seen = crate::server::network_view::Seen::default();
+            self.account.lock().network_view = crate::server::network_view::NetworkView::default();
             return Ok(json!({}));
         }
         Err(Refusal::NotFound)
@@ -204,21 +204,23 @@ impl Call {
     }
 
     /// The account of somebody, and how the wire names them.
-    fn somebody(&self, field: &str, who: &Id) -> Result<(Arc<Account>, Naming), Refusal> {
+    fn account_of(&self, field: &str, who: &Id) -> Result<(Arc<Account>, Addressing), Refusal> {
         let nobody =
             |message: &str| Refusal::Invalid { field: field.to_owned(), message: message.to_owned() };
         match who {
             Id::Number(number) => {
-                let found = self.world.directory.somebody(number);
-                let naming = match found.as_ref().map(|found| &found.number) {
-                    Some(number) if self.account.lock().strangers.contains(number) => Naming::LidAlone,
-                    _ => Naming::Number,
+                let found = self.world.directory.get_or_create(number);
+                let addressing = match found.as_ref().map(|found| &found.number) {
+                    Some(number) if self.account.lock().hidden_numbers.contains(number) => {
+                        Addressing::LidOnly
+                    }
+                    _ => Addressing::Number,
                 };
-                found.map(|found| (found, naming)).ok_or_else(|| nobody("is nobody's number"))
+                found.map(|found| (found, addressing)).ok_or_else(|| nobody("is nobody's number"))
             }
             Id::Lid(lid) => {
-                let found = self.world.directory.stranger(lid);
-                found.map(|found| (found, Naming::LidAlone)).ok_or_else(|| nobody("is no LID"))
+                let found = self.world.directory.get_or_create_by_lid(lid);
+                found.map(|found| (found, Addressing::LidOnly)).ok_or_else(|| nobody("is no LID"))
             }
             Id::Group(_) => Err(nobody("must be a person")),
         }

@@ -103,7 +103,7 @@ async fn download(
     Path((kind, token)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    store.let_go().await;
+    store.wait_until_resumed().await;
     let (found, mimetype) = match kind.as_str() {
         "pictures" => (store.picture(&token), "image/jpeg"),
         _ => (store.get(&token), "application/octet-stream"),

@@ -61,13 +61,13 @@ pub enum Progress {
 #[derive(Debug, Clone)]
 pub struct MediaStore {
     auth: Arc<str>,
-    kept: Arc<Mutex<Kept>>,
+    entries: Arc<Mutex<StoredFiles>>,
     /// Whether who asks for a file waits.
     held: Arc<watch::Sender<bool>>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct StoredFiles {
     files: HashMap<String, Bytes>,
     /// From the oldest to the newest.
     order: VecDeque<String>,
@@ -80,7 +80,7 @@ impl MediaStore {
     /// An empty store; `auth` is the token that uploads must carry.
     #[must_use]
     pub fn new(auth: &str) -> Self {
-        Self { auth: Arc::from(auth), kept: Arc::default(), held: Arc::new(watch::Sender::new(false)) }
+        Self { auth: Arc::from(auth), entries: Arc::default(), held: Arc::new(watch::Sender::new(false)) }
     }
 
     /// The token that uploads must carry.
@@ -95,7 +95,7 @@ impl MediaStore {
     }
 
     /// Waits until files are let go.
-    async fn let_go(&self) {
+    async fn wait_until_resumed(&self) {
         // The sender is this store's own.
         let _ = self.held.subscribe().wait_for(|held| !held).await;
     }
@@ -121,26 +121,26 @@ impl MediaStore {
         if token_of(&bytes) != token {
             return Err(StoreError::WrongHash);
         }
-        self.kept().add(token, bytes);
+        self.entries().add(token, bytes);
         Ok(())
     }
 
     /// The encrypted bytes of a name.
     #[must_use]
     pub fn get(&self, token: &str) -> Option<Bytes> {
-        self.kept().files.get(token).cloned()
+        self.entries().files.get(token).cloned()
     }
 
     /// Forgets a file, as the network does after some weeks; whether there was one.
     #[must_use]
     pub fn expire(&self, token: &str) -> bool {
-        self.kept().remove(token)
+        self.entries().remove(token)
     }
 
     /// How many files there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.kept().files.len()
+        self.entries().files.len()
     }
 
     /// Whether there are none.
@@ -152,56 +152,56 @@ impl MediaStore {
     /// How far an upload came.
     #[must_use]
     pub fn progress(&self, token: &str) -> Progress {
-        let kept = self.kept();
-        if kept.files.contains_key(token) {
+        let entries = self.entries();
+        if entries.files.contains_key(token) {
             return Progress::Complete;
         }
-        let begun = kept.beginnings.iter().find(|(name, _)| name == token);
+        let begun = entries.beginnings.iter().find(|(name, _)| name == token);
         begun.map_or(Progress::None, |(_, bytes)| Progress::Begun(bytes.len()))
     }
 
     /// Keeps what came of an upload that broke off.
     pub fn begin(&self, token: &str, bytes: Vec<u8>) {
-        let mut kept = self.kept();
-        kept.beginnings.retain(|(name, _)| name != token);
-        kept.beginnings.push_back((token.to_owned(), bytes));
-        if kept.beginnings.len() > MAX_BEGINNINGS {
-            kept.beginnings.pop_front();
+        let mut entries = self.entries();
+        entries.beginnings.retain(|(name, _)| name != token);
+        entries.beginnings.push_back((token.to_owned(), bytes));
+        if entries.beginnings.len() > MAX_BEGINNINGS {
+            entries.beginnings.pop_front();
         }
     }
 
     /// Takes the first `len` bytes of an upload that broke off, to go on from there.
     #[must_use]
     pub fn resume(&self, token: &str, len: usize) -> Option<Vec<u8>> {
-        let mut kept = self.kept();
-        let at = kept.beginnings.iter().position(|(name, bytes)| name == token && bytes.len() >= len)?;
-        let (_, mut bytes) = kept.beginnings.remove(at)?;
+        let mut entries = self.entries();
+        let at = entries.beginnings.iter().position(|(name, bytes)| name == token && bytes.len() >= len)?;
+        let (_, mut bytes) = entries.beginnings.remove(at)?;
         bytes.truncate(len);
         Some(bytes)
     }
 
     /// Keeps a picture that everybody may see, under `id`.
     pub fn put_picture(&self, id: &str, bytes: Bytes) {
-        let mut kept = self.kept();
-        kept.pictures.retain(|(name, _)| name != id);
-        kept.pictures.push_back((id.to_owned(), bytes));
-        if kept.pictures.len() > MAX_FILES {
-            kept.pictures.pop_front();
+        let mut entries = self.entries();
+        entries.pictures.retain(|(name, _)| name != id);
+        entries.pictures.push_back((id.to_owned(), bytes));
+        if entries.pictures.len() > MAX_FILES {
+            entries.pictures.pop_front();
         }
     }
 
     /// A picture.
     #[must_use]
     pub fn picture(&self, id: &str) -> Option<Bytes> {
-        self.kept().pictures.iter().find(|(name, _)| name == id).map(|(_, bytes)| bytes.clone())
+        self.entries().pictures.iter().find(|(name, _)| name == id).map(|(_, bytes)| bytes.clone())
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, StoredFiles> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
+impl StoredFiles {
     fn add(&mut self, token: &str, bytes: Bytes) {
         self.remove(token);
         self.beginnings.retain(|(name, _)| name != token);

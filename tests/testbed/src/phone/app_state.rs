@@ -46,7 +46,7 @@ pub struct MessageRef {
 
 /// What the phone's owner does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Deed {
+pub enum PhoneAction {
     /// Chooses the name that others see.
     PushName(String),
     /// Gives somebody a name in the address book.
@@ -102,11 +102,11 @@ impl SyncKey {
         &self,
         name: &str,
         collection: &Collection,
-        deeds: &[Deed],
+        actions: &[PhoneAction],
         now_ms: i64,
     ) -> Result<(wa::SyncdPatch, HashState)> {
         let mutations: Vec<wa::SyncdMutation> =
-            deeds.iter().map(|deed| self.mutation(deed, now_ms)).collect();
+            actions.iter().map(|phone_action| self.mutation(phone_action, now_ms)).collect();
         let mut state = collection.hash().clone();
         let (_, done) = state.update_hash(&mutations, |index, _| Ok(collection.value_mac(index)));
         done?;
@@ -149,8 +149,8 @@ impl SyncKey {
         Ok((read.mutations, read.state))
     }
 
-    fn mutation(&self, deed: &Deed, now_ms: i64) -> wa::SyncdMutation {
-        let (schema, parts, value) = deed.on_wire();
+    fn mutation(&self, phone_action: &PhoneAction, now_ms: i64) -> wa::SyncdMutation {
+        let (schema, parts, value) = phone_action.on_wire();
         let index: Vec<String> = std::iter::once(schema.name.to_owned()).chain(parts).collect();
         let index = serde_json::Value::from(index).to_string();
         let value = wa::SyncActionValue { timestamp: Some(now_ms), ..value };
@@ -161,7 +161,7 @@ impl SyncKey {
     }
 }
 
-impl Deed {
+impl PhoneAction {
     /// The collection that it changes.
     #[must_use]
     pub fn collection(&self) -> &'static str {
@@ -277,7 +277,7 @@ mod tests {
     }
 
     fn pinned(collection: &mut Collection, on: bool) -> wa::SyncdPatch {
-        let (patch, hash) = key().patch(NAME, collection, &[Deed::Pin(chat(), on)], 1).unwrap();
+        let (patch, hash) = key().patch(NAME, collection, &[PhoneAction::Pin(chat(), on)], 1).unwrap();
         collection.take(patch.clone(), collection.version(), hash).unwrap();
         patch
     }
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn a_patch_reads_as_what_was_done() {
         let empty = Collection::default();
-        let (patch, _) = key().patch(NAME, &empty, &[Deed::Pin(chat(), true)], 1).unwrap();
+        let (patch, _) = key().patch(NAME, &empty, &[PhoneAction::Pin(chat(), true)], 1).unwrap();
         let (mutations, _) = key().read(NAME, &empty, &patch).unwrap();
         assert_eq!(mutations[0].index, ["pin_v1", "15550110001@s.whatsapp.net"]);
     }
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn a_patch_with_another_key_or_for_other_records_is_refused() {
         let mut collection = Collection::default();
-        let (patch, _) = key().patch(NAME, &collection, &[Deed::Pin(chat(), true)], 1).unwrap();
+        let (patch, _) = key().patch(NAME, &collection, &[PhoneAction::Pin(chat(), true)], 1).unwrap();
         assert!(SyncKey::new(vec![0, 0, 0, 1], &[8; 32]).read(NAME, &collection, &patch).is_err());
         assert!(key().read("regular_high", &collection, &patch).is_err());
         pinned(&mut collection, true);
@@ -304,7 +304,8 @@ mod tests {
     fn who_is_too_late_is_told_what_was_faster() {
         let mut collection = Collection::default();
         pinned(&mut collection, true);
-        let (late, hash) = key().patch(NAME, &Collection::default(), &[Deed::Pin(chat(), false)], 2).unwrap();
+        let (late, hash) =
+            key().patch(NAME, &Collection::default(), &[PhoneAction::Pin(chat(), false)], 2).unwrap();
         assert_eq!(collection.take(late, 0, hash), Err(PatchError::Conflict));
         let Behind::Patches(missing) = collection.since(0, false) else { panic!("one patch is not many") };
         assert_eq!(missing.len(), 1);

@@ -50,14 +50,14 @@ pub fn announce(store: &MediaStore, blob: &wa::HistorySync) -> Result<wa::Messag
 /// # Errors
 /// When the store has it no more, or it is no blob.
 pub fn fetch(store: &MediaStore, announced: &wa::Message) -> Result<wa::HistorySync> {
-    let told = announced.protocol_message.as_option().context("announces nothing")?;
-    let told = told.history_sync_notification.as_option().context("announces no history")?;
+    let notification = announced.protocol_message.as_option().context("announces nothing")?;
+    let notification = notification.history_sync_notification.as_option().context("announces no history")?;
     let sealed = cipher::Sealed {
-        direct_path: told.direct_path.clone().unwrap_or_default(),
-        media_key: told.media_key.clone().unwrap_or_default(),
-        file_sha256: told.file_sha256.clone().unwrap_or_default(),
-        file_enc_sha256: told.file_enc_sha256.clone().unwrap_or_default(),
-        file_length: told.file_length.unwrap_or_default(),
+        direct_path: notification.direct_path.clone().unwrap_or_default(),
+        media_key: notification.media_key.clone().unwrap_or_default(),
+        file_sha256: notification.file_sha256.clone().unwrap_or_default(),
+        file_enc_sha256: notification.file_enc_sha256.clone().unwrap_or_default(),
+        file_length: notification.file_length.unwrap_or_default(),
     };
     let deflated = cipher::open(store, &sealed, MediaType::History)?;
     let mut inflate = flate2::write::ZlibDecoder::new(Vec::new());

@@ -11,7 +11,7 @@ use waproto::whatsapp as wa;
 use waproto::whatsapp::history_sync::HistorySyncType;
 
 use crate::scene::group_rules::Role;
-use crate::scene::{Circle, Scene};
+use crate::scene::{Scene, SimulatedGroup};
 
 /// Between two messages, in seconds.
 const STEP: i64 = 60;
@@ -25,11 +25,11 @@ const BOOTSTRAP: usize = 50;
 const CHUNK: usize = 500;
 
 /// What is told, and of whom.
-pub struct Past<'a> {
+pub struct HistoryBuilder<'a> {
     /// The scene around the account.
     pub scene: &'a Scene,
     /// The groups that it is in.
-    pub groups: &'a [Circle],
+    pub groups: &'a [SimulatedGroup],
     /// The account's own number.
     pub me: &'a str,
     /// What its owner is called.
@@ -43,12 +43,12 @@ pub struct Past<'a> {
 }
 
 /// A message, and the chat that it stands in.
-struct Said {
+struct HistoryMessage {
     chat: Jid,
     message: wa::WebMessageInfo,
 }
 
-impl Past<'_> {
+impl HistoryBuilder<'_> {
     /// All blobs, in the order in which a phone sends them; none when there is nothing to tell.
     #[must_use]
     pub fn blobs(&self) -> Vec<wa::HistorySync> {
@@ -97,25 +97,25 @@ impl Past<'_> {
         let mut chats: BTreeMap<String, wa::Conversation> = BTreeMap::new();
         if all {
             let people = self.scene.contacts.iter().map(|contact| self.person(&contact.number));
-            let groups = self.groups.iter().filter_map(|circle| circle.id.parse().ok());
+            let groups = self.groups.iter().filter_map(|group_state| group_state.id.parse().ok());
             for jid in people.chain(groups) {
                 chats.insert(jid.to_string(), self.chat(&jid));
             }
         }
-        for said in messages.rev().filter_map(|at| self.said(at)) {
-            let chat = chats.entry(said.chat.to_string()).or_insert_with(|| self.chat(&said.chat));
-            let last = chat.last_msg_timestamp.max(said.message.message_timestamp);
+        for entry in messages.rev().filter_map(|at| self.message_at(at)) {
+            let chat = chats.entry(entry.chat.to_string()).or_insert_with(|| self.chat(&entry.chat));
+            let last = chat.last_msg_timestamp.max(entry.message.message_timestamp);
             (chat.last_msg_timestamp, chat.conversation_timestamp) = (last, last);
-            let order = said.message.message_timestamp;
-            chat.messages.push(wa::HistorySyncMsg { message: said.message.into(), msg_order_id: order });
+            let order = entry.message.message_timestamp;
+            chat.messages.push(wa::HistorySyncMsg { message: entry.message.into(), msg_order_id: order });
         }
         chats.into_values().collect()
     }
 
     fn chat(&self, jid: &Jid) -> wa::Conversation {
         let id = jid.to_string();
-        if let Some(circle) = self.groups.iter().find(|circle| circle.id == id) {
-            let participant = circle.members.iter().map(|member| wa::GroupParticipant {
+        if let Some(group_state) = self.groups.iter().find(|group_state| group_state.id == id) {
+            let participant = group_state.members.iter().map(|member| wa::GroupParticipant {
                 user_jid: self.person(&member.number).to_string(),
                 rank: Some(match member.role {
                     Role::Member => wa::group_participant::Rank::REGULAR,
@@ -124,7 +124,7 @@ impl Past<'_> {
                 }),
                 ..wa::GroupParticipant::default()
             });
-            let (name, participant) = (Some(circle.subject.clone()), participant.collect());
+            let (name, participant) = (Some(group_state.subject.clone()), participant.collect());
             return wa::Conversation { id, name, participant, ..wa::Conversation::default() };
         }
         let contact = self.scene.contacts.iter().find(|contact| self.person(&contact.number) == *jid);
@@ -134,7 +134,8 @@ impl Past<'_> {
     }
 
     fn mappings(&self) -> Vec<wa::PhoneNumberToLIDMapping> {
-        let members = self.groups.iter().flat_map(|circle| circle.members.iter().map(|m| m.number.as_str()));
+        let members =
+            self.groups.iter().flat_map(|group_state| group_state.members.iter().map(|m| m.number.as_str()));
         let writers = (0..self.scene.settings.history.min(3)).filter_map(|at| self.scene.writer(at));
         let mut numbers: Vec<String> = self.scene.contacts.iter().map(|c| c.number.clone()).collect();
         numbers.extend(members.map(str::to_owned).chain(writers.map(|writer| writer.number)));
@@ -149,25 +150,25 @@ impl Past<'_> {
     }
 
     /// Message number `at`, the oldest first. Its id depends on the seed and its place only.
-    fn said(&self, at: usize) -> Option<Said> {
-        let mut said = self.text(at)?;
+    fn message_at(&self, at: usize) -> Option<HistoryMessage> {
+        let mut entry = self.text(at)?;
         match at % 10 {
-            4 => said.message.message = MessageField::some(place(at)),
-            7 => self.quote(at, &mut said),
+            4 => entry.message.message = MessageField::some(place(at)),
+            7 => self.quote(at, &mut entry),
             _ => {}
         }
         if self.reacted_to() == Some(at) {
-            said.message.reactions.extend(self.reaction());
+            entry.message.reactions.extend(self.reaction());
         }
-        Some(said)
+        Some(entry)
     }
 
-    fn text(&self, at: usize) -> Option<Said> {
+    fn text(&self, at: usize) -> Option<HistoryMessage> {
         let writer = self.scene.writer(at)?;
         let person = self.person(&writer.number);
         let group = self.groups.get(at.checked_rem(self.groups.len()).unwrap_or(0)).filter(|_| at % 3 == 2);
         let chat = match group {
-            Some(circle) => circle.id.parse().ok()?,
+            Some(group_state) => group_state.id.parse().ok()?,
             None => person.clone(),
         };
         let from_me = at % 2 == 1;
@@ -190,13 +191,13 @@ impl Past<'_> {
             participant,
             ..wa::WebMessageInfo::default()
         };
-        Some(Said { chat, message })
+        Some(HistoryMessage { chat, message })
     }
 
     /// It answers the last text before in the same chat.
-    fn quote(&self, at: usize, said: &mut Said) {
+    fn quote(&self, at: usize, entry: &mut HistoryMessage) {
         let before = (at.saturating_sub(REACH)..at).rev().filter(|at| at % 10 != 4);
-        let Some(earlier) = before.filter_map(|at| self.text(at)).find(|text| text.chat == said.chat) else {
+        let Some(earlier) = before.filter_map(|at| self.text(at)).find(|text| text.chat == entry.chat) else {
             return;
         };
         let key = &earlier.message.key;
@@ -212,12 +213,12 @@ impl Past<'_> {
             ..wa::ContextInfo::default()
         };
         let text = wa::message::ExtendedTextMessage {
-            text: said.message.message.conversation.clone(),
+            text: entry.message.message.conversation.clone(),
             context_info: MessageField::some(context),
             ..wa::message::ExtendedTextMessage::default()
         };
         let extended_text_message = MessageField::some(text);
-        said.message.message =
+        entry.message.message =
             MessageField::some(wa::Message { extended_text_message, ..wa::Message::default() });
     }
 
@@ -280,14 +281,14 @@ mod tests {
     use super::*;
     use crate::media::MediaStore;
     use crate::phone::blobs::{announce, fetch};
-    use crate::scene::{Settings, Who};
+    use crate::scene::{PersonRef, Settings};
 
     const ME: &str = "15550100001";
 
-    fn number(who: &Who) -> Option<String> {
+    fn number(who: &PersonRef) -> Option<String> {
         match who {
-            Who::Number(number) => Some(number.clone()),
-            Who::Lid(_) => None,
+            PersonRef::Number(number) => Some(number.clone()),
+            PersonRef::Lid(_) => None,
         }
     }
 
@@ -296,8 +297,16 @@ mod tests {
         let groups = scene.groups(ME, number);
         let lid = |number: &str| Some(Jid::lid(format!("9{number}")));
         let (hidden, now) = (&scene.hidden, 1_700_000_000);
-        let past = Past { scene: &scene, groups: &groups, me: ME, push_name: "Me", lid: &lid, hidden, now };
-        past.blobs()
+        let history = HistoryBuilder {
+            scene: &scene,
+            groups: &groups,
+            me: ME,
+            push_name: "Me",
+            lid: &lid,
+            hidden,
+            now,
+        };
+        history.blobs()
     }
 
     fn messages(blobs: &[wa::HistorySync]) -> Vec<wa::WebMessageInfo> {

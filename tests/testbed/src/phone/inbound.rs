@@ -4,18 +4,18 @@ use serde_json::{Map, Value, json};
 use wacore_binary::Jid;
 use waproto::whatsapp as wa;
 
-use super::outbound::{Card, Place};
+use super::outbound::{Card, Location};
 use crate::id::Id;
 
 /// A decrypted message.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Heard {
+pub enum Received {
     /// It is shown: its text, and what else it consists of, in the control API's words.
-    Said(String, Map<String, Value>),
+    Message(String, Map<String, Value>),
     /// Something becomes of an earlier message.
     Change(Change),
     /// It is for the phone and not for people.
-    Aside,
+    Ignored,
 }
 
 /// Which earlier message, and what becomes of it.
@@ -41,18 +41,18 @@ pub enum What {
 }
 
 /// Who somebody is by the id that the wire names, in the control API's words.
-pub type Naming<'a> = &'a dyn Fn(&Id) -> Id;
+pub type IdResolver<'a> = &'a dyn Fn(&Id) -> Id;
 
 /// Reads a message.
 #[must_use]
-pub fn heard(message: &wa::Message, name: Naming<'_>) -> Heard {
+pub fn parse(message: &wa::Message, name: IdResolver<'_>) -> Received {
     let message = inner(message);
     if let Some(change) = change(message) {
-        return Heard::Change(change);
+        return Received::Change(change);
     }
-    match said(message, name) {
-        Some((body, rich)) => Heard::Said(body, rich),
-        None => Heard::Aside,
+    match parse_content(message, name) {
+        Some((body, rich)) => Received::Message(body, rich),
+        None => Received::Ignored,
     }
 }
 
@@ -109,7 +109,7 @@ fn text(message: &wa::Message) -> String {
     captions.into_iter().flatten().next().cloned().unwrap_or_default()
 }
 
-fn said(message: &wa::Message, name: Naming<'_>) -> Option<(String, Map<String, Value>)> {
+fn parse_content(message: &wa::Message, name: IdResolver<'_>) -> Option<(String, Map<String, Value>)> {
     let mut rich = Map::new();
     let context = content(message, &mut rich)?;
     if let Some(context) = context {
@@ -128,7 +128,7 @@ fn said(message: &wa::Message, name: Naming<'_>) -> Option<(String, Map<String, 
     Some((text(message), rich))
 }
 
-fn named(jid: &str, name: Naming<'_>) -> String {
+fn named(jid: &str, name: IdResolver<'_>) -> String {
     jid.parse::<Jid>()
         .ok()
         .and_then(|jid| Id::of(&jid))
@@ -156,7 +156,7 @@ fn content<'m>(
         let (Some(latitude), Some(longitude)) = (place.degrees_latitude, place.degrees_longitude) else {
             return None;
         };
-        let place_json = json!(Place { latitude, longitude, description: place.name.clone() });
+        let place_json = json!(Location { latitude, longitude, description: place.name.clone() });
         put("location", Some(("location", place_json)));
         return Some(place.context_info.as_option());
     }

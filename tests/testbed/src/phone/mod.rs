@@ -94,6 +94,6 @@ pub fn linked(_account: &Arc<Account>, _device: u16) {}
 /// Called each time a companion has uploaded prekeys.
 pub async fn prekeys_uploaded(session: &Session) {
     if state_key::share(session).await {
-        history_sync::tell(session).await;
+        history_sync::send(session).await;
     }
 }

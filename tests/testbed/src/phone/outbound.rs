@@ -17,7 +17,7 @@ pub struct Card {
 
 /// A place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Place {
+pub struct Location {
     /// Degrees.
     pub latitude: f64,
     /// Degrees.
@@ -29,7 +29,7 @@ pub struct Place {
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub struct PollQuestion {
     /// The question itself.
     pub name: String,
     /// The answers to choose from.
@@ -86,11 +86,11 @@ pub enum Content {
     /// Nothing.
     Text,
     /// A place.
-    Place(Place),
+    Location(Location),
     /// Cards, at least one.
-    Cards(Vec<Card>),
+    Contacts(Vec<Card>),
     /// A question.
-    Question(Question),
+    Poll(PollQuestion),
     /// A file; the text is its caption.
     File(Box<File>),
 }
@@ -108,7 +108,7 @@ pub struct Quote {
 
 /// A message as somebody wants to say it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Words {
+pub struct OutboundMessage {
     /// The text, or the caption.
     pub body: String,
     /// The rest.
@@ -121,7 +121,7 @@ pub struct Words {
     pub forwarded: bool,
 }
 
-impl Words {
+impl OutboundMessage {
     /// Nothing but text.
     #[must_use]
     pub fn text(body: impl Into<String>) -> Self {
@@ -150,7 +150,7 @@ impl Words {
                 }),
                 ..Default::default()
             },
-            Content::Place(place) => wa::Message {
+            Content::Location(place) => wa::Message {
                 location_message: MessageField::some(wa::message::LocationMessage {
                     degrees_latitude: Some(place.latitude),
                     degrees_longitude: Some(place.longitude),
@@ -161,9 +161,9 @@ impl Words {
                 }),
                 ..Default::default()
             },
-            Content::Cards(cards) => in_cards(cards, context),
-            Content::Question(question) => asking(question, context),
-            Content::File(file) => with_file(file, &self.body, context),
+            Content::Contacts(cards) => contacts_message(cards, context),
+            Content::Poll(question) => poll_message(question, context),
+            Content::File(file) => file_message(file, &self.body, context),
         }
     }
 
@@ -234,7 +234,7 @@ pub fn edit(key: wa::MessageKey, body: &str, at_ms: i64) -> wa::Message {
     protocol(wa::message::ProtocolMessage {
         key: MessageField::some(key),
         r#type: Some(wa::message::protocol_message::Type::MESSAGE_EDIT),
-        edited_message: MessageField::some(Words::text(body).message()),
+        edited_message: MessageField::some(OutboundMessage::text(body).message()),
         timestamp_ms: Some(at_ms),
         ..Default::default()
     })
@@ -288,7 +288,7 @@ fn some(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn in_cards(cards: &[Card], context: MessageField<wa::ContextInfo>) -> wa::Message {
+fn contacts_message(cards: &[Card], context: MessageField<wa::ContextInfo>) -> wa::Message {
     let card = |card: &Card, context_info| wa::message::ContactMessage {
         display_name: Some(card.display_name.clone()),
         vcard: Some(card.vcard.clone()),
@@ -307,7 +307,7 @@ fn in_cards(cards: &[Card], context: MessageField<wa::ContextInfo>) -> wa::Messa
     wa::Message { contacts_array_message: MessageField::some(several), ..Default::default() }
 }
 
-fn asking(question: &Question, context_info: MessageField<wa::ContextInfo>) -> wa::Message {
+fn poll_message(question: &PollQuestion, context_info: MessageField<wa::ContextInfo>) -> wa::Message {
     let option = |name: &String| wa::message::poll_creation_message::Option {
         option_name: Some(name.clone()),
         ..Default::default()
@@ -349,7 +349,7 @@ macro_rules! filed {
     }};
 }
 
-fn with_file(file: &File, caption: &str, context: MessageField<wa::ContextInfo>) -> wa::Message {
+fn file_message(file: &File, caption: &str, context: MessageField<wa::ContextInfo>) -> wa::Message {
     let mut message = wa::Message::default();
     match file.kind {
         FileKind::Image => {

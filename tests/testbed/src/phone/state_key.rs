@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{keys, outbound};
 use crate::server::dispatch::Session;
 use crate::server::messages;
-use crate::server::phone_messages::{self, Letter, Naming, Place};
+use crate::server::phone_messages::{self, Addressing, Destination, PhoneMessage};
 
 /// A key of an account's collections.
 #[derive(Clone)]
@@ -30,16 +30,16 @@ pub async fn share(session: &Session) -> bool {
         return false;
     }
     let key = &account.phone.state_key;
-    let letter = Letter {
+    let phone_message = PhoneMessage {
         author: Arc::clone(account),
-        naming: Naming::Number,
-        place: Place::Peer,
+        addressing: Addressing::Number,
+        place: Destination::Peer,
         id: messages::new_id(),
         at: wacore::time::now_secs(),
         notify: None,
         message: outbound::state_key(&key.id, &key.data, wacore::time::now_millis()),
     };
-    if let Err(error) = phone_messages::write_to(account, device, letter).await {
+    if let Err(error) = phone_messages::write_to(account, device, phone_message).await {
         tracing::warn!(error = format!("{error:#}"), "the key of the collections was not shared");
     }
     true

@@ -1,6 +1,6 @@
 //! A group and its rules: who may do what, and what comes of it. Pure.
 
-use crate::server::directory::NOBODY;
+use crate::server::directory::UNREGISTERED_PREFIX;
 
 /// How many people a group has at most.
 pub const MAX_MEMBERS: usize = 1_024;
@@ -115,7 +115,7 @@ pub type Outcomes = Vec<(String, Result<(), Refusal>)>;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Circle {
+pub struct SimulatedGroup {
     /// `…@g.us`.
     pub id: String,
     /// Its name.
@@ -134,7 +134,7 @@ pub struct Circle {
     pub by_lid: bool,
 }
 
-impl Circle {
+impl SimulatedGroup {
     /// A group that the settings describe, with `others` besides the account.
     #[must_use]
     pub fn described(id: &str, subject: &str, others: Vec<String>, me: &str, admin: bool) -> Self {
@@ -235,7 +235,7 @@ impl Circle {
 }
 
 fn is_on_network(number: &str) -> bool {
-    !number.starts_with(NOBODY)
+    !number.starts_with(UNREGISTERED_PREFIX)
 }
 
 #[cfg(test)]
@@ -250,28 +250,31 @@ mod tests {
 
     #[test]
     fn each_person_is_added_by_themselves() {
-        let mut circle = Circle::made("1@g.us", "Mine", ME, 0);
-        let outcomes = circle.change(Change::Add, &numbers(&["15550110001", "15550190001", ME]));
+        let mut group_state = SimulatedGroup::made("1@g.us", "Mine", ME, 0);
+        let outcomes = group_state.change(Change::Add, &numbers(&["15550110001", "15550190001", ME]));
         let became: Vec<_> = outcomes.into_iter().map(|(_, became)| became).collect();
         assert_eq!(became, [Ok(()), Err(Refusal::NotFound), Err(Refusal::AlreadyIn)]);
-        assert_eq!(circle.role_of("15550110001"), Some(Role::Member));
+        assert_eq!(group_state.role_of("15550110001"), Some(Role::Member));
     }
 
     #[test]
     fn the_owner_is_neither_removed_nor_demoted() {
-        let mut circle = Circle::made("1@g.us", "Mine", ME, 0);
+        let mut group_state = SimulatedGroup::made("1@g.us", "Mine", ME, 0);
         for change in [Change::Remove, Change::Demote] {
-            assert_eq!(circle.change(change, &numbers(&[ME])), [(ME.to_owned(), Err(Refusal::NotAllowed))]);
+            assert_eq!(
+                group_state.change(change, &numbers(&[ME])),
+                [(ME.to_owned(), Err(Refusal::NotAllowed))]
+            );
         }
-        assert_eq!(circle.role_of(ME), Some(Role::Superadmin));
+        assert_eq!(group_state.role_of(ME), Some(Role::Superadmin));
     }
 
     #[test]
     fn when_the_last_admin_leaves_who_is_there_longest_follows() {
-        let mut circle = Circle::made("1@g.us", "Mine", ME, 0);
-        circle.change(Change::Add, &numbers(&["15550110001", "15550110002"]));
-        circle.leave(ME);
-        assert_eq!(circle.role_of("15550110001"), Some(Role::Admin));
-        assert_eq!(circle.role_of("15550110002"), Some(Role::Member));
+        let mut group_state = SimulatedGroup::made("1@g.us", "Mine", ME, 0);
+        group_state.change(Change::Add, &numbers(&["15550110001", "15550110002"]));
+        group_state.leave(ME);
+        assert_eq!(group_state.role_of("15550110001"), Some(Role::Admin));
+        assert_eq!(group_state.role_of("15550110002"), Some(Role::Member));
     }
 }

@@ -11,8 +11,8 @@ pub mod group_rules;
 pub mod people;
 pub mod settings;
 
-pub use group_rules::{Circle, Role};
-pub use people::Who;
+pub use group_rules::{Role, SimulatedGroup};
+pub use people::PersonRef;
 pub use settings::Settings;
 
 use settings::{Contacts, Groups};
@@ -53,10 +53,10 @@ pub struct Contact {
 impl Scene {
     /// What the settings describe; `number` finds the number of whoever they name.
     #[must_use]
-    pub fn new(settings: Settings, number: impl Fn(&Who) -> Option<String>) -> Self {
+    pub fn new(settings: Settings, number: impl Fn(&PersonRef) -> Option<String>) -> Self {
         let mut scene = Self::default();
         match &settings.contacts {
-            Contacts::Count(count) => scene.contacts = (0..*count).map(made_up).collect(),
+            Contacts::Count(count) => scene.contacts = (0..*count).map(generated_contact).collect(),
             Contacts::Listed(listed) => {
                 for contact in listed {
                     let Some(number) = number(&contact.id) else { continue };
@@ -74,20 +74,20 @@ impl Scene {
 
     /// The groups that the settings describe, for the account with the number `me`.
     #[must_use]
-    pub fn groups(&self, me: &str, number: impl Fn(&Who) -> Option<String>) -> Vec<Circle> {
+    pub fn groups(&self, me: &str, number: impl Fn(&PersonRef) -> Option<String>) -> Vec<SimulatedGroup> {
         match &self.settings.groups {
-            Groups::Count(count) => (0..*count).map(|at| self.made_up_group(at, me)).collect(),
+            Groups::Count(count) => (0..*count).map(|at| self.generated_group(at, me)).collect(),
             Groups::Listed(listed) => listed
                 .iter()
                 .map(|group| {
                     let others = group.participants.iter().filter_map(&number).collect();
-                    Circle::described(&group.id, &group.subject, others, me, group.admin)
+                    SimulatedGroup::described(&group.id, &group.subject, others, me, group.admin)
                 })
                 .collect(),
         }
     }
 
-    fn made_up_group(&self, at: usize, me: &str) -> Circle {
+    fn generated_group(&self, at: usize, me: &str) -> SimulatedGroup {
         let extras = (0..EXTRAS).filter_map(|at| self.writer(at)).map(|writer| writer.number);
         let mut others: Vec<String> = Vec::new();
         for number in extras {
@@ -96,14 +96,14 @@ impl Scene {
             }
         }
         let id = format!("1203630000{:08}@g.us", at + 1);
-        Circle::described(&id, &format!("Group {}", at + 1), others, me, true)
+        SimulatedGroup::described(&id, &format!("Group {}", at + 1), others, me, true)
     }
 
     /// Somebody who writes: a contact, or an extra where there are none.
     #[must_use]
     pub fn writer(&self, at: usize) -> Option<Contact> {
         match self.contacts.len() {
-            0 => Some(made_up(at % EXTRAS)),
+            0 => Some(generated_contact(at % EXTRAS)),
             number => self.contacts.get(at % number).cloned(),
         }
     }
@@ -142,7 +142,7 @@ impl Scene {
     }
 }
 
-fn made_up(at: usize) -> Contact {
+fn generated_contact(at: usize) -> Contact {
     Contact {
         number: format!("1555011{:04}", at + 1),
         name: Some(format!("Contact {}", at + 1)),
@@ -158,10 +158,10 @@ mod tests {
 
     const ME: &str = "15550100001";
 
-    fn number(who: &Who) -> Option<String> {
+    fn number(who: &PersonRef) -> Option<String> {
         match who {
-            Who::Number(number) => Some(number.clone()),
-            Who::Lid(_) => Some("15550120001".to_owned()),
+            PersonRef::Number(number) => Some(number.clone()),
+            PersonRef::Lid(_) => Some("15550120001".to_owned()),
         }
     }
 

@@ -5,14 +5,14 @@ use wacore_binary::{Jid, Server};
 
 /// A name of somebody, digits only.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Who {
+pub enum PersonRef {
     /// A phone number.
     Number(String),
     /// The user part of a LID: the number is theirs to keep.
     Lid(String),
 }
 
-impl Who {
+impl PersonRef {
     /// Reads a number or an id of a person in any spelling: `+1 555 …`, `…@c.us`, `…@s.whatsapp.net`, `…@lid`.
     ///
     /// # Errors
@@ -52,15 +52,22 @@ mod tests {
     #[test]
     fn numbers_are_read_in_any_spelling() {
         for text in ["15550100001", "+1 (555) 010-0001", "15550100001@c.us", "15550100001:3@s.whatsapp.net"] {
-            assert_eq!(Who::parse(text).unwrap(), Who::Number("15550100001".to_owned()), "{text}");
+            assert_eq!(
+                PersonRef::parse(text).unwrap(),
+                PersonRef::Number("15550100001".to_owned()),
+                "{text}"
+            );
         }
         for text in ["", "12", "hello", "1@g.us", "x@lid", "@lid", "status@broadcast"] {
-            assert!(Who::parse(text).is_err(), "{text}");
+            assert!(PersonRef::parse(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_lid_is_no_number() {
-        assert_eq!(Who::parse("123456789012345@lid").unwrap(), Who::Lid("123456789012345".to_owned()));
+        assert_eq!(
+            PersonRef::parse("123456789012345@lid").unwrap(),
+            PersonRef::Lid("123456789012345".to_owned())
+        );
     }
 }

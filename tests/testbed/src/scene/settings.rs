@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::MAX_GROUPS;
-use super::people::Who;
+use super::people::PersonRef;
 
 /// No delay is longer than a day.
 const MAX_DELAY_MS: u64 = 86_400_000;
@@ -56,7 +56,7 @@ pub enum Contacts {
 pub struct ContactSetting {
     /// Who; `number` is another name of it.
     #[serde(alias = "number", deserialize_with = "person")]
-    pub id: Who,
+    pub id: PersonRef,
     /// What the address book calls them.
     pub name: Option<String>,
     /// The address of their picture.
@@ -70,7 +70,7 @@ impl ContactSetting {
     /// Whether they hide their number.
     #[must_use]
     pub fn hidden(&self) -> bool {
-        self.lid_only || matches!(self.id, Who::Lid(_))
+        self.lid_only || matches!(self.id, PersonRef::Lid(_))
     }
 }
 
@@ -94,7 +94,7 @@ pub struct GroupSetting {
     pub subject: String,
     /// Who is in it besides the account.
     #[serde(deserialize_with = "persons")]
-    pub participants: Vec<Who>,
+    pub participants: Vec<PersonRef>,
     /// Whether the account is an admin of it.
     pub admin: bool,
 }
@@ -185,14 +185,14 @@ impl Groups {
     }
 }
 
-fn person<'de, D: Deserializer<'de>>(input: D) -> Result<Who, D::Error> {
+fn person<'de, D: Deserializer<'de>>(input: D) -> Result<PersonRef, D::Error> {
     let text = String::deserialize(input)?;
-    Who::parse(&text).map_err(serde::de::Error::custom)
+    PersonRef::parse(&text).map_err(serde::de::Error::custom)
 }
 
-fn persons<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Who>, D::Error> {
+fn persons<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<PersonRef>, D::Error> {
     let texts = Vec::<String>::deserialize(input)?;
-    texts.iter().map(|text| Who::parse(text).map_err(serde::de::Error::custom)).collect()
+    texts.iter().map(|text| PersonRef::parse(text).map_err(serde::de::Error::custom)).collect()
 }
 
 #[cfg(test)]
@@ -216,7 +216,7 @@ mod tests {
         }))
         .unwrap();
         let Contacts::Listed(contacts) = settings.contacts else { panic!("a list was given") };
-        assert_eq!(contacts[0].id, Who::Number("15550110009".to_owned()));
+        assert_eq!(contacts[0].id, PersonRef::Number("15550110009".to_owned()));
         let Groups::Listed(groups) = settings.groups else { panic!("a list was given") };
         assert!(!groups[0].admin);
     }

@@ -18,7 +18,7 @@ use super::notifications;
 use super::state::Account;
 use super::state_changes;
 use crate::media::{MediaStore, cipher};
-use crate::phone::app_state::{Deed, SyncKey};
+use crate::phone::app_state::{PhoneAction, SyncKey};
 use crate::wire::nodes;
 
 /// Answers the IQ.
@@ -43,8 +43,8 @@ async fn collection(session: &Session, asked: &Node) -> Node {
     };
     match take(&session.account, &name, nodes::bytes(patch), version) {
         Ok(Taken::Yes(version, mutations)) => {
-            state_changes::note(session, &mutations);
-            tell(&session.account, &name, version, Some(session.device)).await;
+            state_changes::record(session, &mutations);
+            announce(&session.account, &name, version, Some(session.device)).await;
             found(&name, version, Vec::new())
         }
         Ok(Taken::TooLate(missing)) => refused(&name, 409, "conflict", missing),
@@ -144,10 +144,13 @@ fn refused(name: &str, code: u32, text: &'static str, children: Vec<Node>) -> No
 ///
 /// # Errors
 /// When the collection is full.
-pub async fn done_on_phone(account: &Arc<Account>, deeds: &[Deed]) -> Result<Vec<oneshot::Receiver<()>>> {
+pub async fn apply_on_phone(
+    account: &Arc<Account>,
+    actions: &[PhoneAction],
+) -> Result<Vec<oneshot::Receiver<()>>> {
     let mut told = Vec::new();
-    for (name, version) in write(account, deeds)? {
-        told.extend(tell(account, name, version, None).await);
+    for (name, version) in write(account, actions)? {
+        told.extend(announce(account, name, version, None).await);
     }
     Ok(told)
 }
@@ -156,23 +159,24 @@ pub async fn done_on_phone(account: &Arc<Account>, deeds: &[Deed]) -> Result<Vec
 ///
 /// # Errors
 /// When a collection is full.
-pub fn write(account: &Account, deeds: &[Deed]) -> Result<Vec<(&'static str, u64)>> {
+pub fn write(account: &Account, actions: &[PhoneAction]) -> Result<Vec<(&'static str, u64)>> {
     let key = SyncKey::of(account);
     let mut state = account.lock();
     let mut versions = Vec::new();
     for name in NAMES {
-        let deeds: Vec<Deed> = deeds.iter().filter(|deed| deed.collection() == name).cloned().collect();
-        if deeds.is_empty() {
+        let actions: Vec<PhoneAction> =
+            actions.iter().filter(|phone_action| phone_action.collection() == name).cloned().collect();
+        if actions.is_empty() {
             continue;
         }
         let collection = state.collections.entry(name.to_owned()).or_default();
-        let (patch, hash) = key.patch(name, collection, &deeds, wacore::time::now_millis())?;
+        let (patch, hash) = key.patch(name, collection, &actions, wacore::time::now_millis())?;
         versions.push((name, collection.take(patch, collection.version(), hash)?));
     }
     Ok(versions)
 }
 
-async fn tell(
+async fn announce(
     account: &Arc<Account>,
     name: &str,
     version: u64,
@@ -181,5 +185,5 @@ async fn tell(
     let about = NodeBuilder::new("collection").attr("name", name).attr("version", version).build();
     let from: Jid = account.jid(0);
     let told = notifications::notification("server_sync", &from, about).build();
-    notifications::tell(account, &told, but_for).await
+    notifications::send(account, &told, but_for).await
 }

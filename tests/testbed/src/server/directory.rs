@@ -1,6 +1,6 @@
 //! Finds accounts by phone number, LID or JID, and makes those that nobody asked for before.
 //!
-//! Every number is somebody's, except those that begin with [`NOBODY`].
+//! Every number is somebody's, except those that begin with [`UNREGISTERED_PREFIX`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -10,10 +10,10 @@ use wacore_binary::Jid;
 
 use super::state::Account;
 use crate::phone::Phone;
-use crate::scene::Who;
+use crate::scene::PersonRef;
 
 /// Numbers that begin so are not on WhatsApp.
-pub const NOBODY: &str = "1555019";
+pub const UNREGISTERED_PREFIX: &str = "1555019";
 /// Numbers that begin so belong to people who were first known by a LID.
 const STRANGERS: &str = "888";
 /// LIDs have fifteen digits and begin with 1.
@@ -36,11 +36,14 @@ struct People {
 impl Directory {
     /// The account of a number, made if it is absent; none when the number is nobody's or is none.
     #[must_use]
-    pub fn somebody(&self, number: &str) -> Option<Arc<Account>> {
+    pub fn get_or_create(&self, number: &str) -> Option<Arc<Account>> {
         if let Some(account) = self.find(number) {
             return Some(account);
         }
-        if number.is_empty() || number.starts_with(NOBODY) || !number.bytes().all(|b| b.is_ascii_digit()) {
+        if number.is_empty()
+            || number.starts_with(UNREGISTERED_PREFIX)
+            || !number.bytes().all(|b| b.is_ascii_digit())
+        {
             return None;
         }
         let account = Account::new(number.to_owned(), lid_of(number), Phone::generate().ok()?);
@@ -80,7 +83,7 @@ impl Directory {
 
     /// The account of a LID's user part; a person is made up for a LID that is nobody's yet.
     #[must_use]
-    pub fn stranger(&self, lid: &str) -> Option<Arc<Account>> {
+    pub fn get_or_create_by_lid(&self, lid: &str) -> Option<Arc<Account>> {
         if let Some(account) = self.by_lid(lid) {
             return Some(account);
         }
@@ -95,10 +98,10 @@ impl Directory {
 
     /// The account of whoever is named, made if it is absent.
     #[must_use]
-    pub fn who(&self, who: &Who) -> Option<Arc<Account>> {
+    pub fn resolve(&self, who: &PersonRef) -> Option<Arc<Account>> {
         match who {
-            Who::Number(number) => self.somebody(number),
-            Who::Lid(lid) => self.stranger(lid),
+            PersonRef::Number(number) => self.get_or_create(number),
+            PersonRef::Lid(lid) => self.get_or_create_by_lid(lid),
         }
     }
 
@@ -108,7 +111,7 @@ impl Directory {
         if jid.is_lid() {
             return self.by_lid(jid.user_base());
         }
-        if jid.is_pn() { self.somebody(jid.user_base()) } else { None }
+        if jid.is_pn() { self.get_or_create(jid.user_base()) } else { None }
     }
 
     /// Everybody.
@@ -133,7 +136,7 @@ mod tests {
     #[test]
     fn an_account_is_the_same_by_number_lid_and_jid() {
         let directory = Directory::default();
-        let account = directory.somebody("15550100001").expect("somebody");
+        let account = directory.get_or_create("15550100001").expect("somebody");
         assert!(Arc::ptr_eq(&account, &directory.by_lid(&account.lid).expect("known by LID")));
         assert!(Arc::ptr_eq(&account, &directory.of(&account.jid(3)).expect("known by JID")));
         assert!(Arc::ptr_eq(&account, &directory.of(&account.lid_jid(3)).expect("known by LID's JID")));
@@ -142,8 +145,8 @@ mod tests {
     #[test]
     fn the_numbers_of_nobody_have_no_account() {
         let directory = Directory::default();
-        assert!(directory.somebody("15550190001").is_none());
-        assert!(directory.somebody("").is_none());
-        assert!(directory.somebody("not-a-number").is_none());
+        assert!(directory.get_or_create("15550190001").is_none());
+        assert!(directory.get_or_create("").is_none());
+        assert!(directory.get_or_create("not-a-number").is_none());
     }
 }

@@ -40,7 +40,7 @@ enum Ban {
 
 /// What a login meets.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Met {
+pub enum LoginFault {
     /// Nothing: go on, with this delay before each node.
     Nothing(Duration),
     /// The connection ends without a word.
@@ -63,29 +63,29 @@ impl Faults {
     }
 
     /// What a login meets now. Counted faults count down.
-    pub fn meet(&mut self, now: Instant) -> Met {
+    pub fn next_login_fault(&mut self, now: Instant) -> LoginFault {
         if self.refuse > 0 {
             self.refuse -= 1;
-            return Met::Closed;
+            return LoginFault::Closed;
         }
         if self.refuse_until.is_some_and(|until| now < until) {
-            return Met::Closed;
+            return LoginFault::Closed;
         }
         match self.ban {
-            Some(Ban::Permanent) => return Met::Refused(Refusal::Banned),
+            Some(Ban::Permanent) => return LoginFault::Refused(Refusal::Banned),
             Some(Ban::Temporary { code, until }) if now < until => {
-                return Met::Refused(Refusal::TemporaryBan { code, remaining: until - now });
+                return LoginFault::Refused(Refusal::TemporaryBan { code, remaining: until - now });
             }
             _ => self.ban = None,
         }
         if self.outdated {
-            return Met::Refused(Refusal::ClientOutdated);
+            return LoginFault::Refused(Refusal::ClientOutdated);
         }
         if self.unavailable > 0 {
             self.unavailable -= 1;
-            return Met::Refused(Refusal::Unavailable);
+            return LoginFault::Refused(Refusal::Unavailable);
         }
-        Met::Nothing(self.delay)
+        LoginFault::Nothing(self.delay)
     }
 }
 
@@ -176,7 +176,7 @@ impl Account {
     }
 
     /// Nothing goes wrong any more.
-    pub fn heal(&self) {
+    pub fn clear_faults(&self) {
         self.lock().faults = Faults::default();
         for link in self.links() {
             link.stall(Duration::ZERO);
@@ -210,17 +210,17 @@ impl Account {
 }
 
 /// Ends a connection that meets something else than nothing; true when it may go on.
-pub(super) async fn passes(link: &Link, met: Met) -> bool {
+pub(super) async fn apply(link: &Link, met: LoginFault) -> bool {
     match met {
-        Met::Nothing(delay) => {
+        LoginFault::Nothing(delay) => {
             link.slow(delay);
             true
         }
-        Met::Closed => {
+        LoginFault::Closed => {
             link.drop_now();
             false
         }
-        Met::Refused(refusal) => {
+        LoginFault::Refused(refusal) => {
             link.finish(refusal.node()).await;
             false
         }
@@ -237,16 +237,16 @@ mod tests {
         let ban = Ban::Temporary { code: 101, until: now + minute };
         let mut faults = Faults { ban: Some(ban), ..Faults::default() };
         let remaining = Duration::from_secs(40);
-        let met = faults.meet(now + Duration::from_secs(20));
-        assert_eq!(met, Met::Refused(Refusal::TemporaryBan { code: 101, remaining }));
-        assert_eq!(faults.meet(now + minute), Met::Nothing(Duration::ZERO));
+        let met = faults.next_login_fault(now + Duration::from_secs(20));
+        assert_eq!(met, LoginFault::Refused(Refusal::TemporaryBan { code: 101, remaining }));
+        assert_eq!(faults.next_login_fault(now + minute), LoginFault::Nothing(Duration::ZERO));
     }
 
     #[test]
     fn refused_connections_are_counted_down() {
         let now = Instant::now();
         let mut faults = Faults { refuse: 2, ..Faults::default() };
-        let met: Vec<_> = std::iter::repeat_with(|| faults.meet(now)).take(3).collect();
-        assert_eq!(met, [Met::Closed, Met::Closed, Met::Nothing(Duration::ZERO)]);
+        let met: Vec<_> = std::iter::repeat_with(|| faults.next_login_fault(now)).take(3).collect();
+        assert_eq!(met, [LoginFault::Closed, LoginFault::Closed, LoginFault::Nothing(Duration::ZERO)]);
     }
 }

@@ -9,7 +9,7 @@ use crate::id::Id;
 impl Directory {
     /// The id of whom or what the wire names: people by their number, whichever of their ids was used.
     #[must_use]
-    pub fn named(&self, jid: &Jid) -> Option<Id> {
+    pub fn id_of(&self, jid: &Jid) -> Option<Id> {
         match Id::of(jid)? {
             Id::Lid(lid) => {
                 Some(self.by_lid(&lid).map_or(Id::Lid(lid), |account| Id::Number(account.number.clone())))
@@ -20,10 +20,10 @@ impl Directory {
 
     /// The same, as this account knows them: by their hidden id, if it was never told their number.
     #[must_use]
-    pub fn named_to(&self, account: &Account, jid: &Jid) -> Option<Id> {
-        let found = self.named(jid)?;
+    pub fn id_for(&self, account: &Account, jid: &Jid) -> Option<Id> {
+        let found = self.id_of(jid)?;
         let Id::Number(number) = &found else { return Some(found) };
-        if !account.lock().strangers.contains(number) {
+        if !account.lock().hidden_numbers.contains(number) {
             return Some(found);
         }
         self.find(number).map(|person| Id::Lid(person.lid.clone()))
@@ -32,6 +32,6 @@ impl Directory {
     /// The same for an id that is known already.
     #[must_use]
     pub fn by_number(&self, id: &Id) -> Id {
-        self.named(&id.jid()).unwrap_or_else(|| id.clone())
+        self.id_of(&id.jid()).unwrap_or_else(|| id.clone())
     }
 }

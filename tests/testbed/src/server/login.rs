@@ -23,8 +23,8 @@ pub async fn log_in(world: &Arc<World>, arrival: Arrival) {
         link.finish(Refusal::LoggedOut.node()).await;
         return;
     };
-    let met = account.lock().faults.meet(Instant::now());
-    if !faults::passes(&link, met).await {
+    let met = account.lock().faults.next_login_fault(Instant::now());
+    if !faults::apply(&link, met).await {
         return;
     }
     let Some(former) = enter(&account, device, &client_key, pattern, &link) else {
@@ -37,7 +37,7 @@ pub async fn log_in(world: &Arc<World>, arrival: Arrival) {
     let session = Session { world: Arc::clone(world), account, device, link };
     serve(&session, inbound).await;
     leave(&session);
-    presence::went(&session).await;
+    presence::disconnected(&session).await;
 }
 
 /// Makes the link the companion's, and returns the one it had. None when it is not linked, or its
@@ -71,7 +71,7 @@ fn leave(session: &Session) {
 
 async fn serve(session: &Session, mut inbound: Inbound) {
     session.send(success(session)).await;
-    presence::came(session).await;
+    presence::connected(session).await;
     while let Some(stanza) = inbound.next().await {
         dispatch::dispatch(session, &stanza).await;
     }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MessageFaultKind {
     /// The server refuses a message for now.
     SendTransient,
     /// The server refuses a message for good.
@@ -27,7 +27,7 @@ pub enum Kind {
 
 /// How it goes wrong, where there is a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
+pub enum FaultEffect {
     /// As always.
     Usual,
     /// With this code of the server.
@@ -40,11 +40,11 @@ pub enum Manner {
 
 /// A mishap as it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mishap {
+pub struct MessageFault {
     /// What.
-    pub kind: Kind,
+    pub kind: MessageFaultKind,
     /// How.
-    pub manner: Manner,
+    pub effect: FaultEffect,
     /// How often still; `None`: as often as it can.
     pub left: Option<u64>,
     /// When it ends by itself.
@@ -53,49 +53,53 @@ pub struct Mishap {
 
 /// What is armed.
 #[derive(Debug, Default)]
-pub struct Mishaps {
-    armed: Vec<Mishap>,
+pub struct MessageFaults {
+    armed: Vec<MessageFault>,
 }
 
-impl Mishap {
+impl MessageFault {
     fn is_over(&self, now: Instant) -> bool {
         self.left == Some(0) || self.until.is_some_and(|until| until <= now)
     }
 }
 
-impl Mishaps {
+impl MessageFaults {
     /// Arms one in place of an earlier one of its kind.
-    pub fn arm(&mut self, mishap: Mishap) {
-        self.armed.retain(|armed| armed.kind != mishap.kind);
-        if !mishap.is_over(Instant::now()) {
-            self.armed.push(mishap);
+    pub fn arm(&mut self, message_fault: MessageFault) {
+        self.armed.retain(|armed| armed.kind != message_fault.kind);
+        if !message_fault.is_over(Instant::now()) {
+            self.armed.push(message_fault);
         }
     }
 
     /// Lets one strike, if it is armed.
-    pub fn strike(&mut self, kind: Kind) -> Option<Manner> {
+    pub fn trigger(&mut self, kind: MessageFaultKind) -> Option<FaultEffect> {
         let now = Instant::now();
         self.armed.retain(|armed| !armed.is_over(now));
         let armed = self.armed.iter_mut().find(|armed| armed.kind == kind)?;
         if let Some(left) = &mut armed.left {
             *left -= 1;
         }
-        Some(armed.manner)
+        Some(armed.effect)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Manner, Mishap, Mishaps};
+    use super::{FaultEffect, MessageFault, MessageFaultKind, MessageFaults};
 
     #[test]
     fn a_mishap_strikes_as_often_as_it_was_armed_for() {
-        let mut mishaps = Mishaps::default();
-        let twice =
-            Mishap { kind: Kind::SendPermanent, manner: Manner::Code(463), left: Some(2), until: None };
-        mishaps.arm(twice);
-        assert_eq!(mishaps.strike(Kind::SendTransient), None);
-        let struck = [(); 3].map(|()| mishaps.strike(Kind::SendPermanent));
-        assert_eq!(struck, [Some(Manner::Code(463)), Some(Manner::Code(463)), None]);
+        let mut message_faults = MessageFaults::default();
+        let twice = MessageFault {
+            kind: MessageFaultKind::SendPermanent,
+            effect: FaultEffect::Code(463),
+            left: Some(2),
+            until: None,
+        };
+        message_faults.arm(twice);
+        assert_eq!(message_faults.trigger(MessageFaultKind::SendTransient), None);
+        let struck = [(); 3].map(|()| message_faults.trigger(MessageFaultKind::SendPermanent));
+        assert_eq!(struck, [Some(FaultEffect::Code(463)), Some(FaultEffect::Code(463)), None]);
     }
 }

@@ -30,11 +30,11 @@ struct Poll {
 
 /// What was written to an account lately, the newest last, for those who quote it.
 #[derive(Debug, Default)]
-pub struct Letters(VecDeque<Written>);
+pub struct RecentMessages(VecDeque<RecentMessage>);
 
 /// A message that was written to an account.
 #[derive(Debug, Clone)]
-pub struct Written {
+pub struct RecentMessage {
     /// Its id.
     pub id: String,
     /// Where.
@@ -45,9 +45,9 @@ pub struct Written {
     pub body: String,
 }
 
-impl Letters {
+impl RecentMessages {
     /// Remembers one.
-    pub fn remember(&mut self, written: Written) {
+    pub fn remember(&mut self, written: RecentMessage) {
         if self.0.len() >= MOST_LETTERS {
             self.0.pop_front();
         }
@@ -56,7 +56,7 @@ impl Letters {
 
     /// The newest with this id.
     #[must_use]
-    pub fn find(&self, chat: &Id, id: &str) -> Option<&Written> {
+    pub fn find(&self, chat: &Id, id: &str) -> Option<&RecentMessage> {
         self.0.iter().rev().find(|written| written.chat == *chat && written.id == id)
     }
 }

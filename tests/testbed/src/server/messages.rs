@@ -10,14 +10,14 @@ use waproto::whatsapp as wa;
 
 use super::World;
 use super::dispatch::Session;
-use super::message_faults::{Kind, Manner};
-use super::offline::{self, Entry};
-use super::phone_delivery::{self, Opened};
-use super::phone_messages::{self, Letter, Naming, Place};
+use super::message_faults::{FaultEffect, MessageFaultKind};
+use super::offline::{self, QueuedStanza};
+use super::phone_delivery::{self, DecryptedMessage};
+use super::phone_messages::{self, Addressing, Destination, PhoneMessage};
 use super::receipts::{self, Level};
 use super::state::Account;
 use crate::id::Id;
-use crate::phone::outbound::Words;
+use crate::phone::outbound::OutboundMessage;
 use crate::wire::nodes;
 
 /// The server's codes, unless a mishap names another: not now, and never (the recipient wants to be known first).
@@ -29,7 +29,7 @@ const ECHO_UNREAD_MS: u64 = 300;
 
 /// A message on its way through the server.
 #[derive(Clone)]
-pub(super) struct Passing {
+pub(super) struct MessageInTransit {
     pub(super) session: Session,
     pub(super) stanza: Arc<Node>,
     /// As the companion addressed it.
@@ -42,21 +42,22 @@ pub(super) struct Passing {
 /// Takes a message.
 pub async fn handle(session: &Session, message: &Node) {
     let Some(to) = nodes::jid(message, "to") else { return };
-    let Some(chat) = session.world.directory.named_to(&session.account, &to) else { return };
+    let Some(chat) = session.world.directory.id_for(&session.account, &to) else { return };
     let id = nodes::attr(message, "id");
-    let passing = Passing { session: session.clone(), stanza: Arc::new(message.clone()), to, chat, id };
+    let in_transit =
+        MessageInTransit { session: session.clone(), stanza: Arc::new(message.clone()), to, chat, id };
     if nodes::attr(message, "category") == "peer" {
-        phone_delivery::peer(&passing);
-        session.send(receipts::ack(&passing.to, &passing.id, None)).await;
+        phone_delivery::peer(&in_transit);
+        session.send(receipts::ack(&in_transit.to, &in_transit.id, None)).await;
         return;
     }
-    let slow = session.account.lock().mishaps.strike(Kind::SlowSend);
+    let slow = session.account.lock().message_faults.trigger(MessageFaultKind::SlowSend);
     match slow {
-        Some(Manner::Delay(delay)) => session.world.spawn(async move {
+        Some(FaultEffect::Delay(delay)) => session.world.spawn(async move {
             tokio::time::sleep(delay).await;
-            passing.arrive().await;
+            in_transit.arrive().await;
         }),
-        _ => passing.arrive().await,
+        _ => in_transit.arrive().await,
     }
 }
 
@@ -79,11 +80,11 @@ async fn deliver_to_phones(account: Arc<Account>) {
     }
 }
 
-impl Passing {
+impl MessageInTransit {
     async fn arrive(&self) {
         let account = &self.session.account;
-        let unknown = account.lock().mishaps.strike(Kind::SendUnknown);
-        if unknown == Some(Manner::Lost) {
+        let unknown = account.lock().message_faults.trigger(MessageFaultKind::SendUnknown);
+        if unknown == Some(FaultEffect::Lost) {
             self.session.link.drop_now();
             return;
         }
@@ -93,7 +94,7 @@ impl Passing {
             self.session.send(receipts::ack(&self.to, &self.id, Some(code))).await;
             return;
         }
-        account.lock().seen.arrived(&self.chat, &self.id, wacore::time::now_millis());
+        account.lock().network_view.arrived(&self.chat, &self.id, wacore::time::now_millis());
         if !self.waits_for_phones() {
             self.reach_phones().await;
         }
@@ -121,36 +122,41 @@ impl Passing {
     }
 
     async fn reach_phones(&self) {
-        let opened = phone_delivery::open(self).await;
-        self.session.account.lock().seen.tried(&self.chat, &self.id);
+        let opened = phone_delivery::decrypt_all(self).await;
+        self.session.account.lock().network_view.tried(&self.chat, &self.id);
         for opened in opened {
             self.shown(opened);
         }
     }
 
     fn refused(&self) -> Option<u16> {
-        let mishaps = &mut self.session.account.lock().mishaps;
-        let code = |manner: Manner, usual| if let Manner::Code(code) = manner { code } else { usual };
-        let transient = mishaps.strike(Kind::SendTransient).map(|manner| code(manner, UNAVAILABLE));
-        transient.or_else(|| mishaps.strike(Kind::SendPermanent).map(|manner| code(manner, NOT_ALLOWED)))
+        let message_faults = &mut self.session.account.lock().message_faults;
+        let code =
+            |effect: FaultEffect, usual| if let FaultEffect::Code(code) = effect { code } else { usual };
+        let transient =
+            message_faults.trigger(MessageFaultKind::SendTransient).map(|effect| code(effect, UNAVAILABLE));
+        transient.or_else(|| {
+            message_faults.trigger(MessageFaultKind::SendPermanent).map(|effect| code(effect, NOT_ALLOWED))
+        })
     }
 
     /// The server's own word, on this connection alone: whoever reconnects sends again.
     fn confirm(&self) {
         let Some(delay) = self.session.account.lock().behaviour.ack_server_ms else { return };
-        let passing = self.clone();
+        let in_transit = self.clone();
         self.session.world.spawn(async move {
             tokio::time::sleep(Duration::from_millis(delay)).await;
-            passing.session.send(receipts::ack(&passing.to, &passing.id, None)).await;
+            in_transit.session.send(receipts::ack(&in_transit.to, &in_transit.id, None)).await;
         });
     }
 
     /// Somebody sees the message for the first time: receipts follow, and perhaps an answer.
-    fn shown(&self, opened: Opened) {
+    fn shown(&self, opened: DecryptedMessage) {
         let account = &self.session.account;
         let (behaviour, reordered) = {
             let mut state = account.lock();
-            let reordered = opened.first && state.mishaps.strike(Kind::ReorderReceipts).is_some();
+            let reordered =
+                opened.first && state.message_faults.trigger(MessageFaultKind::ReorderReceipts).is_some();
             (state.behaviour.clone(), reordered)
         };
         let mut levels = [(Level::Delivered, behaviour.ack_device_ms), (Level::Read, behaviour.ack_read_ms)];
@@ -161,8 +167,8 @@ impl Passing {
         {
             std::mem::swap(delivered, read);
         }
-        let naming = self.naming(&opened.by);
-        let participant = self.chat.is_group().then(|| naming.jid(&opened.by));
+        let addressing = self.addressing(&opened.by);
+        let participant = self.chat.is_group().then(|| addressing.jid(&opened.by));
         for (level, delay) in levels {
             let Some(delay) = delay else { continue };
             let receipt = receipts::receipt(&self.to.to_non_ad(), &self.id, level, participant.as_ref());
@@ -174,28 +180,28 @@ impl Passing {
         }
     }
 
-    fn naming(&self, person: &Account) -> Naming {
+    fn addressing(&self, person: &Account) -> Addressing {
         let group = self.chat.is_group().then(|| self.chat.to_string());
-        phone_messages::naming(&self.session.world, &self.session.account, person, group.as_deref())
+        phone_messages::addressing(&self.session.world, &self.session.account, person, group.as_deref())
     }
 
-    fn echo(&self, opened: Opened, after: Duration) {
+    fn echo(&self, opened: DecryptedMessage, after: Duration) {
         let group = self.chat.is_group().then(|| self.to.clone());
         let account = Arc::clone(&self.session.account);
-        let naming = self.naming(&opened.by);
+        let addressing = self.addressing(&opened.by);
         self.session.world.spawn(async move {
             tokio::time::sleep(after).await;
-            let words = Words::text(format!("echo: {}", opened.gist));
-            let letter = Letter {
+            let words = OutboundMessage::text(format!("echo: {}", opened.gist));
+            let phone_message = PhoneMessage {
                 author: opened.by,
-                naming,
-                place: group.map_or(Place::Direct, Place::Group),
+                addressing,
+                place: group.map_or(Destination::Direct, Destination::Group),
                 id: new_id(),
                 at: wacore::time::now_secs(),
                 notify: None,
                 message: words.message(),
             };
-            if let Err(error) = phone_messages::write(&account, letter).await {
+            if let Err(error) = phone_messages::write(&account, phone_message).await {
                 tracing::warn!(%error, "an answer could not be written");
             }
         });
@@ -232,7 +238,7 @@ impl Passing {
                 parts.extend(identity.cloned());
             }
             let stanza = self.envelope(&account).children(parts).build();
-            if offline::queue(&account, device, Entry::new(stanza)).is_some() {
+            if offline::queue(&account, device, QueuedStanza::new(stanza)).is_some() {
                 offline::flush(&account, device).await;
             }
         }
@@ -274,8 +280,8 @@ pub fn new_id() -> String {
 
 /// What a contact repeats of a message: its text, else what it is.
 pub(super) fn gist(world: &World, message: &wa::Message) -> String {
-    use crate::phone::inbound::{Heard, heard};
-    let Heard::Said(body, rich) = heard(message, &|id| world.directory.by_number(id)) else {
+    use crate::phone::inbound::{Received, parse};
+    let Received::Message(body, rich) = parse(message, &|id| world.directory.by_number(id)) else {
         return String::new();
     };
     if !body.is_empty() {

@@ -53,8 +53,8 @@ use tokio_util::task::TaskTracker;
 use crate::media::MediaStore;
 use crate::wire::noise::ServerKeys;
 use directory::Directory;
-use groups::Groups;
-use pending_links::Lobby;
+use groups::GroupStore;
+use pending_links::PendingLinks;
 
 /// All of the testbed's state. Each part has locks of its own.
 pub struct World {
@@ -63,9 +63,9 @@ pub struct World {
     /// The accounts.
     pub directory: Directory,
     /// Clients that wait to be linked.
-    pub lobby: Lobby,
+    pub pending_links: PendingLinks,
     /// The groups.
-    pub groups: Groups,
+    pub groups: GroupStore,
     /// The files.
     pub media: MediaStore,
     /// Where the testbed listens.
@@ -83,8 +83,8 @@ impl World {
         Self {
             keys: ServerKeys::generate(),
             directory: Directory::default(),
-            lobby: Lobby::default(),
-            groups: Groups::default(),
+            pending_links: PendingLinks::default(),
+            groups: GroupStore::default(),
             media: MediaStore::default(),
             address,
             tasks: TaskTracker::new(),

@@ -15,13 +15,13 @@ const MOST_ASKED: u32 = 5;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct NetworkView {
     sent: Vec<Sent>,
     /// Where in `sent` a message stands.
     places: HashMap<(Id, String), usize>,
     acknowledged: Vec<String>,
     known: HashSet<String>,
-    lists: HashMap<List, Vec<Value>>,
+    lists: HashMap<ViewList, Vec<Value>>,
     /// Which messages were changes.
     changes: HashSet<(Id, String)>,
     /// Who asked for which message again, and how often.
@@ -33,7 +33,7 @@ pub struct Seen {
 
 /// What is only listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum List {
+pub enum ViewList {
     /// What the companion typed.
     Typing,
     /// What it read.
@@ -46,7 +46,7 @@ pub enum List {
     Undecryptable,
 }
 
-impl List {
+impl ViewList {
     const ALL: [(Self, &'static str); 5] = [
         (Self::Typing, "typing"),
         (Self::Read, "read"),
@@ -74,7 +74,7 @@ struct Sent {
     is_change: bool,
 }
 
-impl Seen {
+impl NetworkView {
     /// A copy of a message came in; whether it is the first.
     pub fn arrived(&mut self, to: &Id, id: &str, at: i64) -> bool {
         if let Some(sent) = self.find(to, id) {
@@ -169,7 +169,7 @@ impl Seen {
         if self.asked.remove(&(id.to_owned(), who.to_owned())).is_none() {
             return;
         }
-        if let Some(list) = self.lists.get_mut(&List::Undecryptable) {
+        if let Some(list) = self.lists.get_mut(&ViewList::Undecryptable) {
             list.retain(|entry| entry["networkId"] != id || entry["by"] != who);
         }
     }
@@ -184,7 +184,7 @@ impl Seen {
     }
 
     /// Adds to a list.
-    pub fn note(&mut self, list: List, entry: Value) {
+    pub fn record(&mut self, list: ViewList, entry: Value) {
         let list = self.lists.entry(list).or_default();
         if list.len() < MOST {
             list.push(entry);
@@ -208,7 +208,7 @@ impl Seen {
         let mut view = Map::new();
         view.insert("sent".to_owned(), json!(sent));
         view.insert("acknowledged".to_owned(), json!(self.acknowledged));
-        for (list, name) in List::ALL {
+        for (list, name) in ViewList::ALL {
             let entries = self.lists.get(&list).map(Vec::as_slice).unwrap_or_default();
             view.insert(name.to_owned(), json!(entries));
         }

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
-use super::offline::{self, Entry};
+use super::offline::{self, QueuedStanza};
 use super::state::Account;
 use crate::phone::keys;
 
@@ -23,7 +23,7 @@ pub fn notification(kind: &'static str, from: &Jid, about: Node) -> NodeBuilder 
 
 /// Tells all devices of an account, but for the one that did it; who is away hears of it later. For each there
 /// is a receiver that hears when it has confirmed.
-pub async fn tell(
+pub async fn send(
     account: &Arc<Account>,
     notification: &Node,
     but_for: Option<u16>,
@@ -31,7 +31,7 @@ pub async fn tell(
     let mut receivers = Vec::new();
     for device in account.devices().into_iter().filter(|device| but_for != Some(*device)) {
         let (done, receiver) = oneshot::channel();
-        let entry = Entry::new(notification.clone()).telling(Some(done));
+        let entry = QueuedStanza::new(notification.clone()).notifying(Some(done));
         if offline::queue(account, device, entry).is_some() {
             receivers.push(receiver);
             offline::flush(account, device).await;

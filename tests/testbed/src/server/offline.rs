@@ -12,7 +12,7 @@ use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
 use super::dispatch::Session;
-use super::phone_messages::Letter;
+use super::phone_messages::PhoneMessage;
 use super::state::Account;
 use crate::wire::connection::Link;
 use crate::wire::nodes;
@@ -23,9 +23,9 @@ const MOST: usize = 20_000;
 /// Stanzas that a companion has not confirmed, the oldest first.
 #[derive(Default)]
 pub struct Queue {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<QueuedStanza>,
     /// Held by whoever is sending.
-    gate: Arc<Mutex<()>>,
+    send_lock: Arc<Mutex<()>>,
 }
 
 impl Queue {
@@ -43,11 +43,11 @@ impl Queue {
 }
 
 /// A stanza that waits.
-pub struct Entry {
+pub struct QueuedStanza {
     /// The stanza.
     stanza: Node,
     /// What it says, where a phone can seal it again.
-    letter: Option<Arc<Letter>>,
+    phone_message: Option<Arc<PhoneMessage>>,
     /// Whom to tell that it was confirmed.
     done: Option<oneshot::Sender<()>>,
     /// Whether it stays until it is confirmed.
@@ -60,11 +60,19 @@ pub struct Entry {
     late: bool,
 }
 
-impl Entry {
+impl QueuedStanza {
     /// A stanza that stays until it is confirmed.
     #[must_use]
     pub fn new(stanza: Node) -> Self {
-        Self { stanza, letter: None, done: None, confirmed: true, sent_on: None, spare_acks: 0, late: false }
+        Self {
+            stanza,
+            phone_message: None,
+            done: None,
+            confirmed: true,
+            sent_on: None,
+            spare_acks: 0,
+            late: false,
+        }
     }
 
     /// The same, leaving for good once it left: nobody confirms it.
@@ -76,14 +84,14 @@ impl Entry {
 
     /// The same, as a letter that can be sealed again.
     #[must_use]
-    pub fn of(mut self, letter: Arc<Letter>) -> Self {
-        self.letter = Some(letter);
+    pub fn of(mut self, phone_message: Arc<PhoneMessage>) -> Self {
+        self.phone_message = Some(phone_message);
         self
     }
 
     /// The same, with somebody to tell that it was confirmed.
     #[must_use]
-    pub fn telling(mut self, done: Option<oneshot::Sender<()>>) -> Self {
+    pub fn notifying(mut self, done: Option<oneshot::Sender<()>>) -> Self {
         self.done = done;
         self
     }
@@ -106,7 +114,7 @@ pub struct Confirmation<'a> {
 
 /// Puts a stanza at the end of a companion's queue; none when the queue is full or the companion unlinked.
 #[must_use]
-pub fn queue(account: &Account, device: u16, mut entry: Entry) -> Option<()> {
+pub fn queue(account: &Account, device: u16, mut entry: QueuedStanza) -> Option<()> {
     let mut state = account.lock();
     let companion = state.companions.get_mut(&device)?;
     if companion.queue.entries.len() >= MOST {
@@ -122,7 +130,7 @@ pub async fn post(account: &Arc<Account>, stanza: &Node, confirmed: bool) -> Vec
     let mut receivers = Vec::new();
     for device in account.devices() {
         let (done, receiver) = oneshot::channel();
-        let entry = Entry::new(stanza.clone()).telling(Some(done));
+        let entry = QueuedStanza::new(stanza.clone()).notifying(Some(done));
         let entry = if confirmed { entry } else { entry.unconfirmed() };
         if queue(account, device, entry).is_some() {
             receivers.push(receiver);
@@ -134,8 +142,10 @@ pub async fn post(account: &Arc<Account>, stanza: &Node, confirmed: bool) -> Vec
 
 /// Sends what has not left on the companion's connection, if it takes messages. How much left.
 pub async fn flush(account: &Arc<Account>, device: u16) -> usize {
-    let Some(gate) = account.with(device, |companion| Arc::clone(&companion.queue.gate)) else { return 0 };
-    let _gate = gate.lock().await;
+    let Some(send_lock) = account.with(device, |companion| Arc::clone(&companion.queue.send_lock)) else {
+        return 0;
+    };
+    let _gate = send_lock.lock().await;
     let mut left = 0;
     while let Some((link, stanza)) = next(account, device) {
         if !link.send(stanza).await {
@@ -199,7 +209,7 @@ pub async fn ib(session: &Session, _ib: &Node) {
 }
 
 /// A companion confirms a stanza: it no longer waits. Its letter, where it was one.
-pub fn confirm(account: &Account, device: u16, what: Confirmation<'_>) -> Option<Option<Arc<Letter>>> {
+pub fn confirm(account: &Account, device: u16, what: Confirmation<'_>) -> Option<Option<Arc<PhoneMessage>>> {
     let mut state = account.lock();
     let entries = &mut state.companions.get_mut(&device)?.queue.entries;
     let at = place(entries, what)?;
@@ -211,16 +221,16 @@ pub fn confirm(account: &Account, device: u16, what: Confirmation<'_>) -> Option
     let entry = entries.remove(at)?;
     // Nobody may wait for it any more.
     entry.done.map(|done| done.send(()));
-    Some(entry.letter)
+    Some(entry.phone_message)
 }
 
 /// The letter that a companion could not open, if it still waits.
 #[must_use]
-pub fn waiting(account: &Account, device: u16, id: &str, from: &str) -> Option<Arc<Letter>> {
+pub fn waiting(account: &Account, device: u16, id: &str, from: &str) -> Option<Arc<PhoneMessage>> {
     let state = account.lock();
     let entries = &state.companions.get(&device)?.queue.entries;
     let what = Confirmation { tag: "message", id, from, kind: None, bare: false };
-    entries.get(place(entries, what)?)?.letter.clone()
+    entries.get(place(entries, what)?)?.phone_message.clone()
 }
 
 /// A letter was sealed again: the new stanza takes the place of the old one. It is not sent yet.
@@ -238,14 +248,14 @@ pub fn replace(account: &Account, device: u16, id: &str, from: &str, stanza: Nod
 }
 
 /// The first that left and fits; by its sender where that is repeated, else by its id alone.
-fn place(entries: &VecDeque<Entry>, what: Confirmation<'_>) -> Option<usize> {
-    let fits = |entry: &Entry| {
+fn place(entries: &VecDeque<QueuedStanza>, what: Confirmation<'_>) -> Option<usize> {
+    let fits = |entry: &QueuedStanza| {
         entry.sent_on.is_some()
             && entry.stanza.tag == what.tag
             && nodes::attr(&entry.stanza, "id") == what.id
             && (matches!(what.tag, "message" | "call")
                 || nodes::attr(&entry.stanza, "type") == what.kind.unwrap_or_default())
     };
-    let exactly = |entry: &Entry| fits(entry) && nodes::attr(&entry.stanza, "from") == what.from;
+    let exactly = |entry: &QueuedStanza| fits(entry) && nodes::attr(&entry.stanza, "from") == what.from;
     entries.iter().position(exactly).or_else(|| entries.iter().position(fits))
 }

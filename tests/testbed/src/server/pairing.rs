@@ -12,7 +12,7 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, SERVER_JID};
 
-use super::pending_links::Applicant;
+use super::pending_links::PendingLink;
 use super::state::Account;
 use super::streams::{self, Refusal};
 use super::{World, typed_codes};
@@ -39,7 +39,7 @@ pub enum LinkError {
     #[error("the code is not the one that the client shows")]
     WrongCode,
     /// The number is nobody's.
-    #[error("this number is not on WhatsApp: numbers are digits, and those from {nobody} on are nobody's", nobody = super::directory::NOBODY)]
+    #[error("this number is not on WhatsApp: numbers are digits, and those from {nobody} on are nobody's", nobody = super::directory::UNREGISTERED_PREFIX)]
     Nobody,
     /// The client did not accept the phone's word.
     #[error("the client refused the phone's signatures: {0}")]
@@ -85,35 +85,35 @@ pub struct Linked {
 /// Keeps a client in the lobby until its connection ends.
 pub async fn register(world: &Arc<World>, arrival: Arrival) {
     let Arrival { client_key, payload, link, inbound, .. } = arrival;
-    let applicant = payload
+    let pending = payload
         .device_pairing_data
         .into_option()
         .context("neither a username nor pairing data")
-        .and_then(|data| Applicant::read(&data, client_key, link.clone()));
-    let applicant = match applicant {
-        Ok(applicant) => Arc::new(applicant),
+        .and_then(|data| PendingLink::read(&data, client_key, link.clone()));
+    let pending = match pending {
+        Ok(pending) => Arc::new(pending),
         Err(error) => {
             tracing::debug!(%error, "a registration that cannot be accepted");
             link.finish(Refusal::BadRequest.node()).await;
             return;
         }
     };
-    world.lobby.enter(&applicant);
-    applicant.link.send(pair_device(&applicant)).await;
-    wait(world, &applicant, inbound).await;
-    world.lobby.leave(&applicant);
+    world.pending_links.add(&pending);
+    pending.link.send(pair_device(&pending)).await;
+    wait(world, &pending, inbound).await;
+    world.pending_links.remove(&pending);
 }
 
-async fn wait(world: &Arc<World>, applicant: &Arc<Applicant>, mut inbound: Inbound) {
+async fn wait(world: &Arc<World>, pending: &Arc<PendingLink>, mut inbound: Inbound) {
     while let Some(stanza) = inbound.next().await {
         if stanza.tag.as_ref() != "iq" {
             continue;
         }
         match nodes::attr(&stanza, "type").as_str() {
-            "result" | "error" => applicant.answered(stanza),
+            "result" | "error" => pending.resolve(stanza),
             _ => {
-                let answer = typed_codes::answer(world, applicant, &stanza);
-                applicant.link.send(answer).await;
+                let answer = typed_codes::answer(world, pending, &stanza);
+                pending.link.send(answer).await;
             }
         }
     }
@@ -127,40 +127,40 @@ impl World {
     /// each other.
     pub async fn scan(self: &Arc<Self>, qr: &str, number: &str) -> Result<Linked, LinkError> {
         let scanned = Scanned::read(qr).ok_or(LinkError::UnknownQr)?;
-        let applicant = self.lobby.by_reference(&scanned.reference).ok_or(LinkError::UnknownQr)?;
-        if applicant.noise_key != scanned.noise_key || applicant.identity != scanned.identity {
+        let pending = self.pending_links.by_reference(&scanned.reference).ok_or(LinkError::UnknownQr)?;
+        if pending.noise_key != scanned.noise_key || pending.identity != scanned.identity {
             return Err(LinkError::UnknownQr);
         }
-        if !applicant.shows(&scanned.reference) {
+        if !pending.is_current(&scanned.reference) {
             return Err(LinkError::ExpiredQr);
         }
-        self.link(&applicant, number, &scanned.secret).await
+        self.link(&pending, number, &scanned.secret).await
     }
 
     /// Links a client whose secret the phone has learnt.
     pub(super) async fn link(
         self: &Arc<Self>,
-        applicant: &Arc<Applicant>,
+        pending: &Arc<PendingLink>,
         number: &str,
         secret: &[u8; 32],
     ) -> Result<Linked, LinkError> {
-        let account = self.directory.somebody(number).ok_or(LinkError::Nobody)?;
+        let account = self.directory.get_or_create(number).ok_or(LinkError::Nobody)?;
         let device = account.reserve_device();
         let index = u32::from(device);
         let vouched =
-            adv::vouch(&account.phone, &applicant.identity, secret, index).map_err(LinkError::Forged)?;
-        let answer = applicant.ask(pair_success(&account, device, vouched.container)).await?;
+            adv::vouch(&account.phone, &pending.identity, secret, index).map_err(LinkError::Forged)?;
+        let answer = pending.request(pair_success(&account, device, vouched.container)).await?;
         if account.loses_signature() {
-            applicant.link.drop_now();
+            pending.link.drop_now();
             return Err(LinkError::NoAnswer);
         }
         let signed = signed_identity(&answer, index)?;
-        adv::verify(&signed, &account.phone, &applicant.identity, &vouched.details)
+        adv::verify(&signed, &account.phone, &pending.identity, &vouched.details)
             .map_err(LinkError::Forged)?;
-        account.lock().companions.insert(device, applicant.companion(device, signed));
-        self.lobby.leave(applicant);
+        account.lock().companions.insert(device, pending.companion(device, signed));
+        self.pending_links.remove(pending);
         phone::linked(&account, device);
-        let link = applicant.link.clone();
+        let link = pending.link.clone();
         self.spawn(async move {
             tokio::time::sleep(BEFORE_RECONNECT).await;
             link.finish(streams::error(515)).await;
@@ -169,7 +169,7 @@ impl World {
             number: account.number.clone(),
             lid: account.lid.clone(),
             device,
-            client_name: applicant.client_name.clone(),
+            client_name: pending.client_name.clone(),
         })
     }
 }
@@ -198,8 +198,8 @@ fn key(field: &str) -> Option<[u8; 32]> {
     BASE64.decode(field).ok()?.try_into().ok()
 }
 
-fn pair_device(applicant: &Applicant) -> Node {
-    let references = applicant.references().iter().map(|reference| holding("ref", reference.as_bytes()));
+fn pair_device(pending: &PendingLink) -> Node {
+    let references = pending.references().iter().map(|reference| holding("ref", reference.as_bytes()));
     request("md", NodeBuilder::new("pair-device").children(references).build()).1
 }
 

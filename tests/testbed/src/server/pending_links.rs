@@ -20,7 +20,7 @@ use super::offline::Queue;
 use super::pairing::LinkError;
 use super::prekeys;
 use super::state::{Companion, SignedPrekey};
-use super::typed_codes::Typed;
+use super::typed_codes::PairingCodeState;
 use crate::phone::keys;
 use crate::wire::connection::Link;
 use crate::wire::nodes;
@@ -37,19 +37,19 @@ const ANSWER: Duration = Duration::from_secs(20);
 
 /// Clients that wait to be linked.
 #[derive(Default)]
-pub struct Lobby {
+pub struct PendingLinks {
     waiting: Mutex<Waiting>,
 }
 
 #[derive(Default)]
 struct Waiting {
-    by_reference: HashMap<String, Arc<Applicant>>,
+    by_reference: HashMap<String, Arc<PendingLink>>,
     /// By the phone number that a typed code was asked for; the last to ask.
-    by_number: HashMap<String, Arc<Applicant>>,
+    by_number: HashMap<String, Arc<PendingLink>>,
 }
 
 /// One client that waits.
-pub struct Applicant {
+pub struct PendingLink {
     pub(super) link: Link,
     pub(super) noise_key: [u8; 32],
     pub(super) identity: [u8; 32],
@@ -60,32 +60,32 @@ pub struct Applicant {
     since: Instant,
     /// Where the answer to `<pair-success>` goes, with the id it was sent under.
     answer: Mutex<Option<(String, oneshot::Sender<Node>)>>,
-    pub(super) typed: Typed,
+    pub(super) typed: PairingCodeState,
 }
 
-impl Lobby {
-    pub(super) fn enter(&self, applicant: &Arc<Applicant>) {
+impl PendingLinks {
+    pub(super) fn add(&self, pending: &Arc<PendingLink>) {
         let mut waiting = self.lock();
-        for reference in &applicant.references {
-            waiting.by_reference.insert(reference.clone(), Arc::clone(applicant));
+        for reference in &pending.references {
+            waiting.by_reference.insert(reference.clone(), Arc::clone(pending));
         }
     }
 
-    pub(super) fn leave(&self, applicant: &Arc<Applicant>) {
+    pub(super) fn remove(&self, pending: &Arc<PendingLink>) {
         let mut waiting = self.lock();
-        waiting.by_reference.retain(|_, other| !Arc::ptr_eq(other, applicant));
-        waiting.by_number.retain(|_, other| !Arc::ptr_eq(other, applicant));
+        waiting.by_reference.retain(|_, other| !Arc::ptr_eq(other, pending));
+        waiting.by_number.retain(|_, other| !Arc::ptr_eq(other, pending));
     }
 
-    pub(super) fn expects(&self, number: String, applicant: &Arc<Applicant>) {
-        self.lock().by_number.insert(number, Arc::clone(applicant));
+    pub(super) fn set_number(&self, number: String, pending: &Arc<PendingLink>) {
+        self.lock().by_number.insert(number, Arc::clone(pending));
     }
 
-    pub(super) fn by_number(&self, number: &str) -> Option<Arc<Applicant>> {
+    pub(super) fn by_number(&self, number: &str) -> Option<Arc<PendingLink>> {
         self.lock().by_number.get(number).map(Arc::clone)
     }
 
-    pub(super) fn by_reference(&self, reference: &str) -> Option<Arc<Applicant>> {
+    pub(super) fn by_reference(&self, reference: &str) -> Option<Arc<PendingLink>> {
         self.lock().by_reference.get(reference).map(Arc::clone)
     }
 
@@ -94,7 +94,7 @@ impl Lobby {
     }
 }
 
-impl Applicant {
+impl PendingLink {
     pub(super) fn read(
         data: &DevicePairingRegistrationData,
         noise_key: [u8; 32],
@@ -115,14 +115,14 @@ impl Applicant {
             references: (0..CODES).map(|_| format!("2@{}", BASE64.encode(keys::bytes::<32>()))).collect(),
             since: Instant::now(),
             answer: Mutex::default(),
-            typed: Typed::default(),
+            typed: PairingCodeState::default(),
         })
     }
 
     /// Whether this reference is the one that the client shows now.
-    pub(super) fn shows(&self, reference: &str) -> bool {
+    pub(super) fn is_current(&self, reference: &str) -> bool {
         let Some(place) = self.references.iter().position(|other| other == reference) else { return false };
-        self.since.elapsed() < held_until(place) + LATE
+        self.since.elapsed() < valid_until(place) + LATE
     }
 
     /// The references, in the order in which they are shown.
@@ -131,7 +131,7 @@ impl Applicant {
     }
 
     /// Sends an IQ and waits for its answer.
-    pub(super) async fn ask(&self, (id, request): (String, Node)) -> Result<Node, LinkError> {
+    pub(super) async fn request(&self, (id, request): (String, Node)) -> Result<Node, LinkError> {
         let (sender, receiver) = oneshot::channel();
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some((id, sender));
         self.link.send(request).await;
@@ -144,7 +144,7 @@ impl Applicant {
         }
     }
 
-    pub(super) fn answered(&self, answer: Node) {
+    pub(super) fn resolve(&self, answer: Node) {
         let mut waiting = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, sender)) = waiting.take_if(|(id, _)| *id == nodes::attr(&answer, "id")) {
             // Nobody waits when the phone gave up.
@@ -173,7 +173,7 @@ impl Applicant {
 }
 
 /// How long after the first code was shown the code at this place is superseded.
-fn held_until(place: usize) -> Duration {
+fn valid_until(place: usize) -> Duration {
     FIRST + OTHERS * u32::try_from(place).unwrap_or(CODES)
 }
 
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn the_first_code_holds_a_minute_and_each_of_the_others_twenty_seconds() {
-        let held: Vec<_> = (0..6).map(|place| held_until(place).as_secs()).collect();
+        let held: Vec<_> = (0..6).map(|place| valid_until(place).as_secs()).collect();
         assert_eq!(held, [60, 80, 100, 120, 140, 160]);
     }
 }

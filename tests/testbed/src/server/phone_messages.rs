@@ -13,16 +13,16 @@ use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 
 use super::World;
-use super::groups::View;
-use super::message_faults::Kind;
-use super::offline::{self, Entry};
+use super::groups::GroupView;
+use super::message_faults::MessageFaultKind;
+use super::offline::{self, QueuedStanza};
 use super::state::{Account, Companion};
 use crate::phone::outbound;
-use crate::phone::signal::{Bundle, Device, Sealed, Signal};
+use crate::phone::signal::{Bundle, Ciphertext, Device, Signal};
 
 /// Where a letter stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Destination {
     /// In the chat of the author and the account.
     Direct,
     /// In this chat, written on the account's own phone.
@@ -35,46 +35,47 @@ pub enum Place {
 
 /// Which of the author's ids the wire names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Naming {
+pub enum Addressing {
     /// The number, and the hidden id beside it.
     #[default]
     Number,
     /// The hidden id, and the number beside it.
     Lid,
     /// The hidden id alone.
-    LidAlone,
+    LidOnly,
 }
 
-impl Naming {
+impl Addressing {
     /// The id by which the wire names somebody.
     #[must_use]
     pub fn jid(self, person: &Account) -> Jid {
         match self {
             Self::Number => person.jid(0),
-            Self::Lid | Self::LidAlone => person.lid_jid(0),
+            Self::Lid | Self::LidOnly => person.lid_jid(0),
         }
     }
 }
 
 /// How the wire names somebody to an account: as far as they show themselves, and as their group does.
 #[must_use]
-pub fn naming(world: &World, account: &Account, person: &Account, group: Option<&str>) -> Naming {
-    if account.lock().strangers.contains(&person.number) {
-        return Naming::LidAlone;
+pub fn addressing(world: &World, account: &Account, person: &Account, group: Option<&str>) -> Addressing {
+    if account.lock().hidden_numbers.contains(&person.number) {
+        return Addressing::LidOnly;
     }
-    let circle = group.and_then(|group| world.groups.find(&account.number, group));
-    let by_lid = circle.is_some_and(|circle| (View { world, account, circle: &circle }).by_lid());
-    if by_lid { Naming::Lid } else { Naming::Number }
+    let group_state = group.and_then(|group| world.groups.find(&account.number, group));
+    let by_lid = group_state
+        .is_some_and(|group_state| (GroupView { world, account, group_state: &group_state }).by_lid());
+    if by_lid { Addressing::Lid } else { Addressing::Number }
 }
 
 /// A message from a phone to an account's companions.
-pub struct Letter {
+pub struct PhoneMessage {
     /// Whose phone wrote it.
     pub author: Arc<Account>,
     /// How the author is named.
-    pub naming: Naming,
+    pub addressing: Addressing,
     /// Where it stands.
-    pub place: Place,
+    pub place: Destination,
     /// Its id in the network.
     pub id: String,
     /// When it was written, in seconds.
@@ -89,18 +90,24 @@ pub struct Letter {
 ///
 /// # Errors
 /// When it cannot be sealed, or as much waits for a companion as may.
-pub async fn write(account: &Arc<Account>, letter: Letter) -> Result<Vec<oneshot::Receiver<()>>> {
-    let letter = Arc::new(letter);
+pub async fn write(
+    account: &Arc<Account>,
+    phone_message: PhoneMessage,
+) -> Result<Vec<oneshot::Receiver<()>>> {
+    let phone_message = Arc::new(phone_message);
     let (twice, garbled) = {
-        let mishaps = &mut account.lock().mishaps;
-        (mishaps.strike(Kind::DuplicateIncoming).is_some(), mishaps.strike(Kind::GarbleIncoming).is_some())
+        let message_faults = &mut account.lock().message_faults;
+        (
+            message_faults.trigger(MessageFaultKind::DuplicateIncoming).is_some(),
+            message_faults.trigger(MessageFaultKind::GarbleIncoming).is_some(),
+        )
     };
     let mut confirmed = Vec::new();
     for device in account.devices() {
         let (done, receiver) = oneshot::channel();
-        post(account, device, &letter, Some(done), garbled)?;
+        post(account, device, &phone_message, Some(done), garbled)?;
         if twice {
-            post(account, device, &letter, None, false)?;
+            post(account, device, &phone_message, None, false)?;
         }
         confirmed.push(receiver);
         offline::flush(account, device).await;
@@ -112,8 +119,8 @@ pub async fn write(account: &Arc<Account>, letter: Letter) -> Result<Vec<oneshot
 ///
 /// # Errors
 /// When it cannot be sealed, or as much waits for the companion as may.
-pub async fn write_to(account: &Arc<Account>, device: u16, letter: Letter) -> Result<()> {
-    post(account, device, &Arc::new(letter), None, false)?;
+pub async fn write_to(account: &Arc<Account>, device: u16, phone_message: PhoneMessage) -> Result<()> {
+    post(account, device, &Arc::new(phone_message), None, false)?;
     offline::flush(account, device).await;
     Ok(())
 }
@@ -122,13 +129,13 @@ pub async fn write_to(account: &Arc<Account>, device: u16, letter: Letter) -> Re
 fn post(
     account: &Account,
     device: u16,
-    letter: &Arc<Letter>,
+    phone_message: &Arc<PhoneMessage>,
     done: Option<oneshot::Sender<()>>,
     garbled: bool,
 ) -> Result<()> {
-    let mut signal = letter.author.phone.signal();
-    let stanza = letter.sealed(&mut signal, account, device, 0, garbled)?;
-    let entry = Entry::new(stanza).of(Arc::clone(letter)).telling(done);
+    let mut signal = phone_message.author.phone.signal();
+    let stanza = phone_message.encrypted(&mut signal, account, device, 0, garbled)?;
+    let entry = QueuedStanza::new(stanza).of(Arc::clone(phone_message)).notifying(done);
     offline::queue(account, device, entry).context("as much waits for this companion as may")
 }
 
@@ -138,26 +145,26 @@ fn post(
 /// # Errors
 /// When it cannot be sealed.
 pub fn again(
-    letter: &Letter,
+    phone_message: &PhoneMessage,
     account: &Account,
     device: u16,
     bundle: Option<Bundle>,
     count: u32,
 ) -> Result<Node> {
     let is = Device::new(account.number.as_str(), device);
-    let mut signal = letter.author.phone.signal();
+    let mut signal = phone_message.author.phone.signal();
     signal.forget(&is);
-    if let Place::Group(group) = &letter.place {
-        signal.untell(&group.to_string(), &is);
+    if let Destination::Group(group) = &phone_message.place {
+        signal.forget_chain_recipient(&group.to_string(), &is);
     }
     if let Some(bundle) = bundle {
-        signal.meet(&is, &bundle)?;
+        signal.establish(&is, &bundle)?;
     }
-    letter.sealed(&mut signal, account, device, count, false)
+    phone_message.encrypted(&mut signal, account, device, count, false)
 }
 
-impl Letter {
-    fn sealed(
+impl PhoneMessage {
+    fn encrypted(
         &self,
         signal: &mut Signal,
         account: &Account,
@@ -166,32 +173,32 @@ impl Letter {
         garbled: bool,
     ) -> Result<Node> {
         let to = Device::new(account.number.as_str(), device);
-        if !signal.knows(&to) {
-            signal.meet(&to, &account.with(device, bundle).context("the companion was unlinked")?)?;
+        if !signal.has_session(&to) {
+            signal.establish(&to, &account.with(device, bundle).context("the companion was unlinked")?)?;
         }
         let mut parts = Vec::with_capacity(2);
         match &self.place {
-            Place::Direct | Place::Peer => parts.push(signal.seal(&to, &self.message)?),
-            Place::Own(chat) => {
-                parts.push(signal.seal(&to, &outbound::sent_by_me(chat, self.message.clone()))?);
+            Destination::Direct | Destination::Peer => parts.push(signal.encrypt(&to, &self.message)?),
+            Destination::Own(chat) => {
+                parts.push(signal.encrypt(&to, &outbound::sent_by_me(chat, self.message.clone()))?);
             }
-            Place::Group(group) => {
+            Destination::Group(group) => {
                 let group = group.to_string();
                 let chain = signal.chain(&group)?;
-                if signal.tells(&group, &to) {
+                if signal.mark_chain_sent(&group, &to) {
                     let told = wa::Message {
                         sender_key_distribution_message: MessageField::some(chain),
                         ..Default::default()
                     };
-                    parts.push(signal.seal(&to, &told)?);
+                    parts.push(signal.encrypt(&to, &told)?);
                 }
-                parts.push(signal.seal_for_group(&group, &self.message)?);
+                parts.push(signal.encrypt_for_group(&group, &self.message)?);
             }
         }
         if garbled {
             parts.clear();
             let keys = account.with(device, bundle).context("the companion was unlinked")?;
-            parts.push(signal.seal_in_vain(&to, &keys, &self.message)?);
+            parts.push(signal.encrypt_undecryptable(&to, &keys, &self.message)?);
         }
         let kind = media_type(&self.message);
         let parts = parts.iter().map(|part| enc(part, count, kind));
@@ -211,24 +218,24 @@ impl Letter {
         if let Some(edit) = edit_type(&self.message) {
             stanza = stanza.attr("edit", edit);
         }
-        match (&self.place, self.naming) {
-            (Place::Direct, Naming::Number) => stanza.attr("from", number).attr("sender_lid", lid),
-            (Place::Direct, Naming::Lid) => stanza.attr("from", lid).attr("sender_pn", number),
-            (Place::Direct, Naming::LidAlone) => stanza.attr("from", lid),
-            (Place::Own(chat), _) => stanza.attr("from", account.jid(0)).attr("recipient", chat),
-            (Place::Peer, _) => stanza.attr("from", account.jid(0)).attr("category", "peer"),
-            (Place::Group(group), naming) => {
+        match (&self.place, self.addressing) {
+            (Destination::Direct, Addressing::Number) => stanza.attr("from", number).attr("sender_lid", lid),
+            (Destination::Direct, Addressing::Lid) => stanza.attr("from", lid).attr("sender_pn", number),
+            (Destination::Direct, Addressing::LidOnly) => stanza.attr("from", lid),
+            (Destination::Own(chat), _) => stanza.attr("from", account.jid(0)).attr("recipient", chat),
+            (Destination::Peer, _) => stanza.attr("from", account.jid(0)).attr("category", "peer"),
+            (Destination::Group(group), addressing) => {
                 let stanza = stanza.attr("from", group);
-                match naming {
-                    Naming::Number => stanza
+                match addressing {
+                    Addressing::Number => stanza
                         .attr("participant", number)
                         .attr("participant_lid", lid)
                         .attr("addressing_mode", "pn"),
-                    Naming::Lid => stanza
+                    Addressing::Lid => stanza
                         .attr("participant", lid)
                         .attr("participant_pn", number)
                         .attr("addressing_mode", "lid"),
-                    Naming::LidAlone => stanza.attr("participant", lid).attr("addressing_mode", "lid"),
+                    Addressing::LidOnly => stanza.attr("participant", lid).attr("addressing_mode", "lid"),
                 }
             }
         }
@@ -246,7 +253,7 @@ pub fn bundle(companion: &mut Companion) -> Bundle {
     }
 }
 
-fn enc(part: &Sealed, count: u32, media: Option<&'static str>) -> Node {
+fn enc(part: &Ciphertext, count: u32, media: Option<&'static str>) -> Node {
     let mut enc = NodeBuilder::new("enc").attr("v", 2_u32).attr("type", part.kind);
     if count > 0 {
         enc = enc.attr("count", count);

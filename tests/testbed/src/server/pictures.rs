@@ -10,7 +10,7 @@ use super::dispatch::Session;
 use super::iq::Answer;
 use super::notifications;
 use crate::media::cipher::path_of;
-use crate::scene::Who;
+use crate::scene::PersonRef;
 use crate::wire::nodes;
 
 /// The largest picture in bytes.
@@ -50,7 +50,7 @@ async fn set(session: &Session, iq: &Node, target: Option<Jid>) -> Answer {
             .world
             .groups
             .find(&session.account.number, &whose)
-            .is_some_and(|circle| circle.is_admin(&session.account.number))
+            .is_some_and(|group_state| group_state.is_admin(&session.account.number))
     } else {
         whose == session.account.number
     };
@@ -72,7 +72,7 @@ async fn set(session: &Session, iq: &Node, target: Option<Jid>) -> Answer {
         None => NodeBuilder::new("delete").attr("jid", target.clone()),
     };
     let told = notifications::notification("picture", &target, about.attr("author", author).build()).build();
-    notifications::tell(&session.account, &told, Some(session.device)).await;
+    notifications::send(&session.account, &told, Some(session.device)).await;
     Answer::Result(id.map(|id| NodeBuilder::new("picture").attr("id", id).build()).into_iter().collect())
 }
 
@@ -90,7 +90,7 @@ fn name_of(session: &Session, jid: &Jid) -> Option<String> {
     if jid.to_string().ends_with("@g.us") {
         return Some(jid.to_string());
     }
-    let account = session.world.directory.who(&Who::of_jid(jid)?)?;
+    let account = session.world.directory.resolve(&PersonRef::of_jid(jid)?)?;
     Some(account.number.clone())
 }
 

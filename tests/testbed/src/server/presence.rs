@@ -1,6 +1,6 @@
 //! `<presence>` and `<chatstate>`: who is there, and who types.
 //!
-//! Called at [`came`] and [`went`] when a companion connects and when its connection has ended.
+//! Called at [`connected`] and [`disconnected`] when a companion connects and when its connection has ended.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use super::dispatch::Session;
-use super::network_view::List;
+use super::network_view::ViewList;
 use super::state::Account;
-use crate::scene::Who;
+use crate::scene::PersonRef;
 use crate::wire::nodes;
 
 /// How many people an account watches at most.
@@ -64,7 +64,7 @@ async fn subscribe(session: &Session, presence: &Node) {
     let there = !watched.lock().presence.available.is_empty();
     let known = known.or_else(|| there.then_some(Presence { online: true, last_seen: None }));
     if let Some(known) = known {
-        session.send(heard_of(&session.account, &watched, known)).await;
+        session.send(presence_node(&session.account, &watched, known)).await;
     }
 }
 
@@ -87,7 +87,7 @@ async fn available(session: &Session, on: bool) {
     let now = Presence { online: after, last_seen };
     for watcher in session.world.directory.all() {
         if watcher.lock().presence.watched.contains(&session.account.number) {
-            let node = heard_of(&watcher, &session.account, now);
+            let node = presence_node(&watcher, &session.account, now);
             for link in watcher.links() {
                 link.send(node.clone()).await;
             }
@@ -100,26 +100,28 @@ pub async fn chat_state(session: &Session, state: &Node) {
     let Some(to) = nodes::jid(state, "to") else { return };
     let Some(what) = state.children().and_then(<[Node]>::first) else { return };
     let (audio, on) = (nodes::attr(what, "media") == "audio", what.tag.as_ref() == "composing");
-    if let Some(chat) = session.world.directory.named_to(&session.account, &to) {
+    if let Some(chat) = session.world.directory.id_for(&session.account, &to) {
         let kind = if audio { "audio" } else { "text" };
         let at = wacore::time::now_millis();
         let entry = json!({ "to": chat.to_string(), "kind": kind, "on": on, "at": at });
-        session.account.lock().seen.note(List::Typing, entry);
+        session.account.lock().network_view.record(ViewList::Typing, entry);
     }
-    let Some(account) = Who::of_jid(&to).and_then(|who| session.world.directory.who(&who)) else { return };
+    let Some(account) = PersonRef::of_jid(&to).and_then(|who| session.world.directory.resolve(&who)) else {
+        return;
+    };
     if account.number != session.account.number {
-        tell_typing(&account, &session.account, None, audio, on).await;
+        send_typing(&account, &session.account, None, audio, on).await;
     }
 }
 
 /// Tells an account's companions that somebody types to it, or in a group; whether there was one to tell.
-pub async fn tell_typing(me: &Account, from: &Account, group: Option<&Jid>, audio: bool, on: bool) -> bool {
+pub async fn send_typing(me: &Account, from: &Account, group: Option<&Jid>, audio: bool, on: bool) -> bool {
     let mut what = NodeBuilder::new(if on { "composing" } else { "paused" });
     if on && audio {
         what = what.attr("media", "audio");
     }
     let node = NodeBuilder::new("chatstate").children([what.build()]);
-    let person = known_as(me, from);
+    let person = visible_jid(me, from);
     let node = match group {
         Some(group) => node.attr("from", group.clone()).attr("participant", person).build(),
         None => node.attr("from", person).build(),
@@ -128,9 +130,9 @@ pub async fn tell_typing(me: &Account, from: &Account, group: Option<&Jid>, audi
 }
 
 /// Tells an account's companions that somebody is there, or went; whether there was one to tell.
-pub async fn tell_presence(me: &Account, from: &Account, now: Presence) -> bool {
+pub async fn send_presence(me: &Account, from: &Account, now: Presence) -> bool {
     me.lock().presence.known.insert(from.number.clone(), now);
-    to_all(me, &heard_of(me, from, now)).await
+    to_all(me, &presence_node(me, from, now)).await
 }
 
 async fn to_all(me: &Account, node: &Node) -> bool {
@@ -141,8 +143,8 @@ async fn to_all(me: &Account, node: &Node) -> bool {
     told
 }
 
-fn heard_of(me: &Account, from: &Account, now: Presence) -> Node {
-    let node = NodeBuilder::new("presence").attr("from", known_as(me, from));
+fn presence_node(me: &Account, from: &Account, now: Presence) -> Node {
+    let node = NodeBuilder::new("presence").attr("from", visible_jid(me, from));
     if now.online {
         return node.build();
     }
@@ -152,19 +154,19 @@ fn heard_of(me: &Account, from: &Account, now: Presence) -> Node {
 
 /// Somebody's id as an account knows them.
 #[must_use]
-pub fn known_as(me: &Account, them: &Account) -> Jid {
+pub fn visible_jid(me: &Account, them: &Account) -> Jid {
     if me.lock().hides(&them.number) { them.lid_jid(0) } else { them.jid(0) }
 }
 
 fn named(session: &Session, presence: &Node) -> Option<Arc<Account>> {
-    let who = Who::of_jid(&nodes::jid(presence, "to")?)?;
-    session.world.directory.who(&who)
+    let who = PersonRef::of_jid(&nodes::jid(presence, "to")?)?;
+    session.world.directory.resolve(&who)
 }
 
 /// A companion has logged in.
-pub async fn came(_session: &Session) {}
+pub async fn connected(_session: &Session) {}
 
 /// A companion's connection has ended.
-pub async fn went(session: &Session) {
+pub async fn disconnected(session: &Session) {
     available(session, false).await;
 }

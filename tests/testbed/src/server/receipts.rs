@@ -11,7 +11,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use super::dispatch::Session;
-use super::network_view::List;
+use super::network_view::ViewList;
 use super::offline::{self, Confirmation};
 use super::state::{Account, Prekey, SignedPrekey};
 use super::{World, phone_messages};
@@ -97,7 +97,7 @@ pub fn later(world: &World, account: &Arc<Account>, receipt: Node, after: Durati
 pub async fn handle(session: &Session, receipt: &Node) {
     let (to, kind) = (nodes::attr(receipt, "to"), nodes::attr(receipt, "type"));
     let ids = ids(receipt);
-    note(session, receipt, &kind, &ids);
+    record(session, receipt, &kind, &ids);
     if kind == "retry" {
         if let Err(error) = retry(session, receipt, &to).await {
             tracing::warn!(%error, "a message that was asked for again is not there");
@@ -121,9 +121,11 @@ pub async fn acknowledged(session: &Session, ack: &Node) {
 }
 
 fn confirmed(session: &Session, what: Confirmation<'_>) {
-    let letter = offline::confirm(&session.account, session.device, what).flatten();
-    if let Some(letter) = letter.filter(|letter| letter.place != phone_messages::Place::Peer) {
-        session.account.lock().seen.confirmed(&letter.id);
+    let phone_message = offline::confirm(&session.account, session.device, what).flatten();
+    if let Some(phone_message) =
+        phone_message.filter(|phone_message| phone_message.place != phone_messages::Destination::Peer)
+    {
+        session.account.lock().network_view.confirmed(&phone_message.id);
     }
 }
 
@@ -136,21 +138,23 @@ fn ids(receipt: &Node) -> Vec<String> {
 }
 
 /// What a companion read, and whatever else it says.
-fn note(session: &Session, receipt: &Node, kind: &str, ids: &[String]) {
+fn record(session: &Session, receipt: &Node, kind: &str, ids: &[String]) {
     let named = |name| {
-        nodes::jid(receipt, name).and_then(|jid| session.world.directory.named_to(&session.account, &jid))
+        nodes::jid(receipt, name).and_then(|jid| session.world.directory.id_for(&session.account, &jid))
     };
     let Some(chat) = named("to") else { return };
     let participant = named("participant");
     let at = wacore::time::now_millis();
     let mut state = session.account.lock();
     let said = if kind.is_empty() { "delivered" } else { kind };
-    state.seen.note(List::Receipts, json!({ "chat": chat.to_string(), "type": said, "ids": ids, "at": at }));
+    state
+        .network_view
+        .record(ViewList::Receipts, json!({ "chat": chat.to_string(), "type": said, "ids": ids, "at": at }));
     if matches!(kind, "read" | "read-self") {
         let message_ids: Vec<String> =
             ids.iter().map(|id| message_id(&chat, id, participant.as_ref())).collect();
         let entry = json!({ "chat": chat.to_string(), "messageIds": message_ids, "at": at });
-        state.seen.note(List::Read, entry);
+        state.network_view.record(ViewList::Read, entry);
     }
 }
 
@@ -209,10 +213,10 @@ async fn retry(session: &Session, receipt: &Node, to: &str) -> Result<()> {
         .and_then(|retry| nodes::attr(retry, "count").parse().ok())
         .unwrap_or(1);
     let (account, device) = (&session.account, session.device);
-    let Some(letter) = offline::waiting(account, device, &id, to) else {
+    let Some(phone_message) = offline::waiting(account, device, &id, to) else {
         return relay_retry(session, receipt).await;
     };
-    let stanza = phone_messages::again(&letter, account, device, bundle(receipt)?, count)?;
+    let stanza = phone_messages::again(&phone_message, account, device, bundle(receipt)?, count)?;
     offline::replace(account, device, &id, to, stanza);
     answer(session, receipt).await;
     offline::flush(account, device).await;
@@ -236,7 +240,8 @@ async fn relay_retry(session: &Session, receipt: &Node) -> Result<()> {
     }
     relayed.attrs.push("t", wacore::time::now_secs().to_string());
     answer(session, receipt).await;
-    offline::queue(&account, asked.device, offline::Entry::new(relayed)).context("its queue is full")?;
+    offline::queue(&account, asked.device, offline::QueuedStanza::new(relayed))
+        .context("its queue is full")?;
     offline::flush(&account, asked.device).await;
     Ok(())
 }

@@ -8,40 +8,40 @@ use waproto::whatsapp as wa;
 
 use super::state::Account;
 use super::{World, app_state};
-use crate::phone::app_state::Deed;
+use crate::phone::app_state::PhoneAction;
 use crate::phone::blobs::announce;
-use crate::phone::history::Past;
-use crate::scene::{Scene, Settings, Who};
+use crate::phone::history::HistoryBuilder;
+use crate::scene::{PersonRef, Scene, Settings};
 
 /// Puts an account into the scene that the settings describe, under a name. The same again changes nothing.
 ///
 /// # Errors
 /// When there are more groups than may be.
-pub fn begin(world: &World, account: &Arc<Account>, settings: Settings, push_name: &str) -> Result<()> {
+pub fn apply(world: &World, account: &Arc<Account>, settings: Settings, push_name: &str) -> Result<()> {
     rename(account, push_name)?;
     if account.lock().scene.settings == settings {
         return Ok(());
     }
-    let number = |who: &Who| world.directory.who(who).map(|person| person.number.clone());
+    let number = |who: &PersonRef| world.directory.resolve(who).map(|person| person.number.clone());
     let mut scene = Scene::new(settings, number);
     world.groups.clear(&account.number);
-    for circle in scene.groups(&account.number, number) {
-        world.groups.put(&account.number, circle).map_err(|_| anyhow!("there are too many groups"))?;
+    for group_state in scene.groups(&account.number, number) {
+        world.groups.put(&account.number, group_state).map_err(|_| anyhow!("there are too many groups"))?;
     }
     let named = scene.contacts.iter().filter_map(|contact| {
-        let person = world.directory.somebody(&contact.number)?;
+        let person = world.directory.get_or_create(&contact.number)?;
         let (hidden, name) = (scene.hidden.contains(&contact.number), contact.name.clone()?);
         let jid = if hidden { person.lid_jid(0) } else { person.jid(0) };
-        Some(Deed::Contact { jid, lid: (!hidden).then(|| person.lid_jid(0)), name })
+        Some(PhoneAction::Contact { jid, lid: (!hidden).then(|| person.lid_jid(0)), name })
     });
-    let deeds: Vec<Deed> = named.collect();
+    let actions: Vec<PhoneAction> = named.collect();
     {
         let mut state = account.lock();
-        state.strangers.extend(scene.hidden.iter().cloned());
+        state.hidden_numbers.extend(scene.hidden.iter().cloned());
         scene.push_name = std::mem::take(&mut state.scene.push_name);
         state.scene = scene;
     }
-    app_state::write(account, &deeds)?;
+    app_state::write(account, &actions)?;
     Ok(())
 }
 
@@ -59,7 +59,7 @@ pub fn rename(account: &Account, push_name: &str) -> Result<()> {
         push_name.clone_into(&mut state.push_name);
         push_name.clone_into(&mut state.scene.push_name);
     }
-    app_state::write(account, &[Deed::PushName(push_name.to_owned())])?;
+    app_state::write(account, &[PhoneAction::PushName(push_name.to_owned())])?;
     Ok(())
 }
 
@@ -68,14 +68,17 @@ pub fn rename(account: &Account, push_name: &str) -> Result<()> {
 ///
 /// # Errors
 /// When a collection is full.
-pub fn used_before(account: &Account) -> Result<()> {
-    for deed in [Deed::Favorites, Deed::ChatLock] {
+pub fn seed_collections(account: &Account) -> Result<()> {
+    for phone_action in [PhoneAction::Favorites, PhoneAction::ChatLock] {
         let unused = {
             let state = account.lock();
-            state.collections.get(deed.collection()).is_none_or(|collection| collection.version() == 0)
+            state
+                .collections
+                .get(phone_action.collection())
+                .is_none_or(|collection| collection.version() == 0)
         };
         if unused {
-            app_state::write(account, &[deed])?;
+            app_state::write(account, &[phone_action])?;
         }
     }
     Ok(())
@@ -88,11 +91,11 @@ pub fn used_before(account: &Account) -> Result<()> {
 pub fn history(world: &World, account: &Account) -> Result<Vec<wa::Message>> {
     let (scene, push_name, hidden) = {
         let state = account.lock();
-        (state.scene.clone(), state.push_name.clone(), state.strangers.clone())
+        (state.scene.clone(), state.push_name.clone(), state.hidden_numbers.clone())
     };
     let groups = world.groups.of(&account.number);
-    let lid = |number: &str| world.directory.somebody(number).map(|person| person.lid_jid(0));
-    let past = Past {
+    let lid = |number: &str| world.directory.get_or_create(number).map(|person| person.lid_jid(0));
+    let history = HistoryBuilder {
         scene: &scene,
         groups: &groups,
         me: &account.number,
@@ -101,5 +104,5 @@ pub fn history(world: &World, account: &Account) -> Result<Vec<wa::Message>> {
         hidden: &hidden,
         now: wacore::time::now_secs(),
     };
-    past.blobs().iter().map(|blob| announce(&world.media, blob)).collect()
+    history.blobs().iter().map(|blob| announce(&world.media, blob)).collect()
 }

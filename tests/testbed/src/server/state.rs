@@ -11,10 +11,10 @@ use wacore_binary::Jid;
 use super::behaviour::Behaviour;
 use super::collections::Collection;
 use super::faults::Faults;
-use super::message_faults::Mishaps;
-use super::message_store::{Letters, Polls};
-use super::messages::Passing;
-use super::network_view::Seen;
+use super::message_faults::MessageFaults;
+use super::message_store::{Polls, RecentMessages};
+use super::messages::MessageInTransit;
+use super::network_view::NetworkView;
 use super::offline::Queue;
 use super::presence::Presences;
 use crate::phone::Phone;
@@ -49,19 +49,19 @@ pub struct AccountState {
     /// Who is there, and who types.
     pub presence: Presences,
     /// What goes wrong with its messages.
-    pub mishaps: Mishaps,
+    pub message_faults: MessageFaults,
     /// How the people around it behave.
     pub behaviour: Behaviour,
     /// What the network saw of it.
-    pub seen: Seen,
+    pub network_view: NetworkView,
     /// People whose number it was never told, by number.
-    pub strangers: BTreeSet<String>,
+    pub hidden_numbers: BTreeSet<String>,
     /// What was written to it lately.
-    pub letters: Letters,
+    pub recent_messages: RecentMessages,
     /// The polls that its phone saw.
     pub polls: Polls,
     /// What waits for phones that are off, in order; the first may be on its way.
-    pub(super) for_phones: VecDeque<Passing>,
+    pub(super) for_phones: VecDeque<MessageInTransit>,
     /// The last device number that was given away.
     last_device: u16,
 }
@@ -125,7 +125,7 @@ impl AccountState {
     /// Whether somebody hides their number from the account.
     #[must_use]
     pub fn hides(&self, number: &str) -> bool {
-        self.strangers.contains(number)
+        self.hidden_numbers.contains(number)
     }
 }
 

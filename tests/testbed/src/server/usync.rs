@@ -12,7 +12,7 @@ use super::dispatch::Session;
 use super::iq::Answer;
 use super::state::Account;
 use crate::phone::keys;
-use crate::scene::Who;
+use crate::scene::PersonRef;
 use crate::wire::nodes::{self, child};
 
 /// What the phone's signature over its list of devices begins with.
@@ -46,21 +46,23 @@ fn about(session: &Session, user: &Node, protocols: &[&str]) -> Option<Node> {
     let typed = user.get_optional_child("contact").and_then(Node::content_as_string);
     let by_jid = nodes::jid(user, "jid").or_else(|| nodes::jid(user, "pn_jid"));
     let who = match (&typed, &by_jid) {
-        (Some(typed), _) => Who::parse(typed).ok()?,
-        (None, Some(jid)) => Who::of_jid(jid)?,
+        (Some(typed), _) => PersonRef::parse(typed).ok()?,
+        (None, Some(jid)) => PersonRef::of_jid(jid)?,
         (None, None) => return None,
     };
     let account = match &who {
-        Who::Number(number) => session.world.directory.somebody(number),
-        Who::Lid(lid) => session.world.directory.by_lid(lid),
+        PersonRef::Number(number) => session.world.directory.get_or_create(number),
+        PersonRef::Lid(lid) => session.world.directory.by_lid(lid),
     };
     let Some(account) = account else { return absent(&who, protocols) };
     let node = NodeBuilder::new("user");
     let node = match &who {
-        Who::Number(_) => node.attr("jid", account.jid(0)),
+        PersonRef::Number(_) => node.attr("jid", account.jid(0)),
         // A number that its person hides is not told.
-        Who::Lid(_) if session.account.lock().hides(&account.number) => node.attr("jid", account.lid_jid(0)),
-        Who::Lid(_) => node.attr("jid", account.lid_jid(0)).attr("pn_jid", account.jid(0)),
+        PersonRef::Lid(_) if session.account.lock().hides(&account.number) => {
+            node.attr("jid", account.lid_jid(0))
+        }
+        PersonRef::Lid(_) => node.attr("jid", account.lid_jid(0)).attr("pn_jid", account.jid(0)),
     };
     let told = protocols.iter().filter_map(|protocol| match *protocol {
         "contact" => Some(contact("in", typed.as_deref())),
@@ -74,8 +76,8 @@ fn about(session: &Session, user: &Node, protocols: &[&str]) -> Option<Node> {
 }
 
 /// A number that is nobody's.
-fn absent(who: &Who, protocols: &[&str]) -> Option<Node> {
-    let Who::Number(number) = who else { return None };
+fn absent(who: &PersonRef, protocols: &[&str]) -> Option<Node> {
+    let PersonRef::Number(number) = who else { return None };
     let told = protocols.iter().filter(|protocol| **protocol == "contact");
     let told = told.map(|_| contact("out", Some(number)));
     Some(NodeBuilder::new("user").attr("jid", Jid::pn(number.as_str())).children(told).build())

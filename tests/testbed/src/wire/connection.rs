@@ -92,7 +92,7 @@ pub struct Arrival {
 pub async fn accept(socket: WebSocket, keys: &ServerKeys, tasks: &TaskTracker) -> Result<Arrival> {
     let (mut sink, mut stream) = socket.split();
     let mut frames = Frames::default();
-    let agreed = tokio::time::timeout(HANDSHAKE, shake(&mut sink, &mut stream, &mut frames, keys))
+    let agreed = tokio::time::timeout(HANDSHAKE, handshake(&mut sink, &mut stream, &mut frames, keys))
         .await
         .context("the handshake took too long")??;
     let Agreed { pattern, client_key, payload, read, write } = agreed;
@@ -110,7 +110,7 @@ pub async fn accept(socket: WebSocket, keys: &ServerKeys, tasks: &TaskTracker) -
     Ok(Arrival { client_key, pattern, payload, link, inbound })
 }
 
-async fn shake(
+async fn handshake(
     sink: &mut SplitSink<WebSocket, Message>,
     stream: &mut SplitStream<WebSocket>,
     frames: &mut Frames,
@@ -157,7 +157,7 @@ async fn write_all(
     let mut counter = 0;
     let writing = async {
         while let Some(Outgoing::Node(node)) = queue.recv().await {
-            link.hold().await;
+            link.wait_for_pace().await;
             let message = enciphered(&node, &cipher, counter)?;
             counter += 1;
             sink.send(message).await?;
@@ -252,16 +252,16 @@ impl Link {
     }
 
     /// Waits as long as the pace asks for, before a node is written.
-    async fn hold(&self) {
+    async fn wait_for_pace(&self) {
         let delay = self.pace().delay;
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        self.silence().await;
+        self.wait_while_silent().await;
     }
 
     /// Waits until the link may speak and listen.
-    async fn silence(&self) {
+    async fn wait_while_silent(&self) {
         loop {
             let until = self.pace().silent_until;
             match until {
@@ -295,11 +295,11 @@ impl Inbound {
     }
 
     async fn read(&mut self) -> Result<Option<Node>> {
-        self.link.silence().await;
+        self.link.wait_while_silent().await;
         let Some(mut frame) = next_frame(&mut self.stream, &mut self.frames).await? else {
             return Ok(None);
         };
-        self.link.silence().await;
+        self.link.wait_while_silent().await;
         self.cipher.decrypt_in_place_with_counter(self.counter, &mut frame)?;
         self.counter += 1;
         let plain = wacore_binary::util::unpack_bytes(frame)?;

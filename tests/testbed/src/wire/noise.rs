@@ -160,13 +160,13 @@ fn reply(ephemeral: &KeyPair, sealed: Option<Vec<u8>>, certificate: Vec<u8>) -> 
 
 fn certificate(server: &[u8]) -> Vec<u8> {
     CertChain {
-        intermediate: MessageField::some(signed_by_nobody(1, 0, &[0; 32])),
-        leaf: MessageField::some(signed_by_nobody(2, 1, server)),
+        intermediate: MessageField::some(unsigned_certificate(1, 0, &[0; 32])),
+        leaf: MessageField::some(unsigned_certificate(2, 1, server)),
     }
     .encode_to_vec()
 }
 
-fn signed_by_nobody(serial: u32, issuer: u32, key: &[u8]) -> NoiseCertificate {
+fn unsigned_certificate(serial: u32, issuer: u32, key: &[u8]) -> NoiseCertificate {
     let details = Details {
         serial: Some(serial),
         issuer_serial: Some(issuer),

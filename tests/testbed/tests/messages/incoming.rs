@@ -117,7 +117,7 @@ async fn what_the_account_writes_on_its_phone_reaches_the_device() {
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_may_be_known_by_their_hidden_id_alone() {
     let mut link = Linkage::new().await;
-    let lid = link.testbed.world().directory.somebody(ANNA).unwrap().lid.clone();
+    let lid = link.testbed.world().directory.get_or_create(ANNA).unwrap().lid.clone();
     let answer = link.does("incoming", json!({ "from": format!("{lid}@lid"), "body": "who am I?" })).await;
     assert!(answer.unwrap()["messageId"].as_str().unwrap().starts_with(&format!("false_{lid}@lid_")));
     let got = link.hears().await;

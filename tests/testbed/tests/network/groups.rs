@@ -99,7 +99,7 @@ async fn a_group_with_somebody_who_hides_their_number_is_addressed_by_lid() {
     let groups = device.client().groups().get_participating().await.unwrap();
     let members: Vec<_> = groups.values().flat_map(|group| group.participants.clone()).collect();
     assert!(members.iter().all(|member| member.jid.is_lid()));
-    let hidden = testbed.world().directory.somebody(ANNE).unwrap().lid_jid(0);
+    let hidden = testbed.world().directory.get_or_create(ANNE).unwrap().lid_jid(0);
     let anne = members.iter().find(|member| member.jid == hidden).unwrap();
     assert_eq!(anne.phone_number, None);
     testbed.stop().await;

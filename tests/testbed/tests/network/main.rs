@@ -30,7 +30,7 @@ async fn testbed() -> Testbed {
 
 /// The account of a number, in the scene that these settings describe.
 fn account(testbed: &Testbed, number: &str, settings: &Value) -> Arc<Account> {
-    let account = testbed.world().directory.somebody(number).unwrap();
-    scene_setup::begin(testbed.world(), &account, Settings::parse(settings).unwrap(), "").unwrap();
+    let account = testbed.world().directory.get_or_create(number).unwrap();
+    scene_setup::apply(testbed.world(), &account, Settings::parse(settings).unwrap(), "").unwrap();
     account
 }

@@ -1,8 +1,8 @@
 //! The state that an account's devices share: what one does comes to the others.
 
 use serde_json::json;
-use testbed::phone::app_state::Deed;
-use testbed::server::app_state::done_on_phone;
+use testbed::phone::app_state::PhoneAction;
+use testbed::server::app_state::apply_on_phone;
 use wacore::types::events::Event;
 use wacore_binary::Jid;
 
@@ -17,7 +17,7 @@ async fn a_pin_on_the_phone_comes_to_the_device() {
     let account = account(&testbed, PHONE, &json!({}));
     let mut device = Device::linked(&testbed, &account).await;
     for on in [true, false] {
-        done_on_phone(&account, &[Deed::Pin(Jid::pn(ANNE), on)]).await.unwrap();
+        apply_on_phone(&account, &[PhoneAction::Pin(Jid::pn(ANNE), on)]).await.unwrap();
         let pinned = device.next("pin", |event| pinned(event, ANNE)).await;
         assert_eq!(pinned, on);
     }
@@ -44,7 +44,7 @@ async fn a_device_that_was_too_late_builds_on_what_was_faster() {
     let account = account(&testbed, PHONE, &json!({}));
     let device = Device::linked(&testbed, &account).await;
     // The device is not told of this one: its next patch is built on an older version.
-    testbed::server::app_state::write(&account, &[Deed::Pin(Jid::pn(ANNE), true)]).unwrap();
+    testbed::server::app_state::write(&account, &[PhoneAction::Pin(Jid::pn(ANNE), true)]).unwrap();
     device.client().chat_actions().archive_chat(&Jid::pn(ANNE), None).await.unwrap();
     until("both were taken", || account.lock().collections["regular_low"].version() == 2).await;
     assert_eq!(account.lock().collections["regular_low"].len(), 2);
@@ -57,7 +57,7 @@ async fn a_device_that_is_linked_late_gets_a_snapshot_of_all_there_is() {
     let account = account(&testbed, PHONE, &json!({}));
     for at in 0..20 {
         let chat = Jid::pn(format!("155501100{at:02}"));
-        done_on_phone(&account, &[Deed::Pin(chat, true)]).await.unwrap();
+        apply_on_phone(&account, &[PhoneAction::Pin(chat, true)]).await.unwrap();
     }
     let before = testbed.world().media.len();
     let mut device = Device::linked(&testbed, &account).await;

@@ -25,5 +25,5 @@ pub async fn testbed() -> Testbed {
 
 /// The account of a number that is somebody's.
 pub fn account(testbed: &Testbed, number: &str) -> Arc<Account> {
-    testbed.world().directory.somebody(number).unwrap()
+    testbed.world().directory.get_or_create(number).unwrap()
 }

@@ -51,7 +51,7 @@ async fn forgetting_takes_all_of_this_device_and_nothing_of_others() {
     }
     mine.vault.put("engine", "notes", Some(b"mine".to_vec())).await.unwrap();
 
-    mine.forget().await.unwrap();
+    mine.clear().await.unwrap();
     assert!(!mine.exists().await.unwrap());
     assert!(!mine.has_signal_state_for_user("15550100002").await.unwrap());
     assert_eq!(mine.vault.get("engine", "notes").await.unwrap().as_deref(), Some(&b"mine"[..]));

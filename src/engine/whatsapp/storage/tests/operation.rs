@@ -19,7 +19,7 @@ pub(super) enum Operation {
     Signal(Signal, u8, u8),
     AppSync(AppSync, u8, u8),
     Protocol(Protocol, u8, u8),
-    Kept(Kept, u8, u8),
+    Secrets(Secrets, u8, u8),
     Reopen,
 }
 
@@ -97,7 +97,7 @@ choices!(Protocol {
     GetGroup,
     DeleteGroup,
 });
-choices!(Kept {
+choices!(Secrets {
     PutToken,
     GetToken,
     DeleteToken,
@@ -127,7 +127,7 @@ pub(super) fn any_operation() -> impl Strategy<Value = Operation> {
         8 => (Signal::any(), a.clone(), b.clone()).prop_map(|(what, a, b)| Operation::Signal(what, a, b)),
         5 => (AppSync::any(), a.clone(), b.clone()).prop_map(|(what, a, b)| Operation::AppSync(what, a, b)),
         8 => (Protocol::any(), a.clone(), b.clone()).prop_map(|(what, a, b)| Operation::Protocol(what, a, b)),
-        8 => (Kept::any(), a, b).prop_map(|(what, a, b)| Operation::Kept(what, a, b)),
+        8 => (Secrets::any(), a, b).prop_map(|(what, a, b)| Operation::Secrets(what, a, b)),
         1 => Just(Operation::Reopen),
     ]
 }
@@ -138,7 +138,7 @@ pub(super) async fn answer(backend: &dyn Backend, operation: &Operation) -> Stri
         Operation::Signal(what, a, b) => signal(backend, what, a, b).await,
         Operation::AppSync(what, a, b) => app_sync(backend, what, a, b).await,
         Operation::Protocol(what, a, b) => protocol(backend, what, a, b).await,
-        Operation::Kept(what, a, b) => kept(backend, what, a, b).await,
+        Operation::Secrets(what, a, b) => secrets(backend, what, a, b).await,
         Operation::Reopen => String::new(),
     }
 }
@@ -297,7 +297,7 @@ fn secret(a: u8, b: u8, expires_at: i64) -> MsgSecretEntry {
     MsgSecretEntry { chat, sender, msg_id, secret: [a ^ b; 32], expires_at, message_ts }
 }
 
-async fn kept(backend: &dyn Backend, what: Kept, a: u8, b: u8) -> String {
+async fn secrets(backend: &dyn Backend, what: Secrets, a: u8, b: u8) -> String {
     let (chat, sender) = (name(a), name(b));
     let time = i64::from(b) * 100;
     // Before or after all that is stored now.
@@ -305,36 +305,36 @@ async fn kept(backend: &dyn Backend, what: Kept, a: u8, b: u8) -> String {
     let row = PendingInboundRow { chat, sender, id: "M", message: &[a, b] };
     let key = PendingInboundKey { chat, sender, id: "M" };
     match what {
-        Kept::PutToken => {
+        Secrets::PutToken => {
             let sender_timestamp = (a > 1).then_some(time);
             let entry = TcTokenEntry { token: vec![7; a.into()], token_timestamp: time, sender_timestamp };
             text(backend.put_tc_token(chat, &entry).await)
         }
-        Kept::GetToken => text(backend.get_tc_token(chat).await),
-        Kept::DeleteToken => text(backend.delete_tc_token(chat).await),
-        Kept::AllTokens => sorted(backend.get_all_tc_token_jids().await),
-        Kept::PruneTokens => text(backend.delete_expired_tc_tokens(time, i64::from(a) * 100).await),
-        Kept::TouchToken => text(backend.touch_tc_token_sender_timestamp(chat, time).await),
-        Kept::ReceiveToken => text(backend.store_received_tc_token(chat, &[a, b], time).await),
-        Kept::StoreSent => text(backend.store_sent_message(chat, sender, &[a]).await),
-        Kept::TakeSent => text(backend.take_sent_message(chat, sender).await),
-        Kept::PruneSent => text(backend.delete_expired_sent_messages(cutoff).await),
-        Kept::StorePending => text(backend.store_pending_inbound(chat, sender, "M", &[b]).await),
-        Kept::StoreManyPending => text(backend.store_pending_inbound_batch(&[row, row]).await),
+        Secrets::GetToken => text(backend.get_tc_token(chat).await),
+        Secrets::DeleteToken => text(backend.delete_tc_token(chat).await),
+        Secrets::AllTokens => sorted(backend.get_all_tc_token_jids().await),
+        Secrets::PruneTokens => text(backend.delete_expired_tc_tokens(time, i64::from(a) * 100).await),
+        Secrets::TouchToken => text(backend.touch_tc_token_sender_timestamp(chat, time).await),
+        Secrets::ReceiveToken => text(backend.store_received_tc_token(chat, &[a, b], time).await),
+        Secrets::StoreSent => text(backend.store_sent_message(chat, sender, &[a]).await),
+        Secrets::TakeSent => text(backend.take_sent_message(chat, sender).await),
+        Secrets::PruneSent => text(backend.delete_expired_sent_messages(cutoff).await),
+        Secrets::StorePending => text(backend.store_pending_inbound(chat, sender, "M", &[b]).await),
+        Secrets::StoreManyPending => text(backend.store_pending_inbound_batch(&[row, row]).await),
         // What is not there, and was not taken in, is an error of ours alone.
-        Kept::GetPending => {
+        Secrets::GetPending => {
             format!("{:?}", backend.get_pending_inbound(chat, sender, "M").await.ok().flatten())
         }
-        Kept::DeletePending => text(backend.delete_pending_inbound(chat, sender, "M").await),
-        Kept::DeleteManyPending => text(backend.delete_pending_inbound_batch(&[key, key]).await),
-        Kept::PrunePending => text(backend.delete_expired_pending_inbound(cutoff).await),
-        Kept::PutSecrets => {
+        Secrets::DeletePending => text(backend.delete_pending_inbound(chat, sender, "M").await),
+        Secrets::DeleteManyPending => text(backend.delete_pending_inbound_batch(&[key, key]).await),
+        Secrets::PrunePending => text(backend.delete_expired_pending_inbound(cutoff).await),
+        Secrets::PutSecrets => {
             let many = vec![secret(a, b, time), secret(b, a, 0), secret(a, b, 200), secret(a, a, 100)];
             text(backend.put_msg_secrets(many).await)
         }
-        Kept::PutSecret => text(backend.put_msg_secret(chat, sender, "M", &[9; 32]).await),
-        Kept::GetSecret => text(backend.get_msg_secret(chat, sender, "M").await),
-        Kept::GetSecretWithTime => text(backend.get_msg_secret_with_ts(chat, sender, "M").await),
-        Kept::PruneSecrets => text(backend.delete_expired_msg_secrets(time).await),
+        Secrets::PutSecret => text(backend.put_msg_secret(chat, sender, "M", &[9; 32]).await),
+        Secrets::GetSecret => text(backend.get_msg_secret(chat, sender, "M").await),
+        Secrets::GetSecretWithTime => text(backend.get_msg_secret_with_ts(chat, sender, "M").await),
+        Secrets::PruneSecrets => text(backend.delete_expired_msg_secrets(time).await),
     }
 }

@@ -81,17 +81,17 @@ async fn a_message_in_costs_three_commits_and_many_at_once_share_them() {
     let fixture = Fixture::new();
     let backend = &fixture.backend;
     let before = fixture.commits();
-    take_in(&fixture, 0).await;
+    ingest(&fixture, 0).await;
     assert_eq!(fixture.commits() - before, 3);
 
     let before = fixture.commits();
-    join_all((1..=50).map(|n| take_in(&fixture, n))).await;
+    join_all((1..=50).map(|n| ingest(&fixture, n))).await;
     assert!(fixture.commits() - before < 50, "{} commits", fixture.commits() - before);
     assert!(backend.has_session("50@s.whatsapp.net").await.unwrap());
 }
 
 /// What the library writes for one message that comes in while connected.
-async fn take_in(fixture: &Fixture, n: u32) {
+async fn ingest(fixture: &Fixture, n: u32) {
     let backend = &fixture.backend;
     let (chat, id) = (format!("{n}@s.whatsapp.net"), format!("A{n}"));
     let row = PendingInboundRow { chat: &chat, sender: &chat, id: &id, message: b"decrypted" };
@@ -106,15 +106,15 @@ async fn take_in(fixture: &Fixture, n: u32) {
 async fn what_was_decrypted_and_is_not_here_is_asked_for_and_what_was_taken_in_is_not() {
     let fixture = Fixture::new();
     let backend = &fixture.backend;
-    take_in(&fixture, 1).await;
+    ingest(&fixture, 1).await;
     let chat = "1@s.whatsapp.net";
     assert!(backend.get_pending_inbound(chat, chat, "A1").await.unwrap().is_none());
     for _ in 0..2 {
         backend.get_pending_inbound(chat, chat, "A2").await.unwrap_err();
     }
-    let missed = backend.missed().await;
-    assert_eq!((missed.chat.as_str(), missed.sender.as_str(), missed.id.as_str()), (chat, chat, "A2"));
-    assert!(backend.missed().now_or_never().is_none(), "asked for once");
+    let missing = backend.missing().await;
+    assert_eq!((missing.chat.as_str(), missing.sender.as_str(), missing.id.as_str()), (chat, chat, "A2"));
+    assert!(backend.missing().now_or_never().is_none(), "asked for once");
 }
 
 #[tokio::test]
@@ -126,13 +126,13 @@ async fn what_is_left_of_an_announcement_of_history_stands_for_no_message() {
     let left = [0x62, 0x02, 0x10, 0x05];
     backend.store_pending_inbound(chat, chat, "A1", &left).await.unwrap();
     backend.get_pending_inbound(chat, chat, "A1").await.unwrap_err();
-    assert_eq!(backend.missed().await.id, "A1");
+    assert_eq!(backend.missing().await.id, "A1");
 }
 
 #[tokio::test]
 async fn what_was_taken_in_is_forgotten_when_the_network_asks_no_more() {
     let fixture = Fixture::new();
-    take_in(&fixture, 1).await;
+    ingest(&fixture, 1).await;
     let chat = "1@s.whatsapp.net";
     let later = wacore::time::now_secs() + 1_000;
     fixture.backend.delete_expired_pending_inbound(later).await.unwrap();

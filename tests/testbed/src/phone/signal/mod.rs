@@ -56,7 +56,7 @@ impl Device {
 
 /// An encrypted message: what stands in `<enc v="2">`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sealed {
+pub struct Ciphertext {
     /// `pkmsg`, `msg` or `skmsg`.
     pub kind: &'static str,
     /// The cipher text.
@@ -85,7 +85,7 @@ pub struct Signal {
     sessions: Sessions,
     chains: Chains,
     /// Which devices were told the phone's own chain of a group.
-    told: HashMap<String, HashSet<Device>>,
+    chain_recipients: HashMap<String, HashSet<Device>>,
 }
 
 impl Signal {
@@ -102,7 +102,7 @@ impl Signal {
             next_key: FIRST_KEY,
             sessions: Sessions::default(),
             chains: Chains::default(),
-            told: HashMap::new(),
+            chain_recipients: HashMap::new(),
         }
     }
 
@@ -116,7 +116,7 @@ impl Signal {
     }
 
     /// Whether the phone can encrypt for a device already.
-    pub fn knows(&self, device: &Device) -> bool {
+    pub fn has_session(&self, device: &Device) -> bool {
         self.sessions.has(&device.address())
     }
 
@@ -124,7 +124,7 @@ impl Signal {
     ///
     /// # Errors
     /// When the bundle's keys or its signature are wrong.
-    pub fn meet(&mut self, device: &Device, bundle: &Bundle) -> Result<()> {
+    pub fn establish(&mut self, device: &Device, bundle: &Bundle) -> Result<()> {
         let address = device.address();
         let one_time = match &bundle.one_time {
             Some(key) => Some((key.id.into(), PublicKey::from_djb_public_key_bytes(&key.public)?)),
@@ -139,7 +139,7 @@ impl Signal {
             bundle.signed.signature.to_vec(),
             PublicKey::from_djb_public_key_bytes(&bundle.identity)?.into(),
         )?;
-        at_once(process_prekey_bundle(
+        ready(process_prekey_bundle(
             &address,
             &mut self.sessions,
             &mut self.identities,
@@ -160,17 +160,17 @@ impl Signal {
     ///
     /// # Errors
     /// When there is no session.
-    pub fn seal(&mut self, device: &Device, message: &wa::Message) -> Result<Sealed> {
+    pub fn encrypt(&mut self, device: &Device, message: &wa::Message) -> Result<Ciphertext> {
         let padded = MessageUtils::encode_and_pad(message);
-        let sealed =
-            at_once(message_encrypt(&padded, &device.address(), &mut self.sessions, &mut self.identities))?
+        let ciphertext =
+            ready(message_encrypt(&padded, &device.address(), &mut self.sessions, &mut self.identities))?
                 .context("no session with the device")?;
-        match sealed {
-            CiphertextMessage::SignalMessage(sealed) => {
-                Ok(Sealed { kind: "msg", bytes: sealed.serialized().to_vec() })
+        match ciphertext {
+            CiphertextMessage::SignalMessage(ciphertext) => {
+                Ok(Ciphertext { kind: "msg", bytes: ciphertext.serialized().to_vec() })
             }
-            CiphertextMessage::PreKeySignalMessage(sealed) => {
-                Ok(Sealed { kind: "pkmsg", bytes: sealed.serialized().to_vec() })
+            CiphertextMessage::PreKeySignalMessage(ciphertext) => {
+                Ok(Ciphertext { kind: "pkmsg", bytes: ciphertext.serialized().to_vec() })
             }
             _ => Err(anyhow!("a session never makes this kind of message")),
         }
@@ -180,31 +180,31 @@ impl Signal {
     ///
     /// # Errors
     /// When the bundle's keys are wrong.
-    pub fn seal_in_vain(
+    pub fn encrypt_undecryptable(
         &mut self,
         device: &Device,
         bundle: &Bundle,
         message: &wa::Message,
-    ) -> Result<Sealed> {
+    ) -> Result<Ciphertext> {
         self.forget(device);
-        self.meet(device, bundle)?;
-        let sealed = self.seal(device, message)?;
-        let sealed = PreKeySignalMessage::try_from(sealed.bytes.as_slice())?;
-        Ok(Sealed { kind: "msg", bytes: sealed.message().serialized().to_vec() })
+        self.establish(device, bundle)?;
+        let ciphertext = self.encrypt(device, message)?;
+        let ciphertext = PreKeySignalMessage::try_from(ciphertext.bytes.as_slice())?;
+        Ok(Ciphertext { kind: "msg", bytes: ciphertext.message().serialized().to_vec() })
     }
 
     /// Decrypts what a device sent to this phone: `pkmsg` or `msg`.
     ///
     /// # Errors
     /// When it is not for this phone, was decrypted before or is no message.
-    pub fn open(&mut self, device: &Device, kind: &str, bytes: &[u8]) -> Result<wa::Message> {
-        let sealed = match kind {
+    pub fn decrypt(&mut self, device: &Device, kind: &str, bytes: &[u8]) -> Result<wa::Message> {
+        let ciphertext = match kind {
             "pkmsg" => CiphertextMessage::PreKeySignalMessage(PreKeySignalMessage::try_from(bytes)?),
             "msg" => CiphertextMessage::SignalMessage(SignalMessage::try_from(bytes)?),
             other => return Err(anyhow!("a phone knows pkmsg and msg, not {other}")),
         };
-        let opened = at_once(message_decrypt(
-            &sealed,
+        let decrypted = ready(message_decrypt(
+            &ciphertext,
             &device.address(),
             &mut self.sessions,
             &mut self.identities,
@@ -214,10 +214,10 @@ impl Signal {
             UsePQRatchet::No,
         ))?
         .context("the message cannot be decrypted")?;
-        if let Some(id) = opened.consumed_prekey_id {
+        if let Some(id) = decrypted.consumed_prekey_id {
             self.one_time.spend(id);
         }
-        read(&opened.plaintext)
+        read(&decrypted.plaintext)
     }
 
     /// The phone's own chain of a group, as it tells each member's devices; made when there is none.
@@ -225,30 +225,30 @@ impl Signal {
     /// # Errors
     /// When the chain cannot be made.
     pub fn chain(&mut self, group: &str) -> Result<wa::message::SenderKeyDistributionMessage> {
-        let name = mine(group);
-        let told =
-            at_once(create_sender_key_distribution_message(&name, &mut self.chains, &mut keys::random()))??;
+        let name = own_chain(group);
+        let distribution =
+            ready(create_sender_key_distribution_message(&name, &mut self.chains, &mut keys::random()))??;
         Ok(wa::message::SenderKeyDistributionMessage {
             group_id: Some(group.to_owned()),
-            axolotl_sender_key_distribution_message: Some(told.serialized().to_vec()),
+            axolotl_sender_key_distribution_message: Some(distribution.serialized().to_vec()),
         })
     }
 
     /// Begins a new chain of a group with the next message: a member left, or somebody could not decrypt.
     pub fn break_chain(&mut self, group: &str) {
-        self.chains.drop_one(&mine(group));
-        self.told.remove(group);
+        self.chains.drop_one(&own_chain(group));
+        self.chain_recipients.remove(group);
     }
 
     /// Whether a device has to be told the phone's chain of a group yet; from now on it counts as told.
-    pub fn tells(&mut self, group: &str, device: &Device) -> bool {
-        self.told.entry(group.to_owned()).or_default().insert(device.clone())
+    pub fn mark_chain_sent(&mut self, group: &str, device: &Device) -> bool {
+        self.chain_recipients.entry(group.to_owned()).or_default().insert(device.clone())
     }
 
     /// A device lost the phone's chain of a group: it is told again with the next message.
-    pub fn untell(&mut self, group: &str, device: &Device) {
-        if let Some(told) = self.told.get_mut(group) {
-            told.remove(device);
+    pub fn forget_chain_recipient(&mut self, group: &str, device: &Device) {
+        if let Some(chain_recipients) = self.chain_recipients.get_mut(group) {
+            chain_recipients.remove(device);
         }
     }
 
@@ -256,28 +256,34 @@ impl Signal {
     ///
     /// # Errors
     /// When there is no chain.
-    pub fn seal_for_group(&mut self, group: &str, message: &wa::Message) -> Result<Sealed> {
-        let name = mine(group);
+    pub fn encrypt_for_group(&mut self, group: &str, message: &wa::Message) -> Result<Ciphertext> {
+        let name = own_chain(group);
         let padded = MessageUtils::encode_and_pad(message);
-        let sealed = at_once(group_encrypt(&mut self.chains, &name, &padded, &mut keys::random()))?
+        let ciphertext = ready(group_encrypt(&mut self.chains, &name, &padded, &mut keys::random()))?
             .context("no chain in the group")?;
-        Ok(Sealed { kind: "skmsg", bytes: sealed.serialized().to_vec() })
+        Ok(Ciphertext { kind: "skmsg", bytes: ciphertext.serialized().to_vec() })
     }
 
     /// Takes a device's chain of a group, which came in a message of its own.
     ///
     /// # Errors
     /// When it is no chain.
-    pub fn learn_chain(
+    pub fn store_chain(
         &mut self,
         device: &Device,
-        told: &wa::message::SenderKeyDistributionMessage,
+        distribution: &wa::message::SenderKeyDistributionMessage,
     ) -> Result<()> {
-        let group = told.group_id.as_deref().context("a chain without its group")?;
-        let bytes =
-            told.axolotl_sender_key_distribution_message.as_deref().context("a chain without its key")?;
-        let told = SenderKeyDistributionMessage::try_from(bytes)?;
-        at_once(process_sender_key_distribution_message(&device.chain(group), &told, &mut self.chains))??;
+        let group = distribution.group_id.as_deref().context("a chain without its group")?;
+        let bytes = distribution
+            .axolotl_sender_key_distribution_message
+            .as_deref()
+            .context("a chain without its key")?;
+        let distribution = SenderKeyDistributionMessage::try_from(bytes)?;
+        ready(process_sender_key_distribution_message(
+            &device.chain(group),
+            &distribution,
+            &mut self.chains,
+        ))??;
         Ok(())
     }
 
@@ -285,15 +291,15 @@ impl Signal {
     ///
     /// # Errors
     /// When the device's chain is not known, the message was decrypted before or is none.
-    pub fn open_from_group(&mut self, device: &Device, group: &str, bytes: &[u8]) -> Result<wa::Message> {
-        let opened = at_once(group_decrypt(bytes, &mut self.chains, &device.chain(group)))?
+    pub fn decrypt_from_group(&mut self, device: &Device, group: &str, bytes: &[u8]) -> Result<wa::Message> {
+        let decrypted = ready(group_decrypt(bytes, &mut self.chains, &device.chain(group)))?
             .context("the group's message cannot be decrypted")?;
-        read(&opened)
+        read(&decrypted)
     }
 }
 
 /// The name of a phone's own chain.
-fn mine(group: &str) -> SenderKeyName {
+fn own_chain(group: &str) -> SenderKeyName {
     SenderKeyName::from_parts(group, "me")
 }
 
@@ -302,6 +308,6 @@ fn read(padded: &[u8]) -> Result<wa::Message> {
 }
 
 /// The answer of Signal code whose stores never wait.
-fn at_once<T>(answer: impl Future<Output = T>) -> Result<T> {
+fn ready<T>(answer: impl Future<Output = T>) -> Result<T> {
     answer.now_or_never().context("a store in memory waited")
 }

@@ -3,28 +3,28 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::scene::{Circle, MAX_GROUPS};
+use crate::scene::{MAX_GROUPS, SimulatedGroup};
 
 /// How many groups there are that accounts made.
 const MAX_SHARED: usize = 10_000;
 
 /// See the module.
 #[derive(Default)]
-pub struct Groups {
-    kept: Mutex<Kept>,
+pub struct GroupStore {
+    groups: Mutex<GroupMap>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct GroupMap {
     /// By account and id.
-    own: BTreeMap<(String, String), Circle>,
+    own: BTreeMap<(String, String), SimulatedGroup>,
     /// By id.
-    shared: BTreeMap<String, Circle>,
+    shared: BTreeMap<String, SimulatedGroup>,
 }
 
 /// Why there is no such change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found<E> {
+pub enum GroupError<E> {
     /// There is no such group.
     Unknown,
     /// There are as many as may be.
@@ -33,29 +33,34 @@ pub enum Found<E> {
     Refused(E),
 }
 
-impl Groups {
+impl GroupStore {
     /// A group as an account sees it.
     #[must_use]
-    pub fn find(&self, me: &str, id: &str) -> Option<Circle> {
-        self.kept().find(me, id).cloned()
+    pub fn find(&self, me: &str, id: &str) -> Option<SimulatedGroup> {
+        self.lock().find(me, id).cloned()
     }
 
     /// The groups that an account is in.
     #[must_use]
-    pub fn of(&self, me: &str) -> Vec<Circle> {
-        let kept = self.kept();
+    pub fn of(&self, me: &str) -> Vec<SimulatedGroup> {
+        let map = self.lock();
         let first = (me.to_owned(), String::new());
-        let own = kept.own.range(first..).take_while(|((owner, _), _)| owner == me).map(|(_, circle)| circle);
-        let all = own.chain(kept.shared.values());
-        all.filter(|circle| circle.role_of(me).is_some()).cloned().collect()
+        let own = map
+            .own
+            .range(first..)
+            .take_while(|((owner, _), _)| owner == me)
+            .map(|(_, group_state)| group_state);
+        let all = own.chain(map.shared.values());
+        all.filter(|group_state| group_state.role_of(me).is_some()).cloned().collect()
     }
 
     /// The group with this secret in its invite link.
     #[must_use]
-    pub fn invited(&self, me: &str, secret: &str) -> Option<Circle> {
-        let kept = self.kept();
-        let own = kept.own.iter().filter(|((owner, _), _)| owner == me).map(|(_, circle)| circle);
-        let found = own.chain(kept.shared.values()).find(|circle| circle.invite.as_deref() == Some(secret));
+    pub fn invited(&self, me: &str, secret: &str) -> Option<SimulatedGroup> {
+        let map = self.lock();
+        let own = map.own.iter().filter(|((owner, _), _)| owner == me).map(|(_, group_state)| group_state);
+        let found =
+            own.chain(map.shared.values()).find(|group_state| group_state.invite.as_deref() == Some(secret));
         found.cloned()
     }
 
@@ -63,10 +68,10 @@ impl Groups {
     /// account's that it belongs to.
     #[must_use]
     pub fn audience(&self, me: &str, id: &str) -> Vec<String> {
-        let kept = self.kept();
-        match kept.shared.get(id) {
-            Some(circle) if !kept.own.contains_key(&(me.to_owned(), id.to_owned())) => {
-                circle.members.iter().map(|member| member.number.clone()).collect()
+        let map = self.lock();
+        match map.shared.get(id) {
+            Some(group_state) if !map.own.contains_key(&(me.to_owned(), id.to_owned())) => {
+                group_state.members.iter().map(|member| member.number.clone()).collect()
             }
             _ => vec![me.to_owned()],
         }
@@ -76,14 +81,14 @@ impl Groups {
     ///
     /// # Errors
     /// When the account has as many as may be.
-    pub fn put(&self, me: &str, circle: Circle) -> Result<(), Found<()>> {
-        let mut kept = self.kept();
-        let key = (me.to_owned(), circle.id.clone());
-        let count = kept.own.keys().filter(|(owner, _)| owner == me).count();
-        if count >= MAX_GROUPS && !kept.own.contains_key(&key) {
-            return Err(Found::TooMany);
+    pub fn put(&self, me: &str, group_state: SimulatedGroup) -> Result<(), GroupError<()>> {
+        let mut map = self.lock();
+        let key = (me.to_owned(), group_state.id.clone());
+        let count = map.own.keys().filter(|(owner, _)| owner == me).count();
+        if count >= MAX_GROUPS && !map.own.contains_key(&key) {
+            return Err(GroupError::TooMany);
         }
-        kept.own.insert(key, circle);
+        map.own.insert(key, group_state);
         Ok(())
     }
 
@@ -91,12 +96,12 @@ impl Groups {
     ///
     /// # Errors
     /// When there are as many as may be.
-    pub fn share(&self, circle: Circle) -> Result<(), Found<()>> {
-        let mut kept = self.kept();
-        if kept.shared.len() >= MAX_SHARED {
-            return Err(Found::TooMany);
+    pub fn share(&self, group_state: SimulatedGroup) -> Result<(), GroupError<()>> {
+        let mut map = self.lock();
+        if map.shared.len() >= MAX_SHARED {
+            return Err(GroupError::TooMany);
         }
-        kept.shared.insert(circle.id.clone(), circle);
+        map.shared.insert(group_state.id.clone(), group_state);
         Ok(())
     }
 
@@ -108,49 +113,49 @@ impl Groups {
         &self,
         me: &str,
         id: &str,
-        change: impl FnOnce(&mut Circle) -> Result<T, E>,
-    ) -> Result<(Circle, T), Found<E>> {
-        let mut kept = self.kept();
-        let circle = kept.find_mut(me, id).ok_or(Found::Unknown)?;
-        let mut after = circle.clone();
-        let result = change(&mut after).map_err(Found::Refused)?;
-        *circle = after.clone();
+        change: impl FnOnce(&mut SimulatedGroup) -> Result<T, E>,
+    ) -> Result<(SimulatedGroup, T), GroupError<E>> {
+        let mut map = self.lock();
+        let group_state = map.find_mut(me, id).ok_or(GroupError::Unknown)?;
+        let mut after = group_state.clone();
+        let result = change(&mut after).map_err(GroupError::Refused)?;
+        *group_state = after.clone();
         Ok((after, result))
     }
 
     /// Somebody writes in a group to an account: the network knows both from now on.
-    pub fn meet(&self, me: &str, id: &str, writer: &str) -> Circle {
-        let mut kept = self.kept();
-        if kept.find(me, id).is_none() {
+    pub fn meet(&self, me: &str, id: &str, writer: &str) -> SimulatedGroup {
+        let mut map = self.lock();
+        if map.find(me, id).is_none() {
             let subject = format!("Group {}", id.split('@').next().unwrap_or_default());
-            let circle = Circle::described(id, &subject, Vec::new(), me, true);
-            kept.own.insert((me.to_owned(), id.to_owned()), circle);
+            let group_state = SimulatedGroup::described(id, &subject, Vec::new(), me, true);
+            map.own.insert((me.to_owned(), id.to_owned()), group_state);
         }
-        let Some(circle) = kept.find_mut(me, id) else {
-            return Circle::described(id, "", Vec::new(), me, true);
+        let Some(group_state) = map.find_mut(me, id) else {
+            return SimulatedGroup::described(id, "", Vec::new(), me, true);
         };
-        circle.meet(writer);
-        circle.clone()
+        group_state.meet(writer);
+        group_state.clone()
     }
 
     /// Forgets the groups that belong to an account.
     pub fn clear(&self, me: &str) {
-        self.kept().own.retain(|(owner, _), _| owner != me);
+        self.lock().own.retain(|(owner, _), _| owner != me);
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, GroupMap> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
-    fn find(&self, me: &str, id: &str) -> Option<&Circle> {
+impl GroupMap {
+    fn find(&self, me: &str, id: &str) -> Option<&SimulatedGroup> {
         self.own.get(&(me.to_owned(), id.to_owned())).or_else(|| self.shared.get(id))
     }
 
-    fn find_mut(&mut self, me: &str, id: &str) -> Option<&mut Circle> {
+    fn find_mut(&mut self, me: &str, id: &str) -> Option<&mut SimulatedGroup> {
         match self.own.get_mut(&(me.to_owned(), id.to_owned())) {
-            Some(circle) => Some(circle),
+            Some(group_state) => Some(group_state),
             None => self.shared.get_mut(id),
         }
     }
@@ -165,9 +170,9 @@ mod tests {
 
     #[test]
     fn groups_of_the_same_id_belong_to_two_accounts() {
-        let groups = Groups::default();
+        let groups = GroupStore::default();
         for me in [ANNE, BEN] {
-            groups.put(me, Circle::described("1@g.us", me, Vec::new(), me, true)).unwrap();
+            groups.put(me, SimulatedGroup::described("1@g.us", me, Vec::new(), me, true)).unwrap();
         }
         assert_eq!(groups.find(ANNE, "1@g.us").unwrap().subject, ANNE);
         assert_eq!(groups.of(BEN).len(), 1);
@@ -176,12 +181,12 @@ mod tests {
 
     #[test]
     fn a_shared_group_is_one_for_all_who_are_in_it() {
-        let groups = Groups::default();
-        let mut circle = Circle::made("2@g.us", "Both", ANNE, 0);
-        circle.meet(BEN);
-        groups.share(circle).unwrap();
-        let renamed = |circle: &mut Circle| {
-            circle.subject = "Renamed".to_owned();
+        let groups = GroupStore::default();
+        let mut group_state = SimulatedGroup::made("2@g.us", "Both", ANNE, 0);
+        group_state.meet(BEN);
+        groups.share(group_state).unwrap();
+        let renamed = |group_state: &mut SimulatedGroup| {
+            group_state.subject = "Renamed".to_owned();
             Ok::<(), ()>(())
         };
         groups.change(ANNE, "2@g.us", renamed).unwrap();
@@ -191,9 +196,9 @@ mod tests {
 
     #[test]
     fn a_group_that_somebody_writes_in_is_there() {
-        let groups = Groups::default();
-        let circle = groups.meet(ANNE, "3@g.us", BEN);
-        assert!(circle.role_of(BEN).is_some() && circle.is_admin(ANNE));
+        let groups = GroupStore::default();
+        let group_state = groups.meet(ANNE, "3@g.us", BEN);
+        assert!(group_state.role_of(BEN).is_some() && group_state.is_admin(ANNE));
         assert!(groups.of(BEN).is_empty());
     }
 }

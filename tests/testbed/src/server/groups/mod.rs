@@ -8,6 +8,6 @@ mod group_store;
 mod requests;
 mod view;
 
-pub use group_store::{Found, Groups};
+pub use group_store::{GroupError, GroupStore};
 pub use requests::answer;
-pub use view::{Happened, View, tell_all};
+pub use view::{GroupEvent, GroupView, notify_members};

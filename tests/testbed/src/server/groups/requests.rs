@@ -4,11 +4,11 @@ use rand::RngExt as _;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
-use super::group_store::Found;
-use super::view::{Happened, View, tell_all};
+use super::group_store::GroupError;
+use super::view::{GroupEvent, GroupView, notify_members};
 use crate::phone::keys;
 use crate::scene::group_rules::{Change, MAX_DESCRIPTION, MAX_MEMBERS, MAX_SUBJECT, Outcomes};
-use crate::scene::{Circle, Who};
+use crate::scene::{PersonRef, SimulatedGroup};
 use crate::server::dispatch::Session;
 use crate::server::iq::Answer;
 use crate::wire::nodes;
@@ -29,7 +29,7 @@ pub async fn answer(session: &Session, iq: &Node) -> Answer {
     };
     let group = nodes::jid(iq, "to").filter(|jid| !jid.user.is_empty()).map(|jid| jid.to_string());
     let answered = match &group {
-        Some(group) => Asked { session, group }.answer(&nodes::attr(iq, "type"), asked).await,
+        Some(group) => GroupRequest { session, group }.answer(&nodes::attr(iq, "type"), asked).await,
         None => of_all(session, &nodes::attr(iq, "type"), asked).await,
     };
     match answered {
@@ -44,7 +44,7 @@ async fn of_all(session: &Session, kind: &str, asked: &Node) -> Result<Vec<Node>
     match (kind, asked.tag.as_ref()) {
         ("get", "participating") => {
             let groups = session.world.groups.of(me);
-            let groups = groups.iter().map(|circle| view(session, circle).group());
+            let groups = groups.iter().map(|group_state| view(session, group_state).group());
             Ok(vec![NodeBuilder::new("groups").children(groups).build()])
         }
         ("get", "query") => {
@@ -53,8 +53,8 @@ async fn of_all(session: &Session, kind: &str, asked: &Node) -> Result<Vec<Node>
         }
         ("get", "pictures") => Ok(vec![NodeBuilder::new("pictures").build()]),
         ("get", "invite") => {
-            let circle = session.world.groups.invited(me, &nodes::attr(asked, "code")).ok_or(UNKNOWN)?;
-            Ok(vec![view(session, &circle).group()])
+            let group_state = session.world.groups.invited(me, &nodes::attr(asked, "code")).ok_or(UNKNOWN)?;
+            Ok(vec![view(session, &group_state).group()])
         }
         ("set", "invite") => join(session, &nodes::attr(asked, "code")).await,
         ("set", "create") => create(session, asked).await,
@@ -74,8 +74,8 @@ fn queried(session: &Session, group: &Node) -> Node {
     let refused = |code: u32| NodeBuilder::new("group").attr("id", id.clone()).attr("error", code).build();
     match session.world.groups.find(me, &id) {
         None => refused(404),
-        Some(circle) if circle.role_of(me).is_none() => refused(403),
-        Some(circle) => view(session, &circle).group(),
+        Some(group_state) if group_state.role_of(me).is_none() => refused(403),
+        Some(group_state) => view(session, &group_state).group(),
     }
 }
 
@@ -88,55 +88,56 @@ async fn create(session: &Session, asked: &Node) -> Result<Vec<Node>, Refusal> {
         return Err(TOO_LONG);
     }
     let number = rand::rng().random_range(0..100_000_000_000_u64);
-    let mut circle =
-        Circle::made(&format!("1203631{number:011}@g.us"), &subject, me, wacore::time::now_secs());
+    let mut group_state =
+        SimulatedGroup::made(&format!("1203631{number:011}@g.us"), &subject, me, wacore::time::now_secs());
     if let Some(description) = asked.get_optional_child("description") {
-        circle.description = described(description)?;
+        group_state.description = described(description)?;
     }
     let wanted: Vec<String> =
         people.into_iter().map(|(_, number)| number).filter(|number| number != me).collect();
     // Whom the network does not know is left out, as when they are added later.
-    circle.change(Change::Add, &wanted);
-    session.world.groups.share(circle.clone()).map_err(|_| TOO_MANY)?;
-    tell_all(&session.world, me, &circle, &Happened::Created, Some(me)).await;
-    Ok(vec![view(session, &circle).group()])
+    group_state.change(Change::Add, &wanted);
+    session.world.groups.share(group_state.clone()).map_err(|_| TOO_MANY)?;
+    notify_members(&session.world, me, &group_state, &GroupEvent::Created, Some(me)).await;
+    Ok(vec![view(session, &group_state).group()])
 }
 
 async fn join(session: &Session, secret: &str) -> Result<Vec<Node>, Refusal> {
     let me = session.account.number.as_str();
     let found = session.world.groups.invited(me, secret).ok_or(UNKNOWN)?;
-    let (circle, news) = session
+    let (group_state, news) = session
         .world
         .groups
-        .change(me, &found.id, |circle| Ok::<_, Refusal>(circle.meet(me)))
+        .change(me, &found.id, |group_state| Ok::<_, Refusal>(group_state.meet(me)))
         .map_err(refused)?;
     if news {
-        let happened = Happened::Members(Change::Add, vec![me.to_owned()]);
-        tell_all(&session.world, me, &circle, &happened, Some(me)).await;
+        let event = GroupEvent::Members(Change::Add, vec![me.to_owned()]);
+        notify_members(&session.world, me, &group_state, &event, Some(me)).await;
     }
-    Ok(vec![NodeBuilder::new("group").attr("jid", circle.id).build()])
+    Ok(vec![NodeBuilder::new("group").attr("jid", group_state.id).build()])
 }
 
 async fn leave(session: &Session, id: &str) {
     let me = session.account.number.as_str();
-    let leaves = |circle: &mut Circle| {
-        circle.role_of(me).ok_or(NOT_IN)?;
-        circle.leave(me);
+    let leaves = |group_state: &mut SimulatedGroup| {
+        group_state.role_of(me).ok_or(NOT_IN)?;
+        group_state.leave(me);
         Ok::<_, Refusal>(())
     };
     // Who is not in it has left already.
-    if let Ok((circle, ())) = session.world.groups.change(me, id, leaves) {
-        tell_all(&session.world, me, &circle, &Happened::Left(vec![me.to_owned()]), Some(me)).await;
+    if let Ok((group_state, ())) = session.world.groups.change(me, id, leaves) {
+        notify_members(&session.world, me, &group_state, &GroupEvent::Left(vec![me.to_owned()]), Some(me))
+            .await;
     }
 }
 
 /// Something asked of one group.
-struct Asked<'a> {
+struct GroupRequest<'a> {
     session: &'a Session,
     group: &'a str,
 }
 
-impl Asked<'_> {
+impl GroupRequest<'_> {
     async fn answer(&self, kind: &str, asked: &Node) -> Result<Vec<Node>, Refusal> {
         match (kind, asked.tag.as_ref()) {
             ("get", "query") => self.info(asked),
@@ -149,11 +150,12 @@ impl Asked<'_> {
             ("set", "subject") => {
                 let subject = asked.content_as_string().unwrap_or_default().to_string();
                 named(&subject)?;
-                self.as_admin(|circle| circle.subject = subject, &Happened::Subject).await
+                self.as_admin(|group_state| group_state.subject = subject, &GroupEvent::Subject).await
             }
             ("set", "description") => {
                 let description = described(asked)?;
-                self.as_admin(|circle| circle.description = description, &Happened::Description).await
+                self.as_admin(|group_state| group_state.description = description, &GroupEvent::Description)
+                    .await
             }
             // Who may write, and how long what is written stays: not told to anybody.
             _ => self.found().map(|_| Vec::new()),
@@ -164,9 +166,9 @@ impl Asked<'_> {
         &self.session.account.number
     }
 
-    fn found(&self) -> Result<Circle, Refusal> {
-        let circle = self.session.world.groups.find(self.me(), self.group).ok_or(UNKNOWN)?;
-        if circle.role_of(self.me()).is_none() { Err(NOT_IN) } else { Ok(circle) }
+    fn found(&self) -> Result<SimulatedGroup, Refusal> {
+        let group_state = self.session.world.groups.find(self.me(), self.group).ok_or(UNKNOWN)?;
+        if group_state.role_of(self.me()).is_none() { Err(NOT_IN) } else { Ok(group_state) }
     }
 
     fn info(&self, _asked: &Node) -> Result<Vec<Node>, Refusal> {
@@ -175,33 +177,33 @@ impl Asked<'_> {
 
     async fn link(&self, new: bool) -> Result<Vec<Node>, Refusal> {
         let me = self.me();
-        let make = |circle: &mut Circle| {
-            allowed(circle, me)?;
+        let make = |group_state: &mut SimulatedGroup| {
+            allowed(group_state, me)?;
             if new {
-                circle.invite = None;
+                group_state.invite = None;
             }
-            Ok::<_, Refusal>(circle.invite.get_or_insert_with(secret).clone())
+            Ok::<_, Refusal>(group_state.invite.get_or_insert_with(secret).clone())
         };
-        let (circle, code) = self.session.world.groups.change(me, self.group, make).map_err(refused)?;
+        let (group_state, code) = self.session.world.groups.change(me, self.group, make).map_err(refused)?;
         if new {
-            tell_all(&self.session.world, me, &circle, &Happened::Revoked, Some(me)).await;
+            notify_members(&self.session.world, me, &group_state, &GroupEvent::Revoked, Some(me)).await;
         }
         Ok(vec![NodeBuilder::new("invite").attr("code", code).build()])
     }
 
     async fn as_admin(
         &self,
-        change: impl FnOnce(&mut Circle),
-        happened: &Happened,
+        change: impl FnOnce(&mut SimulatedGroup),
+        event: &GroupEvent,
     ) -> Result<Vec<Node>, Refusal> {
         let me = self.me();
-        let change = |circle: &mut Circle| {
-            allowed(circle, me)?;
-            change(circle);
+        let change = |group_state: &mut SimulatedGroup| {
+            allowed(group_state, me)?;
+            change(group_state);
             Ok::<_, Refusal>(())
         };
-        let (circle, ()) = self.session.world.groups.change(me, self.group, change).map_err(refused)?;
-        tell_all(&self.session.world, me, &circle, happened, Some(me)).await;
+        let (group_state, ()) = self.session.world.groups.change(me, self.group, change).map_err(refused)?;
+        notify_members(&self.session.world, me, &group_state, event, Some(me)).await;
         Ok(Vec::new())
     }
 
@@ -209,18 +211,19 @@ impl Asked<'_> {
         let me = self.me();
         let people = people(self.session, asked);
         let numbers: Vec<String> = people.iter().map(|(_, number)| number.clone()).collect();
-        let apply = |circle: &mut Circle| {
-            allowed(circle, me)?;
-            Ok::<_, Refusal>(circle.change(change, &numbers))
+        let apply = |group_state: &mut SimulatedGroup| {
+            allowed(group_state, me)?;
+            Ok::<_, Refusal>(group_state.change(change, &numbers))
         };
-        let (circle, outcomes) = self.session.world.groups.change(me, self.group, apply).map_err(refused)?;
+        let (group_state, outcomes) =
+            self.session.world.groups.change(me, self.group, apply).map_err(refused)?;
         let done = |outcomes: &Outcomes| -> Vec<String> {
             outcomes.iter().filter(|(_, became)| became.is_ok()).map(|(number, _)| number.clone()).collect()
         };
         let changed = done(&outcomes);
         if !changed.is_empty() {
-            let happened = Happened::Members(change, changed);
-            tell_all(&self.session.world, me, &circle, &happened, Some(me)).await;
+            let event = GroupEvent::Members(change, changed);
+            notify_members(&self.session.world, me, &group_state, &event, Some(me)).await;
         }
         let people = people.into_iter().zip(outcomes).map(|((jid, _), (_, became))| {
             let node = NodeBuilder::new("participant").attr("jid", jid);
@@ -233,24 +236,24 @@ impl Asked<'_> {
     }
 }
 
-fn view<'a>(session: &'a Session, circle: &'a Circle) -> View<'a> {
-    View { world: &session.world, account: &session.account, circle }
+fn view<'a>(session: &'a Session, group_state: &'a SimulatedGroup) -> GroupView<'a> {
+    GroupView { world: &session.world, account: &session.account, group_state }
 }
 
 /// The people that a request names: by the ids it has for them, with their numbers.
 fn people(session: &Session, asked: &Node) -> Vec<(Jid, String)> {
     let named = asked.get_children_by_tag("participant").filter_map(|node| nodes::jid(node, "jid"));
-    let number = |jid: &Jid| match Who::of_jid(jid)? {
+    let number = |jid: &Jid| match PersonRef::of_jid(jid)? {
         // Whoever that number would be: nobody is told apart from somebody later.
-        Who::Number(number) => Some(number),
-        Who::Lid(lid) => Some(session.world.directory.by_lid(&lid)?.number.clone()),
+        PersonRef::Number(number) => Some(number),
+        PersonRef::Lid(lid) => Some(session.world.directory.by_lid(&lid)?.number.clone()),
     };
     named.filter_map(|jid| number(&jid).map(|number| (jid, number))).collect()
 }
 
-fn allowed(circle: &Circle, me: &str) -> Result<(), Refusal> {
-    circle.role_of(me).ok_or(NOT_IN)?;
-    if circle.is_admin(me) { Ok(()) } else { Err(NOT_ADMIN) }
+fn allowed(group_state: &SimulatedGroup, me: &str) -> Result<(), Refusal> {
+    group_state.role_of(me).ok_or(NOT_IN)?;
+    if group_state.is_admin(me) { Ok(()) } else { Err(NOT_ADMIN) }
 }
 
 fn named(subject: &str) -> Result<(), Refusal> {
@@ -267,11 +270,11 @@ fn described(asked: &Node) -> Result<Option<(String, String)>, Refusal> {
     Ok(Some((nodes::attr(asked, "id"), text.to_string())))
 }
 
-fn refused(found: Found<Refusal>) -> Refusal {
+fn refused(found: GroupError<Refusal>) -> Refusal {
     match found {
-        Found::Unknown => UNKNOWN,
-        Found::TooMany => TOO_MANY,
-        Found::Refused(refusal) => refusal,
+        GroupError::Unknown => UNKNOWN,
+        GroupError::TooMany => TOO_MANY,
+        GroupError::Refused(refusal) => refusal,
     }
 }
 

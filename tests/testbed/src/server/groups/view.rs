@@ -4,14 +4,14 @@ use tokio::sync::oneshot;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
-use crate::scene::Circle;
+use crate::scene::SimulatedGroup;
 use crate::scene::group_rules::{Change, Member};
 use crate::server::state::Account;
 use crate::server::{World, notifications};
 
 /// What happened in a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happened {
+pub enum GroupEvent {
     /// Somebody made it.
     Created,
     /// Its members changed: who.
@@ -29,50 +29,50 @@ pub enum Happened {
 }
 
 /// One account's view of a group.
-pub struct View<'a> {
+pub struct GroupView<'a> {
     /// Everything.
     pub world: &'a World,
     /// Whose view.
     pub account: &'a Account,
     /// Of which group.
-    pub circle: &'a Circle,
+    pub group_state: &'a SimulatedGroup,
 }
 
-impl View<'_> {
+impl GroupView<'_> {
     /// Whether its members call each other by LID: the group is so, or somebody in it hides their number.
     #[must_use]
     pub fn by_lid(&self) -> bool {
         let hides = |member: &Member| self.account.lock().hides(&member.number);
-        self.circle.by_lid || self.circle.members.iter().any(hides)
+        self.group_state.by_lid || self.group_state.members.iter().any(hides)
     }
 
     /// `<group>` with everything in it.
     #[must_use]
     pub fn group(&self) -> Node {
         let by_lid = self.by_lid();
-        let circle = self.circle;
+        let group_state = self.group_state;
         let mode = if by_lid { "lid" } else { "pn" };
-        let id = circle.id.split('@').next().unwrap_or_default();
+        let id = group_state.id.split('@').next().unwrap_or_default();
         let mut node = NodeBuilder::new("group")
             .attr("id", id)
-            .attr("subject", circle.subject.clone())
+            .attr("subject", group_state.subject.clone())
             .attr("addressing_mode", mode)
-            .attr("size", u32::try_from(circle.members.len()).unwrap_or(u32::MAX));
-        if let Some(created) = circle.created {
+            .attr("size", u32::try_from(group_state.members.len()).unwrap_or(u32::MAX));
+        if let Some(created) = group_state.created {
             node = node.attr("creation", created).attr("s_t", created);
         }
-        if let Some(owner) = circle.owner.as_ref().and_then(|owner| self.ids(owner)) {
+        if let Some(owner) = group_state.owner.as_ref().and_then(|owner| self.ids(owner)) {
             node = node.attr("creator", owner.named(by_lid).clone());
             if by_lid && let Some(pn) = owner.pn {
                 node = node.attr("creator_pn", pn);
             }
         }
-        let members = circle.members.iter().filter_map(|member| self.member(member, by_lid));
+        let members = group_state.members.iter().filter_map(|member| self.member(member, by_lid));
         node.children(members.chain(self.description())).build()
     }
 
     fn description(&self) -> Option<Node> {
-        let (id, text) = self.circle.description.as_ref()?;
+        let (id, text) = self.group_state.description.as_ref()?;
         let body = NodeBuilder::new("body").string_content(text.as_str()).build();
         Some(NodeBuilder::new("description").attr("id", id.clone()).children([body]).build())
     }
@@ -93,57 +93,57 @@ impl View<'_> {
 
     /// What a notification says of what happened, seen by this account.
     #[must_use]
-    pub fn told(&self, happened: &Happened, author: Option<&str>) -> Option<Node> {
-        if *happened == Happened::Picture {
+    pub fn notification(&self, event: &GroupEvent, author: Option<&str>) -> Option<Node> {
+        if *event == GroupEvent::Picture {
             return self.picture(author);
         }
         let by_lid = self.by_lid();
-        let about = self.about(happened, by_lid)?;
-        let group: Jid = self.circle.id.parse().ok()?;
-        let mut told = notifications::notification("w:gp2", &group, about)
+        let about = self.about(event, by_lid)?;
+        let group: Jid = self.group_state.id.parse().ok()?;
+        let mut notification = notifications::notification("w:gp2", &group, about)
             .attr("addressing_mode", if by_lid { "lid" } else { "pn" });
         if let Some(ids) = author.and_then(|author| self.ids(author)) {
-            told = told.attr("participant", ids.named(by_lid).clone());
+            notification = notification.attr("participant", ids.named(by_lid).clone());
             if by_lid && let Some(pn) = ids.pn {
-                told = told.attr("participant_pn", pn);
+                notification = notification.attr("participant_pn", pn);
             }
         }
-        Some(told.build())
+        Some(notification.build())
     }
 
-    fn about(&self, happened: &Happened, by_lid: bool) -> Option<Node> {
+    fn about(&self, event: &GroupEvent, by_lid: bool) -> Option<Node> {
         let members = |numbers: &[String]| -> Vec<Node> {
             let members = numbers.iter().map(|number| {
-                let role = self.circle.role_of(number).unwrap_or(crate::scene::Role::Member);
+                let role = self.group_state.role_of(number).unwrap_or(crate::scene::Role::Member);
                 Member { number: number.clone(), role }
             });
             members.filter_map(|member| self.member(&member, by_lid)).collect()
         };
-        Some(match happened {
-            Happened::Created => {
+        Some(match event {
+            GroupEvent::Created => {
                 NodeBuilder::new("create").attr("type", "new").children([self.group()]).build()
             }
-            Happened::Members(change, numbers) => {
+            GroupEvent::Members(change, numbers) => {
                 NodeBuilder::new(change.as_str()).children(members(numbers)).build()
             }
             // A member that leaves is a removal of which they are the author.
-            Happened::Left(numbers) => NodeBuilder::new("remove").children(members(numbers)).build(),
-            Happened::Subject => NodeBuilder::new("subject")
-                .attr("subject", self.circle.subject.clone())
+            GroupEvent::Left(numbers) => NodeBuilder::new("remove").children(members(numbers)).build(),
+            GroupEvent::Subject => NodeBuilder::new("subject")
+                .attr("subject", self.group_state.subject.clone())
                 .attr("s_t", wacore::time::now_secs())
                 .build(),
-            Happened::Description => self.description().unwrap_or_else(|| {
+            GroupEvent::Description => self.description().unwrap_or_else(|| {
                 let gone = NodeBuilder::new("delete").build();
                 NodeBuilder::new("description").attr("id", "0").children([gone]).build()
             }),
-            Happened::Revoked => NodeBuilder::new("revoke").build(),
-            Happened::Picture => return None,
+            GroupEvent::Revoked => NodeBuilder::new("revoke").build(),
+            GroupEvent::Picture => return None,
         })
     }
 
     /// Pictures are told in a notification of their own.
     fn picture(&self, author: Option<&str>) -> Option<Node> {
-        let group: Jid = self.circle.id.parse().ok()?;
+        let group: Jid = self.group_state.id.parse().ok()?;
         let mut about =
             NodeBuilder::new("set").attr("jid", group.clone()).attr("id", wacore::time::now_secs());
         if let Some(ids) = author.and_then(|author| self.ids(author)) {
@@ -154,7 +154,7 @@ impl View<'_> {
 
     /// The ids of somebody, as far as the account may know them.
     pub(super) fn ids(&self, number: &str) -> Option<Ids> {
-        let person = self.world.directory.somebody(number)?;
+        let person = self.world.directory.get_or_create(number)?;
         let hidden = self.account.lock().hides(number);
         Some(Ids { lid: person.lid_jid(0), pn: (!hidden).then(|| person.jid(0)) })
     }
@@ -177,25 +177,25 @@ impl Ids {
 }
 
 /// Tells everybody who is in a group, and those who were until now, what happened in it.
-pub async fn tell_all(
+pub async fn notify_members(
     world: &World,
     me: &str,
-    circle: &Circle,
-    happened: &Happened,
+    group_state: &SimulatedGroup,
+    event: &GroupEvent,
     author: Option<&str>,
 ) -> Vec<oneshot::Receiver<()>> {
     let mut receivers = Vec::new();
-    let mut numbers = world.groups.audience(me, &circle.id);
-    if let Happened::Left(gone) | Happened::Members(Change::Remove, gone) = happened
+    let mut numbers = world.groups.audience(me, &group_state.id);
+    if let GroupEvent::Left(gone) | GroupEvent::Members(Change::Remove, gone) = event
         && numbers.as_slice() != [me]
     {
-        numbers.extend(gone.iter().filter(|number| circle.role_of(number).is_none()).cloned());
+        numbers.extend(gone.iter().filter(|number| group_state.role_of(number).is_none()).cloned());
     }
     for number in numbers {
         let Some(account) = world.directory.find(&number) else { continue };
-        let view = View { world, account: &account, circle };
-        if let Some(told) = view.told(happened, author) {
-            receivers.extend(notifications::tell(&account, &told, None).await);
+        let view = GroupView { world, account: &account, group_state };
+        if let Some(notification) = view.notification(event, author) {
+            receivers.extend(notifications::send(&account, &notification, None).await);
         }
     }
     receivers
