@@ -1,26 +1,27 @@
-//! Joins a message that left with the network's answer to it, which comes as an event of its own.
+//! Matches a sent message with the network's answer, which arrives as a separate event. At most as many messages wait
+//! as the outbox has in flight.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// What the network said to a message.
+/// The network's answer to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum AckAnswer {
-    /// It has it.
+    /// The network has the message.
     Accepted,
-    /// It does not take it; the network's own code.
+    /// The network rejects the message, with its own code.
     Refused(String),
 }
 
-/// Messages whose answer is waited for; at most as many as the outbox has under way.
+/// Senders that wait for an answer, by message id.
 #[derive(Default)]
 pub(super) struct Acks {
     waiting: Mutex<HashMap<String, oneshot::Sender<AckAnswer>>>,
 }
 
-/// A message that waits. Dropping it ends the wait.
+/// A registered wait; dropping it ends the wait.
 pub(super) struct PendingAck {
     acks: Arc<Acks>,
     id: String,
@@ -28,19 +29,19 @@ pub(super) struct PendingAck {
 }
 
 impl Acks {
-    /// Waits from now on; to be called before the message leaves.
+    /// Registers a message; call it before the message leaves.
     pub(super) fn register(self: &Arc<Self>, id: &str) -> PendingAck {
         let (sender, answer) = oneshot::channel();
         self.lock().insert(id.to_owned(), sender);
         PendingAck { acks: Arc::clone(self), id: id.to_owned(), answer }
     }
 
-    /// Gives the answer to whoever waits for it; `false` when nobody does.
+    /// Passes the answer to the sender that waits for it; `false` if none does.
     pub(super) fn resolve(&self, id: &str, answer: AckAnswer) -> bool {
         self.lock().remove(id).is_some_and(|sender| sender.send(answer).is_ok())
     }
 
-    /// Nothing is answered any more: whoever waits hears so.
+    /// Ends all waits without an answer.
     pub(super) fn close(&self) {
         self.lock().clear();
     }
@@ -51,7 +52,7 @@ impl Acks {
 }
 
 impl PendingAck {
-    /// The answer; `None` when the connection ended before it came.
+    /// The answer; `None` if the connection ended first.
     pub(super) async fn answer(&mut self) -> Option<AckAnswer> {
         (&mut self.answer).await.ok()
     }
@@ -60,7 +61,7 @@ impl PendingAck {
 impl Drop for PendingAck {
     fn drop(&mut self) {
         self.answer.close();
-        // A newer try for the same message may wait by now; that one is not closed.
+        // A later attempt for the same message may be registered by now; keep that one.
         let mut waiting = self.acks.lock();
         if waiting.get(&self.id).is_some_and(oneshot::Sender::is_closed) {
             waiting.remove(&self.id);
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_answer_reaches_who_waits_for_it() {
+    async fn answer_reaches_waiting_sender() {
         let acks = Arc::new(Acks::default());
         let mut awaited = acks.register("3EB0");
         assert!(acks.resolve("3EB0", AckAnswer::Refused("463".into())));
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_hears_that_the_connection_ended() {
+    async fn closed_connection_ends_waits() {
         let acks = Arc::new(Acks::default());
         let mut awaited = acks.register("3EB0");
         acks.close();
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wait_that_is_given_up_leaves_nothing_behind_and_does_not_end_a_newer_one() {
+    async fn dropped_wait_keeps_later_attempt() {
         let acks = Arc::new(Acks::default());
         let older = acks.register("3EB0");
         let mut newer = acks.register("3EB0");

@@ -1,9 +1,9 @@
-//! Futures of the library's without their types.
+//! Boxes the library's futures. Their types are deep, and the compiler would check for each caller that they are
+//! `Send`.
 
 use std::pin::Pin;
 
-/// A future whose type is erased. The library's are deep, and the compiler would prove anew for each of their callers,
-/// up to the session's own futures, that they can be moved between threads.
+/// Erases the type of a future.
 pub(super) fn boxed<'a, T>(
     future: impl Future<Output = T> + Send + 'a,
 ) -> Pin<Box<dyn Future<Output = T> + Send + 'a>> {

@@ -1,4 +1,4 @@
-//! Calls, as they come in and end.
+//! Ingests incoming calls and their end.
 
 use whatsapp_rust::types::events::Event;
 
@@ -7,10 +7,11 @@ use super::convert::call_in;
 use super::inbound;
 use crate::engine::InboundError;
 
-/// Tells of an event about calls; others are none of its business.
+/// Delivers a call event; ignores other events.
 ///
 /// # Errors
-/// When the daemon did not take it.
+///
+/// If the event could not be ingested.
 pub(super) async fn on_event(context: &ConnectionContext, event: &Event) -> Result<(), InboundError> {
     let ids = &context.identities;
     let event = match event {

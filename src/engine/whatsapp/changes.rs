@@ -1,4 +1,4 @@
-//! What happens to messages and chats afterwards, as asked here.
+//! Sends changes to messages and chats that a client requested.
 
 use whatsapp_rust::{AppStateError, RevokeType, SendError};
 
@@ -30,7 +30,7 @@ pub(super) async fn message(context: &ConnectionContext, change: MessageChange) 
             let by = match &id.participant {
                 Some(writer) if !id.from_me => RevokeType::Admin { original_sender: to_network(writer) },
                 _ if id.from_me => RevokeType::Sender,
-                _ => return Err(rejected("only the sender can take this message back")),
+                _ => return Err(rejected("only the sender can revoke this message")),
             };
             let of = id.network.as_str();
             let revoked = boxed(context.client.revoke_message(to_network(&id.chat), of, by)).await;
@@ -80,7 +80,7 @@ pub(super) async fn chat(
     result.map_err(|error| sync_error(context, &error))
 }
 
-/// The network's key; in a group it names who wrote the message, us too.
+/// The network's key of a message. In a group it names the author, our own account too.
 fn key_of(context: &ConnectionContext, id: &MessageId) -> whatsapp_rust::waproto::whatsapp::MessageKey {
     let mut key = to_network_key(id);
     if id.chat.is_group() && id.from_me {
@@ -96,14 +96,14 @@ fn writer_of(id: &MessageId) -> Option<whatsapp_rust::Jid> {
 fn send_error(context: &ConnectionContext, error: &SendError) -> SessionError {
     match error {
         SendError::NotLoggedIn => SessionError::Offline,
-        SendError::InvalidRequest(_) => rejected("it does not take such a change"),
+        SendError::InvalidRequest(_) => rejected("it does not accept this change"),
         _ => refused_or_offline(context, "the change could not be handed to it"),
     }
 }
 
 fn sync_error(context: &ConnectionContext, error: &AppStateError) -> SessionError {
     match error {
-        AppStateError::InvalidRequest(_) => rejected("it does not take such a change"),
+        AppStateError::InvalidRequest(_) => rejected("it does not accept this change"),
         _ => refused_or_offline(context, "the account's other devices could not be told"),
     }
 }

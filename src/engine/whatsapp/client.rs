@@ -1,7 +1,5 @@
-//! One library client for one connection.
-//!
-//! The client is made anew for each: it begins with what is in the vault, and its caches, tasks and queues end
-//! with it. Its own reconnecting is off.
+//! Builds the library's client for one connection. Each connection starts from the vault with a new client; caches,
+//! tasks and queues end with it, and its own reconnecting is off.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,36 +23,37 @@ use super::inbound::DurabilityHook;
 use super::runtime::Tasks;
 use super::settings::{DeviceSettings, History};
 
-/// The version that is claimed to the testbed, which takes any.
+/// The version sent to the testbed, which accepts any.
 #[cfg(feature = "testbed")]
 const TESTBED_VERSION: (u32, u32, u32) = (2, 3000, 1_000_000_000);
 
-/// How often the library looks whether what it holds of the device is to be stored; as its own default.
+/// Interval at which the library checks for unsaved device state; the library's default.
 const SAVE: Duration = Duration::from_secs(30);
 
-/// How many copies members of one group get at once, and then in a minute, of messages that they could not decrypt.
-/// As many as a phone that comes back may ask for; the library's own 20 and 10 leave some without, and the network's
-/// web client has no limit (`whatsapp-rust` 0.7.0, `client/accessors.rs`, `set_resend_rate_limit`).
+/// Copies that members of one group may request of messages they could not decrypt: at once, and per minute. The
+/// library's limits, 20 and 10, leave some members without a copy after a phone reconnects. WhatsApp Web has no limit
+/// (`whatsapp-rust` 0.7.0, `client/accessors.rs`, `set_resend_rate_limit`).
 const RESENT_AT_ONCE: u32 = 240;
 const RESENT_PER_MINUTE: u32 = 60;
 
-/// Why a client could not be made.
+/// The client could not be built.
 #[derive(Debug, thiserror::Error)]
-#[error("the engine's library could not be set up")]
+#[error("the WhatsApp library could not be set up")]
 pub(super) struct BuildError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
-/// A client, and what it leaves to us to do in the background.
+/// A client and its history downloads.
 pub(super) struct BuiltClient {
-    /// It is connected by running it.
+    /// Running it connects it.
     pub(super) client: Arc<Client>,
-    /// Parts of the history that are to be fetched.
+    /// Parts of the history that are to be downloaded.
     pub(super) tasks: async_channel::Receiver<MajorSyncTask>,
 }
 
-/// Makes a client.
+/// Builds a client.
 ///
 /// # Errors
-/// When what is stored of it cannot be read.
+///
+/// If its stored state cannot be read.
 pub(super) async fn build(
     shared: &Shared,
     settings: &DeviceSettings,
@@ -91,7 +90,7 @@ pub(super) async fn build(
     Ok(BuiltClient { client, tasks })
 }
 
-/// Who has a group's key is read anew for each message; `storage/sender_key_devices.rs` says why.
+/// Disables the cache of devices that have a group's key; `storage/sender_key_devices.rs` has the reason.
 fn caches() -> CacheConfig {
     CacheConfig {
         sender_key_devices_cache: CacheEntryConfig::new(Some(Duration::ZERO), 1),

@@ -1,4 +1,4 @@
-//! What every part of the engine is handed while a connection stands.
+//! The state of one connection, shared by the engine's files.
 
 use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
@@ -20,52 +20,47 @@ use crate::engine::{EngineEvent, Inbound, InboundError, MediaStore, Vault};
 
 /// One connection of one device.
 pub(super) struct ConnectionContext {
-    /// Whose.
     pub(super) device: DeviceId,
-    /// The library's client.
     pub(super) client: Arc<Client>,
-    /// Who is who, the account itself included.
+    /// Identities of contacts, and of the account itself.
     pub(super) identities: Arc<Identities>,
-    /// Where news goes.
     pub(super) inbound: Arc<dyn Inbound>,
-    /// What the engine itself keeps of the device.
+    /// The engine's own storage.
     pub(super) vault: Arc<dyn Vault>,
-    /// Where files are.
     pub(super) media: Arc<dyn MediaStore>,
-    /// The time.
     pub(super) clock: Arc<dyn Clock>,
-    /// Randomness.
     pub(super) random: Arc<dyn Random>,
-    /// Messages whose answer from the network is waited for.
+    /// Sent messages that wait for the network's answer.
     pub(super) acks: Arc<Acks>,
-    /// Messages of the past that were told so far.
+    /// Messages of the history that were delivered so far.
     pub(super) history_messages: AtomicU64,
-    /// Parts of the past that were told to their end so far.
+    /// Parts of the history that were delivered completely.
     pub(super) history_parts: AtomicU64,
-    /// Announcements of parts that are stored; `None` when no past is wanted.
+    /// Stored history announcements; `None` if history is disabled.
     pub(super) history_queue: Option<HistoryQueue>,
     /// Cancelled once the connection can send and receive.
     pub(super) open: CancellationToken,
-    /// Who is on the network; see [`super::on_network::is_on_network`].
+    /// Results of [`super::on_network::is_on_network`].
     pub(super) on_network: OnNetworkCache,
     /// Notified when an answer of the network is overdue.
     pub(super) ack_overdue: Notify,
-    /// The groups that the network told of when the connection was opened, names included.
+    /// Groups whose names were delivered when the connection opened.
     pub(super) delivered_groups: Mutex<HashSet<Jid>>,
-    /// What the account's devices share and this one is to read again.
+    /// Collections of the app state that must be read again.
     pub(super) pending_syncs: PendingSyncs,
 }
 
 impl ConnectionContext {
-    /// Whether the network told of this group when the connection was opened.
+    /// Whether the group was delivered when the connection opened.
     pub(super) fn is_group_delivered(&self, group: &Jid) -> bool {
         self.delivered_groups.lock().unwrap_or_else(PoisonError::into_inner).contains(group)
     }
 
-    /// Hands over news; returns once it is durable.
+    /// Delivers an event; returns once it is durable.
     ///
     /// # Errors
-    /// When it was not taken: what it was about must not be acknowledged to the network.
+    ///
+    /// If it was not ingested; its cause must then not be acknowledged to the network.
     pub(super) async fn deliver(&self, event: EngineEvent) -> Result<(), InboundError> {
         self.inbound.deliver(event).await
     }

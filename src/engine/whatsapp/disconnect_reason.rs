@@ -1,14 +1,14 @@
-//! How a connection ended, in our words.
+//! Maps the end of a connection to our reason codes.
 //!
-//! Source: `whatsapp-rust` 0.7.0, `client/node_io.rs` (`handle_stream_error`, `handle_connect_failure`) and
-//! `wacore` 0.7.0, `types/events.rs` (the codes).
+//! Source: `whatsapp-rust` 0.7.0, `client/node_io.rs` (`handle_stream_error`, `handle_connect_failure`) and `wacore`
+//! 0.7.0, `types/events.rs` (the codes).
 
 use whatsapp_rust::types::events::{ConnectFailureReason, Event, TempBanReason};
 
 use crate::domain::reason::Reason;
 use crate::engine::Ended;
 
-/// How a session ends by what its connection told; `None` for what ends nothing.
+/// How the event ends the session; `None` if it does not.
 pub(super) fn of_event(event: &Event) -> Option<Ended> {
     match event {
         Event::LoggedOut(details) => Some(connect_failure(&details.reason)),
@@ -23,7 +23,7 @@ pub(super) fn of_event(event: &Event) -> Option<Ended> {
     }
 }
 
-/// Why the network suspended the account (the codes: `wacore` 0.7.0, `types/events.rs`).
+/// The network's reason for a suspension (codes: `wacore` 0.7.0, `types/events.rs`).
 pub(super) fn ban_reason(code: &TempBanReason) -> &'static str {
     match code {
         TempBanReason::SentToTooManyPeople => {
@@ -39,7 +39,7 @@ pub(super) fn ban_reason(code: &TempBanReason) -> &'static str {
     }
 }
 
-/// How a session ends when the network does not let it in.
+/// How a refused login ends the session.
 fn connect_failure(reason: &ConnectFailureReason) -> Ended {
     match reason {
         ConnectFailureReason::LoggedOut | ConnectFailureReason::UnknownLogout => {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_networks_refusals_have_their_reasons() {
+    fn connect_failure_codes_map_to_reasons() {
         for (code, ended) in [
             (400, Ended::LinkLost(Reason::NetworkUnreachable)),
             (401, Ended::LoggedOut(Reason::LoggedOutOnPhone)),
@@ -104,13 +104,13 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_of_the_account_is_a_ban_and_an_unlinking_is_not() {
+    fn account_lock_is_ban_and_unlink_is_logout() {
         assert_eq!(of_event(&logged_out(401)), Some(Ended::LoggedOut(Reason::LoggedOutOnPhone)));
         assert_eq!(of_event(&logged_out(403)), Some(Ended::Fatal(Reason::Banned)));
     }
 
     #[test]
-    fn every_code_of_a_suspension_is_one() {
+    fn suspension_codes_map_to_temporary_ban() {
         for code in [101, 102, 103, 104, 106, 199] {
             let details = TemporaryBan::builder()
                 .code(TempBanReason::from(code))
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn other_ends_have_theirs() {
+    fn other_end_events_map_to_reasons() {
         let dropped = Disconnected::builder().reason(DisconnectReason::StreamEnded).build();
         for (event, ended) in [
             (Event::StreamReplaced(StreamReplaced::builder().build()), Ended::Fatal(Reason::StreamReplaced)),
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_nothing_is_none() {
+    fn other_events_end_nothing() {
         let error = StreamError::builder().code("ack".into()).build();
         for event in [Event::Connected(Connected::builder().build()), Event::StreamError(error)] {
             assert_eq!(of_event(&event), None);

@@ -1,9 +1,9 @@
-//! The library's events, in order, as ours.
+//! Passes the library's events, in order, to the session.
 //!
-//! [`EventListener`] stands in the library's way of dispatching and must not wait: it puts events into a bounded queue.
-//! [`Pump`] empties it, one event at a time, in the task of the session. While an event is being taken in, the
-//! connection is not read, so a daemon that is slow makes the network wait. Should the queue be full all the same,
-//! the connection ends: what was not acknowledged comes again with the next one.
+//! [`EventListener`] runs inside the library's dispatch and must not block: it puts events into a bounded queue. The
+//! session's task takes them from [`EventQueue`], one at a time. The connection is not read while an event is being
+//! ingested, so a slow daemon slows the network. If the queue is full nevertheless, the connection ends; what was not
+//! acknowledged arrives again with the next one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,12 +24,12 @@ use crate::domain::clock::Millis;
 use crate::domain::event::TypingKind;
 use crate::engine::{EngineEvent, InboundError};
 
-/// Events that may wait.
+/// Events that may be queued.
 const QUEUE: usize = 4_096;
-/// How often who waits for it looks whether all is taken in.
+/// Interval at which a waiting task checks the progress.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// How much was heard, and how much of it was taken in.
+/// Counts events that were received and ingested.
 #[derive(Default)]
 pub(super) struct InboundProgress {
     received: AtomicU64,
@@ -37,7 +37,7 @@ pub(super) struct InboundProgress {
 }
 
 impl InboundProgress {
-    /// Waits until all is taken in that was heard so far.
+    /// Waits until all events received so far are ingested.
     pub(super) async fn wait_until_ingested(&self) {
         let so_far = self.received.load(Ordering::SeqCst);
         while self.ingested.load(Ordering::SeqCst) < so_far {
@@ -46,7 +46,7 @@ impl InboundProgress {
     }
 }
 
-/// Hears what the library dispatches.
+/// Receives what the library dispatches.
 pub(super) struct EventListener {
     events: mpsc::Sender<Arc<Event>>,
     progress: Arc<InboundProgress>,
@@ -54,16 +54,16 @@ pub(super) struct EventListener {
     overflow: CancellationToken,
 }
 
-/// What was heard.
+/// Received events, in order.
 pub(super) struct EventQueue {
     events: mpsc::Receiver<Arc<Event>>,
     progress: Arc<InboundProgress>,
-    /// Given away so far.
+    /// Events returned so far.
     returned: u64,
     overflow: CancellationToken,
 }
 
-/// A listener, and where it puts what it hears.
+/// A listener and the queue that it fills.
 pub(super) fn event_channel(acks: Arc<Acks>) -> (EventListener, EventQueue) {
     let (sender, events) = mpsc::channel(QUEUE);
     let overflow = CancellationToken::new();
@@ -74,7 +74,7 @@ pub(super) fn event_channel(acks: Arc<Acks>) -> (EventListener, EventQueue) {
 }
 
 impl EventQueue {
-    /// The next event, once the one before is taken in. Dropping the future loses none.
+    /// The next event; the previous one counts as ingested. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<Arc<Event>> {
         self.progress.ingested.store(self.returned, Ordering::SeqCst);
         let event = self.events.recv().await;
@@ -82,7 +82,7 @@ impl EventQueue {
         event
     }
 
-    /// The next event, where one waits already.
+    /// The next event, if one is queued.
     pub(super) fn try_next(&mut self) -> Option<Arc<Event>> {
         self.progress.ingested.store(self.returned, Ordering::SeqCst);
         let event = self.events.try_recv().ok();
@@ -90,12 +90,12 @@ impl EventQueue {
         event
     }
 
-    /// How much was heard, and taken in.
+    /// The counters of received and ingested events.
     pub(super) fn progress(&self) -> Arc<InboundProgress> {
         Arc::clone(&self.progress)
     }
 
-    /// Waits until more came than may wait.
+    /// Cancelled when the queue overflowed.
     pub(super) fn overflow(&self) -> CancellationToken {
         self.overflow.clone()
     }
@@ -103,13 +103,13 @@ impl EventQueue {
 
 impl EventHandler for EventListener {
     fn handle_event(&self, event: Arc<Event>) {
-        // Whoever sent the message waits for its answer, and not behind the news.
+        // The sender waits for this answer; it must not queue behind other events.
         if let Event::ServerAck(ack) = &*event
             && (ack.class.as_deref().is_some_and(|class| class != "message") || self.resolve(ack))
         {
             return;
         }
-        // Before it is there: nobody may find it taken in and not heard.
+        // Counted before it is queued, so that it never counts as ingested first.
         self.progress.received.fetch_add(1, Ordering::SeqCst);
         if self.events.try_send(event).is_err() {
             self.overflow.cancel();
@@ -124,10 +124,11 @@ impl EventListener {
     }
 }
 
-/// Tells the daemon of an event. What is about the link itself is the session's.
+/// Ingests an event. The session handles events about the link itself.
 ///
 /// # Errors
-/// When the daemon did not take it.
+///
+/// If the event could not be ingested.
 pub(super) async fn dispatch(context: &ConnectionContext, event: &Event) -> Result<(), InboundError> {
     match event {
         Event::Receipt(update) => {
@@ -143,7 +144,7 @@ pub(super) async fn dispatch(context: &ConnectionContext, event: &Event) -> Resu
                 None => Ok(()),
             }
         }
-        // What the hook has taken in is told already; the rest does not pass through it.
+        // The durability hook ingested the other batches.
         Event::Messages(batch) if !batch.hook_committed => {
             for message in batch {
                 inbound::ingest(context, message).await?;
@@ -156,9 +157,9 @@ pub(super) async fn dispatch(context: &ConnectionContext, event: &Event) -> Resu
             inbound::ingest_view_once(context, &update.info).await
         }
         Event::UndecryptableMessage(update) => {
-            // The library asks the sender to send it again; it then comes as any other.
+            // The library requests it again from the sender; it then arrives like any message.
             let unavailable = update.is_unavailable;
-            tracing::warn!(device = %context.device, unavailable, "a message could not be decrypted; the sender is asked again");
+            tracing::warn!(device = %context.device, unavailable, "message not decrypted; requested again from the sender");
             Ok(())
         }
         Event::ChatPresence(update) => typing(context, update).await,

@@ -1,4 +1,4 @@
-//! Groups: asked about, changed, and as they change.
+//! Groups: requests, changes, and events of the network.
 
 use super::boxed::boxed;
 use std::sync::PoisonError;
@@ -18,10 +18,10 @@ use crate::domain::group::{Group, GroupChange};
 use crate::domain::jid::Jid;
 use crate::engine::{EngineEvent, GroupAnswer, GroupRequest, InboundError, MembersChange, SessionError};
 
-/// How long the network may take to say which groups there are.
+/// How long the network may take to list the groups.
 const ALL: Duration = Duration::from_secs(20);
 
-/// What became of each member.
+/// The result for each member.
 type Outcomes = Vec<(Jid, Result<(), &'static str>)>;
 
 /// See [`crate::engine::Session::group`].
@@ -115,7 +115,7 @@ async fn members(
     Ok(GroupAnswer::Participants(outcomes))
 }
 
-/// What became of a person; the network answers by either of their ids.
+/// The result for one member; the network answers with either of their ids.
 fn outcome(
     context: &ConnectionContext,
     person: &Jid,
@@ -128,7 +128,7 @@ fn outcome(
     match answer.map(|answer| answer.error.as_deref()) {
         Some(Some(code)) if code != "200" => Err(group_in::refusal(code)),
         Some(_) => Ok(()),
-        // Of one person, the answer can only be about them.
+        // A single answer to a request about one member concerns that member.
         None if responses.len() == 1 && responses.iter().all(ParticipantChangeResponse::is_ok) => Ok(()),
         None => Err("refused_by_network"),
     }
@@ -138,21 +138,22 @@ async fn convert(context: &ConnectionContext, metadata: &GroupMetadata) -> Resul
     let updates = group_in::resolved_members(&metadata.participants, &context.identities);
     if !updates.is_empty() {
         let delivered = context.deliver(EngineEvent::Contacts(updates)).await;
-        delivered.map_err(|_| refused("who is in the group could not be stored"))?;
+        delivered.map_err(|_| refused("the group's members could not be stored"))?;
     }
-    group_in::group_of(metadata, &context.identities).ok_or_else(|| refused("it is no group"))
+    group_in::group_of(metadata, &context.identities).ok_or_else(|| refused("it did not return a group"))
 }
 
-/// Tells which groups the account is in: once after each connection is open, before anything else.
+/// Delivers the account's groups, before any other event of a new connection.
 ///
 /// # Errors
-/// When the daemon did not take it.
+///
+/// If the event could not be ingested.
 pub(super) async fn deliver_all(context: &ConnectionContext) -> Result<(), InboundError> {
     let groups = context.client.groups();
     let requested = boxed(groups.get_participating());
     let Ok(Ok(metadata)) = tokio::time::timeout(ALL, requested).await else {
-        // They are told at the next connection; until then they stay as they are known.
-        tracing::warn!(device = %context.device, "the network did not say which groups there are");
+        // Retried with the next connection; until then the stored groups stay.
+        tracing::warn!(device = %context.device, "the network did not list the groups");
         return Ok(());
     };
     let mut all = Vec::with_capacity(metadata.len());
@@ -168,10 +169,11 @@ pub(super) async fn deliver_all(context: &ConnectionContext) -> Result<(), Inbou
     context.deliver(EngineEvent::Groups { groups: all, complete: true }).await
 }
 
-/// Tells of an event about groups; others are none of its business.
+/// Delivers a group event; ignores other events.
 ///
 /// # Errors
-/// When the daemon did not take it.
+///
+/// If the event could not be ingested.
 pub(super) async fn on_event(context: &ConnectionContext, event: &Event) -> Result<(), InboundError> {
     match event {
         Event::GroupUpdate(update) => on_update(context, update).await,
@@ -199,7 +201,7 @@ async fn on_update(context: &ConnectionContext, update: &GroupUpdate) -> Result<
             let to = to_network(&group);
             let metadata = tokio::time::timeout(ALL, boxed(requested.get_metadata(&to))).await;
             let Ok(Ok(metadata)) = metadata else {
-                tracing::warn!(device = %context.device, "a group that the account came into could not be read");
+                tracing::warn!(device = %context.device, "could not read a group that the account joined");
                 return Ok(());
             };
             let Ok(group) = convert(context, &metadata).await else { return Ok(()) };
@@ -208,7 +210,7 @@ async fn on_update(context: &ConnectionContext, update: &GroupUpdate) -> Result<
     }
 }
 
-/// Why the network did not do it.
+/// Maps the network's error code.
 fn session_error(error: &GroupError) -> SessionError {
     let GroupError::Iq(IqError::ServerError { code, .. }) = error else {
         return match error {
@@ -221,7 +223,7 @@ fn session_error(error: &GroupError) -> SessionError {
         401 => refused("only admins may change this group"),
         403 | 404 | 410 => SessionError::NotInGroup,
         406 => refused("it does not understand the request"),
-        409 => refused("somebody else changed the group at the same time; try again"),
+        409 => refused("another member changed the group at the same time; try again"),
         429 => refused("this account changes groups too often; try again later"),
         code => SessionError::Refused(format!("its code is {code}")),
     }

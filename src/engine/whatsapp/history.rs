@@ -1,7 +1,5 @@
-//! What was there before the link: told in pieces, each once it is needed in memory.
-//!
-//! A phone sends it compressed, in several parts. Each part is read twice: first for who is who, then chat by chat.
-//! Files of the past stay at the network.
+//! Ingests the history sync: the messages from before the link, in bounded pieces. A phone sends it compressed, in
+//! several parts; each part is read twice, first for identities, then chat by chat. Attachments stay at the network.
 
 use std::sync::atomic::Ordering;
 
@@ -19,17 +17,18 @@ use crate::domain::contact::ContactUpdate;
 use crate::domain::event::HistoryPhase;
 use crate::engine::{EngineEvent, InboundError};
 
-/// Messages that are told at once.
+/// Messages of one event.
 const MESSAGES: usize = 100;
-/// People that are told at once.
+/// Contacts of one event.
 const PEOPLE: usize = 200;
-/// Chats that wait to be told.
+/// Decoded chats that may be queued.
 const CHATS: usize = 2;
 
-/// Tells of an event about history; others are none of its business.
+/// Ingests a part of the history; ignores other events.
 ///
 /// # Errors
-/// When the daemon did not take it.
+///
+/// If a part could not be ingested.
 pub(super) async fn on_event(context: &ConnectionContext, event: &Event) -> Result<(), InboundError> {
     let Event::HistorySync(part) = event else { return Ok(()) };
     ingest_part(context, part).await?;
@@ -37,15 +36,16 @@ pub(super) async fn on_event(context: &ConnectionContext, event: &Event) -> Resu
     Ok(())
 }
 
-/// How many parts were told to their end in this connection, of those that the library fetched.
+/// Parts that the library downloaded and that were delivered completely on this connection.
 pub(super) fn parts_delivered(context: &ConnectionContext) -> u64 {
     context.history_parts.load(Ordering::SeqCst)
 }
 
-/// Tells a part.
+/// Ingests a part.
 ///
 /// # Errors
-/// When the daemon did not take it.
+///
+/// If it could not be ingested.
 pub(super) async fn ingest_part(
     context: &ConnectionContext,
     part: &LazyHistorySync,
@@ -55,7 +55,7 @@ pub(super) async fn ingest_part(
     let rest = tokio::task::spawn_blocking(move || read_remainder(&of, size)).await;
     match rest {
         Ok(Ok(rest)) => deliver_contacts(context, history_in::contacts(&rest, &context.identities)).await?,
-        _ => tracing::warn!(device = %context.device, "a part of the history could not be read"),
+        _ => tracing::warn!(device = %context.device, "could not read a part of the history"),
     }
     ingest_chats(context, bytes, size).await?;
     deliver_progress(context, part).await
@@ -71,7 +71,7 @@ async fn deliver_contacts(
     Ok(())
 }
 
-/// Everything but the chats.
+/// Everything except the chats.
 fn read_remainder(bytes: &[u8], size: u64) -> Result<wa::HistorySync, HistorySyncError> {
     let mut stream = HistorySyncStream::new(bytes, size);
     while stream.next_conversation_bytes()?.is_some() {}
@@ -93,7 +93,7 @@ async fn ingest_chats(context: &ConnectionContext, bytes: Bytes, size: u64) -> R
         ingest_chat(context, &conversation).await?;
     }
     if !matches!(reading.await, Ok(Ok(()))) {
-        tracing::warn!(device = %context.device, "a part of the history could not be read to its end");
+        tracing::warn!(device = %context.device, "could not read the rest of a part of the history");
     }
     Ok(())
 }
@@ -110,7 +110,7 @@ async fn ingest_chat(
     let Some(HistoryChat { name, messages, changes, polls }) = history_in::chat_of(conversation, ids) else {
         return Ok(());
     };
-    // What the network says of a group is newer than what the history does.
+    // The network's group name is newer than the name in the history.
     if let Some((chat, name)) = name.filter(|(chat, _)| !context.is_group_delivered(chat)) {
         context.deliver(EngineEvent::ChatName { chat, name }).await?;
     }
@@ -128,8 +128,7 @@ async fn ingest_chat(
     Ok(())
 }
 
-/// A part that carries messages says how far the phone is; the others do not count. How many there will be is known
-/// with the last one.
+/// Reports the progress of parts that contain messages. The total is available with the last part only.
 async fn deliver_progress(context: &ConnectionContext, part: &LazyHistorySync) -> Result<(), InboundError> {
     let with_messages = [HistorySyncType::INITIAL_BOOTSTRAP, HistorySyncType::RECENT, HistorySyncType::FULL];
     if !with_messages.iter().any(|kind| *kind as i32 == part.sync_type()) {

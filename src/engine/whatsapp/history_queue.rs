@@ -1,12 +1,10 @@
-//! The phone's announcements of its history, kept until what they announce is taken in.
+//! Keeps the phone's announcements of history parts until the parts are ingested. One part is in memory at a time.
 //!
-//! An announcement says where a part of the history is, and with which key. The library takes it out of its message
-//! before anybody sees that one, and hands it over as a task (`whatsapp-rust` 0.7.0, `message/receive.rs`). Here it
-//! is stored first, which the message's acknowledgement waits for ([`HistoryQueue::wait_until_stored`]); then the library fetches
-//! the part. A part that a kill or a lost link interrupted is fetched again with the next connection, from what was
-//! stored. What the library learns of a part for itself it learns only while nothing interrupts it.
-//!
-//! One part at a time is in memory.
+//! An announcement contains the location and key of a part. The library removes it from its message and passes it on
+//! as a task (`whatsapp-rust` 0.7.0, `message/receive.rs`). It is stored here first, and the message's
+//! acknowledgement waits for that ([`HistoryQueue::wait_until_stored`]); then the library downloads the part. A
+//! download that a kill or a lost link interrupted is repeated on the next connection from the stored announcement.
+//! The library then does not update its own state from that part.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,16 +28,16 @@ use crate::domain::clock::Millis;
 use crate::domain::vault::VaultBatch;
 use crate::engine::{InboundError, VaultError};
 
-/// Where they are in the vault, by the id of their message.
+/// Vault space, by message id.
 const SPACE: &str = "history";
-/// How long a part is asked for, in ms: two weeks. Longer it is not at the network either.
+/// How long a download is retried, in ms: two weeks, as long as the network keeps the part.
 const VALID: i64 = 14 * 24 * 60 * 60 * 1_000;
-/// Announcements that wait for the one before; more are taken up with the next connection.
+/// Announcements that may be queued; more are processed with the next connection.
 const WAITING: usize = 256;
 /// How long a message waits until its announcement is stored.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The announcements of one connection that are stored, until their messages ask.
+/// Stored announcements of this connection whose message was not acknowledged yet.
 #[derive(Default)]
 pub(super) struct HistoryQueue {
     stored: Mutex<HashSet<String>>,
@@ -47,7 +45,7 @@ pub(super) struct HistoryQueue {
 }
 
 impl HistoryQueue {
-    /// Waits until the announcement in this message is stored; false when it takes too long.
+    /// Waits until the announcement in this message is stored; `false` after a timeout.
     pub(super) async fn wait_until_stored(&self, message: &str) -> bool {
         let asking = async {
             loop {
@@ -63,7 +61,7 @@ impl HistoryQueue {
 
     fn record(&self, message: &str) {
         let mut stored = self.lock();
-        // One that nobody asks for came with a message that went by.
+        // An entry stays if its message was not passed to the durability hook.
         if stored.len() >= WAITING {
             stored.clear();
         }
@@ -77,7 +75,7 @@ impl HistoryQueue {
     }
 }
 
-/// Keeps what the library hands over, for as long as the connection stands.
+/// Stores and processes announcements until the connection ends.
 pub(super) async fn run(
     context: Arc<ConnectionContext>,
     progress: Arc<InboundProgress>,
@@ -86,7 +84,7 @@ pub(super) async fn run(
     let interrupted = match load_interrupted(&context).await {
         Ok(interrupted) => interrupted,
         Err(error) => {
-            tracing::warn!(device = %context.device, %error, "interrupted parts of the history are asked for with the next connection");
+            tracing::warn!(device = %context.device, %error, "interrupted history parts not loaded; retrying with the next connection");
             Vec::new()
         }
     };
@@ -96,7 +94,7 @@ pub(super) async fn run(
     tokio::join!(storing, processing);
 }
 
-/// What earlier connections did not come to the end of, in the order of the parts.
+/// Announcements that earlier connections did not finish, in the order of the parts.
 async fn load_interrupted(
     context: &ConnectionContext,
 ) -> Result<Vec<(String, HistorySyncNotification)>, VaultError> {
@@ -121,15 +119,15 @@ async fn store_announcements(
         let id = message_id.clone();
         let until = context.clock.now().plus(VALID);
         if let Err(error) = store(context, &id, notification, until).await {
-            // Its message is not acknowledged, and comes again.
-            tracing::warn!(device = %context.device, %error, "a part of the history could not be noted");
+            // Its message is not acknowledged and arrives again.
+            tracing::warn!(device = %context.device, %error, "could not store a history announcement");
             continue;
         }
         if let Some(queue) = &context.history_queue {
             queue.record(&id);
         }
         if stored.try_send((id, task)).is_err() {
-            tracing::debug!(device = %context.device, "a part of the history is taken up with the next connection");
+            tracing::debug!(device = %context.device, "history queue full; the part is processed with the next connection");
         }
     }
 }
@@ -152,12 +150,12 @@ async fn store(
 
 async fn remove(context: &ConnectionContext, id: &str) {
     if let Err(error) = context.vault.put(SPACE, id, None).await {
-        // It is told once more, of which nothing comes.
-        tracing::warn!(device = %context.device, %error, "a part of the history is told again");
+        // The part is ingested once more; ingesting is idempotent.
+        tracing::warn!(device = %context.device, %error, "could not remove a history announcement; its part is ingested again");
     }
 }
 
-/// Tells what was interrupted, and then what comes, one part after the other.
+/// Processes interrupted parts, then new ones, one at a time.
 async fn process(
     context: &Arc<ConnectionContext>,
     progress: &InboundProgress,
@@ -169,13 +167,13 @@ async fn process(
         match boxed(download_again(context, notification)).await {
             Ok(true) => remove(context, &id).await,
             Ok(false) => {}
-            // The daemon does not take anything now.
+            // The store does not accept writes now.
             Err(_) => return,
         }
     }
     while let Some((id, task)) = coming.recv().await {
         let before = history::parts_delivered(context);
-        // Its room is taken only while it runs.
+        // Boxed, so that its memory is held only while it runs.
         boxed(context.client.process_sync_task(task)).await;
         progress.wait_until_ingested().await;
         if history::parts_delivered(context) > before {
@@ -184,7 +182,7 @@ async fn process(
     }
 }
 
-/// Fetches and tells a part; false when it is not to be had now.
+/// Downloads and ingests a part; `false` if it cannot be downloaded now.
 async fn download_again(
     context: &ConnectionContext,
     mut notification: HistorySyncNotification,
@@ -195,7 +193,7 @@ async fn download_again(
         None => match boxed(context.client.download(&notification)).await {
             Ok(bytes) => bytes,
             Err(_) => {
-                tracing::warn!(device = %context.device, "an interrupted part of the history could not be fetched");
+                tracing::warn!(device = %context.device, "could not download an interrupted part of the history");
                 return Ok(false);
             }
         },
@@ -213,7 +211,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_message_waits_until_its_announcement_is_stored() {
+    async fn message_waits_until_announcement_is_stored() {
         let queue = Arc::new(HistoryQueue::default());
         let waiting = queue.wait_until_stored("3EB0AA");
         tokio::pin!(waiting);

@@ -1,8 +1,8 @@
-//! Messages on their way in: durable here before the network hears that we have them.
+//! Ingests messages; they are durable here before the network receives their acknowledgement.
 //!
-//! The library calls the hook with what it decrypted, and acknowledges only when it answers `Ok`
-//! (`whatsapp-rust`, `message/commit_batch.rs`): what the daemon did not take is delivered again. The same
-//! message may come twice; the daemon knows it by its id. Nothing here sends: the library holds the sender's lock.
+//! The library calls the hook with decrypted messages and acknowledges them only after `Ok` (`whatsapp-rust`,
+//! `message/commit_batch.rs`); otherwise the network delivers them again. The service drops a second copy by its id.
+//! Nothing here sends: the library holds the sender's lock.
 
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -21,10 +21,10 @@ use super::convert::message_key::KeyContext;
 use super::{media, polls};
 use crate::engine::{EngineEvent, InboundError};
 
-/// Where the hook finds its connection, which is only there once the client is.
+/// The hook's connection, which is created after the client and set then.
 pub(super) type HookSlot = Arc<OnceLock<Weak<ConnectionContext>>>;
 
-/// The library's hook.
+/// The library's durability hook.
 pub(super) struct DurabilityHook(pub(super) HookSlot);
 
 #[async_trait]
@@ -33,7 +33,7 @@ impl InboundDurabilityHook for DurabilityHook {
         let context = self.0.get().and_then(Weak::upgrade).ok_or_else(|| anyhow!("the session has ended"))?;
         for message in batch {
             if !is_announcement_stored(&context, message).await {
-                return Err(anyhow!("a part of the history could not be noted"));
+                return Err(anyhow!("a history announcement could not be stored"));
             }
             ingest(&context, message).await?;
         }
@@ -41,7 +41,7 @@ impl InboundDurabilityHook for DurabilityHook {
     }
 }
 
-/// Whether a part of the history that this message announces, if it does, will be asked for after a kill too.
+/// Whether the history announcement in this message, if it has one, survives a kill.
 async fn is_announcement_stored(context: &ConnectionContext, message: &InboundMessage) -> bool {
     let protocol = message.message.protocol_message.as_option();
     let announces =
@@ -54,10 +54,11 @@ async fn is_announcement_stored(context: &ConnectionContext, message: &InboundMe
     }
 }
 
-/// Tells of a message; returns once it is durable.
+/// Ingests a message; returns once it is durable.
 ///
 /// # Errors
-/// When the daemon did not take it: it must not be acknowledged.
+///
+/// If it could not be ingested; it must not be acknowledged then.
 pub(super) async fn ingest(
     context: &ConnectionContext,
     message: &InboundMessage,
@@ -66,7 +67,7 @@ pub(super) async fn ingest(
     resolve_mentioned(context, &message.message).await?;
     let ids = &context.identities;
     let Some(header) = content_in::header(&message.info, ids) else {
-        tracing::debug!(device = %context.device, "a message from where no chat can be was passed over");
+        tracing::debug!(device = %context.device, "a message from an unsupported chat was skipped");
         return Ok(());
     };
     let frame = KeyContext { ids, chat: &header.chat, writer: &header.from };
@@ -87,10 +88,11 @@ pub(super) async fn ingest(
     }
 }
 
-/// Tells of a message that only the phone is given, as it may be seen once only.
+/// Ingests the placeholder of a view-once message, which linked devices do not receive.
 ///
 /// # Errors
-/// When the daemon did not take it.
+///
+/// If it could not be ingested.
 pub(super) async fn ingest_view_once(
     context: &ConnectionContext,
     info: &MessageInfo,
@@ -101,10 +103,11 @@ pub(super) async fn ingest_view_once(
     context.deliver(EngineEvent::Message(Box::new(message))).await
 }
 
-/// Learns who everybody is that a message speaks of.
+/// Resolves the hidden ids of people that a message refers to.
 ///
 /// # Errors
-/// When the daemon did not take it.
+///
+/// If an update could not be ingested.
 pub(super) async fn resolve_mentioned(
     context: &ConnectionContext,
     message: &wa::Message,
@@ -117,10 +120,11 @@ pub(super) async fn resolve_mentioned(
     Ok(())
 }
 
-/// Learns who the people are that something comes from, and tells of it first.
+/// Resolves the hidden ids in a source and delivers what is new.
 ///
 /// # Errors
-/// When the daemon did not take it.
+///
+/// If an update could not be ingested.
 pub(super) async fn resolve_source(
     context: &ConnectionContext,
     source: &MessageSource,
@@ -135,15 +139,16 @@ pub(super) async fn resolve_source(
     resolve(context, &source.sender).await
 }
 
-/// Learns the number behind a hidden id from what the library knows, and tells of it.
+/// Resolves a hidden id to a phone number through the library and delivers the pair.
 ///
 /// # Errors
-/// When the daemon did not take it.
+///
+/// If the update could not be ingested.
 pub(super) async fn resolve(context: &ConnectionContext, jid: &NetworkJid) -> Result<(), InboundError> {
     if !context.identities.is_unresolved(jid) {
         return Ok(());
     }
-    // Not to know it now is no fault: the person goes by the hidden id until it is.
+    // An unresolved person keeps the hidden id.
     let Ok(Some(entry)) = boxed(context.client.get_lid_pn_entry(&jid.to_non_ad())).await else {
         return Ok(());
     };

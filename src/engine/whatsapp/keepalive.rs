@@ -1,7 +1,5 @@
-//! Proves again and again that the network is there: a ping of our own, whose round trip is told.
-//!
-//! The library pings too, and cuts a connection that is silent (`whatsapp-rust`, `keepalive.rs`); it tells of
-//! neither.
+//! Pings the network and measures the round trip. The library pings too and closes a silent connection
+//! (`whatsapp-rust`, `keepalive.rs`), but it reports neither.
 
 use super::boxed::boxed;
 use std::time::Duration;
@@ -11,18 +9,18 @@ use whatsapp_rust::Client;
 use whatsapp_rust::request::IqError;
 use whatsapp_rust::wacore::iq::keepalive::KeepaliveSpec;
 
-/// Between two pings.
+/// Pause between two pings.
 pub(super) const INTERVAL: Duration = Duration::from_secs(45);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What came of a ping.
+/// The result of a ping.
 pub(super) enum Keepalive {
     /// The round trip in milliseconds.
     Alive(u64),
     /// No answer in time.
     Silent,
-    /// The connection is ending anyway.
+    /// The connection is closing.
     Gone,
 }
 
@@ -31,7 +29,7 @@ pub(super) async fn ping(client: &Client, pause: Duration) -> Keepalive {
     tokio::time::sleep(pause).await;
     let started = Instant::now();
     match boxed(client.execute(KeepaliveSpec::with_timeout(PATIENCE))).await {
-        // Whatever the network says to it, it is there.
+        // Any answer proves that the network responds.
         Ok(())
         | Err(
             IqError::ServerError { .. } | IqError::ParseError(_) | IqError::UnexpectedResponseType { .. },

@@ -1,9 +1,9 @@
-//! Files, up and down: never whole in memory, in a file without a name on their way.
+//! Downloads and uploads attachments through unnamed temporary files; a file is never whole in memory.
 //!
-//! A file goes up encrypted before the message that names it leaves. One that comes in is fetched, decrypted and
-//! checked before its message is told, within a time: what could not be had leaves a message of its type without a
-//! file, so that nothing behind it waits for ever. The library's downloads ask the connection for an access token
-//! and nothing else, so they may be made while it holds a sender's lock.
+//! A file is uploaded, encrypted, before its message leaves. An incoming file is downloaded, decrypted and verified
+//! before its message is delivered, within a time limit. If that fails for good, the message is delivered without its
+//! file, so that later messages are not blocked. A download only asks the connection for an access token, so it may
+//! run while the library holds a sender's lock.
 
 use super::boxed::boxed;
 use std::fs::File;
@@ -24,25 +24,26 @@ use crate::domain::content::{Attachment, Content};
 use crate::domain::media::{MediaHash, MediaKind};
 use crate::engine::{ByteStream, InboundError, Incoming, MediaStoreError, SendOutcome};
 
-/// The largest file, in bytes: what the network itself takes.
+/// The largest file in bytes, as for the network.
 const MAX_FILE: u64 = 2 << 30;
-/// How long a file may take to come in: so long at least,
+/// The minimum time for a download,
 const LEAST: Duration = Duration::from_secs(20);
-/// and a second more for so many bytes,
+/// plus one second for this many bytes,
 const BYTES_A_SECOND: u64 = 512 << 10;
-/// but no longer than this.
+/// up to this maximum.
 const MOST: Duration = Duration::from_secs(120);
-/// How long a file may take to go out.
+/// How long an upload may take.
 const UPLOAD: Duration = Duration::from_secs(600);
-/// The largest thumbnail that goes with a message, in bytes: it is in the message itself, once for each device.
+/// The largest thumbnail in bytes; it is part of the message, once for each device.
 const THUMBNAIL: usize = 32 << 10;
-/// Read from a file at a time.
+/// Bytes read from a file at a time.
 const PIECE: usize = 64 << 10;
 
-/// The message with its file in the store, or without where it could not be had.
+/// The message with its file, or without it if the download failed for good.
 ///
 /// # Errors
-/// When it may come another time: the message must not be acknowledged then.
+///
+/// If a later attempt may succeed; the message must not be acknowledged then.
 pub(super) async fn with_file(
     context: &ConnectionContext,
     message: Incoming,
@@ -52,17 +53,17 @@ pub(super) async fn with_file(
         Ok(attachment) => Ok(Incoming { content: Content::Media(attachment), ..message }),
         Err(FetchError::Transient(error)) => Err(error),
         Err(FetchError::Permanent(why)) => {
-            tracing::warn!(device = %context.device, kind = ?file.kind, why, "a message comes without its file");
+            tracing::warn!(device = %context.device, kind = ?file.kind, why, "message delivered without its file");
             Ok(message)
         }
     }
 }
 
-/// Why a file is not here.
+/// Why a file was not downloaded.
 enum FetchError {
-    /// It may be had another time.
+    /// A later attempt may succeed.
     Transient(InboundError),
-    /// It cannot be had.
+    /// No attempt will succeed.
     Permanent(&'static str),
 }
 
@@ -70,7 +71,7 @@ async fn download(context: &ConnectionContext, file: &RemoteFile) -> Result<Atta
     if file.size.is_some_and(|size| size > MAX_FILE) {
         return Err(FetchError::Permanent("it is too large"));
     }
-    // The rest of the address, and the access token behind it, are put after this.
+    // The library appends a query with the access token.
     let path = file.path.as_deref().filter(|path| path.starts_with('/') && !path.contains('#'));
     path.ok_or(FetchError::Permanent("its sender does not say where it is"))?;
     let temp =
@@ -111,10 +112,11 @@ fn download_timeout(size: Option<u64>) -> Duration {
     LEAST.saturating_add(Duration::from_secs(size.unwrap_or(0) / BYTES_A_SECOND)).min(MOST)
 }
 
-/// Uploads a file, encrypted.
+/// Encrypts and uploads a file.
 ///
 /// # Errors
-/// What becomes of the message; nothing of it has left then.
+///
+/// The outcome of the message; no part of it has left then.
 pub(super) async fn upload(
     context: &ConnectionContext,
     attachment: &Attachment,
@@ -128,7 +130,7 @@ pub(super) async fn upload(
         Ok(Err(_)) if !context.client.is_connected() => return Err(super::outbound::offline()),
         Ok(Err(error)) => {
             let status = whatsapp_rust::ErrorChainExt::http_status(&*error);
-            tracing::warn!(device = %context.device, status, "the network did not take a file");
+            tracing::warn!(device = %context.device, status, "the network rejected a file");
             return Err(upload_error(status));
         }
         Err(_) => return Err(transient("upload_failed", "the file could not be uploaded in time")),
@@ -146,7 +148,7 @@ pub(super) async fn upload(
     })
 }
 
-/// What phones show of a picture before they have it.
+/// The preview that phones show before the download.
 async fn thumbnail(context: &ConnectionContext, attachment: &Attachment) -> Option<Vec<u8>> {
     if attachment.kind != MediaKind::Image || !attachment.file.has_thumbnail {
         return None;
@@ -157,13 +159,13 @@ async fn thumbnail(context: &ConnectionContext, attachment: &Attachment) -> Opti
 
 fn upload_error(status: Option<u16>) -> SendOutcome {
     match status {
-        Some(413) => permanent("media_too_large", "the network does not take so large a file"),
-        Some(415) => permanent("media_not_taken", "the network does not take a file of this type"),
+        Some(413) => permanent("media_too_large", "the network does not accept files of this size"),
+        Some(415) => permanent("media_not_taken", "the network does not accept files of this type"),
         _ => transient("upload_failed", "the file could not be uploaded"),
     }
 }
 
-/// The file, encrypted, in a file without a name.
+/// The encrypted file, in a temporary file.
 async fn encrypt(
     context: &ConnectionContext,
     attachment: &Attachment,
@@ -191,7 +193,7 @@ async fn encrypt(
     }
     let hash = MediaHash::of_digest(&hasher.finalize().into());
     if hash != attachment.file.hash {
-        return Err(permanent("media_damaged", "the file is not what it was when it was stored"));
+        return Err(permanent("media_damaged", "the file has changed since it was stored"));
     }
     let finish = move || {
         let info = encryptor.finalize_to_writer(&mut temp).map_err(io::Error::other)?;
@@ -202,7 +204,7 @@ async fn encrypt(
 
 fn open_error(error: MediaStoreError) -> SendOutcome {
     match error {
-        MediaStoreError::Gone => permanent("media_gone", "the file is not in the store any more"),
+        MediaStoreError::Gone => permanent("media_gone", "the file is no longer in the store"),
         error @ MediaStoreError::TooLarge(_) => permanent("media_too_large", &error.to_string()),
         error @ (MediaStoreError::Incomplete(_) | MediaStoreError::Store(_)) => {
             transient("media_unreadable", &error.to_string())
@@ -210,7 +212,7 @@ fn open_error(error: MediaStoreError) -> SendOutcome {
     }
 }
 
-/// An encrypted file, for as many tries as it takes.
+/// An encrypted file that can be read several times.
 struct TempFile(File);
 
 impl whatsapp_rust::wacore::upload::UploadSource for TempFile {
@@ -225,7 +227,7 @@ impl whatsapp_rust::wacore::upload::UploadSource for TempFile {
     }
 }
 
-/// A file that takes no more than the network would send.
+/// A file that refuses more bytes than the network's limit.
 struct SizeLimitedFile {
     file: File,
     end: u64,
@@ -266,7 +268,7 @@ impl DownloadWriter for SizeLimitedFile {
     }
 }
 
-/// A file's bytes from where it stands, read on threads that may block.
+/// The file's bytes from its current position, read on blocking threads.
 fn stream_from(file: File) -> ByteStream {
     let pieces = stream::unfold(Some(file), async |file| {
         let mut file = file?;
@@ -295,14 +297,14 @@ mod tests {
     use whatsapp_rust::wacore::upload::UploadSource as _;
 
     #[test]
-    fn a_slow_file_is_waited_for_by_its_size_and_no_longer() {
+    fn download_timeout_depends_on_size_up_to_maximum() {
         assert_eq!(download_timeout(None), LEAST);
         assert_eq!(download_timeout(Some(10 << 20)), LEAST + Duration::from_secs(20));
         assert_eq!(download_timeout(Some(u64::MAX)), MOST);
     }
 
     #[test]
-    fn an_upload_is_read_from_where_it_broke_off() {
+    fn upload_resumes_from_offset() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"0123456789").unwrap();
         let temp = TempFile(file);
@@ -315,7 +317,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_written_is_read_back_after_a_failed_try() {
+    async fn second_attempt_overwrites_first() {
         let mut sink = SizeLimitedFile::new(tempfile::tempfile().unwrap());
         sink.write_all(b"something longer").unwrap();
         sink.seek(SeekFrom::Start(0)).unwrap();
@@ -328,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_the_network_sends_is_not_written() {
+    fn bytes_beyond_limit_are_refused() {
         let mut sink = SizeLimitedFile::new(tempfile::tempfile().unwrap());
         sink.seek(SeekFrom::Start(MAX_FILE - 1)).unwrap();
         assert_eq!(sink.write(b"12").unwrap_err().kind(), io::ErrorKind::FileTooLarge);

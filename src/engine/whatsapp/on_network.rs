@@ -1,7 +1,5 @@
-//! Whether people are on the network, asked once in a while and remembered in between.
-//!
-//! To a number that is nobody's the library sends all the same, to the account's own phone alone, and reports
-//! success; so it is asked before each message.
+//! Checks whether people have an account on the network, with a cache. The library reports success for a message to
+//! an unused number, which only the account's own phone receives; so it is checked before each message.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,14 +13,14 @@ use super::convert::jid;
 use crate::domain::jid::{Jid, JidKind};
 use crate::engine::{EngineEvent, SessionError};
 
-/// People that are remembered; beyond it all are forgotten and asked for again.
+/// Cached people; when it is full, the cache is cleared.
 const MOST: usize = 10_000;
-/// For how long somebody is taken to be there still.
+/// How long a positive answer is valid.
 const THERE: Duration = Duration::from_secs(24 * 3_600);
-/// For how long somebody is taken to be still missing: they may join any moment.
+/// How long a negative answer is valid; people may join at any time.
 const MISSING: Duration = Duration::from_secs(300);
 
-/// Who is there.
+/// Cached answers with their expiry.
 #[derive(Default)]
 pub(super) struct OnNetworkCache(Mutex<HashMap<Jid, (bool, Instant)>>);
 
@@ -44,10 +42,11 @@ impl OnNetworkCache {
     }
 }
 
-/// Whether this person is on the network. Groups and hidden ids are: they come from the network itself.
+/// Whether this person is on the network. Groups and hidden ids always are, because the network assigned them.
 ///
 /// # Errors
-/// When the network could not be asked, or did not say.
+///
+/// If the network could not be asked, or did not answer.
 pub(super) async fn is_on_network(context: &ConnectionContext, person: &Jid) -> Result<bool, SessionError> {
     if person.kind() != JidKind::Person || context.identities.is_me(person) {
         return Ok(true);
@@ -70,7 +69,7 @@ pub(super) async fn is_on_network(context: &ConnectionContext, person: &Jid) -> 
     if let Some(update) = update
         && let Err(error) = context.deliver(EngineEvent::Contacts(vec![update])).await
     {
-        tracing::warn!(device = %context.device, %error, "who a hidden id belongs to was not taken");
+        tracing::warn!(device = %context.device, %error, "could not ingest the number of a hidden id");
     }
     Ok(answer.is_registered)
 }
@@ -80,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_there_is_remembered_longer_than_who_is_not() {
+    fn positive_answers_are_cached_longer() {
         let (people, now) = (OnNetworkCache::default(), Instant::now());
         let (anna, ben) = (Jid::person("15550100001").unwrap(), Jid::person("15550100002").unwrap());
         people.record(&anna, true, now);
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_are_remembered_than_may_be() {
+    fn full_cache_is_cleared() {
         let (people, now) = (OnNetworkCache::default(), Instant::now());
         for n in 0..=MOST {
             people.record(&Jid::person(&format!("1555{n:07}")).unwrap(), true, now);

@@ -1,12 +1,11 @@
-//! Messages on their way out.
+//! Sends messages. A message has the same network id in every attempt, and the network drops further copies of it.
 //!
-//! A message goes under the id that was chosen for it, the same at every try; the network drops further copies of
-//! it. No key is used twice, also after kill -9: the library takes the counters of a session's sending chain in
-//! leases, and before the bytes leave it waits until every lease is in the vault; failing that, nothing leaves
-//! (`whatsapp-rust` 0.7.0, `send/mod.rs`, where `persist_signal_state_pre_wire` stands before `send_node`;
+//! No key is used twice, also after kill -9. The library reserves the counters of a session's sending chain in
+//! leases, and before bytes leave it waits until each lease is in the vault. If that fails, nothing leaves
+//! (`whatsapp-rust` 0.7.0, `send/mod.rs`, where `persist_signal_state_pre_wire` precedes `send_node`;
 //! `client/adapters.rs`; `wacore`, `store/signal_cache.rs`).
 //!
-//! The library reports success when the bytes have left. What counts is the network's answer, which
+//! The library reports success when the bytes have left. The result is the network's answer, which
 //! [`Acks`](super::acks::Acks) waits for.
 
 use std::time::Duration;
@@ -24,12 +23,12 @@ use crate::domain::content::Content;
 use crate::domain::jid::{Jid, JidKind};
 use crate::engine::{Outgoing, SendError, SendOutcome, SessionError};
 
-/// How long the network may take to say that it has a message.
+/// How long the network may take to acknowledge a message.
 const ANSWER: Duration = Duration::from_secs(20);
-/// How long the library may take until the bytes have left, asking for keys and devices included.
+/// How long the library may take to send, including requests for keys and devices.
 const LEAVING: Duration = Duration::from_secs(60);
 
-/// Sends a message; see [`crate::engine::Session::send`].
+/// See [`crate::engine::Session::send`].
 pub(super) async fn send(context: &ConnectionContext, message: Outgoing) -> SendOutcome {
     match attempt(context, &message).await {
         Ok(participants) => SendOutcome::Sent { participants },
@@ -37,7 +36,7 @@ pub(super) async fn send(context: &ConnectionContext, message: Outgoing) -> Send
     }
 }
 
-/// What becomes of a message while nothing is connected.
+/// The outcome while the device is not connected.
 pub(super) fn offline() -> SendOutcome {
     transient("not_connected", "the device is not connected to its network")
 }
@@ -50,15 +49,15 @@ async fn attempt(context: &ConnectionContext, message: &Outgoing) -> Result<Vec<
     }
     flush_keys(context).await?;
     let sent = send_and_await_ack(context, message, content).await;
-    // The network may have had the message before, and dropped this copy with the key in it; or it took neither.
+    // The network may have dropped this copy with the key in it, or may have received neither copy.
     if (message.again || sent.is_err()) && reset_group_key(context, &message.chat).await.is_err() {
-        tracing::warn!(device = %context.device, "a group's key may not go with the next message to it");
+        tracing::warn!(device = %context.device, "the group's key may be missing from the next message");
     }
     sent?;
     Ok(group_recipients(context, &message.chat).await)
 }
 
-/// Hands a message to the network and waits for its answer.
+/// Sends a message and waits for the network's acknowledgement.
 async fn send_and_await_ack(
     context: &ConnectionContext,
     message: &Outgoing,
@@ -85,12 +84,12 @@ async fn send_and_await_ack(
         Ok(None) => Err(link_lost()),
         Err(_) => {
             context.ack_overdue.notify_one();
-            Err(unknown("no_answer", "the network did not say in time whether it has the message"))
+            Err(unknown("no_answer", "the network did not acknowledge the message in time"))
         }
     }
 }
 
-/// Waits until the keys that answers to the message may need are durable; `storage` says which.
+/// Waits until the keys that replies may need are durable; `storage` explains which.
 async fn flush_keys(context: &ConnectionContext) -> Result<(), SendOutcome> {
     match tokio::time::timeout(LEAVING, boxed(context.client.flush_pending_signal_state())).await {
         Ok(Ok(())) => Ok(()),
@@ -99,20 +98,20 @@ async fn flush_keys(context: &ConnectionContext) -> Result<(), SendOutcome> {
     }
 }
 
-/// Counts a group's key as given to nobody, so that it goes to all members with the next message. The library counts
-/// it as given when the bytes of a message have left (`whatsapp-rust` 0.7.0, `send/mod.rs`,
-/// `update_sender_key_devices`); where the network did not take that message, nobody has the key, and nobody could
-/// read what follows.
+/// Marks a group's key as undelivered, so that the next message carries it to all members. The library marks it as
+/// delivered when the bytes of a message have left (`whatsapp-rust` 0.7.0, `send/mod.rs`,
+/// `update_sender_key_devices`). If the network did not accept that message, no member has the key and none could
+/// read the next messages.
 async fn reset_group_key(context: &ConnectionContext, chat: &Jid) -> Result<(), SendOutcome> {
     if !chat.is_group() {
         return Ok(());
     }
     let group = jid::to_network(chat).to_string();
     let cleared = context.client.persistence_manager().clear_sender_key_devices(&group).await;
-    cleared.map_err(|_| transient("not_sent", "who has the group's key could not be noted"))
+    cleared.map_err(|_| transient("not_sent", "the recipients of the group's key could not be stored"))
 }
 
-/// In a group: who it goes to, as the library knows it from sending just now.
+/// The members who receive the message, as the library has cached them.
 async fn group_recipients(context: &ConnectionContext, chat: &Jid) -> Vec<Jid> {
     if !chat.is_group() {
         return Vec::new();
@@ -128,7 +127,7 @@ async fn group_recipients(context: &ConnectionContext, chat: &Jid) -> Vec<Jid> {
     members.filter(|member| !ids.is_me(member)).collect()
 }
 
-/// Whether there is anybody to send to.
+/// Rejects chats without a recipient.
 async fn check_recipient(context: &ConnectionContext, chat: &Jid) -> Result<(), SendOutcome> {
     match chat.kind() {
         JidKind::Person => match on_network::is_on_network(context, chat).await {
@@ -139,7 +138,7 @@ async fn check_recipient(context: &ConnectionContext, chat: &Jid) -> Result<(), 
         },
         JidKind::Lid | JidKind::Group => Ok(()),
         JidKind::Status | JidKind::Newsletter => {
-            Err(permanent("recipient_not_supported", "messages can go to people and groups"))
+            Err(permanent("recipient_not_supported", "messages can be sent to people and groups only"))
         }
     }
 }
@@ -162,11 +161,11 @@ async fn build_content(context: &ConnectionContext, message: &Outgoing) -> Resul
 fn not_sent(client: &Client, error: &LibraryError) -> SendOutcome {
     match error {
         LibraryError::InvalidRequest(_) => {
-            permanent("message_invalid", "the network does not take such a message")
+            permanent("message_invalid", "the network does not accept this message")
         }
         LibraryError::NotLoggedIn => offline(),
         _ if !client.is_connected() => link_lost(),
-        _ => transient("not_sent", "the message could not be handed to the network"),
+        _ => transient("not_sent", "the message could not be sent to the network"),
     }
 }
 

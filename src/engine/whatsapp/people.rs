@@ -1,4 +1,4 @@
-//! People: who is on the network, their pictures, who is online, and who reads what.
+//! People: queries, pictures, read receipts, typing and presence.
 
 use super::boxed::boxed;
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::engine::{Answer, EngineEvent, InboundError, Query, SessionError};
 
-/// Messages that one receipt names.
+/// Messages named in one receipt.
 const RECEIPT: usize = 100;
 
 /// See [`crate::engine::Session::query`].
@@ -29,7 +29,7 @@ pub(super) async fn query(context: &ConnectionContext, query: Query) -> Result<A
 async fn picture(context: &ConnectionContext, person: &Jid) -> Result<Option<String>, SessionError> {
     match boxed(context.client.contacts().get_profile_picture(&to_network(person), false)).await {
         Ok(picture) => Ok(picture.map(|picture| picture.url).filter(|url| !url.is_empty())),
-        // There is none, or it is not for this account.
+        // No picture, or not visible to this account.
         Err(ContactError::Iq(IqError::ServerError { code: 401 | 403 | 404, .. })) => Ok(None),
         Err(_) => Err(refused_or_offline(context, "it did not say where the picture is")),
     }
@@ -81,10 +81,11 @@ pub(super) async fn subscribe_presence(
     asked.map_err(|_| refused_or_offline(context, "it could not be asked who is online"))
 }
 
-/// Tells of an event about people (names, numbers) or chats (archived, muted, …); others are none of its business.
+/// Delivers an event about contacts or chats; ignores other events.
 ///
 /// # Errors
-/// When the daemon did not take it.
+///
+/// If the event could not be ingested.
 pub(super) async fn on_event(context: &ConnectionContext, event: &Event) -> Result<(), InboundError> {
     let subject = match event {
         Event::ArchiveUpdate(update) => Some(&update.jid),
@@ -115,7 +116,7 @@ pub(super) async fn on_event(context: &ConnectionContext, event: &Event) -> Resu
     }
 }
 
-/// Why something was not done: the link is gone, or this.
+/// `Offline` without a connection, otherwise a refusal with this reason.
 pub(super) fn refused_or_offline(context: &ConnectionContext, why: &str) -> SessionError {
     if context.client.is_connected() { SessionError::Refused(why.to_owned()) } else { SessionError::Offline }
 }

@@ -1,7 +1,6 @@
-//! Polls: their answers and secrets, which votes need long after the poll went by.
-//!
-//! A vote names its answers by their hashes and is encrypted with the poll's secret, so both are kept in the vault
-//! from when the poll is sent, or comes in, until the device is forgotten.
+//! Keeps the options and secret of polls, which votes need for as long as the device exists. A vote names options by
+//! their hashes and is encrypted with the poll's secret. Both are stored when the poll is sent or received, and
+//! removed with the device.
 
 use serde::{Deserialize, Serialize};
 use whatsapp_rust::types::message::MessageSource;
@@ -18,21 +17,21 @@ use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::engine::{EngineEvent, InboundError, Incoming, SendOutcome, SessionError, VaultError};
 
-/// Where they are in the vault, by the message's id at the network.
+/// Vault space, by the message's network id.
 const SPACE: &str = "polls";
-/// A secret's length in bytes.
+/// Length of a secret in bytes.
 const SECRET: usize = 32;
 
-/// A poll as it is kept.
+/// The stored part of a poll.
 #[derive(Serialize, Deserialize)]
 struct PollSecret {
     options: Vec<String>,
     secret: Vec<u8>,
-    /// Who asked, as the network wrote it: votes are encrypted for that spelling.
+    /// The author as the network wrote it; votes are encrypted for that spelling.
     asked_by: String,
 }
 
-/// The secret of a poll that is about to leave, the same at every try.
+/// The secret of an outgoing poll, the same in every attempt.
 pub(super) async fn secret_for(
     context: &ConnectionContext,
     id: &MessageId,
@@ -49,15 +48,16 @@ pub(super) async fn secret_for(
     let poll_secret = PollSecret { options, secret: secret.clone(), asked_by: to_network(me).to_string() };
     save(context, &id.network, &poll_secret).await.map_err(stored)?;
     if poll.options.is_empty() {
-        return Err(permanent("message_invalid", "a poll has answers"));
+        return Err(permanent("message_invalid", "a poll needs options"));
     }
     Ok(secret)
 }
 
-/// Keeps what votes will need of a poll that came in; nothing of anything else.
+/// Stores options and secret of a received poll; ignores other messages.
 ///
 /// # Errors
-/// When it could not be stored.
+///
+/// If it could not be stored.
 pub(super) async fn store_secret(
     context: &ConnectionContext,
     header: &Incoming,
@@ -71,10 +71,11 @@ pub(super) async fn store_secret(
     stored.map_err(|error| InboundError::Store(Box::new(error)))
 }
 
-/// Opens a vote and tells of it. What cannot be opened is passed over: the poll was never seen here.
+/// Decrypts a vote and delivers it. Skips votes in polls that are not stored.
 ///
 /// # Errors
-/// When the daemon did not take it.
+///
+/// If it could not be ingested.
 pub(super) async fn ingest_vote(
     context: &ConnectionContext,
     voter: Jid,
@@ -83,21 +84,22 @@ pub(super) async fn ingest_vote(
 ) -> Result<(), InboundError> {
     let stored = load(context, &vote.poll.network).await;
     let Some(stored) = stored.map_err(|error| InboundError::Store(Box::new(error)))? else {
-        tracing::debug!(device = %context.device, "a vote in a poll that is not known here");
+        tracing::debug!(device = %context.device, "skipped a vote in a poll that is not stored");
         return Ok(());
     };
     let Some(hashes) = decrypt(context, &stored, source, &vote).await else {
-        tracing::warn!(device = %context.device, "a vote could not be decrypted");
+        tracing::warn!(device = %context.device, "could not decrypt a vote");
         return Ok(());
     };
     let options = options_of(&stored.options, &hashes);
     context.deliver(EngineEvent::Vote { id: vote.poll, voter, options, at: vote.at }).await
 }
 
-/// Votes; no answers take the vote back.
+/// Votes; no options withdraw the vote.
 ///
 /// # Errors
-/// When the poll is not known here, or the network refuses.
+///
+/// If the poll is not stored, or the network refuses.
 pub(super) async fn vote(
     context: &ConnectionContext,
     id: &MessageId,
@@ -110,10 +112,10 @@ pub(super) async fn vote(
     let polls = context.client.polls();
     let (chat, poll) = (to_network(&id.chat), id.network.as_str());
     let sent = boxed(polls.vote(chat, poll, &asked_by, &stored.secret, options)).await;
-    sent.map(|_| ()).map_err(|_| refused("the vote could not be handed to it"))
+    sent.map(|_| ()).map_err(|_| refused("the vote could not be sent to it"))
 }
 
-/// The hashes of the chosen answers. Who asked and who voted may each be spelt in two ways.
+/// The hashes of the chosen options. Author and voter may each be spelled in two ways.
 async fn decrypt(
     context: &ConnectionContext,
     stored: &PollSecret,
@@ -138,7 +140,7 @@ async fn decrypt(
     None
 }
 
-/// The answers with these hashes, in the poll's order.
+/// The options with these hashes, in the poll's order.
 fn options_of(options: &[String], hashes: &[Vec<u8>]) -> Vec<String> {
     let chosen = |option: &&String| hashes.iter().any(|hash| compute_option_hash(option)[..] == hash[..]);
     options.iter().filter(chosen).cloned().collect()
@@ -160,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_named_by_their_hashes_in_the_polls_order() {
+    fn options_match_hashes_in_poll_order() {
         let options = ["Yes", "No", "Later"].map(str::to_owned);
         let hashes = ["Later", "Yes", "Never"].map(|option| compute_option_hash(option).to_vec());
         assert_eq!(options_of(&options, &hashes), ["Yes", "Later"]);

@@ -1,7 +1,6 @@
-//! Messages whose keys were used up before they were stored, as around a kill: the sender is asked for them again.
-//!
-//! The same happens to what cannot be decrypted, which the library sees to by itself. What the sender sends again
-//! has the id of the first, and comes in as any message does.
+//! Requests a message again from its sender when its key was used before the message was stored, as around a kill.
+//! The library requests undecryptable messages by itself. The second copy has the same id and arrives like any
+//! message.
 
 use super::boxed::boxed;
 use whatsapp_rust::wacore_binary::{JidExt as _, Node};
@@ -10,29 +9,29 @@ use whatsapp_rust::{Jid as NetworkJid, NodeBuilder, RetryReason, RetryRequestOpt
 use super::connection_context::ConnectionContext;
 use super::storage::MissingMessage;
 
-/// Asks for a message. Should that fail, it comes again with the next connection.
+/// Requests a message. If that fails, it arrives again with the next connection.
 pub(super) async fn ask(context: &ConnectionContext, missing: &MissingMessage) {
     let (device, message) = (&context.device, missing.id.as_str());
     let Some(stanza) = stanza(context, missing) else {
-        tracing::error!(%device, message, "a message that was missed cannot be asked for: its sender is not an address");
+        tracing::error!(%device, message, "missing message cannot be requested: its sender is not an address");
         return;
     };
     let options = RetryRequestOptions::new().with_reason(RetryReason::UnknownError);
     let requested = boxed(context.client.request_message_retry(&stanza.as_node_ref(), options)).await;
     match requested {
         Ok(RetryRequestOutcome::Sent { .. }) => {
-            tracing::warn!(%device, message, "a message was missed; the sender is asked for it again");
+            tracing::warn!(%device, message, "missing message requested again from its sender");
         }
         Ok(_) => {
-            tracing::error!(%device, message, "a message was missed, and the sender did not send it again");
+            tracing::error!(%device, message, "missing message not sent again by its sender");
         }
         Err(error) => {
-            tracing::warn!(%device, message, %error, "a message was missed, and could not be asked for now");
+            tracing::warn!(%device, message, %error, "missing message could not be requested now");
         }
     }
 }
 
-/// The message as it came, as far as it matters for asking (`wacore` 0.7.0, `messages.rs`, `parse_message_info`).
+/// The parts of the original stanza that the request needs (`wacore` 0.7.0, `messages.rs`, `parse_message_info`).
 fn stanza(context: &ConnectionContext, missing: &MissingMessage) -> Option<Node> {
     let chat: NetworkJid = missing.chat.parse().ok()?;
     let sender: NetworkJid = missing.sender.parse().ok()?;

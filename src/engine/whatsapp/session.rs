@@ -1,7 +1,7 @@
-//! One device's session: what it is asked goes to the part that knows, what its connection tells goes to the daemon.
+//! One device's session: delegates calls to the engine's files and delivers events to the daemon.
 //!
-//! [`WhatsAppSession::run`] is the session's only task of its own: it runs the library's client, and takes in events
-//! between. The client's other tasks are in a set ([`Tasks`]) that ends with the connection, whatever way that is.
+//! [`WhatsAppSession::run`] is the session's only own task: it runs the library's client and ingests events. The
+//! client's tasks are in a set ([`Tasks`]) that always ends with the connection.
 
 use crate::engine::whatsapp::boxed::boxed;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,12 +29,11 @@ use crate::engine::{
 
 mod connection;
 
-/// How long a connection may take to say goodbye.
+/// How long a connection may take to close.
 const GOODBYE: Duration = Duration::from_millis(1_200);
 /// How long its tasks may then take to end.
 const TASKS: Duration = Duration::from_millis(300);
 
-/// A device's session.
 pub(super) struct WhatsAppSession {
     shared: Arc<Shared>,
     settings: DeviceSettings,
@@ -45,19 +44,19 @@ pub(super) struct WhatsAppSession {
     vault: Arc<dyn Vault>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    /// Whether the daemon knew of a link when the session began.
+    /// Whether the device was linked when the session began.
     was_linked: bool,
     cancel: CancellationToken,
     /// The connection, while it can send and receive.
     online: Mutex<Option<Arc<ConnectionContext>>>,
-    /// The client, while it waits to be linked, and until when it does.
+    /// The client that shows codes, and when its last code expires.
     awaiting_link: Mutex<Option<(Arc<Client>, Instant)>>,
-    /// Cancelled by a log-out that was asked for here.
+    /// Cancelled by a log-out through the API.
     logged_out: CancellationToken,
 }
 
 impl WhatsAppSession {
-    /// Connects nothing.
+    /// Creates the session; nothing is connected.
     pub(super) fn open(shared: Arc<Shared>, settings: DeviceSettings, context: SessionContext) -> Self {
         #[cfg(feature = "testbed")]
         shared.testbed_devices.session_opened(&context.device, &settings, context.account.as_ref());
@@ -91,7 +90,7 @@ impl WhatsAppSession {
         self.awaiting_link.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Codes are shown: from the first of them on the client waits for so long, and no longer.
+    /// Starts the linking period with the first code; later codes do not extend it.
     fn await_link(&self, client: &Arc<Client>) {
         let mut awaiting_link = self.awaiting_link.lock().unwrap_or_else(PoisonError::into_inner);
         awaiting_link.get_or_insert_with(|| (Arc::clone(client), Instant::now() + linking::ALL_VALID));
@@ -101,12 +100,12 @@ impl WhatsAppSession {
         self.awaiting_link.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// How the session ends because the daemon did not take what it was told.
+    /// Logs an ingest error; how it ends the session.
     fn log_ingest_error(&self, error: InboundError) -> Ended {
         match error {
             InboundError::Gone => Ended::Closed,
             InboundError::Store(source) => {
-                tracing::warn!(device = %self.device, error = %source, "the daemon did not take an event");
+                tracing::warn!(device = %self.device, error = %source, "could not ingest an event");
                 Ended::LinkLost(Reason::EngineError)
             }
         }
@@ -125,7 +124,7 @@ impl WhatsAppSession {
 
     async fn on_scanned(&self, account: Account) -> Result<(), Ended> {
         linking::mark_incomplete(&*self.vault).await.map_err(|error| {
-            tracing::warn!(device = %self.device, %error, "the link could not be noted");
+            tracing::warn!(device = %self.device, %error, "could not record the link");
             Ended::LinkLost(Reason::EngineError)
         })?;
         #[cfg(feature = "testbed")]
@@ -133,27 +132,27 @@ impl WhatsAppSession {
         self.deliver(EngineEvent::Scanned(account)).await
     }
 
-    /// Whether the network refuses a device of which it may never have heard, as its link broke.
+    /// Whether a refused device may be unknown to the network because its link broke.
     async fn may_be_incomplete(&self) -> bool {
         let incomplete = linking::is_incomplete(&*self.vault).await.unwrap_or(false);
         incomplete || !self.was_linked
     }
 
-    /// The link is whole: the network has let the device in.
+    /// Records that the network accepted a login.
     async fn mark_link_complete(&self) {
         if let Err(error) = linking::mark_complete(&*self.vault).await {
-            tracing::warn!(device = %self.device, %error, "it could not be noted that the link is whole");
+            tracing::warn!(device = %self.device, %error, "could not record the complete link");
         }
     }
 
-    /// Forgets keys and sessions; the device is not linked any more.
+    /// Removes keys and sessions; the device is no longer linked.
     async fn clear_credentials(&self) {
         #[cfg(feature = "testbed")]
         self.shared.testbed_devices.show_code(&self.device, None);
         self.mark_link_complete().await;
         if let Err(error) = self.backend.clear().await {
             // The supervisor clears the vault too.
-            tracing::error!(device = %self.device, %error, "the keys could not be removed yet");
+            tracing::error!(device = %self.device, %error, "could not remove the keys yet");
         }
     }
 }

@@ -1,7 +1,6 @@
-//! The testbed in the network's place, on a loopback address: where it is, and its control API.
-//!
-//! A device's own control calls go on to the testbed, which has the same ones for each account; here is only what it
-//! cannot know: which code a device shows, and whose it is.
+//! Connects devices to the testbed, which replaces the network on a loopback address, and forwards its control API.
+//! The testbed has the same calls for each account; this file adds the code that a device shows and the number of its
+//! account.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -22,10 +21,10 @@ use crate::domain::ids::DeviceId;
 use crate::engine::{ControlError, ControlVerb};
 use crate::net::loopback::{LoopbackClient, Method};
 
-/// How long a connection may take to be as far as the testbed.
+/// How long a connection may take to catch up with the testbed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Codes of the testbed's refusals that are passed on as they are.
+/// Error codes of the testbed that are passed on unchanged.
 const CODES: [&str; 16] = [
     "no_qr",
     "qr_expired",
@@ -45,23 +44,22 @@ const CODES: [&str; 16] = [
     "conflict",
 ];
 
-/// What is known of each device's part of the testbed.
+/// The testbed state of each device.
 #[derive(Default)]
 pub(super) struct TestbedDevices(Mutex<HashMap<DeviceId, TestbedDevice>>);
 
 #[derive(Default)]
 struct TestbedDevice {
-    /// How the world behaves, as its settings say.
+    /// Settings of the world.
     settings: Option<Map<String, Value>>,
     /// The code that is shown.
     qr: Option<String>,
-    /// The account's number in digits, or the one that a typed code was asked for.
+    /// The account's number in digits, or the number for which a pairing code was requested.
     number: Option<String>,
-    /// The connection.
     connection: Option<TestbedConnection>,
 }
 
-/// A connection, as far as control calls have to do with it.
+/// The parts of a connection that control calls use.
 #[derive(Clone)]
 pub(super) struct TestbedConnection {
     pub(super) client: Weak<Client>,
@@ -71,27 +69,27 @@ pub(super) struct TestbedConnection {
 }
 
 impl TestbedConnection {
-    /// Waits until the network has all that left before.
+    /// Waits until the network has received everything sent so far.
     async fn flush(&self) {
         if let Some(client) = self.client.upgrade() {
-            // Where there is no answer, nothing leaves either.
+            // Without an answer nothing is sent either.
             let _ = client.execute(KeepaliveSpec::with_timeout(PATIENCE)).await;
         }
     }
 
-    /// Waits until the daemon has taken in all that came before.
+    /// Waits until everything received so far is ingested.
     async fn wait_until_ingested(&self) {
         let _ = tokio::time::timeout(PATIENCE, self.progress.wait_until_ingested()).await;
     }
 
-    /// A task of the connection panics.
-    #[expect(clippy::panic, reason = "it is what was asked for")]
+    /// Makes a task of the connection panic.
+    #[expect(clippy::panic, reason = "the fault is a panic")]
     fn panic_task(&self) {
-        self.tasks.spawn_detached(Box::pin(async { panic!("at a test's word") }));
+        self.tasks.spawn_detached(Box::pin(async { panic!("requested by a test fault") }));
     }
 }
 
-/// What befalls the engine itself, not its network.
+/// Faults of the engine itself instead of its network.
 fn engine_fault(body: &Value) -> Option<fn(&TestbedConnection)> {
     match body.get("kind")?.as_str()? {
         "panic" => Some(TestbedConnection::panic_task),
@@ -100,7 +98,7 @@ fn engine_fault(body: &Value) -> Option<fn(&TestbedConnection)> {
     }
 }
 
-/// Whether this address is the testbed's to have: HTTP, on a loopback address that is written as one.
+/// Whether the testbed may have this address: HTTP on a literal loopback address.
 #[must_use]
 pub fn is_allowed(url: &Url) -> bool {
     let loopback = match url.host() {
@@ -111,7 +109,7 @@ pub fn is_allowed(url: &Url) -> bool {
     loopback && url.scheme() == "http"
 }
 
-/// Where the testbed takes connections.
+/// The testbed's WebSocket address.
 pub(super) fn socket_url(testbed: &Url) -> String {
     let base = testbed.as_str().trim_end_matches('/');
     format!("ws{}/ws/chat", base.strip_prefix("http").unwrap_or(base))
@@ -156,7 +154,7 @@ impl TestbedDevices {
         self.lock().remove(device);
     }
 
-    /// Passes a call on to the testbed. It is answered once the daemon has taken in what came of it.
+    /// Forwards a call to the testbed. Answers after its effects are ingested.
     pub(super) async fn control(
         &self,
         testbed: &Url,
@@ -177,7 +175,7 @@ impl TestbedDevices {
         let answer = self.forward(testbed, device, verb, body).await?;
         match (connection, verb) {
             (Some(connection), ControlVerb::Post(name)) if !matches!(name, "fault" | "scan" | "pair") => {
-                // What is not confirmed came before the answer to a ping.
+                // Unconfirmed stanzas precede the answer to a ping.
                 if matches!(name, "typing" | "presence") {
                     connection.flush().await;
                 }
@@ -198,7 +196,7 @@ impl TestbedDevices {
         let (method, path, body) = self.call(device, verb, body)?;
         let url = testbed.join(&path).map_err(|_| ControlError::NotFound)?;
         let answer = LoopbackClient::new().call(method, &url, &body).await.map_err(|error| {
-            tracing::warn!(%device, %error, "the testbed could not be asked");
+            tracing::warn!(%device, %error, "could not reach the testbed");
             impossible("testbed_unavailable", "the testbed does not answer")
         })?;
         if answer.status == 200 { Ok(answer.body) } else { Err(refused(answer.status, &answer.body)) }
@@ -220,7 +218,7 @@ impl TestbedDevices {
         let path = match name {
             "scan" | "pair" => format!("/control/{name}"),
             name if !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
-                // A device that has not been opened since the daemon began is known to the testbed by its name.
+                // A device without a session since the start is named by its id.
                 let number = state.and_then(|state| state.number.as_deref()).unwrap_or(device.as_str());
                 format!("/control/accounts/{number}/{name}")
             }
@@ -243,7 +241,7 @@ impl TestbedDevices {
     }
 }
 
-/// A scan with the code that the device shows, unless the call names one, and with the world's settings.
+/// Adds the current code, unless the call has one, and the world's settings.
 fn with_code(state: Option<&TestbedDevice>, body: Value) -> Result<Value, ControlError> {
     let mut body = object(body)?;
     let shown = state.and_then(|state| state.qr.clone());
@@ -254,7 +252,7 @@ fn with_code(state: Option<&TestbedDevice>, body: Value) -> Result<Value, Contro
     Ok(with_world(state, body))
 }
 
-/// The same, with the name of the device.
+/// Adds the device's id.
 fn named(device: &DeviceId, mut body: Value) -> Value {
     if let Value::Object(map) = &mut body {
         map.insert("deviceId".to_owned(), json!(device.as_str()));
@@ -262,7 +260,7 @@ fn named(device: &DeviceId, mut body: Value) -> Value {
     body
 }
 
-/// A typed code for the number that it was asked for.
+/// Adds the number for which the pairing code was requested.
 fn with_number(state: Option<&TestbedDevice>, body: Value) -> Value {
     let Value::Object(mut body) = body else { return body };
     if let Some(number) = state.and_then(|state| state.number.clone()) {
@@ -312,7 +310,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_loopback_address_may_be_the_testbed() {
+    fn testbed_address_must_be_loopback() {
         for (text, allowed) in [
             ("http://127.0.0.1:8080", true),
             ("http://[::1]:8080", true),
@@ -326,12 +324,12 @@ mod tests {
     }
 
     #[test]
-    fn the_testbed_takes_connections_where_its_api_is() {
+    fn socket_url_uses_api_address() {
         assert_eq!(socket_url(&"http://127.0.0.1:8080/".parse().unwrap()), "ws://127.0.0.1:8080/ws/chat");
     }
 
     #[test]
-    fn a_scan_names_the_code_that_is_shown_and_the_world() {
+    fn scan_adds_shown_code_and_world() {
         let (devices, device) = (TestbedDevices::default(), "shop".parse::<DeviceId>().unwrap());
         let scan = |body| devices.call(&device, ControlVerb::Post("scan"), body);
         assert!(matches!(scan(json!({})), Err(ControlError::Impossible { code: "no_qr", .. })));
@@ -349,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn other_calls_go_to_the_account_of_the_device() {
+    fn other_calls_address_the_account() {
         let (devices, device) = (TestbedDevices::default(), "shop".parse::<DeviceId>().unwrap());
         let call = || devices.call(&device, ControlVerb::Get("network"), Value::Null);
         assert_eq!(call().unwrap().1, "/control/accounts/shop/network");

@@ -1,4 +1,4 @@
-//! What an account's devices share: there before the link, and changed afterwards.
+//! The app state that an account's devices share, from before and after the link.
 
 use serde_json::{Value, json};
 use testbed::phone::app_state::PhoneAction;
@@ -14,7 +14,7 @@ async fn chat(native: &Native, number: &str) -> Value {
     native.app.get(&format!("/devices/shop/chats/{number}@c.us")).await.ok()["data"].clone()
 }
 
-/// Waits until a chat is so.
+/// Waits until a field of a chat has this value.
 async fn becomes(native: &Native, number: &str, field: &str, value: bool) {
     let what = format!("{field} to be {value}");
     native
@@ -28,7 +28,7 @@ async fn becomes(native: &Native, number: &str, field: &str, value: bool) {
 
 // covers: GET /devices/{id}/contacts
 #[tokio::test]
-async fn what_was_done_on_the_phone_before_the_link_is_there_after_it() {
+async fn phone_changes_before_link_are_synced() {
     let native = Native::start().await;
     let account = native.testbed.world().directory.get_or_create(ME).unwrap();
     let before = [
@@ -53,13 +53,13 @@ async fn what_was_done_on_the_phone_before_the_link_is_there_after_it() {
 }
 
 #[tokio::test]
-async fn changes_that_follow_each_other_at_once_all_arrive() {
+async fn rapid_phone_changes_all_arrive() {
     let native = Native::start().await;
     native.device("shop", json!({ "contacts": [{ "id": ANNA, "name": "Anna" }], "history": 3 })).await;
     native.app.incoming("shop", ANNA, "are we open on Sunday?").await;
     let account = native.testbed.world().directory.get_or_create(ME).unwrap();
     for round in 0..10 {
-        // The second is announced while the first is being read.
+        // The second change is announced while the first is being read.
         let on = round % 2 == 0;
         for deed in [PhoneAction::Pin(Jid::pn(ANNA), on), PhoneAction::Archive(Jid::pn(ANNA), on)] {
             app_state::apply_on_phone(&account, &[deed]).await.unwrap();

@@ -1,4 +1,4 @@
-//! Ends that the network, the account or a fault brings about, and what comes after them.
+//! Connections that the network, the account or a fault ends, and the recovery from that.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ async fn reasons(native: &Native) -> Vec<Value> {
     states.into_iter().map(|state| state["reason"].clone()).collect()
 }
 
-/// Whether the network has something for the device that it did not confirm.
+/// Whether the network has unconfirmed stanzas for the device.
 async fn waits(native: &Native) -> bool {
     let network = native.app.get("/simulator/shop/network").await.ok();
     network["data"]["waiting"].as_u64().unwrap() > 0
 }
 
-/// The device is given up for this reason, and works once the fault is over and it is started again.
+/// The device fails with this reason, and works after the fault was cleared and the device started.
 async fn fails_and_starts_again(fault: Value, reason: &str) {
     let native = linked().await;
     native.app.fault("shop", fault).await;
@@ -39,7 +39,7 @@ async fn fails_and_starts_again(fault: Value, reason: &str) {
 }
 
 #[tokio::test]
-async fn a_log_out_from_here_unlinks_the_device_from_the_phone() {
+async fn logout_unlinks_device_from_phone() {
     let native = linked().await;
     native.app.post("/devices/shop/logout", json!({})).await.ok();
     let out = native.app.wait_for_state("shop", "logged_out").await;
@@ -54,22 +54,22 @@ async fn a_log_out_from_here_unlinks_the_device_from_the_phone() {
 }
 
 #[tokio::test]
-async fn who_connects_elsewhere_with_the_same_keys_takes_the_place() {
+async fn second_connection_ends_device_as_replaced() {
     fails_and_starts_again(json!({ "kind": "replace_stream" }), "stream_replaced").await;
 }
 
 #[tokio::test]
-async fn a_temporary_ban_stops_the_device_until_it_is_started_again() {
+async fn temporary_ban_fails_device_until_restart() {
     fails_and_starts_again(json!({ "kind": "ban", "value": "temporary" }), "temporary_ban").await;
 }
 
 #[tokio::test]
-async fn a_client_that_is_too_old_says_so() {
+async fn outdated_client_fails_with_reason() {
     fails_and_starts_again(json!({ "kind": "client_outdated" }), "client_outdated").await;
 }
 
 #[tokio::test]
-async fn a_message_that_the_network_does_not_let_out_fails_with_what_to_do() {
+async fn refused_message_fails_with_code() {
     let native = linked().await;
     native.app.fault("shop", json!({ "kind": "send_permanent", "value": 463 })).await;
     let id = native.app.send("shop", ANNA, "hello").await;
@@ -83,7 +83,7 @@ async fn a_message_that_the_network_does_not_let_out_fails_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_code_that_is_typed_on_the_phone_links_and_a_wrong_one_does_not() {
+async fn pairing_code_links_and_wrong_code_does_not() {
     let native = Native::start().await;
     native.new_device("shop", json!({})).await;
     let ask = json!({ "phoneNumber": "15550100042" });
@@ -97,7 +97,7 @@ async fn a_code_that_is_typed_on_the_phone_links_and_a_wrong_one_does_not() {
 }
 
 #[tokio::test]
-async fn a_panic_of_the_engine_is_the_devices_own_and_it_comes_back() {
+async fn engine_panic_fails_one_device_which_recovers() {
     let native = linked().await;
     native.app.fault("shop", json!({ "kind": "panic" })).await;
     native
@@ -113,9 +113,9 @@ async fn a_panic_of_the_engine_is_the_devices_own_and_it_comes_back() {
 }
 
 #[tokio::test]
-async fn a_message_whose_key_was_used_before_it_was_stored_is_asked_for_again() {
+async fn unstored_message_is_requested_again() {
     let native = linked().await;
-    // What the phone tells a new companion comes first.
+    // The phone's messages to a new companion arrive first.
     native.app.wait_until("quiet", async || (!waits(&native).await).then_some(())).await;
     native.app.fault("shop", json!({ "kind": "copy_not_stored" })).await;
     let missed = async {
@@ -127,7 +127,7 @@ async fn a_message_whose_key_was_used_before_it_was_stored_is_asked_for_again() 
             .app
             .wait_until("the message to be on its way", async || waits(&native).await.then_some(()))
             .await;
-        // It comes after the other, and with what goes out the keys of what came in are stored.
+        // It arrives after the other; sending stores the keys of received messages.
         native.app.incoming("shop", ANNA, "not lost").await;
         let id = native.app.send("shop", ANNA, "hello").await;
         native.app.wait_for_status("shop", &id, "sent").await;
@@ -144,7 +144,7 @@ async fn a_message_whose_key_was_used_before_it_was_stored_is_asked_for_again() 
 }
 
 #[tokio::test]
-async fn what_is_sent_while_the_network_is_silent_for_a_moment_goes_out_once() {
+async fn message_during_short_stall_is_sent_once() {
     let native = linked().await;
     native.app.fault("shop", json!({ "kind": "stall", "durationMs": 1_000 })).await;
     let id = native.app.send("shop", ANNA, "into the silence").await;
@@ -156,7 +156,7 @@ async fn what_is_sent_while_the_network_is_silent_for_a_moment_goes_out_once() {
 }
 
 #[tokio::test]
-async fn slow_a_network_that_stays_silent_is_left_and_found_again() {
+async fn slow_silent_network_is_reconnected() {
     let native = linked().await;
     native.app.fault("shop", json!({ "kind": "stall", "durationMs": 600_000 })).await;
     let back = async {

@@ -1,4 +1,4 @@
-//! Messages both ways.
+//! Messages in both directions.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::support::ANNA;
 const CREW: &str = "120363000000000077@g.us";
 
 #[tokio::test]
-async fn a_message_goes_out_once_and_its_receipts_come_back() {
+async fn message_is_sent_once_and_gets_receipts() {
     let native = Native::start().await;
     native.device("shop", json!({ "ackDeviceMs": 10, "ackReadMs": 30 })).await;
     let id = native.app.send("shop", ANNA, "hello from the shop").await;
@@ -21,7 +21,7 @@ async fn a_message_goes_out_once_and_its_receipts_come_back() {
 }
 
 #[tokio::test]
-async fn a_message_comes_in_and_is_there_when_the_network_hears_that_it_was_taken() {
+async fn acknowledged_message_is_stored() {
     let native = Native::start().await;
     native.device("shop", json!({})).await;
     let id = native.app.incoming("shop", ANNA, "is the shop open?").await;
@@ -31,7 +31,7 @@ async fn a_message_comes_in_and_is_there_when_the_network_hears_that_it_was_take
 }
 
 #[tokio::test]
-async fn a_message_to_a_number_that_is_nobodys_fails_with_its_reason() {
+async fn message_to_unregistered_number_fails() {
     let native = Native::start().await;
     native.device("shop", json!({})).await;
     let id = native.app.send("shop", "15550190001", "anybody?").await;
@@ -42,11 +42,11 @@ async fn a_message_to_a_number_that_is_nobodys_fails_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_groups_key_goes_again_with_the_next_message_where_the_network_did_not_take_the_first() {
+async fn refused_group_message_resends_key_with_next() {
     let native = Native::start().await;
     let crew = json!({ "id": CREW, "subject": "Crew", "participants": [ANNA] });
     native.device("shop", json!({ "groups": [crew], "ackDeviceMs": 10 })).await;
-    // The first message with the key in it is refused, and so is the second, which nobody could have read without.
+    // The first message carries the key and is refused; so is the second, which members could not decrypt without it.
     native.app.fault("shop", json!({ "kind": "send_permanent" })).await;
     let refused = native.app.send("shop", CREW, "we are closed").await;
     native.app.wait_for_status("shop", &refused, "failed").await;
@@ -62,7 +62,7 @@ async fn a_groups_key_goes_again_with_the_next_message_where_the_network_did_not
 }
 
 #[tokio::test]
-async fn an_answer_stands_after_its_question_though_the_network_dates_it_by_the_second() {
+async fn answers_follow_questions_within_one_second() {
     let native = Native::start().await;
     native.device("shop", json!({})).await;
     for round in 1..=3 {

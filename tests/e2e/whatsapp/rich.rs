@@ -1,4 +1,4 @@
-//! What people send besides text, and what they do to messages afterwards.
+//! Received content besides text, and later changes to messages.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ async fn message(native: &Native, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn places_cards_and_polls_come_in_as_what_they_are() {
+async fn locations_cards_and_polls_are_received() {
     let native = Native::start().await;
     native.device("shop", json!({})).await;
     let place = json!({ "latitude": -33.5, "longitude": 151.25, "description": "Harbour" });
@@ -41,7 +41,7 @@ async fn places_cards_and_polls_come_in_as_what_they_are() {
 }
 
 #[tokio::test]
-async fn an_answer_shows_what_it_answers() {
+async fn received_reply_has_quote() {
     let native = Native::start().await;
     native.device("shop", json!({})).await;
     let asked = arrives(&native, json!({ "from": ANNA, "body": "is it nine?" })).await;
@@ -56,7 +56,7 @@ async fn an_answer_shows_what_it_answers() {
 }
 
 #[tokio::test]
-async fn reactions_edits_votes_and_taking_back_reach_the_message_they_mean() {
+async fn received_changes_apply_to_their_message() {
     let native = Native::start().await;
     native.device("shop", json!({})).await;
     let text = arrives(&native, json!({ "from": ANNA, "body": "at nine" })).await;

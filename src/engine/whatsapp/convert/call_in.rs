@@ -1,4 +1,4 @@
-//! Calls, as they come in and end. This engine takes none: they ring, and end on the phone or unanswered.
+//! Converts call events. This engine cannot answer calls: they ring, and end on the phone or unanswered.
 
 use whatsapp_rust::types::call::CallAction;
 use whatsapp_rust::types::call::{CallEndedElsewhere, ElsewhereOutcome, IncomingCall, MissedCall};
@@ -7,7 +7,7 @@ use super::identities::Identities;
 use crate::domain::event::CallStatus;
 use crate::engine::EngineEvent;
 
-/// Somebody calls, or the call is over. `None` for what is said during a call.
+/// Converts the start or end of a call; `None` for other signals.
 pub(in super::super) fn from_signal(call: &IncomingCall, ids: &Identities) -> Option<EngineEvent> {
     match &call.action {
         CallAction::Terminate { call_id, reason, .. } => {
@@ -19,13 +19,13 @@ pub(in super::super) fn from_signal(call: &IncomingCall, ids: &Identities) -> Op
     }
 }
 
-/// What became of a call that is over (the reasons: `wacore` 0.7.0, `stanza/call.rs`).
+/// The status of an ended call (reasons: `wacore` 0.7.0, `stanza/call.rs`).
 fn end_status(reason: Option<&str>) -> CallStatus {
     match reason {
         Some("timeout") => CallStatus::Missed,
         Some("accepted_elsewhere") => CallStatus::Accepted,
         Some("rejected_elsewhere") => CallStatus::Rejected,
-        // Who called hung up, whether another device of the account had taken it or not.
+        // The caller hung up, before or after another device answered.
         _ => CallStatus::Ended,
     }
 }
@@ -40,7 +40,7 @@ fn ringing(call: &IncomingCall, ids: &Identities) -> Option<EngineEvent> {
         }
         _ => return None,
     };
-    // One that waited in the queue rings no more; it is told as missed.
+    // A queued offer no longer rings; the library reports it as missed.
     if call.offline {
         return None;
     }
@@ -48,18 +48,18 @@ fn ringing(call: &IncomingCall, ids: &Identities) -> Option<EngineEvent> {
     Some(EngineEvent::Call { call_id: call_id.clone(), from, video, status: CallStatus::Ringing })
 }
 
-/// Nobody took it.
+/// Converts an unanswered call.
 pub(in super::super) fn from_missed_call(call: &MissedCall, ids: &Identities) -> Option<EngineEvent> {
     let (call_id, from) = (call.call_id.clone(), ids.jid(&call.from)?);
     Some(EngineEvent::Call { call_id, from, video: false, status: CallStatus::Missed })
 }
 
-/// Another device of the account took it, or declined it.
+/// Converts a call that another device of the account answered or declined.
 pub(in super::super) fn ended_elsewhere(call: &CallEndedElsewhere, ids: &Identities) -> Option<EngineEvent> {
     let status = match call.outcome {
         ElsewhereOutcome::Accepted => CallStatus::Accepted,
         ElsewhereOutcome::Rejected => CallStatus::Rejected,
-        // What a later version of the library may know besides.
+        // Later versions of the library may add outcomes.
         _ => CallStatus::Ended,
     };
     let (call_id, from) = (call.call_id.clone(), ids.jid(&call.from)?);
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_is_over_as_its_reason_says() {
+    fn end_reason_maps_to_call_status() {
         for (reason, status) in [
             (Some("timeout"), CallStatus::Missed),
             (Some("accepted_elsewhere"), CallStatus::Accepted),

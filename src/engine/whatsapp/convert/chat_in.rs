@@ -1,7 +1,7 @@
-//! What was done to chats and messages on another device of the account, and what its address book says.
+//! Converts changes that another device of the account made to chats and messages, and its contacts.
 //!
-//! The network keeps this as a list of changes that is read from its start again at times. What only held at its
-//! moment (clearing and removing a chat, having read it) is passed over then: it would take what came since.
+//! The network sometimes sends all of these changes again. Changes that apply only to a moment (clear, delete, read)
+//! are then ignored, because they would affect newer messages.
 
 use whatsapp_rust::Jid as NetworkJid;
 use whatsapp_rust::types::events::Event;
@@ -15,7 +15,7 @@ use crate::domain::ids::MessageId;
 use crate::domain::jid::JidKind;
 use crate::engine::{ChatChange, EngineEvent};
 
-/// The news in an event; `None` where it has none for us.
+/// Converts an event; `None` if it has no counterpart.
 pub(in super::super) fn event_of(event: &Event, ids: &Identities) -> Option<EngineEvent> {
     let chat = |jid: &NetworkJid, change| Some(EngineEvent::Chat { chat: ids.jid(jid)?, change });
     match event {
@@ -52,12 +52,12 @@ fn mute(action: &MuteAction) -> Option<ChatChange> {
     if !action.muted? {
         return Some(ChatChange::Mute(None));
     }
-    // None, and -1, stand for ever.
+    // Absent or -1 means forever.
     let until = action.mute_end_timestamp.filter(|until| *until > 0).map(Millis);
     Some(ChatChange::Mute(Some(until)))
 }
 
-/// A message, from our view. The chat, who wrote it in a group, and whether that was us.
+/// A message's id, from the chat, the author in a group, and whether it is ours.
 fn message(
     (chat, participant, from_me): (&NetworkJid, Option<&NetworkJid>, bool),
     id: &str,
@@ -76,7 +76,7 @@ fn message(
 fn contact(jid: &NetworkJid, action: &ContactAction, ids: &Identities) -> Option<ContactUpdate> {
     let other = [&action.lid_jid, &action.pn_jid].into_iter().flatten();
     let other: Vec<NetworkJid> = other.filter_map(|text| text.parse().ok()).collect();
-    // What it tells of who is who is in the update itself.
+    // The returned update contains the pair.
     let resolved = other.iter().filter_map(|other| ids.record_pair(jid, other)).last();
     let id = ids.jid(jid)?;
     let named = [&action.full_name, &action.first_name].into_iter().flatten().find(|name| !name.is_empty());
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn chats_are_put_away_and_silenced() {
+    fn archive_and_mute_are_converted() {
         let archived = ArchiveUpdate::builder()
             .jid(network("990002@lid"))
             .timestamp(now())
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chat_is_cleared_when_it_is_and_not_when_the_list_is_read_again() {
+    fn clear_is_ignored_in_full_sync() {
         for (again, is) in [(false, chat(ChatChange::Clear)), (true, None)] {
             let update = ClearChatUpdate::builder()
                 .jid(network(PEER))
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_named_from_our_view() {
+    fn starred_message_has_our_id() {
         let star = |chat: &str, participant: Option<&str>, from_me| {
             let update = StarUpdate::builder()
                 .chat_jid(network(chat))
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_removed_here_too() {
+    fn delete_for_me_is_converted() {
         let update = DeleteMessageForMeUpdate::builder()
             .chat_jid(network(PEER))
             .message_id("3EB0AA".to_owned())
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_book_names_people_by_all_their_ids() {
+    fn contact_update_has_name_and_hidden_id() {
         let action = ContactAction {
             full_name: Some("Ada".into()),
             lid_jid: Some("990007@lid".into()),

@@ -1,4 +1,4 @@
-//! Groups, and what changes in them.
+//! Converts groups and their changes.
 
 use whatsapp_rust::types::events::GroupUpdate;
 use whatsapp_rust::wacore::stanza::groups::{
@@ -13,7 +13,7 @@ use crate::domain::group::{Group, GroupChange, Participant, Role};
 use crate::domain::jid::Jid;
 use crate::engine::EngineEvent;
 
-/// A group as it is; `None` for what is no group.
+/// Converts a group; `None` for other chats.
 pub(in super::super) fn group_of(update: &GroupMetadata, ids: &Identities) -> Option<Group> {
     let id = ids.jid(&update.id).filter(Jid::is_group)?;
     let owner = update.creator_pn.as_ref().or(update.creator.as_ref()).and_then(|jid| ids.jid(jid));
@@ -35,7 +35,7 @@ pub(in super::super) fn group_of(update: &GroupMetadata, ids: &Identities) -> Op
     })
 }
 
-/// What a group tells of who is who, as far as that is news.
+/// New identity pairs among the members.
 pub(in super::super) fn resolved_members(
     members: &[GroupParticipant],
     ids: &Identities,
@@ -47,7 +47,7 @@ pub(in super::super) fn resolved_members(
     members.iter().filter_map(pair).collect()
 }
 
-/// The same of a change.
+/// New identity pairs in an update.
 pub(in super::super) fn resolved_by(update: &GroupUpdate, ids: &Identities) -> Vec<ContactUpdate> {
     let pair = |member: &GroupParticipantInfo| {
         let other = member.phone_number.as_ref().or(member.lid.as_ref())?;
@@ -70,18 +70,18 @@ fn role(kind: &ParticipantType) -> Role {
     }
 }
 
-/// What a change comes to.
+/// The effect of a group update.
 #[derive(Debug, Clone, PartialEq)]
 pub(in super::super) enum GroupUpdateEffect {
-    /// News.
+    /// An event to deliver.
     Event(EngineEvent),
-    /// Our account is in a group that must be asked for.
+    /// The account joined a group whose metadata must be requested.
     Joined(Jid),
-    /// Nothing that the API has a word for.
+    /// No counterpart.
     Ignored,
 }
 
-/// A change in a group.
+/// Converts an update.
 pub(in super::super) fn effect_of(update: &GroupUpdate, ids: &Identities) -> GroupUpdateEffect {
     let Some(group) = ids.jid(&update.group_jid).filter(Jid::is_group) else {
         return GroupUpdateEffect::Ignored;
@@ -103,7 +103,7 @@ pub(in super::super) fn effect_of(update: &GroupUpdate, ids: &Identities) -> Gro
         }
         Action::Remove { .. } => {
             let members = members(Role::Member);
-            // Who removes themselves leaves.
+            // A member who removes themselves leaves.
             let left = members.iter().all(|member| Some(&member.id) == author.as_ref());
             event(if left { GroupChange::Leave } else { GroupChange::Remove }, members, None)
         }
@@ -114,7 +114,7 @@ pub(in super::super) fn effect_of(update: &GroupUpdate, ids: &Identities) -> Gro
             event(GroupChange::Description, Vec::new(), Some(description.clone().unwrap_or_default()))
         }
         Action::RevokeInvite => event(GroupChange::InviteLink, Vec::new(), None),
-        // Nobody is in it any more, our account among them.
+        // All members are removed, including our account.
         Action::Delete { .. } => match ids.me() {
             Some(me) => {
                 let me = Participant { id: me.clone(), role: Role::Member };
@@ -136,7 +136,7 @@ fn members_of(action: &Action) -> &[GroupParticipantInfo] {
     }
 }
 
-/// Who a change is about. What they may do is seldom told; then the change itself says it.
+/// The members of an update. Roles are often missing; the update then implies them.
 fn people(members: &[GroupParticipantInfo], fallback: Role, ids: &Identities) -> Vec<Participant> {
     let person = |member: &GroupParticipantInfo| {
         let role = match member.r#type {
@@ -149,12 +149,12 @@ fn people(members: &[GroupParticipantInfo], fallback: Role, ids: &Identities) ->
     members.iter().filter_map(person).collect()
 }
 
-/// The same people as members who may do nothing more.
+/// The same people as ordinary members.
 fn demoted(people: Vec<Participant>) -> Vec<Participant> {
     people.into_iter().map(|person| Participant { role: Role::Member, ..person }).collect()
 }
 
-/// Why the network left a member as they were, in the words of the API (its codes: `wacore`, `iq/groups.rs`).
+/// Maps a refusal for one member (codes: `wacore`, `iq/groups.rs`).
 pub(in super::super) fn refusal(code: &str) -> &'static str {
     match code {
         "403" | "401" => "not_allowed",
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_read_with_numbers_where_they_are_known() {
+    fn group_members_have_resolved_numbers() {
         let member = |jid: &str, number: Option<&str>, participant_type| GroupParticipant {
             jid: network(jid),
             phone_number: number.map(network),
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn members_come_and_go() {
+    fn added_and_removed_members_are_converted() {
         let added = Action::Add { participants: vec![member("15550100003@s.whatsapp.net")], reason: None };
         let (change, who, _, author) = event(&update("990002@lid", added));
         assert_eq!((change, who), (GroupChange::Add, one("15550100003@c.us", Role::Member)));
@@ -275,13 +275,13 @@ mod tests {
     }
 
     #[test]
-    fn our_own_coming_in_asks_for_the_group() {
+    fn added_account_joins_group() {
         let added = Action::Add { participants: vec![member("990001@lid")], reason: None };
         assert_eq!(effect_of(&update(PEER, added), &ids()), GroupUpdateEffect::Joined(jid(GROUP)));
     }
 
     #[test]
-    fn roles_names_and_links_change() {
+    fn roles_subject_and_link_changes_are_converted() {
         let someone = || vec![member("990002@lid")];
         let promoted = event(&update(ME, Action::Promote { participants: someone() }));
         assert_eq!((promoted.0, promoted.1), (GroupChange::Promote, one(PEER, Role::Admin)));
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_have_the_words_of_the_api() {
+    fn refusal_codes_map_to_api_codes() {
         let codes = ["403", "404", "409", "499"].map(refusal);
         assert_eq!(codes, ["not_allowed", "not_in_group", "already_in_group", "refused_by_network"]);
     }

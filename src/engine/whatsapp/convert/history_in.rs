@@ -1,4 +1,4 @@
-//! History, as a phone gives it to a device that was just linked.
+//! Converts the history sync that a phone sends to a newly linked device.
 
 use whatsapp_rust::Jid as NetworkJid;
 use whatsapp_rust::wacore::poll::compute_option_hash;
@@ -16,31 +16,29 @@ use crate::domain::jid::{Jid, JidKind};
 use crate::domain::message::MessageType;
 use crate::engine::{EngineEvent, Incoming};
 
-/// A poll that came with the history, and what votes in it will need.
+/// A poll of the history, whose secret must be stored.
 #[derive(Debug, Clone, PartialEq)]
 pub(in super::super) struct HistoryPoll {
-    /// What its message says.
     pub(in super::super) parsed: ParsedMessage,
-    /// The message.
     pub(in super::super) header: Incoming,
-    /// Who asked, as the network wrote it.
+    /// The author as the network wrote it.
     pub(in super::super) asked_by: Option<NetworkJid>,
 }
 
 /// One chat's history.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(in super::super) struct HistoryChat {
-    /// The chat's name, of a group.
+    /// The name, for a group.
     pub(in super::super) name: Option<(Jid, String)>,
-    /// Its messages, oldest first. Files stay at the network.
+    /// Messages, oldest first, without their files.
     pub(in super::super) messages: Vec<Incoming>,
-    /// What was done to them.
+    /// Changes to these messages.
     pub(in super::super) changes: Vec<EngineEvent>,
-    /// Those among them that are polls.
+    /// The polls among them.
     pub(in super::super) polls: Vec<HistoryPoll>,
 }
 
-/// Everybody a chat's history speaks of by an id whose number may not be known.
+/// The ids in a chat's history that may be unresolved.
 pub(in super::super) fn people_in(source: &wa::Conversation) -> Vec<NetworkJid> {
     let messages = source.messages.iter().filter_map(|message| message.message.as_option());
     let writers =
@@ -52,7 +50,7 @@ pub(in super::super) fn people_in(source: &wa::Conversation) -> Vec<NetworkJid> 
     people
 }
 
-/// Who is who, and what people call themselves, as far as the history tells.
+/// Identity pairs and profile names in the history.
 pub(in super::super) fn contacts(source: &wa::HistorySync, ids: &Identities) -> Vec<ContactUpdate> {
     let pair = |mapping: &wa::PhoneNumberToLIDMapping| {
         let (number, lid) = (mapping.pn_jid.as_ref()?.parse().ok()?, mapping.lid_jid.as_ref()?.parse().ok()?);
@@ -61,7 +59,7 @@ pub(in super::super) fn contacts(source: &wa::HistorySync, ids: &Identities) -> 
     let resolved: Vec<ContactUpdate> = source.phone_number_to_lid_mappings.iter().filter_map(pair).collect();
     let named = |source: &wa::Pushname| {
         let id = ids.jid(&source.id.as_ref()?.parse().ok()?)?;
-        // The account's own name comes with the link.
+        // The account's own name arrives when linking.
         let person = matches!(id.kind(), JidKind::Person | JidKind::Lid) && !ids.is_me(&id);
         let pushname = source.pushname.clone().filter(|name| person && !name.is_empty() && name != "-");
         pushname.map(|name| ContactUpdate { pushname: Some(name), ..ContactUpdate::seen(id) })
@@ -69,19 +67,19 @@ pub(in super::super) fn contacts(source: &wa::HistorySync, ids: &Identities) -> 
     resolved.into_iter().chain(source.pushnames.iter().filter_map(named)).collect()
 }
 
-/// Who a chat is with, where the history names them by both ids.
+/// The identity pair of a direct chat, if the history has it.
 pub(in super::super) fn contact(source: &wa::Conversation, ids: &Identities) -> Option<ContactUpdate> {
     let own: NetworkJid = source.id.parse().ok()?;
     let others = [&source.pn_jid, &source.lid_jid].into_iter().flatten();
     others.filter_map(|other| ids.record_pair(&own, &other.parse().ok()?)).last()
 }
 
-/// One chat's history. `None` where the API has no name for the chat.
+/// Converts a chat; `None` if the API does not support it.
 pub(in super::super) fn chat_of(source: &wa::Conversation, ids: &Identities) -> Option<HistoryChat> {
     let chat = ids.jid(&source.id.parse().ok()?)?;
     let named = source.name.clone().filter(|name| chat.is_group() && !name.is_empty());
     let mut history = HistoryChat { name: named.map(|name| (chat.clone(), name)), ..HistoryChat::default() };
-    // The newest comes first.
+    // The history has the newest first.
     for message in source.messages.iter().rev().filter_map(|message| message.message.as_option()) {
         add(&mut history, message, &chat, ids);
     }
@@ -129,7 +127,7 @@ fn header(source: &wa::WebMessageInfo, chat: &Jid, ids: &Identities) -> Option<I
     Some(Incoming { from_me, notify_name, ..text })
 }
 
-/// Who wrote it, in a group.
+/// The author, in a group.
 fn writer(source: &wa::WebMessageInfo) -> Option<NetworkJid> {
     let text = source.participant.as_ref().or(source.key.participant.as_ref())?;
     text.parse().ok()
@@ -147,7 +145,7 @@ fn revoked() -> ParsedMessage {
     }
 }
 
-/// Whose a key is: in history a key names the message that reacted or voted, from our view.
+/// The author of a reaction or vote; its key names the reacting message from our view.
 fn author_of(key: &wa::MessageKey, frame: &KeyContext<'_>) -> Option<Jid> {
     match key.participant.as_ref() {
         _ if key.from_me == Some(true) => frame.ids.me().cloned(),
@@ -224,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_groups_history_is_told_oldest_first_with_its_name() {
+    fn group_history_is_oldest_first_with_name() {
         let newest = text("3EB0BB", true, None, "second");
         let oldest = text("3EB0AA", false, Some("990002@lid"), "first");
         let history = chat_of(&conversation(GROUP, vec![newest, oldest]), &ids()).unwrap();
@@ -239,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chat_between_two_has_no_name_of_its_own_and_goes_by_number() {
+    fn direct_chat_has_number_and_no_name() {
         let history =
             chat_of(&conversation("990002@lid", vec![text("3EB0AA", false, None, "hello")]), &ids());
         let history = history.unwrap();
@@ -247,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn reactions_stars_and_what_was_taken_back_come_with_it() {
+    fn history_has_reactions_stars_and_revocations() {
         let mut starred = text("3EB0AA", true, None, "ours");
         starred.starred = Some(true);
         starred.reactions = vec![wa::Reaction {
@@ -273,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_poll_comes_with_its_votes_and_is_kept_for_later_ones() {
+    fn history_poll_has_votes_and_author() {
         let option = |name: &str| part::poll_creation_message::Option {
             option_name: Some(name.into()),
             ..Default::default()
@@ -302,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_who_and_what_they_call_themselves_is_learnt() {
+    fn history_has_identity_pairs_and_push_names() {
         let source = wa::HistorySync {
             phone_number_to_lid_mappings: vec![wa::PhoneNumberToLIDMapping {
                 pn_jid: Some("15550100005@s.whatsapp.net".into()),
@@ -328,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_in_a_chat_is_asked_for_once() {
+    fn people_of_chat_are_listed_once() {
         let messages =
             vec![text("1", false, Some("990009@lid"), "a"), text("2", false, Some("990009:2@lid"), "b")];
         let people = people_in(&conversation(GROUP, messages));

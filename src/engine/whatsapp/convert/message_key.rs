@@ -1,8 +1,5 @@
-//! Which message is meant.
-//!
-//! A key in a message is written from the view of whoever wrote it: its `fromMe` says whether the *writer* wrote
-//! the message that is meant, and its `remoteJid` is the chat as the writer sees it. So the chat is taken from
-//! where the key stands, never from the key.
+//! Converts message keys. A received key is relative to its writer: `fromMe` means *by the writer*, and `remoteJid`
+//! is the chat as the writer sees it. The chat is therefore taken from the message that contains the key.
 
 use whatsapp_rust::waproto::whatsapp as wa;
 
@@ -11,25 +8,22 @@ use super::jid::to_network;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::{Jid, JidKind};
 
-/// Where something was written, and by whom.
+/// The message that contains a key: its chat and writer.
 #[derive(Clone, Copy)]
 pub(in super::super) struct KeyContext<'a> {
-    /// Who is who.
     pub(in super::super) ids: &'a Identities,
-    /// The chat.
     pub(in super::super) chat: &'a Jid,
-    /// Who wrote it.
     pub(in super::super) writer: &'a Jid,
 }
 
 impl KeyContext<'_> {
-    /// The message that `key`, written here, means.
+    /// The message that `key` refers to.
     pub(in super::super) fn target(&self, key: &wa::MessageKey) -> Option<MessageId> {
         let author = self.author_of(key)?;
         self.message(key.id.as_deref()?, &author)
     }
 
-    /// A message of this chat, by its id and who wrote it.
+    /// The id of a message of this chat.
     pub(in super::super) fn message(&self, id: &str, author: &Jid) -> Option<MessageId> {
         let from_me = self.ids.is_me(author);
         let participant = (self.chat.is_group() && !from_me).then(|| author.clone());
@@ -45,14 +39,14 @@ impl KeyContext<'_> {
         }
         match self.chat.kind() {
             JidKind::Group => None,
-            // Between two people: who did not write the one wrote the other.
+            // In a direct chat there are only two authors.
             _ if self.ids.is_me(self.writer) => Some(self.chat.clone()),
             _ => self.ids.me().cloned(),
         }
     }
 }
 
-/// The network's key of a message, from our view.
+/// Our key of a message.
 pub(in super::super) fn to_network_key(id: &MessageId) -> wa::MessageKey {
     wa::MessageKey {
         remote_jid: Some(to_network(&id.chat).to_string()),
@@ -70,7 +64,7 @@ pub(super) mod tests {
         text.parse().unwrap()
     }
 
-    /// The account 15550100001, and somebody else whose hidden id is known.
+    /// The account 15550100001, and another person with a resolved hidden id.
     pub(in super::super) fn ids() -> Identities {
         let network = |text: &str| text.parse::<whatsapp_rust::Jid>().unwrap();
         let me = ["15550100001:2@s.whatsapp.net", "990001:2@lid"].map(network);
@@ -99,7 +93,7 @@ pub(super) mod tests {
     const GROUP: &str = "120363000000000001@g.us";
 
     #[test]
-    fn between_two_people_a_key_is_read_from_its_writers_view() {
+    fn direct_chat_key_is_relative_to_writer() {
         for (writer, from_me, is) in [
             (PEER, true, "false_15550100002@c.us_3EB0AA"),
             (PEER, false, "true_15550100002@c.us_3EB0AA"),
@@ -112,7 +106,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn in_a_group_the_author_stands_in_the_key() {
+    fn group_key_names_author() {
         let theirs = format!("false_{GROUP}_3EB0AA_{PEER}");
         let ours = format!("true_{GROUP}_3EB0AA");
         let by_lid = key(false, Some("990002:3@lid"));
@@ -124,13 +118,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_key_without_an_id_means_nothing() {
+    fn key_without_valid_id_has_no_target() {
         assert_eq!(target(PEER, PEER, &wa::MessageKey { id: None, ..key(true, None) }), None);
         assert_eq!(target(PEER, PEER, &wa::MessageKey { id: Some("a b".into()), ..key(true, None) }), None);
     }
 
     #[test]
-    fn our_ids_become_keys_of_the_network() {
+    fn our_id_becomes_network_key() {
         let id: MessageId = format!("false_{GROUP}_3EB0AA_{PEER}").parse().unwrap();
         let key = to_network_key(&id);
         assert_eq!(key.remote_jid.as_deref(), Some(GROUP));

@@ -1,4 +1,4 @@
-//! What is in a message of the network, kind by kind.
+//! Converts the content of a received message, kind by kind.
 
 use whatsapp_rust::waproto::buffa::MessageField;
 use whatsapp_rust::waproto::whatsapp as wa;
@@ -9,7 +9,7 @@ use crate::domain::content::{ContactCard, Content, Location, Poll};
 use crate::domain::media::MediaKind;
 use crate::domain::message::MessageType;
 
-/// What is in a message.
+/// The content of a message.
 #[derive(Debug, Clone)]
 pub(super) struct Part {
     pub(super) body: String,
@@ -18,7 +18,7 @@ pub(super) struct Part {
     pub(super) context: Option<wa::ContextInfo>,
 }
 
-/// What is in an unwrapped message; `None` when that is nothing people see.
+/// The content of an unwrapped message; `None` if people do not see it.
 pub(super) fn part_of(message: &wa::Message) -> Option<Part> {
     text(message)
         .or_else(|| file(message))
@@ -106,7 +106,7 @@ fn location(message: &wa::Message) -> Option<Part> {
     })
 }
 
-/// A place on this planet.
+/// A location, if its coordinates are valid.
 fn location_at((latitude, longitude): (Option<f64>, Option<f64>), description: String) -> Option<Location> {
     let latitude = latitude.filter(|degrees| (-90.0..=90.0).contains(degrees))?;
     let longitude = longitude.filter(|degrees| (-180.0..=180.0).contains(degrees))?;
@@ -149,7 +149,7 @@ fn poll(message: &wa::Message) -> Option<Part> {
     let poll = Poll {
         name: asked.name.clone().unwrap_or_default(),
         options,
-        // None, and 0, stand for as many as one likes.
+        // Absent or 0 means any number.
         allow_multiple_answers: asked.selectable_options_count != Some(1),
         votes: Vec::new(),
     };
@@ -158,7 +158,7 @@ fn poll(message: &wa::Message) -> Option<Part> {
     Some(Part { body, content: Content::Poll(poll), file: None, context })
 }
 
-/// What businesses write, and what people answer to it, as far as it is text.
+/// The text of business messages and of replies to them.
 fn business(message: &wa::Message) -> Option<Part> {
     let (body, context) = if let Some(chosen) = message.template_button_reply_message.as_option() {
         (chosen.selected_display_text.clone(), &chosen.context_info)
@@ -182,7 +182,7 @@ fn business(message: &wa::Message) -> Option<Part> {
     body.filter(|body| !body.is_empty()).map(|body| plain(body, context))
 }
 
-/// Whatever else there is, so that at least its being there is not lost.
+/// Any other content, so that the message is not lost.
 fn other(message: &wa::Message) -> Option<Part> {
     if is_errand(message) {
         return None;
@@ -199,7 +199,7 @@ fn other(message: &wa::Message) -> Option<Part> {
     Some(Part { body, content: Content::Other(kind), file: None, context: None })
 }
 
-/// Whether nobody wrote it: keys, what clients tell each other, and what only announces messages that follow.
+/// Whether it is for clients only: keys, protocol messages, and announcements of other messages.
 fn is_errand(message: &wa::Message) -> bool {
     let rest = wa::Message {
         conversation: None,

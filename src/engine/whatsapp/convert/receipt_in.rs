@@ -1,4 +1,4 @@
-//! Receipts and answers of the network, in our words.
+//! Converts receipts and acknowledgements.
 
 use whatsapp_rust::types::events::{Receipt, ServerAck};
 use whatsapp_rust::types::presence::ReceiptType;
@@ -9,7 +9,7 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::NetworkId;
 use crate::engine::{EngineEvent, IncomingReceipt, SendError};
 
-/// The news in a receipt: one of each message. None for what the protocol says to itself.
+/// Converts a receipt: one event for each message, none for receipts between clients.
 pub(in super::super) fn from_receipt(receipt: &Receipt, ids: &Identities) -> Vec<EngineEvent> {
     let Some(chat) = ids.jid(&receipt.source.chat) else { return Vec::new() };
     let messages = || receipt.message_ids.iter().filter_map(|id| id.parse::<NetworkId>().ok());
@@ -46,8 +46,8 @@ fn level(kind: &ReceiptType) -> Option<Ack> {
     }
 }
 
-/// The network's answer to a message that nobody waits for any more. That it could not take a message for the moment
-/// is none: whoever does not know the outcome sends it again, and whoever knows it knows better.
+/// Converts an acknowledgement that no sender waits for. Ignores transient refusals: the outbox has either a result
+/// or resends the message.
 pub(in super::super) fn from_late_ack(ack: &ServerAck, ids: &Identities, now: Millis) -> Option<EngineEvent> {
     let chat = ids.jid(ack.from.as_ref()?)?;
     let error = ack.error.as_deref().map(send_error);
@@ -64,12 +64,12 @@ pub(in super::super) fn from_late_ack(ack: &ServerAck, ids: &Identities, now: Mi
     }))
 }
 
-/// Whether the same message may be taken a little later.
+/// Whether the network may accept the same message later.
 pub(in super::super) fn is_transient(error: &SendError) -> bool {
     matches!(error.code, "network_unavailable" | "rate_limited")
 }
 
-/// Why the network does not take a message, by its own code (463 and others: `whatsapp-rust`, `client/node_io.rs`).
+/// Maps the network's refusal code (463 and others: `whatsapp-rust`, `client/node_io.rs`).
 pub(in super::super) fn send_error(code: &str) -> SendError {
     let (code, message) = match code {
         "463" => (
@@ -82,7 +82,7 @@ pub(in super::super) fn send_error(code: &str) -> SendError {
         ),
         "400" => ("message_invalid", "the network calls the message malformed (400)"),
         "401" | "403" => ("not_allowed", "the network does not allow this account to write there"),
-        "404" => ("not_on_network", "the network knows no such recipient (404)"),
+        "404" => ("not_on_network", "the network has no such recipient (404)"),
         "429" => {
             ("rate_limited", "the network says that this account sends too much (429): send less and slower")
         }
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_has_its_level_for_each_message() {
+    fn receipt_kinds_map_to_ack_levels() {
         for (kind, level) in [
             (ReceiptType::Sent, 1),
             (ReceiptType::Delivered, 2),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_protocol_says_to_itself_is_no_news() {
+    fn receipts_between_clients_are_ignored() {
         for kind in [ReceiptType::Retry, ReceiptType::Sender, ReceiptType::PeerMsg, ReceiptType::HistorySync]
         {
             assert_eq!(levels(kind), []);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_named_in_a_group_and_only_there() {
+    fn participant_is_set_in_groups_only() {
         let group = "120363000000000001@g.us";
         for (chat, participant) in [(group, Some("15550100001@c.us")), (FRIEND, None)] {
             let events = from_receipt(&receipt(ReceiptType::Read, chat, FRIEND), &ids());
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_account_read_elsewhere_is_no_receipt_of_others() {
+    fn own_read_receipt_is_read_elsewhere() {
         for events in [
             from_receipt(&receipt(ReceiptType::ReadSelf, FRIEND, ME), &ids()),
             from_receipt(&receipt(ReceiptType::Read, FRIEND, "15550100009:4@s.whatsapp.net"), &ids()),
@@ -179,13 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn a_late_answer_that_the_network_was_busy_fails_nothing() {
+    fn late_transient_refusal_is_ignored() {
         let ack = ServerAck::builder().id("3EB0A1".into()).from(network(FRIEND)).error("503".into()).build();
         assert!(from_late_ack(&ack, &ids(), Millis(5)).is_none());
     }
 
     #[test]
-    fn a_late_answer_is_a_receipt_with_its_reason() {
+    fn late_refusal_is_error_receipt() {
         let ack = ServerAck::builder().id("3EB0A1".into()).from(network(FRIEND)).error("463".into()).build();
         let Some(EngineEvent::Receipt(receipt)) = from_late_ack(&ack, &ids(), Millis(5)) else {
             panic!("nothing")

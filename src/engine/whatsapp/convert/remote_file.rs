@@ -1,21 +1,20 @@
-//! A file that is still at the network: where it is, and what opens it.
+//! A file on the network's media hosts, and the key that decrypts it.
 
 use whatsapp_rust::download::{Downloadable, MediaType};
 
 use crate::domain::media::MediaKind;
 
-/// Where a file is, and what opens it. It is never shown: it holds the file's key.
+/// A file to download. Never logged: it contains the file's key.
 #[derive(Clone, PartialEq, Eq)]
 pub(in super::super) struct RemoteFile {
-    /// As what it was sent.
     pub(in super::super) kind: MediaKind,
-    /// What the sender calls it.
+    /// The sender's file name.
     pub(in super::super) filename: Option<String>,
-    /// How large the sender says it is, in bytes.
+    /// The size in bytes, as the sender claims.
     pub(in super::super) size: Option<u64>,
-    /// Its path at the network's media hosts.
+    /// The path on the network's media hosts.
     pub(in super::super) path: Option<String>,
-    /// What it is encrypted with; channels send files in the open.
+    /// The decryption key; channels send files unencrypted.
     pub(in super::super) key: Option<Vec<u8>>,
     /// The hash of the encrypted bytes.
     pub(in super::super) encrypted_hash: Option<Vec<u8>>,
@@ -32,7 +31,7 @@ impl std::fmt::Debug for RemoteFile {
     }
 }
 
-/// What the network calls files of this kind; the encryption depends on it.
+/// The network's type for this kind, which the encryption depends on.
 pub(in super::super) fn media_type(kind: MediaKind) -> MediaType {
     match kind {
         MediaKind::Image => MediaType::Image,

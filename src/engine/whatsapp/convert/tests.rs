@@ -1,4 +1,4 @@
-//! What goes out comes back in as the same, and what only comes in is read as it is.
+//! Outgoing messages round-trip; messages that are only received are parsed.
 
 use whatsapp_rust::waproto::buffa::MessageField;
 use whatsapp_rust::waproto::whatsapp as wa;
@@ -96,7 +96,7 @@ fn protocol(kind: part::protocol_message::Type, from_me: bool, edited: Option<&s
 }
 
 #[test]
-fn a_bare_text_is_a_conversation_and_comes_back() {
+fn plain_text_round_trips_as_conversation() {
     let message = sent(&outgoing(Content::Text));
     assert_eq!(message.conversation.as_deref(), Some("hello"));
     let parsed = parsed(&message);
@@ -104,7 +104,7 @@ fn a_bare_text_is_a_conversation_and_comes_back() {
 }
 
 #[test]
-fn a_quote_mentions_and_the_forwarded_mark_come_back() {
+fn quote_mentions_and_forwarded_mark_round_trip() {
     let quoted = Quoted { id: id("false_15550100002@c.us_3EB0CC"), author: jid(PEER), body: "before".into() };
     let outgoing = Outgoing {
         quoted: Some(quoted.clone()),
@@ -122,7 +122,7 @@ fn a_quote_mentions_and_the_forwarded_mark_come_back() {
 }
 
 #[test]
-fn a_quote_of_our_own_message_from_another_chat_comes_back() {
+fn quote_from_another_chat_round_trips() {
     let quoted = Quoted { id: id(&format!("true_{GROUP}_3EB0CC")), author: jid(ME), body: "there".into() };
     let message = sent(&Outgoing { quoted: Some(quoted.clone()), ..outgoing(Content::Text) });
     assert_eq!(message.extended_text_message.context_info.remote_jid.as_deref(), Some(GROUP));
@@ -130,7 +130,7 @@ fn a_quote_of_our_own_message_from_another_chat_comes_back() {
 }
 
 #[test]
-fn files_of_every_kind_come_back_with_what_opens_them() {
+fn files_of_every_kind_round_trip_with_keys() {
     for (kind, mimetype, caption) in [
         (MediaKind::Image, "image/jpeg", "hello"),
         (MediaKind::Video, "video/mp4", "hello"),
@@ -153,7 +153,7 @@ fn files_of_every_kind_come_back_with_what_opens_them() {
 }
 
 #[test]
-fn a_file_tells_its_type_size_and_length() {
+fn file_message_has_type_size_and_duration() {
     let image = sent(&outgoing(Content::Media(attachment(MediaKind::Image, "image/jpeg")))).image_message;
     assert_eq!(
         (image.width, image.height, image.mimetype.as_deref()),
@@ -167,7 +167,7 @@ fn a_file_tells_its_type_size_and_length() {
 }
 
 #[test]
-fn a_document_with_a_caption_is_wrapped_and_one_without_is_not() {
+fn only_captioned_document_is_wrapped() {
     let content = Content::Media(attachment(MediaKind::Document, "application/pdf"));
     assert!(sent(&outgoing(content.clone())).document_with_caption_message.is_set());
     let bare = sent(&Outgoing { body: String::new(), ..outgoing(content) });
@@ -175,14 +175,14 @@ fn a_document_with_a_caption_is_wrapped_and_one_without_is_not() {
 }
 
 #[test]
-fn no_debug_output_has_a_files_key() {
+fn debug_output_omits_file_key() {
     let message = sent(&outgoing(Content::Media(attachment(MediaKind::Image, "image/jpeg"))));
     let shown = format!("{:?}", parsed(&message).file.unwrap());
     assert!(shown.contains("Image") && !shown.contains("1, 1") && !shown.contains("/v/f"), "{shown}");
 }
 
 #[test]
-fn a_place_comes_back_with_its_name_and_address() {
+fn location_round_trips_with_name_and_address() {
     let place = Location { latitude: 1.5, longitude: -2.5, description: Some("Pier\nHarbour 1".into()) };
     let message = sent(&outgoing(Content::Location(place.clone())));
     assert_eq!(message.location_message.name.as_deref(), Some("Pier"));
@@ -191,14 +191,14 @@ fn a_place_comes_back_with_its_name_and_address() {
 }
 
 #[test]
-fn a_place_off_this_planet_is_not_lost_but_no_place() {
+fn invalid_location_becomes_unknown_message() {
     let off = part::LocationMessage { degrees_latitude: Some(91.0), ..Default::default() };
     let message = wa::Message { location_message: MessageField::some(off), ..Default::default() };
     assert_eq!(parsed(&message).content, Content::Other(MessageType::Unknown));
 }
 
 #[test]
-fn contact_cards_come_back_one_or_several() {
+fn contact_cards_round_trip() {
     let card = |name: &str| ContactCard::of_person(&jid("15550100003@c.us"), Some(name.into()), None);
     let one = Content::Contacts(vec![card("Ada")]);
     assert!(sent(&outgoing(one.clone())).contact_message.is_set());
@@ -210,7 +210,7 @@ fn contact_cards_come_back_one_or_several() {
 }
 
 #[test]
-fn a_poll_comes_back_with_its_secret() {
+fn poll_round_trips_with_secret() {
     for several in [true, false] {
         let poll = Poll {
             name: "Lunch?".into(),
@@ -226,7 +226,7 @@ fn a_poll_comes_back_with_its_secret() {
 }
 
 #[test]
-fn a_poll_from_another_device_of_the_account_has_its_secret_outside() {
+fn poll_of_own_device_has_outer_secret() {
     let poll = part::PollCreationMessage { name: Some("Lunch?".into()), ..Default::default() };
     let inner = wa::Message { poll_creation_message_v3: MessageField::some(poll), ..Default::default() };
     let sent =
@@ -241,7 +241,7 @@ fn a_poll_from_another_device_of_the_account_has_its_secret_outside() {
 }
 
 #[test]
-fn reactions_name_the_message_from_our_view() {
+fn reaction_has_our_message_id() {
     let reaction = part::ReactionMessage {
         key: MessageField::some(wa::MessageKey {
             remote_jid: Some("15550100001@s.whatsapp.net".into()),
@@ -265,7 +265,7 @@ fn reactions_name_the_message_from_our_view() {
 }
 
 #[test]
-fn an_edit_changes_only_what_its_writer_wrote() {
+fn edit_applies_to_writers_message_only() {
     let edit = |from_me| protocol(part::protocol_message::Type::MESSAGE_EDIT, from_me, Some("better"));
     for from_me in [true, false] {
         let expected = EngineEvent::Edited {
@@ -283,7 +283,7 @@ fn an_edit_changes_only_what_its_writer_wrote() {
 }
 
 #[test]
-fn only_its_writer_and_a_groups_admin_take_a_message_back() {
+fn only_writer_or_group_admin_can_revoke() {
     let revoke = |from_me| protocol(part::protocol_message::Type::REVOKE, from_me, None);
     let theirs = id("false_15550100002@c.us_3EB0BB");
     assert_eq!(read(&revoke(true), PEER, PEER), MessageBody::Change(EngineEvent::Revoked { id: theirs }));
@@ -299,7 +299,7 @@ fn only_its_writer_and_a_groups_admin_take_a_message_back() {
 }
 
 #[test]
-fn a_vote_stays_sealed_and_names_its_poll() {
+fn vote_stays_encrypted_and_has_poll_id() {
     let vote = part::PollUpdateMessage {
         poll_creation_message_key: MessageField::some(wa::MessageKey {
             remote_jid: Some(GROUP.into()),
@@ -320,7 +320,7 @@ fn a_vote_stays_sealed_and_names_its_poll() {
 }
 
 #[test]
-fn keys_and_errands_are_nothing_and_what_is_not_known_is_unknown() {
+fn protocol_messages_are_nothing_and_others_unknown() {
     let keys = wa::Message {
         sender_key_distribution_message: MessageField::some(part::SenderKeyDistributionMessage::default()),
         message_context_info: MessageField::some(wa::MessageContextInfo::default()),
@@ -338,7 +338,7 @@ fn keys_and_errands_are_nothing_and_what_is_not_known_is_unknown() {
 }
 
 #[test]
-fn what_businesses_write_is_read_as_text() {
+fn business_messages_become_text() {
     let chosen =
         part::TemplateButtonReplyMessage { selected_display_text: Some("Yes".into()), ..Default::default() };
     let message =
@@ -350,7 +350,7 @@ fn what_businesses_write_is_read_as_text() {
 }
 
 #[test]
-fn everybody_a_message_speaks_of_is_named_beforehand() {
+fn ids_in_message_are_listed() {
     let quoted = Quoted {
         id: id(&format!("false_{GROUP}_3EB0CC_990003@lid")),
         author: jid("990003@lid"),

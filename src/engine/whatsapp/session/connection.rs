@@ -1,4 +1,4 @@
-//! One connection of a session, from the first byte to the last.
+//! Runs one connection of a session, from its first byte to its last.
 
 use crate::engine::whatsapp::boxed::boxed;
 use std::sync::atomic::AtomicU64;
@@ -29,34 +29,34 @@ use crate::engine::whatsapp::settings::History;
 use crate::engine::whatsapp::{disconnect_reason, groups, linking, retry_request};
 use crate::engine::{Ended, EngineEvent};
 
-/// How long the network waits for what is being taken in.
+/// How long the connection is not read while an event is ingested.
 const MOMENT: Duration = Duration::from_millis(50);
 
-/// What comes after a connection.
+/// What follows a connection.
 pub(super) enum ConnectionEnd {
-    /// Another one: the device was linked with this one.
+    /// A second connection: the device was linked with this one.
     Reconnect,
-    /// The end.
+    /// The session ends.
     Ended(Ended),
-    /// The library panicked.
+    /// A task of the library panicked.
     Panicked,
 }
 
-/// What is known of a connection so far.
+/// The progress of a connection.
 #[derive(Default)]
 struct ConnectionProgress {
     /// A phone accepted the link.
     paired: bool,
     /// It can send and receive.
     open: bool,
-    /// Why it ends; the first reason counts.
+    /// Why it ends; the first reason is kept.
     ended: Option<Ended>,
 }
 
 impl ConnectionProgress {
     fn outcome(&self) -> ConnectionEnd {
         match self.ended {
-            // The network ends the connection in which a device was linked, and does not say why.
+            // The network ends a linking connection without a reason.
             None | Some(Ended::LinkLost(_)) if self.paired && !self.open => ConnectionEnd::Reconnect,
             Some(ended) => ConnectionEnd::Ended(ended),
             None if self.open => ConnectionEnd::Ended(Ended::LinkLost(Reason::LinkDropped)),
@@ -66,7 +66,7 @@ impl ConnectionProgress {
 }
 
 impl WhatsAppSession {
-    /// Connects, and runs the connection to its end.
+    /// Connects, and runs the connection until it ends.
     pub(super) async fn connect_once(&self) -> ConnectionEnd {
         let tasks = Tasks::new();
         let acks = Arc::new(Acks::default());
@@ -79,7 +79,7 @@ impl WhatsAppSession {
             Ok(built) => built,
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::error!(device = %self.device, %error, cause, "the engine cannot connect");
+                tracing::error!(device = %self.device, %error, cause, "could not set up the connection");
                 return ConnectionEnd::Ended(Ended::LinkLost(Reason::EngineError));
             }
         };
@@ -150,7 +150,7 @@ impl WhatsAppSession {
         })
     }
 
-    /// Runs the client and takes in what it tells, until there is a reason to end.
+    /// Runs the client and ingests its events until there is a reason to end.
     async fn run_until_end(
         &self,
         context: &Arc<ConnectionContext>,
@@ -166,7 +166,7 @@ impl WhatsAppSession {
             () = self.logged_out.cancelled() => Ended::Closed,
             () = tasks.panicked() => return,
             () = overflow.cancelled() => {
-                tracing::warn!(device = %self.device, "the network told more than could be taken in");
+                tracing::warn!(device = %self.device, "event queue overflowed");
                 Ended::LinkLost(Reason::EngineError)
             }
             () = self.process_events(context, running, events, progress) => return,
@@ -208,7 +208,7 @@ impl WhatsAppSession {
         }
     }
 
-    /// What a connection that has ended said last.
+    /// Handles the events that are still queued when the connection has ended.
     async fn drain(
         &self,
         context: &Arc<ConnectionContext>,
@@ -237,7 +237,7 @@ impl WhatsAppSession {
         }
     }
 
-    /// Logs what the network gave as its reason, beyond the code that the device's state has.
+    /// Logs the network's own reason, in addition to the reason code.
     fn log_end_reason(&self, event: &Event) {
         match event {
             Event::TemporaryBan(details) => tracing::warn!(
@@ -270,7 +270,7 @@ impl WhatsAppSession {
             Event::PairSuccess(details) => {
                 self.end_link_wait();
                 progress.paired = true;
-                // First what makes it linked, then the news of it.
+                // First the account, then the event about it.
                 self.save_account(&context.client).await?;
                 self.on_scanned(linking::account_of(details)).await
             }
@@ -283,7 +283,7 @@ impl WhatsAppSession {
         }
     }
 
-    /// Stores the account as it is now: the library does so later, and nobody can wait for that.
+    /// Stores the account now; the library would do it later and without a way to wait.
     async fn save_account(&self, client: &Client) -> Result<(), Ended> {
         let account = client.persistence_manager().get_device_snapshot();
         self.backend.save(&account).await.map_err(|error| {
@@ -299,7 +299,7 @@ impl WhatsAppSession {
         let account = linking::account(own.user_base(), &context.client.push_name());
         self.save_account(&context.client).await?;
         groups::deliver_all(context).await.map_err(|error| self.log_ingest_error(error))?;
-        // Before the news: whoever hears it may send at once.
+        // Before the event: its receivers may send at once.
         self.set_online(Some(Arc::clone(context)));
         context.open.cancel();
         self.deliver(EngineEvent::Opened(account)).await
@@ -309,14 +309,14 @@ impl WhatsAppSession {
         match result {
             Keepalive::Alive(ms) => self.deliver(EngineEvent::Latency { ms }).await,
             Keepalive::Silent => Err(Ended::LinkLost(Reason::KeepaliveTimeout)),
-            // How it ended is told by the connection itself.
+            // The connection's own event has the reason.
             Keepalive::Gone => Ok(()),
         }
     }
 }
 
-/// Takes something in, and whether the connection ended meanwhile. For a moment the network waits for it; then the
-/// connection is read on, as what is being taken in may itself wait for an answer of the network.
+/// Ingests something; `true` if the connection ended meanwhile. The connection is not read at first, which slows the
+/// network. Then it is read again, because ingesting may itself wait for an answer of the network.
 async fn run_while_reading(
     ingesting: impl Future<Output = ()>,
     running: &mut (impl Future<Output = ()> + Unpin),

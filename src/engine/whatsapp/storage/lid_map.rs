@@ -1,4 +1,4 @@
-//! Which LID belongs to which phone number, found from either side.
+//! Maps LIDs to phone numbers, in both directions.
 
 use std::collections::BTreeMap;
 
@@ -31,17 +31,17 @@ impl VaultBackend {
     }
 }
 
-/// What is there, and over it what was learnt.
+/// The stored map with pending changes.
 struct LidMapUpdate<'v> {
     view: &'v dyn VaultView,
     /// By LID.
     numbers: BTreeMap<String, LidPnMappingEntry>,
-    /// By number; `None` where a number has no LID any more.
+    /// By number; `None` for a number that lost its LID.
     owners: BTreeMap<String, Option<String>>,
 }
 
 impl LidMapUpdate<'_> {
-    /// A number stays with the LID that had it last: the one that loses it takes only its own entry away.
+    /// A number belongs to the LID that had it last; losing a number removes only the LID's own entry.
     fn record(&mut self, entry: LidPnMappingEntry) -> Result<()> {
         let old = self.number_of(&entry.lid)?.filter(|old| *old != entry.phone_number);
         if let Some(old) = old

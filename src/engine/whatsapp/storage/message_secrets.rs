@@ -1,7 +1,7 @@
-//! The secrets of messages, with which what refers to them later (votes, edits, …) is decrypted.
+//! Secrets of messages, which decrypt later messages about them (votes, edits and others).
 //!
-//! A value is the secret's 32 bytes, then in seconds until when it is kept (0: for ever) and when its message
-//! was written (0: not known), 8 bytes each.
+//! A value is the secret (32 bytes), the expiry (0: none) and the message's timestamp (0: unknown), both in seconds
+//! with 8 bytes.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,7 +16,7 @@ use super::spaces::{MESSAGE_SECRETS, joined};
 use super::{VaultBackend, exactly, failed};
 use crate::domain::clock::Millis;
 
-/// What is kept of one message.
+/// A stored secret.
 #[derive(Clone, Copy)]
 struct StoredSecret {
     secret: MessageSecret,
@@ -38,7 +38,7 @@ impl StoredSecret {
         })
     }
 
-    /// The later secret counts; what is known of the time is never lost, nor is a deadline made earlier.
+    /// Takes the new secret; keeps an existing timestamp and the later expiry.
     fn renewed(self, by: Self) -> Self {
         Self {
             secret: by.secret,
@@ -101,7 +101,7 @@ impl MsgSecretStore for VaultBackend {
         Ok(Some((stored.secret.to_vec(), stored.message_ts)))
     }
 
-    /// What ends at the cutoff goes too.
+    /// The cutoff itself counts as expired.
     async fn delete_expired_msg_secrets(&self, cutoff_timestamp: i64) -> Result<u32> {
         self.prune(MESSAGE_SECRETS, cutoff_timestamp.saturating_add(1)).await
     }

@@ -1,16 +1,16 @@
-//! Messages that were decrypted and not taken in yet, and which ones were taken in lately.
+//! Stores messages that were decrypted and not ingested yet, and records recently ingested ones.
 //!
-//! The library asks here for a message that it cannot decrypt because its key was used before, and acknowledges it
-//! when there is nothing (`whatsapp-rust` 0.7.0, `message/durability.rs`). Nothing may also mean that the daemon was
-//! killed when the ratchet was written and the message was not: acknowledged, it would be lost. Therefore what was
-//! taken in is remembered, and what is neither here nor remembered is an error, upon which the library does not
-//! acknowledge; it is noted for the session, which asks the sender for it again. To ask once too often does no harm.
+//! For a message whose key was used before, the library reads its row here and acknowledges the message if there is
+//! none (`whatsapp-rust` 0.7.0, `message/durability.rs`). The row may also be missing because a kill came after the
+//! ratchet was written and before the message was; acknowledging would then lose the message. Ingested messages are
+//! therefore recorded, and a message that is neither stored nor recorded is an error, upon which the library does not
+//! acknowledge. It is queued as missing, and the session requests it again from its sender. A superfluous request is
+//! harmless.
 //!
-//! A phone's announcement of its history is in no copy: the library takes it out before (`message/receive.rs`). Such
-//! a copy would stand for a message that cannot be made good from it, and is not kept; the phone is asked again.
+//! The library removes a history announcement from its message first (`message/receive.rs`). A stored copy without it
+//! could not be processed later, so it is not kept; the phone is asked again.
 //!
-//! Both kinds of row have the time when they were stored as their deadline: how long they are kept the library says
-//! when it prunes (7 days).
+//! The deadline of a row is the time when it was stored; the library chooses the age when it prunes (7 days).
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -26,21 +26,20 @@ use super::VaultBackend;
 use super::spaces::{INGESTED, PENDING_INBOUND, joined};
 use crate::domain::vault::VaultBatch;
 
-/// Messages that may wait to be asked for again. Those beyond come again with the next connection.
+/// Queued missing messages; others arrive again with the next connection.
 const MAX_MISSING: usize = 1_024;
 
-/// A message that was decrypted once and is not here. Addresses are as the library writes them.
+/// A message that was decrypted and is not stored; addresses are in the library's format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::engine::whatsapp) struct MissingMessage {
-    /// A person or group.
     pub(in crate::engine::whatsapp) chat: String,
-    /// The device that wrote it.
+    /// The sending device.
     pub(in crate::engine::whatsapp) sender: String,
-    /// Its id at the network.
+    /// The network id.
     pub(in crate::engine::whatsapp) id: String,
 }
 
-/// What was missed and is to be asked for.
+/// Missing messages that must be requested again.
 #[derive(Default)]
 pub(super) struct MissingMessages {
     waiting: Mutex<VecDeque<MissingMessage>>,
@@ -62,7 +61,7 @@ impl MissingMessages {
 }
 
 impl VaultBackend {
-    /// The next message that was decrypted once and is not here; waits for one. One taker at a time.
+    /// Waits for the next missing message. Only one task may wait at a time.
     pub(in crate::engine::whatsapp) async fn missing(&self) -> MissingMessage {
         loop {
             let more = self.missing.more.notified();
@@ -73,7 +72,7 @@ impl VaultBackend {
         }
     }
 
-    /// The copy of the next message is not stored, as if the daemon were killed before.
+    /// Refuses to store the next message, like a kill before that.
     #[cfg(feature = "testbed")]
     pub(in crate::engine::whatsapp) fn reject_next(&self) {
         self.rejects_next.store(true, std::sync::atomic::Ordering::SeqCst);
@@ -82,7 +81,7 @@ impl VaultBackend {
     pub(super) async fn store_pending(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {
         #[cfg(feature = "testbed")]
         if self.rejects_next.swap(false, std::sync::atomic::Ordering::SeqCst) {
-            return Err(StoreError::Validation("refused at a test's word".to_owned()));
+            return Err(StoreError::Validation("refused by a test fault".to_owned()));
         }
         let now = self.now();
         let mut batch = VaultBatch::new();
@@ -105,7 +104,7 @@ impl VaultBackend {
             sender: key.sender.to_owned(),
             id: key.id.to_owned(),
         });
-        Err(StoreError::Validation("the message is not here though it was decrypted before".to_owned()))
+        Err(StoreError::Validation("the message was decrypted before and is not stored".to_owned()))
     }
 
     pub(super) async fn delete_pending(&self, keys: &[PendingInboundKey<'_>]) -> Result<()> {
@@ -125,7 +124,7 @@ impl VaultBackend {
     }
 }
 
-/// Whether this is what is left of an announcement of history.
+/// Whether this is the rest of a history announcement.
 fn is_history_announcement(message: &[u8]) -> bool {
     let Ok(message) = wa::Message::decode_from_slice(message) else { return false };
     let protocol = message.protocol_message.as_option();

@@ -1,5 +1,5 @@
-//! What the protocol needs besides Signal: who has which sender key, LIDs and numbers, device lists, groups,
-//! tokens, sent messages for those who ask again, and messages on their way in.
+//! Protocol state besides Signal: recipients of sender keys, the LID map, device lists, groups, tokens, sent messages
+//! for retries, and pending messages.
 
 use async_trait::async_trait;
 use wacore::store::error::Result;

@@ -1,10 +1,10 @@
-//! Which devices have the sender key of a group: kept by group for sending, and by device for forgetting one.
+//! Which devices have the sender key of a group, by group for sending and by device for removal.
 //!
-//! A group lists its members' devices by phone number or by LID, and a device that asks for the key again is noted by
-//! its LID where that is known (`whatsapp-rust` 0.7.0, `retry.rs`, `update_local_signal_session`, where the address of
-//! the session is what is noted; `client/lid_pn.rs`, `resolve_encryption_jid`). Of a group that goes by phone numbers
-//! the note would be about nobody, and the member would never get the key. Therefore a device that needs the key needs
-//! it under both of its names. For the same reason the library may not keep what it read of this (`client.rs`).
+//! A group lists its members' devices by phone number or by LID. A device that requests the key again is recorded by
+//! its LID if that is available (`whatsapp-rust` 0.7.0, `retry.rs`, `update_local_signal_session`, which records the
+//! session's address; `client/lid_pn.rs`, `resolve_encryption_jid`). In a group that uses phone numbers this record
+//! would match no member, who would never get the key. A device that needs the key therefore needs it under both ids.
+//! For the same reason the library's cache of this is off (`client.rs`).
 
 use wacore::store::error::Result;
 use wacore::store::traits::LidPnMappingEntry;
@@ -83,7 +83,7 @@ impl VaultBackend {
 const HAS_KEY: [u8; 1] = [1];
 const NEEDS_KEY: [u8; 1] = [0];
 
-/// A device's name by phone number for the one by LID, and the other way round.
+/// The device's id by phone number for one by LID, and vice versa.
 fn alias_of(view: &dyn VaultView, device: &str) -> Result<Option<String>> {
     let Ok(device) = device.parse::<Jid>() else { return Ok(None) };
     if device.is_lid() {

@@ -1,5 +1,5 @@
-//! Tokens of trusted contacts. Two writers own a half of an entry each: the token that was received, and
-//! when ours was last given. Each looks and writes in one step.
+//! Tokens of trusted contacts. An entry has two halves with separate writers, the received token and the time when
+//! ours was sent; each reads and writes in one step.
 
 use wacore::store::error::Result;
 use wacore::store::traits::TcTokenEntry;
@@ -8,7 +8,7 @@ use super::spaces::TC_TOKENS;
 use super::{VaultBackend, decoded, encoded, failed};
 
 impl VaultBackend {
-    /// Moves the time at which our token was given forwards, never backwards.
+    /// Records when our token was sent; never moves it backwards.
     pub(super) async fn record_token_sent(&self, jid: &str, at: i64) -> Result<()> {
         self.merge_token(jid, move |entry| match entry {
             Some(entry) => {
@@ -20,7 +20,7 @@ impl VaultBackend {
         .await
     }
 
-    /// Takes a received token, unless a newer one is there.
+    /// Stores a received token, unless the stored one is newer.
     pub(super) async fn record_token_received(&self, jid: &str, token: &[u8], at: i64) -> Result<()> {
         let token = token.to_vec();
         self.merge_token(jid, move |entry| {
@@ -35,7 +35,7 @@ impl VaultBackend {
         .await
     }
 
-    /// Removes what is of no use any more, and says how many.
+    /// Removes expired tokens; returns their number.
     pub(super) async fn prune_tokens(&self, token_cutoff: i64, sender_cutoff: i64) -> Result<u32> {
         self.update(move |view, batch| {
             let mut removed = 0;

@@ -1,4 +1,4 @@
-//! What somebody sends besides text: reads the fields of `incoming` that describe it.
+//! Parses the fields of `incoming` that describe content besides text.
 
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ const TYPES: [&str; 13] = [
     "unknown",
 ];
 
-/// Reads `type`, `media`, `location`, `contact`, `contacts` and `poll`.
+/// Parses `type`, `media`, `location`, `contact`, `contacts` and `poll`.
 pub(super) fn content(fields: &Fields<'_>, world: &World) -> Result<Content, Refusal> {
     let kind = fields.word("type", &TYPES)?;
     let mut given = DESCRIPTIONS.into_iter().filter(|name| fields.value(name).is_some());
@@ -52,15 +52,15 @@ pub(super) fn content(fields: &Fields<'_>, world: &World) -> Result<Content, Ref
     Ok(content)
 }
 
-/// A type that nothing describes.
+/// A type without a description.
 fn bare(fields: &Fields<'_>, kind: Option<&str>) -> Result<Content, Refusal> {
     let missing = match kind {
         None | Some("chat") => return Ok(Content::Text),
         Some("revoked") => {
-            return Err(fields.wrong("type", "cannot be revoked; the call revoke takes a message back"));
+            return Err(fields.wrong("type", "cannot be revoked; use the call revoke"));
         }
         Some("call_log" | "unknown") => {
-            return Err(fields.wrong("type", "is nothing that somebody can write"));
+            return Err(fields.wrong("type", "cannot be written"));
         }
         Some("location") => "location",
         Some("vcard") => "contact",
@@ -87,7 +87,7 @@ fn cards(fields: &Fields<'_>) -> Result<Vec<Card>, Refusal> {
     values.iter().enumerate().map(|(at, value)| card(&format!("contacts[{at}]"), value)).collect()
 }
 
-/// `{ displayName, vcard }`, or a `number` in place of the card.
+/// `{ displayName, vcard }`, or `number` instead of `vcard`.
 fn card(path: &str, value: &Value) -> Result<Card, Refusal> {
     let fields = Fields::nested(path.to_owned(), value, &["displayName", "vcard", "number"])?;
     let display_name = fields.required("displayName", fields.text("displayName", MAX_NAME)?)?.to_owned();

@@ -1,4 +1,4 @@
-//! Files that somebody sends: given as base64, or made up to a size.
+//! Files of incoming messages, given as base64 or generated to a size.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,14 +11,14 @@ use crate::media::cipher;
 use crate::phone::outbound::{Content, File, FileKind};
 use crate::server::World;
 
-/// The largest file that is made up.
+/// The largest generated file.
 const MAX_FILE: u64 = 128 << 20;
 const MAX_DATA: usize = 8 << 20;
 const MAX_NAME: usize = 255;
 const KNOWN: [&str; 8] =
     ["data", "mimetype", "filename", "caption", "asVoice", "asSticker", "asDocument", "sizeBytes"];
 
-/// Reads `media`, encrypts what it describes and puts it into the media store.
+/// Parses `media`, encrypts the file and stores it in the media store.
 pub(super) fn media(value: &Value, kind: Option<&str>, world: &World) -> Result<Content, Refusal> {
     let fields = Fields::nested("media".to_owned(), value, &KNOWN)?;
     fields.text("caption", MAX_BODY)?;
@@ -50,7 +50,7 @@ pub(super) fn media(value: &Value, kind: Option<&str>, world: &World) -> Result<
     })))
 }
 
-/// As what the file is sent, where the type or a flag says so.
+/// The kind that the type or a flag requests.
 fn as_what(fields: &Fields<'_>, kind: Option<&str>) -> Result<Option<FileKind>, Refusal> {
     let mut found = match kind {
         None => None,
@@ -87,7 +87,7 @@ fn of_mimetype(mimetype: &str) -> FileKind {
     }
 }
 
-/// The type that a file's beginning shows, as a phone finds it that was told none.
+/// The MIME type that a file's first bytes show.
 fn detect_mimetype(bytes: &[u8]) -> &'static str {
     let shown: [(&[u8], &str); 6] = [
         (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -114,8 +114,8 @@ fn type_of(kind: FileKind) -> MediaType {
     }
 }
 
-/// The file of `size` bytes of which a call of `incoming` says no more than that: a beginning that shows the type,
-/// then bytes that repeat only after a while. The same for the same type and size.
+/// Generates the file of a call that gives only its size: a prefix that shows the type, then bytes with a long
+/// period. Depends on type and size only.
 #[must_use]
 pub fn generated_file(mimetype: &str, size: usize) -> Vec<u8> {
     let start: &[u8] = match mimetype.split(';').next().unwrap_or_default().trim() {

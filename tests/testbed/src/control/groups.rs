@@ -1,4 +1,4 @@
-//! Somebody else changes a group, or brings the account into one.
+//! Changes groups as another member, or adds the account to one.
 
 use serde_json::{Map, Value, json};
 
@@ -24,8 +24,8 @@ const CHANGES: [&str; 10] = [
 ];
 
 impl Call {
-    /// `{ groupId, change, participants?, subject?, description?, author?, unheard? }`; `unheard`: the network does
-    /// not get to tell it.
+    /// `{ groupId, change, participants?, subject?, description?, author?, unheard? }`; with `unheard` the network
+    /// does not send a notification.
     pub(super) async fn group(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &KNOWN)?;
         let group = fields.required("groupId", fields.id("groupId")?)?;
@@ -46,7 +46,7 @@ impl Call {
             return Ok(json!({ "group": self.shown(&group_state) }));
         }
         match &event {
-            // Each goes by themselves.
+            // Each member leaves separately.
             GroupEvent::Left(people) => {
                 for person in people {
                     let left = GroupEvent::Left(vec![person.clone()]);
@@ -70,7 +70,7 @@ impl Call {
             return Err(fields.wrong("participants", message));
         }
         let number = |(at, id): (usize, &Id)| match id {
-            // Nobody's numbers are refused by the group's rules.
+            // The group's rules reject unregistered numbers.
             Id::Number(number) => Ok(number.clone()),
             other => Ok(self.account_of(&format!("participants[{at}]"), other)?.0.number.clone()),
         };
@@ -84,7 +84,7 @@ impl Call {
         }
     }
 
-    /// A group that somebody made, with the account in it.
+    /// A group that another member created with the account in it.
     fn made(
         &self,
         fields: &Fields<'_>,
@@ -165,7 +165,7 @@ impl Call {
         }
     }
 
-    /// A group in the control API's words.
+    /// A group as the control API writes it.
     fn shown(&self, group_state: &SimulatedGroup) -> Value {
         let id = |number: &str| {
             let hidden = self.account.lock().hides(number);

@@ -1,4 +1,4 @@
-//! Somebody writes to the account, or the account does on its phone.
+//! Writes messages to the account, or from the account on its phone.
 
 use std::sync::Arc;
 
@@ -42,18 +42,18 @@ const MAX_ID: usize = 256;
 const MAX_NAME: usize = 100;
 const MAX_MENTIONS: usize = 1_024;
 
-/// Where somebody writes, and who.
+/// The author and chat of a message.
 pub(super) struct Writer {
     pub(super) author: Arc<Account>,
     pub(super) addressing: Addressing,
     pub(super) place: Destination,
-    /// The chat and the author as the account knows them.
+    /// Chat and author as the account sees them.
     pub(super) chat: Id,
     pub(super) who: Id,
 }
 
 impl Call {
-    /// See the module.
+    /// Writes a message; see the module.
     pub(super) async fn incoming(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &KNOWN)?;
         let content = content(&fields, &self.world)?;
@@ -83,10 +83,10 @@ impl Call {
         Ok(json!({ "messageId": message_id }))
     }
 
-    /// Writes a letter and waits until the companions have it; the larger its file, the longer.
+    /// Writes a message and waits until the companions have confirmed it; longer for a large file.
     pub(super) async fn written(&self, phone_message: PhoneMessage, bytes: u64) -> Result<(), Refusal> {
         let receivers = phone_messages::write(&self.account, phone_message).await.map_err(|error| {
-            tracing::debug!(error = format!("{error:#}"), "a letter was not written");
+            tracing::debug!(error = format!("{error:#}"), "could not write a message");
             let message = "as many messages wait for this device as may; connect it first";
             Refusal::impossible("network_full", message)
         })?;
@@ -94,10 +94,9 @@ impl Call {
         confirmed(receivers, wait).await
     }
 
-    /// The chat that somebody else writes in.
+    /// The chat and author of a message to the account.
     ///
-    /// A group is named by `groupId`, or by `from`; the member is then `author`, or `from` where that is a
-    /// person.
+    /// A group is `groupId` or `from`; the author is then `author`, or `from` if that is a person.
     pub(super) fn writer(&self, fields: &Fields<'_>) -> Result<Writer, Refusal> {
         let from = fields.required("from", fields.id("from")?)?;
         let author = fields.id("author")?;
@@ -137,7 +136,7 @@ impl Call {
         Ok(Writer { author, addressing, place, chat, who })
     }
 
-    /// The account learns whatever the wire says of somebody. What it calls them then.
+    /// Records whether the account may see the author's number; returns the visible id.
     fn told(&self, person: &Account, addressing: Addressing) -> Id {
         let hidden_numbers = &mut self.account.lock().hidden_numbers;
         if addressing == Addressing::LidOnly {
@@ -148,7 +147,7 @@ impl Call {
         Id::Number(person.number.clone())
     }
 
-    /// The chat that the account writes in on its phone.
+    /// The chat in which the account writes on its phone.
     fn own(&self, fields: &Fields<'_>) -> Result<Writer, Refusal> {
         if fields.value("author").is_some() {
             return Err(fields.wrong("author", "is for messages of others"));
@@ -225,7 +224,7 @@ impl Call {
         Ok(Some(Quote { id: id.to_owned(), author: author.jid(), body }))
     }
 
-    /// Who wrote a message and what it said, as far as the network remembers.
+    /// Author and text of a recent message.
     fn known(&self, chat: &Id, id: &str) -> Option<(Id, String)> {
         let state = self.account.lock();
         if let Some(body) = state.network_view.body_of(chat, id) {

@@ -1,4 +1,4 @@
-//! A phone scans a code, or has one typed on it.
+//! Links a device by scanning a code or typing one on the phone.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use crate::server::scene_setup;
 const MAX_QR: usize = 1_024;
 const MAX_CODE: usize = 32;
 const MAX_NAME: usize = 100;
-/// What a phone is called that was given no name.
+/// The default name of a phone.
 const CLIENT_NAME: &str = "Simulated phone";
 
-/// A phone with this number scans the code that a client shows.
+/// The phone with this number scans the code that a client shows.
 pub(super) async fn scan(world: &Arc<World>, map: &Map<String, Value>) -> Answer {
     let fields = Fields::new("", map, &["qr", "phoneNumber", "clientName", "world", "deviceId"])?;
     let qr = fields.text("qr", MAX_QR)?;
@@ -51,11 +51,11 @@ fn number(fields: &Fields<'_>) -> Result<String, Refusal> {
     }
 }
 
-/// Before the link: the first login is told the phone's name.
+/// Prepares the phone before the link, because the first login receives its name.
 fn prepare(world: &World, fields: &Fields<'_>, number: &str) -> Result<String, Refusal> {
     let name = fields.text("clientName", MAX_NAME)?;
     let account = world.directory.get_or_create(number);
-    let account = account.ok_or_else(|| fields.wrong("phoneNumber", "is nobody's number"))?;
+    let account = account.ok_or_else(|| fields.wrong("phoneNumber", "is not a registered number"))?;
     let before = account.lock().push_name.clone();
     let usual = if before.is_empty() { CLIENT_NAME } else { &before };
     let name = name.unwrap_or(usual).to_owned();
@@ -63,7 +63,7 @@ fn prepare(world: &World, fields: &Fields<'_>, number: &str) -> Result<String, R
         None => scene_setup::rename(&account, &name),
         Some(described) => {
             let settings = Settings::parse(described)
-                .map_err(|error| fields.wrong("world", format!("is not right: {error:#}")))?;
+                .map_err(|error| fields.wrong("world", format!("is invalid: {error:#}")))?;
             account.lock().behaviour = Behaviour::of(described);
             scene_setup::apply(world, &account, settings, &name)
         }
@@ -73,7 +73,7 @@ fn prepare(world: &World, fields: &Fields<'_>, number: &str) -> Result<String, R
     Ok(name)
 }
 
-/// The answer; from now on the client's own name for the device stands for the number in calls, too.
+/// The answer. From now on calls accept the client's own device name instead of the number.
 fn linked(world: &World, fields: &Fields<'_>, linked: Result<Linked, LinkError>, name: &str) -> Answer {
     match linked {
         Ok(Linked { number, lid, device, .. }) => {

@@ -1,4 +1,4 @@
-//! What people say of messages that are there already.
+//! Actions on existing messages.
 
 use std::sync::Arc;
 
@@ -16,15 +16,15 @@ use crate::server::phone_messages::{self, Addressing, Destination, PhoneMessage}
 use crate::server::receipts::{self, Level};
 use crate::server::state::Account;
 
-/// The longest emoji in bytes; families and flags have many parts.
+/// Maximum length of an emoji in bytes; families and flags have many parts.
 const MAX_EMOJI: usize = 64;
 const MAX_OPTION: usize = 255;
 const MAX_OPTIONS: usize = 12;
-/// What the server says of a message that is refused at a test's word: the recipient wants to be known first.
+/// The server's code for an armed refusal: the recipient has never written to the account.
 const REFUSED: u16 = 463;
 
 impl Call {
-    /// How far a message of the device came.
+    /// Sends a receipt for a message of the device.
     pub(super) async fn receipt(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["messageId", "ack", "participant"])?;
         let id = fields.message_id("messageId")?;
@@ -52,7 +52,7 @@ impl Call {
         Ok(json!({}))
     }
 
-    /// Somebody reacts; with an empty `emoji` they take it back.
+    /// A person reacts; an empty `emoji` removes the reaction.
     pub(super) async fn reaction(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["messageId", "from", "emoji", "timestamp"])?;
         let id = fields.message_id("messageId")?;
@@ -62,7 +62,7 @@ impl Call {
         self.about(&id, "from", &from, at, |key| outbound::reaction(key, emoji, at)).await
     }
 
-    /// Somebody votes in a poll; without `options` they take it back.
+    /// A person votes in a poll; without `options` the vote is withdrawn.
     pub(super) async fn vote(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["messageId", "voter", "from", "options", "timestamp"])?;
         let id = fields.message_id("messageId")?;
@@ -81,7 +81,7 @@ impl Call {
         self.about(&id, field, &voter, at, |key| outbound::vote(key, payload, iv, at)).await
     }
 
-    /// The sender changes the text.
+    /// The author edits the text.
     pub(super) async fn edit(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["messageId", "body", "timestamp"])?;
         let id = fields.message_id("messageId")?;
@@ -91,7 +91,7 @@ impl Call {
         self.about(&id, "messageId", &author, at, |key| outbound::edit(key, body, at)).await
     }
 
-    /// The sender takes it back for everyone.
+    /// The author revokes the message.
     pub(super) async fn revoke(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["messageId"])?;
         let id = fields.message_id("messageId")?;
@@ -99,7 +99,7 @@ impl Call {
         self.about(&id, "messageId", &author, wacore::time::now_millis(), outbound::revoke).await
     }
 
-    /// Who wrote a message.
+    /// The author of a message.
     fn author(&self, fields: &Fields<'_>, id: &MessageId) -> Result<Id, Refusal> {
         if id.from_me {
             return Ok(Id::Number(self.account.number.clone()));
@@ -111,7 +111,7 @@ impl Call {
         member.ok_or_else(|| fields.wrong("messageId", "must name the member of the group who wrote it"))
     }
 
-    /// Somebody writes about a message.
+    /// Writes a message that refers to another one.
     async fn about(
         &self,
         id: &MessageId,
@@ -145,7 +145,7 @@ impl Call {
         Ok(json!({}))
     }
 
-    /// A message as somebody's phone names it: whether it is their own, and the chat from their side.
+    /// A message's key from the view of a person's phone.
     fn key(&self, id: &MessageId, teller: &Arc<Account>, addressing: Addressing) -> wa::MessageKey {
         let own = Arc::ptr_eq(teller, &self.account);
         if id.chat.is_group() {

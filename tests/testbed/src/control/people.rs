@@ -1,4 +1,4 @@
-//! What is heard of people while the companion is connected: typing, presence, calls.
+//! Typing, presence, contacts and calls of people.
 
 use serde_json::{Map, Value, json};
 use wacore_binary::Node;
@@ -18,7 +18,7 @@ const MAX_CALL_ID: usize = 128;
 const MAX_NAME: usize = 100;
 
 impl Call {
-    /// Somebody types, or stops.
+    /// A person starts or stops typing.
     pub(super) async fn typing(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["from", "kind", "on", "groupId", "author"])?;
         let writer = self.writer(&fields)?;
@@ -41,7 +41,7 @@ impl Call {
         self.send_live(stanza.children([state]).build()).await
     }
 
-    /// Somebody is online, or went.
+    /// A person goes online or offline.
     pub(super) async fn presence(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["from", "online", "lastSeen"])?;
         let from = fields.person("from")?;
@@ -54,8 +54,7 @@ impl Call {
         Ok(json!({}))
     }
 
-    /// The phone's owner gives somebody a name in the address book, which also says who is behind a LID; or the
-    /// person takes a name.
+    /// Sets a contact's name in the address book, and the number behind a LID; or the person's own name.
     pub(super) async fn contact(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["id", "lid", "name", "pushname"])?;
         let id = fields.person("id")?;
@@ -80,7 +79,7 @@ impl Call {
         Ok(json!({}))
     }
 
-    /// Somebody calls, or the call is over.
+    /// A person calls, or the call ends.
     pub(super) async fn call(&self, map: &Map<String, Value>) -> Answer {
         const STATUSES: [&str; 5] = ["ringing", "accepted", "rejected", "missed", "ended"];
         let fields = Fields::new("", map, &["from", "video", "status", "callId"])?;
@@ -115,7 +114,7 @@ impl Call {
         Ok(json!({ "callId": id }))
     }
 
-    /// Tells the companions that are connected.
+    /// Sends a stanza to all connected companions.
     async fn send_live(&self, stanza: Node) -> Answer {
         self.online()?;
         for link in self.account.links() {

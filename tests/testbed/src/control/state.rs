@@ -1,4 +1,4 @@
-//! What is done to chats and messages on the account's own phone.
+//! Actions on chats and messages on the account's own phone.
 
 use serde_json::{Map, Value, json};
 use wacore_binary::Jid;
@@ -10,7 +10,7 @@ use crate::phone::app_state::{MessageRef, PhoneAction};
 use crate::server::app_state::apply_on_phone;
 
 const CHANGES: [&str; 5] = ["archive", "pin", "mute", "clear", "delete"];
-/// Messages that are read at once.
+/// Messages that one call can mark as read.
 const MAX_READ: usize = 1_000;
 const MAX_ID: usize = 256;
 
@@ -36,20 +36,20 @@ impl Call {
         self.perform(phone_action).await
     }
 
-    /// Stars a message, or not any more.
+    /// Stars a message or removes its star.
     pub(super) async fn star(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["messageId", "on"])?;
         let message = self.message(&fields)?;
         self.perform(PhoneAction::Star(message, fields.flag("on")?.unwrap_or(true))).await
     }
 
-    /// Removes a message on the account's own devices.
+    /// Deletes a message for the account only.
     pub(super) async fn delete(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["messageId"])?;
         self.perform(PhoneAction::DeleteForMe(self.message(&fields)?)).await
     }
 
-    /// Reads a chat, up to now or only some messages.
+    /// Marks a chat as read, or only some of its messages.
     pub(super) async fn read(&self, map: &Map<String, Value>) -> Answer {
         let fields = Fields::new("", map, &["chatId", "networkIds"])?;
         let chat = self.jid(&fields.required("chatId", fields.id("chatId")?)?)?;
@@ -78,7 +78,7 @@ impl Call {
         Ok(MessageRef { chat: self.jid(&id.chat)?, id: id.id, from_me: id.from_me, participant })
     }
 
-    /// How the account's devices name a chat.
+    /// A chat's JID as the account's devices see it.
     fn jid(&self, id: &Id) -> Result<Jid, Refusal> {
         match id {
             Id::Group(_) => Ok(id.jid()),
@@ -95,7 +95,7 @@ fn on(fields: &Fields<'_>, name: &str) -> Result<bool, Refusal> {
     fields.required(name, fields.flag(name)?)
 }
 
-/// `true`: for ever; `false`: not any more; a moment: until then.
+/// `true` mutes forever, `false` unmutes, a time mutes until then.
 fn mute(fields: &Fields<'_>) -> Result<Option<Option<i64>>, Refusal> {
     match fields.value("mute") {
         Some(Value::Bool(on)) => Ok(on.then_some(None)),

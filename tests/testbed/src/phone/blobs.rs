@@ -1,4 +1,4 @@
-//! Blobs of history: protobuf, deflated, encrypted, in the media store, each announced by a message.
+//! History blobs: protobuf, deflated, encrypted, stored in the media store, and each announced by a message.
 
 use std::io::Write as _;
 
@@ -13,10 +13,11 @@ use waproto::whatsapp::message::protocol_message::Type;
 
 use crate::media::{MediaStore, cipher};
 
-/// Uploads a blob; the message that announces it.
+/// Uploads a blob; returns the message that announces it.
 ///
 /// # Errors
-/// When it is too large for the store.
+///
+/// If the blob is too large for the store.
 pub fn announce(store: &MediaStore, blob: &wa::HistorySync) -> Result<wa::Message> {
     let mut deflate = ZlibEncoder::new(Vec::new(), Compression::fast());
     deflate.write_all(&blob.encode_to_vec())?;
@@ -45,10 +46,11 @@ pub fn announce(store: &MediaStore, blob: &wa::HistorySync) -> Result<wa::Messag
     Ok(wa::Message { protocol_message, ..wa::Message::default() })
 }
 
-/// Reads an announced blob back, as a device does.
+/// Downloads an announced blob, like a device.
 ///
 /// # Errors
-/// When the store has it no more, or it is no blob.
+///
+/// If the store no longer has it, or it cannot be parsed.
 pub fn fetch(store: &MediaStore, announced: &wa::Message) -> Result<wa::HistorySync> {
     let notification = announced.protocol_message.as_option().context("announces nothing")?;
     let notification = notification.history_sync_notification.as_option().context("announces no history")?;

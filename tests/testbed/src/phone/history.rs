@@ -1,7 +1,7 @@
-//! What a phone tells a device that was just linked: the chats, what was written in them, and what people
-//! call themselves. Pure; `blobs` uploads it.
+//! Builds the history that a phone sends to a newly linked device: chats, messages and profile names. Pure; `blobs`
+//! uploads it.
 //!
-//! The same settings give the same texts, ids and order as the daemon's simulated network.
+//! The same settings give the same texts, ids and order as Wharf's simulator.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,43 +13,43 @@ use waproto::whatsapp::history_sync::HistorySyncType;
 use crate::scene::group_rules::Role;
 use crate::scene::{Scene, SimulatedGroup};
 
-/// Between two messages, in seconds.
+/// Seconds between two messages.
 const STEP: i64 = 60;
-/// How far back a message quotes.
+/// Messages between a quote and its target, at most.
 const REACH: usize = 60;
-/// Shorter histories have no reaction.
+/// Minimum length of a history with a reaction.
 const REACTION_FROM: usize = 10;
-/// The newest so many messages come first, with all chats.
+/// Newest messages, in the first blob together with all chats.
 const BOOTSTRAP: usize = 50;
-/// The others come in blobs of so many.
+/// Messages in each further blob.
 const CHUNK: usize = 500;
 
-/// What is told, and of whom.
+/// The input of a history.
 pub struct HistoryBuilder<'a> {
     /// The scene around the account.
     pub scene: &'a Scene,
-    /// The groups that it is in.
+    /// The account's groups.
     pub groups: &'a [SimulatedGroup],
-    /// The account's own number.
+    /// The account's number.
     pub me: &'a str,
-    /// What its owner is called.
+    /// The account's profile name.
     pub push_name: &'a str,
-    /// Finds the LID of a number.
+    /// Returns the LID of a number.
     pub lid: &'a dyn Fn(&str) -> Option<Jid>,
-    /// The people whose number the account has not been told.
+    /// Contacts who hide their number.
     pub hidden: &'a BTreeSet<String>,
     /// The time in seconds.
     pub now: i64,
 }
 
-/// A message, and the chat that it stands in.
+/// A message and its chat.
 struct HistoryMessage {
     chat: Jid,
     message: wa::WebMessageInfo,
 }
 
 impl HistoryBuilder<'_> {
-    /// All blobs, in the order in which a phone sends them; none when there is nothing to tell.
+    /// All blobs in sending order; none if the scene is empty.
     #[must_use]
     pub fn blobs(&self) -> Vec<wa::HistorySync> {
         let total = self.scene.settings.history;
@@ -92,7 +92,7 @@ impl HistoryBuilder<'_> {
         blobs
     }
 
-    /// The chats with these messages, the newest first; with `all`, also those with none.
+    /// The chats of these messages, newest message first; with `all`, also chats without messages.
     fn conversations(&self, messages: std::ops::Range<usize>, all: bool) -> Vec<wa::Conversation> {
         let mut chats: BTreeMap<String, wa::Conversation> = BTreeMap::new();
         if all {
@@ -149,7 +149,7 @@ impl HistoryBuilder<'_> {
         shown.filter_map(mapping).collect()
     }
 
-    /// Message number `at`, the oldest first. Its id depends on the seed and its place only.
+    /// Message number `at`, the oldest first. Its id depends only on the seed and the number.
     fn message_at(&self, at: usize) -> Option<HistoryMessage> {
         let mut entry = self.text(at)?;
         match at % 10 {
@@ -194,7 +194,7 @@ impl HistoryBuilder<'_> {
         Some(HistoryMessage { chat, message })
     }
 
-    /// It answers the last text before in the same chat.
+    /// Quotes the previous text of the same chat.
     fn quote(&self, at: usize, entry: &mut HistoryMessage) {
         let before = (at.saturating_sub(REACH)..at).rev().filter(|at| at % 10 != 4);
         let Some(earlier) = before.filter_map(|at| self.text(at)).find(|text| text.chat == entry.chat) else {
@@ -222,7 +222,7 @@ impl HistoryBuilder<'_> {
             MessageField::some(wa::Message { extended_text_message, ..wa::Message::default() });
     }
 
-    /// The message that somebody reacted to: what the account wrote last.
+    /// The message with a reaction: the account's last one.
     fn reacted_to(&self) -> Option<usize> {
         let total = self.scene.settings.history;
         (total >= REACTION_FROM).then(|| (total - 1) - (total % 2))
@@ -246,7 +246,7 @@ impl HistoryBuilder<'_> {
         })
     }
 
-    /// A person as the account knows them: by number, or by LID where that is all it has been told.
+    /// A person's visible id: the LID if the number is hidden.
     fn person(&self, number: &str) -> Jid {
         let hidden = (self.lid)(number).filter(|_| self.hidden.contains(number));
         hidden.unwrap_or_else(|| Jid::pn(number))
@@ -262,7 +262,7 @@ fn progress(done: usize, total: usize) -> u32 {
     u32::try_from((done * 100).checked_div(total).unwrap_or(100)).unwrap_or(100)
 }
 
-/// Somewhere in the middle of an ocean.
+/// A location in the middle of an ocean.
 fn place(at: usize) -> wa::Message {
     let off = f64::from(u32::try_from(at % 1_000).unwrap_or(0)) / 1_000.0;
     let location_message = MessageField::some(wa::message::LocationMessage {
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn every_message_is_told_once_whatever_the_number_of_blobs() {
+    fn blobs_contain_every_message_once() {
         let blobs = told(&json!({ "contacts": 5, "groups": 2, "history": 1_200 }));
         let types: Vec<_> = blobs.iter().map(|blob| blob.sync_type).collect();
         let recent = HistorySyncType::RECENT;
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn some_are_places_some_answers_and_one_has_a_reaction() {
+    fn history_has_locations_quotes_and_one_reaction() {
         let messages = messages(&told(&json!({ "contacts": 1, "history": 20 })));
         assert!(messages[4].message.location_message.is_set());
         let answer = &messages[7].message.extended_text_message;
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_blob_names_all_chats_and_the_numbers_behind_lids_but_not_the_hidden_ones() {
+    fn first_blob_has_all_chats_and_visible_numbers() {
         let blobs = told(&json!({
             "contacts": [{ "number": "15550110001", "name": "Open" }, { "number": "15550110002", "lidOnly": true }],
         }));
@@ -356,12 +356,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_told_where_there_is_nothing() {
+    fn empty_scene_has_no_history() {
         assert!(told(&json!({})).is_empty());
     }
 
     #[test]
-    fn an_announced_blob_is_read_back_as_it_was() {
+    fn announced_blob_round_trips() {
         let store = MediaStore::new("secret");
         for blob in told(&json!({ "contacts": 2, "history": 60 })) {
             let announced = announce(&store, &blob).unwrap();

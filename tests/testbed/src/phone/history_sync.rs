@@ -1,4 +1,4 @@
-//! The phone tells a device that was just linked what was before.
+//! Sends the history to a newly linked device.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::server::{messages, scene_setup};
 /// Sends the companion the announcements of its history, in order.
 pub async fn send(session: &Session) {
     if let Err(error) = send_all(session).await {
-        tracing::warn!(error = format!("{error:#}"), "the history was not told");
+        tracing::warn!(error = format!("{error:#}"), "could not send the history");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a phone makes of a decrypted message: what it shows, or what becomes of an earlier one. Pure.
+//! Parses decrypted messages as a phone does: messages to show, or changes to earlier ones. Pure.
 
 use serde_json::{Map, Value, json};
 use wacore_binary::Jid;
@@ -10,40 +10,40 @@ use crate::id::Id;
 /// A decrypted message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Received {
-    /// It is shown: its text, and what else it consists of, in the control API's words.
+    /// A message to show: its text and other content, as the control API writes it.
     Message(String, Map<String, Value>),
-    /// Something becomes of an earlier message.
+    /// A change to an earlier message.
     Change(Change),
-    /// It is for the phone and not for people.
+    /// A message for the phone only.
     Ignored,
 }
 
-/// Which earlier message, and what becomes of it.
+/// A change and its message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// The message.
+    /// The changed message.
     pub key: wa::MessageKey,
-    /// What.
+    /// The kind of change.
     pub what: What,
 }
 
-/// What becomes of a message.
+/// A change to a message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    /// Another text.
+    /// A new text.
     Edit(String),
-    /// An emoji, or none any more.
+    /// An emoji; empty removes the reaction.
     React(String),
-    /// Nobody sees it any more.
+    /// The message is revoked.
     Revoke,
-    /// Somebody chose; the choice is encrypted: payload and initialisation vector.
+    /// An encrypted vote: payload and initialisation vector.
     Vote(Vec<u8>, Vec<u8>),
 }
 
-/// Who somebody is by the id that the wire names, in the control API's words.
+/// Resolves an id of the wire to an id of the control API.
 pub type IdResolver<'a> = &'a dyn Fn(&Id) -> Id;
 
-/// Reads a message.
+/// Parses a message.
 #[must_use]
 pub fn parse(message: &wa::Message, name: IdResolver<'_>) -> Received {
     let message = inner(message);
@@ -56,7 +56,7 @@ pub fn parse(message: &wa::Message, name: IdResolver<'_>) -> Received {
     }
 }
 
-/// The message inside the envelopes that carry it.
+/// The innermost message.
 #[must_use]
 pub fn inner(message: &wa::Message) -> &wa::Message {
     if let Some(sent) = message.device_sent_message.as_option().and_then(|sent| sent.message.as_option()) {
@@ -135,7 +135,7 @@ fn named(jid: &str, name: IdResolver<'_>) -> String {
         .map_or_else(|| jid.to_owned(), |id| name(&id).to_string())
 }
 
-/// Fills in the type and what goes with it; the context, where there is one. `None`: nothing to show.
+/// Inserts type and content; returns the context, if there is one. `None` if there is nothing to show.
 fn content<'m>(
     message: &'m wa::Message,
     rich: &mut Map<String, Value>,
@@ -185,7 +185,7 @@ fn content<'m>(
     })
 }
 
-/// The answers of a question.
+/// The options of a poll.
 #[must_use]
 pub fn options(message: &wa::Message) -> Option<Vec<String>> {
     let poll = question(inner(message))?;
@@ -266,7 +266,7 @@ fn put_duration(value: &mut Value, seconds: Option<u32>) {
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })

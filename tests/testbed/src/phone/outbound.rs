@@ -1,4 +1,4 @@
-//! What a phone says: from the control API's words to the protocol's messages. Pure.
+//! Builds the protocol's messages from the control API's content. Pure.
 
 use serde::{Deserialize, Serialize};
 use wacore_binary::Jid;
@@ -9,120 +9,120 @@ use waproto::whatsapp as wa;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Card {
-    /// What people call them.
+    /// The contact's name.
     pub display_name: String,
-    /// vCard 3.0.
+    /// A vCard 3.0.
     pub vcard: String,
 }
 
-/// A place.
+/// A location.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Location {
-    /// Degrees.
+    /// In degrees.
     pub latitude: f64,
-    /// Degrees.
+    /// In degrees.
     pub longitude: f64,
-    /// What people call it.
+    /// The location's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
 
-/// A question.
+/// A poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PollQuestion {
-    /// The question itself.
+    /// The question.
     pub name: String,
-    /// The answers to choose from.
+    /// The options to choose from.
     pub options: Vec<String>,
-    /// Whether one person may choose several.
+    /// Whether a person may choose several options.
     pub several: bool,
-    /// What its votes are encrypted with; 32 bytes.
+    /// The key of its votes, 32 bytes.
     pub secret: Vec<u8>,
 }
 
-/// As what a file is sent.
+/// The kind as which a file is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// A picture.
     Image,
-    /// A film.
+    /// A video.
     Video,
-    /// A sound.
+    /// An audio file.
     Audio,
     /// A voice note.
     Voice,
-    /// Anything.
+    /// Any other file.
     Document,
     /// A sticker.
     Sticker,
 }
 
-/// A file that lies encrypted in the media store.
+/// An encrypted file in the media store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    /// As what it is sent.
+    /// The kind as which it is sent.
     pub kind: FileKind,
-    /// Its type.
+    /// The MIME type.
     pub mimetype: String,
-    /// Its name.
+    /// The file name.
     pub filename: Option<String>,
-    /// Where it lies.
+    /// The URL in the store.
     pub url: String,
-    /// The path of that.
+    /// The path in the store.
     pub direct_path: String,
     /// 32 bytes from which its keys are derived.
     pub media_key: Vec<u8>,
-    /// Of what was encrypted.
+    /// The hash of the file.
     pub sha256: Vec<u8>,
-    /// Of what lies there.
+    /// The hash of the encrypted bytes.
     pub enc_sha256: Vec<u8>,
-    /// Before the encryption.
+    /// The size of the file in bytes.
     pub length: u64,
 }
 
-/// What a message consists of besides its text.
+/// The content of a message besides its text.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
-    /// Nothing.
+    /// No other content.
     Text,
-    /// A place.
+    /// A location.
     Location(Location),
-    /// Cards, at least one.
+    /// At least one contact card.
     Contacts(Vec<Card>),
-    /// A question.
+    /// A poll.
     Poll(PollQuestion),
     /// A file; the text is its caption.
     File(Box<File>),
 }
 
-/// A message that is answered.
+/// The quoted message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quote {
-    /// Its id in the network.
+    /// The network id.
     pub id: String,
-    /// Who wrote it.
+    /// The quoted author.
     pub author: Jid,
-    /// What it said.
+    /// The quoted text.
     pub body: String,
 }
 
-/// A message as somebody wants to say it.
+/// A message to send.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutboundMessage {
     /// The text, or the caption.
     pub body: String,
-    /// The rest.
+    /// The other content.
     pub content: Content,
-    /// What it answers.
+    /// The quoted message.
     pub quote: Option<Quote>,
-    /// Who is mentioned.
+    /// The mentioned people.
     pub mentions: Vec<Jid>,
-    /// Whether it was written elsewhere first.
+    /// Whether it is marked as forwarded.
     pub forwarded: bool,
 }
 
 impl OutboundMessage {
-    /// Nothing but text.
+    /// A message with text only.
     #[must_use]
     pub fn text(body: impl Into<String>) -> Self {
         Self {
@@ -134,7 +134,7 @@ impl OutboundMessage {
         }
     }
 
-    /// The message of the protocol.
+    /// The protocol's message.
     #[must_use]
     pub fn message(&self) -> wa::Message {
         let context = self.context();
@@ -186,7 +186,7 @@ impl OutboundMessage {
     }
 }
 
-/// Which message is meant, as reactions, changes and votes name it.
+/// The key of a message, for reactions, edits and votes.
 #[must_use]
 pub fn key(chat: &Jid, from_me: bool, id: &str, participant: Option<&Jid>) -> wa::MessageKey {
     wa::MessageKey {
@@ -197,7 +197,7 @@ pub fn key(chat: &Jid, from_me: bool, id: &str, participant: Option<&Jid>) -> wa
     }
 }
 
-/// A reaction; an empty emoji takes it back.
+/// A reaction; an empty emoji removes it.
 #[must_use]
 pub fn reaction(key: wa::MessageKey, emoji: &str, at_ms: i64) -> wa::Message {
     wa::Message {
@@ -211,7 +211,7 @@ pub fn reaction(key: wa::MessageKey, emoji: &str, at_ms: i64) -> wa::Message {
     }
 }
 
-/// A choice in a poll, encrypted with the poll's secret.
+/// An encrypted vote in a poll.
 #[must_use]
 pub fn vote(key: wa::MessageKey, payload: Vec<u8>, iv: Vec<u8>, at_ms: i64) -> wa::Message {
     wa::Message {
@@ -228,7 +228,7 @@ pub fn vote(key: wa::MessageKey, payload: Vec<u8>, iv: Vec<u8>, at_ms: i64) -> w
     }
 }
 
-/// Another text for a message.
+/// An edit.
 #[must_use]
 pub fn edit(key: wa::MessageKey, body: &str, at_ms: i64) -> wa::Message {
     protocol(wa::message::ProtocolMessage {
@@ -240,7 +240,7 @@ pub fn edit(key: wa::MessageKey, body: &str, at_ms: i64) -> wa::Message {
     })
 }
 
-/// A message is taken back for everyone.
+/// A revocation.
 #[must_use]
 pub fn revoke(key: wa::MessageKey) -> wa::Message {
     protocol(wa::message::ProtocolMessage {
@@ -250,19 +250,19 @@ pub fn revoke(key: wa::MessageKey) -> wa::Message {
     })
 }
 
-/// The phone's own message to one of its linked devices.
+/// A protocol message from the phone to one of its devices.
 #[must_use]
 pub fn protocol(message: wa::message::ProtocolMessage) -> wa::Message {
     wa::Message { protocol_message: MessageField::some(message), ..Default::default() }
 }
 
-/// What the phone itself wrote, for its linked devices.
+/// Wraps a message of the phone for its linked devices.
 #[must_use]
 pub fn sent_by_me(chat: &Jid, message: wa::Message) -> wa::Message {
     wacore::messages::wrap_device_sent(message, chat.to_string())
 }
 
-/// A key for the collections of the account's state, as the phone shares it with a device linked anew.
+/// A key of the app state, which the phone shares with a newly linked device.
 #[must_use]
 pub fn state_key(id: &[u8], data: &[u8], at_ms: i64) -> wa::Message {
     let key = wa::message::AppStateSyncKey {
@@ -315,7 +315,7 @@ fn poll_message(question: &PollQuestion, context_info: MessageField<wa::ContextI
     let poll = wa::message::PollCreationMessage {
         name: Some(question.name.clone()),
         options: question.options.iter().map(option).collect(),
-        // None means as many as one likes.
+        // Absent means any number.
         selectable_options_count: Some(u32::from(!question.several)),
         context_info,
         ..Default::default()
@@ -330,7 +330,7 @@ fn poll_message(question: &PollQuestion, context_info: MessageField<wa::ContextI
     }
 }
 
-/// The fields that every message with a file has, under the same names.
+/// The fields that all messages with a file have.
 macro_rules! filed {
     ($kind:ident, $file:expr, $context:expr, { $($more:tt)* }) => {{
         let file: &File = $file;

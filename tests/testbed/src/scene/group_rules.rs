@@ -1,27 +1,27 @@
-//! A group and its rules: who may do what, and what comes of it. Pure.
+//! A group and its rules for changes. Pure.
 
 use crate::server::directory::UNREGISTERED_PREFIX;
 
-/// How many people a group has at most.
+/// The most members of a group.
 pub const MAX_MEMBERS: usize = 1_024;
-/// The longest name in characters.
+/// The longest subject in characters.
 pub const MAX_SUBJECT: usize = 100;
 /// The longest description in characters.
 pub const MAX_DESCRIPTION: usize = 2_048;
 
-/// What somebody may do in a group.
+/// A member's role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Write.
+    /// May write.
     Member,
-    /// Change the group.
+    /// May change the group.
     Admin,
-    /// Change it, and not be removed.
+    /// May change the group and cannot be removed.
     Superadmin,
 }
 
 impl Role {
-    /// As the wire has it; plain members have none there.
+    /// The role on the wire, where ordinary members have none.
     #[must_use]
     pub fn on_wire(self) -> Option<&'static str> {
         match self {
@@ -31,37 +31,37 @@ impl Role {
         }
     }
 
-    /// As the control API has it.
+    /// The role in the control API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.on_wire().unwrap_or("member")
     }
 }
 
-/// Somebody in a group.
+/// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Who.
+    /// The phone number.
     pub number: String,
-    /// What they may do.
+    /// The member's role.
     pub role: Role,
 }
 
-/// What is done to members.
+/// A change of members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// They come in.
+    /// Adds members.
     Add,
-    /// They are put out.
+    /// Removes members.
     Remove,
-    /// They become admins.
+    /// Makes members admins.
     Promote,
-    /// They are admins no more.
+    /// Makes admins ordinary members.
     Demote,
 }
 
 impl Change {
-    /// The word for it, on the wire and in the control API.
+    /// The name on the wire and in the control API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -73,21 +73,21 @@ impl Change {
     }
 }
 
-/// Why a change was refused for one person: the network's code.
+/// Why a change was refused for one person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// The owner stays what they are.
+    /// The owner cannot be changed.
     NotAllowed,
-    /// They are not in the group, or nobody has that number.
+    /// Not in the group, or not registered.
     NotFound,
-    /// They are in it already.
+    /// Already in the group.
     AlreadyIn,
     /// The group is full.
     Full,
 }
 
 impl Refusal {
-    /// The code on the wire.
+    /// The network's code.
     #[must_use]
     pub fn code(self) -> u16 {
         match self {
@@ -98,7 +98,7 @@ impl Refusal {
         }
     }
 
-    /// The word that the simulator has for it.
+    /// The simulator's code.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -110,32 +110,32 @@ impl Refusal {
     }
 }
 
-/// What became of each person.
+/// The result for each person.
 pub type Outcomes = Vec<(String, Result<(), Refusal>)>;
 
-/// See the module.
+/// A group of the testbed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimulatedGroup {
     /// `…@g.us`.
     pub id: String,
-    /// Its name.
+    /// The group's name.
     pub subject: String,
-    /// What it is for, with the id that each description has.
+    /// The description's id and text.
     pub description: Option<(String, String)>,
-    /// Who made it.
+    /// The creator's phone number.
     pub owner: Option<String>,
-    /// When, in seconds.
+    /// The creation time in seconds.
     pub created: Option<i64>,
-    /// Who is in it, and for whom the order is how long.
+    /// The members, in the order in which they joined.
     pub members: Vec<Member>,
-    /// The secret in its invite link, once somebody asked for it.
+    /// The secret of the invite link, once it was requested.
     pub invite: Option<String>,
-    /// Whether its members call each other by LID.
+    /// Whether the group uses LIDs instead of numbers.
     pub by_lid: bool,
 }
 
 impl SimulatedGroup {
-    /// A group that the settings describe, with `others` besides the account.
+    /// A group of the settings, with the members `others` besides the account.
     #[must_use]
     pub fn described(id: &str, subject: &str, others: Vec<String>, me: &str, admin: bool) -> Self {
         let others = others.into_iter().filter(|number| number != me);
@@ -151,7 +151,7 @@ impl SimulatedGroup {
         Self { id, subject, description: None, owner, created: None, members, invite: None, by_lid: false }
     }
 
-    /// A group that somebody makes now, with nobody else in it.
+    /// A new group with its creator as only member.
     #[must_use]
     pub fn made(id: &str, subject: &str, owner: &str, now: i64) -> Self {
         let owner = owner.to_owned();
@@ -167,19 +167,19 @@ impl SimulatedGroup {
         }
     }
 
-    /// What somebody may do; `None`: they are not in the group.
+    /// A person's role; `None` if not in the group.
     #[must_use]
     pub fn role_of(&self, number: &str) -> Option<Role> {
         self.members.iter().find(|member| member.number == number).map(|member| member.role)
     }
 
-    /// Whether somebody may change the group.
+    /// Whether a person may change the group.
     #[must_use]
     pub fn is_admin(&self, number: &str) -> bool {
         self.role_of(number).is_some_and(|role| role != Role::Member)
     }
 
-    /// Who writes in a group is in it; whether that is news.
+    /// Adds an author who is not a member; `true` if added.
     pub fn meet(&mut self, writer: &str) -> bool {
         let news = self.role_of(writer).is_none() && self.members.len() < MAX_MEMBERS;
         if news {
@@ -188,7 +188,7 @@ impl SimulatedGroup {
         news
     }
 
-    /// Adds, removes, promotes or demotes, each person by themselves.
+    /// Changes each person separately.
     pub fn change(&mut self, change: Change, people: &[String]) -> Outcomes {
         people.iter().map(|number| (number.clone(), self.change_one(change, number))).collect()
     }
@@ -223,7 +223,7 @@ impl SimulatedGroup {
         }
     }
 
-    /// Somebody goes; when no admin is left, who is there longest becomes one.
+    /// Removes a member; without an admin, the member of longest standing becomes one.
     pub fn leave(&mut self, number: &str) {
         self.members.retain(|member| member.number != number);
         if self.members.iter().all(|member| member.role == Role::Member)
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn each_person_is_added_by_themselves() {
+    fn each_person_is_added_separately() {
         let mut group_state = SimulatedGroup::made("1@g.us", "Mine", ME, 0);
         let outcomes = group_state.change(Change::Add, &numbers(&["15550110001", "15550190001", ME]));
         let became: Vec<_> = outcomes.into_iter().map(|(_, became)| became).collect();
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_is_neither_removed_nor_demoted() {
+    fn owner_cannot_be_removed_or_demoted() {
         let mut group_state = SimulatedGroup::made("1@g.us", "Mine", ME, 0);
         for change in [Change::Remove, Change::Demote] {
             assert_eq!(
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn when_the_last_admin_leaves_who_is_there_longest_follows() {
+    fn first_member_succeeds_last_admin() {
         let mut group_state = SimulatedGroup::made("1@g.us", "Mine", ME, 0);
         group_state.change(Change::Add, &numbers(&["15550110001", "15550110002"]));
         group_state.leave(ME);

@@ -1,5 +1,4 @@
-//! Where a connection comes in: the WebSocket, the handshake, and then registration or login by what
-//! the client says it is.
+//! Accepts connections: the WebSocket, the handshake, then registration or login, depending on the client's payload.
 
 use std::sync::Arc;
 
@@ -10,18 +9,18 @@ use axum::response::Response;
 use super::{World, login, pairing};
 use crate::wire::connection;
 
-/// The largest message a client may send.
+/// The largest message of a client, in bytes.
 const LARGEST: usize = 1 << 24;
 
-/// A connection's buffer each way: small, because there are thousands.
+/// A connection's buffer in each direction; small, because there are thousands of connections.
 const BUFFER: usize = 8 * 1024;
 
-/// Takes a WebSocket.
+/// Accepts a WebSocket.
 pub async fn enter(State(world): State<Arc<World>>, upgrade: WebSocketUpgrade) -> Response {
     let upgrade = upgrade.max_message_size(LARGEST).max_frame_size(LARGEST);
     upgrade.read_buffer_size(BUFFER).write_buffer_size(BUFFER).on_upgrade(move |socket| {
         let task = Box::pin(serve(Arc::clone(&world), socket));
-        // Counted, so that the end of the testbed waits for it.
+        // Tracked, so that stopping the testbed waits for it.
         let tracked = world.tasks.track_future(task);
         let stop = world.stop.clone();
         async move {
@@ -41,7 +40,7 @@ async fn serve(world: Arc<World>, socket: WebSocket) {
             return;
         }
     };
-    // Whichever way this ends, also by the end of the world, the writer ends with it.
+    // The writer ends with this task, also when the world stops.
     let _closing = Closing(arrival.link.clone());
     if arrival.payload.username.is_some() {
         login::log_in(&world, arrival).await;
@@ -50,7 +49,7 @@ async fn serve(world: Arc<World>, socket: WebSocket) {
     }
 }
 
-/// Closes a link that is still open when its reader is done.
+/// Closes a link that is still open when its reader ends.
 struct Closing(connection::Link);
 
 impl Drop for Closing {

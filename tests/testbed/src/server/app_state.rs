@@ -49,20 +49,20 @@ async fn collection(session: &Session, asked: &Node) -> Node {
         }
         Ok(Taken::TooLate(missing)) => refused(&name, 409, "conflict", missing),
         Err(error) => {
-            tracing::warn!(collection = name, %error, "a patch that cannot be taken");
+            tracing::warn!(collection = name, %error, "rejected a patch");
             refused(&name, 400, "bad-request", Vec::new())
         }
     }
 }
 
 enum Taken {
-    /// At this version, with what the patch says.
+    /// The new version, and the mutations of the patch.
     Yes(u64, Vec<Mutation>),
-    /// What was faster.
+    /// The patches that were applied first.
     TooLate(Vec<Node>),
 }
 
-/// Verifies a companion's patch with the key that the phone shared, and takes it.
+/// Verifies and applies a companion's patch.
 fn take(account: &Account, name: &str, bytes: &[u8], base: u64) -> Result<Taken> {
     let patch = wa::SyncdPatch::decode_from_slice(bytes)?;
     let key = SyncKey::of(account);
@@ -93,14 +93,14 @@ fn behind(session: &Session, name: &str, version: u64, snapshot: bool) -> Node {
         Behind::Snapshot(all) => match uploaded(&session.world.media, &all) {
             Ok(reference) => found(name, newest, vec![nodes::holding("snapshot", reference)]),
             Err(error) => {
-                tracing::warn!(collection = name, %error, "a snapshot that cannot be stored");
+                tracing::warn!(collection = name, %error, "could not store a snapshot");
                 refused(name, 500, "internal-server-error", Vec::new())
             }
         },
     }
 }
 
-/// Snapshots lie in the media store; this says where.
+/// Stores a snapshot in the media store; returns its reference.
 fn uploaded(store: &MediaStore, snapshot: &wa::SyncdSnapshot) -> Result<Vec<u8>> {
     let sealed = cipher::seal(store, &snapshot.encode_to_vec(), MediaType::AppState)?;
     let reference = wa::ExternalBlobReference {
@@ -139,11 +139,12 @@ fn refused(name: &str, code: u32, text: &'static str, children: Vec<Node>) -> No
         .build()
 }
 
-/// The phone's owner does something: a patch, and all companions hear that there is one. For each there is a
-/// receiver that hears when it has confirmed that.
+/// Applies actions of the phone's owner and announces the patches to all companions. Each returned receiver completes
+/// when a companion has confirmed.
 ///
 /// # Errors
-/// When the collection is full.
+///
+/// If the collection is full.
 pub async fn apply_on_phone(
     account: &Arc<Account>,
     actions: &[PhoneAction],
@@ -155,10 +156,11 @@ pub async fn apply_on_phone(
     Ok(told)
 }
 
-/// Writes what the phone's owner did, a patch for each collection; which versions they have then.
+/// Writes a patch for each collection that the actions change; returns the new versions.
 ///
 /// # Errors
-/// When a collection is full.
+///
+/// If a collection is full.
 pub fn write(account: &Account, actions: &[PhoneAction]) -> Result<Vec<(&'static str, u64)>> {
     let key = SyncKey::of(account);
     let mut state = account.lock();

@@ -1,4 +1,4 @@
-//! What the ids on the wire are called where people see them.
+//! Converts JIDs of the wire to ids of the control API.
 
 use wacore_binary::Jid;
 
@@ -7,7 +7,7 @@ use super::state::Account;
 use crate::id::Id;
 
 impl Directory {
-    /// The id of whom or what the wire names: people by their number, whichever of their ids was used.
+    /// The id of a JID; people have their number, for either JID.
     #[must_use]
     pub fn id_of(&self, jid: &Jid) -> Option<Id> {
         match Id::of(jid)? {
@@ -18,7 +18,7 @@ impl Directory {
         }
     }
 
-    /// The same, as this account knows them: by their hidden id, if it was never told their number.
+    /// The id as the account sees it: the LID of people who hide their number.
     #[must_use]
     pub fn id_for(&self, account: &Account, jid: &Jid) -> Option<Id> {
         let found = self.id_of(jid)?;
@@ -29,7 +29,7 @@ impl Directory {
         self.find(number).map(|person| Id::Lid(person.lid.clone()))
     }
 
-    /// The same for an id that is known already.
+    /// The id by number, if it is available.
     #[must_use]
     pub fn by_number(&self, id: &Id) -> Id {
         self.id_of(&id.jid()).unwrap_or_else(|| id.clone())

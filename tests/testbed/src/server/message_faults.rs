@@ -1,57 +1,56 @@
-//! What goes wrong with the messages of an account, at a test's word: each so often, or for so long.
-//!
-//! At most one of each kind is armed; arming it again replaces it, and a count of 0 disarms it.
+//! Faults of an account's messages, which tests arm for a number of times or for a time. At most one of each kind is
+//! armed; arming replaces it, and a count of 0 disarms it.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What goes wrong.
+/// The kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageFaultKind {
     /// The server refuses a message for now.
     SendTransient,
     /// The server refuses a message for good.
     SendPermanent,
-    /// The link ends with the message, before anything is said about it.
+    /// The link ends with the message, before its ack.
     SendUnknown,
-    /// A message takes long to arrive.
+    /// A message arrives late.
     SlowSend,
-    /// What is written to the account comes twice.
+    /// Messages to the account arrive twice.
     DuplicateIncoming,
-    /// What was read is told before what was delivered.
+    /// The read receipt arrives before the delivery receipt.
     ReorderReceipts,
-    /// What is written to the account cannot be decrypted, until it is asked for again.
+    /// Messages to the account cannot be decrypted, until they are requested again.
     GarbleIncoming,
 }
 
-/// How it goes wrong, where there is a choice.
+/// The variant of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultEffect {
-    /// As always.
+    /// The default.
     Usual,
-    /// With this code of the server.
+    /// With this error code.
     Code(u16),
     /// The message does not arrive.
     Lost,
-    /// So much later.
+    /// With this delay.
     Delay(Duration),
 }
 
-/// A mishap as it was asked for.
+/// An armed fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageFault {
-    /// What.
+    /// Its kind.
     pub kind: MessageFaultKind,
-    /// How.
+    /// Its variant.
     pub effect: FaultEffect,
-    /// How often still; `None`: as often as it can.
+    /// Remaining triggers; `None` if unlimited.
     pub left: Option<u64>,
-    /// When it ends by itself.
+    /// When it is disarmed.
     pub until: Option<Instant>,
 }
 
-/// What is armed.
+/// All armed faults.
 #[derive(Debug, Default)]
 pub struct MessageFaults {
     armed: Vec<MessageFault>,
@@ -64,7 +63,7 @@ impl MessageFault {
 }
 
 impl MessageFaults {
-    /// Arms one in place of an earlier one of its kind.
+    /// Arms a fault; replaces one of the same kind.
     pub fn arm(&mut self, message_fault: MessageFault) {
         self.armed.retain(|armed| armed.kind != message_fault.kind);
         if !message_fault.is_over(Instant::now()) {
@@ -72,7 +71,7 @@ impl MessageFaults {
         }
     }
 
-    /// Lets one strike, if it is armed.
+    /// Triggers a fault, if it is armed.
     pub fn trigger(&mut self, kind: MessageFaultKind) -> Option<FaultEffect> {
         let now = Instant::now();
         self.armed.retain(|armed| !armed.is_over(now));
@@ -89,7 +88,7 @@ mod tests {
     use super::{FaultEffect, MessageFault, MessageFaultKind, MessageFaults};
 
     #[test]
-    fn a_mishap_strikes_as_often_as_it_was_armed_for() {
+    fn armed_fault_triggers_count_times() {
         let mut message_faults = MessageFaults::default();
         let twice = MessageFault {
             kind: MessageFaultKind::SendPermanent,

@@ -1,4 +1,4 @@
-//! What is remembered of messages that others may refer to later: what they said, and the secrets of polls.
+//! Stores parts of messages that later messages refer to: quoted texts, and the secrets of polls.
 
 use std::collections::VecDeque;
 
@@ -10,12 +10,12 @@ use super::state::{Account, AccountState};
 use crate::id::Id;
 use crate::phone::inbound;
 
-/// Polls that one phone remembers.
+/// The most polls of a phone.
 const MOST: usize = 500;
-/// Letters to one account that are remembered.
+/// The most recent messages of an account.
 const MOST_LETTERS: usize = 2_000;
 
-/// The polls that a phone saw, the newest last.
+/// The polls that a phone received, newest last.
 #[derive(Debug, Default)]
 pub struct Polls(VecDeque<Poll>);
 
@@ -24,29 +24,29 @@ struct Poll {
     id: String,
     options: Vec<String>,
     secret: Vec<u8>,
-    /// Every id that its author may be named by.
+    /// All ids of its author.
     authors: Vec<String>,
 }
 
-/// What was written to an account lately, the newest last, for those who quote it.
+/// Recent messages to an account, newest last.
 #[derive(Debug, Default)]
 pub struct RecentMessages(VecDeque<RecentMessage>);
 
-/// A message that was written to an account.
+/// A recent message to an account.
 #[derive(Debug, Clone)]
 pub struct RecentMessage {
-    /// Its id.
+    /// The network id.
     pub id: String,
-    /// Where.
+    /// The message's chat.
     pub chat: Id,
-    /// By whom.
+    /// The message's author.
     pub author: Id,
-    /// What it said.
+    /// The message's text.
     pub body: String,
 }
 
 impl RecentMessages {
-    /// Remembers one.
+    /// Adds a message.
     pub fn remember(&mut self, written: RecentMessage) {
         if self.0.len() >= MOST_LETTERS {
             self.0.pop_front();
@@ -54,7 +54,7 @@ impl RecentMessages {
         self.0.push_back(written);
     }
 
-    /// The newest with this id.
+    /// The newest message with this id.
     #[must_use]
     pub fn find(&self, chat: &Id, id: &str) -> Option<&RecentMessage> {
         self.0.iter().rev().find(|written| written.chat == *chat && written.id == id)
@@ -62,7 +62,7 @@ impl RecentMessages {
 }
 
 impl AccountState {
-    /// Remembers a message where it may be referred to.
+    /// Stores a poll's options and secret; ignores other messages.
     pub fn remember(&mut self, id: &str, message: &wa::Message, number: &str, lid: &str) {
         let secret = wacore::reporting_token::extract_message_secret(message);
         let Some((options, secret)) = inbound::options(message).zip(secret) else { return };
@@ -73,7 +73,7 @@ impl AccountState {
         self.polls.0.push_back(Poll { id: id.to_owned(), options, secret: secret.to_vec(), authors });
     }
 
-    /// The choice of somebody in a poll that this phone saw, encrypted: payload and initialisation vector.
+    /// An encrypted vote: payload and initialisation vector. `None` if the phone does not have the poll.
     #[must_use]
     pub fn vote(&self, id: &str, voter: &Account, options: &[String]) -> Option<(Vec<u8>, Vec<u8>)> {
         let asked = self.polls.0.iter().rev().find(|poll| poll.id == id)?;
@@ -84,7 +84,7 @@ impl AccountState {
         Some((sealed.0, sealed.1.to_vec()))
     }
 
-    /// What somebody chose; nothing when it cannot be decrypted.
+    /// The options of a vote; `None` if it cannot be decrypted.
     #[must_use]
     pub fn choice(&self, voter: &Account, id: &str, payload: &[u8], iv: &[u8]) -> Option<Vec<String>> {
         let asked = self.polls.0.iter().rev().find(|poll| poll.id == id)?;

@@ -1,5 +1,4 @@
-//! `<message>`: what companions send, and what becomes of it: the server's ack, decryption by the phones it
-//! is for, their receipts and answers.
+//! Handles `<message>`: the server's ack, decryption by the recipients' phones, their receipts and replies.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +19,10 @@ use crate::id::Id;
 use crate::phone::outbound::OutboundMessage;
 use crate::wire::nodes;
 
-/// The server's codes, unless a mishap names another: not now, and never (the recipient wants to be known first).
+/// The default error codes: unavailable, and not allowed (the recipient has never written to the account).
 const UNAVAILABLE: u16 = 503;
 const NOT_ALLOWED: u16 = 463;
-/// After the message was read, or arrived where nothing is read, until somebody answers it.
+/// The delay of a reply, after the message was read or, if nothing is read, after it arrived.
 const ECHO_AFTER_READ_MS: u64 = 100;
 const ECHO_UNREAD_MS: u64 = 300;
 
@@ -32,14 +31,14 @@ const ECHO_UNREAD_MS: u64 = 300;
 pub(super) struct MessageInTransit {
     pub(super) session: Session,
     pub(super) stanza: Arc<Node>,
-    /// As the companion addressed it.
+    /// As addressed by the companion.
     pub(super) to: Jid,
-    /// The chat it stands in, from the account's side.
+    /// The chat as the account sees it.
     pub(super) chat: Id,
     pub(super) id: String,
 }
 
-/// Takes a message.
+/// Handles a message.
 pub async fn handle(session: &Session, message: &Node) {
     let Some(to) = nodes::jid(message, "to") else { return };
     let Some(chat) = session.world.directory.id_for(&session.account, &to) else { return };
@@ -61,7 +60,7 @@ pub async fn handle(session: &Session, message: &Node) {
     }
 }
 
-/// Delivers what waited, in order, until nothing does.
+/// Delivers queued messages, in order, until the queue is empty.
 async fn deliver_to_phones(account: Arc<Account>) {
     loop {
         let back = account.lock().faults.phones_back();
@@ -73,7 +72,7 @@ async fn deliver_to_phones(account: Arc<Account>) {
         first.reach_phones().await;
         let mut state = account.lock();
         state.for_phones.pop_front();
-        // Whoever adds to an empty queue begins anew.
+        // A new entry in an empty queue starts another task.
         if state.for_phones.is_empty() {
             return;
         }
@@ -106,7 +105,7 @@ impl MessageInTransit {
         self.confirm();
     }
 
-    /// Whether the message goes on when the phones are back: also when others are still before it.
+    /// Queues the message if phones are offline, or if earlier messages are still queued.
     fn waits_for_phones(&self) -> bool {
         let mut state = self.session.account.lock();
         let empty = state.for_phones.is_empty();
@@ -140,7 +139,7 @@ impl MessageInTransit {
         })
     }
 
-    /// The server's own word, on this connection alone: whoever reconnects sends again.
+    /// Sends the server's ack on this connection only; a client that reconnects sends again.
     fn confirm(&self) {
         let Some(delay) = self.session.account.lock().behaviour.ack_server_ms else { return };
         let in_transit = self.clone();
@@ -150,7 +149,7 @@ impl MessageInTransit {
         });
     }
 
-    /// Somebody sees the message for the first time: receipts follow, and perhaps an answer.
+    /// A person sees the message for the first time: sends receipts, and perhaps a reply.
     fn shown(&self, opened: DecryptedMessage) {
         let account = &self.session.account;
         let (behaviour, reordered) = {
@@ -202,12 +201,12 @@ impl MessageInTransit {
                 message: words.message(),
             };
             if let Err(error) = phone_messages::write(&account, phone_message).await {
-                tracing::warn!(%error, "an answer could not be written");
+                tracing::warn!(%error, "could not write a reply");
             }
         });
     }
 
-    /// What is for other companions goes on to them as it is.
+    /// Passes the parts for other companions on unchanged.
     async fn relay(&self) {
         let sender = &self.session.account;
         let identity = self.stanza.get_optional_child("device-identity");
@@ -271,14 +270,14 @@ impl MessageInTransit {
     }
 }
 
-/// An id as phones choose them.
+/// A network id in the phones' format.
 #[must_use]
 pub fn new_id() -> String {
     let bytes: [u8; 9] = crate::phone::keys::bytes();
     bytes.iter().fold("3EB0".to_owned(), |id, byte| format!("{id}{byte:02X}"))
 }
 
-/// What a contact repeats of a message: its text, else what it is.
+/// The text of a message, or its kind, for replies.
 pub(super) fn gist(world: &World, message: &wa::Message) -> String {
     use crate::phone::inbound::{Received, parse};
     let Received::Message(body, rich) = parse(message, &|id| world.directory.by_number(id)) else {

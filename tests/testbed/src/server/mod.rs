@@ -1,15 +1,14 @@
-//! The server: who has an account, who is connected, and what answers what.
+//! The server: accounts, connections, and the answers to stanzas.
 //!
-//! - `state`, `directory`: accounts, companions, and how they are found
-//! - `accept`: where a connection comes in; `pending_links`, `pairing` and `typed_codes`
-//!   link it, `login` logs it in
-//! - `dispatch`, `iq`: from a stanza to the file that handles it
-//! - `prekeys`, `settings`, `companions`: the IQs about keys, about preferences, about devices
-//! - `streams`: how connections end; `faults`: what goes wrong at a test's word
-//! - `phone_messages`: what phones write to companions; `network_view`: what the network saw of an account;
-//!   `message_faults`: what goes wrong with messages
-//! - `messages`, `receipts`, `offline`, `groups`, `usync`, `app_state`, `pictures`, `presence`: what
-//!   their names say
+//! - `state`, `directory`: accounts and companions, and finding them
+//! - `accept`: new connections; `pending_links`, `pairing` and `typed_codes` link them, `login` logs them in
+//! - `dispatch`, `iq`: from a stanza to its handler
+//! - `prekeys`, `settings`, `companions`: the IQs about keys, preferences and devices
+//! - `streams`: how connections end; `faults`, `message_faults`: faults that tests arm
+//! - `phone_messages`: messages from phones to companions; `phone_delivery`: from companions to phones;
+//!   `network_view`: the record behind `network` of the control API
+//! - `messages`, `receipts`, `offline`, `groups`, `usync`, `app_state`, `pictures`, `presence`: services of the
+//!   network
 
 pub mod accept;
 pub mod app_state;
@@ -56,28 +55,28 @@ use directory::Directory;
 use groups::GroupStore;
 use pending_links::PendingLinks;
 
-/// All of the testbed's state. Each part has locks of its own.
+/// All state of the testbed; each part has its own lock.
 pub struct World {
     /// The server's noise key and certificate.
     pub keys: ServerKeys,
     /// The accounts.
     pub directory: Directory,
-    /// Clients that wait to be linked.
+    /// Clients that are not linked yet.
     pub pending_links: PendingLinks,
     /// The groups.
     pub groups: GroupStore,
     /// The files.
     pub media: MediaStore,
-    /// Where the testbed listens.
+    /// The address that the testbed listens on.
     pub address: SocketAddr,
-    /// Everything that runs beside a connection's own task is spawned here, and ends with the world.
+    /// Tasks besides those of connections; they end with the world.
     pub tasks: TaskTracker,
-    /// Ends all of it.
+    /// Stops the world.
     pub stop: CancellationToken,
 }
 
 impl World {
-    /// An empty world, served at this address.
+    /// An empty world with this address.
     #[must_use]
     pub fn at(address: SocketAddr) -> Self {
         Self {
@@ -92,7 +91,7 @@ impl World {
         }
     }
 
-    /// Starts a task that is dropped at its next await once the world ends.
+    /// Spawns a task that ends at its next await once the world stops.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {

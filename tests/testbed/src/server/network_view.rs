@@ -1,6 +1,5 @@
-//! What the network saw of an account, as `network` of the control API shows it.
-//!
-//! Invariant: nothing in it grows beyond [`MOST`]; what comes after that is left out, and said so.
+//! Records what the network saw of an account, for `network` of the control API. No list exceeds [`MOST`] entries;
+//! `full` reports that entries are missing.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,41 +7,41 @@ use serde_json::{Map, Value, json};
 
 use crate::id::Id;
 
-/// Entries of each kind.
+/// The most entries of each kind.
 const MOST: usize = 200_000;
-/// How often somebody asks for a message that they cannot decrypt.
+/// The most requests of a phone for one message.
 const MOST_ASKED: u32 = 5;
 
-/// See the module.
+/// The record of an account.
 #[derive(Debug, Default)]
 pub struct NetworkView {
     sent: Vec<Sent>,
-    /// Where in `sent` a message stands.
+    /// Positions in `sent`.
     places: HashMap<(Id, String), usize>,
     acknowledged: Vec<String>,
     known: HashSet<String>,
     lists: HashMap<ViewList, Vec<Value>>,
-    /// Which messages were changes.
+    /// Messages that were changes.
     changes: HashSet<(Id, String)>,
-    /// Who asked for which message again, and how often.
+    /// Requests for messages, by message and phone.
     asked: HashMap<(String, String), u32>,
-    /// How often a phone asked for a message again, those that came then included.
+    /// All requests of phones, including those that were fulfilled.
     asked_in_all: u64,
     full: bool,
 }
 
-/// What is only listed.
+/// Kinds of entries without further logic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ViewList {
-    /// What the companion typed.
+    /// Typing of the companion.
     Typing,
-    /// What it read.
+    /// Messages that it read.
     Read,
-    /// What it did to messages and chats.
+    /// Its changes to messages and chats.
     Changes,
-    /// What it said about messages that it was sent.
+    /// Its receipts.
     Receipts,
-    /// What nobody could decrypt of what it sent.
+    /// Its messages that a phone could not decrypt.
     Undecryptable,
 }
 
@@ -65,17 +64,17 @@ struct Sent {
     body: String,
     rich: Map<String, Value>,
     arrivals: u64,
-    /// Who was shown it.
+    /// The people who have seen it.
     shown: HashSet<String>,
     on_own_phone: bool,
-    /// Every phone that it was for has tried to open it; before, nobody is shown it.
+    /// Whether all recipients' phones have tried to decrypt it; hidden before.
     tried: bool,
-    /// It changes another message and is none itself.
+    /// Whether it changes another message.
     is_change: bool,
 }
 
 impl NetworkView {
-    /// A copy of a message came in; whether it is the first.
+    /// Records a copy of a message; `true` if it is the first.
     pub fn arrived(&mut self, to: &Id, id: &str, at: i64) -> bool {
         if let Some(sent) = self.find(to, id) {
             sent.arrivals += 1;
@@ -101,8 +100,8 @@ impl NetworkView {
         true
     }
 
-    /// Somebody decrypted a copy. They are shown it once, whatever the number of copies. Whether nobody was
-    /// shown it before, and whether they were not.
+    /// Records that a person decrypted a copy, which each sees once. Returns whether it is the first person, and the
+    /// first copy for this person.
     pub fn read_by(
         &mut self,
         to: &Id,
@@ -119,7 +118,7 @@ impl NetworkView {
         (first, sent.shown.insert(who.to_owned()))
     }
 
-    /// The account's own phone decrypted its copy.
+    /// Records that the account's own phone decrypted its copy.
     pub fn on_own_phone(&mut self, to: &Id, id: &str, body: String, rich: Map<String, Value>) {
         let Some(sent) = self.find(to, id) else { return };
         sent.on_own_phone = true;
@@ -128,14 +127,14 @@ impl NetworkView {
         }
     }
 
-    /// Every phone that a message was for has tried to open it.
+    /// Records that all recipients' phones have tried to decrypt a message.
     pub fn tried(&mut self, to: &Id, id: &str) {
         if let Some(sent) = self.find(to, id) {
             sent.tried = true;
         }
     }
 
-    /// What came was no message to be shown but a change of one; whether that is news.
+    /// Marks a message as a change of another one; `true` if it was not marked.
     pub fn not_a_message(&mut self, to: &Id, id: &str) -> bool {
         let key = (to.clone(), id.to_owned());
         if let Some(sent) = self.find(to, id) {
@@ -144,7 +143,7 @@ impl NetworkView {
         self.changes.len() < MOST && self.changes.insert(key)
     }
 
-    /// Somebody could not decrypt a copy, and may ask for another: how often they have then.
+    /// Records a request for a message that could not be decrypted; returns its count, or `None` above the limit.
     pub fn asked_again(&mut self, id: &str, who: &str) -> Option<u32> {
         let key = (id.to_owned(), who.to_owned());
         if self.asked.len() >= MOST && !self.asked.contains_key(&key) {
@@ -158,13 +157,13 @@ impl NetworkView {
         })
     }
 
-    /// Whether somebody still waits for a copy that they can decrypt.
+    /// Whether a person still waits for a copy.
     #[must_use]
     pub fn is_asked(&self, id: &str, who: &str) -> bool {
         self.asked.contains_key(&(id.to_owned(), who.to_owned()))
     }
 
-    /// Somebody decrypted what they could not before.
+    /// Removes the request of a person who could decrypt a later copy.
     pub fn recovered(&mut self, id: &str, who: &str) {
         if self.asked.remove(&(id.to_owned(), who.to_owned())).is_none() {
             return;
@@ -174,7 +173,7 @@ impl NetworkView {
         }
     }
 
-    /// The companion confirmed a message; whether that is news.
+    /// Records that the companion confirmed a message; `true` if it was the first time.
     pub fn confirmed(&mut self, id: &str) -> bool {
         let news = self.known.len() < MOST && self.known.insert(id.to_owned());
         if news {
@@ -183,7 +182,7 @@ impl NetworkView {
         news
     }
 
-    /// Adds to a list.
+    /// Adds an entry.
     pub fn record(&mut self, list: ViewList, entry: Value) {
         let list = self.lists.entry(list).or_default();
         if list.len() < MOST {
@@ -193,14 +192,14 @@ impl NetworkView {
         }
     }
 
-    /// The body of a message that the companion sent, for those who quote it.
+    /// The text of a message from the companion, for quotes.
     #[must_use]
     pub fn body_of(&self, to: &Id, id: &str) -> Option<&str> {
         let place = self.places.get(&(to.clone(), id.to_owned()))?;
         self.sent.get(*place).map(|sent| sent.body.as_str())
     }
 
-    /// As the control API shows it.
+    /// The record in the control API's format.
     #[must_use]
     pub fn view(&self) -> Value {
         let sent: Vec<Value> =

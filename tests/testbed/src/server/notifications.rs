@@ -1,4 +1,4 @@
-//! Notifications: what the server tells the devices of an account about its groups, pictures and state.
+//! Notifications of the server to an account's devices, about groups, pictures and app state.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::offline::{self, QueuedStanza};
 use super::state::Account;
 use crate::phone::keys;
 
-/// A `<notification>` about one thing.
+/// Builds a `<notification>`.
 #[must_use]
 pub fn notification(kind: &'static str, from: &Jid, about: Node) -> NodeBuilder {
     NodeBuilder::new("notification")
@@ -21,8 +21,8 @@ pub fn notification(kind: &'static str, from: &Jid, about: Node) -> NodeBuilder 
         .children([about])
 }
 
-/// Tells all devices of an account, but for the one that did it; who is away hears of it later. For each there
-/// is a receiver that hears when it has confirmed.
+/// Queues a notification for all devices of an account except `but_for`. Each returned receiver completes when a
+/// device has confirmed.
 pub async fn send(
     account: &Arc<Account>,
     notification: &Node,

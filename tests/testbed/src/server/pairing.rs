@@ -1,7 +1,5 @@
-//! Linking: a client that is nobody's yet is given six references, shows them as QR codes, and waits
-//! in the lobby until a phone scans one, or has its code typed in.
-//!
-//! Invariant: a companion is only added to an account once all keys and signatures were verified, both ways.
+//! Links clients. A new client gets six references, shows them as QR codes, and waits until a phone scans one or
+//! types its code. A companion is added to an account only after all keys and signatures of both sides were verified.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +18,7 @@ use crate::phone::{self, adv, keys};
 use crate::wire::connection::{Arrival, Inbound};
 use crate::wire::nodes::{self, holding};
 
-/// Before 515: a client that is told at once drops its next connection by mistake.
+/// Delay before 515; an immediate one makes the client drop its next connection.
 const BEFORE_RECONNECT: Duration = Duration::from_millis(60);
 
 /// Why linking failed.
@@ -29,31 +27,31 @@ pub enum LinkError {
     /// No client shows this code.
     #[error("no client shows this QR code: scan the one that is shown now")]
     UnknownQr,
-    /// The code was current once.
+    /// The code was replaced by a newer one.
     #[error("this QR code has expired: scan the one that is shown now")]
     ExpiredQr,
-    /// Nobody asked for a code for this number.
+    /// No client requested a code for this number.
     #[error("no client waits for a code from this number: ask for one first")]
     UnknownCode,
-    /// The typed code is not the one the client shows.
+    /// The typed code is wrong.
     #[error("the code is not the one that the client shows")]
     WrongCode,
-    /// The number is nobody's.
-    #[error("this number is not on WhatsApp: numbers are digits, and those from {nobody} on are nobody's", nobody = super::directory::UNREGISTERED_PREFIX)]
+    /// The number is not registered.
+    #[error("this number is not on WhatsApp: numbers are digits, and those that start with {prefix} are unregistered", prefix = super::directory::UNREGISTERED_PREFIX)]
     Nobody,
-    /// The client did not accept the phone's word.
+    /// The client rejected the phone's signatures.
     #[error("the client refused the phone's signatures: {0}")]
     Refused(String),
-    /// The client's keys or signatures are not right.
+    /// The client's keys or signatures are wrong.
     #[error("the client's keys or signatures are wrong")]
     Forged(#[source] anyhow::Error),
-    /// The client went away, or did not answer.
+    /// The client closed the connection or did not answer.
     #[error("the client did not answer in time")]
     NoAnswer,
 }
 
 impl LinkError {
-    /// A stable name for it.
+    /// A stable code.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -69,20 +67,20 @@ impl LinkError {
     }
 }
 
-/// A companion that was just linked.
+/// A newly linked companion.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Linked {
-    /// To whose phone.
+    /// The phone's number.
     pub number: String,
     /// The user part of its LID.
     pub lid: String,
-    /// The companion's number in the account's JIDs.
+    /// The companion's device number.
     pub device: u16,
-    /// What the client calls itself.
+    /// The client's name.
     pub client_name: String,
 }
 
-/// Keeps a client in the lobby until its connection ends.
+/// Registers a client until its connection ends.
 pub async fn register(world: &Arc<World>, arrival: Arrival) {
     let Arrival { client_key, payload, link, inbound, .. } = arrival;
     let pending = payload
@@ -93,7 +91,7 @@ pub async fn register(world: &Arc<World>, arrival: Arrival) {
     let pending = match pending {
         Ok(pending) => Arc::new(pending),
         Err(error) => {
-            tracing::debug!(%error, "a registration that cannot be accepted");
+            tracing::debug!(%error, "rejected a registration");
             link.finish(Refusal::BadRequest.node()).await;
             return;
         }
@@ -120,11 +118,11 @@ async fn wait(world: &Arc<World>, pending: &Arc<PendingLink>, mut inbound: Inbou
 }
 
 impl World {
-    /// A phone scans a QR code. The phone is made if it is absent.
+    /// Scans a QR code with the phone of this number, which is created if needed.
     ///
     /// # Errors
-    /// When the code is not the current one of a client, or the client and the phone do not accept
-    /// each other.
+    ///
+    /// If the code is not current, or client and phone do not accept each other.
     pub async fn scan(self: &Arc<Self>, qr: &str, number: &str) -> Result<Linked, LinkError> {
         let scanned = Scanned::read(qr).ok_or(LinkError::UnknownQr)?;
         let pending = self.pending_links.by_reference(&scanned.reference).ok_or(LinkError::UnknownQr)?;
@@ -137,7 +135,7 @@ impl World {
         self.link(&pending, number, &scanned.secret).await
     }
 
-    /// Links a client whose secret the phone has learnt.
+    /// Links a client by the secret of its code.
     pub(super) async fn link(
         self: &Arc<Self>,
         pending: &Arc<PendingLink>,
@@ -174,7 +172,7 @@ impl World {
     }
 }
 
-/// What a QR code says.
+/// The content of a QR code.
 struct Scanned {
     reference: String,
     noise_key: [u8; 32],
@@ -216,7 +214,7 @@ fn pair_success(account: &Account, device: u16, container: Vec<u8>) -> (String, 
     request("md", NodeBuilder::new("pair-success").children(children).build())
 }
 
-/// What the client returned under `<pair-device-sign>`.
+/// The client's answer in `<pair-device-sign>`.
 fn signed_identity(answer: &Node, index: u32) -> Result<Vec<u8>, LinkError> {
     if let Some(error) = answer.get_optional_child("error") {
         return Err(LinkError::Refused(nodes::attr(error, "text")));
@@ -229,7 +227,7 @@ fn signed_identity(answer: &Node, index: u32) -> Result<Vec<u8>, LinkError> {
     read().map_err(LinkError::Forged)
 }
 
-/// A request of the server's, and its id.
+/// An IQ of the server, and its id.
 fn request(namespace: &'static str, child: Node) -> (String, Node) {
     let id = format!("tb-{:016x}", u64::from_be_bytes(keys::bytes()));
     let node = NodeBuilder::new("iq")

@@ -1,6 +1,5 @@
-//! The lobby: clients that wait to be linked, with the references that they show.
-//!
-//! A code holds for 60 s, the next five for 20 s each; the client rotates them by itself.
+//! Clients that wait to be linked, with the references that they show. The first code is valid for 60 s, the next
+//! five for 20 s each; the client rotates them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,17 +24,17 @@ use crate::phone::keys;
 use crate::wire::connection::Link;
 use crate::wire::nodes;
 
-/// Codes that a client is given.
+/// References for each client.
 const CODES: u32 = 6;
-/// How long the first of them holds, and each of the others.
+/// How long the first code is valid, and each of the others.
 const FIRST: Duration = Duration::from_secs(60);
 const OTHERS: Duration = Duration::from_secs(20);
-/// A client begins to count later than the server, by as much as this.
+/// How much later than the server a client may start its timer.
 const LATE: Duration = Duration::from_secs(2);
-/// How long a client is given to answer `<pair-success>`.
+/// How long a client may take to answer `<pair-success>`.
 const ANSWER: Duration = Duration::from_secs(20);
 
-/// Clients that wait to be linked.
+/// All waiting clients.
 #[derive(Default)]
 pub struct PendingLinks {
     waiting: Mutex<Waiting>,
@@ -44,11 +43,11 @@ pub struct PendingLinks {
 #[derive(Default)]
 struct Waiting {
     by_reference: HashMap<String, Arc<PendingLink>>,
-    /// By the phone number that a typed code was asked for; the last to ask.
+    /// By the phone number of a pairing code; the last client that requested one.
     by_number: HashMap<String, Arc<PendingLink>>,
 }
 
-/// One client that waits.
+/// A waiting client.
 pub struct PendingLink {
     pub(super) link: Link,
     pub(super) noise_key: [u8; 32],
@@ -58,7 +57,7 @@ pub struct PendingLink {
     pub(super) client_name: String,
     references: Vec<String>,
     since: Instant,
-    /// Where the answer to `<pair-success>` goes, with the id it was sent under.
+    /// The pending request `<pair-success>`: its id and receiver.
     answer: Mutex<Option<(String, oneshot::Sender<Node>)>>,
     pub(super) typed: PairingCodeState,
 }
@@ -119,13 +118,13 @@ impl PendingLink {
         })
     }
 
-    /// Whether this reference is the one that the client shows now.
+    /// Whether the client shows this reference now.
     pub(super) fn is_current(&self, reference: &str) -> bool {
         let Some(place) = self.references.iter().position(|other| other == reference) else { return false };
         self.since.elapsed() < valid_until(place) + LATE
     }
 
-    /// The references, in the order in which they are shown.
+    /// The references in the order in which they are shown.
     pub(super) fn references(&self) -> &[String] {
         &self.references
     }
@@ -147,7 +146,7 @@ impl PendingLink {
     pub(super) fn resolve(&self, answer: Node) {
         let mut waiting = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, sender)) = waiting.take_if(|(id, _)| *id == nodes::attr(&answer, "id")) {
-            // Nobody waits when the phone gave up.
+            // The phone may have given up.
             let _ = sender.send(answer);
         }
     }
@@ -172,7 +171,7 @@ impl PendingLink {
     }
 }
 
-/// How long after the first code was shown the code at this place is superseded.
+/// The end of a code's validity, from when the first was shown.
 fn valid_until(place: usize) -> Duration {
     FIRST + OTHERS * u32::try_from(place).unwrap_or(CODES)
 }
@@ -195,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_code_holds_a_minute_and_each_of_the_others_twenty_seconds() {
+    fn codes_are_valid_for_60_and_then_20_seconds() {
         let held: Vec<_> = (0..6).map(|place| valid_until(place).as_secs()).collect();
         assert_eq!(held, [60, 80, 100, 120, 140, 160]);
     }

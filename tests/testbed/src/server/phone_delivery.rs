@@ -1,4 +1,4 @@
-//! The phones that a message is for open it: what they show, what they learn, and what they ask for again.
+//! Delivers a companion's message to phones: decrypts it, records it, and requests it again if that fails.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,20 +20,20 @@ use crate::phone::keys;
 use crate::phone::signal::Device;
 use crate::wire::nodes::{self, holding};
 
-/// After so long a phone asks once more for what it did not get.
+/// Pause before a phone requests a message again.
 const REMINDED: Duration = Duration::from_secs(5);
 
-/// A message that somebody was shown for the first time.
+/// A message that a person sees for the first time.
 pub(super) struct DecryptedMessage {
-    /// Who.
+    /// The recipient.
     pub(super) by: Arc<Account>,
-    /// Whether nobody was shown it before.
+    /// Whether it is the first recipient who sees it.
     pub(super) first: bool,
-    /// What it said, in short.
+    /// The text, or the kind of message.
     pub(super) gist: String,
 }
 
-/// What is addressed to single devices: those of `<participants>`, or the one of a bare `<enc>`.
+/// The parts for single devices: those in `<participants>`, or that of a bare `<enc>`.
 pub(super) fn addressed(in_transit: &MessageInTransit) -> Vec<(Jid, Node)> {
     let mut found = Vec::new();
     if let Some(participants) = in_transit.stanza.get_optional_child("participants") {
@@ -43,7 +43,7 @@ pub(super) fn addressed(in_transit: &MessageInTransit) -> Vec<(Jid, Node)> {
             }
         }
     }
-    // A message that was asked for again goes to the one who asked.
+    // A message that was requested again is for the device that requested it.
     let asked = nodes::jid(&in_transit.stanza, "participant").unwrap_or_else(|| in_transit.to.clone());
     let bare = in_transit.stanza.get_children_by_tag("enc");
     found.extend(
@@ -52,7 +52,7 @@ pub(super) fn addressed(in_transit: &MessageInTransit) -> Vec<(Jid, Node)> {
     found
 }
 
-/// Who is in a group besides this very companion, the account itself included.
+/// The members of a group and the account itself.
 pub(super) fn members(session: &Session, group: &Id) -> Vec<Arc<Account>> {
     let group_state = session.world.groups.find(&session.account.number, &group.to_string());
     let members = group_state.map(|group_state| group_state.members).unwrap_or_default();
@@ -63,7 +63,7 @@ pub(super) fn members(session: &Session, group: &Id) -> Vec<Arc<Account>> {
     members
 }
 
-/// The own phone takes what its companion tells or asks it.
+/// The account's own phone processes a peer message of its companion.
 pub(super) fn peer(in_transit: &MessageInTransit) {
     for enc in in_transit.stanza.get_children_by_tag("enc") {
         let sender = sender(in_transit);
@@ -78,7 +78,7 @@ pub(super) fn peer(in_transit: &MessageInTransit) {
     }
 }
 
-/// Every phone opens what is for it.
+/// Decrypts the message on all recipients' phones.
 pub(super) async fn decrypt_all(in_transit: &MessageInTransit) -> Vec<DecryptedMessage> {
     let mut shown = Vec::new();
     for (jid, enc) in addressed(in_transit) {
@@ -126,7 +126,7 @@ async fn outcome(
     }
 }
 
-/// A chain of the sender may come along with anything.
+/// Any message may carry a sender-key chain.
 fn store_chain(in_transit: &MessageInTransit, by: &Account, message: &wa::Message) {
     let Some(told) = message.sender_key_distribution_message.as_option() else { return };
     let learnt = by.phone.signal().store_chain(&sender(in_transit), told);
@@ -167,7 +167,7 @@ fn process(
     }
 }
 
-/// Notes what becomes of a message, once.
+/// Records a change to a message, once.
 fn changed(in_transit: &MessageInTransit, by: &Account, change: &Change) {
     let Change { key, what } = change;
     let target = key.id.as_deref().unwrap_or_default();
@@ -197,7 +197,7 @@ fn changed(in_transit: &MessageInTransit, by: &Account, change: &Change) {
 }
 
 fn record_failure(in_transit: &MessageInTransit, by: &Account, error: &anyhow::Error) {
-    tracing::debug!(error = format!("{error:#}"), "a phone cannot open a message");
+    tracing::debug!(error = format!("{error:#}"), "a phone could not decrypt a message");
     let entry = json!({
         "networkId": in_transit.id,
         "to": in_transit.chat.to_string(),
@@ -208,7 +208,7 @@ fn record_failure(in_transit: &MessageInTransit, by: &Account, error: &anyhow::E
     in_transit.session.account.lock().network_view.record(ViewList::Undecryptable, entry);
 }
 
-/// The phone asks the companion for the message once more, now and again until it has it; not for ever.
+/// Requests the message again, repeatedly up to the limit, until it can be decrypted.
 async fn ask_again(in_transit: &MessageInTransit, by: &Arc<Account>) {
     if ask_once_more(in_transit, by).await != Some(1) {
         return;
@@ -227,7 +227,7 @@ async fn ask_again(in_transit: &MessageInTransit, by: &Arc<Account>) {
     });
 }
 
-/// Asks with keys for a new session: how often it was asked then, `None` when that was enough before.
+/// Requests the message with keys for a new session; returns the number of requests, `None` at the limit.
 async fn ask_once_more(in_transit: &MessageInTransit, by: &Arc<Account>) -> Option<u32> {
     let count = in_transit.session.account.lock().network_view.asked_again(&in_transit.id, &by.number)?;
     let (one_time, public) = by.phone.signal().one_time_key();

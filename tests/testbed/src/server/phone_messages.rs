@@ -1,7 +1,5 @@
-//! What a phone writes to a companion: sealed for it, with the attributes that the wire has for it.
-//!
-//! A letter keeps its text until the companion has confirmed it, so that it can be sealed again when the
-//! companion could not open it.
+//! Messages from a phone to companions: encrypted for each, with the attributes of the wire. The text is kept until a
+//! companion has confirmed, so that the message can be encrypted again.
 
 use std::sync::Arc;
 
@@ -20,33 +18,33 @@ use super::state::{Account, Companion};
 use crate::phone::outbound;
 use crate::phone::signal::{Bundle, Ciphertext, Device, Signal};
 
-/// Where a letter stands.
+/// The chat of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
-    /// In the chat of the author and the account.
+    /// The direct chat of author and account.
     Direct,
-    /// In this chat, written on the account's own phone.
+    /// A chat in which the account's own phone writes.
     Own(Jid),
-    /// In this group.
+    /// A group.
     Group(Jid),
-    /// Nowhere: from the account's own phone to its companion.
+    /// No chat: a message of the phone to its own companion.
     Peer,
 }
 
-/// Which of the author's ids the wire names.
+/// The ids of the author in a stanza.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Addressing {
-    /// The number, and the hidden id beside it.
+    /// The number, with the LID as addition.
     #[default]
     Number,
-    /// The hidden id, and the number beside it.
+    /// The LID, with the number as addition.
     Lid,
-    /// The hidden id alone.
+    /// The LID only.
     LidOnly,
 }
 
 impl Addressing {
-    /// The id by which the wire names somebody.
+    /// The person's JID in stanzas.
     #[must_use]
     pub fn jid(self, person: &Account) -> Jid {
         match self {
@@ -56,7 +54,7 @@ impl Addressing {
     }
 }
 
-/// How the wire names somebody to an account: as far as they show themselves, and as their group does.
+/// How stanzas for an account name a person, depending on the person and the group.
 #[must_use]
 pub fn addressing(world: &World, account: &Account, person: &Account, group: Option<&str>) -> Addressing {
     if account.lock().hidden_numbers.contains(&person.number) {
@@ -70,26 +68,27 @@ pub fn addressing(world: &World, account: &Account, person: &Account, group: Opt
 
 /// A message from a phone to an account's companions.
 pub struct PhoneMessage {
-    /// Whose phone wrote it.
+    /// The account of the writing phone.
     pub author: Arc<Account>,
     /// How the author is named.
     pub addressing: Addressing,
-    /// Where it stands.
+    /// The message's chat.
     pub place: Destination,
-    /// Its id in the network.
+    /// The network id.
     pub id: String,
-    /// When it was written, in seconds.
+    /// The time in seconds.
     pub at: i64,
-    /// What the author calls themselves.
+    /// The author's profile name.
     pub notify: Option<String>,
-    /// What it says.
+    /// The content.
     pub message: wa::Message,
 }
 
-/// Writes to all companions of an account. For each there is a receiver that hears when it has confirmed.
+/// Sends a message to all companions of an account. Each returned receiver completes when a companion has confirmed.
 ///
 /// # Errors
-/// When it cannot be sealed, or as much waits for a companion as may.
+///
+/// If it cannot be encrypted, or a companion's queue is full.
 pub async fn write(
     account: &Arc<Account>,
     phone_message: PhoneMessage,
@@ -115,17 +114,18 @@ pub async fn write(
     Ok(confirmed)
 }
 
-/// Writes to one companion alone.
+/// Sends a message to one companion.
 ///
 /// # Errors
-/// When it cannot be sealed, or as much waits for the companion as may.
+///
+/// If it cannot be encrypted, or the companion's queue is full.
 pub async fn write_to(account: &Arc<Account>, device: u16, phone_message: PhoneMessage) -> Result<()> {
     post(account, device, &Arc::new(phone_message), None, false)?;
     offline::flush(account, device).await;
     Ok(())
 }
 
-/// Seals and queues in one go, so that the queue has the order of the ratchet.
+/// Encrypts and queues under one lock, so that the queue has the order of the ratchet.
 fn post(
     account: &Account,
     device: u16,
@@ -136,14 +136,15 @@ fn post(
     let mut signal = phone_message.author.phone.signal();
     let stanza = phone_message.encrypted(&mut signal, account, device, 0, garbled)?;
     let entry = QueuedStanza::new(stanza).of(Arc::clone(phone_message)).notifying(done);
-    offline::queue(account, device, entry).context("as much waits for this companion as may")
+    offline::queue(account, device, entry).context("the companion's queue is full")
 }
 
-/// Seals a letter anew that a companion could not open: with a fresh session, the keys for it being those
-/// that it sent along, else the ones that it uploaded.
+/// Encrypts a message again that a companion could not decrypt, in a new session. The keys are those in its request,
+/// or uploaded ones.
 ///
 /// # Errors
-/// When it cannot be sealed.
+///
+/// If it cannot be encrypted.
 pub fn again(
     phone_message: &PhoneMessage,
     account: &Account,
@@ -242,7 +243,7 @@ impl PhoneMessage {
     }
 }
 
-/// What a phone begins a session with a companion with; uses up one of its one-time keys.
+/// The keys with which a phone starts a session with a companion; uses up a one-time key.
 #[must_use]
 pub fn bundle(companion: &mut Companion) -> Bundle {
     Bundle {
@@ -290,7 +291,7 @@ fn stanza_type(message: &wa::Message) -> &'static str {
     if media_type(message).is_some() { "media" } else { "text" }
 }
 
-/// The `edit` attribute, by which clients know changes of earlier messages.
+/// The `edit` attribute, which marks changes of earlier messages.
 fn edit_type(message: &wa::Message) -> Option<&'static str> {
     use wa::message::protocol_message::Type;
     match message.protocol_message.as_option()?.r#type? {

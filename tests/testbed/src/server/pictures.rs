@@ -1,5 +1,4 @@
-//! Answers `w:profile:picture`: pictures of people and groups, as the settings of the scene give them or as
-//! they were set since.
+//! Answers `w:profile:picture`: pictures of people and groups, from the scene's settings or set later.
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -15,7 +14,7 @@ use crate::wire::nodes;
 
 /// The largest picture in bytes.
 const MAX_PICTURE: usize = 1 << 20;
-/// Where pictures lie in the media store.
+/// The kind of pictures in the media store.
 const KIND: &str = "pictures";
 
 /// Answers the IQ.
@@ -76,7 +75,7 @@ async fn set(session: &Session, iq: &Node, target: Option<Jid>) -> Answer {
     Answer::Result(id.map(|id| NodeBuilder::new("picture").attr("id", id).build()).into_iter().collect())
 }
 
-/// The id of the picture that a person (by number) or a group has now, as this account sees it.
+/// The picture id of a person (by number) or group, as the account sees it.
 #[must_use]
 pub fn id_of(session: &Session, whose: &str) -> Option<String> {
     let state = session.account.lock();
@@ -94,7 +93,7 @@ fn name_of(session: &Session, jid: &Jid) -> Option<String> {
     Some(account.number.clone())
 }
 
-/// Ids of pictures are numbers.
+/// Picture ids are numbers.
 fn number_of(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     digest.iter().take(4).fold(1_u64, |sum, byte| sum << 8 | u64::from(*byte)).to_string()

@@ -1,5 +1,4 @@
-//! `encrypt`: a companion's prekeys go up, are counted and compared, and come down for whoever wants
-//! to write to it.
+//! `encrypt`: uploads, counts, compares and downloads prekeys.
 
 use anyhow::{Context as _, Result, ensure};
 use sha1::{Digest as _, Sha1};
@@ -13,9 +12,9 @@ use super::state::{Account, Companion, Prekey, SignedPrekey};
 use crate::phone::keys;
 use crate::wire::nodes::{self, holding};
 
-/// The one kind of keys there is, Curve25519.
+/// Curve25519, the only key type.
 const KEY_TYPE: u8 = 5;
-/// Prekeys that are kept for a companion at most.
+/// The most prekeys of a companion.
 const MOST: usize = 5_000;
 
 /// Answers the IQ.
@@ -30,7 +29,7 @@ pub async fn answer(session: &Session, iq: &Node) -> Answer {
     })
 }
 
-/// Whether a companion uploads prekeys with it.
+/// Whether the IQ uploads prekeys.
 #[must_use]
 pub fn is_upload(iq: &Node) -> bool {
     nodes::attr(iq, "type") == "set" && iq.get_optional_child("list").is_some()
@@ -112,7 +111,7 @@ fn unknown(jid: &Jid) -> Node {
     NodeBuilder::new("user").attr("jid", jid).children([error]).build()
 }
 
-/// What to begin a session with a device with. Uses up one of a companion's prekeys.
+/// The keys for starting a session with a device; uses up a prekey of a companion.
 fn bundle(world: &World, jid: &Jid) -> Option<Node> {
     let account = world.directory.of(jid)?;
     let parts =
@@ -177,10 +176,11 @@ fn read_signed(key: &Node, identity: &[u8; 32]) -> Result<SignedPrekey> {
     signed_prekey(id, nodes::exactly(key, "value")?, nodes::exactly(key, "signature")?, identity)
 }
 
-/// A signed prekey whose signature was verified.
+/// A signed prekey with a verified signature.
 ///
 /// # Errors
-/// When the identity did not sign it.
+///
+/// If the identity did not sign it.
 pub fn signed_prekey(
     id: u32,
     public: [u8; 32],

@@ -1,6 +1,5 @@
-//! `<presence>` and `<chatstate>`: who is there, and who types.
-//!
-//! Called at [`connected`] and [`disconnected`] when a companion connects and when its connection has ended.
+//! `<presence>` and `<chatstate>`. Called at [`connected`] and [`disconnected`] when a companion connects and when
+//! its connection has ended.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,30 +14,30 @@ use super::state::Account;
 use crate::scene::PersonRef;
 use crate::wire::nodes;
 
-/// How many people an account watches at most.
+/// The most people whose presence an account follows.
 const MAX_WATCHED: usize = 5_000;
 
-/// What an account knows of who is there.
+/// The presence state of an account.
 #[derive(Default)]
 pub struct Presences {
-    /// The numbers of the people that it watches.
+    /// The numbers of people whose presence it follows.
     pub watched: HashSet<String>,
-    /// What was last heard of people, by number.
+    /// The last presence of people, by number.
     pub known: HashMap<String, Presence>,
-    /// Its companions that say that they are there.
+    /// Its companions that declared themselves available.
     available: HashSet<u16>,
 }
 
-/// Whether somebody is there.
+/// A person's presence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Presence {
-    /// Now.
+    /// Whether the person is online.
     pub online: bool,
-    /// When they last were, in seconds.
+    /// The last time online, in seconds.
     pub last_seen: Option<i64>,
 }
 
-/// Takes a presence or a subscription.
+/// Handles a presence or subscription.
 pub async fn handle(session: &Session, presence: &Node) {
     match nodes::attr(presence, "type").as_str() {
         "subscribe" => subscribe(session, presence).await,
@@ -68,7 +67,7 @@ async fn subscribe(session: &Session, presence: &Node) {
     }
 }
 
-/// A companion says whether it is there; those who watch its account hear of it.
+/// Updates a companion's availability and informs the account's followers.
 async fn available(session: &Session, on: bool) {
     let (before, after) = {
         let available = &mut session.account.lock().presence.available;
@@ -95,7 +94,7 @@ async fn available(session: &Session, on: bool) {
     }
 }
 
-/// Takes a chat state: it is noted, and told to the account that it is for, if it has companions.
+/// Records a chat state and passes it on to the companions of its recipient.
 pub async fn chat_state(session: &Session, state: &Node) {
     let Some(to) = nodes::jid(state, "to") else { return };
     let Some(what) = state.children().and_then(<[Node]>::first) else { return };
@@ -114,7 +113,7 @@ pub async fn chat_state(session: &Session, state: &Node) {
     }
 }
 
-/// Tells an account's companions that somebody types to it, or in a group; whether there was one to tell.
+/// Sends a chat state to an account's companions; `true` if one is online.
 pub async fn send_typing(me: &Account, from: &Account, group: Option<&Jid>, audio: bool, on: bool) -> bool {
     let mut what = NodeBuilder::new(if on { "composing" } else { "paused" });
     if on && audio {
@@ -129,7 +128,7 @@ pub async fn send_typing(me: &Account, from: &Account, group: Option<&Jid>, audi
     to_all(me, &node).await
 }
 
-/// Tells an account's companions that somebody is there, or went; whether there was one to tell.
+/// Sends a presence to an account's companions; `true` if one is online.
 pub async fn send_presence(me: &Account, from: &Account, now: Presence) -> bool {
     me.lock().presence.known.insert(from.number.clone(), now);
     to_all(me, &presence_node(me, from, now)).await
@@ -152,7 +151,7 @@ fn presence_node(me: &Account, from: &Account, now: Presence) -> Node {
     node.attr("type", "unavailable").attr("last", last).build()
 }
 
-/// Somebody's id as an account knows them.
+/// A person's JID as an account sees it.
 #[must_use]
 pub fn visible_jid(me: &Account, them: &Account) -> Jid {
     if me.lock().hides(&them.number) { them.lid_jid(0) } else { them.jid(0) }

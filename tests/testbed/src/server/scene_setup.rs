@@ -1,5 +1,5 @@
-//! The scene of an account begins: at a scan its people and groups are there, and what its phone tells a
-//! device that it links is ready.
+//! Applies a scan's scene to an account: its people, groups and profile name, and the history for newly linked
+//! devices.
 
 use std::sync::Arc;
 
@@ -13,10 +13,11 @@ use crate::phone::blobs::announce;
 use crate::phone::history::HistoryBuilder;
 use crate::scene::{PersonRef, Scene, Settings};
 
-/// Puts an account into the scene that the settings describe, under a name. The same again changes nothing.
+/// Applies settings and profile name to an account; idempotent.
 ///
 /// # Errors
-/// When there are more groups than may be.
+///
+/// If there are too many groups.
 pub fn apply(world: &World, account: &Arc<Account>, settings: Settings, push_name: &str) -> Result<()> {
     rename(account, push_name)?;
     if account.lock().scene.settings == settings {
@@ -45,10 +46,11 @@ pub fn apply(world: &World, account: &Arc<Account>, settings: Settings, push_nam
     Ok(())
 }
 
-/// The phone's owner takes a name, unless they have it or it is none.
+/// Sets the profile name, unless it is empty or unchanged.
 ///
 /// # Errors
-/// When the collection of settings is full.
+///
+/// If the collection of settings is full.
 pub fn rename(account: &Account, push_name: &str) -> Result<()> {
     let same = account.lock().scene.push_name == push_name;
     if same || push_name.is_empty() {
@@ -63,11 +65,12 @@ pub fn rename(account: &Account, push_name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The phone was in use before: there is something in its collections, as a device takes the first change of an
-/// empty one for what was there before.
+/// Writes a first record to empty collections, because a device treats the first change of an empty collection as
+/// older than the link.
 ///
 /// # Errors
-/// When a collection is full.
+///
+/// If a collection is full.
 pub fn seed_collections(account: &Account) -> Result<()> {
     for phone_action in [PhoneAction::Favorites, PhoneAction::ChatLock] {
         let unused = {
@@ -84,10 +87,11 @@ pub fn seed_collections(account: &Account) -> Result<()> {
     Ok(())
 }
 
-/// What the phone tells a device that it just linked: the messages that announce its history, in order.
+/// The messages that announce the history to a newly linked device, in order.
 ///
 /// # Errors
-/// When the media store does not take it.
+///
+/// If the media store refuses a blob.
 pub fn history(world: &World, account: &Account) -> Result<Vec<wa::Message>> {
     let (scene, push_name, hidden) = {
         let state = account.lock();

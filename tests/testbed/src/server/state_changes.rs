@@ -1,4 +1,4 @@
-//! What a companion did to chats and messages, as `network` of the control API shows it.
+//! Records a companion's changes to chats and messages, for `network` of the control API.
 
 use serde_json::{Value, json};
 use wacore_appstate::decode::Mutation;
@@ -9,7 +9,7 @@ use super::dispatch::Session;
 use super::network_view::ViewList;
 use crate::id::Id;
 
-/// Notes what a patch of a companion says.
+/// Records the mutations of a companion's patch.
 pub(super) fn record(session: &Session, mutations: &[Mutation]) {
     for mutation in mutations {
         if let Some(entry) = entry(session, mutation) {

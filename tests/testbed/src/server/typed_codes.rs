@@ -1,8 +1,8 @@
-//! Linking by a code that is typed on the phone (`link_code_companion_reg`).
+//! Links by a code that is typed on the phone (`link_code_companion_reg`).
 //!
-//! The client shows the code and sends its ephemeral key enciphered with it; the phone deciphers that
-//! with what was typed, answers with its own, and the client returns a bundle that only the right
-//! code opens. The secret both then know seals `<pair-success>` as a QR's does.
+//! The client shows the code and sends its ephemeral key, encrypted with the code. The phone decrypts it with the
+//! typed code and answers with its own key. The client returns a bundle that only the right code decrypts. The
+//! resulting shared secret protects `<pair-success>` like that of a QR code.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,14 +23,14 @@ use super::pending_links::PendingLink;
 use crate::phone::{Phone, keys};
 use crate::wire::nodes::{self, holding};
 
-/// How long a code holds.
+/// How long a code is valid.
 const VALID: Duration = Duration::from_secs(180);
-/// How long the client is given to answer the phone.
+/// How long the client may take to answer the phone.
 const ANSWER: Duration = Duration::from_secs(30);
 const BUNDLE_INFO: &[u8] = b"link_code_pairing_key_bundle_encryption_key";
 const SECRET_INFO: &[u8] = b"adv_secret";
 
-/// What a client that asked for a code waits for.
+/// The state of a client's pairing code.
 #[derive(Default)]
 pub struct PairingCodeState {
     hello: Mutex<Option<Hello>>,
@@ -41,7 +41,7 @@ pub struct PairingCodeState {
 struct Hello {
     reference: [u8; 32],
     number: String,
-    /// The client's ephemeral key, enciphered with the code.
+    /// The client's ephemeral key, encrypted with the code.
     wrapped: [u8; 80],
     since: Instant,
 }
@@ -64,7 +64,7 @@ pub(super) fn answer(world: &Arc<World>, pending: &Arc<PendingLink>, iq: &Node) 
     match answer {
         Ok(children) => nodes::result(iq, children),
         Err(error) => {
-            tracing::debug!(%error, "a request for a typed code that cannot be understood");
+            tracing::debug!(%error, "rejected an invalid request for a pairing code");
             nodes::error(iq, 400, "bad-request")
         }
     }
@@ -74,7 +74,7 @@ fn hello(world: &World, pending: &Arc<PendingLink>, registration: &Node) -> Resu
     let key: [u8; 32] = nodes::exactly(registration, "companion_server_auth_key_pub")?;
     ensure!(key == pending.noise_key, "another noise key than the connection's");
     let number = nodes::jid(registration, "jid").context("no jid")?.user_base().to_owned();
-    world.directory.get_or_create(&number).context("the number is nobody's")?;
+    world.directory.get_or_create(&number).context("the number is not registered")?;
     let hello = Hello {
         reference: keys::bytes(),
         number: number.clone(),
@@ -102,7 +102,7 @@ fn finish(pending: &PendingLink, registration: &Node) -> Result<Vec<Node>> {
     };
     let waiting = pending.typed.finish.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(waiting) = waiting {
-        // Nobody waits when the phone gave up.
+        // The phone may have given up.
         let _ = waiting.send(finish);
     }
     Ok(Vec::new())
@@ -121,11 +121,11 @@ impl PairingCodeState {
 }
 
 impl World {
-    /// A code is typed on the phone of this number.
+    /// Types a code on the phone of this number.
     ///
     /// # Errors
-    /// When no client waits for a code from this number, the code is not the one it shows, or the
-    /// client and the phone do not accept each other.
+    ///
+    /// If no client waits for a code of this number, the code is wrong, or client and phone do not accept each other.
     pub async fn type_code(self: &Arc<Self>, number: &str, code: &str) -> Result<Linked, LinkError> {
         let pending = self.pending_links.by_number(number).ok_or(LinkError::UnknownCode)?;
         let hello =
@@ -146,14 +146,14 @@ impl World {
         if finish.identity != pending.identity {
             return Err(LinkError::Forged(anyhow::anyhow!("another identity than the registration's")));
         }
-        // A bundle that does not open is what a wrong code looks like from the phone.
+        // With a wrong code the bundle cannot be decrypted.
         let secret = open(&finish, &client, &ephemeral, &account.phone).map_err(|_| LinkError::WrongCode)?;
         self.link(&pending, number, &secret).await
     }
 }
 
-/// Deciphers the client's ephemeral key and enciphers the phone's, both with the code: slow on
-/// purpose, so on a thread of its own.
+/// Decrypts the client's ephemeral key and encrypts the phone's, both with the code. Deliberately slow, so it runs on
+/// its own thread.
 async fn exchange(
     client: [u8; 80],
     phone: [u8; 32],
@@ -184,7 +184,7 @@ fn primary_hello(reference: &[u8], wrapped: [u8; 80], phone: &Phone) -> Node {
         .build()
 }
 
-/// Opens the bundle (salt, nonce, ciphertext) and derives the secret.
+/// Decrypts the bundle (salt, nonce, ciphertext) and derives the secret.
 fn open(finish: &Finish, client: &[u8; 32], ephemeral: &KeyPair, phone: &Phone) -> Result<[u8; 32]> {
     let client = PublicKey::from_djb_public_key_bytes(client)?;
     let identity = PublicKey::from_djb_public_key_bytes(&finish.identity)?;

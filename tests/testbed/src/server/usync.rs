@@ -1,4 +1,4 @@
-//! Answers `usync`: who is on the network, by which ids, with which devices.
+//! Answers `usync`: whether people are on the network, with which ids and devices.
 
 use std::sync::Arc;
 
@@ -15,9 +15,9 @@ use crate::phone::keys;
 use crate::scene::PersonRef;
 use crate::wire::nodes::{self, child};
 
-/// What the phone's signature over its list of devices begins with.
+/// Prefix of the signed device list.
 const KEY_INDEX_PREFIX: [u8; 2] = [6, 2];
-/// How many people are asked for at once at most.
+/// The most people of one query.
 const MAX_USERS: usize = 2_000;
 
 /// Answers the IQ.
@@ -41,7 +41,7 @@ fn look_up(session: &Session, iq: &Node) -> Result<Vec<Node>> {
     Ok(vec![answer.build()])
 }
 
-/// What is said of one person; nothing of a LID that is nobody's.
+/// The answer about one person; none for an unregistered LID.
 fn about(session: &Session, user: &Node, protocols: &[&str]) -> Option<Node> {
     let typed = user.get_optional_child("contact").and_then(Node::content_as_string);
     let by_jid = nodes::jid(user, "jid").or_else(|| nodes::jid(user, "pn_jid"));
@@ -58,7 +58,7 @@ fn about(session: &Session, user: &Node, protocols: &[&str]) -> Option<Node> {
     let node = NodeBuilder::new("user");
     let node = match &who {
         PersonRef::Number(_) => node.attr("jid", account.jid(0)),
-        // A number that its person hides is not told.
+        // A hidden number is omitted.
         PersonRef::Lid(_) if session.account.lock().hides(&account.number) => {
             node.attr("jid", account.lid_jid(0))
         }
@@ -75,7 +75,7 @@ fn about(session: &Session, user: &Node, protocols: &[&str]) -> Option<Node> {
     Some(node.children(told).build())
 }
 
-/// A number that is nobody's.
+/// An unregistered number.
 fn absent(who: &PersonRef, protocols: &[&str]) -> Option<Node> {
     let PersonRef::Number(number) = who else { return None };
     let told = protocols.iter().filter(|protocol| **protocol == "contact");

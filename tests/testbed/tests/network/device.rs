@@ -17,21 +17,21 @@ use whatsapp_rust::transport::TokioWebSocketTransportFactory;
 
 use crate::http::Http;
 
-/// How long anything is waited for.
+/// The timeout of all waits.
 pub const SOON: Duration = Duration::from_secs(20);
-/// Any version: given, none is fetched.
+/// A fixed version, so that none is fetched.
 const VERSION: (u32, u32, u32) = (2, 3000, 1_000_000_000);
 
-/// A client that is running.
+/// A running client.
 pub struct Device {
     bot: BotHandle,
     events: mpsc::UnboundedReceiver<Arc<Event>>,
-    /// What came before the device was connected.
+    /// Events received before the device was connected.
     early: VecDeque<Arc<Event>>,
 }
 
 impl Device {
-    /// Starts a client and links it to the account's phone, which shares its key.
+    /// Starts a client and links it to the account's phone.
     pub async fn linked(testbed: &Testbed, account: &Account) -> Self {
         let (sender, mut events) = mpsc::unbounded_channel();
         let backend: Arc<dyn Backend> = Arc::new(InMemoryBackend::new());
@@ -71,12 +71,11 @@ impl Device {
         device
     }
 
-    /// The client itself.
     pub fn client(&self) -> Arc<Client> {
         self.bot.client()
     }
 
-    /// The next event that this makes something of; the others are skipped.
+    /// The next event that matches; others are skipped.
     pub async fn next<T>(&mut self, what: &str, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
         while let Some(event) = self.early.pop_front() {
             if let Some(found) = wanted(&event) {
@@ -87,7 +86,7 @@ impl Device {
     }
 }
 
-/// The library passes over what is announced while it reads the same collection, and says so.
+/// Reads collections again that the library skipped because it was reading them.
 async fn read_what_was_skipped(client: &Arc<Client>, event: &Event) {
     let Event::AppStateSyncFailed(told) = event else { return };
     for name in told.skipped.iter().filter_map(|name| name.parse().ok()) {
@@ -111,7 +110,7 @@ async fn next<T>(
     found.await.unwrap_or_else(|_| panic!("no {what} came in time"))
 }
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let waiting = async {
         while !holds() {

@@ -1,5 +1,4 @@
-//! The network besides messages: the library's client looks people up, keeps groups, moves files, sees who is
-//! there, and shares the state of its chats with its phone.
+//! The network besides messages: queries, groups, files, presence and app state, with the library's client.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -28,7 +27,7 @@ async fn testbed() -> Testbed {
     Testbed::start("127.0.0.1:0".parse().unwrap()).await.unwrap()
 }
 
-/// The account of a number, in the scene that these settings describe.
+/// The account of a number, in a scene with these settings.
 fn account(testbed: &Testbed, number: &str, settings: &Value) -> Arc<Account> {
     let account = testbed.world().directory.get_or_create(number).unwrap();
     scene_setup::apply(testbed.world(), &account, Settings::parse(settings).unwrap(), "").unwrap();

@@ -1,4 +1,4 @@
-//! Who is on the network, by which ids, what they look like, whether they are there and type.
+//! Contacts: registration, ids, pictures, presence and typing.
 
 use serde_json::json;
 use testbed::server::presence::{self, Presence};
@@ -13,7 +13,7 @@ const BEN: &str = "15550110002";
 const NOBODY: &str = "15550190001";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn numbers_are_somebodys_or_nobodys_and_have_lids() {
+async fn registered_numbers_have_lids() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({}));
     let device = Device::linked(&testbed, &account).await;
@@ -28,7 +28,7 @@ async fn numbers_are_somebodys_or_nobodys_and_have_lids() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hidden_number_is_not_told_until_it_is_revealed() {
+async fn hidden_number_is_omitted_until_revealed() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({ "contacts": [{ "number": ANNE, "lidOnly": true }] }));
     let device = Device::linked(&testbed, &account).await;
@@ -43,7 +43,7 @@ async fn a_hidden_number_is_not_told_until_it_is_revealed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pictures_are_those_of_the_settings_and_who_has_none_has_none() {
+async fn pictures_come_from_settings() {
     let testbed = testbed().await;
     let picture = "http://127.0.0.1:9/anne.jpg";
     let account = account(&testbed, PHONE, &json!({ "contacts": [{ "number": ANNE, "picture": picture }] }));
@@ -56,7 +56,7 @@ async fn pictures_are_those_of_the_settings_and_who_has_none_has_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn people_are_there_and_type_and_so_does_the_account() {
+async fn presence_and_typing_work_in_both_directions() {
     let testbed = testbed().await;
     let me = account(&testbed, PHONE, &json!({}));
     let anne = testbed.world().directory.get_or_create(ANNE).unwrap();

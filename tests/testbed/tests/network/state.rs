@@ -1,4 +1,4 @@
-//! The state that an account's devices share: what one does comes to the others.
+//! The app state that an account's devices share.
 
 use serde_json::json;
 use testbed::phone::app_state::PhoneAction;
@@ -12,7 +12,7 @@ use crate::{PHONE, account, testbed};
 const ANNE: &str = "15550110001";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pin_on_the_phone_comes_to_the_device() {
+async fn pin_on_phone_reaches_device() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({}));
     let mut device = Device::linked(&testbed, &account).await;
@@ -25,7 +25,7 @@ async fn a_pin_on_the_phone_comes_to_the_device() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pin_by_the_device_comes_to_the_phone_and_the_other_devices() {
+async fn pin_by_device_reaches_phone_and_devices() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({}));
     let one = Device::linked(&testbed, &account).await;
@@ -39,11 +39,11 @@ async fn a_pin_by_the_device_comes_to_the_phone_and_the_other_devices() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_was_too_late_builds_on_what_was_faster() {
+async fn late_patch_is_rebuilt_on_newer_version() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({}));
     let device = Device::linked(&testbed, &account).await;
-    // The device is not told of this one: its next patch is built on an older version.
+    // Not announced to the device, so its next patch is built on an older version.
     testbed::server::app_state::write(&account, &[PhoneAction::Pin(Jid::pn(ANNE), true)]).unwrap();
     device.client().chat_actions().archive_chat(&Jid::pn(ANNE), None).await.unwrap();
     until("both were taken", || account.lock().collections["regular_low"].version() == 2).await;
@@ -52,7 +52,7 @@ async fn a_device_that_was_too_late_builds_on_what_was_faster() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_is_linked_late_gets_a_snapshot_of_all_there_is() {
+async fn late_device_gets_snapshot() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({}));
     for at in 0..20 {
@@ -67,7 +67,7 @@ async fn a_device_that_is_linked_late_gets_a_snapshot_of_all_there_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn contacts_have_the_names_of_the_address_book() {
+async fn contacts_have_address_book_names() {
     let testbed = testbed().await;
     let account = account(&testbed, PHONE, &json!({ "contacts": 2 }));
     let mut device = Device::linked(&testbed, &account).await;

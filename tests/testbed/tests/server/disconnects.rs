@@ -1,4 +1,4 @@
-//! The ways in which the network ends a device's connection, and what the device makes of them.
+//! The ways in which the network ends a device's connection, and the device's reactions.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::device::{Device, storage, until};
 use crate::{PHONE, account, testbed};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_the_phone_unlinks_is_told_and_not_let_in_again() {
+async fn unlinked_device_is_logged_out_and_refused() {
     let testbed = testbed().await;
     let kept = storage();
     let (mut device, linked) = Device::linked(&testbed, &kept, PHONE).await;
@@ -21,7 +21,7 @@ async fn a_device_that_the_phone_unlinks_is_told_and_not_let_in_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_logs_out_is_unlinked_from_the_phone() {
+async fn device_logout_unlinks_it_from_phone() {
     let testbed = testbed().await;
     let (device, _) = Device::linked(&testbed, &storage(), PHONE).await;
     let client = device.client();
@@ -32,7 +32,7 @@ async fn a_device_that_logs_out_is_unlinked_from_the_phone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_connects_twice_replaces_itself() {
+async fn second_connection_replaces_first() {
     let testbed = testbed().await;
     let kept = storage();
     let (mut first, linked) = Device::linked(&testbed, &kept, PHONE).await;
@@ -43,7 +43,7 @@ async fn a_device_that_connects_twice_replaces_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_is_told_that_it_was_replaced_elsewhere() {
+async fn replaced_device_gets_stream_replaced() {
     let testbed = testbed().await;
     let (mut device, _) = Device::linked(&testbed, &storage(), PHONE).await;
     account(&testbed, PHONE).replace_streams().await;
@@ -52,7 +52,7 @@ async fn a_device_is_told_that_it_was_replaced_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_temporary_ban_names_its_code_and_when_it_ends() {
+async fn temporary_ban_has_code_and_expiry() {
     let testbed = testbed().await;
     let (mut device, _) = Device::linked(&testbed, &storage(), PHONE).await;
     account(&testbed, PHONE).ban_temporarily(104, Duration::from_secs(3_600));
@@ -68,7 +68,7 @@ async fn a_temporary_ban_names_its_code_and_when_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ban_for_good_logs_the_device_out() {
+async fn permanent_ban_logs_device_out() {
     let testbed = testbed().await;
     let (mut device, _) = Device::linked(&testbed, &storage(), PHONE).await;
     account(&testbed, PHONE).ban();
@@ -83,7 +83,7 @@ async fn a_ban_for_good_logs_the_device_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_is_too_old_is_told_so() {
+async fn outdated_client_is_refused_with_reason() {
     let testbed = testbed().await;
     let (mut device, _) = Device::linked(&testbed, &storage(), PHONE).await;
     account(&testbed, PHONE).client_outdated(true);
@@ -92,7 +92,7 @@ async fn a_client_that_is_too_old_is_told_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_cannot_is_tried_again() {
+async fn unavailable_server_is_retried() {
     let testbed = testbed().await;
     let (mut device, linked) = Device::linked(&testbed, &storage(), PHONE).await;
     account(&testbed, PHONE).unavailable(1).await;
@@ -107,7 +107,7 @@ async fn a_server_that_cannot_is_tried_again() {
     testbed.stop().await;
 }
 
-/// Waits for the device to be logged out; whether that was on connecting.
+/// Waits until the device is logged out; `true` if that happened when connecting.
 async fn logged_out(device: &mut Device) -> bool {
     device
         .next("log-out", |event| match event {

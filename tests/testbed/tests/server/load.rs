@@ -1,4 +1,4 @@
-//! Many phones, each with a device.
+//! Many phones with a device each.
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -7,13 +7,13 @@ use testbed::server::pairing::Linked;
 use crate::device::{Device, storage, until};
 use crate::{account, testbed};
 
-/// How many devices there are.
+/// Number of devices.
 const DEVICES: u32 = 100;
-/// How many are linked at a time.
+/// Devices that are linked at the same time.
 const TOGETHER: usize = 8;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn slow_a_hundred_devices_lose_their_links_together_and_all_come_back() {
+async fn slow_hundred_devices_reconnect_after_link_loss() {
     let testbed = testbed().await;
     let devices: Vec<_> = stream::iter(0..DEVICES)
         .map(|n| {

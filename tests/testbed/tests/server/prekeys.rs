@@ -1,4 +1,4 @@
-//! Prekeys go up after a login, agree with the digest, and come down one for each session.
+//! Prekeys: upload after a login, digest, and one for each session.
 
 use wacore::iq::prekeys::PreKeyFetchSpec;
 use wacore_binary::Jid;
@@ -7,7 +7,7 @@ use crate::device::{Device, storage, until};
 use crate::{PHONE, account, testbed};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_uploads_prekeys_and_the_digest_agrees() {
+async fn uploaded_prekeys_match_digest() {
     let testbed = testbed().await;
     let (device, linked) = Device::linked(&testbed, &storage(), PHONE).await;
     let account = account(&testbed, PHONE);
@@ -22,7 +22,7 @@ async fn a_device_uploads_prekeys_and_the_digest_agrees() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fetching_uses_up_a_prekey_of_a_device() {
+async fn fetching_uses_up_a_prekey() {
     let testbed = testbed().await;
     let (writer, _) = Device::linked(&testbed, &storage(), "15550100002").await;
     let (_reader, linked) = Device::linked(&testbed, &storage(), PHONE).await;

@@ -1,4 +1,4 @@
-//! What the library may ask of its storage, as values, and the answer as text.
+//! Operations of the library's storage as values, and their results as text.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use wacore::store::traits::{
     PendingInboundKey, PendingInboundRow, TcTokenEntry,
 };
 
-/// One question or order. Names and numbers are small, so that they meet.
+/// One operation. Names and numbers are few, so that operations affect the same entries.
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
     Signal(Signal, u8, u8),
@@ -132,7 +132,7 @@ pub(super) fn any_operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// What a backend answers.
+/// The result of an operation.
 pub(super) async fn answer(backend: &dyn Backend, operation: &Operation) -> String {
     match *operation {
         Operation::Signal(what, a, b) => signal(backend, what, a, b).await,
@@ -153,7 +153,7 @@ fn sorted<T: Debug>(answer: Result<Vec<T>>) -> String {
     all.join("\n")
 }
 
-/// Names in which one begins like another, and that hold what keys are made with.
+/// Names that are prefixes of each other or contain separators of keys.
 fn name(n: u8) -> &'static str {
     ["1555010", "15550100", "1555010|2", "%7C"][usize::from(n)]
 }
@@ -169,7 +169,7 @@ fn records(a: u8, b: u8) -> Vec<(Arc<str>, Bytes)> {
     (0..=a).map(|n| (Arc::from(address(n, b)), Bytes::from(vec![n, b]))).collect()
 }
 
-/// Numbers whose order as text is not their order.
+/// Numbers whose text order differs from their numeric order.
 fn number(n: u8) -> u32 {
     [2, 10, 9, 16_777_215][usize::from(n)]
 }
@@ -240,7 +240,7 @@ async fn app_sync(backend: &dyn Backend, what: AppSync, a: u8, b: u8) -> String 
     }
 }
 
-/// Each LID has numbers of its own here: what happens to a shared one stands in `together`.
+/// Each LID has numbers of its own; `concurrency` tests shared ones.
 fn mapping(a: u8, b: u8) -> LidPnMappingEntry {
     LidPnMappingEntry {
         lid: format!("lid-{a}"),
@@ -300,7 +300,7 @@ fn secret(a: u8, b: u8, expires_at: i64) -> MsgSecretEntry {
 async fn secrets(backend: &dyn Backend, what: Secrets, a: u8, b: u8) -> String {
     let (chat, sender) = (name(a), name(b));
     let time = i64::from(b) * 100;
-    // Before or after all that is stored now.
+    // Before or after everything stored now.
     let cutoff = wacore::time::now_secs() + if a == 0 { 1_000 } else { -1_000 };
     let row = PendingInboundRow { chat, sender, id: "M", message: &[a, b] };
     let key = PendingInboundKey { chat, sender, id: "M" };
@@ -321,7 +321,7 @@ async fn secrets(backend: &dyn Backend, what: Secrets, a: u8, b: u8) -> String {
         Secrets::PruneSent => text(backend.delete_expired_sent_messages(cutoff).await),
         Secrets::StorePending => text(backend.store_pending_inbound(chat, sender, "M", &[b]).await),
         Secrets::StoreManyPending => text(backend.store_pending_inbound_batch(&[row, row]).await),
-        // What is not there, and was not taken in, is an error of ours alone.
+        // Missing and not ingested is an error only here.
         Secrets::GetPending => {
             format!("{:?}", backend.get_pending_inbound(chat, sender, "M").await.ok().flatten())
         }

@@ -1,4 +1,4 @@
-//! Who has the key of a group, whatever they are called by.
+//! Recipients of a group's key, by either id.
 
 use wacore::store::traits::{LidPnMappingEntry, ProtocolStore as _};
 
@@ -7,7 +7,7 @@ use super::Fixture;
 const GROUP: &str = "120363000000000001@g.us";
 
 #[tokio::test]
-async fn a_device_that_needs_the_key_needs_it_under_both_of_its_names() {
+async fn lid_needing_key_needs_it_by_number_too() {
     let fixture = Fixture::new();
     let backend = &fixture.backend;
     backend.put_lid_mapping(&mapping()).await.unwrap();
@@ -27,7 +27,7 @@ async fn a_device_that_needs_the_key_needs_it_under_both_of_its_names() {
 }
 
 #[tokio::test]
-async fn a_number_that_needs_the_key_needs_it_where_the_group_goes_by_hidden_ids() {
+async fn number_needing_key_needs_it_by_lid_too() {
     let fixture = Fixture::new();
     let backend = &fixture.backend;
     backend.put_lid_mapping(&mapping()).await.unwrap();

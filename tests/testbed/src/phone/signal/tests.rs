@@ -1,4 +1,4 @@
-//! Two phones stand in for any two devices: the code is the same.
+//! Two phones stand for any two devices; the code is the same.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -19,7 +19,7 @@ fn body(message: &wa::Message) -> &str {
     message.conversation.as_deref().unwrap()
 }
 
-/// A phone, and what the server would give out for it.
+/// A phone and its public keys.
 struct Owner {
     signal: Signal,
     is: Device,
@@ -53,7 +53,7 @@ fn two() -> (Owner, Owner) {
 }
 
 #[test]
-fn a_session_begun_from_a_bundle_carries_messages_both_ways() {
+fn session_from_bundle_works_both_ways() {
     let (mut ann, mut bob) = two();
     let bundle = bob.bundle();
     ann.signal.establish(&bob.is, &bundle).unwrap();
@@ -61,13 +61,13 @@ fn a_session_begun_from_a_bundle_carries_messages_both_ways() {
     assert_eq!(first.kind, "pkmsg");
     assert_eq!(body(&bob.signal.decrypt(&ann.is, first.kind, &first.bytes).unwrap()), "hello");
     let answer = bob.signal.encrypt(&ann.is, &text("hi")).unwrap();
-    assert_eq!(answer.kind, "msg", "whoever was written to has a session");
+    assert_eq!(answer.kind, "msg", "the receiver has a session");
     assert_eq!(body(&ann.signal.decrypt(&bob.is, answer.kind, &answer.bytes).unwrap()), "hi");
     assert_eq!(ann.signal.encrypt(&bob.is, &text("more")).unwrap().kind, "msg");
 }
 
 #[test]
-fn a_message_opens_once() {
+fn message_decrypts_once() {
     let (mut ann, mut bob) = two();
     let bundle = bob.bundle();
     ann.signal.establish(&bob.is, &bundle).unwrap();
@@ -77,7 +77,7 @@ fn a_message_opens_once() {
 }
 
 #[test]
-fn a_device_that_lost_its_session_meets_anew() {
+fn lost_session_is_established_again() {
     let (mut ann, mut bob) = two();
     let bundle = bob.bundle();
     ann.signal.establish(&bob.is, &bundle).unwrap();
@@ -92,7 +92,7 @@ fn a_device_that_lost_its_session_meets_anew() {
 }
 
 #[test]
-fn a_chain_that_was_told_opens_what_its_owner_writes_to_the_group() {
+fn chain_decrypts_group_messages_of_its_owner() {
     let (mut ann, mut bob) = two();
     let told = ann.signal.chain(GROUP).unwrap();
     let ciphertext = ann.signal.encrypt_for_group(GROUP, &text("to all")).unwrap();

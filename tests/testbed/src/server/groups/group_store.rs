@@ -1,14 +1,14 @@
-//! Which groups there are.
+//! All groups of the testbed.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::scene::{MAX_GROUPS, SimulatedGroup};
 
-/// How many groups there are that accounts made.
+/// The most groups that accounts created.
 const MAX_SHARED: usize = 10_000;
 
-/// See the module.
+/// The store of groups.
 #[derive(Default)]
 pub struct GroupStore {
     groups: Mutex<GroupMap>,
@@ -22,14 +22,14 @@ struct GroupMap {
     shared: BTreeMap<String, SimulatedGroup>,
 }
 
-/// Why there is no such change.
+/// Why a change failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupError<E> {
-    /// There is no such group.
+    /// The group does not exist.
     Unknown,
-    /// There are as many as may be.
+    /// There are too many groups.
     TooMany,
-    /// The rules forbid it.
+    /// The group's rules forbid it.
     Refused(E),
 }
 
@@ -64,8 +64,7 @@ impl GroupStore {
         found.cloned()
     }
 
-    /// Whose devices hear of what happens in a group: all of its members' where it is shared, else only the
-    /// account's that it belongs to.
+    /// The accounts that are notified about a group: all members of a shared group, otherwise only its owner.
     #[must_use]
     pub fn audience(&self, me: &str, id: &str) -> Vec<String> {
         let map = self.lock();
@@ -77,10 +76,11 @@ impl GroupStore {
         }
     }
 
-    /// Adds a group that belongs to an account, or puts it in place of one of the same id.
+    /// Adds a group of one account, or replaces one of the same id.
     ///
     /// # Errors
-    /// When the account has as many as may be.
+    ///
+    /// If the account has too many.
     pub fn put(&self, me: &str, group_state: SimulatedGroup) -> Result<(), GroupError<()>> {
         let mut map = self.lock();
         let key = (me.to_owned(), group_state.id.clone());
@@ -92,10 +92,11 @@ impl GroupStore {
         Ok(())
     }
 
-    /// Adds a group for all who are in it.
+    /// Adds a group that all its members share.
     ///
     /// # Errors
-    /// When there are as many as may be.
+    ///
+    /// If there are too many.
     pub fn share(&self, group_state: SimulatedGroup) -> Result<(), GroupError<()>> {
         let mut map = self.lock();
         if map.shared.len() >= MAX_SHARED {
@@ -105,10 +106,11 @@ impl GroupStore {
         Ok(())
     }
 
-    /// Changes a group; how it is then.
+    /// Changes a group; returns its new state.
     ///
     /// # Errors
-    /// When there is none, or the change is refused; it is then as it was.
+    ///
+    /// If it does not exist, or the change is refused; it is unchanged then.
     pub fn change<T, E>(
         &self,
         me: &str,
@@ -123,7 +125,7 @@ impl GroupStore {
         Ok((after, result))
     }
 
-    /// Somebody writes in a group to an account: the network knows both from now on.
+    /// Adds the author of a message to a group; creates the group if needed.
     pub fn meet(&self, me: &str, id: &str, writer: &str) -> SimulatedGroup {
         let mut map = self.lock();
         if map.find(me, id).is_none() {
@@ -138,7 +140,7 @@ impl GroupStore {
         group_state.clone()
     }
 
-    /// Forgets the groups that belong to an account.
+    /// Removes the groups of one account.
     pub fn clear(&self, me: &str) {
         self.lock().own.retain(|(owner, _), _| owner != me);
     }
@@ -169,7 +171,7 @@ mod tests {
     const BEN: &str = "15550100002";
 
     #[test]
-    fn groups_of_the_same_id_belong_to_two_accounts() {
+    fn accounts_may_have_groups_of_same_id() {
         let groups = GroupStore::default();
         for me in [ANNE, BEN] {
             groups.put(me, SimulatedGroup::described("1@g.us", me, Vec::new(), me, true)).unwrap();
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_group_is_one_for_all_who_are_in_it() {
+    fn shared_group_is_common_to_members() {
         let groups = GroupStore::default();
         let mut group_state = SimulatedGroup::made("2@g.us", "Both", ANNE, 0);
         group_state.meet(BEN);
@@ -195,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_somebody_writes_in_is_there() {
+    fn message_creates_missing_group() {
         let groups = GroupStore::default();
         let group_state = groups.meet(ANNE, "3@g.us", BEN);
         assert!(group_state.role_of(BEN).is_some() && group_state.is_admin(ANNE));

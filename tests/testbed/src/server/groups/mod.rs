@@ -1,8 +1,7 @@
-//! Groups: `group_store` keeps them, `view` writes them as nodes, and `requests` answers `w:g2`.
+//! Groups: `group_store` stores them, `view` writes them as nodes, and `requests` answers `w:g2`.
 //!
-//! The groups that a scan describes, and those that only one account's people are in, belong to that account:
-//! two accounts may have groups of the same id. A group that an account makes while the testbed runs is one
-//! group for all who are in it.
+//! A group that a scan describes, or that has only one account's people, belongs to that account: two accounts may
+//! have groups of the same id. A group that an account creates while the testbed runs is shared by its members.
 
 mod group_store;
 mod requests;

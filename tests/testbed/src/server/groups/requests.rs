@@ -1,4 +1,4 @@
-//! Answers `w:g2`: what companions ask about groups, and what they do to them.
+//! Answers `w:g2`: queries and changes of groups by companions.
 
 use rand::RngExt as _;
 use wacore_binary::builder::NodeBuilder;
@@ -13,7 +13,7 @@ use crate::server::dispatch::Session;
 use crate::server::iq::Answer;
 use crate::wire::nodes;
 
-/// A refusal: the code, and the word for it.
+/// A refusal: its code and text.
 type Refusal = (u16, &'static str);
 
 const NOT_ADMIN: Refusal = (401, "not-authorized");
@@ -38,7 +38,7 @@ pub async fn answer(session: &Session, iq: &Node) -> Answer {
     }
 }
 
-/// What is asked of no group in particular.
+/// Answers a request without a group.
 async fn of_all(session: &Session, kind: &str, asked: &Node) -> Result<Vec<Node>, Refusal> {
     let me = session.account.number.as_str();
     match (kind, asked.tag.as_ref()) {
@@ -95,7 +95,7 @@ async fn create(session: &Session, asked: &Node) -> Result<Vec<Node>, Refusal> {
     }
     let wanted: Vec<String> =
         people.into_iter().map(|(_, number)| number).filter(|number| number != me).collect();
-    // Whom the network does not know is left out, as when they are added later.
+    // Unregistered numbers are left out, as when adding them later.
     group_state.change(Change::Add, &wanted);
     session.world.groups.share(group_state.clone()).map_err(|_| TOO_MANY)?;
     notify_members(&session.world, me, &group_state, &GroupEvent::Created, Some(me)).await;
@@ -124,14 +124,14 @@ async fn leave(session: &Session, id: &str) {
         group_state.leave(me);
         Ok::<_, Refusal>(())
     };
-    // Who is not in it has left already.
+    // A person who is not in the group has left already.
     if let Ok((group_state, ())) = session.world.groups.change(me, id, leaves) {
         notify_members(&session.world, me, &group_state, &GroupEvent::Left(vec![me.to_owned()]), Some(me))
             .await;
     }
 }
 
-/// Something asked of one group.
+/// A request about one group.
 struct GroupRequest<'a> {
     session: &'a Session,
     group: &'a str,
@@ -157,7 +157,7 @@ impl GroupRequest<'_> {
                 self.as_admin(|group_state| group_state.description = description, &GroupEvent::Description)
                     .await
             }
-            // Who may write, and how long what is written stays: not told to anybody.
+            // Settings such as who may write are accepted without effect.
             _ => self.found().map(|_| Vec::new()),
         }
     }
@@ -240,11 +240,11 @@ fn view<'a>(session: &'a Session, group_state: &'a SimulatedGroup) -> GroupView<
     GroupView { world: &session.world, account: &session.account, group_state }
 }
 
-/// The people that a request names: by the ids it has for them, with their numbers.
+/// The people of a request: their JIDs and numbers.
 fn people(session: &Session, asked: &Node) -> Vec<(Jid, String)> {
     let named = asked.get_children_by_tag("participant").filter_map(|node| nodes::jid(node, "jid"));
     let number = |jid: &Jid| match PersonRef::of_jid(jid)? {
-        // Whoever that number would be: nobody is told apart from somebody later.
+        // The group's rules reject unregistered numbers later.
         PersonRef::Number(number) => Some(number),
         PersonRef::Lid(lid) => Some(session.world.directory.by_lid(&lid)?.number.clone()),
     };
@@ -260,7 +260,7 @@ fn named(subject: &str) -> Result<(), Refusal> {
     if (1..=MAX_SUBJECT).contains(&subject.chars().count()) { Ok(()) } else { Err(TOO_LONG) }
 }
 
-/// The description that a request has; `None`: there shall be none.
+/// The description of a request; `None` removes it.
 fn described(asked: &Node) -> Result<Option<(String, String)>, Refusal> {
     let text = asked.get_optional_child("body").and_then(Node::content_as_string);
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
@@ -278,7 +278,7 @@ fn refused(found: GroupError<Refusal>) -> Refusal {
     }
 }
 
-/// What stands in an invite link.
+/// The secret of an invite link.
 pub(super) fn secret() -> String {
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let letters =

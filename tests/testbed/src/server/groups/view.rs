@@ -1,4 +1,4 @@
-//! Groups as nodes: what an account is told of them.
+//! Groups as nodes, from the view of an account.
 
 use tokio::sync::oneshot;
 use wacore_binary::builder::NodeBuilder;
@@ -9,44 +9,44 @@ use crate::scene::group_rules::{Change, Member};
 use crate::server::state::Account;
 use crate::server::{World, notifications};
 
-/// What happened in a group.
+/// An event in a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupEvent {
-    /// Somebody made it.
+    /// The group was created.
     Created,
-    /// Its members changed: who.
+    /// These members changed.
     Members(Change, Vec<String>),
-    /// Somebody left.
+    /// These members left.
     Left(Vec<String>),
-    /// It has another name.
+    /// The name changed.
     Subject,
-    /// It has another description, or none.
+    /// The description changed or was removed.
     Description,
-    /// Its old invite link no longer leads to it.
+    /// The invite link was revoked.
     Revoked,
-    /// It has another picture.
+    /// The picture changed.
     Picture,
 }
 
-/// One account's view of a group.
+/// An account's view of a group.
 pub struct GroupView<'a> {
-    /// Everything.
+    /// The state of the testbed.
     pub world: &'a World,
-    /// Whose view.
+    /// The viewing account.
     pub account: &'a Account,
-    /// Of which group.
+    /// The group.
     pub group_state: &'a SimulatedGroup,
 }
 
 impl GroupView<'_> {
-    /// Whether its members call each other by LID: the group is so, or somebody in it hides their number.
+    /// Whether the group uses LIDs: by its own setting, or because a member hides the number.
     #[must_use]
     pub fn by_lid(&self) -> bool {
         let hides = |member: &Member| self.account.lock().hides(&member.number);
         self.group_state.by_lid || self.group_state.members.iter().any(hides)
     }
 
-    /// `<group>` with everything in it.
+    /// The complete `<group>`.
     #[must_use]
     pub fn group(&self) -> Node {
         let by_lid = self.by_lid();
@@ -91,7 +91,7 @@ impl GroupView<'_> {
         Some(node.build())
     }
 
-    /// What a notification says of what happened, seen by this account.
+    /// The notification about an event.
     #[must_use]
     pub fn notification(&self, event: &GroupEvent, author: Option<&str>) -> Option<Node> {
         if *event == GroupEvent::Picture {
@@ -126,7 +126,7 @@ impl GroupView<'_> {
             GroupEvent::Members(change, numbers) => {
                 NodeBuilder::new(change.as_str()).children(members(numbers)).build()
             }
-            // A member that leaves is a removal of which they are the author.
+            // A leave is a removal by the member.
             GroupEvent::Left(numbers) => NodeBuilder::new("remove").children(members(numbers)).build(),
             GroupEvent::Subject => NodeBuilder::new("subject")
                 .attr("subject", self.group_state.subject.clone())
@@ -141,7 +141,7 @@ impl GroupView<'_> {
         })
     }
 
-    /// Pictures are told in a notification of their own.
+    /// Pictures have a notification of their own.
     fn picture(&self, author: Option<&str>) -> Option<Node> {
         let group: Jid = self.group_state.id.parse().ok()?;
         let mut about =
@@ -152,7 +152,7 @@ impl GroupView<'_> {
         Some(notifications::notification("picture", &group, about.build()).build())
     }
 
-    /// The ids of somebody, as far as the account may know them.
+    /// The ids of a person that the account may see.
     pub(super) fn ids(&self, number: &str) -> Option<Ids> {
         let person = self.world.directory.get_or_create(number)?;
         let hidden = self.account.lock().hides(number);
@@ -167,7 +167,7 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    /// The one by which a group's members call each other.
+    /// The id that the group uses.
     pub(super) fn named(&self, by_lid: bool) -> &Jid {
         match &self.pn {
             Some(pn) if !by_lid => pn,
@@ -176,7 +176,7 @@ impl Ids {
     }
 }
 
-/// Tells everybody who is in a group, and those who were until now, what happened in it.
+/// Notifies all members of an event, including those it removed.
 pub async fn notify_members(
     world: &World,
     me: &str,

@@ -1,4 +1,4 @@
-//! Several callers at once, and what a message costs.
+//! Concurrent callers, and the number of commits for a message.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn mapping(lid: &str, number: &str) -> LidPnMappingEntry {
 }
 
 #[tokio::test]
-async fn a_token_that_is_received_and_given_at_once_keeps_both_halves() {
+async fn concurrent_token_updates_keep_both_halves() {
     let fixture = Fixture::new();
     let backend = &fixture.backend;
     for round in 0..20 {
@@ -38,7 +38,7 @@ async fn a_token_that_is_received_and_given_at_once_keeps_both_halves() {
 }
 
 #[tokio::test]
-async fn a_sent_message_is_taken_by_one_of_many() {
+async fn sent_message_is_taken_once() {
     let fixture = Fixture::new();
     let backend = &fixture.backend;
     backend.store_sent_message("chat@g.us", "A1", b"payload").await.unwrap();
@@ -48,7 +48,7 @@ async fn a_sent_message_is_taken_by_one_of_many() {
 }
 
 #[tokio::test]
-async fn secrets_told_at_once_keep_the_latest_deadline() {
+async fn concurrent_secrets_keep_latest_expiry() {
     let fixture = Fixture::new();
     let backend = &fixture.backend;
     let secret = |expires_at| MsgSecretEntry {
@@ -66,7 +66,7 @@ async fn secrets_told_at_once_keep_the_latest_deadline() {
 }
 
 #[tokio::test]
-async fn a_number_stays_with_the_lid_that_had_it_last() {
+async fn number_belongs_to_last_lid() {
     let fixture = Fixture::new();
     let backend = &fixture.backend;
     backend.put_lid_mapping(&mapping("old", "15550100001")).await.unwrap();
@@ -77,7 +77,7 @@ async fn a_number_stays_with_the_lid_that_had_it_last() {
 }
 
 #[tokio::test]
-async fn a_message_in_costs_three_commits_and_many_at_once_share_them() {
+async fn message_in_costs_three_commits_shared_by_many() {
     let fixture = Fixture::new();
     let backend = &fixture.backend;
     let before = fixture.commits();
@@ -90,7 +90,7 @@ async fn a_message_in_costs_three_commits_and_many_at_once_share_them() {
     assert!(backend.has_session("50@s.whatsapp.net").await.unwrap());
 }
 
-/// What the library writes for one message that comes in while connected.
+/// The library's writes for one message received while connected.
 async fn ingest(fixture: &Fixture, n: u32) {
     let backend = &fixture.backend;
     let (chat, id) = (format!("{n}@s.whatsapp.net"), format!("A{n}"));
@@ -103,7 +103,7 @@ async fn ingest(fixture: &Fixture, n: u32) {
 }
 
 #[tokio::test]
-async fn what_was_decrypted_and_is_not_here_is_asked_for_and_what_was_taken_in_is_not() {
+async fn only_missing_duplicate_is_requested_again() {
     let fixture = Fixture::new();
     let backend = &fixture.backend;
     ingest(&fixture, 1).await;
@@ -114,15 +114,15 @@ async fn what_was_decrypted_and_is_not_here_is_asked_for_and_what_was_taken_in_i
     }
     let missing = backend.missing().await;
     assert_eq!((missing.chat.as_str(), missing.sender.as_str(), missing.id.as_str()), (chat, chat, "A2"));
-    assert!(backend.missing().now_or_never().is_none(), "asked for once");
+    assert!(backend.missing().now_or_never().is_none(), "requested once");
 }
 
 #[tokio::test]
-async fn what_is_left_of_an_announcement_of_history_stands_for_no_message() {
+async fn history_announcement_is_not_stored() {
     let fixture = Fixture::new();
     let backend = &fixture.backend;
     let chat = "1@s.whatsapp.net";
-    // `protocolMessage { type: HISTORY_SYNC_NOTIFICATION }`, as the library leaves it.
+    // `protocolMessage { type: HISTORY_SYNC_NOTIFICATION }`, the rest that the library passes on.
     let left = [0x62, 0x02, 0x10, 0x05];
     backend.store_pending_inbound(chat, chat, "A1", &left).await.unwrap();
     backend.get_pending_inbound(chat, chat, "A1").await.unwrap_err();
@@ -130,7 +130,7 @@ async fn what_is_left_of_an_announcement_of_history_stands_for_no_message() {
 }
 
 #[tokio::test]
-async fn what_was_taken_in_is_forgotten_when_the_network_asks_no_more() {
+async fn ingested_record_expires() {
     let fixture = Fixture::new();
     ingest(&fixture, 1).await;
     let chat = "1@s.whatsapp.net";
