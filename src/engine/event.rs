@@ -1,12 +1,12 @@
 //! What an engine tells.
 
-use super::{ChatChange, Incoming, IncomingReceipt};
+use super::{ChatChange, Incoming, IncomingChange, IncomingReceipt};
 use crate::domain::clock::Millis;
 use crate::domain::contact::ContactUpdate;
 use crate::domain::device::Account;
 use crate::domain::event::{CallStatus, HistoryPhase, TypingKind};
 use crate::domain::group::{Group, GroupChange, Participant};
-use crate::domain::ids::{MessageId, NetworkId};
+use crate::domain::ids::NetworkId;
 use crate::domain::jid::Jid;
 
 /// What an engine tells.
@@ -28,7 +28,7 @@ pub enum EngineEvent {
     /// History that was there before the link: stored, told to nobody.
     History(Vec<Incoming>),
     /// What happened to messages of the history, each as the event of its kind: stored, told to nobody.
-    PastChanges(Vec<EngineEvent>),
+    PastChanges(Vec<IncomingChange>),
     /// A receipt for a message of ours.
     Receipt(IncomingReceipt),
     /// Messages were read on another device of this account.
@@ -67,56 +67,8 @@ pub enum EngineEvent {
         /// Its name.
         name: String,
     },
-    /// Somebody reacted; empty: took it back.
-    Reaction {
-        /// To which message.
-        id: MessageId,
-        /// Who.
-        from: Jid,
-        /// Whether that is our account, on another device.
-        from_me: bool,
-        /// With what.
-        emoji: String,
-        /// When.
-        at: Millis,
-    },
-    /// Somebody voted in a poll; none: took it back.
-    Vote {
-        /// The poll's message.
-        id: MessageId,
-        /// Who.
-        voter: Jid,
-        /// For which answers.
-        options: Vec<String>,
-        /// When.
-        at: Millis,
-    },
-    /// A sender changed the text of a message.
-    Edited {
-        /// Which.
-        id: MessageId,
-        /// The new text.
-        body: String,
-        /// When.
-        at: Millis,
-    },
-    /// A message was taken back for everyone.
-    Revoked {
-        /// Which.
-        id: MessageId,
-    },
-    /// A message was starred, or not any more, on another device of this account.
-    Starred {
-        /// Which.
-        id: MessageId,
-        /// Whether.
-        on: bool,
-    },
-    /// A message was removed from this account, on another device.
-    DeletedForMe {
-        /// Which.
-        id: MessageId,
-    },
+    /// A change to a message, made by another person or on another device of this account.
+    MessageChange(IncomingChange),
     /// Something was done to a chat on another device of this account.
     Chat {
         /// Which.

@@ -179,6 +179,61 @@ impl Incoming {
     }
 }
 
+/// A change to a message, made by another person or on another device of this account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IncomingChange {
+    /// A person reacted; an empty `emoji` removes the reaction.
+    Reaction {
+        /// The message.
+        id: MessageId,
+        /// The reacting person.
+        from: Jid,
+        /// Whether that is our account, on another device.
+        from_me: bool,
+        /// The reaction.
+        emoji: String,
+        /// The time of the reaction.
+        at: Millis,
+    },
+    /// A person voted in a poll; no options withdraw the vote.
+    Vote {
+        /// The poll's message.
+        id: MessageId,
+        /// The voting person.
+        voter: Jid,
+        /// The chosen options.
+        options: Vec<String>,
+        /// The time of the vote.
+        at: Millis,
+    },
+    /// The author edited the text.
+    Edited {
+        /// The message.
+        id: MessageId,
+        /// The new text.
+        body: String,
+        /// The time of the edit.
+        at: Millis,
+    },
+    /// The message was revoked for everyone.
+    Revoked {
+        /// The message.
+        id: MessageId,
+    },
+    /// The message was starred or unstarred on another device of this account.
+    Starred {
+        /// The message.
+        id: MessageId,
+        /// Whether it is starred now.
+        on: bool,
+    },
+    /// The message was deleted for this account only, on another device.
+    DeletedForMe {
+        /// The message.
+        id: MessageId,
+    },
+}
+
 /// A receipt for a message of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncomingReceipt {

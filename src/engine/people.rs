@@ -1,6 +1,6 @@
 //! Which people an engine's news are about.
 
-use super::{EngineEvent, Incoming, IncomingReceipt, Quoted};
+use super::{EngineEvent, Incoming, IncomingChange, IncomingReceipt, Quoted};
 use crate::domain::identity::NamesPeople;
 use crate::domain::jid::Jid;
 
@@ -29,6 +29,25 @@ impl NamesPeople for IncomingReceipt {
     }
 }
 
+impl NamesPeople for IncomingChange {
+    fn each_person(&mut self, visit: Visit<'_>) {
+        match self {
+            Self::Reaction { id, from, .. } => {
+                id.each_person(visit);
+                visit(from);
+            }
+            Self::Vote { id, voter, .. } => {
+                id.each_person(visit);
+                visit(voter);
+            }
+            Self::Edited { id, .. }
+            | Self::Revoked { id }
+            | Self::Starred { id, .. }
+            | Self::DeletedForMe { id } => id.each_person(visit),
+        }
+    }
+}
+
 impl NamesPeople for EngineEvent {
     fn each_person(&mut self, visit: Visit<'_>) {
         match self {
@@ -45,20 +64,7 @@ impl NamesPeople for EngineEvent {
             Self::ReadElsewhere { chat, .. } | Self::ChatName { chat, .. } | Self::Chat { chat, .. } => {
                 visit(chat);
             }
-            Self::Reaction { id, from, .. } => {
-                id.each_person(visit);
-                visit(from);
-            }
-            Self::Vote { id, voter, .. } => {
-                id.each_person(visit);
-                visit(voter);
-            }
-            Self::Edited { id, .. }
-            | Self::Revoked { id }
-            | Self::Starred { id, .. }
-            | Self::DeletedForMe { id } => {
-                id.each_person(visit);
-            }
+            Self::MessageChange(change) => change.each_person(visit),
             Self::Groups { groups, .. } => groups.each_person(visit),
             Self::GroupChanged { participants, author, .. } => {
                 participants.each_person(visit);

@@ -18,7 +18,7 @@ use crate::domain::event::HistoryPhase;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
-use crate::engine::{Ended, EngineEvent, Incoming, VaultError};
+use crate::engine::{Ended, EngineEvent, Incoming, IncomingChange, VaultError};
 
 /// Where the vault says how far messages were taken in.
 pub(super) const SPACE: &str = "waha.taken";
@@ -141,11 +141,12 @@ pub(super) async fn read(session: &WahaSession, chat: &Jid, since: i64) -> Resul
 async fn take(session: &WahaSession, message: Message) -> Result<(), NotTaken> {
     let id = id_of(&message.incoming);
     if message.revoked {
-        return session.take_event(EngineEvent::Revoked { id }).await;
+        return session.take_event(EngineEvent::MessageChange(IncomingChange::Revoked { id })).await;
     }
     let (ack, edited, body) = (message.ack, message.edited, message.incoming.body.clone());
     let at = message.incoming.timestamp;
-    let edit = edited.map(|at| EngineEvent::Edited { id: id.clone(), body, at });
+    let edit =
+        edited.map(|at| EngineEvent::MessageChange(IncomingChange::Edited { id: id.clone(), body, at }));
     let receipt = ack.and_then(|ack| level(ack, at, id.chat.clone(), id.network.clone(), None));
     let since = edit.into_iter().chain(receipt).collect();
     later::take(session, Told { message, since }, true).await

@@ -15,7 +15,7 @@ use super::{people, unnamed};
 use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
-use crate::engine::{Ended, EngineEvent, InboundError, VaultError};
+use crate::engine::{Ended, EngineEvent, InboundError, IncomingChange, VaultError};
 
 /// Why something was not taken in.
 #[derive(Debug)]
@@ -147,10 +147,12 @@ impl WahaSession {
             EngineEvent::Receipt(receipt) => {
                 receipt.network_id = self.ours(&receipt.chat, &receipt.network_id).await?;
             }
-            EngineEvent::Reaction { id, .. }
-            | EngineEvent::Vote { id, .. }
-            | EngineEvent::Edited { id, .. }
-            | EngineEvent::Revoked { id } => self.renamed(id).await?,
+            EngineEvent::MessageChange(
+                IncomingChange::Reaction { id, .. }
+                | IncomingChange::Vote { id, .. }
+                | IncomingChange::Edited { id, .. }
+                | IncomingChange::Revoked { id },
+            ) => self.renamed(id).await?,
             _ => {}
         }
         self.deliver(event).await

@@ -74,7 +74,7 @@ pub(super) async fn ingest(
     let by_admin = message.info.edit == EditAttribute::AdminRevoke;
     match content_in::parse(&message.message, &frame, header.timestamp, by_admin) {
         MessageBody::Nothing => Ok(()),
-        MessageBody::Change(event) => context.deliver(event).await,
+        MessageBody::Change(change) => context.deliver(EngineEvent::MessageChange(change)).await,
         MessageBody::Vote(vote) => polls::ingest_vote(context, header.from, &message.info.source, vote).await,
         MessageBody::Message(mut parsed) => {
             polls::store_secret(context, &header, &message.info.source.sender, &mut parsed).await?;

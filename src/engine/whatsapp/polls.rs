@@ -15,7 +15,9 @@ use super::outbound::{permanent, transient};
 use crate::domain::content::{Content, Poll};
 use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
-use crate::engine::{EngineEvent, InboundError, Incoming, SendOutcome, SessionError, VaultError};
+use crate::engine::{
+    EngineEvent, InboundError, Incoming, IncomingChange, SendOutcome, SessionError, VaultError,
+};
 
 /// Vault space, by the message's network id.
 const SPACE: &str = "polls";
@@ -92,7 +94,14 @@ pub(super) async fn ingest_vote(
         return Ok(());
     };
     let options = options_of(&stored.options, &hashes);
-    context.deliver(EngineEvent::Vote { id: vote.poll, voter, options, at: vote.at }).await
+    context
+        .deliver(EngineEvent::MessageChange(IncomingChange::Vote {
+            id: vote.poll,
+            voter,
+            options,
+            at: vote.at,
+        }))
+        .await
 }
 
 /// Votes; no options withdraw the vote.

@@ -12,8 +12,8 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::media::{MediaHash, StoredMedia};
 use crate::domain::state::Input;
 use crate::engine::{
-    ByteStream, EngineEvent, Inbound, InboundError, MediaStore, MediaStoreError, Vault, VaultError,
-    VaultUpdate, VaultView,
+    ByteStream, EngineEvent, Inbound, InboundError, IncomingChange, MediaStore, MediaStoreError, Vault,
+    VaultError, VaultUpdate, VaultView,
 };
 use crate::media::MediaError;
 use crate::service::messaging::changes::Change;
@@ -166,38 +166,32 @@ impl InboundPort {
         }
     }
 
-    async fn changed(&self, id: MessageId, change: Change, telling: Telling) -> Result<(), InboundError> {
+    async fn changed(&self, change: IncomingChange, telling: Telling) -> Result<(), InboundError> {
+        let (id, change) = self.change_of(change);
         self.core.ingest_change(&self.device, id, change, telling).await.map_err(storage)
     }
 
-    async fn past_changes(&self, changes: Vec<EngineEvent>) -> Result<(), InboundError> {
-        for event in changes {
-            match self.change_of(event) {
-                Ok((id, change)) => self.changed(id, change, Telling::History).await?,
-                Err(_) => {
-                    tracing::warn!(device = %self.device, "the engine told of something past that is no change");
-                }
-            }
+    async fn past_changes(&self, changes: Vec<IncomingChange>) -> Result<(), InboundError> {
+        for change in changes {
+            self.changed(change, Telling::History).await?;
         }
         Ok(())
     }
 
-    /// What an event says of one message that is stored; the event itself, where it is about something else.
-    fn change_of(&self, event: EngineEvent) -> Result<(MessageId, Change), Box<EngineEvent>> {
-        Ok(match event {
-            EngineEvent::Reaction { id, from, from_me, emoji, at } => {
+    fn change_of(&self, change: IncomingChange) -> (MessageId, Change) {
+        match change {
+            IncomingChange::Reaction { id, from, from_me, emoji, at } => {
                 (id, Change::React { from, from_me, emoji, at })
             }
-            EngineEvent::Vote { id, voter, options, at } => {
+            IncomingChange::Vote { id, voter, options, at } => {
                 let from_me = self.account().and_then(|account| account.jid()).as_ref() == Some(&voter);
                 (id, Change::Vote { voter, from_me, options, at })
             }
-            EngineEvent::Edited { id, body, at } => (id, Change::Edit { body, at }),
-            EngineEvent::Revoked { id } => (id, Change::Revoke),
-            EngineEvent::Starred { id, on } => (id, Change::Star(on)),
-            EngineEvent::DeletedForMe { id } => (id, Change::Hide),
-            other => return Err(Box::new(other)),
-        })
+            IncomingChange::Edited { id, body, at } => (id, Change::Edit { body, at }),
+            IncomingChange::Revoked { id } => (id, Change::Revoke),
+            IncomingChange::Starred { id, on } => (id, Change::Star(on)),
+            IncomingChange::DeletedForMe { id } => (id, Change::Hide),
+        }
     }
 }
 
@@ -213,11 +207,7 @@ impl Inbound for InboundPort {
             EngineEvent::Code { .. } | EngineEvent::Scanned(_) | EngineEvent::Opened(_) => People::NotNamed,
             _ => People::Named(live.people.read().await),
         };
-        let event = match self.change_of(core.settled(device, event).await.map_err(storage)?) {
-            Ok((id, change)) => return self.changed(id, change, Telling::Live).await,
-            Err(event) => *event,
-        };
-        match event {
+        match core.settled(device, event).await.map_err(storage)? {
             EngineEvent::Code { code, valid_ms } => self.about_the_link(Input::Code { code, valid_ms }).await,
             EngineEvent::Scanned(account) => {
                 self.remember(&account);
@@ -235,6 +225,7 @@ impl Inbound for InboundPort {
                 .ingest_messages(device, self.account(), messages, Telling::History)
                 .await
                 .map_err(storage),
+            EngineEvent::MessageChange(change) => self.changed(change, Telling::Live).await,
             EngineEvent::PastChanges(changes) => self.past_changes(changes).await,
             EngineEvent::Receipt(receipt) => core.ingest_receipt(device, receipt).await.map_err(storage),
             EngineEvent::ReadElsewhere { chat, messages } => {
@@ -273,13 +264,6 @@ impl Inbound for InboundPort {
                 core.tell(device, &Ephemeral::ConnectionStatus { status: "connected", latency_ms: Some(ms) });
                 Ok(())
             }
-            // Seen to above.
-            EngineEvent::Reaction { .. }
-            | EngineEvent::Vote { .. }
-            | EngineEvent::Edited { .. }
-            | EngineEvent::Revoked { .. }
-            | EngineEvent::Starred { .. }
-            | EngineEvent::DeletedForMe { .. } => Ok(()),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::jid::Jid;
 use crate::domain::media::MediaKind;
 use crate::domain::message::MessageType;
 use crate::engine::cloud_api::aliases::Aliases;
-use crate::engine::{EngineEvent, Outgoing};
+use crate::engine::{EngineEvent, IncomingChange, Outgoing};
 
 const NOW: Millis = Millis(1_800_000_000_000);
 
@@ -79,12 +79,16 @@ fn answers_and_reactions_find_messages_of_ours() {
     let Some(News::Message(answer, _)) = read(answer, &aliases) else { panic!("no message") };
     assert_eq!(answer.quoted.unwrap().id, ours);
     let emoji = json!({ "type": "reaction", "reaction": { "message_id": "wamid.O=", "emoji": "👍" } });
-    let Some(News::About(EngineEvent::Reaction { id, emoji, .. })) = read(text_in(&emoji), &aliases) else {
+    let Some(News::About(EngineEvent::MessageChange(IncomingChange::Reaction { id, emoji, .. }))) =
+        read(text_in(&emoji), &aliases)
+    else {
         panic!("no reaction")
     };
     assert_eq!((id, emoji.as_str()), (ours, "👍"));
     let back = json!({ "type": "reaction", "reaction": { "message_id": "wamid.B=" } });
-    let Some(News::About(EngineEvent::Reaction { id, emoji, .. })) = read(text_in(&back), &aliases) else {
+    let Some(News::About(EngineEvent::MessageChange(IncomingChange::Reaction { id, emoji, .. }))) =
+        read(text_in(&back), &aliases)
+    else {
         panic!("no reaction")
     };
     assert_eq!((id.to_string().as_str(), emoji.as_str()), ("false_15550100001@c.us_wamid.B=", ""));
@@ -94,13 +98,17 @@ fn answers_and_reactions_find_messages_of_ours() {
 fn what_was_changed_or_taken_back_is_told() {
     let edit = json!({ "type": "edit", "edit": {
         "original_message_id": "wamid.B=", "message": { "type": "text", "text": { "body": "new" } } } });
-    let Some(News::About(EngineEvent::Edited { id, body, .. })) = read(text_in(&edit), &Aliases::new())
+    let Some(News::About(EngineEvent::MessageChange(IncomingChange::Edited { id, body, .. }))) =
+        read(text_in(&edit), &Aliases::new())
     else {
         panic!("no edit")
     };
     assert_eq!((id.to_string().as_str(), body.as_str()), ("false_15550100001@c.us_wamid.B=", "new"));
     let gone = json!({ "type": "revoke", "revoke": { "original_message_id": "wamid.B=" } });
-    assert!(matches!(read(text_in(&gone), &Aliases::new()), Some(News::About(EngineEvent::Revoked { .. }))));
+    assert!(matches!(
+        read(text_in(&gone), &Aliases::new()),
+        Some(News::About(EngineEvent::MessageChange(IncomingChange::Revoked { .. })))
+    ));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::domain::device::Account;
 use crate::domain::event::{CallStatus, TypingKind};
 use crate::domain::group::{GroupChange, Participant, Role};
 use crate::domain::jid::Jid;
-use crate::engine::{ChatChange, EngineEvent, IncomingReceipt, SendError};
+use crate::engine::{ChatChange, EngineEvent, IncomingChange, IncomingReceipt, SendError};
 
 /// The events that are asked for. Of the two that tell of messages it is the one that tells of the account's own as well.
 pub(in super::super) const EVENTS: [&str; 16] = [
@@ -141,12 +141,12 @@ fn reaction(told: &Value, me: Option<&Jid>, at: Millis) -> Option<EngineEvent> {
     };
     let from = who.filter(|who| !who.is_group())?;
     let emoji = text(told.pointer("/reaction/text")).unwrap_or_default();
-    Some(EngineEvent::Reaction { id, from, from_me, emoji, at })
+    Some(EngineEvent::MessageChange(IncomingChange::Reaction { id, from, from_me, emoji, at }))
 }
 
 fn edited(told: &Value, at: Millis) -> Option<EngineEvent> {
     let id = beside(told, told.get("editedMessageId"))?;
-    Some(EngineEvent::Edited { id, body: text(told.get("body"))?, at })
+    Some(EngineEvent::MessageChange(IncomingChange::Edited { id, body: text(told.get("body"))?, at }))
 }
 
 fn revoked(told: &Value) -> Option<EngineEvent> {
@@ -159,7 +159,7 @@ fn revoked(told: &Value) -> Option<EngineEvent> {
         }
         (None, None) => return None,
     };
-    Some(EngineEvent::Revoked { id })
+    Some(EngineEvent::MessageChange(IncomingChange::Revoked { id }))
 }
 
 fn vote(told: &Value, me: Option<&Jid>, now: Millis) -> Option<EngineEvent> {
@@ -173,7 +173,7 @@ fn vote(told: &Value, me: Option<&Jid>, now: Millis) -> Option<EngineEvent> {
     let options = vote.get("selectedOptions").and_then(Value::as_array).into_iter().flatten();
     let options = options.filter_map(|option| text(Some(option))).collect();
     let at = believed(time(vote.get("timestamp")).unwrap_or(Millis(0)), now);
-    Some(EngineEvent::Vote { id, voter, options, at })
+    Some(EngineEvent::MessageChange(IncomingChange::Vote { id, voter, options, at }))
 }
 
 fn presence(told: &Value) -> Vec<EngineEvent> {
@@ -316,19 +316,29 @@ mod tests {
     #[test]
     fn changes_to_messages_name_them() {
         let edit = json!({ "id": "false_15550100001@c.us_NEW", "editedMessageId": "AAA", "body": "ten", "timestamp": 1_767_225_601 });
-        let EngineEvent::Edited { id, body, at } = told("message.edited", &edit) else { panic!() };
+        let EngineEvent::MessageChange(IncomingChange::Edited { id, body, at }) =
+            told("message.edited", &edit)
+        else {
+            panic!()
+        };
         assert_eq!(
             (id.to_string().as_str(), body.as_str(), at),
             ("false_15550100001@c.us_AAA", "ten", Millis(1_767_225_601_000))
         );
         let revoke = json!({ "after": { "id": "false_15550100001@c.us_NEW" }, "before": null, "revokedMessageId": "AAA" });
-        let EngineEvent::Revoked { id } = told("message.revoked", &revoke) else { panic!() };
+        let EngineEvent::MessageChange(IncomingChange::Revoked { id }) = told("message.revoked", &revoke)
+        else {
+            panic!()
+        };
         assert_eq!(id.to_string(), "false_15550100001@c.us_AAA");
         let vote = json!({
             "vote": { "from": "15550100001@c.us", "participant": null, "fromMe": false, "selectedOptions": ["soup"], "timestamp": 1_767_225_600_123_i64 },
             "poll": { "id": "true_15550100001@c.us_AAA" },
         });
-        let EngineEvent::Vote { voter, at, .. } = told("poll.vote", &vote) else { panic!() };
+        let EngineEvent::MessageChange(IncomingChange::Vote { voter, at, .. }) = told("poll.vote", &vote)
+        else {
+            panic!()
+        };
         assert_eq!((voter.to_string().as_str(), at), ("15550100001@c.us", Millis(1_767_225_600_123)));
     }
 

@@ -13,7 +13,7 @@ use crate::domain::clock::Millis;
 use crate::domain::contact::ContactUpdate;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::JidKind;
-use crate::engine::{ChatChange, EngineEvent};
+use crate::engine::{ChatChange, EngineEvent, IncomingChange};
 
 /// Converts an event; `None` if it has no counterpart.
 pub(in super::super) fn event_of(event: &Event, ids: &Identities) -> Option<EngineEvent> {
@@ -30,11 +30,16 @@ pub(in super::super) fn event_of(event: &Event, ids: &Identities) -> Option<Engi
         Event::StarUpdate(update) => {
             let on = update.action.starred?;
             let of = (&update.chat_jid, update.participant_jid.as_ref(), update.from_me);
-            Some(EngineEvent::Starred { id: message(of, &update.message_id, ids)?, on })
+            Some(EngineEvent::MessageChange(IncomingChange::Starred {
+                id: message(of, &update.message_id, ids)?,
+                on,
+            }))
         }
         Event::DeleteMessageForMeUpdate(update) => {
             let of = (&update.chat_jid, update.participant_jid.as_ref(), update.from_me);
-            Some(EngineEvent::DeletedForMe { id: message(of, &update.message_id, ids)? })
+            Some(EngineEvent::MessageChange(IncomingChange::DeletedForMe {
+                id: message(of, &update.message_id, ids)?,
+            }))
         }
         Event::ContactUpdate(update) => {
             Some(EngineEvent::Contacts(vec![contact(&update.jid, &update.action, ids)?]))
@@ -164,7 +169,9 @@ mod tests {
                 .from_full_sync(false)
                 .build();
             match event_of(&Event::StarUpdate(update), &ids()) {
-                Some(EngineEvent::Starred { id, on: true }) => Some(id.to_string()),
+                Some(EngineEvent::MessageChange(IncomingChange::Starred { id, on: true })) => {
+                    Some(id.to_string())
+                }
                 other => {
                     assert_eq!(other, None);
                     None
@@ -190,7 +197,7 @@ mod tests {
             .build();
         let id = "true_15550100002@c.us_3EB0AA".parse().unwrap();
         let event = event_of(&Event::DeleteMessageForMeUpdate(update), &ids());
-        assert_eq!(event, Some(EngineEvent::DeletedForMe { id }));
+        assert_eq!(event, Some(EngineEvent::MessageChange(IncomingChange::DeletedForMe { id })));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::domain::content::Content;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::message::MessageType;
-use crate::engine::{EngineEvent, Incoming, Quoted};
+use crate::engine::{Incoming, IncomingChange, Quoted};
 
 /// The body of a received message.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +24,7 @@ pub(in super::super) enum MessageBody {
     /// A message of a chat.
     Message(Box<ParsedMessage>),
     /// A change to another message.
-    Change(EngineEvent),
+    Change(IncomingChange),
     /// An encrypted vote.
     Vote(SealedVote),
     /// Nothing that people see.
@@ -134,19 +134,19 @@ fn change_of(
     frame: &KeyContext<'_>,
     at: Millis,
     by_admin: bool,
-) -> Option<EngineEvent> {
+) -> Option<IncomingChange> {
     let key = protocol.key.as_option()?;
     match protocol.r#type? {
         ProtocolType::REVOKE => {
             let id = frame.target(key)?;
             let own = Some(&id) == frame.message(key.id.as_deref()?, frame.writer).as_ref();
-            (own || by_admin && id.chat.is_group()).then_some(EngineEvent::Revoked { id })
+            (own || by_admin && id.chat.is_group()).then_some(IncomingChange::Revoked { id })
         }
         ProtocolType::MESSAGE_EDIT => {
             // Only an author can edit, whatever the key says.
             let id = frame.message(key.id.as_deref()?, frame.writer)?;
             let body = text_of(protocol.edited_message.as_option()?);
-            Some(EngineEvent::Edited { id, body, at: moment(protocol.timestamp_ms, at) })
+            Some(IncomingChange::Edited { id, body, at: moment(protocol.timestamp_ms, at) })
         }
         _ => None,
     }
@@ -156,8 +156,8 @@ fn reaction_of(
     reaction: &wa::message::ReactionMessage,
     frame: &KeyContext<'_>,
     at: Millis,
-) -> Option<EngineEvent> {
-    Some(EngineEvent::Reaction {
+) -> Option<IncomingChange> {
+    Some(IncomingChange::Reaction {
         id: frame.target(reaction.key.as_option()?)?,
         from: frame.writer.clone(),
         from_me: frame.ids.is_me(frame.writer),

@@ -14,7 +14,7 @@ use crate::domain::content::{Content, Poll};
 use crate::domain::ids::MessageId;
 use crate::domain::jid::{Jid, JidKind};
 use crate::domain::message::MessageType;
-use crate::engine::{EngineEvent, Incoming};
+use crate::engine::{Incoming, IncomingChange};
 
 /// A poll of the history, whose secret must be stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +33,7 @@ pub(in super::super) struct HistoryChat {
     /// Messages, oldest first, without their files.
     pub(in super::super) messages: Vec<Incoming>,
     /// Changes to these messages.
-    pub(in super::super) changes: Vec<EngineEvent>,
+    pub(in super::super) changes: Vec<IncomingChange>,
     /// The polls among them.
     pub(in super::super) polls: Vec<HistoryPoll>,
 }
@@ -93,7 +93,7 @@ fn add(history: &mut HistoryChat, source: &wa::WebMessageInfo, chat: &Jid, ids: 
     let parsed = match source.message.as_option() {
         Some(message) => match parse(message, &frame, header.timestamp, false) {
             MessageBody::Message(parsed) => *parsed,
-            MessageBody::Change(event) => return history.changes.push(event),
+            MessageBody::Change(change) => return history.changes.push(change),
             MessageBody::Vote(_) | MessageBody::Nothing => return,
         },
         None if source.message_stub_type == Some(StubType::REVOKE) => revoked(),
@@ -106,7 +106,7 @@ fn add(history: &mut HistoryChat, source: &wa::WebMessageInfo, chat: &Jid, ids: 
     }
     history.changes.extend(source.reactions.iter().filter_map(|reaction| reaction_of(reaction, &id, &frame)));
     if source.starred == Some(true) {
-        history.changes.push(EngineEvent::Starred { id, on: true });
+        history.changes.push(IncomingChange::Starred { id, on: true });
     }
     history.messages.push(message_of(header, parsed).0);
 }
@@ -155,12 +155,12 @@ fn author_of(key: &wa::MessageKey, frame: &KeyContext<'_>) -> Option<Jid> {
     }
 }
 
-fn reaction_of(source: &wa::Reaction, id: &MessageId, frame: &KeyContext<'_>) -> Option<EngineEvent> {
+fn reaction_of(source: &wa::Reaction, id: &MessageId, frame: &KeyContext<'_>) -> Option<IncomingChange> {
     let from = author_of(source.key.as_option()?, frame)?;
     let from_me = frame.ids.is_me(&from);
     let emoji = source.text.clone().filter(|emoji| !emoji.is_empty())?;
     let at = Millis(source.sender_timestamp_ms.unwrap_or(0));
-    Some(EngineEvent::Reaction { id: id.clone(), from, from_me, emoji, at })
+    Some(IncomingChange::Reaction { id: id.clone(), from, from_me, emoji, at })
 }
 
 fn votes(
@@ -168,14 +168,14 @@ fn votes(
     poll: &Poll,
     id: &MessageId,
     frame: &KeyContext<'_>,
-) -> Vec<EngineEvent> {
+) -> Vec<IncomingChange> {
     let vote = |update: &wa::PollUpdate| {
         let voter = author_of(update.poll_update_message_key.as_option()?, frame)?;
         let hashes = &update.vote.as_option()?.selected_options;
         let chosen = |option: &&String| hashes.iter().any(|hash| compute_option_hash(option)[..] == hash[..]);
         let options = poll.options.iter().filter(chosen).cloned().collect();
         let at = Millis(update.sender_timestamp_ms.unwrap_or(0));
-        Some(EngineEvent::Vote { id: id.clone(), voter, options, at })
+        Some(IncomingChange::Vote { id: id.clone(), voter, options, at })
     };
     source.poll_updates.iter().filter_map(vote).collect()
 }
@@ -259,14 +259,14 @@ mod tests {
         gone.message_stub_type = Some(StubType::REVOKE);
         let history = chat_of(&conversation(GROUP, vec![gone, starred]), &ids()).unwrap();
         let id: MessageId = format!("true_{GROUP}_3EB0AA").parse().unwrap();
-        let reaction = EngineEvent::Reaction {
+        let reaction = IncomingChange::Reaction {
             id: id.clone(),
             from: jid("15550100002@c.us"),
             from_me: false,
             emoji: "👍".into(),
             at: Millis(5),
         };
-        assert_eq!(history.changes, [reaction, EngineEvent::Starred { id, on: true }]);
+        assert_eq!(history.changes, [reaction, IncomingChange::Starred { id, on: true }]);
         assert_eq!(history.messages[1].content, Content::Other(MessageType::Revoked));
     }
 
@@ -294,7 +294,9 @@ mod tests {
             ..Default::default()
         }];
         let history = chat_of(&conversation(GROUP, vec![source]), &ids()).unwrap();
-        let [EngineEvent::Vote { voter, options, .. }] = &history.changes[..] else { panic!("{history:?}") };
+        let [IncomingChange::Vote { voter, options, .. }] = &history.changes[..] else {
+            panic!("{history:?}")
+        };
         assert_eq!((voter, options.as_slice()), (&jid("15550100001@c.us"), ["No".to_owned()].as_slice()));
         assert_eq!(history.polls[0].asked_by.as_ref().map(ToString::to_string).as_deref(), Some(PEER));
     }

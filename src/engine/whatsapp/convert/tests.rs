@@ -13,7 +13,7 @@ use crate::domain::content::{Attachment, ContactCard, Content, Location, Poll};
 use crate::domain::ids::MessageId;
 use crate::domain::media::{Dimensions, MediaHash, MediaKind, StoredMedia};
 use crate::domain::message::MessageType;
-use crate::engine::{EngineEvent, Outgoing, Quoted};
+use crate::engine::{IncomingChange, Outgoing, Quoted};
 
 const ME: &str = "15550100001@c.us";
 const PEER: &str = "15550100002@c.us";
@@ -254,7 +254,7 @@ fn reaction_has_our_message_id() {
         ..Default::default()
     };
     let message = wa::Message { reaction_message: MessageField::some(reaction), ..Default::default() };
-    let expected = EngineEvent::Reaction {
+    let expected = IncomingChange::Reaction {
         id: id("true_15550100002@c.us_3EB0BB"),
         from: jid(PEER),
         from_me: false,
@@ -268,7 +268,7 @@ fn reaction_has_our_message_id() {
 fn edit_applies_to_writers_message_only() {
     let edit = |from_me| protocol(part::protocol_message::Type::MESSAGE_EDIT, from_me, Some("better"));
     for from_me in [true, false] {
-        let expected = EngineEvent::Edited {
+        let expected = IncomingChange::Edited {
             id: id("false_15550100002@c.us_3EB0BB"),
             body: "better".into(),
             at: Millis(AT.0 - 5),
@@ -278,7 +278,7 @@ fn edit_applies_to_writers_message_only() {
     let wrapped = part::FutureProofMessage { message: MessageField::some(edit(true)) };
     let wrapped = wa::Message { edited_message: MessageField::some(wrapped), ..Default::default() };
     assert!(
-        matches!(read(&wrapped, PEER, ME), MessageBody::Change(EngineEvent::Edited { id, .. }) if id.from_me)
+        matches!(read(&wrapped, PEER, ME), MessageBody::Change(IncomingChange::Edited { id, .. }) if id.from_me)
     );
 }
 
@@ -286,7 +286,7 @@ fn edit_applies_to_writers_message_only() {
 fn only_writer_or_group_admin_can_revoke() {
     let revoke = |from_me| protocol(part::protocol_message::Type::REVOKE, from_me, None);
     let theirs = id("false_15550100002@c.us_3EB0BB");
-    assert_eq!(read(&revoke(true), PEER, PEER), MessageBody::Change(EngineEvent::Revoked { id: theirs }));
+    assert_eq!(read(&revoke(true), PEER, PEER), MessageBody::Change(IncomingChange::Revoked { id: theirs }));
     assert_eq!(read(&revoke(false), PEER, PEER), MessageBody::Nothing, "ours, by them");
     let mut of_another = revoke(false);
     of_another.protocol_message.get_or_insert_default().key.get_or_insert_default().participant =
@@ -294,7 +294,7 @@ fn only_writer_or_group_admin_can_revoke() {
     assert_eq!(read(&of_another, GROUP, PEER), MessageBody::Nothing, "by a member");
     let ids = ids();
     let frame = KeyContext { ids: &ids, chat: &jid(GROUP), writer: &jid(PEER) };
-    let taken = EngineEvent::Revoked { id: id(&format!("false_{GROUP}_3EB0BB_15550100003@c.us")) };
+    let taken = IncomingChange::Revoked { id: id(&format!("false_{GROUP}_3EB0BB_15550100003@c.us")) };
     assert_eq!(parse(&of_another, &frame, AT, true), MessageBody::Change(taken), "by an admin");
 }
 
