@@ -10,7 +10,6 @@ use crate::engine::InboundError;
 /// Delivers a call event; ignores other events.
 ///
 /// # Errors
-///
 /// If the event could not be ingested.
 pub(super) async fn on_event(context: &ConnectionContext, event: &Event) -> Result<(), InboundError> {
     let ids = &context.identities;

@@ -52,7 +52,6 @@ pub(super) struct BuiltClient {
 /// Builds a client.
 ///
 /// # Errors
-///
 /// If its stored state cannot be read.
 pub(super) async fn build(
     shared: &Shared,

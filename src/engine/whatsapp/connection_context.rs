@@ -59,7 +59,6 @@ impl ConnectionContext {
     /// Delivers an event; returns once it is durable.
     ///
     /// # Errors
-    ///
     /// If it was not ingested; its cause must then not be acknowledged to the network.
     pub(super) async fn deliver(&self, event: EngineEvent) -> Result<(), InboundError> {
         self.inbound.deliver(event).await

@@ -127,7 +127,6 @@ impl EventListener {
 /// Ingests an event. The session handles events about the link itself.
 ///
 /// # Errors
-///
 /// If the event could not be ingested.
 pub(super) async fn dispatch(context: &ConnectionContext, event: &Event) -> Result<(), InboundError> {
     match event {

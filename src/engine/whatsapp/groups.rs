@@ -146,7 +146,6 @@ async fn convert(context: &ConnectionContext, metadata: &GroupMetadata) -> Resul
 /// Delivers the account's groups, before any other event of a new connection.
 ///
 /// # Errors
-///
 /// If the event could not be ingested.
 pub(super) async fn deliver_all(context: &ConnectionContext) -> Result<(), InboundError> {
     let groups = context.client.groups();
@@ -172,7 +171,6 @@ pub(super) async fn deliver_all(context: &ConnectionContext) -> Result<(), Inbou
 /// Delivers a group event; ignores other events.
 ///
 /// # Errors
-///
 /// If the event could not be ingested.
 pub(super) async fn on_event(context: &ConnectionContext, event: &Event) -> Result<(), InboundError> {
     match event {

@@ -27,7 +27,6 @@ const CHATS: usize = 2;
 /// Ingests a part of the history; ignores other events.
 ///
 /// # Errors
-///
 /// If a part could not be ingested.
 pub(super) async fn on_event(context: &ConnectionContext, event: &Event) -> Result<(), InboundError> {
     let Event::HistorySync(part) = event else { return Ok(()) };
@@ -44,7 +43,6 @@ pub(super) fn parts_delivered(context: &ConnectionContext) -> u64 {
 /// Ingests a part.
 ///
 /// # Errors
-///
 /// If it could not be ingested.
 pub(super) async fn ingest_part(
     context: &ConnectionContext,

@@ -57,7 +57,6 @@ async fn is_announcement_stored(context: &ConnectionContext, message: &InboundMe
 /// Ingests a message; returns once it is durable.
 ///
 /// # Errors
-///
 /// If it could not be ingested; it must not be acknowledged then.
 pub(super) async fn ingest(
     context: &ConnectionContext,
@@ -91,7 +90,6 @@ pub(super) async fn ingest(
 /// Ingests the placeholder of a view-once message, which linked devices do not receive.
 ///
 /// # Errors
-///
 /// If it could not be ingested.
 pub(super) async fn ingest_view_once(
     context: &ConnectionContext,
@@ -106,7 +104,6 @@ pub(super) async fn ingest_view_once(
 /// Resolves the hidden ids of people that a message refers to.
 ///
 /// # Errors
-///
 /// If an update could not be ingested.
 pub(super) async fn resolve_mentioned(
     context: &ConnectionContext,
@@ -123,7 +120,6 @@ pub(super) async fn resolve_mentioned(
 /// Resolves the hidden ids in a source and delivers what is new.
 ///
 /// # Errors
-///
 /// If an update could not be ingested.
 pub(super) async fn resolve_source(
     context: &ConnectionContext,
@@ -142,7 +138,6 @@ pub(super) async fn resolve_source(
 /// Resolves a hidden id to a phone number through the library and delivers the pair.
 ///
 /// # Errors
-///
 /// If the update could not be ingested.
 pub(super) async fn resolve(context: &ConnectionContext, jid: &NetworkJid) -> Result<(), InboundError> {
     if !context.identities.is_unresolved(jid) {

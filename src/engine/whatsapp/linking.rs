@@ -30,7 +30,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Requests a pairing code for this number; it expires at `until` at the latest.
 ///
 /// # Errors
-///
 /// If the network refuses, with the reason.
 pub(super) async fn request_pairing_code(
     client: &Arc<Client>,
@@ -81,7 +80,6 @@ fn refused(reason: &str) -> SessionError {
 /// Records that a phone accepted the link. The network confirms with the first login that it has our signature.
 ///
 /// # Errors
-///
 /// If the store fails.
 pub(super) async fn mark_incomplete(vault: &dyn Vault) -> Result<(), VaultError> {
     vault.put(SPACE, BEGUN, Some(Vec::new())).await
@@ -90,7 +88,6 @@ pub(super) async fn mark_incomplete(vault: &dyn Vault) -> Result<(), VaultError>
 /// Records that the network accepted a login, or that the link was removed.
 ///
 /// # Errors
-///
 /// If the store fails.
 pub(super) async fn mark_complete(vault: &dyn Vault) -> Result<(), VaultError> {
     vault.put(SPACE, BEGUN, None).await
@@ -99,7 +96,6 @@ pub(super) async fn mark_complete(vault: &dyn Vault) -> Result<(), VaultError> {
 /// Whether no login has confirmed the link yet.
 ///
 /// # Errors
-///
 /// If the store fails.
 pub(super) async fn is_incomplete(vault: &dyn Vault) -> Result<bool, VaultError> {
     Ok(vault.get(SPACE, BEGUN).await?.is_some())

@@ -42,7 +42,6 @@ const PIECE: usize = 64 << 10;
 /// The message with its file, or without it if the download failed for good.
 ///
 /// # Errors
-///
 /// If a later attempt may succeed; the message must not be acknowledged then.
 pub(super) async fn with_file(
     context: &ConnectionContext,
@@ -115,7 +114,6 @@ fn download_timeout(size: Option<u64>) -> Duration {
 /// Encrypts and uploads a file.
 ///
 /// # Errors
-///
 /// The outcome of the message; no part of it has left then.
 pub(super) async fn upload(
     context: &ConnectionContext,

@@ -45,7 +45,6 @@ impl OnNetworkCache {
 /// Whether this person is on the network. Groups and hidden ids always are, because the network assigned them.
 ///
 /// # Errors
-///
 /// If the network could not be asked, or did not answer.
 pub(super) async fn is_on_network(context: &ConnectionContext, person: &Jid) -> Result<bool, SessionError> {
     if person.kind() != JidKind::Person || context.identities.is_me(person) {

@@ -84,7 +84,6 @@ pub(super) async fn subscribe_presence(
 /// Delivers an event about contacts or chats; ignores other events.
 ///
 /// # Errors
-///
 /// If the event could not be ingested.
 pub(super) async fn on_event(context: &ConnectionContext, event: &Event) -> Result<(), InboundError> {
     let subject = match event {

@@ -58,7 +58,6 @@ pub(super) async fn secret_for(
 /// Stores options and secret of a received poll; ignores other messages.
 ///
 /// # Errors
-///
 /// If it could not be stored.
 pub(super) async fn store_secret(
     context: &ConnectionContext,
@@ -76,7 +75,6 @@ pub(super) async fn store_secret(
 /// Decrypts a vote and delivers it. Skips votes in polls that are not stored.
 ///
 /// # Errors
-///
 /// If it could not be ingested.
 pub(super) async fn ingest_vote(
     context: &ConnectionContext,
@@ -107,7 +105,6 @@ pub(super) async fn ingest_vote(
 /// Votes; no options withdraw the vote.
 ///
 /// # Errors
-///
 /// If the poll is not stored, or the network refuses.
 pub(super) async fn vote(
     context: &ConnectionContext,

@@ -58,7 +58,6 @@ impl Testbed {
     /// Listens on a loopback address; port 0 picks a free one.
     ///
     /// # Errors
-    ///
     /// If the address is not loopback, or cannot be bound.
     pub async fn start(address: SocketAddr) -> Result<Self> {
         ensure!(address.ip().is_loopback(), "the testbed listens on loopback addresses only");

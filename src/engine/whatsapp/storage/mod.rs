@@ -89,7 +89,6 @@ impl VaultBackend {
     /// Removes the library's values, so that the device must be linked again; other values stay.
     ///
     /// # Errors
-    ///
     /// If the store fails; nothing is removed then.
     pub async fn clear(&self) -> std::result::Result<(), VaultError> {
         let mut batch = VaultBatch::new();

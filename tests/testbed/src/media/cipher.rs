@@ -28,7 +28,6 @@ pub struct Sealed {
 /// Encrypts and uploads a file.
 ///
 /// # Errors
-///
 /// If the file is too large for the store.
 pub fn seal(store: &MediaStore, plain: &[u8], kind: MediaType) -> anyhow::Result<Sealed> {
     let sealed = encrypt_media(plain, kind)?;
@@ -45,7 +44,6 @@ pub fn seal(store: &MediaStore, plain: &[u8], kind: MediaType) -> anyhow::Result
 /// Downloads, verifies and decrypts a file that a message describes.
 ///
 /// # Errors
-///
 /// If it is not in the store, or differs from the description.
 pub fn open(store: &MediaStore, file: &Sealed, kind: MediaType) -> anyhow::Result<Vec<u8>> {
     let token = token_in(&file.direct_path).context("the direct path names no file of this store")?;

@@ -103,7 +103,6 @@ impl MediaStore {
     /// Stores encrypted bytes under their hash and returns it.
     ///
     /// # Errors
-    ///
     /// If the file is larger than [`MAX_FILE`].
     pub fn put(&self, bytes: Bytes) -> Result<String, StoreError> {
         let token = token_of(&bytes);
@@ -114,7 +113,6 @@ impl MediaStore {
     /// Stores encrypted bytes under the token of their upload.
     ///
     /// # Errors
-    ///
     /// If it is not their hash, or the file is larger than [`MAX_FILE`].
     pub fn put_as(&self, token: &str, bytes: Bytes) -> Result<(), StoreError> {
         if bytes.len() > MAX_FILE {

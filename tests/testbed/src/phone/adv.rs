@@ -26,7 +26,6 @@ pub struct Vouched {
 /// Signs a companion's identity, with a MAC by the secret of its QR or pairing code.
 ///
 /// # Errors
-///
 /// If the phone's key cannot sign.
 pub fn vouch(phone: &Phone, companion: &[u8; 32], secret: &[u8; 32], index: u32) -> Result<Vouched> {
     let details = ADVDeviceIdentity {
@@ -57,7 +56,6 @@ pub fn vouch(phone: &Phone, companion: &[u8; 32], secret: &[u8; 32], index: u32)
 /// Verifies the companion's answer: the same details and phone signature, and its own signature.
 ///
 /// # Errors
-///
 /// If a part is missing, changed or wrongly signed.
 pub fn verify(answer: &[u8], phone: &Phone, companion: &[u8; 32], details: &[u8]) -> Result<()> {
     let signed = codec::adv_signed_device_identity_decode(answer).context("the signed identity")?;

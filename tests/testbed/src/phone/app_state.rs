@@ -97,7 +97,6 @@ impl SyncKey {
     /// The patch that applies these actions to a collection, and the resulting hash.
     ///
     /// # Errors
-    ///
     /// If the collection's records do not match its hash.
     pub fn patch(
         &self,
@@ -126,7 +125,6 @@ impl SyncKey {
     /// Decrypts a device's patch for a collection and verifies each hash and MAC.
     ///
     /// # Errors
-    ///
     /// If one is wrong, or the patch was made with another key.
     pub fn read(
         &self,

@@ -16,7 +16,6 @@ use crate::media::{MediaStore, cipher};
 /// Uploads a blob; returns the message that announces it.
 ///
 /// # Errors
-///
 /// If the blob is too large for the store.
 pub fn announce(store: &MediaStore, blob: &wa::HistorySync) -> Result<wa::Message> {
     let mut deflate = ZlibEncoder::new(Vec::new(), Compression::fast());
@@ -49,7 +48,6 @@ pub fn announce(store: &MediaStore, blob: &wa::HistorySync) -> Result<wa::Messag
 /// Downloads an announced blob, like a device.
 ///
 /// # Errors
-///
 /// If the store no longer has it, or it cannot be parsed.
 pub fn fetch(store: &MediaStore, announced: &wa::Message) -> Result<wa::HistorySync> {
     let notification = announced.protocol_message.as_option().context("announces nothing")?;

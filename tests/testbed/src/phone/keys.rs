@@ -45,7 +45,6 @@ pub fn registration_id() -> u32 {
 /// The XEdDSA signature of a message.
 ///
 /// # Errors
-///
 /// If the key cannot sign.
 pub fn sign(by: &KeyPair, message: &[u8]) -> Result<Vec<u8>> {
     Ok(by.private_key.calculate_signature(message, &mut random())?.to_vec())

@@ -56,7 +56,6 @@ impl Phone {
     /// A phone with new keys.
     ///
     /// # Errors
-    ///
     /// If the key cannot sign.
     pub fn generate() -> anyhow::Result<Self> {
         let identity = keys::pair();

@@ -16,7 +16,6 @@ impl PersonRef {
     /// Parses a number or an id of a person in any spelling: `+1 555 …`, `…@c.us`, `…@s.whatsapp.net`, `…@lid`.
     ///
     /// # Errors
-    ///
     /// If it is neither.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let (user, server) = text.split_once('@').unwrap_or((text, "c.us"));

@@ -126,7 +126,6 @@ impl Settings {
     /// Parses the settings; absent fields have defaults.
     ///
     /// # Errors
-    ///
     /// If a field is unknown or out of range.
     pub fn parse(value: &Value) -> anyhow::Result<Self> {
         if value.is_null() {

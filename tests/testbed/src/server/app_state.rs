@@ -143,7 +143,6 @@ fn refused(name: &str, code: u32, text: &'static str, children: Vec<Node>) -> No
 /// when a companion has confirmed.
 ///
 /// # Errors
-///
 /// If the collection is full.
 pub async fn apply_on_phone(
     account: &Arc<Account>,
@@ -159,7 +158,6 @@ pub async fn apply_on_phone(
 /// Writes a patch for each collection that the actions change; returns the new versions.
 ///
 /// # Errors
-///
 /// If a collection is full.
 pub fn write(account: &Account, actions: &[PhoneAction]) -> Result<Vec<(&'static str, u64)>> {
     let key = SyncKey::of(account);

@@ -89,7 +89,6 @@ impl Collection {
     /// Applies a patch that was built on version `base`, with the resulting hash.
     ///
     /// # Errors
-    ///
     /// If `base` is not the current version, or there are too many records.
     pub fn take(&mut self, mut patch: wa::SyncdPatch, base: u64, hash: HashState) -> Result<u64, PatchError> {
         if base != self.version {

@@ -121,7 +121,6 @@ impl World {
     /// Scans a QR code with the phone of this number, which is created if needed.
     ///
     /// # Errors
-    ///
     /// If the code is not current, or client and phone do not accept each other.
     pub async fn scan(self: &Arc<Self>, qr: &str, number: &str) -> Result<Linked, LinkError> {
         let scanned = Scanned::read(qr).ok_or(LinkError::UnknownQr)?;

@@ -87,7 +87,6 @@ pub struct PhoneMessage {
 /// Sends a message to all companions of an account. Each returned receiver completes when a companion has confirmed.
 ///
 /// # Errors
-///
 /// If it cannot be encrypted, or a companion's queue is full.
 pub async fn write(
     account: &Arc<Account>,
@@ -117,7 +116,6 @@ pub async fn write(
 /// Sends a message to one companion.
 ///
 /// # Errors
-///
 /// If it cannot be encrypted, or the companion's queue is full.
 pub async fn write_to(account: &Arc<Account>, device: u16, phone_message: PhoneMessage) -> Result<()> {
     post(account, device, &Arc::new(phone_message), None, false)?;
@@ -143,7 +141,6 @@ fn post(
 /// or uploaded ones.
 ///
 /// # Errors
-///
 /// If it cannot be encrypted.
 pub fn again(
     phone_message: &PhoneMessage,

@@ -179,7 +179,6 @@ fn read_signed(key: &Node, identity: &[u8; 32]) -> Result<SignedPrekey> {
 /// A signed prekey with a verified signature.
 ///
 /// # Errors
-///
 /// If the identity did not sign it.
 pub fn signed_prekey(
     id: u32,

@@ -16,7 +16,6 @@ use crate::scene::{PersonRef, Scene, Settings};
 /// Applies settings and profile name to an account; idempotent.
 ///
 /// # Errors
-///
 /// If there are too many groups.
 pub fn apply(world: &World, account: &Arc<Account>, settings: Settings, push_name: &str) -> Result<()> {
     rename(account, push_name)?;
@@ -49,7 +48,6 @@ pub fn apply(world: &World, account: &Arc<Account>, settings: Settings, push_nam
 /// Sets the profile name, unless it is empty or unchanged.
 ///
 /// # Errors
-///
 /// If the collection of settings is full.
 pub fn rename(account: &Account, push_name: &str) -> Result<()> {
     let same = account.lock().scene.push_name == push_name;
@@ -69,7 +67,6 @@ pub fn rename(account: &Account, push_name: &str) -> Result<()> {
 /// older than the link.
 ///
 /// # Errors
-///
 /// If a collection is full.
 pub fn seed_collections(account: &Account) -> Result<()> {
     for phone_action in [PhoneAction::Favorites, PhoneAction::ChatLock] {
@@ -90,7 +87,6 @@ pub fn seed_collections(account: &Account) -> Result<()> {
 /// The messages that announce the history to a newly linked device, in order.
 ///
 /// # Errors
-///
 /// If the media store refuses a blob.
 pub fn history(world: &World, account: &Account) -> Result<Vec<wa::Message>> {
     let (scene, push_name, hidden) = {

@@ -124,7 +124,6 @@ impl World {
     /// Types a code on the phone of this number.
     ///
     /// # Errors
-    ///
     /// If no client waits for a code of this number, the code is wrong, or client and phone do not accept each other.
     pub async fn type_code(self: &Arc<Self>, number: &str, code: &str) -> Result<Linked, LinkError> {
         let pending = self.pending_links.by_number(number).ok_or(LinkError::UnknownCode)?;

@@ -87,7 +87,6 @@ pub struct Arrival {
 /// Performs the handshake and starts the writer.
 ///
 /// # Errors
-///
 /// If the client does not complete the handshake in time.
 pub async fn accept(socket: WebSocket, keys: &ServerKeys, tasks: &TaskTracker) -> Result<Arrival> {
     let (mut sink, mut stream) = socket.split();

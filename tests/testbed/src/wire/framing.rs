@@ -28,7 +28,6 @@ impl Frames {
     /// Adds received bytes.
     ///
     /// # Errors
-    ///
     /// If the stream does not start like WhatsApp's.
     pub fn feed(&mut self, data: &[u8]) -> Result<()> {
         let Some(intro) = &mut self.intro else {

@@ -19,7 +19,6 @@ pub fn jid(node: &Node, name: &str) -> Option<Jid> {
 /// The first child with this tag.
 ///
 /// # Errors
-///
 /// If there is none.
 pub fn child<'n>(node: &'n Node, tag: &str) -> Result<&'n Node> {
     node.get_optional_child(tag).with_context(|| format!("<{}> has no <{tag}>", node.tag))
@@ -37,7 +36,6 @@ pub fn bytes(node: &Node) -> &[u8] {
 /// The bytes of a child, of this exact length.
 ///
 /// # Errors
-///
 /// If there is no such child, or its length differs.
 pub fn exactly<const N: usize>(node: &Node, tag: &str) -> Result<[u8; N]> {
     let found = bytes(child(node, tag)?);

@@ -76,7 +76,6 @@ impl ServerKeys {
     /// Reads the client's first message and builds the answer.
     ///
     /// # Errors
-    ///
     /// If it is not a client hello, or cannot be decrypted.
     pub fn answer(&self, first: &[u8]) -> Result<Step> {
         let message = codec::handshake_message_decode(first).context("the first message")?;
@@ -126,7 +125,6 @@ impl Finishing {
     /// Reads the client's last message.
     ///
     /// # Errors
-    ///
     /// If it is not a client finish, or cannot be decrypted.
     pub fn finish(mut self, last: &[u8]) -> Result<Agreed> {
         let message = codec::handshake_message_decode(last).context("the last message")?;

@@ -121,7 +121,6 @@ impl Signal {
     /// Starts a session with a device; replaces an earlier one.
     ///
     /// # Errors
-    ///
     /// If the bundle's keys or signature are wrong.
     pub fn establish(&mut self, device: &Device, bundle: &Bundle) -> Result<()> {
         let address = device.address();
@@ -158,7 +157,6 @@ impl Signal {
     /// Encrypts for a device.
     ///
     /// # Errors
-    ///
     /// If there is no session.
     pub fn encrypt(&mut self, device: &Device, message: &wa::Message) -> Result<Ciphertext> {
         let padded = MessageUtils::encode_and_pad(message);
@@ -179,7 +177,6 @@ impl Signal {
     /// Encrypts with a session that the device does not have.
     ///
     /// # Errors
-    ///
     /// If the bundle's keys are wrong.
     pub fn encrypt_undecryptable(
         &mut self,
@@ -197,7 +194,6 @@ impl Signal {
     /// Decrypts a `pkmsg` or `msg` from a device.
     ///
     /// # Errors
-    ///
     /// If it is not for this phone, was decrypted before or is not a message.
     pub fn decrypt(&mut self, device: &Device, kind: &str, bytes: &[u8]) -> Result<wa::Message> {
         let ciphertext = match kind {
@@ -225,7 +221,6 @@ impl Signal {
     /// The phone's own chain of a group, for its members' devices; created if there is none.
     ///
     /// # Errors
-    ///
     /// If the chain cannot be created.
     pub fn chain(&mut self, group: &str) -> Result<wa::message::SenderKeyDistributionMessage> {
         let name = own_chain(group);
@@ -258,7 +253,6 @@ impl Signal {
     /// Encrypts for a group with the phone's chain.
     ///
     /// # Errors
-    ///
     /// If there is no chain.
     pub fn encrypt_for_group(&mut self, group: &str, message: &wa::Message) -> Result<Ciphertext> {
         let name = own_chain(group);
@@ -271,7 +265,6 @@ impl Signal {
     /// Stores a device's chain of a group.
     ///
     /// # Errors
-    ///
     /// If it is not a chain.
     pub fn store_chain(
         &mut self,
@@ -295,7 +288,6 @@ impl Signal {
     /// Decrypts a device's message to a group.
     ///
     /// # Errors
-    ///
     /// If there is no chain, the message was decrypted before or is not a message.
     pub fn decrypt_from_group(&mut self, device: &Device, group: &str, bytes: &[u8]) -> Result<wa::Message> {
         let decrypted = ready(group_decrypt(bytes, &mut self.chains, &device.chain(group)))?

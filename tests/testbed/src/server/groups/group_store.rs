@@ -79,7 +79,6 @@ impl GroupStore {
     /// Adds a group of one account, or replaces one of the same id.
     ///
     /// # Errors
-    ///
     /// If the account has too many.
     pub fn put(&self, me: &str, group_state: SimulatedGroup) -> Result<(), GroupError<()>> {
         let mut map = self.lock();
@@ -95,7 +94,6 @@ impl GroupStore {
     /// Adds a group that all its members share.
     ///
     /// # Errors
-    ///
     /// If there are too many.
     pub fn share(&self, group_state: SimulatedGroup) -> Result<(), GroupError<()>> {
         let mut map = self.lock();
@@ -109,7 +107,6 @@ impl GroupStore {
     /// Changes a group; returns its new state.
     ///
     /// # Errors
-    ///
     /// If it does not exist, or the change is refused; it is unchanged then.
     pub fn change<T, E>(
         &self,
