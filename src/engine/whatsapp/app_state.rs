@@ -6,16 +6,15 @@
 //! It skips a change that is announced while its collection is being read, and reports it
 //! (`Event::AppStateSyncFailed`, `skipped`). Reading a collection twice changes nothing.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use tokio::sync::{Mutex as AsyncMutex, Notify};
 use whatsapp_rust::sync_task::MajorSyncTask;
 use whatsapp_rust::types::events::Event;
 use whatsapp_rust::wacore::appstate::patch_decode::WAPatchName;
 
 use super::boxed::boxed;
 use super::connection_context::ConnectionContext;
-use super::event_pump::InboundProgress;
+use super::event_queue::InboundProgress;
 use crate::domain::vault::VaultBatch;
 use crate::engine::VaultError;
 
@@ -32,31 +31,6 @@ const ALL: [WAPatchName; 5] = [
 /// Collections with changes to chats and messages.
 const OF_CHATS: [WAPatchName; 2] = [WAPatchName::RegularLow, WAPatchName::RegularHigh];
 
-/// Collections that must be read again.
-#[derive(Default)]
-pub(super) struct PendingSyncs {
-    /// Without duplicates, so at most one entry for each collection.
-    changed: Mutex<Vec<WAPatchName>>,
-    wakeup: Notify,
-    /// Number of imports that added chats. Locked while the vault records a collection as read, so that an earlier
-    /// read is not recorded after a later import.
-    chat_imports: AsyncMutex<u64>,
-}
-
-impl PendingSyncs {
-    fn record(&self, name: WAPatchName) {
-        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        if ALL.contains(&name) && !changed.contains(&name) {
-            changed.push(name);
-        }
-        self.wakeup.notify_one();
-    }
-
-    fn next(&self) -> Option<WAPatchName> {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner).pop()
-    }
-}
-
 /// Records the collections in which the library skipped a change.
 pub(super) fn on_event(context: &ConnectionContext, event: &Event) {
     let Event::AppStateSyncFailed(failure) = event else { return };
@@ -64,6 +38,7 @@ pub(super) fn on_event(context: &ConnectionContext, event: &Event) {
         .skipped
         .iter()
         .filter_map(|name| name.parse().ok())
+        .filter(|name| ALL.contains(name))
         .for_each(|name| context.pending_syncs.record(name));
 }
 

@@ -97,14 +97,14 @@ fn send_error(context: &ConnectionContext, error: &SendError) -> SessionError {
     match error {
         SendError::NotLoggedIn => SessionError::Offline,
         SendError::InvalidRequest(_) => rejected("it does not accept this change"),
-        _ => refused_or_offline(context, "the change could not be handed to it"),
+        _ => refused_or_offline(context, "the change could not be sent to it"),
     }
 }
 
 fn sync_error(context: &ConnectionContext, error: &AppStateError) -> SessionError {
     match error {
         AppStateError::InvalidRequest(_) => rejected("it does not accept this change"),
-        _ => refused_or_offline(context, "the account's other devices could not be told"),
+        _ => refused_or_offline(context, "the account's other devices could not be updated"),
     }
 }
 

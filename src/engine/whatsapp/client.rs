@@ -15,9 +15,9 @@ use whatsapp_rust::waproto::whatsapp::device_props::PlatformType;
 use whatsapp_rust::{CacheConfig, CacheEntryConfig};
 use whatsapp_rust::{Client, async_channel};
 
-use super::Shared;
 use super::boxed::boxed;
-use super::event_pump::EventListener;
+use super::driver_state::DriverState;
+use super::event_queue::EventListener;
 use super::http::LibraryHttpClient;
 use super::inbound::DurabilityHook;
 use super::runtime::Tasks;
@@ -54,7 +54,7 @@ pub(super) struct BuiltClient {
 /// # Errors
 /// If its stored state cannot be read.
 pub(super) async fn build(
-    shared: &Shared,
+    shared: &DriverState,
     settings: &DeviceSettings,
     backend: Arc<dyn Backend>,
     tasks: &Tasks,
@@ -98,7 +98,7 @@ fn caches() -> CacheConfig {
 }
 
 #[cfg(feature = "testbed")]
-fn transport(shared: &Shared) -> TokioWebSocketTransportFactory {
+fn transport(shared: &DriverState) -> TokioWebSocketTransportFactory {
     match &shared.testbed {
         Some(url) => TokioWebSocketTransportFactory::new().with_url(super::testbed::socket_url(url)),
         None => TokioWebSocketTransportFactory::new(),
@@ -106,16 +106,16 @@ fn transport(shared: &Shared) -> TokioWebSocketTransportFactory {
 }
 
 #[cfg(not(feature = "testbed"))]
-fn transport(_shared: &Shared) -> TokioWebSocketTransportFactory {
+fn transport(_shared: &DriverState) -> TokioWebSocketTransportFactory {
     TokioWebSocketTransportFactory::new()
 }
 
 #[cfg(feature = "testbed")]
-fn version(shared: &Shared, settings: &DeviceSettings) -> Option<(u32, u32, u32)> {
+fn version(shared: &DriverState, settings: &DeviceSettings) -> Option<(u32, u32, u32)> {
     settings.version.or_else(|| shared.testbed.is_some().then_some(TESTBED_VERSION))
 }
 
 #[cfg(not(feature = "testbed"))]
-fn version(_shared: &Shared, settings: &DeviceSettings) -> Option<(u32, u32, u32)> {
+fn version(_shared: &DriverState, settings: &DeviceSettings) -> Option<(u32, u32, u32)> {
     settings.version
 }

@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
 
 use super::acks::Acks;
-use super::app_state::PendingSyncs;
 use super::convert::identities::Identities;
 use super::history_queue::HistoryQueue;
-use super::on_network::OnNetworkCache;
+use super::on_network_cache::OnNetworkCache;
+use super::pending_syncs::PendingSyncs;
 use crate::domain::clock::{Clock, Random};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
@@ -40,7 +40,7 @@ pub(super) struct ConnectionContext {
     pub(super) history_queue: Option<HistoryQueue>,
     /// Cancelled once the connection can send and receive.
     pub(super) open: CancellationToken,
-    /// Results of [`super::on_network::is_on_network`].
+    /// Cached answers whether people are on the network.
     pub(super) on_network: OnNetworkCache,
     /// Notified when an answer of the network is overdue.
     pub(super) ack_overdue: Notify,

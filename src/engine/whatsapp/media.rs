@@ -19,7 +19,7 @@ use whatsapp_rust::wacore::upload::{EncryptedMediaInfo, MediaEncryptor};
 use super::connection_context::ConnectionContext;
 use super::convert::content_out::UploadedMedia;
 use super::convert::remote_file::{RemoteFile, media_type};
-use super::outbound::{permanent, transient};
+use super::send_outcome::{offline, permanent, transient};
 use crate::domain::content::{Attachment, Content};
 use crate::domain::media::{MediaHash, MediaKind};
 use crate::engine::{ByteStream, InboundError, Incoming, MediaStoreError, SendOutcome};
@@ -125,7 +125,7 @@ pub(super) async fn upload(
     let sending = boxed(context.client.upload_stream(source, info, kind));
     let uploaded = match tokio::time::timeout(UPLOAD, sending).await {
         Ok(Ok(uploaded)) => uploaded,
-        Ok(Err(_)) if !context.client.is_connected() => return Err(super::outbound::offline()),
+        Ok(Err(_)) if !context.client.is_connected() => return Err(offline()),
         Ok(Err(error)) => {
             let status = whatsapp_rust::ErrorChainExt::http_status(&*error);
             tracing::warn!(device = %context.device, status, "the network rejected a file");

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
+use self::driver_state::DriverState;
 use self::session::WhatsAppSession;
 use self::settings::DeviceSettings;
 use crate::domain::ids::DeviceId;
@@ -36,9 +37,12 @@ mod client;
 mod connection_context;
 mod convert;
 mod disconnect_reason;
+mod driver_state;
 mod event_pump;
+mod event_queue;
 mod groups;
 mod history;
+mod history_download;
 mod history_queue;
 mod http;
 mod inbound;
@@ -46,11 +50,14 @@ mod keepalive;
 mod linking;
 mod media;
 mod on_network;
+mod on_network_cache;
 mod outbound;
+mod pending_syncs;
 mod people;
 mod polls;
 mod retry_request;
 mod runtime;
+mod send_outcome;
 mod session;
 mod settings;
 mod storage;
@@ -69,25 +76,16 @@ pub struct WhatsAppConfig {
     pub testbed: Option<url::Url>,
 }
 
-/// State that all sessions share.
-struct Shared {
-    http: GuardedClient,
-    #[cfg(feature = "testbed")]
-    testbed: Option<url::Url>,
-    #[cfg(feature = "testbed")]
-    testbed_devices: testbed::TestbedDevices,
-}
-
 /// The factory of the engine's sessions.
 pub struct WhatsAppDriver {
-    shared: Arc<Shared>,
+    shared: Arc<DriverState>,
 }
 
 impl WhatsAppDriver {
     /// Creates the driver; nothing is connected.
     #[must_use]
     pub fn new(config: WhatsAppConfig) -> Self {
-        let shared = Shared {
+        let shared = DriverState {
             http: config.http,
             #[cfg(feature = "testbed")]
             testbed: config.testbed,

@@ -18,10 +18,11 @@ use super::boxed::boxed;
 use super::connection_context::ConnectionContext;
 use super::convert::content_out::{self, MessageExtras};
 use super::convert::{jid, receipt_in};
+use super::send_outcome::{link_lost, offline, permanent, transient, unknown};
 use super::{media, on_network, polls};
 use crate::domain::content::Content;
 use crate::domain::jid::{Jid, JidKind};
-use crate::engine::{Outgoing, SendError, SendOutcome, SessionError};
+use crate::engine::{Outgoing, SendOutcome, SessionError};
 
 /// How long the network may take to acknowledge a message.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -34,11 +35,6 @@ pub(super) async fn send(context: &ConnectionContext, message: Outgoing) -> Send
         Ok(participants) => SendOutcome::Sent { participants },
         Err(outcome) => outcome,
     }
-}
-
-/// The outcome while the device is not connected.
-pub(super) fn offline() -> SendOutcome {
-    transient("not_connected", "the device is not connected to its network")
 }
 
 async fn attempt(context: &ConnectionContext, message: &Outgoing) -> Result<Vec<Jid>, SendOutcome> {
@@ -176,20 +172,4 @@ fn refused(code: &str) -> SendOutcome {
     } else {
         SendOutcome::Permanent(error)
     }
-}
-
-pub(super) fn transient(code: &'static str, message: &str) -> SendOutcome {
-    SendOutcome::Transient(SendError { code, message: message.to_owned() })
-}
-
-pub(super) fn permanent(code: &'static str, message: &str) -> SendOutcome {
-    SendOutcome::Permanent(SendError { code, message: message.to_owned() })
-}
-
-fn link_lost() -> SendOutcome {
-    unknown("link_lost_while_sending", "the link broke before the network answered")
-}
-
-fn unknown(code: &'static str, message: &str) -> SendOutcome {
-    SendOutcome::Unknown(SendError { code, message: message.to_owned() })
 }

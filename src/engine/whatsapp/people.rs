@@ -31,7 +31,7 @@ async fn picture(context: &ConnectionContext, person: &Jid) -> Result<Option<Str
         Ok(picture) => Ok(picture.map(|picture| picture.url).filter(|url| !url.is_empty())),
         // No picture, or not visible to this account.
         Err(ContactError::Iq(IqError::ServerError { code: 401 | 403 | 404, .. })) => Ok(None),
-        Err(_) => Err(refused_or_offline(context, "it did not say where the picture is")),
+        Err(_) => Err(refused_or_offline(context, "it did not return the picture")),
     }
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn mark_read(
         let writer = writer.map(to_network);
         for ids in ids.chunks(RECEIPT) {
             let sent = boxed(context.client.mark_as_read(&to, writer.as_ref(), ids)).await;
-            sent.map_err(|_| refused_or_offline(context, "the receipt could not be handed to it"))?;
+            sent.map_err(|_| refused_or_offline(context, "the receipt could not be sent to it"))?;
         }
     }
     Ok(())
@@ -69,7 +69,7 @@ pub(super) async fn typing(
         (true, TypingKind::Audio) => ChatStateType::Recording,
     };
     let sent = boxed(context.client.chatstate().send(&to_network(chat), state)).await;
-    sent.map_err(|_| refused_or_offline(context, "it could not be told who types"))
+    sent.map_err(|_| refused_or_offline(context, "the typing indicator could not be sent to it"))
 }
 
 /// See [`crate::engine::Session::subscribe_presence`].
@@ -78,7 +78,7 @@ pub(super) async fn subscribe_presence(
     contact: &Jid,
 ) -> Result<(), SessionError> {
     let asked = boxed(context.client.presence().subscribe(to_network(contact))).await;
-    asked.map_err(|_| refused_or_offline(context, "it could not be asked who is online"))
+    asked.map_err(|_| refused_or_offline(context, "the presence subscription could not be sent to it"))
 }
 
 /// Delivers an event about contacts or chats; ignores other events.

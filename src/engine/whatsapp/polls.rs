@@ -11,7 +11,7 @@ use super::boxed::boxed;
 use super::connection_context::ConnectionContext;
 use super::convert::content_in::{ParsedMessage, SealedVote};
 use super::convert::jid::to_network;
-use super::outbound::{permanent, transient};
+use super::send_outcome::{offline, permanent, transient};
 use crate::domain::content::{Content, Poll};
 use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
@@ -43,7 +43,7 @@ pub(super) async fn secret_for(
     if let Some(stored) = load(context, &id.network).await.map_err(stored)? {
         return Ok(stored.secret);
     }
-    let me = context.identities.me().ok_or_else(super::outbound::offline)?;
+    let me = context.identities.me().ok_or_else(offline)?;
     let mut secret = vec![0_u8; SECRET];
     context.random.fill(&mut secret);
     let options = poll.options.clone();

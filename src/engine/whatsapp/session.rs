@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 use whatsapp_rust::Client;
 
 use super::connection_context::ConnectionContext;
+use super::driver_state::DriverState;
 use super::settings::DeviceSettings;
 use super::storage::VaultBackend;
-use super::{Shared, changes, groups, linking, outbound, people};
+use super::{changes, groups, linking, outbound, people, send_outcome};
 use crate::domain::clock::{Clock, Random};
 use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
@@ -28,6 +29,9 @@ use crate::engine::{
 };
 
 mod connection;
+mod connection_progress;
+
+use self::connection_progress::ConnectionEnd;
 
 /// How long a connection may take to close.
 const GOODBYE: Duration = Duration::from_millis(1_200);
@@ -35,7 +39,7 @@ const GOODBYE: Duration = Duration::from_millis(1_200);
 const TASKS: Duration = Duration::from_millis(300);
 
 pub(super) struct WhatsAppSession {
-    shared: Arc<Shared>,
+    shared: Arc<DriverState>,
     settings: DeviceSettings,
     device: DeviceId,
     backend: Arc<VaultBackend>,
@@ -57,7 +61,7 @@ pub(super) struct WhatsAppSession {
 
 impl WhatsAppSession {
     /// Creates the session; nothing is connected.
-    pub(super) fn open(shared: Arc<Shared>, settings: DeviceSettings, context: SessionContext) -> Self {
+    pub(super) fn open(shared: Arc<DriverState>, settings: DeviceSettings, context: SessionContext) -> Self {
         #[cfg(feature = "testbed")]
         shared.testbed_devices.session_opened(&context.device, &settings, context.account.as_ref());
         Self {
@@ -162,9 +166,9 @@ impl Session for WhatsAppSession {
     async fn run(self: Arc<Self>) -> Ended {
         loop {
             match self.connect_once().await {
-                connection::ConnectionEnd::Reconnect => {}
-                connection::ConnectionEnd::Ended(ended) => return ended,
-                connection::ConnectionEnd::Panicked => propagate_panic(),
+                ConnectionEnd::Reconnect => {}
+                ConnectionEnd::Ended(ended) => return ended,
+                ConnectionEnd::Panicked => propagate_panic(),
             }
         }
     }
@@ -172,7 +176,7 @@ impl Session for WhatsAppSession {
     async fn send(&self, message: Outgoing) -> SendOutcome {
         match self.context() {
             Ok(context) => outbound::send(&context, message).await,
-            Err(_) => outbound::offline(),
+            Err(_) => send_outcome::offline(),
         }
     }
 
@@ -228,9 +232,9 @@ impl WhatsAppSession {
     async fn unlink(&self, client: &Arc<Client>) -> Result<(), SessionError> {
         use whatsapp_rust::wacore::iq::devices::RemoveCompanionDeviceSpec;
         let own = client.pn().ok_or(SessionError::Offline)?;
-        boxed(client.execute(RemoveCompanionDeviceSpec::new(&own))).await.map_err(|_| {
-            SessionError::Refused("the network could not be told that the device was unlinked".to_owned())
-        })
+        boxed(client.execute(RemoveCompanionDeviceSpec::new(&own)))
+            .await
+            .map_err(|_| SessionError::Refused("the unlinking could not be sent to the network".to_owned()))
     }
 }
 

@@ -65,7 +65,7 @@ impl DeviceSettings {
                     let field = format!("{PATH}.{other}");
                     return Err(wrong(
                         &field,
-                        "is not known; there are deviceName, version, history and testbed",
+                        "is not a setting; there are deviceName, version, history and testbed",
                     ));
                 }
             }

@@ -12,7 +12,7 @@ use whatsapp_rust::Client;
 use whatsapp_rust::wacore::iq::keepalive::KeepaliveSpec;
 use whatsapp_rust::wacore::runtime::Runtime;
 
-use super::event_pump::InboundProgress;
+use super::event_queue::InboundProgress;
 use super::runtime::TaskRuntime;
 use super::settings::DeviceSettings;
 use super::storage::VaultBackend;
@@ -291,7 +291,7 @@ fn refused(status: u16, body: &Value) -> ControlError {
         (404, _) => ControlError::NotFound,
         (422, Some(field)) => ControlError::Invalid { field, message },
         _ => {
-            let code = text("code").and_then(|code| CODES.into_iter().find(|known| *known == code));
+            let code = text("code").and_then(|code| CODES.into_iter().find(|listed| *listed == code));
             ControlError::Impossible { code: code.unwrap_or("testbed_refused"), message }
         }
     }

@@ -20,7 +20,7 @@ pub(in super::super) fn group_of(update: &GroupMetadata, ids: &Identities) -> Op
     let mut participants: Vec<Participant> = Vec::with_capacity(update.participants.len());
     for member in &update.participants {
         let Some(id) = member_id(&member.jid, member.phone_number.as_ref(), ids) else { continue };
-        if !participants.iter().any(|known| known.id == id) {
+        if !participants.iter().any(|member| member.id == id) {
             participants.push(Participant { id, role: role(&member.participant_type) });
         }
     }

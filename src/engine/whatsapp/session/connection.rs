@@ -12,65 +12,36 @@ use whatsapp_rust::store::traits::DeviceStore as _;
 use whatsapp_rust::types::events::Event;
 use whatsapp_rust::wacore::runtime::Runtime as _;
 
+use super::connection_progress::{ConnectionEnd, ConnectionProgress};
 use super::{GOODBYE, TASKS, WhatsAppSession};
 use crate::domain::reason::Reason;
 use crate::engine::whatsapp::acks::Acks;
-use crate::engine::whatsapp::app_state::{self, PendingSyncs};
+use crate::engine::whatsapp::app_state;
 use crate::engine::whatsapp::client::{self, BuiltClient};
 use crate::engine::whatsapp::connection_context::ConnectionContext;
 use crate::engine::whatsapp::convert::identities::Identities;
-use crate::engine::whatsapp::event_pump::{self, EventQueue};
-use crate::engine::whatsapp::history_queue::{self, HistoryQueue};
+use crate::engine::whatsapp::event_queue::{self, EventQueue};
+use crate::engine::whatsapp::history_queue::HistoryQueue;
 use crate::engine::whatsapp::inbound::{DurabilityHook, HookSlot};
 use crate::engine::whatsapp::keepalive::{self, Keepalive};
-use crate::engine::whatsapp::on_network::OnNetworkCache;
+use crate::engine::whatsapp::on_network_cache::OnNetworkCache;
+use crate::engine::whatsapp::pending_syncs::PendingSyncs;
 use crate::engine::whatsapp::runtime::Tasks;
 use crate::engine::whatsapp::settings::History;
-use crate::engine::whatsapp::{disconnect_reason, groups, linking, retry_request};
+use crate::engine::whatsapp::{
+    disconnect_reason, event_pump, groups, history_download, linking, retry_request,
+};
 use crate::engine::{Ended, EngineEvent};
 
 /// How long the connection is not read while an event is ingested.
 const MOMENT: Duration = Duration::from_millis(50);
-
-/// What follows a connection.
-pub(super) enum ConnectionEnd {
-    /// A second connection: the device was linked with this one.
-    Reconnect,
-    /// The session ends.
-    Ended(Ended),
-    /// A task of the library panicked.
-    Panicked,
-}
-
-/// The progress of a connection.
-#[derive(Default)]
-struct ConnectionProgress {
-    /// A phone accepted the link.
-    paired: bool,
-    /// It can send and receive.
-    open: bool,
-    /// Why it ends; the first reason is kept.
-    ended: Option<Ended>,
-}
-
-impl ConnectionProgress {
-    fn outcome(&self) -> ConnectionEnd {
-        match self.ended {
-            // The network ends a linking connection without a reason.
-            None | Some(Ended::LinkLost(_)) if self.paired && !self.open => ConnectionEnd::Reconnect,
-            Some(ended) => ConnectionEnd::Ended(ended),
-            None if self.open => ConnectionEnd::Ended(Ended::LinkLost(Reason::LinkDropped)),
-            None => ConnectionEnd::Ended(Ended::LinkLost(Reason::NetworkUnreachable)),
-        }
-    }
-}
 
 impl WhatsAppSession {
     /// Connects, and runs the connection until it ends.
     pub(super) async fn connect_once(&self) -> ConnectionEnd {
         let tasks = Tasks::new();
         let acks = Arc::new(Acks::default());
-        let (listener, events) = event_pump::event_channel(Arc::clone(&acks));
+        let (listener, events) = event_queue::event_channel(Arc::clone(&acks));
         let slot = HookSlot::default();
         let hook = DurabilityHook(Arc::clone(&slot));
         let backend: Arc<dyn Backend> = self.backend.clone();
@@ -96,7 +67,7 @@ impl WhatsAppSession {
             }),
         );
         let syncing = app_state::run(Arc::clone(&context), events.progress());
-        let history = history_queue::run(Arc::clone(&context), events.progress(), history_tasks);
+        let history = history_download::run(Arc::clone(&context), events.progress(), history_tasks);
         tasks.runtime().spawn_detached(Box::pin(syncing));
         tasks.runtime().spawn_detached(Box::pin(history));
         let runner = Arc::clone(&client);

@@ -54,6 +54,7 @@ mod app_sync;
 mod device;
 mod lid_map;
 mod message_secrets;
+mod missing_messages;
 mod pending_inbound;
 mod protocol;
 mod sender_key_devices;
@@ -61,8 +62,8 @@ mod signal;
 mod spaces;
 mod tc_tokens;
 
-pub(super) use self::pending_inbound::MissingMessage;
-use self::pending_inbound::MissingMessages;
+pub(super) use self::missing_messages::MissingMessage;
+use self::missing_messages::MissingMessages;
 
 /// One device's storage for the library, with the queue of missing messages.
 pub struct VaultBackend {

@@ -12,10 +12,6 @@
 //!
 //! The deadline of a row is the time when it was stored; the library chooses the age when it prunes (7 days).
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
-
-use tokio::sync::Notify;
 use wacore::store::error::{Result, StoreError};
 use wacore::store::traits::{PendingInboundKey, PendingInboundRow};
 use whatsapp_rust::waproto::buffa::Message as _;
@@ -23,58 +19,19 @@ use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::waproto::whatsapp::message::protocol_message::Type as ProtocolType;
 
 use super::VaultBackend;
+use super::missing_messages::MissingMessage;
 use super::spaces::{INGESTED, PENDING_INBOUND, joined};
 use crate::domain::vault::VaultBatch;
 
-/// Queued missing messages; others arrive again with the next connection.
-const MAX_MISSING: usize = 1_024;
-
-/// A message that was decrypted and is not stored; addresses are in the library's format.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::engine::whatsapp) struct MissingMessage {
-    pub(in crate::engine::whatsapp) chat: String,
-    /// The sending device.
-    pub(in crate::engine::whatsapp) sender: String,
-    /// The network id.
-    pub(in crate::engine::whatsapp) id: String,
-}
-
-/// Missing messages that must be requested again.
-#[derive(Default)]
-pub(super) struct MissingMessages {
-    waiting: Mutex<VecDeque<MissingMessage>>,
-    more: Notify,
-}
-
-impl MissingMessages {
-    fn push(&self, missing: MissingMessage) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() < MAX_MISSING && !waiting.contains(&missing) {
-            waiting.push_back(missing);
-            self.more.notify_one();
-        }
-    }
-
-    fn take(&self) -> Option<MissingMessage> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
-    }
-}
-
 impl VaultBackend {
     /// Waits for the next missing message. Only one task may wait at a time.
-    pub(in crate::engine::whatsapp) async fn missing(&self) -> MissingMessage {
-        loop {
-            let more = self.missing.more.notified();
-            if let Some(missing) = self.missing.take() {
-                return missing;
-            }
-            more.await;
-        }
+    pub(in super::super) async fn missing(&self) -> MissingMessage {
+        self.missing.next().await
     }
 
     /// Refuses to store the next message, like a kill before that.
     #[cfg(feature = "testbed")]
-    pub(in crate::engine::whatsapp) fn reject_next(&self) {
+    pub(in super::super) fn reject_next(&self) {
         self.rejects_next.store(true, std::sync::atomic::Ordering::SeqCst);
     }
 

@@ -1,0 +1,38 @@
+//! The progress of a connection, and what follows its end. Of several reasons for the end, the first is kept.
+
+use crate::domain::reason::Reason;
+use crate::engine::Ended;
+
+/// What follows a connection.
+pub(super) enum ConnectionEnd {
+    /// A second connection: the device was linked with this one.
+    Reconnect,
+    /// The session ends.
+    Ended(Ended),
+    /// A task of the library panicked.
+    Panicked,
+}
+
+/// The progress of a connection.
+#[derive(Default)]
+pub(super) struct ConnectionProgress {
+    /// A phone accepted the link.
+    pub(super) paired: bool,
+    /// It can send and receive.
+    pub(super) open: bool,
+    /// Why it ends; the first reason is kept.
+    pub(super) ended: Option<Ended>,
+}
+
+impl ConnectionProgress {
+    /// What follows, now that the connection has ended.
+    pub(super) fn outcome(&self) -> ConnectionEnd {
+        match self.ended {
+            // The network ends a linking connection without a reason.
+            None | Some(Ended::LinkLost(_)) if self.paired && !self.open => ConnectionEnd::Reconnect,
+            Some(ended) => ConnectionEnd::Ended(ended),
+            None if self.open => ConnectionEnd::Ended(Ended::LinkLost(Reason::LinkDropped)),
+            None => ConnectionEnd::Ended(Ended::LinkLost(Reason::NetworkUnreachable)),
+        }
+    }
+}
