@@ -45,8 +45,8 @@ async fn phone_changes_before_link_are_synced() {
     becomes(&native, BEN, "pinned", true).await;
     becomes(&native, CLEO, "muted", true).await;
     assert_eq!(chat(&native, ANNA).await["pinned"], false);
-    let told = native.app.get("/devices/shop/contacts").await.ok();
-    let contacts = told["data"].as_array().unwrap();
+    let reply = native.app.get("/devices/shop/contacts").await.ok();
+    let contacts = reply["data"].as_array().unwrap();
     let anna = contacts.iter().find(|contact| contact["id"] == format!("{ANNA}@c.us")).unwrap();
     assert_eq!(anna["name"], "Anna", "{anna}");
     native.stop().await;

@@ -34,12 +34,12 @@ async fn shown(app: &TestApp, attempt: i64, patience: Duration) -> Shown {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let told: Value = tokio::time::timeout(patience, waiting).await.expect("the next code");
+    let qr_codes: Value = tokio::time::timeout(patience, waiting).await.expect("the next code");
     let now = wharf::domain::clock::Clock::now(&app.clock).0;
     Shown {
-        code: told["qr"].as_str().unwrap().to_owned(),
+        code: qr_codes["qr"].as_str().unwrap().to_owned(),
         at: Instant::now(),
-        expires_in: told["expiresAt"].as_i64().unwrap() - now,
+        expires_in: qr_codes["expiresAt"].as_i64().unwrap() - now,
     }
 }
 
@@ -123,10 +123,10 @@ async fn slow_six_codes_have_60_then_20_seconds_and_scan() {
     is_about("the time of the last", ms(last.at), VALID[5]);
     let device = app.get("/devices/shop").await.ok()["data"].clone();
     assert_eq!(device["reason"], "qr_codes_exhausted", "{device}");
-    let told = app.logged("shop", "qr").await;
-    let attempts: Vec<_> = told.iter().map(|qr| qr["attempt"].as_i64().unwrap()).collect();
+    let qr_codes = app.logged("shop", "qr").await;
+    let attempts: Vec<_> = qr_codes.iter().map(|qr| qr["attempt"].as_i64().unwrap()).collect();
     assert_eq!(attempts, [1, 2, 3, 4, 5, 6]);
-    for (qr, valid) in told.iter().zip(VALID) {
+    for (qr, valid) in qr_codes.iter().zip(VALID) {
         is_about("expiresAt", qr["expiresAt"].as_i64().unwrap() - qr["timestamp"].as_i64().unwrap(), valid);
     }
 

@@ -134,9 +134,9 @@ async fn unstored_message_is_requested_again() {
         native.app.fault("shop", json!({ "kind": "drop_link" })).await;
     };
     tokio::join!(missed, link_lost);
-    let told = native.app.logged("shop", "message").await;
-    let bodies = told.iter().map(|told| told["message"]["body"].as_str().unwrap());
-    assert_eq!(bodies.filter(|body| *body == "almost lost").count(), 1, "{told:?}");
+    let received = native.app.logged("shop", "message").await;
+    let bodies = received.iter().map(|received| received["message"]["body"].as_str().unwrap());
+    assert_eq!(bodies.filter(|body| *body == "almost lost").count(), 1, "{received:?}");
     let network = native.app.get("/simulator/shop/network").await.ok();
     let receipts = network["data"]["receipts"].as_array().unwrap();
     assert!(receipts.iter().any(|receipt| receipt["type"] == "retry"), "{receipts:?}");

@@ -45,8 +45,8 @@ async fn large_received_file_is_byte_identical() {
     native.device("shop", json!({})).await;
     let app = &native.app;
     let file = json!({ "sizeBytes": LARGE, "filename": "ledger.bin" });
-    let told = app.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": file })).await.ok();
-    let message = message(app, told["data"]["messageId"].as_str().unwrap()).await;
+    let reply = app.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": file })).await.ok();
+    let message = message(app, reply["data"]["messageId"].as_str().unwrap()).await;
     let (bytes, sent) = (downloaded(app, &message).await, testbed::control::files::generated_file("", LARGE));
     assert_eq!((bytes == sent, &message["filename"]), (true, &json!("ledger.bin")));
     assert_eq!(message["mediaInfo"]["sha256"], sha256(&sent));
@@ -60,8 +60,8 @@ async fn small_received_file_is_byte_identical() {
     let app = &native.app;
     for bytes in [&b"a"[..], b"fifteen bytes!!", b"sixteen bytes !!"] {
         let file = json!({ "data": STANDARD.encode(bytes), "mimetype": "text/plain" });
-        let told = app.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": file })).await.ok();
-        let message = message(app, told["data"]["messageId"].as_str().unwrap()).await;
+        let reply = app.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": file })).await.ok();
+        let message = message(app, reply["data"]["messageId"].as_str().unwrap()).await;
         assert_eq!(downloaded(app, &message).await, bytes);
     }
     native.stop().await;
@@ -69,8 +69,8 @@ async fn small_received_file_is_byte_identical() {
 
 async fn history_ends(app: &TestApp) {
     app.wait_until("the end of the history", async || {
-        let told = app.logged("shop", "history:progress").await;
-        told.last().is_some_and(|last| last["phase"] == "complete").then_some(())
+        let reply = app.logged("shop", "history:progress").await;
+        reply.last().is_some_and(|last| last["phase"] == "complete").then_some(())
     })
     .await;
 }

@@ -56,7 +56,7 @@ async fn refused_group_message_resends_key_with_next() {
 
     let network = native.app.get("/simulator/shop/network").await.ok();
     let network = &network["data"];
-    assert_eq!(network["askedAgain"], 0, "somebody could not read it at once: {network}");
+    assert_eq!(network["askedAgain"], 0, "a member could not decrypt it at once: {network}");
     assert_eq!(network["undecryptable"], json!([]), "{network}");
     native.stop().await;
 }
@@ -72,7 +72,7 @@ async fn answers_follow_questions_within_one_second() {
     }
     let page = native.app.get(&format!("/devices/shop/chats/{ANNA}@c.us/messages")).await.ok();
     let bodies: Vec<_> = page["data"].as_array().unwrap().iter().map(|m| m["body"].clone()).collect();
-    let told = ["question 1", "answer 1", "question 2", "answer 2", "question 3", "answer 3"];
-    assert_eq!(bodies, told);
+    let expected = ["question 1", "answer 1", "question 2", "answer 2", "question 3", "answer 3"];
+    assert_eq!(bodies, expected);
     native.stop().await;
 }

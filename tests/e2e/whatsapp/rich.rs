@@ -33,10 +33,10 @@ async fn locations_cards_and_polls_are_received() {
         let id = arrives(&native, body).await;
         assert_eq!(message(&native, &id).await["type"], kind);
     }
-    let told = native.app.logged("shop", "message").await;
-    assert_eq!(told[0]["message"]["location"], place);
-    assert_eq!(told[1]["message"]["poll"]["options"], poll["options"]);
-    assert_eq!(told[2]["message"]["vCards"][0]["displayName"], "Cleo");
+    let received = native.app.logged("shop", "message").await;
+    assert_eq!(received[0]["message"]["location"], place);
+    assert_eq!(received[1]["message"]["poll"]["options"], poll["options"]);
+    assert_eq!(received[2]["message"]["vCards"][0]["displayName"], "Cleo");
     native.stop().await;
 }
 

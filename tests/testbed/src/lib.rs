@@ -12,8 +12,7 @@
 //!   [`server::dispatch::Session`] and the stanza. The session's task waits for the handler, so slow work is spawned
 //!   on [`server::World::tasks`].
 //! - `server::iq`: the table from an IQ's namespace to its handler, which returns an answer.
-//! - `phone`: the keys and actions of the primary device; it is called at `phone::linked` and
-//!   `phone::prekeys_uploaded`.
+//! - `phone`: the keys and actions of the primary device.
 //! - `server::messages`, `server::receipts` (and acks), `server::offline` (queues, called at `offline::active` and
 //!   for `<ib>`), `control` (the HTTP API): messages.
 //! - `server::groups`, `server::usync`, `server::app_state`, `server::pictures`, `server::presence` (and chat state),

@@ -32,26 +32,26 @@ pub(crate) struct MessageId {
 }
 
 impl<'a> Fields<'a> {
-    /// Rejects fields that are not in `known`.
+    /// Rejects fields that are not in `allowed`.
     pub(crate) fn new(
         path: impl Into<String>,
         map: &'a Map<String, Value>,
-        known: &[&str],
+        allowed: &[&str],
     ) -> Result<Self, Refusal> {
         let fields = Self { path: path.into(), map };
-        let Some(name) = map.keys().find(|name| !known.contains(&name.as_str())) else {
+        let Some(name) = map.keys().find(|name| !allowed.contains(&name.as_str())) else {
             return Ok(fields);
         };
         let shown: String = name.chars().take(NAME_SHOWN).collect();
-        Err(fields.wrong(&shown, format!("is not known; there are {}", known.join(", "))))
+        Err(fields.wrong(&shown, format!("is not known; there are {}", allowed.join(", "))))
     }
 
     /// The fields of an object inside a list or another object.
-    pub(crate) fn nested(path: String, value: &'a Value, known: &[&str]) -> Result<Self, Refusal> {
+    pub(crate) fn nested(path: String, value: &'a Value, allowed: &[&str]) -> Result<Self, Refusal> {
         let Value::Object(map) = value else {
             return Err(Refusal::Invalid { field: path, message: "must be an object".to_owned() });
         };
-        Self::new(path, map, known)
+        Self::new(path, map, allowed)
     }
 
     /// An error for the field `name`.

@@ -50,13 +50,13 @@ impl Call {
             GroupEvent::Left(people) => {
                 for person in people {
                     let left = GroupEvent::Left(vec![person.clone()]);
-                    let told = notify_members(&self.world, me, &group_state, &left, Some(person)).await;
-                    confirmed(told, WAIT).await?;
+                    let receivers = notify_members(&self.world, me, &group_state, &left, Some(person)).await;
+                    confirmed(receivers, WAIT).await?;
                 }
             }
             event => {
-                let told = notify_members(&self.world, me, &group_state, event, author.as_deref()).await;
-                confirmed(told, WAIT).await?;
+                let receivers = notify_members(&self.world, me, &group_state, event, author.as_deref()).await;
+                confirmed(receivers, WAIT).await?;
             }
         }
         Ok(json!({ "group": self.shown(&group_state) }))

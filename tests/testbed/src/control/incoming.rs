@@ -122,7 +122,7 @@ impl Call {
             Some(_) => Addressing::LidOnly,
             None => usual,
         };
-        let who = self.told(&author, addressing);
+        let who = self.visible_id(&author, addressing);
         let addressing = match &group {
             None => addressing,
             Some(group) => {
@@ -137,7 +137,7 @@ impl Call {
     }
 
     /// Records whether the account may see the author's number; returns the visible id.
-    fn told(&self, person: &Account, addressing: Addressing) -> Id {
+    fn visible_id(&self, person: &Account, addressing: Addressing) -> Id {
         let hidden_numbers = &mut self.account.lock().hidden_numbers;
         if addressing == Addressing::LidOnly {
             hidden_numbers.insert(person.number.clone());
@@ -201,12 +201,12 @@ impl Call {
         }
         let given = fields.text_or_empty("quotedBody", MAX_BODY)?.map(str::to_owned);
         let from_me = fields.flag("quotedFromMe")?;
-        let known = self.known(chat, id);
+        let recent = self.recent(chat, id);
         let fits = |(author, _): &(Id, String)| {
             from_me.is_none_or(|from_me| from_me == self.is_me(author))
                 && participant.as_ref().is_none_or(|participant| participant == author)
         };
-        let (author, body) = match known.filter(fits) {
+        let (author, body) = match recent.filter(fits) {
             Some((author, body)) => (author, given.unwrap_or(body)),
             None => {
                 let author = match (from_me.unwrap_or(false), participant) {
@@ -225,7 +225,7 @@ impl Call {
     }
 
     /// Author and text of a recent message.
-    fn known(&self, chat: &Id, id: &str) -> Option<(Id, String)> {
+    fn recent(&self, chat: &Id, id: &str) -> Option<(Id, String)> {
         let state = self.account.lock();
         if let Some(body) = state.network_view.body_of(chat, id) {
             return Some((Id::Number(self.account.number.clone()), body.to_owned()));

@@ -204,7 +204,7 @@ impl Call {
 
     /// The account of a person, and how the wire names it.
     fn account_of(&self, field: &str, who: &Id) -> Result<(Arc<Account>, Addressing), Refusal> {
-        let nobody =
+        let invalid =
             |message: &str| Refusal::Invalid { field: field.to_owned(), message: message.to_owned() };
         match who {
             Id::Number(number) => {
@@ -215,13 +215,13 @@ impl Call {
                     }
                     _ => Addressing::Number,
                 };
-                found.map(|found| (found, addressing)).ok_or_else(|| nobody("is nobody's number"))
+                found.map(|found| (found, addressing)).ok_or_else(|| invalid("is not a registered number"))
             }
             Id::Lid(lid) => {
                 let found = self.world.directory.get_or_create_by_lid(lid);
-                found.map(|found| (found, Addressing::LidOnly)).ok_or_else(|| nobody("is no LID"))
+                found.map(|found| (found, Addressing::LidOnly)).ok_or_else(|| invalid("is not a LID"))
             }
-            Id::Group(_) => Err(nobody("must be a person")),
+            Id::Group(_) => Err(invalid("must be a person")),
         }
     }
 }

@@ -69,8 +69,8 @@ impl Call {
         if let Some(pushname) = pushname {
             pushname.clone_into(&mut person.lock().push_name);
         }
-        let known = person.lock().push_name.clone();
-        let name = name.or(pushname).unwrap_or(&known).to_owned();
+        let own_name = person.lock().push_name.clone();
+        let name = name.or(pushname).unwrap_or(&own_name).to_owned();
         let phone_action = PhoneAction::Contact { jid: id.jid(), lid: lid.map(|lid| lid.jid()), name };
         let receivers = apply_on_phone(&self.account, &[phone_action]).await;
         let receivers =

@@ -17,8 +17,8 @@ const MAX_ID: usize = 256;
 impl Call {
     /// `{ chatId, archive | pin | mute | clear | delete }`.
     pub(super) async fn chat(&self, map: &Map<String, Value>) -> Answer {
-        let known = ["chatId", "archive", "pin", "mute", "clear", "delete"];
-        let fields = Fields::new("", map, &known)?;
+        let allowed = ["chatId", "archive", "pin", "mute", "clear", "delete"];
+        let fields = Fields::new("", map, &allowed)?;
         let chat = self.jid(&fields.required("chatId", fields.id("chatId")?)?)?;
         let mut given = CHANGES.into_iter().filter(|name| fields.value(name).is_some());
         let one = || format!("give one of {}", CHANGES.join(", "));

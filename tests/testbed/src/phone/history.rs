@@ -292,7 +292,7 @@ mod tests {
         }
     }
 
-    fn told(settings: &serde_json::Value) -> Vec<wa::HistorySync> {
+    fn blobs_of(settings: &serde_json::Value) -> Vec<wa::HistorySync> {
         let scene = Scene::new(Settings::parse(settings).unwrap(), number);
         let groups = scene.groups(ME, number);
         let lid = |number: &str| Some(Jid::lid(format!("9{number}")));
@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn blobs_contain_every_message_once() {
-        let blobs = told(&json!({ "contacts": 5, "groups": 2, "history": 1_200 }));
+        let blobs = blobs_of(&json!({ "contacts": 5, "groups": 2, "history": 1_200 }));
         let types: Vec<_> = blobs.iter().map(|blob| blob.sync_type).collect();
         let recent = HistorySyncType::RECENT;
         let first = [HistorySyncType::INITIAL_BOOTSTRAP, HistorySyncType::PUSH_NAME];
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn history_has_locations_quotes_and_one_reaction() {
-        let messages = messages(&told(&json!({ "contacts": 1, "history": 20 })));
+        let messages = messages(&blobs_of(&json!({ "contacts": 1, "history": 20 })));
         assert!(messages[4].message.location_message.is_set());
         let answer = &messages[7].message.extended_text_message;
         assert_eq!(answer.context_info.stanza_id, messages[6].key.id);
@@ -346,7 +346,7 @@ mod tests {
 
     #[test]
     fn first_blob_has_all_chats_and_visible_numbers() {
-        let blobs = told(&json!({
+        let blobs = blobs_of(&json!({
             "contacts": [{ "number": "15550110001", "name": "Open" }, { "number": "15550110002", "lidOnly": true }],
         }));
         let chats: Vec<_> = blobs[0].conversations.iter().map(|chat| chat.id.as_str()).collect();
@@ -357,13 +357,13 @@ mod tests {
 
     #[test]
     fn empty_scene_has_no_history() {
-        assert!(told(&json!({})).is_empty());
+        assert!(blobs_of(&json!({})).is_empty());
     }
 
     #[test]
     fn announced_blob_round_trips() {
         let store = MediaStore::new("secret");
-        for blob in told(&json!({ "contacts": 2, "history": 60 })) {
+        for blob in blobs_of(&json!({ "contacts": 2, "history": 60 })) {
             let announced = announce(&store, &blob).unwrap();
             assert_eq!(fetch(&store, &announced).unwrap(), blob);
         }

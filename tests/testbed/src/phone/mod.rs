@@ -1,8 +1,8 @@
 //! A phone: the keys and actions of an account's primary device. `keys` generates keys, `adv` signs companions.
 //!
 //! [`Phone`] is part of [`crate::server::state::Account`], so that its Signal sessions, sender keys and app-state
-//! keys, each behind its own lock, live as long as the account. [`linked`] is called after a companion was linked,
-//! [`prekeys_uploaded`] after each upload of prekeys; the phone then shares its app-state key.
+//! keys, each behind its own lock, live as long as the account. [`prekeys_uploaded`] is called after each upload of
+//! prekeys; the phone then shares its app-state key and its history.
 
 pub mod adv;
 pub mod app_state;
@@ -15,12 +15,11 @@ pub mod outbound;
 pub mod signal;
 pub mod state_key;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wacore_libsignal::protocol::KeyPair;
 
 use crate::server::dispatch::Session;
-use crate::server::state::Account;
 use signal::Signal;
 use state_key::StateKey;
 
@@ -85,9 +84,6 @@ impl Phone {
         keys::public(&self.identity)
     }
 }
-
-/// Called after a companion was linked, before its first login.
-pub fn linked(_account: &Arc<Account>, _device: u16) {}
 
 /// Called after a companion uploaded prekeys.
 pub async fn prekeys_uploaded(session: &Session) {

@@ -1,11 +1,8 @@
 //! The key of the account's collections, which the phone shares with newly linked devices.
 
-use std::sync::Arc;
-
 use super::{keys, outbound};
 use crate::server::dispatch::Session;
-use crate::server::messages;
-use crate::server::phone_messages::{self, Addressing, Destination, PhoneMessage};
+use crate::server::phone_messages::{self, PhoneMessage};
 
 /// A key of the collections.
 #[derive(Clone)]
@@ -30,15 +27,8 @@ pub async fn share(session: &Session) -> bool {
         return false;
     }
     let key = &account.phone.state_key;
-    let phone_message = PhoneMessage {
-        author: Arc::clone(account),
-        addressing: Addressing::Number,
-        place: Destination::Peer,
-        id: messages::new_id(),
-        at: wacore::time::now_secs(),
-        notify: None,
-        message: outbound::state_key(&key.id, &key.data, wacore::time::now_millis()),
-    };
+    let message = outbound::state_key(&key.id, &key.data, wacore::time::now_millis());
+    let phone_message = PhoneMessage::peer(account, message);
     if let Err(error) = phone_messages::write_to(account, device, phone_message).await {
         tracing::warn!(error = format!("{error:#}"), "could not share the key of the collections");
     }

@@ -181,11 +181,11 @@ impl SimulatedGroup {
 
     /// Adds an author who is not a member; `true` if added.
     pub fn meet(&mut self, writer: &str) -> bool {
-        let news = self.role_of(writer).is_none() && self.members.len() < MAX_MEMBERS;
-        if news {
+        let is_new = self.role_of(writer).is_none() && self.members.len() < MAX_MEMBERS;
+        if is_new {
             self.members.push(Member { number: writer.to_owned(), role: Role::Member });
         }
-        news
+        is_new
     }
 
     /// Changes each person separately.

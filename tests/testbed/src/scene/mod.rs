@@ -130,13 +130,13 @@ impl Scene {
 
     /// The id of a picture that was set later.
     #[must_use]
-    pub fn picture_id(&self, whose: &str) -> Option<&str> {
-        self.pictures.get(whose)?.as_deref()
+    pub fn picture_id(&self, owner: &str) -> Option<&str> {
+        self.pictures.get(owner)?.as_deref()
     }
 
     /// Sets a picture; `None` removes it.
-    pub fn set_picture(&mut self, whose: &str, id: Option<String>) {
-        self.pictures.insert(whose.to_owned(), id);
+    pub fn set_picture(&mut self, owner: &str, id: Option<String>) {
+        self.pictures.insert(owner.to_owned(), id);
     }
 }
 

@@ -148,11 +148,11 @@ pub async fn apply_on_phone(
     account: &Arc<Account>,
     actions: &[PhoneAction],
 ) -> Result<Vec<oneshot::Receiver<()>>> {
-    let mut told = Vec::new();
+    let mut receivers = Vec::new();
     for (name, version) in write(account, actions)? {
-        told.extend(announce(account, name, version, None).await);
+        receivers.extend(announce(account, name, version, None).await);
     }
-    Ok(told)
+    Ok(receivers)
 }
 
 /// Writes a patch for each collection that the actions change; returns the new versions.
@@ -184,6 +184,6 @@ async fn announce(
 ) -> Vec<oneshot::Receiver<()>> {
     let about = NodeBuilder::new("collection").attr("name", name).attr("version", version).build();
     let from: Jid = account.jid(0);
-    let told = notifications::notification("server_sync", &from, about).build();
-    notifications::send(account, &told, but_for).await
+    let receivers = notifications::notification("server_sync", &from, about).build();
+    notifications::send(account, &receivers, but_for).await
 }

@@ -74,18 +74,6 @@ impl Collection {
         self.records.get(index_mac).and_then(mac_of)
     }
 
-    /// How many records there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
     /// Applies a patch that was built on version `base`, with the resulting hash.
     ///
     /// # Errors
@@ -121,8 +109,8 @@ impl Collection {
     #[must_use]
     pub fn since(&self, version: u64, snapshot: bool) -> Behind {
         let missing = usize::try_from(self.version.saturating_sub(version)).unwrap_or(usize::MAX);
-        let wanted = snapshot && version == 0 && missing >= SNAPSHOT_FROM;
-        if missing > self.patches.len() || wanted {
+        let use_snapshot = snapshot && version == 0 && missing >= SNAPSHOT_FROM;
+        if missing > self.patches.len() || use_snapshot {
             return Behind::Snapshot(Box::new(self.snapshot()));
         }
         Behind::Patches(self.patches.iter().skip(self.patches.len() - missing).cloned().collect())

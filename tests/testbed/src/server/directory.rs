@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn account_is_found_by_number_lid_and_jid() {
         let directory = Directory::default();
-        let account = directory.get_or_create("15550100001").expect("somebody");
+        let account = directory.get_or_create("15550100001").expect("an account");
         assert!(Arc::ptr_eq(&account, &directory.by_lid(&account.lid).expect("found by LID")));
         assert!(Arc::ptr_eq(&account, &directory.of(&account.jid(3)).expect("found by JID")));
         assert!(Arc::ptr_eq(&account, &directory.of(&account.lid_jid(3)).expect("found by the LID's JID")));

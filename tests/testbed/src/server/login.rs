@@ -70,7 +70,6 @@ fn leave(session: &Session) {
 
 async fn serve(session: &Session, mut inbound: Inbound) {
     session.send(success(session)).await;
-    presence::connected(session).await;
     while let Some(stanza) = inbound.next().await {
         dispatch::dispatch(session, &stanza).await;
     }

@@ -19,7 +19,7 @@ pub struct NetworkView {
     /// Positions in `sent`.
     places: HashMap<(Id, String), usize>,
     acknowledged: Vec<String>,
-    known: HashSet<String>,
+    confirmed_ids: HashSet<String>,
     lists: HashMap<ViewList, Vec<Value>>,
     /// Messages that were changes.
     changes: HashSet<(Id, String)>,
@@ -175,11 +175,11 @@ impl NetworkView {
 
     /// Records that the companion confirmed a message; `true` if it was the first time.
     pub fn confirmed(&mut self, id: &str) -> bool {
-        let news = self.known.len() < MOST && self.known.insert(id.to_owned());
-        if news {
+        let is_new = self.confirmed_ids.len() < MOST && self.confirmed_ids.insert(id.to_owned());
+        if is_new {
             self.acknowledged.push(id.to_owned());
         }
-        news
+        is_new
     }
 
     /// Adds an entry.

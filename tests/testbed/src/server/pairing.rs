@@ -14,7 +14,7 @@ use super::pending_links::PendingLink;
 use super::state::Account;
 use super::streams::{self, Refusal};
 use super::{World, typed_codes};
-use crate::phone::{self, adv, keys};
+use crate::phone::{adv, keys};
 use crate::wire::connection::{Arrival, Inbound};
 use crate::wire::nodes::{self, holding};
 
@@ -156,7 +156,6 @@ impl World {
             .map_err(LinkError::Forged)?;
         account.lock().companions.insert(device, pending.companion(device, signed));
         self.pending_links.remove(pending);
-        phone::linked(&account, device);
         let link = pending.link.clone();
         self.spawn(async move {
             tokio::time::sleep(BEFORE_RECONNECT).await;

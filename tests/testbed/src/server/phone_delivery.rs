@@ -12,11 +12,10 @@ use waproto::whatsapp as wa;
 use super::dispatch::Session;
 use super::messages::{self, MessageInTransit};
 use super::network_view::ViewList;
-use super::offline;
 use super::state::Account;
+use super::{offline, prekeys};
 use crate::id::Id;
 use crate::phone::inbound::{Change, Received, What, parse};
-use crate::phone::keys;
 use crate::phone::signal::Device;
 use crate::wire::nodes::{self, holding};
 
@@ -128,9 +127,9 @@ async fn outcome(
 
 /// Any message may carry a sender-key chain.
 fn store_chain(in_transit: &MessageInTransit, by: &Account, message: &wa::Message) {
-    let Some(told) = message.sender_key_distribution_message.as_option() else { return };
-    let learnt = by.phone.signal().store_chain(&sender(in_transit), told);
-    if let Err(error) = learnt {
+    let Some(distribution) = message.sender_key_distribution_message.as_option() else { return };
+    let stored = by.phone.signal().store_chain(&sender(in_transit), distribution);
+    if let Err(error) = stored {
         record_failure(in_transit, by, &error);
     }
 }
@@ -153,8 +152,8 @@ fn process(
                 return None;
             }
             let gist = messages::gist(world, message);
-            let (first, news) = account.lock().network_view.read_by(chat, id, &by.number, body, rich);
-            news.then(|| DecryptedMessage { by: Arc::clone(by), first, gist })
+            let (first, first_copy) = account.lock().network_view.read_by(chat, id, &by.number, body, rich);
+            first_copy.then(|| DecryptedMessage { by: Arc::clone(by), first, gist })
         }
         Received::Change(change) => {
             if by_itself && !own_chat && !chat.is_group() {
@@ -230,21 +229,8 @@ async fn ask_again(in_transit: &MessageInTransit, by: &Arc<Account>) {
 /// Requests the message with keys for a new session; returns the number of requests, `None` at the limit.
 async fn ask_once_more(in_transit: &MessageInTransit, by: &Arc<Account>) -> Option<u32> {
     let count = in_transit.session.account.lock().network_view.asked_again(&in_transit.id, &by.number)?;
-    let (one_time, public) = by.phone.signal().one_time_key();
     let phone = &by.phone;
-    let three = |id: u32| id.to_be_bytes().into_iter().skip(1).collect::<Vec<u8>>();
-    let keys = NodeBuilder::new("keys").children([
-        holding("type", [5]),
-        holding("identity", phone.public_identity()),
-        NodeBuilder::new("key").children([holding("id", three(one_time)), holding("value", public)]).build(),
-        NodeBuilder::new("skey")
-            .children([
-                holding("id", three(phone.signed_prekey.id)),
-                holding("value", keys::public(&phone.signed_prekey.pair)),
-                holding("signature", phone.signed_prekey.signature.clone()),
-            ])
-            .build(),
-    ]);
+    let keys = NodeBuilder::new("keys").children(prekeys::phone_keys(phone));
     let now = wacore::time::now_secs();
     let retry = NodeBuilder::new("retry")
         .attr("v", 1_u32)

@@ -13,6 +13,7 @@ use waproto::whatsapp as wa;
 use super::World;
 use super::groups::GroupView;
 use super::message_faults::MessageFaultKind;
+use super::messages;
 use super::offline::{self, QueuedStanza};
 use super::state::{Account, Companion};
 use crate::phone::outbound;
@@ -162,6 +163,20 @@ pub fn again(
 }
 
 impl PhoneMessage {
+    /// A message of an account's phone to its own companion.
+    #[must_use]
+    pub fn peer(account: &Arc<Account>, message: wa::Message) -> Self {
+        Self {
+            author: Arc::clone(account),
+            addressing: Addressing::Number,
+            place: Destination::Peer,
+            id: messages::new_id(),
+            at: wacore::time::now_secs(),
+            notify: None,
+            message,
+        }
+    }
+
     fn encrypted(
         &self,
         signal: &mut Signal,
@@ -184,11 +199,11 @@ impl PhoneMessage {
                 let group = group.to_string();
                 let chain = signal.chain(&group)?;
                 if signal.mark_chain_sent(&group, &to) {
-                    let told = wa::Message {
+                    let distribution = wa::Message {
                         sender_key_distribution_message: MessageField::some(chain),
                         ..Default::default()
                     };
-                    parts.push(signal.encrypt(&to, &told)?);
+                    parts.push(signal.encrypt(&to, &distribution)?);
                 }
                 parts.push(signal.encrypt_for_group(&group, &self.message)?);
             }

@@ -24,17 +24,17 @@ pub async fn answer(session: &Session, iq: &Node) -> Answer {
 }
 
 fn get(session: &Session, iq: &Node, target: Option<Jid>) -> Answer {
-    let whose = target.and_then(|jid| name_of(session, &jid)).unwrap_or_default();
-    let Some(id) = id_of(session, &whose) else {
+    let owner = target.and_then(|jid| name_of(session, &jid)).unwrap_or_default();
+    let Some(id) = id_of(session, &owner) else {
         let error = NodeBuilder::new("error").attr("code", 404_u32).attr("text", "item-not-found").build();
         return Answer::Result(vec![NodeBuilder::new("picture").children([error]).build()]);
     };
-    let known = iq.get_optional_child("picture").map(|picture| nodes::attr(picture, "id"));
+    let cached = iq.get_optional_child("picture").map(|picture| nodes::attr(picture, "id"));
     let picture = NodeBuilder::new("picture").attr("id", id.clone());
-    if known.as_ref() == Some(&id) {
+    if cached.as_ref() == Some(&id) {
         return Answer::Result(vec![picture.build()]);
     }
-    let given = session.account.lock().scene.picture_address(&whose).map(str::to_owned);
+    let given = session.account.lock().scene.picture_address(&owner).map(str::to_owned);
     let path = path_of(KIND, &id);
     let url = given.unwrap_or_else(|| format!("http://{}{path}", session.world.address));
     Answer::Result(vec![picture.attr("url", url).attr("direct_path", path).attr("type", "image").build()])
@@ -42,16 +42,16 @@ fn get(session: &Session, iq: &Node, target: Option<Jid>) -> Answer {
 
 async fn set(session: &Session, iq: &Node, target: Option<Jid>) -> Answer {
     let target = target.unwrap_or_else(|| session.account.jid(0));
-    let Some(whose) = name_of(session, &target) else { return Answer::Error(404, "item-not-found") };
-    let group = whose.ends_with("@g.us");
+    let Some(owner) = name_of(session, &target) else { return Answer::Error(404, "item-not-found") };
+    let group = owner.ends_with("@g.us");
     let allowed = if group {
         session
             .world
             .groups
-            .find(&session.account.number, &whose)
+            .find(&session.account.number, &owner)
             .is_some_and(|group_state| group_state.is_admin(&session.account.number))
     } else {
-        whose == session.account.number
+        owner == session.account.number
     };
     if !allowed {
         return Answer::Error(403, "forbidden");
@@ -64,25 +64,26 @@ async fn set(session: &Session, iq: &Node, target: Option<Jid>) -> Answer {
     if let Some(id) = &id {
         session.world.media.put_picture(id, Bytes::copy_from_slice(bytes));
     }
-    session.account.lock().scene.set_picture(&whose, id.clone());
+    session.account.lock().scene.set_picture(&owner, id.clone());
     let author = session.account.jid(0);
     let about = match &id {
         Some(id) => NodeBuilder::new("set").attr("jid", target.clone()).attr("id", id.clone()),
         None => NodeBuilder::new("delete").attr("jid", target.clone()),
     };
-    let told = notifications::notification("picture", &target, about.attr("author", author).build()).build();
-    notifications::send(&session.account, &told, Some(session.device)).await;
+    let notification =
+        notifications::notification("picture", &target, about.attr("author", author).build()).build();
+    notifications::send(&session.account, &notification, Some(session.device)).await;
     Answer::Result(id.map(|id| NodeBuilder::new("picture").attr("id", id).build()).into_iter().collect())
 }
 
 /// The picture id of a person (by number) or group, as the account sees it.
 #[must_use]
-pub fn id_of(session: &Session, whose: &str) -> Option<String> {
+pub fn id_of(session: &Session, owner: &str) -> Option<String> {
     let state = session.account.lock();
-    if let Some(id) = state.scene.picture_id(whose) {
+    if let Some(id) = state.scene.picture_id(owner) {
         return Some(id.to_owned());
     }
-    state.scene.picture_address(whose).map(|address| number_of(address.as_bytes()))
+    state.scene.picture_address(owner).map(|address| number_of(address.as_bytes()))
 }
 
 fn name_of(session: &Session, jid: &Jid) -> Option<String> {

@@ -9,7 +9,7 @@ use super::World;
 use super::dispatch::Session;
 use super::iq::Answer;
 use super::state::{Account, Companion, Prekey, SignedPrekey};
-use crate::phone::keys;
+use crate::phone::{Phone, keys};
 use crate::wire::nodes::{self, holding};
 
 /// Curve25519, the only key type.
@@ -122,18 +122,23 @@ fn bundle(world: &World, jid: &Jid) -> Option<Node> {
 }
 
 fn phone_parts(account: &Account) -> Vec<Node> {
-    let phone = &account.phone;
+    let registration = holding("registration", account.phone.registration_id.to_be_bytes());
+    std::iter::once(registration).chain(phone_keys(&account.phone)).collect()
+}
+
+/// The keys with which a session with a phone is started: its identity, signed prekey, and a new one-time key.
+pub(super) fn phone_keys(phone: &Phone) -> [Node; 4] {
     let (one_time, public) = phone.signal().one_time_key();
-    vec![
-        NodeBuilder::new("key").children([holding("id", id(one_time)), holding("value", public)]).build(),
-        holding("registration", phone.registration_id.to_be_bytes()),
+    let signed = &phone.signed_prekey;
+    [
         holding("type", [KEY_TYPE]),
         holding("identity", phone.public_identity()),
+        NodeBuilder::new("key").children([holding("id", id(one_time)), holding("value", public)]).build(),
         NodeBuilder::new("skey")
             .children([
-                holding("id", id(phone.signed_prekey.id)),
-                holding("value", keys::public(&phone.signed_prekey.pair)),
-                holding("signature", phone.signed_prekey.signature.clone()),
+                holding("id", id(signed.id)),
+                holding("value", keys::public(&signed.pair)),
+                holding("signature", signed.signature.clone()),
             ])
             .build(),
     ]

@@ -1,5 +1,4 @@
-//! `<presence>` and `<chatstate>`. Called at [`connected`] and [`disconnected`] when a companion connects and when
-//! its connection has ended.
+//! `<presence>` and `<chatstate>`; a companion whose connection has ended is unavailable ([`disconnected`]).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,7 +22,7 @@ pub struct Presences {
     /// The numbers of people whose presence it follows.
     pub watched: HashSet<String>,
     /// The last presence of people, by number.
-    pub known: HashMap<String, Presence>,
+    pub last: HashMap<String, Presence>,
     /// Its companions that declared themselves available.
     available: HashSet<u16>,
 }
@@ -53,17 +52,17 @@ pub async fn handle(session: &Session, presence: &Node) {
 
 async fn subscribe(session: &Session, presence: &Node) {
     let Some(watched) = named(session, presence) else { return };
-    let known = {
+    let last = {
         let mut state = session.account.lock();
         if state.presence.watched.len() < MAX_WATCHED {
             state.presence.watched.insert(watched.number.clone());
         }
-        state.presence.known.get(&watched.number).copied()
+        state.presence.last.get(&watched.number).copied()
     };
     let there = !watched.lock().presence.available.is_empty();
-    let known = known.or_else(|| there.then_some(Presence { online: true, last_seen: None }));
-    if let Some(known) = known {
-        session.send(presence_node(&session.account, &watched, known)).await;
+    let last = last.or_else(|| there.then_some(Presence { online: true, last_seen: None }));
+    if let Some(last) = last {
+        session.send(presence_node(&session.account, &watched, last)).await;
     }
 }
 
@@ -130,16 +129,16 @@ pub async fn send_typing(me: &Account, from: &Account, group: Option<&Jid>, audi
 
 /// Sends a presence to an account's companions; `true` if one is online.
 pub async fn send_presence(me: &Account, from: &Account, now: Presence) -> bool {
-    me.lock().presence.known.insert(from.number.clone(), now);
+    me.lock().presence.last.insert(from.number.clone(), now);
     to_all(me, &presence_node(me, from, now)).await
 }
 
 async fn to_all(me: &Account, node: &Node) -> bool {
-    let mut told = false;
+    let mut sent = false;
     for link in me.links() {
-        told |= link.send(node.clone()).await;
+        sent |= link.send(node.clone()).await;
     }
-    told
+    sent
 }
 
 fn presence_node(me: &Account, from: &Account, now: Presence) -> Node {
@@ -161,9 +160,6 @@ fn named(session: &Session, presence: &Node) -> Option<Arc<Account>> {
     let who = PersonRef::of_jid(&nodes::jid(presence, "to")?)?;
     session.world.directory.resolve(&who)
 }
-
-/// A companion has logged in.
-pub async fn connected(_session: &Session) {}
 
 /// A companion's connection has ended.
 pub async fn disconnected(session: &Session) {

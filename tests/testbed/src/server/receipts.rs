@@ -181,8 +181,8 @@ async fn answer(session: &Session, receipt: &Node) {
 
 /// Passes a companion's receipt on to the author's companions.
 async fn relay(session: &Session, receipt: &Node) {
-    let whose = nodes::jid(receipt, "participant").or_else(|| nodes::jid(receipt, "to"));
-    let Some(to) = whose.and_then(|jid| session.world.directory.of(&jid)) else { return };
+    let author = nodes::jid(receipt, "participant").or_else(|| nodes::jid(receipt, "to"));
+    let Some(to) = author.and_then(|jid| session.world.directory.of(&jid)) else { return };
     let kind = nodes::attr(receipt, "type");
     if Arc::ptr_eq(&to, &session.account) || !matches!(kind.as_str(), "" | "read" | "played") {
         return;
@@ -226,7 +226,7 @@ async fn retry(session: &Session, receipt: &Node, to: &str) -> Result<()> {
 async fn relay_retry(session: &Session, receipt: &Node) -> Result<()> {
     let asked = nodes::jid(receipt, "participant").or_else(|| nodes::jid(receipt, "to"));
     let asked = asked.filter(|asked| asked.device > 0).context("the message was confirmed before")?;
-    let account = session.world.directory.of(&asked).context("nobody wrote it")?;
+    let account = session.world.directory.of(&asked).context("the author does not exist")?;
     let mut relayed = receipt.clone();
     relayed.attrs.0.retain(|(name, _)| name != "to");
     match nodes::jid(receipt, "to").filter(Id::is_group_jid) {

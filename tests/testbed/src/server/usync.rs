@@ -64,7 +64,7 @@ fn about(session: &Session, user: &Node, protocols: &[&str]) -> Option<Node> {
         }
         PersonRef::Lid(_) => node.attr("jid", account.lid_jid(0)).attr("pn_jid", account.jid(0)),
     };
-    let told = protocols.iter().filter_map(|protocol| match *protocol {
+    let parts = protocols.iter().filter_map(|protocol| match *protocol {
         "contact" => Some(contact("in", typed.as_deref())),
         "lid" => Some(NodeBuilder::new("lid").attr("val", account.lid_jid(0)).build()),
         "devices" => devices(&account).ok(),
@@ -72,15 +72,15 @@ fn about(session: &Session, user: &Node, protocols: &[&str]) -> Option<Node> {
         "picture" => picture(session, &account),
         _ => None,
     });
-    Some(node.children(told).build())
+    Some(node.children(parts).build())
 }
 
 /// An unregistered number.
 fn absent(who: &PersonRef, protocols: &[&str]) -> Option<Node> {
     let PersonRef::Number(number) = who else { return None };
-    let told = protocols.iter().filter(|protocol| **protocol == "contact");
-    let told = told.map(|_| contact("out", Some(number)));
-    Some(NodeBuilder::new("user").attr("jid", Jid::pn(number.as_str())).children(told).build())
+    let parts = protocols.iter().filter(|protocol| **protocol == "contact");
+    let parts = parts.map(|_| contact("out", Some(number)));
+    Some(NodeBuilder::new("user").attr("jid", Jid::pn(number.as_str())).children(parts).build())
 }
 
 fn contact(kind: &'static str, typed: Option<&str>) -> Node {

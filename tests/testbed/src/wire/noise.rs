@@ -212,9 +212,9 @@ mod tests {
     #[test]
     fn client_with_server_key_uses_ik() {
         let server = ServerKeys::generate();
-        let known = server.key.public_key.public_key_bytes().try_into().expect("32 bytes");
+        let server_key = server.key.public_key.public_key_bytes().try_into().expect("32 bytes");
         let mut client =
-            IkHandshakeState::new(keys::pair(), known, payload(), &WA_CONN_HEADER).expect("a client");
+            IkHandshakeState::new(keys::pair(), server_key, payload(), &WA_CONN_HEADER).expect("a client");
         let hello = client.build_client_hello().expect("a hello");
         let Step::Done(agreed, reply) = server.answer(&hello).expect("an answer") else {
             panic!("IK takes two messages")

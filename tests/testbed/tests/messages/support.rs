@@ -73,11 +73,11 @@ impl Linkage {
     }
 
     /// The network's record, once it fulfils a condition.
-    pub async fn network_when(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub async fn network_when(&self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
         let waiting = async {
             loop {
                 let seen = self.network().await;
-                if wanted(&seen) {
+                if condition(&seen) {
                     return seen;
                 }
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -103,8 +103,8 @@ impl Linkage {
 
     /// The next messages that the device receives.
     pub async fn receive_all(&mut self, count: usize) -> Vec<Got> {
-        let mut heard = Vec::new();
-        while heard.len() < count {
+        let mut received = Vec::new();
+        while received.len() < count {
             let more = self
                 .device
                 .next("message", |event| match event {
@@ -116,9 +116,9 @@ impl Linkage {
                     _ => None,
                 })
                 .await;
-            heard.extend(more);
+            received.extend(more);
         }
-        heard
+        received
     }
 
     /// The next receipt.

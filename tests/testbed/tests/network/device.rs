@@ -76,20 +76,20 @@ impl Device {
     }
 
     /// The next event that matches; others are skipped.
-    pub async fn next<T>(&mut self, what: &str, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
+    pub async fn next<T>(&mut self, what: &str, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
         while let Some(event) = self.early.pop_front() {
-            if let Some(found) = wanted(&event) {
+            if let Some(found) = pick(&event) {
                 return found;
             }
         }
-        next(&mut self.events, what, wanted).await
+        next(&mut self.events, what, pick).await
     }
 }
 
 /// Reads collections again that the library skipped because it was reading them.
 async fn read_what_was_skipped(client: &Arc<Client>, event: &Event) {
-    let Event::AppStateSyncFailed(told) = event else { return };
-    for name in told.skipped.iter().filter_map(|name| name.parse().ok()) {
+    let Event::AppStateSyncFailed(failure) = event else { return };
+    for name in failure.skipped.iter().filter_map(|name| name.parse().ok()) {
         client.process_sync_task(MajorSyncTask::AppStateSync { name, full_sync: false }).await;
     }
 }
@@ -97,12 +97,12 @@ async fn read_what_was_skipped(client: &Arc<Client>, event: &Event) {
 async fn next<T>(
     events: &mut mpsc::UnboundedReceiver<Arc<Event>>,
     what: &str,
-    mut wanted: impl FnMut(&Event) -> Option<T>,
+    mut pick: impl FnMut(&Event) -> Option<T>,
 ) -> T {
     let found = tokio::time::timeout(SOON, async {
         loop {
             let event = events.recv().await.expect("the client runs");
-            if let Some(found) = wanted(&event) {
+            if let Some(found) = pick(&event) {
                 return found;
             }
         }

@@ -37,7 +37,7 @@ async fn device_creates_changes_and_leaves_group() {
     let options = GroupCreateOptions::new("Sailing").with_participants(people.to_vec());
     let made = client.groups().create_group(options).await.unwrap();
     let group = made.metadata.id.clone();
-    assert_eq!(made.metadata.participants.len(), 2, "nobody is left out");
+    assert_eq!(made.metadata.participants.len(), 2, "both are members");
     device.next("word of the group", |event| change(event, "create")).await;
 
     let outcomes = client.groups().add_participants(&group, &[Jid::pn(BEN), Jid::pn(ANNE)]).await.unwrap();
@@ -105,7 +105,7 @@ async fn group_with_hidden_number_uses_lids() {
     testbed.stop().await;
 }
 
-fn change(event: &Event, wanted: &str) -> Option<()> {
+fn change(event: &Event, expected: &str) -> Option<()> {
     let Event::GroupUpdate(update) = event else { return None };
     let tag = match &update.action {
         GroupNotificationAction::Create { .. } => "create",
@@ -114,5 +114,5 @@ fn change(event: &Event, wanted: &str) -> Option<()> {
         GroupNotificationAction::Subject { .. } => "subject",
         _ => "another",
     };
-    (tag == wanted).then_some(())
+    (tag == expected).then_some(())
 }

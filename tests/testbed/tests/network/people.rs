@@ -36,7 +36,7 @@ async fn hidden_number_is_omitted_until_revealed() {
     let lid = testbed.world().directory.get_or_create(ANNE).unwrap().lid_jid(0);
     let hidden = client.contacts().is_on_whatsapp(std::slice::from_ref(&lid)).await.unwrap();
     assert_eq!((hidden[0].is_registered, hidden[0].pn_jid.clone()), (true, None));
-    account.lock().strangers.remove(ANNE);
+    account.lock().hidden_numbers.remove(ANNE);
     let revealed = client.contacts().is_on_whatsapp(&[lid]).await.unwrap();
     assert_eq!(revealed[0].pn_jid, Some(Jid::pn(ANNE)));
     testbed.stop().await;
@@ -79,7 +79,7 @@ async fn presence_and_typing_work_in_both_directions() {
     assert_eq!(state, format!("{ANNE}@s.whatsapp.net"));
     client.chatstate().send_composing(&Jid::pn(BEN)).await.unwrap();
     client.chatstate().send_paused(&Jid::pn(BEN)).await.unwrap();
-    let typed = || me.lock().seen.view()["typing"].as_array().cloned().unwrap_or_default();
+    let typed = || me.lock().network_view.view()["typing"].as_array().cloned().unwrap_or_default();
     until("it typed and stopped", || typed().len() == 2).await;
     let typed: Vec<_> = typed().iter().map(|typed| (typed["to"].clone(), typed["on"].clone())).collect();
     let ben = json!(format!("{BEN}@c.us"));

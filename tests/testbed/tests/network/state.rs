@@ -32,7 +32,7 @@ async fn pin_by_device_reaches_phone_and_devices() {
     let mut two = Device::linked(&testbed, &account).await;
     one.client().chat_actions().pin_chat(&Jid::pn(ANNE)).await.unwrap();
     two.next("pin", |event| pinned(event, ANNE)).await;
-    let mut done = account.lock().seen.view()["changes"][0].clone();
+    let mut done = account.lock().network_view.view()["changes"][0].clone();
     done.as_object_mut().unwrap().remove("at");
     assert_eq!(done, json!({ "kind": "pin", "chat": "15550110001@c.us", "on": true }));
     testbed.stop().await;
@@ -46,7 +46,7 @@ async fn late_patch_is_rebuilt_on_newer_version() {
     // Not announced to the device, so its next patch is built on an older version.
     testbed::server::app_state::write(&account, &[PhoneAction::Pin(Jid::pn(ANNE), true)]).unwrap();
     device.client().chat_actions().archive_chat(&Jid::pn(ANNE), None).await.unwrap();
-    until("both were taken", || account.lock().collections["regular_low"].version() == 2).await;
+    until("both patches to be applied", || account.lock().collections["regular_low"].version() == 2).await;
     assert_eq!(account.lock().collections["regular_low"].len(), 2);
     testbed.stop().await;
 }

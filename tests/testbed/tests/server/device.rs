@@ -78,11 +78,11 @@ impl Device {
     }
 
     /// The next event that matches; others are skipped.
-    pub async fn next<T>(&mut self, what: &str, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
+    pub async fn next<T>(&mut self, what: &str, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
         let found = tokio::time::timeout(SOON, async {
             loop {
                 let event = self.events.recv().await.expect("the client runs");
-                if let Some(found) = wanted(&event) {
+                if let Some(found) = pick(&event) {
                     return found;
                 }
             }

@@ -16,7 +16,7 @@ async fn unlinked_device_is_logged_out_and_refused() {
     assert!(!logged_out(&mut device).await, "it was connected");
     device.stop().await;
     let mut device = Device::start(&testbed, &kept).await;
-    assert!(logged_out(&mut device).await, "it was told on connecting");
+    assert!(logged_out(&mut device).await, "refused on connecting");
     testbed.stop().await;
 }
 

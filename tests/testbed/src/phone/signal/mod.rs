@@ -232,12 +232,6 @@ impl Signal {
         })
     }
 
-    /// Starts a new chain of a group with the next message, after a member left or could not decrypt.
-    pub fn break_chain(&mut self, group: &str) {
-        self.chains.drop_one(&own_chain(group));
-        self.chain_recipients.remove(group);
-    }
-
     /// Marks a device as having the phone's chain of a group; `true` if it had not.
     pub fn mark_chain_sent(&mut self, group: &str, device: &Device) -> bool {
         self.chain_recipients.entry(group.to_owned()).or_default().insert(device.clone())

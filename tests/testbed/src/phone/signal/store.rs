@@ -59,12 +59,6 @@ pub(super) struct SignedKey(pub(super) SignedPreKeyRecord);
 #[derive(Default)]
 pub(super) struct Chains(HashMap<SenderKeyName, SenderKeyRecord>);
 
-impl Chains {
-    pub(super) fn drop_one(&mut self, name: &SenderKeyName) {
-        self.0.remove(name);
-    }
-}
-
 #[async_trait]
 impl IdentityKeyStore for Identities {
     async fn get_identity_key_pair(&self) -> Result<IdentityKeyPair> {

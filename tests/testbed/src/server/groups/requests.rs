@@ -93,10 +93,10 @@ async fn create(session: &Session, asked: &Node) -> Result<Vec<Node>, Refusal> {
     if let Some(description) = asked.get_optional_child("description") {
         group_state.description = described(description)?;
     }
-    let wanted: Vec<String> =
+    let others: Vec<String> =
         people.into_iter().map(|(_, number)| number).filter(|number| number != me).collect();
     // Unregistered numbers are left out, as when adding them later.
-    group_state.change(Change::Add, &wanted);
+    group_state.change(Change::Add, &others);
     session.world.groups.share(group_state.clone()).map_err(|_| TOO_MANY)?;
     notify_members(&session.world, me, &group_state, &GroupEvent::Created, Some(me)).await;
     Ok(vec![view(session, &group_state).group()])
@@ -105,12 +105,12 @@ async fn create(session: &Session, asked: &Node) -> Result<Vec<Node>, Refusal> {
 async fn join(session: &Session, secret: &str) -> Result<Vec<Node>, Refusal> {
     let me = session.account.number.as_str();
     let found = session.world.groups.invited(me, secret).ok_or(UNKNOWN)?;
-    let (group_state, news) = session
+    let (group_state, joined) = session
         .world
         .groups
         .change(me, &found.id, |group_state| Ok::<_, Refusal>(group_state.meet(me)))
         .map_err(refused)?;
-    if news {
+    if joined {
         let event = GroupEvent::Members(Change::Add, vec![me.to_owned()]);
         notify_members(&session.world, me, &group_state, &event, Some(me)).await;
     }
