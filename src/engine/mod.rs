@@ -41,7 +41,8 @@ pub use self::error::{ControlError, OpenError, SessionError, SettingError};
 pub use self::event::EngineEvent;
 pub use self::group::{GroupAnswer, GroupRequest, MembersChange};
 pub use self::message::{
-    ChatChange, Incoming, IncomingChange, IncomingReceipt, MessageChange, Outgoing, Quoted, SendError, SendOutcome,
+    ChatChange, Incoming, IncomingChange, IncomingReceipt, MessageChange, Outgoing, Quoted, SendError,
+    SendOutcome,
 };
 pub use self::ports::{
     ByteStream, Inbound, InboundError, MediaStore, MediaStoreError, Vault, VaultError, VaultUpdate, VaultView,
@@ -178,7 +179,7 @@ pub struct SessionContext {
     pub media: Arc<dyn MediaStore>,
     /// The receiver of events.
     pub inbound: Arc<dyn Inbound>,
-    /// Cancelled to end the session; [`Session::run`] then returns [`Ended::Closed`].
+    /// Cancelled to end the session; [`Session::run`] then returns [`SessionEnd::Closed`].
     pub cancel: CancellationToken,
     /// The clock.
     pub clock: Arc<dyn Clock>,
@@ -190,7 +191,7 @@ pub struct SessionContext {
 #[async_trait]
 pub trait Session: Send + Sync + 'static {
     /// Connects, delivers events, and returns when the session has ended.
-    async fn run(self: Arc<Self>) -> Ended;
+    async fn run(self: Arc<Self>) -> SessionEnd;
 
     /// Sends a message under the network id that it carries.
     async fn send(&self, message: Outgoing) -> SendOutcome;
@@ -263,7 +264,7 @@ pub struct PairingCode {
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum SessionEnd {
     /// It was closed by the supervisor.
     Closed,
     /// All QR codes expired without a scan.

@@ -24,8 +24,9 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 use crate::engine::{
-    Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
-    MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, Vault,
+    Answer, ChatChange, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
+    MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionEnd,
+    SessionError, Vault,
 };
 
 mod connection;
@@ -105,31 +106,31 @@ impl WhatsAppSession {
     }
 
     /// Logs an ingest error; how it ends the session.
-    fn log_ingest_error(&self, error: InboundError) -> Ended {
+    fn log_ingest_error(&self, error: InboundError) -> SessionEnd {
         match error {
-            InboundError::Gone => Ended::Closed,
+            InboundError::Gone => SessionEnd::Closed,
             InboundError::Store(source) => {
                 tracing::warn!(device = %self.device, error = %source, "could not ingest an event");
-                Ended::LinkLost(Reason::EngineError)
+                SessionEnd::LinkLost(Reason::EngineError)
             }
         }
     }
 
-    async fn deliver(&self, event: EngineEvent) -> Result<(), Ended> {
+    async fn deliver(&self, event: EngineEvent) -> Result<(), SessionEnd> {
         self.inbound.deliver(event).await.map_err(|error| self.log_ingest_error(error))
     }
 
-    async fn show_code(&self, code: String, valid: Duration) -> Result<(), Ended> {
+    async fn show_code(&self, code: String, valid: Duration) -> Result<(), SessionEnd> {
         #[cfg(feature = "testbed")]
         self.shared.testbed_devices.show_code(&self.device, Some(&code));
         let valid_ms = i64::try_from(valid.as_millis()).unwrap_or(i64::MAX);
         self.deliver(EngineEvent::Code { code, valid_ms }).await
     }
 
-    async fn on_scanned(&self, account: Account) -> Result<(), Ended> {
+    async fn on_scanned(&self, account: Account) -> Result<(), SessionEnd> {
         linking::mark_incomplete(&*self.vault).await.map_err(|error| {
             tracing::warn!(device = %self.device, %error, "could not record the link");
-            Ended::LinkLost(Reason::EngineError)
+            SessionEnd::LinkLost(Reason::EngineError)
         })?;
         #[cfg(feature = "testbed")]
         self.shared.testbed_devices.linked(&self.device, &account);
@@ -163,7 +164,7 @@ impl WhatsAppSession {
 
 #[async_trait]
 impl Session for WhatsAppSession {
-    async fn run(self: Arc<Self>) -> Ended {
+    async fn run(self: Arc<Self>) -> SessionEnd {
         loop {
             match self.connect_once().await {
                 ConnectionEnd::Reconnect => {}

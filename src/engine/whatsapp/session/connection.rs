@@ -31,7 +31,7 @@ use crate::engine::whatsapp::settings::History;
 use crate::engine::whatsapp::{
     disconnect_reason, event_pump, groups, history_download, linking, retry_request,
 };
-use crate::engine::{Ended, EngineEvent};
+use crate::engine::{EngineEvent, SessionEnd};
 
 /// How long the connection is not read while an event is ingested.
 const MOMENT: Duration = Duration::from_millis(50);
@@ -51,7 +51,7 @@ impl WhatsAppSession {
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::error!(device = %self.device, %error, cause, "could not set up the connection");
-                return ConnectionEnd::Ended(Ended::LinkLost(Reason::EngineError));
+                return ConnectionEnd::Ended(SessionEnd::LinkLost(Reason::EngineError));
             }
         };
         let context = self.connection(&client, Arc::clone(&acks));
@@ -88,11 +88,11 @@ impl WhatsAppSession {
             return ConnectionEnd::Panicked;
         }
         let outcome = progress.outcome();
-        if let ConnectionEnd::Ended(Ended::LoggedOut(_)) = outcome {
+        if let ConnectionEnd::Ended(SessionEnd::LoggedOut(_)) = outcome {
             let incomplete = !progress.open && self.may_be_incomplete().await;
             self.clear_credentials().await;
             if incomplete {
-                return ConnectionEnd::Ended(Ended::LinkLost(Reason::LinkIncomplete));
+                return ConnectionEnd::Ended(SessionEnd::LinkLost(Reason::LinkIncomplete));
             }
         }
         outcome
@@ -133,12 +133,12 @@ impl WhatsAppSession {
         let overflow = events.overflow();
         let ended = tokio::select! {
             biased;
-            () = self.cancel.cancelled() => Ended::Closed,
-            () = self.logged_out.cancelled() => Ended::Closed,
+            () = self.cancel.cancelled() => SessionEnd::Closed,
+            () = self.logged_out.cancelled() => SessionEnd::Closed,
             () = tasks.panicked() => return,
             () = overflow.cancelled() => {
                 tracing::warn!(device = %self.device, "event queue overflowed");
-                Ended::LinkLost(Reason::EngineError)
+                SessionEnd::LinkLost(Reason::EngineError)
             }
             () = self.process_events(context, running, events, progress) => return,
         };
@@ -232,7 +232,7 @@ impl WhatsAppSession {
         context: &Arc<ConnectionContext>,
         event: &Event,
         progress: &mut ConnectionProgress,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), SessionEnd> {
         match event {
             Event::PairingQrCode(details) => {
                 self.await_link(&context.client);
@@ -255,17 +255,17 @@ impl WhatsAppSession {
     }
 
     /// Stores the account now; the library would do it later and without a way to wait.
-    async fn save_account(&self, client: &Client) -> Result<(), Ended> {
+    async fn save_account(&self, client: &Client) -> Result<(), SessionEnd> {
         let account = client.persistence_manager().get_device_snapshot();
         self.backend.save(&account).await.map_err(|error| {
             tracing::warn!(device = %self.device, %error, "the account could not be stored");
-            Ended::LinkLost(Reason::EngineError)
+            SessionEnd::LinkLost(Reason::EngineError)
         })
     }
 
-    async fn on_open(&self, context: &Arc<ConnectionContext>) -> Result<(), Ended> {
+    async fn on_open(&self, context: &Arc<ConnectionContext>) -> Result<(), SessionEnd> {
         let Some(own) = context.client.pn() else {
-            return Err(Ended::LinkLost(Reason::EngineError));
+            return Err(SessionEnd::LinkLost(Reason::EngineError));
         };
         let account = linking::account(own.user_base(), &context.client.push_name());
         self.save_account(&context.client).await?;
@@ -276,10 +276,10 @@ impl WhatsAppSession {
         self.deliver(EngineEvent::Opened(account)).await
     }
 
-    async fn on_keepalive(&self, result: Keepalive) -> Result<(), Ended> {
+    async fn on_keepalive(&self, result: Keepalive) -> Result<(), SessionEnd> {
         match result {
             Keepalive::Alive(ms) => self.deliver(EngineEvent::Latency { ms }).await,
-            Keepalive::Silent => Err(Ended::LinkLost(Reason::KeepaliveTimeout)),
+            Keepalive::Silent => Err(SessionEnd::LinkLost(Reason::KeepaliveTimeout)),
             // The connection's own event has the reason.
             Keepalive::Gone => Ok(()),
         }
