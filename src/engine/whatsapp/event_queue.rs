@@ -18,7 +18,7 @@ use super::acks::{AckAnswer, Acks};
 /// Events that may be queued.
 const QUEUE: usize = 4_096;
 /// Interval at which a waiting task checks the progress.
-const LOOK: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Counts events that were received and ingested.
 #[derive(Default)]
@@ -32,7 +32,7 @@ impl InboundProgress {
     pub(super) async fn wait_until_ingested(&self) {
         let so_far = self.received.load(Ordering::SeqCst);
         while self.ingested.load(Ordering::SeqCst) < so_far {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }
