@@ -2,7 +2,7 @@
 //!
 //! Visitors may replace each id, for example a hidden id by a phone number.
 
-use super::{EngineEvent, Incoming, IncomingReceipt, Quoted};
+use super::{EngineEvent, Incoming, IncomingChange, IncomingReceipt, Quoted};
 use crate::domain::identity::ReferencesPeople;
 use crate::domain::jid::Jid;
 
@@ -31,6 +31,25 @@ impl ReferencesPeople for IncomingReceipt {
     }
 }
 
+impl ReferencesPeople for IncomingChange {
+    fn each_person(&mut self, visit: PersonVisitor<'_>) {
+        match self {
+            Self::Reaction { id, from, .. } => {
+                id.each_person(visit);
+                visit(from);
+            }
+            Self::Vote { id, voter, .. } => {
+                id.each_person(visit);
+                visit(voter);
+            }
+            Self::Edited { id, .. }
+            | Self::Revoked { id }
+            | Self::Starred { id, .. }
+            | Self::DeletedForMe { id } => id.each_person(visit),
+        }
+    }
+}
+
 impl ReferencesPeople for EngineEvent {
     fn each_person(&mut self, visit: PersonVisitor<'_>) {
         match self {
@@ -47,20 +66,7 @@ impl ReferencesPeople for EngineEvent {
             Self::ReadElsewhere { chat, .. } | Self::ChatName { chat, .. } | Self::Chat { chat, .. } => {
                 visit(chat);
             }
-            Self::Reaction { id, from, .. } => {
-                id.each_person(visit);
-                visit(from);
-            }
-            Self::Vote { id, voter, .. } => {
-                id.each_person(visit);
-                visit(voter);
-            }
-            Self::Edited { id, .. }
-            | Self::Revoked { id }
-            | Self::Starred { id, .. }
-            | Self::DeletedForMe { id } => {
-                id.each_person(visit);
-            }
+            Self::MessageChange(change) => change.each_person(visit),
             Self::Groups { groups, .. } => groups.each_person(visit),
             Self::GroupChanged { participants, author, .. } => {
                 participants.each_person(visit);

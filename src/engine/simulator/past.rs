@@ -9,7 +9,7 @@ use crate::domain::device::Account;
 use crate::domain::event::HistoryPhase;
 use crate::domain::group::Group;
 use crate::domain::ids::MessageId;
-use crate::engine::{EngineEvent, Incoming, Quoted};
+use crate::engine::{EngineEvent, Incoming, IncomingChange, Quoted};
 
 /// Contacts or messages that are told at once.
 const BATCH: usize = 200;
@@ -100,11 +100,13 @@ impl<'a> Past<'a> {
     }
 
     /// Somebody reacted to what the account wrote last.
-    fn reaction(&self, last: usize) -> Option<EngineEvent> {
+    fn reaction(&self, last: usize) -> Option<IncomingChange> {
         let ours = (0..=last).rev().filter_map(|at| self.text(at)).find(|text| text.from_me)?;
         let (from, _) = script::writer(self.settings, last)?;
         let at = ours.timestamp.plus(STEP_MS / 2);
-        Some(EngineEvent::Reaction { id: id_of(&ours), from, from_me: false, emoji: "👍".to_owned(), at })
+        Some(IncomingChange::Reaction {
+            id: id_of(&ours), from, from_me: false, emoji: "👍".to_owned(), at
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::journal::JournalError;
 use super::letter::Letter;
 use crate::domain::jid::Jid;
-use crate::engine::EngineEvent;
+use crate::engine::{EngineEvent, IncomingChange};
 
 /// Messages that may wait for one device.
 pub(super) const MAX_PENDING: usize = 10_000;
@@ -162,8 +162,10 @@ impl Timetable {
 /// Roughly the bytes of what an event says.
 fn text_of(event: &EngineEvent) -> usize {
     match event {
-        EngineEvent::Edited { body, .. } => body.len(),
-        EngineEvent::Vote { options, .. } => options.iter().map(String::len).sum(),
+        EngineEvent::MessageChange(IncomingChange::Edited { body, .. }) => body.len(),
+        EngineEvent::MessageChange(IncomingChange::Vote { options, .. }) => {
+            options.iter().map(String::len).sum()
+        }
         EngineEvent::Groups { groups, .. } => {
             groups.iter().map(|group| OVERHEAD + OVERHEAD * group.participants.len()).sum()
         }

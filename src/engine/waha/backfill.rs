@@ -22,7 +22,7 @@ use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::engine::relay::client::UpstreamFailure;
 use crate::engine::relay::lenient::non_empty;
-use crate::engine::{EngineEvent, Incoming, SessionEnd, VaultError};
+use crate::engine::{EngineEvent, Incoming, IncomingChange, SessionEnd, VaultError};
 
 /// The vault space of the position.
 pub(super) const SPACE: &str = "waha.taken";
@@ -154,11 +154,13 @@ async fn read_chat(session: &WahaSession, chat: &Jid, since: i64) -> Result<Chat
 async fn ingest_missed(session: &WahaSession, message: Message) -> Result<(), IngestError> {
     let id = id_of(&message.incoming);
     if message.revoked {
-        return session.ingest_event(EngineEvent::Revoked { id }).await;
+        return session.ingest_event(EngineEvent::MessageChange(IncomingChange::Revoked { id })).await;
     }
     let (ack, body) = (message.ack, message.incoming.body.clone());
     let at = message.incoming.timestamp;
-    let edit = message.edited.map(|at| EngineEvent::Edited { id: id.clone(), body, at });
+    let edit = message
+        .edited
+        .map(|at| EngineEvent::MessageChange(IncomingChange::Edited { id: id.clone(), body, at }));
     let receipt = ack.and_then(|ack| receipt_event(ack, at, id.chat.clone(), id.network.clone(), None));
     let changes = edit.into_iter().chain(receipt).collect();
     session.ingest_or_queue(PendingMedia { message, changes }, true).await

@@ -14,7 +14,7 @@ use crate::domain::content::Content;
 use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::reason::Reason;
 use crate::engine::relay::media_retry::MediaFetchError;
-use crate::engine::{EngineEvent, InboundError, Incoming, SessionEnd, VaultError};
+use crate::engine::{EngineEvent, InboundError, Incoming, IncomingChange, SessionEnd, VaultError};
 
 /// How long an event of an own message waits for the answers to sends without an id.
 const ANSWER_WAIT: Duration = Duration::from_secs(8);
@@ -225,10 +225,12 @@ impl WahaSession {
     pub(super) async fn ingest_event(&self, mut event: EngineEvent) -> Result<(), IngestError> {
         match &mut event {
             EngineEvent::Receipt(receipt) => receipt.network_id = self.our_id(&receipt.network_id).await?,
-            EngineEvent::Reaction { id, .. }
-            | EngineEvent::Vote { id, .. }
-            | EngineEvent::Edited { id, .. }
-            | EngineEvent::Revoked { id } => self.replace_id(id).await?,
+            EngineEvent::MessageChange(
+                IncomingChange::Reaction { id, .. }
+                | IncomingChange::Vote { id, .. }
+                | IncomingChange::Edited { id, .. }
+                | IncomingChange::Revoked { id },
+            ) => self.replace_id(id).await?,
             _ => {}
         }
         self.deliver(event).await

@@ -9,7 +9,9 @@ use crate::domain::device::{Account, Device};
 use crate::domain::event::{CallEvent, EphemeralEvent, HistoryProgressEvent};
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::state::Input;
-use crate::engine::{EngineEvent, Inbound, InboundError, Vault, VaultError, VaultUpdate, VaultView};
+use crate::engine::{
+    EngineEvent, Inbound, InboundError, IncomingChange, Vault, VaultError, VaultUpdate, VaultView,
+};
 use crate::service::Fleet;
 use crate::service::messaging::IngestMode;
 use crate::service::messaging::changes::MessageUpdate;
@@ -117,43 +119,32 @@ impl InboundPort {
         }
     }
 
-    async fn changed(
-        &self,
-        id: MessageId,
-        change: MessageUpdate,
-        telling: IngestMode,
-    ) -> Result<(), InboundError> {
+    async fn changed(&self, change: IncomingChange, telling: IngestMode) -> Result<(), InboundError> {
+        let (id, change) = self.change_of(change);
         self.fleet.messaging.ingest_change(&self.device, id, change, telling).await.map_err(storage)
     }
 
-    async fn past_changes(&self, changes: Vec<EngineEvent>) -> Result<(), InboundError> {
-        for event in changes {
-            match self.change_of(event) {
-                Ok((id, change)) => self.changed(id, change, IngestMode::History).await?,
-                Err(_) => {
-                    tracing::warn!(device = %self.device, "the engine told of something past that is no change");
-                }
-            }
+    async fn past_changes(&self, changes: Vec<IncomingChange>) -> Result<(), InboundError> {
+        for change in changes {
+            self.changed(change, IngestMode::History).await?;
         }
         Ok(())
     }
 
-    /// What an event says of one message that is stored; the event itself, where it is about something else.
-    fn change_of(&self, event: EngineEvent) -> Result<(MessageId, MessageUpdate), Box<EngineEvent>> {
-        Ok(match event {
-            EngineEvent::Reaction { id, from, from_me, emoji, at } => {
+    fn change_of(&self, change: IncomingChange) -> (MessageId, MessageUpdate) {
+        match change {
+            IncomingChange::Reaction { id, from, from_me, emoji, at } => {
                 (id, MessageUpdate::React { from, from_me, emoji, at })
             }
-            EngineEvent::Vote { id, voter, options, at } => {
+            IncomingChange::Vote { id, voter, options, at } => {
                 let from_me = self.account().and_then(|account| account.jid()).as_ref() == Some(&voter);
                 (id, MessageUpdate::Vote { voter, from_me, options, at })
             }
-            EngineEvent::Edited { id, body, at } => (id, MessageUpdate::Edit { body, at }),
-            EngineEvent::Revoked { id } => (id, MessageUpdate::Revoke),
-            EngineEvent::Starred { id, on } => (id, MessageUpdate::Star(on)),
-            EngineEvent::DeletedForMe { id } => (id, MessageUpdate::Hide),
-            other => return Err(Box::new(other)),
-        })
+            IncomingChange::Edited { id, body, at } => (id, MessageUpdate::Edit { body, at }),
+            IncomingChange::Revoked { id } => (id, MessageUpdate::Revoke),
+            IncomingChange::Starred { id, on } => (id, MessageUpdate::Star(on)),
+            IncomingChange::DeletedForMe { id } => (id, MessageUpdate::Hide),
+        }
     }
 }
 
@@ -169,12 +160,7 @@ impl Inbound for InboundPort {
             EngineEvent::Code { .. } | EngineEvent::Scanned(_) | EngineEvent::Opened(_) => People::NotNamed,
             _ => People::Named(live.identities.read().await),
         };
-        let event = match self.change_of(fleet.messaging.canonicalize(device, event).await.map_err(storage)?)
-        {
-            Ok((id, change)) => return self.changed(id, change, IngestMode::Live).await,
-            Err(event) => *event,
-        };
-        match event {
+        match fleet.messaging.canonicalize(device, event).await.map_err(storage)? {
             EngineEvent::Code { code, valid_ms } => self.about_the_link(Input::Code { code, valid_ms }).await,
             EngineEvent::Scanned(account) => {
                 self.remember(&account);
@@ -194,6 +180,7 @@ impl Inbound for InboundPort {
                 .ingest_messages(device, self.account(), messages, IngestMode::History)
                 .await
                 .map_err(storage),
+            EngineEvent::MessageChange(change) => self.changed(change, IngestMode::Live).await,
             EngineEvent::PastChanges(changes) => self.past_changes(changes).await,
             EngineEvent::Receipt(receipt) => {
                 fleet.messaging.ingest_receipt(device, receipt).await.map_err(storage)
@@ -241,13 +228,6 @@ impl Inbound for InboundPort {
                 );
                 Ok(())
             }
-            // Seen to above.
-            EngineEvent::Reaction { .. }
-            | EngineEvent::Vote { .. }
-            | EngineEvent::Edited { .. }
-            | EngineEvent::Revoked { .. }
-            | EngineEvent::Starred { .. }
-            | EngineEvent::DeletedForMe { .. } => Ok(()),
         }
     }
 }

@@ -11,7 +11,7 @@ use wharf::domain::event::CallStatus;
 use wharf::domain::ids::MessageId;
 use wharf::domain::jid::{Jid, JidKind};
 use wharf::domain::media::MediaKind;
-use wharf::engine::{EngineEvent, Incoming, IncomingReceipt, SessionEnd};
+use wharf::engine::{EngineEvent, Incoming, IncomingChange, IncomingReceipt, SessionEnd};
 
 use super::State;
 use super::delivery;
@@ -82,16 +82,16 @@ fn changes(number: &Number, event: &EngineEvent) -> Vec<(&'static str, Value)> {
     match event {
         EngineEvent::Message(message) => vec![message_change(number, message)],
         EngineEvent::Receipt(receipt) => vec![("messages", json!({ "statuses": [status(number, receipt)] }))],
-        EngineEvent::Reaction { id, from, from_me, emoji, at } => {
+        EngineEvent::MessageChange(IncomingChange::Reaction { id, from, from_me, emoji, at }) => {
             let part = json!({ "message_id": wamid_of(number, id), "emoji": emoji });
             vec![about(number, "reaction", &part, id, from, *from_me, at.0)]
         }
-        EngineEvent::Edited { id, body, at } => {
+        EngineEvent::MessageChange(IncomingChange::Edited { id, body, at }) => {
             let part = json!({ "original_message_id": wamid_of(number, id),
                 "message": { "type": "text", "text": { "body": body } } });
             vec![about(number, "edit", &part, id, author_of(id), id.from_me, at.0)]
         }
-        EngineEvent::Revoked { id } => {
+        EngineEvent::MessageChange(IncomingChange::Revoked { id }) => {
             let part = json!({ "original_message_id": wamid_of(number, id) });
             vec![about(number, "revoke", &part, id, author_of(id), id.from_me, 1_700_000_000_000)]
         }

@@ -9,7 +9,7 @@ use wharf::domain::group::{Group, GroupChange, Participant, Role};
 use wharf::domain::ids::MessageId;
 use wharf::domain::jid::Jid;
 use wharf::domain::media::MediaKind;
-use wharf::engine::{ChatChange, EngineEvent, Incoming};
+use wharf::engine::{ChatChange, EngineEvent, Incoming, IncomingChange};
 
 use super::session::Session;
 
@@ -133,7 +133,7 @@ pub fn events(session: &Session, told: &EngineEvent) -> Vec<(&'static str, Value
                 json!({ "id": id(&name), "from": session.me_jid(), "to": told.chat, "participant": participant, "fromMe": true, "ack": ack, "ackName": ack_name(ack) }),
             )]
         }
-        EngineEvent::Reaction { id: of, from, from_me, emoji, at } => vec![(
+        EngineEvent::MessageChange(IncomingChange::Reaction { id: of, from, from_me, emoji, at }) => vec![(
             "message.reaction",
             json!({
                 "id": format!("false_{}_R{}", of.chat, at.0), "from": if of.chat.is_group() { &of.chat } else { from },
@@ -141,18 +141,18 @@ pub fn events(session: &Session, told: &EngineEvent) -> Vec<(&'static str, Value
                 "reaction": { "text": emoji, "messageId": id(of) },
             }),
         )],
-        EngineEvent::Vote { id: of, voter, options, at } => vec![(
+        EngineEvent::MessageChange(IncomingChange::Vote { id: of, voter, options, at }) => vec![(
             "poll.vote",
             json!({
                 "vote": { "id": null, "from": voter, "fromMe": Some(voter) == session.me_jid().as_ref(), "to": of.chat, "participant": voter, "selectedOptions": options, "timestamp": at.0 },
                 "poll": { "id": id(of), "fromMe": of.from_me },
             }),
         )],
-        EngineEvent::Edited { id: of, body, at } => vec![(
+        EngineEvent::MessageChange(IncomingChange::Edited { id: of, body, at }) => vec![(
             "message.edited",
             json!({ "id": id(of), "editedMessageId": session.theirs_of(of), "body": body, "timestamp": at.0.div_euclid(1_000), "fromMe": of.from_me }),
         )],
-        EngineEvent::Revoked { id: of } => vec![(
+        EngineEvent::MessageChange(IncomingChange::Revoked { id: of }) => vec![(
             "message.revoked",
             json!({ "before": null, "after": { "id": id(of), "body": "" }, "revokedMessageId": session.theirs_of(of) }),
         )],

@@ -10,7 +10,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use wharf::domain::event::HistoryPhase;
 use wharf::domain::ids::{MessageId, NetworkId};
 use wharf::domain::jid::Jid;
-use wharf::engine::{EngineEvent, Incoming, Session as NetworkSession, SessionEnd};
+use wharf::engine::{EngineEvent, Incoming, IncomingChange, Session as NetworkSession, SessionEnd};
 
 use super::{Server, convert, event_sender};
 use crate::upstream::world::{Account, Link};
@@ -316,11 +316,11 @@ impl Session {
                     }
                 });
             }
-            EngineEvent::Edited { id, body, at } => self.change(id, |kept| {
+            EngineEvent::MessageChange(IncomingChange::Edited { id, body, at }) => self.change(id, |kept| {
                 kept["body"] = json!(body);
                 kept["_data"]["latestEditSenderTimestampMs"] = json!(at.0);
             }),
-            EngineEvent::Revoked { id } => self.change(id, |kept| {
+            EngineEvent::MessageChange(IncomingChange::Revoked { id }) => self.change(id, |kept| {
                 kept["body"] = json!("");
                 kept["_data"]["type"] = json!("revoked");
             }),

@@ -15,7 +15,7 @@ use crate::domain::jid::Jid;
 use crate::domain::media::{MediaHash, MediaKind};
 use crate::domain::message::MessageType;
 use crate::engine::relay::lenient;
-use crate::engine::{EngineEvent, Incoming, Quoted};
+use crate::engine::{EngineEvent, Incoming, IncomingChange, Quoted};
 
 /// What a message of a callback becomes.
 #[derive(Debug, PartialEq)]
@@ -136,16 +136,28 @@ fn change(
             // A reaction to one of our messages, or to an inbound one.
             let id = message_id(&wamid, chat, false, chat.is_group().then(|| from.clone()), context)?;
             let emoji = text("emoji").unwrap_or_default();
-            Some(EngineEvent::Reaction { id, from: from.clone(), from_me, emoji, at })
+            Some(EngineEvent::MessageChange(IncomingChange::Reaction {
+                id,
+                from: from.clone(),
+                from_me,
+                emoji,
+                at,
+            }))
         }
         "edit" => {
             let changed = part.get("message")?;
             let kind = changed.get("type").and_then(Value::as_str).unwrap_or("text");
             let inside = changed.get(kind)?;
             let body = inside.get("body").or_else(|| inside.get("caption"))?.as_str()?.to_owned();
-            Some(EngineEvent::Edited { id: theirs(&text("original_message_id")?)?, body, at })
+            Some(EngineEvent::MessageChange(IncomingChange::Edited {
+                id: theirs(&text("original_message_id")?)?,
+                body,
+                at,
+            }))
         }
-        "revoke" => Some(EngineEvent::Revoked { id: theirs(&text("original_message_id")?)? }),
+        "revoke" => Some(EngineEvent::MessageChange(IncomingChange::Revoked {
+            id: theirs(&text("original_message_id")?)?,
+        })),
         _ => None,
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::media::MediaKind;
 use crate::domain::message::MessageType;
-use crate::engine::{EngineEvent, Outgoing};
+use crate::engine::{EngineEvent, IncomingChange, Outgoing};
 
 const NOW: Millis = Millis(1_800_000_000_000);
 
@@ -78,13 +78,15 @@ fn quotes_and_reactions_find_our_messages() {
     let Some(CloudEvent::Message(answer, _)) = read(answer, &aliases) else { panic!("no message") };
     assert_eq!(answer.quoted.unwrap().id, ours);
     let emoji = json!({ "type": "reaction", "reaction": { "message_id": "wamid.O=", "emoji": "👍" } });
-    let Some(CloudEvent::Change(EngineEvent::Reaction { id, emoji, .. })) = read(text_in(&emoji), &aliases)
+    let Some(CloudEvent::Change(EngineEvent::MessageChange(IncomingChange::Reaction { id, emoji, .. }))) =
+        read(text_in(&emoji), &aliases)
     else {
         panic!("no reaction")
     };
     assert_eq!((id, emoji.as_str()), (ours, "👍"));
     let back = json!({ "type": "reaction", "reaction": { "message_id": "wamid.B=" } });
-    let Some(CloudEvent::Change(EngineEvent::Reaction { id, emoji, .. })) = read(text_in(&back), &aliases)
+    let Some(CloudEvent::Change(EngineEvent::MessageChange(IncomingChange::Reaction { id, emoji, .. }))) =
+        read(text_in(&back), &aliases)
     else {
         panic!("no reaction")
     };
@@ -95,7 +97,7 @@ fn quotes_and_reactions_find_our_messages() {
 fn edits_and_revocations_are_read() {
     let edit = json!({ "type": "edit", "edit": {
         "original_message_id": "wamid.B=", "message": { "type": "text", "text": { "body": "new" } } } });
-    let Some(CloudEvent::Change(EngineEvent::Edited { id, body, .. })) =
+    let Some(CloudEvent::Change(EngineEvent::MessageChange(IncomingChange::Edited { id, body, .. }))) =
         read(text_in(&edit), &Aliases::new())
     else {
         panic!("no edit")
@@ -104,7 +106,7 @@ fn edits_and_revocations_are_read() {
     let gone = json!({ "type": "revoke", "revoke": { "original_message_id": "wamid.B=" } });
     assert!(matches!(
         read(text_in(&gone), &Aliases::new()),
-        Some(CloudEvent::Change(EngineEvent::Revoked { .. }))
+        Some(CloudEvent::Change(EngineEvent::MessageChange(IncomingChange::Revoked { .. })))
     ));
 }
 

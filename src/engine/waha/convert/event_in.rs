@@ -13,7 +13,7 @@ use crate::domain::group::{GroupChange, Participant, Role};
 use crate::domain::ids::NetworkId;
 use crate::domain::jid::Jid;
 use crate::engine::relay::lenient::non_empty as text;
-use crate::engine::{ChatChange, EngineEvent, IncomingReceipt, SendError};
+use crate::engine::{ChatChange, EngineEvent, IncomingChange, IncomingReceipt, SendError};
 
 /// The subscribed events. `message.any` is `message` with the account's own messages.
 pub(in super::super) const EVENTS: [&str; 16] = [
@@ -144,12 +144,12 @@ fn reaction(payload: &Value, me: Option<&Jid>, at: Millis) -> Option<EngineEvent
     };
     let from = who.filter(|who| !who.is_group())?;
     let emoji = text(payload.pointer("/reaction/text")).unwrap_or_default();
-    Some(EngineEvent::Reaction { id, from, from_me, emoji, at })
+    Some(EngineEvent::MessageChange(IncomingChange::Reaction { id, from, from_me, emoji, at }))
 }
 
 fn edited(payload: &Value, at: Millis) -> Option<EngineEvent> {
     let id = id_with(payload, payload.get("editedMessageId"))?;
-    Some(EngineEvent::Edited { id, body: text(payload.get("body"))?, at })
+    Some(EngineEvent::MessageChange(IncomingChange::Edited { id, body: text(payload.get("body"))?, at }))
 }
 
 fn revoked(payload: &Value) -> Option<EngineEvent> {
@@ -162,7 +162,7 @@ fn revoked(payload: &Value) -> Option<EngineEvent> {
         }
         (None, None) => return None,
     };
-    Some(EngineEvent::Revoked { id })
+    Some(EngineEvent::MessageChange(IncomingChange::Revoked { id }))
 }
 
 fn vote(payload: &Value, me: Option<&Jid>, now: Millis) -> Option<EngineEvent> {
@@ -176,7 +176,7 @@ fn vote(payload: &Value, me: Option<&Jid>, now: Millis) -> Option<EngineEvent> {
     let options = vote.get("selectedOptions").and_then(Value::as_array).into_iter().flatten();
     let options = options.filter_map(|option| text(Some(option))).collect();
     let at = capped(time(vote.get("timestamp")).unwrap_or(Millis(0)), now);
-    Some(EngineEvent::Vote { id, voter, options, at })
+    Some(EngineEvent::MessageChange(IncomingChange::Vote { id, voter, options, at }))
 }
 
 fn presence(payload: &Value) -> Vec<EngineEvent> {
@@ -319,19 +319,31 @@ mod tests {
     #[test]
     fn changes_name_their_message() {
         let edit = json!({ "id": "false_15550100001@c.us_NEW", "editedMessageId": "AAA", "body": "ten", "timestamp": 1_767_225_601 });
-        let EngineEvent::Edited { id, body, at } = converted("message.edited", &edit) else { panic!() };
+        let EngineEvent::MessageChange(IncomingChange::Edited { id, body, at }) =
+            converted("message.edited", &edit)
+        else {
+            panic!()
+        };
         assert_eq!(
             (id.to_string().as_str(), body.as_str(), at),
             ("false_15550100001@c.us_AAA", "ten", Millis(1_767_225_601_000))
         );
         let revoke = json!({ "after": { "id": "false_15550100001@c.us_NEW" }, "before": null, "revokedMessageId": "AAA" });
-        let EngineEvent::Revoked { id } = converted("message.revoked", &revoke) else { panic!() };
+        let EngineEvent::MessageChange(IncomingChange::Revoked { id }) =
+            converted("message.revoked", &revoke)
+        else {
+            panic!()
+        };
         assert_eq!(id.to_string(), "false_15550100001@c.us_AAA");
         let vote = json!({
             "vote": { "from": "15550100001@c.us", "participant": null, "fromMe": false, "selectedOptions": ["soup"], "timestamp": 1_767_225_600_123_i64 },
             "poll": { "id": "true_15550100001@c.us_AAA" },
         });
-        let EngineEvent::Vote { voter, at, .. } = converted("poll.vote", &vote) else { panic!() };
+        let EngineEvent::MessageChange(IncomingChange::Vote { voter, at, .. }) =
+            converted("poll.vote", &vote)
+        else {
+            panic!()
+        };
         assert_eq!((voter.to_string().as_str(), at), ("15550100001@c.us", Millis(1_767_225_600_123)));
     }
 
