@@ -259,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_author_is_named_with_an_id() {
+    fn author_mapping_names_author_and_id() {
         let anna: NamedAuthor = "Anna = x=+1 555 010-0001".parse().unwrap();
         assert_eq!((anna.name.as_str(), anna.id.to_string().as_str()), ("Anna = x", "15550100001@c.us"));
         for wrong in ["Anna", "=15550100001", "Anna=", "Anna=120363000000000001@g.us"] {
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_imports_run_at_once() {
+    fn concurrent_imports_are_limited() {
         let imports = Imports::default();
         let turns: Vec<_> = (0..AT_ONCE).map(|_| imports.begin().unwrap_or_else(|e| panic!("{e}"))).collect();
         assert!(matches!(imports.begin(), Err(ServiceError::TooManyImports(AT_ONCE))));
