@@ -2,9 +2,10 @@
 //! pictures hold up another's. Nothing waits long for its turn: a picture can do without a smaller one.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Pictures decoded at once: each may take much memory.
@@ -42,7 +43,7 @@ impl DecodeLimiter {
     }
 
     fn own(&self, owner: &str) -> Arc<Semaphore> {
-        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owners = self.owners.lock();
         owners.retain(|_, turn| Arc::strong_count(turn) > 1);
         Arc::clone(owners.entry(owner.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(1))))
     }

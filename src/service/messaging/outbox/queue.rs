@@ -12,11 +12,12 @@ use crate::domain::device::Device;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::message::SendFailure;
+use crate::domain::queries::WaitingKind;
 use crate::service::fleet::devices::refuse_declared;
 use crate::service::messaging::ingest::{AckUpdate, raise_ack};
 use crate::service::{DeviceChange, Messaging, ServiceError};
 use crate::store::Tx;
-use crate::store::outbox_admin::{QueueRow, WaitingFilter, WaitingKind};
+use crate::store::outbox_admin::{QueueRow, WaitingFilter};
 
 /// Messages cancelled in one write, so that no other device waits long for its turn.
 const BATCH: usize = 200;
