@@ -28,7 +28,7 @@ pub async fn measure(args: &Args, report: &mut Report) {
         args.per_minute, args.minutes
     );
     let well = run(args, None).await;
-    well.tell("all well", report);
+    well.add_to("all well", report);
     let growth = growth(&well.resident_kib);
     let what = "memory growth after the first minute";
     if args.minutes >= ENOUGH_MINUTES {
@@ -39,7 +39,7 @@ pub async fn measure(args: &Args, report: &mut Report) {
 
     println!("\nthe same with one panicking, one stalled, one flooding, {} min", args.minutes);
     let troubled = run(args, Some(Trouble::among(devices))).await;
-    troubled.tell("in trouble", report);
+    troubled.add_to("in trouble", report);
     compare("send", &well.probed.send, &troubled.probed.send, report);
     compare("receive", &well.probed.receive, &troubled.probed.receive, report);
 }
@@ -62,7 +62,7 @@ struct Run {
 }
 
 impl Run {
-    fn tell(&self, name: &str, report: &mut Report) {
+    fn add_to(&self, name: &str, report: &mut Report) {
         let mib = |kib: u64| format!("{:.1} MiB", kib as f64 / 1024.0);
         let at = |second: usize| self.resident_kib[second.min(self.resident_kib.len() - 1)];
         let (first, last) = (at(FIRST), at(usize::MAX));

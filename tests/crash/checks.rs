@@ -69,7 +69,7 @@ pub async fn received_once(http: &Http, writer: &Writer, log: &Log) {
     }
 }
 
-/// Messages that the network counts as acknowledged are in the log once, whoever sent them.
+/// Messages that the network counts as acknowledged are in the log once, from all authors.
 pub async fn acknowledged_is_stored(http: &Http, log: &Log) {
     let seen = http.get(&format!("simulator/{}/network", log.device)).await.unwrap();
     if seen.code() == "not_linked" {
