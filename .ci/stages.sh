@@ -287,7 +287,7 @@ slow_tests() {
 # Kills of a daemon whose devices are linked to a testbed, and a minute of mixed traffic with restarts.
 kills() {
   WHARF_TEST_ENGINE=whatsapp WHARF_CRASH_ROUNDS=$(rounds 60 200) \
-    nextest slow -E 'binary(crash) & test(/^(moments|kill_points|rounds|day|mixed_load)::/)'
+    nextest slow -E 'binary(crash) & test(/^(kill_points|rounds|mixed_load)::/)'
 }
 
 # Kills of a daemon that relays to an upstream.

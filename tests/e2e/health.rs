@@ -79,7 +79,7 @@ async fn unanswered_send_is_ack_stall() {
 }
 
 #[tokio::test]
-async fn slow_server_acks_are_reported() {
+async fn late_server_acks_are_reported() {
     let app = TestApp::start_with(&[("WHARF__SUPERVISOR__DEGRADED_AFTER_MS", "0")]).await;
     app.device("shop").await;
     app.fault("shop", json!({ "kind": "slow_send", "value": 300, "count": 3 })).await;

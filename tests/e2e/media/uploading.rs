@@ -128,7 +128,7 @@ async fn upload_requires_device_and_send_scope() {
 }
 
 #[tokio::test]
-async fn slow_upload_outlives_request_timeout() {
+async fn long_upload_outlives_request_timeout() {
     let app = TestApp::start_with(&[("WHARF__SERVER__REQUEST_TIMEOUT_MS", "200")]).await;
     app.device("shop").await;
     let pieces = futures_util::stream::iter(["slow ", "and ", "steady"]).then(async |piece| {
