@@ -108,10 +108,10 @@ mod tests {
         let webjs = json!({ "id": { "_serialized": "1203@g.us" }, "name": "Crew", "groupMetadata": { "participants": [{ "id": { "_serialized": "15550100001@c.us" }, "isAdmin": true }] } });
         let noweb = json!({ "id": "1203@g.us", "subject": "Crew", "participants": [{ "id": "15550100001@s.whatsapp.net", "admin": "admin" }] });
         let gows = json!({ "JID": "1203@g.us", "Name": "Crew", "Participants": [{ "JID": "77@lid", "PhoneNumber": "15550100001@s.whatsapp.net", "IsAdmin": true }] });
-        for group in [ours, webjs, noweb, gows] {
-            let group = super::group(&group).unwrap();
-            assert_eq!(group.subject, "Crew", "{group}");
-            assert_eq!(group.participants.len(), 1, "{group}");
+        for description in [ours, webjs, noweb, gows] {
+            let group = group(&description).unwrap();
+            assert_eq!(group.subject, "Crew", "{description}");
+            assert_eq!(group.participants.len(), 1, "{description}");
             assert_eq!(
                 (group.participants[0].id.to_string().as_str(), group.participants[0].role),
                 ("15550100001@c.us", Role::Admin)
