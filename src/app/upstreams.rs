@@ -8,7 +8,7 @@ use crate::engine::Driver;
 use crate::engine::cloud_api::CloudApiDriver;
 use crate::engine::upstream::UpstreamConfig;
 use crate::engine::waha::WahaDriver;
-use crate::engine::wwebjs::WwebjsDriver;
+use crate::engine::remote::RemoteDriver;
 use crate::settings::Settings;
 
 /// Their drivers.
@@ -26,7 +26,7 @@ pub(super) fn drivers(settings: &Settings, surroundings: &Surroundings) -> Vec<A
         drivers.push(Arc::new(WahaDriver::new(config.clone())));
     }
     if settings.engines.wwebjs.enabled {
-        drivers.push(Arc::new(WwebjsDriver::new(config, surroundings.clock.clone())));
+        drivers.push(Arc::new(RemoteDriver::new(config, surroundings.clock.clone())));
     }
     drivers
 }

@@ -30,12 +30,12 @@ mod group;
 mod message;
 mod people;
 mod ports;
+pub mod remote;
 pub mod simulator;
 pub mod upstream;
 pub mod waha;
 #[cfg(feature = "whatsapp")]
 pub mod whatsapp;
-pub mod wwebjs;
 
 pub use self::callback::{Callback, CallbackAnswer, CallbackError, CallbackMethod};
 pub use self::error::{ControlError, OpenError, SessionError, SettingError};

@@ -31,6 +31,7 @@ mod probes;
 mod qr;
 mod queue;
 mod reading;
+mod remote;
 mod restart;
 mod rich;
 mod snapshots;
@@ -40,4 +41,3 @@ mod waha;
 mod webhooks;
 #[cfg(feature = "testbed")]
 mod whatsapp;
-mod wwebjs;

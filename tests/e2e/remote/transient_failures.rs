@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::gate::Gate;
+use super::proxy::Proxy;
 use super::{Chain, ME};
 use crate::media::files::png;
 use crate::support::{ANNA, said};
 
 /// A device that is linked and ready, whose requests go through a gate.
-async fn gated() -> (Chain, Gate) {
+async fn gated() -> (Chain, Proxy) {
     let chain = Chain::start().await;
-    let gate = Gate::to(chain.back.base()).await;
+    let gate = Proxy::to(chain.back.base()).await;
     chain.back.device("shop", &json!({ "ackServerMs": 0, "ackDeviceMs": 10, "ackReadMs": 30 })).await;
     chain.make("shop", gate.settings(chain.settings("shop"))).await;
     chain.front.wait_for_state("shop", "qr").await;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::convert::entry_in::Step;
+use super::convert::event_in::Step;
 use crate::domain::clock::Millis;
 use crate::domain::ids::{MessageId, NetworkId};
 

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::client::{Ask, Trouble};
-use super::convert::{group_in, words};
-use super::session::WwebjsSession;
+use super::convert::{group_in, static_codes};
+use super::session::RemoteSession;
 use crate::domain::group::Group;
 use crate::domain::jid::Jid;
 use crate::engine::{Ended, EngineEvent, GroupAnswer, GroupRequest, MembersChange, SessionError};
@@ -16,7 +16,7 @@ const TOLD_AT_ONCE: usize = 20;
 /// Groups that are read at most.
 const MOST_GROUPS: usize = 10_000;
 
-impl WwebjsSession {
+impl RemoteSession {
     /// See [`crate::engine::Session::group`].
     pub(super) async fn group_request(&self, request: GroupRequest) -> Result<GroupAnswer, SessionError> {
         let group = about(&request).cloned();
@@ -92,7 +92,7 @@ impl WwebjsSession {
         let outcome = |one: &Value| {
             let id: Jid = one["id"].as_str()?.parse().ok()?;
             let done = one["success"] == true;
-            Some((id, if done { Ok(()) } else { Err(words::member_code(one["code"].as_str())) }))
+            Some((id, if done { Ok(()) } else { Err(static_codes::member_code(one["code"].as_str())) }))
         };
         Ok(GroupAnswer::Participants(each.iter().filter_map(outcome).collect()))
     }

@@ -1,6 +1,6 @@
 //! One device's session: what it holds, and who does what it is asked.
 //!
-//! Invariants: everything happens inside [`WwebjsSession::run`] and the calls to the session, no task is started;
+//! Invariants: everything happens inside [`RemoteSession::run`] and the calls to the session, no task is started;
 //! an entry of the upstream's log counts as read only once everything it told is durable here.
 
 use std::convert::Infallible;
@@ -14,12 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
 use super::convert::state_in::There;
-use super::keeping::Keeping;
 use super::later::Later;
 use super::linking::Stage;
 use super::live::Wishes;
+use super::pending_sends::{Echoes, Waiting};
 use super::settings::{DeviceSettings, InboundBy};
-use super::waiting::{Echoes, Waiting};
+use super::state::Keeping;
 use super::{LastEnds, Shared};
 use crate::domain::clock::Clock;
 use crate::domain::device::Account;
@@ -35,7 +35,7 @@ use crate::engine::{
 };
 
 /// A device's session.
-pub(super) struct WwebjsSession {
+pub(super) struct RemoteSession {
     pub(super) device: DeviceId,
     pub(super) client: Client,
     pub(super) keeping: Keeping,
@@ -75,7 +75,7 @@ pub(super) struct WwebjsSession {
     ends: Arc<LastEnds>,
 }
 
-impl WwebjsSession {
+impl RemoteSession {
     /// Reads what is kept; connects nothing.
     pub(super) async fn open(
         shared: &Shared,
@@ -209,7 +209,7 @@ impl WwebjsSession {
 }
 
 #[async_trait]
-impl Session for WwebjsSession {
+impl Session for RemoteSession {
     async fn run(self: Arc<Self>) -> Ended {
         let _gone = self.gone.clone().drop_guard();
         let ended = tokio::select! {

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 use super::convert::state_in;
 use super::convert::wire::WireEntry;
-use super::keeping::Place;
 use super::linking::Arrival;
 use super::log::{self, Item, LogStream};
-use super::session::WwebjsSession;
+use super::session::RemoteSession;
 use super::settings::InboundBy;
+use super::state::Place;
 use crate::engine::{Ended, EngineEvent};
 
 /// How often the round trip is measured, and that the upstream is there.
@@ -28,7 +28,7 @@ const SHORT: Duration = Duration::from_secs(1);
 /// The position is stored after so many entries that told nothing.
 const STRIDE: i64 = 64;
 
-impl WwebjsSession {
+impl RemoteSession {
     /// Takes in what the upstream has to tell, as long as it is there.
     pub(super) async fn follow(&self, arrival: Arrival) -> Result<Infallible, Ended> {
         let Arrival { place, newest } = arrival;

@@ -1,16 +1,16 @@
 //! What the upstream knows of people.
 
 use super::client::{Ask, Trouble};
-use super::convert::entry_in::contact_update;
+use super::convert::event_in::contact_update;
 use super::groups::PAGE;
-use super::session::WwebjsSession;
+use super::session::RemoteSession;
 use crate::domain::contact::{Contact, ContactUpdate};
 use crate::engine::{Answer, Ended, EngineEvent, Query, SessionError};
 
 /// People that are read at most.
 const MOST_CONTACTS: usize = 200_000;
 
-impl WwebjsSession {
+impl RemoteSession {
     /// See [`crate::engine::Session::query`].
     pub(super) async fn asks(&self, query: Query) -> Result<Answer, SessionError> {
         let (person, what) = match &query {

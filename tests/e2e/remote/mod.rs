@@ -1,18 +1,18 @@
 //! A Wharf in front of a Wharf.
 
 mod callbacks;
-mod gate;
-mod keeping;
+mod durability;
 mod keys;
-mod passing;
-mod relay;
-mod talking;
+mod link;
+mod messages;
+mod proxy;
+mod transient_failures;
 
 use serde_json::{Value, json};
 
-use self::relay::Relay;
+use self::link::Link;
 use crate::support::TestApp;
-use crate::upstream::wwebjs::{SecondWharf, UPSTREAM_KEY};
+use crate::upstream::remote::{SecondWharf, UPSTREAM_KEY};
 
 /// The number of the phone that links.
 const ME: &str = "15550100009";
@@ -21,13 +21,13 @@ const ME: &str = "15550100009";
 struct Chain {
     front: TestApp,
     back: SecondWharf,
-    way: Relay,
+    way: Link,
 }
 
 impl Chain {
     async fn start() -> Self {
         let back = SecondWharf::start(&[]).await;
-        let way = Relay::to(back.base()).await;
+        let way = Link::to(back.base()).await;
         let front = TestApp::start_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
         Self { front, back, way }
     }

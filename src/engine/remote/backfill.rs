@@ -4,13 +4,13 @@
 use std::collections::HashSet;
 
 use super::client::Ask;
-use super::convert::entry_in::{self, News};
+use super::convert::event_in::{self, News};
 use super::convert::message_in::in_ms;
 use super::convert::wire::{WireChat, WireMessage};
 use super::groups::PAGE;
 use super::log;
 use super::media::without_file;
-use super::session::WwebjsSession;
+use super::session::RemoteSession;
 use super::settings::InboundBy;
 use crate::domain::ack::Ack;
 use crate::domain::event::HistoryPhase;
@@ -37,7 +37,7 @@ struct Ahead {
     messages: HashSet<MessageId>,
 }
 
-impl WwebjsSession {
+impl RemoteSession {
     /// Reads what was there before the link as history, which is told to nobody. What the log tells after `seq` is
     /// left to the log, where there is one. `own`: nobody else tells how far it is.
     pub(super) async fn read_past(&self, seq: Option<i64>, own: bool) -> Result<(), Ended> {
@@ -110,7 +110,7 @@ impl WwebjsSession {
             let page = self.answered(log::page(&self.client, ahead.to).await)?;
             let before = ahead.to;
             for entry in &self.read_entries(page.data) {
-                if let Some(News::Message(message) | News::Created { message, .. }) = entry_in::news(entry) {
+                if let Some(News::Message(message) | News::Created { message, .. }) = event_in::news(entry) {
                     ahead.messages.insert(message.id.clone());
                 }
                 ahead.to = ahead.to.max(entry.seq);

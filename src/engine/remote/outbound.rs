@@ -8,11 +8,11 @@
 use std::time::Duration;
 
 use super::client::{Ask, Trouble};
-use super::convert::entry_in::{Step, step_of};
+use super::convert::event_in::{Step, step_of};
 use super::convert::ids::{temp_id, with_network};
 use super::convert::wire::WireMessage;
-use super::convert::{message_out, words};
-use super::session::WwebjsSession;
+use super::convert::{message_out, static_codes};
+use super::session::RemoteSession;
 use super::settings::InboundBy;
 use crate::domain::content::Content;
 use crate::domain::ids::{MessageId, NetworkId};
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_secs(10);
 const LOOK_WITHOUT_LOG: Duration = Duration::from_millis(500);
 
-impl WwebjsSession {
+impl RemoteSession {
     /// See [`crate::engine::Session::send`].
     pub(super) async fn send_out(&self, message: Outgoing) -> SendOutcome {
         if !self.is_online() {
@@ -195,7 +195,7 @@ fn refused(trouble: &Trouble) -> SendOutcome {
         Trouble::Refused { code, sentence, .. } => {
             let sentence = if sentence.is_empty() { "the upstream refused the message" } else { sentence };
             SendOutcome::Permanent(SendError {
-                code: words::failure_code(code),
+                code: static_codes::failure_code(code),
                 message: sentence.to_owned(),
             })
         }

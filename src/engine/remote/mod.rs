@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use self::session::WwebjsSession;
+use self::session::RemoteSession;
 use self::settings::{DeviceSettings, InboundBy};
 use crate::domain::clock::Clock;
 use crate::domain::ids::DeviceId;
@@ -29,25 +29,25 @@ use crate::engine::{
     OpenError, Session, SessionContext, SettingError,
 };
 
+mod backfill;
 mod callback;
 mod changes;
 mod client;
 mod convert;
-mod entries;
-mod following;
 mod groups;
-mod keeping;
+mod inbound;
 mod later;
 mod linking;
 mod live;
 mod log;
+mod log_reader;
 mod media;
 mod outbound;
-mod past;
+mod pending_sends;
 mod people;
 mod session;
 mod settings;
-mod waiting;
+mod state;
 
 /// What all sessions share.
 struct Shared {
@@ -75,14 +75,14 @@ impl LastEnds {
 }
 
 /// All devices whose network is such a server.
-pub struct WwebjsDriver {
+pub struct RemoteDriver {
     shared: Shared,
     clock: Arc<dyn Clock>,
     /// Sessions that may run; for callbacks.
-    sessions: Sessions<WwebjsSession>,
+    sessions: Sessions<RemoteSession>,
 }
 
-impl WwebjsDriver {
+impl RemoteDriver {
     /// Connects nothing yet.
     #[must_use]
     pub fn new(config: UpstreamConfig, clock: Arc<dyn Clock>) -> Self {
@@ -92,7 +92,7 @@ impl WwebjsDriver {
 }
 
 #[async_trait]
-impl Driver for WwebjsDriver {
+impl Driver for RemoteDriver {
     fn name(&self) -> &'static str {
         "wwebjs"
     }
@@ -136,7 +136,7 @@ impl Driver for WwebjsDriver {
         if settings.inbound == InboundBy::Webhook && !self.shared.ends.lost_its_link(&device) {
             self.shared.config.warn_without_address(&device);
         }
-        let session = Arc::new(WwebjsSession::open(&self.shared, settings, context).await?);
+        let session = Arc::new(RemoteSession::open(&self.shared, settings, context).await?);
         self.sessions.add(device, &session);
         Ok(session)
     }

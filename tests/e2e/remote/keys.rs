@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Chain;
 use crate::support::TestApp;
-use crate::upstream::wwebjs::{SecondWharf, UPSTREAM_KEY};
+use crate::upstream::remote::{SecondWharf, UPSTREAM_KEY};
 
 #[tokio::test]
 async fn a_wrong_key_fails_the_device_and_says_so() {

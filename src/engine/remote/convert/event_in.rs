@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::message_in::in_ms;
 use super::state_in::{self, There};
+use super::static_codes;
 use super::wire::{WireEntry, WireMessage};
-use super::words;
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::contact::{Contact, ContactUpdate};
@@ -205,7 +205,7 @@ fn step(told: OfMessage) -> Option<News> {
 pub(in super::super) fn step_of(status: &str, code: Option<&str>, error: Option<String>) -> Step {
     match status {
         "sent" | "delivered" | "read" | "played" => Step::Sent,
-        "failed" => Step::Failed(words::failure(code, error)),
+        "failed" => Step::Failed(static_codes::failure(code, error)),
         _ => Step::OnItsWay,
     }
 }

@@ -7,7 +7,7 @@ use futures_util::stream::StreamExt as _;
 use super::client::Trouble;
 use super::convert::message_in::{self, media_kind};
 use super::convert::wire::WireMessage;
-use super::session::WwebjsSession;
+use super::session::RemoteSession;
 use crate::domain::content::{Attachment, Content};
 use crate::domain::ids::NetworkId;
 use crate::engine::{Ended, EngineEvent, Incoming, MediaStoreError, Quoted, SendOutcome};
@@ -28,7 +28,7 @@ pub(super) enum Fetched {
     NotNow(&'static str),
 }
 
-impl WwebjsSession {
+impl RemoteSession {
     /// A message of the upstream's, with this as what it consists of, as one that came in.
     pub(super) async fn received(&self, message: &WireMessage, content: Content) -> Result<Incoming, Ended> {
         let me = self.me();

@@ -27,12 +27,12 @@ struct Inner {
     asked: Mutex<Vec<String>>,
 }
 
-pub struct Gate {
+pub struct Proxy {
     inner: Arc<Inner>,
     base: String,
 }
 
-impl Gate {
+impl Proxy {
     /// Lets everything through to `to` but sockets, which need none.
     pub async fn to(to: &str) -> Self {
         let inner = Arc::new(Inner { to: to.to_owned(), ..Inner::default() });

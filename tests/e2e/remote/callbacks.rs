@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::Chain;
-use super::gate::Gate;
+use super::proxy::Proxy;
 use crate::support::{ANNA, Reply, said};
-use crate::upstream::wwebjs::{CALLBACK_SECRET, signed};
+use crate::upstream::remote::{CALLBACK_SECRET, signed};
 
 async fn call(chain: &Chain, secret: &str, body: &Value) -> Reply {
     let text = body.to_string();
@@ -81,7 +81,7 @@ async fn a_callback_that_is_not_signed_so_is_refused() {
 #[tokio::test]
 async fn a_callback_has_the_log_read_at_once_where_the_stream_is_silent() {
     let chain = Chain::start().await;
-    let gate = Gate::to(chain.back.base()).await;
+    let gate = Proxy::to(chain.back.base()).await;
     chain.back.device("shop", &json!({ "autoScanMs": 0 })).await;
     let mut settings = gate.settings(chain.settings("shop"));
     settings["wwebjs"]["webhookSecret"] = json!(CALLBACK_SECRET);

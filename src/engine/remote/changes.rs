@@ -6,9 +6,9 @@ use serde_json::json;
 use super::client::{Ask, Trouble};
 use super::convert::chat_in::{self, Flags};
 use super::convert::wire::WireChat;
-use super::entries::echo_of_chat;
-use super::session::WwebjsSession;
-use super::waiting::echo;
+use super::inbound::echo_of_chat;
+use super::pending_sends::echo;
+use super::session::RemoteSession;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::engine::{ChatChange, Ended, EngineEvent, MessageChange, SessionError, VaultError};
@@ -16,7 +16,7 @@ use crate::engine::{ChatChange, Ended, EngineEvent, MessageChange, SessionError,
 /// Messages that are marked read in one request.
 const READ_AT_ONCE: usize = 500;
 
-impl WwebjsSession {
+impl RemoteSession {
     /// See [`crate::engine::Session::change_message`].
     pub(super) async fn message_changes(&self, change: MessageChange) -> Result<(), SessionError> {
         match change {

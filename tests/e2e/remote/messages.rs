@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Chain, ME};
 use crate::media::files::{ogg, png};
 use crate::support::{ANNA, BEN};
-use crate::upstream::wwebjs::UPSTREAM_KEY;
+use crate::upstream::remote::UPSTREAM_KEY;
 
 #[tokio::test]
 async fn a_code_is_shown_by_both_and_a_scan_links_both() {

@@ -6,13 +6,13 @@ use std::sync::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-pub struct Relay {
+pub struct Link {
     address: SocketAddr,
     to: String,
     running: Mutex<JoinHandle<()>>,
 }
 
-impl Relay {
+impl Link {
     /// A way to `base`, which is `http://` and an address.
     pub async fn to(base: &str) -> Self {
         let to = base.strip_prefix("http://").unwrap().to_owned();
@@ -40,7 +40,7 @@ impl Relay {
     }
 }
 
-impl Drop for Relay {
+impl Drop for Link {
     fn drop(&mut self) {
         self.running.lock().unwrap().abort();
     }

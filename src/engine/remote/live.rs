@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::convert::packet::{self, PONG, Packet};
 use super::convert::wire::WireChat;
-use super::session::WwebjsSession;
+use super::session::RemoteSession;
 use super::settings::InboundBy;
 use crate::domain::clock::Millis;
 use crate::domain::event::TypingKind;
@@ -110,7 +110,7 @@ impl From<WebSocketError> for Over {
     }
 }
 
-impl WwebjsSession {
+impl RemoteSession {
     /// Holds a socket open as long as the session is connected.
     pub(super) async fn listen(&self) -> Result<Infallible, Ended> {
         self.online.cancelled().await;

@@ -1,13 +1,13 @@
 //! What an entry of the upstream's log comes to here.
 
 use super::client::Ask;
-use super::convert::entry_in::{self, News, Said, Step};
+use super::convert::event_in::{self, News, Said, Step};
 use super::convert::ids::of_temp_id;
 use super::convert::state_in::{self, There};
 use super::convert::wire::{WireDevice, WireEntry, WireMessage, WireReceipt};
 use super::linking::Stage;
-use super::session::WwebjsSession;
-use super::waiting::echo;
+use super::pending_sends::echo;
+use super::session::RemoteSession;
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::ids::MessageId;
@@ -15,11 +15,11 @@ use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 use crate::engine::{ChatChange, Ended, EngineEvent, IncomingReceipt, SendError};
 
-impl WwebjsSession {
+impl RemoteSession {
     /// Takes an entry in. `new`: it was written after this session began, so that it counts for the link. Answers
     /// whether anything was told.
     pub(super) async fn take_in(&self, entry: &WireEntry, new: bool) -> Result<bool, Ended> {
-        let Some(news) = entry_in::news(entry) else {
+        let Some(news) = event_in::news(entry) else {
             self.not_read("an entry of the log");
             return Ok(false);
         };

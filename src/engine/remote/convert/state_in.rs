@@ -1,7 +1,7 @@
 //! Where the upstream's device is, as what that means for ours.
 
+use super::static_codes;
 use super::wire::WireDevice;
-use super::words;
 use crate::domain::device::Account;
 use crate::domain::reason::Reason;
 use crate::engine::Ended;
@@ -27,7 +27,7 @@ pub(in super::super) enum There {
 
 /// By the words of its `state`, or of its older `status`.
 pub(in super::super) fn there(state: &str, reason: Option<&str>) -> There {
-    let reason = words::reason(reason);
+    let reason = static_codes::reason(reason);
     match state {
         "ready" => There::Ready,
         "qr" => There::Code,

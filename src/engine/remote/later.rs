@@ -13,9 +13,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::convert::wire::WireMessage;
-use super::keeping::Place;
 use super::media::Fetched;
-use super::session::WwebjsSession;
+use super::session::RemoteSession;
+use super::state::Place;
 use crate::domain::ack::Ack;
 use crate::engine::Ended;
 
@@ -120,7 +120,7 @@ fn wait(tries: u32) -> Duration {
     }
 }
 
-impl WwebjsSession {
+impl RemoteSession {
     /// A message that came in there, with its file: now, or when that can be had. While files cannot, no other one
     /// holds up what follows.
     pub(super) async fn message(&self, message: &WireMessage) -> Result<(), Ended> {

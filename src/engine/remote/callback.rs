@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::session::WwebjsSession;
+use super::session::RemoteSession;
 use crate::domain::clock::Millis;
 use crate::engine::{Callback, CallbackAnswer, CallbackError, CallbackMethod};
 use crate::net::standard_webhooks;
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Checks a callback, and answers once what it tells is durable.
 pub(super) async fn take(
-    session: Option<Arc<WwebjsSession>>,
+    session: Option<Arc<RemoteSession>>,
     secret: &str,
     there: &str,
     callback: Callback<'_>,

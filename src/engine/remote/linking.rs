@@ -8,10 +8,10 @@ use super::client::{Ask, Trouble};
 use super::convert::message_in::in_ms;
 use super::convert::state_in::{self, There};
 use super::convert::wire::{WireDevice, WireLogPage};
-use super::keeping::Place;
 use super::log;
-use super::session::{WwebjsSession, gets_on};
+use super::session::{RemoteSession, gets_on};
 use super::settings::InboundBy;
+use super::state::Place;
 use crate::domain::device::Account;
 use crate::domain::reason::Reason;
 use crate::engine::{Ended, EngineEvent, PairingCode, SessionError};
@@ -43,7 +43,7 @@ pub(super) struct Arrival {
     pub(super) newest: i64,
 }
 
-impl WwebjsSession {
+impl RemoteSession {
     /// Finds the upstream's device, makes or starts it where need be, and tells where it is.
     pub(super) async fn arrive(&self) -> Result<Arrival, Ended> {
         let linked = self.kept(self.keeping.was_linked().await)?;
