@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::Surroundings;
 use crate::engine::Driver;
 use crate::engine::cloud_api::CloudApiDriver;
+use crate::engine::remote::RemoteDriver;
 use crate::engine::upstream::UpstreamConfig;
 use crate::engine::waha::WahaDriver;
-use crate::engine::remote::RemoteDriver;
 use crate::settings::Settings;
 
 /// Their drivers.
@@ -25,7 +25,7 @@ pub(super) fn drivers(settings: &Settings, surroundings: &Surroundings) -> Vec<A
     if settings.engines.waha.enabled {
         drivers.push(Arc::new(WahaDriver::new(config.clone())));
     }
-    if settings.engines.wwebjs.enabled {
+    if settings.engines.remote.enabled {
         drivers.push(Arc::new(RemoteDriver::new(config, surroundings.clock.clone())));
     }
     drivers

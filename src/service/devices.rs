@@ -6,6 +6,7 @@ use super::supervisor::Command;
 use super::{Core, CreatedWebhook, DeviceChangeNotice, NewWebhook, ServiceError};
 use crate::domain::clock::Millis;
 use crate::domain::device::{Device, DeviceStats};
+use crate::domain::engine_name::{current_engine, rename_settings};
 use crate::domain::ids::DeviceId;
 use crate::domain::reason::Reason;
 use crate::domain::secret_settings::{keep, sent_elsewhere};
@@ -116,7 +117,7 @@ impl Core {
         let id = new.id.unwrap_or_else(|| DeviceId::random(&*self.inner.random));
         let mut device = Device {
             name: new.name.unwrap_or_else(|| id.to_string()),
-            engine: new.engine.unwrap_or_else(|| self.limits().default_engine.clone()),
+            engine: current_engine(new.engine.as_deref().unwrap_or(&self.limits().default_engine)).to_owned(),
             settings: new.settings,
             declared,
             state: State::Created,
@@ -125,6 +126,7 @@ impl Core {
             created_at: self.now(),
             id: id.clone(),
         };
+        use_current_settings(&device.engine, &mut device.settings)?;
         let secrets = self.check_and_mask(&mut device)?;
         let max = self.limits().max_devices;
         let stored = device.clone();
@@ -149,12 +151,15 @@ impl Core {
     pub async fn update_device(
         &self,
         id: &DeviceId,
-        change: DeviceChange,
+        mut change: DeviceChange,
     ) -> Result<DeviceView, ServiceError> {
         let (core, of) = (self.clone(), id.clone());
         self.store()
             .write(move |tx| {
                 let mut device = tx.device(&of)?.ok_or(ServiceError::DeviceNotFound)?;
+                if let Some(settings) = &mut change.settings {
+                    use_current_settings(&device.engine, settings)?;
+                }
                 refuse_declared(&device, &change)?;
                 if let Some(name) = change.name {
                     device.name = name;
@@ -266,6 +271,17 @@ fn insert(tx: &Tx<'_>, device: &Device, max: usize) -> Result<(), ServiceError> 
 }
 
 /// What a file sets, nothing else changes: `name`, or `settings.<key>`.
+pub(super) fn use_current_settings(
+    engine: &str,
+    settings: &mut Map<String, Value>,
+) -> Result<(), ServiceError> {
+    if rename_settings(engine, settings) {
+        return Ok(());
+    }
+    let wrong = "is the former name of settings.remote: give only one of the two";
+    Err(ServiceError::invalid("settings.wwebjs", wrong))
+}
+
 pub(super) fn refuse_declared(device: &Device, change: &DeviceChange) -> Result<(), ServiceError> {
     let set = |field: &str| device.declared.iter().any(|declared| declared == field);
     if change.name.as_ref().is_some_and(|name| *name != device.name) && set("name") {

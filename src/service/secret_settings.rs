@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Core, ServiceError};
 use crate::domain::device::Device;
+use crate::domain::engine_name::rename_secrets;
 use crate::domain::ids::DeviceId;
 use crate::domain::secret_settings::{bare_mask, join, split};
 use crate::store::{Reader, Tx};
@@ -29,7 +30,7 @@ impl Core {
         device: &Device,
     ) -> Result<Map<String, Value>, ServiceError> {
         let secrets = self.store().open_settings(&device.id, reader.device_secrets(&device.id)?)?;
-        Ok(join(device.settings.clone(), &secrets))
+        Ok(join(device.settings.clone(), &rename_secrets(&device.engine, secrets)))
     }
 
     /// Checks a device whose settings have their secrets, and leaves masks in their places.

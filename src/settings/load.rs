@@ -12,7 +12,7 @@ use toml::{Table, Value};
 use super::Settings;
 use super::check::{self, Effective};
 use super::error::{SettingsError, line_of, one_line};
-use super::tree::{Entry, Known};
+use super::tree::{Entry, Known, refuse_second};
 
 /// The documented defaults, `config/default.toml`.
 pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
@@ -66,7 +66,13 @@ fn env_layer(
 ) -> Result<Vec<Entry>, SettingsError> {
     let mut variables: Vec<_> = env.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
     variables.sort();
-    variables.iter().map(|(name, text)| env_entry(known, name, text)).collect()
+    let mut layer = Vec::new();
+    for (name, text) in &variables {
+        let entry = env_entry(known, name, text)?;
+        refuse_second(&layer, &entry)?;
+        layer.push(entry);
+    }
+    Ok(layer)
 }
 
 fn env_entry(known: &Known, name: &str, text: &str) -> Result<Entry, SettingsError> {

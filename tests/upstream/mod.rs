@@ -54,7 +54,7 @@ pub async fn start(engine: &str) -> Option<Arc<dyn Upstream>> {
         "cloud-api" => Some(cloud_api::GraphServer::start().await),
         "waha" => Some(waha::Server::start("webhook").await),
         "waha-websocket" => Some(waha::Server::start("websocket").await),
-        "wwebjs" => Some(Arc::new(remote::Behind::start().await)),
+        "remote" => Some(Arc::new(remote::Behind::start().await)),
         _ => None,
     }
 }

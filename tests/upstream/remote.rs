@@ -1,4 +1,4 @@
-//! A second Wharf, with simulated devices, behind the devices of the first: the upstream of the engine `wwebjs`.
+//! A second Wharf, with simulated devices, behind the devices of the first: the upstream of the engine `remote`.
 //!
 //! Steering goes to a small proxy in front of it. Messages that were sent through the first one have other ids at the
 //! second, so the proxy names each by the other's id; and it answers a steering call only when the first one has read
@@ -206,7 +206,7 @@ impl Behind {
 #[async_trait::async_trait]
 impl Upstream for Behind {
     fn engine(&self) -> &'static str {
-        "wwebjs"
+        "remote"
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -236,7 +236,7 @@ impl Upstream for Behind {
 
     async fn device_settings(&self, device: &str, world: &Value) -> Value {
         self.wharf.device(device, world).await;
-        json!({ "wwebjs": {
+        json!({ "remote": {
             "baseUrl": self.wharf.base(), "device": device, "apiKey": UPSTREAM_KEY, "webhookSecret": CALLBACK_SECRET,
         } })
     }

@@ -94,7 +94,7 @@ impl RemoteDriver {
 #[async_trait]
 impl Driver for RemoteDriver {
     fn name(&self) -> &'static str {
-        "wwebjs"
+        "remote"
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -126,7 +126,7 @@ impl Driver for RemoteDriver {
         let read = DeviceSettings::parse(settings)?;
         self.shared.config.http.check_url(&read.base_url).map_err(|_| {
             let message = "is a private address, which the operator's net.allow_private must name first";
-            settings::wrong("settings.wwebjs.baseUrl", message)
+            settings::wrong("settings.remote.baseUrl", message)
         })
     }
 

@@ -1,4 +1,4 @@
-//! `settings.wwebjs`: where the upstream is, which of its devices this one is, and how its news comes.
+//! `settings.remote`: where the upstream is, which of its devices this one is, and how its news comes.
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -6,7 +6,7 @@ use url::Url;
 use crate::domain::ids::DeviceId;
 use crate::engine::SettingError;
 
-const PATH: &str = "settings.wwebjs";
+const PATH: &str = "settings.remote";
 /// Longest key and secret, in bytes.
 const MAX_SECRET: usize = 512;
 /// Shortest secret for signatures, in bytes.
@@ -41,9 +41,9 @@ pub(super) struct DeviceSettings {
 }
 
 impl DeviceSettings {
-    /// Reads `wwebjs` out of a device's settings.
+    /// Reads `remote` out of a device's settings.
     pub(super) fn parse(settings: &Map<String, Value>) -> Result<Self, SettingError> {
-        let fields = match settings.get("wwebjs") {
+        let fields = match settings.get("remote") {
             Some(Value::Object(fields)) => fields,
             None | Some(Value::Null) => return Err(wrong(PATH, "is required: baseUrl, apiKey and device")),
             Some(_) => return Err(wrong(PATH, "must be an object")),
@@ -58,20 +58,20 @@ impl DeviceSettings {
             base_url: base_url(given("baseUrl"))?,
             device: given("device").map(device).transpose()?,
             api_key: secret("apiKey", given("apiKey"), 1)?
-                .ok_or_else(|| wrong("settings.wwebjs.apiKey", "is required: a key of the upstream"))?,
+                .ok_or_else(|| wrong("settings.remote.apiKey", "is required: a key of the upstream"))?,
             webhook_secret: secret("webhookSecret", given("webhookSecret"), MIN_SIGNATURE_SECRET)?,
             inbound: given("inbound").map(inbound).transpose()?.unwrap_or_default(),
         };
         if read.inbound == InboundBy::Webhook && read.webhook_secret.is_none() {
             let message = "is required with inbound \"webhook\": the secret of the upstream's webhook";
-            return Err(wrong("settings.wwebjs.webhookSecret", message));
+            return Err(wrong("settings.remote.webhookSecret", message));
         }
         Ok(read)
     }
 }
 
 fn base_url(value: Option<&Value>) -> Result<Url, SettingError> {
-    let wrong = |message| wrong("settings.wwebjs.baseUrl", message);
+    let wrong = |message| wrong("settings.remote.baseUrl", message);
     let value = value
         .ok_or_else(|| wrong("is required: where the upstream is, such as https://wharf.example.com"))?;
     let url = value.as_str().and_then(|text| Url::parse(text).ok());
@@ -94,7 +94,7 @@ fn device(value: &Value) -> Result<DeviceId, SettingError> {
     let id = value.as_str().and_then(|text| text.parse().ok());
     id.ok_or_else(|| {
         wrong(
-            "settings.wwebjs.device",
+            "settings.remote.device",
             "must be the device's id at the upstream: 1 to 64 of A-Z, a-z, 0-9, _ and -",
         )
     })
@@ -119,7 +119,7 @@ fn inbound(value: &Value) -> Result<InboundBy, SettingError> {
         Some("stream") => Ok(InboundBy::Stream),
         Some("webhook") => Ok(InboundBy::Webhook),
         Some("poll") => Ok(InboundBy::Poll),
-        _ => Err(wrong("settings.wwebjs.inbound", "must be stream, webhook or poll")),
+        _ => Err(wrong("settings.remote.inbound", "must be stream, webhook or poll")),
     }
 }
 
@@ -132,10 +132,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn parse(wwebjs: Value) -> Result<DeviceSettings, String> {
-        let settings = Map::from_iter([("wwebjs".to_owned(), wwebjs)]);
+    fn parse(remote: Value) -> Result<DeviceSettings, String> {
+        let settings = Map::from_iter([("remote".to_owned(), remote)]);
         let parsed = DeviceSettings::parse(&settings);
-        parsed.map_err(|error| error.field.trim_start_matches("settings.wwebjs").to_owned())
+        parsed.map_err(|error| error.field.trim_start_matches("settings.remote").to_owned())
     }
 
     fn good() -> Value {

@@ -21,8 +21,8 @@ async fn start(with_secret: bool) -> Chain {
     chain.back.device("shop", &json!({ "autoScanMs": 0 })).await;
     let mut settings = chain.settings("shop");
     if with_secret {
-        settings["wwebjs"]["inbound"] = json!("webhook");
-        settings["wwebjs"]["webhookSecret"] = json!(CALLBACK_SECRET);
+        settings["remote"]["inbound"] = json!("webhook");
+        settings["remote"]["webhookSecret"] = json!(CALLBACK_SECRET);
     }
     chain.make("shop", settings).await;
     if !with_secret {
@@ -84,7 +84,7 @@ async fn a_callback_has_the_log_read_at_once_where_the_stream_is_silent() {
     let gate = Proxy::to(chain.back.base()).await;
     chain.back.device("shop", &json!({ "autoScanMs": 0 })).await;
     let mut settings = gate.settings(chain.settings("shop"));
-    settings["wwebjs"]["webhookSecret"] = json!(CALLBACK_SECRET);
+    settings["remote"]["webhookSecret"] = json!(CALLBACK_SECRET);
     chain.make("shop", settings).await;
     chain.front.wait_for_state("shop", "ready").await;
     gate.hush();

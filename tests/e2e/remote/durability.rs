@@ -162,7 +162,7 @@ async fn without_a_log_the_chats_are_read_again_and_again() {
         .device("shop", &json!({ "autoScanMs": 0, "ackServerMs": 0, "ackDeviceMs": 10, "ackReadMs": 30 }))
         .await;
     let mut settings = chain.settings("shop");
-    settings["wwebjs"]["inbound"] = json!("poll");
+    settings["remote"]["inbound"] = json!("poll");
     chain.make("shop", settings).await;
     chain.front.wait_for_state("shop", "ready").await;
     let id = chain.front.send("shop", ANNA, "ours").await;

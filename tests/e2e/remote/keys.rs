@@ -10,7 +10,7 @@ use crate::upstream::remote::{SecondWharf, UPSTREAM_KEY};
 async fn a_wrong_key_fails_the_device_and_says_so() {
     let chain = Chain::start().await;
     let mut settings = chain.settings("shop");
-    settings["wwebjs"]["apiKey"] = json!("a-wrong-key");
+    settings["remote"]["apiKey"] = json!("a-wrong-key");
     chain.make("shop", settings).await;
     chain.front.wait_for_state("shop", "failed").await;
     assert_eq!(chain.reason("shop").await, "upstream_unauthorized");
@@ -22,7 +22,7 @@ async fn a_key_that_is_revoked_fails_the_device() {
     let made = json!({ "name": "front", "scopes": ["admin"] });
     let made = chain.back.post("/api-keys", made).await["data"].clone();
     let mut settings = chain.settings("shop");
-    settings["wwebjs"]["apiKey"] = made["key"].clone();
+    settings["remote"]["apiKey"] = made["key"].clone();
     chain.back.device("shop", &json!({ "autoScanMs": 0 })).await;
     chain.make("shop", settings).await;
     chain.front.wait_for_state("shop", "ready").await;
@@ -39,8 +39,8 @@ async fn secrets_are_masked_and_kept() {
     chain.device("shop").await;
     let shown = chain.front.get("/devices/shop").await;
     assert!(!shown.text().contains(UPSTREAM_KEY));
-    assert_eq!(shown.ok()["data"]["settings"]["wwebjs"]["apiKey"], "********");
-    let base = json!({ "wwebjs": { "baseUrl": chain.way.base(), "device": "shop" } });
+    assert_eq!(shown.ok()["data"]["settings"]["remote"]["apiKey"], "********");
+    let base = json!({ "remote": { "baseUrl": chain.way.base(), "device": "shop" } });
     chain.front.patch("/devices/shop", json!({ "settings": base })).await.ok();
     chain.front.post("/devices/shop/restart", json!({})).await.ok();
     chain.front.wait_for_state("shop", "ready").await;
@@ -51,14 +51,14 @@ async fn a_private_address_is_refused_unless_the_operator_allows_it() {
     let back = SecondWharf::start(&[]).await;
     let front = TestApp::start().await;
     let make = async |base: Value| {
-        let settings = json!({ "wwebjs": { "baseUrl": base, "device": "shop", "apiKey": UPSTREAM_KEY } });
-        front.post("/devices", json!({ "id": "shop", "engine": "wwebjs", "settings": settings })).await
+        let settings = json!({ "remote": { "baseUrl": base, "device": "shop", "apiKey": UPSTREAM_KEY } });
+        front.post("/devices", json!({ "id": "shop", "engine": "remote", "settings": settings })).await
     };
     for address in
         [back.base(), "http://10.0.0.1", "http://[::1]:8080", "http://2130706433", "http://169.254.169.254/x"]
     {
         let refused = make(json!(address)).await.refused(400, "invalid_field");
-        assert_eq!(refused["details"][0]["field"], "settings.wwebjs.baseUrl", "{address}");
+        assert_eq!(refused["details"][0]["field"], "settings.remote.baseUrl", "{address}");
     }
     // A name is looked up when it is used.
     let named = back.base().replace("127.0.0.1", "localhost");
@@ -76,19 +76,19 @@ async fn a_private_address_is_refused_unless_the_operator_allows_it() {
 async fn settings_that_cannot_be_are_named() {
     let front = TestApp::start().await;
     for (settings, field) in [
-        (json!({}), "settings.wwebjs"),
-        (json!({ "wwebjs": { "apiKey": "k" } }), "settings.wwebjs.baseUrl"),
-        (json!({ "wwebjs": { "baseUrl": "https://example.com" } }), "settings.wwebjs.apiKey"),
+        (json!({}), "settings.remote"),
+        (json!({ "remote": { "apiKey": "k" } }), "settings.remote.baseUrl"),
+        (json!({ "remote": { "baseUrl": "https://example.com" } }), "settings.remote.apiKey"),
         (
-            json!({ "wwebjs": { "baseUrl": "https://example.com", "apiKey": "k", "inbound": "webhook" } }),
-            "settings.wwebjs.webhookSecret",
+            json!({ "remote": { "baseUrl": "https://example.com", "apiKey": "k", "inbound": "webhook" } }),
+            "settings.remote.webhookSecret",
         ),
         (
-            json!({ "wwebjs": { "baseUrl": "https://example.com", "apiKey": "k", "port": 1 } }),
-            "settings.wwebjs.port",
+            json!({ "remote": { "baseUrl": "https://example.com", "apiKey": "k", "port": 1 } }),
+            "settings.remote.port",
         ),
     ] {
-        let body = json!({ "id": "shop", "engine": "wwebjs", "settings": settings });
+        let body = json!({ "id": "shop", "engine": "remote", "settings": settings });
         let refused = front.post("/devices", body).await.refused(400, "invalid_field");
         assert_eq!(refused["details"][0]["field"], field);
     }

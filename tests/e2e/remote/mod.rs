@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod durability;
+mod former_name;
 mod keys;
 mod link;
 mod messages;
@@ -33,12 +34,12 @@ impl Chain {
     }
 
     fn settings(&self, device: &str) -> Value {
-        json!({ "wwebjs": { "baseUrl": self.way.base(), "device": device, "apiKey": UPSTREAM_KEY } })
+        json!({ "remote": { "baseUrl": self.way.base(), "device": device, "apiKey": UPSTREAM_KEY } })
     }
 
     async fn make(&self, id: &str, settings: Value) {
         self.front
-            .post("/devices", json!({ "id": id, "engine": "wwebjs", "settings": settings }))
+            .post("/devices", json!({ "id": id, "engine": "remote", "settings": settings }))
             .await
             .created();
     }

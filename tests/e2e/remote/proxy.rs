@@ -74,7 +74,7 @@ impl Proxy {
 
     /// The same settings, through here.
     pub fn settings(&self, mut settings: Value) -> Value {
-        settings["wwebjs"]["baseUrl"] = json!(self.base);
+        settings["remote"]["baseUrl"] = json!(self.base);
         settings
     }
 }

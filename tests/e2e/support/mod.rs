@@ -115,13 +115,20 @@ impl TestApp {
     }
 
     /// The same, with something done to its database in between.
-    pub async fn restarted_after(mut self, meanwhile: &str) -> Self {
+    pub async fn restarted_after(self, meanwhile: &str) -> Self {
+        let change = |data: &Path| {
+            let database = rusqlite::Connection::open(data.join("wharf.db")).unwrap();
+            database.execute_batch(meanwhile).unwrap();
+        };
+        self.restarted_after_change(change).await
+    }
+
+    /// The same, with a change to its data directory in between.
+    pub async fn restarted_after_change(mut self, change: impl FnOnce(&Path)) -> Self {
         if let Some(app) = self.app.take() {
             app.stop().await;
         }
-        let database = rusqlite::Connection::open(self.data.path().join("wharf.db")).unwrap();
-        database.execute_batch(meanwhile).unwrap();
-        drop(database);
+        change(self.data.path());
         self.restarted().await
     }
 
