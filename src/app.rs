@@ -15,7 +15,7 @@ use crate::domain::outbox::{Pace, QuietHours, Rules};
 use crate::engine::Driver;
 use crate::engine::simulator::SimulatorDriver;
 use crate::lifecycle::{Drained, Failure, Signals, Tasks};
-use crate::service::keys::{EnvironmentKeyError, Keys};
+use crate::service::access::keys::{EnvironmentKeyError, Keys};
 use crate::service::{
     AccessTokens, Core, CoreParts, ImportLimits, Limits, MediaLimits, OutboxLimits, RetentionLimits,
     ServiceError,
@@ -25,17 +25,17 @@ use crate::store::{OpenError, Store, StoreError, StoreOptions, Synchronous, Vaul
 use crate::telemetry::Metrics;
 
 mod api_config;
-mod declared;
+mod bootstrap_key;
+mod declared_devices;
 mod effects;
-mod first_key;
 mod listener;
 mod media_store;
-mod native;
 mod notify;
-mod observer;
+mod store_metrics;
 mod system;
 mod upstreams;
 mod webhooks;
+mod whatsapp;
 
 pub use system::{OsRandom, SystemClock};
 
@@ -143,11 +143,11 @@ impl App {
         let keys = Keys::load(&store, surroundings.api_key.as_deref(), surroundings.clock.now()).await??;
         if keys.is_empty() {
             let first = keys.make_first(&store, &*surroundings.clock, &*surroundings.random).await?;
-            first_key::hand_over(&first, &settings.store.data_dir, surroundings.terminal)?;
+            bootstrap_key::hand_over(&first, &settings.store.data_dir, surroundings.terminal)?;
         }
         let tasks = Tasks::new();
         let simulator = simulator(&settings, &surroundings)?;
-        let native = native::driver(&settings)?;
+        let native = whatsapp::driver(&settings)?;
         let drivers = simulator.iter().map(|driver| driver.clone() as Arc<dyn Driver>).chain(native);
         let drivers = drivers.chain(upstreams::drivers(&settings, &surroundings)).collect();
         let core = Core::new(CoreParts {
@@ -180,7 +180,7 @@ impl App {
     /// # Errors
     /// When a file is wrong: nothing is changed then.
     pub async fn reconcile(&self) -> Result<(), StartError> {
-        declared::reconcile(&self.core, &self.settings).await
+        declared_devices::reconcile(&self.core, &self.settings).await
     }
 
     /// Serves until a signal or a failure ends it.
@@ -240,7 +240,7 @@ fn open_store(settings: &Settings, metrics: &Metrics, random: &Arc<dyn Random>) 
         readers: settings.store.readers,
         vault_key: settings.store.vault_key.key().map(|key| VaultKey::new(&key, random.clone())),
     };
-    Store::open(&settings.store.data_dir, options, Arc::new(observer::StoreMetrics(metrics.clone())))
+    Store::open(&settings.store.data_dir, options, Arc::new(store_metrics::StoreMetrics(metrics.clone())))
 }
 
 fn simulator(

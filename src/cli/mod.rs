@@ -10,27 +10,23 @@
 //! the network is stripped of control characters before a terminal sees it; a key that was found in a
 //! file is only ever sent to this machine.
 
+pub mod api_key;
 pub mod client;
 pub mod config;
 pub mod devices;
 pub mod doctor;
-mod effects;
 pub mod exit;
-mod hooks;
-pub mod key;
 pub mod keys;
-mod network;
 pub mod notify;
 pub mod openapi;
 pub mod output;
-mod probe;
 pub mod qr;
 pub mod send;
 pub mod sim;
 
-mod summary;
+mod event_line;
 pub mod tail;
-pub mod time;
+pub mod time_format;
 pub mod webhooks;
 
 use std::ffi::OsString;
@@ -140,7 +136,7 @@ impl Globals {
     /// [`CliError::Usage`] for a URL or key that cannot be used.
     pub fn client(&self) -> Result<Client, CliError> {
         let key =
-            key::choose(self.key.as_ref().map(Secret::expose), &self.url, || self.data_dir_or_default());
+            api_key::choose(self.key.as_ref().map(Secret::expose), &self.url, || self.data_dir_or_default());
         Ok(Client::new(&self.url, key.as_deref())?)
     }
 

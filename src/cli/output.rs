@@ -187,7 +187,7 @@ pub fn text_of(object: &Value, field: &str) -> String {
 /// A field that is a moment (milliseconds), or `-`.
 #[must_use]
 pub fn moment_of(object: &Value, field: &str) -> String {
-    object.get(field).and_then(Value::as_i64).map_or_else(|| "-".to_owned(), super::time::moment)
+    object.get(field).and_then(Value::as_i64).map_or_else(|| "-".to_owned(), super::time_format::moment)
 }
 
 /// Rows in aligned columns, two spaces apart; nothing trails the last column.

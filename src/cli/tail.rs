@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::client::{Client, ClientError};
+use super::event_line::summary;
 use super::exit::{CliError, Exit};
 use super::output::{Output, clean, text_of};
-use super::summary::summary;
-use super::time::time_of_day;
+use super::time_format::time_of_day;
 use crate::domain::backoff::Backoff;
 use crate::domain::ids::DeviceId;
 use crate::net::sse::{SseEvent, SseParser};

@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::Millis;
 use super::ids::DeviceId;
-use super::made_id::made_id;
+use super::slug::made_id;
 
-pub mod facts;
-pub mod names;
-pub mod retry;
+pub mod event_names;
+pub mod filter_input;
+pub mod retry_schedule;
 pub mod subscription;
 
-pub use facts::Facts;
-pub use retry::{InvalidSpan, Schedule, Span};
+pub use filter_input::Facts;
+pub use retry_schedule::{InvalidSpan, Schedule, Span};
 pub use subscription::{Subscription, SubscriptionError};
 
 made_id! {

@@ -10,9 +10,10 @@ use config::{Config, ConfigError, Map, Source, ValueKind};
 use toml::{Table, Value};
 
 use super::Settings;
-use super::check::{self, Effective};
 use super::error::{SettingsError, line_of, one_line};
 use super::tree::{Entry, Known, refuse_second};
+use super::validate;
+use super::validate::Effective;
 
 /// The documented defaults, `config/default.toml`.
 pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
@@ -46,9 +47,9 @@ impl Settings {
         layers.push(env_layer(&known, env)?);
 
         let effective = effective_entries(&layers);
-        check::values(&effective)?;
+        validate::values(&effective)?;
         let settings: Self = merge(layers)?;
-        check::relations(&settings, &effective)?;
+        validate::relations(&settings, &effective)?;
         Ok(settings)
     }
 }

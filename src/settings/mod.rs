@@ -8,7 +8,6 @@
 //! Invariants: a `Settings` that exists has passed every check; neither `Debug` nor serialisation
 //! ever shows a secret; nothing here reads the process's environment by itself.
 
-mod check;
 pub mod declared;
 mod effects;
 mod error;
@@ -16,6 +15,7 @@ mod load;
 mod notify;
 mod secret;
 mod tree;
+mod validate;
 
 #[cfg(test)]
 mod tests;

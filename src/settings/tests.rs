@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::check::RANGES;
 use super::tree::Known;
+use super::validate::RANGES;
 use super::*;
 
 mod declared_devices;

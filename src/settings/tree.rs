@@ -137,7 +137,7 @@ impl Known {
 
     fn unknown(&self, entry: &Entry) -> SettingsError {
         let (key, value) = first_leaf(&entry.key, &entry.value);
-        let nearest = crate::domain::nearest::nearest(&key, self.0.keys().map(String::as_str));
+        let nearest = crate::domain::suggestion::nearest(&key, self.0.keys().map(String::as_str));
         // A misspelt secret is still a secret.
         let sensitive =
             SECRET_KEYS.iter().any(|secret| nearest.as_deref() == Some(secret)) || sounds_secret(&key);

@@ -3,8 +3,8 @@
 use rusqlite::params;
 
 use super::Store;
+use super::column_codec::to_json;
 use super::error::StoreError;
-use super::rows::to_json;
 use super::seal::Place;
 use super::tx::{Reader, Tx};
 use crate::domain::ids::DeviceId;

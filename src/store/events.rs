@@ -3,8 +3,8 @@
 use rusqlite::{Row, params};
 use serde_json::value::RawValue;
 
+use super::column_codec::to_word;
 use super::error::StoreError;
-use super::rows::to_word;
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::event::{Called, Event, Stamped};
@@ -110,7 +110,7 @@ impl Tx<'_> {
             [device.as_str()],
         )?;
         let stamped = Stamped { device_id: device, timestamp: now, seq: Some(seq), body: event };
-        let payload = super::rows::to_json(&stamped, "event")?;
+        let payload = super::column_codec::to_json(&stamped, "event")?;
         self.run(
             "INSERT INTO events (device_id, seq, type, at, payload) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![device.as_str(), seq, event.name(), now.0, payload],

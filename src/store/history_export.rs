@@ -1,8 +1,8 @@
 //! Reading a chat out, a page at a time, with all that is known of each message.
 
+use super::column_codec::{from_word, time_if_any};
 use super::error::StoreError;
 use super::messages::{PageFrom, Pk, Place};
-use super::rows::{from_word, time_if_any};
 use super::tx::Reader;
 use crate::domain::ack::Status;
 use crate::domain::clock::Millis;

@@ -2,10 +2,10 @@
 
 use rusqlite::params;
 
+use super::column_codec::parsed;
 use super::error::StoreError;
 use super::message_changes::Said;
 use super::messages::{NewMessage, Pk};
-use super::rows::parsed;
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::contact::ContactUpdate;

@@ -2,8 +2,8 @@
 
 use rusqlite::params;
 
+use super::column_codec::parsed;
 use super::error::StoreError;
-use super::rows::parsed;
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::ids::{DeviceId, MessageId};

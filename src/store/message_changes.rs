@@ -2,9 +2,9 @@
 
 use rusqlite::params;
 
+use super::column_codec::{parsed, parsed_if_any, time_if_any, to_json};
 use super::error::StoreError;
 use super::messages::{FoundMessage, Pk};
-use super::rows::{parsed, parsed_if_any, time_if_any, to_json};
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::identity::hidden_ids;

@@ -2,9 +2,9 @@
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::content::{StoredContent, extra_text};
+use super::column_codec::{from_json, from_word, parsed, parsed_if_any, to_json, to_word};
+use super::content_column::{StoredContent, extra_text};
 use super::error::StoreError;
-use super::rows::{from_json, from_word, parsed, parsed_if_any, to_json, to_word};
 use super::tx::{Reader, Tx};
 use crate::domain::ack::{Ack, Status};
 use crate::domain::clock::Millis;

@@ -3,8 +3,8 @@
 use rusqlite::{Row, params};
 
 use super::Store;
+use super::column_codec::{from_json, to_json};
 use super::error::StoreError;
-use super::rows::{from_json, to_json};
 use super::seal::Place;
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;

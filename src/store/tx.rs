@@ -7,8 +7,8 @@ use std::ops::Deref;
 use rusqlite::{CachedStatement, Connection, Params, Row};
 
 use super::error::StoreError;
+use super::wakeups::dirty_endpoints::Hint;
 use super::webhook_endpoints::EndpointKey;
-use super::webhook_hints::Hint;
 use crate::domain::ids::DeviceId;
 
 /// Queries over one consistent snapshot.

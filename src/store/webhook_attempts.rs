@@ -2,8 +2,8 @@
 
 use rusqlite::params;
 
+use super::column_codec::parsed_if_any;
 use super::error::StoreError;
-use super::rows::parsed_if_any;
 use super::tx::{Reader, Tx};
 use super::webhook_endpoints::EndpointKey;
 use crate::domain::clock::Millis;

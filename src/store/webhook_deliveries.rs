@@ -7,8 +7,8 @@
 use rusqlite::{Row, params};
 use serde_json::value::RawValue;
 
+use super::column_codec::{from_json, from_word, parsed, parsed_if_any};
 use super::error::StoreError;
-use super::rows::{from_json, from_word, parsed, parsed_if_any};
 use super::tx::{Reader, Tx};
 use super::webhook_endpoints::{ALL_DEVICES, EndpointKey};
 use crate::domain::clock::Millis;

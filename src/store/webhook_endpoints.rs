@@ -3,8 +3,8 @@
 use rusqlite::{Row, params};
 
 use super::Store;
+use super::column_codec::{from_json, from_word, parsed, time_if_any, to_json, to_word};
 use super::error::StoreError;
-use super::rows::{from_json, from_word, parsed, time_if_any, to_json, to_word};
 use super::seal::Place;
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;

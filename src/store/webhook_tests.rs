@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::seal::VaultKey;
 use super::webhook_deliveries::{AfterFailure, DeliveryKey, DueDelivery};
 use super::webhook_endpoints::EndpointKey;
-use super::webhook_lanes::Hurry;
+use super::webhook_ordering::Hurry;
 use super::webhook_replays::ReplayRows;
 use super::{Store, StoreError, StoreOptions, Synchronous, WriterObserver};
 use crate::domain::clock::{Millis, Random};

@@ -12,10 +12,10 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::StoreError;
-use super::growth::Growth;
-use super::heads::Heads;
 use super::tx::{Appended, Tx};
-use super::webhook_hints::Hints;
+use super::wakeups::dirty_endpoints::Hints;
+use super::wakeups::dirty_logs::Growth;
+use super::wakeups::seq_watch::Heads;
 
 /// The most writes in one commit: enough to hide the fsync, few enough to answer soon.
 const GROUP: usize = 256;

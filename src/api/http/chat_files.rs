@@ -20,7 +20,7 @@ use super::input::{Chat as ChatParam, Device, Fields, FromFields, Query};
 use super::schema;
 use crate::domain::access::Scope;
 use crate::domain::export::text::DateOrder;
-use crate::domain::export::zone::Zone;
+use crate::domain::export::time_zone::Zone;
 use crate::domain::jid::Jid;
 use crate::service::{
     Core, ExportFormat, ExportRequest, ImportFormat, ImportReport, ImportRequest, NamedAuthor,

@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::ApiConfig;
 use super::auth::FailedTries;
 use crate::domain::ids::DeviceId;
-use crate::domain::seldom::Seldom;
+use crate::domain::log_throttle::Seldom;
 use crate::service::Core;
 
 mod callbacks;

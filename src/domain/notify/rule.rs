@@ -8,8 +8,8 @@ use super::{Happening, Kind, Pattern, Priority};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
-use crate::domain::made_id::made_id;
 use crate::domain::outbox::{QuietHours, TimeOfDay, Zone};
+use crate::domain::slug::made_id;
 use crate::domain::webhook::Span;
 
 /// Something that a rule may ask for.

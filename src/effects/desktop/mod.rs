@@ -3,7 +3,7 @@
 //! One is shown at a time, so that a later one of a tag finds the earlier one's number. A bus or server that does not
 //! answer is left alone for a while: what is to be shown then fails at once.
 
-mod answers;
+mod actions;
 mod bus;
 mod render;
 
@@ -14,13 +14,13 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
-use self::answers::{Kept, Open};
+use self::actions::{Kept, Open};
 use self::bus::{Capabilities, PATIENCE, SILENT};
-use super::announced::Announced;
+use super::availability_log::Announced;
 use super::{Availability, EffectError};
 use crate::domain::notify::Priority;
 
-pub use self::answers::DesktopAnswers;
+pub use self::actions::DesktopAnswers;
 pub use self::bus::look;
 
 /// The icon of every notification.

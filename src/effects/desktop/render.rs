@@ -7,7 +7,7 @@ use notify_rust::{Hint, Notification, Urgency};
 use super::Notice;
 use super::bus::Capabilities;
 use crate::domain::notify::Priority;
-use crate::effects::inert;
+use crate::effects::sanitize;
 
 const TITLE_CHARS: usize = 120;
 const BODY_CHARS: usize = 800;
@@ -38,7 +38,7 @@ pub(super) fn notification(
     }
     if can.actions {
         for (id, label) in notice.actions.iter().take(MAX_ACTIONS) {
-            out.action(&inert::line(id, LABEL_CHARS), &inert::line(label, LABEL_CHARS));
+            out.action(&sanitize::line(id, LABEL_CHARS), &sanitize::line(label, LABEL_CHARS));
         }
     }
     if let Some(id) = replaces {
@@ -49,13 +49,13 @@ pub(super) fn notification(
 
 /// Never markup, for any server; and never empty, which some refuse.
 fn title(notice: &Notice) -> String {
-    let title = inert::line(&notice.title, TITLE_CHARS);
+    let title = sanitize::line(&notice.title, TITLE_CHARS);
     if title.is_empty() { "Wharf".to_owned() } else { title }
 }
 
 fn body(notice: &Notice, markup: bool) -> String {
-    let body = inert::lines(&notice.body, BODY_CHARS, BODY_LINES);
-    if markup { inert::escaped(&body) } else { body }
+    let body = sanitize::lines(&notice.body, BODY_CHARS, BODY_LINES);
+    if markup { sanitize::escaped(&body) } else { body }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 #[cfg(feature = "alsa")]
 mod alsa;
-mod calm;
+mod cooldown;
 mod decode;
 mod pulse;
 
@@ -17,9 +17,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use self::calm::Calm;
+use self::cooldown::Calm;
 use self::decode::Samples;
-use super::announced::Announced;
+use super::availability_log::Announced;
 use super::sounds::library;
 use super::{Availability, EffectError};
 

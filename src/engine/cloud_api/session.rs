@@ -22,8 +22,8 @@ use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
+use crate::domain::log_throttle::Seldom;
 use crate::domain::reason::Reason;
-use crate::domain::seldom::Seldom;
 use crate::engine::upstream::not_taken;
 use crate::engine::{
     Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, MediaStore, MessageChange,

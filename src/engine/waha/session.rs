@@ -24,8 +24,8 @@ use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
+use crate::domain::log_throttle::Seldom;
 use crate::domain::reason::Reason;
-use crate::domain::seldom::Seldom;
 use crate::engine::{
     Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
     MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, Vault,

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::{MediaSource, SendAs, SendMedia};
 use crate::domain::content::Attachment;
-use crate::domain::filename::safe_filename;
+use crate::domain::file_name::safe_filename;
 use crate::domain::ids::DeviceId;
 use crate::domain::media::{MediaHash, MediaKind, StoredMedia};
 use crate::media::{MediaError, whole};

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use super::{Core, ServiceError};
-use crate::domain::notify::{Limits, Rule, RuleOrigin, RuleSpec, defaults};
+use crate::domain::notify::{Limits, Rule, RuleOrigin, RuleSpec, default_rules};
 use crate::domain::outbox::QuietHours;
 use crate::effects::command::Commands;
 use crate::effects::desktop::{Desktop, DesktopAnswers};
@@ -22,24 +22,24 @@ use crate::effects::push::{Push, VapidKey};
 use crate::effects::sound::Speaker;
 use crate::net::GuardedClient;
 
-mod hands;
-mod lanes;
-mod operators;
-mod push;
-mod pushing;
-mod queue;
+mod dismiss;
+mod executors;
+mod job_queue;
+mod mutes;
+mod push_queues;
+mod push_sender;
+mod push_subscriptions;
+mod recorder;
 mod rules;
 mod sounds;
-mod telling;
-mod trial;
+mod test_action;
 mod watcher;
-mod withdrawing;
 
-pub use operators::{MuteChange, MuteState, NotificationPage, operator_id};
-pub use push::{NewSubscription, ShownSubscription};
+pub use mutes::{MuteChange, MuteState, NotificationPage, operator_id};
+pub use push_subscriptions::{NewSubscription, ShownSubscription};
 pub use rules::RuleChange;
 pub use sounds::{SoundFile, SoundInfo};
-pub use trial::{Trial, TrialReport};
+pub use test_action::{Trial, TrialReport};
 
 /// Bursts that are remembered of one device.
 const BURSTS: usize = 256;
@@ -102,7 +102,7 @@ pub(super) struct Notify {
     enabled: bool,
     fixed_rules: Vec<Rule>,
     rules: RwLock<Arc<Vec<Rule>>>,
-    mutes: RwLock<Arc<operators::Mutes>>,
+    mutes: RwLock<Arc<mutes::Mutes>>,
     commands: HashMap<String, NamedCommand>,
     quiet_hours: Option<QuietHours>,
     limits: Limits,
@@ -122,8 +122,8 @@ pub(super) struct Notify {
     push_contact: String,
     push: OnceLock<Push>,
     push_key: OnceLock<String>,
-    queues: hands::Queues,
-    lanes: lanes::Lanes,
+    queues: executors::Queues,
+    lanes: push_queues::Lanes,
 }
 
 impl Notify {
@@ -132,7 +132,7 @@ impl Notify {
             let id = format!("settings-{}", index + 1).parse().ok()?;
             Some(Rule::new(id, None, RuleOrigin::Settings, spec))
         });
-        let of_binary = parts.defaults.then(defaults::rules).into_iter().flatten();
+        let of_binary = parts.defaults.then(default_rules::rules).into_iter().flatten();
         let fixed_rules: Vec<Rule> = of_settings.chain(of_binary).collect();
         let (desktop, answers) = parts.desktop;
         Self {
@@ -159,8 +159,8 @@ impl Notify {
             push_contact: parts.push_contact,
             push: OnceLock::new(),
             push_key: OnceLock::new(),
-            queues: hands::Queues::default(),
-            lanes: lanes::Lanes::default(),
+            queues: executors::Queues::default(),
+            lanes: push_queues::Lanes::default(),
         }
     }
 

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::telling;
+use super::recorder;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
-use crate::domain::notify::{Action, Case, Gate, Happening, Kind, Told, decide};
+use crate::domain::notify::{Action, Case, Gate, Happening, Kind, Told, evaluate};
 use crate::service::{Core, ServiceError};
 use crate::store::Reader;
 
@@ -183,7 +183,7 @@ impl Watcher {
             return Ok(());
         }
         let name = seat.name.clone();
-        let stored = telling::tell(&self.core, device, &name, told, safe).await?;
+        let stored = recorder::tell(&self.core, device, &name, told, safe).await?;
         if let Some(seat) = self.seats.get_mut(device) {
             seat.stored = stored;
         }
@@ -198,7 +198,7 @@ impl Watcher {
             if safe == seat.stored {
                 continue;
             }
-            if let Err(error) = telling::tell(&self.core, device, &seat.name, Vec::new(), safe).await {
+            if let Err(error) = recorder::tell(&self.core, device, &seat.name, Vec::new(), safe).await {
                 tracing::warn!(%device, %error, "this log is looked through again after the restart");
             }
         }

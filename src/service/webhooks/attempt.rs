@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::body::{self, Outgoing};
-use super::outcome::Outcome;
+use super::classify::Outcome;
 use super::signing;
 use crate::domain::clock::Millis;
 use crate::domain::device::Account;

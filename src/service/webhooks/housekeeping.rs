@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::queue::BATCH;
+use super::backlog::BATCH;
 use crate::service::{Core, ServiceError};
 
 /// Between two rounds.

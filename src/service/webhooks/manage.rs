@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::check::{MASK, check_move, new_secret, shown_url};
+use super::backlog::BATCH;
 use super::declared::fingerprint;
-use super::queue::BATCH;
+use super::validate::{MASK, check_move, new_secret, shown_url};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::{
@@ -13,7 +13,7 @@ use crate::domain::webhook::{
 use crate::service::{Core, ServiceError};
 use crate::store::webhook_attempts::Attempt;
 use crate::store::webhook_endpoints::{EndpointKey, EndpointsOf, StoredEndpoint};
-use crate::store::webhook_lanes::Hurry;
+use crate::store::webhook_ordering::Hurry;
 use crate::store::{Reader, Tx};
 
 /// A webhook to be made.

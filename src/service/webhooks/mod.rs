@@ -22,18 +22,18 @@ use crate::net::{Guard, GuardedClient, Route};
 use crate::store::webhook_endpoints::EndpointKey;
 
 mod attempt;
+mod backlog;
 mod body;
-mod check;
+mod classify;
 pub mod declared;
 mod dispatcher;
 mod housekeeping;
 mod manage;
-mod outcome;
-mod queue;
+mod record_result;
 mod replay;
 mod runner;
-mod settling;
 mod signing;
+mod validate;
 
 pub use attempt::TestReport;
 pub use manage::{CreatedWebhook, NewWebhook, RotatedWebhook, WebhookChange, WebhookStatus};

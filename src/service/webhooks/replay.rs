@@ -3,8 +3,8 @@
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::EndpointId;
 use crate::service::{Core, ServiceError};
+use crate::store::webhook_dead_letters::DeadDelivery;
 use crate::store::webhook_deliveries::DeliveryKey;
-use crate::store::webhook_letters::DeadDelivery;
 use crate::store::webhook_replays::ReplayRows;
 
 /// Rows in one write.

@@ -15,7 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 
 use super::attempt::{Place, Target};
-use super::settling::settle;
+use super::record_result::settle;
 use crate::domain::clock::Millis;
 use crate::service::{Core, ServiceError};
 use crate::store::Hint;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use crate::api::http::error::{ApiError, FieldError};
-use crate::domain::nearest::nearest;
+use crate::domain::suggestion::nearest;
 
 /// Largest number up to which every whole one has a floating-point form of its own.
 const EXACT: f64 = 9_007_199_254_740_991.0;

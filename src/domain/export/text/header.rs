@@ -1,6 +1,6 @@
 //! The beginning of a message's first line, in the variants that phones write.
 
-use super::marks::Extra;
+use super::placeholders::Extra;
 
 /// What stands before a message's text. The numbers of the date are in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
