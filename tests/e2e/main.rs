@@ -36,6 +36,7 @@ mod restart;
 mod rich;
 mod snapshots;
 mod socket;
+mod typing;
 mod vault;
 mod waha;
 mod webhooks;
