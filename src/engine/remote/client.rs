@@ -106,16 +106,8 @@ impl Client {
         &self.device
     }
 
-    pub(super) fn http(&self) -> &GuardedClient {
-        &self.http
-    }
-
-    pub(super) fn key(&self) -> &str {
-        &self.key
-    }
-
     /// An address below the upstream's own.
-    pub(super) fn url(&self, segments: &[&str]) -> Url {
+    fn url(&self, segments: &[&str]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);

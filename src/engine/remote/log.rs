@@ -21,22 +21,29 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(45);
 /// What one stream may carry, in bytes.
 const STREAM_LIMIT: u64 = 8 << 30;
 
-/// Something that a stream of the log brought.
+/// An item of a stream.
 #[derive(Debug)]
-pub(super) enum Item {
-    /// An entry.
+pub(super) enum StreamItem {
+    /// An entry of the log.
     Entry(Box<WireEntry>),
-    /// The log no longer reaches back to where we were.
+    /// An event that the log does not hold.
+    Ephemeral {
+        /// The event's name.
+        name: String,
+        /// The event's payload.
+        payload: Value,
+    },
+    /// The log does not reach back to the requested position.
     Resync,
-    /// Something that cannot be read.
-    Odd,
+    /// An event that is not JSON.
+    Unreadable,
 }
 
-/// An open stream.
-pub(super) struct LogStream {
+/// An open stream of server-sent events.
+pub(super) struct EventStream {
     bytes: ByteStream,
     parser: SseParser,
-    ready: VecDeque<Item>,
+    ready: VecDeque<StreamItem>,
 }
 
 /// A page of the log after a position.
@@ -45,20 +52,36 @@ pub(super) async fn page(client: &Client, after: i64) -> Result<WireLogPage, Tro
     WireLogPage::deserialize(page).map_err(|_| Trouble::Garbled)
 }
 
-impl LogStream {
+impl EventStream {
     /// Opens the log after a position.
-    pub(super) async fn open(client: &Client, after: i64) -> Result<Self, Trouble> {
-        let headers = vec![
-            ("Accept".to_owned(), "text/event-stream".to_owned()),
-            ("Last-Event-ID".to_owned(), after.to_string()),
-        ];
-        let bounds = (STREAM_LASTS, STREAM_LIMIT);
-        let answer = client.stream(&["events"], Vec::new(), headers, bounds).await?;
+    pub(super) async fn open_log(client: &Client, after: i64) -> Result<Self, Trouble> {
+        let headers = vec![("Last-Event-ID".to_owned(), after.to_string())];
+        Self::open(client, Vec::new(), headers, STREAM_LASTS).await
+    }
+
+    /// Opens a stream of ephemeral events of these types.
+    pub(super) async fn open_ephemeral(
+        client: &Client,
+        types: &str,
+        max_age: Duration,
+    ) -> Result<Self, Trouble> {
+        let query = vec![("ephemeral", "true".to_owned()), ("types", types.to_owned())];
+        Self::open(client, query, Vec::new(), max_age).await
+    }
+
+    async fn open(
+        client: &Client,
+        query: Vec<(&str, String)>,
+        mut headers: Vec<(String, String)>,
+        max_age: Duration,
+    ) -> Result<Self, Trouble> {
+        headers.push(("Accept".to_owned(), "text/event-stream".to_owned()));
+        let answer = client.stream(&["events"], query, headers, (max_age, STREAM_LIMIT)).await?;
         Ok(Self { bytes: answer.body, parser: SseParser::default(), ready: VecDeque::new() })
     }
 
     /// The next item. None when the stream ends or breaks: what comes after the last item is read from there on.
-    pub(super) async fn next(&mut self) -> Option<Item> {
+    pub(super) async fn next(&mut self) -> Option<StreamItem> {
         loop {
             if let Some(item) = self.ready.pop_front() {
                 return Some(item);
@@ -75,17 +98,14 @@ impl LogStream {
     }
 }
 
-fn item(kind: String, data: &str) -> Item {
-    if kind == "resync" {
-        return Item::Resync;
+fn item(name: String, data: &str) -> StreamItem {
+    if name == "resync" {
+        return StreamItem::Resync;
     }
-    entry(kind, data).map_or(Item::Odd, |entry| Item::Entry(Box::new(entry)))
-}
-
-fn entry(kind: String, data: &str) -> Option<WireEntry> {
-    let payload: Value = serde_json::from_str(data).ok()?;
-    let (seq, timestamp) = (payload["seq"].as_i64()?, payload["timestamp"].as_i64().unwrap_or(0));
-    Some(WireEntry { seq, kind, timestamp, payload })
+    let Ok(payload) = serde_json::from_str::<Value>(data) else { return StreamItem::Unreadable };
+    let Some(seq) = payload["seq"].as_i64() else { return StreamItem::Ephemeral { name, payload } };
+    let timestamp = payload["timestamp"].as_i64().unwrap_or(0);
+    StreamItem::Entry(Box::new(WireEntry { seq, kind: name, timestamp, payload }))
 }
 
 #[cfg(test)]
@@ -93,13 +113,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_stream_brings_is_told_apart() {
+    fn stream_items_are_told_apart_by_their_seq() {
         let entry = item("ready".to_owned(), r#"{"seq":4,"timestamp":5,"phoneNumber":"1"}"#);
-        assert!(matches!(entry, Item::Entry(entry) if entry.seq == 4 && entry.timestamp == 5));
+        assert!(matches!(entry, StreamItem::Entry(entry) if entry.seq == 4 && entry.timestamp == 5));
         for told in [r#"{"oldestSeq":7,"newestSeq":9}"#, "{}", ""] {
-            assert!(matches!(item("resync".to_owned(), told), Item::Resync), "{told}");
+            assert!(matches!(item("resync".to_owned(), told), StreamItem::Resync), "{told}");
         }
-        assert!(matches!(item("ready".to_owned(), "no JSON"), Item::Odd));
-        assert!(matches!(item("ready".to_owned(), r#"{"no":"seq"}"#), Item::Odd));
+        assert!(matches!(item("ready".to_owned(), "no JSON"), StreamItem::Unreadable));
+        let presence = item("presence".to_owned(), r#"{"online":true}"#);
+        assert!(matches!(presence, StreamItem::Ephemeral { name, .. } if name == "presence"));
     }
 }

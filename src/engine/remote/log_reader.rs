@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::convert::state_in;
 use super::convert::wire::WireEntry;
 use super::linking::Arrival;
-use super::log::{self, Item, LogStream};
+use super::log::{self, EventStream, StreamItem};
 use super::session::RemoteSession;
 use super::settings::InboundBy;
 use super::state::Place;
@@ -57,7 +57,7 @@ impl RemoteSession {
     async fn read_on(&self, mut place: Place, newest: i64) -> Result<Infallible, Ended> {
         loop {
             let opened = Instant::now();
-            let mut stream = self.answered(LogStream::open(&self.client, place.seq).await)?;
+            let mut stream = self.answered(EventStream::open_log(&self.client, place.seq).await)?;
             loop {
                 let item = tokio::select! {
                     item = stream.next() => item,
@@ -67,12 +67,13 @@ impl RemoteSession {
                     }
                 };
                 match item {
-                    Some(Item::Entry(entry)) => {
+                    Some(StreamItem::Entry(entry)) => {
                         place = self.took_in(place, &entry, newest, !stream.has_next()).await?;
                     }
-                    Some(Item::Odd) => self.not_read("an entry of the log"),
+                    Some(StreamItem::Ephemeral { .. }) => {}
+                    Some(StreamItem::Unreadable) => self.not_read("an entry of the log"),
                     // The pages tell where the log goes on.
-                    Some(Item::Resync) | None => break,
+                    Some(StreamItem::Resync) | None => break,
                 }
                 self.came_to(place.seq, newest);
             }

@@ -16,7 +16,6 @@ use super::client::Client;
 use super::convert::state_in::There;
 use super::later::Later;
 use super::linking::Stage;
-use super::live::Wishes;
 use super::pending_sends::{Echoes, Waiting};
 use super::settings::{DeviceSettings, InboundBy};
 use super::state::Keeping;
@@ -54,8 +53,6 @@ pub(super) struct RemoteSession {
     pub(super) naming: RwLock<()>,
     /// What could not be read, which is said seldom.
     odd: Seldom<&'static str>,
-    /// What is to be told over the socket.
-    pub(super) wishes: Wishes,
     /// The last entry of the upstream's log that was taken in.
     pub(super) read_to: watch::Sender<i64>,
     /// The upstream called back: there is more to read.
@@ -104,7 +101,6 @@ impl RemoteSession {
             later: Later::default(),
             naming: RwLock::default(),
             odd: Seldom::default(),
-            wishes: Wishes::default(),
             read_to: watch::Sender::new(0),
             called: Notify::new(),
             online: CancellationToken::new(),
@@ -203,7 +199,7 @@ impl RemoteSession {
             ended = self.follow(arrival) => ended,
             ended = self.watch() => ended,
             ended = self.fetch_later() => ended,
-            ended = self.listen() => ended,
+            ended = self.read_ephemeral() => ended,
         }
     }
 }
@@ -236,12 +232,12 @@ impl Session for RemoteSession {
 
     async fn typing(&self, chat: &Jid, kind: TypingKind, on: bool) -> Result<(), SessionError> {
         self.online_or_error()?;
-        self.wishes.typing(chat, kind, on)
+        self.set_typing(chat, kind, on).await
     }
 
     async fn subscribe_presence(&self, contact: &Jid) -> Result<(), SessionError> {
         self.online_or_error()?;
-        self.wishes.presence(contact)
+        self.watch_presence(contact).await
     }
 
     async fn query(&self, query: Query) -> Result<Answer, SessionError> {

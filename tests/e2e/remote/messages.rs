@@ -144,4 +144,11 @@ async fn typing_and_presence_come_and_go_through_both() {
     };
     assert_eq!(event["chatId"], format!("{ANNA}@c.us"));
     assert!(!event.to_string().contains(UPSTREAM_KEY));
+    chain.back.post("/simulator/shop/presence", json!({ "from": ANNA, "online": true })).await;
+    assert_eq!(socket.event("shop", "presence").await["contactId"], format!("{ANNA}@c.us"));
+    let typing = format!("/devices/shop/chats/{ANNA}/typing");
+    chain.front.post(&typing, json!({ "state": "start", "kind": "voice" })).await.ok();
+    chain.front.post(&format!("/devices/shop/contacts/{ANNA}/presence/subscribe"), json!({})).await.ok();
+    let network = chain.back.get("/simulator/shop/network").await;
+    assert_eq!(network["data"]["typing"][0]["kind"], "audio");
 }

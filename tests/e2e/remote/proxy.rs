@@ -24,6 +24,7 @@ struct Inner {
     to: String,
     rules: Mutex<Vec<Rule>>,
     is_hushed: AtomicBool,
+    refuses_ephemeral: AtomicBool,
     asked: Mutex<Vec<String>>,
 }
 
@@ -33,7 +34,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Lets everything through to `to` but sockets, which need none.
+    /// Lets everything through to `to`.
     pub async fn to(to: &str) -> Self {
         let inner = Arc::new(Inner { to: to.to_owned(), ..Inner::default() });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -59,6 +60,11 @@ impl Proxy {
     /// From now on streams are opened, and bring nothing.
     pub fn hush(&self) {
         self.inner.is_hushed.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on streams of ephemeral events are refused.
+    pub fn refuse_ephemeral(&self) {
+        self.inner.refuses_ephemeral.store(true, Ordering::Relaxed);
     }
 
     /// Lets everything through again.
@@ -91,8 +97,10 @@ fn ruled(inner: &Inner, method: &str, path: &str) -> Option<(u16, String)> {
 async fn pass(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let (method, path) = (parts.method.as_str().to_owned(), parts.uri.path().to_owned());
-    inner.asked.lock().unwrap().push(format!("{method} {path}"));
-    let ruled = if parts.headers.contains_key("upgrade") {
+    let is_ephemeral = parts.uri.query().is_some_and(|query| query.contains("ephemeral=true"));
+    let mark = if is_ephemeral { "?ephemeral" } else { "" };
+    inner.asked.lock().unwrap().push(format!("{method} {path}{mark}"));
+    let ruled = if is_ephemeral && inner.refuses_ephemeral.load(Ordering::Relaxed) {
         Some((503, String::new()))
     } else {
         ruled(&inner, &method, &path)

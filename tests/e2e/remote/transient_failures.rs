@@ -149,13 +149,21 @@ async fn an_upstream_that_takes_no_message_for_a_while_is_asked_again() {
 }
 
 #[tokio::test]
-async fn a_socket_that_is_refused_again_and_again_is_warned_of_once() {
+async fn refused_ephemeral_stream_is_logged_once_and_ends_nothing() {
     let (chain, gate) = gated().await;
+    gate.refuse_ephemeral();
+    restart(&chain).await;
+    chain.front.wait_for_state("shop", "ready").await;
+    let before = gate.asked("GET", "/events?ephemeral");
     chain
         .front
-        .wait_until("the socket to be tried twice", async || (gate.asked("GET", "/ws/") >= 2).then_some(()))
+        .wait_until("two more attempts", async || {
+            (gate.asked("GET", "/events?ephemeral") >= before + 2).then_some(())
+        })
         .await;
-    assert_eq!(said("WARN", "the upstream's socket cannot be had"), 1);
+    assert_eq!(said("WARN", "no stream of ephemeral events"), 1);
+    chain.writes("shop", ANNA, "still connected").await;
+    assert_eq!(chain.heard("shop", 1).await, ["still connected"]);
 }
 
 #[tokio::test]

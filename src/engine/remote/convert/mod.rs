@@ -6,7 +6,6 @@ pub(super) mod group_in;
 pub(super) mod ids;
 pub(super) mod message_in;
 pub(super) mod message_out;
-pub(super) mod packet;
 pub(super) mod state_in;
 pub(super) mod static_codes;
 pub(super) mod wire;
