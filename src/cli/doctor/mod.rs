@@ -3,19 +3,17 @@
 use serde_json::json;
 
 use super::client::{Client, ClientError, RawAnswer};
-use super::doctor::host;
 use super::doctor::host::{Check, Verdict};
-use super::doctor::{callbacks, effects, network};
 use super::exit::{CliError, Exit};
 use super::output::{Output, clean};
 use super::{Globals, environment_variable};
 use crate::domain::clock::Clock;
 use crate::settings::{Settings, load_declared};
 
-pub(super) mod callbacks;
-pub(super) mod effects;
-pub(super) mod host;
-pub(super) mod network;
+mod callbacks;
+mod effects;
+mod host;
+mod network;
 
 pub(super) const HELP: &str = "\
 Checks the configuration, the data directory, the admin key file, free disk, the limit of open files, and

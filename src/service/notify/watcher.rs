@@ -13,7 +13,7 @@ use super::recorder;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
-use crate::domain::notify::{Action, Case, Gate, Happening, Kind, Told, evaluate};
+use crate::domain::notify::{Action, Case, Gate, Happening, Kind, Told, decide};
 use crate::service::{Core, ServiceError};
 use crate::store::Reader;
 
