@@ -12,7 +12,11 @@ fn file(data_dir: &Path) -> PathBuf {
 }
 
 /// Shows the key on the terminal, once, or writes it to a file that only its owner can read.
-pub(super) fn hand_over(first: &CreatedKey, data_dir: &Path, terminal: bool) -> Result<(), StartError> {
+pub(super) fn print_bootstrap_key(
+    first: &CreatedKey,
+    data_dir: &Path,
+    terminal: bool,
+) -> Result<(), StartError> {
     if terminal {
         let mut screen = std::io::stderr().lock();
         let text = format!(

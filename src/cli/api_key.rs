@@ -10,7 +10,11 @@ pub const ADMIN_KEY_FILE: &str = "admin.key";
 /// The given key, or the admin key of a daemon on this machine. An empty key counts as absent.
 ///
 /// The file's key is used for loopback addresses only: it must never leave this machine.
-pub fn choose(given: Option<&str>, url: &str, data_dir: impl FnOnce() -> Option<PathBuf>) -> Option<String> {
+pub fn resolve_api_key(
+    given: Option<&str>,
+    url: &str,
+    data_dir: impl FnOnce() -> Option<PathBuf>,
+) -> Option<String> {
     let given = given.map(str::trim).filter(|key| !key.is_empty());
     if let Some(key) = given {
         return Some(key.to_owned());
@@ -61,7 +65,7 @@ mod tests {
     fn the_file_is_for_this_machine_and_the_flag_comes_first() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(ADMIN_KEY_FILE), "whf_file_secret\n").unwrap();
-        let find = |given, url| choose(given, url, || Some(dir.path().to_owned()));
+        let find = |given, url| resolve_api_key(given, url, || Some(dir.path().to_owned()));
         assert_eq!(find(None, "http://127.0.0.1:3000").as_deref(), Some("whf_file_secret"));
         assert_eq!(find(Some(" "), "http://127.0.0.1:3000").as_deref(), Some("whf_file_secret"));
         assert_eq!(

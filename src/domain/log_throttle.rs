@@ -13,21 +13,21 @@ const MOST: usize = 1_000;
 
 /// Remembers when what was said last.
 #[derive(Debug)]
-pub struct Seldom<K>(Mutex<HashMap<K, Said>>);
+pub struct LogThrottle<K>(Mutex<HashMap<K, ThrottleState>>);
 
 #[derive(Debug)]
-struct Said {
+struct ThrottleState {
     at: Millis,
     left_out: u64,
 }
 
-impl<K> Default for Seldom<K> {
+impl<K> Default for LogThrottle<K> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K: Eq + Hash> Seldom<K> {
+impl<K: Eq + Hash> LogThrottle<K> {
     /// Whether this is to be said now: then how often it was left out since it was said last.
     pub fn now(&self, what: K, now: Millis) -> Option<u64> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -45,7 +45,7 @@ impl<K: Eq + Hash> Seldom<K> {
         if all.len() >= MOST {
             return None;
         }
-        all.insert(what, Said { at: now, left_out: 0 });
+        all.insert(what, ThrottleState { at: now, left_out: 0 });
         Some(0)
     }
 }
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn the_same_is_said_once_in_a_while_with_how_often_it_was_not() {
-        let seldom = Seldom::default();
+        let seldom = LogThrottle::default();
         assert_eq!((seldom.now("a", Millis(0)), seldom.now("b", Millis(0))), (Some(0), Some(0)));
         assert_eq!((seldom.now("a", Millis(1)), seldom.now("a", Millis(2))), (None, None));
         assert_eq!(seldom.now("a", Millis(PAUSE_MS)), Some(2));
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let seldom = Seldom::default();
+        let seldom = LogThrottle::default();
         assert!((0..MOST).all(|n| seldom.now(n, Millis(0)).is_some()));
         assert_eq!(seldom.now(MOST, Millis(1)), None);
         assert_eq!(seldom.now(MOST, Millis(PAUSE_MS)), Some(0));

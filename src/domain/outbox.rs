@@ -16,9 +16,9 @@ mod rules;
 mod tests;
 mod warmup;
 
-pub use dispatcher::{Dispatch, Turn};
-pub use pacer::{Departure, Gate, HeldBy, Pace, Pacer};
-pub use queue::{Entry, Next, Queue};
+pub use dispatcher::{Dispatcher, NextSend};
+pub use pacer::{HeldBy, Pace, Pacer, SendPermission, SentRecord};
+pub use queue::{Next, Queue, QueuedMessage};
 pub use quiet_hours::{InvalidQuietHours, QuietHours, TimeOfDay, Zone};
 pub use rules::Rules;
 pub use warmup::{Phase, Warmup};

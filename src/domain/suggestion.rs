@@ -2,7 +2,7 @@
 
 /// The known key that `key` probably stands for.
 #[must_use]
-pub fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
+pub fn suggest<'a>(key: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
     let closest = known.clone().map(|candidate| (distance(key, candidate), candidate)).min();
     if let Some((edits, candidate)) = closest
         && edits <= (key.chars().count() / 4).max(2)

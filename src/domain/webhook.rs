@@ -18,8 +18,8 @@ pub mod filter_input;
 pub mod retry_schedule;
 pub mod subscription;
 
-pub use filter_input::Facts;
-pub use retry_schedule::{InvalidSpan, Schedule, Span};
+pub use filter_input::FilterInput;
+pub use retry_schedule::{InvalidSpan, RetryDelay, RetrySchedule};
 pub use subscription::{Subscription, SubscriptionError};
 
 made_id! {
@@ -92,7 +92,7 @@ impl Ordering {
 
     /// What is delivered one after the other; `None`: this one waits for nothing.
     #[must_use]
-    pub fn lane(self, device: &DeviceId, facts: &Facts<'_>) -> Option<String> {
+    pub fn lane(self, device: &DeviceId, facts: &FilterInput<'_>) -> Option<String> {
         match self {
             Self::Device => Some(device.to_string()),
             Self::Chat => Some(format!("{device} {}", facts.chat.as_deref().unwrap_or_default())),

@@ -6,12 +6,12 @@ use super::Availability;
 
 /// What was said last of one effect, such as "sounds".
 #[derive(Debug)]
-pub(super) struct Announced {
+pub(super) struct AvailabilityLog {
     effect: &'static str,
     last: Mutex<Option<Availability>>,
 }
 
-impl Announced {
+impl AvailabilityLog {
     pub(super) fn new(effect: &'static str) -> Self {
         Self { effect, last: Mutex::new(None) }
     }

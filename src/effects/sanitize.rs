@@ -1,7 +1,7 @@
 //! Text of strangers, made so that whatever shows it shows it, and does nothing else. What is told is inert already;
 //! what else is shown (a trial, what a bus or a command says) need not be.
 
-use crate::domain::notify::text::acts;
+use crate::domain::notify::text::is_format_control;
 
 /// One line of at most `max` characters: what controls a terminal or turns the direction of writing is gone.
 pub(super) fn line(text: &str, max: usize) -> String {
@@ -55,7 +55,7 @@ fn is_break(c: char) -> bool {
 
 /// Neither a control character nor one that is seen only by what it does to others.
 fn is_harmless(c: char) -> bool {
-    !(c.is_control() || acts(c))
+    !(c.is_control() || is_format_control(c))
 }
 
 #[cfg(test)]

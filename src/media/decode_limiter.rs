@@ -12,7 +12,7 @@ const DECODERS: usize = 2;
 /// How long a picture waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-pub(super) struct Turns {
+pub(super) struct DecodeLimiter {
     decoders: Arc<Semaphore>,
     /// Those who have a turn or wait for one.
     owners: Mutex<HashMap<String, Arc<Semaphore>>>,
@@ -20,23 +20,23 @@ pub(super) struct Turns {
 
 /// A decoder, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct DecodePermit {
     _own: OwnedSemaphorePermit,
     _decoder: OwnedSemaphorePermit,
 }
 
-impl Turns {
+impl DecodeLimiter {
     pub(super) fn new() -> Self {
         Self { decoders: Arc::new(Semaphore::new(DECODERS)), owners: Mutex::default() }
     }
 
     /// `None` when it does not come soon.
-    pub(super) async fn turn(&self, owner: &str) -> Option<Turn> {
+    pub(super) async fn turn(&self, owner: &str) -> Option<DecodePermit> {
         let own = self.own(owner);
         let both = async {
             let own = own.acquire_owned().await.ok()?;
             let decoder = Arc::clone(&self.decoders).acquire_owned().await.ok()?;
-            Some(Turn { _own: own, _decoder: decoder })
+            Some(DecodePermit { _own: own, _decoder: decoder })
         };
         tokio::time::timeout(PATIENCE, both).await.ok()?
     }
@@ -54,7 +54,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_owner_has_one_turn_at_a_time_and_leaves_the_other_to_the_others() {
-        let turns = Turns::new();
+        let turns = DecodeLimiter::new();
         let first = turns.turn("a").await.unwrap();
         assert!(turns.turn("a").await.is_none());
         let other = turns.turn("b").await.unwrap();

@@ -71,7 +71,7 @@ pub enum MediaError {
 pub struct Files {
     staging: staging::Staging,
     backend: Arc<dyn Backend>,
-    turns: decode_limiter::Turns,
+    turns: decode_limiter::DecodeLimiter,
 }
 
 /// A file that has come in and waits to be kept. Dropped, it is removed.
@@ -106,7 +106,7 @@ impl Files {
     /// When the folder cannot be used.
     pub fn with_backend(folder: &Path, backend: Arc<dyn Backend>) -> io::Result<Self> {
         let staging = staging::Staging::open(folder.join("staging"))?;
-        Ok(Self { staging, backend, turns: decode_limiter::Turns::new() })
+        Ok(Self { staging, backend, turns: decode_limiter::DecodeLimiter::new() })
     }
 
     /// Takes in a file of at most `limit` bytes, and finds out what it is. A picture has no smaller one when too

@@ -13,7 +13,7 @@ use url::Url;
 use super::error::SettingsError;
 use super::notify;
 use super::tree::{Entry, SWITCH_KEYS};
-use super::{AccessTokenMode, Cidr, MediaBackend, OriginPattern, Secret, Settings, Span, Zone};
+use super::{AccessTokenMode, Cidr, MediaBackend, OriginPattern, RetryDelay, Secret, Settings, Zone};
 use crate::domain::outbox::TimeOfDay;
 
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
@@ -326,7 +326,7 @@ fn zone(text: &str) -> Result<(), String> {
 }
 
 fn span(text: &str) -> Result<(), String> {
-    text.parse::<Span>().map(|_| ()).map_err(|error| error.to_string())
+    text.parse::<RetryDelay>().map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn filled(text: &str) -> Result<(), String> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::column_codec::{from_json, to_json};
 use super::error::StoreError;
 use crate::domain::content::{ContactCard, Location, Poll, Template};
-use crate::domain::identity::NamesPeople;
+use crate::domain::identity::ReferencesPeople;
 use crate::domain::jid::Jid;
 use crate::domain::media::{Media, MediaKind, StoredMedia};
 use crate::domain::message::Message;
@@ -83,7 +83,7 @@ impl StoredContent {
 }
 
 /// Who is mentioned; votes have a table of their own.
-impl NamesPeople for StoredContent {
+impl ReferencesPeople for StoredContent {
     fn each_person(&mut self, visit: &mut dyn FnMut(&mut Jid)) {
         self.mentions.each_person(visit);
     }

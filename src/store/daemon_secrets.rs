@@ -4,10 +4,10 @@ use rusqlite::params;
 
 use super::Store;
 use super::error::StoreError;
-use super::seal::Place;
+use super::seal::SealContext;
 
-fn place(name: &str) -> Place<'_> {
-    Place { device: "", space: "own", key: name }
+fn place(name: &str) -> SealContext<'_> {
+    SealContext { device: "", space: "own", key: name }
 }
 
 impl Store {

@@ -5,14 +5,14 @@ use rusqlite::params;
 use super::error::StoreError;
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
-use crate::domain::health::Observed;
+use crate::domain::health::HealthInput;
 use crate::domain::ids::DeviceId;
 
 const HOUR_MS: i64 = 3_600_000;
 
 /// Something that is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counted {
+pub enum Counter {
     /// A message came in.
     Received,
     /// A message reached the network, so many milliseconds after it was accepted.
@@ -32,7 +32,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn observed(&self, device: &DeviceId, now: Millis) -> Result<Observed, StoreError> {
+    pub fn observed(&self, device: &DeviceId, now: Millis) -> Result<HealthInput, StoreError> {
         let from = now.0 - HOUR_MS;
         let sums = self.one(
             "SELECT coalesce(sum(received), 0), coalesce(sum(sent), 0), coalesce(sum(failed), 0),
@@ -43,14 +43,14 @@ impl Reader<'_> {
         )?;
         let [received, sent, failed, disconnections, response_ms] = sums.unwrap_or_default();
         let last = self.number("SELECT last_activity FROM totals WHERE device_id = ?1", [device.as_str()])?;
-        Ok(Observed {
+        Ok(HealthInput {
             messages_last_hour: received + sent,
             sent_last_hour: sent,
             failed_last_hour: failed,
             avg_response_ms: if sent == 0 { 0 } else { response_ms / sent },
             disconnections_last_hour: disconnections,
             last_activity: (last > 0).then_some(Millis(last)),
-            ..Observed::default()
+            ..HealthInput::default()
         })
     }
 
@@ -100,12 +100,12 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn count(&self, device: &DeviceId, what: Counted, now: Millis) -> Result<(), StoreError> {
+    pub fn count(&self, device: &DeviceId, what: Counter, now: Millis) -> Result<(), StoreError> {
         let (received, sent, failed, disconnections, response_ms) = match what {
-            Counted::Received => (1, 0, 0, 0, 0),
-            Counted::Sent { after_ms } => (0, 1, 0, 0, after_ms.max(0)),
-            Counted::Failed => (0, 0, 1, 0, 0),
-            Counted::Disconnected => (0, 0, 0, 1, 0),
+            Counter::Received => (1, 0, 0, 0, 0),
+            Counter::Sent { after_ms } => (0, 1, 0, 0, after_ms.max(0)),
+            Counter::Failed => (0, 0, 1, 0, 0),
+            Counter::Disconnected => (0, 0, 0, 1, 0),
         };
         let hour = now.0 - now.0.rem_euclid(HOUR_MS);
         self.run(

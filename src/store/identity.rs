@@ -10,13 +10,13 @@ use super::error::StoreError;
 use super::messages::{FoundMessage, Pk};
 use super::tx::{Reader, Tx};
 use crate::domain::chat::Chat;
-use crate::domain::identity::{NamesPeople, SamePerson, hidden_ids, joined, settle};
+use crate::domain::identity::{IdentityPair, ReferencesPeople, canonicalize, hidden_ids, merged};
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::{Jid, JidKind};
 
 /// What was new about a person whose two ids are one's.
 #[derive(Debug, Default)]
-pub struct Learnt {
+pub struct IdentityMerge {
     /// Whether there was a chat under the hidden id, which is now part of the other.
     pub chat: bool,
     /// Whose hidden id it was thought to be until now.
@@ -33,7 +33,7 @@ impl Reader<'_> {
     }
 
     fn number_of(&self, device: &DeviceId, lid: &Jid) -> Result<Option<Jid>, StoreError> {
-        if lid.kind() != JidKind::Lid || lid.is_stand_in() {
+        if lid.kind() != JidKind::Lid || lid.is_placeholder() {
             return Ok(None);
         }
         self.one(
@@ -47,11 +47,11 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn known_people(&self, device: &DeviceId, lids: &[Jid]) -> Result<Vec<SamePerson>, StoreError> {
+    pub fn known_people(&self, device: &DeviceId, lids: &[Jid]) -> Result<Vec<IdentityPair>, StoreError> {
         let mut known = Vec::new();
         for lid in lids {
             if let Some(number) = self.number_of(device, lid)? {
-                known.push(SamePerson { lid: lid.clone(), number });
+                known.push(IdentityPair { lid: lid.clone(), number });
             }
         }
         Ok(known)
@@ -61,10 +61,10 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn settle(&self, device: &DeviceId, what: &mut impl NamesPeople) -> Result<(), StoreError> {
+    pub fn settle(&self, device: &DeviceId, what: &mut impl ReferencesPeople) -> Result<(), StoreError> {
         let lids = hidden_ids(what);
         if !lids.is_empty() {
-            settle(what, &self.known_people(device, &lids)?);
+            canonicalize(what, &self.known_people(device, &lids)?);
         }
         Ok(())
     }
@@ -130,13 +130,13 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn unsettled_people(&self) -> Result<Vec<(DeviceId, SamePerson)>, StoreError> {
+    pub fn unsettled_people(&self) -> Result<Vec<(DeviceId, IdentityPair)>, StoreError> {
         self.all(
             "SELECT u.device_id, u.lid, c.id FROM (SELECT DISTINCT device_id, lid FROM unsettled) u
              JOIN contacts c ON c.device_id = u.device_id AND c.lid = u.lid AND c.id <> c.lid",
             [],
             |row| {
-                let same = SamePerson {
+                let same = IdentityPair {
                     lid: parsed(row, "lid", "hidden id")?,
                     number: parsed(row, "id", "contact id")?,
                 };
@@ -149,7 +149,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn is_being_emptied(&self, device: &DeviceId, same: &SamePerson) -> Result<bool, StoreError> {
+    pub fn is_being_emptied(&self, device: &DeviceId, same: &IdentityPair) -> Result<bool, StoreError> {
         let sql = "SELECT count(*) FROM clearings WHERE device_id = ?1 AND chat_id IN (?2, ?3)";
         Ok(self.number(sql, params![device.as_str(), same.lid.to_string(), same.number.to_string()])? > 0)
     }
@@ -157,7 +157,7 @@ impl Reader<'_> {
 
 impl Tx<'_> {
     /// Remembers that a message names these people by ids that are to be settled once their numbers are known.
-    pub(super) fn note_unsettled(&self, pk: Pk, lids: &[Jid]) -> Result<(), StoreError> {
+    pub(super) fn record_unresolved(&self, pk: Pk, lids: &[Jid]) -> Result<(), StoreError> {
         for lid in lids {
             self.run(
                 "INSERT OR IGNORE INTO unsettled (device_id, lid, message_pk)
@@ -173,7 +173,11 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn learn(&self, device: &DeviceId, same: &SamePerson) -> Result<Option<Learnt>, StoreError> {
+    pub fn merge_identities(
+        &self,
+        device: &DeviceId,
+        same: &IdentityPair,
+    ) -> Result<Option<IdentityMerge>, StoreError> {
         let before = self.number_of(device, &same.lid)?;
         if before.as_ref() == Some(&same.number) {
             return Ok(None);
@@ -194,11 +198,11 @@ impl Tx<'_> {
             params![device.as_str(), same.lid.to_string()],
         )?;
         self.join_members(device, same)?;
-        Ok(Some(Learnt { chat: self.join_chats(device, same)?, taken_from: before }))
+        Ok(Some(IdentityMerge { chat: self.join_chats(device, same)?, taken_from: before }))
     }
 
     /// In a group that knows them twice they keep the higher role.
-    fn join_members(&self, device: &DeviceId, same: &SamePerson) -> Result<(), StoreError> {
+    fn join_members(&self, device: &DeviceId, same: &IdentityPair) -> Result<(), StoreError> {
         let pair = params![device.as_str(), same.lid.to_string(), same.number.to_string()];
         self.run(
             "INSERT INTO group_members (device_id, group_id, member, role)
@@ -214,9 +218,9 @@ impl Tx<'_> {
     }
 
     /// `true` when there was a chat under the hidden id.
-    fn join_chats(&self, device: &DeviceId, same: &SamePerson) -> Result<bool, StoreError> {
+    fn join_chats(&self, device: &DeviceId, same: &IdentityPair) -> Result<bool, StoreError> {
         let Some(folded) = self.chat(device, &same.lid)? else { return Ok(false) };
-        let one = joined(self.chat(device, &same.number)?, folded);
+        let one = merged(self.chat(device, &same.number)?, folded);
         let pair = params![device.as_str(), same.lid.to_string(), same.number.to_string()];
         self.run(
             "INSERT INTO chats (device_id, id, name, last_message_pk, at)

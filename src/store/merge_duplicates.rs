@@ -11,7 +11,7 @@ use crate::domain::media::MediaHash;
 
 impl Tx<'_> {
     /// Two copies of one message become one. The file that only the second referred to.
-    pub(super) fn join_twins(&self, kept: Pk, second: Pk) -> Result<Option<MediaHash>, StoreError> {
+    pub(super) fn merge_duplicates(&self, kept: Pk, second: Pk) -> Result<Option<MediaHash>, StoreError> {
         let pair = params![kept, second];
         for receipt in self.receipts(second)? {
             self.merge_receipt(kept, &receipt.participant, receipt.ack, receipt.timestamp)?;

@@ -69,7 +69,7 @@ pub use error::{OpenError, StoreError};
 pub use open::{Synchronous, database_file};
 pub use seal::VaultKey;
 pub use tx::{Reader, Tx};
-pub use wakeups::dirty_endpoints::Hint;
+pub use wakeups::dirty_endpoints::EndpointWakeup;
 pub use writer::WriterObserver;
 
 /// How to open a store.
@@ -94,9 +94,9 @@ pub struct Store {
 struct Inner {
     writer: writer::Writer,
     readers: readers::Readers,
-    heads: Arc<crate::store::wakeups::seq_watch::Heads>,
-    hints: Arc<crate::store::wakeups::dirty_endpoints::Hints>,
-    growth: Arc<crate::store::wakeups::dirty_logs::Growth>,
+    heads: Arc<crate::store::wakeups::seq_watch::SeqWatch>,
+    hints: Arc<crate::store::wakeups::dirty_endpoints::DirtyEndpoints>,
+    growth: Arc<crate::store::wakeups::dirty_logs::DirtyLogs>,
     seal: Arc<seal::Seal>,
     _lock: File,
 }
@@ -116,11 +116,15 @@ impl Store {
         let connection = open::writer(&path, options.synchronous)?;
         let seal = Arc::new(open::seal(&connection, &path, options.vault_key)?);
         let readers = readers::Readers::open(&path, options.readers)?;
-        let heads = Arc::new(crate::store::wakeups::seq_watch::Heads::default());
-        let hints = Arc::new(crate::store::wakeups::dirty_endpoints::Hints::default());
-        let growth = Arc::new(crate::store::wakeups::dirty_logs::Growth::default());
-        let told =
-            writer::Told { heads: heads.clone(), hints: hints.clone(), growth: growth.clone(), observer };
+        let heads = Arc::new(crate::store::wakeups::seq_watch::SeqWatch::default());
+        let hints = Arc::new(crate::store::wakeups::dirty_endpoints::DirtyEndpoints::default());
+        let growth = Arc::new(crate::store::wakeups::dirty_logs::DirtyLogs::default());
+        let told = writer::CommitEffects {
+            heads: heads.clone(),
+            hints: hints.clone(),
+            growth: growth.clone(),
+            observer,
+        };
         let writer = writer::Writer::start(connection, options.write_queue, told)
             .map_err(|source| OpenError::Directory { path: data_dir.to_owned(), source })?;
         Ok(Self { inner: Arc::new(Inner { writer, readers, heads, hints, growth, seal, _lock: lock }) })
@@ -175,7 +179,9 @@ impl Store {
 
     /// Waits until commits call for deliveries, or change endpoints, and says of which. A hint, for one caller at a
     /// time: what waits stands in the store.
-    pub async fn next_deliveries(&self) -> std::collections::BTreeMap<webhook_endpoints::EndpointKey, Hint> {
+    pub async fn next_deliveries(
+        &self,
+    ) -> std::collections::BTreeMap<webhook_endpoints::EndpointKey, EndpointWakeup> {
         self.inner.hints.take().await
     }
 

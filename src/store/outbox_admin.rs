@@ -12,7 +12,7 @@ use crate::domain::jid::Jid;
 
 /// What waits for one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Waiting {
+pub struct QueueRow {
     /// All of it, what is under way included.
     pub total: i64,
     /// Not due yet.
@@ -50,7 +50,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn waiting(&self, now: Millis) -> Result<Vec<(DeviceId, Waiting)>, StoreError> {
+    pub fn waiting(&self, now: Millis) -> Result<Vec<(DeviceId, QueueRow)>, StoreError> {
         self.all(
             "SELECT w.*, m.stored_at AS oldest FROM (
                  SELECT device_id, count(*) AS total,
@@ -62,7 +62,7 @@ impl Reader<'_> {
              LEFT JOIN messages m ON m.pk = w.first",
             [now.0],
             |row| {
-                let waiting = Waiting {
+                let waiting = QueueRow {
                     total: row.get("total")?,
                     scheduled: row.get("scheduled")?,
                     retrying: row.get("retrying")?,

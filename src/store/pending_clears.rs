@@ -11,7 +11,7 @@ use crate::domain::jid::Jid;
 
 /// A chat that is being emptied.
 #[derive(Debug, Clone)]
-pub struct Clearing {
+pub struct PendingClear {
     /// Where it is remembered; `None` before the first write.
     pub id: Option<i64>,
     /// Whose chat.
@@ -31,7 +31,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn clearings(&self) -> Result<Vec<Clearing>, StoreError> {
+    pub fn clearings(&self) -> Result<Vec<PendingClear>, StoreError> {
         let sql = "SELECT id, device_id, chat_id, up_to, keep_starred, deletes FROM clearings ORDER BY id";
         self.all(sql, [], clearing)
     }
@@ -42,7 +42,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn begin_clearing(&self, clearing: &Clearing) -> Result<i64, StoreError> {
+    pub fn begin_clearing(&self, clearing: &PendingClear) -> Result<i64, StoreError> {
         self.run(
             "INSERT INTO clearings (device_id, chat_id, up_to, keep_starred, deletes) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![
@@ -66,8 +66,8 @@ impl Tx<'_> {
     }
 }
 
-fn clearing(row: &Row<'_>) -> Result<Clearing, StoreError> {
-    Ok(Clearing {
+fn clearing(row: &Row<'_>) -> Result<PendingClear, StoreError> {
+    Ok(PendingClear {
         id: Some(row.get("id")?),
         device: parsed(row, "device_id", "device id")?,
         chat: parsed(row, "chat_id", "chat id")?,

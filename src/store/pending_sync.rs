@@ -18,7 +18,7 @@ pub const MAX_UNTOLD: usize = 1_000;
 /// Something that the network is to be told of a chat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
-pub enum Untold {
+pub enum PendingSync {
     /// These messages were read.
     Read {
         /// Which.
@@ -50,7 +50,7 @@ pub enum Untold {
     },
 }
 
-impl Untold {
+impl PendingSync {
     /// What a later one of the same chat takes the place of; reads are added to each other.
     fn kind(&self) -> Cow<'static, str> {
         match self {
@@ -65,13 +65,13 @@ impl Untold {
 
 /// An entry of the list.
 #[derive(Debug, Clone)]
-pub struct UntoldEntry {
+pub struct PendingSyncRow {
     /// Where it stands.
     pub id: i64,
     /// Of which chat.
     pub chat: Jid,
     /// What.
-    pub untold: Untold,
+    pub untold: PendingSync,
 }
 
 impl Reader<'_> {
@@ -79,12 +79,12 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn untold(&self, device: &DeviceId, limit: usize) -> Result<Vec<UntoldEntry>, StoreError> {
+    pub fn untold(&self, device: &DeviceId, limit: usize) -> Result<Vec<PendingSyncRow>, StoreError> {
         self.all(
             "SELECT id, chat_id, payload FROM untold WHERE device_id = ?1 ORDER BY id LIMIT ?2",
             params![device.as_str(), i64::try_from(limit).unwrap_or(i64::MAX)],
             |row| {
-                Ok(UntoldEntry {
+                Ok(PendingSyncRow {
                     id: row.get("id")?,
                     chat: parsed(row, "chat_id", "chat id")?,
                     untold: from_json(&row.get::<_, String>("payload")?, "untold change")?,
@@ -99,15 +99,15 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn note_untold(
+    pub fn record_pending_sync(
         &self,
         device: &DeviceId,
         chat: &Jid,
-        untold: &Untold,
+        untold: &PendingSync,
         now: Millis,
     ) -> Result<usize, StoreError> {
-        if !matches!(untold, Untold::Read { .. }) {
-            self.outdate_untold(device, chat, untold)?;
+        if !matches!(untold, PendingSync::Read { .. }) {
+            self.supersede_pending_sync(device, chat, untold)?;
         }
         let payload = to_json(untold, "untold change")?;
         self.run(
@@ -125,7 +125,12 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn outdate_untold(&self, device: &DeviceId, chat: &Jid, newer: &Untold) -> Result<(), StoreError> {
+    pub fn supersede_pending_sync(
+        &self,
+        device: &DeviceId,
+        chat: &Jid,
+        newer: &PendingSync,
+    ) -> Result<(), StoreError> {
         self.run(
             "DELETE FROM untold WHERE device_id = ?1 AND chat_id = ?2 AND kind = ?3",
             params![device.as_str(), chat.to_string(), newer.kind()],
@@ -146,7 +151,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn forget_untold(&self, device: &DeviceId) -> Result<(), StoreError> {
+    pub fn remove_pending_sync(&self, device: &DeviceId) -> Result<(), StoreError> {
         self.run("DELETE FROM untold WHERE device_id = ?1", [device.as_str()])?;
         Ok(())
     }

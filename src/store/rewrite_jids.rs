@@ -7,7 +7,7 @@ use super::content_column::StoredContent;
 use super::error::StoreError;
 use super::messages::Pk;
 use super::tx::Tx;
-use crate::domain::identity::{NamesPeople, SamePerson};
+use crate::domain::identity::{IdentityPair, ReferencesPeople};
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::media::MediaHash;
@@ -15,7 +15,7 @@ use crate::domain::message::Message;
 
 /// What settling some messages came to.
 #[derive(Debug, Default)]
-pub struct Settled {
+pub struct RewrittenMessage {
     /// How many there were.
     pub messages: usize,
     /// Messages of ours to groups, in which two recipients turned out to be one.
@@ -32,15 +32,15 @@ impl Tx<'_> {
     pub fn settle_messages(
         &self,
         device: &DeviceId,
-        same: &SamePerson,
+        same: &IdentityPair,
         limit: usize,
-    ) -> Result<Settled, StoreError> {
+    ) -> Result<RewrittenMessage, StoreError> {
         let pks: Vec<Pk> = self.all(
             "SELECT message_pk FROM unsettled WHERE device_id = ?1 AND lid = ?2 ORDER BY message_pk LIMIT ?3",
             params![device.as_str(), same.lid.to_string(), i64::try_from(limit).unwrap_or(i64::MAX)],
             |row| Ok(row.get(0)?),
         )?;
-        let mut settled = Settled { messages: pks.len(), ..Settled::default() };
+        let mut settled = RewrittenMessage { messages: pks.len(), ..RewrittenMessage::default() };
         let mut moved = false;
         for pk in pks {
             moved |= self.settle_message(device, pk, same, &mut settled)?;
@@ -60,8 +60,8 @@ impl Tx<'_> {
         &self,
         device: &DeviceId,
         pk: Pk,
-        same: &SamePerson,
-        settled: &mut Settled,
+        same: &IdentityPair,
+        settled: &mut RewrittenMessage,
     ) -> Result<bool, StoreError> {
         let sql =
             "SELECT id, chat_id, from_jid, to_jid, author, notify_name, content, quoted, hidden, at, from_me
@@ -81,11 +81,11 @@ impl Tx<'_> {
             )?;
         }
         let mut by_number = row.id.clone();
-        if same.settle(&mut by_number)
+        if same.canonicalize(&mut by_number)
             && let Some(twin) = self.found_exactly(device, &by_number)?
         {
             // The same message came by both ids. The one that was there first stays, and is found by both.
-            settled.released.extend(self.join_twins(pk.min(twin.pk), pk.max(twin.pk))?);
+            settled.released.extend(self.merge_duplicates(pk.min(twin.pk), pk.max(twin.pk))?);
             self.refresh_chat(device, &row.people.chat)?;
         }
         Ok(moved)
@@ -110,7 +110,7 @@ impl Tx<'_> {
     }
 
     /// Receipts, reactions and votes. `true` when there was a receipt by either id.
-    fn settle_sayings(&self, pk: Pk, same: &SamePerson) -> Result<bool, StoreError> {
+    fn settle_sayings(&self, pk: Pk, same: &IdentityPair) -> Result<bool, StoreError> {
         let (lid, number) = (same.lid.to_string(), same.number.to_string());
         for (table, who) in [("reactions", "sender"), ("poll_votes", "voter")] {
             // Of two sayings of one person the later counts.
@@ -155,7 +155,7 @@ struct People {
     author: Option<Jid>,
 }
 
-impl NamesPeople for People {
+impl ReferencesPeople for People {
     fn each_person(&mut self, visit: &mut dyn FnMut(&mut Jid)) {
         for id in [&mut self.chat, &mut self.from, &mut self.to] {
             visit(id);
@@ -185,15 +185,15 @@ impl Row {
         })
     }
 
-    fn settle(&mut self, same: &SamePerson) {
-        same.settle(&mut self.people);
-        self.notify_name = self.notify_name.take().map(|name| same.settled_name(name));
+    fn settle(&mut self, same: &IdentityPair) {
+        same.canonicalize(&mut self.people);
+        self.notify_name = self.notify_name.take().map(|name| same.canonical_name(name));
         if let Some(content) = &mut self.content {
-            same.settle(content);
+            same.canonicalize(content);
         }
         if let Some(quoted) = &mut self.quoted {
-            same.settle(&mut **quoted);
-            quoted.notify_name = same.settled_name(std::mem::take(&mut quoted.notify_name));
+            same.canonicalize(&mut **quoted);
+            quoted.notify_name = same.canonical_name(std::mem::take(&mut quoted.notify_name));
         }
     }
 }

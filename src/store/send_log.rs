@@ -9,7 +9,7 @@ use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
-use crate::domain::outbox::Departure;
+use crate::domain::outbox::SentRecord;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -32,13 +32,13 @@ impl Reader<'_> {
         device: &DeviceId,
         from: Millis,
         most: u32,
-    ) -> Result<Vec<Departure>, StoreError> {
+    ) -> Result<Vec<SentRecord>, StoreError> {
         self.all(
             "SELECT at, chat FROM (
                  SELECT rowid, at, CASE opens WHEN 1 THEN chat_id END AS chat FROM departures
                  WHERE device_id = ?1 AND at > ?2 ORDER BY at DESC, rowid DESC LIMIT ?3) ORDER BY at, rowid",
             params![device.as_str(), from.0, most],
-            |row| Ok(Departure { at: Millis(row.get(0)?), opened: parsed_if_any(row, "chat", "chat id")? }),
+            |row| Ok(SentRecord { at: Millis(row.get(0)?), opened: parsed_if_any(row, "chat", "chat id")? }),
         )
     }
 
@@ -89,13 +89,13 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn note_departure(
+    pub fn record_send(
         &self,
         device: &DeviceId,
         message: Pk,
         chat: &Jid,
         now: Millis,
-    ) -> Result<Departure, StoreError> {
+    ) -> Result<SentRecord, StoreError> {
         let a_day_ago = now.plus(-DAY_MS);
         self.run(
             "DELETE FROM departures WHERE device_id = ?1 AND at <= ?2",
@@ -110,6 +110,6 @@ impl Tx<'_> {
             "INSERT INTO departures (device_id, at, message_pk, chat_id, opens) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![device.as_str(), now.0, message, chat.to_string(), opens],
         )?;
-        Ok(Departure { at: now, opened: opens.then(|| chat.clone()) })
+        Ok(SentRecord { at: now, opened: opens.then(|| chat.clone()) })
     }
 }

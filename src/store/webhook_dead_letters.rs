@@ -14,7 +14,7 @@ use crate::domain::ids::DeviceId;
 
 /// An event that was given up.
 #[derive(Debug, Clone)]
-pub struct DeadDelivery {
+pub struct DeadLetter {
     /// Its key.
     pub key: DeliveryKey,
     /// Whose event.
@@ -53,7 +53,7 @@ pub struct Overflown {
     pub told: BTreeMap<DeviceId, Overflow>,
 }
 
-struct Buried {
+struct DeadLetterBatch {
     lane: Option<String>,
     device: DeviceId,
     seq: i64,
@@ -71,7 +71,7 @@ impl Reader<'_> {
         key: EndpointKey,
         limit: usize,
         offset: usize,
-    ) -> Result<(Vec<DeadDelivery>, i64), StoreError> {
+    ) -> Result<(Vec<DeadLetter>, i64), StoreError> {
         let total = self.number(
             "SELECT count(*) FROM webhook_deliveries WHERE endpoint = ?1 AND dead_at IS NOT NULL",
             [key.0],
@@ -85,7 +85,7 @@ impl Reader<'_> {
                 i64::try_from(offset).unwrap_or(i64::MAX)
             ],
             |row| {
-                Ok(DeadDelivery {
+                Ok(DeadLetter {
                     key: DeliveryKey(row.get("pk")?),
                     device: parsed(row, "device_id", "device id")?,
                     seq: row.get("seq")?,
@@ -119,7 +119,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn bury_some(
+    pub fn dead_letter_batch(
         &self,
         key: EndpointKey,
         error: &str,
@@ -146,7 +146,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn bury_beyond(
+    pub fn dead_letter_overflow(
         &self,
         key: EndpointKey,
         most: usize,
@@ -164,7 +164,7 @@ impl Tx<'_> {
              RETURNING lane, device_id, seq, kind, attempts",
             params![key.0, now.0, i64::try_from(beyond.min(batch)).unwrap_or(i64::MAX)],
             |row| {
-                Ok(Buried {
+                Ok(DeadLetterBatch {
                     lane: row.get("lane")?,
                     device: parsed(row, "device_id", "device id")?,
                     seq: row.get("seq")?,
@@ -188,7 +188,7 @@ impl Tx<'_> {
         if !distinct.is_empty() {
             self.note_delivery(key);
         }
-        distinct.iter().try_for_each(|lane| self.free_lane(key, lane, now))
+        distinct.iter().try_for_each(|lane| self.unblock_next(key, lane, now))
     }
 
     /// Forgets deliveries that died before `cutoff`; `true` while there are more.
@@ -206,7 +206,7 @@ impl Tx<'_> {
 }
 
 /// A dead letter of news about webhooks makes no news, or two dead webhooks would feed each other.
-fn overflown(buried: &[Buried]) -> Overflown {
+fn overflown(buried: &[DeadLetterBatch]) -> Overflown {
     let mut told: BTreeMap<DeviceId, Overflow> = BTreeMap::new();
     for row in buried.iter().filter(|row| !row.kind.starts_with("webhook:")) {
         let (count, oldest) = told.get(&row.device).map_or((0, None), |known| (known.count, Some(known.seq)));

@@ -12,7 +12,7 @@ use crate::domain::clock::Millis;
 
 /// Why what waits is due sooner than was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hurry {
+pub enum RetryNowCause {
     /// Somebody changed its endpoint, or asks for it.
     Asked,
     /// Its endpoint takes events again. Once for each delivery: one that its receiver never takes must not be tried
@@ -38,7 +38,7 @@ impl Reader<'_> {
 
 impl Tx<'_> {
     /// Makes the oldest of a lane due, unless one of it is.
-    pub(super) fn free_lane(&self, key: EndpointKey, lane: &str, now: Millis) -> Result<(), StoreError> {
+    pub(super) fn unblock_next(&self, key: EndpointKey, lane: &str, now: Millis) -> Result<(), StoreError> {
         self.run(
             "UPDATE webhook_deliveries SET due = ?3, decided_at = ?3 WHERE pk = (
                  SELECT pk FROM webhook_deliveries WHERE endpoint = ?1 AND lane = ?2 AND dead_at IS NULL
@@ -54,10 +54,10 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn hurry(
+    pub fn retry_now(
         &self,
         key: EndpointKey,
-        why: Hurry,
+        why: RetryNowCause,
         now: Millis,
         batch: usize,
     ) -> Result<usize, StoreError> {
@@ -65,7 +65,7 @@ impl Tx<'_> {
             "UPDATE webhook_deliveries SET due = ?2, decided_at = ?2, hurried = 1 WHERE pk IN (
                  SELECT pk FROM webhook_deliveries WHERE endpoint = ?1 AND dead_at IS NULL AND due IS NOT NULL
                      AND due > ?2 AND (?3 OR hurried = 0) ORDER BY due LIMIT ?4)",
-            params![key.0, now.0, why == Hurry::Asked, i64::try_from(batch).unwrap_or(i64::MAX)],
+            params![key.0, now.0, why == RetryNowCause::Asked, i64::try_from(batch).unwrap_or(i64::MAX)],
         )?;
         if hurried > 0 {
             self.note_delivery(key);
@@ -74,7 +74,7 @@ impl Tx<'_> {
     }
 
     /// Makes what waits for another try in this lane due now.
-    pub(super) fn hurry_lane(&self, key: EndpointKey, lane: &str, now: Millis) -> Result<(), StoreError> {
+    pub(super) fn retry_key_now(&self, key: EndpointKey, lane: &str, now: Millis) -> Result<(), StoreError> {
         self.run(
             "UPDATE webhook_deliveries SET due = ?3, decided_at = ?3 WHERE endpoint = ?1 AND lane = ?2
                  AND dead_at IS NULL AND due > ?3",

@@ -146,10 +146,11 @@ async fn events(
         let who = (Arc::clone(&caller.0), operator);
         let EventQuery { after, types, ephemeral, .. } = query;
         let selection = stream::Selection { since: last.or(after), types, ephemeral };
-        return stream::open(state.core, who, device, selection).await;
+        return stream::open(state.services, who, device, selection).await;
     }
     let after = query.after.unwrap_or(0);
-    let (entries, range, next_after) = state.core.events(&device, after, query.limit, &query.types).await?;
+    let (entries, range, next_after) =
+        state.services.logs.events(&device, after, query.limit, &query.types).await?;
     Ok(Json(EventPage {
         success: true,
         data: entries.into_iter().map(EventEntry::from).collect(),

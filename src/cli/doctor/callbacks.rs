@@ -9,7 +9,7 @@ use crate::settings::{DeclaredDevice, Settings};
 const NAME: &str = "callbacks";
 
 /// Looks at the declared devices.
-pub(in crate::cli) fn look(settings: &Settings, devices: &[DeclaredDevice]) -> Check {
+pub(in crate::cli) fn probe(settings: &Settings, devices: &[DeclaredDevice]) -> Check {
     let default = settings.devices.default_engine.as_str();
     let called: Vec<&str> =
         devices.iter().filter(|device| is_called(device, default)).map(|device| device.id.as_str()).collect();

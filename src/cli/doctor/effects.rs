@@ -7,11 +7,11 @@ use crate::effects::{Availability, desktop, sound};
 use crate::settings::{Settings, Switch};
 
 /// Looks at both. Shows and plays nothing.
-pub(in crate::cli) async fn look(settings: &Settings) -> Vec<Check> {
+pub(in crate::cli) async fn probe(settings: &Settings) -> Vec<Check> {
     let (desktop, sound) = (&settings.effects.desktop, &settings.effects.sound);
     let device = Some(sound.device.as_str()).filter(|device| !device.is_empty());
     let (of_desktop, of_sound) =
-        tokio::join!(found(desktop.enabled, desktop::look()), found(sound.enabled, sound::look(device)),);
+        tokio::join!(found(desktop.enabled, desktop::probe()), found(sound.enabled, sound::probe(device)),);
     vec![
         check(
             "desktop",

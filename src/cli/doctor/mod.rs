@@ -31,7 +31,7 @@ pub async fn run(globals: &Globals, clock: &dyn Clock, out: &Output) -> Result<(
     let settings = globals.settings();
     let mut checks = vec![configuration(&settings)];
     let (remote, network) =
-        tokio::join!(daemon(globals, clock), network::look(settings.as_ref().ok(), clock.now().0));
+        tokio::join!(daemon(globals, clock), network::probe(settings.as_ref().ok(), clock.now().0));
     if let Ok(settings) = &settings {
         let dir = &settings.store.data_dir;
         checks.push(host::directory(dir));
@@ -44,9 +44,9 @@ pub async fn run(globals: &Globals, clock: &dyn Clock, out: &Output) -> Result<(
     checks.extend(network);
     if let Ok(settings) = &settings {
         if let Ok(devices) = load_declared(&settings.devices.dir, &environment_variable) {
-            checks.push(callbacks::look(settings, &devices));
+            checks.push(callbacks::probe(settings, &devices));
         }
-        checks.extend(effects::look(settings).await);
+        checks.extend(effects::probe(settings).await);
     }
 
     let failed = checks.iter().any(|check| check.verdict == Verdict::Fail);

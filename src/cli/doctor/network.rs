@@ -32,7 +32,7 @@ struct Answer {
 }
 
 /// Looks at the engine and its network; `now` in milliseconds since the epoch.
-pub(in crate::cli) async fn look(settings: Option<&Settings>, now: i64) -> Vec<Check> {
+pub(in crate::cli) async fn probe(settings: Option<&Settings>, now: i64) -> Vec<Check> {
     let mut checks = vec![engine(cfg!(feature = "whatsapp"), cfg!(feature = "testbed"))];
     let in_use =
         cfg!(feature = "whatsapp") && settings.is_none_or(|settings| settings.engines.whatsapp.enabled);

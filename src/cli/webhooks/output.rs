@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::cli::output::{clean, facts, moment_of, short, table, text_of};
+use crate::cli::output::{clean, key_values, moment_of, short, table, text_of};
 
 fn state_of(webhook: &Value) -> String {
     match webhook.get("enabled").and_then(Value::as_bool) {
@@ -40,7 +40,7 @@ pub(super) fn webhook_table(list: &Value) -> String {
 pub(super) fn webhook_facts(webhook: &Value) -> String {
     let headers = webhook.get("headers").and_then(Value::as_object);
     let names: Vec<String> = headers.into_iter().flatten().map(|(name, _)| clean(name)).collect();
-    facts(&[
+    key_values(&[
         ("id", text_of(webhook, "id")),
         ("device", device_of(webhook)),
         ("name", text_of(webhook, "name")),

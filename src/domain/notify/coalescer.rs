@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{About, Decision, Happening, Kind, Priority};
+use super::{About, Decision, Kind, Priority, Trigger};
 use crate::domain::clock::Millis;
 
 /// The burst of what is counted into the summary, and its tag.
@@ -22,9 +22,9 @@ const SUMMARY_MS: i64 = 30_000;
 
 /// A happening with what was decided about it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Case {
+pub struct Candidate {
     /// What happened.
-    pub happening: Happening,
+    pub happening: Trigger,
     /// What becomes of it.
     pub decision: Decision,
     /// What people call the chat, where it has a name.
@@ -33,7 +33,7 @@ pub struct Case {
     pub event: Option<String>,
 }
 
-impl Case {
+impl Candidate {
     /// The burst that it is of.
     #[must_use]
     pub fn burst(&self) -> String {
@@ -44,7 +44,7 @@ impl Case {
 
 /// Something to be told.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Told {
+pub struct Coalesced {
     /// Those of one burst are one notification that grows; names the position of its first.
     pub first_seq: i64,
     /// The position of its last.
@@ -56,7 +56,7 @@ pub struct Told {
     /// How many it stands for.
     pub count: u32,
     /// The last of them.
-    pub case: Case,
+    pub case: Candidate,
 }
 
 /// What a gate keeps to.
@@ -78,19 +78,19 @@ struct Burst {
     group_ms: i64,
     priority: Priority,
     /// What waits: the position of the oldest, and the newest itself.
-    waiting: Option<(i64, Case)>,
+    waiting: Option<(i64, Candidate)>,
 }
 
 /// The gate of one device.
 #[derive(Debug)]
-pub struct Gate {
+pub struct Coalescer {
     limits: Limits,
     bursts: BTreeMap<String, Burst>,
     tokens: f64,
     refilled_at: Millis,
 }
 
-impl Gate {
+impl Coalescer {
     /// An open one.
     #[must_use]
     pub fn new(limits: Limits, now: Millis) -> Self {
@@ -98,7 +98,7 @@ impl Gate {
     }
 
     /// Takes a case in; answers what is to be told of it at once.
-    pub fn offer(&mut self, case: Case, now: Millis) -> Option<Told> {
+    pub fn offer(&mut self, case: Candidate, now: Millis) -> Option<Coalesced> {
         self.refill(now);
         let key = case.burst();
         match self.bursts.get_mut(&key) {
@@ -116,7 +116,7 @@ impl Gate {
         }
     }
 
-    fn begin(&mut self, key: String, case: Case, now: Millis) -> Option<Told> {
+    fn begin(&mut self, key: String, case: Candidate, now: Millis) -> Option<Coalesced> {
         let Decision { group_ms, throttle_ms, priority, .. } = case.decision;
         let room = self.bursts.contains_key(&key) || self.bursts.len() < self.limits.bursts;
         // What matters most is told even where nothing more can be remembered.
@@ -125,7 +125,7 @@ impl Gate {
         }
         let first_seq = case.happening.seq;
         let tag = case.happening.tag();
-        let told = Told { first_seq, last_seq: first_seq, tag, burst: key.clone(), count: 1, case };
+        let told = Coalesced { first_seq, last_seq: first_seq, tag, burst: key.clone(), count: 1, case };
         let window = group_ms.max(throttle_ms);
         if window > 0 && room {
             let burst = Burst {
@@ -145,7 +145,7 @@ impl Gate {
     }
 
     /// What has waited for long enough.
-    pub fn due(&mut self, now: Millis) -> Vec<Told> {
+    pub fn due(&mut self, now: Millis) -> Vec<Coalesced> {
         self.refill(now);
         let over: Vec<String> =
             self.bursts.iter().filter(|(_, burst)| burst.until <= now).map(|(key, _)| key.clone()).collect();
@@ -153,14 +153,14 @@ impl Gate {
     }
 
     /// Tells what waits of a burst, which goes on; one of which nothing waits is over.
-    fn release(&mut self, key: &str, now: Millis) -> Option<Told> {
+    fn release(&mut self, key: &str, now: Millis) -> Option<Coalesced> {
         let mut burst = self.bursts.remove(key)?;
         let (oldest, case) = burst.waiting.take()?;
         if key != MORE && !self.pay(case.decision.priority) {
             let untold = burst.count.saturating_sub(burst.told).max(1);
             return self.count_into_summary(untold, oldest, case, now);
         }
-        let told = Told {
+        let told = Coalesced {
             first_seq: burst.first_seq,
             last_seq: case.happening.seq,
             tag: case.happening.tag(),
@@ -179,8 +179,14 @@ impl Gate {
         Some(told)
     }
 
-    fn count_into_summary(&mut self, count: u32, oldest: i64, mut case: Case, now: Millis) -> Option<Told> {
-        let happening = Happening {
+    fn count_into_summary(
+        &mut self,
+        count: u32,
+        oldest: i64,
+        mut case: Candidate,
+        now: Millis,
+    ) -> Option<Coalesced> {
+        let happening = Trigger {
             kind: Kind::Summary,
             chat: None,
             person: None,
@@ -208,9 +214,11 @@ impl Gate {
         let (first, case) = match burst.waiting.take() {
             // What was counted before may be newer: its burst waited for less long.
             Some((first, before)) if before.happening.seq > case.happening.seq => {
-                (first, Case { decision: before.decision.and(case.decision), ..before })
+                (first, Candidate { decision: before.decision.and(case.decision), ..before })
             }
-            Some((first, before)) => (first, Case { decision: case.decision.and(before.decision), ..case }),
+            Some((first, before)) => {
+                (first, Candidate { decision: case.decision.and(before.decision), ..case })
+            }
             None => (oldest, case),
         };
         burst.waiting = Some((first.min(oldest), case));
@@ -263,10 +271,10 @@ mod tests {
 
     const LIMITS: Limits = Limits { per_minute: 60, bursts: 256 };
 
-    fn case(seq: i64, chat: u32, group_ms: i64, throttle_ms: i64, priority: Priority) -> Case {
+    fn case(seq: i64, chat: u32, group_ms: i64, throttle_ms: i64, priority: Priority) -> Candidate {
         let chat = format!("1555010{chat:04}@c.us").parse().unwrap();
-        Case {
-            happening: Happening {
+        Candidate {
+            happening: Trigger {
                 kind: Kind::Message,
                 seq,
                 at: Millis(0),
@@ -295,8 +303,8 @@ mod tests {
 
     #[test]
     fn ten_messages_in_a_chat_become_one_that_counts() {
-        let mut gate = Gate::new(LIMITS, Millis(0));
-        let told: Vec<Told> = (1..=10)
+        let mut gate = Coalescer::new(LIMITS, Millis(0));
+        let told: Vec<Coalesced> = (1..=10)
             .filter_map(|seq| gate.offer(case(seq, 1, 10_000, 0, Priority::Normal), Millis(seq)))
             .collect();
         assert_eq!((told.len(), told[0].count), (1, 1));
@@ -313,7 +321,7 @@ mod tests {
 
     #[test]
     fn what_is_throttled_is_left_out() {
-        let mut gate = Gate::new(LIMITS, Millis(0));
+        let mut gate = Coalescer::new(LIMITS, Millis(0));
         let mut offer = |seq, at| gate.offer(case(seq, 1, 0, 60_000, Priority::Normal), Millis(at));
         assert!(offer(1, 0).is_some());
         assert!(offer(2, 59_999).is_none());
@@ -322,7 +330,7 @@ mod tests {
 
     #[test]
     fn what_matters_more_does_not_wait() {
-        let mut gate = Gate::new(LIMITS, Millis(0));
+        let mut gate = Coalescer::new(LIMITS, Millis(0));
         assert!(gate.offer(case(1, 1, 10_000, 0, Priority::Normal), Millis(0)).is_some());
         assert!(gate.offer(case(2, 1, 10_000, 0, Priority::Normal), Millis(1)).is_none());
         assert_eq!(gate.offer(case(3, 1, 10_000, 0, Priority::High), Millis(2)).unwrap().count, 3);
@@ -331,7 +339,7 @@ mod tests {
 
     #[test]
     fn beyond_so_many_all_is_one_summary() {
-        let mut gate = Gate::new(Limits { per_minute: 5, bursts: 256 }, Millis(0));
+        let mut gate = Coalescer::new(Limits { per_minute: 5, bursts: 256 }, Millis(0));
         let told = (1..=500_u32)
             .filter_map(|n| gate.offer(case(n.into(), n, 10_000, 0, Priority::Normal), Millis(0)))
             .count();
@@ -341,13 +349,13 @@ mod tests {
         assert!(gate.due(Millis(SUMMARY_MS * 3)).is_empty() && gate.is_idle());
     }
 
-    fn by_rule(rule: &str, case: Case) -> Case {
-        Case { decision: Decision { id: rule.parse().unwrap(), ..case.decision }, ..case }
+    fn by_rule(rule: &str, case: Candidate) -> Candidate {
+        Candidate { decision: Decision { id: rule.parse().unwrap(), ..case.decision }, ..case }
     }
 
     #[test]
     fn no_rule_swallows_what_another_one_decides_about() {
-        let mut gate = Gate::new(LIMITS, Millis(0));
+        let mut gate = Coalescer::new(LIMITS, Millis(0));
         let promo = |seq| by_rule("promo", case(seq, 1, 0, 3_600_000, Priority::Normal));
         assert!(gate.offer(promo(1), Millis(0)).is_some());
         assert!(gate.offer(promo(2), Millis(1)).is_none());
@@ -363,10 +371,10 @@ mod tests {
 
     #[test]
     fn a_rule_that_throttles_one_kind_lets_others_through() {
-        let mut gate = Gate::new(LIMITS, Millis(0));
+        let mut gate = Coalescer::new(LIMITS, Millis(0));
         let link = |seq, kind| {
             let mut case = case(seq, 1, 0, 300_000, Priority::High);
-            case.happening = Happening { kind, chat: None, ..case.happening };
+            case.happening = Trigger { kind, chat: None, ..case.happening };
             case
         };
         for (seq, kind) in [(1, Kind::Offline), (2, Kind::Qr), (3, Kind::Error)] {
@@ -377,7 +385,7 @@ mod tests {
 
     #[test]
     fn what_matters_more_is_not_throttled() {
-        let mut gate = Gate::new(LIMITS, Millis(0));
+        let mut gate = Coalescer::new(LIMITS, Millis(0));
         assert!(gate.offer(case(1, 1, 0, 60_000, Priority::Normal), Millis(0)).is_some());
         assert!(gate.offer(case(2, 1, 0, 60_000, Priority::High), Millis(1)).is_some());
         assert!(gate.offer(case(3, 1, 0, 60_000, Priority::High), Millis(2)).is_none());
@@ -385,7 +393,7 @@ mod tests {
 
     #[test]
     fn a_flood_hides_nothing_that_matters_most() {
-        let mut gate = Gate::new(Limits { per_minute: 8, bursts: 4 }, Millis(0));
+        let mut gate = Coalescer::new(Limits { per_minute: 8, bursts: 4 }, Millis(0));
         for n in 1..=100 {
             gate.offer(case(n, u32::try_from(n).unwrap(), 10_000, 0, Priority::Normal), Millis(0));
         }
@@ -395,7 +403,7 @@ mod tests {
 
     #[test]
     fn a_summary_counts_what_was_not_told_and_has_a_name_of_its_own() {
-        let mut gate = Gate::new(Limits { per_minute: 2, bursts: 256 }, Millis(0));
+        let mut gate = Coalescer::new(Limits { per_minute: 2, bursts: 256 }, Millis(0));
         let grouped = |seq, chat| case(seq, chat, 1_000, 0, Priority::High);
         assert!(gate.offer(grouped(1, 1), Millis(0)).is_some());
         assert!(gate.offer(grouped(2, 1), Millis(1)).is_none());
@@ -416,7 +424,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_back_keeps_nothing_waiting() {
-        let (mut gate, hour) = (Gate::new(LIMITS, Millis(7_200_000)), 3_600_000);
+        let (mut gate, hour) = (Coalescer::new(LIMITS, Millis(7_200_000)), 3_600_000);
         let begun = Millis(7_200_000);
         assert!(gate.offer(case(1, 1, 10_000, 0, Priority::Normal), begun).is_some());
         assert!(gate.offer(case(2, 1, 10_000, 0, Priority::Normal), begun).is_none());
@@ -427,7 +435,7 @@ mod tests {
 
     #[test]
     fn a_summary_does_all_that_what_it_counts_asks_for() {
-        let mut gate = Gate::new(Limits { per_minute: 1, bursts: 4 }, Millis(0));
+        let mut gate = Coalescer::new(Limits { per_minute: 1, bursts: 4 }, Millis(0));
         assert!(gate.offer(case(1, 1, 0, 0, Priority::Normal), Millis(0)).is_some());
         let mut urgent = by_rule("urgent", case(2, 2, 0, 0, Priority::High));
         urgent.decision.actions = vec![Action::Push, Action::Command];
@@ -439,7 +447,7 @@ mod tests {
         assert_eq!((due[0].count, due[0].last_seq, decision.priority), (2, 3, Priority::High));
         assert_eq!(decision.command.as_deref(), Some("lamp"));
         for action in [Action::Dashboard, Action::Push, Action::Command] {
-            assert!(decision.asks(action), "{action:?}");
+            assert!(decision.conditions(action), "{action:?}");
         }
     }
 
@@ -449,7 +457,7 @@ mod tests {
             offers in prop::collection::vec((0_u32..300, 0_i64..400, 0_u8..3), 1..600), bursts in 1_usize..64,
         ) {
             let limits = Limits { per_minute: 20, bursts };
-            let mut gate = Gate::new(limits, Millis(0));
+            let mut gate = Coalescer::new(limits, Millis(0));
             let (mut now, mut told, mut grouped) = (0, Vec::new(), 0_u32);
             for (index, (chat, step, priority)) in offers.iter().enumerate() {
                 now += step;

@@ -1,6 +1,6 @@
 //! Which rule decides about a happening, and what it decides.
 
-use super::{About, Action, Happening, Priority, Rule, RuleId};
+use super::{About, Action, Priority, Rule, RuleId, Trigger};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::outbox::QuietHours;
@@ -33,14 +33,14 @@ pub struct Decision {
 impl Decision {
     /// Whether this is to be done.
     #[must_use]
-    pub fn asks(&self, action: Action) -> bool {
+    pub fn conditions(&self, action: Action) -> bool {
         self.actions.contains(&action)
     }
 
     /// The same without what disturbs people. Commands stay: they are no noise, and may be somebody's work.
     #[must_use]
-    pub fn hushed(mut self) -> Self {
-        self.actions.retain(|action| !action.disturbs());
+    pub fn is_muted(mut self) -> Self {
+        self.actions.retain(|action| !action.is_intrusive());
         self.sound = None;
         self
     }
@@ -49,14 +49,15 @@ impl Decision {
     #[must_use]
     pub fn as_of(self, now: Millis, quiet_hours: Option<&QuietHours>) -> Self {
         let quiet = self.minds_quiet && quiet_hours.is_some_and(|hours| hours.is_quiet(now));
-        if quiet { self.hushed() } else { self }
+        if quiet { self.is_muted() } else { self }
     }
 
     /// What becomes of this and another that are told as one: what matters more says how, and both say what is done.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let (mut most, least) = if self.priority >= other.priority { (self, other) } else { (other, self) };
-        let more: Vec<Action> = least.actions.into_iter().filter(|action| !most.asks(*action)).collect();
+        let more: Vec<Action> =
+            least.actions.into_iter().filter(|action| !most.conditions(*action)).collect();
         most.actions.extend(more);
         most.sound = most.sound.or(least.sound);
         most.command = most.command.or(least.command);
@@ -67,10 +68,10 @@ impl Decision {
 
 /// What the first rule that matches says; `None` when there is none, or it says that nothing is done.
 #[must_use]
-pub fn decide<'r>(
+pub fn evaluate<'r>(
     rules: impl IntoIterator<Item = &'r Rule>,
     device: &DeviceId,
-    happening: &Happening,
+    happening: &Trigger,
     now: Millis,
     quiet_hours: Option<&QuietHours>,
 ) -> Option<Decision> {
@@ -80,7 +81,7 @@ pub fn decide<'r>(
     let feeds_itself = matches!(happening.about, About::Webhook { of_notification: true, .. });
     let may = |action: &Action| !(feeds_itself && *action == Action::Webhook);
     let actions: Vec<Action> = spec.actions.iter().copied().filter(may).collect();
-    let ms = |span: Option<crate::domain::webhook::Span>| {
+    let ms = |span: Option<crate::domain::webhook::RetryDelay>| {
         span.map_or(0, |span| i64::try_from(span.ms()).unwrap_or(i64::MAX))
     };
     let sounds = actions.contains(&Action::Sound);
@@ -111,9 +112,9 @@ mod tests {
         "shop".parse().unwrap()
     }
 
-    fn message(chat: &str, text: &str, mention: bool) -> Happening {
+    fn message(chat: &str, text: &str, mention: bool) -> Trigger {
         let chat: crate::domain::jid::Jid = chat.parse().unwrap();
-        Happening {
+        Trigger {
             kind: Kind::Message,
             seq: 1,
             at: Millis(0),
@@ -129,7 +130,7 @@ mod tests {
         Rule::new("r".parse().unwrap(), None, RuleOrigin::Api, RuleSpec::read(spec).unwrap())
     }
 
-    fn matches(wanted: &serde_json::Value, happening: &Happening) -> bool {
+    fn matches(wanted: &serde_json::Value, happening: &Trigger) -> bool {
         rule(&json!({ "match": wanted, "actions": ["dashboard"] })).matches(&device(), happening, Millis(0))
     }
 
@@ -171,13 +172,13 @@ mod tests {
             QuietHours::new("22:00".parse().unwrap(), "07:00".parse().unwrap(), "UTC".parse().unwrap())
                 .unwrap();
         let all = json!({ "actions": ["dashboard", "desktop", "sound", "push", "webhook"] });
-        let decided = decide(&[rule(&all)], &device(), &news, Millis(0), Some(&hours)).unwrap();
+        let decided = evaluate(&[rule(&all)], &device(), &news, Millis(0), Some(&hours)).unwrap();
         assert_eq!((decided.actions, decided.sound), (vec![Action::Dashboard, Action::Webhook], None));
         let loud = json!({ "actions": ["sound"], "quiet": false });
-        let decided = decide(&[rule(&loud)], &device(), &news, Millis(0), Some(&hours)).unwrap();
+        let decided = evaluate(&[rule(&loud)], &device(), &news, Millis(0), Some(&hours)).unwrap();
         assert_eq!(decided.sound.as_deref(), Some("message"));
         let only = json!({ "actions": ["desktop"] });
-        assert_eq!(decide(&[rule(&only)], &device(), &news, Millis(0), Some(&hours)), None);
+        assert_eq!(evaluate(&[rule(&only)], &device(), &news, Millis(0), Some(&hours)), None);
     }
 
     #[test]
@@ -190,26 +191,26 @@ mod tests {
         let decided = |quiet| {
             let spec =
                 json!({ "actions": ["dashboard", "sound", "command"], "command": "lamp", "quiet": quiet });
-            decide(&[rule(&spec)], &device(), &news, noon, Some(&hours)).unwrap()
+            evaluate(&[rule(&spec)], &device(), &news, noon, Some(&hours)).unwrap()
         };
         assert_eq!(decided(true).as_of(noon, Some(&hours)), decided(true));
         let at_night = decided(true).as_of(Millis(0), Some(&hours));
         assert_eq!((at_night.actions, at_night.sound), (vec![Action::Dashboard, Action::Command], None));
         assert_eq!(decided(false).as_of(Millis(0), Some(&hours)), decided(false));
         let both = decided(true).and(decided(false)).as_of(Millis(0), Some(&hours));
-        assert!(both.asks(Action::Sound), "one of them wants to be heard at night");
+        assert!(both.conditions(Action::Sound), "one of them wants to be heard at night");
     }
 
     #[test]
     fn a_notification_that_reached_no_webhook_is_no_news_for_webhooks() {
         let all = [rule(&json!({ "actions": ["dashboard", "webhook"] }))];
         let about = |of_notification| About::Webhook { sentence: String::new(), of_notification, events: 1 };
-        let news = |of_notification| Happening {
+        let news = |of_notification| Trigger {
             kind: Kind::WebhookDead,
             about: about(of_notification),
             ..message("15550100001@c.us", "x", false)
         };
-        let decided = |of| decide(&all, &device(), &news(of), Millis(0), None).unwrap().actions;
+        let decided = |of| evaluate(&all, &device(), &news(of), Millis(0), None).unwrap().actions;
         assert_eq!(decided(true), [Action::Dashboard]);
         assert_eq!(decided(false), [Action::Dashboard, Action::Webhook]);
     }
@@ -217,9 +218,9 @@ mod tests {
     #[test]
     fn there_is_a_default_for_everything_that_happens() {
         for kind in Kind::ALL {
-            let news = Happening { kind: *kind, ..message("15550100001@c.us", "x", false) };
-            let decided = decide(&default_rules::rules(), &device(), &news, Millis(0), None).unwrap();
-            assert!(decided.asks(Action::Dashboard), "{kind:?}");
+            let news = Trigger { kind: *kind, ..message("15550100001@c.us", "x", false) };
+            let decided = evaluate(&default_rules::rules(), &device(), &news, Millis(0), None).unwrap();
+            assert!(decided.conditions(Action::Dashboard), "{kind:?}");
         }
     }
 
@@ -249,7 +250,7 @@ mod tests {
                 spec.matches = matches;
                 Rule::new("r".parse().unwrap(), None, RuleOrigin::Api, spec)
             }).collect();
-            let decided = decide(&rules, &device(), &news, Millis(0), None).map(|decision| decision.rule);
+            let decided = evaluate(&rules, &device(), &news, Millis(0), None).map(|decision| decision.rule);
             let first = rules.iter().find(|rule| rule.matches(&device(), &news, Millis(0)));
             prop_assert_eq!(decided, first.map(|rule| rule.spec.name.clone()));
         }

@@ -22,8 +22,8 @@ mod sound;
 pub mod text;
 mod trigger;
 
-pub use coalescer::{Case, Gate, Limits, Told};
-pub use evaluate::{Decision, decide};
+pub use coalescer::{Candidate, Coalesced, Coalescer, Limits};
+pub use evaluate::{Decision, evaluate};
 pub use kind::Kind;
 pub use operator::OperatorId;
 pub use pattern::Pattern;
@@ -31,4 +31,4 @@ pub use priority::Priority;
 pub use rule::{Action, ChatKind, Hours, Match, Rule, RuleId, RuleOrigin, RuleSpec};
 pub use rule_parser::RuleError;
 pub use sound::{has_sound_ending, is_sound_name, sound_files};
-pub use trigger::{About, Happening};
+pub use trigger::{About, Trigger};

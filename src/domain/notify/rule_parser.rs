@@ -6,9 +6,9 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::rule::names;
+use super::rule::mentions;
 use super::{Action, ChatKind, Hours, Kind, Match, Priority, RuleSpec};
-use crate::domain::suggestion::nearest;
+use crate::domain::suggestion::suggest;
 
 const MAX_NAME: usize = 64;
 const MAX_LIST: usize = 100;
@@ -147,7 +147,7 @@ fn action(text: &str) -> Result<Action, String> {
 }
 
 fn event(text: &str) -> Result<String, String> {
-    if !text.is_empty() && Kind::ALL.iter().any(|kind| names(text, *kind)) {
+    if !text.is_empty() && Kind::ALL.iter().any(|kind| mentions(text, *kind)) {
         return Ok(text.to_owned());
     }
     let words: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
@@ -176,7 +176,7 @@ impl<'a> At<'a> {
             return Ok(Self { fields, path });
         };
         let field: String = field.chars().take(MAX_NAME).collect();
-        let hint = nearest(&field, known.iter().copied()).map(|known| format!("; did you mean {known}?"));
+        let hint = suggest(&field, known.iter().copied()).map(|known| format!("; did you mean {known}?"));
         let message = format!("is no field of a rule{}", hint.unwrap_or_default());
         Err(wrong(format!("{path}{}", field.escape_debug()), message))
     }

@@ -1,7 +1,7 @@
 //! Titles and bodies: bounded, on one line, and inert, whatever a sender wrote.
 
 use super::marks::is_mark;
-use super::{About, Happening, Kind};
+use super::{About, Kind, Trigger};
 use crate::domain::jid::Jid;
 
 /// Longest title, in characters.
@@ -14,12 +14,12 @@ const MARKS_MAX: usize = 4;
 /// A text that does nothing: on one line, without control characters, without marks that turn the direction of
 /// writing or hide, and of at most so many characters, the last of which then is `…`.
 #[must_use]
-pub fn inert(text: &str, max: usize) -> String {
+pub fn sanitize(text: &str, max: usize) -> String {
     let mut out = String::new();
     let (mut length, mut marks, mut space) = (0, 0, true);
     for c in text.chars() {
         let c = if c.is_whitespace() || c == '\u{85}' || c.is_control() { ' ' } else { c };
-        if acts(c) || (c == ' ' && space) {
+        if is_format_control(c) || (c == ' ' && space) {
             continue;
         }
         marks = if is_mark(c) { marks + 1 } else { 0 };
@@ -41,7 +41,7 @@ pub fn inert(text: &str, max: usize) -> String {
 
 /// Whether a character is seen only by what it does to others.
 #[must_use]
-pub fn acts(c: char) -> bool {
+pub fn is_format_control(c: char) -> bool {
     matches!(
         c,
         '\u{61C}' | '\u{180E}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
@@ -51,19 +51,19 @@ pub fn acts(c: char) -> bool {
 
 /// The title and the body of so many of these; the last of them is told.
 #[must_use]
-pub fn of(happening: &Happening, device: &str, chat: Option<&str>, count: u32) -> (String, String) {
+pub fn of(happening: &Trigger, device: &str, chat: Option<&str>, count: u32) -> (String, String) {
     let (title, body) = raw(happening, device, chat, count);
-    (inert(&title, TITLE_MAX), inert(&body, BODY_MAX))
+    (sanitize(&title, TITLE_MAX), sanitize(&body, BODY_MAX))
 }
 
-fn raw(happening: &Happening, device: &str, chat: Option<&str>, count: u32) -> (String, String) {
+fn raw(happening: &Trigger, device: &str, chat: Option<&str>, count: u32) -> (String, String) {
     // Cut before they are put together, so that the sentence around them stays.
-    let device = inert(device, 40);
+    let device = sanitize(device, 40);
     match &happening.about {
         About::Message { name, text } => {
-            let name = or(inert(name, 60), || number(happening));
-            let text = or(inert(text, BODY_MAX), || "A message".to_owned());
-            let group = chat.filter(|_| happening.is_group).map(|chat| inert(chat, 60));
+            let name = or(sanitize(name, 60), || number(happening));
+            let text = or(sanitize(text, BODY_MAX), || "A message".to_owned());
+            let group = chat.filter(|_| happening.is_group).map(|chat| sanitize(chat, 60));
             let group = group.filter(|group| !group.is_empty());
             let who = group.clone().unwrap_or_else(|| name.clone());
             let body = if group.is_some() { format!("{name}: {text}") } else { text };
@@ -71,7 +71,7 @@ fn raw(happening: &Happening, device: &str, chat: Option<&str>, count: u32) -> (
             (title, body)
         }
         About::Call { video } => {
-            let who = or(inert(chat.unwrap_or_default(), 60), || number(happening));
+            let who = or(sanitize(chat.unwrap_or_default(), 60), || number(happening));
             let what = if *video { "video call" } else { "call" };
             match happening.kind {
                 Kind::MissedCall => (format!("Missed {what} from {who}"), format!("On {device}.")),
@@ -86,7 +86,7 @@ fn raw(happening: &Happening, device: &str, chat: Option<&str>, count: u32) -> (
             _ => (format!("{device} is offline"), sentence.clone()),
         },
         About::Failed { sentence } => {
-            let to = chat.map(|chat| format!(" to {}", inert(chat, 60))).unwrap_or_default();
+            let to = chat.map(|chat| format!(" to {}", sanitize(chat, 60))).unwrap_or_default();
             let title = match count {
                 0 | 1 => format!("A message{to} was not sent"),
                 many => format!("{many} messages{to} were not sent"),
@@ -115,7 +115,7 @@ fn or(text: String, other: impl FnOnce() -> String) -> String {
 }
 
 /// What somebody is called whose name says nothing.
-fn number(happening: &Happening) -> String {
+fn number(happening: &Trigger) -> String {
     happening.person.as_ref().map_or_else(|| "Somebody".to_owned(), Jid::as_name)
 }
 
@@ -126,34 +126,34 @@ mod tests {
 
     #[test]
     fn what_acts_is_left_out() {
-        assert_eq!(inert("a\u{202E}b\u{2066}c\u{200F}\u{7}\n\n d\u{1b}[31m", 99), "abc d [31m");
-        assert_eq!(inert("  <b>x</b>\t", 99), "<b>x</b>");
-        assert_eq!(inert("abcdef", 4), "abc…");
-        assert_eq!(inert(&"\u{202E}a\n".repeat(50_000), 9), "a a a a …");
-        assert_eq!(inert(&format!("a{}", "\u{301}".repeat(50)), 99).chars().count(), 5);
+        assert_eq!(sanitize("a\u{202E}b\u{2066}c\u{200F}\u{7}\n\n d\u{1b}[31m", 99), "abc d [31m");
+        assert_eq!(sanitize("  <b>x</b>\t", 99), "<b>x</b>");
+        assert_eq!(sanitize("abcdef", 4), "abc…");
+        assert_eq!(sanitize(&"\u{202E}a\n".repeat(50_000), 9), "a a a a …");
+        assert_eq!(sanitize(&format!("a{}", "\u{301}".repeat(50)), 99).chars().count(), 5);
     }
 
     #[test]
     fn marks_of_any_script_do_not_pile_up() {
         for (letter, mark) in [("\u{E01}", "\u{E49}"), ("\u{628}", "\u{64E}"), ("\u{5D0}", "\u{5B0}")] {
             assert_eq!(
-                inert(&format!("{letter}{}", mark.repeat(50)), 99),
+                sanitize(&format!("{letter}{}", mark.repeat(50)), 99),
                 format!("{letter}{}", mark.repeat(4))
             );
         }
-        assert_eq!(inert("\u{E19}\u{E49}\u{E33}", 99), "\u{E19}\u{E49}\u{E33}");
+        assert_eq!(sanitize("\u{E19}\u{E49}\u{E33}", 99), "\u{E19}\u{E49}\u{E33}");
     }
 
     #[test]
     fn events_that_were_given_up_together_are_one_piece_of_news_with_their_number() {
         let payload = r#"{"event":"message","error":"too_many_waiting","count":500}"#;
         let at = crate::domain::clock::Millis(0);
-        let news = Happening::of("webhook:dead", payload, 7, at, None).unwrap();
+        let news = Trigger::of("webhook:dead", payload, 7, at, None).unwrap();
         let (title, body) = of(&news, "shop", None, 1);
         assert_eq!(title, "500 events of shop did not reach a webhook");
         assert_eq!(body, "Too much waited for it: the oldest are dead letters now.");
         let one = r#"{"event":"message","error":"timeout"}"#;
-        let news = Happening::of("webhook:dead", one, 7, at, None).unwrap();
+        let news = Trigger::of("webhook:dead", one, 7, at, None).unwrap();
         assert_eq!(of(&news, "shop", None, 1).0, "An event of shop did not reach its webhook");
         assert_eq!(of(&news, "shop", None, 3).0, "Events of shop did not reach webhooks");
     }
@@ -162,7 +162,7 @@ mod tests {
     fn a_name_or_a_text_of_nothing_but_marks_gives_way_to_the_number_and_to_what_it_is() {
         let nothing = "\u{202E}\u{2066}\u{7}\n";
         let person: Jid = "15550100001@c.us".parse().unwrap();
-        let news = |kind, about, is_group| Happening {
+        let news = |kind, about, is_group| Trigger {
             kind,
             seq: 1,
             at: crate::domain::clock::Millis(0),
@@ -194,10 +194,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_text_is_inert_and_bounded(text in "(?s).{0,300}", max in 1_usize..80) {
-            let out = inert(&text, max);
+            let out = sanitize(&text, max);
             prop_assert!(out.chars().count() <= max);
-            prop_assert!(!out.chars().any(|c| c.is_control() || acts(c) || c == '\n'));
-            prop_assert_eq!(inert(&out, max), out);
+            prop_assert!(!out.chars().any(|c| c.is_control() || is_format_control(c) || c == '\n'));
+            prop_assert_eq!(sanitize(&out, max), out);
         }
     }
 }

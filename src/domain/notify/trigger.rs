@@ -12,7 +12,7 @@ const TEXT_MAX: usize = 4_096;
 
 /// Something that people may want to hear of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Happening {
+pub struct Trigger {
     /// What.
     pub kind: Kind,
     /// The event's position in its device's log.
@@ -105,7 +105,7 @@ struct Written {
     mentioned_ids: Vec<Jid>,
 }
 
-impl Happening {
+impl Trigger {
     /// Whether events of this name can mean anything; to be asked before a payload is read.
     #[must_use]
     pub fn is_possible(event: &str) -> bool {
@@ -231,7 +231,7 @@ impl Happening {
     }
 }
 
-fn message(message: Written, seq: i64, at: Millis, account: Option<&str>) -> Option<Happening> {
+fn message(message: Written, seq: i64, at: Millis, account: Option<&str>) -> Option<Trigger> {
     if message.from_me || message.kind == "revoked" {
         return None;
     }
@@ -245,7 +245,7 @@ fn message(message: Written, seq: i64, at: Millis, account: Option<&str>) -> Opt
         true => what_it_is(&message.kind).to_owned(),
         false => message.body.chars().take(TEXT_MAX).collect(),
     };
-    Some(Happening {
+    Some(Trigger {
         kind: Kind::Message,
         seq,
         at: message.timestamp.min(at),
@@ -292,8 +292,8 @@ mod tests {
     use super::super::trigger::*;
     use serde_json::{Value, json};
 
-    fn of(event: &str, payload: &Value) -> Option<Happening> {
-        Happening::of(event, &payload.to_string(), 7, Millis(1_000), Some("15550109999"))
+    fn of(event: &str, payload: &Value) -> Option<Trigger> {
+        Trigger::of(event, &payload.to_string(), 7, Millis(1_000), Some("15550109999"))
     }
 
     fn message(changes: &Value) -> Value {

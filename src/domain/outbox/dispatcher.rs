@@ -2,16 +2,16 @@
 
 use std::collections::HashSet;
 
-use super::{Departure, Entry, Gate, HeldBy, Next, Pace, Pacer, Queue, Rules};
+use super::{HeldBy, Next, Pace, Pacer, Queue, QueuedMessage, Rules, SendPermission, SentRecord};
 use crate::domain::clock::Millis;
 use crate::domain::jid::Jid;
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Turn {
+pub enum NextSend {
     /// Send this one. It is on its way out until [`Dispatch::left`] or [`Dispatch::release`], and its chat is
     /// under way until [`Dispatch::done`], [`Dispatch::retry`] or [`Dispatch::put_back`].
-    Send(Entry),
+    Send(QueuedMessage),
     /// Something waits, and is held back until this moment, or, without one, until something under way
     /// moves on.
     Held(Option<Millis>, HeldBy),
@@ -21,16 +21,16 @@ pub enum Turn {
 
 /// The queue and the pace of one device.
 #[derive(Debug, Default)]
-pub struct Dispatch {
+pub struct Dispatcher {
     queue: Queue,
     pacer: Pacer,
     /// Chats in the queue that have no earlier message, while there is a limit on these.
     strangers: HashSet<Jid>,
 }
 
-impl Dispatch {
+impl Dispatcher {
     /// Puts a message in; `new_chat`: its chat has no earlier message in either direction.
-    pub fn push(&mut self, entry: Entry, new_chat: bool) {
+    pub fn push(&mut self, entry: QueuedMessage, new_chat: bool) {
         if new_chat && !self.pacer.has_opened(&entry.chat) {
             self.strangers.insert(entry.chat.clone());
         }
@@ -63,54 +63,58 @@ impl Dispatch {
     }
 
     /// See [`Queue::regroup`].
-    pub fn regroup<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>) {
-        self.queue.regroup(entries);
+    pub fn recompute_group<'a>(&mut self, entries: impl Iterator<Item = &'a QueuedMessage>) {
+        self.queue.recompute_group(entries);
         let queue = &self.queue;
         self.strangers.retain(|chat| queue.has(chat));
     }
 
     /// Learns what left before; see [`Pacer::learn`].
-    pub fn learn(&mut self, past: Vec<Departure>, pace: Pace, unit: f64) {
-        self.pacer.learn(past, pace, unit);
+    pub fn learn(&mut self, past: Vec<SentRecord>, pace: Pace, unit: f64) {
+        self.pacer.restore(past, pace, unit);
     }
 
     /// Takes the next message that may leave at `now`.
-    pub fn next(&mut self, rules: &Rules, now: Millis) -> Turn {
-        let Some((ready_at, not_ready)) = self.queue.ready_at() else { return Turn::Idle };
+    pub fn next(&mut self, rules: &Rules, now: Millis) -> NextSend {
+        let Some((ready_at, not_ready)) = self.queue.ready_at() else { return NextSend::Idle };
         match self.pacer.gate(rules, now) {
-            Gate::Open => {}
+            SendPermission::Open => {}
             // Told is what holds it back for longest.
-            Gate::Until(at, _) if ready_at > at => return Turn::Held(Some(ready_at), not_ready),
-            Gate::AfterThose(_) if ready_at > now => return Turn::Held(Some(ready_at), not_ready),
-            Gate::Until(at, why) => return Turn::Held(Some(at), why),
-            Gate::AfterThose(why) => return Turn::Held(None, why),
+            SendPermission::Until(at, _) if ready_at > at => {
+                return NextSend::Held(Some(ready_at), not_ready);
+            }
+            SendPermission::AfterThose(_) if ready_at > now => {
+                return NextSend::Held(Some(ready_at), not_ready);
+            }
+            SendPermission::Until(at, why) => return NextSend::Held(Some(at), why),
+            SendPermission::AfterThose(why) => return NextSend::Held(None, why),
         }
         let strangers = match self.pacer.gate_to_new_chat(rules, now) {
-            Gate::Open => None,
-            Gate::Until(at, why) => Some((Some(at), why)),
-            Gate::AfterThose(why) => Some((None, why)),
+            SendPermission::Open => None,
+            SendPermission::Until(at, why) => Some((Some(at), why)),
+            SendPermission::AfterThose(why) => Some((None, why)),
         };
         let next = self.queue.next(now, |chat| strangers.is_none() || !self.strangers.contains(chat));
         match (next, strangers) {
             (Next::Send(entry), _) => {
                 let opening = self.strangers.remove(&entry.chat).then_some(&entry.chat);
                 self.pacer.pick(opening);
-                Turn::Send(entry)
+                NextSend::Send(entry)
             }
             (Next::At(at, why), Some((limit, limited))) if !self.strangers.is_empty() => {
                 // Whichever comes first; the limit is the more telling reason.
-                Turn::Held(Some(limit.map_or(at, |until| until.min(at))), limited.max(why))
+                NextSend::Held(Some(limit.map_or(at, |until| until.min(at))), limited.max(why))
             }
-            (Next::At(at, why), _) => Turn::Held(Some(at), why),
-            (Next::Idle, Some((at, why))) if !self.strangers.is_empty() => Turn::Held(at, why),
-            (Next::Idle, _) => Turn::Idle,
+            (Next::At(at, why), _) => NextSend::Held(Some(at), why),
+            (Next::Idle, Some((at, why))) if !self.strangers.is_empty() => NextSend::Held(at, why),
+            (Next::Idle, _) => NextSend::Idle,
         }
     }
 
     /// A message on its way out has left; `unit` (0 … 1) chooses the pause after it.
-    pub fn left(&mut self, rules: &Rules, chat: &Jid, departure: Departure, unit: f64) {
+    pub fn record_sent(&mut self, rules: &Rules, chat: &Jid, departure: SentRecord, unit: f64) {
         self.strangers.remove(chat);
-        self.pacer.left(rules, departure, chat, unit);
+        self.pacer.record_sent(rules, departure, chat, unit);
     }
 
     /// A message on its way out does not leave after all.
@@ -129,12 +133,12 @@ impl Dispatch {
     }
 
     /// See [`Queue::retry`].
-    pub fn retry(&mut self, entry: Entry) {
+    pub fn retry(&mut self, entry: QueuedMessage) {
         self.queue.retry(entry);
     }
 
     /// See [`Queue::put_back`].
-    pub fn put_back(&mut self, entry: Entry) {
-        self.queue.put_back(entry);
+    pub fn requeue(&mut self, entry: QueuedMessage) {
+        self.queue.requeue(entry);
     }
 }

@@ -71,7 +71,7 @@ impl HeldBy {
 
 /// Whether a message may leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate {
+pub enum SendPermission {
     /// It may.
     Open,
     /// Not before this moment.
@@ -82,7 +82,7 @@ pub enum Gate {
 
 /// A message that was handed to the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Departure {
+pub struct SentRecord {
     /// When.
     pub at: Millis,
     /// The chat, where it had no earlier message.
@@ -114,7 +114,7 @@ impl Pacer {
 
     /// Learns what left as far back as any limit looks, oldest first; `unit` chooses the pause after the last.
     /// What was seen leaving is among it, and is known better here.
-    pub fn learn(&mut self, past: Vec<Departure>, pace: Pace, unit: f64) {
+    pub fn restore(&mut self, past: Vec<SentRecord>, pace: Pace, unit: f64) {
         let unseen = past.len().saturating_sub(self.left.len());
         let seen = std::mem::take(&mut self.left);
         self.left = past[..unseen].iter().map(|departure| departure.at).chain(seen).collect();
@@ -126,11 +126,11 @@ impl Pacer {
     }
 
     /// Whether a message may begin to leave at `now`.
-    pub fn gate(&mut self, rules: &Rules, now: Millis) -> Gate {
+    pub fn gate(&mut self, rules: &Rules, now: Millis) -> SendPermission {
         self.heed_clock(rules.pace, now);
         let pace = rules.pace_at(now);
         if self.leaving > 0 && pace.min_delay.max(pace.max_delay) > 0 {
-            return Gate::AfterThose(HeldBy::Delay);
+            return SendPermission::AfterThose(HeldBy::Delay);
         }
         let mut held = self.earliest.filter(|at| *at > now).map(|at| (at, HeldBy::Delay));
         for (limit, window, why) in [
@@ -139,7 +139,7 @@ impl Pacer {
             (pace.messages_per_day, DAY_MS, HeldBy::MessagesPerDay),
         ] {
             match free_at(&self.left, |at| *at, self.leaving, limit, window) {
-                Some(Free::AfterThose) => return Gate::AfterThose(why),
+                Some(Free::AfterThose) => return SendPermission::AfterThose(why),
                 Some(Free::At(at)) if at > now => held = held.max(Some((at, why))),
                 _ => {}
             }
@@ -149,12 +149,12 @@ impl Pacer {
 
     /// Whether a message to a new chat may begin to leave at `now`, as far as the limit on these goes.
     #[must_use]
-    pub fn gate_to_new_chat(&self, rules: &Rules, now: Millis) -> Gate {
+    pub fn gate_to_new_chat(&self, rules: &Rules, now: Millis) -> SendPermission {
         let (limit, why) = (rules.pace_at(now).new_chats_per_day, HeldBy::NewChatsPerDay);
         match free_at(&self.opened, |(at, _)| *at, self.opening.len(), limit, DAY_MS) {
-            Some(Free::AfterThose) => Gate::AfterThose(why),
+            Some(Free::AfterThose) => SendPermission::AfterThose(why),
             Some(Free::At(at)) if at > now => close(rules, now, Some((at, why))),
-            _ => Gate::Open,
+            _ => SendPermission::Open,
         }
     }
 
@@ -171,7 +171,7 @@ impl Pacer {
     }
 
     /// One that was on its way out left at `now`; `unit` (0 … 1) chooses the pause after it.
-    pub fn left(&mut self, rules: &Rules, departure: Departure, chat: &Jid, unit: f64) {
+    pub fn record_sent(&mut self, rules: &Rules, departure: SentRecord, chat: &Jid, unit: f64) {
         self.release(chat);
         let now = departure.at;
         self.heed_clock(rules.pace, now);
@@ -223,13 +223,13 @@ fn free_at<T>(
     Some(left.get(must_be_past).map_or(Free::AfterThose, |oldest| Free::At(at(oldest).plus(window))))
 }
 
-fn close(rules: &Rules, now: Millis, held: Option<(Millis, HeldBy)>) -> Gate {
+fn close(rules: &Rules, now: Millis, held: Option<(Millis, HeldBy)>) -> SendPermission {
     let at = held.map_or(now, |(at, _)| at);
     let free = rules.free_at(at);
     match held {
-        _ if free > at => Gate::Until(free, HeldBy::QuietHours),
-        Some((at, why)) => Gate::Until(at, why),
-        None => Gate::Open,
+        _ if free > at => SendPermission::Until(free, HeldBy::QuietHours),
+        Some((at, why)) => SendPermission::Until(at, why),
+        None => SendPermission::Open,
     }
 }
 
@@ -250,7 +250,7 @@ mod tests {
 
     fn send(pacer: &mut Pacer, rules: &Rules, at: i64) {
         pacer.pick(None);
-        pacer.left(rules, Departure { at: Millis(at), opened: None }, &chat(1), 0.0);
+        pacer.record_sent(rules, SentRecord { at: Millis(at), opened: None }, &chat(1), 0.0);
     }
 
     #[test]
@@ -258,10 +258,13 @@ mod tests {
         let rules = Rules { pace: Pace { burst_limit: 1, ..Pace::default() }, ..Rules::default() };
         let mut pacer = Pacer::default();
         pacer.pick(None);
-        assert_eq!(pacer.gate(&rules, Millis(0)), Gate::AfterThose(HeldBy::BurstLimit));
-        pacer.left(&rules, Departure { at: Millis(7_000), opened: None }, &chat(1), 0.0);
-        assert_eq!(pacer.gate(&rules, Millis(7_000)), Gate::Until(Millis(17_000), HeldBy::BurstLimit));
-        assert_eq!(pacer.gate(&rules, Millis(17_000)), Gate::Open);
+        assert_eq!(pacer.gate(&rules, Millis(0)), SendPermission::AfterThose(HeldBy::BurstLimit));
+        pacer.record_sent(&rules, SentRecord { at: Millis(7_000), opened: None }, &chat(1), 0.0);
+        assert_eq!(
+            pacer.gate(&rules, Millis(7_000)),
+            SendPermission::Until(Millis(17_000), HeldBy::BurstLimit)
+        );
+        assert_eq!(pacer.gate(&rules, Millis(17_000)), SendPermission::Open);
     }
 
     #[test]
@@ -270,10 +273,10 @@ mod tests {
         let mut pacer = Pacer::default();
         send(&mut pacer, &rules, 0);
         send(&mut pacer, &rules, 50_000_000);
-        let until = Gate::Until(Millis(DAY_MS), HeldBy::MessagesPerDay);
+        let until = SendPermission::Until(Millis(DAY_MS), HeldBy::MessagesPerDay);
         assert_eq!(pacer.gate(&rules, Millis(60_000_000)), until);
         send(&mut pacer, &rules, DAY_MS);
-        let until = Gate::Until(Millis(DAY_MS + 50_000_000), HeldBy::MessagesPerDay);
+        let until = SendPermission::Until(Millis(DAY_MS + 50_000_000), HeldBy::MessagesPerDay);
         assert_eq!(pacer.gate(&rules, Millis(DAY_MS + 1)), until);
     }
 
@@ -282,7 +285,10 @@ mod tests {
         let rules = Rules { pace: Pace { burst_limit: 1, ..Pace::default() }, ..Rules::default() };
         let mut pacer = Pacer::default();
         send(&mut pacer, &rules, 90_000_000);
-        assert_eq!(pacer.gate(&rules, Millis(5_000)), Gate::Until(Millis(15_000), HeldBy::BurstLimit));
+        assert_eq!(
+            pacer.gate(&rules, Millis(5_000)),
+            SendPermission::Until(Millis(15_000), HeldBy::BurstLimit)
+        );
     }
 
     #[test]
@@ -292,9 +298,9 @@ mod tests {
             ..Rules::default()
         };
         let mut pacer = Pacer::default();
-        pacer.learn(vec![Departure { at: Millis(100), opened: Some(chat(1)) }], rules.pace, 0.0);
-        assert_eq!(pacer.gate(&rules, Millis(200)), Gate::Until(Millis(600), HeldBy::Delay));
-        let until = Gate::Until(Millis(100 + DAY_MS), HeldBy::NewChatsPerDay);
+        pacer.restore(vec![SentRecord { at: Millis(100), opened: Some(chat(1)) }], rules.pace, 0.0);
+        assert_eq!(pacer.gate(&rules, Millis(200)), SendPermission::Until(Millis(600), HeldBy::Delay));
+        let until = SendPermission::Until(Millis(100 + DAY_MS), HeldBy::NewChatsPerDay);
         assert_eq!(pacer.gate_to_new_chat(&rules, Millis(700)), until);
         assert!(pacer.has_opened(&chat(1)) && !pacer.has_opened(&chat(2)));
     }
@@ -305,10 +311,13 @@ mod tests {
         let mut pacer = Pacer::default();
         send(&mut pacer, &rules, 5_010);
         // Noted in the store a moment before it left.
-        let noted = [1_000, 5_000].map(|at| Departure { at: Millis(at), opened: None });
-        pacer.learn(noted.into(), rules.pace, 0.0);
-        assert_eq!(pacer.gate(&rules, Millis(6_000)), Gate::Open);
+        let noted = [1_000, 5_000].map(|at| SentRecord { at: Millis(at), opened: None });
+        pacer.restore(noted.into(), rules.pace, 0.0);
+        assert_eq!(pacer.gate(&rules, Millis(6_000)), SendPermission::Open);
         send(&mut pacer, &rules, 6_000);
-        assert_eq!(pacer.gate(&rules, Millis(6_000)), Gate::Until(Millis(11_000), HeldBy::BurstLimit));
+        assert_eq!(
+            pacer.gate(&rules, Millis(6_000)),
+            SendPermission::Until(Millis(11_000), HeldBy::BurstLimit)
+        );
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Source: the upstream contract; WAHA's list of events, and the client events of whatsapp-web.js.
 
-use super::{Facts, Format};
+use super::{FilterInput, Format};
 
 /// Our own names: the events of the log.
 pub const WHARF: [&str; 27] = [
@@ -93,7 +93,7 @@ impl Format {
 
     /// What it calls the event of these facts.
     #[must_use]
-    pub fn names<'a>(self, facts: &Facts<'a>) -> Vec<&'a str> {
+    pub fn names<'a>(self, facts: &FilterInput<'a>) -> Vec<&'a str> {
         match self {
             Self::Wharf => vec![facts.kind],
             Self::Waha => waha(facts),
@@ -102,7 +102,7 @@ impl Format {
     }
 }
 
-fn waha(facts: &Facts<'_>) -> Vec<&'static str> {
+fn waha(facts: &FilterInput<'_>) -> Vec<&'static str> {
     match facts.kind {
         "state" => vec!["session.status"],
         "message" if facts.from_me => vec!["message.any"],
@@ -127,7 +127,7 @@ fn waha(facts: &Facts<'_>) -> Vec<&'static str> {
     }
 }
 
-fn wwebjs(facts: &Facts<'_>) -> Vec<&'static str> {
+fn wwebjs(facts: &FilterInput<'_>) -> Vec<&'static str> {
     match facts.kind {
         "qr" => vec!["qr"],
         "authenticated" => vec!["authenticated"],
@@ -174,7 +174,7 @@ mod tests {
     fn every_name_that_a_format_gives_is_one_that_can_be_asked_for() {
         for (_, format) in Format::ALL {
             for (kind, payload) in WHARF.iter().flat_map(|kind| PAYLOADS.map(|payload| (kind, payload))) {
-                for name in format.names(&Facts::of(kind, payload)) {
+                for name in format.names(&FilterInput::of(kind, payload)) {
                     assert!(format.knows(name), "{format:?}: {name}");
                 }
             }
@@ -183,11 +183,11 @@ mod tests {
 
     #[test]
     fn a_message_from_outside_is_told_twice_where_the_format_does_so() {
-        let from_outside = Facts::of("message", r#"{"message":{"chatId":"1@c.us","fromMe":false}}"#);
+        let from_outside = FilterInput::of("message", r#"{"message":{"chatId":"1@c.us","fromMe":false}}"#);
         assert_eq!(Format::Wharf.names(&from_outside), ["message"]);
         assert_eq!(Format::Waha.names(&from_outside), ["message", "message.any"]);
         assert_eq!(Format::Wwebjs.names(&from_outside), ["message", "message_create"]);
-        let ours = Facts::of("message", PAYLOADS[1]);
+        let ours = FilterInput::of("message", PAYLOADS[1]);
         assert_eq!(Format::Waha.names(&ours), ["message.any"]);
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 /// Taken from the payload as it stands in the log, so that an event of long ago has the same facts as a new one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Facts<'a> {
+pub struct FilterInput<'a> {
     /// The event's name.
     pub kind: &'a str,
     /// The chat that it is about, if any; of a call, who calls.
@@ -47,7 +47,7 @@ struct MessagePart<'a> {
     from_me: bool,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> FilterInput<'a> {
     /// Of an event with this name and payload.
     #[must_use]
     pub fn of(kind: &'a str, payload: &'a str) -> Self {
@@ -72,11 +72,11 @@ mod tests {
 
     #[test]
     fn the_chat_is_found_wherever_it_stands() {
-        let chat = |kind, payload| Facts::of(kind, payload).chat.map(Cow::into_owned);
+        let chat = |kind, payload| FilterInput::of(kind, payload).chat.map(Cow::into_owned);
         assert_eq!(chat("message:ack", r#"{"chatId":"1@c.us"}"#).as_deref(), Some("1@c.us"));
         let message = r#"{"message":{"chatId":"1@g.us","fromMe":true}}"#;
         assert_eq!(chat("message", message).as_deref(), Some("1@g.us"));
-        assert!(Facts::of("message", message).from_me);
+        assert!(FilterInput::of("message", message).from_me);
         assert_eq!(chat("group:update", r#"{"groupId":"2@g.us"}"#).as_deref(), Some("2@g.us"));
         assert_eq!(chat("call", r#"{"from":"1@c.us"}"#).as_deref(), Some("1@c.us"));
         assert_eq!(chat("state", r#"{"from":"1@c.us"}"#), None);
@@ -84,6 +84,6 @@ mod tests {
 
     #[test]
     fn a_payload_that_cannot_be_read_has_its_name_alone() {
-        assert_eq!(Facts::of("state", "no"), Facts { kind: "state", ..Facts::default() });
+        assert_eq!(FilterInput::of("state", "no"), FilterInput { kind: "state", ..FilterInput::default() });
     }
 }

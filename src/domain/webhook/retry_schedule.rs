@@ -16,14 +16,14 @@ const LONGEST_MS: u64 = 30 * 24 * 3_600_000;
 /// A duration as people write it: `500ms`, `5s`, `30m`, `2h`, `1d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Span(u64);
+pub struct RetryDelay(u64);
 
 /// The text is no span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("not a duration such as 500ms, 5s, 30m, 2h or 1d, at most 30d")]
 pub struct InvalidSpan;
 
-impl Span {
+impl RetryDelay {
     /// In milliseconds.
     #[must_use]
     pub fn ms(self) -> u64 {
@@ -31,7 +31,7 @@ impl Span {
     }
 }
 
-impl FromStr for Span {
+impl FromStr for RetryDelay {
     type Err = InvalidSpan;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -46,7 +46,7 @@ impl FromStr for Span {
     }
 }
 
-impl TryFrom<String> for Span {
+impl TryFrom<String> for RetryDelay {
     type Error = InvalidSpan;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
@@ -54,13 +54,13 @@ impl TryFrom<String> for Span {
     }
 }
 
-impl From<Span> for String {
-    fn from(span: Span) -> Self {
+impl From<RetryDelay> for String {
+    fn from(span: RetryDelay) -> Self {
         span.to_string()
     }
 }
 
-impl fmt::Display for Span {
+impl fmt::Display for RetryDelay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
         let found = units.iter().find(|(_, ms)| self.0 > 0 && self.0.is_multiple_of(*ms));
@@ -73,9 +73,9 @@ impl fmt::Display for Span {
 
 /// The waits between the tries of one delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Schedule(pub Vec<Span>);
+pub struct RetrySchedule(pub Vec<RetryDelay>);
 
-impl Schedule {
+impl RetrySchedule {
     /// How long to wait after the failure with this number (the first is 1), in milliseconds; `None` when it was
     /// the last. `unit` is a random number in `0.0 ..= 1.0`: waits differ by up to a fifth in both directions, so
     /// that what failed together is not tried together. A receiver may ask for longer, not for shorter.
@@ -107,18 +107,20 @@ mod tests {
     use super::super::retry_schedule::*;
     use proptest::prelude::*;
 
-    fn schedule() -> Schedule {
-        Schedule(["5s", "5m", "30m", "2h", "5h", "10h", "10h"].map(|text| text.parse().unwrap()).to_vec())
+    fn schedule() -> RetrySchedule {
+        RetrySchedule(
+            ["5s", "5m", "30m", "2h", "5h", "10h", "10h"].map(|text| text.parse().unwrap()).to_vec(),
+        )
     }
 
     #[test]
     fn spans_are_read_and_written_as_people_do() {
         for text in ["500ms", "5s", "90s", "30m", "2h", "1d", "0ms"] {
-            assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<RetryDelay>().unwrap().to_string(), text);
         }
-        assert_eq!("60s".parse::<Span>().unwrap().to_string(), "1m");
+        assert_eq!("60s".parse::<RetryDelay>().unwrap().to_string(), "1m");
         for wrong in ["", "5", "s", "-5s", "5 s", "1.5h", "31d", "99999999999999999999s", "+5s"] {
-            assert_eq!(wrong.parse::<Span>(), Err(InvalidSpan), "{wrong}");
+            assert_eq!(wrong.parse::<RetryDelay>(), Err(InvalidSpan), "{wrong}");
         }
     }
 

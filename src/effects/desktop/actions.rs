@@ -9,7 +9,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use notify_rust::{NotificationHandle, NotificationResponse};
 use tokio::sync::{mpsc, oneshot};
 
-use super::DesktopAnswer;
+use super::DesktopAction;
 
 /// A notification that is listened to until its [`Listening`] is dropped. Each holds a connection to the bus.
 pub(super) struct Open {
@@ -23,9 +23,9 @@ pub(super) type Listening = oneshot::Sender<()>;
 
 /// What is known of notifications that were shown, the oldest first.
 #[derive(Default)]
-pub(super) struct Kept(VecDeque<(String, u32, Option<Listening>)>);
+pub(super) struct OpenNotifications(VecDeque<(String, u32, Option<Listening>)>);
 
-impl Kept {
+impl OpenNotifications {
     /// The number of the notification of a tag.
     pub(super) fn number(&self, tag: &str) -> Option<u32> {
         self.0.iter().find(|(kept, ..)| kept == tag).map(|(_, id, _)| *id)
@@ -53,19 +53,19 @@ impl Kept {
 }
 
 /// What comes back from the desktop.
-pub struct DesktopAnswers {
+pub struct DesktopActions {
     opened: mpsc::Receiver<Open>,
-    waiting: FuturesUnordered<BoxFuture<'static, Option<DesktopAnswer>>>,
+    waiting: FuturesUnordered<BoxFuture<'static, Option<DesktopAction>>>,
 }
 
-impl DesktopAnswers {
+impl DesktopActions {
     pub(super) fn new(opened: mpsc::Receiver<Open>) -> Self {
         Self { opened, waiting: FuturesUnordered::new() }
     }
 
     /// The next button that is pressed; `None` when no [`super::Desktop`] is left. Buttons are listened to while this
     /// is awaited. May be dropped at any point without losing an answer.
-    pub async fn recv(&mut self) -> Option<DesktopAnswer> {
+    pub async fn recv(&mut self) -> Option<DesktopAction> {
         loop {
             tokio::select! {
                 opened = self.opened.recv() => self.waiting.push(answer(opened?).boxed()),
@@ -79,7 +79,7 @@ impl DesktopAnswers {
     }
 }
 
-async fn answer(open: Open) -> Option<DesktopAnswer> {
+async fn answer(open: Open) -> Option<DesktopAction> {
     let Open { tag, handle, until } = open;
     let mut action = None;
     // It panics when the bus goes away in the middle; then there is no answer.
@@ -92,7 +92,7 @@ async fn answer(open: Open) -> Option<DesktopAnswer> {
     }))
     .catch_unwind();
     tokio::select! {
-        _ = pressed => action.map(|action| DesktopAnswer { tag, action }),
+        _ = pressed => action.map(|action| DesktopAction { tag, action }),
         _ = until => None,
     }
 }
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn so_many_are_kept_and_the_oldest_go_first() {
-        let mut kept = Kept::default();
+        let mut kept = OpenNotifications::default();
         for (tag, id) in [("a", 1), ("b", 2), ("a", 3), ("c", 4)] {
             kept.keep(tag, id, None, 2);
         }
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn what_gives_way_is_no_longer_listened_to() {
-        let mut kept = Kept::default();
+        let mut kept = OpenNotifications::default();
         let (listening, mut until) = oneshot::channel();
         kept.keep("a", 1, Some(listening), 2);
         assert!(until.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty));

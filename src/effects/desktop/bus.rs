@@ -54,7 +54,7 @@ pub(super) async fn capabilities() -> Result<Capabilities, String> {
 }
 
 /// Whether notifications can be shown by the server of this session. At most 2 s.
-pub async fn look() -> Availability {
+pub async fn probe() -> Availability {
     capabilities().await.map_or_else(Availability::Off, |_| Availability::On)
 }
 

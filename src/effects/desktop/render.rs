@@ -4,7 +4,7 @@ use std::path::Path;
 
 use notify_rust::{Hint, Notification, Urgency};
 
-use super::Notice;
+use super::DesktopNotification;
 use super::bus::Capabilities;
 use crate::domain::notify::Priority;
 use crate::effects::sanitize;
@@ -18,7 +18,7 @@ const MAX_ACTIONS: usize = 3;
 
 /// The notification for a notice, in place of the one numbered `replaces`.
 pub(super) fn notification(
-    notice: &Notice,
+    notice: &DesktopNotification,
     can: Capabilities,
     app_name: &str,
     icon: Option<&Path>,
@@ -48,12 +48,12 @@ pub(super) fn notification(
 }
 
 /// Never markup, for any server; and never empty, which some refuse.
-fn title(notice: &Notice) -> String {
+fn title(notice: &DesktopNotification) -> String {
     let title = sanitize::line(&notice.title, TITLE_CHARS);
     if title.is_empty() { "Wharf".to_owned() } else { title }
 }
 
-fn body(notice: &Notice, markup: bool) -> String {
+fn body(notice: &DesktopNotification, markup: bool) -> String {
     let body = sanitize::lines(&notice.body, BODY_CHARS, BODY_LINES);
     if markup { sanitize::escaped(&body) } else { body }
 }
@@ -62,8 +62,8 @@ fn body(notice: &Notice, markup: bool) -> String {
 mod tests {
     use super::*;
 
-    fn notice(title: &str, body: &str) -> Notice {
-        Notice {
+    fn notice(title: &str, body: &str) -> DesktopNotification {
+        DesktopNotification {
             tag: "demo/1".to_owned(),
             title: title.to_owned(),
             body: body.to_owned(),
@@ -72,7 +72,7 @@ mod tests {
         }
     }
 
-    fn shown(notice: &Notice, actions: bool, markup: bool) -> Notification {
+    fn shown(notice: &DesktopNotification, actions: bool, markup: bool) -> Notification {
         notification(notice, Capabilities { actions, markup }, "Wharf", Some(Path::new("/i.png")), Some(7))
     }
 

@@ -10,9 +10,9 @@ const MAX_NAMES: usize = 64;
 
 /// When each sound was heard last.
 #[derive(Debug, Default)]
-pub(super) struct Calm(HashMap<String, Instant>);
+pub(super) struct Cooldown(HashMap<String, Instant>);
 
-impl Calm {
+impl Cooldown {
     /// Whether a sound may be heard now; if so, it counts as heard.
     pub(super) fn admit(&mut self, name: &str, now: Instant, pause: Duration) -> bool {
         if self.0.get(name).is_some_and(|heard| now.saturating_duration_since(*heard) < pause) {
@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn the_same_sound_waits_and_another_does_not() {
-        let (mut calm, start, pause) = (Calm::default(), Instant::now(), Duration::from_millis(800));
+        let (mut calm, start, pause) = (Cooldown::default(), Instant::now(), Duration::from_millis(800));
         assert!(calm.admit("message", start, pause));
         assert!(!calm.admit("message", start + Duration::from_millis(799), pause));
         assert!(calm.admit("call", start, pause));
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let (mut calm, now) = (Calm::default(), Instant::now());
+        let (mut calm, now) = (Cooldown::default(), Instant::now());
         for n in 0..1000 {
             assert!(calm.admit(&n.to_string(), now, Duration::from_secs(60)));
         }

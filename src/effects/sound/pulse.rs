@@ -51,7 +51,7 @@ impl Drop for Connection {
 ///
 /// # Errors
 /// [`EffectError::Off`] says why not; [`EffectError::Timeout`].
-pub(super) async fn look(device: Option<&str>) -> Result<(), EffectError> {
+pub(super) async fn probe(device: Option<&str>) -> Result<(), EffectError> {
     let connection = connect().await?;
     let sinks = asked(connection.client.list_sinks()).await?;
     let names: Vec<&[u8]> =

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use super::supervisor::Command;
 use crate::domain::clock::Millis;
 use crate::domain::device::{Device, DeviceStats};
 use crate::domain::engine_name::{current_engine, rename_settings};
@@ -10,7 +9,8 @@ use crate::domain::ids::DeviceId;
 use crate::domain::reason::Reason;
 use crate::domain::secret_settings::{keep, sent_elsewhere};
 use crate::domain::state::{Input, State};
-use crate::service::{Core, CreatedWebhook, DeviceChangeNotice, NewWebhook, ServiceError};
+use crate::service::registry::DeviceCommand;
+use crate::service::{CreatedWebhook, DeviceLifecycleEvent, Fleet, NewWebhook, ServiceError};
 use crate::store::{StoreError, Tx};
 
 /// A device and its counts.
@@ -49,19 +49,22 @@ const NAME_CHARS: usize = 128;
 /// The most that a device's settings may hold, as JSON.
 const SETTINGS_BYTES: usize = 65_536;
 
-impl Core {
+impl Fleet {
     /// Devices, oldest first: these, or all of them.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn devices(&self, only: Option<&[DeviceId]>) -> Result<Vec<DeviceView>, ServiceError> {
         let only = only.map(<[DeviceId]>::to_vec);
-        self.read(move |store| {
-            let wanted = |device: &Device| only.as_ref().is_none_or(|ids| ids.contains(&device.id));
-            let devices = store.devices()?.into_iter().filter(wanted);
-            devices.map(|device| Ok(DeviceView { stats: store.device_stats(&device.id)?, device })).collect()
-        })
-        .await
+        self.store
+            .read(move |store| {
+                let wanted = |device: &Device| only.as_ref().is_none_or(|ids| ids.contains(&device.id));
+                let devices = store.devices()?.into_iter().filter(wanted);
+                devices
+                    .map(|device| Ok(DeviceView { stats: store.device_stats(&device.id)?, device }))
+                    .collect()
+            })
+            .await
     }
 
     /// One device.
@@ -70,11 +73,12 @@ impl Core {
     /// When there is no such device, or the store fails.
     pub async fn device(&self, id: &DeviceId) -> Result<DeviceView, ServiceError> {
         let id = id.clone();
-        self.read(move |store| {
-            let device = store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
-            Ok(DeviceView { stats: store.device_stats(&id)?, device })
-        })
-        .await
+        self.store
+            .read(move |store| {
+                let device = store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
+                Ok(DeviceView { stats: store.device_stats(&id)?, device })
+            })
+            .await
     }
 
     /// Creates a device, and starts to connect it.
@@ -85,22 +89,22 @@ impl Core {
         self.create_device_with(new, None).await.map(|(view, _)| view)
     }
 
-    /// As [`Core::create_device`], with a webhook that hears of everything from its first connection on.
+    /// As [`Fleet::create_device`], with a webhook that hears of everything from its first connection on.
     ///
     /// # Errors
-    /// As [`Core::create_device`], and when something about the webhook cannot be: nothing is made then.
+    /// As [`Fleet::create_device`], and when something about the webhook cannot be: nothing is made then.
     pub async fn create_device_with(
         &self,
         new: NewDevice,
         webhook: Option<NewWebhook>,
     ) -> Result<(DeviceView, Option<CreatedWebhook>), ServiceError> {
         if let Some(webhook) = webhook.clone() {
-            self.check_webhook(webhook)?;
+            self.webhooks.check_webhook(webhook)?;
         }
         let id = self.store_new_device(new, Vec::new()).await?;
         let created = match webhook {
             Some(webhook) => {
-                Some(self.create_webhook(NewWebhook { device: Some(id.clone()), ..webhook }).await?)
+                Some(self.webhooks.create_webhook(NewWebhook { device: Some(id.clone()), ..webhook }).await?)
             }
             None => None,
         };
@@ -114,33 +118,33 @@ impl Core {
         new: NewDevice,
         declared: Vec<String>,
     ) -> Result<DeviceId, ServiceError> {
-        let id = new.id.unwrap_or_else(|| DeviceId::random(&*self.inner.random));
+        let id = new.id.unwrap_or_else(|| DeviceId::random(&*self.random));
         let mut device = Device {
             name: new.name.unwrap_or_else(|| id.to_string()),
-            engine: current_engine(new.engine.as_deref().unwrap_or(&self.limits().default_engine)).to_owned(),
+            engine: current_engine(new.engine.as_deref().unwrap_or(&self.limits.default_engine)).to_owned(),
             settings: new.settings,
             declared,
             state: State::Created,
             account: None,
             last_seen: None,
-            created_at: self.now(),
+            created_at: self.clock.now(),
             id: id.clone(),
         };
         use_current_settings(&device.engine, &mut device.settings)?;
         let secrets = self.check_and_mask(&mut device)?;
-        let max = self.limits().max_devices;
+        let max = self.limits.max_devices;
         let stored = device.clone();
-        let secret = self.new_media_secret();
-        self.store()
+        let secret = self.media.new_media_secret();
+        self.store
             .write(move |tx| {
                 insert(tx, &stored, max)?;
                 secrets.store(tx, &stored.id)?;
                 Ok::<_, ServiceError>(tx.set_media_secret(&stored.id, &secret)?)
             })
             .await?;
-        self.employ(device, false);
+        self.spawn_actor(device, false);
         tracing::info!(device = %id, "device created");
-        let _ = self.inner.notices.send(DeviceChangeNotice::Added(id.clone()));
+        self.registry.publish(DeviceLifecycleEvent::Added(id.clone()));
         Ok(id)
     }
 
@@ -153,8 +157,8 @@ impl Core {
         id: &DeviceId,
         mut change: DeviceChange,
     ) -> Result<DeviceView, ServiceError> {
-        let (core, of) = (self.clone(), id.clone());
-        self.store()
+        let (fleet, of) = (self.clone(), id.clone());
+        self.store
             .write(move |tx| {
                 let mut device = tx.device(&of)?.ok_or(ServiceError::DeviceNotFound)?;
                 if let Some(settings) = &mut change.settings {
@@ -164,7 +168,7 @@ impl Core {
                 if let Some(name) = change.name {
                     device.name = name;
                 }
-                device.settings = core.with_secrets(tx, &device)?;
+                device.settings = fleet.with_secrets(tx, &device)?;
                 let wanted = change.settings.unwrap_or_default();
                 if let Some(place) = sent_elsewhere(&wanted, &device.settings) {
                     let wrong = "must be given again, as the address that it goes to is to change";
@@ -177,12 +181,12 @@ impl Core {
                         device.settings.insert(key, value);
                     }
                 }
-                let secrets = core.check_and_mask(&mut device)?;
+                let secrets = fleet.check_and_mask(&mut device)?;
                 secrets.store(tx, &device.id)?;
                 Ok::<_, ServiceError>(tx.configure_device(&device)?)
             })
             .await?;
-        self.wake_outbox(id);
+        self.registry.wake_outbox(id);
         self.device(id).await
     }
 
@@ -191,8 +195,8 @@ impl Core {
     /// # Errors
     /// When there is no such device, or the store fails.
     pub async fn delete_device(&self, id: &DeviceId, keep_messages: bool) -> Result<(), ServiceError> {
-        self.retire(id, keep_messages).await?;
-        let _ = self.inner.notices.send(DeviceChangeNotice::Removed(id.clone()));
+        self.remove_device(id, keep_messages).await?;
+        self.registry.publish(DeviceLifecycleEvent::Removed(id.clone()));
         self.end_feed_and_purge(id, !keep_messages);
         Ok(())
     }
@@ -220,7 +224,7 @@ impl Core {
     /// # Errors
     /// When there is no such device, or the store fails.
     pub async fn restart_device(&self, id: &DeviceId) -> Result<DeviceView, ServiceError> {
-        self.ask(id, |reply| Command::Restart { reply }).await?;
+        self.ask(id, |reply| DeviceCommand::Restart { reply }).await?;
         self.device(id).await
     }
 
@@ -240,8 +244,8 @@ impl Core {
             let right = format!("must have 1 to {NAME_CHARS} characters and no control characters");
             return Err(ServiceError::invalid("name", right));
         }
-        let Some(driver) = self.inner.drivers.get(device.engine.as_str()) else {
-            let mut known: Vec<&str> = self.inner.drivers.keys().copied().collect();
+        let Some(driver) = self.registry.driver(device.engine.as_str()) else {
+            let mut known: Vec<&str> = self.registry.engines().collect();
             known.sort_unstable();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             let wrong = format!("there is no engine '{}' here; available: {known}", device.engine);

@@ -22,31 +22,31 @@ const LOCKS: usize = 64;
 const PROMISE_MS: i64 = 3_600_000;
 
 /// The store of files, as use cases hold it.
-pub(in crate::service) struct Shelf {
+pub(in crate::service) struct MediaFileStore {
     pub(super) files: Files,
     uploads: Semaphore,
     /// How many of them are each device's; no device has none.
     of_devices: Mutex<HashMap<DeviceId, usize>>,
     order: Vec<RwLock<()>>,
-    promised: Mutex<HashMap<MediaHash, Promise>>,
+    promised: Mutex<HashMap<MediaHash, Reservation>>,
     next_shard: AtomicU8,
 }
 
 /// Files that a message will refer to in a moment.
 #[derive(Debug)]
-struct Promise {
+struct Reservation {
     count: usize,
     until: Millis,
 }
 
 /// A file's place among those that come in at once, until this is dropped.
-pub(super) struct Place<'a> {
-    shelf: &'a Shelf,
+pub(super) struct UploadPermit<'a> {
+    shelf: &'a MediaFileStore,
     device: DeviceId,
     _place: SemaphorePermit<'a>,
 }
 
-impl Drop for Place<'_> {
+impl Drop for UploadPermit<'_> {
     fn drop(&mut self) {
         let mut of_devices = self.shelf.of_devices.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = of_devices.get_mut(&self.device) {
@@ -58,7 +58,7 @@ impl Drop for Place<'_> {
     }
 }
 
-impl Shelf {
+impl MediaFileStore {
     pub(in crate::service) fn new(files: Files) -> Self {
         let order = (0..LOCKS).map(|_| RwLock::default()).collect();
         let (of_devices, promised) = (Mutex::default(), Mutex::default());
@@ -67,7 +67,7 @@ impl Shelf {
     }
 
     /// Room for one more file of this device that a client sends in.
-    pub(super) fn place(&self, device: &DeviceId) -> Result<Place<'_>, ServiceError> {
+    pub(super) fn place(&self, device: &DeviceId) -> Result<UploadPermit<'_>, ServiceError> {
         let mut of_devices = self.of_devices.lock().unwrap_or_else(PoisonError::into_inner);
         let count = of_devices.get(device).copied().unwrap_or(0);
         if count >= UPLOADS_OF_A_DEVICE {
@@ -75,7 +75,7 @@ impl Shelf {
         }
         let place = self.uploads.try_acquire().map_err(|_| ServiceError::TooManyUploads)?;
         of_devices.insert(device.clone(), count + 1);
-        Ok(Place { shelf: self, device: device.clone(), _place: place })
+        Ok(UploadPermit { shelf: self, device: device.clone(), _place: place })
     }
 
     /// The part of the store whose turn it is to be looked through, round and round.
@@ -100,10 +100,10 @@ impl Shelf {
     }
 
     /// This file stays until [`Shelf::settle`], or for an hour.
-    pub(super) fn promise(&self, hash: &MediaHash, now: Millis) {
+    pub(super) fn reserve(&self, hash: &MediaHash, now: Millis) {
         let mut promised = self.promised.lock().unwrap_or_else(PoisonError::into_inner);
         promised.retain(|_, promise| promise.until > now);
-        let promise = promised.entry(hash.clone()).or_insert(Promise { count: 0, until: now });
+        let promise = promised.entry(hash.clone()).or_insert(Reservation { count: 0, until: now });
         promise.count += 1;
         promise.until = now.plus(PROMISE_MS);
     }

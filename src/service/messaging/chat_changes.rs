@@ -3,17 +3,17 @@
 //! A network that cannot be told does not undo what was done here, and is told later ([`untold`]). What was done on another device arrives
 //! as [`ChatChange`] too and is not told back.
 
-use super::clear_chat::Emptying;
+use super::clear_chat::ClearChatJob;
 use super::pending_sync;
 use crate::domain::chat::Chat;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::engine::ChatChange;
-use crate::service::{Core, ServiceError};
+use crate::service::{Messaging, ServiceError};
 use crate::store::{StoreError, Tx};
 
-impl Core {
+impl Messaging {
     /// Puts a chat away, or brings it back.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl Core {
         keep_starred: bool,
     ) -> Result<u64, ServiceError> {
         let id = &self.chat(device, id).await?.id;
-        let removed = self.empty_chat(device, id, Emptying::Clear { keep_starred }).await?;
+        let removed = self.remove_messages(device, id, ClearChatJob::Clear { keep_starred }).await?;
         self.tell_chat_change(device, id, ChatChange::Clear).await;
         Ok(removed)
     }
@@ -66,7 +66,7 @@ impl Core {
     /// When there is no such device or chat, or the store fails.
     pub async fn delete_chat(&self, device: &DeviceId, id: &Jid) -> Result<u64, ServiceError> {
         let id = &self.chat(device, id).await?.id;
-        let removed = self.empty_chat(device, id, Emptying::Delete).await?;
+        let removed = self.remove_messages(device, id, ClearChatJob::Delete).await?;
         self.tell_chat_change(device, id, ChatChange::Delete).await;
         Ok(removed)
     }
@@ -79,19 +79,20 @@ impl Core {
         change: ChatChange,
     ) -> Result<(), StoreError> {
         match change {
-            ChatChange::Clear => {
-                self.empty_chat(device, &chat, Emptying::Clear { keep_starred: false }).await.map(|_| ())
-            }
-            ChatChange::Delete => self.empty_chat(device, &chat, Emptying::Delete).await.map(|_| ()),
+            ChatChange::Clear => self
+                .remove_messages(device, &chat, ClearChatJob::Clear { keep_starred: false })
+                .await
+                .map(|_| ()),
+            ChatChange::Delete => self.remove_messages(device, &chat, ClearChatJob::Delete).await.map(|_| ()),
             ChatChange::Archive(_) | ChatChange::Pin(_) | ChatChange::Mute(_) => {
                 let (id, of) = (device.clone(), chat.clone());
                 let write = move |tx: &Tx<'_>| {
                     if let Some(newer) = pending_sync::of_chat(&change) {
-                        tx.outdate_untold(&id, &of, &newer)?;
+                        tx.supersede_pending_sync(&id, &of, &newer)?;
                     }
                     mark(tx, &id, &of, &change)
                 };
-                if self.store().write_patiently(write).await? {
+                if self.store.write_patiently(write).await? {
                     self.chat_changed(device, &chat);
                 }
                 Ok(())
@@ -105,10 +106,10 @@ impl Core {
         chat: &Jid,
         change: ChatChange,
     ) -> Result<Chat, ServiceError> {
-        let chat = &self.known_by(device, chat).await?;
-        let (id, of, now) = (device.clone(), chat.clone(), self.now());
+        let chat = &self.aliases_of(device, chat).await?;
+        let (id, of, now) = (device.clone(), chat.clone(), self.clock.now());
         let (changed, marked) = self
-            .store()
+            .store
             .write(move |tx| {
                 tx.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
                 let changed = mark(tx, &id, &of, &change)?;
@@ -123,12 +124,12 @@ impl Core {
         if changed {
             self.chat_changed(device, chat);
         }
-        self.tell_untold(device).await;
+        self.flush_pending_sync(device).await;
         Ok(marked)
     }
 
     async fn tell_chat_change(&self, device: &DeviceId, chat: &Jid, change: ChatChange) {
-        if let Ok(session) = self.session(device)
+        if let Ok(session) = self.registry.session(device)
             && let Err(error) = session.change_chat(chat, change).await
         {
             tracing::info!(%device, %error, "the network was not told what was done to a chat");

@@ -4,20 +4,20 @@
 //! not all; what is remembered goes on with the next start. Messages that come meanwhile stay.
 
 use crate::domain::clock::Millis;
-use crate::domain::event::{ChatGone, Event};
+use crate::domain::event::{ChatRemovedEvent, Event};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::media::MediaHash;
-use crate::service::Core;
-use crate::store::pending_clears::Clearing;
+use crate::service::Messaging;
+use crate::store::pending_clears::PendingClear;
 use crate::store::{StoreError, Tx};
 
 /// Messages removed in one write.
 const CHUNK: usize = 200;
 
-/// How a chat is emptied.
+/// How a chat is cleared.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::service) enum Emptying {
+pub(in crate::service) enum ClearChatJob {
     /// The chat stays.
     Clear {
         /// And so do starred messages.
@@ -28,25 +28,25 @@ pub(in crate::service) enum Emptying {
 }
 
 /// What one write removed.
-struct Emptied {
+struct ClearChatResult {
     removed: u64,
     files: Vec<MediaHash>,
     /// What is left, if anything is.
-    left: Option<Clearing>,
+    left: Option<PendingClear>,
 }
 
-impl Core {
+impl Messaging {
     /// Goes on with what an earlier run of the daemon did not finish.
     pub(in crate::service) async fn resume_clearings(&self) -> Result<(), StoreError> {
-        let begun = self.store().read(|store| store.clearings()).await?;
+        let begun = self.store.read(|store| store.clearings()).await?;
         if begun.is_empty() {
             return Ok(());
         }
-        let core = self.clone();
-        self.tasks().spawn("clearings", async move {
+        let messaging = self.clone();
+        self.tasks.spawn("clearings", async move {
             for clearing in begun {
                 let device = clearing.device.clone();
-                if let Err(error) = core.go_on_emptying(clearing).await {
+                if let Err(error) = messaging.resume_clear(clearing).await {
                     tracing::warn!(%device, %error, "a chat is not empty yet; it goes on with the next start");
                 }
             }
@@ -55,62 +55,62 @@ impl Core {
     }
 
     /// Removes the messages that are there now. How many there were.
-    pub(in crate::service) async fn empty_chat(
+    pub(in crate::service) async fn remove_messages(
         &self,
         device: &DeviceId,
         chat: &Jid,
-        how: Emptying,
+        how: ClearChatJob,
     ) -> Result<u64, StoreError> {
-        let (id, of, now) = (device.clone(), chat.clone(), self.now());
-        let begin = move |tx: &Tx<'_>| begin_emptying(tx, &id, &of, how, now);
-        let emptied = self.store().write_patiently(begin).await?;
-        emptied.files.into_iter().for_each(|hash| self.media_released(hash));
-        let more = match emptied.left {
-            Some(left) => self.go_on_emptying(left).await?,
+        let (id, of, now) = (device.clone(), chat.clone(), self.clock.now());
+        let begin = move |tx: &Tx<'_>| begin_clear(tx, &id, &of, how, now);
+        let cleared = self.store.write_patiently(begin).await?;
+        cleared.files.into_iter().for_each(|hash| self.media.media_released(hash));
+        let more = match cleared.left {
+            Some(left) => self.resume_clear(left).await?,
             None => 0,
         };
         self.chat_changed(device, chat);
-        Ok(emptied.removed + more)
+        Ok(cleared.removed + more)
     }
 
-    async fn go_on_emptying(&self, clearing: Clearing) -> Result<u64, StoreError> {
+    async fn resume_clear(&self, clearing: PendingClear) -> Result<u64, StoreError> {
         let (device, chat) = (clearing.device.clone(), clearing.chat.clone());
         let (mut left, mut removed) = (Some(clearing), 0);
         while let Some(clearing) = left {
-            let emptied = self.store().write_patiently(move |tx| empty_some(tx, clearing.clone())).await?;
-            emptied.files.into_iter().for_each(|hash| self.media_released(hash));
-            removed += emptied.removed;
-            left = emptied.left;
+            let cleared = self.store.write_patiently(move |tx| clear_some(tx, clearing.clone())).await?;
+            cleared.files.into_iter().for_each(|hash| self.media.media_released(hash));
+            removed += cleared.removed;
+            left = cleared.left;
         }
         self.chat_changed(&device, &chat);
         Ok(removed)
     }
 }
 
-fn begin_emptying(
+fn begin_clear(
     tx: &Tx<'_>,
     device: &DeviceId,
     chat: &Jid,
-    how: Emptying,
+    how: ClearChatJob,
     now: Millis,
-) -> Result<Emptied, StoreError> {
-    let deletes = matches!(how, Emptying::Delete);
-    let keep_starred = matches!(how, Emptying::Clear { keep_starred: true });
+) -> Result<ClearChatResult, StoreError> {
+    let deletes = matches!(how, ClearChatJob::Delete);
+    let keep_starred = matches!(how, ClearChatJob::Clear { keep_starred: true });
     let up_to = tx.newest_pk()?;
     let known = deletes && tx.chat(device, chat)?.is_some();
     let clearing =
-        Clearing { id: None, device: device.clone(), chat: chat.clone(), up_to, keep_starred, deletes };
-    let emptied = empty_some(tx, clearing)?;
-    if known || emptied.removed > 0 {
-        let gone = ChatGone { chat_id: chat.clone() };
+        PendingClear { id: None, device: device.clone(), chat: chat.clone(), up_to, keep_starred, deletes };
+    let cleared = clear_some(tx, clearing)?;
+    if known || cleared.removed > 0 {
+        let gone = ChatRemovedEvent { chat_id: chat.clone() };
         let event = if deletes { Event::ChatDeleted(gone) } else { Event::ChatCleared(gone) };
         tx.append(device, &event, now)?;
     }
-    Ok(emptied)
+    Ok(cleared)
 }
 
-fn empty_some(tx: &Tx<'_>, mut clearing: Clearing) -> Result<Emptied, StoreError> {
-    let Clearing { device, chat, .. } = &clearing;
+fn clear_some(tx: &Tx<'_>, mut clearing: PendingClear) -> Result<ClearChatResult, StoreError> {
+    let PendingClear { device, chat, .. } = &clearing;
     let found = tx.clearable(device, chat, clearing.up_to, clearing.keep_starred, CHUNK)?;
     let mut files = Vec::new();
     for pk in &found {
@@ -122,7 +122,7 @@ fn empty_some(tx: &Tx<'_>, mut clearing: Clearing) -> Result<Emptied, StoreError
         if clearing.id.is_none() {
             clearing.id = Some(tx.begin_clearing(&clearing)?);
         }
-        return Ok(Emptied { removed, files, left: Some(clearing) });
+        return Ok(ClearChatResult { removed, files, left: Some(clearing) });
     }
     if clearing.deletes {
         tx.remove_chat(device, chat)?;
@@ -130,5 +130,5 @@ fn empty_some(tx: &Tx<'_>, mut clearing: Clearing) -> Result<Emptied, StoreError
     if let Some(id) = clearing.id {
         tx.end_clearing(id)?;
     }
-    Ok(Emptied { removed, files, left: None })
+    Ok(ClearChatResult { removed, files, left: None })
 }

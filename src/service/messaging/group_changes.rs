@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::domain::clock::Millis;
-use crate::domain::event::{Event, GroupChanged};
+use crate::domain::event::{Event, GroupUpdateEvent};
 use crate::domain::group::{Group, GroupChange, Participant, Role};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
@@ -15,7 +15,7 @@ const NAMED: usize = 256;
 
 /// A change to a group, as a network tells it.
 #[derive(Debug, Clone)]
-pub(in crate::service) struct Told {
+pub(in crate::service) struct GroupChangeOrigin {
     /// Which group.
     pub(in crate::service) group: Jid,
     /// What changed.
@@ -28,7 +28,7 @@ pub(in crate::service) struct Told {
     pub(in crate::service) author: Option<Jid>,
 }
 
-impl Told {
+impl GroupChangeOrigin {
     /// A change without more to say.
     pub(in crate::service) fn of(group: Jid, change: GroupChange) -> Self {
         Self { group, change, participants: Vec::new(), text: None, author: None }
@@ -36,7 +36,7 @@ impl Told {
 
     fn event(&self, participants: Vec<Participant>) -> Event {
         let text = |change| (self.change == change).then(|| self.text.clone().unwrap_or_default());
-        Event::GroupUpdate(GroupChanged {
+        Event::GroupUpdate(GroupUpdateEvent {
             group_id: self.group.clone(),
             change: self.change,
             participants,
@@ -55,22 +55,25 @@ pub(in crate::service) fn store_group(
     author: Option<&Jid>,
     now: Millis,
 ) -> Result<bool, StoreError> {
-    let told = |change| Told { author: author.cloned(), ..Told::of(group.id.clone(), change) };
+    let told = |change| GroupChangeOrigin {
+        author: author.cloned(),
+        ..GroupChangeOrigin::of(group.id.clone(), change)
+    };
     let Some(known) = tx.group(device, &group.id)? else {
         tx.add_group(device, group)?;
         tx.name_chat(device, &group.id, &group.subject, group.created_at.unwrap_or(now))?;
-        let created = Told { text: Some(group.subject.clone()), ..told(GroupChange::Created) };
+        let created = GroupChangeOrigin { text: Some(group.subject.clone()), ..told(GroupChange::Created) };
         // Of a large group the event does not say who is in it.
         let named = if group.participants.len() > NAMED { Vec::new() } else { group.participants.clone() };
         tx.append(device, &created.event(named), now)?;
         return Ok(true);
     };
     let mut changes = vec![
-        Told { text: Some(group.subject.clone()), ..told(GroupChange::Subject) },
-        Told { text: group.description.clone(), ..told(GroupChange::Description) },
+        GroupChangeOrigin { text: Some(group.subject.clone()), ..told(GroupChange::Subject) },
+        GroupChangeOrigin { text: group.description.clone(), ..told(GroupChange::Description) },
     ];
     for (change, participants) in member_changes(&known.participants, &group.participants) {
-        changes.push(Told { participants, ..told(change) });
+        changes.push(GroupChangeOrigin { participants, ..told(change) });
     }
     let mut news = false;
     for change in &changes {
@@ -104,7 +107,7 @@ fn member_changes(before: &[Participant], now: &[Participant]) -> Vec<(GroupChan
 pub(in crate::service) fn store_group_change(
     tx: &Tx<'_>,
     device: &DeviceId,
-    told: &Told,
+    told: &GroupChangeOrigin,
     now: Millis,
 ) -> Result<bool, StoreError> {
     let known = tx.has_group(device, &told.group)?;
@@ -140,13 +143,13 @@ pub(in crate::service) fn store_group_left(
 ) -> Result<bool, StoreError> {
     let me = tx.device(device)?.and_then(|device| device.account?.jid());
     let participants = me.into_iter().map(|id| Participant { id, role: Role::Member }).collect();
-    let told = Told { participants, ..Told::of(group.clone(), GroupChange::Leave) };
+    let told = GroupChangeOrigin { participants, ..GroupChangeOrigin::of(group.clone(), GroupChange::Leave) };
     let news = store_group_change(tx, device, &told, now)?;
     Ok(tx.remove_group(device, group)? || news)
 }
 
 /// Applies a change to a group that is known, and tells it if it was one.
-fn apply(tx: &Tx<'_>, device: &DeviceId, told: &Told, now: Millis) -> Result<bool, StoreError> {
+fn apply(tx: &Tx<'_>, device: &DeviceId, told: &GroupChangeOrigin, now: Millis) -> Result<bool, StoreError> {
     let news = match told.change {
         GroupChange::Subject => match &told.text {
             Some(subject) => tx.set_group_subject(device, &told.group, subject)?,
@@ -171,7 +174,12 @@ fn apply(tx: &Tx<'_>, device: &DeviceId, told: &Told, now: Millis) -> Result<boo
     Ok(news)
 }
 
-fn apply_to_members(tx: &Tx<'_>, device: &DeviceId, told: &Told, now: Millis) -> Result<bool, StoreError> {
+fn apply_to_members(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    told: &GroupChangeOrigin,
+    now: Millis,
+) -> Result<bool, StoreError> {
     let me = tx.device(device)?.and_then(|device| device.account?.jid());
     let mut changed = Vec::new();
     let mut out = false;
@@ -208,7 +216,7 @@ fn apply_to_members(tx: &Tx<'_>, device: &DeviceId, told: &Told, now: Millis) ->
 
 #[cfg(test)]
 mod tests {
-    use super::super::group_changes::*;
+    use super::*;
 
     fn member(n: u32, role: Role) -> Participant {
         Participant { id: format!("1555010{n:04}").parse().unwrap(), role }

@@ -7,17 +7,17 @@
 
 use std::time::Duration;
 
-use super::ingest::{Raise, raise_ack};
+use super::ingest::{AckUpdate, raise_ack};
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::contact::ContactUpdate;
-use crate::domain::event::{ChatsMerged, ContactChanged, Event};
-use crate::domain::identity::{NamesPeople, SamePerson, hidden_ids, settle};
+use crate::domain::event::{ChatMergedEvent, ContactUpdateEvent, Event};
+use crate::domain::identity::{IdentityPair, ReferencesPeople, canonicalize, hidden_ids};
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::{Jid, JidKind};
 use crate::domain::media::MediaHash;
-use crate::service::{Core, ServiceError};
-use crate::store::rewrite_jids::Settled;
+use crate::service::{Messaging, ServiceError};
+use crate::store::rewrite_jids::RewrittenMessage;
 use crate::store::{StoreError, Tx};
 
 /// Messages settled in one write.
@@ -36,14 +36,14 @@ struct After {
     /// Files that nothing refers to any more, perhaps.
     released: Vec<MediaHash>,
     /// Who has messages left that are to be settled.
-    left: Vec<SamePerson>,
+    left: Vec<IdentityPair>,
     /// Whether messages that wait to be sent are in another chat now.
     requeued: bool,
 }
 
-impl Core {
+impl Messaging {
     /// What an engine says, with all that is known of the people in it.
-    pub(in crate::service) async fn settled<T: NamesPeople>(
+    pub(in crate::service) async fn canonicalize<T: ReferencesPeople>(
         &self,
         device: &DeviceId,
         mut said: T,
@@ -51,14 +51,14 @@ impl Core {
         let lids = hidden_ids(&mut said);
         if !lids.is_empty() {
             let id = device.clone();
-            let known = self.store().read(move |store| store.known_people(&id, &lids)).await?;
-            settle(&mut said, &known);
+            let known = self.store.read(move |store| store.known_people(&id, &lids)).await?;
+            canonicalize(&mut said, &known);
         }
         Ok(said)
     }
 
     /// The id by which the API speaks of this chat or person, whichever of their ids a request names.
-    pub(in crate::service) async fn known_by(
+    pub(in crate::service) async fn aliases_of(
         &self,
         device: &DeviceId,
         id: &Jid,
@@ -67,7 +67,7 @@ impl Core {
             return Ok(id.clone());
         }
         let (device, id) = (device.clone(), id.clone());
-        self.read(move |store| Ok(store.known_by(&device, &id)?)).await
+        self.store.read(move |store| Ok(store.known_by(&device, &id)?)).await
     }
 
     /// The permanent id of a message, whichever spelling of it a request names.
@@ -77,11 +77,12 @@ impl Core {
         id: &MessageId,
     ) -> Result<MessageId, ServiceError> {
         let (device, id) = (device.clone(), id.clone());
-        self.read(move |store| {
-            store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
-            Ok(store.found_here(&device, &id)?.ok_or(ServiceError::MessageNotFound)?.id)
-        })
-        .await
+        self.store
+            .read(move |store| {
+                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+                Ok(store.found_here(&device, &id)?.ok_or(ServiceError::MessageNotFound)?.id)
+            })
+            .await
     }
 
     /// What the network knows of people. Those who turn out to be one become one.
@@ -90,17 +91,17 @@ impl Core {
         device: &DeviceId,
         told: Vec<ContactUpdate>,
     ) -> Result<(), StoreError> {
-        let now = self.now();
+        let now = self.clock.now();
         for some in told.chunks(TOLD) {
             let (id, some) = (device.clone(), some.to_vec());
-            let after = self.store().write_patiently(move |tx| store_contacts(tx, &id, some, now)).await?;
+            let after = self.store.write_patiently(move |tx| store_contacts(tx, &id, some, now)).await?;
             self.after_joining(device, after).await?;
         }
         Ok(())
     }
 
     async fn after_joining(&self, device: &DeviceId, after: After) -> Result<(), StoreError> {
-        after.released.into_iter().for_each(|hash| self.media_released(hash));
+        after.released.into_iter().for_each(|hash| self.media.media_released(hash));
         if after.requeued {
             self.forget_cancelled(device);
         }
@@ -113,17 +114,17 @@ impl Core {
 
     /// Goes on with what an earlier run of the daemon did not finish.
     pub(in crate::service) async fn resume_settling(&self) -> Result<(), StoreError> {
-        let left = self.store().read(|store| store.unsettled_people()).await?;
+        let left = self.store.read(|store| store.unsettled_people()).await?;
         if left.is_empty() {
             return Ok(());
         }
-        let core = self.clone();
-        self.tasks().spawn("identities", async move {
+        let messaging = self.clone();
+        self.tasks.spawn("identities", async move {
             for (device, same) in left {
-                if let Err(error) = core.go_on_settling(&device, &same).await {
+                if let Err(error) = messaging.go_on_settling(&device, &same).await {
                     tracing::warn!(%device, %error, "a person's chat is not one yet; it goes on with the next start");
                 }
-                core.chat_changed(&device, &same.number);
+                messaging.chat_changed(&device, &same.number);
             }
         });
         Ok(())
@@ -131,11 +132,11 @@ impl Core {
 
     /// Settles until nothing is left. Waits while one of the chats is being emptied: what is to go would be
     /// mixed up with what stays.
-    async fn go_on_settling(&self, device: &DeviceId, same: &SamePerson) -> Result<(), StoreError> {
+    async fn go_on_settling(&self, device: &DeviceId, same: &IdentityPair) -> Result<(), StoreError> {
         let mut pauses = 0;
         loop {
-            let (id, who, now) = (device.clone(), same.clone(), self.now());
-            let some = self.store().write_patiently(move |tx| settle_some(tx, &id, &who, CHUNK, now)).await?;
+            let (id, who, now) = (device.clone(), same.clone(), self.clock.now());
+            let some = self.store.write_patiently(move |tx| settle_some(tx, &id, &who, CHUNK, now)).await?;
             let Some(settled) = some else {
                 pauses += 1;
                 if pauses > PAUSES {
@@ -145,7 +146,7 @@ impl Core {
                 tokio::time::sleep(PAUSE).await;
                 continue;
             };
-            settled.released.into_iter().for_each(|hash| self.media_released(hash));
+            settled.released.into_iter().for_each(|hash| self.media.media_released(hash));
             if settled.messages < CHUNK {
                 return Ok(());
             }
@@ -163,7 +164,7 @@ fn store_contacts(
     let mut room = CHUNK;
     for mut update in told {
         tx.settle(device, &mut update)?;
-        let joined = match SamePerson::told_by(&update) {
+        let joined = match IdentityPair::pair_of(&update) {
             Some(same) => join(tx, device, &same, &mut room, &mut after, now)?,
             None => {
                 update.lid = None;
@@ -175,7 +176,7 @@ fn store_contacts(
             merged => merged,
         };
         let Some(contact) = contact else { continue };
-        tx.append(device, &Event::ContactUpdate(ContactChanged { contact }), now)?;
+        tx.append(device, &Event::ContactUpdate(ContactUpdateEvent { contact }), now)?;
         if tx.chat(device, &update.id)?.is_some() {
             after.chats.push(update.id);
         }
@@ -187,14 +188,14 @@ fn store_contacts(
 fn join(
     tx: &Tx<'_>,
     device: &DeviceId,
-    same: &SamePerson,
+    same: &IdentityPair,
     room: &mut usize,
     after: &mut After,
     now: Millis,
 ) -> Result<bool, StoreError> {
-    let Some(learnt) = tx.learn(device, same)? else { return Ok(false) };
+    let Some(learnt) = tx.merge_identities(device, same)? else { return Ok(false) };
     if let Some(contact) = learnt.taken_from.map(|id| tx.contact(device, &id)).transpose()?.flatten() {
-        tx.append(device, &Event::ContactUpdate(ContactChanged { contact }), now)?;
+        tx.append(device, &Event::ContactUpdate(ContactUpdateEvent { contact }), now)?;
     }
     match settle_some(tx, device, same, *room, now)? {
         Some(settled) if settled.messages < *room => {
@@ -209,7 +210,7 @@ fn join(
         None => after.left.push(same.clone()),
     }
     if learnt.chat {
-        let merged = ChatsMerged { from: same.lid.clone(), to: same.number.clone() };
+        let merged = ChatMergedEvent { from: same.lid.clone(), to: same.number.clone() };
         tx.append(device, &Event::ChatMerged(merged), now)?;
         after.requeued = true;
     }
@@ -220,10 +221,10 @@ fn join(
 fn settle_some(
     tx: &Tx<'_>,
     device: &DeviceId,
-    same: &SamePerson,
+    same: &IdentityPair,
     limit: usize,
     now: Millis,
-) -> Result<Option<Settled>, StoreError> {
+) -> Result<Option<RewrittenMessage>, StoreError> {
     if tx.is_being_emptied(device, same)? {
         return Ok(None);
     }
@@ -239,7 +240,7 @@ fn regrade(tx: &Tx<'_>, device: &DeviceId, id: &MessageId, now: Millis) -> Resul
     match level {
         // Until the network has answered, nobody knows who else it goes to.
         Some(level) if row.ack > Ack::Pending && level > Ack::Error => {
-            raise_ack(tx, device, &row, &Raise { level, failure: None, reader: None }, now)
+            raise_ack(tx, device, &row, &AckUpdate { level, failure: None, reader: None }, now)
         }
         _ => Ok(()),
     }

@@ -4,48 +4,50 @@
 //! there already changes nothing and is still a success: the network may be acknowledged again.
 
 use super::changes::make_early_changes;
-use super::group_changes::{Told, store_group_change};
+use super::group_changes::{GroupChangeOrigin, store_group_change};
 use crate::domain::ack::{Ack, Status};
 use crate::domain::clock::Millis;
 use crate::domain::contact::ContactUpdate;
 use crate::domain::content::Content;
 use crate::domain::device::Account;
-use crate::domain::event::{ContactChanged, Event, MessageReceived, MessageStepped, MessagesRead};
+use crate::domain::event::{
+    ContactUpdateEvent, Event, MessageReceivedEvent, MessageStatusEvent, MessagesReadEvent,
+};
 use crate::domain::group::GroupChange;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, MessageType, SendFailure};
 use crate::engine::{Incoming, IncomingReceipt};
-use crate::service::Core;
+use crate::service::Messaging;
 use crate::service::media::links::{LinkBase, MediaLinks};
-use crate::store::hourly_counters::Counted;
+use crate::store::hourly_counters::Counter;
 use crate::store::messages::{AckRow, NewMessage};
 use crate::store::{StoreError, Tx};
 
 /// Whether news is told, or only stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::service) enum Telling {
+pub(in crate::service) enum IngestMode {
     /// As it happens.
     Live,
     /// History from before the link: no events, nothing unread.
     History,
 }
 
-impl Core {
+impl Messaging {
     /// Stores messages from the network, in order, in one transaction.
     pub(in crate::service) async fn ingest_messages(
         &self,
         device: &DeviceId,
         account: Option<Account>,
         messages: Vec<Incoming>,
-        telling: Telling,
+        telling: IngestMode,
     ) -> Result<(), StoreError> {
-        let now = self.now();
+        let now = self.clock.now();
         let id = device.clone();
-        let links = self.link_base();
+        let links = self.media.link_base();
         let files: Vec<_> = messages.iter().filter_map(|message| message.content.file().cloned()).collect();
         let chats = self
-            .store()
+            .store
             .write_patiently(move |tx| {
                 let mut changed = Vec::new();
                 for incoming in &messages {
@@ -56,15 +58,15 @@ impl Core {
                 Ok::<_, StoreError>(changed)
             })
             .await?;
-        files.iter().for_each(|hash| self.media_settled(hash));
+        files.iter().for_each(|hash| self.media.release_reservation(hash));
         if !chats.is_empty() {
-            self.heard_from_people(device);
+            self.registry.record_inbound(device);
         }
         for chat in &chats {
             self.chat_changed(device, chat);
         }
-        if telling == Telling::Live {
-            self.metrics().messages_in.inc_by(chats.len() as u64);
+        if telling == IngestMode::Live {
+            self.metrics.messages_in.inc_by(chats.len() as u64);
         }
         Ok(())
     }
@@ -75,9 +77,9 @@ impl Core {
         device: &DeviceId,
         receipt: IncomingReceipt,
     ) -> Result<(), StoreError> {
-        let now = self.now();
+        let now = self.clock.now();
         let id = device.clone();
-        self.store().write_patiently(move |tx| store_receipt(tx, &id, &receipt, now)).await
+        self.store.write_patiently(move |tx| store_receipt(tx, &id, &receipt, now)).await
     }
 
     /// The name of a chat.
@@ -87,15 +89,15 @@ impl Core {
         chat: Jid,
         name: String,
     ) -> Result<(), StoreError> {
-        let now = self.now();
+        let now = self.clock.now();
         let (id, of) = (device.clone(), chat.clone());
         let write = move |tx: &Tx<'_>| {
             let text = Some(name.clone());
-            let told = Told { text, ..Told::of(of.clone(), GroupChange::Subject) };
+            let told = GroupChangeOrigin { text, ..GroupChangeOrigin::of(of.clone(), GroupChange::Subject) };
             let group_named = of.is_group() && store_group_change(tx, &id, &told, now)?;
             Ok::<_, StoreError>(tx.name_chat(&id, &of, &name, now)? || group_named)
         };
-        if self.store().write_patiently(write).await? {
+        if self.store.write_patiently(write).await? {
             self.chat_changed(device, &chat);
         }
         Ok(())
@@ -107,13 +109,13 @@ pub(in crate::service) fn store_incoming(
     device: &DeviceId,
     account: Option<&Account>,
     incoming: &Incoming,
-    telling: Telling,
+    telling: IngestMode,
     links: &LinkBase,
     now: Millis,
 ) -> Result<bool, StoreError> {
     let mut message = to_message(incoming, account);
     message.quoted_message = quoted(tx, device, incoming, &message)?;
-    let live = telling == Telling::Live;
+    let live = telling == IngestMode::Live;
     if live {
         message.timestamp = tx.within_its_second(device, &message.chat_id, message.timestamp)?;
     }
@@ -137,8 +139,8 @@ pub(in crate::service) fn store_incoming(
     let id = message.id.clone();
     if live {
         MediaLinks::of(tx, device, links)?.attach(&mut message);
-        tx.append(device, &Event::Message(MessageReceived { message }), now)?;
-        tx.count(device, Counted::Received, now)?;
+        tx.append(device, &Event::Message(MessageReceivedEvent { message }), now)?;
+        tx.count(device, Counter::Received, now)?;
     }
     make_early_changes(tx, device, &id, telling, links, now)?;
     Ok(true)
@@ -231,7 +233,7 @@ fn merge_contact(
 ) -> Result<bool, StoreError> {
     let Some(contact) = tx.merge_contact(device, told)? else { return Ok(false) };
     if tell {
-        tx.append(device, &Event::ContactUpdate(ContactChanged { contact }), now)?;
+        tx.append(device, &Event::ContactUpdate(ContactUpdateEvent { contact }), now)?;
     }
     Ok(true)
 }
@@ -275,11 +277,11 @@ pub(in crate::service) fn store_receipt(
             .as_ref()
             .map_or_else(|| "the network could not deliver it".to_owned(), |e| e.message.clone()),
     });
-    raise_ack(tx, device, &row, &Raise { level, failure, reader: Some(who) }, now)
+    raise_ack(tx, device, &row, &AckUpdate { level, failure, reader: Some(who) }, now)
 }
 
 /// A new level for a message, and what came with it.
-pub(in crate::service) struct Raise<'a> {
+pub(in crate::service) struct AckUpdate<'a> {
     /// How far it has come.
     pub(in crate::service) level: Ack,
     /// Why, with [`Ack::Error`].
@@ -294,7 +296,7 @@ pub(in crate::service) fn raise_ack(
     tx: &Tx<'_>,
     device: &DeviceId,
     row: &AckRow,
-    raise: &Raise<'_>,
+    raise: &AckUpdate<'_>,
     now: Millis,
 ) -> Result<(), StoreError> {
     let Some(ack) = row.ack.merge(raise.level) else { return Ok(()) };
@@ -305,7 +307,7 @@ pub(in crate::service) fn raise_ack(
     tx.set_ack(row.pk, ack, Status::of(ack), raise.failure.as_ref())?;
     tell_level(tx, device, row, ack, raise.failure.as_ref(), now)?;
     if row.ack < Ack::Read && ack >= Ack::Read {
-        let read = MessagesRead {
+        let read = MessagesReadEvent {
             chat_id: row.chat.clone(),
             message_ids: vec![row.id.clone()],
             read_by: raise.reader.cloned(),
@@ -314,9 +316,9 @@ pub(in crate::service) fn raise_ack(
     }
     if tx.outbox_remove(row.pk)? {
         let counted = if ack == Ack::Error {
-            Counted::Failed
+            Counter::Failed
         } else {
-            Counted::Sent { after_ms: now.since(row.stored_at) }
+            Counter::Sent { after_ms: now.since(row.stored_at) }
         };
         tx.count(device, counted, now)?;
     }
@@ -332,7 +334,7 @@ fn tell_level(
     now: Millis,
 ) -> Result<(), StoreError> {
     tx.append(device, &Event::ack(&row.id, &row.chat, ack), now)?;
-    let step = MessageStepped {
+    let step = MessageStatusEvent {
         message_id: row.id.clone(),
         chat_id: row.chat.clone(),
         status: Status::of(ack),

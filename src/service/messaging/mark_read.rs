@@ -6,12 +6,12 @@
 
 use super::pending_sync;
 use crate::domain::clock::Millis;
-use crate::domain::event::{Event, MessagesRead};
+use crate::domain::event::{Event, MessagesReadEvent};
 use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
-use crate::service::{Core, ServiceError};
+use crate::service::{Messaging, ServiceError};
 use crate::store::messages::Pk;
-use crate::store::pending_sync::Untold;
+use crate::store::pending_sync::PendingSync;
 use crate::store::{StoreError, Tx};
 
 /// Messages marked read in one write.
@@ -40,7 +40,7 @@ enum By {
     Another,
 }
 
-impl Core {
+impl Messaging {
     /// Marks messages of a chat read, all of them or these: here at once, and at the network as
     /// soon as the device is connected. Answers which were unread.
     ///
@@ -52,10 +52,11 @@ impl Core {
         chat: &Jid,
         only: Option<Vec<MessageId>>,
     ) -> Result<Vec<MessageId>, ServiceError> {
-        let chat = &self.known_by(device, chat).await?;
+        let chat = &self.aliases_of(device, chat).await?;
         let (id, of) = (device.clone(), chat.clone());
         let newest = self
-            .read(move |store| {
+            .store
+            .read::<_, ServiceError, _>(move |store| {
                 store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
                 store.chat(&id, &of)?.ok_or(ServiceError::ChatNotFound)?;
                 Ok(store.newest_pk()?)
@@ -65,7 +66,7 @@ impl Core {
         for which in parts(only, newest) {
             loop {
                 let read = self.read_some(device, chat, &which, By::Us { first: all.is_empty() }).await?;
-                self.tell_untold(device).await;
+                self.flush_pending_sync(device).await;
                 let more = read.len() == CHUNK && matches!(which, Which::UpTo(_));
                 all.extend(read);
                 if !more {
@@ -89,7 +90,7 @@ impl Core {
             }
             return Ok(());
         }
-        let which = Which::UpTo(self.store().read(|store| store.newest_pk()).await?);
+        let which = Which::UpTo(self.store.read(|store| store.newest_pk()).await?);
         while self.read_some(device, &chat, &which, By::Another).await?.len() == CHUNK {}
         Ok(())
     }
@@ -102,15 +103,15 @@ impl Core {
         which: &Which,
         by: By,
     ) -> Result<Vec<MessageId>, StoreError> {
-        let (id, of, which, now) = (device.clone(), chat.clone(), which.clone(), self.now());
+        let (id, of, which, now) = (device.clone(), chat.clone(), which.clone(), self.clock.now());
         let write = move |tx: &Tx<'_>| {
             let (read, changed) = store_read(tx, &id, &of, &which, now)?;
             if matches!(by, By::Us { .. }) && !read.is_empty() {
-                pending_sync::note(tx, &id, &of, &Untold::Read { messages: read.clone() }, now)?;
+                pending_sync::note(tx, &id, &of, &PendingSync::Read { messages: read.clone() }, now)?;
             }
             Ok::<_, StoreError>((read, changed))
         };
-        let store = self.store();
+        let store = &self.store;
         let (read, changed) = match by {
             By::Us { first: true } => store.write(write).await?,
             By::Us { first: false } | By::Another => store.write_patiently(write).await?,
@@ -146,7 +147,7 @@ fn store_read(
     // Also when nothing was unread any more: what was counted may be gone.
     let changed = tx.recount_unread(device, chat)?;
     if !read.is_empty() {
-        let event = MessagesRead { chat_id: chat.clone(), message_ids: read.clone(), read_by: None };
+        let event = MessagesReadEvent { chat_id: chat.clone(), message_ids: read.clone(), read_by: None };
         tx.append(device, &Event::MessageRead(event), now)?;
     }
     Ok((read, changed))

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use super::group_changes::Told;
+use super::group_changes::GroupChangeOrigin;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
@@ -19,7 +19,7 @@ const MOST: usize = 64;
 
 /// Changes of ours whose echo has not come yet.
 #[derive(Default)]
-pub(in crate::service) struct Echoes {
+pub(in crate::service) struct OwnChangeTracker {
     expected: Mutex<Expected>,
     /// Held while what the network told of a group is being applied.
     pub(in crate::service) applying: tokio::sync::Mutex<()>,
@@ -28,12 +28,12 @@ pub(in crate::service) struct Echoes {
 #[derive(Default)]
 struct Expected {
     made: u64,
-    devices: HashMap<DeviceId, VecDeque<Change>>,
+    devices: HashMap<DeviceId, VecDeque<OwnChange>>,
 }
 
-struct Change {
+struct OwnChange {
     no: u64,
-    told: Told,
+    told: GroupChangeOrigin,
     at: Millis,
     step: Step,
 }
@@ -49,14 +49,14 @@ enum Step {
 
 /// Names an expected echo.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::service) struct EchoOf(u64);
+pub(in crate::service) struct OwnChangeKey(u64);
 
-impl Echoes {
+impl OwnChangeTracker {
     fn lock(&self) -> std::sync::MutexGuard<'_, Expected> {
         self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with<T>(&self, device: &DeviceId, now: Millis, work: impl FnOnce(&mut VecDeque<Change>) -> T) -> T {
+    fn with<T>(&self, device: &DeviceId, now: Millis, work: impl FnOnce(&mut VecDeque<OwnChange>) -> T) -> T {
         let mut expected = self.lock();
         let changes = expected.devices.entry(device.clone()).or_default();
         changes.retain(|change| now.since(change.at) < EXPECTED_MS);
@@ -68,7 +68,12 @@ impl Echoes {
     }
 
     /// This is about to be asked of the network.
-    pub(in crate::service) fn expect(&self, device: &DeviceId, told: Told, now: Millis) -> EchoOf {
+    pub(in crate::service) fn expect(
+        &self,
+        device: &DeviceId,
+        told: GroupChangeOrigin,
+        now: Millis,
+    ) -> OwnChangeKey {
         let no = {
             let mut expected = self.lock();
             expected.made += 1;
@@ -78,13 +83,13 @@ impl Echoes {
             if changes.len() == MOST {
                 changes.pop_front();
             }
-            changes.push_back(Change { no, told, at: now, step: Step::Asked });
+            changes.push_back(OwnChange { no, told, at: now, step: Step::Asked });
         });
-        EchoOf(no)
+        OwnChangeKey(no)
     }
 
     /// The network did it. `false` when its echo came already, and with it all there is to know.
-    pub(in crate::service) fn answered(&self, device: &DeviceId, echo: EchoOf, now: Millis) -> bool {
+    pub(in crate::service) fn answered(&self, device: &DeviceId, echo: OwnChangeKey, now: Millis) -> bool {
         self.with(device, now, |changes| {
             let Some(at) = changes.iter().position(|change| change.no == echo.0) else { return true };
             if changes.get(at).is_some_and(|change| change.step == Step::Told) {
@@ -99,14 +104,19 @@ impl Echoes {
     }
 
     /// The network did not do it.
-    pub(in crate::service) fn forget(&self, device: &DeviceId, echo: EchoOf, now: Millis) {
+    pub(in crate::service) fn forget(&self, device: &DeviceId, echo: OwnChangeKey, now: Millis) {
         self.with(device, now, |changes| changes.retain(|change| change.no != echo.0));
     }
 
     /// Something was told by the network. Whether it is the echo of what was applied here already.
-    pub(in crate::service) fn is_one(&self, device: &DeviceId, told: &Told, now: Millis) -> bool {
+    pub(in crate::service) fn is_one(
+        &self,
+        device: &DeviceId,
+        told: &GroupChangeOrigin,
+        now: Millis,
+    ) -> bool {
         self.with(device, now, |changes| {
-            let is_due = |change: &Change| change.step != Step::Told && is_echo(&change.told, told);
+            let is_due = |change: &OwnChange| change.step != Step::Told && is_echo(&change.told, told);
             let Some(at) = changes.iter().position(is_due) else { return false };
             match changes.get_mut(at) {
                 Some(change) if change.step == Step::Asked => {
@@ -127,7 +137,7 @@ impl Echoes {
     }
 }
 
-fn is_echo(asked: &Told, told: &Told) -> bool {
+fn is_echo(asked: &GroupChangeOrigin, told: &GroupChangeOrigin) -> bool {
     let is_asked = |who: &Jid| asked.participants.iter().any(|participant| participant.id == *who);
     asked.group == told.group
         && asked.change == told.change
@@ -138,17 +148,20 @@ fn is_echo(asked: &Told, told: &Told) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::own_changes::*;
+    use super::*;
     use crate::domain::group::GroupChange;
 
-    fn named(text: &str) -> Told {
+    fn named(text: &str) -> GroupChangeOrigin {
         let group = "120363000000000001@g.us".parse().unwrap();
-        Told { text: Some(text.to_owned()), ..Told::of(group, GroupChange::Subject) }
+        GroupChangeOrigin {
+            text: Some(text.to_owned()),
+            ..GroupChangeOrigin::of(group, GroupChange::Subject)
+        }
     }
 
     #[test]
     fn an_echo_after_the_answer_is_passed_over_once() {
-        let (echoes, shop, now) = (Echoes::default(), "shop".parse().unwrap(), Millis(0));
+        let (echoes, shop, now) = (OwnChangeTracker::default(), "shop".parse().unwrap(), Millis(0));
         let first = echoes.expect(&shop, named("a"), now);
         assert!(echoes.answered(&shop, first, now));
         let second = echoes.expect(&shop, named("b"), now);
@@ -162,7 +175,7 @@ mod tests {
 
     #[test]
     fn an_echo_before_the_answer_is_news_and_the_answer_is_none() {
-        let (echoes, shop, now) = (Echoes::default(), "shop".parse().unwrap(), Millis(0));
+        let (echoes, shop, now) = (OwnChangeTracker::default(), "shop".parse().unwrap(), Millis(0));
         let asked = echoes.expect(&shop, named("a"), now);
         assert!(!echoes.is_one(&shop, &named("a"), now));
         assert!(!echoes.answered(&shop, asked, now));
@@ -170,7 +183,7 @@ mod tests {
 
     #[test]
     fn an_echo_that_does_not_come_is_given_up() {
-        let (echoes, shop) = (Echoes::default(), "shop".parse().unwrap());
+        let (echoes, shop) = (OwnChangeTracker::default(), "shop".parse().unwrap());
         let asked = echoes.expect(&shop, named("a"), Millis(0));
         assert!(echoes.answered(&shop, asked, Millis(1)));
         assert!(!echoes.is_one(&shop, &named("a"), Millis(EXPECTED_MS)));
@@ -179,7 +192,7 @@ mod tests {
 
     #[test]
     fn what_was_refused_has_no_echo_and_few_are_waited_for() {
-        let (echoes, shop, now) = (Echoes::default(), "shop".parse().unwrap(), Millis(0));
+        let (echoes, shop, now) = (OwnChangeTracker::default(), "shop".parse().unwrap(), Millis(0));
         let asked = echoes.expect(&shop, named("a"), now);
         echoes.forget(&shop, asked, now);
         assert!(!echoes.is_one(&shop, &named("a"), now));

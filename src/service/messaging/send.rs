@@ -4,7 +4,7 @@ use crate::domain::ack::{Ack, Status};
 use crate::domain::clock::Millis;
 use crate::domain::content::Content;
 use crate::domain::device::{Account, Device};
-use crate::domain::event::{Event, MessageAccepted};
+use crate::domain::event::{Event, MessageCreatedEvent};
 use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, MessageType};
@@ -12,8 +12,8 @@ use crate::domain::outbox::Priority;
 use crate::domain::state::State;
 use crate::engine::Capabilities;
 use crate::service::media::links::{LinkBase, MediaLinks};
-use crate::service::{Core, SendMedia, ServiceError};
-use crate::store::idempotency::Remembered;
+use crate::service::{Messaging, SendMedia, ServiceError};
+use crate::store::idempotency::StoredAnswer;
 use crate::store::messages::NewMessage;
 use crate::store::outbox::NewOutboxRow;
 use crate::store::{Reader, Tx};
@@ -87,7 +87,7 @@ pub struct Accepted {
     pub replayed: bool,
 }
 
-impl Core {
+impl Messaging {
     /// Accepts a message. What is answered is durable.
     ///
     /// # Errors
@@ -101,16 +101,16 @@ impl Core {
             if let Some(answer) = self.answered_before(&acceptance, &request).await? {
                 return Ok(answer);
             }
-            let attachment = self.resolve_media(device, media).await?;
+            let attachment = self.media.resolve_media(device, media).await?;
             promised = Some(attachment.file.hash.clone());
             request.content = SendContent::Ready(Content::Media(attachment));
         }
-        let accepted = self.store().write(move |tx| acceptance.accept(tx, &request)).await;
+        let accepted = self.store.write(move |tx| acceptance.accept(tx, &request)).await;
         if let Some(hash) = promised {
-            self.media_settled(&hash);
+            self.media.release_reservation(&hash);
         }
         let accepted = accepted?;
-        self.wake_outbox(device);
+        self.registry.wake_outbox(device);
         if !accepted.replayed {
             self.chat_changed(device, &accepted.chat_id);
         }
@@ -120,7 +120,7 @@ impl Core {
     /// Accepts several messages, all of them or none. What they consist of is in the store.
     ///
     /// # Errors
-    /// As [`Core::send`].
+    /// As [`Messaging::send`].
     pub(in crate::service) async fn send_together(
         &self,
         device: &DeviceId,
@@ -129,13 +129,13 @@ impl Core {
         requests.iter().try_for_each(|request| self.check_supported(device, &request.content))?;
         let work: Vec<_> = requests.into_iter().map(|request| (self.acceptance(device), request)).collect();
         let accepted: Vec<Accepted> = self
-            .store()
+            .store
             .write(move |tx| {
                 let all = work.iter().map(|(acceptance, request)| acceptance.accept(tx, request));
                 all.collect::<Result<_, ServiceError>>()
             })
             .await?;
-        self.wake_outbox(device);
+        self.registry.wake_outbox(device);
         for fresh in accepted.iter().filter(|accepted| !accepted.replayed) {
             self.chat_changed(device, &fresh.chat_id);
         }
@@ -143,14 +143,14 @@ impl Core {
     }
 
     fn acceptance(&self, device: &DeviceId) -> Acceptance {
-        let now = self.now();
+        let now = self.clock.now();
         Acceptance {
             device: device.clone(),
-            network_id: NetworkId::random(&*self.inner.random),
+            network_id: NetworkId::random(&*self.random),
             now,
-            max_queued: self.limits().outbox.max_queued,
-            idempotency_from: now.plus(-self.limits().idempotency_ttl_ms),
-            links: self.link_base(),
+            max_queued: self.limits.outbox.max_queued,
+            idempotency_from: now.plus(-self.limits.idempotency_ttl_ms),
+            links: self.media.link_base(),
         }
     }
 
@@ -161,15 +161,16 @@ impl Core {
         request: &SendRequest,
     ) -> Result<Option<Accepted>, ServiceError> {
         let (acceptance, request) = (acceptance.clone(), request.clone());
-        self.read(move |store| {
-            let device = store.device(&acceptance.device)?.ok_or(ServiceError::DeviceNotFound)?;
-            let earlier = acceptance.earlier_answer(store, &request)?;
-            if earlier.is_none() {
-                linked_account(&device)?;
-            }
-            Ok(earlier)
-        })
-        .await
+        self.store
+            .read(move |store| {
+                let device = store.device(&acceptance.device)?.ok_or(ServiceError::DeviceNotFound)?;
+                let earlier = acceptance.earlier_answer(store, &request)?;
+                if earlier.is_none() {
+                    linked_account(&device)?;
+                }
+                Ok(earlier)
+            })
+            .await
     }
 
     fn check_supported(&self, device: &DeviceId, content: &SendContent) -> Result<(), ServiceError> {
@@ -190,8 +191,8 @@ impl Core {
         &self,
         device: &DeviceId,
     ) -> Result<Capabilities, ServiceError> {
-        let engine = self.engine_of(device)?;
-        self.capabilities(&engine).ok_or(ServiceError::NotSupported)
+        let engine = self.registry.engine_of(device)?;
+        self.registry.capabilities(&engine).ok_or(ServiceError::NotSupported)
     }
 }
 
@@ -212,7 +213,7 @@ impl Acceptance {
             return Ok(answer);
         }
         let account = linked_account(&device)?;
-        let request = &self.settled(tx, request)?;
+        let request = &self.canonicalize(tx, request)?;
         let waiting = usize::try_from(tx.outbox_len(&self.device)?).unwrap_or(usize::MAX);
         if waiting >= self.max_queued {
             return Err(ServiceError::OutboxFull(waiting));
@@ -258,7 +259,7 @@ impl Acceptance {
     }
 
     /// To whom it goes, by the id that the API speaks of them by.
-    fn settled(&self, tx: &Tx<'_>, request: &SendRequest) -> Result<SendRequest, ServiceError> {
+    fn canonicalize(&self, tx: &Tx<'_>, request: &SendRequest) -> Result<SendRequest, ServiceError> {
         let mut request = request.clone();
         tx.settle(&self.device, &mut request.to)?;
         tx.settle(&self.device, &mut request.mentions)?;
@@ -340,13 +341,13 @@ impl Acceptance {
         )?;
         if let Some(idempotency) = &request.idempotency {
             let what =
-                Remembered { fingerprint: idempotency.fingerprint.clone(), message_id: message.id.clone() };
+                StoredAnswer { fingerprint: idempotency.fingerprint.clone(), message_id: message.id.clone() };
             tx.remember(&self.device, &idempotency.key, &what, self.now)?;
         }
         let mut message = message.clone();
         MediaLinks::of(tx, &self.device, &self.links)?.attach(&mut message);
         let status = Event::status(&message.id, &message.chat_id, Status::Queued, temp_id);
-        let created = MessageAccepted { message, temp_id: request.temp_id.clone() };
+        let created = MessageCreatedEvent { message, temp_id: request.temp_id.clone() };
         tx.append(&self.device, &Event::MessageCreated(created), self.now)?;
         tx.append(&self.device, &status, self.now)?;
         Ok(())

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::notify::Kind;
-use crate::service::{Core, ServiceError};
+use crate::service::{Notifications, ServiceError};
 
 /// Notifications that were shown and are to be looked after.
 pub(super) const ROOM: usize = 64;
@@ -23,7 +23,7 @@ const PAGE: usize = 1_000;
 
 /// Something that is on the desktop.
 #[derive(Debug, Clone)]
-pub(super) struct OnDesktop {
+pub(super) struct ShownNotifications {
     /// Whose.
     pub(super) device: DeviceId,
     /// Its tag there.
@@ -36,7 +36,7 @@ pub(super) struct OnDesktop {
     pub(super) seq: i64,
 }
 
-impl OnDesktop {
+impl ShownNotifications {
     /// Whether an entry of its device's log says that it is over.
     fn is_ended_by(&self, entry: &Entry) -> bool {
         if entry.seq <= self.seq {
@@ -77,12 +77,12 @@ struct About {
 /// What is on the desktop, the oldest first, and how far the logs were looked through.
 #[derive(Default)]
 struct Watched {
-    all: Vec<OnDesktop>,
+    all: Vec<ShownNotifications>,
     positions: HashMap<DeviceId, i64>,
 }
 
 impl Watched {
-    fn add(&mut self, shown: OnDesktop) {
+    fn add(&mut self, shown: ShownNotifications) {
         self.all.retain(|known| known.tag != shown.tag);
         if self.all.len() >= MAX {
             self.all.remove(0);
@@ -111,10 +111,10 @@ impl Watched {
     }
 }
 
-impl Core {
+impl Notifications {
     /// Withdraws from the desktop what is over, of all that is told to be there.
-    pub(super) async fn withdraw_all(&self, mut shown: mpsc::Receiver<OnDesktop>) {
-        let (soft, mut watched) = (self.tasks().soft().clone(), Watched::default());
+    pub(super) async fn withdraw_all(&self, mut shown: mpsc::Receiver<ShownNotifications>) {
+        let (soft, mut watched) = (self.tasks.soft().clone(), Watched::default());
         loop {
             let tick = if watched.all.is_empty() { Duration::MAX } else { TICK };
             tokio::select! {
@@ -136,7 +136,7 @@ impl Core {
                 Ok(entries) => {
                     for tag in watched.ended(&device, &entries) {
                         // What cannot be taken away stays until its reader takes it.
-                        let _ = self.inner.notify.desktop.withdraw(&tag).await;
+                        let _ = self.state.desktop.withdraw(&tag).await;
                     }
                 }
                 Err(error) => {
@@ -148,8 +148,8 @@ impl Core {
 
     async fn entries_after(&self, device: &DeviceId, after: i64) -> Result<Vec<Entry>, ServiceError> {
         let of = device.clone();
-        let logged = self.read(move |store| Ok(store.events_after(&of, after, PAGE)?)).await?;
-        let entry = |logged: crate::store::events::Logged| Entry {
+        let logged = self.store.read(move |store| store.events_after(&of, after, PAGE)).await?;
+        let entry = |logged: crate::store::events::LogRow| Entry {
             seq: logged.seq,
             about: serde_json::from_str(logged.payload.get()).unwrap_or_default(),
             kind: logged.kind,
@@ -160,20 +160,26 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dismiss::*;
+    use super::*;
 
     const ANNA: &str = "15550100001@c.us";
 
-    fn shown(device: &str, kind: Kind, chat: Option<&str>, seq: i64) -> OnDesktop {
+    fn shown(device: &str, kind: Kind, chat: Option<&str>, seq: i64) -> ShownNotifications {
         let tag = format!("{device}|{}:{}", kind.as_str(), chat.unwrap_or_default());
-        OnDesktop { device: device.parse().unwrap(), tag, kind, chat: chat.map(|c| c.parse().unwrap()), seq }
+        ShownNotifications {
+            device: device.parse().unwrap(),
+            tag,
+            kind,
+            chat: chat.map(|c| c.parse().unwrap()),
+            seq,
+        }
     }
 
     fn entry(seq: i64, kind: &str, payload: &str) -> Entry {
         Entry { seq, kind: kind.to_owned(), about: serde_json::from_str(payload).unwrap() }
     }
 
-    fn ends(shown: &OnDesktop, kind: &str, payload: &str) -> bool {
+    fn ends(shown: &ShownNotifications, kind: &str, payload: &str) -> bool {
         shown.is_ended_by(&entry(shown.seq + 1, kind, payload))
     }
 

@@ -23,13 +23,13 @@ pub(super) struct Queue<T> {
 
 #[derive(Debug)]
 struct Inner<T> {
-    waiting: VecDeque<Waiting<T>>,
+    waiting: VecDeque<QueuedJob<T>>,
     dropped: u64,
     said_at: Option<Millis>,
 }
 
 #[derive(Debug)]
-struct Waiting<T> {
+struct QueuedJob<T> {
     device: DeviceId,
     urgent: bool,
     what: T,
@@ -69,7 +69,7 @@ impl<T> Queue<T> {
             true => inner.waiting.iter().take_while(|other| other.urgent).count(),
             false => inner.waiting.len(),
         };
-        inner.waiting.insert(at, Waiting { device: device.clone(), urgent, what });
+        inner.waiting.insert(at, QueuedJob { device: device.clone(), urgent, what });
         self.grown.notify_one();
         Ok(())
     }
@@ -93,7 +93,7 @@ impl<T> Queue<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::job_queue::*;
+    use super::*;
 
     fn offered<T>(queue: &Queue<T>, device: &str, urgent: bool, what: T) -> bool {
         queue.offer(&device.parse().unwrap(), urgent, what, Millis(0)).is_ok()

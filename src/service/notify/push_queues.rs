@@ -26,7 +26,7 @@ pub(super) struct Job {
 }
 
 #[derive(Debug, Default)]
-struct Lane {
+struct OperatorQueue {
     waiting: VecDeque<Job>,
     /// Subscriptions that are pushed to now: what is next for them waits, so that nothing comes in another order.
     busy: HashSet<String>,
@@ -41,8 +41,8 @@ struct Failing {
 
 /// What waits, by operator. A lane ends with what waits in it.
 #[derive(Debug, Default)]
-pub(super) struct Lanes {
-    lanes: Mutex<HashMap<OperatorId, Lane>>,
+pub(super) struct OperatorQueues {
+    lanes: Mutex<HashMap<OperatorId, OperatorQueue>>,
     failing: Mutex<HashMap<String, Failing>>,
 }
 
@@ -57,7 +57,7 @@ pub(super) enum Offered {
     Dropped,
 }
 
-impl Lanes {
+impl OperatorQueues {
     /// Puts a job into its operator's lane.
     pub(super) fn offer(&self, job: Job) -> Offered {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,7 +132,7 @@ impl Lanes {
 
 #[cfg(test)]
 mod tests {
-    use super::super::push_queues::*;
+    use super::*;
 
     fn job(operator: &str) -> Job {
         let operator = OperatorId::verified(operator);
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn one_operators_lane_is_full_and_anothers_is_not() {
-        let lanes = Lanes::default();
+        let lanes = OperatorQueues::default();
         for _ in 0..AT_ONCE {
             assert_eq!(lanes.offer(job("anna")), Offered::NeedsWorker);
         }
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_lane_ends_with_what_waits_in_it() {
-        let (lanes, anna) = (Lanes::default(), OperatorId::verified("anna"));
+        let (lanes, anna) = (OperatorQueues::default(), OperatorId::verified("anna"));
         lanes.offer(job("anna"));
         lanes.offer(job("anna"));
         assert!(lanes.next(&anna, None).is_some());
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn what_fails_rests_longer_each_time_and_is_said_once() {
-        let (lanes, start) = (Lanes::default(), Millis(1_000));
+        let (lanes, start) = (OperatorQueues::default(), Millis(1_000));
         assert!(!lanes.rests("a", start));
         assert!(lanes.failed("a", start, None), "news");
         assert!(!lanes.failed("a", start, None), "the same failure");

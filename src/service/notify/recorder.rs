@@ -3,45 +3,45 @@
 use std::sync::Arc;
 
 use crate::domain::clock::Millis;
-use crate::domain::event::{Event, Notified};
+use crate::domain::event::{Event, NotificationEvent};
 use crate::domain::ids::DeviceId;
-use crate::domain::notify::{Action, Kind, Told, text};
-use crate::service::{Core, ServiceError};
+use crate::domain::notify::{Action, Coalesced, Kind, text};
+use crate::service::{Notifications, ServiceError};
 use crate::store::notifications::Notification;
 
 /// Something that was told and is to be shown, played, run or pushed.
 #[derive(Debug)]
-pub(super) struct Handed {
+pub(super) struct QueuedNotification {
     /// Whose.
     pub(super) device: DeviceId,
     /// What.
-    pub(super) told: Told,
+    pub(super) told: Coalesced,
     /// As it stands in the log.
-    pub(super) shown: Notified,
+    pub(super) shown: NotificationEvent,
 }
 
 /// Stores these notifications and how far the log was looked through, which it answers; then hands them
 /// over. Old news disturb nobody, but run their commands.
-pub(super) async fn tell(
-    core: &Core,
+pub(super) async fn record(
+    notify: &Notifications,
     device: &DeviceId,
     name: &str,
-    told: Vec<Told>,
+    told: Vec<Coalesced>,
     safe: i64,
 ) -> Result<i64, ServiceError> {
-    let now = core.now();
-    let made: Vec<Handed> = told
+    let now = notify.clock.now();
+    let made: Vec<QueuedNotification> = told
         .into_iter()
         .map(|mut told| {
-            if is_old(core, &told, now) {
-                told.case.decision = told.case.decision.hushed();
+            if is_old(notify, &told, now) {
+                told.case.decision = told.case.decision.is_muted();
             }
-            Handed { shown: shown(core, device, name, &told), device: device.clone(), told }
+            QueuedNotification { shown: shown(notify, device, name, &told), device: device.clone(), told }
         })
         .collect();
     let (id, rows) = (device.clone(), made.iter().map(|handed| row(handed, now)).collect::<Vec<_>>());
-    let stored = core
-        .store()
+    let stored = notify
+        .store
         .write_patiently(move |tx| {
             let mut safe = safe;
             for (notification, logged, delivered) in &rows {
@@ -66,38 +66,38 @@ pub(super) async fn tell(
         })
         .await?;
     for handed in made {
-        core.metrics().notified(handed.told.case.happening.kind.as_str());
-        if is_old(core, &handed.told, now) {
-            core.metrics().notify_effect("any", "old");
+        notify.metrics.notified(handed.told.case.happening.kind.as_str());
+        if is_old(notify, &handed.told, now) {
+            notify.metrics.notify_effect("any", "old");
         }
-        core.hand_over(&Arc::new(handed));
+        notify.enqueue(&Arc::new(handed));
     }
     Ok(stored)
 }
 
-fn is_old(core: &Core, told: &Told, now: Millis) -> bool {
-    now.since(told.case.happening.at) > core.inner.notify.fresh_ms
+fn is_old(notify: &Notifications, told: &Coalesced, now: Millis) -> bool {
+    now.since(told.case.happening.at) > notify.state.fresh_ms
 }
 
-fn row(handed: &Handed, now: Millis) -> (Notification, bool, bool) {
-    let Told { burst, last_seq, case, .. } = &handed.told;
-    let asks = |action| case.decision.asks(action);
+fn row(handed: &QueuedNotification, now: Millis) -> (Notification, bool, bool) {
+    let Coalesced { burst, last_seq, case, .. } = &handed.told;
+    let asks = |action| case.decision.conditions(action);
     let notification =
         Notification { shown: handed.shown.clone(), burst: burst.clone(), last_seq: *last_seq, at: now };
     (notification, asks(Action::Dashboard) || asks(Action::Webhook), asks(Action::Webhook))
 }
 
-fn shown(core: &Core, device: &DeviceId, name: &str, told: &Told) -> Notified {
+fn shown(notify: &Notifications, device: &DeviceId, name: &str, told: &Coalesced) -> NotificationEvent {
     let case = &told.case;
     let (title, body) = text::of(&case.happening, name, case.chat_name.as_deref(), told.count);
     let sound = case.decision.sound.clone();
-    Notified {
+    NotificationEvent {
         id: format!("{device}-{}", told.first_seq),
         kind: case.happening.kind.as_str().to_owned(),
         priority: case.decision.priority,
         title,
         body,
-        sound_url: sound.as_deref().map(|sound| core.sound_url(sound)),
+        sound_url: sound.as_deref().map(|sound| notify.sound_url(sound)),
         sound,
         chat_id: (case.happening.kind != Kind::Summary).then(|| case.happening.chat.clone()).flatten(),
         count: told.count,

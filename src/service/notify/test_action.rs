@@ -1,16 +1,16 @@
 //! Trying an action out: it is done once and at once, whatever rules, mutes and hours say.
 
 use super::rules::effect_refused;
-use crate::domain::event::{Event, Notified};
+use crate::domain::event::{Event, NotificationEvent};
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::{Action, Kind, OperatorId, Priority};
 use crate::effects::EffectError;
-use crate::effects::desktop::Notice;
-use crate::service::{Core, ServiceError};
+use crate::effects::desktop::DesktopNotification;
+use crate::service::{Notifications, ServiceError};
 
 /// What to try.
 #[derive(Debug, Clone)]
-pub struct Trial {
+pub struct TestAction {
     /// What is done.
     pub action: Action,
     /// A sound's name; `message`, when absent.
@@ -25,7 +25,7 @@ pub struct Trial {
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrialReport {
+pub struct TestActionReport {
     /// Whether it was done.
     pub done: bool,
     /// What happened, in a sentence.
@@ -35,23 +35,23 @@ pub struct TrialReport {
 /// Stands for the device where none is named.
 const NO_DEVICE: &str = "test";
 
-impl Core {
+impl Notifications {
     /// Does an action once, and says what happened. What cannot be had here is no error: it is said.
     ///
     /// # Errors
     /// When there is no such device, sound or command, or the store fails.
-    pub async fn try_action(&self, trial: Trial) -> Result<TrialReport, ServiceError> {
+    pub async fn try_action(&self, trial: TestAction) -> Result<TestActionReport, ServiceError> {
         if let Some(device) = &trial.device
-            && !self.device_exists(device)
+            && !self.registry.device_exists(device)
         {
             return Err(ServiceError::DeviceNotFound);
         }
-        let report = |done, said: String| Ok(TrialReport { done, said });
+        let report = |done, said: String| Ok(TestActionReport { done, said });
         match trial.action {
             Action::Desktop => report_of(self.try_desktop().await),
             Action::Sound => {
                 let sound = trial.sound.as_deref().unwrap_or("message");
-                let played = self.inner.notify.speaker.play(sound, 1.0).await;
+                let played = self.state.speaker.play(sound, 1.0).await;
                 report_of(played.map(|played| format!("The sound {sound} was played: {} ms.", played.ms)))
             }
             Action::Command => self.try_command(&trial).await,
@@ -79,19 +79,19 @@ impl Core {
     }
 
     async fn try_desktop(&self) -> Result<String, EffectError> {
-        let notice = Notice {
+        let notice = DesktopNotification {
             tag: NO_DEVICE.to_owned(),
             title: "Wharf".to_owned(),
             body: "This is how a notification looks.".to_owned(),
             urgency: Priority::Normal,
             actions: Vec::new(),
         };
-        let shown = self.inner.notify.desktop.show(notice).await?;
+        let shown = self.state.desktop.show(notice).await?;
         Ok(format!("The desktop shows it as number {}.", shown.id))
     }
 
-    async fn try_command(&self, trial: &Trial) -> Result<TrialReport, ServiceError> {
-        let commands = &self.inner.notify.commands;
+    async fn try_command(&self, trial: &TestAction) -> Result<TestActionReport, ServiceError> {
+        let commands = &self.state.commands;
         let only = || commands.keys().next().filter(|_| commands.len() == 1).cloned();
         let Some(name) = trial.command.clone().or_else(only) else {
             let right = match commands.len() {
@@ -119,12 +119,12 @@ impl Core {
         };
         let wrote = if run.output.is_empty() { String::new() } else { format!(" It wrote: {}", run.output) };
         let said = format!("The command {name} {ended} after {} ms.{wrote}", run.ms);
-        Ok(TrialReport { done: run.exit == Some(0) && !run.timed_out, said })
+        Ok(TestActionReport { done: run.exit == Some(0) && !run.timed_out, said })
     }
 
-    fn sample(&self, device: &DeviceId, sound: Option<String>) -> Notified {
-        Notified {
-            id: format!("{device}-test-{}", self.now().0),
+    fn sample(&self, device: &DeviceId, sound: Option<String>) -> NotificationEvent {
+        NotificationEvent {
+            id: format!("{device}-test-{}", self.clock.now().0),
             kind: Kind::Test.as_str().to_owned(),
             priority: Priority::Normal,
             title: "Wharf".to_owned(),
@@ -137,9 +137,9 @@ impl Core {
     }
 
     async fn log_sample(&self, device: &DeviceId, delivered: bool) -> Result<i64, ServiceError> {
-        let (now, id) = (self.now(), device.clone());
+        let (now, id) = (self.clock.now(), device.clone());
         let event = Event::Notification(self.sample(device, Some("message".to_owned())));
-        self.store()
+        self.store
             .write(move |tx| {
                 tx.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
                 Ok(match delivered {
@@ -151,10 +151,10 @@ impl Core {
     }
 }
 
-fn report_of(came: Result<String, EffectError>) -> Result<TrialReport, ServiceError> {
+fn report_of(came: Result<String, EffectError>) -> Result<TestActionReport, ServiceError> {
     match came {
-        Ok(said) => Ok(TrialReport { done: true, said }),
+        Ok(said) => Ok(TestActionReport { done: true, said }),
         Err(error @ (EffectError::NoSound(_) | EffectError::Invalid(_))) => Err(effect_refused(&error)),
-        Err(error) => Ok(TrialReport { done: false, said: format!("It was not done: {error}") }),
+        Err(error) => Ok(TestActionReport { done: false, said: format!("It was not done: {error}") }),
     }
 }

@@ -7,14 +7,14 @@ use std::sync::{Mutex, PoisonError};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::outbox::HeldBy;
-use crate::service::Core;
+use crate::service::Registry;
 
 /// Of the newest send, this share counts in the mean.
 const NEWEST: i64 = 4;
 
 /// One device's.
 #[derive(Default)]
-pub(in crate::service) struct Pulse {
+pub(in crate::service) struct Liveness {
     /// 0 before the first sign.
     alive_at: AtomicI64,
     /// The mean time of a send, and how many there were. Written by the outbox alone.
@@ -27,9 +27,9 @@ pub(in crate::service) struct Pulse {
     taken: AtomicBool,
 }
 
-impl Pulse {
+impl Liveness {
     /// The network showed that it is there.
-    pub(in crate::service) fn beat(&self, now: Millis) {
+    pub(in crate::service) fn touch(&self, now: Millis) {
         self.alive_at.store(now.0, Ordering::Relaxed);
     }
 
@@ -39,7 +39,7 @@ impl Pulse {
 
     /// The network answered to a send, which took so long.
     pub(in crate::service) fn answered(&self, took_ms: i64, now: Millis) {
-        self.beat(now);
+        self.touch(now);
         let mean = self.send_ms.load(Ordering::Relaxed);
         let first = self.sends.fetch_add(1, Ordering::Relaxed) == 0;
         let mean = if first { took_ms } else { mean + (took_ms - mean) / NEWEST };
@@ -73,20 +73,20 @@ impl Pulse {
     }
 }
 
-impl Core {
+impl Registry {
     /// Somebody wrote: a message that waited to open that chat is one to an acquaintance now.
-    pub(in crate::service) fn heard_from_people(&self, device: &DeviceId) {
+    pub(in crate::service) fn record_inbound(&self, device: &DeviceId) {
         if let Ok(live) = self.live(device)
-            && live.pulse.to_strangers.load(Ordering::Relaxed)
+            && live.liveness.to_strangers.load(Ordering::Relaxed)
         {
             live.outbox.notify_one();
         }
     }
 
     /// A device's network showed that it is there.
-    pub(in crate::service) fn beat(&self, device: &DeviceId) {
+    pub(in crate::service) fn touch(&self, device: &DeviceId) {
         if let Ok(live) = self.live(device) {
-            live.pulse.beat(self.now());
+            live.liveness.touch(self.clock.now());
         }
     }
 }

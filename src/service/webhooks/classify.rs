@@ -75,7 +75,7 @@ fn retry_after_ms(text: &str, now_ms: i64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::classify::*;
+    use super::*;
 
     fn of(status: u16, retry_after: Option<&str>) -> Outcome {
         let answer = Answer { status, retry_after: retry_after.map(str::to_owned) };

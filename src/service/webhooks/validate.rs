@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
-use super::Webhooks;
+use super::WebhookState;
 use super::manage::WebhookChange;
 use crate::domain::clock::Random;
 use crate::domain::webhook::{Endpoint, EndpointSecrets, Format};
@@ -49,7 +49,7 @@ pub(super) fn new_secret(random: &dyn Random) -> String {
     format!("{SECRET_PREFIX}{}", STANDARD.encode(bytes))
 }
 
-impl Webhooks {
+impl WebhookState {
     /// What cannot be in a webhook.
     pub(super) fn check(&self, endpoint: &Endpoint, secrets: &EndpointSecrets) -> Result<(), ServiceError> {
         if endpoint.name.chars().count() > MAX_NAME || endpoint.name.chars().any(char::is_control) {
@@ -167,7 +167,7 @@ pub(super) fn shown_url(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::validate::*;
+    use super::*;
 
     #[test]
     fn what_a_query_says_is_not_shown() {

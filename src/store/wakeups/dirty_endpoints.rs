@@ -9,7 +9,7 @@ use crate::store::webhook_endpoints::EndpointKey;
 
 /// Why to look at an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Hint {
+pub enum EndpointWakeup {
     /// Something waits for it.
     Waiting,
     /// It is another now.
@@ -18,13 +18,13 @@ pub enum Hint {
 
 /// Bounded by the number of endpoints.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Hints {
-    waiting: Mutex<BTreeMap<EndpointKey, Hint>>,
+pub(in crate::store) struct DirtyEndpoints {
+    waiting: Mutex<BTreeMap<EndpointKey, EndpointWakeup>>,
     some: Notify,
 }
 
-impl Hints {
-    pub(in crate::store) fn add(&self, hints: &BTreeMap<EndpointKey, Hint>) {
+impl DirtyEndpoints {
+    pub(in crate::store) fn add(&self, hints: &BTreeMap<EndpointKey, EndpointWakeup>) {
         if hints.is_empty() {
             return;
         }
@@ -38,7 +38,7 @@ impl Hints {
     }
 
     /// Waits until there are some, and takes them. For one caller at a time; dropping the future loses nothing.
-    pub(in crate::store) async fn take(&self) -> BTreeMap<EndpointKey, Hint> {
+    pub(in crate::store) async fn take(&self) -> BTreeMap<EndpointKey, EndpointWakeup> {
         loop {
             let taken = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
             if !taken.is_empty() {

@@ -9,12 +9,12 @@ use crate::domain::ids::DeviceId;
 
 /// Bounded by the number of devices.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Growth {
+pub(in crate::store) struct DirtyLogs {
     grown: Mutex<BTreeSet<DeviceId>>,
     some: Notify,
 }
 
-impl Growth {
+impl DirtyLogs {
     pub(in crate::store) fn add<'a>(&self, devices: impl Iterator<Item = &'a DeviceId>) {
         let mut grown = self.grown.lock().unwrap_or_else(PoisonError::into_inner);
         let before = grown.len();

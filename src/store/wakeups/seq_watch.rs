@@ -8,11 +8,11 @@ use tokio::sync::watch;
 use crate::domain::ids::DeviceId;
 
 #[derive(Debug, Default)]
-pub(in crate::store) struct Heads {
+pub(in crate::store) struct SeqWatch {
     followed: Mutex<HashMap<DeviceId, watch::Sender<i64>>>,
 }
 
-impl Heads {
+impl SeqWatch {
     /// Changes after each commit that appends to this device's log.
     pub(in crate::store) fn follow(&self, device: &DeviceId) -> watch::Receiver<i64> {
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);

@@ -15,7 +15,7 @@ use crate::api::http::guard::guarded;
 use crate::api::http::input::{Body, Chat as ChatParam, Device, Fields, FromFields};
 use crate::domain::access::Scope;
 use crate::domain::event::TypingKind;
-use crate::service::Core;
+use crate::service::Services;
 
 const STATES: [(&str, bool); 2] = [("start", true), ("stop", false)];
 /// `audio` is the word of the socket requests.
@@ -66,12 +66,12 @@ struct TypingSet {
     request_body = SetTyping,
     responses((status = 200, description = "The network accepted it", body = Success<TypingSet>)))]
 async fn set_typing(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     ChatParam(chat): ChatParam,
     Body(SetTyping { state, kind }): Body<SetTyping>,
 ) -> Result<Success<TypingSet>, ApiError> {
-    core.typing(&device, &chat, kind, state).await?;
+    services.messaging.typing(&device, &chat, kind, state).await?;
     let state = if state { "start" } else { "stop" };
     Ok(Success::new(TypingSet { chat_id: chat.to_string(), state }))
 }

@@ -14,7 +14,7 @@ use crate::api::http::error::ApiError;
 use crate::api::http::guard::guarded;
 use crate::api::http::input::{Contact as ContactParam, Device};
 use crate::domain::access::Scope;
-use crate::service::Core;
+use crate::service::Services;
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -35,10 +35,10 @@ struct PresenceSubscribed {
 #[utoipa::path(post, path = "/devices/{id}/contacts/{cid}/presence/subscribe", operation_id = "subscribePresence",
     tag = "contacts", responses((status = 200, description = "The network accepted it", body = Success<PresenceSubscribed>)))]
 async fn subscribe(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     ContactParam(contact): ContactParam,
 ) -> Result<Success<PresenceSubscribed>, ApiError> {
-    core.subscribe_presence(&device, &contact).await?;
+    services.messaging.subscribe_presence(&device, &contact).await?;
     Ok(Success::new(PresenceSubscribed { contact_id: contact.to_string() }))
 }

@@ -9,7 +9,9 @@ use proptest::prelude::*;
 
 use crate::domain::clock::Millis;
 use crate::domain::jid::Jid;
-use crate::domain::outbox::{Departure, Dispatch, Entry, Pace, Priority, QuietHours, Rules, Turn, Warmup};
+use crate::domain::outbox::{
+    Dispatcher, NextSend, Pace, Priority, QueuedMessage, QuietHours, Rules, SentRecord, Warmup,
+};
 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -38,7 +40,7 @@ impl Dice {
 
 /// A message on its way: it leaves, and then there is an answer.
 struct Trip {
-    entry: Entry,
+    entry: QueuedMessage,
     leaves: Millis,
     ends: Millis,
     left: bool,
@@ -55,17 +57,17 @@ struct World {
     rules: Rules,
     dice: Dice,
     now: Millis,
-    dispatch: Dispatch,
+    dispatch: Dispatcher,
     /// The store: what is to be sent, and what left.
-    rows: BTreeMap<i64, Entry>,
+    rows: BTreeMap<i64, QueuedMessage>,
     log: Vec<Left>,
-    departures: Vec<Departure>,
+    departures: Vec<SentRecord>,
     /// Chats with a message that arrived, in either direction.
     known: HashSet<Jid>,
     /// When a chat first wrote to us.
     wrote: HashMap<Jid, Millis>,
     trips: Vec<Trip>,
-    accepted: Vec<Entry>,
+    accepted: Vec<QueuedMessage>,
 }
 
 fn chat(n: i64) -> Jid {
@@ -78,7 +80,7 @@ impl World {
             rules,
             dice: Dice(seed),
             now: START,
-            dispatch: Dispatch::default(),
+            dispatch: Dispatcher::default(),
             rows: BTreeMap::new(),
             log: Vec::new(),
             departures: Vec::new(),
@@ -95,7 +97,7 @@ impl World {
 
     fn accept(&mut self) {
         let due = if self.dice.one_in(5) { self.now.plus(self.dice.below(6 * HOUR)) } else { Millis(0) };
-        let entry = Entry {
+        let entry = QueuedMessage {
             row: i64::try_from(self.accepted.len()).unwrap() + 1,
             chat: chat(self.dice.below(40)),
             priority: Priority::of_rank(self.dice.below(3)),
@@ -119,7 +121,7 @@ impl World {
     /// Everything in memory is gone; the store is not.
     fn restart(&mut self) {
         self.trips.clear();
-        self.dispatch = Dispatch::default();
+        self.dispatch = Dispatcher::default();
         let from = self.now.plus(-self.rules.horizon_ms());
         let past = self.departures.iter().filter(|departure| departure.at > from).cloned().collect();
         let unit = self.unit();
@@ -138,7 +140,7 @@ impl World {
     fn fill(&mut self) -> Option<Millis> {
         while self.trips.len() < IN_FLIGHT {
             match self.dispatch.next(&self.rules, self.now) {
-                Turn::Send(entry) => {
+                NextSend::Send(entry) => {
                     assert!(self.trips.iter().all(|trip| trip.entry.chat != entry.chat), "two of a chat");
                     let quiet = self.rules.quiet_hours.as_ref();
                     assert!(quiet.is_none_or(|hours| hours.free_at(self.now) == self.now), "chosen in vain");
@@ -149,11 +151,11 @@ impl World {
                     let ends = leaves.plus(self.dice.below(3 * SECOND));
                     self.trips.push(Trip { entry, leaves, ends, left: false });
                 }
-                Turn::Held(at, why) => {
+                NextSend::Held(at, why) => {
                     assert!(self.is_justified(), "held by {why:?} at {:?} without a cause", self.now);
                     return at;
                 }
-                Turn::Idle => {
+                NextSend::Idle => {
                     assert!(self.rows.values().all(|e| self.trips.iter().any(|t| t.entry.chat == e.chat)));
                     return None;
                 }
@@ -167,7 +169,7 @@ impl World {
             if !trip.left && trip.leaves <= self.now {
                 if self.rules.free_at(self.now) > self.now {
                     self.dispatch.release(&trip.entry.chat);
-                    self.dispatch.put_back(trip.entry);
+                    self.dispatch.requeue(trip.entry);
                     continue;
                 }
                 self.leave(&trip.entry);
@@ -181,21 +183,21 @@ impl World {
         }
     }
 
-    fn leave(&mut self, entry: &Entry) {
+    fn leave(&mut self, entry: &QueuedMessage) {
         let recently = self.now.plus(-DAY);
-        let opened = |d: &Departure| d.at > recently && d.opened.as_ref() == Some(&entry.chat);
+        let opened = |d: &SentRecord| d.at > recently && d.opened.as_ref() == Some(&entry.chat);
         let opens = self.is_new(&entry.chat) && !self.departures.iter().any(opened);
-        let departure = Departure { at: self.now, opened: opens.then(|| entry.chat.clone()) };
+        let departure = SentRecord { at: self.now, opened: opens.then(|| entry.chat.clone()) };
         self.departures.push(departure.clone());
         self.log.push(Left { at: self.now, chat: entry.chat.clone(), row: entry.row });
         let unit = self.unit();
-        self.dispatch.left(&self.rules, &entry.chat, departure, unit);
+        self.dispatch.record_sent(&self.rules, &entry.chat, departure, unit);
     }
 
-    fn answer(&mut self, entry: Entry) {
+    fn answer(&mut self, entry: QueuedMessage) {
         if self.dice.one_in(6) {
             let retry_at = Some(self.now.plus(self.dice.below(5 * MINUTE)));
-            let again = Entry { retry_at, ..entry };
+            let again = QueuedMessage { retry_at, ..entry };
             self.rows.insert(again.row, again.clone());
             self.dispatch.retry(again);
         } else {
@@ -214,7 +216,7 @@ impl World {
         let pausing = pace.max_delay > 0
             && (leaving > 0
                 || self.log.last().is_some_and(|l| self.now.since(l.at) < i64::from(pace.max_delay)));
-        let opened = |d: &&Departure| d.opened.is_some() && self.now.since(d.at) < DAY;
+        let opened = |d: &&SentRecord| d.opened.is_some() && self.now.since(d.at) < DAY;
         let opening = self.trips.iter().filter(|t| !t.left && self.is_new(&t.entry.chat)).count();
         let no_more_chats = pace.new_chats_per_day > 0
             && self.departures.iter().filter(opened).count() + opening >= pace.new_chats_per_day as usize;
@@ -227,7 +229,7 @@ impl World {
     }
 
     /// Whether this one heads its chat, is due, and its chat may be written to.
-    fn is_ready(&self, entry: &Entry, no_more_chats: bool) -> bool {
+    fn is_ready(&self, entry: &QueuedMessage, no_more_chats: bool) -> bool {
         let of_chat = || self.rows.values().filter(|other| other.chat == entry.chat);
         let free = !self.trips.iter().any(|trip| trip.entry.chat == entry.chat);
         let heads = of_chat().all(|other| (other.due, other.row) >= (entry.due, entry.row));

@@ -7,11 +7,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::Live;
+use super::LiveDevice;
 use crate::domain::ids::DeviceId;
-use crate::engine::{Ended, Session};
+use crate::engine::{Session, SessionEnd};
 use crate::lifecycle::Tasks;
-use crate::service::Core;
+use crate::service::Fleet;
+use crate::service::Messaging;
 use crate::service::messaging::outbox::Outbox;
 
 /// How long messages under way may take to get their answer.
@@ -22,7 +23,7 @@ const CLOSE_GRACE: Duration = Duration::from_secs(2);
 /// How a session's task ended.
 pub(super) enum Outcome {
     /// As sessions do.
-    Ended(Ended),
+    Ended(SessionEnd),
     /// It panicked.
     Panicked,
 }
@@ -31,7 +32,7 @@ pub(super) struct Running {
     pub(super) session: Arc<dyn Session>,
     cancel: CancellationToken,
     work: JoinHandle<()>,
-    ended: oneshot::Receiver<Ended>,
+    ended: oneshot::Receiver<SessionEnd>,
     outbox: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
@@ -46,10 +47,15 @@ impl Running {
     }
 
     /// The device is ready: messages may leave.
-    pub(super) fn open_outbox(&mut self, core: &Core, device: &DeviceId, live: &Arc<Live>) {
+    pub(super) fn open_outbox(&mut self, fleet: &Fleet, device: &DeviceId, live: &Arc<LiveDevice>) {
         let stop = CancellationToken::new();
-        let outbox = Outbox::new(core.clone(), device.clone(), self.session.clone(), live.clone());
-        let work = core.tasks().spawn("outbox", outbox.run(stop.clone()));
+        let outbox = Outbox::new(
+            Messaging::clone(&fleet.messaging),
+            device.clone(),
+            self.session.clone(),
+            live.clone(),
+        );
+        let work = fleet.tasks.spawn("outbox", outbox.run(stop.clone()));
         self.outbox = Some((stop, work));
     }
 
@@ -57,7 +63,7 @@ impl Running {
     pub(super) async fn outcome(&mut self) -> Outcome {
         match (&mut self.work).await {
             Err(error) if error.is_panic() => Outcome::Panicked,
-            _ => Outcome::Ended(self.ended.try_recv().unwrap_or(Ended::Closed)),
+            _ => Outcome::Ended(self.ended.try_recv().unwrap_or(SessionEnd::Closed)),
         }
     }
 

@@ -12,15 +12,15 @@ use super::{Broken, render};
 
 /// What was written and not yet sent: never more than one piece and the archive's own words.
 #[derive(Clone, Default)]
-struct Waiting(Arc<Mutex<Vec<u8>>>);
+struct ZipState(Arc<Mutex<Vec<u8>>>);
 
-impl Waiting {
+impl ZipState {
     fn take(&self) -> Vec<u8> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Write for Waiting {
+impl Write for ZipState {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         Ok(bytes.len())
@@ -33,15 +33,15 @@ impl Write for Waiting {
 
 pub(super) struct Zipped {
     pipe: Pipe,
-    waiting: Waiting,
-    zip: ZipWriter<StreamWriter<Waiting>>,
+    waiting: ZipState,
+    zip: ZipWriter<StreamWriter<ZipState>>,
     options: SimpleFileOptions,
 }
 
 impl Zipped {
     /// Files in it are of this time.
     pub(super) fn new(pipe: Pipe, now: DateTime) -> Self {
-        let waiting = Waiting::default();
+        let waiting = ZipState::default();
         let number = |number: i8| u8::try_from(number).unwrap_or(0);
         let time = zip::DateTime::from_date_and_time(
             u16::try_from(now.year()).unwrap_or(0),

@@ -10,7 +10,7 @@ use zip::ZipReadOptions;
 use zip::read::{Config, OwnedZipFileEntry};
 use zip::unstable::read::ZipIterable;
 
-use super::temp_file::{SpoolReader, Spooled};
+use super::temp_file::{TempUpload, TempUploadReader};
 use super::{ImportLimits, ServiceError, refused};
 
 /// Files in an archive.
@@ -27,12 +27,12 @@ const SMALL: u64 = 4 << 20;
 /// A file that is read once or more: the whole export, or one in an archive.
 #[derive(Clone)]
 pub(super) struct Source {
-    file: Spooled,
+    file: TempUpload,
     entry: Option<(Arc<OwnedZipFileEntry>, u64)>,
 }
 
 impl Source {
-    pub(super) fn plain(file: &Spooled) -> Self {
+    pub(super) fn plain(file: &TempUpload) -> Self {
         Self { file: file.clone(), entry: None }
     }
 
@@ -50,7 +50,7 @@ impl Source {
 
 /// The files of an archive, by their names without folders.
 pub(super) struct Archive {
-    file: Spooled,
+    file: TempUpload,
     entries: HashMap<String, Arc<OwnedZipFileEntry>>,
     max_unpacked: u64,
     /// What the files may still come to.
@@ -59,7 +59,7 @@ pub(super) struct Archive {
 
 impl Archive {
     /// Reads the list of files; refuses what it says to be a trap before anything of it is unpacked.
-    pub(super) fn open(file: &Spooled, limits: &ImportLimits) -> Result<Self, ServiceError> {
+    pub(super) fn open(file: &TempUpload, limits: &ImportLimits) -> Result<Self, ServiceError> {
         let reader = file.reader().at_most(MAX_LIST);
         let mut list = ZipIterable::try_new(reader, Config::default()).map_err(|error| unreadable(&error))?;
         if list.len() > MAX_FILES {
@@ -129,12 +129,12 @@ fn base_name(name: &str) -> &str {
 }
 
 fn read_entry<T>(
-    file: &Spooled,
+    file: &TempUpload,
     entry: &OwnedZipFileEntry,
     left: &AtomicU64,
     read: impl FnOnce(&mut dyn Read) -> Result<T, ServiceError>,
 ) -> Result<T, ServiceError> {
-    let mut reader: BufReader<SpoolReader> = BufReader::new(file.reader());
+    let mut reader: BufReader<TempUploadReader> = BufReader::new(file.reader());
     let file = entry
         .as_ref()
         .with_reader(&mut reader, ZipReadOptions::default())

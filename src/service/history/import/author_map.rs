@@ -16,7 +16,7 @@ const OURSELVES: &str = "You";
 
 /// Who an author is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Who {
+pub(super) enum AuthorId {
     /// Our account.
     Me,
     /// Somebody else; whether the id is really theirs.
@@ -27,22 +27,22 @@ pub(super) enum Who {
 #[derive(Debug, Clone)]
 pub(super) struct People {
     pub(super) me: Jid,
-    by_name: HashMap<String, Who>,
+    by_name: HashMap<String, AuthorId>,
     names: Vec<String>,
 }
 
 impl People {
     /// Who that is.
-    pub(super) fn who(&self, name: &str) -> Who {
-        self.by_name.get(name).cloned().unwrap_or_else(|| Who::Other(stand_in(name), false))
+    pub(super) fn who(&self, name: &str) -> AuthorId {
+        self.by_name.get(name).cloned().unwrap_or_else(|| AuthorId::Other(stand_in(name), false))
     }
 
     /// For the answer.
     pub(super) fn told(&self) -> Vec<ImportedAuthor> {
         let told = |name: &String| {
             let (id, is_me, known) = match self.who(name) {
-                Who::Me => (self.me.clone(), true, !self.me.is_stand_in()),
-                Who::Other(id, known) => (id, false, known),
+                AuthorId::Me => (self.me.clone(), true, !self.me.is_placeholder()),
+                AuthorId::Other(id, known) => (id, false, known),
             };
             ImportedAuthor { name: name.clone(), id: Some(id), is_me, known }
         };
@@ -52,15 +52,15 @@ impl People {
     /// Whom the store should know by name.
     pub(super) fn others(&self) -> Vec<(Jid, String)> {
         let other = |name: &String| match self.who(name) {
-            Who::Me => None,
-            Who::Other(id, _) => Some((id, name.clone())),
+            AuthorId::Me => None,
+            AuthorId::Other(id, _) => Some((id, name.clone())),
         };
         self.names.iter().filter_map(other).collect()
     }
 }
 
 /// What is known when names are looked up.
-pub(super) struct Known<'a> {
+pub(super) struct AuthorLookup<'a> {
     pub(super) store: &'a Reader<'a>,
     pub(super) device: &'a DeviceId,
     pub(super) account: Option<&'a Account>,
@@ -68,7 +68,7 @@ pub(super) struct Known<'a> {
     pub(super) request: &'a ImportRequest,
 }
 
-impl Known<'_> {
+impl AuthorLookup<'_> {
     /// Who these authors are.
     pub(super) fn people(&self, names: &[String]) -> Result<People, ServiceError> {
         let mut by_name = HashMap::new();
@@ -83,28 +83,28 @@ impl Known<'_> {
             self.complete_pair(names, &mut by_name)?;
         }
         let number = self.request.me.as_deref().and_then(|me| me.parse().ok());
-        let called = names.iter().find(|name| by_name.get(*name) == Some(&Who::Me));
+        let called = names.iter().find(|name| by_name.get(*name) == Some(&AuthorId::Me));
         let me = self.account.and_then(Account::jid).or(number);
         let me = me.unwrap_or_else(|| stand_in(called.map_or(OURSELVES, String::as_str)));
         Ok(People { me, by_name, names: names.to_vec() })
     }
 
-    fn who(&self, name: &str) -> Result<Option<Who>, ServiceError> {
+    fn who(&self, name: &str) -> Result<Option<AuthorId>, ServiceError> {
         if self.is_me(name) {
-            return Ok(Some(Who::Me));
+            return Ok(Some(AuthorId::Me));
         }
         if let Some(named) = self.request.authors.iter().find(|author| author_label(&author.name) == name) {
-            return Ok(Some(Who::Other(named.id.clone(), true)));
+            return Ok(Some(AuthorId::Other(named.id.clone(), true)));
         }
         if let Some(id) = number(name) {
-            return Ok(Some(Who::Other(id, true)));
+            return Ok(Some(AuthorId::Other(id, true)));
         }
         let of_chat = self.store.chat(self.device, self.chat)?.map(|chat| author_label(&chat.name));
         if !self.chat.is_group() && of_chat.as_deref() == Some(name) {
-            return Ok(Some(Who::Other(self.chat.clone(), true)));
+            return Ok(Some(AuthorId::Other(self.chat.clone(), true)));
         }
         match self.store.people_called(self.device, name)?.as_slice() {
-            [only] => Ok(Some(Who::Other(only.clone(), true))),
+            [only] => Ok(Some(AuthorId::Other(only.clone(), true))),
             _ => Ok(None),
         }
     }
@@ -124,21 +124,22 @@ impl Known<'_> {
     fn complete_pair(
         &self,
         names: &[String],
-        by_name: &mut HashMap<String, Who>,
+        by_name: &mut HashMap<String, AuthorId>,
     ) -> Result<(), ServiceError> {
-        let there = |by_name: &HashMap<String, Who>, who: &Who| by_name.values().any(|known| known == who);
-        let partner = Who::Other(self.chat.clone(), true);
+        let there =
+            |by_name: &HashMap<String, AuthorId>, who: &AuthorId| by_name.values().any(|known| known == who);
+        let partner = AuthorId::Other(self.chat.clone(), true);
         // Whoever has another id than the chat's in it is its partner all the same: there is nobody else.
-        for who in by_name.values_mut().filter(|who| **who != Who::Me) {
+        for who in by_name.values_mut().filter(|who| **who != AuthorId::Me) {
             *who = partner.clone();
         }
         let open: Vec<&String> = names.iter().filter(|name| !by_name.contains_key(*name)).collect();
         let me_told = self.request.me.is_some();
-        match (open.as_slice(), there(by_name, &Who::Me), there(by_name, &partner)) {
+        match (open.as_slice(), there(by_name, &AuthorId::Me), there(by_name, &partner)) {
             ([], ..) => {}
             ([name], true, _) => drop(by_name.insert((*name).clone(), partner.clone())),
             ([name], false, false) if me_told => drop(by_name.insert((*name).clone(), partner.clone())),
-            ([name], false, true) => drop(by_name.insert((*name).clone(), Who::Me)),
+            ([name], false, true) => drop(by_name.insert((*name).clone(), AuthorId::Me)),
             _ => return Err(self.which_is_me(names)),
         }
         let partners = by_name.values().filter(|who| **who == partner).count();
@@ -150,8 +151,8 @@ impl Known<'_> {
         Ok(())
     }
 
-    fn check_me(&self, names: &[String], by_name: &HashMap<String, Who>) -> Result<(), ServiceError> {
-        let found = by_name.values().any(|who| *who == Who::Me);
+    fn check_me(&self, names: &[String], by_name: &HashMap<String, AuthorId>) -> Result<(), ServiceError> {
+        let found = by_name.values().any(|who| *who == AuthorId::Me);
         if self.request.me.is_some() && !found && !names.is_empty() {
             return Err(self.which_is_me(names));
         }
@@ -187,12 +188,12 @@ fn number(name: &str) -> Option<Jid> {
 fn stand_in(name: &str) -> Jid {
     let digest = Sha256::digest(name.as_bytes());
     let number = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-    Jid::stand_in(number)
+    Jid::placeholder(number)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::author_map::*;
+    use super::*;
 
     #[test]
     fn numbers_are_people() {
@@ -209,6 +210,6 @@ mod tests {
     fn who_has_a_name_only_gets_an_id_that_is_nobodys() {
         assert_eq!(stand_in("Anna"), stand_in("Anna"));
         assert_ne!(stand_in("Anna"), stand_in("Ben"));
-        assert!(stand_in("Anna").is_stand_in());
+        assert!(stand_in("Anna").is_placeholder());
     }
 }

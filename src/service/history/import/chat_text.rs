@@ -7,8 +7,8 @@ use std::io::{BufRead as _, BufReader, Read};
 use sha2::{Digest as _, Sha256};
 
 use super::archive::Source;
-use super::author_map::{Known, People, Who};
-use super::writer::Sink;
+use super::author_map::{AuthorId, AuthorLookup, People};
+use super::writer::ImportWriter;
 use super::{ImportReport, ImportRequest, ServiceError, blocking, refused};
 use crate::domain::ack::{Ack, Status};
 use crate::domain::clock::Millis;
@@ -35,10 +35,10 @@ pub(super) async fn import(
     source: Source,
     request: &ImportRequest,
     account: Option<&Account>,
-    sink: Sink,
+    sink: ImportWriter,
 ) -> Result<ImportReport, ServiceError> {
     let (trial, zone, told) = (source.clone(), request.zone.clone(), request.date_order);
-    let now = sink.core().now();
+    let now = sink.history().clock.now();
     let read = blocking(move || first_look(&trial, zone, told, now)).await?;
     let chat = request.chat.clone().ok_or_else(|| {
         ServiceError::invalid("chatId", "is required for a text: the chat that its messages belong to")
@@ -76,7 +76,7 @@ pub(super) async fn import(
 }
 
 async fn resolve(
-    sink: &Sink,
+    sink: &ImportWriter,
     account: Option<&Account>,
     chat: &Jid,
     request: &ImportRequest,
@@ -84,10 +84,16 @@ async fn resolve(
 ) -> Result<People, ServiceError> {
     let (device, account, chat, request) =
         (sink.device().clone(), account.cloned(), chat.clone(), request.clone());
-    sink.core()
+    sink.history()
+        .store
         .read(move |store| {
-            let known =
-                Known { store, device: &device, account: account.as_ref(), chat: &chat, request: &request };
+            let known = AuthorLookup {
+                store,
+                device: &device,
+                account: account.as_ref(),
+                chat: &chat,
+                request: &request,
+            };
             known.people(&names)
         })
         .await
@@ -212,11 +218,11 @@ impl Making {
         let name = entry.author.clone()?;
         let who = self.people.who(&name);
         let network = self.network_id(&entry, &who)?;
-        let from_me = who == Who::Me;
+        let from_me = who == AuthorId::Me;
         let me = self.people.me.clone();
         let author = match who {
-            Who::Me => me.clone(),
-            Who::Other(id, _) => id,
+            AuthorId::Me => me.clone(),
+            AuthorId::Other(id, _) => id,
         };
         let group = self.chat.is_group();
         let chat = self.chat.clone();
@@ -267,15 +273,15 @@ impl Making {
 
     /// The same for the same message each time, so that a text which is imported again adds nothing: from its
     /// chat, minute, author and text, and which of several it is that are alike in all of these.
-    fn network_id(&mut self, entry: &Entry, who: &Who) -> Option<NetworkId> {
+    fn network_id(&mut self, entry: &Entry, who: &AuthorId) -> Option<NetworkId> {
         let minute = entry.minute();
         if minute != self.minute {
             self.minute = minute;
             self.said.clear();
         }
         let author = match who {
-            Who::Me => String::new(),
-            Who::Other(id, _) => id.to_string(),
+            AuthorId::Me => String::new(),
+            AuthorId::Other(id, _) => id.to_string(),
         };
         let extra = entry.extra.as_ref().map(Extra::line).unwrap_or_default();
         let mut hash = Sha256::new();

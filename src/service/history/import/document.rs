@@ -9,7 +9,7 @@ use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::archive::Source;
-use super::writer::{Batches, Sink};
+use super::writer::{Batches, ImportWriter};
 use super::{ImportReport, ImportRequest, ServiceError, blocking, refused};
 use crate::domain::clock::Millis;
 use crate::domain::export::document::{ChatHead, ExportedMessage, FORMAT, VERSION};
@@ -25,9 +25,9 @@ const MAX_MESSAGE: usize = 1 << 20;
 pub(super) async fn import(
     source: Source,
     request: &ImportRequest,
-    sink: Sink,
+    sink: ImportWriter,
 ) -> Result<ImportReport, ServiceError> {
-    let (trial, now) = (source.clone(), sink.core().now());
+    let (trial, now) = (source.clone(), sink.history().clock.now());
     let chat = blocking(move || trial.read(|file| read(file, &mut Batches::trial(), now))).await?;
     if let Some(wanted) = &request.chat
         && *wanted != chat.id
@@ -223,7 +223,7 @@ impl<'de> Visitor<'de> for Messages<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::document::*;
+    use super::*;
 
     fn says(text: &str) -> String {
         read(&mut text.as_bytes(), &mut Batches::trial(), Millis(0)).unwrap_err().to_string()

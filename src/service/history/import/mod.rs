@@ -16,7 +16,7 @@ use crate::domain::export::time_zone::Zone;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::engine::ByteStream;
-use crate::service::{Core, ServiceError};
+use crate::service::{History, ServiceError};
 
 mod archive;
 mod author_map;
@@ -26,7 +26,7 @@ mod temp_file;
 mod writer;
 
 use archive::{Archive, Source};
-use writer::Sink;
+use writer::ImportWriter;
 
 /// Imports that may run at once.
 const AT_ONCE: usize = 4;
@@ -149,11 +149,11 @@ pub struct ImportedAuthor {
 pub(in crate::service) struct Imports(AtomicUsize);
 
 /// An import's place among those that may run.
-struct Turn<'a>(&'a AtomicUsize);
+struct ImportPermit<'a>(&'a AtomicUsize);
 
 impl Imports {
-    fn begin(&self) -> Result<Turn<'_>, ServiceError> {
-        let turn = Turn(&self.0);
+    fn begin(&self) -> Result<ImportPermit<'_>, ServiceError> {
+        let turn = ImportPermit(&self.0);
         // The turn is given back when it is dropped, refused or not.
         if self.0.fetch_add(1, Ordering::SeqCst) >= AT_ONCE {
             return Err(ServiceError::TooManyImports(AT_ONCE));
@@ -162,13 +162,13 @@ impl Imports {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for ImportPermit<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-impl Core {
+impl History {
     /// Takes an exported chat into a device's history.
     ///
     /// # Errors
@@ -181,19 +181,22 @@ impl Core {
     ) -> Result<ImportReport, ServiceError> {
         let id = device.clone();
         let account = self
-            .read(move |store| Ok(store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?.account))
+            .store
+            .read::<_, ServiceError, _>(move |store| {
+                Ok(store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?.account)
+            })
             .await?;
-        let _turn = self.inner.imports.begin()?;
-        let limits = self.limits().import.clone();
+        let _turn = self.imports.begin()?;
+        let limits = self.limits.import.clone();
         let file = temp_file::take_in(&limits, bytes).await?;
         let format = request.format;
         let (source, archive) = blocking(move || open(&file, format, &limits)).await?;
-        let sink = Sink::new(self, device, archive);
+        let sink = ImportWriter::new(self, device, archive);
         let report = match source {
             Found::Document(source) => document::import(source, &request, sink).await,
             Found::Text(source) => chat_text::import(source, &request, account.as_ref(), sink).await,
         }?;
-        self.chat_changed(device, &report.chat_id);
+        self.messaging.chat_changed(device, &report.chat_id);
         tracing::info!(%device, imported = report.imported, skipped = report.skipped, "a chat was imported");
         Ok(report)
     }
@@ -206,7 +209,7 @@ enum Found {
 }
 
 fn open(
-    file: &temp_file::Spooled,
+    file: &temp_file::TempUpload,
     format: ImportFormat,
     limits: &ImportLimits,
 ) -> Result<(Found, Option<Archive>), ServiceError> {
@@ -253,7 +256,7 @@ async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::import::*;
+    use super::*;
 
     #[test]
     fn an_author_is_named_with_an_id() {

@@ -21,13 +21,16 @@ const START: usize = 64;
 
 /// An export that is on the disk.
 #[derive(Clone)]
-pub(super) struct Spooled {
+pub(super) struct TempUpload {
     file: Arc<File>,
     len: u64,
 }
 
 /// Writes a body to the disk.
-pub(super) async fn take_in(limits: &ImportLimits, mut bytes: ByteStream) -> Result<Spooled, ServiceError> {
+pub(super) async fn take_in(
+    limits: &ImportLimits,
+    mut bytes: ByteStream,
+) -> Result<TempUpload, ServiceError> {
     let dir = limits.dir.clone();
     let file = blocking(move || tempfile::tempfile_in(dir).map_err(|error| broken(&error))).await?;
     let mut file = tokio::fs::File::from_std(file);
@@ -44,7 +47,7 @@ pub(super) async fn take_in(limits: &ImportLimits, mut bytes: ByteStream) -> Res
         file.write_all(&piece).await.map_err(|error| broken(&error))?;
     }
     file.flush().await.map_err(|error| broken(&error))?;
-    Ok(Spooled { file: Arc::new(file.into_std().await), len })
+    Ok(TempUpload { file: Arc::new(file.into_std().await), len })
 }
 
 /// The disk failed.
@@ -56,7 +59,7 @@ fn broken(error: &io::Error) -> ServiceError {
     }
 }
 
-impl Spooled {
+impl TempUpload {
     /// What it begins with.
     pub(super) fn start(&self) -> Result<Vec<u8>, ServiceError> {
         let mut start = Vec::with_capacity(START);
@@ -66,26 +69,26 @@ impl Spooled {
     }
 
     /// Reads it from the beginning; any number of readers at once.
-    pub(super) fn reader(&self) -> SpoolReader {
-        SpoolReader { spooled: self.clone(), at: 0, left: u64::MAX }
+    pub(super) fn reader(&self) -> TempUploadReader {
+        TempUploadReader { spooled: self.clone(), at: 0, left: u64::MAX }
     }
 }
 
 /// A reader with a place of its own.
-pub(super) struct SpoolReader {
-    spooled: Spooled,
+pub(super) struct TempUploadReader {
+    spooled: TempUpload,
     at: u64,
     left: u64,
 }
 
-impl SpoolReader {
+impl TempUploadReader {
     /// Reads no more than so many bytes, wherever they are.
     pub(super) fn at_most(self, left: u64) -> Self {
         Self { left, ..self }
     }
 }
 
-impl Read for SpoolReader {
+impl Read for TempUploadReader {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let read = self.spooled.file.read_at(bytes, self.at)?;
         self.at += read as u64;
@@ -96,7 +99,7 @@ impl Read for SpoolReader {
     }
 }
 
-impl Seek for SpoolReader {
+impl Seek for TempUploadReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let at = match to {
             SeekFrom::Start(at) => Some(at),

@@ -4,7 +4,7 @@
 //! it agreed, one change to a message after the other; all of it may be asked for again. What only this account sees (stars, removing) is stored at
 //! once, and the network is told when it can be. A message that still waits to be sent changes here alone.
 
-use super::{Applied, Change, Target, apply};
+use super::{Applied, MessageUpdate, Target, apply};
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::ids::{DeviceId, MessageId};
@@ -13,15 +13,15 @@ use crate::domain::message::{Message, MessageType};
 use crate::engine::{Capabilities, MessageChange};
 use crate::service::messaging::outbox::{store_given_up, taken_back};
 use crate::service::messaging::pending_sync;
-use crate::service::{Core, ServiceError};
+use crate::service::{Messaging, ServiceError};
 use crate::store::outbox::OutboxRow;
-use crate::store::pending_sync::Untold;
+use crate::store::pending_sync::PendingSync;
 
 /// Longest reaction in bytes: one emoji with all its modifiers fits.
 const MAX_EMOJI_BYTES: usize = 64;
 
 /// Where a message is on its way out.
-enum Way {
+enum DeliveryStage {
     /// It waits, and its bytes are surely not at the network: it was never handed over, or did not leave.
     Waits(Box<OutboxRow>),
     /// It is being handed over, or its outcome is not known.
@@ -30,7 +30,7 @@ enum Way {
     Over,
 }
 
-impl Core {
+impl Messaging {
     /// Reacts to a message; an empty emoji takes the reaction back.
     ///
     /// # Errors
@@ -47,18 +47,18 @@ impl Core {
         }
         self.supports(device, |c| c.react)?;
         let id = &self.permanent(device, id).await?;
-        let _turn = self.inner.turns.take(device, id).await;
+        let _turn = self.message_locks.take(device, id).await;
         self.at_the_network(device, id).await?;
         let from = self.own_jid(device).await?;
-        let (emoji, at) = (emoji.to_owned(), self.now());
+        let (emoji, at) = (emoji.to_owned(), self.clock.now());
         self.tell_network(device, MessageChange::React { id: id.clone(), emoji: emoji.clone(), at }).await?;
-        self.change(device, id, Change::React { from, from_me: true, emoji, at }).await
+        self.change(device, id, MessageUpdate::React { from, from_me: true, emoji, at }).await
     }
 
     /// Votes in a poll; no answers take the vote back.
     ///
     /// # Errors
-    /// As [`Core::react`], and when the message is no poll or has no such answers.
+    /// As [`Messaging::react`], and when the message is no poll or has no such answers.
     pub async fn vote(
         &self,
         device: &DeviceId,
@@ -67,7 +67,7 @@ impl Core {
     ) -> Result<Message, ServiceError> {
         self.supports(device, |c| c.polls)?;
         let id = &self.permanent(device, id).await?;
-        let _turn = self.inner.turns.take(device, id).await;
+        let _turn = self.message_locks.take(device, id).await;
         let message = self.at_the_network(device, id).await?;
         let poll = message.poll.ok_or_else(|| impossible("not_a_poll", "this message is not a poll"))?;
         if let Some(unknown) = options.iter().position(|option| !poll.options.contains(option)) {
@@ -82,10 +82,10 @@ impl Core {
         if options.len() > 1 && !poll.allow_multiple_answers {
             return Err(ServiceError::invalid("options", "this poll takes one answer only"));
         }
-        let (voter, at) = (self.own_jid(device).await?, self.now());
+        let (voter, at) = (self.own_jid(device).await?, self.clock.now());
         let told = MessageChange::Vote { id: id.clone(), options: options.clone(), at };
         self.tell_network(device, told).await?;
-        self.change(device, id, Change::Vote { voter, from_me: true, options, at }).await
+        self.change(device, id, MessageUpdate::Vote { voter, from_me: true, options, at }).await
     }
 
     /// Changes the text of a message that this account wrote, or the caption of its file.
@@ -101,7 +101,7 @@ impl Core {
     ) -> Result<Message, ServiceError> {
         self.supports(device, |c| c.edit)?;
         let id = &self.permanent(device, id).await?;
-        let _turn = self.inner.turns.take(device, id).await;
+        let _turn = self.message_locks.take(device, id).await;
         let message = self.message(device, id).await?.message;
         if !message.from_me {
             return Err(impossible("not_own_message", "only messages of this account can be edited"));
@@ -111,12 +111,12 @@ impl Core {
         }
         self.of_this_account(device, &message).await?;
         let at = self.moment_of_edit(device, id).await?;
-        if self.change_while_it_waits(device, id, Change::Edit { body: body.clone(), at }).await? {
+        if self.change_while_it_waits(device, id, MessageUpdate::Edit { body: body.clone(), at }).await? {
             return Ok(self.message(device, id).await?.message);
         }
         self.at_the_network(device, id).await?;
         self.tell_network(device, MessageChange::Edit { id: id.clone(), body: body.clone(), at }).await?;
-        self.change(device, id, Change::Edit { body, at }).await
+        self.change(device, id, MessageUpdate::Edit { body, at }).await
     }
 
     /// Takes a message back for everyone. One that still waits to be sent is not sent.
@@ -127,7 +127,7 @@ impl Core {
     pub async fn revoke(&self, device: &DeviceId, id: &MessageId) -> Result<(), ServiceError> {
         self.supports(device, |c| c.revoke)?;
         let id = &self.permanent(device, id).await?;
-        let _turn = self.inner.turns.take(device, id).await;
+        let _turn = self.message_locks.take(device, id).await;
         let message = self.message(device, id).await?.message;
         if message.kind == MessageType::Revoked {
             return Ok(());
@@ -139,12 +139,12 @@ impl Core {
             ));
         }
         self.of_this_account(device, &message).await?;
-        if self.change_while_it_waits(device, id, Change::Revoke).await? {
+        if self.change_while_it_waits(device, id, MessageUpdate::Revoke).await? {
             return Ok(());
         }
         self.at_the_network(device, id).await?;
         self.tell_network(device, MessageChange::Revoke { id: id.clone() }).await?;
-        self.change(device, id, Change::Revoke).await.map(drop)
+        self.change(device, id, MessageUpdate::Revoke).await.map(drop)
     }
 
     /// Removes a message from this account only. One that still waits to be sent is not sent; one that may
@@ -154,10 +154,10 @@ impl Core {
     /// When there is no such message, or the store fails.
     pub async fn delete_for_me(&self, device: &DeviceId, id: &MessageId) -> Result<(), ServiceError> {
         let id = &self.permanent(device, id).await?;
-        if self.change_while_it_waits(device, id, Change::Hide).await? {
+        if self.change_while_it_waits(device, id, MessageUpdate::Hide).await? {
             return Ok(());
         }
-        self.store_change(device, id, Change::Hide).await?;
+        self.store_change(device, id, MessageUpdate::Hide).await?;
         self.mention_to_network(device, MessageChange::DeleteForMe { id: id.clone() }).await;
         Ok(())
     }
@@ -167,15 +167,15 @@ impl Core {
     /// # Errors
     /// When there is no such message, or the store fails.
     pub async fn star(&self, device: &DeviceId, id: &MessageId, on: bool) -> Result<Message, ServiceError> {
-        let message = self.change(device, id, Change::Star(on)).await?;
-        self.tell_untold(device).await;
+        let message = self.change(device, id, MessageUpdate::Star(on)).await?;
+        self.flush_pending_sync(device).await;
         Ok(message)
     }
 
     /// Later than every edit before: the network and this store agree on which was the last.
     async fn moment_of_edit(&self, device: &DeviceId, id: &MessageId) -> Result<Millis, ServiceError> {
-        let (device, id, now) = (device.clone(), id.clone(), self.now());
-        let last = self.read(move |store| Ok(store.edited_at(&device, &id)?)).await?;
+        let (device, id, now) = (device.clone(), id.clone(), self.clock.now());
+        let last = self.store.read(move |store| store.edited_at(&device, &id)).await?;
         Ok(last.map_or(now, |last| now.max(last.plus(1))))
     }
 
@@ -185,7 +185,7 @@ impl Core {
 
     async fn own_jid(&self, device: &DeviceId) -> Result<Jid, ServiceError> {
         let device = device.clone();
-        let found = self.read(move |store| Ok(store.device(&device)?)).await?;
+        let found = self.store.read(move |store| store.device(&device)).await?;
         let account = found.ok_or(ServiceError::DeviceNotFound)?.account;
         account.and_then(|account| account.jid()).ok_or(ServiceError::NotLinked)
     }
@@ -218,11 +218,11 @@ impl Core {
     }
 
     async fn tell_network(&self, device: &DeviceId, change: MessageChange) -> Result<(), ServiceError> {
-        Ok(self.session(device)?.change_message(change).await?)
+        Ok(self.registry.session(device)?.change_message(change).await?)
     }
 
     async fn mention_to_network(&self, device: &DeviceId, change: MessageChange) {
-        if let Ok(session) = self.session(device)
+        if let Ok(session) = self.registry.session(device)
             && let Err(error) = session.change_message(change).await
         {
             tracing::info!(%device, %error, "the network was not told of a change to a message");
@@ -233,7 +233,7 @@ impl Core {
         &self,
         device: &DeviceId,
         id: &MessageId,
-        change: Change,
+        change: MessageUpdate,
     ) -> Result<Message, ServiceError> {
         self.store_change(device, id, change).await?;
         Ok(self.message(device, id).await?.message)
@@ -243,22 +243,22 @@ impl Core {
         &self,
         device: &DeviceId,
         id: &MessageId,
-        change: Change,
+        change: MessageUpdate,
     ) -> Result<(), ServiceError> {
-        let (of, which, links, now) = (device.clone(), id.clone(), self.link_base(), self.now());
+        let (of, which, links, now) = (device.clone(), id.clone(), self.media.link_base(), self.clock.now());
         let (chat, applied) = self
-            .store()
+            .store
             .write(move |tx| {
                 let found = tx.found_here(&of, &which)?.ok_or(ServiceError::MessageNotFound)?;
                 let applied = apply(tx, &Target { device: &of, found: &found }, &change, &links, now)?;
-                if let Change::Star(on) = change
+                if let MessageUpdate::Star(on) = change
                     && applied.changed
                 {
                     pending_sync::note(
                         tx,
                         &of,
                         &found.chat,
-                        &Untold::Star { id: found.id.clone(), on },
+                        &PendingSync::Star { id: found.id.clone(), on },
                         now,
                     )?;
                 }
@@ -274,18 +274,20 @@ impl Core {
         &self,
         device: &DeviceId,
         id: &MessageId,
-        change: Change,
+        change: MessageUpdate,
     ) -> Result<bool, ServiceError> {
-        let (of, which, links, now) = (device.clone(), id.clone(), self.link_base(), self.now());
-        let taken = !matches!(change, Change::Edit { .. });
+        let (of, which, links, now) = (device.clone(), id.clone(), self.media.link_base(), self.clock.now());
+        let taken = !matches!(change, MessageUpdate::Edit { .. });
         let applied: Option<(Jid, Applied)> = self
-            .store()
+            .store
             .write(move |tx| {
                 let found = tx.found_here(&of, &which)?.ok_or(ServiceError::MessageNotFound)?;
                 let row = match way(tx.outbox_row_of(found.pk)?) {
-                    Way::Waits(row) => row,
-                    Way::Leaving if !matches!(change, Change::Hide) => return Err(under_way()),
-                    Way::Leaving | Way::Over => return Ok(None),
+                    DeliveryStage::Waits(row) => row,
+                    DeliveryStage::Leaving if !matches!(change, MessageUpdate::Hide) => {
+                        return Err(under_way());
+                    }
+                    DeliveryStage::Leaving | DeliveryStage::Over => return Ok(None),
                 };
                 if taken {
                     store_given_up(tx, &of, &row, &taken_back(), now)?;
@@ -303,12 +305,12 @@ impl Core {
     }
 }
 
-fn way(row: Option<OutboxRow>) -> Way {
+fn way(row: Option<OutboxRow>) -> DeliveryStage {
     match row {
-        None => Way::Over,
+        None => DeliveryStage::Over,
         // Whoever sends it marks it first and reads its text after that, so that this may still change.
-        Some(row) if row.sending_since.is_none() => Way::Waits(Box::new(row)),
-        Some(_) => Way::Leaving,
+        Some(row) if row.sending_since.is_none() => DeliveryStage::Waits(Box::new(row)),
+        Some(_) => DeliveryStage::Leaving,
     }
 }
 

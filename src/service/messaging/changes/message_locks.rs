@@ -9,35 +9,35 @@ use tokio::sync::OwnedMutexGuard;
 use crate::domain::ids::{DeviceId, MessageId};
 
 type Key = (DeviceId, MessageId);
-type Lane = Arc<tokio::sync::Mutex<()>>;
+type MessageLockEntry = Arc<tokio::sync::Mutex<()>>;
 
 /// Messages that are being changed; there are never more than requests under way.
 #[derive(Default)]
-pub(in crate::service) struct Turns {
-    lanes: Mutex<HashMap<Key, Lane>>,
+pub(in crate::service) struct MessageLocks {
+    lanes: Mutex<HashMap<Key, MessageLockEntry>>,
 }
 
 /// The right to change one message, until it is dropped.
-pub(super) struct Turn<'a> {
-    turns: &'a Turns,
+pub(super) struct MessageLockGuard<'a> {
+    turns: &'a MessageLocks,
     key: Key,
-    lane: Lane,
+    lane: MessageLockEntry,
     held: Option<OwnedMutexGuard<()>>,
 }
 
-impl Turns {
+impl MessageLocks {
     /// Waits until nobody else changes this message.
-    pub(super) async fn take(&self, device: &DeviceId, id: &MessageId) -> Turn<'_> {
+    pub(super) async fn take(&self, device: &DeviceId, id: &MessageId) -> MessageLockGuard<'_> {
         let key = (device.clone(), id.clone());
         let lane =
             self.lanes.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default().clone();
-        let mut turn = Turn { turns: self, key, lane: lane.clone(), held: None };
+        let mut turn = MessageLockGuard { turns: self, key, lane: lane.clone(), held: None };
         turn.held = Some(lane.lock_owned().await);
         turn
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for MessageLockGuard<'_> {
     fn drop(&mut self) {
         self.held = None;
         let mut lanes = self.turns.lanes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -50,12 +50,12 @@ impl Drop for Turn<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message_locks::*;
+    use super::*;
     use futures_util::FutureExt as _;
 
     #[tokio::test]
     async fn one_changes_a_message_at_a_time_and_nothing_is_left_behind() {
-        let turns = Turns::default();
+        let turns = MessageLocks::default();
         let device: DeviceId = "shop".parse().unwrap();
         let one: MessageId = "true_15550100001@c.us_ONE".parse().unwrap();
         let two: MessageId = "true_15550100001@c.us_TWO".parse().unwrap();
@@ -70,7 +70,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_gives_up_waiting_leaves_nothing_behind() {
-        let turns = Turns::default();
+        let turns = MessageLocks::default();
         let device: DeviceId = "shop".parse().unwrap();
         let one: MessageId = "true_15550100001@c.us_ONE".parse().unwrap();
         let first = turns.take(&device, &one).await;

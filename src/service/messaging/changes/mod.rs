@@ -1,22 +1,24 @@
 //! What happens to messages after they are stored: reactions, votes, edits, stars, being taken back.
 //!
 //! [`apply`] is the one place that writes a change and tells of it, whoever made it: a client here
-//! ([`ask`](self::commands)) or the network ([`Core::ingest_change`]). A change that is there already changes
+//! ([`ask`](self::commands)) or the network ([`Messaging::ingest_change`]). A change that is there already changes
 //! nothing and tells nothing, so that everything may be said twice.
 
 use serde::{Deserialize, Serialize};
 
-use super::ingest::Telling;
+use super::ingest::IngestMode;
 use crate::domain::clock::Millis;
-use crate::domain::event::{Event, MessageChanged, MessageGone, MessageMarked, MessageReacted, PollVoted};
+use crate::domain::event::{
+    Event, MessageChangedEvent, MessageDeletedEvent, MessageReactionEvent, MessageStarredEvent, PollVoteEvent,
+};
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::media::MediaHash;
-use crate::service::Core;
+use crate::service::Messaging;
 use crate::service::media::links::{LinkBase, MediaLinks};
-use crate::store::message_changes::Said;
+use crate::store::message_changes::AuthoredChange;
 use crate::store::messages::FoundMessage;
-use crate::store::pending_sync::Untold;
+use crate::store::pending_sync::PendingSync;
 use crate::store::{StoreError, Tx};
 
 mod commands;
@@ -25,12 +27,12 @@ mod message_locks;
 mod orphans;
 
 pub use forward::Forward;
-pub(in crate::service) use message_locks::Turns;
+pub(in crate::service) use message_locks::MessageLocks;
 pub(in crate::service) use orphans::make_early_changes;
 
 /// A change to one message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::service) enum Change {
+pub(in crate::service) enum MessageUpdate {
     /// Somebody reacted; empty takes it back.
     React { from: Jid, from_me: bool, emoji: String, at: Millis },
     /// Somebody voted; none takes it back.
@@ -54,18 +56,18 @@ pub(in crate::service) struct Applied {
     pub(in crate::service) released: Option<MediaHash>,
 }
 
-impl Core {
+impl Messaging {
     /// The network tells of a change. One to a message that is not here changes nothing.
     pub(in crate::service) async fn ingest_change(
         &self,
         device: &DeviceId,
         id: MessageId,
-        change: Change,
-        telling: Telling,
+        change: MessageUpdate,
+        telling: IngestMode,
     ) -> Result<(), StoreError> {
-        let (of, links, now) = (device.clone(), self.link_base(), self.now());
+        let (of, links, now) = (device.clone(), self.media.link_base(), self.clock.now());
         let (chat, applied) = self
-            .store()
+            .store
             .write_patiently(move |tx| {
                 let Some(found) = tx.found_here(&of, &id)? else {
                     // Of what was removed here nothing is to be known any more.
@@ -74,12 +76,16 @@ impl Core {
                     }
                     return Ok((id.chat, Applied::default()));
                 };
-                if let Change::Star(on) = change {
-                    tx.outdate_untold(&of, &found.chat, &Untold::Star { id: found.id.clone(), on })?;
+                if let MessageUpdate::Star(on) = change {
+                    tx.supersede_pending_sync(
+                        &of,
+                        &found.chat,
+                        &PendingSync::Star { id: found.id.clone(), on },
+                    )?;
                 }
                 let target = Target { device: &of, found: &found };
                 let (applied, event) = write(tx, &target, &change, &links)?;
-                if let (Some(event), Telling::Live) = (&event, telling) {
+                if let (Some(event), IngestMode::Live) = (&event, telling) {
                     tx.append(&of, event, now)?;
                 }
                 Ok::<_, StoreError>((found.chat, applied))
@@ -95,7 +101,7 @@ impl Core {
             self.chat_changed(device, chat);
         }
         if let Some(hash) = applied.released {
-            self.media_released(hash);
+            self.media.media_released(hash);
         }
     }
 }
@@ -116,7 +122,7 @@ impl Target<'_> {
 pub(in crate::service) fn apply(
     tx: &Tx<'_>,
     target: &Target<'_>,
-    change: &Change,
+    change: &MessageUpdate,
     links: &LinkBase,
     now: Millis,
 ) -> Result<Applied, StoreError> {
@@ -131,53 +137,53 @@ pub(in crate::service) fn apply(
 fn write(
     tx: &Tx<'_>,
     target: &Target<'_>,
-    change: &Change,
+    change: &MessageUpdate,
     links: &LinkBase,
 ) -> Result<(Applied, Option<Event>), StoreError> {
     let (message_id, chat_id) = target.named();
     let mut released = None;
     let event = match change {
-        Change::React { from, from_me, emoji, at } => {
-            let said = Said { by: from, from_me: *from_me, at: *at };
+        MessageUpdate::React { from, from_me, emoji, at } => {
+            let said = AuthoredChange { by: from, from_me: *from_me, at: *at };
             tx.react(target.found.pk, said, emoji)?.then(|| {
                 let (from, emoji) = (from.clone(), emoji.clone());
-                Event::MessageReaction(MessageReacted { message_id, chat_id, from, emoji })
+                Event::MessageReaction(MessageReactionEvent { message_id, chat_id, from, emoji })
             })
         }
-        Change::Vote { voter, from_me, options, at } => {
-            let said = Said { by: voter, from_me: *from_me, at: *at };
+        MessageUpdate::Vote { voter, from_me, options, at } => {
+            let said = AuthoredChange { by: voter, from_me: *from_me, at: *at };
             tx.vote(target.found.pk, said, options)?.then(|| {
                 let (voter, options) = (voter.clone(), options.clone());
-                Event::PollVote(PollVoted { message_id, chat_id, voter, options })
+                Event::PollVote(PollVoteEvent { message_id, chat_id, voter, options })
             })
         }
-        Change::Edit { body, at } => {
+        MessageUpdate::Edit { body, at } => {
             let changed = tx.edit_message(target.found.pk, body, *at)?;
             if changed { Some(Event::MessageEdited(as_it_is(tx, target, links)?)) } else { None }
         }
-        Change::Revoke => {
+        MessageUpdate::Revoke => {
             let (changed, media) = tx.revoke_message(target.found.pk)?;
             released = media;
             if changed { Some(Event::MessageRevoked(as_it_is(tx, target, links)?)) } else { None }
         }
-        Change::Hide => {
+        MessageUpdate::Hide => {
             released = tx.hide_message(target.found.pk)?;
             tx.refresh_chat(target.device, &chat_id)?;
-            Some(Event::MessageDeleted(MessageGone { message_id, chat_id }))
+            Some(Event::MessageDeleted(MessageDeletedEvent { message_id, chat_id }))
         }
-        Change::Star(on) => {
-            let starred = MessageMarked { message_id, chat_id, is_starred: *on };
+        MessageUpdate::Star(on) => {
+            let starred = MessageStarredEvent { message_id, chat_id, is_starred: *on };
             tx.star_message(target.found.pk, *on)?.then_some(Event::MessageStarred(starred))
         }
     };
     Ok((Applied { changed: event.is_some(), released }, event))
 }
 
-fn as_it_is(tx: &Tx<'_>, target: &Target<'_>, links: &LinkBase) -> Result<MessageChanged, StoreError> {
+fn as_it_is(tx: &Tx<'_>, target: &Target<'_>, links: &LinkBase) -> Result<MessageChangedEvent, StoreError> {
     let (message_id, chat_id) = target.named();
     let mut message = tx.message(target.device, &target.found.id)?.map(|found| found.message);
     if let Some(message) = &mut message {
         MediaLinks::of(tx, target.device, links)?.attach(message);
     }
-    Ok(MessageChanged { message_id, chat_id, message })
+    Ok(MessageChangedEvent { message_id, chat_id, message })
 }

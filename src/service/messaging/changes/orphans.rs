@@ -1,10 +1,10 @@
 //! Changes that come before their messages: kept, and made when those come.
 
-use super::{Change, Target, write};
+use super::{MessageUpdate, Target, write};
 use crate::domain::clock::Millis;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::service::media::links::LinkBase;
-use crate::service::messaging::ingest::Telling;
+use crate::service::messaging::ingest::IngestMode;
 use crate::store::{StoreError, Tx};
 
 /// Keeps a change to a message that is not here.
@@ -12,7 +12,7 @@ pub(super) fn keep(
     tx: &Tx<'_>,
     device: &DeviceId,
     id: &MessageId,
-    change: &Change,
+    change: &MessageUpdate,
     now: Millis,
 ) -> Result<(), StoreError> {
     let text = serde_json::to_string(change).map_err(|_| StoreError::Unreadable("early change"))?;
@@ -24,16 +24,16 @@ pub(in crate::service) fn make_early_changes(
     tx: &Tx<'_>,
     device: &DeviceId,
     id: &MessageId,
-    telling: Telling,
+    telling: IngestMode,
     links: &LinkBase,
     now: Millis,
 ) -> Result<(), StoreError> {
     for text in tx.take_early_changes(device, id)? {
-        let change: Change =
+        let change: MessageUpdate =
             serde_json::from_str(&text).map_err(|_| StoreError::Unreadable("early change"))?;
         let Some(found) = tx.found_here(device, id)? else { return Ok(()) };
         let (_, event) = write(tx, &Target { device, found: &found }, &change, links)?;
-        if let (Some(event), Telling::Live) = (&event, telling) {
+        if let (Some(event), IngestMode::Live) = (&event, telling) {
             tx.append(device, event, now)?;
         }
     }

@@ -12,13 +12,13 @@ use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::contact::{Contact, ContactUpdate};
 use crate::domain::device::Account;
-use crate::domain::identity::SamePerson;
+use crate::domain::identity::IdentityPair;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::engine::{Incoming, IncomingReceipt};
 use crate::service::media::links::LinkBase;
-use crate::service::messaging::changes::{Change, Target, apply};
-use crate::service::messaging::ingest::{Telling, store_incoming, store_receipt};
+use crate::service::messaging::changes::{MessageUpdate, Target, apply};
+use crate::service::messaging::ingest::{IngestMode, store_incoming, store_receipt};
 use crate::store::messages::PageFrom;
 use crate::store::{Reader, Store, StoreError, StoreOptions, Synchronous, Tx, WriterObserver};
 
@@ -47,8 +47,8 @@ fn jid((person, hidden): Seen) -> Jid {
     text.parse().unwrap()
 }
 
-fn same(person: u8) -> SamePerson {
-    SamePerson { lid: jid((person, true)), number: jid((person, false)) }
+fn same(person: u8) -> IdentityPair {
+    IdentityPair { lid: jid((person, true)), number: jid((person, false)) }
 }
 
 fn group() -> Jid {
@@ -135,11 +135,14 @@ impl World<'_> {
                 let mut from = jid(by);
                 self.tx.settle(&self.device, &mut from)?;
                 let at = Millis(self.now);
-                self.change(message, &Change::React { from, from_me: false, emoji: emoji.to_owned(), at })
+                self.change(
+                    message,
+                    &MessageUpdate::React { from, from_me: false, emoji: emoji.to_owned(), at },
+                )
             }
             News::Edit { message } => {
                 let at = Millis(self.now);
-                self.change(message, &Change::Edit { body: format!("edited at {}", self.now), at })
+                self.change(message, &MessageUpdate::Edit { body: format!("edited at {}", self.now), at })
             }
             News::Named { by, name } => {
                 let update = ContactUpdate {
@@ -186,11 +189,11 @@ impl World<'_> {
     fn deliver(&self, mut incoming: Incoming) -> Result<(), StoreError> {
         self.tx.settle(&self.device, &mut incoming)?;
         let (account, links) = (Some(&self.account), LinkBase("".into()));
-        store_incoming(self.tx, &self.device, account, &incoming, Telling::Live, &links, Millis(self.now))
+        store_incoming(self.tx, &self.device, account, &incoming, IngestMode::Live, &links, Millis(self.now))
             .map(|_| ())
     }
 
-    fn change(&self, message: usize, change: &Change) -> Result<(), StoreError> {
+    fn change(&self, message: usize, change: &MessageUpdate) -> Result<(), StoreError> {
         let Some(sent) = self.pick(message) else { return Ok(()) };
         let spelling = self.spelling(&sent, message.is_multiple_of(2));
         let incoming = respelt(sent.incoming, spelling);
@@ -208,7 +211,7 @@ impl World<'_> {
 
     fn learn(&mut self, person: u8) -> Result<(), StoreError> {
         self.known[usize::from(person)] = true;
-        let SamePerson { lid, number } = same(person);
+        let IdentityPair { lid, number } = same(person);
         let update = ContactUpdate { lid: Some(lid), ..ContactUpdate::seen(number) };
         let after = store_contacts(self.tx, &self.device, vec![update], Millis(self.now))?;
         for same in after.left {

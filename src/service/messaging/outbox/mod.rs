@@ -20,10 +20,10 @@ use crate::domain::clock::Millis;
 use crate::domain::event::{Event, TypingKind};
 use crate::domain::ids::DeviceId;
 use crate::domain::message::Message;
-use crate::domain::outbox::{Departure, Entry, Turn};
+use crate::domain::outbox::{NextSend, QueuedMessage, SentRecord};
 use crate::engine::{Outgoing, Quoted, SendOutcome, Session};
-use crate::service::fleet::supervisor::Live;
-use crate::service::{Core, OutboxLimits, ServiceError};
+use crate::service::registry::LiveDevice;
+use crate::service::{Messaging, OutboxLimits, ServiceError};
 use crate::store::outbox::OutboxRow;
 use crate::store::{StoreError, Tx};
 
@@ -42,10 +42,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 pub(in crate::service) struct Outbox {
-    core: Core,
+    messaging: Messaging,
     device: DeviceId,
     session: Arc<dyn Session>,
-    live: Arc<Live>,
+    live: Arc<LiveDevice>,
     deduplicates: bool,
     pacing: Arc<Pacing>,
     /// Tries of unknown outcome in this session, by row: they wait longer each time.
@@ -53,7 +53,7 @@ pub(in crate::service) struct Outbox {
 }
 
 /// What became of one try, for the queue.
-enum Tried {
+enum SendAttemptResult {
     Done,
     Again {
         at: Millis,
@@ -64,16 +64,20 @@ enum Tried {
 
 impl Outbox {
     pub(in crate::service) fn new(
-        core: Core,
+        messaging: Messaging,
         device: DeviceId,
         session: Arc<dyn Session>,
-        live: Arc<Live>,
+        live: Arc<LiveDevice>,
     ) -> Self {
-        let capabilities = core.engine_of(&device).ok().and_then(|engine| core.capabilities(&engine));
+        let capabilities = messaging
+            .registry
+            .engine_of(&device)
+            .ok()
+            .and_then(|engine| messaging.registry.capabilities(&engine));
         Self {
             deduplicates: capabilities.is_some_and(|c| c.deduplicates),
-            pacing: Arc::new(Pacing::new(core.clone(), device.clone(), live.clone())),
-            core,
+            pacing: Arc::new(Pacing::new(messaging.clone(), device.clone(), live.clone())),
+            messaging,
             device,
             session,
             live,
@@ -83,8 +87,9 @@ impl Outbox {
 
     /// Sends until it is stopped; then waits for what is under way.
     pub(in crate::service) async fn run(mut self, stop: CancellationToken) {
-        let mut under_way: FuturesUnordered<BoxFuture<'static, (Entry, Tried)>> = FuturesUnordered::new();
-        let mut limits = self.core.limits().outbox.clone();
+        let mut under_way: FuturesUnordered<BoxFuture<'static, (QueuedMessage, SendAttemptResult)>> =
+            FuturesUnordered::new();
+        let mut limits = self.messaging.limits.outbox.clone();
         let mut news = true;
         loop {
             if std::mem::take(&mut news) {
@@ -100,7 +105,7 @@ impl Outbox {
             let wake_after = self.fill(&mut under_way, &limits).map(|at| self.until(at));
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some((entry, tried)) = under_way.next() => self.settle(entry, &tried),
+                Some((entry, tried)) = under_way.next() => self.finalize(entry, &tried),
                 () = self.live.outbox.notified() => news = true,
                 () = self.pacing.moved.notified() => {}
                 () = sleep(wake_after) => {
@@ -115,15 +120,15 @@ impl Outbox {
     /// Starts as many as may be under way; answers when to look again.
     fn fill(
         &mut self,
-        under_way: &mut FuturesUnordered<BoxFuture<'static, (Entry, Tried)>>,
+        under_way: &mut FuturesUnordered<BoxFuture<'static, (QueuedMessage, SendAttemptResult)>>,
         limits: &OutboxLimits,
     ) -> Option<Millis> {
         while under_way.len() < limits.in_flight.max(1) {
-            match self.pacing.next(self.core.now()) {
-                Turn::Send(entry) => {
+            match self.pacing.next(self.messaging.clock.now()) {
+                NextSend::Send(entry) => {
                     let failures = self.unknown.get(&entry.row).copied().unwrap_or(0);
                     let attempt = Attempt {
-                        core: self.core.clone(),
+                        messaging: self.messaging.clone(),
                         device: self.device.clone(),
                         session: self.session.clone(),
                         limits: limits.clone(),
@@ -136,8 +141,8 @@ impl Outbox {
                         (entry, tried)
                     }));
                 }
-                Turn::Held(at, _) => return at,
-                Turn::Idle => return None,
+                NextSend::Held(at, _) => return at,
+                NextSend::Idle => return None,
             }
         }
         None
@@ -145,21 +150,21 @@ impl Outbox {
 
     /// The wall clock may jump: no pause is longer than [`LONGEST_PAUSE`], and looking again costs little.
     fn until(&self, at: Millis) -> Duration {
-        let ms = u64::try_from(at.since(self.core.now())).unwrap_or(0).max(1);
+        let ms = u64::try_from(at.since(self.messaging.clock.now())).unwrap_or(0).max(1);
         Duration::from_millis(ms).min(LONGEST_PAUSE)
     }
 
-    fn settle(&mut self, entry: Entry, tried: &Tried) {
+    fn finalize(&mut self, entry: QueuedMessage, tried: &SendAttemptResult) {
         match tried {
-            Tried::Done => {
+            SendAttemptResult::Done => {
                 self.unknown.remove(&entry.row);
                 self.pacing.done(&entry.chat);
             }
-            Tried::Again { at } => {
+            SendAttemptResult::Again { at } => {
                 *self.unknown.entry(entry.row).or_default() += 1;
-                self.pacing.retry(Entry { retry_at: Some(*at), ..entry });
+                self.pacing.retry(QueuedMessage { retry_at: Some(*at), ..entry });
             }
-            Tried::Held => self.pacing.put_back(entry),
+            SendAttemptResult::Held => self.pacing.put_back(entry),
         }
     }
 }
@@ -173,7 +178,7 @@ async fn sleep(pause: Option<Duration>) {
 
 /// One try at one message.
 struct Attempt {
-    core: Core,
+    messaging: Messaging,
     device: DeviceId,
     session: Arc<dyn Session>,
     limits: OutboxLimits,
@@ -183,45 +188,46 @@ struct Attempt {
 }
 
 impl Attempt {
-    async fn make(&self, row: i64) -> Tried {
+    async fn make(&self, row: i64) -> SendAttemptResult {
         match self.try_once(row).await {
             Ok(tried) => tried,
             Err(error) if self.slot.has_left() && !self.deduplicates => {
                 tracing::error!(device = %self.device, %error, "what became of a message could not be stored; it is not sent again");
-                Tried::Done
+                SendAttemptResult::Done
             }
             Err(error) => {
                 tracing::error!(device = %self.device, %error, "a message could not be taken from the outbox; trying again");
-                Tried::Again { at: self.core.now().plus(1_000) }
+                SendAttemptResult::Again { at: self.messaging.clock.now().plus(1_000) }
             }
         }
     }
 
-    async fn try_once(&self, row: i64) -> Result<Tried, ServiceError> {
-        let Some((row, message)) = self.find(row).await? else { return Ok(Tried::Done) };
+    async fn try_once(&self, row: i64) -> Result<SendAttemptResult, ServiceError> {
+        let Some((row, message)) = self.find(row).await? else { return Ok(SendAttemptResult::Done) };
         if message.is_none() {
             return self.removed(row).await;
         }
         self.show_typing(&row).await;
         if self.slot.is_too_late() {
-            return Ok(Tried::Held);
+            return Ok(SendAttemptResult::Held);
         }
-        let Some(departure) = self.mark_sending(&row).await? else { return Ok(Tried::Done) };
+        let Some(departure) = self.mark_sending(&row).await? else { return Ok(SendAttemptResult::Done) };
         self.slot.leave(departure);
         // Read only now: until it is marked, its text may be changed and it may be taken back.
-        let Some((_, message)) = self.find(row.entry.row).await? else { return Ok(Tried::Done) };
+        let Some((_, message)) = self.find(row.entry.row).await? else { return Ok(SendAttemptResult::Done) };
         let Some(message) = message else { return self.removed(row).await };
-        let since = self.core.now();
+        let since = self.messaging.clock.now();
         let outgoing = outgoing(message, row.attempts > 0);
         let outcome = self.session.send(outgoing).await;
         self.slot.answered(&outcome, since);
-        self.settle(row, outcome).await
+        self.finalize(row, outcome).await
     }
 
     /// The row, while there is one, with its message, unless that was removed from this account.
     async fn find(&self, row: i64) -> Result<Option<(OutboxRow, Option<Message>)>, ServiceError> {
         let device = self.device.clone();
-        self.core
+        self.messaging
+            .store
             .read(move |store| {
                 let Some(row) = store.outbox_row(row)? else { return Ok(None) };
                 let message = store.message(&device, &row.message_id)?;
@@ -230,10 +236,10 @@ impl Attempt {
             .await
     }
 
-    async fn removed(&self, row: OutboxRow) -> Result<Tried, ServiceError> {
-        let (device, now) = (self.device.clone(), self.core.now());
+    async fn removed(&self, row: OutboxRow) -> Result<SendAttemptResult, ServiceError> {
+        let (device, now) = (self.device.clone(), self.messaging.clock.now());
         self.write(move |tx| outcome::store_removed(tx, &device, &row, now)).await?;
-        Ok(Tried::Done)
+        Ok(SendAttemptResult::Done)
     }
 
     async fn show_typing(&self, row: &OutboxRow) {
@@ -247,16 +253,16 @@ impl Attempt {
     }
 
     /// `None` when it was taken out of the outbox meanwhile.
-    async fn mark_sending(&self, row: &OutboxRow) -> Result<Option<Departure>, ServiceError> {
-        let (device, row, now) = (self.device.clone(), row.clone(), self.core.now());
+    async fn mark_sending(&self, row: &OutboxRow) -> Result<Option<SentRecord>, ServiceError> {
+        let (device, row, now) = (self.device.clone(), row.clone(), self.messaging.clock.now());
         let noted = self
-            .core
-            .store()
+            .messaging
+            .store
             .write_patiently(move |tx| {
                 if !tx.outbox_sending(row.entry.row, now)? {
                     return Ok(None);
                 }
-                let departure = tx.note_departure(&device, row.message_pk, &row.entry.chat, now)?;
+                let departure = tx.record_send(&device, row.message_pk, &row.entry.chat, now)?;
                 if row.attempts == 0 {
                     tx.set_ack(row.message_pk, Ack::Pending, Status::Sending, None)?;
                     tx.append(
@@ -276,49 +282,53 @@ impl Attempt {
         Ok(noted)
     }
 
-    async fn settle(&self, row: OutboxRow, outcome: SendOutcome) -> Result<Tried, ServiceError> {
+    async fn finalize(
+        &self,
+        row: OutboxRow,
+        outcome: SendOutcome,
+    ) -> Result<SendAttemptResult, ServiceError> {
         let attempts = row.attempts + 1;
         match outcome {
             SendOutcome::Sent { participants } => {
-                self.core.metrics().message_out("sent");
-                let (device, now) = (self.device.clone(), self.core.now());
+                self.messaging.metrics.message_out("sent");
+                let (device, now) = (self.device.clone(), self.messaging.clock.now());
                 self.write(move |tx| outcome::store_sent(tx, &device, &row, &participants, now)).await?;
-                Ok(Tried::Done)
+                Ok(SendAttemptResult::Done)
             }
             // It may have arrived at an earlier try: it is never failed for not arriving at this one.
             SendOutcome::Transient(_) if row.sending_since.is_some() => {
-                self.core.metrics().message_out("transient");
-                Ok(Tried::Again { at: self.retry_at(attempts) })
+                self.messaging.metrics.message_out("transient");
+                Ok(SendAttemptResult::Again { at: self.retry_at(attempts) })
             }
             SendOutcome::Transient(error) if attempts < self.limits.max_attempts => {
-                self.core.metrics().message_out("transient");
+                self.messaging.metrics.message_out("transient");
                 tracing::info!(device = %self.device, code = error.code, attempts, "a message is tried again");
                 let at = self.retry_at(attempts);
                 self.write(move |tx| tx.outbox_retry(row.entry.row, at)).await?;
-                Ok(Tried::Again { at })
+                Ok(SendAttemptResult::Again { at })
             }
             SendOutcome::Transient(error) | SendOutcome::Permanent(error) => {
-                self.core.metrics().message_out("failed");
+                self.messaging.metrics.message_out("failed");
                 tracing::info!(device = %self.device, code = error.code, attempts, "a message failed");
-                let (device, now) = (self.device.clone(), self.core.now());
+                let (device, now) = (self.device.clone(), self.messaging.clock.now());
                 self.write(move |tx| store_failed(tx, &device, &row, &error, now)).await?;
-                Ok(Tried::Done)
+                Ok(SendAttemptResult::Done)
             }
             SendOutcome::Unknown(error) => {
-                self.core.metrics().message_out("unknown");
+                self.messaging.metrics.message_out("unknown");
                 tracing::info!(device = %self.device, code = error.code, attempts, "the outcome of a message is not known");
                 if !self.deduplicates {
-                    return Ok(Tried::Done);
+                    return Ok(SendAttemptResult::Done);
                 }
-                Ok(Tried::Again { at: self.retry_at(self.unknown_before + 1) })
+                Ok(SendAttemptResult::Again { at: self.retry_at(self.unknown_before + 1) })
             }
         }
     }
 
     fn retry_at(&self, attempt: u32) -> Millis {
         let backoff = Backoff { initial_ms: self.limits.retry_delay_ms, max_ms: LONGEST_RETRY_MS };
-        let delay = backoff.delay_ms(attempt, self.core.inner.random.unit());
-        self.core.now().plus(i64::try_from(delay).unwrap_or(i64::MAX))
+        let delay = backoff.delay_ms(attempt, self.messaging.random.unit());
+        self.messaging.clock.now().plus(i64::try_from(delay).unwrap_or(i64::MAX))
     }
 
     /// What the network answered must not be lost to a store that is busy for a moment.
@@ -326,7 +336,7 @@ impl Attempt {
         &self,
         write: impl FnOnce(&Tx<'_>) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(), ServiceError> {
-        Ok(self.core.store().write_patiently(write).await?)
+        Ok(self.messaging.store.write_patiently(write).await?)
     }
 }
 

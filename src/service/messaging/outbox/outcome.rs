@@ -6,7 +6,7 @@ use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::message::SendFailure;
 use crate::engine::SendError;
-use crate::service::messaging::ingest::{Raise, raise_ack};
+use crate::service::messaging::ingest::{AckUpdate, raise_ack};
 use crate::store::outbox::OutboxRow;
 use crate::store::{StoreError, Tx};
 
@@ -23,12 +23,12 @@ pub(super) fn store_sent(
     for participant in &participants {
         tx.merge_receipt(row.message_pk, participant, Ack::Server, now)?;
     }
-    raise(tx, device, row, &Raise { level: Ack::Server, failure: None, reader: None }, now)?;
+    raise(tx, device, row, &AckUpdate { level: Ack::Server, failure: None, reader: None }, now)?;
     // Members whose receipts were faster than the network's answer count only now that all are known.
     let receipts = tx.receipts(row.message_pk)?;
     match Ack::of_group(receipts.into_iter().map(|receipt| receipt.ack)) {
         Some(level) if row.entry.chat.is_group() && level > Ack::Server => {
-            raise(tx, device, row, &Raise { level, failure: None, reader: None }, now)
+            raise(tx, device, row, &AckUpdate { level, failure: None, reader: None }, now)
         }
         _ => Ok(()),
     }
@@ -76,14 +76,14 @@ pub(in crate::service) fn store_failed(
     now: Millis,
 ) -> Result<(), StoreError> {
     let failure = SendFailure { code: error.code.to_owned(), message: error.message.clone() };
-    raise(tx, device, row, &Raise { level: Ack::Error, failure: Some(failure), reader: None }, now)
+    raise(tx, device, row, &AckUpdate { level: Ack::Error, failure: Some(failure), reader: None }, now)
 }
 
 fn raise(
     tx: &Tx<'_>,
     device: &DeviceId,
     row: &OutboxRow,
-    raise: &Raise<'_>,
+    raise: &AckUpdate<'_>,
     now: Millis,
 ) -> Result<(), StoreError> {
     if let Some(ack_row) = tx.ack_row(device, &row.message_id)? {

@@ -12,22 +12,22 @@ use super::settings::limits_of;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
-use crate::domain::outbox::{Departure, Dispatch, Entry, Pacer, Rules, Turn};
+use crate::domain::outbox::{Dispatcher, NextSend, Pacer, QueuedMessage, Rules, SentRecord};
 use crate::engine::SendOutcome;
-use crate::service::fleet::supervisor::Live;
-use crate::service::{Core, OutboxLimits, ServiceError};
+use crate::service::registry::LiveDevice;
+use crate::service::{Messaging, OutboxLimits, ServiceError};
 
 pub(in crate::service) struct Pacing {
-    core: Core,
+    messaging: Messaging,
     device: DeviceId,
-    live: Arc<Live>,
+    live: Arc<LiveDevice>,
     state: Mutex<State>,
     /// One on its way out has left, or does not after all.
     pub(in crate::service) moved: Notify,
 }
 
 struct State {
-    dispatch: Dispatch,
+    dispatch: Dispatcher,
     rules: Rules,
     /// The newest row taken in.
     newest_row: i64,
@@ -43,15 +43,15 @@ const LAG_MS: i64 = 1_000;
 const FEW_CHATS: usize = 100;
 
 impl Pacing {
-    pub(in crate::service) fn new(core: Core, device: DeviceId, live: Arc<Live>) -> Self {
+    pub(in crate::service) fn new(messaging: Messaging, device: DeviceId, live: Arc<LiveDevice>) -> Self {
         let state = State {
-            dispatch: Dispatch::default(),
+            dispatch: Dispatcher::default(),
             rules: Rules::default(),
             newest_row: 0,
             informed: false,
             look_again: false,
         };
-        Self { core, device, live, state: Mutex::new(state), moved: Notify::new() }
+        Self { messaging, device, live, state: Mutex::new(state), moved: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -61,10 +61,10 @@ impl Pacing {
     /// Takes in what is new in the store: messages, and the device's settings. What was under way when the
     /// daemon ended is taken in only where it may be sent again.
     pub(in crate::service) async fn load(&self, resend_unknown: bool) -> Result<OutboxLimits, ServiceError> {
-        let taken = self.live.pulse.was_taken();
+        let taken = self.live.liveness.was_taken();
         let loaded = self.read(taken).await;
         if taken && loaded.is_err() {
-            self.live.pulse.set_taken();
+            self.live.liveness.set_taken();
         }
         let (rows, limits) = loaded?;
         let informed = self.take_rules(&limits.rules);
@@ -86,7 +86,7 @@ impl Pacing {
             let there: std::collections::HashSet<i64> = rows.iter().map(|(entry, _)| entry.row).collect();
             state.dispatch.keep(|row| there.contains(&row));
             // Two chats may have become one meanwhile.
-            state.dispatch.regroup(rows.iter().map(|(entry, _)| entry));
+            state.dispatch.recompute_group(rows.iter().map(|(entry, _)| entry));
         }
         state.newest_row = rows.iter().map(|(entry, _)| entry.row).fold(state.newest_row, i64::max);
         for entry in entries {
@@ -97,10 +97,14 @@ impl Pacing {
         Ok(limits)
     }
 
-    async fn read(&self, all: bool) -> Result<(Vec<(Entry, Option<Millis>)>, OutboxLimits), ServiceError> {
+    async fn read(
+        &self,
+        all: bool,
+    ) -> Result<(Vec<(QueuedMessage, Option<Millis>)>, OutboxLimits), ServiceError> {
         let after = if all { 0 } else { self.lock().newest_row };
-        let (device, defaults) = (self.device.clone(), self.core.limits().outbox.clone());
-        self.core
+        let (device, defaults) = (self.device.clone(), self.messaging.limits.outbox.clone());
+        self.messaging
+            .store
             .read(move |store| {
                 let limits = store.device(&device)?.map(|device| limits_of(&defaults, &device));
                 Ok((store.outbox_entries(&device, after)?, limits.unwrap_or(defaults)))
@@ -120,19 +124,25 @@ impl Pacing {
 
     /// The daemon was not always this one, and other rules look back further.
     async fn learn(&self, rules: &Rules) -> Result<(), ServiceError> {
-        let (device, from) = (self.device.clone(), self.core.now().plus(-rules.horizon_ms()));
-        let mut past = self.core.read(move |store| Ok(store.departures(&device, from, Pacer::MOST)?)).await?;
-        let now = self.core.now();
+        let (device, from) = (self.device.clone(), self.messaging.clock.now().plus(-rules.horizon_ms()));
+        let mut past =
+            self.messaging.store.read(move |store| store.departures(&device, from, Pacer::MOST)).await?;
+        let now = self.messaging.clock.now();
         for departure in &mut past {
             departure.at = departure.at.plus(LAG_MS).min(now.max(departure.at));
         }
-        let unit = self.core.inner.random.unit();
+        let unit = self.messaging.random.unit();
         self.lock().dispatch.learn(past, rules.pace, unit);
         Ok(())
     }
 
     /// Which chats of these messages are new; with `all`, of everything that waits.
-    async fn new_chats(&self, entries: &[Entry], rules: &Rules, all: bool) -> Result<Vec<Jid>, ServiceError> {
+    async fn new_chats(
+        &self,
+        entries: &[QueuedMessage],
+        rules: &Rules,
+        all: bool,
+    ) -> Result<Vec<Jid>, ServiceError> {
         if rules.pace.new_chats_per_day == 0 && rules.warmup.is_none() {
             self.lock().dispatch.set_strangers([]);
             return Ok(Vec::new());
@@ -157,7 +167,7 @@ impl Pacing {
 
     async fn ask_new_chats(&self, among: Vec<Jid>) -> Result<Vec<Jid>, ServiceError> {
         let device = self.device.clone();
-        self.core.read(move |store| Ok(store.new_chats(&device, &among)?)).await
+        self.messaging.store.read(move |store| Ok(store.new_chats(&device, &among)?)).await
     }
 
     /// With the next load, all chats that wait to be opened are looked at again: somebody may have written
@@ -183,15 +193,15 @@ impl Pacing {
     }
 
     /// What to do next; what holds the queue back is shown to those who look at it.
-    pub(in crate::service) fn next(&self, now: Millis) -> Turn {
+    pub(in crate::service) fn next(&self, now: Millis) -> NextSend {
         let mut state = self.lock();
         let State { dispatch, rules, .. } = &mut *state;
         let turn = dispatch.next(rules, now);
-        self.live.pulse.set_held(match turn {
-            Turn::Held(at, why) => Some((at, why)),
-            Turn::Send(_) | Turn::Idle => None,
+        self.live.liveness.set_held(match turn {
+            NextSend::Held(at, why) => Some((at, why)),
+            NextSend::Send(_) | NextSend::Idle => None,
         });
-        self.live.pulse.set_to_strangers(!dispatch.strangers().is_empty());
+        self.live.liveness.set_to_strangers(!dispatch.strangers().is_empty());
         turn
     }
 
@@ -199,12 +209,12 @@ impl Pacing {
         self.lock().dispatch.done(chat);
     }
 
-    pub(in crate::service) fn retry(&self, entry: Entry) {
+    pub(in crate::service) fn retry(&self, entry: QueuedMessage) {
         self.lock().dispatch.retry(entry);
     }
 
-    pub(in crate::service) fn put_back(&self, entry: Entry) {
-        self.lock().dispatch.put_back(entry);
+    pub(in crate::service) fn put_back(&self, entry: QueuedMessage) {
+        self.lock().dispatch.requeue(entry);
     }
 
     /// For the message that was just chosen.
@@ -215,8 +225,8 @@ impl Pacing {
 
 impl Drop for Pacing {
     fn drop(&mut self) {
-        self.live.pulse.set_held(None);
-        self.live.pulse.set_to_strangers(false);
+        self.live.liveness.set_held(None);
+        self.live.liveness.set_to_strangers(false);
     }
 }
 
@@ -230,19 +240,19 @@ pub(in crate::service) struct Slot {
 impl Slot {
     /// Whether quiet hours have begun since it was chosen.
     pub(in crate::service) fn is_too_late(&self) -> bool {
-        let now = self.pacing.core.now();
+        let now = self.pacing.messaging.clock.now();
         self.pacing.lock().rules.free_at(now) > now
     }
 
     /// Its bytes leave now.
-    pub(in crate::service) fn leave(&self, noted: Departure) {
+    pub(in crate::service) fn leave(&self, noted: SentRecord) {
         self.left.store(true, Ordering::Release);
-        let departure = Departure { at: self.pacing.core.now(), ..noted };
-        let unit = self.pacing.core.inner.random.unit();
+        let departure = SentRecord { at: self.pacing.messaging.clock.now(), ..noted };
+        let unit = self.pacing.messaging.random.unit();
         {
             let mut state = self.pacing.lock();
             let State { dispatch, rules, .. } = &mut *state;
-            dispatch.left(rules, &self.chat, departure, unit);
+            dispatch.record_sent(rules, &self.chat, departure, unit);
         }
         self.pacing.moved.notify_one();
     }
@@ -254,9 +264,9 @@ impl Slot {
 
     /// What the network answered after it left at `since`.
     pub(in crate::service) fn answered(&self, outcome: &SendOutcome, since: Millis) {
-        let now = self.pacing.core.now();
+        let now = self.pacing.messaging.clock.now();
         if matches!(outcome, SendOutcome::Sent { .. } | SendOutcome::Permanent(_)) {
-            self.pacing.live.pulse.answered(now.since(since), now);
+            self.pacing.live.liveness.answered(now.since(since), now);
         }
     }
 }

@@ -198,7 +198,7 @@ pub(in crate::service) fn as_settings(limits: &OutboxLimits) -> Map<String, Valu
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::*;
+    use super::*;
     use serde_json::json;
 
     fn refusal(outbox: &Value) -> Option<String> {
