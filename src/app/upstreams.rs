@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Environment;
 use crate::engine::Driver;
 use crate::engine::cloud_api::CloudApiDriver;
+use crate::engine::relay::UpstreamConfig;
 use crate::engine::remote::RemoteDriver;
-use crate::engine::upstream::UpstreamConfig;
 use crate::engine::waha::WahaDriver;
 use crate::settings::Settings;
 

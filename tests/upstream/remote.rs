@@ -1,8 +1,8 @@
 //! A second Wharf, with simulated devices, behind the devices of the first: the upstream of the engine `remote`.
 //!
-//! Steering goes to a small proxy in front of it. Messages that were sent through the first one have other ids at the
-//! second, so the proxy names each by the other's id; and it answers a steering call only when the first one has read
-//! all that came of it.
+//! Control calls go to a small proxy in front of it. Messages that were sent through the first one have other ids at the
+//! second: the proxy replaces ids in both directions. It answers a control call only when the first one has ingested the
+//! resulting events.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -26,9 +26,9 @@ use wharf::settings::Settings;
 
 use super::Upstream;
 
-/// The key of the upstream: what the first Wharf is given.
+/// The key of the upstream, which the first Wharf uses.
 pub const UPSTREAM_KEY: &str = "a-key-of-the-upstream-that-may-do-everything";
-/// What signs the callbacks.
+/// Signs the callbacks.
 pub const CALLBACK_SECRET: &str = "a-secret-that-signs-what-the-upstream-tells";
 
 /// A Wharf with simulated devices, on a directory and a port of its own.
@@ -55,7 +55,7 @@ impl SecondWharf {
         &self.base
     }
 
-    /// Stops it; what asks it then finds nobody.
+    /// Stops it.
     pub async fn stop(&self) {
         if let Some(app) = self.app.lock().await.take() {
             app.stop().await;
@@ -67,7 +67,7 @@ impl SecondWharf {
         let listen = self.base.strip_prefix("http://").unwrap();
         let mut last = String::new();
         for _ in 0..300 {
-            // Whoever was just being served may hold the data for a moment.
+            // A request that ends may hold the data for a moment.
             match Box::pin(try_run(&self.data, listen, &self.extra)).await {
                 Ok(app) => {
                     *self.app.lock().await = Some(app);
@@ -114,7 +114,7 @@ impl SecondWharf {
         body
     }
 
-    /// Makes a simulated device in a world that behaves so, or lets one that is there live in it.
+    /// Creates a simulated device with this world, or changes the world of an existing one.
     pub async fn device(&self, device: &str, world: &Value) {
         let settings = json!({ "simulator": world });
         let body = json!({ "id": device, "engine": "simulator", "settings": settings });
@@ -164,7 +164,7 @@ async fn try_run(data: &TempDir, listen: &str, extra: &[(String, String)]) -> Re
     Box::pin(App::start(settings, surroundings)).await
 }
 
-/// What the first Wharf must be told: that its upstream may be on this machine.
+/// Settings of the first Wharf: its upstream may be on this machine.
 pub fn front_settings() -> Vec<(String, String)> {
     vec![("WHARF__NET__ALLOW_PRIVATE".to_owned(), "127.0.0.0/8".to_owned())]
 }
@@ -182,24 +182,24 @@ pub fn signed(secret: &str, body: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The second Wharf as what stands behind the shared tests.
+/// The second Wharf as the upstream of the shared tests.
 pub struct Behind {
     wharf: Arc<SecondWharf>,
-    steering: Arc<Steering>,
+    control: Arc<Control>,
     address: String,
 }
 
 impl Behind {
     pub async fn start() -> Self {
         let wharf = Arc::new(SecondWharf::start(&[]).await);
-        let steering =
-            Arc::new(Steering { wharf: wharf.clone(), daemon: Mutex::default(), names: Mutex::default() });
+        let control =
+            Arc::new(Control { wharf: wharf.clone(), daemon: Mutex::default(), ids: Mutex::default() });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(steer).with_state(steering.clone());
+        let router = Router::new().fallback(forward_control).with_state(control.clone());
         #[expect(clippy::disallowed_methods, reason = "a test's own server, which ends with it")]
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { wharf, steering, address }
+        Self { wharf, control, address }
     }
 }
 
@@ -250,48 +250,53 @@ impl Upstream for Behind {
     }
 
     async fn attached(&self, daemon: &str) {
-        *self.steering.daemon.lock().unwrap() = daemon.to_owned();
+        *self.control.daemon.lock().unwrap() = daemon.to_owned();
     }
 }
 
-/// Ids of messages of one device: those of the first Wharf and of the second.
+/// Ids of messages of one device: of the first Wharf and of the second.
 #[derive(Default)]
-struct Names {
+struct MessageIds {
     read_to: i64,
     pairs: Vec<(String, String)>,
 }
 
-struct Steering {
+struct Control {
     wharf: Arc<SecondWharf>,
     daemon: Mutex<String>,
-    names: Mutex<HashMap<String, Names>>,
+    ids: Mutex<HashMap<String, MessageIds>>,
 }
 
-async fn steer(State(steering): State<Arc<Steering>>, method: Method, uri: Uri, body: Bytes) -> Response {
+async fn forward_control(
+    State(control): State<Arc<Control>>,
+    method: Method,
+    uri: Uri,
+    body: Bytes,
+) -> Response {
     let path = uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let path = path.strip_prefix("/api/v1").unwrap_or(&path).to_owned();
     let mut parts = path.trim_start_matches('/').split('/').skip(1);
     let (device, call) =
         (parts.next().unwrap_or_default().to_owned(), parts.next().unwrap_or_default().to_owned());
     let body = String::from_utf8_lossy(&body).into_owned();
-    let body = steering.in_their_words(&device, body).await;
+    let body = control.to_upstream_ids(&device, body).await;
     let json = serde_json::from_str(&body).ok();
-    let (status, answer) = steering.wharf.ask(method.as_str(), &path, json).await;
+    let (status, answer) = control.wharf.ask(method.as_str(), &path, json).await;
     if method == Method::POST {
-        steering.until_it_is_read(&device).await;
+        control.wait_until_ingested(&device).await;
         if call == "chat" {
-            // What is done to chats stands in no log, and is told a moment later.
+            // Flags of chats are not in the log, and arrive a moment later.
             tokio::time::sleep(Duration::from_millis(400)).await;
         }
     }
-    let answer = steering.in_our_words(&device, answer.to_string()).await;
+    let answer = control.to_our_ids(&device, answer.to_string()).await;
     (StatusCode::from_u16(status).unwrap(), [("content-type", "application/json")], answer).into_response()
 }
 
-impl Steering {
-    /// Reads which message has which id there.
-    async fn learn(&self, device: &str) -> Vec<(String, String)> {
-        let mut after = self.names.lock().unwrap().entry(device.to_owned()).or_default().read_to;
+impl Control {
+    /// Reads the ids of messages that were sent since the last call.
+    async fn id_pairs(&self, device: &str) -> Vec<(String, String)> {
+        let mut after = self.ids.lock().unwrap().entry(device.to_owned()).or_default().read_to;
         loop {
             let path = format!("/devices/{device}/events?after={after}&limit=100&types=message:created");
             let (status, page) = self.wharf.ask("GET", &path, None).await;
@@ -306,7 +311,7 @@ impl Steering {
             let pairs: Vec<_> = page["data"].as_array().unwrap().iter().filter_map(pair).collect();
             let more = page["hasMore"] == true;
             after = page["nextAfter"].as_i64().unwrap();
-            let mut all = self.names.lock().unwrap();
+            let mut all = self.ids.lock().unwrap();
             let names = all.get_mut(device).unwrap();
             names.read_to = after;
             names.pairs.extend(pairs);
@@ -316,11 +321,11 @@ impl Steering {
         }
     }
 
-    /// A message that is just on its way is waited for.
-    async fn in_their_words(&self, device: &str, text: String) -> String {
+    /// Waits for a message that is in flight.
+    async fn to_upstream_ids(&self, device: &str, text: String) -> String {
         for _ in 0..100 {
             let mut translated = text.clone();
-            let pairs = self.learn(device).await;
+            let pairs = self.id_pairs(device).await;
             for (ours, theirs) in &pairs {
                 translated = translated.replace(ours, theirs);
             }
@@ -333,15 +338,15 @@ impl Steering {
         text
     }
 
-    async fn in_our_words(&self, device: &str, mut text: String) -> String {
-        for (ours, theirs) in self.learn(device).await {
+    async fn to_our_ids(&self, device: &str, mut text: String) -> String {
+        for (ours, theirs) in self.id_pairs(device).await {
             text = text.replace(&theirs, &ours);
         }
         text
     }
 
-    /// A callback is answered when the log was read up to the entry that it names.
-    async fn until_it_is_read(&self, device: &str) {
+    /// A callback is answered when the log is ingested up to its entry.
+    async fn wait_until_ingested(&self, device: &str) {
         let (status, page) =
             self.wharf.ask("GET", &format!("/devices/{device}/events?after=0&limit=1"), None).await;
         let daemon = self.daemon.lock().unwrap().clone();
@@ -355,7 +360,7 @@ impl Steering {
         }
         let answer = request.timeout(Duration::from_secs(5)).send().await;
         if answer.is_ok_and(|answer| answer.status() == 401) {
-            // A test moved the first one's clock.
+            // A test moved the clock of the first one.
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     }

@@ -1,265 +1,279 @@
-//! What was there before, read from the upstream's people, groups, chats and messages: the past of an account that is
-//! new here, and what a log no longer reaches back to.
+//! Reads what the event log does not hold, from contacts, groups, chats and messages: history from before the link, and
+//! changes since a time.
+//!
+//! History is delivered as history and never as new messages. Messages that a later entry of the log announces are left
+//! to the log.
 
 use std::collections::HashSet;
 
-use super::client::Ask;
-use super::convert::event_in::{self, News};
+use serde::de::DeserializeOwned;
+
+use super::convert::event_in::{self, RemoteEvent};
 use super::convert::message_in::in_ms;
-use super::convert::wire::{WireChat, WireMessage};
-use super::groups::PAGE;
-use super::log;
+use super::convert::wire::{WireChat, WireEntry, WireMessage};
+use super::log_reader::ReadPosition;
+use super::log_stream;
 use super::media::without_file;
 use super::session::RemoteSession;
-use super::settings::InboundBy;
-use crate::domain::ack::Ack;
+use super::settings::InboundTransport;
 use crate::domain::event::HistoryPhase;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
-use crate::engine::{EngineEvent, IncomingReceipt, SessionEnd};
+use crate::domain::reason::Reason;
+use crate::engine::{EngineEvent, SessionEnd};
+use crate::net::Method;
 
-/// Messages of the past that are read of one chat.
-const PAST_OF_CHAT: usize = 1_000;
-/// Chats that are read at most.
-const MOST_CHATS: usize = 50_000;
-/// So much before the last thing that was heard is read again: clocks and deliveries are not exact.
-const MARGIN_MS: i64 = 10 * 60 * 1_000;
+/// Values on one page of a list.
+pub(super) const PAGE_LEN: usize = 100;
+const MAX_HISTORY_PER_CHAT: usize = 1_000;
+const MAX_CHATS: usize = 50_000;
+/// Changes are read from this long before the requested time: clocks differ and messages are late.
+const OVERLAP_MS: i64 = 10 * 60 * 1_000;
 
-/// A page of a chat's messages, in time order.
-struct Page {
-    messages: Vec<WireMessage>,
-    last: bool,
+/// A page of a list.
+pub(super) struct ListPage<T> {
+    pub(super) values: Vec<T>,
+    pub(super) is_last: bool,
 }
 
-/// Entries that the log already holds, although they were not taken in yet.
-struct Ahead {
-    to: i64,
-    messages: HashSet<MessageId>,
+/// Messages that entries of the log announce, up to `seq`.
+struct AnnouncedMessages {
+    seq: i64,
+    ids: HashSet<MessageId>,
 }
 
 impl RemoteSession {
-    /// Reads what was there before the link as history, which is told to nobody. What the log tells after `seq` is
-    /// left to the log, where there is one. `own`: nobody else tells how far it is.
-    pub(super) async fn read_past(&self, seq: Option<i64>, own: bool) -> Result<(), SessionEnd> {
-        self.tell_contacts().await?;
-        if own {
-            // After a new link the log has them all, and what happened to them since, in its order.
-            self.tell_groups(false).await?;
+    /// Reads history from before the link. `after`: messages after this entry are left to the log. `reports`: the upstream
+    /// reports no progress of its own.
+    pub(super) async fn read_history(&self, after: Option<i64>, reports: bool) -> Result<(), SessionEnd> {
+        self.deliver_contacts().await?;
+        if reports {
+            // After a new link the log has the groups and their changes.
+            self.deliver_groups(false).await?;
         }
-        let mut ahead = seq.map(|to| Ahead { to, messages: HashSet::new() });
+        let mut announced = after.map(|seq| AnnouncedMessages { seq, ids: HashSet::new() });
         let mut done = 0;
         for chat in self.chats().await? {
             let mut before: Option<MessageId> = None;
             let mut read = 0;
-            while read < PAST_OF_CHAT {
-                let Page { messages: page, last } = self.messages_before(&chat.id, before.as_ref()).await?;
-                if let Some(ahead) = &mut ahead {
-                    self.look_ahead(ahead).await?;
+            while read < MAX_HISTORY_PER_CHAT {
+                let ListPage { mut values, is_last } =
+                    self.messages_before(&chat.id, before.as_ref()).await?;
+                let is_last = is_last || values.is_empty();
+                read += values.len();
+                before = values.first().map(|message| message.id.clone());
+                if let Some(announced) = &mut announced {
+                    self.read_announced(announced).await?;
+                    values.retain(|message| !announced.ids.contains(&message.id));
                 }
-                read += page.len();
-                let last = last || page.is_empty();
-                before = page.first().map(|message| message.id.clone());
-                let comes = |id: &MessageId| ahead.as_ref().is_some_and(|ahead| ahead.messages.contains(id));
-                let old = page.into_iter().filter(|message| !comes(&message.id)).collect();
-                done += self.tell_history(old).await?;
-                if own {
-                    self.progress(done, HistoryPhase::Messages).await?;
+                done += self.deliver_history(values).await?;
+                if reports {
+                    self.report_history(done, HistoryPhase::Messages).await?;
                 }
-                if last {
+                if is_last {
                     break;
                 }
             }
-            self.chat_is(&chat).await?;
+            self.ingest_chat(&chat).await?;
         }
-        if own && done > 0 {
-            self.progress(done, HistoryPhase::Complete).await?;
+        if reports && done > 0 {
+            self.report_history(done, HistoryPhase::Complete).await?;
         }
         Ok(())
     }
 
-    async fn progress(&self, done: u64, phase: HistoryPhase) -> Result<(), SessionEnd> {
-        self.tell(EngineEvent::HistoryProgress { done, total: None, phase }).await
+    async fn report_history(&self, done: u64, phase: HistoryPhase) -> Result<(), SessionEnd> {
+        self.relay.deliver(EngineEvent::HistoryProgress { done, total: None, phase }).await
     }
 
-    async fn tell_history(&self, messages: Vec<WireMessage>) -> Result<u64, SessionEnd> {
+    async fn deliver_history(&self, messages: Vec<WireMessage>) -> Result<u64, SessionEnd> {
         let mut history = Vec::with_capacity(messages.len());
-        for message in &messages {
-            let id = self.kept(self.keeping.ours(&message.id).await)?;
-            if self.may_be_being_named(message, &id) {
-                continue;
-            }
-            history.push(self.received(message, without_file(message)).await?);
-        }
-        let told = history.len() as u64;
-        if told > 0 {
-            self.tell(EngineEvent::History(history)).await?;
-        }
         let mut changes = Vec::new();
         for message in &messages {
-            changes.extend(self.sayings(message).await?);
+            if !self.may_lack_our_id(message).await? {
+                history.push(self.incoming(message, without_file(message)).await?);
+            }
+            changes.extend(self.changes_of(message).await?);
+        }
+        let delivered = history.len() as u64;
+        if delivered > 0 {
+            self.relay.deliver(EngineEvent::History(history)).await?;
         }
         if !changes.is_empty() {
-            self.tell(EngineEvent::PastChanges(changes)).await?;
+            self.relay.deliver(EngineEvent::PastChanges(changes)).await?;
         }
-        Ok(told)
+        Ok(delivered)
     }
 
-    /// Notes which messages the log tells of further on.
-    async fn look_ahead(&self, ahead: &mut Ahead) -> Result<(), SessionEnd> {
+    /// Reads the log to its present end.
+    async fn read_announced(&self, announced: &mut AnnouncedMessages) -> Result<(), SessionEnd> {
         loop {
-            let page = self.answered(log::page(&self.client, ahead.to).await)?;
-            let before = ahead.to;
-            for entry in &self.read_entries(page.data) {
-                if let Some(News::Message(message) | News::Created { message, .. }) = event_in::news(entry) {
-                    ahead.messages.insert(message.id.clone());
+            let page = self.answered(log_stream::page(&self.client, announced.seq).await)?;
+            let before = announced.seq;
+            let entries: Vec<WireEntry> = self.read_list("log entry", page.data.into());
+            for entry in &entries {
+                let event = event_in::from_entry(entry);
+                if let Some(RemoteEvent::Message(message) | RemoteEvent::Created { message, .. }) = event {
+                    announced.ids.insert(message.id.clone());
                 }
-                ahead.to = ahead.to.max(entry.seq);
+                announced.seq = announced.seq.max(entry.seq);
             }
-            ahead.to = ahead.to.max(page.next_after);
-            if !page.has_more || ahead.to == before {
+            announced.seq = announced.seq.max(page.next_after);
+            if !page.has_more || announced.seq == before {
                 return Ok(());
             }
         }
     }
 
-    /// Reads what was done to chats.
+    /// Reads the flags of all chats.
     pub(super) async fn read_chats(&self) -> Result<(), SessionEnd> {
         for chat in self.chats().await? {
-            self.chat_is(&chat).await?;
+            self.ingest_chat(&chat).await?;
         }
         Ok(())
     }
 
-    /// All chats, the newest first but for pinned ones.
+    /// A page of a list; `None` where the upstream has no such list.
+    pub(super) async fn list_page<T: DeserializeOwned>(
+        &self,
+        part: &'static str,
+        path: &str,
+        offset: usize,
+    ) -> Result<Option<ListPage<T>>, SessionEnd> {
+        let request =
+            self.client.request(Method::GET, &[path]).query("limit", PAGE_LEN).query("offset", offset);
+        let list = match self.client.data(request).await {
+            Err(failure) if failure.is_unserved() || failure.status() == Some(422) => return Ok(None),
+            list => self.answered(list)?,
+        };
+        let len = list.as_array().map_or(0, Vec::len);
+        Ok(Some(ListPage { values: self.read_list(part, list), is_last: len < PAGE_LEN }))
+    }
+
+    /// All chats. Every upstream has them.
     async fn chats(&self) -> Result<Vec<WireChat>, SessionEnd> {
         let mut chats = Vec::new();
-        let mut read = 0;
-        while read < MOST_CHATS {
-            let ask = Ask::get(&["chats"]).query("limit", &PAGE).query("offset", &read);
-            let mut page = self.answered(self.client.ask(ask).await)?;
-            let (listed, count) = self.read_page::<WireChat>("a chat", &mut page);
-            read += count;
-            chats.extend(listed);
-            if count < PAGE {
+        for offset in (0..MAX_CHATS).step_by(PAGE_LEN) {
+            let page = self.list_page("chat", "chats", offset).await?;
+            let ListPage { values, is_last } =
+                page.ok_or(SessionEnd::LinkLost(Reason::UpstreamUnavailable))?;
+            chats.extend(values);
+            if is_last {
                 break;
             }
         }
         Ok(chats)
     }
 
-    /// The page of messages before one, or the newest; in time order.
-    async fn messages_before(&self, chat: &Jid, before: Option<&MessageId>) -> Result<Page, SessionEnd> {
-        let id = chat.to_string();
-        let path = ["chats", id.as_str(), "messages"];
-        let mut ask = Ask::get(&path).query("limit", &PAGE);
+    /// The page of messages before one, or the newest page; in time order.
+    async fn messages_before(
+        &self,
+        chat: &Jid,
+        before: Option<&MessageId>,
+    ) -> Result<ListPage<WireMessage>, SessionEnd> {
+        let chat = chat.to_string();
+        let path = ["chats", &chat, "messages"];
+        let mut request = self.client.request(Method::GET, &path).query("limit", PAGE_LEN);
         if let Some(before) = before {
-            ask = ask.query("before", before);
+            request = request.query("before", before);
         }
-        let mut page = match self.client.ask(ask).await {
+        let list = match self.client.data(request).await {
             // The chat was removed meanwhile.
-            Err(trouble) if trouble.is_absence() => return Ok(Page { messages: Vec::new(), last: true }),
-            page => self.answered(page)?,
+            Err(failure) if failure.is_absent() => return Ok(ListPage { values: Vec::new(), is_last: true }),
+            list => self.answered(list)?,
         };
-        // Whatever of ours is on the page was handed over before: then its id there is known.
-        drop(self.naming.write().await);
-        let (messages, count) = self.read_page("a message", &mut page);
-        Ok(Page { messages, last: count < PAGE })
+        // Every message of ours on the page was handed over before: wait until its id is recorded.
+        drop(self.recording_id.write().await);
+        let len = list.as_array().map_or(0, Vec::len);
+        Ok(ListPage { values: self.read_list("message", list), is_last: len < PAGE_LEN })
     }
 
-    /// Reads what happened since a moment of the upstream's clock, as news; what is known already is no news.
-    pub(super) async fn read_again(&self, since: i64) -> Result<(), SessionEnd> {
-        let since = in_ms(since.saturating_sub(MARGIN_MS));
-        self.tell_contacts().await?;
-        self.tell_groups(false).await?;
+    /// Reads changes since a position's time as new events; the daemon drops those that it has.
+    pub(super) async fn read_changes(&self, since: ReadPosition) -> Result<(), SessionEnd> {
+        let from = in_ms(since.at.saturating_sub(OVERLAP_MS)).0;
+        self.deliver_contacts().await?;
+        self.deliver_groups(false).await?;
         for chat in self.chats().await? {
-            self.chat_is(&chat).await?;
-            if chat.timestamp.is_some_and(|at| in_ms(at) < since) {
+            self.ingest_chat(&chat).await?;
+            if chat.timestamp.is_some_and(|at| in_ms(at).0 < from) {
                 continue;
             }
-            for message in self.messages_since(&chat.id, since.0).await? {
-                self.tell_again(&message).await?;
+            for message in self.messages_since(&chat.id, from).await? {
+                self.ingest_current(message, since).await?;
             }
         }
         Ok(())
     }
 
-    /// A chat's messages since a moment, in time order.
-    async fn messages_since(&self, chat: &Jid, since: i64) -> Result<Vec<WireMessage>, SessionEnd> {
+    /// A chat's messages since a time, in time order.
+    async fn messages_since(&self, chat: &Jid, from: i64) -> Result<Vec<WireMessage>, SessionEnd> {
         let mut newest_first: Vec<WireMessage> = Vec::new();
         loop {
             let before = newest_first.last().map(|message| message.id.clone());
-            let Page { messages, last } = self.messages_before(chat, before.as_ref()).await?;
-            let last = last || messages.is_empty();
-            for message in messages.into_iter().rev() {
-                if message.timestamp.is_some_and(|at| in_ms(at).0 < since) || newest_first.len() >= MOST_CHATS
-                {
-                    newest_first.reverse();
-                    return Ok(newest_first);
-                }
-                newest_first.push(message);
-            }
-            if last {
+            let ListPage { values, is_last } = self.messages_before(chat, before.as_ref()).await?;
+            let found = values.len();
+            let is_recent = |message: &WireMessage| message.timestamp.is_none_or(|at| in_ms(at).0 >= from);
+            let recent: Vec<_> = values.into_iter().rev().take_while(is_recent).collect();
+            let is_last = is_last || found == 0 || recent.len() < found || newest_first.len() >= MAX_CHATS;
+            newest_first.extend(recent);
+            if is_last {
                 newest_first.reverse();
                 return Ok(newest_first);
             }
         }
     }
 
-    /// All that a message tells as it now is.
-    async fn tell_again(&self, message: &WireMessage) -> Result<(), SessionEnd> {
-        let id = self.kept(self.keeping.ours(&message.id).await)?;
-        if self.may_be_being_named(message, &id) {
+    /// Ingests a message in its present form.
+    async fn ingest_current(&self, message: WireMessage, before: ReadPosition) -> Result<(), SessionEnd> {
+        if self.may_lack_our_id(&message).await? {
             return Ok(());
         }
-        self.message(message).await?;
-        let at = self.clock.now();
-        if message.id.from_me
-            && let Some(ack) = message.ack.and_then(|ack| Ack::try_from(ack).ok())
-            && ack != Ack::Pending
-        {
-            let (chat, network_id) = (id.chat.clone(), id.network.clone());
-            let receipt =
-                IncomingReceipt { chat, network_id, ack, participant: None, timestamp: at, error: None };
-            self.tell(EngineEvent::Receipt(receipt)).await?;
-        }
+        self.ingest_message(&message, before).await?;
+        let mut events = Vec::new();
+        let (id, at) = (self.our_id(&message.id).await?, self.relay.now());
         if message.kind.as_deref() == Some("revoked") {
-            return self.tell(EngineEvent::Revoked { id }).await;
+            events.push(EngineEvent::Revoked { id });
+        } else {
+            if message.is_edited {
+                let body = message.body.clone().unwrap_or_default();
+                events.push(EngineEvent::Edited { id, body, at });
+            }
+            events.extend(self.changes_of(&message).await?);
         }
-        if message.is_edited {
-            let body = message.body.clone().unwrap_or_default();
-            self.tell(EngineEvent::Edited { id: id.clone(), body, at }).await?;
-        }
-        for saying in self.sayings(message).await? {
-            self.tell(saying).await?;
+        self.deliver_ack_of(WireMessage { receipts: Vec::new(), ..message }).await?;
+        for event in events {
+            self.relay.deliver(event).await?;
         }
         Ok(())
     }
 
-    /// Whether a message may be one of ours whose id there is just being told. It is read again soon.
-    fn may_be_being_named(&self, message: &WireMessage, id: &MessageId) -> bool {
-        let unnamed = message.id.from_me && *id == message.id;
-        unnamed && self.inbound_by == InboundBy::Poll && !self.waiting.is_idle()
+    /// Whether a message may be one of ours whose id is not recorded yet. It is read again soon.
+    async fn may_lack_our_id(&self, message: &WireMessage) -> Result<bool, SessionEnd> {
+        if !message.id.from_me || self.inbound != InboundTransport::Poll || self.pending_sends.is_empty() {
+            return Ok(false);
+        }
+        Ok(self.our_id(&message.id).await? == message.id)
     }
 
     /// Reactions, votes and the star of a message.
-    async fn sayings(&self, message: &WireMessage) -> Result<Vec<EngineEvent>, SessionEnd> {
-        let mut sayings = Vec::new();
+    async fn changes_of(&self, message: &WireMessage) -> Result<Vec<EngineEvent>, SessionEnd> {
+        let mut changes = Vec::new();
         if message.reactions.is_empty() && message.poll.is_none() && !message.is_starred {
-            return Ok(sayings);
+            return Ok(changes);
         }
-        let id = self.kept(self.keeping.ours(&message.id).await)?;
-        let at = message.timestamp.map_or_else(|| self.clock.now(), in_ms);
+        let id = self.our_id(&message.id).await?;
+        let at = message.timestamp.map_or_else(|| self.relay.now(), in_ms);
         for reaction in &message.reactions {
             let (from, from_me, emoji) = (reaction.from.clone(), reaction.from_me, reaction.emoji.clone());
-            sayings.push(EngineEvent::Reaction { id: id.clone(), from, from_me, emoji, at });
+            changes.push(EngineEvent::Reaction { id: id.clone(), from, from_me, emoji, at });
         }
         for vote in message.poll.iter().flat_map(|poll| &poll.votes) {
             let (voter, options, at) = (vote.voter.clone(), vote.options.clone(), vote.timestamp);
-            sayings.push(EngineEvent::Vote { id: id.clone(), voter, options, at });
+            changes.push(EngineEvent::Vote { id: id.clone(), voter, options, at });
         }
         if message.is_starred {
-            sayings.push(EngineEvent::Starred { id, on: true });
+            changes.push(EngineEvent::Starred { id, on: true });
         }
-        Ok(sayings)
+        Ok(changes)
     }
 }

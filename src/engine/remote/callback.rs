@@ -1,7 +1,7 @@
-//! What the upstream calls back with: webhooks in our own format, signed as Standard Webhooks has it.
+//! Callbacks of the upstream: webhooks in our own format, signed according to Standard Webhooks.
 //!
-//! A callback names an entry of the upstream's log. The log is then read up to there, so that everything comes once
-//! and in its order, whatever callbacks are lost, late or doubled.
+//! A callback names an entry of the upstream's log and is answered when the log is ingested up to there. Lost, late and
+//! repeated callbacks change nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use crate::net::standard_webhooks;
 
 /// How far a callback's time may be from ours, in seconds.
 const TOLERANCE_S: i64 = 300;
-/// How long a callback may wait until what it tells is taken in.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a callback waits for the log reader.
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// Checks a callback, and answers once what it tells is durable.
-pub(super) async fn take(
+/// Verifies a callback, and answers it when its event is durable.
+pub(super) async fn receive(
     session: Option<Arc<RemoteSession>>,
     secret: &str,
-    there: &str,
+    upstream_device: &str,
     callback: Callback<'_>,
     now: Millis,
 ) -> Result<CallbackAnswer, CallbackError> {
@@ -31,34 +31,28 @@ pub(super) async fn take(
     }
     verify(secret, callback, now)?;
     let body: Value = serde_json::from_slice(callback.body)
-        .map_err(|_| CallbackError::Invalid("the callback is no JSON".to_owned()))?;
-    let told = &body["data"];
-    let about = told["deviceId"].as_str();
-    if about.is_some_and(|device| device != there) {
+        .map_err(|_| CallbackError::Invalid("the callback is not JSON".to_owned()))?;
+    let event = &body["data"];
+    if event["deviceId"].as_str().is_some_and(|device| device != upstream_device) {
         return Err(CallbackError::Invalid("the callback is about another device".to_owned()));
     }
     let taken = CallbackAnswer::Json(json!({ "taken": true }));
-    // A test of the webhook.
-    let Some(seq) = told["seq"].as_i64() else { return Ok(taken) };
-    let session = session.filter(|session| !session.gone.is_cancelled());
-    let session = session.ok_or_else(|| not_now("the device is not running"))?;
-    let mut read_to = session.read_to.subscribe();
-    session.called.notify_one();
-    let reads = tokio::time::timeout(PATIENCE, read_to.wait_for(|read| *read >= seq));
+    // A test of the webhook has no entry.
+    let Some(seq) = event["seq"].as_i64() else { return Ok(taken) };
+    let not_running = || CallbackError::NotNow("the device is not running".to_owned());
+    let session = session.filter(|session| session.base.is_open()).ok_or_else(not_running)?;
+    let mut last_seq = session.last_seq.subscribe();
+    session.wake_up.notify_one();
     tokio::select! {
-        read = reads => match read {
+        read = tokio::time::timeout(MAX_WAIT, last_seq.wait_for(|last| *last >= seq)) => match read {
             Ok(Ok(_)) => Ok(taken),
-            _ => Err(not_now("what the callback tells could not be read in time")),
+            _ => Err(CallbackError::NotNow("the event could not be read in time".to_owned())),
         },
-        () = session.gone.cancelled() => Err(not_now("the device is not running")),
+        () = session.base.ended() => Err(not_running()),
     }
 }
 
-fn not_now(why: &str) -> CallbackError {
-    CallbackError::NotNow(why.to_owned())
-}
-
-/// Any one of its signatures must be ours, and its time must be now.
+/// One of the signatures must match, and the time must be now.
 fn verify(secret: &str, callback: Callback<'_>, now: Millis) -> Result<(), CallbackError> {
     let header = |name| callback.header(name).ok_or(CallbackError::Unauthorized);
     let (id, at, signatures) =
@@ -84,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_vector_of_standard_webhooks_holds_and_nothing_else() {
+    fn only_the_standard_vector_verifies() {
         let (id, at) = (("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"), ("webhook-timestamp", "1614265330"));
         let right = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
         let body = r#"{"test": 2432232314}"#;

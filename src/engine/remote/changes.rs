@@ -1,139 +1,144 @@
-//! What is changed about messages and chats, and what is read.
+//! Changes to messages and chats, and read marks.
+//!
+//! The event of an own change is suppressed; a change of a missing thing to its absence is a success.
 
 use serde::Deserialize as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::client::{Ask, Trouble};
-use super::convert::chat_in::{self, Flags};
+use super::client::RemoteFailure;
+use super::convert::chat_in::{self, ChatFlags};
+use super::convert::event_in::RemoteUpdate;
 use super::convert::wire::WireChat;
-use super::inbound::echo_of_chat;
-use super::pending_sends::echo;
+use super::pending_sends::OwnChange;
 use super::session::RemoteSession;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
-use crate::engine::{ChatChange, EngineEvent, MessageChange, SessionEnd, SessionError, VaultError};
+use crate::engine::{ChatChange, EngineEvent, MessageChange, SessionEnd, SessionError};
 
-/// Messages that are marked read in one request.
-const READ_AT_ONCE: usize = 500;
+/// Messages that one request marks as read.
+const MAX_READ_IDS: usize = 500;
 
 impl RemoteSession {
     /// See [`crate::engine::Session::change_message`].
-    pub(super) async fn message_changes(&self, change: MessageChange) -> Result<(), SessionError> {
-        match change {
+    pub(super) async fn request_message_change(&self, change: MessageChange) -> Result<(), SessionError> {
+        let me = self.base.me();
+        let (id, verb, body, update) = match change {
+            MessageChange::Revoke { id } => {
+                return self.delete_message(&id, true).await.map_err(|failure| error(&failure));
+            }
+            MessageChange::DeleteForMe { id } => return done(self.delete_message(&id, false).await),
             MessageChange::Edit { id, body, .. } => {
-                let id = self.there(&id).await?;
-                let ask = json!({ "messageId": id, "newText": body });
-                self.change(Some(echo("edit", &id, &body)), Ask::post(&["messages", "edit"], ask)).await
+                let id = self.upstream_id(&id).await?;
+                let request = json!({ "messageId": id, "newText": body });
+                let own = OwnChange::Message(id.network, RemoteUpdate::Edited { body });
+                let edited = self.request(Some(own), &["messages", "edit"], &request).await;
+                return edited.map_err(|failure| error(&failure));
             }
             MessageChange::React { id, emoji, .. } => {
-                let id = self.there(&id).await?;
-                let path = ["messages", &id.to_string(), "react"];
-                self.change(Some(echo("react", &id, &emoji)), Ask::post(&path, json!({ "emoji": emoji })))
-                    .await
+                let update = me.map(|from| RemoteUpdate::Reaction { from, emoji: emoji.clone() });
+                (id, "react", json!({ "emoji": emoji }), update)
             }
             MessageChange::Vote { id, options, .. } => {
-                let id = self.there(&id).await?;
-                let path = ["messages", &id.to_string(), "vote"];
-                let echo = echo("vote", &id, &options.join("\n"));
-                self.change(Some(echo), Ask::post(&path, json!({ "options": options }))).await
+                let update = me.map(|voter| RemoteUpdate::Vote { voter, options: options.clone() });
+                (id, "vote", json!({ "options": options }), update)
             }
             MessageChange::Star { id, on } => {
-                let id = self.there(&id).await?;
-                let path = ["messages", &id.to_string(), "star"];
-                let asked = Ask::post(&path, json!({ "star": on }));
-                done_if_absent(self.change(Some(echo("star", &id, &on.to_string())), asked).await)
+                (id, "star", json!({ "star": on }), Some(RemoteUpdate::Starred(on)))
             }
-            MessageChange::Revoke { id } => self.delete(&id, true).await,
-            MessageChange::DeleteForMe { id } => done_if_absent(self.delete(&id, false).await),
+        };
+        let id = self.upstream_id(&id).await?;
+        let own = update.map(|update| OwnChange::Message(id.network.clone(), update));
+        let result = self.request(own, &["messages", &id.to_string(), verb], &body).await;
+        if verb == "star" { done(result) } else { result.map_err(|failure| error(&failure)) }
+    }
+
+    async fn delete_message(&self, id: &MessageId, for_everyone: bool) -> Result<(), RemoteFailure> {
+        let id = self.upstream_id(id).await.map_err(|_| RemoteFailure::malformed())?;
+        let body = json!({ "messageId": id, "forEveryone": for_everyone });
+        self.request(None, &["messages", "delete"], &body).await
+    }
+
+    /// Requests a change whose own event is suppressed.
+    async fn request(
+        &self,
+        own: Option<OwnChange>,
+        path: &[&str],
+        body: &Value,
+    ) -> Result<(), RemoteFailure> {
+        self.tracked(own, self.client.post(path, body)).await
+    }
+
+    async fn tracked(
+        &self,
+        own: Option<OwnChange>,
+        request: impl Future<Output = Result<Value, RemoteFailure>>,
+    ) -> Result<(), RemoteFailure> {
+        if let Some(own) = &own {
+            self.own_changes.expect(own.clone(), self.relay.now());
         }
-    }
-
-    async fn delete(&self, id: &MessageId, for_everyone: bool) -> Result<(), SessionError> {
-        let ask = json!({ "messageId": self.there(id).await?, "forEveryone": for_everyone });
-        self.change(None, Ask::post(&["messages", "delete"], ask)).await
-    }
-
-    async fn there(&self, id: &MessageId) -> Result<MessageId, SessionError> {
-        self.keeping.theirs(id).await.map_err(|error| self.not_kept(&error))
-    }
-
-    fn not_kept(&self, error: &VaultError) -> SessionError {
-        tracing::warn!(device = %self.device, %error, "what an upstream told could not be read");
-        SessionError::Offline
-    }
-
-    /// Asks for a change whose echo is no news.
-    async fn change(&self, echo: Option<String>, ask: Ask<'_>) -> Result<(), SessionError> {
-        if let Some(echo) = &echo {
-            self.echoes.expect(echo.clone(), self.clock.now());
+        let answer = request.await;
+        if let (Err(_), Some(own)) = (&answer, &own) {
+            self.own_changes.take(own, self.relay.now());
         }
-        match self.client.ask(ask).await {
-            Ok(_) => Ok(()),
-            Err(trouble) => {
-                if let Some(echo) = &echo {
-                    self.echoes.take(echo, self.clock.now());
-                }
-                Err(in_session(trouble))
-            }
-        }
+        answer.map(drop)
     }
 
     /// See [`crate::engine::Session::change_chat`].
-    pub(super) async fn chat_changes(&self, chat: &Jid, change: ChatChange) -> Result<(), SessionError> {
+    pub(super) async fn request_chat_change(
+        &self,
+        chat: &Jid,
+        change: ChatChange,
+    ) -> Result<(), SessionError> {
         let id = chat.to_string();
-        let of = |what: &'static str| ["chats".to_owned(), id.clone(), what.to_owned()];
-        let (path, body) = match &change {
-            ChatChange::Archive(on) => (of(if *on { "archive" } else { "unarchive" }), json!({})),
-            ChatChange::Pin(on) => (of("pin"), json!({ "pin": on })),
-            ChatChange::Mute(None) => (of("mute"), json!({ "mute": false })),
-            ChatChange::Mute(Some(until)) => (of("mute"), json!({ "mute": true, "until": until })),
+        let (verb, body) = match &change {
+            ChatChange::Archive(true) => ("archive", json!({})),
+            ChatChange::Archive(false) => ("unarchive", json!({})),
+            ChatChange::Pin(on) => ("pin", json!({ "pin": on })),
+            ChatChange::Mute(None) => ("mute", json!({ "mute": false })),
+            ChatChange::Mute(Some(until)) => ("mute", json!({ "mute": true, "until": until })),
             ChatChange::Clear => {
-                let path = of("clear");
-                let path: Vec<&str> = path.iter().map(String::as_str).collect();
-                return done_if_absent(
-                    self.change(Some(echo_of_chat(chat, &change)), Ask::post(&path, json!({}))).await,
-                );
+                let own = OwnChange::Chat(chat.clone(), change);
+                return done(self.request(Some(own), &["chats", &id, "clear"], &json!({})).await);
             }
             ChatChange::Delete => {
-                let asked =
-                    self.change(Some(echo_of_chat(chat, &change)), Ask::delete(&["chats", &id])).await;
-                return done_if_absent(asked);
+                let own = OwnChange::Chat(chat.clone(), change);
+                return done(self.tracked(Some(own), self.client.delete(&["chats", &id])).await);
             }
         };
-        let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        match self.client.data(Ask::post(&path, body)).await {
-            // There, a chat begins with its first message.
-            Err(trouble) if trouble.is_absence() => Ok(()),
-            Err(trouble) => Err(in_session(trouble)),
-            Ok(chat) => self.note_chat(WireChat::deserialize(chat).ok()).await,
-        }
-    }
-
-    async fn note_chat(&self, chat: Option<WireChat>) -> Result<(), SessionError> {
+        let chat = match self.client.post(&["chats", &id, verb], &body).await {
+            // At the upstream a chat begins with its first message.
+            Err(failure) if failure.is_absent() => return Ok(()),
+            Err(failure) => return Err(error(&failure)),
+            Ok(chat) => WireChat::deserialize(chat).ok(),
+        };
         let Some(chat) = chat else { return Ok(()) };
-        let kept = self.keeping.set_chat(&chat.id, Flags::from(&chat)).await;
-        kept.map_err(|error| self.not_kept(&error))
+        let stored = self.relay.stored(self.state.set_chat(&chat.id, ChatFlags::from(&chat)).await);
+        stored.map_err(|_| SessionError::Offline)
     }
 
-    /// The upstream tells how a chat is: what was done to it is what is different from the last time.
-    pub(super) async fn chat_is(&self, chat: &WireChat) -> Result<(), SessionEnd> {
-        let (before, now) = (self.kept(self.keeping.chat(&chat.id).await)?, Flags::from(chat));
-        let changes = chat_in::changes(before, now);
-        if changes.is_empty() {
+    /// Ingests a chat in its present form: the differences from its last flags are changes.
+    pub(super) async fn ingest_chat(&self, chat: &WireChat) -> Result<(), SessionEnd> {
+        let before = self.relay.stored(self.state.chat(&chat.id).await)?;
+        let flags = ChatFlags::from(chat);
+        if before == flags {
             return Ok(());
         }
-        for change in changes {
-            self.tell(EngineEvent::Chat { chat: chat.id.clone(), change }).await?;
+        for change in chat_in::changes(before, flags) {
+            self.relay.deliver(EngineEvent::Chat { chat: chat.id.clone(), change }).await?;
         }
-        self.kept(self.keeping.set_chat(&chat.id, now).await)
+        self.relay.stored(self.state.set_chat(&chat.id, flags).await)
     }
 
     /// See [`crate::engine::Session::mark_read`].
-    pub(super) async fn reads(&self, chat: &Jid, messages: &[MessageId]) -> Result<(), SessionError> {
-        let id = chat.to_string();
-        for some in messages.chunks(READ_AT_ONCE) {
-            match self.client.ask(Ask::post(&["chats", &id, "read"], json!({ "messageIds": some }))).await {
-                Err(trouble) if !trouble.is_absence() => return Err(in_session(trouble)),
+    pub(super) async fn send_read_marks(
+        &self,
+        chat: &Jid,
+        messages: &[MessageId],
+    ) -> Result<(), SessionError> {
+        let chat = chat.to_string();
+        for ids in messages.chunks(MAX_READ_IDS) {
+            match self.client.post(&["chats", &chat, "read"], &json!({ "messageIds": ids })).await {
+                Err(failure) if !failure.is_absent() => return Err(error(&failure)),
                 _ => {}
             }
         }
@@ -141,17 +146,21 @@ impl RemoteSession {
     }
 }
 
-fn in_session(trouble: Trouble) -> SessionError {
-    if trouble.is_absence() && trouble.code() == "message_not_found" {
-        return SessionError::Refused("the upstream has no such message".to_owned());
-    }
-    trouble.into_session_error()
+fn is_message_missing(failure: &RemoteFailure) -> bool {
+    failure.is_absent() && failure.code() == "message_not_found"
 }
 
-/// What is not there need not be removed.
-fn done_if_absent(done: Result<(), SessionError>) -> Result<(), SessionError> {
-    match done {
-        Err(SessionError::Refused(why)) if why == "the upstream has no such message" => Ok(()),
-        other => other,
+fn error(failure: &RemoteFailure) -> SessionError {
+    if is_message_missing(failure) {
+        return SessionError::Refused("the upstream does not have the message".to_owned());
+    }
+    failure.session_error()
+}
+
+/// A missing message needs no removal.
+fn done(result: Result<(), RemoteFailure>) -> Result<(), SessionError> {
+    match result {
+        Err(failure) if !is_message_missing(&failure) => Err(error(&failure)),
+        _ => Ok(()),
     }
 }

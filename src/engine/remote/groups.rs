@@ -1,158 +1,130 @@
-//! Groups: what is asked of them, and how they are told.
+//! Groups: requests about one, and the list of all.
 
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use super::client::{Ask, Trouble};
-use super::convert::{group_in, static_codes};
+use super::backfill::{ListPage, PAGE_LEN};
+use super::client::RemoteFailure;
+use super::convert::static_codes;
+use super::convert::wire::WireGroupId;
 use super::session::RemoteSession;
 use crate::domain::group::Group;
 use crate::domain::jid::Jid;
 use crate::engine::{EngineEvent, GroupAnswer, GroupRequest, MembersChange, SessionEnd, SessionError};
 
-/// Entries on a page of a list.
-pub(super) const PAGE: usize = 100;
-/// Groups that are told at once; each has many members.
-const TOLD_AT_ONCE: usize = 20;
-/// Groups that are read at most.
-const MOST_GROUPS: usize = 10_000;
+/// Groups in one event; each has many members.
+const MAX_GROUPS_PER_EVENT: usize = 20;
+const MAX_GROUPS: usize = 10_000;
 
 impl RemoteSession {
     /// See [`crate::engine::Session::group`].
     pub(super) async fn group_request(&self, request: GroupRequest) -> Result<GroupAnswer, SessionError> {
-        let group = about(&request).cloned();
-        let trouble = match self.ask_about_group(request).await {
+        let group = group_of(&request).map(ToString::to_string);
+        let failure = match self.request_about_group(request, group.as_deref().unwrap_or_default()).await {
             Ok(answer) => return Ok(answer),
-            Err(trouble) => trouble,
+            Err(failure) => failure,
         };
-        // The upstream refuses what its network refuses, and then knows the group no longer where that was why.
-        let out = match (&trouble, group) {
-            (trouble, _) if trouble.is_absence() => true,
-            (Trouble::Refused { status: 422, .. }, Some(group)) => {
-                let found = self.client.data(Ask::get(&["groups", &group.to_string()])).await;
-                found.is_err_and(|trouble| trouble.code() == "group_not_found")
+        // The upstream refuses what its network refuses; when our account left, it has removed the group.
+        let is_removed = match (failure.status(), group) {
+            _ if failure.is_absent() => true,
+            (Some(422), Some(group)) => {
+                let found = self.client.get(&["groups", &group]).await;
+                found.is_err_and(|failure| failure.code() == "group_not_found")
             }
             _ => false,
         };
-        Err(if out { SessionError::NotInGroup } else { trouble.into_session_error() })
+        Err(if is_removed { SessionError::NotInGroup } else { failure.session_error() })
     }
 
-    async fn ask_about_group(&self, request: GroupRequest) -> Result<GroupAnswer, Trouble> {
+    async fn request_about_group(
+        &self,
+        request: GroupRequest,
+        group: &str,
+    ) -> Result<GroupAnswer, RemoteFailure> {
+        let client = &self.client;
         match request {
             GroupRequest::Create { subject, participants } => {
                 let body = json!({ "subject": subject, "participants": participants });
-                read_group(self.client.data(Ask::post(&["groups"], body)).await?)
+                group_answer(client.post(&["groups"], &body).await?)
             }
-            GroupRequest::Info(group) => {
-                read_group(self.client.data(Ask::get(&["groups", &group.to_string()])).await?)
+            GroupRequest::Info(_) => group_answer(client.get(&["groups", group]).await?),
+            GroupRequest::Participants { change, participants, .. } => {
+                let verb = match change {
+                    MembersChange::Add => "add",
+                    MembersChange::Remove => "remove",
+                    MembersChange::Promote => "promote",
+                    MembersChange::Demote => "demote",
+                };
+                let path = ["groups", group, "participants", verb];
+                participants_answer(&client.post(&path, &json!({ "participants": participants })).await?)
             }
-            GroupRequest::Participants { group, change, participants } => {
-                self.change_members(&group, change, &participants).await
-            }
-            GroupRequest::Subject { group, subject } => {
-                let path = ["groups", &group.to_string(), "subject"];
-                self.client.ask(Ask::put(&path, json!({ "subject": subject }))).await?;
+            GroupRequest::Subject { subject, .. } => {
+                client.put(&["groups", group, "subject"], &json!({ "subject": subject })).await?;
                 Ok(GroupAnswer::Done)
             }
-            GroupRequest::Description { group, description } => {
-                let path = ["groups", &group.to_string(), "description"];
-                self.client.ask(Ask::put(&path, json!({ "description": description }))).await?;
+            GroupRequest::Description { description, .. } => {
+                let body = json!({ "description": description });
+                client.put(&["groups", group, "description"], &body).await?;
                 Ok(GroupAnswer::Done)
             }
-            GroupRequest::InviteLink(group) => {
-                link(&self.client.data(Ask::get(&["groups", &group.to_string(), "invite-link"])).await?)
+            GroupRequest::InviteLink(_) => link_answer(&client.get(&["groups", group, "invite-link"]).await?),
+            GroupRequest::RevokeInviteLink(_) => {
+                let path = ["groups", group, "invite-link", "revoke"];
+                link_answer(&client.post(&path, &json!({})).await?)
             }
-            GroupRequest::RevokeInviteLink(group) => {
-                let path = ["groups", &group.to_string(), "invite-link", "revoke"];
-                link(&self.client.data(Ask::post(&path, json!({}))).await?)
+            GroupRequest::Leave(_) => match client.post(&["groups", group, "leave"], &json!({})).await {
+                Err(failure) if !failure.is_absent() => Err(failure),
+                _ => Ok(GroupAnswer::Done),
+            },
+        }
+    }
+
+    /// Delivers a group that our account joined.
+    pub(super) async fn deliver_group(&self, group: &Jid) -> Result<(), SessionEnd> {
+        let groups = self.read_group(group).await?.into_iter().collect();
+        self.relay.deliver(EngineEvent::Groups { groups, complete: false }).await
+    }
+
+    async fn read_group(&self, group: &Jid) -> Result<Option<Group>, SessionEnd> {
+        match self.client.get(&["groups", &group.to_string()]).await {
+            Err(failure)
+                if matches!(failure.own_status(), Some(400..=499))
+                    && !failure.is_temporary()
+                    && !failure.is_unauthorized()
+                    && !failure.is_device_missing() =>
+            {
+                Ok(None)
             }
-            GroupRequest::Leave(group) => {
-                match self.client.ask(Ask::post(&["groups", &group.to_string(), "leave"], json!({}))).await {
-                    Err(trouble) if !trouble.is_absence() => Err(trouble),
-                    _ => Ok(GroupAnswer::Done),
+            found => Ok(Group::deserialize(self.answered(found)?).ok()),
+        }
+    }
+
+    /// Delivers all groups. `complete`: our account is in no other group.
+    pub(super) async fn deliver_groups(&self, complete: bool) -> Result<(), SessionEnd> {
+        let mut groups = Vec::new();
+        for offset in (0..MAX_GROUPS).step_by(PAGE_LEN) {
+            // An engine without groups has no list, which differs from an empty list.
+            let page = self.list_page::<WireGroupId>("group", "groups", offset).await?;
+            let Some(ListPage { values, is_last }) = page else { return Ok(()) };
+            for listed in values {
+                groups.extend(self.read_group(&listed.id).await?);
+                if !complete && groups.len() == MAX_GROUPS_PER_EVENT {
+                    let groups = std::mem::take(&mut groups);
+                    self.relay.deliver(EngineEvent::Groups { groups, complete }).await?;
                 }
             }
-        }
-    }
-
-    async fn change_members(
-        &self,
-        group: &Jid,
-        change: MembersChange,
-        participants: &[Jid],
-    ) -> Result<GroupAnswer, Trouble> {
-        let verb = match change {
-            MembersChange::Add => "add",
-            MembersChange::Remove => "remove",
-            MembersChange::Promote => "promote",
-            MembersChange::Demote => "demote",
-        };
-        let path = ["groups", &group.to_string(), "participants", verb];
-        let told = self.client.data(Ask::post(&path, json!({ "participants": participants }))).await?;
-        let each = told["participants"].as_array().ok_or(Trouble::Garbled)?;
-        let outcome = |one: &Value| {
-            let id: Jid = one["id"].as_str()?.parse().ok()?;
-            let done = one["success"] == true;
-            Some((id, if done { Ok(()) } else { Err(static_codes::member_code(one["code"].as_str())) }))
-        };
-        Ok(GroupAnswer::Participants(each.iter().filter_map(outcome).collect()))
-    }
-
-    /// Tells of a group that the account came into.
-    pub(super) async fn tell_group(&self, group: &Jid) -> Result<(), SessionEnd> {
-        let groups = self.group_there(group).await?.into_iter().collect();
-        self.tell(EngineEvent::Groups { groups, complete: false }).await
-    }
-
-    async fn group_there(&self, group: &Jid) -> Result<Option<Group>, SessionEnd> {
-        let found = self.client.data(Ask::get(&["groups", &group.to_string()])).await;
-        let is_to_come =
-            found.as_ref().is_err_and(|trouble| trouble.is_passing() || trouble.is_without_device());
-        match found {
-            Err(Trouble::Refused { own: true, status: 400..=499, .. }) if !is_to_come => Ok(None),
-            found => Ok(group_in::group(self.answered(found)?)),
-        }
-    }
-
-    /// Tells of all groups; `complete`: what is known besides is outdated.
-    pub(super) async fn tell_groups(&self, complete: bool) -> Result<(), SessionEnd> {
-        let Some(ids) = self.group_ids().await? else { return Ok(()) };
-        let mut groups = Vec::new();
-        for id in ids {
-            groups.extend(self.group_there(&id).await?);
-            if !complete && groups.len() == TOLD_AT_ONCE {
-                self.tell(EngineEvent::Groups { groups: std::mem::take(&mut groups), complete }).await?;
-            }
-        }
-        if complete || !groups.is_empty() {
-            self.tell(EngineEvent::Groups { groups, complete }).await?;
-        }
-        Ok(())
-    }
-
-    /// None where the upstream lists no groups, which is no list without any.
-    async fn group_ids(&self) -> Result<Option<Vec<Jid>>, SessionEnd> {
-        let mut ids = Vec::new();
-        while ids.len() < MOST_GROUPS {
-            let ask = Ask::get(&["groups"]).query("limit", &PAGE).query("offset", &ids.len());
-            let page = match self.client.ask(ask).await {
-                // An engine there that has no groups.
-                Err(trouble) if trouble.is_nothing_there() => return Ok(None),
-                Err(Trouble::Refused { status: 422, .. }) => return Ok(None),
-                page => self.answered(page)?,
-            };
-            let before = ids.len();
-            let listed = page["data"].as_array().into_iter().flatten();
-            ids.extend(listed.filter_map(|group| group["id"].as_str()?.parse::<Jid>().ok()));
-            if ids.len() - before < PAGE {
+            if is_last {
                 break;
             }
         }
-        Ok(Some(ids))
+        if complete || !groups.is_empty() {
+            self.relay.deliver(EngineEvent::Groups { groups, complete }).await?;
+        }
+        Ok(())
     }
 }
 
-/// The group that a request is about.
-fn about(request: &GroupRequest) -> Option<&Jid> {
+fn group_of(request: &GroupRequest) -> Option<&Jid> {
     match request {
         GroupRequest::Create { .. } => None,
         GroupRequest::Info(group)
@@ -165,11 +137,21 @@ fn about(request: &GroupRequest) -> Option<&Jid> {
     }
 }
 
-fn read_group(told: Value) -> Result<GroupAnswer, Trouble> {
-    group_in::group(told).map(GroupAnswer::Group).ok_or(Trouble::Garbled)
+fn group_answer(answer: Value) -> Result<GroupAnswer, RemoteFailure> {
+    Group::deserialize(answer).map(GroupAnswer::Group).map_err(|_| RemoteFailure::malformed())
 }
 
-fn link(told: &Value) -> Result<GroupAnswer, Trouble> {
-    let link = told["inviteLink"].as_str().ok_or(Trouble::Garbled)?;
+fn link_answer(answer: &Value) -> Result<GroupAnswer, RemoteFailure> {
+    let link = answer["inviteLink"].as_str().ok_or_else(RemoteFailure::malformed)?;
     Ok(GroupAnswer::Link(link.to_owned()))
+}
+
+fn participants_answer(answer: &Value) -> Result<GroupAnswer, RemoteFailure> {
+    let participants = answer["participants"].as_array().ok_or_else(RemoteFailure::malformed)?;
+    let result = |one: &Value| {
+        let id: Jid = one["id"].as_str()?.parse().ok()?;
+        let is_done = one["success"] == true;
+        Some((id, if is_done { Ok(()) } else { Err(static_codes::member_code(one["code"].as_str())) }))
+    };
+    Ok(GroupAnswer::Participants(participants.iter().filter_map(result).collect()))
 }

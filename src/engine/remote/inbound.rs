@@ -1,240 +1,209 @@
-//! What an entry of the upstream's log comes to here.
+//! Ingests an entry of the upstream's event log.
+//!
+//! Every event is durable when its call returns; only a message whose media cannot be downloaded waits in memory.
 
-use super::client::Ask;
-use super::convert::event_in::{self, News, Said, Step};
-use super::convert::ids::of_temp_id;
-use super::convert::state_in::{self, There};
-use super::convert::wire::{WireDevice, WireEntry, WireMessage, WireReceipt};
-use super::linking::Stage;
-use super::pending_sends::echo;
+use super::convert::event_in::{self, RemoteEvent, RemoteUpdate, SendStep};
+use super::convert::ids::from_temp_id;
+use super::convert::wire::{WireEntry, WireMessage, WireReceipt};
+use super::log_reader::ReadPosition;
+use super::pending_sends::OwnChange;
 use super::session::RemoteSession;
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
-use crate::engine::{ChatChange, Ended, EngineEvent, IncomingReceipt, SendError};
+use crate::engine::{ChatChange, EngineEvent, IncomingReceipt, SendError, SessionEnd};
 
 impl RemoteSession {
-    /// Takes an entry in. `new`: it was written after this session began, so that it counts for the link. Answers
-    /// whether anything was told.
-    pub(super) async fn take_in(&self, entry: &WireEntry, new: bool) -> Result<bool, Ended> {
-        let Some(news) = event_in::news(entry) else {
-            self.not_read("an entry of the log");
+    /// Ingests an entry. `is_live`: it is newer than the session, so it counts for the link. `before` is the position
+    /// before it. Returns whether it had an event for us.
+    pub(super) async fn ingest(
+        &self,
+        entry: &WireEntry,
+        is_live: bool,
+        before: ReadPosition,
+    ) -> Result<bool, SessionEnd> {
+        let Some(event) = event_in::from_entry(entry) else {
+            self.base.log_read_error("log entry");
             return Ok(false);
         };
-        match news {
-            News::Nothing => return Ok(false),
-            News::State(there) if new => self.went_on(there, None).await?,
-            News::Code { code, valid_ms } if new => self.code(code, valid_ms).await?,
-            News::Scanned(account) if new => self.scanned(account).await?,
-            News::Deleted if new => return Err(self.unlinked(Reason::LoggedOutOnPhone).await?),
-            News::State(_) | News::Code { .. } | News::Scanned(_) | News::Deleted => return Ok(false),
-            News::Message(message) => self.message(&message).await?,
-            News::Created { message, temp_id } => self.created(&message, temp_id.as_deref()).await?,
-            News::Step { id, step, .. } => self.stepped(&id, step, Millis(entry.timestamp)).await?,
-            News::Ack { id, ack, at } => self.acknowledged(&id, ack, at).await?,
-            News::Read { chat, ids, by, at } => self.were_read(chat, ids, by, at).await?,
-            News::Changed { id, said, at } => self.changed(&id, said, at).await?,
-            News::Chat { chat, change } => self.chat_changed(chat, change).await?,
-            News::IntoGroup(group) => self.tell_group(&group).await?,
-            News::Complete(told) => {
-                self.read_past(Some(entry.seq), false).await?;
-                let (done, total, phase) = (told.done, told.total, told.phase);
-                self.tell(EngineEvent::HistoryProgress { done, total, phase }).await?;
+        let at = super::convert::message_in::in_ms(entry.timestamp);
+        match event {
+            RemoteEvent::Ignored => return Ok(false),
+            RemoteEvent::State(state) if is_live => self.entered(state, None).await?,
+            RemoteEvent::Code { code, valid_ms } if is_live => self.code(code, valid_ms).await?,
+            RemoteEvent::Scanned(account) if is_live => self.scanned(account).await?,
+            RemoteEvent::DeviceDeleted if is_live => {
+                return Err(self.unlinked(Reason::LoggedOutOnPhone).await?);
             }
-            News::Plain(event) => self.tell(event).await?,
+            RemoteEvent::State(_)
+            | RemoteEvent::Code { .. }
+            | RemoteEvent::Scanned(_)
+            | RemoteEvent::DeviceDeleted => return Ok(false),
+            RemoteEvent::Message(message) => self.ingest_message(&message, before).await?,
+            RemoteEvent::Created { message, temp_id } => {
+                match temp_id.and_then(|temp_id| from_temp_id(&self.tag, &temp_id)) {
+                    Some(ours) => {
+                        self.relay.stored(self.ids.record_alias(&ours, &message.id.network).await)?;
+                    }
+                    // Another client of the upstream sends it.
+                    None => self.ingest_message(&message, before).await?,
+                }
+            }
+            RemoteEvent::Status { id, step } => self.ingest_status(&id, step, at).await?,
+            RemoteEvent::Ack { id, ack } => self.ingest_ack(&id, ack, at).await?,
+            RemoteEvent::Read { chat, ids, by } => self.ingest_read(chat, ids, by, at).await?,
+            RemoteEvent::Updated { id, update } => self.ingest_update(&id, update, at).await?,
+            RemoteEvent::Chat { chat, change } => self.ingest_chat_change(chat, change).await?,
+            RemoteEvent::JoinedGroup(group) => self.deliver_group(&group).await?,
+            RemoteEvent::HistoryComplete(progress) => {
+                self.read_history(Some(entry.seq), false).await?;
+                let (done, total, phase) = (progress.done, progress.total, progress.phase);
+                self.relay.deliver(EngineEvent::HistoryProgress { done, total, phase }).await?;
+            }
+            RemoteEvent::Same(event) => self.relay.deliver(event).await?,
         }
         Ok(true)
     }
 
-    /// The upstream's device is there now.
-    pub(super) async fn went_on(&self, there: There, device: Option<WireDevice>) -> Result<(), Ended> {
-        if let Some(ended) = state_in::ends(there, self.stage() == Stage::Ready) {
-            if let Ended::LoggedOut(reason) = ended {
-                return Err(self.unlinked(reason).await?);
-            }
-            return Err(ended);
-        }
-        if there != There::Ready || self.stage() == Stage::Ready {
-            return Ok(());
-        }
-        let device = match device {
-            Some(device) => device,
-            None => self.answered(self.show().await)?,
+    async fn ingest_status(&self, id: &MessageId, step: SendStep, at: Millis) -> Result<(), SessionEnd> {
+        let id = self.our_id(id).await?;
+        let (ack, error) = match &step {
+            SendStep::Undecided => return Ok(()),
+            SendStep::Failed(error) => (Ack::Error, Some(error.clone())),
+            SendStep::Sent => (Ack::Server, None),
         };
-        self.ready(&device).await
-    }
-
-    /// A message was accepted there: one of ours, or one that another client of the upstream sends.
-    async fn created(&self, message: &WireMessage, temp_id: Option<&str>) -> Result<(), Ended> {
-        match temp_id.and_then(|temp_id| of_temp_id(&self.tag, temp_id)) {
-            Some(ours) => {
-                let named = self.keeping.name(&ours, &message.id.network, self.clock.now()).await;
-                self.kept(named)
-            }
-            None => self.message(message).await,
-        }
-    }
-
-    async fn stepped(&self, theirs: &MessageId, step: Step, at: Millis) -> Result<(), Ended> {
-        if step == Step::OnItsWay {
+        if self.pending_sends.resolve(&id.network, step) {
             return Ok(());
         }
-        let id = self.kept(self.keeping.ours(theirs).await)?;
-        if self.waiting.tell(&id.network, step.clone()) {
-            return Ok(());
-        }
-        let (ack, error) = match step {
-            Step::Failed(error) => (Ack::Error, Some(error)),
-            _ => (Ack::Server, None),
-        };
-        self.receipt(&id, ack, None, at, error).await
+        self.deliver_receipt(&id, ack, None, at, error).await
     }
 
-    async fn acknowledged(&self, theirs: &MessageId, ack: Ack, at: Millis) -> Result<(), Ended> {
-        // A failure comes with its reason as a step, and whoever sends hears of the first level as one.
+    async fn ingest_ack(&self, upstream: &MessageId, ack: Ack, at: Millis) -> Result<(), SessionEnd> {
+        // A failure comes with its reason as a status.
         if matches!(ack, Ack::Error | Ack::Pending) {
             return Ok(());
         }
-        let id = self.kept(self.keeping.ours(theirs).await)?;
-        if ack == Ack::Server && self.waiting.has(&id.network) {
+        let id = self.our_id(upstream).await?;
+        // A pending send gets the first level as a status.
+        if ack == Ack::Server && self.pending_sends.contains(&id.network) {
             return Ok(());
         }
         if !id.chat.is_group() || ack == Ack::Server {
-            return self.receipt(&id, ack, None, at, None).await;
+            return self.deliver_receipt(&id, ack, None, at, None).await;
         }
-        let receipts = match self.look_up(theirs).await? {
-            Some(message) if !message.receipts.is_empty() => message.receipts,
-            _ => return self.receipt(&id, ack, None, at, None).await,
-        };
-        self.receipts_of_members(&id, receipts, at).await
+        match self.look_up(upstream).await? {
+            Some(message) if !message.receipts.is_empty() => {
+                self.deliver_member_receipts(&id, message.receipts, at).await
+            }
+            _ => self.deliver_receipt(&id, ack, None, at, None).await,
+        }
     }
 
-    /// How far a message of ours is, as the message itself tells.
-    pub(super) async fn tell_ack(&self, message: &WireMessage, ack: Ack) -> Result<(), Ended> {
-        let (id, at) = (self.kept(self.keeping.ours(&message.id).await)?, self.clock.now());
+    /// Delivers the level of a message of ours, from the message itself.
+    pub(super) async fn deliver_ack_of(&self, message: WireMessage) -> Result<(), SessionEnd> {
+        let ack = message.ack.and_then(|ack| Ack::try_from(ack).ok());
+        let Some(ack) = ack.filter(|ack| message.id.from_me && *ack != Ack::Pending) else { return Ok(()) };
+        let (id, at) = (self.our_id(&message.id).await?, self.relay.now());
         if id.chat.is_group() && !message.receipts.is_empty() {
-            return self.receipts_of_members(&id, message.receipts.clone(), at).await;
+            return self.deliver_member_receipts(&id, message.receipts, at).await;
         }
-        self.receipt(&id, ack, None, at, None).await
+        self.deliver_receipt(&id, ack, None, at, None).await
     }
 
-    async fn receipts_of_members(
+    async fn deliver_member_receipts(
         &self,
         id: &MessageId,
         receipts: Vec<WireReceipt>,
         at: Millis,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), SessionEnd> {
         for receipt in receipts {
             let Ok(ack) = Ack::try_from(receipt.ack) else { continue };
             if ack > Ack::Server || ack == Ack::Error {
-                self.receipt(id, ack, Some(receipt.participant), at, None).await?;
+                self.deliver_receipt(id, ack, Some(receipt.participant), at, None).await?;
             }
         }
         Ok(())
     }
 
-    async fn receipt(
+    async fn deliver_receipt(
         &self,
         id: &MessageId,
         ack: Ack,
         participant: Option<Jid>,
         timestamp: Millis,
         error: Option<SendError>,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), SessionEnd> {
         let (chat, network_id) = (id.chat.clone(), id.network.clone());
-        self.tell(EngineEvent::Receipt(IncomingReceipt {
-            chat,
-            network_id,
-            ack,
-            participant,
-            timestamp,
-            error,
-        }))
-        .await
+        let receipt = IncomingReceipt { chat, network_id, ack, participant, timestamp, error };
+        self.relay.deliver(EngineEvent::Receipt(receipt)).await
     }
 
-    /// A message as it now is there; none where there is none.
-    pub(super) async fn look_up(&self, theirs: &MessageId) -> Result<Option<WireMessage>, Ended> {
-        match self.client.data(Ask::get(&["messages", &theirs.to_string()])).await {
-            Err(trouble) if trouble.is_absence() => Ok(None),
-            found => Ok(self.read::<WireMessage>("a message", self.answered(found)?)),
+    /// A message in its present form, with receipts; `None` if the upstream does not have it.
+    pub(super) async fn look_up(&self, upstream: &MessageId) -> Result<Option<WireMessage>, SessionEnd> {
+        match self.client.get(&["messages", &upstream.to_string()]).await {
+            Err(failure) if failure.is_absent() => Ok(None),
+            found => Ok(self.read("message", self.answered(found)?)),
         }
     }
 
-    async fn were_read(
+    async fn ingest_read(
         &self,
         chat: Jid,
         ids: Vec<MessageId>,
         by: Option<Jid>,
         at: Millis,
-    ) -> Result<(), Ended> {
-        let Some(who) = by else {
-            let messages: Vec<_> = ids.into_iter().map(|id| id.network).collect();
-            // Without any it would mean all of them.
-            if messages.is_empty() {
-                return Ok(());
+    ) -> Result<(), SessionEnd> {
+        match by {
+            // An empty list would mean all messages.
+            None if ids.is_empty() => Ok(()),
+            None => {
+                let messages = ids.into_iter().map(|id| id.network).collect();
+                self.relay.deliver(EngineEvent::ReadElsewhere { chat, messages }).await
             }
-            return self.tell(EngineEvent::ReadElsewhere { chat, messages }).await;
-        };
-        if !chat.is_group() {
+            Some(reader) if chat.is_group() => {
+                for id in ids {
+                    let id = self.our_id(&id).await?;
+                    self.deliver_receipt(&id, Ack::Read, Some(reader.clone()), at, None).await?;
+                }
+                Ok(())
+            }
+            // The acknowledgement says the same.
+            Some(_) => Ok(()),
+        }
+    }
+
+    async fn ingest_update(
+        &self,
+        upstream: &MessageId,
+        update: RemoteUpdate,
+        at: Millis,
+    ) -> Result<(), SessionEnd> {
+        let own = OwnChange::Message(upstream.network.clone(), update.clone());
+        if self.own_changes.take(&own, self.relay.now()) {
             return Ok(());
         }
-        for id in ids {
-            let id = self.kept(self.keeping.ours(&id).await)?;
-            // The group's own level comes as an acknowledgement: `readBy` names the last one who read it.
-            self.receipt(&id, Ack::Read, Some(who.clone()), at, None).await?;
-        }
-        Ok(())
+        let id = self.our_id(upstream).await?;
+        self.relay
+            .deliver(match update {
+                RemoteUpdate::Reaction { from, emoji } => {
+                    let from_me = self.base.me().as_ref() == Some(&from);
+                    EngineEvent::Reaction { id, from, from_me, emoji, at }
+                }
+                RemoteUpdate::Vote { voter, options } => EngineEvent::Vote { id, voter, options, at },
+                RemoteUpdate::Edited { body } => EngineEvent::Edited { id, body, at },
+                RemoteUpdate::Revoked => EngineEvent::Revoked { id },
+                RemoteUpdate::Deleted => EngineEvent::DeletedForMe { id },
+                RemoteUpdate::Starred(on) => EngineEvent::Starred { id, on },
+            })
+            .await
     }
 
-    async fn changed(&self, theirs: &MessageId, said: Said, at: Millis) -> Result<(), Ended> {
-        if self.is_echo(theirs, &said) {
+    async fn ingest_chat_change(&self, chat: Jid, change: ChatChange) -> Result<(), SessionEnd> {
+        if self.own_changes.take(&OwnChange::Chat(chat.clone(), change.clone()), self.relay.now()) {
             return Ok(());
         }
-        let id = self.kept(self.keeping.ours(theirs).await)?;
-        let event = match said {
-            Said::React { from, emoji } => {
-                let from_me = self.me().as_ref() == Some(&from);
-                EngineEvent::Reaction { id, from, from_me, emoji, at }
-            }
-            Said::Vote { voter, options } => EngineEvent::Vote { id, voter, options, at },
-            Said::Edit { body } => EngineEvent::Edited { id, body, at },
-            Said::Revoke => EngineEvent::Revoked { id },
-            Said::Delete => EngineEvent::DeletedForMe { id },
-            Said::Star(on) => EngineEvent::Starred { id, on },
-        };
-        self.tell(event).await
+        self.relay.deliver(EngineEvent::Chat { chat, change }).await
     }
-
-    /// Whether that is what we had the upstream do.
-    fn is_echo(&self, theirs: &MessageId, said: &Said) -> bool {
-        let by_me = |who: &Jid| self.me().as_ref() == Some(who);
-        match said {
-            Said::React { from, emoji } if by_me(from) => self.is_expected(&echo("react", theirs, emoji)),
-            Said::Vote { voter, options } if by_me(voter) => {
-                self.is_expected(&echo("vote", theirs, &options.join("\n")))
-            }
-            Said::Edit { body } => self.is_expected(&echo("edit", theirs, body)),
-            Said::Star(on) => self.is_expected(&echo("star", theirs, &on.to_string())),
-            _ => false,
-        }
-    }
-
-    fn is_expected(&self, change: &str) -> bool {
-        self.echoes.take(change, self.clock.now())
-    }
-
-    async fn chat_changed(&self, chat: Jid, change: ChatChange) -> Result<(), Ended> {
-        if self.is_expected(&echo_of_chat(&chat, &change)) {
-            return Ok(());
-        }
-        self.tell(EngineEvent::Chat { chat, change }).await
-    }
-}
-
-/// Names what was done to a chat.
-pub(super) fn echo_of_chat(chat: &Jid, change: &ChatChange) -> String {
-    format!("chat\n{chat}\n{change:?}")
 }

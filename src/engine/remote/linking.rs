@@ -1,141 +1,136 @@
-//! How a session comes to be linked: the upstream's device is found or made, started where somebody wants it here,
-//! and its codes are shown until a phone scans one.
+//! Establishes the link: finds, creates or starts the upstream's device and shows its codes until a phone scans one.
+//!
+//! A device that was stopped at the upstream is started only by a session that an operator asked for.
 
 use serde::Deserialize as _;
 use serde_json::json;
 
-use super::client::{Ask, Trouble};
+use super::client::RemoteFailure;
 use super::convert::message_in::in_ms;
-use super::convert::state_in::{self, There};
+use super::convert::state_in::{self, RemoteDeviceState};
 use super::convert::wire::{WireDevice, WireLogPage};
-use super::log;
-use super::session::{RemoteSession, gets_on};
-use super::settings::InboundBy;
-use super::state::Place;
+use super::log_stream;
+use super::session::RemoteSession;
+use super::settings::InboundTransport;
+use super::state::StoredPosition;
 use crate::domain::device::Account;
 use crate::domain::reason::Reason;
 use crate::engine::{EngineEvent, PairingCode, SessionEnd, SessionError};
 
-/// How long a code is valid at most.
-const LONGEST_CODE_MS: i64 = 160_000;
-/// How long a code is shown whose end is not known.
-const USUAL_CODE_MS: i64 = 20_000;
+/// The limit for a code's validity.
+const MAX_CODE_MS: i64 = 160_000;
+/// The validity of a code without an end.
+const DEFAULT_CODE_MS: i64 = 20_000;
 
-/// How far the link is, as far as it was told.
+/// The stage of the link that was last delivered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// Nothing told yet.
+pub(super) enum LinkStage {
     #[default]
     Connecting,
-    /// This code is shown.
     Code(String),
-    /// A phone accepted it.
     Pairing,
-    /// Connected.
     Ready,
 }
 
-/// Where a session begins to follow the upstream.
-pub(super) struct Arrival {
-    /// How far the log was read; none where the upstream has no log.
-    pub(super) place: Option<Place>,
-    /// The newest entry when the session began: what is told of the link up to there is past.
+/// Where a session starts to read the upstream.
+pub(super) struct LogStart {
+    /// `None` where the upstream has no log.
+    pub(super) position: Option<StoredPosition>,
+    /// The newest entry when the session began: older events of the link are outdated.
     pub(super) newest: i64,
 }
 
 impl RemoteSession {
-    /// Finds the upstream's device, makes or starts it where need be, and tells where it is.
-    pub(super) async fn arrive(&self) -> Result<Arrival, SessionEnd> {
-        let linked = self.kept(self.keeping.was_linked().await)?;
+    /// Finds the upstream's device, creates or starts it where necessary, and delivers its state.
+    pub(super) async fn establish(&self) -> Result<LogStart, SessionEnd> {
+        let linked = self.relay.stored(self.state.is_linked().await)?;
         let device = match self.show().await {
-            Err(trouble) if trouble.is_without_device() && linked => {
+            Err(failure) if failure.is_device_missing() && linked => {
                 return Err(self.unlinked(Reason::LoggedOutOnPhone).await?);
             }
-            Err(trouble) if trouble.is_without_device() => self.answered(self.make().await)?,
+            Err(failure) if failure.is_device_missing() => self.answered(self.create().await)?,
             shown => self.answered(shown)?,
         };
-        if let Some(made) = &device.created_at
-            && self.kept(self.keeping.was_made(&made.to_string()).await)?
+        if let Some(created) = &device.created_at
+            && self.relay.stored(self.state.record_created_at(&created.to_string()).await)?
         {
-            tracing::warn!(device = %self.device, "another device of the same name stands behind: its log is read from its beginning");
+            tracing::warn!(device = %self.relay.device, "the upstream's device was replaced; reading its log from the beginning");
         }
-        let kept = self.kept(self.keeping.place().await)?;
-        let range = self.range(kept).await?;
-        let newest = range.as_ref().map_or(0, |range| range.newest_seq);
-        // Only what was so before this moment is in `newest`.
-        let mut device = if range.is_some() { self.answered(self.show().await)? } else { device };
-        if !gets_on(state_in::of_device(&device)) {
-            device = self.set_off(state_in::of_device(&device), linked).await?;
+        let stored = self.relay.stored(self.state.position().await)?;
+        let log = self.log_range(stored).await?;
+        let newest = log.as_ref().map_or(0, |log| log.newest_seq);
+        // `newest` covers the states before this request only.
+        let mut device = if log.is_some() { self.answered(self.show().await)? } else { device };
+        let state = state_in::from_device(&device);
+        if !state.is_active() {
+            device = self.start_device(state, linked).await?;
         }
-        let at = self.clock.now().0;
-        let ready = state_in::of_device(&device) == There::Ready;
-        let first = Place { seq: newest, at, past_due: ready };
-        let place = range.as_ref().map(|_| kept.unwrap_or(first));
-        if let (Some(place), None) = (place, kept) {
-            self.kept(self.keeping.set_place(place).await)?;
+        let is_history_due = state_in::from_device(&device) == RemoteDeviceState::Ready;
+        let first = StoredPosition { seq: newest, at: self.relay.now().0, is_history_due };
+        let position = log.as_ref().map(|_| stored.unwrap_or(first));
+        if let (Some(position), None) = (position, stored) {
+            self.relay.stored(self.state.set_position(position).await)?;
         }
-        let behind = range.is_some_and(|range| range.resync) && kept.is_some();
-        self.snapshot(&device, behind).await?;
-        Ok(Arrival { place, newest })
+        let has_gap = stored.is_some() && log.is_some_and(|log| log.resync);
+        self.deliver_state(&device, has_gap).await?;
+        Ok(LogStart { position, newest })
     }
 
-    pub(super) async fn show(&self) -> Result<WireDevice, Trouble> {
-        let device = self.client.data(Ask::get(&[])).await?;
-        WireDevice::deserialize(device).map_err(|_| Trouble::Garbled)
+    pub(super) async fn show(&self) -> Result<WireDevice, RemoteFailure> {
+        let device = self.client.get(&[]).await?;
+        WireDevice::deserialize(device).map_err(|_| RemoteFailure::malformed())
     }
 
-    async fn make(&self) -> Result<WireDevice, Trouble> {
+    async fn create(&self) -> Result<WireDevice, RemoteFailure> {
         let body = json!({ "id": self.client.device(), "name": self.client.device() });
-        let mut made = self.client.ask_of_all(Ask::post(&[], body)).await?;
-        tracing::info!(device = %self.device, "made the device at its upstream");
-        WireDevice::deserialize(made["data"].take()).map_err(|_| Trouble::Garbled)
+        let created = self.client.create_device(&body).await?;
+        tracing::info!(device = %self.relay.device, "created the device at its upstream");
+        WireDevice::deserialize(created).map_err(|_| RemoteFailure::malformed())
     }
 
-    /// What the log holds; none where there is no log.
-    async fn range(&self, kept: Option<Place>) -> Result<Option<WireLogPage>, SessionEnd> {
-        if self.inbound_by == InboundBy::Poll {
+    /// The extent of the log; `None` where there is no log.
+    async fn log_range(&self, stored: Option<StoredPosition>) -> Result<Option<WireLogPage>, SessionEnd> {
+        if self.inbound == InboundTransport::Poll {
             return Ok(None);
         }
-        match log::page(&self.client, kept.map_or(0, |place| place.seq)).await {
-            // Where a log was read before there is one.
-            Err(trouble) if trouble.is_nothing_there() && kept.is_none_or(|place| place.seq == 0) => Ok(None),
+        match log_stream::page(&self.client, stored.map_or(0, |stored| stored.seq)).await {
+            // An upstream whose log was read before has one.
+            Err(failure) if failure.is_unserved() && stored.is_none_or(|stored| stored.seq == 0) => Ok(None),
             page => self.answered(page).map(Some),
         }
     }
 
-    /// Starts a device that rests, unless it was put to rest while we were away for a moment.
-    async fn set_off(&self, there: There, linked: bool) -> Result<WireDevice, SessionEnd> {
-        if let (There::LoggedOut(reason), true) = (there, linked) {
+    async fn start_device(&self, state: RemoteDeviceState, linked: bool) -> Result<WireDevice, SessionEnd> {
+        if let (RemoteDeviceState::LoggedOut(reason), true) = (state, linked) {
             return Err(self.unlinked(reason.unwrap_or(Reason::LoggedOutOnPhone)).await?);
         }
-        if let (true, Some(ended)) = (self.retries, state_in::ends(there, true)) {
+        if let (true, Some(ended)) = (self.is_retry, state.session_end(true)) {
             return Err(ended);
         }
-        match self.client.ask(Ask::post(&["start"], json!({}))).await {
-            // Somebody else was faster.
-            Err(Trouble::Refused { status: 409, own: true, .. }) => {}
+        match self.client.post(&["start"], &json!({})).await {
+            // Another client started it.
+            Err(failure) if failure.own_status() == Some(409) => {}
             started => drop(self.answered(started)?),
         }
         self.answered(self.show().await)
     }
 
-    /// Forgets the link, and says how the session ends.
+    /// Removes the link; returns how the session ends.
     pub(super) async fn unlinked(&self, reason: Reason) -> Result<SessionEnd, SessionEnd> {
-        self.kept(self.keeping.set_unlinked().await)?;
+        self.relay.stored(self.state.set_unlinked().await)?;
         Ok(SessionEnd::LoggedOut(reason))
     }
 
-    /// Tells where the device is when the session begins.
-    async fn snapshot(&self, device: &WireDevice, behind: bool) -> Result<(), SessionEnd> {
-        match state_in::of_device(device) {
-            There::Ready => {
-                if behind {
-                    self.tell_groups(true).await?;
+    async fn deliver_state(&self, device: &WireDevice, has_gap: bool) -> Result<(), SessionEnd> {
+        match state_in::from_device(device) {
+            RemoteDeviceState::Ready => {
+                if has_gap {
+                    self.deliver_groups(true).await?;
                 }
                 self.ready(device).await
             }
-            There::Code => self.shown_code().await,
-            There::Pairing => match state_in::account(device) {
+            RemoteDeviceState::Code => self.current_code().await,
+            RemoteDeviceState::Pairing => match state_in::account(device) {
                 Some(account) => self.scanned(account).await,
                 None => Ok(()),
             },
@@ -143,78 +138,99 @@ impl RemoteSession {
         }
     }
 
-    async fn shown_code(&self) -> Result<(), SessionEnd> {
-        let told = match self.client.data(Ask::get(&["qr"])).await {
-            Err(trouble) if trouble.is_absence() => return Ok(()),
-            told => self.answered(told)?,
-        };
-        let Some(code) = told["qr"].as_str() else { return Ok(()) };
-        let left = told["expiresAt"].as_i64().map(|at| in_ms(at).since(self.clock.now()));
-        self.code(code.to_owned(), left.unwrap_or(USUAL_CODE_MS)).await
-    }
-
-    /// A code to scan, unless it is shown already.
-    pub(super) async fn code(&self, code: String, valid_ms: i64) -> Result<(), SessionEnd> {
-        let shown = Stage::Code(code.clone());
-        if valid_ms <= 0 || matches!(self.stage(), Stage::Ready | Stage::Pairing) || self.stage() == shown {
+    /// The upstream's device entered a state.
+    pub(super) async fn entered(
+        &self,
+        state: RemoteDeviceState,
+        device: Option<WireDevice>,
+    ) -> Result<(), SessionEnd> {
+        let is_ready = self.stage() == LinkStage::Ready;
+        match state.session_end(is_ready) {
+            Some(SessionEnd::LoggedOut(reason)) => return Err(self.unlinked(reason).await?),
+            Some(ended) => return Err(ended),
+            None => {}
+        }
+        if state != RemoteDeviceState::Ready || is_ready {
             return Ok(());
         }
-        self.set_stage(shown);
-        self.tell(EngineEvent::Code { code, valid_ms: valid_ms.min(LONGEST_CODE_MS) }).await
+        match device {
+            Some(device) => self.ready(&device).await,
+            None => self.ready(&self.answered(self.show().await)?).await,
+        }
+    }
+
+    async fn current_code(&self) -> Result<(), SessionEnd> {
+        let code = match self.client.get(&["qr"]).await {
+            Err(failure) if failure.is_absent() => return Ok(()),
+            code => self.answered(code)?,
+        };
+        let Some(text) = code["qr"].as_str() else { return Ok(()) };
+        let left = code["expiresAt"].as_i64().map(|at| in_ms(at).since(self.relay.now()));
+        self.code(text.to_owned(), left.unwrap_or(DEFAULT_CODE_MS)).await
+    }
+
+    /// Delivers a code to scan, unless it is shown already.
+    pub(super) async fn code(&self, code: String, valid_ms: i64) -> Result<(), SessionEnd> {
+        let stage = LinkStage::Code(code.clone());
+        let is_linked = matches!(self.stage(), LinkStage::Ready | LinkStage::Pairing);
+        if valid_ms <= 0 || is_linked || self.stage() == stage {
+            return Ok(());
+        }
+        self.set_stage(stage);
+        self.relay.deliver(EngineEvent::Code { code, valid_ms: valid_ms.min(MAX_CODE_MS) }).await
     }
 
     /// A phone accepted the link.
     pub(super) async fn scanned(&self, account: Account) -> Result<(), SessionEnd> {
-        if matches!(self.stage(), Stage::Ready | Stage::Pairing) {
+        if matches!(self.stage(), LinkStage::Ready | LinkStage::Pairing) {
             return Ok(());
         }
-        self.is_account(&account);
-        self.set_stage(Stage::Pairing);
-        self.tell(EngineEvent::Scanned(account)).await
+        self.base.set_account(&account);
+        self.set_stage(LinkStage::Pairing);
+        self.relay.deliver(EngineEvent::Scanned(account)).await
     }
 
-    /// The upstream's device is connected.
-    pub(super) async fn ready(&self, device: &WireDevice) -> Result<(), SessionEnd> {
-        if self.stage() == Stage::Ready {
+    async fn ready(&self, device: &WireDevice) -> Result<(), SessionEnd> {
+        if self.stage() == LinkStage::Ready {
             return Ok(());
         }
         let Some(account) = state_in::account(device) else { return Ok(()) };
-        if matches!(self.stage(), Stage::Code(_)) {
+        if matches!(self.stage(), LinkStage::Code(_)) {
             self.scanned(account.clone()).await?;
         }
-        self.is_account(&account);
-        self.kept(self.keeping.set_linked(true).await)?;
-        self.set_stage(Stage::Ready);
-        // Before the news: whoever hears it may send at once.
+        self.base.set_account(&account);
+        self.relay.stored(self.state.set_linked(true).await)?;
+        self.set_stage(LinkStage::Ready);
+        // Before the event: its receiver may send at once.
+        self.base.set_online(true);
         self.online.cancel();
-        self.tell(EngineEvent::Opened(account)).await
+        self.relay.deliver(EngineEvent::Opened(account)).await
     }
 
     /// See [`crate::engine::Session::pairing_code`].
-    pub(super) async fn code_to_type(&self, phone_number: &str) -> Result<PairingCode, SessionError> {
-        let asked = Ask::post(&["pairing-code"], json!({ "phoneNumber": phone_number }));
-        let told = self.client.data(asked).await.map_err(Trouble::into_session_error)?;
-        let code = told["code"].as_str().ok_or(SessionError::Offline)?.to_owned();
-        let left = told["expiresAt"].as_i64().map(|at| in_ms(at).since(self.clock.now()));
-        let left = left.unwrap_or(LONGEST_CODE_MS).clamp(1, LONGEST_CODE_MS);
+    pub(super) async fn request_pairing_code(&self, phone_number: &str) -> Result<PairingCode, SessionError> {
+        let answer = self.client.post(&["pairing-code"], &json!({ "phoneNumber": phone_number })).await;
+        let answer = answer.map_err(|failure| failure.session_error())?;
+        let code = answer["code"].as_str().ok_or(SessionError::Offline)?.to_owned();
+        let left = answer["expiresAt"].as_i64().map(|at| in_ms(at).since(self.relay.now()));
+        let left = left.unwrap_or(MAX_CODE_MS).clamp(1, MAX_CODE_MS);
         Ok(PairingCode { code, valid_ms: left.unsigned_abs() })
     }
 
-    /// Unlinks the device at the upstream; one that is not linked there, or not there, is no error. What the network
-    /// unlinked is left alone: somebody there may have linked it again.
+    /// Logs the device out at the upstream; one that is not linked or missing there is no error. A device that the network
+    /// unlinked is left alone: another client may have linked it again.
     pub(super) async fn unlink(&self) -> Result<(), SessionError> {
-        if self.keeping.was_unlinked().await.unwrap_or_default() {
+        if self.state.is_unlinked().await.unwrap_or_default() {
             return Ok(());
         }
-        let told = self.client.ask(Ask::post(&["logout"], json!({}))).await;
-        if let Err(error) = self.keeping.set_linked(false).await {
-            tracing::warn!(device = %self.device, %error, "that a device is not linked could not be kept");
+        let answer = self.client.post(&["logout"], &json!({})).await;
+        if let Err(error) = self.state.set_linked(false).await {
+            tracing::warn!(device = %self.relay.device, %error, "the removal of the link could not be stored");
         }
-        match told {
+        match answer {
             Ok(_) => Ok(()),
-            Err(Trouble::Refused { status: 409, own: true, .. }) => Ok(()),
-            Err(trouble) if trouble.is_without_device() => Ok(()),
-            Err(trouble) => Err(trouble.into_session_error()),
+            Err(failure) if failure.own_status() == Some(409) || failure.is_device_missing() => Ok(()),
+            Err(failure) => Err(failure.session_error()),
         }
     }
 }

@@ -1,200 +1,212 @@
-//! How a session follows its upstream: by its event log where it has one, as a stream or whenever it calls back; by
-//! its chats and messages where it has none.
+//! Follows the upstream: its event log as a stream or by pages, or its chats where it has no log.
+//!
+//! A position is stored only after everything before it is ingested or waits for its media.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::convert::state_in;
 use super::convert::wire::WireEntry;
-use super::linking::Arrival;
-use super::log::{self, EventStream, StreamItem};
+use super::linking::LogStart;
+use super::log_stream::{self, EventStream, StreamItem};
 use super::session::RemoteSession;
-use super::settings::InboundBy;
-use super::state::Place;
-use crate::engine::{Ended, EngineEvent};
+use super::settings::InboundTransport;
+use super::state::StoredPosition;
+use crate::engine::{EngineEvent, SessionEnd};
 
-/// How often the round trip is measured, and that the upstream is there.
-const BEAT: Duration = Duration::from_secs(30);
-/// How often an upstream without a log is asked for what is new.
-const POLL: Duration = Duration::from_secs(5);
-/// How long an upstream that calls back is believed to have nothing new: once it is ready, and before.
-const QUIET: Duration = Duration::from_secs(60);
-const QUIET_AT_FIRST: Duration = Duration::from_secs(1);
-/// A stream that ends sooner than this is not opened again at once.
-const SHORT: Duration = Duration::from_secs(1);
-/// The position is stored after so many entries that told nothing.
-const STRIDE: i64 = 64;
+const LATENCY_INTERVAL: Duration = Duration::from_secs(30);
+/// The pause between two polls of an upstream without a log.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// The longest wait for a callback before the log is read: once online, and before.
+const CALLBACK_WAIT: Duration = Duration::from_secs(60);
+const CALLBACK_WAIT_OFFLINE: Duration = Duration::from_secs(1);
+/// A stream that ends sooner is not replaced at once.
+const MIN_STREAM_AGE: Duration = Duration::from_secs(1);
+/// The position is stored after this many entries without an event for us.
+const STORE_EVERY: i64 = 64;
+
+/// How far a session has read. Positions of a new log are behind all of the log before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ReadPosition {
+    generation: u32,
+    seq: i64,
+    /// The upstream's time.
+    pub(super) at: i64,
+}
+
+struct LogReader<'a> {
+    session: &'a RemoteSession,
+    position: ReadPosition,
+    /// The newest entry when the session began.
+    newest: i64,
+}
 
 impl RemoteSession {
-    /// Takes in what the upstream has to tell, as long as it is there.
-    pub(super) async fn follow(&self, arrival: Arrival) -> Result<Infallible, Ended> {
-        let Arrival { place, newest } = arrival;
-        let Some(mut place) = place else { return self.poll().await };
-        if place.past_due {
-            self.read_past(Some(place.seq), true).await?;
-            place.past_due = false;
-            self.kept(self.keeping.set_place(place).await)?;
+    /// Ingests the upstream's events until the session ends.
+    pub(super) async fn follow(&self, start: LogStart) -> Result<Infallible, SessionEnd> {
+        let Some(stored) = start.position else { return self.poll().await };
+        if stored.is_history_due {
+            self.read_history(Some(stored.seq), true).await?;
+            let done = StoredPosition { is_history_due: false, ..stored };
+            self.relay.stored(self.state.set_position(done).await)?;
         }
-        self.later.read_to(place);
-        self.came_to(place.seq, newest);
-        if self.inbound_by == InboundBy::Webhook {
-            self.read_when_called(place, newest).await
-        } else {
-            self.read_on(place, newest).await
-        }
-    }
-
-    fn came_to(&self, seq: i64, newest: i64) {
-        self.read_to.send_replace(seq);
-        if seq >= newest {
-            self.caught_up.cancel();
+        let position = ReadPosition { generation: 0, seq: stored.seq, at: stored.at };
+        self.position.observe(position);
+        self.position.mark_complete();
+        let mut reader = LogReader { session: self, position, newest: start.newest };
+        reader.publish();
+        match self.inbound {
+            InboundTransport::Webhook => reader.read_at_callbacks().await,
+            InboundTransport::Stream | InboundTransport::Poll => reader.read_stream().await,
         }
     }
 
-    async fn read_on(&self, mut place: Place, newest: i64) -> Result<Infallible, Ended> {
-        loop {
-            let opened = Instant::now();
-            let mut stream = self.answered(EventStream::open_log(&self.client, place.seq).await)?;
-            loop {
-                let item = tokio::select! {
-                    item = stream.next() => item,
-                    () = self.called.notified() => {
-                        place = self.read_pages(place, newest).await?;
-                        continue;
-                    }
-                };
-                match item {
-                    Some(StreamItem::Entry(entry)) => {
-                        place = self.took_in(place, &entry, newest, !stream.has_next()).await?;
-                    }
-                    Some(StreamItem::Ephemeral { .. }) => {}
-                    Some(StreamItem::Unreadable) => self.not_read("an entry of the log"),
-                    // The pages tell where the log goes on.
-                    Some(StreamItem::Resync) | None => break,
-                }
-                self.came_to(place.seq, newest);
-            }
-            // What ended the stream may be an entry that it cannot carry.
-            place = self.read_pages(place, newest).await?;
-            if opened.elapsed() < SHORT {
-                tokio::time::sleep(SHORT).await;
-            }
-        }
+    /// Stores the position, which waiting media hold back.
+    pub(super) async fn store_position(&self) -> Result<(), SessionEnd> {
+        let Some(ReadPosition { seq, at, .. }) = self.position.commit() else { return Ok(()) };
+        let position = StoredPosition { seq, at, is_history_due: false };
+        self.relay.stored(self.state.set_position(position).await)
     }
 
-    async fn read_when_called(&self, mut place: Place, newest: i64) -> Result<Infallible, Ended> {
-        loop {
-            place = self.read_pages(place, newest).await?;
-            let quiet = if self.is_online() { QUIET } else { QUIET_AT_FIRST };
-            tokio::select! {
-                () = self.called.notified() => {}
-                () = tokio::time::sleep(quiet) => {}
-            }
-        }
-    }
-
-    /// Reads all that the log holds now; answers how far that is.
-    async fn read_pages(&self, mut place: Place, newest: i64) -> Result<Place, Ended> {
-        loop {
-            let page = self.answered(log::page(&self.client, place.seq).await)?;
-            if page.resync {
-                let was_here = page.newest_seq == place.seq;
-                place = self.catch_up(place, page.newest_seq).await?;
-                self.came_to(place.seq, newest);
-                if was_here {
-                    return Ok(place);
-                }
-                continue;
-            }
-            let before = place.seq;
-            let entries = self.read_entries(page.data);
-            for (at, entry) in entries.iter().enumerate() {
-                place = self.took_in(place, entry, newest, at + 1 == entries.len()).await?;
-                self.came_to(place.seq, newest);
-            }
-            // All that stands on the page may be what cannot be read.
-            place.seq = place.seq.max(page.next_after);
-            if !page.has_more || place.seq == before {
-                return Ok(place);
-            }
-        }
-    }
-
-    /// Reads the entries of a page.
-    pub(super) fn read_entries(&self, listed: Vec<Value>) -> Vec<WireEntry> {
-        listed.into_iter().filter_map(|entry| self.read("an entry of the log", entry)).collect()
-    }
-
-    /// Takes an entry in; what is stored of that is that it was.
-    async fn took_in(
-        &self,
-        place: Place,
-        entry: &WireEntry,
-        newest: i64,
-        last: bool,
-    ) -> Result<Place, Ended> {
-        if entry.seq <= place.seq {
-            return Ok(place);
-        }
-        let now = Place { seq: entry.seq, at: entry.timestamp, past_due: false };
-        match self.take_in(entry, entry.seq > newest).await {
-            Ok(told) if told || last || entry.seq % STRIDE == 0 => self.came_past(now).await?,
-            Ok(_) => drop(self.later.read_to(now)),
-            Err(ended) => return Err(ended),
-        }
-        Ok(now)
-    }
-
-    /// The log no longer reaches back to where we were: what is missing is read from the chats.
-    async fn catch_up(&self, place: Place, newest: i64) -> Result<Place, Ended> {
-        tracing::warn!(device = %self.device, "the upstream's log does not reach back to where it was read; reading its chats instead");
-        self.read_again(place.at).await?;
-        let place = Place { seq: newest, at: self.clock.now().0, past_due: false };
-        self.came_past(place).await?;
-        Ok(place)
-    }
-
-    /// Reads chats and messages again and again.
-    async fn poll(&self) -> Result<Infallible, Ended> {
-        let mut since = self.kept(self.keeping.place().await)?.map(|place| place.at);
+    /// Polls chats and messages.
+    async fn poll(&self) -> Result<Infallible, SessionEnd> {
+        let mut since = self.relay.stored(self.state.position().await)?.map(|stored| stored.at);
+        self.position.mark_complete();
         self.caught_up.cancel();
         loop {
-            if self.is_online() {
-                let now = self.clock.now().0;
-                if let Some(at) = since {
-                    self.later.read_to(Place { seq: 0, at, past_due: false });
-                }
+            if self.base.is_online() {
+                let now = self.relay.now().0;
                 match since {
-                    Some(since) => self.read_again(since).await?,
-                    None => self.read_past(None, true).await?,
+                    Some(at) => self.read_changes(ReadPosition { at, ..ReadPosition::default() }).await?,
+                    None => self.read_history(None, true).await?,
                 }
                 since = Some(now);
-                let place = Place { seq: 0, at: now, past_due: false };
-                self.came_past(place).await?;
+                self.position.observe(ReadPosition { at: now, ..ReadPosition::default() });
+                self.store_position().await?;
             }
             tokio::select! {
-                () = self.called.notified() => {}
-                () = tokio::time::sleep(POLL) => {}
+                () = self.wake_up.notified() => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
             let device = self.answered(self.show().await)?;
-            let there = state_in::of_device(&device);
-            self.went_on(there, Some(device)).await?;
+            self.entered(state_in::from_device(&device), Some(device)).await?;
         }
     }
 
-    /// Asks again and again whether the upstream is there, and how long it takes to answer.
-    pub(super) async fn watch(&self) -> Result<Infallible, Ended> {
+    /// Measures the round trip to the upstream; a failure ends the session.
+    pub(super) async fn measure_latency(&self) -> Result<Infallible, SessionEnd> {
         loop {
             let asked = Instant::now();
             self.answered(self.show().await)?;
             let ms = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
-            if self.is_online() {
-                self.tell(EngineEvent::Latency { ms: ms.max(1) }).await?;
+            if self.base.is_online() {
+                self.relay.deliver(EngineEvent::Latency { ms: ms.max(1) }).await?;
             }
-            tokio::time::sleep(BEAT).await;
+            tokio::time::sleep(LATENCY_INTERVAL).await;
         }
+    }
+}
+
+impl LogReader<'_> {
+    /// Wakes the callers that wait for this position.
+    fn publish(&self) {
+        self.session.last_seq.send_replace(self.position.seq);
+        if self.position.seq >= self.newest {
+            self.session.caught_up.cancel();
+        }
+    }
+
+    async fn read_stream(&mut self) -> Result<Infallible, SessionEnd> {
+        let session = self.session;
+        loop {
+            let opened = Instant::now();
+            let stream = EventStream::open_log(&session.client, self.position.seq).await;
+            let mut stream = session.answered(stream)?;
+            loop {
+                let item = tokio::select! {
+                    item = stream.next() => item,
+                    () = session.wake_up.notified() => {
+                        self.read_pages().await?;
+                        continue;
+                    }
+                };
+                match item {
+                    Some(StreamItem::Entry(entry)) => self.ingest(&entry, !stream.has_next()).await?,
+                    Some(StreamItem::Ephemeral { .. }) => {}
+                    Some(StreamItem::Unreadable) => session.base.log_read_error("log entry"),
+                    Some(StreamItem::Resync) | None => break,
+                }
+            }
+            // Pages also carry an entry that is too long for a stream.
+            self.read_pages().await?;
+            if opened.elapsed() < MIN_STREAM_AGE {
+                tokio::time::sleep(MIN_STREAM_AGE).await;
+            }
+        }
+    }
+
+    async fn read_at_callbacks(&mut self) -> Result<Infallible, SessionEnd> {
+        loop {
+            self.read_pages().await?;
+            let wait = if self.session.base.is_online() { CALLBACK_WAIT } else { CALLBACK_WAIT_OFFLINE };
+            tokio::select! {
+                () = self.session.wake_up.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Reads the log up to its end.
+    async fn read_pages(&mut self) -> Result<(), SessionEnd> {
+        loop {
+            let page =
+                self.session.answered(log_stream::page(&self.session.client, self.position.seq).await)?;
+            let before = self.position.seq;
+            if page.resync {
+                self.resync(page.newest_seq).await?;
+                if page.newest_seq == before {
+                    return Ok(());
+                }
+                continue;
+            }
+            let entries: Vec<WireEntry> = self.session.read_list("log entry", page.data.into());
+            for (at, entry) in entries.iter().enumerate() {
+                self.ingest(entry, at + 1 == entries.len()).await?;
+            }
+            // A page may consist of unreadable entries.
+            self.position.seq = self.position.seq.max(page.next_after);
+            if !page.has_more || self.position.seq == before {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Ingests an entry. `is_last`: no further one is available yet.
+    async fn ingest(&mut self, entry: &WireEntry, is_last: bool) -> Result<(), SessionEnd> {
+        if entry.seq <= self.position.seq {
+            return Ok(());
+        }
+        let delivered = self.session.ingest(entry, entry.seq > self.newest, self.position).await?;
+        self.position = ReadPosition { seq: entry.seq, at: entry.timestamp, ..self.position };
+        self.session.position.observe(self.position);
+        if delivered || is_last || entry.seq % STORE_EVERY == 0 {
+            self.session.store_position().await?;
+        }
+        self.publish();
+        Ok(())
+    }
+
+    /// Reads the chats instead of the part of the log that is missing.
+    async fn resync(&mut self, newest: i64) -> Result<(), SessionEnd> {
+        tracing::warn!(device = %self.session.relay.device, "the upstream's log does not reach back to the stored position; reading its chats");
+        self.session.read_changes(self.position).await?;
+        let (generation, at) = (self.position.generation + 1, self.session.relay.now().0);
+        self.position = ReadPosition { generation, seq: newest, at };
+        self.session.position.observe(self.position);
+        self.session.store_position().await?;
+        self.publish();
+        Ok(())
     }
 }

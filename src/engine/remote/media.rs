@@ -1,136 +1,188 @@
-//! Files, which pass through piece by piece.
+//! Messages with media: downloads, retries in the background, and uploads.
+//!
+//! Files pass through in pieces. A message that waits for its media holds the stored position back; later messages are
+//! not blocked. After the last attempt it is delivered without media.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
-use futures_util::stream::StreamExt as _;
-
-use super::client::Trouble;
 use super::convert::message_in::{self, media_kind};
 use super::convert::wire::WireMessage;
+use super::log_reader::ReadPosition;
 use super::session::RemoteSession;
 use crate::domain::content::{Attachment, Content};
 use crate::domain::ids::NetworkId;
-use crate::engine::{EngineEvent, Incoming, MediaStoreError, Quoted, SendOutcome, SessionEnd};
-use crate::net::ExchangeBody;
+use crate::engine::relay::media_retry::MediaFetchError;
+use crate::engine::relay::outcome::{permanent, transient};
+use crate::engine::{EngineEvent, Incoming, Quoted, SendOutcome, SessionEnd};
+use crate::net::Method;
 
-use super::outbound::{permanent, transient, unknown};
-
-/// How long one file may take.
+/// The limit for one file.
 const TIMEOUT: Duration = Duration::from_secs(600);
-/// The largest file that is asked for, in bytes; the store's own limit is lower.
-const LARGEST: u64 = 4 << 30;
-
-/// What a message consists of, as far as that can be had.
-pub(super) enum Fetched {
-    /// All of it; without a file where there is none, or it cannot be taken in.
-    Content(Content),
-    /// The file may be had at another time.
-    NotNow(&'static str),
-}
+/// The store's own limit is lower.
+const MAX_BYTES: u64 = 4 << 30;
 
 impl RemoteSession {
-    /// A message of the upstream's, with this as what it consists of, as one that came in.
-    pub(super) async fn received(
+    /// A message of the upstream with this content, as an inbound message.
+    pub(super) async fn incoming(
         &self,
         message: &WireMessage,
         content: Content,
     ) -> Result<Incoming, SessionEnd> {
-        let me = self.me();
+        let me = self.base.me();
         let quoted = match &message.quoted_message {
             None => None,
             Some(quoted) => Some(Quoted {
-                id: self.kept(self.keeping.ours(&quoted.id).await)?,
+                id: self.our_id(&quoted.id).await?,
                 author: message_in::sender(quoted, me.as_ref()),
                 body: quoted.body.clone().unwrap_or_default(),
             }),
         };
-        let mut incoming = message_in::incoming(message, content, quoted, me.as_ref(), self.clock.now());
-        incoming.network_id = self.kept(self.keeping.ours(&message.id).await)?.network;
+        let mut incoming = message_in::incoming(message, content, quoted, me.as_ref(), self.relay.now());
+        incoming.network_id = self.our_id(&message.id).await?.network;
         Ok(incoming)
     }
 
-    /// Tells of a message.
-    pub(super) async fn tell_message(
+    async fn deliver_message(&self, message: &WireMessage, content: Content) -> Result<(), SessionEnd> {
+        let incoming = self.incoming(message, content).await?;
+        self.relay.deliver(EngineEvent::Message(Box::new(incoming))).await
+    }
+
+    /// Delivers a message with its media, or queues it until the media is available. `before` is the position before it.
+    pub(super) async fn ingest_message(
         &self,
         message: &WireMessage,
-        content: Content,
+        before: ReadPosition,
     ) -> Result<(), SessionEnd> {
-        let incoming = self.received(message, content).await?;
-        self.tell(EngineEvent::Message(Box::new(incoming))).await
+        let id = &message.id;
+        if self.media_retries.contains(id) {
+            return Ok(());
+        }
+        let delay = if message.has_media && !self.media_retries.is_idle() {
+            // The files of the upstream are unavailable.
+            Duration::ZERO
+        } else {
+            if message.has_media {
+                self.media_retries.begin(id);
+            }
+            match self.content(message).await {
+                Ok(content) => {
+                    if message.has_media {
+                        self.media_retries.finish(id);
+                    }
+                    return self.deliver_message(message, content).await;
+                }
+                Err(why) => {
+                    tracing::info!(device = %self.relay.device, why, "media not available; the message waits for a retry");
+                    self.media_retries.policy().delay(1)
+                }
+            }
+        };
+        self.position.hold(id.clone(), before);
+        self.media_retries.push(id.clone(), message.clone(), delay).await;
+        Ok(())
     }
 
-    /// What a message consists of, with its file where it has one.
-    pub(super) async fn fetched(&self, message: &WireMessage) -> Fetched {
-        let Some(told) = media_kind(message) else { return Fetched::Content(without_file(message)) };
+    /// Retries queued media until the session ends.
+    pub(super) async fn retry_media(&self) -> Result<Infallible, SessionEnd> {
+        self.media_retries.run(|message| Box::pin(self.retry_message(message))).await
+    }
+
+    async fn retry_message(
+        &self,
+        message: WireMessage,
+    ) -> Result<Option<(WireMessage, Duration)>, SessionEnd> {
+        let attempt = self.media_retries.begin(&message.id);
+        let content = match self.content(&message).await {
+            Ok(content) => content,
+            Err(_) if !attempt.is_last => {
+                let delay = self.media_retries.policy().delay(attempt.number);
+                return Ok(Some((message, delay)));
+            }
+            Err(why) => {
+                // An unreachable upstream ends the session, and the next session retries.
+                self.answered(self.show().await)?;
+                tracing::warn!(device = %self.relay.device, why, "message delivered without its media");
+                without_file(&message)
+            }
+        };
+        self.deliver_message(&message, content).await?;
+        // Acknowledgements that arrived meanwhile found no message.
+        if message.id.from_me
+            && let Some(current) = self.look_up(&message.id).await?
+        {
+            self.deliver_ack_of(current).await?;
+        }
+        self.media_retries.finish(&message.id);
+        self.position.release(&message.id);
+        self.store_position().await?;
+        Ok(None)
+    }
+
+    /// The content of a message, with its media; without it where the upstream has none or the store refuses it.
+    ///
+    /// # Errors
+    /// Why the media is not available now.
+    async fn content(&self, message: &WireMessage) -> Result<Content, &'static str> {
+        let Some(kind) = media_kind(message) else { return Ok(without_file(message)) };
+        let without = |why: &'static str| {
+            tracing::warn!(device = %self.relay.device, why, "message delivered without its media");
+            Ok(without_file(message))
+        };
         let id = message.id.to_string();
         let path = ["messages", &id, "media", "download"];
-        let answer = match self.client.stream(&path, Vec::new(), Vec::new(), (TIMEOUT, LARGEST)).await {
+        let request = self.client.request(Method::GET, &path).timeout(TIMEOUT);
+        let answer = match self.client.stream(request, MAX_BYTES).await {
             Ok(answer) => answer,
-            Err(Trouble::Refused { own: true, status: 400..=499, .. }) => {
-                return self.without("the upstream does not have it", message);
+            Err(failure) if matches!(failure.own_status(), Some(400..=499)) => {
+                return without("the upstream does not have it");
             }
-            Err(_) => return Fetched::NotNow("the upstream does not give it"),
+            Err(_) => return Err("the upstream does not serve it"),
         };
-        match self.media.save(answer.body).await {
+        match self.relay.save_media(answer.body).await {
             Ok(file) => {
-                let (kind, filename) = (told.of_told(&file.mimetype), message.filename.clone());
-                Fetched::Content(Content::Media(Attachment { kind, file, filename }))
+                let (kind, filename) = (kind.of_told(&file.mimetype), message.filename.clone());
+                Ok(Content::Media(Attachment { kind, file, filename }))
             }
-            Err(MediaStoreError::TooLarge(_)) => self.without("it is too large", message),
-            Err(MediaStoreError::Incomplete(_) | MediaStoreError::Gone) => Fetched::NotNow("it broke off"),
-            Err(MediaStoreError::Store(error)) => {
-                tracing::warn!(device = %self.device, %error, "a message's file could not be stored");
-                Fetched::NotNow("it could not be stored")
-            }
+            Err(MediaFetchError::Permanent(why)) => without(why),
+            Err(MediaFetchError::Temporary(why)) => Err(why),
+            Err(MediaFetchError::NotStored) => Err("it could not be stored"),
         }
     }
 
-    fn without(&self, why: &'static str, message: &WireMessage) -> Fetched {
-        tracing::warn!(device = %self.device, why, "a message comes without its file");
-        Fetched::Content(without_file(message))
-    }
-
-    /// Hands a file over for a message of ours: once, however often that is tried. Answers the upstream's id of it.
+    /// Uploads the file of a message, once for all attempts to send it. Returns the upstream's id of the file.
     pub(super) async fn upload(
         &self,
-        of: &NetworkId,
+        message: &NetworkId,
         attachment: &Attachment,
     ) -> Result<String, SendOutcome> {
-        let not_kept = |_| unknown("the file's id at the upstream could not be read");
-        if let Some(kept) = self.keeping.upload(of).await.map_err(not_kept)? {
-            return Ok(kept);
+        let not_stored = |_| transient("upload_failed", "the file's id at the upstream could not be stored");
+        if let Some(stored) = self.state.upload(message).await.map_err(not_stored)? {
+            return Ok(stored);
         }
-        let bytes = self.media.open(&attachment.file.hash).await.map_err(|error| match error {
-            MediaStoreError::Gone => permanent("media_gone", "the file of this message is not kept any more"),
-            _ => transient("media_unreadable", "the file of this message cannot be read now"),
+        let bytes = self.relay.open_attachment(attachment).await?;
+        let request = self.client.request(Method::POST, &["media"]).timeout(TIMEOUT);
+        let request = request.stream(&attachment.file.mimetype, attachment.file.filesize, bytes);
+        let answer = self.client.data(request).await.map_err(|failure| match failure.status() {
+            Some(413) => permanent("media_too_large", "the upstream does not accept files of this size"),
+            Some(429) => transient("rate_limited", "the upstream limits the rate"),
+            _ if failure.is_unauthorized() => {
+                transient("upstream_unauthorized", "the upstream refused the key")
+            }
+            Some(400..=499) if !failure.is_temporary() && !failure.is_device_missing() => {
+                permanent("media_not_taken", "the upstream rejected the file")
+            }
+            _ => transient("upload_failed", "the file could not be uploaded to the upstream"),
         })?;
-        let body = ExchangeBody::Stream { length: attachment.file.filesize, bytes: bytes.boxed() };
-        let answer = self.client.upload(&["media"], &attachment.file.mimetype, body, TIMEOUT).await;
-        let answer = answer.map_err(|trouble| match trouble {
-            Trouble::Refused { status: 413, .. } => {
-                permanent("media_too_large", "the upstream does not take files of this size")
-            }
-            Trouble::Unauthorized => transient("upstream_unauthorized", "the upstream refused the key"),
-            Trouble::Refused { status: 429, .. } => {
-                transient("rate_limited", "the upstream says that too much is sent")
-            }
-            Trouble::Refused { status: 400..=499, .. }
-                if !trouble.is_passing() && !trouble.is_without_device() =>
-            {
-                permanent("media_not_taken", "the upstream did not take the file")
-            }
-            _ => transient("upload_failed", "the file could not be handed to the upstream"),
-        })?;
-        let media = answer["data"]["mediaId"].as_str();
-        let media = media
-            .ok_or_else(|| transient("upload_failed", "the upstream did not say how it names the file"))?;
-        let kept = self.keeping.set_upload(of, media, self.clock.now()).await;
-        kept.map_err(|_| transient("upload_failed", "how the upstream names the file could not be kept"))?;
+        let media = answer["mediaId"].as_str();
+        let media =
+            media.ok_or_else(|| transient("upload_failed", "the upstream returned no id of the file"))?;
+        self.state.set_upload(message, media, self.relay.now()).await.map_err(not_stored)?;
         Ok(media.to_owned())
     }
 }
 
-/// What a message consists of besides its file.
+/// The content of a message without its media.
 pub(super) fn without_file(message: &WireMessage) -> Content {
     match media_kind(message) {
         Some(_) => Content::Other(message_in::kind(message)),

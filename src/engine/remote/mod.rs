@@ -1,17 +1,10 @@
-//! A device of another server that speaks `/api/v1/devices` and Socket.IO on `/ws` as in our own contracts: so that
-//! daemons can be chained, and existing back ends adopted.
+//! The engine `remote`: a device of another Wharf, or of a back end with the same REST API, as a device here.
 //!
-//! Parts: `session` is a device's session and delegates everything; `client` asks the upstream, `log` reads its event
-//! log; `linking` finds, makes and starts the device there and shows its codes; `following` takes in what the log
-//! tells, `entries` an entry of it, `past` what stands in no log (any more); `live` holds the socket for what no log
-//! keeps; `callback` takes webhooks. `outbound` sends, with `waiting` for what the log tells of it; `later` has messages wait for files that cannot be had now; `media`, `changes`,
-//! `groups` and `people` have a file each. `keeping` is what is in the vault, `convert` is pure.
-//!
-//! Invariants: the position in the upstream's log is stored after what stands before it is durable here, so that
-//! nothing is lost and what comes again changes nothing; a message that waits for its file holds it. A message is handed over under an idempotency key that is our
-//! id of it, and its id there is kept as an alias: ids differ for messages that were sent from here, and for no
-//! others. The key goes to the configured host alone. Stopping a device here leaves the upstream's as it is; who stops
-//! that one is not overruled, unless the device is started here again.
+//! `session` has the parts of a session; `linking` establishes the link, `log_reader` follows the upstream's event log and
+//! `inbound` ingests an entry, `backfill` reads history, `ephemeral` has typing and presence, `outbound` sends.
+//! The stored position is behind everything that is not durable here. A message is sent under an idempotency key that is
+//! our id of it, so the upstream drops second copies. The key goes to the configured host alone. Stopping a device here
+//! leaves the upstream's device running; a device that was stopped there is started only by an operator here.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,10 +13,11 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use self::session::RemoteSession;
-use self::settings::{DeviceSettings, InboundBy};
+use self::settings::{DeviceSettings, InboundTransport};
 use crate::domain::clock::Clock;
+use crate::domain::engine_name::REMOTE;
 use crate::domain::ids::DeviceId;
-use crate::engine::upstream::{Sessions, UpstreamConfig};
+use crate::engine::relay::{Sessions, UpstreamConfig};
 use crate::engine::{
     Callback, CallbackAnswer, CallbackError, Capabilities, ControlError, ControlVerb, Driver, OpenError,
     Session, SessionContext, SessionEnd, SettingError,
@@ -37,10 +31,9 @@ mod convert;
 mod ephemeral;
 mod groups;
 mod inbound;
-mod later;
 mod linking;
-mod log;
 mod log_reader;
+mod log_stream;
 mod media;
 mod outbound;
 mod pending_sends;
@@ -49,36 +42,29 @@ mod session;
 mod settings;
 mod state;
 
-/// What all sessions share.
+/// The parts that all sessions share.
 struct Shared {
     config: UpstreamConfig,
-    ends: Arc<LastEnds>,
+    /// How the last session of each device ended.
+    ends: Mutex<HashMap<DeviceId, SessionEnd>>,
 }
 
-/// How the last session of each device ended.
-#[derive(Default)]
-struct LastEnds(Mutex<HashMap<DeviceId, SessionEnd>>);
-
-impl LastEnds {
-    fn note(&self, device: &DeviceId, ended: SessionEnd) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(device.clone(), ended);
+impl Shared {
+    fn record_end(&self, device: &DeviceId, ended: SessionEnd) {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).insert(device.clone(), ended);
     }
 
     fn lost_its_link(&self, device: &DeviceId) -> bool {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        matches!(all.get(device), Some(SessionEnd::LinkLost(_)))
-    }
-
-    fn forget(&self, device: &DeviceId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(device);
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(ends.get(device), Some(SessionEnd::LinkLost(_)))
     }
 }
 
-/// All devices whose network is such a server.
+/// The driver of all devices of this engine.
 pub struct RemoteDriver {
-    shared: Shared,
+    shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
-    /// Sessions that may run; for callbacks.
+    /// Running sessions, for callbacks.
     sessions: Sessions<RemoteSession>,
 }
 
@@ -86,7 +72,7 @@ impl RemoteDriver {
     /// Connects nothing yet.
     #[must_use]
     pub fn new(config: UpstreamConfig, clock: Arc<dyn Clock>) -> Self {
-        let shared = Shared { config, ends: Arc::default() };
+        let shared = Arc::new(Shared { config, ends: Mutex::default() });
         Self { shared, clock, sessions: Sessions::default() }
     }
 }
@@ -94,7 +80,7 @@ impl RemoteDriver {
 #[async_trait]
 impl Driver for RemoteDriver {
     fn name(&self) -> &'static str {
-        "remote"
+        REMOTE
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -123,17 +109,17 @@ impl Driver for RemoteDriver {
     }
 
     fn check_settings(&self, settings: &Map<String, Value>) -> Result<(), SettingError> {
-        let read = DeviceSettings::parse(settings)?;
-        self.shared.config.http.check_url(&read.base_url).map_err(|_| {
-            let message = "is a private address, which the operator's net.allow_private must name first";
-            settings::wrong("settings.remote.baseUrl", message)
+        let settings = DeviceSettings::parse(settings)?;
+        self.shared.config.http.check_url(&settings.base_url).map_err(|_| SettingError {
+            field: format!("settings.{REMOTE}.baseUrl"),
+            message: "is a private address, which net.allow_private must allow first".to_owned(),
         })
     }
 
     async fn open(&self, context: SessionContext) -> Result<Arc<dyn Session>, OpenError> {
         let settings = DeviceSettings::parse(&context.settings)?;
         let device = context.device.clone();
-        if settings.inbound == InboundBy::Webhook && !self.shared.ends.lost_its_link(&device) {
+        if settings.inbound == InboundTransport::Webhook && !self.shared.lost_its_link(&device) {
             self.shared.config.warn_without_address(&device);
         }
         let session = Arc::new(RemoteSession::open(&self.shared, settings, context).await?);
@@ -162,13 +148,13 @@ impl Driver for RemoteDriver {
     ) -> Result<CallbackAnswer, CallbackError> {
         let settings = DeviceSettings::parse(settings).map_err(|_| CallbackError::NotTaken)?;
         let secret = settings.webhook_secret.ok_or(CallbackError::NotTaken)?;
-        let there = settings.device.unwrap_or_else(|| device.clone());
+        let upstream_device = settings.device.unwrap_or_else(|| device.clone());
         let session = self.sessions.of(device);
-        callback::take(session, &secret, there.as_str(), callback, self.clock.now()).await
+        callback::receive(session, &secret, upstream_device.as_str(), callback, self.clock.now()).await
     }
 
     async fn forget(&self, device: &DeviceId) {
-        self.shared.ends.forget(device);
+        self.shared.ends.lock().unwrap_or_else(PoisonError::into_inner).remove(device);
         self.sessions.forget(device);
     }
 }

@@ -1,103 +1,105 @@
-//! Sends that wait to hear from the upstream's log what became of their message, and changes of ours whose echo is
-//! to come.
+//! Sends whose result is not known yet, and own changes whose event is still to come.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::convert::event_in::Step;
+use super::convert::event_in::{RemoteUpdate, SendStep};
 use crate::domain::clock::Millis;
-use crate::domain::ids::{MessageId, NetworkId};
+use crate::domain::ids::NetworkId;
+use crate::domain::jid::Jid;
+use crate::engine::ChatChange;
 
-/// Echoes that are waited for at most; the oldest is given up.
-const MOST_ECHOES: usize = 256;
-/// How long an echo may take: what is told later was done by somebody else.
-const EXPECTED_MS: i64 = 120_000;
+/// Own changes that are tracked at once; the oldest is dropped.
+const MAX_OWN_CHANGES: usize = 256;
+/// The time in which the event of an own change must come: later ones are another client's.
+const OWN_CHANGE_MS: i64 = 120_000;
 
-/// Who waits for which message, by our id.
+/// Waiting sends, by our message id.
 #[derive(Default)]
-pub(super) struct Waiting(Mutex<HashMap<NetworkId, oneshot::Sender<Step>>>);
+pub(super) struct PendingSends(Mutex<HashMap<NetworkId, oneshot::Sender<SendStep>>>);
 
-/// A place among those who wait; it is given up when this is dropped.
-pub(super) struct Wait<'a> {
-    all: &'a Waiting,
-    of: NetworkId,
-    step: oneshot::Receiver<Step>,
+/// A registered send; dropping it removes it.
+pub(super) struct PendingSend<'a> {
+    all: &'a PendingSends,
+    id: NetworkId,
+    step: oneshot::Receiver<SendStep>,
 }
 
-impl Waiting {
-    /// To be called before the message leaves.
-    pub(super) fn join(&self, of: &NetworkId) -> Wait<'_> {
+impl PendingSends {
+    /// Registers a send, before its message leaves.
+    pub(super) fn register(&self, id: &NetworkId) -> PendingSend<'_> {
         let (sender, step) = oneshot::channel();
-        self.lock().insert(of.clone(), sender);
-        Wait { all: self, of: of.clone(), step }
+        self.lock().insert(id.clone(), sender);
+        PendingSend { all: self, id: id.clone(), step }
     }
 
-    /// Whether somebody waits for this message.
-    pub(super) fn has(&self, of: &NetworkId) -> bool {
-        self.lock().contains_key(of)
+    pub(super) fn contains(&self, id: &NetworkId) -> bool {
+        self.lock().contains_key(id)
     }
 
-    /// Whether nobody waits.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
 
-    /// Tells whoever waits; `false` when nobody does.
-    pub(super) fn tell(&self, of: &NetworkId, step: Step) -> bool {
-        let waits = self.lock().remove(of);
-        waits.is_some_and(|waits| waits.send(step).is_ok())
+    /// Passes the result to its send; `false` when none waits.
+    pub(super) fn resolve(&self, id: &NetworkId, step: SendStep) -> bool {
+        let sender = self.lock().remove(id);
+        sender.is_some_and(|sender| sender.send(step).is_ok())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<NetworkId, oneshot::Sender<Step>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<NetworkId, oneshot::Sender<SendStep>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Wait<'_> {
-    /// What became of it; none when nobody will tell any more.
-    pub(super) async fn step(&mut self) -> Option<Step> {
+impl PendingSend<'_> {
+    /// The result; `None` when a later registration replaced this one.
+    pub(super) async fn step(&mut self) -> Option<SendStep> {
         (&mut self.step).await.ok()
     }
 }
 
-impl Drop for Wait<'_> {
+impl Drop for PendingSend<'_> {
     fn drop(&mut self) {
-        self.all.lock().remove(&self.of);
+        self.all.lock().remove(&self.id);
     }
 }
 
-/// Changes of ours, whose echo is no news.
-#[derive(Default)]
-pub(super) struct Echoes(Mutex<VecDeque<(Millis, String)>>);
+/// A change that this session requested.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum OwnChange {
+    /// By the upstream's id of the message.
+    Message(NetworkId, RemoteUpdate),
+    Chat(Jid, ChatChange),
+}
 
-impl Echoes {
-    /// A change is about to be asked for. The answer takes it back, where the upstream refused.
-    pub(super) fn expect(&self, change: String, now: Millis) {
+/// Suppresses the events of our own changes.
+#[derive(Default)]
+pub(super) struct OwnChangeTracker(Mutex<VecDeque<(Millis, OwnChange)>>);
+
+impl OwnChangeTracker {
+    /// Tracks a change, before it is requested.
+    pub(super) fn expect(&self, change: OwnChange, now: Millis) {
         let mut all = self.lock();
-        if all.len() == MOST_ECHOES {
+        if all.len() == MAX_OWN_CHANGES {
             all.pop_front();
         }
         all.push_back((now, change));
     }
 
-    /// Whether this is the echo of a change of ours; it has only one.
-    pub(super) fn take(&self, change: &str, now: Millis) -> bool {
+    /// Stops tracking a change whose event arrived, or that was refused; `false` if it is not tracked.
+    pub(super) fn take(&self, change: &OwnChange, now: Millis) -> bool {
         let mut all = self.lock();
-        all.retain(|(at, _)| now.since(*at) < EXPECTED_MS);
-        let found = all.iter().position(|(_, known)| known == change);
+        all.retain(|(at, _)| now.since(*at) < OWN_CHANGE_MS);
+        let found = all.iter().position(|(_, tracked)| tracked == change);
         found.and_then(|at| all.remove(at)).is_some()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Millis, String)>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Millis, OwnChange)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Names a change to a message, by the upstream's id of it.
-pub(super) fn echo(what: &str, id: &MessageId, how: &str) -> String {
-    format!("{what}\n{}\n{how}", id.network)
 }
 
 #[cfg(test)]
@@ -105,31 +107,35 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn whoever_waits_is_told_once_and_leaves_nothing_behind() {
-        let waiting = Waiting::default();
+    async fn send_is_resolved_once_and_leaves_nothing_behind() {
+        let pending = PendingSends::default();
         let id: NetworkId = "3EB0".parse().unwrap();
-        let mut wait = waiting.join(&id);
-        assert!(waiting.has(&id) && waiting.tell(&id, Step::Sent));
-        assert!(!waiting.tell(&id, Step::Sent));
-        assert_eq!(wait.step().await, Some(Step::Sent));
-        drop(waiting.join(&id));
-        assert!(!waiting.has(&id));
+        let mut send = pending.register(&id);
+        assert!(pending.contains(&id) && pending.resolve(&id, SendStep::Sent));
+        assert!(!pending.resolve(&id, SendStep::Sent));
+        assert_eq!(send.step().await, Some(SendStep::Sent));
+        drop(pending.register(&id));
+        assert!(pending.is_empty());
+    }
+
+    fn starred(id: &str) -> OwnChange {
+        OwnChange::Message(id.parse().unwrap(), RemoteUpdate::Starred(true))
     }
 
     #[test]
-    fn an_echo_is_passed_over_once_and_few_are_waited_for() {
-        let echoes = Echoes::default();
-        for n in 0..=MOST_ECHOES {
-            echoes.expect(n.to_string(), Millis(0));
+    fn own_change_is_suppressed_once_and_tracking_is_bounded() {
+        let tracker = OwnChangeTracker::default();
+        for n in 0..=MAX_OWN_CHANGES {
+            tracker.expect(starred(&format!("A{n}")), Millis(0));
         }
-        let take = |change| echoes.take(change, Millis(1));
-        assert!(!take("0") && take("1") && !take("1"));
+        let take = |id| tracker.take(&starred(id), Millis(1));
+        assert!(!take("A0") && take("A1") && !take("A1"));
     }
 
     #[test]
-    fn an_echo_that_never_came_hides_nothing_that_others_do_later() {
-        let echoes = Echoes::default();
-        echoes.expect("star".to_owned(), Millis(0));
-        assert!(!echoes.take("star", Millis(EXPECTED_MS)));
+    fn late_event_is_another_clients() {
+        let tracker = OwnChangeTracker::default();
+        tracker.expect(starred("A"), Millis(0));
+        assert!(!tracker.take(&starred("A"), Millis(OWN_CHANGE_MS)));
     }
 }

@@ -1,50 +1,40 @@
-//! What the upstream knows of people.
+//! Contacts: queries about one, and the list of all.
 
-use super::client::{Ask, Trouble};
+use super::backfill::{ListPage, PAGE_LEN};
 use super::convert::event_in::contact_update;
-use super::groups::PAGE;
 use super::session::RemoteSession;
 use crate::domain::contact::{Contact, ContactUpdate};
 use crate::engine::{Answer, EngineEvent, Query, SessionEnd, SessionError};
 
-/// People that are read at most.
-const MOST_CONTACTS: usize = 200_000;
+const MAX_CONTACTS: usize = 200_000;
 
 impl RemoteSession {
     /// See [`crate::engine::Session::query`].
-    pub(super) async fn asks(&self, query: Query) -> Result<Answer, SessionError> {
-        let (person, what) = match &query {
-            Query::Exists(person) => (person.to_string(), "exists"),
-            Query::ProfilePicture(person) => (person.to_string(), "profile-picture"),
+    pub(super) async fn query_contact(&self, query: Query) -> Result<Answer, SessionError> {
+        let (contact, what) = match &query {
+            Query::Exists(contact) => (contact.to_string(), "exists"),
+            Query::ProfilePicture(contact) => (contact.to_string(), "profile-picture"),
         };
-        let told = self.client.data(Ask::get(&["contacts", &person, what])).await;
-        let told = told.map_err(Trouble::into_session_error)?;
+        let answer = self.client.get(&["contacts", &contact, what]).await;
+        let answer = answer.map_err(|failure| failure.session_error())?;
         Ok(match query {
-            Query::Exists(_) => Answer::Exists(told["exists"] == true),
+            Query::Exists(_) => Answer::Exists(answer["exists"] == true),
             Query::ProfilePicture(_) => {
-                Answer::ProfilePicture(told["profilePicUrl"].as_str().map(str::to_owned))
+                Answer::ProfilePicture(answer["profilePicUrl"].as_str().map(str::to_owned))
             }
         })
     }
 
-    /// Tells of all people that the upstream knows.
-    pub(super) async fn tell_contacts(&self) -> Result<(), SessionEnd> {
-        let mut read = 0;
-        while read < MOST_CONTACTS {
-            let ask = Ask::get(&["contacts"]).query("limit", &PAGE).query("offset", &read);
-            let mut page = match self.client.ask(ask).await {
-                Err(trouble) if trouble.is_nothing_there() => break,
-                Err(Trouble::Refused { status: 422, .. }) => break,
-                page => self.answered(page)?,
-            };
-            let (listed, count) = self.read_page::<Contact>("a contact", &mut page);
-            read += count;
-            let last = count < PAGE;
-            let people: Vec<ContactUpdate> = listed.into_iter().map(contact_update).collect();
-            if !people.is_empty() {
-                self.tell(EngineEvent::Contacts(people)).await?;
+    /// Delivers all contacts, page by page.
+    pub(super) async fn deliver_contacts(&self) -> Result<(), SessionEnd> {
+        for offset in (0..MAX_CONTACTS).step_by(PAGE_LEN) {
+            let page = self.list_page::<Contact>("contact", "contacts", offset).await?;
+            let Some(ListPage { values, is_last }) = page else { break };
+            let contacts: Vec<ContactUpdate> = values.into_iter().map(contact_update).collect();
+            if !contacts.is_empty() {
+                self.relay.deliver(EngineEvent::Contacts(contacts)).await?;
             }
-            if last {
+            if is_last {
                 break;
             }
         }

@@ -1,10 +1,10 @@
-//! One device's session: what it holds, and who does what it is asked.
+//! The session of one device: its parts, and which file serves each request.
 //!
-//! Invariants: everything happens inside [`RemoteSession::run`] and the calls to the session, no task is started;
-//! an entry of the upstream's log counts as read only once everything it told is durable here.
+//! Everything happens inside [`RemoteSession::run`] and the calls to the session; no task is spawned.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
@@ -12,193 +12,175 @@ use serde_json::Value;
 use tokio::sync::{Notify, RwLock, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::client::Client;
-use super::convert::state_in::There;
-use super::later::Later;
-use super::linking::Stage;
-use super::pending_sends::{Echoes, Waiting};
-use super::settings::{DeviceSettings, InboundBy};
-use super::state::Keeping;
-use super::{LastEnds, Shared};
-use crate::domain::clock::Clock;
-use crate::domain::device::Account;
+use super::Shared;
+use super::client::{RemoteClient, RemoteFailure};
+use super::convert::ids::with_network;
+use super::convert::wire::WireMessage;
+use super::linking::LinkStage;
+use super::log_reader::ReadPosition;
+use super::pending_sends::{OwnChangeTracker, PendingSends};
+use super::settings::{DeviceSettings, InboundTransport};
+use super::state::{ID_MAP, RemoteState};
 use crate::domain::event::TypingKind;
-use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
-use crate::domain::log_throttle::Seldom;
-use crate::domain::reason::Reason;
-use crate::engine::upstream::not_taken;
+use crate::engine::relay::RelayContext;
+use crate::engine::relay::client::UpstreamClient;
+use crate::engine::relay::id_map::IdMap;
+use crate::engine::relay::media_retry::{MediaRetries, MediaRetryPolicy};
+use crate::engine::relay::position::LogPosition;
+use crate::engine::relay::session_base::SessionBase;
 use crate::engine::{
-    Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, MediaStore, MessageChange,
-    OpenError, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, VaultError,
+    Answer, ChatChange, GroupAnswer, GroupRequest, MessageChange, OpenError, Outgoing, PairingCode, Query,
+    SendOutcome, Session, SessionContext, SessionEnd, SessionError,
+};
+
+const MEDIA_RETRY: MediaRetryPolicy = MediaRetryPolicy {
+    max_attempts: 10,
+    max_age: Duration::MAX,
+    first_delay: Duration::from_secs(1),
+    max_doublings: 6,
+    max_waiting: 64,
+    max_parallel: 1,
 };
 
 /// A device's session.
 pub(super) struct RemoteSession {
-    pub(super) device: DeviceId,
-    pub(super) client: Client,
-    pub(super) keeping: Keeping,
-    pub(super) inbound_by: InboundBy,
-    pub(super) media: Arc<dyn MediaStore>,
-    pub(super) clock: Arc<dyn Clock>,
-    /// What names this client to the upstream.
+    pub(super) relay: RelayContext,
+    pub(super) base: SessionBase,
+    pub(super) client: RemoteClient,
+    pub(super) state: RemoteState,
+    /// Our ids of sent messages and the upstream's.
+    pub(super) ids: IdMap<NetworkId, NetworkId>,
+    pub(super) position: LogPosition<MessageId, ReadPosition>,
+    pub(super) media_retries: MediaRetries<MessageId, WireMessage>,
+    pub(super) pending_sends: PendingSends,
+    pub(super) own_changes: OwnChangeTracker,
+    pub(super) inbound: InboundTransport,
+    /// Identifies this client in `tempId`s.
     pub(super) tag: String,
-    /// How far the link is.
-    pub(super) stage: Mutex<Stage>,
-    pub(super) waiting: Waiting,
-    pub(super) echoes: Echoes,
-    /// Messages that wait for their files.
-    pub(super) later: Later,
-    /// Held, with others, while a message is handed over and its id there is not kept yet.
-    pub(super) naming: RwLock<()>,
-    /// What could not be read, which is said seldom.
-    odd: Seldom<&'static str>,
-    /// The last entry of the upstream's log that was taken in.
-    pub(super) read_to: watch::Sender<i64>,
-    /// The upstream called back: there is more to read.
-    pub(super) called: Notify,
-    /// Cancelled once this session can send and receive.
+    stage: Mutex<LinkStage>,
+    /// Held for reading while a message is handed over and its id is not recorded yet.
+    pub(super) recording_id: RwLock<()>,
+    /// The last entry of the upstream's log that was ingested.
+    pub(super) last_seq: watch::Sender<i64>,
+    /// Wakes the log reader: the upstream has new entries.
+    pub(super) wake_up: Notify,
+    /// Cancelled when the session can send and receive.
     pub(super) online: CancellationToken,
-    /// Cancelled once everything was read that was there when this session began.
+    /// Cancelled when all entries from before the session are ingested.
     pub(super) caught_up: CancellationToken,
-    /// Cancelled when it no longer runs.
-    pub(super) gone: CancellationToken,
-    /// Whether the session before this one lost its link: this one was not asked for by anybody.
-    pub(super) retries: bool,
-    account: Mutex<Option<Account>>,
-    inbound: Arc<dyn Inbound>,
-    cancel: CancellationToken,
-    logged_out: CancellationToken,
-    ends: Arc<LastEnds>,
+    /// Whether this session follows one that lost its link: no operator asked for it.
+    pub(super) is_retry: bool,
+    shared: Arc<Shared>,
 }
 
 impl RemoteSession {
-    /// Reads what is kept; connects nothing.
+    /// Reads the stored state; connects nothing.
     pub(super) async fn open(
-        shared: &Shared,
+        shared: &Arc<Shared>,
         settings: DeviceSettings,
         context: SessionContext,
     ) -> Result<Self, OpenError> {
-        let keeping = Keeping::new(context.vault);
-        let there = settings.device.unwrap_or_else(|| context.device.clone());
-        keeping.belongs_to(&settings.base_url, there.as_str()).await?;
-        let tag = keeping.tag(&*context.random).await?;
-        let retries = shared.ends.lost_its_link(&context.device);
-        if !retries {
-            keeping.tidy(context.clock.now()).await?;
+        let account = context.account.clone();
+        let device = settings.device.unwrap_or_else(|| context.device.clone());
+        let state = RemoteState::new(Arc::clone(&context.vault));
+        state.ensure_upstream(&settings.base_url, device.as_str()).await?;
+        let tag = state.client_tag(&*context.random).await?;
+        let key = Some(("X-API-KEY", settings.api_key));
+        let upstream = UpstreamClient::new(shared.config.http.clone(), settings.base_url, key);
+        let relay = RelayContext::new(upstream, context);
+        let ids = IdMap::new(relay.clone(), ID_MAP);
+        let is_retry = shared.lost_its_link(&relay.device);
+        if !is_retry {
+            ids.prune().await?;
+            state.prune(relay.now()).await?;
         }
-        let http = shared.config.http.clone();
         Ok(Self {
-            client: Client::new(http, settings.base_url, settings.api_key, there.to_string()),
-            keeping,
-            inbound_by: settings.inbound,
-            media: context.media,
-            clock: context.clock,
+            base: SessionBase::new(relay.clone(), account, Arc::default()),
+            client: RemoteClient::new(Arc::clone(&relay.client), device.to_string()),
+            relay,
+            state,
+            ids,
+            position: LogPosition::default(),
+            media_retries: MediaRetries::new(MEDIA_RETRY),
+            pending_sends: PendingSends::default(),
+            own_changes: OwnChangeTracker::default(),
+            inbound: settings.inbound,
             tag,
-            stage: Mutex::new(Stage::default()),
-            waiting: Waiting::default(),
-            echoes: Echoes::default(),
-            later: Later::default(),
-            naming: RwLock::default(),
-            odd: Seldom::default(),
-            read_to: watch::Sender::new(0),
-            called: Notify::new(),
+            stage: Mutex::default(),
+            recording_id: RwLock::default(),
+            last_seq: watch::Sender::new(0),
+            wake_up: Notify::new(),
             online: CancellationToken::new(),
             caught_up: CancellationToken::new(),
-            gone: CancellationToken::new(),
-            retries,
-            account: Mutex::new(context.account),
-            device: context.device,
-            inbound: context.inbound,
-            cancel: context.cancel,
-            logged_out: CancellationToken::new(),
-            ends: Arc::clone(&shared.ends),
+            is_retry,
+            shared: Arc::clone(shared),
         })
     }
 
-    pub(super) fn is_online(&self) -> bool {
-        self.online.is_cancelled() && !self.gone.is_cancelled()
-    }
-
-    pub(super) fn online_or_error(&self) -> Result<(), SessionError> {
-        if self.is_online() { Ok(()) } else { Err(SessionError::Offline) }
-    }
-
-    /// The account's own id, where it is known.
-    pub(super) fn me(&self) -> Option<Jid> {
-        self.account.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Account::jid)
-    }
-
-    pub(super) fn is_account(&self, account: &Account) {
-        *self.account.lock().unwrap_or_else(PoisonError::into_inner) = Some(account.clone());
-    }
-
-    pub(super) fn stage(&self) -> Stage {
+    pub(super) fn stage(&self) -> LinkStage {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn set_stage(&self, stage: Stage) {
+    pub(super) fn set_stage(&self, stage: LinkStage) {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
     }
 
-    /// Tells the daemon, or how the session ends because it could not.
-    pub(super) async fn tell(&self, event: EngineEvent) -> Result<(), Ended> {
-        self.inbound.deliver(event).await.map_err(|error| not_taken(&self.device, error))
-    }
-
-    /// What the vault answered, or how the session ends because it did not.
-    pub(super) fn kept<T>(&self, kept: Result<T, VaultError>) -> Result<T, Ended> {
-        kept.map_err(|error| {
-            tracing::warn!(device = %self.device, %error, "what an upstream told could not be kept");
-            Ended::LinkLost(Reason::EngineError)
+    /// The upstream's answer.
+    ///
+    /// # Errors
+    /// The end of the session, when there is none.
+    pub(super) fn answered<T>(&self, answer: Result<T, RemoteFailure>) -> Result<T, SessionEnd> {
+        answer.map_err(|error| {
+            tracing::info!(device = %self.relay.device, %error, "request to the upstream failed");
+            error.session_end()
         })
     }
 
-    /// What the upstream answered, or how the session ends because it did not.
-    pub(super) fn answered<T>(&self, answer: Result<T, super::client::Trouble>) -> Result<T, Ended> {
-        answer.map_err(|trouble| {
-            let source = std::error::Error::source(&trouble).map(ToString::to_string);
-            tracing::info!(device = %self.device, error = %trouble, source, "the upstream did not serve a request");
-            trouble.ended()
-        })
-    }
-
-    /// Something that the upstream told could not be read.
-    pub(super) fn not_read(&self, what: &'static str) {
-        if let Some(left_out) = self.odd.now(what, self.clock.now()) {
-            tracing::warn!(device = %self.device, what, left_out, "what the upstream told could not be read, and is passed over");
-        }
-    }
-
-    /// Reads what the upstream told.
-    pub(super) fn read<T: DeserializeOwned>(&self, what: &'static str, told: Value) -> Option<T> {
-        let read = serde_json::from_value(told).ok();
+    /// A value of the upstream; an unreadable one is logged and skipped.
+    pub(super) fn read<T: DeserializeOwned>(&self, part: &'static str, value: Value) -> Option<T> {
+        let read = serde_json::from_value(value).ok();
         if read.is_none() {
-            self.not_read(what);
+            self.base.log_read_error(part);
         }
         read
     }
 
-    /// Reads each entry of a page.
-    pub(super) fn read_page<T: DeserializeOwned>(
-        &self,
-        what: &'static str,
-        page: &mut Value,
-    ) -> (Vec<T>, usize) {
-        let Value::Array(listed) = page["data"].take() else {
-            self.not_read("a page");
-            return (Vec::new(), 0);
+    /// The values of a list; unreadable ones are logged and skipped.
+    pub(super) fn read_list<T: DeserializeOwned>(&self, part: &'static str, list: Value) -> Vec<T> {
+        let Value::Array(list) = list else {
+            self.base.log_read_error("list");
+            return Vec::new();
         };
-        let count = listed.len();
-        (listed.into_iter().filter_map(|one| self.read(what, one)).collect(), count)
+        list.into_iter().filter_map(|value| self.read(part, value)).collect()
     }
 
-    async fn live(&self) -> Result<Infallible, Ended> {
-        let arrival = self.arrive().await?;
+    /// Our id for a message of the upstream. Only messages that were sent from here have another one.
+    pub(super) async fn our_id(&self, id: &MessageId) -> Result<MessageId, SessionEnd> {
+        if !id.from_me {
+            return Ok(id.clone());
+        }
+        let ours = self.relay.stored(self.ids.from_upstream(&id.network).await)?;
+        Ok(ours.map_or_else(|| id.clone(), |network| with_network(id, network)))
+    }
+
+    /// The upstream's id for a message.
+    pub(super) async fn upstream_id(&self, id: &MessageId) -> Result<MessageId, SessionError> {
+        if !id.from_me {
+            return Ok(id.clone());
+        }
+        let upstream = self.relay.stored(self.ids.to_upstream(&id.network).await);
+        let upstream = upstream.map_err(|_| SessionError::Offline)?;
+        Ok(upstream.map_or_else(|| id.clone(), |network| with_network(id, network)))
+    }
+
+    async fn live(&self) -> Result<Infallible, SessionEnd> {
+        let start = self.establish().await?;
         tokio::select! {
-            ended = self.follow(arrival) => ended,
-            ended = self.watch() => ended,
-            ended = self.fetch_later() => ended,
+            ended = self.follow(start) => ended,
+            ended = self.measure_latency() => ended,
+            ended = self.retry_media() => ended,
             ended = self.read_ephemeral() => ended,
         }
     }
@@ -206,72 +188,58 @@ impl RemoteSession {
 
 #[async_trait]
 impl Session for RemoteSession {
-    async fn run(self: Arc<Self>) -> Ended {
-        let _gone = self.gone.clone().drop_guard();
-        let ended = tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => Ended::Closed,
-            () = self.logged_out.cancelled() => Ended::Closed,
-            ended = self.live() => match ended {
-                Ok(never) => match never {},
-                Err(ended) => ended,
-            },
-        };
-        self.ends.note(&self.device, ended);
+    async fn run(self: Arc<Self>) -> SessionEnd {
+        let ended = self.base.run(self.live()).await;
+        self.shared.record_end(&self.relay.device, ended);
         ended
     }
 
     async fn send(&self, message: Outgoing) -> SendOutcome {
-        self.send_out(message).await
+        self.send_message(message).await
     }
 
     async fn mark_read(&self, chat: &Jid, messages: &[MessageId]) -> Result<(), SessionError> {
-        self.online_or_error()?;
-        self.reads(chat, messages).await
+        self.base.ensure_online()?;
+        self.send_read_marks(chat, messages).await
     }
 
     async fn typing(&self, chat: &Jid, kind: TypingKind, on: bool) -> Result<(), SessionError> {
-        self.online_or_error()?;
-        self.set_typing(chat, kind, on).await
+        self.base.ensure_online()?;
+        self.send_typing(chat, kind, on).await
     }
 
     async fn subscribe_presence(&self, contact: &Jid) -> Result<(), SessionError> {
-        self.online_or_error()?;
-        self.watch_presence(contact).await
+        self.base.ensure_online()?;
+        self.request_presence(contact).await
     }
 
     async fn query(&self, query: Query) -> Result<Answer, SessionError> {
-        self.online_or_error()?;
-        self.asks(query).await
+        self.base.ensure_online()?;
+        self.query_contact(query).await
     }
 
     async fn pairing_code(&self, phone_number: &str) -> Result<PairingCode, SessionError> {
-        self.code_to_type(phone_number).await
+        self.request_pairing_code(phone_number).await
     }
 
     async fn change_message(&self, change: MessageChange) -> Result<(), SessionError> {
-        self.online_or_error()?;
-        self.message_changes(change).await
+        self.base.ensure_online()?;
+        self.request_message_change(change).await
     }
 
     async fn change_chat(&self, chat: &Jid, change: ChatChange) -> Result<(), SessionError> {
-        self.online_or_error()?;
-        self.chat_changes(chat, change).await
+        self.base.ensure_online()?;
+        self.request_chat_change(chat, change).await
     }
 
     async fn group(&self, request: GroupRequest) -> Result<GroupAnswer, SessionError> {
-        self.online_or_error()?;
+        self.base.ensure_online()?;
         self.group_request(request).await
     }
 
     async fn log_out(&self) -> Result<(), SessionError> {
-        let told = self.unlink().await;
-        self.logged_out.cancel();
-        told
+        let result = self.unlink().await;
+        self.base.log_out();
+        result
     }
-}
-
-/// Whether the upstream's device runs by itself from here on.
-pub(super) fn gets_on(there: There) -> bool {
-    matches!(there, There::Coming(_) | There::Code | There::Pairing | There::Ready)
 }

@@ -1,26 +1,27 @@
-//! `settings.remote`: where the upstream is, which of its devices this one is, and how its news comes.
+//! `settings.remote`: the upstream's address and key, its device, and how its events arrive.
 
 use serde_json::{Map, Value};
 use url::Url;
 
+use crate::domain::engine_name::REMOTE;
 use crate::domain::ids::DeviceId;
 use crate::engine::SettingError;
+use crate::engine::relay::settings::SettingsReader;
 
-const PATH: &str = "settings.remote";
-/// Longest key and secret, in bytes.
-const MAX_SECRET: usize = 512;
-/// Shortest secret for signatures, in bytes.
-const MIN_SIGNATURE_SECRET: usize = 16;
+const FIELDS: [&str; 5] = ["baseUrl", "device", "apiKey", "webhookSecret", "inbound"];
+/// The limits of a key and of a secret that signs, in bytes.
+const MAX_SECRET_BYTES: usize = 512;
+const MIN_SIGNING_SECRET_BYTES: usize = 16;
 
-/// How the upstream's news comes in.
+/// How the upstream's events arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum InboundBy {
-    /// Its event log, as a stream; its socket for what no log keeps.
+pub(super) enum InboundTransport {
+    /// Its event log as a stream.
     #[default]
     Stream,
-    /// Its event log, read on whenever it calls back.
+    /// Its event log by pages, read at each callback.
     Webhook,
-    /// Its chats and messages, read again and again: for back ends without an event log.
+    /// Its chats and messages, polled: for back ends without an event log.
     Poll,
 }
 
@@ -28,103 +29,57 @@ pub(super) enum InboundBy {
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub(super) struct DeviceSettings {
-    /// Where the upstream is; `/api/v1` and `/ws` are below it.
+    /// The server's own address; `/api/v1` is below it.
     pub(super) base_url: Url,
-    /// The device's id there; this device's own, when left out.
+    /// The device's id at the upstream; the same as here, if absent.
     pub(super) device: Option<DeviceId>,
-    /// The key that the upstream gave.
     pub(super) api_key: String,
-    /// What signs the upstream's callbacks.
+    /// Signs the upstream's callbacks.
     pub(super) webhook_secret: Option<String>,
-    /// How its news comes in.
-    pub(super) inbound: InboundBy,
+    pub(super) inbound: InboundTransport,
 }
 
 impl DeviceSettings {
-    /// Reads `remote` out of a device's settings.
+    /// Reads `remote` of a device's settings.
     pub(super) fn parse(settings: &Map<String, Value>) -> Result<Self, SettingError> {
-        let fields = match settings.get("remote") {
-            Some(Value::Object(fields)) => fields,
-            None | Some(Value::Null) => return Err(wrong(PATH, "is required: baseUrl, apiKey and device")),
-            Some(_) => return Err(wrong(PATH, "must be an object")),
-        };
-        let known = ["baseUrl", "device", "apiKey", "webhookSecret", "inbound"];
-        if let Some(unknown) = fields.keys().find(|name| !known.contains(&name.as_str())) {
-            let message = "is not known; there are baseUrl, device, apiKey, webhookSecret and inbound";
-            return Err(wrong(&format!("{PATH}.{unknown}"), message));
+        if settings.get(REMOTE).is_none_or(Value::is_null) {
+            let message = "is required: baseUrl, apiKey and device".to_owned();
+            return Err(SettingError { field: format!("settings.{REMOTE}"), message });
         }
-        let given = |name: &str| fields.get(name).filter(|value| !value.is_null());
-        let read = Self {
-            base_url: base_url(given("baseUrl"))?,
-            device: given("device").map(device).transpose()?,
-            api_key: secret("apiKey", given("apiKey"), 1)?
-                .ok_or_else(|| wrong("settings.remote.apiKey", "is required: a key of the upstream"))?,
-            webhook_secret: secret("webhookSecret", given("webhookSecret"), MIN_SIGNATURE_SECRET)?,
-            inbound: given("inbound").map(inbound).transpose()?.unwrap_or_default(),
-        };
-        if read.inbound == InboundBy::Webhook && read.webhook_secret.is_none() {
-            let message = "is required with inbound \"webhook\": the secret of the upstream's webhook";
-            return Err(wrong("settings.remote.webhookSecret", message));
+        let reader = SettingsReader::open(settings, REMOTE, &FIELDS)?;
+        let missing = |name, what: &str| reader.error(name, &format!("is required: {what}"));
+        let base_url = reader
+            .base_url("baseUrl")?
+            .ok_or_else(|| missing("baseUrl", "the upstream's address, such as https://wharf.example.com"))?;
+        if base_url.path().trim_end_matches('/').ends_with("/api/v1") {
+            return Err(reader.error("baseUrl", "must be the server's own address, without /api/v1"));
         }
-        Ok(read)
+        let device = reader.text("device")?.map(str::parse).transpose();
+        let device = device.map_err(|_| {
+            reader
+                .error("device", "must be the device's id at the upstream: 1 to 64 of A-Z, a-z, 0-9, _ and -")
+        })?;
+        let api_key = reader.secret("apiKey", MAX_SECRET_BYTES)?;
+        let api_key = api_key.ok_or_else(|| missing("apiKey", "a key of the upstream"))?;
+        let webhook_secret = reader.secret("webhookSecret", MAX_SECRET_BYTES)?;
+        if webhook_secret.as_ref().is_some_and(|secret| secret.len() < MIN_SIGNING_SECRET_BYTES) {
+            let message = format!("must have at least {MIN_SIGNING_SECRET_BYTES} characters");
+            return Err(reader.error("webhookSecret", &message));
+        }
+        let inbound = match reader.text("inbound")? {
+            None | Some("stream") => InboundTransport::Stream,
+            Some("webhook") => InboundTransport::Webhook,
+            Some("poll") => InboundTransport::Poll,
+            Some(_) => return Err(reader.error("inbound", "must be stream, webhook or poll")),
+        };
+        if inbound == InboundTransport::Webhook && webhook_secret.is_none() {
+            return Err(missing(
+                "webhookSecret",
+                "with inbound \"webhook\", the secret of the upstream's webhook",
+            ));
+        }
+        Ok(Self { base_url, device, api_key, webhook_secret, inbound })
     }
-}
-
-fn base_url(value: Option<&Value>) -> Result<Url, SettingError> {
-    let wrong = |message| wrong("settings.remote.baseUrl", message);
-    let value = value
-        .ok_or_else(|| wrong("is required: where the upstream is, such as https://wharf.example.com"))?;
-    let url = value.as_str().and_then(|text| Url::parse(text).ok());
-    let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let url = url.ok_or_else(|| wrong("must be an http or https address with a host"))?;
-    if !url.username().is_empty()
-        || url.password().is_some()
-        || url.query().is_some()
-        || url.fragment().is_some()
-    {
-        return Err(wrong("must have no user, password, query or fragment; the key goes into apiKey"));
-    }
-    if url.path().trim_end_matches('/').ends_with("/api/v1") {
-        return Err(wrong("must be the server's own address, without /api/v1"));
-    }
-    Ok(url)
-}
-
-fn device(value: &Value) -> Result<DeviceId, SettingError> {
-    let id = value.as_str().and_then(|text| text.parse().ok());
-    id.ok_or_else(|| {
-        wrong(
-            "settings.remote.device",
-            "must be the device's id at the upstream: 1 to 64 of A-Z, a-z, 0-9, _ and -",
-        )
-    })
-}
-
-fn secret(name: &str, value: Option<&Value>, least: usize) -> Result<Option<String>, SettingError> {
-    let Some(value) = value else { return Ok(None) };
-    let fits = |text: &&str| {
-        (least..=MAX_SECRET).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-    };
-    match value.as_str().filter(fits) {
-        Some(text) => Ok(Some(text.to_owned())),
-        None => Err(wrong(
-            &format!("{PATH}.{name}"),
-            &format!("must be a text of {least} to {MAX_SECRET} visible ASCII characters"),
-        )),
-    }
-}
-
-fn inbound(value: &Value) -> Result<InboundBy, SettingError> {
-    match value.as_str() {
-        Some("stream") => Ok(InboundBy::Stream),
-        Some("webhook") => Ok(InboundBy::Webhook),
-        Some("poll") => Ok(InboundBy::Poll),
-        _ => Err(wrong("settings.remote.inbound", "must be stream, webhook or poll")),
-    }
-}
-
-pub(super) fn wrong(field: &str, message: &str) -> SettingError {
-    SettingError { field: field.to_owned(), message: message.to_owned() }
 }
 
 #[cfg(test)]
@@ -138,19 +93,19 @@ mod tests {
         parsed.map_err(|error| error.field.trim_start_matches("settings.remote").to_owned())
     }
 
-    fn good() -> Value {
+    fn valid() -> Value {
         json!({ "baseUrl": "https://wharf.example.com/up", "device": "shop", "apiKey": "k" })
     }
 
     #[test]
-    fn what_is_needed_is_enough() {
-        let read = parse(good()).unwrap();
-        assert_eq!((read.inbound, read.webhook_secret), (InboundBy::Stream, None));
+    fn required_settings_suffice() {
+        let read = parse(valid()).unwrap();
+        assert_eq!((read.inbound, read.webhook_secret), (InboundTransport::Stream, None));
         assert_eq!(read.base_url.path(), "/up");
     }
 
     #[test]
-    fn each_wrong_or_missing_setting_is_named() {
+    fn wrong_or_missing_setting_is_named() {
         for (field, value) in [
             ("baseUrl", json!("wharf.example.com")),
             ("baseUrl", json!("ftp://wharf.example.com")),
@@ -166,11 +121,11 @@ mod tests {
             ("inbound", json!("pigeon")),
             ("colour", json!("red")),
         ] {
-            let mut settings = good();
+            let mut settings = valid();
             settings[field] = value;
             assert_eq!(parse(settings), Err(format!(".{field}")));
         }
-        let mut callbacks = good();
+        let mut callbacks = valid();
         callbacks["inbound"] = json!("webhook");
         assert_eq!(parse(callbacks), Err(".webhookSecret".to_owned()));
         assert_eq!(parse(Value::Null), Err(String::new()));

@@ -1,4 +1,4 @@
-//! What Meta calls back with.
+//! Callbacks of Meta.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::support::{ANNA, said};
 use crate::upstream::cloud_api::{Trouble, sign};
 
 #[tokio::test]
-async fn only_what_meta_signed_is_taken() {
+async fn callback_needs_a_valid_signature() {
     let cloud = Cloud::start().await;
     let body = cloud.envelope(&text("wamid.A=", "hello"));
     let good = sign(&cloud.number().app_secret, body.to_string().as_bytes());
@@ -22,7 +22,7 @@ async fn only_what_meta_signed_is_taken() {
 }
 
 #[tokio::test]
-async fn every_entry_and_change_is_read_and_other_numbers_are_passed_over() {
+async fn all_changes_of_this_number_are_read() {
     let cloud = Cloud::start().await;
     let mut other = text("wamid.B=", "for another number");
     other["metadata"] = json!({ "display_phone_number": "15550100099", "phone_number_id": "99" });
@@ -36,7 +36,7 @@ async fn every_entry_and_change_is_read_and_other_numbers_are_passed_over() {
 }
 
 #[tokio::test]
-async fn a_part_that_cannot_be_read_does_not_keep_the_others_from_being_heard() {
+async fn unreadable_part_does_not_hide_the_others() {
     let cloud = Cloud::start().await;
     let mut value = text("wamid.A=", "hello");
     let messages = value["messages"].as_array_mut().unwrap();
@@ -75,7 +75,7 @@ async fn odd_fields_lose_no_message() {
 }
 
 #[tokio::test]
-async fn what_is_told_twice_is_heard_once() {
+async fn repeated_callback_is_ingested_once() {
     let cloud = Cloud::start().await;
     cloud.number().trouble(Trouble::Twice, 1);
     cloud.app.incoming("shop", ANNA, "hello").await;
@@ -87,13 +87,13 @@ async fn what_is_told_twice_is_heard_once() {
 }
 
 #[tokio::test]
-async fn statuses_in_any_order_and_twice_end_at_the_highest() {
+async fn statuses_in_any_order_end_at_the_highest() {
     let cloud = Cloud::start().await;
     let id = cloud.app.send("shop", ANNA, "hello").await;
     cloud.app.wait_for_status("shop", &id, "sent").await;
     let wamid = cloud.wamid(&id);
     for word in ["read", "sent", "read", "delivered"] {
-        // By Meta's name alone: the engine knows it from the answer.
+        // Only Meta's id: the engine has it from the answer.
         assert_eq!(cloud.tell(&cloud.envelope(&status(&wamid, word, None))).await, 200);
     }
     assert_eq!(cloud.app.wait_for_status("shop", &id, "read").await["ack"], 3);
@@ -103,7 +103,7 @@ async fn statuses_in_any_order_and_twice_end_at_the_highest() {
 }
 
 #[tokio::test]
-async fn what_is_not_stored_is_not_answered_200() {
+async fn callback_that_is_not_stored_is_not_answered_200() {
     let cloud = Cloud::start().await;
     let body = cloud.envelope(&text("wamid.A=", "hello"));
     cloud.app.post("/devices/shop/stop", json!({})).await.ok();
@@ -122,7 +122,7 @@ async fn what_is_not_stored_is_not_answered_200() {
 }
 
 #[tokio::test]
-async fn reactions_and_answers_find_our_message_by_metas_name() {
+async fn reactions_and_quotes_find_our_message_by_metas_id() {
     let cloud = Cloud::start().await;
     let id = cloud.app.send("shop", ANNA, "is it nine?").await;
     cloud.app.wait_for_status("shop", &id, "sent").await;
@@ -139,15 +139,15 @@ async fn reactions_and_answers_find_our_message_by_metas_name() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_of_callbacks_is_said_seldom() {
+async fn unreadable_callbacks_are_logged_with_a_rate_limit() {
     let cloud = Cloud::start().await;
-    assert_eq!(said("WARN", "server.public_url is not set"), 1, "nobody may be able to call back");
+    assert_eq!(said("WARN", "server.public_url is not set"), 1, "Meta cannot call back");
     for _ in 0..3 {
         assert_eq!(cloud.tell(&cloud.envelope(&json!({ "messages": [5] }))).await, 200);
     }
-    let part = "a part of a callback could not be read";
+    let part = "unreadable input of the upstream skipped";
     assert_eq!(said("WARN", part), 1);
     cloud.app.clock.advance(60_000);
     assert_eq!(cloud.tell(&cloud.envelope(&json!({ "messages": [5] }))).await, 200);
-    assert_eq!(said("WARN", "left_out=2"), 1);
+    assert_eq!(said("WARN", "suppressed=2"), 1);
 }

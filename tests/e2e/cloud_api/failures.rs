@@ -1,4 +1,4 @@
-//! What Meta refuses, and what is never known.
+//! Rejected messages, and unknown outcomes.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ async fn failed_with(cloud: &Cloud, status: u16, code: i64) -> Value {
 }
 
 #[tokio::test]
-async fn each_refusal_has_its_code_and_metas_number() {
+async fn each_rejection_has_its_code_and_metas_number() {
     let cloud = Cloud::start().await;
     for (number, code) in [
         (131_047, "window_closed"),
@@ -33,7 +33,7 @@ async fn each_refusal_has_its_code_and_metas_number() {
 }
 
 #[tokio::test]
-async fn a_status_of_failure_comes_after_the_answer_and_says_why() {
+async fn failed_status_after_the_answer_has_its_reason() {
     let cloud = Cloud::start().await;
     let id = cloud.app.send("shop", ANNA, "hello").await;
     cloud.app.wait_for_status("shop", &id, "sent").await;
@@ -46,7 +46,7 @@ async fn a_status_of_failure_comes_after_the_answer_and_says_why() {
 }
 
 #[tokio::test]
-async fn an_outcome_that_is_not_known_is_never_sent_again_and_settled_by_its_status() {
+async fn unknown_outcome_is_never_resent_and_ends_by_its_status() {
     let cloud = Cloud::start().await;
     cloud.number().trouble(Trouble::Swallow, 1);
     let id = cloud.app.send("shop", ANNA, "once").await;
@@ -54,19 +54,19 @@ async fn an_outcome_that_is_not_known_is_never_sent_again_and_settled_by_its_sta
     cloud.app.wait_until("it to arrive", async || (!number.tried_at().is_empty()).then_some(())).await;
     tokio::time::sleep(std::time::Duration::from_millis(600)).await;
     assert_eq!(cloud.app.steps("shop", &id).await, ["queued", "sending"]);
-    // The answer never came: only what went along tells which message it is.
+    // The answer was lost: only the callback data names the message.
     let told = status(&cloud.wamid(&id), "delivered", Some(&id));
     assert_eq!(cloud.tell(&cloud.envelope(&told)).await, 200);
     cloud.app.wait_for_status("shop", &id, "delivered").await;
     assert_eq!(number.tried_at().len(), 1);
-    // From now on its name is known.
+    // From now on Meta's id is stored.
     let told = status(&cloud.wamid(&id), "read", None);
     assert_eq!(cloud.tell(&cloud.envelope(&told)).await, 200);
     cloud.app.wait_for_status("shop", &id, "read").await;
 }
 
 #[tokio::test]
-async fn an_account_that_meta_blocks_fails_and_what_waits_stays() {
+async fn blocked_account_fails_and_keeps_its_outbox() {
     let cloud = Cloud::start().await;
     cloud.number().trouble(Trouble::Refuse(400, 368, None), 1);
     let id = cloud.app.send("shop", ANNA, "hello").await;

@@ -1,4 +1,4 @@
-//! Files, up and down.
+//! Uploads and downloads.
 
 use std::sync::atomic::Ordering;
 
@@ -23,7 +23,7 @@ async fn sent(cloud: &Cloud, media: Value) -> String {
 }
 
 #[tokio::test]
-async fn a_picture_goes_up_before_the_message_that_names_it() {
+async fn picture_is_uploaded_before_its_message() {
     let cloud = Cloud::start().await;
     let id = sent(&cloud, json!({ "data": STANDARD.encode(PNG), "caption": "Look" })).await;
     cloud.app.wait_for_status("shop", &id, "sent").await;
@@ -34,7 +34,7 @@ async fn a_picture_goes_up_before_the_message_that_names_it() {
 }
 
 #[tokio::test]
-async fn a_file_that_meta_lost_before_the_message_came_goes_up_again_once() {
+async fn file_lost_by_meta_is_uploaded_again_once() {
     let cloud = Cloud::start().await;
     cloud.number().trouble(Trouble::Refuse(400, 131_009, None), 1);
     let id = sent(&cloud, json!({ "data": STANDARD.encode(PNG) })).await;
@@ -46,7 +46,7 @@ async fn a_file_that_meta_lost_before_the_message_came_goes_up_again_once() {
 }
 
 #[tokio::test]
-async fn what_meta_does_not_take_is_refused_before_it_goes_up() {
+async fn unaccepted_file_is_rejected_before_its_upload() {
     let cloud = Cloud::start().await;
     let gif = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\
 \x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x01D\x00;";
@@ -72,7 +72,7 @@ async fn received(cloud: &Cloud) -> Value {
 }
 
 #[tokio::test]
-async fn a_picture_that_comes_in_is_fetched_in_two_steps_with_the_token() {
+async fn inbound_picture_is_downloaded_with_the_token() {
     let cloud = Cloud::start().await;
     let message = received(&cloud).await;
     assert_eq!((&message["type"], &message["body"]), (&json!("image"), &json!("Look")));
@@ -80,7 +80,7 @@ async fn a_picture_that_comes_in_is_fetched_in_two_steps_with_the_token() {
 }
 
 #[tokio::test]
-async fn a_message_comes_without_its_file_where_that_cannot_be_had() {
+async fn message_with_expired_file_comes_without_it() {
     let cloud = Cloud::start().await;
     cloud.number().trouble(Trouble::ExpiredMedia, 1);
     let message = received(&cloud).await;
@@ -93,7 +93,7 @@ fn downloads(cloud: &Cloud) -> u64 {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_had_now_comes_when_meta_calls_back_again() {
+async fn failed_download_succeeds_on_the_next_callback() {
     let cloud = Cloud::start().await;
     for trouble in [Trouble::RefuseMedia(500), Trouble::RefuseMedia(429), Trouble::OtherMedia] {
         let before = downloads(&cloud);
@@ -105,7 +105,7 @@ async fn a_file_that_cannot_be_had_now_comes_when_meta_calls_back_again() {
 }
 
 #[tokio::test]
-async fn after_five_tries_a_message_comes_without_its_file() {
+async fn message_comes_without_its_file_after_five_attempts() {
     let cloud = Cloud::start().await;
     cloud.number().trouble(Trouble::RefuseMedia(503), 100);
     let message = received(&cloud).await;
@@ -114,7 +114,7 @@ async fn after_five_tries_a_message_comes_without_its_file() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_here_is_not_fetched_again() {
+async fn ingested_message_is_not_downloaded_again() {
     let cloud = Cloud::start().await;
     cloud.number().trouble(Trouble::Twice, 1);
     received(&cloud).await;
@@ -127,7 +127,7 @@ async fn a_message_that_is_here_is_not_fetched_again() {
 }
 
 #[tokio::test]
-async fn files_that_hang_keep_no_text_waiting_and_end_before_the_request_does() {
+async fn hanging_downloads_do_not_block_texts() {
     let cloud = Cloud::start_with(&[("WHARF__SERVER__REQUEST_TIMEOUT_MS", "3000")]).await;
     received(&cloud).await;
     let mut picture =

@@ -1,4 +1,4 @@
-//! People with and without numbers.
+//! People with and without phone numbers.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{Cloud, text};
 use crate::support::ANNA;
 
 #[tokio::test]
-async fn somebody_without_a_number_is_heard_and_answered() {
+async fn person_without_a_number_can_be_answered() {
     let cloud = Cloud::start().await;
     let value = json!({ "contacts": [{ "profile": { "name": "Cleo" }, "user_id": "US.13491208655302741918" }],
         "messages": [{ "from_user_id": "US.13491208655302741918", "id": "wamid.A=", "timestamp": "1700000000",
@@ -27,7 +27,7 @@ async fn somebody_without_a_number_is_heard_and_answered() {
 }
 
 #[tokio::test]
-async fn who_comes_by_either_id_has_one_chat_once_both_are_known() {
+async fn two_ids_of_a_person_become_one_chat() {
     let cloud = Cloud::start().await;
     let hidden = json!({ "messages": [{ "from_user_id": "US.1", "id": "wamid.A=", "timestamp": "1700000000",
         "type": "text", "text": { "body": "first" } }] });
@@ -41,7 +41,7 @@ async fn who_comes_by_either_id_has_one_chat_once_both_are_known() {
 }
 
 #[tokio::test]
-async fn what_the_account_writes_on_its_phone_is_its_own_message() {
+async fn message_from_the_phone_is_an_own_message() {
     let cloud = Cloud::start().await;
     let me = cloud.app.get("/devices/shop").await.ok()["data"]["phoneNumber"].clone();
     let mut body = cloud.envelope(&json!({ "message_echoes": [{ "from": me, "to": ANNA, "id": "wamid.E=",

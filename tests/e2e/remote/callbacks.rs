@@ -1,4 +1,4 @@
-//! An upstream that calls back.
+//! Callbacks of the upstream.
 
 use serde_json::{Value, json};
 
@@ -33,12 +33,12 @@ async fn start(with_secret: bool) -> Chain {
 
 // covers: POST /hooks/{deviceId}
 #[tokio::test]
-async fn a_callback_that_is_signed_is_answered_when_what_it_tells_is_durable() {
+async fn signed_callback_is_answered_when_durable() {
     let chain = start(true).await;
     chain
         .front
         .wait_until("the device to be ready", async || {
-            // What its upstream tells of the link it hears when it is called.
+            // In this mode events of the link arrive with a callback.
             let newest = chain.back.get("/devices/shop/events?limit=1").await["newestSeq"].clone();
             call(&chain, CALLBACK_SECRET, &json!({ "data": { "deviceId": "shop", "seq": newest } })).await;
             (chain.front.get("/devices/shop").await.ok()["data"]["state"] == "ready").then_some(())
@@ -59,7 +59,7 @@ async fn a_callback_that_is_signed_is_answered_when_what_it_tells_is_durable() {
 }
 
 #[tokio::test]
-async fn a_callback_that_is_not_signed_so_is_refused() {
+async fn callback_with_wrong_signature_is_refused() {
     let chain = start(true).await;
     let body = json!({ "data": { "deviceId": "shop", "seq": 1 } });
     call(&chain, "another-secret-of-somebody-else", &body).await.refused(401, "bad_signature");
@@ -67,7 +67,7 @@ async fn a_callback_that_is_not_signed_so_is_refused() {
     Reply::of(bare.send().await.unwrap()).await.refused(401, "bad_signature");
     let other = json!({ "data": { "deviceId": "another", "seq": 1 } });
     call(&chain, CALLBACK_SECRET, &other).await.refused(400, "bad_callback");
-    // Of two that are signed wrong, one is told.
+    // The log throttle passes one of two.
     assert_eq!(said("WARN", "code=\"bad_signature\""), 1);
     assert_eq!(said("WARN", "code=\"bad_callback\""), 1);
     chain.front.clock.advance(60_000);
@@ -79,15 +79,15 @@ async fn a_callback_that_is_not_signed_so_is_refused() {
 }
 
 #[tokio::test]
-async fn a_callback_has_the_log_read_at_once_where_the_stream_is_silent() {
+async fn callback_wakes_the_reader_of_a_silent_stream() {
     let chain = Chain::start().await;
-    let gate = Proxy::to(chain.back.base()).await;
+    let proxy = Proxy::to(chain.back.base()).await;
     chain.back.device("shop", &json!({ "autoScanMs": 0 })).await;
-    let mut settings = gate.settings(chain.settings("shop"));
+    let mut settings = proxy.settings(chain.settings("shop"));
     settings["remote"]["webhookSecret"] = json!(CALLBACK_SECRET);
     chain.make("shop", settings).await;
     chain.front.wait_for_state("shop", "ready").await;
-    gate.hush();
+    proxy.silence();
     chain.front.post("/devices/shop/restart", json!({})).await.ok();
     chain.front.wait_for_state("shop", "ready").await;
     chain.writes("shop", ANNA, "hello").await;
@@ -99,7 +99,7 @@ async fn a_callback_has_the_log_read_at_once_where_the_stream_is_silent() {
 }
 
 #[tokio::test]
-async fn a_device_without_a_secret_takes_no_callbacks() {
+async fn device_without_secret_accepts_no_callbacks() {
     let chain = start(false).await;
     call(&chain, CALLBACK_SECRET, &json!({ "data": {} })).await.refused(404, "not_found");
 }

@@ -1,4 +1,4 @@
-//! Nothing is lost and nothing is doubled, whoever is away in between.
+//! No message is lost or delivered twice, whichever side is stopped or disconnected in between.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use super::Chain;
 use crate::support::ANNA;
 
 #[tokio::test]
-async fn what_came_while_the_front_was_away_is_there_when_it_is_back() {
+async fn messages_from_a_stop_of_the_front_are_backfilled() {
     let mut chain = Chain::start().await;
     chain.device("shop").await;
     chain.writes("shop", ANNA, "one").await;
-    chain.heard("shop", 1).await;
+    chain.received("shop", 1).await;
     let id = chain.front.send("shop", ANNA, "sent before").await;
     chain.front.wait_for_status("shop", &id, "read").await;
     chain.front = chain.front.restarted().await;
@@ -23,21 +23,21 @@ async fn what_came_while_the_front_was_away_is_there_when_it_is_back() {
     }
     let waits = chain.front.send("shop", ANNA, "sent meanwhile").await;
     chain.front.post("/devices/shop/start", json!({})).await.ok();
-    assert_eq!(chain.heard("shop", 3).await, ["one", "two", "three"]);
+    assert_eq!(chain.received("shop", 3).await, ["one", "two", "three"]);
     chain.front.wait_for_status("shop", &waits, "read").await;
     assert!(chain.shown("shop").await.iter().all(|(_, shown)| *shown == 1));
 }
 
 #[tokio::test]
-async fn an_upstream_that_is_away_is_waited_for() {
+async fn unreachable_upstream_is_retried_until_it_answers() {
     let chain = Chain::start().await;
     chain.device("shop").await;
     chain.writes("shop", ANNA, "one").await;
-    chain.heard("shop", 1).await;
-    chain.way.cut().await;
+    chain.received("shop", 1).await;
+    chain.link.cut().await;
     chain
         .front
-        .wait_until("the front to notice", async || {
+        .wait_until("the front to lose its link", async || {
             (chain.reason("shop").await == "upstream_unavailable").then_some(())
         })
         .await;
@@ -45,30 +45,30 @@ async fn an_upstream_that_is_away_is_waited_for() {
     for body in ["two", "three"] {
         chain.writes("shop", ANNA, body).await;
     }
-    chain.way.mend().await;
+    chain.link.restore().await;
     chain.front.wait_for_state("shop", "ready").await;
     chain.front.wait_for_status("shop", &id, "read").await;
-    assert_eq!(chain.heard("shop", 3).await, ["one", "two", "three"]);
+    assert_eq!(chain.received("shop", 3).await, ["one", "two", "three"]);
     assert_eq!(chain.shown("shop").await, [("sent meanwhile".to_owned(), 1)]);
 }
 
 #[tokio::test]
-async fn a_way_that_breaks_again_and_again_loses_and_doubles_nothing() {
+async fn repeated_connection_loss_loses_and_doubles_nothing() {
     let chain = Chain::start().await;
     chain.device_with("shop", json!({ "ackServerMs": 30 })).await;
     let mut sent = Vec::new();
     for round in 0..8 {
         sent.push(chain.front.send("shop", ANNA, &format!("out {round}")).await);
         chain.writes("shop", ANNA, &format!("in {round}")).await;
-        // At another moment of a send each time.
+        // The connection breaks at another moment of a send in each round.
         tokio::time::sleep(Duration::from_millis(round * 7)).await;
-        chain.way.cut().await;
-        chain.way.mend().await;
+        chain.link.cut().await;
+        chain.link.restore().await;
     }
     for id in &sent {
         chain.front.wait_for_status("shop", id, "read").await;
     }
-    let heard = chain.heard("shop", 8).await;
+    let heard = chain.received("shop", 8).await;
     assert_eq!(heard, (0..8).map(|round| format!("in {round}")).collect::<Vec<_>>());
     let mut shown = chain.shown("shop").await;
     shown.sort();
@@ -76,7 +76,7 @@ async fn a_way_that_breaks_again_and_again_loses_and_doubles_nothing() {
 }
 
 #[tokio::test]
-async fn a_link_that_breaks_loses_and_doubles_nothing() {
+async fn repeated_link_loss_loses_and_doubles_nothing() {
     let chain = Chain::start().await;
     chain.device("shop").await;
     let mut sent = Vec::new();
@@ -90,7 +90,7 @@ async fn a_link_that_breaks_loses_and_doubles_nothing() {
     for id in &sent {
         chain.front.wait_for_status("shop", id, "read").await;
     }
-    let heard = chain.heard("shop", 6).await;
+    let heard = chain.received("shop", 6).await;
     assert_eq!(heard, (0..6).map(|round| format!("in {round}")).collect::<Vec<_>>());
     let mut shown = chain.shown("shop").await;
     shown.sort();
@@ -98,11 +98,11 @@ async fn a_link_that_breaks_loses_and_doubles_nothing() {
 }
 
 #[tokio::test]
-async fn what_the_log_no_longer_holds_is_read_from_the_chats() {
+async fn missing_log_entries_are_backfilled_from_chats() {
     let chain = Chain::start().await;
     chain.device("shop").await;
     chain.writes("shop", ANNA, "one").await;
-    chain.heard("shop", 1).await;
+    chain.received("shop", 1).await;
     let id = chain.front.send("shop", ANNA, "ours").await;
     chain.front.wait_for_status("shop", &id, "read").await;
     chain.front.post("/devices/shop/stop", json!({})).await.ok();
@@ -114,28 +114,28 @@ async fn what_the_log_no_longer_holds_is_read_from_the_chats() {
     chain.back.start_again().await;
     chain
         .front
-        .wait_until("the one behind to be ready", async || {
+        .wait_until("the upstream's device to be ready", async || {
             (chain.back.get("/devices/shop").await["data"]["state"] == "ready").then_some(())
         })
         .await;
     chain.front.post("/devices/shop/start", json!({})).await.ok();
-    assert_eq!(chain.heard("shop", 3).await, ["one", "two", "three"]);
+    assert_eq!(chain.received("shop", 3).await, ["one", "two", "three"]);
     chain.writes("shop", ANNA, "four").await;
-    assert_eq!(chain.heard("shop", 4).await, ["one", "two", "three", "four"]);
+    assert_eq!(chain.received("shop", 4).await, ["one", "two", "three", "four"]);
     let page = chain.front.get(&format!("/devices/shop/chats/{ANNA}@c.us/messages")).await.ok();
-    assert_eq!(page["pagination"]["total"], 5, "our own is there once");
+    assert_eq!(page["pagination"]["total"], 5, "our own message is stored once");
 }
 
 #[tokio::test]
-async fn another_device_behind_is_read_from_its_own_beginning() {
+async fn changed_upstream_device_is_read_from_its_start() {
     let chain = Chain::start().await;
     chain.device("shop").await;
     chain.writes("shop", ANNA, "one").await;
-    chain.heard("shop", 1).await;
+    chain.received("shop", 1).await;
     chain.back.device("till", &json!({ "autoScanMs": 0 })).await;
     chain
         .front
-        .wait_until("the other one to be ready", async || {
+        .wait_until("the other device to be ready", async || {
             (chain.back.get("/devices/till").await["data"]["state"] == "ready").then_some(())
         })
         .await;
@@ -146,16 +146,16 @@ async fn another_device_behind_is_read_from_its_own_beginning() {
     let known = format!("/devices/shop/chats/{ANNA}@c.us/messages");
     chain
         .front
-        .wait_until("its past to be here", async || {
+        .wait_until("its history to be stored", async || {
             (chain.front.get(&known).await.ok()["pagination"]["total"] == 2).then_some(())
         })
         .await;
     chain.writes("till", ANNA, "two").await;
-    assert_eq!(chain.heard("shop", 2).await, ["one", "two"], "what was before is told to nobody");
+    assert_eq!(chain.received("shop", 2).await, ["one", "two"], "history emits no message event");
 }
 
 #[tokio::test]
-async fn without_a_log_the_chats_are_read_again_and_again() {
+async fn upstream_without_log_is_polled() {
     let chain = Chain::start().await;
     chain
         .back
@@ -168,13 +168,13 @@ async fn without_a_log_the_chats_are_read_again_and_again() {
     let id = chain.front.send("shop", ANNA, "ours").await;
     chain.front.wait_for_status("shop", &id, "read").await;
     chain.writes("shop", ANNA, "one").await;
-    assert_eq!(chain.heard("shop", 1).await, ["one"]);
+    assert_eq!(chain.received("shop", 1).await, ["one"]);
     let page = chain.front.get(&format!("/devices/shop/chats/{ANNA}@c.us/messages")).await.ok();
-    assert_eq!(page["pagination"]["total"], 2, "our own is there once");
+    assert_eq!(page["pagination"]["total"], 2, "our own message is stored once");
 }
 
 #[tokio::test]
-async fn who_stops_the_device_behind_is_not_overruled() {
+async fn device_stopped_at_the_upstream_is_not_restarted() {
     let chain = Chain::start().await;
     chain.device("shop").await;
     chain.back.post("/devices/shop/stop", json!({})).await;

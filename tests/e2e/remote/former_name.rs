@@ -56,16 +56,16 @@ async fn device_of_an_old_database_goes_on_as_remote() {
     let mut chain = Chain::start().await;
     chain.device("shop").await;
     chain.writes("shop", ANNA, "one").await;
-    chain.heard("shop", 1).await;
+    chain.received("shop", 1).await;
     chain.front = chain.front.restarted_after_change(downgrade).await;
     chain.front.wait_for_state("shop", "ready").await;
     chain.writes("shop", ANNA, "two").await;
-    assert_eq!(chain.heard("shop", 2).await, ["one", "two"], "the position in the vault still counts");
+    assert_eq!(chain.received("shop", 2).await, ["one", "two"], "the position in the vault still counts");
     let device = chain.front.get("/devices/shop").await.ok()["data"].clone();
     assert_eq!((&device["engine"], &device["settings"]["wwebjs"]), (&json!("remote"), &Value::Null));
     assert_eq!(device["settings"]["remote"]["apiKey"], "********");
     // The secret survives the rename, a change of other settings included.
-    let unchanged = json!({ "remote": { "baseUrl": chain.way.base(), "device": "shop" } });
+    let unchanged = json!({ "remote": { "baseUrl": chain.link.base(), "device": "shop" } });
     chain.front.patch("/devices/shop", json!({ "settings": unchanged })).await.ok();
     chain.front.post("/devices/shop/restart", json!({})).await.ok();
     chain.front.wait_for_state("shop", "ready").await;

@@ -7,7 +7,7 @@ use crate::support::TestApp;
 use crate::upstream::remote::{SecondWharf, UPSTREAM_KEY};
 
 #[tokio::test]
-async fn a_wrong_key_fails_the_device_and_says_so() {
+async fn wrong_key_fails_the_device_with_its_reason() {
     let chain = Chain::start().await;
     let mut settings = chain.settings("shop");
     settings["remote"]["apiKey"] = json!("a-wrong-key");
@@ -17,7 +17,7 @@ async fn a_wrong_key_fails_the_device_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_revoked_fails_the_device() {
+async fn revoked_key_fails_the_device() {
     let chain = Chain::start().await;
     let made = json!({ "name": "front", "scopes": ["admin"] });
     let made = chain.back.post("/api-keys", made).await["data"].clone();
@@ -34,20 +34,20 @@ async fn a_key_that_is_revoked_fails_the_device() {
 }
 
 #[tokio::test]
-async fn secrets_are_masked_and_kept() {
+async fn secrets_are_masked_and_survive_a_patch() {
     let chain = Chain::start().await;
     chain.device("shop").await;
     let shown = chain.front.get("/devices/shop").await;
     assert!(!shown.text().contains(UPSTREAM_KEY));
     assert_eq!(shown.ok()["data"]["settings"]["remote"]["apiKey"], "********");
-    let base = json!({ "remote": { "baseUrl": chain.way.base(), "device": "shop" } });
+    let base = json!({ "remote": { "baseUrl": chain.link.base(), "device": "shop" } });
     chain.front.patch("/devices/shop", json!({ "settings": base })).await.ok();
     chain.front.post("/devices/shop/restart", json!({})).await.ok();
     chain.front.wait_for_state("shop", "ready").await;
 }
 
 #[tokio::test]
-async fn a_private_address_is_refused_unless_the_operator_allows_it() {
+async fn private_address_is_refused_unless_allowed() {
     let back = SecondWharf::start(&[]).await;
     let front = TestApp::start().await;
     let make = async |base: Value| {
@@ -60,7 +60,7 @@ async fn a_private_address_is_refused_unless_the_operator_allows_it() {
         let refused = make(json!(address)).await.refused(400, "invalid_field");
         assert_eq!(refused["details"][0]["field"], "settings.remote.baseUrl", "{address}");
     }
-    // A name is looked up when it is used.
+    // A name is resolved when it is used.
     let named = back.base().replace("127.0.0.1", "localhost");
     make(json!(named)).await.created();
     front
@@ -73,7 +73,7 @@ async fn a_private_address_is_refused_unless_the_operator_allows_it() {
 }
 
 #[tokio::test]
-async fn settings_that_cannot_be_are_named() {
+async fn wrong_settings_are_named() {
     let front = TestApp::start().await;
     for (settings, field) in [
         (json!({}), "settings.remote"),

@@ -1,4 +1,4 @@
-//! The way between both, which can be cut and mended.
+//! The connection between both daemons, which a test can cut and restore.
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -13,7 +13,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// A way to `base`, which is `http://` and an address.
+    /// A connection to `base`, which is `http://` and an address.
     pub async fn to(base: &str) -> Self {
         let to = base.strip_prefix("http://").unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -34,7 +34,7 @@ impl Link {
         }
     }
 
-    pub async fn mend(&self) {
+    pub async fn restore(&self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
         *self.running.lock().unwrap() = run(listener, self.to.clone());
     }

@@ -1,4 +1,4 @@
-//! What goes through both.
+//! Messages, media, typing and presence through both daemons.
 
 use serde_json::json;
 
@@ -8,9 +8,9 @@ use crate::support::{ANNA, BEN};
 use crate::upstream::remote::UPSTREAM_KEY;
 
 #[tokio::test]
-async fn a_code_is_shown_by_both_and_a_scan_links_both() {
+async fn scan_of_the_shown_code_links_both() {
     let chain = Chain::start().await;
-    // Nobody made the device there.
+    // The device does not exist at the upstream yet.
     chain.make("shop", chain.settings("shop")).await;
     let code = chain.front.wait_for_state("shop", "qr").await["qr"].clone();
     assert_eq!(chain.back.get("/devices/shop").await["data"]["qr"], code);
@@ -25,14 +25,14 @@ async fn a_code_is_shown_by_both_and_a_scan_links_both() {
 }
 
 #[tokio::test]
-async fn a_text_goes_both_ways_and_its_acks_come_up_to_played() {
+async fn text_goes_both_ways_with_acks_up_to_played() {
     let chain = Chain::start().await;
     chain.device("shop").await;
     chain.writes("shop", ANNA, "hello").await;
-    assert_eq!(chain.heard("shop", 1).await, ["hello"]);
+    assert_eq!(chain.received("shop", 1).await, ["hello"]);
     let there = chain.back.logged("shop", "message").await;
     let here = chain.front.logged("shop", "message").await;
-    assert_eq!(there[0]["message"]["id"], here[0]["message"]["id"], "what comes in has one id");
+    assert_eq!(there[0]["message"]["id"], here[0]["message"]["id"], "an inbound message has the same id");
     let id = chain.front.send("shop", ANNA, "hello Anna").await;
     chain.front.wait_for_status("shop", &id, "read").await;
     assert_eq!(chain.front.steps("shop", &id).await, ["queued", "sending", "sent", "delivered", "read"]);
@@ -42,11 +42,15 @@ async fn a_text_goes_both_ways_and_its_acks_come_up_to_played() {
     chain.back.post("/simulator/shop/receipt", json!({ "messageId": theirs, "ack": 4 })).await;
     chain.front.wait_for_status("shop", &id, "played").await;
     assert_eq!(chain.shown("shop").await, [("hello Anna".to_owned(), 1)]);
-    assert_eq!(chain.front.logged("shop", "message").await.len(), 1, "our own message is no news");
+    assert_eq!(
+        chain.front.logged("shop", "message").await.len(),
+        1,
+        "our own message emits no message event"
+    );
 }
 
 #[tokio::test]
-async fn files_go_both_ways() {
+async fn media_goes_both_ways() {
     let chain = Chain::start().await;
     chain.device("shop").await;
     let request =
@@ -63,7 +67,7 @@ async fn files_go_both_ways() {
     let picture = base64::engine::general_purpose::STANDARD.encode(png());
     let media = json!({ "data": picture, "filename": "x.png", "caption": "Look" });
     chain.back.post("/simulator/shop/incoming", json!({ "from": ANNA, "media": media })).await;
-    chain.heard("shop", 1).await;
+    chain.received("shop", 1).await;
     let here = chain.front.logged("shop", "message").await.remove(0)["message"].clone();
     assert_eq!(
         (&here["type"], &here["body"], &here["mimetype"]),
@@ -75,36 +79,36 @@ async fn files_go_both_ways() {
 }
 
 #[tokio::test]
-async fn two_devices_in_front_of_one_hear_the_same_and_each_other() {
+async fn two_fronts_of_one_device_receive_the_same_messages() {
     let chain = Chain::start().await;
     chain.device("shop").await;
     chain.make("desk", chain.settings("shop")).await;
     chain.front.wait_for_state("desk", "ready").await;
     chain.writes("shop", ANNA, "hello").await;
     assert_eq!(
-        (chain.heard("shop", 1).await, chain.heard("desk", 1).await),
+        (chain.received("shop", 1).await, chain.received("desk", 1).await),
         (vec!["hello".into()], vec!["hello".into()])
     );
     let id = chain.front.send("desk", BEN, "from the desk").await;
     chain.front.wait_for_status("desk", &id, "read").await;
-    assert_eq!(chain.heard("shop", 2).await, ["hello", "from the desk"]);
-    assert_eq!(chain.heard("desk", 1).await, ["hello"]);
-    // Stopping one of them leaves the other and the device behind as they are.
+    assert_eq!(chain.received("shop", 2).await, ["hello", "from the desk"]);
+    assert_eq!(chain.received("desk", 1).await, ["hello"]);
+    // Stopping one front changes neither the other nor the upstream's device.
     chain.front.post("/devices/desk/stop", json!({})).await.ok();
     chain.writes("shop", ANNA, "still there?").await;
-    assert_eq!(chain.heard("shop", 3).await[2], "still there?");
+    assert_eq!(chain.received("shop", 3).await[2], "still there?");
     chain.front.post("/devices/desk/start", json!({})).await.ok();
-    assert_eq!(chain.heard("desk", 2).await, ["hello", "still there?"]);
+    assert_eq!(chain.received("desk", 2).await, ["hello", "still there?"]);
 }
 
 #[tokio::test]
-async fn an_account_that_was_there_before_comes_with_its_past() {
+async fn linked_account_is_read_with_its_history() {
     let chain = Chain::start().await;
     let past = json!({ "contacts": [{ "id": ANNA, "name": "Anna" }], "history": 120, "autoScanMs": 0 });
     chain.back.device("shop", &past).await;
     chain
         .front
-        .wait_until("the past to be there", async || {
+        .wait_until("the history to be complete", async || {
             let told = chain.back.logged("shop", "history:progress").await;
             told.last().is_some_and(|last| last["phase"] == "complete").then_some(())
         })
@@ -113,26 +117,26 @@ async fn an_account_that_was_there_before_comes_with_its_past() {
     chain.front.wait_for_state("shop", "ready").await;
     let told = chain
         .front
-        .wait_until("the end of the past", async || {
+        .wait_until("the end of the history", async || {
             let told = chain.front.logged("shop", "history:progress").await;
             told.last().filter(|last| last["phase"] == "complete").cloned()
         })
         .await;
     assert_eq!(told["done"], 120);
-    assert!(chain.bodies("shop").await.is_empty(), "the past is told to nobody");
+    assert!(chain.bodies("shop").await.is_empty(), "history emits no message event");
     let page = chain.front.get(&format!("/devices/shop/chats/{ANNA}@c.us/messages?limit=1")).await.ok();
     assert_eq!(page["pagination"]["total"], 120);
 }
 
 #[tokio::test]
-async fn typing_and_presence_come_and_go_through_both() {
+async fn typing_and_presence_pass_in_both_directions() {
     let chain = Chain::start().await;
     chain.device("shop").await;
     let (mut socket, _) = crate::support::wire::Wire::open(&chain.front).await;
     socket.join("shop", &chain.front.key).await;
     let typed = json!({ "from": ANNA, "kind": "text", "on": true });
     let told = async {
-        // The socket between both may take a moment to open.
+        // The stream between the daemons may not be open yet.
         for _ in 0..50 {
             chain.back.post("/simulator/shop/typing", typed.clone()).await;
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -140,7 +144,7 @@ async fn typing_and_presence_come_and_go_through_both() {
     };
     let event = tokio::select! {
         event = socket.event("shop", "typing:start") => event,
-        () = told => panic!("typing was not told"),
+        () = told => panic!("no typing event"),
     };
     assert_eq!(event["chatId"], format!("{ANNA}@c.us"));
     assert!(!event.to_string().contains(UPSTREAM_KEY));

@@ -1,4 +1,4 @@
-//! A Wharf in front of a Wharf.
+//! The engine `remote`: a Wharf in front of a second Wharf.
 
 mod callbacks;
 mod durability;
@@ -18,23 +18,23 @@ use crate::upstream::remote::{SecondWharf, UPSTREAM_KEY};
 /// The number of the phone that links.
 const ME: &str = "15550100009";
 
-/// The Wharf that tests talk to, and the one behind its devices.
+/// The daemon under test and its upstream.
 struct Chain {
     front: TestApp,
     back: SecondWharf,
-    way: Link,
+    link: Link,
 }
 
 impl Chain {
     async fn start() -> Self {
         let back = SecondWharf::start(&[]).await;
-        let way = Link::to(back.base()).await;
+        let link = Link::to(back.base()).await;
         let front = TestApp::start_with(&[("WHARF__NET__ALLOW_PRIVATE", "127.0.0.0/8")]).await;
-        Self { front, back, way }
+        Self { front, back, link }
     }
 
     fn settings(&self, device: &str) -> Value {
-        json!({ "remote": { "baseUrl": self.way.base(), "device": device, "apiKey": UPSTREAM_KEY } })
+        json!({ "remote": { "baseUrl": self.link.base(), "device": device, "apiKey": UPSTREAM_KEY } })
     }
 
     async fn make(&self, id: &str, settings: Value) {
@@ -61,15 +61,15 @@ impl Chain {
         self.front.wait_for_state(id, "ready").await;
     }
 
-    /// A contact writes to the device behind.
+    /// A contact writes to the upstream's device.
     async fn writes(&self, id: &str, from: &str, body: &str) {
         self.back.post(&format!("/simulator/{id}/incoming"), json!({ "from": from, "body": body })).await;
     }
 
-    /// Waits until so many messages came in; answers what they say, in the order of the log.
-    async fn heard(&self, id: &str, many: usize) -> Vec<String> {
+    /// Waits for this many messages; returns their bodies in the order of the log.
+    async fn received(&self, id: &str, many: usize) -> Vec<String> {
         self.front
-            .wait_until("messages to come in", async || {
+            .wait_until("messages to arrive", async || {
                 let bodies = self.bodies(id).await;
                 (bodies.len() >= many).then_some(bodies)
             })
@@ -81,7 +81,7 @@ impl Chain {
         told.iter().map(|told| told["message"]["body"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// What the network behind both saw: how often each text was shown to its recipient.
+    /// How often the network showed each text to its recipient.
     async fn shown(&self, id: &str) -> Vec<(String, i64)> {
         let network = self.back.get(&format!("/simulator/{id}/network")).await;
         let sent = network["data"]["sent"].as_array().unwrap().clone();

@@ -1,4 +1,4 @@
-//! A proxy before the upstream that answers in its place where a test says so, and notes what was asked.
+//! A proxy in front of the upstream that records requests and answers in its place where a test says so.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
-/// What is answered to requests whose method and path end so.
+/// The answer to requests with this method and end of the path.
 struct Rule {
     method: &'static str,
     path_end: String,
@@ -23,7 +23,7 @@ struct Rule {
 struct Inner {
     to: String,
     rules: Mutex<Vec<Rule>>,
-    is_hushed: AtomicBool,
+    is_silent: AtomicBool,
     refuses_ephemeral: AtomicBool,
     asked: Mutex<Vec<String>>,
 }
@@ -45,21 +45,21 @@ impl Proxy {
         Self { inner, base }
     }
 
-    /// Answers as the API itself, so often.
+    /// Answers as the API itself, this many times.
     pub fn refuse(&self, method: &'static str, path_end: &str, status: u16, code: &str, times: usize) {
         let body = json!({ "success": false, "error": "no", "code": code }).to_string();
         self.answer(method, path_end, status, &body, times);
     }
 
-    /// Answers as something in between, so often.
+    /// Answers as a proxy, this many times.
     pub fn answer(&self, method: &'static str, path_end: &str, status: u16, body: &str, times: usize) {
         let (path_end, body) = (path_end.to_owned(), body.to_owned());
         self.inner.rules.lock().unwrap().push(Rule { method, path_end, status, body, times });
     }
 
-    /// From now on streams are opened, and bring nothing.
-    pub fn hush(&self) {
-        self.inner.is_hushed.store(true, Ordering::Relaxed);
+    /// From now on streams stay silent.
+    pub fn silence(&self) {
+        self.inner.is_silent.store(true, Ordering::Relaxed);
     }
 
     /// From now on streams of ephemeral events are refused.
@@ -67,18 +67,18 @@ impl Proxy {
         self.inner.refuses_ephemeral.store(true, Ordering::Relaxed);
     }
 
-    /// Lets everything through again.
+    /// Removes all rules.
     pub fn open(&self) {
         self.inner.rules.lock().unwrap().clear();
     }
 
-    /// How often this was asked.
+    /// The number of such requests.
     pub fn asked(&self, method: &str, path_end: &str) -> usize {
         let asked = self.inner.asked.lock().unwrap();
         asked.iter().filter(|one| one.starts_with(method) && one.ends_with(path_end)).count()
     }
 
-    /// The same settings, through here.
+    /// The same settings, through this proxy.
     pub fn settings(&self, mut settings: Value) -> Value {
         settings["remote"]["baseUrl"] = json!(self.base);
         settings
@@ -110,7 +110,7 @@ async fn pass(State(inner): State<Arc<Inner>>, request: Request) -> Response {
         return Response::builder().status(status).body(Body::from(body)).unwrap();
     }
     let is_stream = parts.headers.get("accept").is_some_and(|accepted| accepted == "text/event-stream");
-    if is_stream && inner.is_hushed.load(Ordering::Relaxed) {
+    if is_stream && inner.is_silent.load(Ordering::Relaxed) {
         let silence = futures_util::stream::pending::<Result<axum::body::Bytes, std::io::Error>>();
         return Response::builder().body(Body::from_stream(silence)).unwrap();
     }

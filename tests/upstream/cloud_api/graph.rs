@@ -1,4 +1,4 @@
-//! The API itself: what is wrong is refused in the Graph API's own words.
+//! The routes of the API, with the errors of the real one.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,7 +21,7 @@ use super::number::{Along, Number, Trouble};
 use super::{State, VERSION};
 
 type App = (Arc<State>, String);
-/// Why a request is not served: the answer.
+/// The answer to a rejected request.
 type Refused = Box<Response>;
 
 /// The largest form, in bytes: somewhat more than the largest file.
@@ -37,7 +37,7 @@ pub fn router(state: Arc<State>, url: String) -> Router {
         .with_state((state, url))
 }
 
-/// An error as the Graph API writes it.
+/// An error in the form of the Graph API.
 pub fn error(status: u16, code: i64, message: &str) -> Response {
     let body = json!({ "error": {
         "message": format!("(#{code}) {message}"), "type": "OAuthException", "code": code,
@@ -58,7 +58,7 @@ fn hang_up() -> Response {
     axum::body::Body::from_stream(broken).into_response()
 }
 
-/// The number, for whoever holds its token and asks a version that there is.
+/// The number of a request with its token and the right version.
 async fn admitted(
     state: &State,
     version: &str,
@@ -108,7 +108,7 @@ async fn look(
         .into_response();
     }
     Json(json!({
-        "verified_name": "Simulated business", "display_phone_number": super::told::display_number(&number),
+        "verified_name": "Simulated business", "display_phone_number": super::callbacks::display_number(&number),
         "quality_rating": "GREEN", "id": id,
     }))
     .into_response()
@@ -221,7 +221,7 @@ async fn messages(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    // What came in is seen through, although whoever sent it may be dead by now.
+    // The request is completed, even when its client has disconnected.
     let served = async move {
         match try_messages(&state, &version, &id, &headers, &body).await {
             Ok(answer) => answer,
@@ -286,7 +286,7 @@ async fn try_messages(
     }
 }
 
-/// Whom a message is for, and how Meta was told so.
+/// The recipient of a message, and the id that the request used.
 fn recipient(body: &Value) -> Result<(Jid, String), Refused> {
     if body["recipient_type"] != "individual" {
         return refuse(400, 100, "Param recipient_type must be one of {INDIVIDUAL}");
@@ -308,7 +308,8 @@ fn recipient(body: &Value) -> Result<(Jid, String), Refused> {
 }
 
 async fn read(number: &Number, body: &Value) -> Result<Response, Refused> {
-    let Some((chat, id)) = body["message_id"].as_str().and_then(|wamid| super::told::heard(number, wamid))
+    let Some((chat, id)) =
+        body["message_id"].as_str().and_then(|wamid| super::callbacks::heard(number, wamid))
     else {
         return refuse(400, 131_009, "Parameter value is not valid: message_id");
     };
@@ -346,13 +347,13 @@ async fn react(number: &Number, body: &Value, chat: &Jid) -> Result<Response, Re
     }
 }
 
-/// A message by Meta's name: one that was sent, or one that was told.
+/// A sent or delivered message, by Meta's id.
 fn known(number: &Number, chat: &Jid, wamid: &str) -> Option<MessageId> {
     let sent = number.names.lock().unwrap().get(wamid).cloned();
-    sent.or_else(|| super::told::heard(number, wamid).map(|(_, id)| id).filter(|id| id.chat == *chat))
+    sent.or_else(|| super::callbacks::heard(number, wamid).map(|(_, id)| id).filter(|id| id.chat == *chat))
 }
 
-/// What the network is handed. It knows the message by the id that went along, so that the test does too.
+/// The message for the network, under the id in its callback data, so that tests find it.
 fn outgoing(number: &Number, body: &Value, to: &Jid, wamid: &str) -> Result<Outgoing, Refused> {
     let kind = body["type"].as_str().unwrap_or("text");
     let part = &body[kind];
@@ -412,7 +413,7 @@ fn content(number: &Number, kind: &str, part: &Value) -> Result<(String, Content
     })
 }
 
-/// What people read of the one template that was approved here, `order_ready` in `en_US`: it has one gap.
+/// The text of the only approved template, `order_ready` in `en_US`, which has one placeholder.
 fn filled(part: &Value) -> Result<String, Refused> {
     if part["language"]["code"].as_str().is_none() {
         return refuse(400, 131_008, "Required parameter is missing: language");

@@ -1,4 +1,4 @@
-//! What was done to a chat, as far as the chat itself tells.
+//! Converts a chat to its flags, and two states of the flags to the changes between them.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,10 +6,10 @@ use super::wire::WireChat;
 use crate::domain::clock::Millis;
 use crate::engine::ChatChange;
 
-/// What the upstream last told of a chat.
+/// The flags of a chat. The form is stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(in super::super) struct Flags {
+pub(in super::super) struct ChatFlags {
     pub archived: bool,
     pub pinned: bool,
     pub muted: bool,
@@ -17,15 +17,15 @@ pub(in super::super) struct Flags {
     pub muted_until: Option<i64>,
 }
 
-impl From<&WireChat> for Flags {
+impl From<&WireChat> for ChatFlags {
     fn from(chat: &WireChat) -> Self {
         let muted_until = chat.muted_until.filter(|_| chat.muted);
         Self { archived: chat.archived, pinned: chat.pinned, muted: chat.muted, muted_until }
     }
 }
 
-/// What was done between the two.
-pub(in super::super) fn changes(before: Flags, now: Flags) -> Vec<ChatChange> {
+/// The changes between two states.
+pub(in super::super) fn changes(before: ChatFlags, now: ChatFlags) -> Vec<ChatChange> {
     let mut changes = Vec::new();
     if before.archived != now.archived {
         changes.push(ChatChange::Archive(now.archived));
@@ -44,16 +44,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_different_was_done() {
-        let before = Flags { archived: true, ..Flags::default() };
-        let now = Flags { pinned: true, muted: true, muted_until: Some(9), ..Flags::default() };
+    fn differences_become_changes() {
+        let before = ChatFlags { archived: true, ..ChatFlags::default() };
+        let now = ChatFlags { pinned: true, muted: true, muted_until: Some(9), ..ChatFlags::default() };
         assert_eq!(
             changes(before, now),
             [ChatChange::Archive(false), ChatChange::Pin(true), ChatChange::Mute(Some(Some(Millis(9))))]
         );
         assert!(changes(now, now).is_empty());
-        let forever = Flags { muted: true, ..Flags::default() };
-        assert_eq!(changes(forever, Flags::default()), [ChatChange::Mute(None)]);
-        assert_eq!(changes(Flags::default(), forever), [ChatChange::Mute(Some(None))]);
+        let forever = ChatFlags { muted: true, ..ChatFlags::default() };
+        assert_eq!(changes(forever, ChatFlags::default()), [ChatChange::Mute(None)]);
+        assert_eq!(changes(ChatFlags::default(), forever), [ChatChange::Mute(Some(None))]);
     }
 }

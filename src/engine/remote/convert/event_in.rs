@@ -1,112 +1,109 @@
-//! An entry of the upstream's event log, as news. Ids of messages are still the upstream's.
+//! Converts an entry of the upstream's event log. Ids of messages are still the upstream's.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::message_in::in_ms;
-use super::state_in::{self, There};
+use super::state_in::{self, RemoteDeviceState};
 use super::static_codes;
 use super::wire::{WireEntry, WireMessage};
 use crate::domain::ack::Ack;
-use crate::domain::clock::Millis;
 use crate::domain::contact::{Contact, ContactUpdate};
 use crate::domain::device::Account;
-use crate::domain::event::{CallEvent, ChatMergedEvent, GroupUpdateEvent, HistoryProgressEvent, QrEvent};
+use crate::domain::event::{
+    CallEvent, ChatMergedEvent, GroupUpdateEvent, HistoryPhase, HistoryProgressEvent, QrEvent,
+};
 use crate::domain::group::GroupChange;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::engine::{ChatChange, EngineEvent, SendError};
 
-/// What an entry tells.
+/// The meaning of an entry.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) enum News {
-    /// The device went on to there.
-    State(There),
-    /// A code to scan.
-    Code { code: String, valid_ms: i64 },
-    /// A phone accepted the link.
+pub(in super::super) enum RemoteEvent {
+    State(RemoteDeviceState),
+    Code {
+        code: String,
+        valid_ms: i64,
+    },
     Scanned(Account),
-    /// The device was deleted.
-    Deleted,
-    /// A message came in, or was sent from another linked device.
+    DeviceDeleted,
     Message(Box<WireMessage>),
-    /// A message was accepted for sending there.
-    Created { message: Box<WireMessage>, temp_id: Option<String> },
-    /// A step of an outgoing message.
-    Step { id: MessageId, step: Step, temp_id: Option<String> },
-    /// How far a message has come.
-    Ack { id: MessageId, ack: Ack, at: Millis },
-    /// Messages were read: by whom, or on another device of the account.
-    Read { chat: Jid, ids: Vec<MessageId>, by: Option<Jid>, at: Millis },
-    /// Something about a message changed.
-    Changed { id: MessageId, said: Said, at: Millis },
-    /// Something was done to a chat.
-    Chat { chat: Jid, change: ChatChange },
-    /// The account came into a group.
-    IntoGroup(Jid),
-    /// The first synchronisation is done.
-    Complete(HistoryProgressEvent),
-    /// To be handed on as it is.
-    Plain(EngineEvent),
-    /// Nothing for us.
-    Nothing,
+    /// A message was accepted for sending at the upstream.
+    Created {
+        message: Box<WireMessage>,
+        temp_id: Option<String>,
+    },
+    Status {
+        id: MessageId,
+        step: SendStep,
+    },
+    Ack {
+        id: MessageId,
+        ack: Ack,
+    },
+    /// Messages were read: by this person, or on another device of the account.
+    Read {
+        chat: Jid,
+        ids: Vec<MessageId>,
+        by: Option<Jid>,
+    },
+    Updated {
+        id: MessageId,
+        update: RemoteUpdate,
+    },
+    Chat {
+        chat: Jid,
+        change: ChatChange,
+    },
+    JoinedGroup(Jid),
+    HistoryComplete(HistoryProgressEvent),
+    /// An event that is the same here.
+    Same(EngineEvent),
+    Ignored,
 }
 
-/// A step of an outgoing message, as far as it matters to whoever waits for it.
+/// The result of a send, as far as the upstream reports one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) enum Step {
-    /// Not decided.
-    OnItsWay,
-    /// The network has it.
+pub(in super::super) enum SendStep {
+    Undecided,
     Sent,
-    /// It failed.
     Failed(SendError),
 }
 
-/// What changed about a message.
+/// A change to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) enum Said {
-    React { from: Jid, emoji: String },
+pub(in super::super) enum RemoteUpdate {
+    Reaction { from: Jid, emoji: String },
     Vote { voter: Jid, options: Vec<String> },
-    Edit { body: String },
-    Revoke,
-    Delete,
-    Star(bool),
+    Edited { body: String },
+    Revoked,
+    Deleted,
+    Starred(bool),
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OfMessage {
-    #[serde(default)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct MessagePayload {
     message_id: Option<MessageId>,
-    #[serde(default)]
     message: Option<WireMessage>,
-    #[serde(default)]
     temp_id: Option<String>,
-    #[serde(default)]
     status: String,
-    #[serde(default)]
     code: Option<String>,
-    #[serde(default)]
     error: Option<String>,
-    #[serde(default)]
     ack: Option<i64>,
-    #[serde(default)]
     from: Option<Jid>,
-    #[serde(default)]
     emoji: String,
-    #[serde(default)]
     voter: Option<Jid>,
-    #[serde(default)]
     options: Vec<String>,
-    #[serde(default)]
     is_starred: bool,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct OfChat {
+struct ChatPayload {
     chat_id: Jid,
     #[serde(default)]
     message_ids: Vec<MessageId>,
@@ -115,7 +112,7 @@ struct OfChat {
 }
 
 #[derive(Deserialize)]
-struct OfState {
+struct StatePayload {
     state: String,
     #[serde(default)]
     reason: Option<String>,
@@ -123,72 +120,66 @@ struct OfState {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct OfAccount {
+struct AccountPayload {
     phone_number: String,
     #[serde(default)]
     client_name: String,
 }
 
 #[derive(Deserialize)]
-struct OfContact {
+struct ContactPayload {
     contact: Contact,
 }
 
-/// What an entry of the log, or an event of the socket, tells; none where it should tell something and cannot be read.
-pub(in super::super) fn news(entry: &WireEntry) -> Option<News> {
-    let at = in_ms(entry.timestamp);
+/// The event of an entry; `None` where its payload is not readable.
+pub(in super::super) fn from_entry(entry: &WireEntry) -> Option<RemoteEvent> {
     let payload = &entry.payload;
     Some(match entry.kind.as_str() {
         "state" => {
-            let OfState { state, reason } = parsed(payload)?;
-            News::State(state_in::there(&state, reason.as_deref()))
+            let StatePayload { state, reason } = parsed(payload)?;
+            RemoteEvent::State(state_in::from_words(&state, reason.as_deref()))
         }
         "qr" => {
             let qr: QrEvent = parsed(payload)?;
-            News::Code { code: qr.qr, valid_ms: qr.expires_at.since(at) }
+            RemoteEvent::Code { code: qr.qr, valid_ms: qr.expires_at.since(in_ms(entry.timestamp)) }
         }
         "authenticated" => {
-            let OfAccount { phone_number, client_name } = parsed(payload)?;
-            News::Scanned(Account { phone_number, client_name })
+            let AccountPayload { phone_number, client_name } = parsed(payload)?;
+            RemoteEvent::Scanned(Account { phone_number, client_name })
         }
-        "device-deleted" => News::Deleted,
-        "message" => News::Message(Box::new(parsed::<OfMessage>(payload)?.message?)),
-        "message:created" => {
-            let OfMessage { message, temp_id, .. } = parsed(payload)?;
-            News::Created { message: Box::new(message?), temp_id }
-        }
-        "message:status" => step(parsed(payload)?)?,
-        "message:ack" => {
-            let told: OfMessage = parsed(payload)?;
-            News::Ack { id: told.message_id?, ack: Ack::try_from(told.ack?).ok()?, at }
-        }
+        "device-deleted" => RemoteEvent::DeviceDeleted,
         "message:read" => {
-            let OfChat { chat_id, message_ids, read_by } = parsed(payload)?;
-            News::Read { chat: chat_id, ids: message_ids, by: read_by, at }
+            let ChatPayload { chat_id, message_ids, read_by } = parsed(payload)?;
+            RemoteEvent::Read { chat: chat_id, ids: message_ids, by: read_by }
         }
-        "message:reaction" | "message:edited" | "message:revoked" | "message:deleted" | "message:starred"
-        | "poll:vote" => {
-            let told: OfMessage = parsed(payload)?;
-            News::Changed { id: told.message_id.clone()?, said: said(&entry.kind, told)?, at }
+        kind if kind == "poll:vote" || kind == "message" || kind.starts_with("message:") => {
+            from_message_payload(kind, parsed(payload)?)?
         }
-        "chat:cleared" => News::Chat { chat: parsed::<OfChat>(payload)?.chat_id, change: ChatChange::Clear },
-        "chat:deleted" => News::Chat { chat: parsed::<OfChat>(payload)?.chat_id, change: ChatChange::Delete },
+        "chat:cleared" => chat_event(parsed(payload)?, ChatChange::Clear),
+        "chat:deleted" => chat_event(parsed(payload)?, ChatChange::Delete),
         "chat:merged" => {
             let ChatMergedEvent { from, to } = parsed(payload)?;
             let same = ContactUpdate { lid: Some(from), ..ContactUpdate::seen(to) };
-            News::Plain(EngineEvent::Contacts(vec![same]))
+            RemoteEvent::Same(EngineEvent::Contacts(vec![same]))
         }
         "contact:update" => {
-            let OfContact { contact } = parsed(payload)?;
-            News::Plain(EngineEvent::Contacts(vec![contact_update(contact)]))
+            let contact = parsed::<ContactPayload>(payload)?.contact;
+            RemoteEvent::Same(EngineEvent::Contacts(vec![contact_update(contact)]))
         }
-        "group:update" => group(parsed(payload)?),
+        "group:update" => group_event(parsed(payload)?),
         "call" => {
             let CallEvent { call_id, from, video, status } = parsed(payload)?;
-            News::Plain(EngineEvent::Call { call_id, from, video, status })
+            RemoteEvent::Same(EngineEvent::Call { call_id, from, video, status })
         }
-        "history:progress" => progress(parsed(payload)?),
-        _ => News::Nothing,
+        "history:progress" => {
+            let progress: HistoryProgressEvent = parsed(payload)?;
+            if progress.phase == HistoryPhase::Complete {
+                return Some(RemoteEvent::HistoryComplete(progress));
+            }
+            let HistoryProgressEvent { done, total, phase } = progress;
+            RemoteEvent::Same(EngineEvent::HistoryProgress { done, total, phase })
+        }
+        _ => RemoteEvent::Ignored,
     })
 }
 
@@ -196,33 +187,46 @@ fn parsed<T: DeserializeOwned>(payload: &Value) -> Option<T> {
     T::deserialize(payload).ok()
 }
 
-fn step(told: OfMessage) -> Option<News> {
-    let step = step_of(&told.status, told.code.as_deref(), told.error);
-    Some(News::Step { id: told.message_id?, step, temp_id: told.temp_id })
+fn from_message_payload(kind: &str, payload: MessagePayload) -> Option<RemoteEvent> {
+    let update = match kind {
+        "message" => return Some(RemoteEvent::Message(Box::new(payload.message?))),
+        "message:created" => {
+            let (message, temp_id) = (Box::new(payload.message?), payload.temp_id);
+            return Some(RemoteEvent::Created { message, temp_id });
+        }
+        "message:status" => {
+            let step = send_step(&payload.status, payload.code.as_deref(), payload.error);
+            return Some(RemoteEvent::Status { id: payload.message_id?, step });
+        }
+        "message:ack" => {
+            let ack = Ack::try_from(payload.ack?).ok()?;
+            return Some(RemoteEvent::Ack { id: payload.message_id?, ack });
+        }
+        "message:reaction" => RemoteUpdate::Reaction { from: payload.from?, emoji: payload.emoji },
+        "poll:vote" => RemoteUpdate::Vote { voter: payload.voter?, options: payload.options },
+        "message:edited" => RemoteUpdate::Edited { body: payload.message?.body? },
+        "message:revoked" => RemoteUpdate::Revoked,
+        "message:deleted" => RemoteUpdate::Deleted,
+        "message:starred" => RemoteUpdate::Starred(payload.is_starred),
+        _ => return Some(RemoteEvent::Ignored),
+    };
+    Some(RemoteEvent::Updated { id: payload.message_id?, update })
 }
 
-/// What a message's `status` means.
-pub(in super::super) fn step_of(status: &str, code: Option<&str>, error: Option<String>) -> Step {
+/// The meaning of a message's `status`.
+pub(in super::super) fn send_step(status: &str, code: Option<&str>, error: Option<String>) -> SendStep {
     match status {
-        "sent" | "delivered" | "read" | "played" => Step::Sent,
-        "failed" => Step::Failed(static_codes::failure(code, error)),
-        _ => Step::OnItsWay,
+        "sent" | "delivered" | "read" | "played" => SendStep::Sent,
+        "failed" => SendStep::Failed(static_codes::failure(code, error)),
+        _ => SendStep::Undecided,
     }
 }
 
-fn said(kind: &str, told: OfMessage) -> Option<Said> {
-    Some(match kind {
-        "message:reaction" => Said::React { from: told.from?, emoji: told.emoji },
-        "poll:vote" => Said::Vote { voter: told.voter?, options: told.options },
-        "message:edited" => Said::Edit { body: told.message?.body? },
-        "message:revoked" => Said::Revoke,
-        "message:deleted" => Said::Delete,
-        "message:starred" => Said::Star(told.is_starred),
-        _ => return None,
-    })
+fn chat_event(payload: ChatPayload, change: ChatChange) -> RemoteEvent {
+    RemoteEvent::Chat { chat: payload.chat_id, change }
 }
 
-/// What is known of a person. The name is the address book's only where that has them.
+/// An update of a contact. The name is used only where it is the address book's.
 pub(in super::super) fn contact_update(contact: Contact) -> ContactUpdate {
     ContactUpdate {
         id: contact.id,
@@ -232,22 +236,14 @@ pub(in super::super) fn contact_update(contact: Contact) -> ContactUpdate {
     }
 }
 
-fn group(told: GroupUpdateEvent) -> News {
-    let GroupUpdateEvent { group_id, change, participants, subject, description, author } = told;
+fn group_event(payload: GroupUpdateEvent) -> RemoteEvent {
+    let GroupUpdateEvent { group_id, change, participants, subject, description, author } = payload;
     if change == GroupChange::Created {
-        return News::IntoGroup(group_id);
+        return RemoteEvent::JoinedGroup(group_id);
     }
+    // A removed description is an empty one.
     let text = if change == GroupChange::Description { description.or(Some(String::new())) } else { subject };
-    News::Plain(EngineEvent::GroupChanged { group: group_id, change, participants, text, author })
-}
-
-fn progress(told: HistoryProgressEvent) -> News {
-    use crate::domain::event::HistoryPhase;
-    if told.phase == HistoryPhase::Complete {
-        return News::Complete(told);
-    }
-    let HistoryProgressEvent { done, total, phase } = told;
-    News::Plain(EngineEvent::HistoryProgress { done, total, phase })
+    RemoteEvent::Same(EngineEvent::GroupChanged { group: group_id, change, participants, text, author })
 }
 
 #[cfg(test)]
@@ -256,49 +252,50 @@ mod tests {
     use crate::domain::reason::Reason;
     use serde_json::json;
 
-    fn read(kind: &str, payload: Value) -> Option<News> {
-        news(&WireEntry { seq: 1, kind: kind.to_owned(), timestamp: 1_767_225_600_000, payload })
+    fn read(kind: &str, payload: Value) -> Option<RemoteEvent> {
+        from_entry(&WireEntry { seq: 1, kind: kind.to_owned(), timestamp: 1_767_225_600_000, payload })
     }
 
-    fn of(kind: &str, payload: Value) -> News {
+    fn of(kind: &str, payload: Value) -> RemoteEvent {
         read(kind, payload).unwrap()
     }
 
     #[test]
-    fn the_link_is_told_step_by_step() {
+    fn events_of_the_link_are_read() {
         let qr = json!({ "qr": "code", "expiresAt": 1_767_225_620_000_i64, "attempt": 2 });
-        assert_eq!(of("qr", qr), News::Code { code: "code".to_owned(), valid_ms: 20_000 });
+        assert_eq!(of("qr", qr), RemoteEvent::Code { code: "code".to_owned(), valid_ms: 20_000 });
         let state = json!({ "state": "reconnecting", "status": "CONNECTING", "reason": "link_dropped" });
-        assert_eq!(of("state", state), News::State(There::Coming(Some(Reason::LinkDropped))));
-        assert_eq!(of("device-deleted", json!({})), News::Deleted);
+        let connecting = RemoteDeviceState::Connecting(Some(Reason::LinkDropped));
+        assert_eq!(of("state", state), RemoteEvent::State(connecting));
+        assert_eq!(of("device-deleted", json!({})), RemoteEvent::DeviceDeleted);
     }
 
     #[test]
-    fn steps_and_acks_name_their_message() {
+    fn status_and_ack_name_their_message() {
         let id: MessageId = "true_15550100001@c.us_3EB0".parse().unwrap();
-        let failed = json!({ "messageId": id, "chatId": "15550100001@c.us", "status": "failed", "code": "not_on_network", "error": "nobody", "tempId": "t" });
-        let News::Step { step: Step::Failed(error), temp_id, .. } = of("message:status", failed) else {
+        let failed =
+            json!({ "messageId": id, "status": "failed", "code": "not_on_network", "error": "none" });
+        let RemoteEvent::Status { step: SendStep::Failed(error), .. } = of("message:status", failed) else {
             panic!()
         };
-        assert_eq!(
-            (error.code, &*error.message, temp_id.as_deref()),
-            ("not_on_network", "nobody", Some("t"))
-        );
+        assert_eq!((error.code, &*error.message), ("not_on_network", "none"));
         let ack = json!({ "messageId": id, "chatId": "15550100001@c.us", "ack": 4, "ackName": "played" });
-        assert_eq!(of("message:ack", ack), News::Ack { id, ack: Ack::Played, at: Millis(1_767_225_600_000) });
+        assert_eq!(of("message:ack", ack), RemoteEvent::Ack { id, ack: Ack::Played });
     }
 
     #[test]
-    fn a_description_that_is_taken_away_is_an_empty_one() {
+    fn removed_description_is_an_empty_one() {
         let gone = json!({ "groupId": "120363000000000001@g.us", "change": "description" });
-        let News::Plain(EngineEvent::GroupChanged { text, .. }) = of("group:update", gone) else { panic!() };
+        let RemoteEvent::Same(EngineEvent::GroupChanged { text, .. }) = of("group:update", gone) else {
+            panic!()
+        };
         assert_eq!(text.as_deref(), Some(""));
         let made = json!({ "groupId": "120363000000000001@g.us", "change": "created", "subject": "Team" });
-        assert!(matches!(of("group:update", made), News::IntoGroup(_)));
+        assert!(matches!(of("group:update", made), RemoteEvent::JoinedGroup(_)));
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_from_what_is_for_others() {
+    fn unreadable_events_differ_from_ignored_ones() {
         for (kind, payload) in [
             ("message", json!({ "message": { "id": "?" } })),
             ("message:ack", json!({ "messageId": "true_15550100001@c.us_A", "ack": 9 })),
@@ -308,7 +305,7 @@ mod tests {
             assert_eq!(read(kind, payload), None, "{kind}");
         }
         for (kind, payload) in [("webhook:dead", json!({ "webhookId": "x" })), ("weather", json!([]))] {
-            assert_eq!(of(kind, payload), News::Nothing, "{kind}");
+            assert_eq!(of(kind, payload), RemoteEvent::Ignored, "{kind}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A message of the upstream's, as one that came in.
+//! Converts a message of the upstream to an inbound message.
 
 use super::wire::WireMessage;
 use crate::domain::clock::Millis;
@@ -8,7 +8,7 @@ use crate::domain::media::MediaKind;
 use crate::domain::message::MessageType;
 use crate::engine::{Incoming, Quoted};
 
-/// As what a file is sent; none where the message has none.
+/// The kind of a message's media; `None` without media.
 pub(in super::super) fn media_kind(message: &WireMessage) -> Option<MediaKind> {
     if !message.has_media {
         return None;
@@ -25,14 +25,14 @@ pub(in super::super) fn media_kind(message: &WireMessage) -> Option<MediaKind> {
     })
 }
 
-/// What a message says that it is.
+/// The type of a message.
 pub(in super::super) fn kind(message: &WireMessage) -> MessageType {
     let word = message.kind.clone().map(serde_json::Value::String);
     let known = word.and_then(|word| serde_json::from_value(word).ok());
     known.unwrap_or(if message.kind.is_none() { MessageType::Chat } else { MessageType::Unknown })
 }
 
-/// What a message consists of besides its file, which is asked for apart.
+/// The content of a message without media.
 pub(in super::super) fn content(message: &WireMessage) -> Content {
     if let Some(location) = &message.location {
         return Content::Location(location.clone());
@@ -51,7 +51,7 @@ pub(in super::super) fn content(message: &WireMessage) -> Content {
     }
 }
 
-/// Who wrote it: in a group, the member.
+/// The author; in a group, the member.
 pub(in super::super) fn sender(message: &WireMessage, me: Option<&Jid>) -> Jid {
     let own = || me.cloned().or_else(|| message.from.clone());
     let known = if message.id.from_me {
@@ -64,7 +64,7 @@ pub(in super::super) fn sender(message: &WireMessage, me: Option<&Jid>) -> Jid {
     known.unwrap_or_else(|| message.id.chat.clone())
 }
 
-/// The message, with `content` as what it consists of.
+/// The inbound message with this content.
 pub(in super::super) fn incoming(
     message: &WireMessage,
     content: Content,
@@ -87,9 +87,9 @@ pub(in super::super) fn incoming(
     }
 }
 
-/// Older back ends tell seconds.
+/// A time in milliseconds; older back ends use seconds.
 pub(in super::super) fn in_ms(time: i64) -> Millis {
-    /// Whatever is less was in seconds: it would be in 1973.
+    /// A smaller number is in seconds: in milliseconds it would be in 1973.
     const LEAST: i64 = 100_000_000_000;
     Millis(if time < LEAST { time.saturating_mul(1_000) } else { time })
 }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn who_wrote_is_the_member_in_a_group_and_ourselves_on_another_device() {
+    fn author_is_the_member_or_our_own_account() {
         let group = converted(
             json!({ "id": "false_120363000000000001@g.us_A_15550100001@c.us", "from": "120363000000000001@g.us",
             "author": "15550100001@c.us", "timestamp": 1_767_225_600, "notifyName": "Anna" }),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_message_consists_of_is_told_by_its_fields() {
+    fn content_follows_from_the_fields() {
         let of = |fields: Value| {
             let mut message = json!({ "id": "false_15550100001@c.us_A" });
             message.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_what_its_type_says() {
+    fn media_kind_follows_from_the_type() {
         let kind = |kind: &str, mimetype: &str| {
             media_kind(&read(
                 json!({ "id": "false_15550100001@c.us_A", "hasMedia": true, "type": kind, "mimetype": mimetype }),

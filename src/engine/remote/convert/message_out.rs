@@ -1,4 +1,4 @@
-//! A message of ours, as a request to send.
+//! Converts a message of ours to the body of a send request.
 
 use serde_json::{Map, Value, json};
 
@@ -7,7 +7,7 @@ use crate::domain::ids::MessageId;
 use crate::domain::media::MediaKind;
 use crate::engine::Outgoing;
 
-/// The body of a request to send; `media` is the upstream's id of the uploaded file. None where nothing can be sent.
+/// The body of a request to send; `media` is the upstream's id of the uploaded file. `None` for content that cannot be sent.
 pub(in super::super) fn request(
     message: &Outgoing,
     temp_id: &str,
@@ -88,13 +88,13 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_nothing_but_what_it_says() {
+    fn text_has_no_other_fields() {
         let body = request(&outgoing(Content::Text), "t.1", None, None).unwrap();
         assert_eq!(body, json!({ "to": "15550100001@c.us", "tempId": "t.1", "text": "hello" }));
     }
 
     #[test]
-    fn what_else_there_is_goes_with_it() {
+    fn quotes_mentions_and_cards_are_included() {
         let card = ContactCard { display_name: "Ada".to_owned(), vcard: "BEGIN:VCARD".to_owned() };
         let message = Outgoing {
             forwarded: true,
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_sent_is_not() {
+    fn unsendable_content_has_no_body() {
         assert_eq!(request(&outgoing(Content::Other(MessageType::CallLog)), "t.1", None, None), None);
     }
 }

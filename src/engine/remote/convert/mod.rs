@@ -1,8 +1,7 @@
-//! Between the upstream's words and ours. Pure; one file for each direction and thing.
+//! Pure conversions between the upstream's JSON and our types, named by direction.
 
 pub(super) mod chat_in;
 pub(super) mod event_in;
-pub(super) mod group_in;
 pub(super) mod ids;
 pub(super) mod message_in;
 pub(super) mod message_out;

@@ -1,4 +1,4 @@
-//! Where the upstream's device is, as what that means for ours.
+//! Converts the state of the upstream's device, and decides whether it ends our session.
 
 use super::static_codes;
 use super::wire::WireDevice;
@@ -6,65 +6,72 @@ use crate::domain::device::Account;
 use crate::domain::reason::Reason;
 use crate::engine::SessionEnd;
 
-/// Where the upstream's device is.
+/// The state of the upstream's device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum There {
-    /// On its way; it gets on by itself.
-    Coming(Option<Reason>),
-    /// Waiting to be scanned.
+pub(in super::super) enum RemoteDeviceState {
+    /// It connects, or reconnects, without help.
+    Connecting(Option<Reason>),
+    /// It shows a code.
     Code,
-    /// A phone accepted the link.
     Pairing,
-    /// Connected.
     Ready,
-    /// At rest until somebody starts it.
-    Resting(Option<Reason>),
-    /// Not linked any more.
+    /// It does nothing until it is started.
+    Stopped(Option<Reason>),
     LoggedOut(Option<Reason>),
-    /// Failed.
     Failed(Option<Reason>),
 }
 
-/// By the words of its `state`, or of its older `status`.
-pub(in super::super) fn there(state: &str, reason: Option<&str>) -> There {
-    let reason = static_codes::reason(reason);
-    match state {
-        "ready" => There::Ready,
-        "qr" => There::Code,
-        "pairing" => There::Pairing,
-        "created" | "stopped" | "disconnected" => There::Resting(reason),
-        "logged_out" => There::LoggedOut(reason),
-        "failed" | "error" => There::Failed(reason),
-        // `connecting`, `reconnecting`, and whatever comes to be.
-        _ => There::Coming(reason),
+impl RemoteDeviceState {
+    /// Whether the device runs without being started.
+    pub(in super::super) fn is_active(self) -> bool {
+        matches!(self, Self::Connecting(_) | Self::Code | Self::Pairing | Self::Ready)
+    }
+
+    /// How our session ends when a running device of the upstream enters this state; `None` when it goes on.
+    pub(in super::super) fn session_end(self, was_ready: bool) -> Option<SessionEnd> {
+        match self {
+            Self::Connecting(reason) if was_ready => {
+                Some(SessionEnd::LinkLost(reason.unwrap_or(Reason::UpstreamUnavailable)))
+            }
+            Self::Code | Self::Pairing if was_ready => {
+                Some(SessionEnd::LinkLost(Reason::UpstreamUnavailable))
+            }
+            Self::Connecting(_) | Self::Code | Self::Pairing | Self::Ready => None,
+            Self::Stopped(Some(Reason::QrCodesExhausted)) => Some(SessionEnd::CodesExhausted),
+            Self::Stopped(reason) => Some(SessionEnd::Fatal(reason.unwrap_or(Reason::StoppedByOperator))),
+            Self::LoggedOut(reason) => {
+                Some(SessionEnd::LoggedOut(reason.unwrap_or(Reason::LoggedOutOnPhone)))
+            }
+            Self::Failed(reason) => Some(SessionEnd::Fatal(reason.unwrap_or(Reason::EngineError))),
+        }
     }
 }
 
-/// Where a device object says that it is.
-pub(in super::super) fn of_device(device: &WireDevice) -> There {
-    let word = device.state.as_deref().or(device.status.as_deref()).unwrap_or_default();
-    there(word, device.reason.as_deref())
+/// From a `state`, or from the `status` of older back ends.
+pub(in super::super) fn from_words(state: &str, reason: Option<&str>) -> RemoteDeviceState {
+    let reason = static_codes::reason(reason);
+    match state {
+        "ready" => RemoteDeviceState::Ready,
+        "qr" => RemoteDeviceState::Code,
+        "pairing" => RemoteDeviceState::Pairing,
+        "created" | "stopped" | "disconnected" => RemoteDeviceState::Stopped(reason),
+        "logged_out" => RemoteDeviceState::LoggedOut(reason),
+        "failed" | "error" => RemoteDeviceState::Failed(reason),
+        // `connecting`, `reconnecting` and future states.
+        _ => RemoteDeviceState::Connecting(reason),
+    }
 }
 
-/// Who it is there.
+/// From a device object.
+pub(in super::super) fn from_device(device: &WireDevice) -> RemoteDeviceState {
+    let word = device.state.as_deref().or(device.status.as_deref()).unwrap_or_default();
+    from_words(word, device.reason.as_deref())
+}
+
+/// The account that the device is linked to.
 pub(in super::super) fn account(device: &WireDevice) -> Option<Account> {
     let phone_number = device.phone_number.clone()?;
     Some(Account { phone_number, client_name: device.client_name.clone().unwrap_or_default() })
-}
-
-/// How our session ends when the upstream's device, which was running, comes to be there; none when it goes on.
-pub(in super::super) fn ends(there: There, was_ready: bool) -> Option<SessionEnd> {
-    match there {
-        There::Coming(reason) if was_ready => {
-            Some(SessionEnd::LinkLost(reason.unwrap_or(Reason::UpstreamUnavailable)))
-        }
-        There::Code | There::Pairing if was_ready => Some(SessionEnd::LinkLost(Reason::UpstreamUnavailable)),
-        There::Coming(_) | There::Code | There::Pairing | There::Ready => None,
-        There::Resting(Some(Reason::QrCodesExhausted)) => Some(SessionEnd::CodesExhausted),
-        There::Resting(reason) => Some(SessionEnd::Fatal(reason.unwrap_or(Reason::StoppedByOperator))),
-        There::LoggedOut(reason) => Some(SessionEnd::LoggedOut(reason.unwrap_or(Reason::LoggedOutOnPhone))),
-        There::Failed(reason) => Some(SessionEnd::Fatal(reason.unwrap_or(Reason::EngineError))),
-    }
 }
 
 #[cfg(test)]
@@ -72,23 +79,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_lost_there_is_lost_here_for_the_same_reason() {
-        let ended = |state, reason, ready| ends(there(state, reason), ready);
+    fn session_ends_for_the_reason_of_the_upstream() {
+        let end = |state, reason, ready| from_words(state, reason).session_end(ready);
         assert_eq!(
-            ended("reconnecting", Some("link_dropped"), true),
+            end("reconnecting", Some("link_dropped"), true),
             Some(SessionEnd::LinkLost(Reason::LinkDropped))
         );
-        assert_eq!(ended("connecting", None, false), None);
-        assert_eq!(ended("failed", Some("banned"), true), Some(SessionEnd::Fatal(Reason::Banned)));
-        assert_eq!(ended("stopped", Some("qr_codes_exhausted"), false), Some(SessionEnd::CodesExhausted));
-        assert_eq!(
-            ended("stopped", Some("stopped_by_operator"), true),
-            Some(SessionEnd::Fatal(Reason::StoppedByOperator))
-        );
-        assert_eq!(
-            ended("logged_out", Some("logged_out_on_phone"), true),
-            Some(SessionEnd::LoggedOut(Reason::LoggedOutOnPhone))
-        );
-        assert_eq!(ended("ready", None, true), None);
+        assert_eq!(end("connecting", None, false), None);
+        assert_eq!(end("failed", Some("banned"), true), Some(SessionEnd::Fatal(Reason::Banned)));
+        assert_eq!(end("stopped", Some("qr_codes_exhausted"), false), Some(SessionEnd::CodesExhausted));
+        let stopped = end("stopped", Some("stopped_by_operator"), true);
+        assert_eq!(stopped, Some(SessionEnd::Fatal(Reason::StoppedByOperator)));
+        let logged_out = end("logged_out", Some("logged_out_on_phone"), true);
+        assert_eq!(logged_out, Some(SessionEnd::LoggedOut(Reason::LoggedOutOnPhone)));
+        assert_eq!(end("ready", None, true), None);
     }
 }

@@ -1,20 +1,20 @@
-//! The upstream's stable words, as words of ours that live as long as the program.
+//! Maps the upstream's codes to our static codes; unknown codes get a general one.
 
 use crate::domain::failure::FAILURE_CODES;
 use crate::domain::reason::Reason;
 use crate::engine::SendError;
 
-/// Why members of a group could not be changed.
+/// Codes of a refused change to a member of a group.
 const MEMBERS: [&str; 6] =
     ["already_in_group", "group_full", "not_allowed", "not_in_group", "not_on_network", "refused_by_network"];
 
-/// Why a message failed, as a stable word; one that is not known here becomes `refused_by_network`.
+/// The code of a failed message; `refused_by_network` for an unknown one.
 pub(in super::super) fn failure_code(word: &str) -> &'static str {
     let known = FAILURE_CODES.iter().find(|known| known.code == word);
     known.map_or("refused_by_network", |known| known.code)
 }
 
-/// Why a message failed, as the upstream tells it.
+/// The error of a failed message.
 pub(in super::super) fn failure(word: Option<&str>, sentence: Option<String>) -> SendError {
     let message = sentence.filter(|text| !text.is_empty());
     SendError {
@@ -23,13 +23,13 @@ pub(in super::super) fn failure(word: Option<&str>, sentence: Option<String>) ->
     }
 }
 
-/// Why a member could not be changed.
+/// The code of a refused change to a member.
 pub(in super::super) fn member_code(word: Option<&str>) -> &'static str {
     let known = word.and_then(|word| MEMBERS.iter().find(|known| **known == word));
     known.copied().unwrap_or("refused_by_network")
 }
 
-/// A reason of a device's state; none where the word is not ours.
+/// The reason of a device's state; `None` for an unknown one.
 pub(in super::super) fn reason(word: Option<&str>) -> Option<Reason> {
     let word = word?;
     Reason::ALL.iter().find(|reason| reason.code() == word).copied()
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_kept_where_they_are_known() {
+    fn known_codes_are_kept() {
         assert_eq!(failure_code("not_on_network"), "not_on_network");
         assert_eq!(failure_code("something_new"), "refused_by_network");
         assert_eq!(failure(None, None).code, "delivery_failed");

@@ -1,4 +1,4 @@
-//! What the upstream writes, as loosely as its contract allows: older back ends leave much out.
+//! The upstream's JSON. Unreadable fields count as absent, because older back ends leave many out.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -7,20 +7,19 @@ use crate::domain::content::{ContactCard, Location, PollVote};
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 
-/// A field of which a value that cannot be read counts as absent.
+/// An optional field; an unreadable value counts as absent.
 fn loose<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(d: D) -> Result<Option<T>, D::Error> {
     let value = Value::deserialize(d)?;
     Ok(serde_json::from_value(value).ok())
 }
 
-/// As [`loose`], for lists: what cannot be read is left out.
+/// A list; unreadable values are left out.
 fn loose_list<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(d: D) -> Result<Vec<T>, D::Error> {
     let value = Value::deserialize(d)?;
     let items = if let Value::Array(items) = value { items } else { Vec::new() };
     Ok(items.into_iter().filter_map(|item| serde_json::from_value(item).ok()).collect())
 }
 
-/// A message.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct WireMessage {
@@ -65,7 +64,7 @@ pub(in super::super) struct WireMessage {
     pub is_edited: bool,
     #[serde(default, deserialize_with = "loose")]
     pub notify_name: Option<String>,
-    /// In answers about one message.
+    /// This and the following fields are in answers about one message.
     #[serde(default, deserialize_with = "loose")]
     pub status: Option<String>,
     #[serde(default, deserialize_with = "loose")]
@@ -76,7 +75,6 @@ pub(in super::super) struct WireMessage {
     pub receipts: Vec<WireReceipt>,
 }
 
-/// A poll.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct WirePoll {
@@ -88,7 +86,6 @@ pub(in super::super) struct WirePoll {
     pub votes: Vec<PollVote>,
 }
 
-/// Somebody's reaction.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct WireReaction {
@@ -98,7 +95,6 @@ pub(in super::super) struct WireReaction {
     pub from_me: bool,
 }
 
-/// How far one recipient is.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(in super::super) struct WireReceipt {
     pub participant: Jid,
@@ -107,7 +103,6 @@ pub(in super::super) struct WireReceipt {
     pub timestamp: i64,
 }
 
-/// A chat.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct WireChat {
@@ -126,11 +121,10 @@ pub(in super::super) struct WireChat {
     pub timestamp: Option<i64>,
 }
 
-/// A device.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct WireDevice {
-    /// One of the states; older back ends have the dashboards' words alone.
+    /// Older back ends have `status` only.
     #[serde(default, deserialize_with = "loose")]
     pub state: Option<String>,
     #[serde(default, deserialize_with = "loose")]
@@ -141,12 +135,11 @@ pub(in super::super) struct WireDevice {
     pub phone_number: Option<String>,
     #[serde(default, deserialize_with = "loose")]
     pub client_name: Option<String>,
-    /// When it was made, however that is written.
+    /// In any form; it is only compared.
     #[serde(default)]
     pub created_at: Option<Value>,
 }
 
-/// A page of the event log.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct WireLogPage {
@@ -160,7 +153,6 @@ pub(in super::super) struct WireLogPage {
     pub resync: bool,
 }
 
-/// An entry of the event log.
 #[derive(Debug, Clone, Deserialize)]
 pub(in super::super) struct WireEntry {
     pub seq: i64,
@@ -171,13 +163,19 @@ pub(in super::super) struct WireEntry {
     pub payload: Value,
 }
 
+/// A group in a list.
+#[derive(Debug, Deserialize)]
+pub(in super::super) struct WireGroupId {
+    pub id: Jid,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
 
     #[test]
-    fn a_message_of_which_little_is_told_is_still_one() {
+    fn message_with_unreadable_fields_is_read() {
         let message: WireMessage = serde_json::from_value(json!({
             "id": "false_15550100001@c.us_A1", "body": "hi", "author": null, "ack": "two", "mentionedIds": [5, "15550100002@c.us"],
             "quotedMessage": { "body": "no id" },

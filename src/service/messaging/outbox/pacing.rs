@@ -16,6 +16,7 @@ use crate::domain::outbox::{Dispatcher, NextSend, Pacer, QueuedMessage, Rules, S
 use crate::engine::SendOutcome;
 use crate::service::registry::LiveDevice;
 use crate::service::{Messaging, OutboxLimits, ServiceError};
+use crate::store::outbox::NEVER_RESEND;
 
 pub(in crate::service) struct Pacing {
     messaging: Messaging,
@@ -72,7 +73,8 @@ impl Pacing {
         let mut entries = Vec::new();
         for (entry, sending_since) in &rows {
             let known = entry.row <= self.lock().newest_row;
-            if !known && (resend_unknown || !first || sending_since.is_none()) {
+            let never_resend = entry.retry_at == Some(NEVER_RESEND);
+            if !known && !never_resend && (resend_unknown || !first || sending_since.is_none()) {
                 entries.push(entry.clone());
             }
         }
