@@ -96,7 +96,8 @@ impl RemoteFailure {
 
     /// The failure of a request that this engine cannot make.
     pub(super) fn not_supported() -> Self {
-        Self::rejected(422, json!({ "success": false, "code": "not_supported_by_engine" }))
+        let error = "messages of this type cannot be sent";
+        Self::rejected(422, json!({ "success": false, "error": error, "code": "not_supported_by_engine" }))
     }
 
     pub(super) fn rejected(status: u16, body: Value) -> Self {

@@ -54,7 +54,7 @@ impl DeviceSettings {
         if base_url.path().trim_end_matches('/').ends_with("/api/v1") {
             return Err(reader.error("baseUrl", "must be the server's own address, without /api/v1"));
         }
-        let device = reader.text("device")?.map(str::parse).transpose();
+        let device = reader.text("device")?.map(str::parse::<DeviceId>).transpose();
         let device = device.map_err(|_| {
             reader
                 .error("device", "must be the device's id at the upstream: 1 to 64 of A-Z, a-z, 0-9, _ and -")
