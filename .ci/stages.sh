@@ -7,7 +7,7 @@ readonly CI_DIR=${CARGO_TARGET_DIR:-target}/ci
 # More flaky tests than this fail the run. A test is flaky if it passed at its second or third attempt.
 readonly MAX_FLAKY=3
 # Their engines share the relay toolkit. One engine of each pair is tested with each commit, in turn.
-readonly UPSTREAM_PAIRS=("cloud-api wwebjs" "waha waha-websocket")
+readonly UPSTREAM_PAIRS=("cloud-api remote" "waha waha-websocket")
 readonly STAGES=(words format build fast native upstream clippy check dependencies slow kills upstream-kills
   javascript python effects generated random bucket measured)
 

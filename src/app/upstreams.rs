@@ -7,8 +7,8 @@ use super::Environment;
 use crate::engine::Driver;
 use crate::engine::cloud_api::CloudApiDriver;
 use crate::engine::relay::UpstreamConfig;
+use crate::engine::remote::RemoteDriver;
 use crate::engine::waha::WahaDriver;
-use crate::engine::wwebjs::WwebjsDriver;
 use crate::settings::Settings;
 
 /// Their drivers.
@@ -25,8 +25,8 @@ pub(super) fn drivers(settings: &Settings, surroundings: &Environment) -> Vec<Ar
     if settings.engines.waha.enabled {
         drivers.push(Arc::new(WahaDriver::new(config.clone())));
     }
-    if settings.engines.wwebjs.enabled {
-        drivers.push(Arc::new(WwebjsDriver::new(config, surroundings.clock.clone())));
+    if settings.engines.remote.enabled {
+        drivers.push(Arc::new(RemoteDriver::new(config, surroundings.clock.clone())));
     }
     drivers
 }

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod contact;
 pub mod content;
 pub mod device;
+pub mod engine_name;
 pub mod event;
 pub mod export;
 pub mod failure;

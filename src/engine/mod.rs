@@ -30,11 +30,11 @@ mod message;
 mod person_refs;
 mod ports;
 pub mod relay;
+pub mod remote;
 pub mod simulator;
 pub mod waha;
 #[cfg(feature = "whatsapp")]
 pub mod whatsapp;
-pub mod wwebjs;
 
 pub use self::callback::{Callback, CallbackAnswer, CallbackError, CallbackMethod};
 pub use self::error::{ControlError, OpenError, SessionError, SettingError};

@@ -11,7 +11,7 @@ use toml::{Table, Value};
 
 use super::Settings;
 use super::error::{SettingsError, line_of, one_line};
-use super::tree::{DefaultKeys, Entry};
+use super::tree::{DefaultKeys, Entry, refuse_second};
 use super::validate;
 use super::validate::Effective;
 
@@ -67,7 +67,13 @@ fn env_layer(
 ) -> Result<Vec<Entry>, SettingsError> {
     let mut variables: Vec<_> = env.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
     variables.sort();
-    variables.iter().map(|(name, text)| env_entry(known, name, text)).collect()
+    let mut layer = Vec::new();
+    for (name, text) in &variables {
+        let entry = env_entry(known, name, text)?;
+        refuse_second(&layer, &entry)?;
+        layer.push(entry);
+    }
+    Ok(layer)
 }
 
 fn env_entry(known: &DefaultKeys, name: &str, text: &str) -> Result<Entry, SettingsError> {

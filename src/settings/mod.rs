@@ -364,11 +364,11 @@ pub struct EngineSettings {
     pub cloud_api: UpstreamSettings,
     /// Sessions of WAHA servers.
     pub waha: UpstreamSettings,
-    /// Devices of servers that speak as this one does.
-    pub wwebjs: UpstreamSettings,
+    /// Devices of other Wharf daemons and compatible back ends. `wwebjs` is its former name.
+    pub remote: UpstreamSettings,
 }
 
-/// `[engines.cloud_api]`, `[engines.waha]`, `[engines.wwebjs]`
+/// `[engines.cloud_api]`, `[engines.waha]`, `[engines.remote]`
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamSettings {

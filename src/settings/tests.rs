@@ -455,3 +455,14 @@ fn origins_match_patterns() {
         assert!(wrong.parse::<OriginPattern>().is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn former_name_of_the_engine_section_is_accepted() {
+    let file = with_file("[engines.wwebjs]\nenabled = false").unwrap();
+    assert!(!file.engines.remote.enabled);
+    let variable = with_env(&[("WHARF__ENGINES__WWEBJS__ENABLED", "false")]).unwrap();
+    assert!(!variable.engines.remote.enabled);
+    let both = refused_file("[engines.wwebjs]\nenabled = false\n[engines.remote]\nenabled = true");
+    assert!(both.contains("engines.remote.enabled") && both.contains("is set twice"), "{both}");
+    assert!(refused_env("WHARF__ENGINES__WWEBJS__COLOUR", "red").contains("engines.remote.colour"));
+}

@@ -6,6 +6,7 @@ use toml::{Table, Value};
 
 use super::error::SettingsError;
 use super::secret::MASK;
+use crate::domain::engine_name::current_key;
 
 /// Keys whose value is never shown.
 const SECRET_KEYS: [&str; 3] = ["auth.jwt_secret", "media.s3_secret_access_key", "store.vault_key"];
@@ -82,9 +83,11 @@ impl DefaultKeys {
         into: &mut Vec<Entry>,
     ) -> Result<(), SettingsError> {
         for (name, value) in table {
-            let entry = Entry { key: join(prefix, name), value: value.clone(), origin: origin.to_owned() };
+            let key = current_key(&join(prefix, name));
+            let entry = Entry { key, value: value.clone(), origin: origin.to_owned() };
             if let Some(expected) = self.0.get(&entry.key) {
                 check_type(expected, &entry)?;
+                refuse_second(into, &entry)?;
                 into.push(entry);
             } else if !self.is_section(&entry.key) {
                 return Err(self.unknown(&entry));
@@ -102,6 +105,7 @@ impl DefaultKeys {
     /// # Errors
     /// An unknown key, or a text that is not of the key's type.
     pub(super) fn entry_of_text(&self, key: &str, text: &str, origin: &str) -> Result<Entry, SettingsError> {
+        let key = &*current_key(key);
         let raw =
             Entry { key: key.to_owned(), value: Value::String(text.to_owned()), origin: origin.to_owned() };
         let Some(default) = self.0.get(key) else {
@@ -144,6 +148,14 @@ impl DefaultKeys {
             nearest,
         }
     }
+}
+
+/// Refuses a key that one layer sets by its current and by its former name.
+pub(super) fn refuse_second(layer: &[Entry], entry: &Entry) -> Result<(), SettingsError> {
+    if layer.iter().any(|other| other.key == entry.key) {
+        return Err(entry.impossible("is set twice: engines.wwebjs is the former name of engines.remote"));
+    }
+    Ok(())
 }
 
 const INTEGER: &str = "a whole number";

@@ -30,6 +30,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0010_notify.sql")),
     M::up(include_str!("migrations/0011_early_changes.sql")),
     M::up(include_str!("migrations/0012_webhook_lanes.sql")),
+    M::up(include_str!("migrations/0013_engine_remote.sql")),
 ];
 
 /// The database file within the data directory.

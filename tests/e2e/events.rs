@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::support::{ANNA, TestApp};
 
-/// Reads this many frames of a stream as text.
-async fn frames(app: &TestApp, path: &str, last_event_id: Option<&str>, count: usize) -> Vec<String> {
+/// Opens a stream; events after this call are on it.
+async fn open(app: &TestApp, path: &str, last_event_id: Option<&str>) -> reqwest::Response {
     let mut request =
         app.request("GET", path).header("X-API-KEY", &app.key).header("accept", "text/event-stream");
     if let Some(id) = last_event_id {
@@ -17,6 +17,15 @@ async fn frames(app: &TestApp, path: &str, last_event_id: Option<&str>, count: u
     let response = request.send().await.unwrap();
     assert_eq!(response.status().as_u16(), 200);
     assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/event-stream"));
+    response
+}
+
+/// Frames of a stream, as text, until there are so many.
+async fn frames(app: &TestApp, path: &str, last_event_id: Option<&str>, count: usize) -> Vec<String> {
+    read(open(app, path, last_event_id).await, count).await
+}
+
+async fn read(response: reqwest::Response, count: usize) -> Vec<String> {
     let mut stream = response.bytes_stream();
     let mut text = String::new();
     let read = async {
@@ -142,4 +151,55 @@ async fn position_beyond_log_is_reported_and_follows_tail() {
     let page = app.get(&format!("/devices/shop/events?after={next}")).await.ok();
     assert_eq!(page["resync"], false);
     assert!(page["data"].as_array().unwrap().iter().any(|e| e["type"] == "message"), "{page}");
+}
+
+// covers: rest text/event-stream with ephemeral=true
+#[tokio::test]
+async fn ephemeral_stream_carries_events_without_id_and_seq() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let newest = app.log("shop").await.len().to_string();
+    let stream = open(&app, "/devices/shop/events?ephemeral=true", Some(&newest)).await;
+    app.post("/simulator/shop/typing", json!({ "from": ANNA, "on": true })).await.ok();
+    app.post("/simulator/shop/typing", json!({ "from": ANNA, "on": false })).await.ok();
+    app.post("/simulator/shop/presence", json!({ "from": ANNA, "online": true })).await.ok();
+    app.incoming("shop", ANNA, "hello").await;
+    let frames = read(stream, 5).await;
+    for frame in &frames {
+        let is_logged = frame.contains("event: message\n") || frame.contains("event: contact:update\n");
+        assert_eq!(frame.contains("id: "), is_logged, "{frame}");
+        assert_eq!(frame.contains("\"seq\":"), is_logged, "{frame}");
+        assert!(frame.contains("\"deviceId\":\"shop\"") && frame.contains("\"timestamp\":"), "{frame}");
+    }
+    for name in ["typing:start", "typing:stop", "presence"] {
+        assert!(frames.iter().any(|frame| frame.contains(&format!("event: {name}\n"))), "{name}: {frames:?}");
+    }
+}
+
+// covers: rest text/event-stream with ephemeral=true
+#[tokio::test]
+async fn types_select_ephemeral_events_too() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let stream =
+        open(&app, "/devices/shop/events?ephemeral=true&types=chat:update,connection:status", None).await;
+    app.post("/simulator/shop/typing", json!({ "from": ANNA, "on": true })).await.ok();
+    app.incoming("shop", ANNA, "hello").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    app.fault("shop", json!({ "kind": "drop_link" })).await;
+    let frames = read(stream, 2).await;
+    assert!(frames[0].contains("event: chat:update\n") && frames[0].contains("\"chat\":{"), "{frames:?}");
+    assert!(frames[1].contains("event: connection:status\n"), "{frames:?}");
+}
+
+#[tokio::test]
+async fn stream_without_ephemeral_carries_the_log_only() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let newest = app.log("shop").await.len().to_string();
+    let stream = open(&app, "/devices/shop/events", Some(&newest)).await;
+    app.post("/simulator/shop/typing", json!({ "from": ANNA, "on": true })).await.ok();
+    app.incoming("shop", ANNA, "hello").await;
+    let frames = read(stream, 2).await;
+    assert!(frames.iter().all(|frame| frame.contains("id: ")), "{frames:?}");
 }

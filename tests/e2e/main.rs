@@ -35,13 +35,14 @@ mod probes;
 mod qr;
 mod queue;
 mod reading;
+mod remote;
 mod restart;
 mod rich;
 mod snapshots;
 mod socket;
+mod typing;
 mod vault;
 mod waha;
 mod webhooks;
 #[cfg(feature = "testbed")]
 mod whatsapp;
-mod wwebjs;

@@ -6,9 +6,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 pub mod cloud_api;
+pub mod remote;
 pub mod waha;
 pub mod world;
-pub mod wwebjs;
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ pub async fn start(engine: &str) -> Option<Arc<dyn Upstream>> {
         "cloud-api" => Some(cloud_api::GraphServer::start().await),
         "waha" => Some(waha::Server::start("webhook").await),
         "waha-websocket" => Some(waha::Server::start("websocket").await),
-        "wwebjs" => Some(Arc::new(wwebjs::Behind::start().await)),
+        "remote" => Some(Arc::new(remote::Behind::start().await)),
         _ => None,
     }
 }

@@ -19,6 +19,8 @@ use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::service::{ContactQuery, Services};
 
+mod presence;
+
 const SEARCH_CHARS: usize = 256;
 const MAX_CONTACT_IDS: usize = 100;
 
@@ -29,6 +31,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(guarded(Scope::MessagesRead, &[], routes!(find)))
         .routes(guarded(Scope::MessagesRead, &[409, 422], routes!(exists)))
         .routes(guarded(Scope::MessagesRead, &[409, 422], routes!(profile_picture)))
+        .merge(presence::routes())
 }
 
 /// Which contacts to list.

@@ -45,6 +45,10 @@ struct EventQuery {
     /// Only these events, such as `message,message:ack`.
     #[param(value_type = Option<Vec<String>>, max_items = 50, style = Form, explode = false)]
     types: Vec<String>,
+    /// For a stream: also events that the log does not hold (`typing:start`, `typing:stop`, `presence`,
+    /// `connection:status`, `chat:update`). They have no `id` and no `seq`, and are not repeated after an interruption.
+    #[param(value_type = Option<bool>, default = false)]
+    ephemeral: bool,
 }
 
 impl FromFields for EventQuery {
@@ -53,6 +57,7 @@ impl FromFields for EventQuery {
             after: fields.integer("after", &(0..=i64::MAX)),
             limit: limit(fields, MAX_LIMIT),
             types: fields.list("types", MAX_TYPES).unwrap_or_default(),
+            ephemeral: fields.boolean("ephemeral").unwrap_or(false),
         })
     }
 }
@@ -122,7 +127,8 @@ impl From<LogEntry> for EventEntry {
 ///
 /// With `Accept: text/event-stream` it is a stream: `id` is the entry's `seq`, `event` its name, `data` its
 /// payload. A client that comes back with `Last-Event-ID` misses nothing. When the log no longer reaches
-/// back that far, the stream begins with `resync`: reload over REST. The stream ends when the key does.
+/// back that far, the stream begins with `resync`: reload over REST. The stream ends when the key does. With
+/// `ephemeral=true` it also carries events that the log does not hold, without `id` and `seq`.
 #[utoipa::path(get, path = "/devices/{id}/events", operation_id = "readEvents", tag = "events",
     params(EventQuery, ("Last-Event-ID" = Option<i64>, Header, description = "For a stream: the last entry that the client has; counts before `after`", minimum = 0)),
     responses((status = 200, description = "Entries, or a stream of them",
@@ -138,8 +144,9 @@ async fn events(
 ) -> Result<Response, ApiError> {
     if wants_stream(&headers) {
         let who = (Arc::clone(&caller.0), operator);
-        let since = last.or(query.after);
-        return stream::open(state.services, who, device, since, query.types).await;
+        let EventQuery { after, types, ephemeral, .. } = query;
+        let selection = stream::Selection { since: last.or(after), types, ephemeral };
+        return stream::open(state.services, who, device, selection).await;
     }
     let after = query.after.unwrap_or(0);
     let (entries, range, next_after) =

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::host::Check;
+use crate::domain::engine_name::{REMOTE, current_engine, rename_settings};
 use crate::settings::{DeclaredDevice, Settings};
 
 const NAME: &str = "callbacks";
@@ -33,11 +34,14 @@ fn judged(called: &[&str], public_url: &str) -> Check {
 }
 
 fn is_called(device: &DeclaredDevice, default_engine: &str) -> bool {
-    let inbound = |engine: &str| device.settings.get(engine)?.get("inbound").and_then(Value::as_str);
-    match device.engine.as_deref().unwrap_or(default_engine) {
+    let engine = current_engine(device.engine.as_deref().unwrap_or(default_engine));
+    let mut settings = device.settings.clone();
+    let _ = rename_settings(engine, &mut settings);
+    let inbound = settings.get(engine).and_then(|own| own.get("inbound")).and_then(Value::as_str);
+    match engine {
         "cloud-api" => true,
-        "waha" => inbound("waha").is_none_or(|way| way == "webhook"),
-        "wwebjs" => inbound("wwebjs") == Some("webhook"),
+        "waha" => inbound.is_none_or(|way| way == "webhook"),
+        REMOTE => inbound == Some("webhook"),
         _ => false,
     }
 }
@@ -79,11 +83,11 @@ mod tests {
             &device(Some("waha"), &json!({ "waha": { "inbound": "websocket" } })),
             "simulator"
         ));
-        assert!(is_called(
-            &device(Some("wwebjs"), &json!({ "wwebjs": { "inbound": "webhook" } })),
-            "simulator"
-        ));
-        assert!(!is_called(&device(Some("wwebjs"), &json!({ "wwebjs": {} })), "simulator"));
+        for name in ["remote", "wwebjs"] {
+            let called = device(Some(name), &json!({ name: { "inbound": "webhook" } }));
+            assert!(is_called(&called, "simulator"), "{name}");
+        }
+        assert!(!is_called(&device(Some("remote"), &json!({ "remote": {} })), "simulator"));
         assert!(!is_called(&device(None, &json!({})), "simulator"));
     }
 }

@@ -29,7 +29,7 @@ pub(super) mod upstream_identity;
 #[cfg(test)]
 pub(super) mod testing;
 
-pub(super) use self::context::{RelayContext, log_ingest_error};
+pub(super) use self::context::RelayContext;
 
 /// The configuration of every relay driver.
 #[derive(Debug, Clone)]

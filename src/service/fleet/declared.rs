@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::devices::use_current_settings;
+use crate::domain::engine_name::current_engine;
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::RuleSpec;
 use crate::domain::reason::Reason;
@@ -70,7 +72,15 @@ impl Fleet {
         Ok(failed)
     }
 
-    async fn declare(&self, declaration: Declaration, known: Option<DeviceView>) -> Result<(), ServiceError> {
+    async fn declare(
+        &self,
+        mut declaration: Declaration,
+        known: Option<DeviceView>,
+    ) -> Result<(), ServiceError> {
+        let stored = known.as_ref().map(|view| view.device.engine.as_str());
+        let engine = declaration.engine.as_deref().or(stored).unwrap_or(&self.limits.default_engine);
+        use_current_settings(current_engine(engine), &mut declaration.settings)?;
+        declaration.engine = declaration.engine.map(|engine| current_engine(&engine).to_owned());
         let (id, autostart, fields) = (declaration.id.clone(), declaration.autostart, declaration.fields());
         let Some(view) = known else {
             let new = NewDevice {

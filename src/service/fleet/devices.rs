@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::clock::Millis;
 use crate::domain::device::{Device, DeviceChange, DeviceStats};
+use crate::domain::engine_name::{current_engine, rename_settings};
 use crate::domain::ids::DeviceId;
 use crate::domain::reason::Reason;
 use crate::domain::secret_settings::{keep, sent_elsewhere};
@@ -111,7 +112,7 @@ impl Fleet {
         let id = new.id.unwrap_or_else(|| DeviceId::random(&*self.random));
         let mut device = Device {
             name: new.name.unwrap_or_else(|| id.to_string()),
-            engine: new.engine.unwrap_or_else(|| self.limits.default_engine.clone()),
+            engine: current_engine(new.engine.as_deref().unwrap_or(&self.limits.default_engine)).to_owned(),
             settings: new.settings,
             declared,
             state: State::Created,
@@ -120,6 +121,7 @@ impl Fleet {
             created_at: self.clock.now(),
             id: id.clone(),
         };
+        use_current_settings(&device.engine, &mut device.settings)?;
         let secrets = self.check_and_mask(&mut device)?;
         let max = self.limits.max_devices;
         let stored = device.clone();
@@ -144,12 +146,15 @@ impl Fleet {
     pub async fn update_device(
         &self,
         id: &DeviceId,
-        change: DeviceChange,
+        mut change: DeviceChange,
     ) -> Result<DeviceView, ServiceError> {
         let (fleet, of) = (self.clone(), id.clone());
         self.store
             .write(move |tx| {
                 let mut device = tx.device(&of)?.ok_or(ServiceError::DeviceNotFound)?;
+                if let Some(settings) = &mut change.settings {
+                    use_current_settings(&device.engine, settings)?;
+                }
                 if let Some(field) = device.declared_conflict(&change) {
                     return Err(ServiceError::SetByFile(field));
                 }
@@ -266,4 +271,16 @@ fn insert(tx: &Tx<'_>, device: &Device, max: usize) -> Result<(), ServiceError> 
 #[must_use]
 pub fn last_seen(device: &Device, now: Millis) -> Option<Millis> {
     if device.state.is_ready() { Some(now) } else { device.last_seen }
+}
+
+/// Renames the settings of an engine's former name.
+pub(super) fn use_current_settings(
+    engine: &str,
+    settings: &mut Map<String, Value>,
+) -> Result<(), ServiceError> {
+    if rename_settings(engine, settings) {
+        return Ok(());
+    }
+    let wrong = "is the former name of settings.remote: give only one of the two";
+    Err(ServiceError::invalid("settings.wwebjs", wrong))
 }

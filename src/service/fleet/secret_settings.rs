@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::domain::device::Device;
+use crate::domain::engine_name::rename_secrets;
 use crate::domain::ids::DeviceId;
 use crate::domain::secret_settings::{bare_mask, join, split};
 use crate::service::{Fleet, ServiceError};
@@ -33,7 +34,7 @@ impl Fleet {
         device: &Device,
     ) -> Result<Map<String, Value>, ServiceError> {
         let secrets = self.store.open_settings(&device.id, reader.device_secrets(&device.id)?)?;
-        Ok(join(device.settings.clone(), &secrets))
+        Ok(join(device.settings.clone(), &rename_secrets(&device.engine, secrets)))
     }
 
     /// Checks a device whose settings have their secrets, and leaves masks in their places.

@@ -118,13 +118,20 @@ impl TestApp {
     }
 
     /// Restarts, and runs SQL on the stopped daemon's database in between.
-    pub async fn restarted_after(mut self, sql: &str) -> Self {
+    pub async fn restarted_after(self, sql: &str) -> Self {
+        let change = |data: &Path| {
+            let database = rusqlite::Connection::open(data.join("wharf.db")).unwrap();
+            database.execute_batch(sql).unwrap();
+        };
+        self.restarted_after_change(change).await
+    }
+
+    /// Restarts, and changes the stopped daemon's data directory in between.
+    pub async fn restarted_after_change(mut self, change: impl FnOnce(&Path)) -> Self {
         if let Some(app) = self.app.take() {
             app.stop().await;
         }
-        let database = rusqlite::Connection::open(self.data.path().join("wharf.db")).unwrap();
-        database.execute_batch(sql).unwrap();
-        drop(database);
+        change(self.data.path());
         self.restarted().await
     }
 

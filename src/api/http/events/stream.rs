@@ -30,7 +30,17 @@ const RETRY: Duration = Duration::from_secs(2);
 static UNBUFFERED: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
-/// Opens a stream of what comes after `since`, or of what comes.
+/// What a stream carries.
+pub struct Selection {
+    /// Entries after this position; entries from now on, if absent.
+    pub since: Option<i64>,
+    /// Only events of these types; all types, if empty.
+    pub types: Vec<String>,
+    /// Whether events that the log does not hold are included.
+    pub ephemeral: bool,
+}
+
+/// Opens a stream of a device's events.
 ///
 /// # Errors
 /// When there is no such device, or the store fails.
@@ -38,12 +48,11 @@ pub async fn open(
     services: Services,
     (principal, operator): (Arc<Principal>, OperatorId),
     device: DeviceId,
-    since: Option<i64>,
-    types: Vec<String>,
+    selection: Selection,
 ) -> Result<Response, ApiError> {
     // Subscribed before the cursor: no revocation falls in between.
     let keys = services.access.key_changes();
-    let (cursor, resync) = services.logs.follow(&device, since).await?;
+    let (cursor, resync) = services.logs.follow(&device, selection.since).await?;
     let first = match resync {
         Some(resync) => resync_event(&services, &device, resync),
         // A client that loses the link before anything happened knows where it was.
@@ -58,7 +67,7 @@ pub async fn open(
         device,
         keys,
         cursor,
-        types,
+        selection,
         first: Some(first.retry(RETRY)),
         told,
         next_beat,
@@ -99,7 +108,7 @@ struct Reader {
     device: DeviceId,
     keys: watch::Receiver<u64>,
     cursor: Cursor,
-    types: Vec<String>,
+    selection: Selection,
     first: Option<Event>,
     /// The last position that the client was told.
     told: i64,
@@ -144,6 +153,9 @@ impl Reader {
                         self.told = entry.seq;
                         return Some(log_event(&entry));
                     }
+                    Item::Live(entry) if self.wants_live(entry.kind) => {
+                        return Some(Event::default().event(entry.kind).data(entry.payload.get()));
+                    }
                     Item::Logged(_) | Item::Live(_) => {}
                 }
             }
@@ -167,9 +179,16 @@ impl Reader {
         position_event(position)
     }
 
+    fn selects(&self, kind: &str) -> bool {
+        self.selection.types.is_empty() || self.selection.types.iter().any(|selected| selected == kind)
+    }
+
+    fn wants_live(&self, kind: &str) -> bool {
+        self.selection.ephemeral && self.selects(kind)
+    }
+
     fn wants(&self, entry: &LogEntry) -> bool {
-        let wanted = self.types.is_empty() || self.types.contains(&entry.kind);
-        wanted
+        self.selects(&entry.kind)
             && !self.services.notify.is_kept_from(
                 &self.operator,
                 &self.device,
