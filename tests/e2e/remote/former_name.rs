@@ -24,7 +24,7 @@ fn downgrade(data: &Path) {
     for file in &files {
         database.execute_batch(&std::fs::read_to_string(file).unwrap()).unwrap();
     }
-    database.pragma_update(None, "user_version", files.len()).unwrap();
+    database.pragma_update(None, "user_version", i64::try_from(files.len()).unwrap()).unwrap();
     database.execute("ATTACH DATABASE ?1 AS current", [current.to_str().unwrap()]).unwrap();
     database
         .execute_batch(

@@ -61,7 +61,7 @@ async fn lost_answer_stays_unknown_and_is_never_resent() {
     assert_eq!(waha.app.steps("shop", &lost).await, ["queued", "sending"]);
     assert_eq!(waha.asked(SEND_TEXT), 3);
     waha.app.clock.advance(UNKNOWN_AFTER_MS);
-    waha.app.app().core.sweep().await.unwrap();
+    waha.app.app().services.maintenance.sweep().await.unwrap();
     waha.app.wait_for_status("shop", &lost, "failed").await;
     assert_eq!(waha.app.logged("shop", "message:status").await.last().unwrap()["code"], "outcome_unknown");
     assert_eq!(waha.asked(SEND_TEXT), 3);
