@@ -83,7 +83,7 @@ pub enum Failed {
 
 /// Failed tries by address, in windows of a minute.
 #[derive(Debug)]
-pub struct FailedTries {
+pub struct FailedLogins {
     per_minute: u32,
     window: Mutex<Window>,
 }
@@ -94,7 +94,7 @@ struct Window {
     counts: HashMap<IpAddr, u32>,
 }
 
-impl FailedTries {
+impl FailedLogins {
     /// Allows so many a minute from one address.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn too_many_failures_of_one_address_are_told_to_wait() {
-        let tries = FailedTries::new(2);
+        let tries = FailedLogins::new(2);
         let (one, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let start = Millis(1_000_000);
         assert_eq!(tries.count(one, start), Failed::Counted);
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_is_counted_is_bounded() {
-        let tries = FailedTries::new(5);
+        let tries = FailedLogins::new(5);
         let now = Millis(1_000_000);
         for n in 0..u32::try_from(MAX_ADDRESSES).unwrap() {
             assert_eq!(tries.count(IpAddr::V4(n.into()), now), Failed::Counted);
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_whole_ipv6_network_counts_as_one() {
-        let tries = FailedTries::new(1);
+        let tries = FailedLogins::new(1);
         assert_eq!(tries.count("2001:db8::1".parse().unwrap(), Millis(0)), Failed::Counted);
         assert!(matches!(tries.count("2001:db8::2".parse().unwrap(), Millis(0)), Failed::TooMany { .. }));
         assert_eq!(tries.count("2001:db8:0:1::2".parse().unwrap(), Millis(0)), Failed::Counted);

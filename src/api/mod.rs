@@ -66,7 +66,7 @@ pub struct SocketConfig {
 /// Everything that listens. Needs the runtime: tasks of the socket server start here.
 pub fn router(core: Core, config: ApiConfig) -> Router {
     let config = Arc::new(config);
-    let tries = Arc::new(auth::FailedTries::new(config.failed_tries_per_minute));
+    let tries = Arc::new(auth::FailedLogins::new(config.failed_tries_per_minute));
     let rest = http::router(core.clone(), Arc::clone(&config), Arc::clone(&tries));
     socket::mount(rest, core, &config, tries)
 }

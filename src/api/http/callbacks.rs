@@ -16,9 +16,9 @@ use super::{ApiState, openapi};
 use crate::domain::ids::DeviceId;
 use crate::service::{Callback, CallbackAnswer, CallbackMethod, ServiceError};
 
-mod room;
+mod body_budget;
 
-pub use room::CallbackRoom;
+pub use body_budget::CallbackBudget;
 
 /// The largest callback, in bytes: Meta's grow to 3 MB.
 const LARGEST: usize = 8 * 1024 * 1024;

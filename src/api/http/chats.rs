@@ -21,6 +21,7 @@ use crate::domain::message::Message;
 use crate::service::{ChatQuery, Core, PageRequest, ServiceError};
 
 mod changes;
+mod transfer;
 
 const SEARCH_CHARS: usize = 256;
 const MAX_DEVICES: usize = 100;
@@ -44,6 +45,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(guarded(Scope::MessagesSend, &[], routes!(mark_read)))
         .routes(guarded(Scope::MessagesSend, &[], routes!(read)))
         .merge(changes::routes())
+        .merge(transfer::routes())
 }
 
 fn search_text(fields: &mut Fields) -> Option<String> {

@@ -18,11 +18,11 @@ use crate::domain::access::Scope;
 use crate::domain::media::{Dimensions, Media, MediaHash, WireMediaInfo};
 use crate::service::{Core, ServiceError, Uploaded};
 
-mod answer;
 mod disposition;
+mod response;
 mod upload;
 
-pub use answer::NotCompressed;
+pub use response::NotCompressed;
 
 /// Longest name of a file, in characters.
 const NAME_CHARS: usize = 1_000;
@@ -178,13 +178,13 @@ async fn download(
     if !available {
         return Err(ServiceError::MediaGone.into());
     }
-    let described = answer::Described {
+    let described = response::Described {
         etag: format!("\"{}\"", file.hash),
         disposition: disposition::of(&file.mimetype, filename.as_deref()),
         length: file.filesize,
         mimetype: &file.mimetype,
     };
-    answer::file(&headers, &described, |range| async { core.read_media(&file.hash, range).await }).await
+    response::file(&headers, &described, |range| async { core.read_media(&file.hash, range).await }).await
 }
 
 /// Show a smaller picture of a message's file
@@ -208,11 +208,11 @@ async fn thumbnail(
         return Err(ServiceError::NoThumbnail.into());
     }
     let jpeg = bytes::Bytes::from(core.read_media_thumbnail(&file.hash).await?);
-    let described = answer::Described {
+    let described = response::Described {
         etag: format!("\"{}-thumbnail\"", file.hash),
         disposition: disposition::of("image/jpeg", Some("thumbnail.jpg")),
         length: jpeg.len() as u64,
         mimetype: "image/jpeg",
     };
-    answer::file(&headers, &described, |range| async move { Ok(answer::part_of(&jpeg, range)) }).await
+    response::file(&headers, &described, |range| async move { Ok(response::part_of(&jpeg, range)) }).await
 }

@@ -12,13 +12,12 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::ApiConfig;
-use super::auth::FailedTries;
+use super::auth::FailedLogins;
 use crate::domain::ids::DeviceId;
 use crate::domain::seldom::Seldom;
 use crate::service::Core;
 
 mod callbacks;
-mod chat_files;
 mod chats;
 mod contacts;
 mod devices;
@@ -55,9 +54,9 @@ pub struct ApiState {
     /// The configuration.
     pub config: Arc<ApiConfig>,
     /// Failed key tries.
-    pub tries: Arc<FailedTries>,
+    pub tries: Arc<FailedLogins>,
     /// The memory of callbacks that are being read.
-    pub callbacks: callbacks::CallbackRoom,
+    pub callbacks: callbacks::CallbackBudget,
     /// Which refused callbacks were warned of lately, by device and code.
     pub refused_callbacks: Arc<Seldom<(DeviceId, &'static str)>>,
 }
@@ -75,10 +74,10 @@ impl FromRef<ApiState> for Arc<ApiConfig> {
 }
 
 /// REST, the probes and the documentation.
-pub fn router(core: Core, config: Arc<ApiConfig>, tries: Arc<FailedTries>) -> Router {
+pub fn router(core: Core, config: Arc<ApiConfig>, tries: Arc<FailedLogins>) -> Router {
     let (routes, document) = documented().split_for_parts();
     let routes = routes.merge(docs::routes(&document)).merge(notifications::assets());
-    let callbacks = callbacks::CallbackRoom::default();
+    let callbacks = callbacks::CallbackBudget::default();
     layers::wrap(routes, ApiState { core, config, tries, callbacks, refused_callbacks: Arc::default() })
 }
 
@@ -89,7 +88,6 @@ fn documented() -> OpenApiRouter<ApiState> {
         .merge(messages::routes())
         .merge(media::routes())
         .merge(chats::routes())
-        .merge(chat_files::routes())
         .merge(contacts::routes())
         .merge(groups::routes())
         .merge(events::routes())

@@ -15,11 +15,11 @@ use super::error::{ErrorBody, FieldError};
 use super::schema;
 use crate::domain::access::Scope;
 
-mod absent;
 #[cfg(test)]
 mod completeness;
 mod examples;
-mod free_form;
+mod nullable;
+mod open_objects;
 
 const DESCRIPTION: &str = "Many messaging devices side by side in one small daemon. \
 Answers are `{ success: true, data }` or `{ success: false, error, code, details? }`. \
@@ -178,13 +178,13 @@ fn components() -> Components {
 pub fn finish(document: &mut OpenApi) {
     link(document);
     let Some(components) = &mut document.components else { return };
-    components.schemas.values_mut().for_each(free_form::open);
-    each_operation(&mut document.paths, |_, operation| absent::outside_a_body(operation));
+    components.schemas.values_mut().for_each(open_objects::open);
+    each_operation(&mut document.paths, |_, operation| nullable::outside_a_body(operation));
     let operations = document.paths.paths.values().flat_map(|item| {
         let PathItem { get, put, post, delete, patch, .. } = item;
         [get, put, post, delete, patch].into_iter().flatten()
     });
-    absent::allow_null(components, operations.clone().flat_map(absent::body_of).collect());
+    nullable::allow_null(components, operations.clone().flat_map(nullable::body_of).collect());
     let answers = operations.flat_map(|operation| operation.responses.responses.values());
     examples::add(
         components,

@@ -17,7 +17,7 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::service::{ClearQueue, Cleared, Core, FleetQueue, QueueStatus, WaitingKind};
 
-mod pacing;
+mod config;
 
 const MAX_DEVICE_IDS: usize = 1_000;
 
@@ -28,7 +28,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(guarded(Scope::DevicesRead, &[], routes!(fleet)))
         .routes(guarded(Scope::DevicesWrite, &[404], routes!(clear)))
         .routes(guarded(Scope::MessagesSend, &[409], routes!(cancel)))
-        .merge(pacing::routes())
+        .merge(config::routes())
 }
 
 /// The devices that a request names; none at all would hardly be meant.

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
 
-mod words;
+mod enums;
 
+pub use self::enums::{Binary, DashboardWord, StateWord};
 pub use self::queue::{ClearedObject, DeviceQueueObject, FleetQueueObject, HeldObject};
-pub use self::words::{Binary, DashboardWord, StateWord};
 
 /// A person, as clients may write them: a phone number with its country code, or an id of theirs.
 const PERSON: &str = r"^(\+?([ ().-]*[0-9]){5,15}[ ().-]*|[0-9]{5,15}(:[0-9]+)?@(c\.us|s\.whatsapp\.net)|[0-9]{1,64}(:[0-9]+)?@lid)$";

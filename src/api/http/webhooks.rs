@@ -19,17 +19,17 @@ use crate::domain::ids::DeviceId;
 use crate::domain::webhook::EndpointId;
 use crate::service::{Core, Replay, ServiceError, WebhookStatus};
 
-mod objects;
 mod of_device;
 mod requests;
+mod responses;
 
-pub(super) use self::objects::CreatedWebhookObject;
-use self::objects::{
+use self::requests::{ChangeWebhook, ReplayRequest, RotateRequest};
+pub(super) use self::requests::{CreateWebhook, WebhookOfDevice};
+pub(super) use self::responses::CreatedWebhookObject;
+use self::responses::{
     AttemptObject, BeforeAttempt, DeadLetterObject, DeletedWebhook, ReplayedWebhook, RotatedObject,
     TestReportObject, WebhookObject,
 };
-use self::requests::{ChangeWebhook, ReplayRequest, RotateRequest};
-pub(super) use self::requests::{CreateWebhook, WebhookOfDevice};
 
 /// The operations of this file and its parts.
 pub fn routes() -> OpenApiRouter<ApiState> {

@@ -19,7 +19,7 @@ use socketioxide::socket::{DisconnectReason, Socket};
 use tokio::time::sleep;
 
 use super::Shared;
-use super::reply::{Undelivered, patiently};
+use super::reply::{Undelivered, emit_with_backpressure};
 use super::session::Session;
 use crate::domain::event::Stamped;
 use crate::service::{Core, Cursor, Item, Resync, ServiceError};
@@ -223,7 +223,7 @@ impl Forwarder {
         let patience = self.shared.socket.stall_timeout;
         let mut told = false;
         loop {
-            match patiently(patience, || self.socket.emit(event, payload)).await {
+            match emit_with_backpressure(patience, || self.socket.emit(event, payload)).await {
                 Ok(()) => return Ok(()),
                 Err(Undelivered::Closed) => return Err(End::Closed),
                 Err(Undelivered::Stalled) if told => {}

@@ -16,7 +16,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::Instant;
 
 use super::Shared;
-use super::connect::Door;
+use super::namespace_guard::NamespaceGuard;
 use crate::domain::ids::DeviceId;
 use crate::service::DeviceChangeNotice;
 
@@ -31,10 +31,10 @@ const GOODBYE: Duration = Duration::from_secs(2);
 pub(super) struct Namespaces {
     io: SocketIo,
     shared: Arc<Shared>,
-    book: Mutex<Book>,
+    book: Mutex<OpenNamespaces>,
 }
 
-struct Book {
+struct OpenNamespaces {
     /// Notices that are not in the book yet.
     notices: Receiver<DeviceChangeNotice>,
     open: HashSet<DeviceId>,
@@ -47,7 +47,7 @@ impl Namespaces {
     pub(super) fn open(io: SocketIo, shared: Arc<Shared>) -> Arc<Self> {
         // Both before the list is read: what comes in between is told, and opening twice changes nothing.
         let (notices, wake) = (shared.core.device_changes(), shared.core.device_changes());
-        let book = Book { notices, open: HashSet::new(), closing: HashMap::new() };
+        let book = OpenNamespaces { notices, open: HashSet::new(), closing: HashMap::new() };
         let namespaces = Arc::new(Self { io, shared, book: Mutex::new(book) });
         namespaces.reconcile(&mut namespaces.lock());
         let task = namespaces.clone().follow(wake);
@@ -56,7 +56,7 @@ impl Namespaces {
     }
 
     /// Takes in what is known of devices by now.
-    pub(super) fn catch_up(&self) {
+    pub(super) fn sync_namespaces(&self) {
         let mut book = self.lock();
         loop {
             match book.notices.try_recv() {
@@ -75,7 +75,7 @@ impl Namespaces {
             tokio::select! {
                 () = soft.cancelled() => break,
                 notice = wake.recv() => match notice {
-                    Ok(_) | Err(RecvError::Lagged(_)) => self.catch_up(),
+                    Ok(_) | Err(RecvError::Lagged(_)) => self.sync_namespaces(),
                     Err(RecvError::Closed) => break,
                 },
                 () = tokio::time::sleep(CLOSING_TICK), if closing => self.finish_closing(),
@@ -88,22 +88,22 @@ impl Namespaces {
         }
     }
 
-    fn add(&self, book: &mut Book, id: &DeviceId) {
+    fn add(&self, book: &mut OpenNamespaces, id: &DeviceId) {
         // Deleted and created again: the namespace stays, and its door looks at the new device.
         book.closing.remove(id);
         if book.open.insert(id.clone()) {
-            let door = Door::new(self.shared.clone(), id.clone());
+            let door = NamespaceGuard::new(self.shared.clone(), id.clone());
             self.io.ns(path_of(id), door);
         }
     }
 
-    fn remove(&self, book: &mut Book, id: DeviceId) {
+    fn remove(&self, book: &mut OpenNamespaces, id: DeviceId) {
         if book.open.contains(&id) && !self.shared.core.device_exists(&id) {
             book.closing.insert(id, Instant::now() + LAST_WORDS);
         }
     }
 
-    fn reconcile(&self, book: &mut Book) {
+    fn reconcile(&self, book: &mut OpenNamespaces) {
         let exist: HashSet<_> = self.shared.core.device_ids().into_iter().collect();
         let gone: Vec<_> = book.open.difference(&exist).cloned().collect();
         gone.into_iter().for_each(|id| self.remove(book, id));
@@ -111,7 +111,7 @@ impl Namespaces {
     }
 
     fn finish_closing(&self) {
-        self.catch_up();
+        self.sync_namespaces();
         let mut book = self.lock();
         let now = Instant::now();
         let ready = |id: &DeviceId, latest: Instant| latest <= now || self.sockets(id).is_empty();
@@ -139,7 +139,7 @@ impl Namespaces {
         self.io.of(path_of(id)).map(BroadcastOperators::sockets).unwrap_or_default()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Book> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, OpenNamespaces> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use serde_json::{Map, Value as Json};
 use socketioxide::handler::Value;
 
-use super::problem::{NAME_MAX_CHARS, Problem};
+use super::request_error::{NAME_MAX_CHARS, RequestError};
 
 /// How the argument is called in answers.
 const ARGUMENT: &str = "payload";
@@ -30,12 +30,12 @@ pub(super) fn event_name(payload: &Value) -> Option<String> {
 }
 
 /// The event's name, and its argument; an empty one where there is none.
-pub(super) fn read(payload: &Value) -> (String, Result<Map<String, Json>, Problem>) {
+pub(super) fn read(payload: &Value) -> (String, Result<Map<String, Json>, RequestError>) {
     let Value::Str(text, attachments) = payload else {
-        return (String::new(), Err(Problem::field(ARGUMENT, "must be JSON")));
+        return (String::new(), Err(RequestError::field(ARGUMENT, "must be JSON")));
     };
     let Ok(mut arguments) = serde_json::from_str::<Vec<Json>>(text) else {
-        return (String::new(), Err(Problem::field(ARGUMENT, "is not valid JSON")));
+        return (String::new(), Err(RequestError::field(ARGUMENT, "is not valid JSON")));
     };
     let event = match arguments.is_empty() {
         true => String::new(),
@@ -43,20 +43,20 @@ pub(super) fn read(payload: &Value) -> (String, Result<Map<String, Json>, Proble
     };
     if attachments.as_ref().is_some_and(|attachments| !attachments.is_empty()) {
         let field = binary_field(&arguments).unwrap_or_else(|| ARGUMENT.to_owned());
-        return (event, Err(Problem::field(field, "must not be binary data")));
+        return (event, Err(RequestError::field(field, "must not be binary data")));
     }
     (event, argument(arguments))
 }
 
-fn argument(mut arguments: Vec<Json>) -> Result<Map<String, Json>, Problem> {
+fn argument(mut arguments: Vec<Json>) -> Result<Map<String, Json>, RequestError> {
     if arguments.len() > 1 {
         let count = arguments.len();
-        return Err(Problem::field(ARGUMENT, format!("must be one object, not {count} arguments")));
+        return Err(RequestError::field(ARGUMENT, format!("must be one object, not {count} arguments")));
     }
     match arguments.pop() {
         None | Some(Json::Null) => Ok(Map::new()),
         Some(Json::Object(body)) => Ok(body),
-        Some(_) => Err(Problem::field(ARGUMENT, "must be an object")),
+        Some(_) => Err(RequestError::field(ARGUMENT, "must be an object")),
     }
 }
 

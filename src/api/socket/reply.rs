@@ -10,7 +10,7 @@ use socketioxide::socket::Socket;
 use socketioxide::{SendError, SocketError};
 use tokio::time::Instant;
 
-use super::problem::Problem;
+use super::request_error::RequestError;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 
@@ -29,7 +29,7 @@ pub(super) enum Undelivered {
 }
 
 /// Repeats `emit` while the buffer is full, for as long as `patience`.
-pub(super) async fn patiently(
+pub(super) async fn emit_with_backpressure(
     patience: Duration,
     mut emit: impl FnMut() -> Result<(), SendError>,
 ) -> Result<(), Undelivered> {
@@ -65,13 +65,22 @@ pub(super) struct Reply {
 
 impl Reply {
     /// Answers, waiting for room in the buffer.
-    pub(super) async fn send(&self, answer: Result<Json, Problem>, to: &Request<'_>, patience: Duration) {
+    pub(super) async fn send(
+        &self,
+        answer: Result<Json, RequestError>,
+        to: &Request<'_>,
+        patience: Duration,
+    ) {
         let Some((event, body)) = self.body(answer, to) else { return };
         // A client that does not take its answer is its forwarder's affair.
-        let _ = patiently(patience, || self.emit(event, &body)).await;
+        let _ = emit_with_backpressure(patience, || self.emit(event, &body)).await;
     }
 
-    fn body(&self, answer: Result<Json, Problem>, to: &Request<'_>) -> Option<(Option<&'static str>, Json)> {
+    fn body(
+        &self,
+        answer: Result<Json, RequestError>,
+        to: &Request<'_>,
+    ) -> Option<(Option<&'static str>, Json)> {
         match (answer, self.ack) {
             (Ok(body), Some(_)) => Some((None, body)),
             (Ok(_), None) => None,

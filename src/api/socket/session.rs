@@ -72,9 +72,9 @@ impl Session {
 
 /// Tells a session that its socket is gone. It is registered before the client is answered, so that no
 /// end goes unseen.
-pub(super) struct Farewell(pub(super) Arc<Session>);
+pub(super) struct OnDisconnect(pub(super) Arc<Session>);
 
-impl DisconnectHandler<LocalAdapter, Farewell> for Farewell {
+impl DisconnectHandler<LocalAdapter, OnDisconnect> for OnDisconnect {
     fn call_with_defer(&self, socket: Arc<Socket>, reason: DisconnectReason, defer: fn(Arc<Socket>)) {
         let _ = self.0.reason.set(reason);
         self.0.closed.cancel();

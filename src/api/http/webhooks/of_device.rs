@@ -4,11 +4,11 @@ use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::objects::{
+use super::requests::{ChangeWebhook, CreateWebhook, ReplayRequest, RotateRequest};
+use super::responses::{
     AttemptObject, BeforeAttempt, CreatedWebhookObject, DeadLetterObject, DeletedWebhook, ReplayedWebhook,
     RotatedObject, TestReportObject, WebhookObject,
 };
-use super::requests::{ChangeWebhook, CreateWebhook, ReplayRequest, RotateRequest};
 use super::{AttemptsQuery, DeadLettersQuery, again, alter, dead, make, reached, renew, tried};
 use crate::api::http::ApiState;
 use crate::api::http::envelope::{Created, Offsets, Page, Success};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::objects::MASK;
+use super::responses::MASK;
 use crate::api::http::error::ApiError;
 use crate::api::http::input::{Fields, FromFields};
 use crate::api::http::schema;

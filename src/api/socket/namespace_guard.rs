@@ -20,8 +20,8 @@ use socketioxide::socket::Socket;
 
 use super::Shared;
 use super::forward::Forwarder;
-use super::requests::Inbox;
-use super::session::{Farewell, Session};
+use super::request_queue::RequestQueue;
+use super::session::{OnDisconnect, Session};
 use crate::api::auth::{Failed, client_address, presented_key};
 use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
@@ -49,12 +49,12 @@ pub(super) enum Refusal {
 
 /// The door to one device's namespace.
 #[derive(Clone)]
-pub(super) struct Door {
+pub(super) struct NamespaceGuard {
     shared: Arc<Shared>,
     device: DeviceId,
 }
 
-impl ConnectHandler<LocalAdapter, Door> for Door {
+impl ConnectHandler<LocalAdapter, NamespaceGuard> for NamespaceGuard {
     fn call(&self, socket: Arc<Socket>, _: Option<Value>) {
         let Some(session) = socket.extensions.get::<Arc<Session>>() else { return };
         Forwarder::start(&self.shared, socket, session);
@@ -66,10 +66,10 @@ impl ConnectHandler<LocalAdapter, Door> for Door {
         auth: &'a Option<Value>,
     ) -> Pin<Box<dyn Future<Output = Result<(), Box<dyn Display + Send>>> + Send + 'a>> {
         Box::pin(async move {
-            let presented = Presented::read(socket.req_parts(), auth.as_ref());
+            let presented = SocketCredentials::read(socket.req_parts(), auth.as_ref());
             match self.admit(presented, socket.req_parts()).await {
                 Ok(session) => {
-                    self.furnish(&socket, session);
+                    self.attach_handlers(&socket, session);
                     Ok(())
                 }
                 Err(refusal) => Err(Box::new(refusal) as Box<dyn Display + Send>),
@@ -78,12 +78,12 @@ impl ConnectHandler<LocalAdapter, Door> for Door {
     }
 }
 
-impl Door {
+impl NamespaceGuard {
     pub(super) fn new(shared: Arc<Shared>, device: DeviceId) -> Self {
         Self { shared, device }
     }
 
-    async fn admit(&self, presented: Presented, request: &Parts) -> Result<Session, Refusal> {
+    async fn admit(&self, presented: SocketCredentials, request: &Parts) -> Result<Session, Refusal> {
         // Deleted a moment ago: the namespace is about to go.
         if !self.shared.core.device_exists(&self.device) {
             return Err(Refusal::NoDevice);
@@ -114,7 +114,10 @@ impl Door {
         }
     }
 
-    async fn identify(&self, presented: &Presented) -> Result<(Principal, Option<Operator>), Refusal> {
+    async fn identify(
+        &self,
+        presented: &SocketCredentials,
+    ) -> Result<(Principal, Option<Operator>), Refusal> {
         let core = &self.shared.core;
         let key = presented.key.as_deref().ok_or(Refusal::NoKey)?;
         let principal = core.authenticate(key).map_err(|_| Refusal::BadKey)?;
@@ -143,17 +146,17 @@ impl Door {
         }
     }
 
-    fn furnish(&self, socket: &Arc<Socket>, session: Session) {
+    fn attach_handlers(&self, socket: &Arc<Socket>, session: Session) {
         let session = Arc::new(session);
-        socket.on_disconnect(Farewell(session.clone()));
-        socket.on_fallback(Inbox::start(&self.shared, session.clone()));
+        socket.on_disconnect(OnDisconnect(session.clone()));
+        socket.on_fallback(RequestQueue::start(&self.shared, session.clone()));
         socket.extensions.insert(session);
     }
 }
 
 /// What a client presents in its handshake.
 #[derive(Default, PartialEq, Eq)]
-struct Presented {
+struct SocketCredentials {
     key: Option<String>,
     token: Option<String>,
     since: Option<i64>,
@@ -162,7 +165,7 @@ struct Presented {
 /// A position that no log has, so that the client is told to reload.
 const NOWHERE: i64 = i64::MAX;
 
-impl Presented {
+impl SocketCredentials {
     fn read(request: &Parts, auth: Option<&Value>) -> Self {
         let auth = auth.and_then(auth_fields).unwrap_or_default();
         let mut query = Self::default();
@@ -208,10 +211,10 @@ mod tests {
     use super::*;
     use axum::http::Request;
 
-    fn read(uri: &str, headers: &[(&str, &str)]) -> Presented {
+    fn read(uri: &str, headers: &[(&str, &str)]) -> SocketCredentials {
         let builder =
             headers.iter().fold(Request::builder().uri(uri), |b, (name, value)| b.header(*name, *value));
-        Presented::read(&builder.body(()).unwrap().into_parts().0, None)
+        SocketCredentials::read(&builder.body(()).unwrap().into_parts().0, None)
     }
 
     #[test]
@@ -219,7 +222,7 @@ mod tests {
         let auth = |json: &str| Value::Str(json.to_owned().into(), None);
         let key = |uri: &str, name: &'static str, value: &str, json: &str| {
             let request = Request::builder().uri(uri).header(name, value).body(()).unwrap();
-            Presented::read(&request.into_parts().0, Some(&auth(json))).key
+            SocketCredentials::read(&request.into_parts().0, Some(&auth(json))).key
         };
         assert_eq!(key("/ws?apiKey=whf_q", "x-none", "", "{}").as_deref(), Some("whf_q"));
         assert_eq!(key("/ws", "X-API-KEY", "whf_h", r#"{"apiKey":"whf_a"}"#).as_deref(), Some("whf_h"));

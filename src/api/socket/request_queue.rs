@@ -16,17 +16,17 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::Shared;
-use super::calls;
+use super::client_events;
 use super::payload;
-use super::problem::Problem;
 use super::reply::{Reply, Request};
+use super::request_error::RequestError;
 use super::session::Session;
 
 /// Refusals that may wait to be answered.
 const MAX_REFUSALS: usize = 8_192;
 
 /// The handler of all of a socket's events.
-pub(super) struct Inbox {
+pub(super) struct RequestQueue {
     shared: Arc<Shared>,
     session: Arc<Session>,
     queue: mpsc::Sender<Incoming>,
@@ -49,7 +49,7 @@ struct Refused {
     reply: Reply,
 }
 
-impl Inbox {
+impl RequestQueue {
     /// A queue and its worker. The worker ends when the socket is dropped, or the daemon drains.
     pub(super) fn start(shared: &Arc<Shared>, session: Arc<Session>) -> Self {
         let (queue, incoming) = mpsc::channel(shared.socket.inbound_queue.max(1));
@@ -79,7 +79,7 @@ impl Inbox {
     }
 }
 
-impl MessageHandler<LocalAdapter, Inbox> for Inbox {
+impl MessageHandler<LocalAdapter, RequestQueue> for RequestQueue {
     fn call(&self, socket: Arc<Socket>, payload: Value, ack: Option<i64>) {
         let size = payload::size(&payload);
         let reply = Reply { socket, ack };
@@ -120,18 +120,18 @@ impl Worker {
         let (event, body) = payload::read(&incoming.payload);
         let answer = match body {
             Err(problem) if event.is_empty() => Err(problem),
-            _ if !calls::is_known(&event) => Err(Problem::unknown_event(&event)),
-            Ok(body) => Box::pin(calls::serve(&self.shared, &self.session, &event, body)).await,
+            _ if !client_events::is_known(&event) => Err(RequestError::unknown_event(&event)),
+            Ok(body) => Box::pin(client_events::serve(&self.shared, &self.session, &event, body)).await,
             Err(problem) => Err(problem),
         };
         self.answer(&incoming.reply, answer, &event).await;
     }
 
     async fn refuse(&self, Refused { event, reply }: Refused) {
-        self.answer(&reply, Err(Problem::overloaded()), &event.unwrap_or_default()).await;
+        self.answer(&reply, Err(RequestError::overloaded()), &event.unwrap_or_default()).await;
     }
 
-    async fn answer(&self, reply: &Reply, answer: Result<Json, Problem>, event: &str) {
+    async fn answer(&self, reply: &Reply, answer: Result<Json, RequestError>, event: &str) {
         let request = Request { device: &self.session.device, event, at: self.shared.core.now() };
         reply.send(answer, &request, self.shared.socket.stall_timeout).await;
     }

@@ -32,14 +32,14 @@ const KEPT_HEADERS: [HeaderName; 6] = [
 
 /// What the layer needs.
 #[derive(Clone)]
-pub(super) struct Protocol {
+pub(super) struct EngineIo {
     draining: CancellationToken,
     namespaces: Arc<Namespaces>,
     /// How long a client may take to send what it posts.
     post_timeout: Duration,
 }
 
-impl Protocol {
+impl EngineIo {
     pub(super) fn new(
         draining: CancellationToken,
         namespaces: Arc<Namespaces>,
@@ -55,7 +55,7 @@ const UNKNOWN_TRANSPORT: Refusal = (0, "Transport unknown");
 const BAD_REQUEST: Refusal = (3, "Bad request");
 
 /// Middleware: refuses what the library would answer wrongly, and mends what it answers.
-pub(super) async fn keep(State(protocol): State<Protocol>, request: Request, next: Next) -> Response {
+pub(super) async fn keep(State(protocol): State<EngineIo>, request: Request, next: Next) -> Response {
     // Refused connections make clients try again elsewhere or later; a missing namespace would not.
     if protocol.draining.is_cancelled() {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
@@ -64,7 +64,7 @@ pub(super) async fn keep(State(protocol): State<Protocol>, request: Request, nex
         return refused(refusal);
     }
     // A device that was answered 201 has its namespace, whatever the task that follows devices does now.
-    protocol.namespaces.catch_up();
+    protocol.namespaces.sync_namespaces();
     if let Some(question) = session_question(&request) {
         let answer = next.clone().run(question).await;
         if !answer.status().is_success() {

@@ -12,12 +12,12 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::ApiState;
-use super::envelope::Success;
-use super::error::ApiError;
-use super::guard::guarded;
-use super::input::{Chat as ChatParam, Device, Fields, FromFields, Query};
-use super::schema;
+use crate::api::http::ApiState;
+use crate::api::http::envelope::Success;
+use crate::api::http::error::ApiError;
+use crate::api::http::guard::guarded;
+use crate::api::http::input::{Chat as ChatParam, Device, Fields, FromFields, Query};
+use crate::api::http::schema;
 use crate::domain::access::Scope;
 use crate::domain::export::text::DateOrder;
 use crate::domain::export::zone::Zone;

@@ -13,7 +13,7 @@ pub(super) const NAME_MAX_CHARS: usize = 64;
 
 /// A failed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(super) struct RequestError {
     /// Stable, snake_case.
     pub(super) code: &'static str,
     /// For people.
@@ -22,7 +22,7 @@ pub(super) struct Problem {
     pub(super) fields: Vec<(String, String)>,
 }
 
-impl Problem {
+impl RequestError {
     pub(super) fn new(code: &'static str, error: impl Into<String>) -> Self {
         Self { code, error: error.into(), fields: Vec::new() }
     }
@@ -78,7 +78,7 @@ impl Problem {
     }
 }
 
-impl From<ServiceError> for Problem {
+impl From<ServiceError> for RequestError {
     fn from(error: ServiceError) -> Self {
         match error {
             ServiceError::Invalid { field, message } => Self::field(field, message),
@@ -87,7 +87,7 @@ impl From<ServiceError> for Problem {
     }
 }
 
-impl From<SendProblem> for Problem {
+impl From<SendProblem> for RequestError {
     fn from(problem: SendProblem) -> Self {
         match problem {
             SendProblem::Invalid(errors) => {

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::Shared;
-use super::problem::Problem;
 use super::reply::done;
+use super::request_error::RequestError;
 use super::session::Session;
 use crate::api::send_request::{self, SendLimits};
 use crate::domain::access::Scope;
@@ -18,7 +18,7 @@ use crate::service::MuteChange;
 const MAX_MESSAGE_IDS: usize = 1_000;
 
 type Body = Map<String, Json>;
-type Answer = Result<Json, Problem>;
+type Answer = Result<Json, RequestError>;
 
 /// Whether there is such an event.
 pub(super) fn is_known(event: &str) -> bool {
@@ -38,7 +38,7 @@ pub(super) fn is_known(event: &str) -> bool {
 /// Serves one request.
 pub(super) async fn serve(shared: &Shared, session: &Session, event: &str, body: Body) -> Answer {
     if !shared.core.still_valid(&session.principal) {
-        return Err(Problem::new("unauthorized", "the API key of this socket is no longer valid"));
+        return Err(RequestError::new("unauthorized", "the API key of this socket is no longer valid"));
     }
     let call = Call { shared, session, body };
     match event {
@@ -50,7 +50,7 @@ pub(super) async fn serve(shared: &Shared, session: &Session, event: &str, body:
         "presence:subscribe" => call.presence().await,
         "notifications:mute" => call.mute(true).await,
         "notifications:unmute" => call.mute(false).await,
-        _ => Err(Problem::unknown_event(event)),
+        _ => Err(RequestError::unknown_event(event)),
     }
 }
 
@@ -67,7 +67,7 @@ impl Call<'_> {
         if let Some(named) = self.text("deviceId")?
             && named != id.as_str()
         {
-            return Err(Problem::field("deviceId", "names another device than this namespace"));
+            return Err(RequestError::field("deviceId", "names another device than this namespace"));
         }
         let view = core.device(id).await?;
         let mut answer = json!({ "success": true, "deviceId": id, "timestamp": core.now() });
@@ -112,7 +112,7 @@ impl Call<'_> {
         let kind = match self.text("kind")? {
             None | Some("text") => TypingKind::Text,
             Some("audio") => TypingKind::Audio,
-            Some(_) => return Err(Problem::field("kind", "must be text or audio")),
+            Some(_) => return Err(RequestError::field("kind", "must be text or audio")),
         };
         self.shared.core.typing(&self.session.device, &chat, kind, on).await?;
         Ok(done())
@@ -127,7 +127,7 @@ impl Call<'_> {
     async fn mute(self, on: bool) -> Answer {
         if let Some(field) = self.body.keys().find(|field| !matches!(field.as_str(), "until" | "chatId")) {
             let field: String = field.chars().take(64).collect();
-            return Err(Problem::field(field, "is no field here: chatId and until are"));
+            return Err(RequestError::field(field, "is no field here: chatId and until are"));
         }
         let chat = match self.text("chatId")? {
             None => None,
@@ -137,7 +137,7 @@ impl Call<'_> {
             None | Some(Json::Null) => None,
             Some(until) => {
                 let right = "must be a moment in milliseconds since the epoch";
-                Some(Millis(until.as_i64().ok_or_else(|| Problem::field("until", right))?))
+                Some(Millis(until.as_i64().ok_or_else(|| RequestError::field("until", right))?))
             }
         };
         let operator = Some(self.session.operator_id());
@@ -149,42 +149,47 @@ impl Call<'_> {
         Ok(json!({ "success": true, "muted": on, "until": until.filter(|_| on) }))
     }
 
-    fn need(&self, scope: Scope) -> Result<(), Problem> {
+    fn need(&self, scope: Scope) -> Result<(), RequestError> {
         if self.session.principal.grant.allows(scope) {
             return Ok(());
         }
-        Err(Problem::new("missing_scope", format!("the API key of this socket lacks the scope {scope}")))
+        Err(RequestError::new("missing_scope", format!("the API key of this socket lacks the scope {scope}")))
     }
 
-    fn text(&self, field: &str) -> Result<Option<&str>, Problem> {
+    fn text(&self, field: &str) -> Result<Option<&str>, RequestError> {
         match self.body.get(field) {
             None | Some(Json::Null) => Ok(None),
             Some(Json::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
-            Some(_) => Err(Problem::field(field, "must be a string")),
+            Some(_) => Err(RequestError::field(field, "must be a string")),
         }
     }
 
-    fn jid(&self, field: &str) -> Result<Jid, Problem> {
-        let text = self.text(field)?.ok_or_else(|| Problem::field(field, "is required"))?;
-        text.parse().map_err(|error| Problem::field(field, format!("is not valid: {error}")))
+    fn jid(&self, field: &str) -> Result<Jid, RequestError> {
+        let text = self.text(field)?.ok_or_else(|| RequestError::field(field, "is required"))?;
+        text.parse().map_err(|error| RequestError::field(field, format!("is not valid: {error}")))
     }
 
     /// The messages named; all, where none is.
-    fn message_ids(&self) -> Result<Option<Vec<MessageId>>, Problem> {
+    fn message_ids(&self) -> Result<Option<Vec<MessageId>>, RequestError> {
         const FIELD: &str = "messageIds";
         let list = match self.body.get(FIELD) {
             None | Some(Json::Null) => return Ok(None),
             Some(Json::Array(list)) if list.is_empty() => return Ok(None),
             Some(Json::Array(list)) if list.len() <= MAX_MESSAGE_IDS => list,
             Some(Json::Array(_)) => {
-                return Err(Problem::field(FIELD, format!("may name at most {MAX_MESSAGE_IDS} messages")));
+                return Err(RequestError::field(
+                    FIELD,
+                    format!("may name at most {MAX_MESSAGE_IDS} messages"),
+                ));
             }
-            Some(_) => return Err(Problem::field(FIELD, "must be a list of message ids")),
+            Some(_) => return Err(RequestError::field(FIELD, "must be a list of message ids")),
         };
         let parse = |id: &Json| {
-            let text = id.as_str().ok_or_else(|| Problem::field(FIELD, "must be a list of message ids"))?;
-            text.parse()
-                .map_err(|error| Problem::field(FIELD, format!("holds an id that is not valid: {error}")))
+            let text =
+                id.as_str().ok_or_else(|| RequestError::field(FIELD, "must be a list of message ids"))?;
+            text.parse().map_err(|error| {
+                RequestError::field(FIELD, format!("holds an id that is not valid: {error}"))
+            })
         };
         list.iter().map(parse).collect::<Result<_, _>>().map(Some)
     }

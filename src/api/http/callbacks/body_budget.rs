@@ -12,30 +12,30 @@ const OF_ONE: usize = 24 * 1024 * 1024;
 
 /// How much is taken, by whom.
 #[derive(Debug, Clone, Default)]
-pub struct CallbackRoom(Arc<Mutex<HashMap<DeviceId, usize>>>);
+pub struct CallbackBudget(Arc<Mutex<HashMap<DeviceId, usize>>>);
 
 /// A part of it, given back when dropped.
 #[derive(Debug)]
-pub struct Taken {
-    room: CallbackRoom,
+pub struct BudgetPermit {
+    room: CallbackBudget,
     device: DeviceId,
     bytes: usize,
 }
 
-impl CallbackRoom {
+impl CallbackBudget {
     /// Takes so many bytes for a callback of this device; `None` where there is no room now.
-    pub fn take(&self, device: &DeviceId, bytes: usize) -> Option<Taken> {
+    pub fn take(&self, device: &DeviceId, bytes: usize) -> Option<BudgetPermit> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let own = taken.get(device).copied().unwrap_or_default();
         if own + bytes > OF_ONE || taken.values().sum::<usize>() + bytes > IN_ALL {
             return None;
         }
         taken.insert(device.clone(), own + bytes);
-        Some(Taken { room: self.clone(), device: device.clone(), bytes })
+        Some(BudgetPermit { room: self.clone(), device: device.clone(), bytes })
     }
 }
 
-impl Drop for Taken {
+impl Drop for BudgetPermit {
     fn drop(&mut self) {
         let mut taken = self.room.0.lock().unwrap_or_else(PoisonError::into_inner);
         let left = taken.get(&self.device).map_or(0, |bytes| bytes.saturating_sub(self.bytes));
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn one_device_leaves_room_for_the_others_and_gets_its_own_back() {
-        let room = CallbackRoom::default();
+        let room = CallbackBudget::default();
         let (shop, till) = ("shop".parse().unwrap(), "till".parse().unwrap());
         let first = room.take(&shop, OF_ONE - 10).unwrap();
         assert!(room.take(&shop, 11).is_none());
