@@ -1,9 +1,5 @@
-//! The surfaces: REST under `/api/v1` with its probes and documentation ([`http`]), and Socket.IO
-//! ([`socket`]). What both share: who may come in ([`auth`]) and how a message to be sent reads
-//! ([`send_request`]).
-//!
-//! Invariant: a surface decides nothing; it checks who asks and what for, calls the service, and says what
-//! came of it.
+//! The surfaces: REST under `/api/v1` with its probes and documentation ([`http`]), and Socket.IO ([`socket`]). Both
+//! authenticate by [`auth`], read typed requests and call services; they contain no rules of their own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +12,6 @@ use crate::service::Core;
 
 pub mod auth;
 pub mod http;
-pub mod send_request;
 pub mod socket;
 
 /// What the surfaces need to know; the composition root fills it from the settings.

@@ -26,7 +26,8 @@ pub struct Waiting {
 }
 
 /// Messages of one kind among those that wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum WaitingKind {
     /// Due and never tried.
     Queued,

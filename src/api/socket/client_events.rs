@@ -1,21 +1,22 @@
-//! The client events, one function each: from a payload to the service and back to an answer.
+//! The client events: each payload is a typed request, served by one function that answers the callback.
 
+use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
+use utoipa::ToSchema;
 
 use super::Shared;
 use super::reply::done;
 use super::request_error::RequestError;
 use super::session::Session;
-use crate::api::send_request::{self, SendLimits};
+use crate::api::http::input::{Request, read_object};
+use crate::api::http::messages::send_body::{SendBody, SendLimits};
+use crate::api::http::schema;
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::event::TypingKind;
-use crate::domain::ids::MessageId;
+use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::service::MuteChange;
-
-/// Messages that one `message:read` may name.
-const MAX_MESSAGE_IDS: usize = 1_000;
 
 type Body = Map<String, Json>;
 type Answer = Result<Json, RequestError>;
@@ -40,33 +41,92 @@ pub(super) async fn serve(shared: &Shared, session: &Session, event: &str, body:
     if !shared.core.still_valid(&session.principal) {
         return Err(RequestError::new("unauthorized", "the API key of this socket is no longer valid"));
     }
-    let call = Call { shared, session, body };
+    let call = Call { shared, session };
     match event {
-        "subscribe" => call.subscribe().await,
-        "message:send" => call.send().await,
-        "message:read" => call.read().await,
-        "typing:start" => call.typing(true).await,
-        "typing:stop" => call.typing(false).await,
-        "presence:subscribe" => call.presence().await,
-        "notifications:mute" => call.mute(true).await,
-        "notifications:unmute" => call.mute(false).await,
+        "subscribe" => call.subscribe(read_object(body)?).await,
+        "message:send" => call.send(body).await,
+        "message:read" => call.read(body).await,
+        "typing:start" => call.typing(body, true).await,
+        "typing:stop" => call.typing(body, false).await,
+        "presence:subscribe" => call.presence(read_object(body)?).await,
+        "notifications:mute" => call.mute(read_object(body)?, true).await,
+        "notifications:unmute" => call.mute(read_object(body)?, false).await,
         _ => Err(RequestError::unknown_event(event)),
+    }
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Subscribe {
+    #[schema(value_type = Option<String>)]
+    device_id: Option<DeviceId>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ReadMessages {
+    #[schema(schema_with = schema::chat_id)]
+    chat_id: Jid,
+    #[schema(schema_with = schema::message_ids, required = false)]
+    message_ids: Option<Vec<MessageId>>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Typing {
+    #[schema(schema_with = schema::chat_id)]
+    chat_id: Jid,
+    #[schema(value_type = Option<String>)]
+    kind: Option<TypingKind>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SubscribePresence {
+    #[schema(schema_with = schema::contact_id)]
+    contact_id: Jid,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Mute {
+    #[schema(schema_with = schema::chat_id, required = false)]
+    chat_id: Option<Jid>,
+    #[schema(value_type = Option<i64>)]
+    until: Option<Millis>,
+}
+
+/// Clients of sockets write `""` for absent values.
+macro_rules! event_payloads {
+    ($($payload:ty)*) => {$(
+        impl Request for $payload {
+            fn is_absent(_: &str, value: &Json) -> bool {
+                value.is_null() || value == ""
+            }
+        }
+    )*};
+}
+
+event_payloads! { Subscribe ReadMessages Typing SubscribePresence }
+
+impl Request for Mute {
+    const ONLY_KNOWN: Option<&'static [&'static str]> = Some(&[]);
+
+    fn is_absent(_: &str, value: &Json) -> bool {
+        value.is_null() || value == ""
     }
 }
 
 struct Call<'a> {
     shared: &'a Shared,
     session: &'a Session,
-    body: Body,
 }
 
 impl Call<'_> {
-    async fn subscribe(self) -> Answer {
+    async fn subscribe(self, Subscribe { device_id }: Subscribe) -> Answer {
         let core = &self.shared.core;
         let id = &self.session.device;
-        if let Some(named) = self.text("deviceId")?
-            && named != id.as_str()
-        {
+        if device_id.is_some_and(|named| named != *id) {
             return Err(RequestError::field("deviceId", "names another device than this namespace"));
         }
         let view = core.device(id).await?;
@@ -78,12 +138,12 @@ impl Call<'_> {
         Ok(answer)
     }
 
-    async fn send(self) -> Answer {
-        self.need(Scope::MessagesSend)?;
+    async fn send(self, body: Body) -> Answer {
+        self.require(Scope::MessagesSend)?;
         let core = &self.shared.core;
         let limits = SendLimits { text_max_chars: self.shared.text_max_chars, now: core.now() };
-        let parsed = send_request::parse(&Json::Object(self.body), &limits)?;
-        let accepted = core.send(&self.session.device, parsed.into_request(None)).await?;
+        let request = read_object::<SendBody>(body)?.into_request(&limits, None)?;
+        let accepted = core.send(&self.session.device, request).await?;
         let mut answer = json!({
             "success": true,
             "messageId": accepted.id,
@@ -98,50 +158,30 @@ impl Call<'_> {
         Ok(answer)
     }
 
-    async fn read(self) -> Answer {
-        self.need(Scope::MessagesSend)?;
-        let chat = self.jid("chatId")?;
-        let only = self.message_ids()?;
-        let read = self.shared.core.mark_read(&self.session.device, &chat, only).await?;
-        Ok(json!({ "success": true, "chatId": chat, "messageIds": read }))
+    async fn read(self, body: Body) -> Answer {
+        self.require(Scope::MessagesSend)?;
+        let ReadMessages { chat_id, message_ids } = read_object(body)?;
+        let only = message_ids.filter(|ids| !ids.is_empty());
+        let read = self.shared.core.mark_read(&self.session.device, &chat_id, only).await?;
+        Ok(json!({ "success": true, "chatId": chat_id, "messageIds": read }))
     }
 
-    async fn typing(self, on: bool) -> Answer {
-        self.need(Scope::MessagesSend)?;
-        let chat = self.jid("chatId")?;
-        let kind = match self.text("kind")? {
-            None | Some("text") => TypingKind::Text,
-            Some("audio") => TypingKind::Audio,
-            Some(_) => return Err(RequestError::field("kind", "must be text or audio")),
-        };
-        self.shared.core.typing(&self.session.device, &chat, kind, on).await?;
+    async fn typing(self, body: Body, on: bool) -> Answer {
+        self.require(Scope::MessagesSend)?;
+        let Typing { chat_id, kind } = read_object(body)?;
+        let kind = kind.unwrap_or_default();
+        self.shared.core.typing(&self.session.device, &chat_id, kind, on).await?;
         Ok(done())
     }
 
-    async fn presence(self) -> Answer {
-        let contact = self.jid("contactId")?;
-        self.shared.core.subscribe_presence(&self.session.device, &contact).await?;
+    async fn presence(self, SubscribePresence { contact_id }: SubscribePresence) -> Answer {
+        self.shared.core.subscribe_presence(&self.session.device, &contact_id).await?;
         Ok(done())
     }
 
-    async fn mute(self, on: bool) -> Answer {
-        if let Some(field) = self.body.keys().find(|field| !matches!(field.as_str(), "until" | "chatId")) {
-            let field: String = field.chars().take(64).collect();
-            return Err(RequestError::field(field, "is no field here: chatId and until are"));
-        }
-        let chat = match self.text("chatId")? {
-            None => None,
-            Some(_) => Some(self.jid("chatId")?),
-        };
-        let until = match self.body.get("until") {
-            None | Some(Json::Null) => None,
-            Some(until) => {
-                let right = "must be a moment in milliseconds since the epoch";
-                Some(Millis(until.as_i64().ok_or_else(|| RequestError::field("until", right))?))
-            }
-        };
+    async fn mute(self, Mute { chat_id, until }: Mute, on: bool) -> Answer {
         let operator = Some(self.session.operator_id());
-        let change = MuteChange { operator, device: Some(self.session.device.clone()), chat, until };
+        let change = MuteChange { operator, device: Some(self.session.device.clone()), chat: chat_id, until };
         match on {
             true => self.shared.core.mute(change).await?,
             false => self.shared.core.unmute(change).await?,
@@ -149,48 +189,10 @@ impl Call<'_> {
         Ok(json!({ "success": true, "muted": on, "until": until.filter(|_| on) }))
     }
 
-    fn need(&self, scope: Scope) -> Result<(), RequestError> {
+    fn require(&self, scope: Scope) -> Result<(), RequestError> {
         if self.session.principal.grant.allows(scope) {
             return Ok(());
         }
         Err(RequestError::new("missing_scope", format!("the API key of this socket lacks the scope {scope}")))
-    }
-
-    fn text(&self, field: &str) -> Result<Option<&str>, RequestError> {
-        match self.body.get(field) {
-            None | Some(Json::Null) => Ok(None),
-            Some(Json::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
-            Some(_) => Err(RequestError::field(field, "must be a string")),
-        }
-    }
-
-    fn jid(&self, field: &str) -> Result<Jid, RequestError> {
-        let text = self.text(field)?.ok_or_else(|| RequestError::field(field, "is required"))?;
-        text.parse().map_err(|error| RequestError::field(field, format!("is not valid: {error}")))
-    }
-
-    /// The messages named; all, where none is.
-    fn message_ids(&self) -> Result<Option<Vec<MessageId>>, RequestError> {
-        const FIELD: &str = "messageIds";
-        let list = match self.body.get(FIELD) {
-            None | Some(Json::Null) => return Ok(None),
-            Some(Json::Array(list)) if list.is_empty() => return Ok(None),
-            Some(Json::Array(list)) if list.len() <= MAX_MESSAGE_IDS => list,
-            Some(Json::Array(_)) => {
-                return Err(RequestError::field(
-                    FIELD,
-                    format!("may name at most {MAX_MESSAGE_IDS} messages"),
-                ));
-            }
-            Some(_) => return Err(RequestError::field(FIELD, "must be a list of message ids")),
-        };
-        let parse = |id: &Json| {
-            let text =
-                id.as_str().ok_or_else(|| RequestError::field(FIELD, "must be a list of message ids"))?;
-            text.parse().map_err(|error| {
-                RequestError::field(FIELD, format!("holds an id that is not valid: {error}"))
-            })
-        };
-        list.iter().map(parse).collect::<Result<_, _>>().map(Some)
     }
 }

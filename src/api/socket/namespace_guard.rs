@@ -1,8 +1,7 @@
-//! The door to a device's namespace: who may come in, and with what they then hold.
+//! Authentication and authorization of a connection to a device's namespace.
 //!
-//! Everything that listens to a socket is registered before the client is answered, so that nothing it
-//! sends first is lost. What it presents is looked at and forgotten: no key and no token is logged or kept
-//! but in the request that the library keeps.
+//! All handlers of a socket are attached before the client is answered, so that its first events are not lost. No key or
+//! token is logged, or stored outside the request that the library keeps.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -21,16 +20,16 @@ use socketioxide::socket::Socket;
 use super::Shared;
 use super::forward::Forwarder;
 use super::request_queue::RequestQueue;
-use super::session::{OnDisconnect, Session};
+use super::session::{LogStart, OnDisconnect, Session};
 use crate::api::auth::{Failed, client_address, presented_key};
 use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
 use crate::service::{AccessTokenError, Operator, Principal};
 
-/// How long an address that failed too often waits for each further answer.
+/// The delay of each answer to an address that failed too often.
 const TOO_MANY_TRIES_WAIT: Duration = Duration::from_secs(1);
 
-/// A refused connection, in the words that clients compare.
+/// A refused connection; clients compare these messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
     #[error("Invalid namespace")]
@@ -47,7 +46,7 @@ pub(super) enum Refusal {
     Misconfigured,
 }
 
-/// The door to one device's namespace.
+/// The guard of one device's namespace.
 #[derive(Clone)]
 pub(super) struct NamespaceGuard {
     shared: Arc<Shared>,
@@ -66,8 +65,8 @@ impl ConnectHandler<LocalAdapter, NamespaceGuard> for NamespaceGuard {
         auth: &'a Option<Value>,
     ) -> Pin<Box<dyn Future<Output = Result<(), Box<dyn Display + Send>>> + Send + 'a>> {
         Box::pin(async move {
-            let presented = SocketCredentials::read(socket.req_parts(), auth.as_ref());
-            match self.admit(presented, socket.req_parts()).await {
+            let credentials = SocketCredentials::read(socket.req_parts(), auth.as_ref());
+            match self.admit(credentials, socket.req_parts()).await {
                 Ok(session) => {
                     self.attach_handlers(&socket, session);
                     Ok(())
@@ -83,32 +82,32 @@ impl NamespaceGuard {
         Self { shared, device }
     }
 
-    async fn admit(&self, presented: SocketCredentials, request: &Parts) -> Result<Session, Refusal> {
-        // Deleted a moment ago: the namespace is about to go.
+    async fn admit(&self, credentials: SocketCredentials, request: &Parts) -> Result<Session, Refusal> {
+        // The device was just deleted, and the namespace will be.
         if !self.shared.core.device_exists(&self.device) {
             return Err(Refusal::NoDevice);
         }
-        let (principal, operator) = match self.identify(&presented).await {
+        let (principal, operator) = match self.identify(&credentials).await {
             Ok(identified) => identified,
             Err(refusal) => {
-                self.note(refusal, request).await;
+                self.record_failure(refusal, request).await;
                 return Err(refusal);
             }
         };
-        let since = match presented.since {
-            Some(since) => Some(since),
-            None => self.end_of_log().await,
+        let start = match credentials.since {
+            Some(since) => LogStart::Resume(since),
+            None => LogStart::Live(self.end_of_log().await),
         };
-        Ok(Session::new(self.device.clone(), principal, operator, since))
+        Ok(Session::new(self.device.clone(), principal, operator, start))
     }
 
-    /// Where a client begins that has nothing yet. Read before it is told that it is connected: whatever
-    /// happens after that, it hears of.
+    /// The log position of a client without one. It is read before the client is connected, so that the client gets
+    /// every later event.
     async fn end_of_log(&self) -> Option<i64> {
         match self.shared.core.newest_seq(&self.device).await {
             Ok(newest) => Some(newest),
             Err(error) => {
-                tracing::warn!(device = %self.device, %error, "the log's head could not be read");
+                tracing::warn!(device = %self.device, %error, "log head unreadable");
                 None
             }
         }
@@ -116,24 +115,24 @@ impl NamespaceGuard {
 
     async fn identify(
         &self,
-        presented: &SocketCredentials,
+        credentials: &SocketCredentials,
     ) -> Result<(Principal, Option<Operator>), Refusal> {
         let core = &self.shared.core;
-        let key = presented.key.as_deref().ok_or(Refusal::NoKey)?;
+        let key = credentials.key.as_deref().ok_or(Refusal::NoKey)?;
         let principal = core.authenticate(key).map_err(|_| Refusal::BadKey)?;
         if !principal.grant.reaches(&self.device) || !principal.grant.allows(Scope::EventsRead) {
             return Err(Refusal::NotAllowed);
         }
-        let operator = core.operator(presented.token.as_deref()).await.map_err(|error| match error {
+        let operator = core.operator(credentials.token.as_deref()).await.map_err(|error| match error {
             AccessTokenError::Invalid => Refusal::BadToken,
             AccessTokenError::Misconfigured | AccessTokenError::KeysUnavailable(_) => Refusal::Misconfigured,
         })?;
         Ok((principal, operator))
     }
 
-    /// Counts a failed try, and makes an address that fails too often wait for its answer. The words are
-    /// fixed, and a valid key must pass whatever others do: there is no other way to slow guessing down.
-    async fn note(&self, refusal: Refusal, request: &Parts) {
+    /// Counts a failed login, and delays the answer to an address that fails too often. The messages are fixed and valid
+    /// keys must pass, so that a delay is the only way to slow guessing down.
+    async fn record_failure(&self, refusal: Refusal, request: &Parts) {
         tracing::debug!(device = %self.device, %refusal, "socket refused");
         if !matches!(refusal, Refusal::NoKey | Refusal::BadKey | Refusal::BadToken) {
             return;
@@ -154,7 +153,7 @@ impl NamespaceGuard {
     }
 }
 
-/// What a client presents in its handshake.
+/// The credentials and the log position of a handshake.
 #[derive(Default, PartialEq, Eq)]
 struct SocketCredentials {
     key: Option<String>,
@@ -162,7 +161,7 @@ struct SocketCredentials {
     since: Option<i64>,
 }
 
-/// A position that no log has, so that the client is told to reload.
+/// A position beyond every log: the client gets `resync`.
 const NOWHERE: i64 = i64::MAX;
 
 impl SocketCredentials {
@@ -218,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_found_wherever_it_may_stand() {
+    fn key_is_read_from_every_accepted_place() {
         let auth = |json: &str| Value::Str(json.to_owned().into(), None);
         let key = |uri: &str, name: &'static str, value: &str, json: &str| {
             let request = Request::builder().uri(uri).header(name, value).body(()).unwrap();
@@ -234,9 +233,9 @@ mod tests {
     }
 
     #[test]
-    fn tokens_and_positions_come_from_the_query() {
-        let presented = read("/ws?access-token=user%2017&since=12", &[]);
-        assert_eq!((presented.token.as_deref(), presented.since), (Some("user 17"), Some(12)));
+    fn token_and_position_are_read_from_the_query() {
+        let credentials = read("/ws?access-token=user%2017&since=12", &[]);
+        assert_eq!((credentials.token.as_deref(), credentials.since), (Some("user 17"), Some(12)));
         assert_eq!(read("/ws?since=", &[]).since, None);
         for broken in ["-1", "x", "1.5", "99999999999999999999"] {
             assert_eq!(read(&format!("/ws?since={broken}"), &[]).since, Some(NOWHERE), "{broken}");
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_in_auth_may_be_a_number_or_text() {
+    fn position_in_auth_is_a_number_or_text() {
         let since = |value: Json| since_in(&Map::from_iter([("since".to_owned(), value)]));
         assert_eq!(since(Json::from(7)), Some(7));
         assert_eq!(since(Json::from("7")), Some(7));
@@ -259,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_worded_exactly() {
+    fn refusals_have_the_messages_of_the_contract() {
         let words =
             [Refusal::NoKey, Refusal::BadKey, Refusal::NotAllowed, Refusal::BadToken, Refusal::Misconfigured]
                 .map(|refusal| refusal.to_string());

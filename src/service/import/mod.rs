@@ -43,7 +43,8 @@ pub struct ImportLimits {
 }
 
 /// What an export is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ImportFormat {
     /// What it begins with tells.
     #[default]

@@ -25,7 +25,7 @@ const DISCARDED_BYTES: usize = 64 * 1024 * 1024;
 const DISCARDING: Duration = Duration::from_secs(10);
 
 /// Takes in the file of a request.
-pub(super) async fn take_in(
+pub(super) async fn receive(
     core: &Core,
     device: &DeviceId,
     filename: Option<String>,
