@@ -20,70 +20,38 @@ use crate::net::GuardedClient;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
-pub mod access_token;
-mod calls;
-mod changes;
-mod chat_changes;
-mod chats;
-mod contacts;
-mod control;
-pub mod declared;
-pub mod devices;
-mod echoes;
-mod emptying;
-mod engine_host;
+pub mod access;
 mod error;
-mod events;
-mod export;
-pub mod feed;
-mod gauges;
-mod group_changes;
-mod groups;
-mod health;
-mod identities;
-mod import;
-mod ingest;
-pub mod keys;
-mod live;
+pub mod fleet;
+mod history;
+pub mod log;
+mod maintenance;
 pub mod media;
-mod media_links;
-mod messages;
+mod messaging;
 pub mod notify;
-mod outbox;
-mod outbox_settings;
-mod pacing;
-mod pairing;
-mod pulse;
-mod purge;
-mod queue;
-mod reading;
-mod retention;
-mod secret_settings;
-mod send;
-mod stats;
-mod supervisor;
-mod typing;
-mod untold;
+mod registry;
 pub mod webhooks;
 
-pub use access_token::{AccessTokenError, AccessTokens, Operator};
-pub use changes::Forward;
-pub use devices::{DeviceChange, DeviceView, NewDevice};
+pub use access::keys::{AuthError, CreatedKey, NewKey, Principal};
+pub use access::tokens::{AccessTokenError, AccessTokens, Operator};
 pub use error::{ErrorKind, ServiceError};
-pub use export::{ExportFormat, ExportRequest, ExportedFile};
-pub use feed::{Cursor, Item, LiveEntry, LogEntry, Resync};
-pub use health::QueueStatus;
-pub use import::{ImportFormat, ImportLimits, ImportReport, ImportRequest, NamedAuthor};
-pub use keys::{AuthError, CreatedKey, NewKey, Principal};
+pub use fleet::devices::{DeviceChange, DeviceView, NewDevice};
+pub use fleet::health::QueueStatus;
+pub use fleet::stats::Stats;
+pub use history::export::{ExportFormat, ExportRequest, ExportedFile};
+pub use history::import::{ImportFormat, ImportLimits, ImportReport, ImportRequest, NamedAuthor};
+pub use log::tail::{Cursor, Item, LiveEntry, LogEntry, Resync};
 pub use media::{MediaLimits, MediaSource, SendAs, SendMedia, Uploaded};
-pub use messages::{MessagePage, PageRequest};
+pub use messaging::changes::Forward;
+pub use messaging::messages::{MessagePage, PageRequest};
+pub use messaging::outbox::queue::{
+    ClearQueue, Cleared, DeviceQueue, FleetQueue, HoldReason, QueueTotals, WarmupChange,
+};
+pub use messaging::send::{Accepted, IdempotencyKey, SendContent, SendRequest};
 pub use notify::{
     MuteChange, MuteState, NewSubscription, NotificationPage, NotifyParts, RuleChange, ShownSubscription,
-    SoundFile, SoundInfo, Trial, TrialReport, operator_id,
+    SoundFile, SoundInfo, TestAction, TestActionReport, operator_id,
 };
-pub use queue::{ClearQueue, Cleared, DeviceQueue, FleetQueue, Held, QueueTotals, WarmupChange};
-pub use send::{Accepted, IdempotencyKey, SendContent, SendRequest};
-pub use stats::Stats;
 pub use webhooks::{
     CreatedWebhook, DeadLetters, NewWebhook, Replay, RotatedWebhook, TestReport, WebhookChange,
     WebhookLimits, WebhookStatus,
@@ -95,11 +63,11 @@ pub use crate::store::chats::ChatQuery;
 pub use crate::store::contacts::ContactQuery;
 pub use crate::store::events::LogRange;
 pub use crate::store::groups::{GroupQuery, ListedGroup};
-pub use crate::store::notifications::{Listed as ListedNotification, NotificationQuery};
-pub use crate::store::queue::WaitingKind;
+pub use crate::store::notifications::{ListedNotification, NotificationQuery};
+pub use crate::store::outbox_admin::WaitingKind;
 pub use crate::store::search::SearchQuery;
 pub use crate::store::webhook_attempts::Attempt as WebhookAttempt;
-pub use crate::store::webhook_letters::DeadDelivery;
+pub use crate::store::webhook_dead_letters::DeadLetter;
 
 /// Numbers that use cases keep to. All durations in milliseconds.
 #[derive(Debug, Clone)]
@@ -181,7 +149,7 @@ pub struct CoreParts {
     /// The engines of this build.
     pub drivers: Vec<Arc<dyn Driver>>,
     /// API keys.
-    pub keys: keys::Keys,
+    pub keys: crate::service::access::keys::Keys,
     /// Access tokens of operators.
     pub access_tokens: AccessTokens,
     /// Files of messages.
@@ -210,26 +178,26 @@ struct Inner {
     metrics: Metrics,
     limits: Limits,
     drivers: HashMap<&'static str, Arc<dyn Driver>>,
-    keys: keys::Keys,
+    keys: crate::service::access::keys::Keys,
     access_tokens: AccessTokens,
-    shelf: media::Shelf,
+    shelf: media::MediaFileStore,
     http: GuardedClient,
     public_url: Arc<str>,
     webhooks: webhooks::Webhooks,
     notify: notify::Notify,
-    feeds: feed::Feeds,
-    live: live::ChatUpdates,
-    turns: changes::Turns,
-    typing: typing::Typing,
-    imports: import::Imports,
-    echoes: echoes::Echoes,
-    fleet: supervisor::Fleet,
-    notices: broadcast::Sender<DeviceChangeNotice>,
+    feeds: crate::service::log::tail::LogTails,
+    live: crate::service::messaging::chat_updates::ChatUpdates,
+    turns: crate::service::messaging::changes::MessageLocks,
+    typing: crate::service::messaging::typing::Typing,
+    imports: crate::service::history::import::Imports,
+    echoes: crate::service::messaging::own_changes::OwnChangeTracker,
+    fleet: crate::service::fleet::supervisor::Supervisor,
+    notices: broadcast::Sender<DeviceLifecycleEvent>,
 }
 
 /// A device came or went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DeviceChangeNotice {
+pub enum DeviceLifecycleEvent {
     /// It exists now.
     Added(DeviceId),
     /// It is gone; its log ends with `device-deleted`.
@@ -245,13 +213,16 @@ impl Core {
     pub fn new(parts: CoreParts) -> Self {
         let drivers = parts.drivers.into_iter().map(|driver| (driver.name(), driver)).collect();
         let inner = Inner {
-            feeds: feed::Feeds::default(),
-            live: live::ChatUpdates::default(),
-            turns: changes::Turns::default(),
-            typing: typing::Typing::default(),
-            imports: import::Imports::default(),
-            echoes: echoes::Echoes::default(),
-            fleet: supervisor::Fleet::new(parts.limits.start_ramp_per_second, parts.limits.max_connecting),
+            feeds: crate::service::log::tail::LogTails::default(),
+            live: crate::service::messaging::chat_updates::ChatUpdates::default(),
+            turns: crate::service::messaging::changes::MessageLocks::default(),
+            typing: crate::service::messaging::typing::Typing::default(),
+            imports: crate::service::history::import::Imports::default(),
+            echoes: crate::service::messaging::own_changes::OwnChangeTracker::default(),
+            fleet: crate::service::fleet::supervisor::Supervisor::new(
+                parts.limits.start_ramp_per_second,
+                parts.limits.max_connecting,
+            ),
             notices: broadcast::Sender::new(NOTICES),
             store: parts.store,
             clock: parts.clock,
@@ -262,7 +233,7 @@ impl Core {
             drivers,
             keys: parts.keys,
             access_tokens: parts.access_tokens,
-            shelf: media::Shelf::new(parts.media),
+            shelf: media::MediaFileStore::new(parts.media),
             http: parts.http,
             public_url: parts.public_url.into(),
             webhooks: webhooks::Webhooks::new(parts.webhooks),
@@ -321,7 +292,7 @@ impl Core {
 
     /// Tells of devices that come and go.
     #[must_use]
-    pub fn device_changes(&self) -> broadcast::Receiver<DeviceChangeNotice> {
+    pub fn device_changes(&self) -> broadcast::Receiver<DeviceLifecycleEvent> {
         self.inner.notices.subscribe()
     }
 
@@ -362,4 +333,4 @@ impl Core {
 }
 
 #[cfg(test)]
-pub(crate) use engine_host::VaultPort;
+pub(crate) use fleet::ports::VaultPort;

@@ -20,7 +20,7 @@ use crate::domain::clock::Millis;
 use crate::domain::device::DeviceStats;
 use crate::domain::ids::DeviceId;
 use crate::domain::state::State as DeviceState;
-use crate::service::devices::last_seen;
+use crate::service::fleet::devices::last_seen;
 use crate::service::{Core, DeviceChange, DeviceView, NewDevice};
 
 mod lifecycle;

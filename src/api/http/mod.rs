@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::ApiConfig;
 use super::auth::FailedLogins;
 use crate::domain::ids::DeviceId;
-use crate::domain::seldom::Seldom;
+use crate::domain::log_throttle::LogThrottle;
 use crate::service::Core;
 
 mod callbacks;
@@ -59,7 +59,7 @@ pub struct ApiState {
     /// The memory of callbacks that are being read.
     pub callbacks: callbacks::CallbackBudget,
     /// Which refused callbacks were warned of lately, by device and code.
-    pub refused_callbacks: Arc<Seldom<(DeviceId, &'static str)>>,
+    pub refused_callbacks: Arc<LogThrottle<(DeviceId, &'static str)>>,
 }
 
 impl FromRef<ApiState> for Core {

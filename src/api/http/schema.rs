@@ -24,33 +24,38 @@ const GROUP: &str = r"^[0-9][0-9-]{0,63}@g\.us$";
 /// A device id.
 const DEVICE: &str = "^[A-Za-z0-9_-]{1,64}$";
 
-fn id(pattern: &str, most: usize) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).max_length(Some(most)).pattern(Some(pattern)).build()
+fn id(pattern: &str, most: usize, description: &str) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .max_length(Some(most))
+        .pattern(Some(pattern))
+        .description(Some(description))
+        .build()
 }
 
 /// A device in a request.
 pub fn device_id() -> Object {
-    id(DEVICE, 64)
+    id(DEVICE, 64, "The id of a device")
 }
 
 /// A person in a request.
 pub fn contact_id() -> Object {
-    id(PERSON, 200)
+    id(PERSON, 200, "A person: a phone number with its country code, or an id")
 }
 
 /// A chat in a request.
 pub fn chat_id() -> Object {
-    id(CHAT, 200)
+    id(CHAT, 200, "A chat id, or a phone number with its country code")
 }
 
 /// A group in a request.
 pub fn group_id() -> Object {
-    id(GROUP, 70)
+    id(GROUP, 70, "The id of a group")
 }
 
 /// A message in a request.
 pub fn message_id() -> Object {
-    id(MESSAGE, 512)
+    id(MESSAGE, 512, "The id of a message")
 }
 
 /// The list of ids in a request: so many, each of this form.

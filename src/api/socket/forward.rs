@@ -20,7 +20,7 @@ use super::Shared;
 use super::reply::{Undelivered, emit_with_backpressure};
 use super::session::{LogStart, Session};
 use crate::domain::clock::Millis;
-use crate::domain::event::{QrOffered, Stamped};
+use crate::domain::event::{QrEvent, Stamped};
 use crate::domain::state::State;
 use crate::service::{Core, Cursor, Item, Resync, ServiceError};
 use crate::telemetry::Metrics;
@@ -192,7 +192,7 @@ impl Forwarder {
         else {
             return Ok(());
         };
-        let body = QrOffered { qr: code.clone(), expires_at: *expires_at, attempt: *attempt };
+        let body = QrEvent { qr: code.clone(), expires_at: *expires_at, attempt: *attempt };
         let payload = Stamped { device_id: &self.session.device, timestamp: now, seq: None, body: &body };
         self.emit("qr", &payload).await
     }

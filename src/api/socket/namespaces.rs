@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::Shared;
 use super::namespace_guard::NamespaceGuard;
 use crate::domain::ids::DeviceId;
-use crate::service::DeviceChangeNotice;
+use crate::service::DeviceLifecycleEvent;
 
 /// How long the clients of a deleted device have to take its last events.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -36,7 +36,7 @@ pub(super) struct Namespaces {
 
 struct OpenNamespaces {
     /// Notices that are not in the book yet.
-    notices: Receiver<DeviceChangeNotice>,
+    notices: Receiver<DeviceLifecycleEvent>,
     open: HashSet<DeviceId>,
     /// Namespaces of deleted devices, and when they go at the latest. They are also in `open`.
     closing: HashMap<DeviceId, Instant>,
@@ -60,15 +60,15 @@ impl Namespaces {
         let mut book = self.lock();
         loop {
             match book.notices.try_recv() {
-                Ok(DeviceChangeNotice::Added(id)) => self.add(&mut book, &id),
-                Ok(DeviceChangeNotice::Removed(id)) => self.remove(&mut book, id),
+                Ok(DeviceLifecycleEvent::Added(id)) => self.add(&mut book, &id),
+                Ok(DeviceLifecycleEvent::Removed(id)) => self.remove(&mut book, id),
                 Err(TryRecvError::Lagged(_)) => self.reconcile(&mut book),
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
             }
         }
     }
 
-    async fn follow(self: Arc<Self>, mut wake: Receiver<DeviceChangeNotice>) {
+    async fn follow(self: Arc<Self>, mut wake: Receiver<DeviceLifecycleEvent>) {
         let soft = self.shared.core.tasks().soft().clone();
         loop {
             let closing = !self.lock().closing.is_empty();

@@ -11,7 +11,7 @@ use super::device::Scan;
 use super::script;
 use super::session::{Credentials, SimulatorSession};
 use crate::domain::reason::Reason;
-use crate::engine::{Ended, EngineEvent};
+use crate::engine::{EngineEvent, SessionEnd};
 
 const FIRST_VALID_MS: u32 = 60_000;
 const NEXT_VALID_MS: u32 = 20_000;
@@ -23,7 +23,7 @@ const PAIRING: Duration = Duration::from_millis(50);
 
 impl SimulatorSession {
     /// Shows codes until one is scanned; returns the credentials, already stored.
-    pub(super) async fn link(&self) -> Result<Credentials, Ended> {
+    pub(super) async fn link(&self) -> Result<Credentials, SessionEnd> {
         let by_itself = self.settings.auto_scan_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
         self.device.set_linking(Some(Instant::now() + ALL_VALID));
         for number in 0..CODES {
@@ -35,10 +35,10 @@ impl SimulatorSession {
             }
         }
         self.device.set_linking(None);
-        Err(Ended::CodesExhausted)
+        Err(SessionEnd::CodesExhausted)
     }
 
-    async fn show_code(&self, valid_ms: u32) -> Result<Instant, Ended> {
+    async fn show_code(&self, valid_ms: u32) -> Result<Instant, SessionEnd> {
         let valid = Duration::from_millis(valid_ms.into());
         let code = script::qr_code(self.random.as_ref());
         // Accepted from before anybody can see it until after the daemon says that it expires.
@@ -50,7 +50,11 @@ impl SimulatorSession {
     }
 
     /// The phone that scans before the code expires.
-    async fn scanned(&self, expires: Instant, by_itself: Option<Instant>) -> Result<Option<Scan>, Ended> {
+    async fn scanned(
+        &self,
+        expires: Instant,
+        by_itself: Option<Instant>,
+    ) -> Result<Option<Scan>, SessionEnd> {
         loop {
             self.struck()?;
             if let Some(scan) = self.device.take_scan() {
@@ -69,7 +73,7 @@ impl SimulatorSession {
         }
     }
 
-    async fn pair(&self, scan: Scan) -> Result<Credentials, Ended> {
+    async fn pair(&self, scan: Scan) -> Result<Credentials, SessionEnd> {
         let account = script::account(scan.phone_number, scan.client_name, self.seed);
         self.tell(EngineEvent::Scanned(account.clone())).await?;
         if let Some(done) = scan.done {
@@ -80,7 +84,7 @@ impl SimulatorSession {
         self.store_or_end(Some(&credentials)).await?;
         self.network.link(&self.device, &credentials.account).await.map_err(|error| {
             tracing::warn!(device = %self.device.id, %error, "the simulated network did not note a link");
-            Ended::LinkLost(Reason::EngineError)
+            SessionEnd::LinkLost(Reason::EngineError)
         })?;
         Ok(credentials)
     }

@@ -6,11 +6,11 @@ use super::session::SimulatorSession;
 use crate::domain::content::{Attachment, Content};
 use crate::domain::media::MediaKind;
 use crate::domain::reason::Reason;
-use crate::engine::{Ended, EngineEvent, Incoming, MediaStoreError};
+use crate::engine::{EngineEvent, Incoming, MediaStoreError, SessionEnd};
 
 impl SimulatorSession {
     /// Hands a message over, and acknowledges it once the daemon has it.
-    pub(super) async fn hand_over(&self, no: u64, letter: Letter) -> Result<(), Ended> {
+    pub(super) async fn hand_over(&self, no: u64, letter: Letter) -> Result<(), SessionEnd> {
         let message = self.unpacked(letter).await?;
         if self.device.strike(FaultKind::DuplicateIncoming).is_some() {
             self.tell(EngineEvent::Message(Box::new(message.clone()))).await?;
@@ -24,14 +24,14 @@ impl SimulatorSession {
     ///
     /// A file that the daemon never takes leaves a message of its type without one: it must not keep what
     /// comes after it from being heard.
-    async fn unpacked(&self, letter: Letter) -> Result<Incoming, Ended> {
+    async fn unpacked(&self, letter: Letter) -> Result<Incoming, SessionEnd> {
         let Letter { mut message, file } = letter;
         let Some(file) = file else { return Ok(message) };
         message.content = match self.save(&file).await {
             Ok(attachment) => Content::Media(attachment),
             Err(error @ MediaStoreError::Store(_)) => {
                 tracing::warn!(device = %self.device.id, %error, "the daemon did not take a file");
-                return Err(Ended::LinkLost(Reason::EngineError));
+                return Err(SessionEnd::LinkLost(Reason::EngineError));
             }
             Err(error) => {
                 tracing::warn!(device = %self.device.id, %error, "a message comes without its file");

@@ -28,9 +28,9 @@ use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 use crate::engine::{
-    Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
-    MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, Vault,
-    VaultError,
+    Answer, ChatChange, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
+    MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionEnd,
+    SessionError, Vault, VaultError,
 };
 
 mod connected;
@@ -113,12 +113,12 @@ impl SimulatorSession {
     }
 
     /// Tells the daemon, or how the session ends because it could not.
-    pub(super) async fn tell(&self, event: EngineEvent) -> Result<(), Ended> {
+    pub(super) async fn tell(&self, event: EngineEvent) -> Result<(), SessionEnd> {
         self.inbound.deliver(event).await.map_err(|error| match error {
-            InboundError::Gone => Ended::Closed,
+            InboundError::Gone => SessionEnd::Closed,
             InboundError::Store(source) => {
                 tracing::warn!(device = %self.device.id, error = %source, "the daemon did not take an event");
-                Ended::LinkLost(Reason::EngineError)
+                SessionEnd::LinkLost(Reason::EngineError)
             }
         })
     }
@@ -129,16 +129,16 @@ impl SimulatorSession {
         self.vault.put(SPACE, KEY, bytes).await
     }
 
-    pub(super) async fn store_or_end(&self, credentials: Option<&Credentials>) -> Result<(), Ended> {
+    pub(super) async fn store_or_end(&self, credentials: Option<&Credentials>) -> Result<(), SessionEnd> {
         self.store(credentials).await.map_err(|error| {
             tracing::warn!(device = %self.device.id, %error, "the simulator's credentials were not stored");
-            Ended::LinkLost(Reason::EngineError)
+            SessionEnd::LinkLost(Reason::EngineError)
         })
     }
 
-    async fn live(&self) -> Result<Infallible, Ended> {
+    async fn live(&self) -> Result<Infallible, SessionEnd> {
         if self.device.strike(FaultKind::RefuseConnect).is_some() {
-            return Err(Ended::LinkLost(Reason::NetworkUnreachable));
+            return Err(SessionEnd::LinkLost(Reason::NetworkUnreachable));
         }
         let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner).take();
         let credentials = match stored {
@@ -159,13 +159,13 @@ impl SimulatorSession {
 
     /// Tells which groups the account is in: that may have changed while nobody listened. Before the session
     /// is open, so that no request changes them at the same time.
-    async fn tell_groups(&self) -> Result<(), Ended> {
+    async fn tell_groups(&self) -> Result<(), SessionEnd> {
         let groups = self.device.groups.of_account(&self.device.world()).await;
         self.tell(EngineEvent::Groups { groups, complete: true }).await
     }
 
     /// Tells what was there before the link, once; a session that ends in the middle begins again.
-    async fn synchronise(&self, credentials: Credentials) -> Result<(), Ended> {
+    async fn synchronise(&self, credentials: Credentials) -> Result<(), SessionEnd> {
         if credentials.synchronised {
             return Ok(());
         }
@@ -187,14 +187,14 @@ impl SimulatorSession {
 
 #[async_trait]
 impl Session for SimulatorSession {
-    async fn run(self: Arc<Self>) -> Ended {
+    async fn run(self: Arc<Self>) -> SessionEnd {
         let attached = self.device.attach();
         let _gone = self.gone.clone().drop_guard();
         tokio::select! {
             biased;
-            () = self.cancel.cancelled() => Ended::Closed,
-            () = self.logged_out.cancelled() => Ended::Closed,
-            () = attached.replaced.cancelled() => Ended::Fatal(Reason::StreamReplaced),
+            () = self.cancel.cancelled() => SessionEnd::Closed,
+            () = self.logged_out.cancelled() => SessionEnd::Closed,
+            () = attached.replaced.cancelled() => SessionEnd::Fatal(Reason::StreamReplaced),
             ended = self.live() => match ended {
                 Ok(never) => match never {},
                 Err(ended) => ended,

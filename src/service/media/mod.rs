@@ -4,18 +4,19 @@
 //! [`outgoing`] makes sure that a file to be sent is there, [`serving`] gives files out, [`letting_go`] removes.
 //!
 //! Invariants: a row in the database stands only for a file that is in the store, so files are kept before
-//! their rows and removed after them; between both nothing else touches the store ([`shelf::Shelf::adding`],
-//! [`shelf::Shelf::removing`]).
+//! their rows and removed after them; between both nothing else touches the store ([`file_store::Shelf::adding`],
+//! [`file_store::Shelf::removing`]).
 
-mod intake;
-mod letting_go;
+mod file_store;
+mod gc;
+pub(super) mod links;
 mod outgoing;
 mod serving;
-mod shelf;
+mod uploads;
 
-pub use intake::Uploaded;
-pub use letting_go::MediaLimits;
-pub(super) use shelf::Shelf;
+pub(super) use file_store::MediaFileStore;
+pub use gc::MediaLimits;
+pub use uploads::Uploaded;
 
 /// A file to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

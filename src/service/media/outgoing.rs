@@ -6,7 +6,7 @@ use url::Url;
 
 use super::{MediaSource, SendAs, SendMedia};
 use crate::domain::content::Attachment;
-use crate::domain::filename::safe_filename;
+use crate::domain::file_name::safe_filename;
 use crate::domain::ids::DeviceId;
 use crate::domain::media::{MediaHash, MediaKind, StoredMedia};
 use crate::media::{MediaError, whole};
@@ -34,14 +34,14 @@ impl Core {
                 Ok(Attachment { kind, file, filename })
             }
             Err(error) => {
-                self.media_settled(&file.hash);
+                self.release_reservation(&file.hash);
                 Err(error)
             }
         }
     }
 
     /// The message that this file was made sure of for is stored, or will not be.
-    pub(in crate::service) fn media_settled(&self, hash: &MediaHash) {
+    pub(in crate::service) fn release_reservation(&self, hash: &MediaHash) {
         self.shelf().settle(hash);
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::media::{Media, MediaHash};
 use crate::media::{ByteStream, MediaError};
-use crate::service::media_links::MediaLinks;
+use crate::service::media::links::MediaLinks;
 use crate::service::{Core, ServiceError};
 use crate::store::StoreError;
 

@@ -14,32 +14,32 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use super::{Core, ServiceError};
-use crate::domain::notify::{Limits, Rule, RuleOrigin, RuleSpec, defaults};
+use crate::domain::notify::{Limits, Rule, RuleOrigin, RuleSpec, default_rules};
 use crate::domain::outbox::QuietHours;
 use crate::effects::command::Commands;
-use crate::effects::desktop::{Desktop, DesktopAnswers};
+use crate::effects::desktop::{Desktop, DesktopActions};
 use crate::effects::push::{Push, VapidKey};
 use crate::effects::sound::Speaker;
 use crate::net::GuardedClient;
 
-mod hands;
-mod lanes;
-mod operators;
-mod push;
-mod pushing;
-mod queue;
+mod dismiss;
+mod executors;
+mod job_queue;
+mod mutes;
+mod push_queues;
+mod push_sender;
+mod push_subscriptions;
+mod recorder;
 mod rules;
 mod sounds;
-mod telling;
-mod trial;
+mod test_action;
 mod watcher;
-mod withdrawing;
 
-pub use operators::{MuteChange, MuteState, NotificationPage, operator_id};
-pub use push::{NewSubscription, ShownSubscription};
+pub use mutes::{MuteChange, MuteState, NotificationPage, operator_id};
+pub use push_subscriptions::{NewSubscription, ShownSubscription};
 pub use rules::RuleChange;
 pub use sounds::{SoundFile, SoundInfo};
-pub use trial::{Trial, TrialReport};
+pub use test_action::{TestAction, TestActionReport};
 
 /// Bursts that are remembered of one device.
 const BURSTS: usize = 256;
@@ -84,7 +84,7 @@ pub struct NotifyParts {
     /// Commands that may wait.
     pub commands_waiting: usize,
     /// The desktop, and the buttons that are pressed there.
-    pub desktop: (Desktop, DesktopAnswers),
+    pub desktop: (Desktop, DesktopActions),
     /// The loudspeaker.
     pub speaker: Speaker,
     /// What runs commands.
@@ -102,14 +102,14 @@ pub(super) struct Notify {
     enabled: bool,
     fixed_rules: Vec<Rule>,
     rules: RwLock<Arc<Vec<Rule>>>,
-    mutes: RwLock<Arc<operators::Mutes>>,
+    mutes: RwLock<Arc<mutes::Mutes>>,
     commands: HashMap<String, NamedCommand>,
     quiet_hours: Option<QuietHours>,
     limits: Limits,
     fresh_ms: i64,
     sounds_dir: Option<PathBuf>,
     desktop: Desktop,
-    answers: Mutex<Option<DesktopAnswers>>,
+    answers: Mutex<Option<DesktopActions>>,
     speaker: Speaker,
     runner: Commands,
     commands_enabled: bool,
@@ -122,8 +122,8 @@ pub(super) struct Notify {
     push_contact: String,
     push: OnceLock<Push>,
     push_key: OnceLock<String>,
-    queues: hands::Queues,
-    lanes: lanes::Lanes,
+    queues: executors::ExecutorQueues,
+    lanes: push_queues::OperatorQueues,
 }
 
 impl Notify {
@@ -132,7 +132,7 @@ impl Notify {
             let id = format!("settings-{}", index + 1).parse().ok()?;
             Some(Rule::new(id, None, RuleOrigin::Settings, spec))
         });
-        let of_binary = parts.defaults.then(defaults::rules).into_iter().flatten();
+        let of_binary = parts.defaults.then(default_rules::rules).into_iter().flatten();
         let fixed_rules: Vec<Rule> = of_settings.chain(of_binary).collect();
         let (desktop, answers) = parts.desktop;
         Self {
@@ -159,8 +159,8 @@ impl Notify {
             push_contact: parts.push_contact,
             push: OnceLock::new(),
             push_key: OnceLock::new(),
-            queues: hands::Queues::default(),
-            lanes: lanes::Lanes::default(),
+            queues: executors::ExecutorQueues::default(),
+            lanes: push_queues::OperatorQueues::default(),
         }
     }
 
@@ -180,7 +180,7 @@ impl Core {
             return Ok(());
         }
         if !self.inner.notify.commands_enabled {
-            self.warn_of_commands();
+            self.warn_missing_commands();
         }
         self.start_hands();
         self.start_watcher().await?;

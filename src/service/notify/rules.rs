@@ -167,7 +167,7 @@ impl Core {
     }
 
     /// Says which rules ask for a command although none may be run.
-    pub(super) fn warn_of_commands(&self) {
+    pub(super) fn warn_missing_commands(&self) {
         for rule in self.inner.notify.rules().iter() {
             if rule.spec.enabled && rule.spec.command.is_some() {
                 tracing::warn!(

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::body::{self, Outgoing};
-use super::outcome::Outcome;
+use super::classify::Outcome;
 use super::signing;
 use crate::domain::clock::Millis;
 use crate::domain::device::Account;
@@ -37,7 +37,7 @@ pub(super) struct Target {
 
 /// What a try came to, and how long it took.
 #[derive(Debug)]
-pub(super) struct Tried {
+pub(super) struct AttemptResult {
     pub(super) outcome: Outcome,
     pub(super) message_id: String,
     pub(super) began: Millis,
@@ -58,12 +58,12 @@ pub struct TestReport {
 }
 
 /// A place among those who send. Moves to the slow when it takes long.
-pub(super) struct Place {
+pub(super) struct AttemptPermit {
     permit: Option<OwnedSemaphorePermit>,
     slow: Option<Arc<Semaphore>>,
 }
 
-impl Place {
+impl AttemptPermit {
     /// Waits for one.
     pub(super) async fn take(core: &Core, failing: bool) -> Self {
         let webhooks = &core.inner.webhooks;
@@ -84,12 +84,17 @@ impl Place {
 
 impl Target {
     /// Pushes an event once.
-    pub(super) async fn push(&self, core: &Core, delivery: &DueDelivery, place: &mut Place) -> Tried {
+    pub(super) async fn push(
+        &self,
+        core: &Core,
+        delivery: &DueDelivery,
+        place: &mut AttemptPermit,
+    ) -> AttemptResult {
         let now = core.now();
         let (device, name) = (&delivery.device, delivery.name.as_str());
         let Some(payload) = delivery.payload.as_deref() else {
             let id = signing::message_id(&self.endpoint.id, device, delivery.seq, name, now);
-            return Tried::not_made(id, now, "event_gone");
+            return AttemptResult::not_made(id, now, "event_gone");
         };
         let at = body::time_of(payload).unwrap_or(now);
         let id = signing::message_id(&self.endpoint.id, device, delivery.seq, name, at);
@@ -106,11 +111,17 @@ impl Target {
         self.send(core, &event, timeout, place).await
     }
 
-    async fn send(&self, core: &Core, event: &Outgoing<'_>, timeout: Duration, place: &mut Place) -> Tried {
+    async fn send(
+        &self,
+        core: &Core,
+        event: &Outgoing<'_>,
+        timeout: Duration,
+        place: &mut AttemptPermit,
+    ) -> AttemptResult {
         let (began, started) = (core.now(), Instant::now());
         let (Ok(body), Ok(url)) = (body::of(self.endpoint.format, event), Url::parse(&self.secrets.url))
         else {
-            return Tried::not_made(event.id.to_owned(), began, "not_set_up");
+            return AttemptResult::not_made(event.id.to_owned(), began, "not_set_up");
         };
         let secrets: Vec<&str> = self.secrets.signing(began).collect();
         let mut headers: Vec<(String, String)> = self.secrets.headers.clone().into_iter().collect();
@@ -134,11 +145,11 @@ impl Target {
         let outcome = Outcome::of(&answer, core.now().0);
         let took = started.elapsed();
         metrics.webhook_attempt(outcome.word, took.as_secs_f64());
-        Tried { outcome, message_id: event.id.to_owned(), began, took }
+        AttemptResult { outcome, message_id: event.id.to_owned(), began, took }
     }
 }
 
-impl Tried {
+impl AttemptResult {
     fn not_made(message_id: String, began: Millis, word: &'static str) -> Self {
         Self { outcome: Outcome::not_made(word), message_id, began, took: Duration::ZERO }
     }
@@ -199,7 +210,7 @@ impl Core {
             .await?;
         let secrets = self.store().open_webhook(&stored)?;
         let target = Target { key: stored.key, endpoint: stored.endpoint, secrets };
-        let mut place = Place { permit: Some(permit), slow: None };
+        let mut place = AttemptPermit { permit: Some(permit), slow: None };
         let tried = self.push_test(&target, account.as_ref(), &mut place).await;
         tried.log(&target.endpoint.id, TEST, 1);
         let report = TestReport {
@@ -209,11 +220,16 @@ impl Core {
             duration_ms: tried.duration_ms(),
         };
         let (key, attempt) = (target.key, tried.into_attempt(None, TEST, 1, None));
-        self.store().write_patiently(move |tx| tx.note_attempt(key, &attempt)).await?;
+        self.store().write_patiently(move |tx| tx.record_attempt(key, &attempt)).await?;
         Ok(report)
     }
 
-    async fn push_test(&self, target: &Target, account: Option<&Account>, place: &mut Place) -> Tried {
+    async fn push_test(
+        &self,
+        target: &Target,
+        account: Option<&Account>,
+        place: &mut AttemptPermit,
+    ) -> AttemptResult {
         let now = self.now();
         let endpoint = &target.endpoint;
         let mut unique = [0_u8; 8];
@@ -222,7 +238,7 @@ impl Core {
         let device = endpoint.device.as_ref();
         let id = signing::message_id(&endpoint.id, &nowhere, i64::from_le_bytes(unique), TEST, now);
         let Ok(payload) = body::test_payload(device, now) else {
-            return Tried::not_made(id, now, "not_set_up");
+            return AttemptResult::not_made(id, now, "not_set_up");
         };
         let event = Outgoing {
             id: &id,

@@ -6,7 +6,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use super::Webhooks;
 use super::runner::{Runner, Wake};
 use crate::service::{Core, ServiceError};
-use crate::store::Hint;
+use crate::store::EndpointWakeup;
 use crate::store::webhook_endpoints::EndpointKey;
 
 impl Webhooks {
@@ -21,9 +21,9 @@ impl Core {
         let waiting = self.read(|store| Ok(store.webhooks_waiting()?)).await?;
         let now = self.now();
         for key in self.read(move |store| Ok(store.webhooks_ahead_of_time(now)?)).await? {
-            self.wait_from_now(key).await?;
+            self.reschedule_from_now(key).await?;
         }
-        waiting.into_iter().for_each(|key| self.wake_webhook(key, Hint::Waiting));
+        waiting.into_iter().for_each(|key| self.wake_webhook(key, EndpointWakeup::Waiting));
         let core = self.clone();
         self.tasks().spawn_essential("webhook-dispatcher", async move {
             let soft = core.tasks().soft().clone();
@@ -38,12 +38,12 @@ impl Core {
     /// Makes sure that somebody cares for what waits.
     pub(super) fn attend_webhook(&self, key: EndpointKey) {
         if !self.inner.webhooks.runners().contains_key(&key) {
-            self.wake_webhook(key, Hint::Waiting);
+            self.wake_webhook(key, EndpointWakeup::Waiting);
         }
     }
 
     /// There may be something to push, or the webhook is another now.
-    pub(super) fn wake_webhook(&self, key: EndpointKey, hint: Hint) {
+    pub(super) fn wake_webhook(&self, key: EndpointKey, hint: EndpointWakeup) {
         let mut runners = self.inner.webhooks.runners();
         if let Some(wake) = runners.get(&key) {
             return wake.call(hint);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::queue::BATCH;
+use super::backlog::BATCH;
 use crate::service::{Core, ServiceError};
 
 /// Between two rounds.
@@ -16,7 +16,7 @@ impl Core {
         self.tasks().spawn("webhook-housekeeping", async move {
             let soft = core.tasks().soft().clone();
             loop {
-                if let Err(error) = core.keep_webhooks().await {
+                if let Err(error) = core.run_housekeeping().await {
                     tracing::warn!(%error, "the housekeeping of webhooks did not finish; it goes on with the next round");
                 }
                 if tokio::time::timeout(EVERY, soft.cancelled()).await.is_ok() {
@@ -36,10 +36,10 @@ impl Core {
         });
     }
 
-    async fn keep_webhooks(&self) -> Result<(), ServiceError> {
+    async fn run_housekeeping(&self) -> Result<(), ServiceError> {
         self.remove_ended().await?;
         for key in self.read(|store| Ok(store.webhooks_to_bury()?)).await? {
-            self.bury(key, "endpoint_disabled").await;
+            self.dead_letter(key, "endpoint_disabled").await;
         }
         let most = self.inner.webhooks.limits.max_waiting;
         let waiting = self.read(move |store| {

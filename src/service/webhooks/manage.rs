@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::check::{MASK, check_move, new_secret, shown_url};
+use super::backlog::BATCH;
 use super::declared::fingerprint;
-use super::queue::BATCH;
+use super::validate::{MASK, check_move, new_secret, shown_url};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::{
@@ -13,7 +13,7 @@ use crate::domain::webhook::{
 use crate::service::{Core, ServiceError};
 use crate::store::webhook_attempts::Attempt;
 use crate::store::webhook_endpoints::{EndpointKey, EndpointsOf, StoredEndpoint};
-use crate::store::webhook_lanes::Hurry;
+use crate::store::webhook_ordering::RetryNowCause;
 use crate::store::{Reader, Tx};
 
 /// A webhook to be made.
@@ -251,14 +251,14 @@ impl Core {
         let sealed = self.store().seal_webhook(&endpoint.id, &secrets)?;
         tx.configure_webhook(key, &endpoint, &sealed)?;
         let goes_on = endpoint.is_enabled() && (moved || !was_enabled);
-        let hurried = if goes_on { tx.hurry(key, Hurry::Asked, now, BATCH)? } else { 0 };
+        let hurried = if goes_on { tx.retry_now(key, RetryNowCause::Asked, now, BATCH)? } else { 0 };
         Ok((hurried == BATCH).then_some(key))
     }
 
     /// The rest of what [`Core::configure`] began.
     pub(super) async fn hurry_more(&self, more: Option<EndpointKey>) {
         if let Some(key) = more {
-            self.hurry(key, Hurry::Asked).await;
+            self.retry_now(key, RetryNowCause::Asked).await;
         }
     }
 

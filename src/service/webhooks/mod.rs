@@ -17,23 +17,23 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use crate::domain::webhook::Schedule;
+use crate::domain::webhook::RetrySchedule;
 use crate::net::{Guard, GuardedClient, Route};
 use crate::store::webhook_endpoints::EndpointKey;
 
 mod attempt;
+mod backlog;
 mod body;
-mod check;
+mod classify;
 pub mod declared;
 mod dispatcher;
 mod housekeeping;
 mod manage;
-mod outcome;
-mod queue;
+mod record_result;
 mod replay;
 mod runner;
-mod settling;
 mod signing;
+mod validate;
 
 pub use attempt::TestReport;
 pub use manage::{CreatedWebhook, NewWebhook, RotatedWebhook, WebhookChange, WebhookStatus};
@@ -54,7 +54,7 @@ pub struct WebhookLimits {
     /// How long a receiver may take, where its webhook says nothing else.
     pub timeout_ms: u64,
     /// Waits between tries.
-    pub schedule: Schedule,
+    pub schedule: RetrySchedule,
     /// Tries under way at once.
     pub max_in_flight: usize,
     /// The same, to one webhook.

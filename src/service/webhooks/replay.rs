@@ -3,8 +3,8 @@
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::EndpointId;
 use crate::service::{Core, ServiceError};
+use crate::store::webhook_dead_letters::DeadLetter;
 use crate::store::webhook_deliveries::DeliveryKey;
-use crate::store::webhook_letters::DeadDelivery;
 use crate::store::webhook_replays::ReplayRows;
 
 /// Rows in one write.
@@ -16,7 +16,7 @@ const MAX_RANGE: i64 = 100_000;
 #[derive(Debug)]
 pub struct DeadLetters {
     /// The newest first.
-    pub page: Vec<DeadDelivery>,
+    pub page: Vec<DeadLetter>,
     /// How many there are.
     pub total: i64,
 }
@@ -86,7 +86,10 @@ impl Core {
         loop {
             let (rows, now) = (rows.clone(), self.now());
             // What dies again meanwhile is left alone.
-            let revived = self.store().write(move |tx| tx.revive(key, &rows, started, now, BATCH)).await?;
+            let revived = self
+                .store()
+                .write(move |tx| tx.requeue_dead_letters(key, &rows, started, now, BATCH))
+                .await?;
             count += revived;
             if only_one || revived < BATCH {
                 break;

@@ -14,11 +14,11 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 
-use super::attempt::{Place, Target};
-use super::settling::settle;
+use super::attempt::{AttemptPermit, Target};
+use super::record_result::record_result;
 use crate::domain::clock::Millis;
 use crate::service::{Core, ServiceError};
-use crate::store::Hint;
+use crate::store::EndpointWakeup;
 use crate::store::webhook_deliveries::{DeliveryKey, DueDelivery};
 use crate::store::webhook_endpoints::EndpointKey;
 
@@ -41,8 +41,8 @@ pub(super) struct Wake {
 }
 
 impl Wake {
-    pub(super) fn call(&self, hint: Hint) {
-        if hint == Hint::Changed {
+    pub(super) fn call(&self, hint: EndpointWakeup) {
+        if hint == EndpointWakeup::Changed {
             self.revision.fetch_add(1, Ordering::SeqCst);
         }
         self.called.store(true, Ordering::SeqCst);
@@ -55,7 +55,7 @@ impl Wake {
 }
 
 /// What the store had.
-struct Look {
+struct PollDecision {
     /// Where to; `None` when nothing is to be sent.
     target: Option<Arc<Target>>,
     due: Vec<DueDelivery>,
@@ -152,7 +152,7 @@ impl Runner {
         self.revision = self.wake.revision();
         let now = self.core.now();
         if self.looked_at.is_some_and(|before| now < before) {
-            self.core.wait_from_now(self.key).await?;
+            self.core.reschedule_from_now(self.key).await?;
         }
         self.looked_at = Some(now);
         let (core, key, under_way) = (self.core.clone(), self.key, self.under_way.clone());
@@ -161,7 +161,7 @@ impl Runner {
             .core
             .read(move |store| {
                 let Some(stored) = store.webhook_to_send(key)? else {
-                    return Ok(Look { target: None, due: Vec::new(), next: None });
+                    return Ok(PollDecision { target: None, due: Vec::new(), next: None });
                 };
                 let now = core.now();
                 let mut due = store.deliveries_due(key, now, most)?;
@@ -169,7 +169,7 @@ impl Runner {
                 let next = store.next_delivery(key, now)?;
                 let secrets = core.store().open_webhook(&stored)?;
                 let target = Target { key, endpoint: stored.endpoint, secrets };
-                Ok(Look { target: Some(Arc::new(target)), due, next })
+                Ok(PollDecision { target: Some(Arc::new(target)), due, next })
             })
             .await?;
         self.target = look.target;
@@ -218,7 +218,7 @@ async fn try_once(
     delivery: DueDelivery,
     is_current: impl Fn() -> bool + Send,
 ) -> bool {
-    let mut place = Place::take(core, target.endpoint.failing_since.is_some()).await;
+    let mut place = AttemptPermit::take(core, target.endpoint.failing_since.is_some()).await;
     if !is_current() {
         return false;
     }
@@ -227,11 +227,11 @@ async fn try_once(
     let number = delivery.attempts.saturating_add(1);
     tried.log(&target.endpoint.id, &delivery.name, number);
     let (gone, delivered) = (tried.outcome.is_gone(), tried.outcome.is_delivered());
-    if let Err(error) = settle(core, target, delivery, tried).await {
+    if let Err(error) = record_result(core, target, delivery, tried).await {
         tracing::warn!(webhook = %target.endpoint.id, %error, "what came of a try could not be stored; it is repeated");
         let _ = tokio::time::timeout(STORE_PAUSE, core.tasks().soft().cancelled()).await;
     } else if gone {
-        core.bury(target.key, "gone").await;
+        core.dead_letter(target.key, "gone").await;
     }
     delivered
 }

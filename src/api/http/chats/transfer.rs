@@ -22,7 +22,7 @@ use crate::api::http::input::{Chat as ChatParam, Device, Query, Request};
 use crate::api::http::schema;
 use crate::domain::access::Scope;
 use crate::domain::export::text::DateOrder;
-use crate::domain::export::zone::Zone;
+use crate::domain::export::time_zone::Zone;
 use crate::domain::jid::Jid;
 use crate::service::{
     Core, ExportFormat, ExportRequest, ImportFormat, ImportReport, ImportRequest, NamedAuthor,

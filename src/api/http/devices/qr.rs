@@ -21,7 +21,7 @@ use crate::domain::ids::DeviceId;
 use crate::domain::state::State as DeviceState;
 use crate::qr::{self, QrError};
 use crate::service::Core;
-use crate::service::devices::last_seen;
+use crate::service::fleet::devices::last_seen;
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::rules::{Rules, rules_of_body, rules_of_query};
 use crate::api::http::error::{ApiError, FieldError};
-use crate::domain::nearest::nearest;
+use crate::domain::suggestion::suggest;
 
 /// Unknown fields that a refusal names.
 const MAX_UNKNOWN: usize = 8;
@@ -160,7 +160,7 @@ fn reject_unknown(
     let known: Vec<&str> = rules.names().chain(accepted.iter().copied()).collect();
     for name in object.keys().filter(|name| !known.contains(&name.as_str())).take(MAX_UNKNOWN) {
         let name: String = name.chars().take(MAX_NAME_CHARS).collect();
-        let hint = nearest(&name, known.iter().copied()).map(|known| format!("; did you mean {known}?"));
+        let hint = suggest(&name, known.iter().copied()).map(|known| format!("; did you mean {known}?"));
         let message = format!("is no field here{}", hint.unwrap_or_default());
         report.error(format!("{path}{}", name.escape_debug()), message);
     }

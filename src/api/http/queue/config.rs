@@ -34,7 +34,6 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 #[schema(example = json!({ "minDelay": 1000, "maxDelay": 3000, "messagesPerMinute": 20 }))]
 struct ConfigRequest {
     /// Only these devices; all devices of the key when absent.
-    #[serde(skip_serializing)]
     #[schema(schema_with = schema::queue_device_ids, required = false)]
     device_ids: Option<Vec<DeviceId>>,
     /// The shortest pause between two messages.
@@ -137,6 +136,7 @@ async fn configure(
     let Value::Object(mut settings) = serde_json::to_value(&body).unwrap_or_default() else {
         return Err(ApiError::Internal);
     };
+    settings.remove("deviceIds");
     let names = settings.keys().cloned().collect::<Vec<_>>().join(", ");
     settings.retain(|_, value| !value.is_null());
     if settings.is_empty() {

@@ -15,14 +15,14 @@ use crate::engine::simulator::letter::Letter;
 use crate::engine::simulator::network::AcceptError;
 use crate::engine::simulator::queue::{Due, DueKey};
 use crate::engine::simulator::script::{self, Traffic};
-use crate::engine::{Ended, EngineEvent, Incoming};
+use crate::engine::{EngineEvent, Incoming, SessionEnd};
 
 /// How often the round trip is measured.
 const BEAT: Duration = Duration::from_secs(30);
 
 impl SimulatorSession {
     /// Delivers news as long as the link holds.
-    pub(in super::super) async fn connected(&self) -> Result<Infallible, Ended> {
+    pub(in super::super) async fn connected(&self) -> Result<Infallible, SessionEnd> {
         let now = Instant::now();
         let mut traffic = Traffic::new(&self.settings, self.seed, now);
         // Spread by the seed, so that many devices do not measure in the same instant.
@@ -58,28 +58,28 @@ impl SimulatorSession {
     }
 
     /// Faults that strike a session at any time.
-    pub(in super::super) fn struck(&self) -> Result<(), Ended> {
+    pub(in super::super) fn struck(&self) -> Result<(), SessionEnd> {
         if self.device.strike(FaultKind::Panic).is_some() {
             break_down();
         }
         match self.device.strike(FaultKind::DropLink) {
-            Some(_) => Err(Ended::LinkLost(Reason::LinkDropped)),
+            Some(_) => Err(SessionEnd::LinkLost(Reason::LinkDropped)),
             None => Ok(()),
         }
     }
 
     /// Faults that strike a linked device.
-    pub(in super::super) async fn expelled(&self) -> Result<(), Ended> {
+    pub(in super::super) async fn expelled(&self) -> Result<(), SessionEnd> {
         if let Some(manner) = self.device.strike(FaultKind::Ban) {
             let temporary = manner == Manner::Temporary;
-            return Err(Ended::Fatal(if temporary { Reason::TemporaryBan } else { Reason::Banned }));
+            return Err(SessionEnd::Fatal(if temporary { Reason::TemporaryBan } else { Reason::Banned }));
         }
         if self.device.strike(FaultKind::LogOut).is_none() {
             return Ok(());
         }
         self.store_or_end(None).await?;
         self.unlink().await;
-        Err(Ended::LoggedOut(Reason::LoggedOutOnPhone))
+        Err(SessionEnd::LoggedOut(Reason::LoggedOutOnPhone))
     }
 
     pub(in super::super) async fn unlink(&self) {
@@ -88,7 +88,7 @@ impl SimulatorSession {
         }
     }
 
-    async fn measure(&self, now: Instant) -> Result<(), Ended> {
+    async fn measure(&self, now: Instant) -> Result<(), SessionEnd> {
         match self.settings.ack_server_ms {
             Some(ms) if self.device.stalled(now).is_none() => {
                 self.tell(EngineEvent::Latency { ms: ms.max(1) }).await
@@ -97,7 +97,7 @@ impl SimulatorSession {
         }
     }
 
-    async fn somebody_writes(&self, traffic: &mut Traffic, now: Instant) -> Result<(), Ended> {
+    async fn somebody_writes(&self, traffic: &mut Traffic, now: Instant) -> Result<(), SessionEnd> {
         match traffic.message(&self.settings, self.random.as_ref(), now, self.clock.now()) {
             Some(message) => self.accept(message).await,
             None => Ok(()),
@@ -105,19 +105,19 @@ impl SimulatorSession {
     }
 
     /// Takes a message that the simulated world wrote by itself; when too many wait, it is not written.
-    async fn accept(&self, message: Incoming) -> Result<(), Ended> {
+    async fn accept(&self, message: Incoming) -> Result<(), SessionEnd> {
         match self.network.accept(&self.device, Letter::bare(message), None).await {
             Ok(()) | Err(AcceptError::Full) => Ok(()),
             Err(AcceptError::Journal(error)) => Err(self.journal_failed(&error)),
         }
     }
 
-    pub(in super::super) fn journal_failed(&self, error: &JournalError) -> Ended {
+    pub(in super::super) fn journal_failed(&self, error: &JournalError) -> SessionEnd {
         tracing::warn!(device = %self.device.id, %error, "the simulated network could not note a message");
-        Ended::LinkLost(Reason::EngineError)
+        SessionEnd::LinkLost(Reason::EngineError)
     }
 
-    async fn happens(&self, key: DueKey, due: Due) -> Result<(), Ended> {
+    async fn happens(&self, key: DueKey, due: Due) -> Result<(), SessionEnd> {
         match due {
             Due::Tell(event) => self.tell(*event).await?,
             Due::Echo { chat, from, body } => {

@@ -57,7 +57,7 @@ async fn a_daemon_that_cannot_store_gets_the_message_later() {
     let running = daemon.connect_linked(json!({})).await;
     daemon.told.refuses.store(true, Ordering::Relaxed);
     let mut call = daemon.posting("incoming", json!({ "from": "15550110001", "body": "hi" }));
-    assert_eq!(running.ended().await, Ended::LinkLost(crate::domain::reason::Reason::EngineError));
+    assert_eq!(running.ended().await, SessionEnd::LinkLost(crate::domain::reason::Reason::EngineError));
 
     daemon.told.refuses.store(false, Ordering::Relaxed);
     let _running = daemon.connect(json!({})).await;

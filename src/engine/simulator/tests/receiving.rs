@@ -127,7 +127,7 @@ async fn a_store_that_fails_gets_the_file_later_and_one_that_is_full_only_the_me
     let body = json!({ "from": CONTACT, "type": "image", "media": { "data": "iVBORw0K" } });
     daemon.files.fail(Failing::Broken);
     let mut call = daemon.posting("incoming", body.clone());
-    assert_eq!(running.ended().await, Ended::LinkLost(Reason::EngineError));
+    assert_eq!(running.ended().await, SessionEnd::LinkLost(Reason::EngineError));
     daemon.files.fail(Failing::Not);
     let _running = daemon.connect(json!({})).await;
     assert!(call.join_next().await.unwrap().unwrap().is_ok());
