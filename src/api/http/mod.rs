@@ -1,8 +1,8 @@
 //! REST: one file for each resource, path = URL = verb.
 //!
 //! A request passes the layers ([`layers`]), the guard of its operation ([`guard`]: key, scope, device),
-//! the extractors ([`input`]) and its handler, which calls the service. Errors become answers in
-//! [`error`]. What the OpenAPI document says of an operation stands at its handler and at its guard.
+//! the extractors ([`input`]) and its handler, which calls the service. [`error`] maps errors to answers.
+//! The OpenAPI document is made of the attributes of the handlers and of their guards.
 
 use std::sync::Arc;
 
@@ -47,18 +47,18 @@ mod webhooks;
 
 pub use error::{ApiError, FieldError};
 
-/// What handlers work with; cheap to clone.
+/// The state of handlers; cheap to clone.
 #[derive(Clone)]
 pub struct ApiState {
     /// The use cases.
     pub core: Core,
     /// The configuration.
     pub config: Arc<ApiConfig>,
-    /// Failed key tries.
+    /// Failed logins.
     pub tries: Arc<FailedLogins>,
-    /// The memory of callbacks that are being read.
+    /// The memory budget of callbacks.
     pub callbacks: callbacks::CallbackBudget,
-    /// Which refused callbacks were warned of lately, by device and code.
+    /// The throttle of the log messages of refused callbacks, by device and code.
     pub refused_callbacks: Arc<LogThrottle<(DeviceId, &'static str)>>,
 }
 
@@ -82,7 +82,7 @@ pub fn router(core: Core, config: Arc<ApiConfig>, tries: Arc<FailedLogins>) -> R
     layers::wrap(routes, ApiState { core, config, tries, callbacks, refused_callbacks: Arc::default() })
 }
 
-/// Every operation that is in the document, and the document.
+/// The documented operations, and the document.
 fn documented() -> OpenApiRouter<ApiState> {
     let api = OpenApiRouter::new()
         .merge(devices::routes())
@@ -120,7 +120,7 @@ pub fn openapi_json() -> String {
 fn as_json(document: &OpenApi) -> String {
     let mut text = document.to_pretty_json().unwrap_or_else(|error| {
         // Not reached: the document is plain data.
-        tracing::error!(%error, "the OpenAPI document cannot be written");
+        tracing::error!(%error, "OpenAPI document not serialised");
         String::new()
     });
     text.push('\n');

@@ -1,12 +1,12 @@
-//! Device namespaces over Socket.IO, as `device-socket.md` has them.
+//! Device namespaces over Socket.IO, as specified by `device-socket.md`.
 //!
-//! A request passes [`origin`] (foreign browsers), CORS, and [`engine_io`] (what the library answers wrongly
-//! or would keep too much of) before the library sees it. [`namespaces`] registers one namespace for each
-//! device that exists; [`namespace_guard`] is the door to each. Behind it, each socket has a forwarder
-//! ([`forward`]: events out) and a worker ([`request_queue`]: requests in, in order), both bounded.
+//! A request passes [`origin`] (foreign browsers), CORS, and [`engine_io`] (answers that the library gets wrong, and memory
+//! that it would keep) before the library. [`namespaces`] registers one namespace for each device, and
+//! [`namespace_guard`] authorizes its connections. Each admitted socket has a forwarder
+//! ([`forward`]: outbound events) and a worker ([`request_queue`]: requests in order), both bounded.
 //!
-//! Invariants: there is no namespace without a device; a session id, which is what the library calls a
-//! socket's id, is never shown or logged; a slow client costs its bounded buffer and delays nobody.
+//! Invariants: there is no namespace without a device; a session id, which is the library's id of a
+//! socket, is never shown or logged; a slow client costs its bounded buffer and delays no other client.
 
 mod client_events;
 mod engine_io;
@@ -45,10 +45,10 @@ use self::namespaces::Namespaces;
 
 /// Bytes of the buffer that each WebSocket reads into; larger messages grow it while they last.
 const READ_BUFFER_BYTES: usize = 1024;
-/// Binary attachments that one packet may announce. No event takes any.
+/// Binary attachments that one packet may announce. No event has any.
 const MAX_ATTACHMENTS: usize = 16;
 
-/// What all sockets share.
+/// The state of all sockets.
 struct Shared {
     core: Core,
     socket: SocketConfig,
@@ -60,7 +60,7 @@ struct Shared {
 /// Puts the Socket.IO server in front of `rest`, on the configured path. Call it last: time limits,
 /// compression and the like must not apply to sockets.
 ///
-/// Needs the runtime: the task that follows devices coming and going starts here.
+/// Needs the runtime: it spawns the task that follows the lifecycle of devices.
 pub fn mount(rest: Router, core: Core, config: &ApiConfig, failed_tries: Arc<FailedLogins>) -> Router {
     let (service, io) = server(config);
     let draining = core.tasks().soft().clone();
@@ -104,7 +104,7 @@ fn server(config: &ApiConfig) -> (SocketIoService<Router>, SocketIo) {
         .build_with_inner_svc(Router::new())
 }
 
-/// The library has no CORS of its own, and browsers poll across origins. Which origins may is decided
+/// The library has no CORS of its own, and browsers poll across origins. The allowed origins are checked
 /// by [`origin::refuse_foreign`].
 fn cors(allowed: &Arc<[OriginPattern]>) -> CorsLayer {
     let allowed = allowed.clone();
@@ -116,8 +116,8 @@ fn cors(allowed: &Arc<[OriginPattern]>) -> CorsLayer {
         .allow_credentials(true)
 }
 
-/// Sends requests for the Socket.IO path one way and all others the other. A route would panic at start
-/// where the path is also one of the API's.
+/// Separates requests for the Socket.IO path from all others. A route would panic at start
+/// if the path is also one of the API.
 #[derive(Clone)]
 struct Fork {
     path: Arc<str>,

@@ -1,8 +1,8 @@
-//! One namespace for each device that exists.
+//! One namespace for each existing device.
 //!
-//! The library's dynamic namespaces are created before their door is asked and never removed, so each is
-//! registered by name and deleted with its device. Clients of a deleted device are told by their
-//! forwarders ([`super::forward`]); the namespace goes once they have left, or after a while without them.
+//! The library creates dynamic namespaces before their guard runs, and never removes them. So each namespace is
+//! registered by name and deleted with its device. The forwarders notify the clients of a deleted device
+//! ([`super::forward`]); the namespace is deleted when they have left, or after five seconds.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,14 +20,14 @@ use super::namespace_guard::NamespaceGuard;
 use crate::domain::ids::DeviceId;
 use crate::service::DeviceLifecycleEvent;
 
-/// How long the clients of a deleted device have to take its last events.
-const LAST_WORDS: Duration = Duration::from_secs(5);
-/// How often a namespace that is going is looked at.
+/// The time for the clients of a deleted device to receive its last events.
+const CLOSING_GRACE: Duration = Duration::from_secs(5);
+/// The interval at which closing namespaces are checked.
 const CLOSING_TICK: Duration = Duration::from_millis(50);
-/// How long goodbyes may take when the daemon drains.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// The time limit for closing transports when the daemon drains.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The namespaces that exist.
+/// The registered namespaces.
 pub(super) struct Namespaces {
     io: SocketIo,
     shared: Arc<Shared>,
@@ -35,17 +35,17 @@ pub(super) struct Namespaces {
 }
 
 struct OpenNamespaces {
-    /// Notices that are not in the book yet.
+    /// Lifecycle events that are not applied yet.
     notices: Receiver<DeviceLifecycleEvent>,
     open: HashSet<DeviceId>,
-    /// Namespaces of deleted devices, and when they go at the latest. They are also in `open`.
+    /// Namespaces of deleted devices, with their latest end. They are also in `open`.
     closing: HashMap<DeviceId, Instant>,
 }
 
 impl Namespaces {
-    /// Registers what exists, and starts the task that follows.
+    /// Registers the existing devices, and spawns the task that follows their lifecycle.
     pub(super) fn open(io: SocketIo, shared: Arc<Shared>) -> Arc<Self> {
-        // Both before the list is read: what comes in between is told, and opening twice changes nothing.
+        // Subscribed before the list is read: no event is lost, and opening twice changes nothing.
         let (notices, wake) = (shared.core.device_changes(), shared.core.device_changes());
         let book = OpenNamespaces { notices, open: HashSet::new(), closing: HashMap::new() };
         let namespaces = Arc::new(Self { io, shared, book: Mutex::new(book) });
@@ -55,7 +55,7 @@ impl Namespaces {
         namespaces
     }
 
-    /// Takes in what is known of devices by now.
+    /// Applies the lifecycle events that arrived so far.
     pub(super) fn sync_namespaces(&self) {
         let mut book = self.lock();
         loop {
@@ -82,24 +82,24 @@ impl Namespaces {
             }
         }
         soft.cancelled().await;
-        // Transports are closed, not namespaces: clients take that for a lost server and come back.
-        if tokio::time::timeout(GOODBYE, self.io.close()).await.is_err() {
-            tracing::warn!("some sockets did not take their goodbye");
+        // Transports are closed, not namespaces: clients reconnect after a lost transport.
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.io.close()).await.is_err() {
+            tracing::warn!("sockets not closed in time");
         }
     }
 
     fn add(&self, book: &mut OpenNamespaces, id: &DeviceId) {
-        // Deleted and created again: the namespace stays, and its door looks at the new device.
+        // Deleted and created again: the namespace stays, and its guard checks the new device.
         book.closing.remove(id);
         if book.open.insert(id.clone()) {
-            let door = NamespaceGuard::new(self.shared.clone(), id.clone());
-            self.io.ns(path_of(id), door);
+            let guard = NamespaceGuard::new(self.shared.clone(), id.clone());
+            self.io.ns(path_of(id), guard);
         }
     }
 
     fn remove(&self, book: &mut OpenNamespaces, id: DeviceId) {
         if book.open.contains(&id) && !self.shared.core.device_exists(&id) {
-            book.closing.insert(id, Instant::now() + LAST_WORDS);
+            book.closing.insert(id, Instant::now() + CLOSING_GRACE);
         }
     }
 
@@ -128,7 +128,7 @@ impl Namespaces {
             }
             book.open.remove(&id);
             for socket in self.sockets(&id) {
-                // A full buffer has no room for it; deleting the namespace ends the socket all the same.
+                // A full buffer has no room for it; deleting the namespace ends the socket anyway.
                 let _ = socket.disconnect();
             }
             self.io.delete_ns(path_of(&id));

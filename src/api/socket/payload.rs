@@ -1,7 +1,7 @@
-//! Reading what a client sent with an event. Pure.
+//! Reads the payload of a client event. Pure.
 //!
-//! Every event takes one JSON object, or nothing. Binary data, several arguments and other types are told
-//! to the client, by field where there is one.
+//! Every event has one JSON object, or none. Binary data, several arguments and other types are refused,
+//! by the name of the field where possible.
 
 use axum::body::Bytes;
 use serde_json::{Map, Value as Json};
@@ -9,10 +9,10 @@ use socketioxide::handler::Value;
 
 use super::request_error::{NAME_MAX_CHARS, RequestError};
 
-/// How the argument is called in answers.
+/// The name of the argument in errors.
 const ARGUMENT: &str = "payload";
 
-/// The bytes it holds.
+/// The size of a payload in bytes.
 pub(super) fn size(payload: &Value) -> usize {
     match payload {
         Value::Str(text, attachments) => {
@@ -29,7 +29,7 @@ pub(super) fn event_name(payload: &Value) -> Option<String> {
     Some(arguments.first()?.as_str()?.chars().take(NAME_MAX_CHARS).collect())
 }
 
-/// The event's name, and its argument; an empty one where there is none.
+/// The event's name and its argument, which is empty by default.
 pub(super) fn read(payload: &Value) -> (String, Result<Map<String, Json>, RequestError>) {
     let Value::Str(text, attachments) = payload else {
         return (String::new(), Err(RequestError::field(ARGUMENT, "must be JSON")));
@@ -60,7 +60,7 @@ fn argument(mut arguments: Vec<Json>) -> Result<Map<String, Json>, RequestError>
     }
 }
 
-/// The path of the first placeholder that stands for binary data; `None` for the argument itself.
+/// The path of the first placeholder of binary data; `None` for the argument itself.
 fn binary_field(arguments: &[Json]) -> Option<String> {
     arguments.iter().filter_map(Json::as_object).filter(|body| !is_placeholder(body)).find_map(path_of_binary)
 }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn one_object_or_nothing_is_taken() {
+    fn one_object_or_nothing_is_accepted() {
         let (event, body) = read(&text(r#"["message:send",{"to":"1"}]"#));
         assert_eq!((event.as_str(), body.unwrap().len()), ("message:send", 1));
         for nothing in [r#"["subscribe"]"#, r#"["subscribe",null]"#, r#"["subscribe",{}]"#] {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_named() {
+    fn other_payloads_are_refused_by_name() {
         for payload in [
             text(r#"["e",1]"#),
             text(r#"["e","x"]"#),

@@ -1,9 +1,9 @@
-//! What a client asks for, in the order it asked.
+//! The requests of a client, served in their order.
 //!
-//! The library runs each event in a task of its own: without order, and as many as a client sends. So one
-//! inline handler takes every event of a socket into a queue, and one worker serves the queue. The queue
-//! is bounded in number and bytes; what does not fit is answered `overloaded`, and a client that sends on
-//! although it has not taken thousands of such answers is cut.
+//! The library runs each event in a task of its own, without order and without a limit. So one
+//! inline handler queues every event of a socket, and one worker serves the queue. The queue
+//! is bounded in number and bytes; further events are answered `overloaded`, and a client that ignores thousands of such
+//! answers is cut.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ use super::reply::{Reply, Request};
 use super::request_error::RequestError;
 use super::session::Session;
 
-/// Refusals that may wait to be answered.
+/// Refusals that may wait for their answer.
 const MAX_REFUSALS: usize = 8_192;
 
 /// The handler of all of a socket's events.
@@ -31,7 +31,7 @@ pub(super) struct RequestQueue {
     session: Arc<Session>,
     queue: mpsc::Sender<Incoming>,
     refusals: mpsc::Sender<Refused>,
-    /// Bytes that wait in the queue.
+    /// Queued bytes.
     waiting: Arc<AtomicUsize>,
 }
 
@@ -42,9 +42,9 @@ struct Incoming {
     reply: Reply,
 }
 
-/// An event that did not fit.
+/// An event beyond the limits.
 struct Refused {
-    /// Its name, where the answer will hold it.
+    /// Its name, if the answer has it.
     event: Option<String>,
     reply: Reply,
 }
@@ -60,7 +60,7 @@ impl RequestQueue {
         Self { shared: shared.clone(), session, queue, refusals, waiting }
     }
 
-    /// Counts bytes in, unless that is too many. One event alone always fits.
+    /// Reserves bytes within the limit. A single event always fits.
     fn reserve(&self, size: usize) -> bool {
         let limit = self.shared.socket.max_payload_bytes;
         let before = self.waiting.fetch_add(size, Ordering::Relaxed);

@@ -149,5 +149,5 @@ async fn what_cannot_be_read_of_callbacks_is_said_seldom() {
     assert_eq!(said("WARN", part), 1);
     cloud.app.clock.advance(60_000);
     assert_eq!(cloud.tell(&cloud.envelope(&json!({ "messages": [5] }))).await, 200);
-    assert_eq!(said("WARN", "left_out=2"), 1);
+    assert_eq!(said("WARN", "suppressed=2"), 1);
 }

@@ -1,4 +1,4 @@
-//! A file as an answer: whole, in part, or not at all when the client has it.
+//! A file as an answer: whole, a range, or `304` when the client has it.
 //!
 //! Source: RFC 9110, sections 13 (conditional requests) and 14 (ranges).
 
@@ -16,16 +16,16 @@ use futures_util::StreamExt as _;
 use crate::api::http::error::ApiError;
 use crate::service::{FileBytes, ServiceError};
 
-/// Content never changes under its address; an address that is void is never asked for again.
+/// The content of an address never changes.
 const CACHING: &str = "private, max-age=31536000, immutable";
-/// Whatever it is, it runs nothing, loads nothing and is nobody's origin.
+/// The browser executes and loads nothing, and gives the file no origin.
 const POLICY: &str = "sandbox; default-src 'none'";
 
 /// Marks answers that are never compressed: a range is of the file itself.
 #[derive(Debug, Clone, Copy)]
 pub struct NotCompressed;
 
-/// What the headers of an answer say of a file.
+/// The headers of a file's answer.
 pub(super) struct Described<'a> {
     pub(super) etag: String,
     pub(super) disposition: String,
@@ -33,7 +33,7 @@ pub(super) struct Described<'a> {
     pub(super) mimetype: &'a str,
 }
 
-/// Answers with the file, or as much of it as was asked for.
+/// Answers with the file, or with the requested range.
 pub(super) async fn file<F>(
     asked: &HeaderMap,
     described: &Described<'_>,
@@ -84,21 +84,21 @@ where
     Ok(response)
 }
 
-/// A part of something small.
+/// A range of bytes in memory.
 pub(super) fn part_of(bytes: &bytes::Bytes, range: Range<u64>) -> FileBytes {
     let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(bytes.len());
     let part = bytes.slice(at(range.start)..at(range.end));
     futures_util::stream::once(async { Ok(part) }).boxed()
 }
 
-/// What a client wants of a file.
+/// The part of a file that a client requests.
 #[derive(Debug, PartialEq, Eq)]
 enum RangeRequest {
-    /// It has it.
+    /// Nothing: the client has the file.
     Nothing,
     Whole,
     Part(Range<u64>),
-    /// Nothing of what it wants is there.
+    /// A range beyond the end.
     Impossible,
 }
 
@@ -108,7 +108,7 @@ fn wanted(asked: &HeaderMap, etag: &str, length: u64) -> RangeRequest {
     if lines(IF_NONE_MATCH).flat_map(|line| line.split(',')).any(names_it) {
         return RangeRequest::Nothing;
     }
-    // Only the strong tag holds: a part must be of the very same file.
+    // Only the strong tag is valid: a range must be of the same file.
     if lines(IF_RANGE).any(|tag| tag.trim() != etag) {
         return RangeRequest::Whole;
     }
@@ -119,7 +119,7 @@ fn wanted(asked: &HeaderMap, etag: &str, length: u64) -> RangeRequest {
     }
 }
 
-/// What cannot be read, and several ranges at once, count as none.
+/// An invalid range, and several ranges, count as none.
 fn range_of(text: &str, length: u64) -> RangeRequest {
     let unit_and_range =
         text.trim().split_once('=').filter(|(unit, _)| unit.trim().eq_ignore_ascii_case("bytes"));
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn one_range_is_answered_and_what_is_no_range_is_ignored() {
+    fn one_range_is_answered_and_invalid_ones_are_ignored() {
         for (range, wanted) in [
             ("bytes=0-0", RangeRequest::Part(0..1)),
             ("bytes=10-19", RangeRequest::Part(10..20)),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_the_file_is_told_so_and_a_part_is_of_the_same_file() {
+    fn matching_etag_is_answered_304() {
         for tag in ["\"abc\"", "W/\"abc\"", "\"x\", \"abc\"", "*"] {
             assert_eq!(of(&[("if-none-match", tag), ("range", "bytes=0-1")]), RangeRequest::Nothing, "{tag}");
         }
