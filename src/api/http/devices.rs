@@ -165,6 +165,7 @@ fn normalize_webhook(object: &mut Map<String, Value>, report: &mut Report) {
         }
         Some(Value::Number(_) | Value::Bool(true)) => {
             report.error("webhook", "must be a URL, or an object with a url");
+            object.remove("webhook");
         }
         Some(Value::Array(list)) if !list.is_empty() => {}
         _ => drop(object.remove("webhook")),

@@ -99,6 +99,11 @@ pub struct CreateWebhook {
 
 impl Request for CreateWebhook {
     const ONLY_KNOWN: Option<&'static [&'static str]> = Some(&[]);
+
+    /// A timeout of 0 means that of the settings, as in changes.
+    fn is_absent(field: &str, value: &Value) -> bool {
+        value.is_null() || field == "timeoutMs" && value == 0
+    }
 }
 
 impl CreateWebhook {

@@ -204,7 +204,8 @@ fn mentions_and_quotes_are_parsed_as_ids() {
     };
     let good = with("mentions", json!(["15550100002", "1@lid"]));
     assert_eq!(parse(&good, &LIMITS).unwrap().mentions.len(), 2);
-    assert_eq!(wrong_fields(&with("mentions", json!(["120363@g.us", "x"]))), ["mentions[0]", "mentions[1]"]);
+    assert_eq!(wrong_fields(&with("mentions", json!(["120363@g.us"]))), ["mentions[0]"]);
+    assert_eq!(wrong_fields(&with("mentions", json!(["15550100002", "x"]))), ["mentions[1]"]);
     assert_eq!(wrong_fields(&with("mentions", json!("15550100002"))), ["mentions"]);
     assert_eq!(wrong_fields(&with("quotedMessageId", json!("A"))), ["quotedMessageId"]);
     let plain = fingerprint_of(&parse(&json!({ "to": "15550100001", "text": "a" }), &LIMITS).unwrap());
