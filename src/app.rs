@@ -17,8 +17,8 @@ use crate::engine::simulator::SimulatorDriver;
 use crate::lifecycle::{Drained, Failure, Signals, Tasks};
 use crate::service::access::keys::{EnvironmentKeyError, Keys};
 use crate::service::{
-    AccessTokens, Core, CoreParts, ImportLimits, Limits, MediaLimits, OutboxLimits, RetentionLimits,
-    ServiceError,
+    AccessTokens, ImportLimits, Limits, MediaLimits, OutboxLimits, RetentionLimits, ServiceError,
+    ServiceParts, Services,
 };
 use crate::settings::{DeclaredError, Settings};
 use crate::store::{OpenError, Store, StoreError, StoreOptions, Synchronous, VaultKey};
@@ -113,7 +113,7 @@ pub struct App {
     /// Where it listens.
     pub address: SocketAddr,
     /// Its use cases.
-    pub core: Core,
+    pub services: Services,
     settings: Settings,
     store: Store,
     simulator: Option<Arc<SimulatorDriver>>,
@@ -150,7 +150,7 @@ impl App {
         let native = whatsapp::driver(&settings)?;
         let drivers = simulator.iter().map(|driver| driver.clone() as Arc<dyn Driver>).chain(native);
         let drivers = drivers.chain(upstreams::drivers(&settings, &surroundings)).collect();
-        let core = Core::new(CoreParts {
+        let services = Services::new(ServiceParts {
             store: store.clone(),
             clock: surroundings.clock.clone(),
             random: surroundings.random.clone(),
@@ -166,10 +166,10 @@ impl App {
             webhooks: webhooks::limits(&settings),
             notify: notify::parts(&settings),
         });
-        let app = Self { address: bound.address, core, settings, store, simulator, tasks };
-        app.core.start().await?;
+        let app = Self { address: bound.address, services, settings, store, simulator, tasks };
+        app.services.start().await?;
         app.reconcile().await?;
-        let router = crate::api::router(app.core.clone(), api_config::api(&app.settings));
+        let router = crate::api::router(app.services.clone(), api_config::api(&app.settings));
         bound.serve(router, &app.tasks);
         tracing::info!(address = %app.address, data_dir = %app.settings.store.data_dir.display(), version = env!("CARGO_PKG_VERSION"), "wharf is listening");
         Ok(app)
@@ -180,7 +180,7 @@ impl App {
     /// # Errors
     /// When a file is wrong: nothing is changed then.
     pub async fn reconcile(&self) -> Result<(), StartError> {
-        declared_devices::reconcile(&self.core, &self.settings).await
+        declared_devices::reconcile(&self.services, &self.settings).await
     }
 
     /// Serves until a signal or a failure ends it.

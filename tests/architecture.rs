@@ -1,4 +1,4 @@
-//! Keeps the arrow of ARCHITECTURE.md: which module may import which.
+//! Enforces the layers of ARCHITECTURE.md: which module may import which.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What each part may import. Every part may import itself.
-const ARROW: &[(&str, &[&str])] = &[
+/// What each layer may import besides itself.
+const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("qr", &[]),
     ("lifecycle", &[]),
@@ -39,7 +39,7 @@ const ARROW: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Crates that only one part may use, because they are that part's reason to be.
+/// Crates that only the named layers may use.
 const RESERVED: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("socketioxide", &["api"]),
@@ -52,7 +52,7 @@ const RESERVED: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn every_failure_of_a_send_is_documented() {
+fn send_failure_codes_are_documented() {
     let mut missing = BTreeSet::new();
     for file in sources().into_iter().filter(|file| part_of(file) == "engine") {
         let text = fs::read_to_string(&file).unwrap();
@@ -64,22 +64,21 @@ fn every_failure_of_a_send_is_documented() {
     assert!(missing.is_empty(), "not in src/domain/failure.rs: {missing:?}");
 }
 
-/// What is followed by the code of a failure, in whichever engine.
+/// Text that precedes the code of a send failure in any engine.
 const CODED: [&str; 6] = ["permanent(", "transient(", "unknown(", "passes(", "stays(", "SendError { code:"];
 
-/// The text literals that are the first argument of a call, on its line or the next one. Of what is no literal, or
-/// ends the call, nothing is known.
+/// String literals that are the first argument of a call, on its line or the next one. Other arguments are ignored.
 fn literals_after<'a>(text: &'a str, call: &'a str) -> impl Iterator<Item = &'a str> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let calls = text.match_indices(call).filter(move |(at, _)| !text[..*at].ends_with(is_word));
     calls
         .filter_map(move |(at, _)| text[at + call.len()..].trim_start().strip_prefix('"')?.split('"').next())
-        // `unknown` takes a sentence in some engines.
+        // In some engines `unknown` takes a sentence.
         .filter(|literal| !literal.contains(' '))
 }
 
 #[test]
-fn codes_are_found_wherever_an_engine_gives_one() {
+fn failure_codes_are_found_in_every_engine() {
     let text = "permanent(\n    \"a_code\", x) is_transient(\"no\") SendError { code: \"b\" } unknown(\"a sentence\")";
     let found: Vec<_> = CODED.iter().flat_map(|call| literals_after(text, call)).collect();
     assert_eq!(found, ["a_code", "b"]);
@@ -87,7 +86,7 @@ fn codes_are_found_wherever_an_engine_gives_one() {
     assert!(engines.len() >= 5, "{engines:?}");
 }
 
-/// `cloud_api`, `simulator`, `whatsapp`, …
+/// The engines' folders: `cloud_api`, `simulator`, `whatsapp`, …
 fn engine_folders() -> BTreeSet<String> {
     let entries = fs::read_dir(root().join("engine")).unwrap().map(Result::unwrap);
     let folders = entries.filter(|entry| entry.path().is_dir());
@@ -98,10 +97,9 @@ fn is_documented(code: &str) -> bool {
     wharf::domain::failure::FAILURE_CODES.iter().any(|known| known.code == code)
 }
 
-/// The native engine's certificate check is skipped in builds for the testbed only. This is what everybody else
-/// builds: the default features, and those with S3.
+/// Only builds for the testbed skip the certificate check. The default features and those with S3 are released.
 #[test]
-fn no_release_skips_the_check_of_certificates() {
+fn release_builds_verify_certificates() {
     for features in [&[][..], &["--features", "s3"]] {
         let tree = std::process::Command::new(env!("CARGO"))
             .args([
@@ -132,11 +130,11 @@ fn no_release_skips_the_check_of_certificates() {
 }
 
 #[test]
-fn nothing_imports_against_the_arrow() {
+fn imports_follow_layer_table() {
     let mut wrong = Vec::new();
     for file in sources() {
         let part = part_of(&file);
-        let Some((_, allowed)) = ARROW.iter().find(|(name, _)| *name == part) else { continue };
+        let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == part) else { continue };
         for (line, imported) in imports(&file) {
             if imported != part && !allowed.contains(&imported.as_str()) {
                 wrong.push(format!("{}:{line}: {part} imports {imported}", file.display()));
@@ -147,7 +145,7 @@ fn nothing_imports_against_the_arrow() {
 }
 
 #[test]
-fn service_sees_engines_only_through_their_traits() {
+fn service_uses_engines_through_traits_only() {
     let names =
         |line: &str| engine_folders().iter().any(|engine| line.contains(&format!("engine::{engine}")));
     let wrong: Vec<_> = sources()
@@ -159,7 +157,7 @@ fn service_sees_engines_only_through_their_traits() {
 }
 
 #[test]
-fn the_domain_does_no_io() {
+fn domain_does_no_io() {
     let banned =
         ["tokio::", "std::fs", "std::net::Tcp", "std::thread", "SystemTime", "Instant::now", "tracing::"];
     let mut wrong = Vec::new();
@@ -174,7 +172,7 @@ fn the_domain_does_no_io() {
 }
 
 #[test]
-fn each_reserved_crate_stays_in_its_part() {
+fn reserved_crates_stay_in_their_layer() {
     let mut wrong = Vec::new();
     for file in sources() {
         let part = part_of(&file);
@@ -190,10 +188,10 @@ fn each_reserved_crate_stays_in_its_part() {
 }
 
 #[test]
-fn the_table_names_every_part_there_is() {
+fn layer_table_names_every_folder() {
     let there: BTreeSet<String> =
         sources().iter().map(|file| part_of(file)).filter(|part| part != "lib" && part != "main").collect();
-    let named: BTreeSet<String> = ARROW.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let named: BTreeSet<String> = LAYERS.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(there, named);
 }
 

@@ -8,7 +8,7 @@ use axum::Router;
 
 use crate::domain::cidr::Cidr;
 use crate::domain::origin::OriginPattern;
-use crate::service::Core;
+use crate::service::Services;
 
 pub mod auth;
 pub mod http;
@@ -59,11 +59,11 @@ pub struct SocketConfig {
 }
 
 /// The router of all surfaces. Needs the runtime: it spawns the tasks of the socket server.
-pub fn router(core: Core, config: ApiConfig) -> Router {
+pub fn router(services: Services, config: ApiConfig) -> Router {
     let config = Arc::new(config);
     let tries = Arc::new(auth::FailedLogins::new(config.failed_tries_per_minute));
-    let rest = http::router(core.clone(), Arc::clone(&config), Arc::clone(&tries));
-    socket::mount(rest, core, &config, tries)
+    let rest = http::router(services.clone(), Arc::clone(&config), Arc::clone(&tries));
+    socket::mount(rest, services, &config, tries)
 }
 
 /// The OpenAPI 3.1 document of the REST interface, as indented JSON that ends in a line end.

@@ -3,15 +3,15 @@
 use super::StartError;
 use crate::domain::webhook::Subscription;
 use crate::service::fleet::declared::Declaration;
-use crate::service::{Core, NewWebhook};
+use crate::service::{NewWebhook, Services};
 use crate::settings::{DeclaredDevice, DeclaredWebhook, Settings, load_declared};
 
-pub(super) async fn reconcile(core: &Core, settings: &Settings) -> Result<(), StartError> {
+pub(super) async fn reconcile(services: &Services, settings: &Settings) -> Result<(), StartError> {
     let environment = |name: &str| std::env::var(name).ok();
     let devices = load_declared(&settings.devices.dir, &environment)?;
     let declarations = devices.into_iter().map(declaration).collect::<Result<Vec<_>, _>>()?;
     let count = declarations.len();
-    let failed = core.reconcile(declarations).await?;
+    let failed = services.fleet.reconcile(declarations).await?;
     if count > 0 || failed > 0 {
         tracing::info!(declared = count, failed, dir = %settings.devices.dir.display(), "declared devices reconciled");
     }

@@ -60,7 +60,7 @@ mod tests {
     use super::super::log_throttle::*;
 
     #[test]
-    fn the_same_is_said_once_in_a_while_with_how_often_it_was_not() {
+    fn repeated_message_is_limited_and_counted() {
         let seldom = LogThrottle::default();
         assert_eq!((seldom.now("a", Millis(0)), seldom.now("b", Millis(0))), (Some(0), Some(0)));
         assert_eq!((seldom.now("a", Millis(1)), seldom.now("a", Millis(2))), (None, None));
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn entries_are_bounded() {
         let seldom = LogThrottle::default();
         assert!((0..MOST).all(|n| seldom.now(n, Millis(0)).is_some()));
         assert_eq!(seldom.now(MOST, Millis(1)), None);

@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_that_is_replaced_signs_too_for_a_while() {
+    fn replaced_secret_still_signs_for_a_period() {
         let mut secrets = EndpointSecrets {
             url: String::new(),
             headers: BTreeMap::new(),

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::clock::{Clock, Random};
 use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
-use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 
@@ -28,10 +28,10 @@ mod error;
 mod event;
 mod group;
 mod message;
-mod people;
+mod person_refs;
 mod ports;
+pub mod relay;
 pub mod simulator;
-pub mod upstream;
 pub mod waha;
 #[cfg(feature = "whatsapp")]
 pub mod whatsapp;
@@ -194,6 +194,11 @@ pub trait Session: Send + Sync + 'static {
 
     /// Hands a message to the network, under the id that it carries.
     async fn send(&self, message: Outgoing) -> SendOutcome;
+
+    /// Whether a message of unknown outcome may be sent again under its id, where the engine deduplicates in general.
+    async fn may_resend(&self, _message: &NetworkId) -> bool {
+        true
+    }
 
     /// Tells the senders that these messages were read.
     ///

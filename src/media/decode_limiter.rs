@@ -53,7 +53,7 @@ mod tests {
     use super::super::decode_limiter::*;
 
     #[tokio::test(start_paused = true)]
-    async fn one_owner_has_one_turn_at_a_time_and_leaves_the_other_to_the_others() {
+    async fn owner_gets_one_decode_permit_at_a_time() {
         let turns = DecodeLimiter::new();
         let first = turns.turn("a").await.unwrap();
         assert!(turns.turn("a").await.is_none());

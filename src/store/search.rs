@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_people_type_is_never_an_operator() {
+    fn search_input_is_never_operator() {
         let expression = |device: &str, words: &str| fts_expression(&device.parse().unwrap(), words);
         assert_eq!(
             expression("shop-1", "price AND \"x\" OR*").as_deref(),

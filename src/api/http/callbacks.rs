@@ -61,8 +61,8 @@ async fn pass_to_driver(state: &ApiState, request: Request) -> Result<Response, 
         RawPathParams::from_request_parts(&mut parts, state).await.map_err(|_| ApiError::NotFound)?;
     let id =
         params.iter().find(|(name, _)| *name == "deviceId").and_then(|(_, id)| id.parse::<DeviceId>().ok());
-    let id = id.filter(|id| state.core.device_exists(id)).ok_or(ApiError::NotFound)?;
-    let signature = state.core.callback_signature(&id).ok_or(ApiError::NotFound)?;
+    let id = id.filter(|id| state.services.registry.device_exists(id)).ok_or(ApiError::NotFound)?;
+    let signature = state.services.fleet.callback_signature(&id).ok_or(ApiError::NotFound)?;
     let delivered = deliver(state, &id, signature, Request::from_parts(parts, body)).await;
     delivered.map_err(|error| {
         log_refusal(state, &id, &error);
@@ -76,7 +76,7 @@ async fn pass_to_driver(state: &ApiState, request: Request) -> Result<Response, 
 /// Logs the reason of a refusal: the caller may not report it to an operator.
 fn log_refusal(state: &ApiState, device: &DeviceId, error: &ApiError) {
     let code = error.code();
-    let Some(suppressed) = state.refused_callbacks.now((device.clone(), code), state.core.clock().now())
+    let Some(suppressed) = state.refused_callbacks.now((device.clone(), code), state.services.clock().now())
     else {
         return;
     };
@@ -113,7 +113,7 @@ async fn deliver(
     let reading = read_body(Request::from_parts(parts, body), LARGEST);
     let body = tokio::time::timeout(READ_WITHIN, reading).await.map_err(|_| ApiError::Timeout)??;
     let callback = Callback { method, query: &query, headers: &headers, body: &body };
-    match state.core.callback(id, callback).await? {
+    match state.services.fleet.callback(id, callback).await? {
         CallbackAnswer::Text(text) => Ok(text.into_response()),
         CallbackAnswer::Json(answer) => Ok(Json(answer).into_response()),
     }

@@ -16,7 +16,7 @@ use super::schema;
 use crate::domain::access::{ApiKey, Scope};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
-use crate::service::{Core, CreatedKey, NewKey};
+use crate::service::{CreatedKey, NewKey, Services};
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -121,12 +121,14 @@ struct CreatedKeyObject {
     responses((status = 201, description = "The key, with the only copy of its secret", body = Success<CreatedKeyObject>)))]
 async fn create(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Body(body): Body<CreateKey>,
 ) -> Result<Created<CreatedKeyObject>, ApiError> {
     let CreateKey { name, scopes, devices, expires_at } = body;
-    let CreatedKey { key, secret } =
-        core.create_key(&caller.0, NewKey { name, scopes: distinct(scopes), devices, expires_at }).await?;
+    let CreatedKey { key, secret } = services
+        .access
+        .create_key(&caller.0, NewKey { name, scopes: distinct(scopes), devices, expires_at })
+        .await?;
     Ok(Created(CreatedKeyObject { key: secret, about: key.into() }))
 }
 
@@ -135,8 +137,8 @@ async fn create(
 /// The keys without more rights than the key of the request.
 #[utoipa::path(get, path = "/api-keys", operation_id = "listApiKeys", tag = "keys",
     responses((status = 200, description = "Keys without their secrets, oldest first", body = Success<Vec<KeyObject>>)))]
-async fn list(caller: Caller, State(core): State<Core>) -> Success<Vec<KeyObject>> {
-    Success::new(core.keys(&caller.0).into_iter().map(KeyObject::from).collect())
+async fn list(caller: Caller, State(services): State<Services>) -> Success<Vec<KeyObject>> {
+    Success::new(services.access.keys(&caller.0).into_iter().map(KeyObject::from).collect())
 }
 
 /// A revoked key.
@@ -156,10 +158,10 @@ struct RevokedKey {
     responses((status = 200, description = "The key is revoked", body = Success<RevokedKey>)))]
 async fn revoke(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Key(id): Key,
 ) -> Result<Success<RevokedKey>, ApiError> {
-    core.revoke_key(&caller.0, &id).await?;
+    services.access.revoke_key(&caller.0, &id).await?;
     Ok(Success::new(RevokedKey { id, revoked: true }))
 }
 

@@ -16,7 +16,7 @@ use super::input::{Device, Message as MessageParam, Query, Request};
 use super::schema::{self, DimensionsObject};
 use crate::domain::access::Scope;
 use crate::domain::media::{Dimensions, Media, MediaHash, MediaKind};
-use crate::service::{Core, ServiceError, Uploaded};
+use crate::service::{ServiceError, Services, Uploaded};
 
 mod disposition;
 mod response;
@@ -111,12 +111,14 @@ impl From<Uploaded> for UploadedFile {
     request_body(content((schema::Binary = "application/octet-stream"), (UploadForm = "multipart/form-data"))),
     responses((status = 201, description = "The file is stored", body = Success<UploadedFile>)))]
 async fn upload_media(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Query(query): Query<UploadQuery>,
     request: HttpRequest,
 ) -> Result<Created<UploadedFile>, ApiError> {
-    upload::receive(&core, &device, query.filename, request).await.map(|uploaded| Created(uploaded.into()))
+    upload::receive(&services, &device, query.filename, request)
+        .await
+        .map(|uploaded| Created(uploaded.into()))
 }
 
 /// The result of a revocation.
@@ -133,10 +135,10 @@ struct RevokedUrls {
 #[utoipa::path(post, path = "/devices/{id}/media/revoke-urls", operation_id = "revokeMediaUrls", tag = "media",
     responses((status = 200, description = "The addresses are invalid", body = Success<RevokedUrls>)))]
 async fn revoke_urls(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
 ) -> Result<Success<RevokedUrls>, ApiError> {
-    core.revoke_media_links(&device).await?;
+    services.media.revoke_media_links(&device).await?;
     Ok(Success::new(RevokedUrls { revoked: true }))
 }
 
@@ -247,11 +249,11 @@ impl From<MediaKind> for MediaTypeWord {
 #[utoipa::path(get, path = "/devices/{id}/messages/{mid}/media/info", operation_id = "getMediaInfo", tag = "media",
     responses((status = 200, description = "The media of the message", body = Success<MessageMedia>)))]
 async fn info(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     MessageParam(id): MessageParam,
 ) -> Result<Success<MessageMedia>, ApiError> {
-    match core.message_media(&device, &id).await {
+    match services.media.message_media(&device, &id).await {
         Ok(media) => Ok(Success::new(MessageMedia::File(Box::new(media.into())))),
         Err(ServiceError::NoMedia) => Ok(Success::new(MessageMedia::None(NoFile { has_media: false }))),
         Err(error) => Err(error.into()),
@@ -267,12 +269,12 @@ async fn info(
         (status = 206, description = "A part of the file", body = schema::Binary, content_type = "*/*"),
         (status = 304, description = "`If-None-Match` names this file")))]
 async fn download(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     MessageParam(id): MessageParam,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Media { file, filename, available, .. } = core.message_media(&device, &id).await?;
+    let Media { file, filename, available, .. } = services.media.message_media(&device, &id).await?;
     if !available {
         return Err(ServiceError::MediaGone.into());
     }
@@ -282,7 +284,8 @@ async fn download(
         length: file.filesize,
         mimetype: &file.mimetype,
     };
-    response::file(&headers, &described, |range| async { core.read_media(&file.hash, range).await }).await
+    response::file(&headers, &described, |range| async { services.media.read_media(&file.hash, range).await })
+        .await
 }
 
 /// Show the thumbnail of a message's file
@@ -293,19 +296,19 @@ async fn download(
         (status = 206, description = "A part of the picture", body = schema::Binary, content_type = "image/jpeg"),
         (status = 304, description = "`If-None-Match` names this file")))]
 async fn thumbnail(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     MessageParam(id): MessageParam,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Media { file, available, .. } = core.message_media(&device, &id).await?;
+    let Media { file, available, .. } = services.media.message_media(&device, &id).await?;
     if !available {
         return Err(ServiceError::MediaGone.into());
     }
     if !file.has_thumbnail {
         return Err(ServiceError::NoThumbnail.into());
     }
-    let jpeg = bytes::Bytes::from(core.read_media_thumbnail(&file.hash).await?);
+    let jpeg = bytes::Bytes::from(services.media.read_media_thumbnail(&file.hash).await?);
     let described = response::Described {
         etag: format!("\"{}-thumbnail\"", file.hash),
         disposition: disposition::of("image/jpeg", Some("thumbnail.jpg")),

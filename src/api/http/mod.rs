@@ -15,7 +15,7 @@ use super::ApiConfig;
 use super::auth::FailedLogins;
 use crate::domain::ids::DeviceId;
 use crate::domain::log_throttle::LogThrottle;
-use crate::service::Core;
+use crate::service::Services;
 
 mod callbacks;
 mod chats;
@@ -51,7 +51,7 @@ pub use error::{ApiError, FieldError};
 #[derive(Clone)]
 pub struct ApiState {
     /// The use cases.
-    pub core: Core,
+    pub services: Services,
     /// The configuration.
     pub config: Arc<ApiConfig>,
     /// Failed logins.
@@ -62,9 +62,9 @@ pub struct ApiState {
     pub refused_callbacks: Arc<LogThrottle<(DeviceId, &'static str)>>,
 }
 
-impl FromRef<ApiState> for Core {
+impl FromRef<ApiState> for Services {
     fn from_ref(state: &ApiState) -> Self {
-        state.core.clone()
+        state.services.clone()
     }
 }
 
@@ -75,11 +75,11 @@ impl FromRef<ApiState> for Arc<ApiConfig> {
 }
 
 /// REST, the probes and the documentation.
-pub fn router(core: Core, config: Arc<ApiConfig>, tries: Arc<FailedLogins>) -> Router {
+pub fn router(services: Services, config: Arc<ApiConfig>, tries: Arc<FailedLogins>) -> Router {
     let (routes, document) = documented().split_for_parts();
     let routes = routes.merge(docs::routes(&document)).merge(notifications::assets());
     let callbacks = callbacks::CallbackBudget::default();
-    layers::wrap(routes, ApiState { core, config, tries, callbacks, refused_callbacks: Arc::default() })
+    layers::wrap(routes, ApiState { services, config, tries, callbacks, refused_callbacks: Arc::default() })
 }
 
 /// The documented operations, and the document.

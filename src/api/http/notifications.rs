@@ -19,7 +19,7 @@ use super::routes::below_device;
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
-use crate::service::{Core, ListedNotification, NotificationPage, NotificationQuery};
+use crate::service::{ListedNotification, NotificationPage, NotificationQuery, Services};
 
 mod mutes;
 mod push;
@@ -184,18 +184,19 @@ impl Request for NotificationsQuery {
 async fn list(
     caller: Caller,
     Operator(operator): Operator,
-    State(core): State<Core>,
+    State(services): State<Services>,
     DeviceOrAll(device): DeviceOrAll,
     Query(NotificationsQuery { unread, limit, offset }): Query<NotificationsQuery>,
 ) -> Result<Page<NotificationObject, NotificationPagination>, ApiError> {
     let devices = match device {
         Some(device) => {
-            core.device(&device).await?;
+            services.fleet.device(&device).await?;
             Some(vec![device])
         }
         None => caller.devices().map(<[DeviceId]>::to_vec),
     };
-    let found = core.notifications(NotificationQuery { devices, operator, unread, limit, offset }).await?;
+    let found =
+        services.notify.notifications(NotificationQuery { devices, operator, unread, limit, offset }).await?;
     let NotificationPage { page, total, unread } = found;
     let (returned, end) = (page.len(), i64::try_from(offset.saturating_add(page.len())).unwrap_or(i64::MAX));
     let has_more = returned > 0 && end < total;
@@ -232,9 +233,9 @@ struct Unread {
     responses((status = 200, description = "The number of unread notifications", body = Success<Unread>)))]
 async fn read(
     Operator(operator): Operator,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Body(ReadNotifications { ids }): Body<ReadNotifications>,
 ) -> Result<Success<Unread>, ApiError> {
-    Ok(Success::new(Unread { unread: core.read_notifications(&operator, &device, ids).await? }))
+    Ok(Success::new(Unread { unread: services.notify.read_notifications(&operator, &device, ids).await? }))
 }

@@ -20,7 +20,7 @@ use super::routes::below_device;
 use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::{EndpointId, SECRET_OVERLAP_MS};
-use crate::service::{Core, Replay, ServiceError, WebhookStatus};
+use crate::service::{Replay, ServiceError, Services, WebhookStatus};
 
 mod requests;
 mod responses;
@@ -71,12 +71,12 @@ fn require_events_scope(caller: &Caller) -> Result<(), ApiError> {
 
 /// A webhook of the key, and of this device if the path names one. Any other does not exist for the key.
 async fn authorize(
-    core: &Core,
+    services: &Services,
     caller: &Caller,
     device: Option<&DeviceId>,
     id: &EndpointId,
 ) -> Result<WebhookStatus, ApiError> {
-    let status = core.webhook(id).await?;
+    let status = services.webhooks.webhook(id).await?;
     let own = status.endpoint.device.as_ref();
     let is_below = device.is_none_or(|device| own == Some(device));
     let is_reached = own.map_or(caller.devices().is_none(), |own| caller.reach(own).is_ok());
@@ -90,15 +90,15 @@ async fn authorize(
     responses((status = 200, description = "Webhooks, the oldest first", body = Success<Vec<WebhookObject>>)))]
 async fn list(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     DeviceOrAll(device): DeviceOrAll,
 ) -> Result<Success<Vec<WebhookObject>>, ApiError> {
     let webhooks = match device {
         Some(device) => {
-            core.device(&device).await?;
-            core.webhooks(Some(&[device])).await?
+            services.fleet.device(&device).await?;
+            services.webhooks.webhooks(Some(&[device])).await?
         }
-        None => core.webhooks(caller.devices()).await?,
+        None => services.webhooks.webhooks(caller.devices()).await?,
     };
     Ok(Success::new(webhooks.into_iter().map(WebhookObject::from).collect()))
 }
@@ -111,7 +111,7 @@ async fn list(
     responses((status = 201, description = "The webhook, with the only copy of its secret", body = Success<CreatedWebhookObject>)))]
 async fn create(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     DeviceOrAll(device): DeviceOrAll,
     Body(body): Body<CreateWebhook>,
 ) -> Result<Created<CreatedWebhookObject>, ApiError> {
@@ -122,7 +122,7 @@ async fn create(
         None if caller.devices().is_some() => return Err(ApiError::DeviceNotAllowed),
         None => {}
     }
-    Ok(Created(core.create_webhook(body.into_new(device)).await?.into()))
+    Ok(Created(services.webhooks.create_webhook(body.into_new(device)).await?.into()))
 }
 
 /// Show a webhook
@@ -130,11 +130,11 @@ async fn create(
     responses((status = 200, description = "The webhook, without its secrets", body = Success<WebhookObject>)))]
 async fn show(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     DeviceOrAll(device): DeviceOrAll,
     Webhook(id): Webhook,
 ) -> Result<Success<WebhookObject>, ApiError> {
-    Ok(Success::new(authorize(&core, &caller, device.as_ref(), &id).await?.into()))
+    Ok(Success::new(authorize(&services, &caller, device.as_ref(), &id).await?.into()))
 }
 
 /// Change a webhook
@@ -145,14 +145,14 @@ async fn show(
     responses((status = 200, description = "The changed webhook", body = Success<WebhookObject>)))]
 async fn change(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     DeviceOrAll(device): DeviceOrAll,
     Webhook(id): Webhook,
     Body(body): Body<ChangeWebhook>,
 ) -> Result<Success<WebhookObject>, ApiError> {
     require_events_scope(&caller)?;
-    authorize(&core, &caller, device.as_ref(), &id).await?;
-    Ok(Success::new(core.change_webhook(&id, body.into_change()).await?.into()))
+    authorize(&services, &caller, device.as_ref(), &id).await?;
+    Ok(Success::new(services.webhooks.change_webhook(&id, body.into_change()).await?.into()))
 }
 
 /// Delete a webhook
@@ -162,12 +162,12 @@ async fn change(
     responses((status = 200, description = "The webhook is deleted", body = Success<DeletedWebhook>)))]
 async fn remove(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     DeviceOrAll(device): DeviceOrAll,
     Webhook(id): Webhook,
 ) -> Result<Success<DeletedWebhook>, ApiError> {
-    authorize(&core, &caller, device.as_ref(), &id).await?;
-    core.delete_webhook(&id).await?;
+    authorize(&services, &caller, device.as_ref(), &id).await?;
+    services.webhooks.delete_webhook(&id).await?;
     Ok(Success::new(DeletedWebhook::new(id)))
 }
 
@@ -180,14 +180,16 @@ async fn remove(
     responses((status = 200, description = "The only copy of the new secret", body = Success<RotatedObject>)))]
 async fn rotate(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     DeviceOrAll(device): DeviceOrAll,
     Webhook(id): Webhook,
     Body(RotateRequest { secret, keep_ms }): Body<RotateRequest>,
 ) -> Result<Success<RotatedObject>, ApiError> {
     require_events_scope(&caller)?;
-    authorize(&core, &caller, device.as_ref(), &id).await?;
-    Ok(Success::new(core.rotate_webhook(&id, secret, keep_ms.unwrap_or(SECRET_OVERLAP_MS)).await?.into()))
+    authorize(&services, &caller, device.as_ref(), &id).await?;
+    Ok(Success::new(
+        services.webhooks.rotate_webhook(&id, secret, keep_ms.unwrap_or(SECRET_OVERLAP_MS)).await?.into(),
+    ))
 }
 
 /// Test a webhook
@@ -197,12 +199,12 @@ async fn rotate(
     responses((status = 200, description = "The result of the attempt, also of a failed one", body = Success<TestReportObject>)))]
 async fn test(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     DeviceOrAll(device): DeviceOrAll,
     Webhook(id): Webhook,
 ) -> Result<Success<TestReportObject>, ApiError> {
-    authorize(&core, &caller, device.as_ref(), &id).await?;
-    Ok(Success::new(core.test_webhook(&id).await?.into()))
+    authorize(&services, &caller, device.as_ref(), &id).await?;
+    Ok(Success::new(services.webhooks.test_webhook(&id).await?.into()))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -227,13 +229,13 @@ impl Request for AttemptsQuery {
     responses((status = 200, description = "Attempts, the newest first", body = Page<AttemptObject, BeforeAttempt>)))]
 async fn attempts(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     DeviceOrAll(device): DeviceOrAll,
     Webhook(id): Webhook,
     Query(query): Query<AttemptsQuery>,
 ) -> Result<Page<AttemptObject, BeforeAttempt>, ApiError> {
-    authorize(&core, &caller, device.as_ref(), &id).await?;
-    let attempts = core.webhook_attempts(&id, query.before, query.limit).await?;
+    authorize(&services, &caller, device.as_ref(), &id).await?;
+    let attempts = services.webhooks.webhook_attempts(&id, query.before, query.limit).await?;
     let is_full = attempts.len() == query.limit;
     let before = attempts.last().map(|attempt| attempt.id).filter(|_| is_full);
     let page = attempts.into_iter().map(AttemptObject::from).collect();
@@ -269,13 +271,13 @@ impl Request for DeadLettersQuery {
     responses((status = 200, description = "Dead letters, the newest first", body = Page<DeadLetterObject, Offsets>)))]
 async fn dead_letters(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     DeviceOrAll(device): DeviceOrAll,
     Webhook(id): Webhook,
     Query(query): Query<DeadLettersQuery>,
 ) -> Result<Page<DeadLetterObject, Offsets>, ApiError> {
-    authorize(&core, &caller, device.as_ref(), &id).await?;
-    let found = core.dead_letters(&id, query.limit, query.offset).await?;
+    authorize(&services, &caller, device.as_ref(), &id).await?;
+    let found = services.webhooks.dead_letters(&id, query.limit, query.offset).await?;
     let offsets = Offsets::new(found.total, found.page.len(), query.limit, query.offset);
     Ok(Page::new(found.page.into_iter().map(DeadLetterObject::from).collect(), offsets))
 }
@@ -289,16 +291,16 @@ async fn dead_letters(
     responses((status = 200, description = "The number of replayed deliveries", body = Success<ReplayedWebhook>)))]
 async fn replay(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     DeviceOrAll(device): DeviceOrAll,
     Webhook(id): Webhook,
     Body(body): Body<ReplayRequest>,
 ) -> Result<Success<ReplayedWebhook>, ApiError> {
-    let status = authorize(&core, &caller, device.as_ref(), &id).await?;
+    let status = authorize(&services, &caller, device.as_ref(), &id).await?;
     let replay = body.into_replay(status.endpoint.device)?;
     if let Replay::Range { device, .. } = &replay {
         caller.reach(device)?;
     }
-    let replayed = core.replay_webhook(&id, replay).await?;
+    let replayed = services.webhooks.replay_webhook(&id, replay).await?;
     Ok(Success::new(ReplayedWebhook { replayed }))
 }

@@ -38,7 +38,7 @@ pub(super) fn is_known(event: &str) -> bool {
 
 /// Serves one request.
 pub(super) async fn serve(shared: &Shared, session: &Session, event: &str, body: Body) -> Answer {
-    if !shared.core.still_valid(&session.principal) {
+    if !shared.services.access.still_valid(&session.principal) {
         return Err(RequestError::new("unauthorized", "the API key of this socket is no longer valid"));
     }
     let call = Call { shared, session };
@@ -124,13 +124,13 @@ struct Call<'a> {
 
 impl Call<'_> {
     async fn subscribe(self, Subscribe { device_id }: Subscribe) -> Answer {
-        let core = &self.shared.core;
+        let services = &self.shared.services;
         let id = &self.session.device;
         if device_id.is_some_and(|named| named != *id) {
             return Err(RequestError::field("deviceId", "names another device than this namespace"));
         }
-        let view = core.device(id).await?;
-        let mut answer = json!({ "success": true, "deviceId": id, "timestamp": core.now() });
+        let view = services.fleet.device(id).await?;
+        let mut answer = json!({ "success": true, "deviceId": id, "timestamp": services.now() });
         let state = serde_json::to_value(view.device.state.as_event()).unwrap_or_default();
         if let (Some(answer), Json::Object(state)) = (answer.as_object_mut(), state) {
             answer.extend(state);
@@ -140,10 +140,10 @@ impl Call<'_> {
 
     async fn send(self, body: Body) -> Answer {
         self.require(Scope::MessagesSend)?;
-        let core = &self.shared.core;
-        let limits = SendLimits { text_max_chars: self.shared.text_max_chars, now: core.now() };
+        let services = &self.shared.services;
+        let limits = SendLimits { text_max_chars: self.shared.text_max_chars, now: services.now() };
         let request = read_object::<SendBody>(body)?.into_request(&limits, None)?;
-        let accepted = core.send(&self.session.device, request).await?;
+        let accepted = services.messaging.send(&self.session.device, request).await?;
         let mut answer = json!({
             "success": true,
             "messageId": accepted.id,
@@ -162,7 +162,7 @@ impl Call<'_> {
         self.require(Scope::MessagesSend)?;
         let ReadMessages { chat_id, message_ids } = read_object(body)?;
         let only = message_ids.filter(|ids| !ids.is_empty());
-        let read = self.shared.core.mark_read(&self.session.device, &chat_id, only).await?;
+        let read = self.shared.services.messaging.mark_read(&self.session.device, &chat_id, only).await?;
         Ok(json!({ "success": true, "chatId": chat_id, "messageIds": read }))
     }
 
@@ -170,12 +170,12 @@ impl Call<'_> {
         self.require(Scope::MessagesSend)?;
         let Typing { chat_id, kind } = read_object(body)?;
         let kind = kind.unwrap_or_default();
-        self.shared.core.typing(&self.session.device, &chat_id, kind, on).await?;
+        self.shared.services.messaging.typing(&self.session.device, &chat_id, kind, on).await?;
         Ok(done())
     }
 
     async fn presence(self, SubscribePresence { contact_id }: SubscribePresence) -> Answer {
-        self.shared.core.subscribe_presence(&self.session.device, &contact_id).await?;
+        self.shared.services.messaging.subscribe_presence(&self.session.device, &contact_id).await?;
         Ok(done())
     }
 
@@ -183,8 +183,8 @@ impl Call<'_> {
         let operator = Some(self.session.operator_id());
         let change = MuteChange { operator, device: Some(self.session.device.clone()), chat: chat_id, until };
         match on {
-            true => self.shared.core.mute(change).await?,
-            false => self.shared.core.unmute(change).await?,
+            true => self.shared.services.notify.mute(change).await?,
+            false => self.shared.services.notify.unmute(change).await?,
         }
         Ok(json!({ "success": true, "muted": on, "until": until.filter(|_| on) }))
     }

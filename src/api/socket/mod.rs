@@ -38,7 +38,7 @@ use crate::api::auth::FailedLogins;
 use crate::api::{ApiConfig, SocketConfig};
 use crate::domain::cidr::Cidr;
 use crate::domain::origin::OriginPattern;
-use crate::service::Core;
+use crate::service::Services;
 
 use self::engine_io::EngineIo;
 use self::namespaces::Namespaces;
@@ -50,7 +50,7 @@ const MAX_ATTACHMENTS: usize = 16;
 
 /// The state of all sockets.
 struct Shared {
-    core: Core,
+    services: Services,
     socket: SocketConfig,
     text_max_chars: usize,
     trusted_proxies: Vec<Cidr>,
@@ -61,11 +61,16 @@ struct Shared {
 /// compression and the like must not apply to sockets.
 ///
 /// Needs the runtime: it spawns the task that follows the lifecycle of devices.
-pub fn mount(rest: Router, core: Core, config: &ApiConfig, failed_tries: Arc<FailedLogins>) -> Router {
+pub fn mount(
+    rest: Router,
+    services: Services,
+    config: &ApiConfig,
+    failed_tries: Arc<FailedLogins>,
+) -> Router {
     let (service, io) = server(config);
-    let draining = core.tasks().soft().clone();
+    let draining = services.tasks().soft().clone();
     let shared = Shared {
-        core,
+        services,
         socket: config.socket.clone(),
         text_max_chars: config.text_max_chars,
         trusted_proxies: config.trusted_proxies.clone(),

@@ -84,7 +84,7 @@ impl NamespaceGuard {
 
     async fn admit(&self, credentials: SocketCredentials, request: &Parts) -> Result<Session, Refusal> {
         // The device was just deleted, and the namespace will be.
-        if !self.shared.core.device_exists(&self.device) {
+        if !self.shared.services.registry.device_exists(&self.device) {
             return Err(Refusal::NoDevice);
         }
         let (principal, operator) = match self.identify(&credentials).await {
@@ -104,7 +104,7 @@ impl NamespaceGuard {
     /// The log position of a client without one. It is read before the client is connected, so that the client gets
     /// every later event.
     async fn end_of_log(&self) -> Option<i64> {
-        match self.shared.core.newest_seq(&self.device).await {
+        match self.shared.services.logs.newest_seq(&self.device).await {
             Ok(newest) => Some(newest),
             Err(error) => {
                 tracing::warn!(device = %self.device, %error, "log head unreadable");
@@ -117,16 +117,19 @@ impl NamespaceGuard {
         &self,
         credentials: &SocketCredentials,
     ) -> Result<(Principal, Option<Operator>), Refusal> {
-        let core = &self.shared.core;
+        let services = &self.shared.services;
         let key = credentials.key.as_deref().ok_or(Refusal::NoKey)?;
-        let principal = core.authenticate(key).map_err(|_| Refusal::BadKey)?;
+        let principal = services.access.authenticate(key).map_err(|_| Refusal::BadKey)?;
         if !principal.grant.reaches(&self.device) || !principal.grant.allows(Scope::EventsRead) {
             return Err(Refusal::NotAllowed);
         }
-        let operator = core.operator(credentials.token.as_deref()).await.map_err(|error| match error {
-            AccessTokenError::Invalid => Refusal::BadToken,
-            AccessTokenError::Misconfigured | AccessTokenError::KeysUnavailable(_) => Refusal::Misconfigured,
-        })?;
+        let operator =
+            services.access.operator(credentials.token.as_deref()).await.map_err(|error| match error {
+                AccessTokenError::Invalid => Refusal::BadToken,
+                AccessTokenError::Misconfigured | AccessTokenError::KeysUnavailable(_) => {
+                    Refusal::Misconfigured
+                }
+            })?;
         Ok((principal, operator))
     }
 
@@ -137,10 +140,10 @@ impl NamespaceGuard {
         if !matches!(refusal, Refusal::NoKey | Refusal::BadKey | Refusal::BadToken) {
             return;
         }
-        self.shared.core.metrics().auth_failures.inc();
+        self.shared.services.metrics().auth_failures.inc();
         let peer = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
         let address = client_address(peer, &request.headers, &self.shared.trusted_proxies);
-        if let Failed::TooMany { .. } = self.shared.failed_tries.count(address, self.shared.core.now()) {
+        if let Failed::TooMany { .. } = self.shared.failed_tries.count(address, self.shared.services.now()) {
             tokio::time::sleep(TOO_MANY_TRIES_WAIT).await;
         }
     }

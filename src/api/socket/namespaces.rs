@@ -46,12 +46,13 @@ impl Namespaces {
     /// Registers the existing devices, and spawns the task that follows their lifecycle.
     pub(super) fn open(io: SocketIo, shared: Arc<Shared>) -> Arc<Self> {
         // Subscribed before the list is read: no event is lost, and opening twice changes nothing.
-        let (notices, wake) = (shared.core.device_changes(), shared.core.device_changes());
+        let (notices, wake) =
+            (shared.services.registry.device_changes(), shared.services.registry.device_changes());
         let book = OpenNamespaces { notices, open: HashSet::new(), closing: HashMap::new() };
         let namespaces = Arc::new(Self { io, shared, book: Mutex::new(book) });
         namespaces.reconcile(&mut namespaces.lock());
         let task = namespaces.clone().follow(wake);
-        namespaces.shared.core.tasks().spawn_essential("socket-namespaces", task);
+        namespaces.shared.services.tasks().spawn_essential("socket-namespaces", task);
         namespaces
     }
 
@@ -69,7 +70,7 @@ impl Namespaces {
     }
 
     async fn follow(self: Arc<Self>, mut wake: Receiver<DeviceLifecycleEvent>) {
-        let soft = self.shared.core.tasks().soft().clone();
+        let soft = self.shared.services.tasks().soft().clone();
         loop {
             let closing = !self.lock().closing.is_empty();
             tokio::select! {
@@ -98,13 +99,13 @@ impl Namespaces {
     }
 
     fn remove(&self, book: &mut OpenNamespaces, id: DeviceId) {
-        if book.open.contains(&id) && !self.shared.core.device_exists(&id) {
+        if book.open.contains(&id) && !self.shared.services.registry.device_exists(&id) {
             book.closing.insert(id, Instant::now() + CLOSING_GRACE);
         }
     }
 
     fn reconcile(&self, book: &mut OpenNamespaces) {
-        let exist: HashSet<_> = self.shared.core.device_ids().into_iter().collect();
+        let exist: HashSet<_> = self.shared.services.registry.device_ids().into_iter().collect();
         let gone: Vec<_> = book.open.difference(&exist).cloned().collect();
         gone.into_iter().for_each(|id| self.remove(book, id));
         exist.iter().for_each(|id| self.add(book, id));
@@ -123,7 +124,7 @@ impl Namespaces {
             .collect();
         for id in ready {
             book.closing.remove(&id);
-            if self.shared.core.device_exists(&id) {
+            if self.shared.services.registry.device_exists(&id) {
                 continue;
             }
             book.open.remove(&id);

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::domain::access::{ApiKey, Grant, Scope};
 use crate::domain::clock::{Clock, Millis, Random};
 use crate::domain::ids::DeviceId;
-use crate::service::{Core, ServiceError};
+use crate::service::{Access, ServiceError};
 use crate::store::api_keys::HashedKey;
 use crate::store::{Store, StoreError};
 
@@ -215,31 +215,31 @@ fn random_hex<const BYTES: usize>(random: &dyn Random) -> String {
     hex::encode(bytes)
 }
 
-impl Core {
+impl Access {
     /// Who presents this key.
     ///
     /// # Errors
     /// When it is not valid any more, or never was.
     pub fn authenticate(&self, presented: &str) -> Result<Principal, AuthError> {
-        self.inner.keys.verify(presented, self.now())
+        self.keys.verify(presented, self.clock.now())
     }
 
     /// Whether the key behind a request is still good.
     #[must_use]
     pub fn still_valid(&self, principal: &Principal) -> bool {
-        self.inner.keys.find(&principal.key_id).is_some_and(|hashed| !hashed.key.is_expired(self.now()))
+        self.keys.find(&principal.key_id).is_some_and(|hashed| !hashed.key.is_expired(self.clock.now()))
     }
 
     /// What a key grants; `None` when it is no more.
     pub(in crate::service) fn grant_of(&self, key_id: &str) -> Option<Grant> {
-        let hashed = self.inner.keys.find(key_id)?;
-        (!hashed.key.is_expired(self.now())).then(|| hashed.key.grant.clone())
+        let hashed = self.keys.find(key_id)?;
+        (!hashed.key.is_expired(self.clock.now())).then(|| hashed.key.grant.clone())
     }
 
     /// Changes at each revocation.
     #[must_use]
     pub fn key_changes(&self) -> watch::Receiver<u64> {
-        self.inner.keys.changes.subscribe()
+        self.keys.changes.subscribe()
     }
 
     /// Makes a key that gives no more than its maker has.
@@ -247,20 +247,20 @@ impl Core {
     /// # Errors
     /// When it would be wider, cannot be, or the store fails.
     pub async fn create_key(&self, by: &Principal, new: NewKey) -> Result<CreatedKey, ServiceError> {
-        check(&new, self.now())?;
+        check(&new, self.clock.now())?;
         let grant = Grant { scopes: new.scopes.clone(), devices: new.devices.clone() };
         if !by.grant.covers(&grant) {
             return Err(ServiceError::WiderKey(
                 "its scopes and devices must be among those of the key that makes it".into(),
             ));
         }
-        if self.inner.keys.known().len() >= MAX_KEYS {
+        if self.keys.known().len() >= MAX_KEYS {
             return Err(ServiceError::Impossible {
                 code: "too_many_keys",
                 message: format!("there are {MAX_KEYS} keys; revoke some first"),
             });
         }
-        let created = self.inner.keys.add(self.store(), new, self.now(), &*self.inner.random).await?;
+        let created = self.keys.add(&self.store, new, self.clock.now(), &*self.random).await?;
         tracing::info!(key = created.key.id, by = by.key_id, "API key created");
         Ok(created)
     }
@@ -268,9 +268,8 @@ impl Core {
     /// Keys that give no more than the one that asks, oldest first.
     #[must_use]
     pub fn keys(&self, by: &Principal) -> Vec<ApiKey> {
-        let used = self.inner.keys.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let used = self.keys.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut keys: Vec<ApiKey> = self
-            .inner
             .keys
             .known()
             .values()
@@ -290,7 +289,7 @@ impl Core {
     /// # Errors
     /// When there is no such key, it is wider than the one that asks, or the store fails.
     pub async fn revoke_key(&self, by: &Principal, id: &str) -> Result<(), ServiceError> {
-        let keys = &self.inner.keys;
+        let keys = &self.keys;
         let hashed = keys.find(id).ok_or(ServiceError::KeyNotFound)?;
         if keys.environment_id.as_deref() == Some(id) {
             return Err(ServiceError::KeyFromEnvironment);
@@ -299,7 +298,7 @@ impl Core {
             return Err(ServiceError::WiderKey("it cannot revoke a wider one either".into()));
         }
         let stored = id.to_owned();
-        self.store().write(move |tx| tx.delete_api_key(&stored)).await?;
+        self.store.write(move |tx| tx.delete_api_key(&stored)).await?;
         keys.known.write().unwrap_or_else(PoisonError::into_inner).remove(id);
         keys.used.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
         keys.changes.send_modify(|change| *change += 1);
@@ -309,12 +308,12 @@ impl Core {
 
     /// Writes down now and then when keys were last used.
     pub(in crate::service) fn start_key_bookkeeping(&self) {
-        let core = self.clone();
-        self.tasks().spawn("key-bookkeeping", async move {
-            let soft = core.tasks().soft().clone();
+        let access = self.clone();
+        self.tasks.spawn("key-bookkeeping", async move {
+            let soft = access.tasks.soft().clone();
             loop {
                 let drained = tokio::time::timeout(BOOKKEEPING, soft.cancelled()).await.is_ok();
-                core.write_down_uses().await;
+                access.write_down_uses().await;
                 if drained {
                     break;
                 }
@@ -324,19 +323,19 @@ impl Core {
 
     async fn write_down_uses(&self) {
         let used: Vec<(String, Millis)> = {
-            let mut used = self.inner.keys.used.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut used = self.keys.used.lock().unwrap_or_else(PoisonError::into_inner);
             used.drain().collect()
         };
         if used.is_empty() {
             return;
         }
         for (id, at) in &used {
-            let mut known = self.inner.keys.known.write().unwrap_or_else(PoisonError::into_inner);
+            let mut known = self.keys.known.write().unwrap_or_else(PoisonError::into_inner);
             if let Some(hashed) = known.get_mut(id) {
                 Arc::make_mut(hashed).key.last_used_at = Some(*at);
             }
         }
-        if let Err(error) = self.store().write_patiently(move |tx| tx.touch_api_keys(&used)).await {
+        if let Err(error) = self.store.write_patiently(move |tx| tx.touch_api_keys(&used)).await {
             tracing::warn!(%error, "when keys were last used could not be stored");
         }
     }

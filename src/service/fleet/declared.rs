@@ -8,7 +8,7 @@ use crate::domain::ids::DeviceId;
 use crate::domain::notify::RuleSpec;
 use crate::domain::reason::Reason;
 use crate::domain::state::{Input, State};
-use crate::service::{Core, DeviceView, NewDevice, NewWebhook, ServiceError};
+use crate::service::{DeviceView, Fleet, NewDevice, NewWebhook, ServiceError};
 
 /// What one file says.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ impl Declaration {
     }
 }
 
-impl Core {
+impl Fleet {
     /// Makes the fleet as the files say: new devices are created, changed ones configured and restarted,
     /// and one whose file is gone is stopped and kept. What fails for one device is logged and touches no
     /// other; how many failed is answered.
@@ -80,8 +80,8 @@ impl Core {
                 settings: declaration.settings,
             };
             self.store_new_device(new, fields).await?;
-            self.reconcile_webhooks(&id, declaration.webhooks).await?;
-            self.reconcile_notify_rules(&id, declaration.notify).await?;
+            self.webhooks.reconcile_webhooks(&id, declaration.webhooks).await?;
+            self.notify.reconcile_notify_rules(&id, declaration.notify).await?;
             return if autostart { self.apply(&id, Input::Start).await } else { Ok(()) };
         };
         let mut device = view.device;
@@ -100,16 +100,16 @@ impl Core {
         let secrets = self.check_and_mask(&mut device)?;
         if changed || device != before {
             let stored = device.clone();
-            self.store()
+            self.store
                 .write_patiently(move |tx| {
                     secrets.store(tx, &stored.id)?;
                     Ok::<_, ServiceError>(tx.configure_device(&stored)?)
                 })
                 .await?;
-            self.wake_outbox(&id);
+            self.registry.wake_outbox(&id);
         }
-        self.reconcile_webhooks(&id, declaration.webhooks).await?;
-        self.reconcile_notify_rules(&id, declaration.notify).await?;
+        self.webhooks.reconcile_webhooks(&id, declaration.webhooks).await?;
+        self.notify.reconcile_notify_rules(&id, declaration.notify).await?;
         let by_declaration =
             matches!(before.state, State::Stopped { reason: Reason::StoppedByDeclaration, .. });
         match (autostart, before.state.is_active()) {
@@ -128,9 +128,9 @@ impl Core {
         device.declared.clear();
         let active = device.state.is_active();
         let id = device.id.clone();
-        self.store().write_patiently(move |tx| tx.configure_device(&device)).await?;
-        self.reconcile_webhooks(&id, Vec::new()).await?;
-        self.reconcile_notify_rules(&id, Vec::new()).await?;
+        self.store.write_patiently(move |tx| tx.configure_device(&device)).await?;
+        self.webhooks.reconcile_webhooks(&id, Vec::new()).await?;
+        self.notify.reconcile_notify_rules(&id, Vec::new()).await?;
         tracing::info!(device = %id, "the device's file is gone; it is stopped and kept");
         if active {
             self.apply(&id, Input::Stop(Reason::StoppedByDeclaration)).await?;

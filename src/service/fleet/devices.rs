@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use super::supervisor::Command;
 use crate::domain::clock::Millis;
 use crate::domain::device::{Device, DeviceStats};
 use crate::domain::ids::DeviceId;
 use crate::domain::reason::Reason;
 use crate::domain::secret_settings::{keep, sent_elsewhere};
 use crate::domain::state::{Input, State};
-use crate::service::{Core, CreatedWebhook, DeviceLifecycleEvent, NewWebhook, ServiceError};
+use crate::service::registry::DeviceCommand;
+use crate::service::{CreatedWebhook, DeviceLifecycleEvent, Fleet, NewWebhook, ServiceError};
 use crate::store::{StoreError, Tx};
 
 /// A device and its counts.
@@ -48,19 +48,22 @@ const NAME_CHARS: usize = 128;
 /// The most that a device's settings may hold, as JSON.
 const SETTINGS_BYTES: usize = 65_536;
 
-impl Core {
+impl Fleet {
     /// Devices, oldest first: these, or all of them.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn devices(&self, only: Option<&[DeviceId]>) -> Result<Vec<DeviceView>, ServiceError> {
         let only = only.map(<[DeviceId]>::to_vec);
-        self.read(move |store| {
-            let wanted = |device: &Device| only.as_ref().is_none_or(|ids| ids.contains(&device.id));
-            let devices = store.devices()?.into_iter().filter(wanted);
-            devices.map(|device| Ok(DeviceView { stats: store.device_stats(&device.id)?, device })).collect()
-        })
-        .await
+        self.store
+            .read(move |store| {
+                let wanted = |device: &Device| only.as_ref().is_none_or(|ids| ids.contains(&device.id));
+                let devices = store.devices()?.into_iter().filter(wanted);
+                devices
+                    .map(|device| Ok(DeviceView { stats: store.device_stats(&device.id)?, device }))
+                    .collect()
+            })
+            .await
     }
 
     /// One device.
@@ -69,11 +72,12 @@ impl Core {
     /// When there is no such device, or the store fails.
     pub async fn device(&self, id: &DeviceId) -> Result<DeviceView, ServiceError> {
         let id = id.clone();
-        self.read(move |store| {
-            let device = store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
-            Ok(DeviceView { stats: store.device_stats(&id)?, device })
-        })
-        .await
+        self.store
+            .read(move |store| {
+                let device = store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
+                Ok(DeviceView { stats: store.device_stats(&id)?, device })
+            })
+            .await
     }
 
     /// Creates a device, and starts to connect it.
@@ -84,22 +88,22 @@ impl Core {
         self.create_device_with(new, None).await.map(|(view, _)| view)
     }
 
-    /// As [`Core::create_device`], with a webhook that hears of everything from its first connection on.
+    /// As [`Fleet::create_device`], with a webhook that hears of everything from its first connection on.
     ///
     /// # Errors
-    /// As [`Core::create_device`], and when something about the webhook cannot be: nothing is made then.
+    /// As [`Fleet::create_device`], and when something about the webhook cannot be: nothing is made then.
     pub async fn create_device_with(
         &self,
         new: NewDevice,
         webhook: Option<NewWebhook>,
     ) -> Result<(DeviceView, Option<CreatedWebhook>), ServiceError> {
         if let Some(webhook) = webhook.clone() {
-            self.check_webhook(webhook)?;
+            self.webhooks.check_webhook(webhook)?;
         }
         let id = self.store_new_device(new, Vec::new()).await?;
         let created = match webhook {
             Some(webhook) => {
-                Some(self.create_webhook(NewWebhook { device: Some(id.clone()), ..webhook }).await?)
+                Some(self.webhooks.create_webhook(NewWebhook { device: Some(id.clone()), ..webhook }).await?)
             }
             None => None,
         };
@@ -113,23 +117,23 @@ impl Core {
         new: NewDevice,
         declared: Vec<String>,
     ) -> Result<DeviceId, ServiceError> {
-        let id = new.id.unwrap_or_else(|| DeviceId::random(&*self.inner.random));
+        let id = new.id.unwrap_or_else(|| DeviceId::random(&*self.random));
         let mut device = Device {
             name: new.name.unwrap_or_else(|| id.to_string()),
-            engine: new.engine.unwrap_or_else(|| self.limits().default_engine.clone()),
+            engine: new.engine.unwrap_or_else(|| self.limits.default_engine.clone()),
             settings: new.settings,
             declared,
             state: State::Created,
             account: None,
             last_seen: None,
-            created_at: self.now(),
+            created_at: self.clock.now(),
             id: id.clone(),
         };
         let secrets = self.check_and_mask(&mut device)?;
-        let max = self.limits().max_devices;
+        let max = self.limits.max_devices;
         let stored = device.clone();
-        let secret = self.new_media_secret();
-        self.store()
+        let secret = self.media.new_media_secret();
+        self.store
             .write(move |tx| {
                 insert(tx, &stored, max)?;
                 secrets.store(tx, &stored.id)?;
@@ -138,7 +142,7 @@ impl Core {
             .await?;
         self.spawn_actor(device, false);
         tracing::info!(device = %id, "device created");
-        let _ = self.inner.notices.send(DeviceLifecycleEvent::Added(id.clone()));
+        self.registry.publish(DeviceLifecycleEvent::Added(id.clone()));
         Ok(id)
     }
 
@@ -151,15 +155,15 @@ impl Core {
         id: &DeviceId,
         change: DeviceChange,
     ) -> Result<DeviceView, ServiceError> {
-        let (core, of) = (self.clone(), id.clone());
-        self.store()
+        let (fleet, of) = (self.clone(), id.clone());
+        self.store
             .write(move |tx| {
                 let mut device = tx.device(&of)?.ok_or(ServiceError::DeviceNotFound)?;
                 refuse_declared(&device, &change)?;
                 if let Some(name) = change.name {
                     device.name = name;
                 }
-                device.settings = core.with_secrets(tx, &device)?;
+                device.settings = fleet.with_secrets(tx, &device)?;
                 let wanted = change.settings.unwrap_or_default();
                 if let Some(place) = sent_elsewhere(&wanted, &device.settings) {
                     let wrong = "must be given again, as the address that it goes to is to change";
@@ -172,12 +176,12 @@ impl Core {
                         device.settings.insert(key, value);
                     }
                 }
-                let secrets = core.check_and_mask(&mut device)?;
+                let secrets = fleet.check_and_mask(&mut device)?;
                 secrets.store(tx, &device.id)?;
                 Ok::<_, ServiceError>(tx.configure_device(&device)?)
             })
             .await?;
-        self.wake_outbox(id);
+        self.registry.wake_outbox(id);
         self.device(id).await
     }
 
@@ -187,7 +191,7 @@ impl Core {
     /// When there is no such device, or the store fails.
     pub async fn delete_device(&self, id: &DeviceId, keep_messages: bool) -> Result<(), ServiceError> {
         self.remove_device(id, keep_messages).await?;
-        let _ = self.inner.notices.send(DeviceLifecycleEvent::Removed(id.clone()));
+        self.registry.publish(DeviceLifecycleEvent::Removed(id.clone()));
         self.end_feed_and_purge(id, !keep_messages);
         Ok(())
     }
@@ -215,7 +219,7 @@ impl Core {
     /// # Errors
     /// When there is no such device, or the store fails.
     pub async fn restart_device(&self, id: &DeviceId) -> Result<DeviceView, ServiceError> {
-        self.ask(id, |reply| Command::Restart { reply }).await?;
+        self.ask(id, |reply| DeviceCommand::Restart { reply }).await?;
         self.device(id).await
     }
 
@@ -235,8 +239,8 @@ impl Core {
             let right = format!("must have 1 to {NAME_CHARS} characters and no control characters");
             return Err(ServiceError::invalid("name", right));
         }
-        let Some(driver) = self.inner.drivers.get(device.engine.as_str()) else {
-            let mut known: Vec<&str> = self.inner.drivers.keys().copied().collect();
+        let Some(driver) = self.registry.driver(device.engine.as_str()) else {
+            let mut known: Vec<&str> = self.registry.engines().collect();
             known.sort_unstable();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             let wrong = format!("there is no engine '{}' here; available: {known}", device.engine);

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use crate::domain::ids::DeviceId;
 use crate::engine::{Callback, CallbackAnswer, ControlVerb};
-use crate::service::{Core, ServiceError};
+use crate::service::{Fleet, ServiceError};
 
-impl Core {
+impl Fleet {
     /// A request to the control API of a device's engine, where that has one.
     ///
     /// # Errors
@@ -17,23 +17,23 @@ impl Core {
         verb: ControlVerb<'_>,
         body: Value,
     ) -> Result<Value, ServiceError> {
-        let engine = self.engine_of(device)?;
-        let driver = self.inner.drivers.get(&*engine).ok_or(ServiceError::NoSuchCall)?;
+        let engine = self.registry.engine_of(device)?;
+        let driver = self.registry.driver(&*engine).ok_or(ServiceError::NoSuchCall)?;
         if !driver.capabilities().control {
             return Err(ServiceError::NoSuchCall);
         }
         // An answer may wait for a session that the drain has closed already.
         tokio::select! {
             answer = driver.control(device, verb, body) => Ok(answer?),
-            () = self.tasks().soft().cancelled() => Err(ServiceError::ShuttingDown),
+            () = self.tasks.soft().cancelled() => Err(ServiceError::ShuttingDown),
         }
     }
 
     /// The header that signs a device's callbacks; none where there is no such device, or it takes none.
     #[must_use]
     pub fn callback_signature(&self, device: &DeviceId) -> Option<&'static str> {
-        let engine = self.engine_of(device).ok()?;
-        self.inner.drivers.get(&*engine)?.callback_signature()
+        let engine = self.registry.engine_of(device).ok()?;
+        self.registry.driver(&*engine)?.callback_signature()
     }
 
     /// An upstream's callback for a device.
@@ -45,12 +45,12 @@ impl Core {
         device: &DeviceId,
         callback: Callback<'_>,
     ) -> Result<CallbackAnswer, ServiceError> {
-        let engine = self.engine_of(device)?;
-        let driver = self.inner.drivers.get(&*engine).ok_or(ServiceError::NoSuchCall)?;
+        let engine = self.registry.engine_of(device)?;
+        let driver = self.registry.driver(&*engine).ok_or(ServiceError::NoSuchCall)?;
         let settings = self.settings_of(device).await?;
         tokio::select! {
             answer = driver.callback(device, &settings, callback) => Ok(answer?),
-            () = self.tasks().soft().cancelled() => Err(ServiceError::ShuttingDown),
+            () = self.tasks.soft().cancelled() => Err(ServiceError::ShuttingDown),
         }
     }
 }

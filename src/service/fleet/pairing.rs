@@ -6,12 +6,12 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::state::State;
 use crate::engine::PairingCode;
-use crate::service::{Core, ServiceError};
+use crate::service::{Fleet, ServiceError};
 
 /// How long a request waits for a device that has just begun to connect.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-impl Core {
+impl Fleet {
     /// A code to type on the phone with this number (digits), in place of scanning one: `ABCD-1234`, and until
     /// when it is valid.
     ///
@@ -23,26 +23,27 @@ impl Core {
         device: &DeviceId,
         phone_number: &str,
     ) -> Result<(String, Millis), ServiceError> {
-        let engine = self.engine_of(device)?;
-        if !self.capabilities(&engine).is_some_and(|capabilities| capabilities.pairing_code) {
+        let engine = self.registry.engine_of(device)?;
+        if !self.registry.capabilities(&engine).is_some_and(|capabilities| capabilities.pairing_code) {
             return Err(ServiceError::NotSupported);
         }
         match tokio::time::timeout(PATIENCE, self.until_it_waits_for_a_link(device)).await {
             Ok(waits) => waits?,
             Err(_) => return Err(wrong_state("the device is still connecting; try again in a moment")),
         }
-        let now = self.now();
-        let PairingCode { code, valid_ms } = self.linking_session(device)?.pairing_code(phone_number).await?;
+        let now = self.clock.now();
+        let PairingCode { code, valid_ms } =
+            self.registry.linking_session(device)?.pairing_code(phone_number).await?;
         Ok((grouped(&code), now.plus(i64::try_from(valid_ms).unwrap_or(i64::MAX))))
     }
 
     async fn until_it_waits_for_a_link(&self, device: &DeviceId) -> Result<(), ServiceError> {
-        let mut news = self.store().follow(device);
+        let mut news = self.store.follow(device);
         loop {
             news.mark_unchanged();
             let id = device.clone();
             let stored =
-                self.read(move |store| store.device(&id)?.ok_or(ServiceError::DeviceNotFound)).await?;
+                self.store.read(move |store| store.device(&id)?.ok_or(ServiceError::DeviceNotFound)).await?;
             match (&stored.state, &stored.account) {
                 (State::Qr { .. }, _) => return Ok(()),
                 (State::Connecting { .. }, None) => {}
@@ -68,7 +69,7 @@ impl Core {
             }
             tokio::select! {
                 _ = news.changed() => {}
-                () = self.tasks().soft().cancelled() => return Err(ServiceError::ShuttingDown),
+                () = self.tasks.soft().cancelled() => return Err(ServiceError::ShuttingDown),
             }
         }
     }
@@ -92,7 +93,7 @@ mod tests {
     use super::grouped;
 
     #[test]
-    fn codes_are_shown_in_two_halves() {
+    fn pairing_code_is_shown_in_two_halves() {
         assert_eq!((grouped("ABCD1234"), grouped("ABCD-1234")), ("ABCD-1234".into(), "ABCD-1234".into()));
         assert_eq!(grouped("odd"), "odd");
     }

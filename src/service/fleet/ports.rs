@@ -4,22 +4,17 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::supervisor::Command;
 use crate::domain::clock::Millis;
 use crate::domain::device::{Account, Device};
 use crate::domain::event::{CallEvent, EphemeralEvent, HistoryProgressEvent};
 use crate::domain::ids::{DeviceId, MessageId};
-use crate::domain::media::{MediaHash, StoredMedia};
 use crate::domain::state::Input;
-use crate::engine::{
-    ByteStream, EngineEvent, Inbound, InboundError, MediaStore, MediaStoreError, Vault, VaultError,
-    VaultUpdate, VaultView,
-};
-use crate::media::MediaError;
+use crate::engine::{EngineEvent, Inbound, InboundError, Vault, VaultError, VaultUpdate, VaultView};
+use crate::service::Fleet;
 use crate::service::messaging::changes::MessageUpdate;
 use crate::service::messaging::group_changes::GroupChangeOrigin;
 use crate::service::messaging::ingest::IngestMode;
-use crate::service::{Core, ServiceError};
+use crate::service::registry::DeviceCommand;
 use crate::store::vault::VaultRows;
 use crate::store::{Store, StoreError};
 
@@ -77,70 +72,26 @@ impl From<StoreError> for VaultError {
     }
 }
 
-/// The files of messages.
-pub(in crate::service) struct MediaPort {
-    core: Core,
-    /// Whose files come in; `None` where they are read, or imported.
-    device: Option<DeviceId>,
-}
-
-impl MediaPort {
-    pub(in crate::service) fn new(core: &Core) -> Self {
-        Self { core: core.clone(), device: None }
-    }
-
-    pub(in crate::service) fn of(core: &Core, device: &DeviceId) -> Self {
-        Self { core: core.clone(), device: Some(device.clone()) }
-    }
-}
-
-#[async_trait]
-impl MediaStore for MediaPort {
-    async fn save(&self, mut bytes: ByteStream) -> Result<StoredMedia, MediaStoreError> {
-        let owner = self.device.as_ref().map_or("", DeviceId::as_str);
-        self.core.keep_media(owner, &mut bytes).await.map_err(|error| match error {
-            ServiceError::Media(MediaError::TooLarge(limit)) => MediaStoreError::TooLarge(limit),
-            ServiceError::Media(MediaError::Incomplete(source)) => MediaStoreError::Incomplete(source),
-            ServiceError::Media(MediaError::TooSlow) => {
-                MediaStoreError::Incomplete(std::io::ErrorKind::TimedOut.into())
-            }
-            ServiceError::EmptyFile => MediaStoreError::Incomplete(std::io::ErrorKind::UnexpectedEof.into()),
-            error => MediaStoreError::Store(Box::new(error)),
-        })
-    }
-
-    async fn open(&self, hash: &MediaHash) -> Result<ByteStream, MediaStoreError> {
-        self.core.open_media(hash).await.map_err(|error| match error {
-            MediaError::Gone => MediaStoreError::Gone,
-            error => MediaStoreError::Store(Box::new(error)),
-        })
-    }
-
-    async fn thumbnail(&self, hash: &MediaHash) -> Option<Vec<u8>> {
-        self.core.read_media_thumbnail(hash).await.ok()
-    }
-}
-
 /// Where one session hands over what it hears.
 pub(in crate::service) struct InboundPort {
-    core: Core,
+    fleet: Fleet,
     device: DeviceId,
     account: std::sync::Mutex<Option<Account>>,
-    actor: mpsc::WeakSender<Command>,
+    actor: mpsc::WeakSender<DeviceCommand>,
     generation: u64,
     cancel: CancellationToken,
 }
 
 impl InboundPort {
     pub(in crate::service) fn new(
-        core: &Core,
+        fleet: &Fleet,
         device: &Device,
-        actor: mpsc::WeakSender<Command>,
+        actor: mpsc::WeakSender<DeviceCommand>,
         generation: u64,
         cancel: CancellationToken,
     ) -> Self {
         let account = std::sync::Mutex::new(device.account.clone());
-        Self { core: core.clone(), device: device.id.clone(), account, actor, generation, cancel }
+        Self { fleet: fleet.clone(), device: device.id.clone(), account, actor, generation, cancel }
     }
 
     fn account(&self) -> Option<Account> {
@@ -154,7 +105,7 @@ impl InboundPort {
     /// About the link: the device's actor decides and stores. Who is being closed is not answered any more.
     async fn about_the_link(&self, input: Input) -> Result<(), InboundError> {
         let (reply, answer) = oneshot::channel();
-        let command = Command::FromSession { generation: self.generation, input, reply };
+        let command = DeviceCommand::FromSession { generation: self.generation, input, reply };
         let actor = self.actor.upgrade().ok_or(InboundError::Gone)?;
         let stored = async {
             actor.send(command).await.map_err(|_| InboundError::Gone)?;
@@ -172,7 +123,7 @@ impl InboundPort {
         change: MessageUpdate,
         telling: IngestMode,
     ) -> Result<(), InboundError> {
-        self.core.ingest_change(&self.device, id, change, telling).await.map_err(storage)
+        self.fleet.messaging.ingest_change(&self.device, id, change, telling).await.map_err(storage)
     }
 
     async fn past_changes(&self, changes: Vec<EngineEvent>) -> Result<(), InboundError> {
@@ -209,16 +160,17 @@ impl InboundPort {
 #[async_trait]
 impl Inbound for InboundPort {
     async fn deliver(&self, event: EngineEvent) -> Result<(), InboundError> {
-        let (core, device) = (&self.core, &self.device);
-        core.touch(device);
-        let Ok(live) = core.live(device) else { return Err(InboundError::Gone) };
+        let (fleet, device) = (&self.fleet, &self.device);
+        fleet.registry.touch(device);
+        let Ok(live) = fleet.registry.live(device) else { return Err(InboundError::Gone) };
         // Learning who is who excludes all else: nothing is stored by an id that is outdated then.
         let _who = match &event {
-            EngineEvent::Contacts(_) => People::Learnt(live.people.write().await),
+            EngineEvent::Contacts(_) => People::Learnt(live.identities.write().await),
             EngineEvent::Code { .. } | EngineEvent::Scanned(_) | EngineEvent::Opened(_) => People::NotNamed,
-            _ => People::Named(live.people.read().await),
+            _ => People::Named(live.identities.read().await),
         };
-        let event = match self.change_of(core.canonicalize(device, event).await.map_err(storage)?) {
+        let event = match self.change_of(fleet.messaging.canonicalize(device, event).await.map_err(storage)?)
+        {
             Ok((id, change)) => return self.changed(id, change, IngestMode::Live).await,
             Err(event) => *event,
         };
@@ -232,50 +184,58 @@ impl Inbound for InboundPort {
                 self.remember(&account);
                 self.about_the_link(Input::Opened(account)).await
             }
-            EngineEvent::Message(message) => core
+            EngineEvent::Message(message) => fleet
+                .messaging
                 .ingest_messages(device, self.account(), vec![*message], IngestMode::Live)
                 .await
                 .map_err(storage),
-            EngineEvent::History(messages) => core
+            EngineEvent::History(messages) => fleet
+                .messaging
                 .ingest_messages(device, self.account(), messages, IngestMode::History)
                 .await
                 .map_err(storage),
             EngineEvent::PastChanges(changes) => self.past_changes(changes).await,
-            EngineEvent::Receipt(receipt) => core.ingest_receipt(device, receipt).await.map_err(storage),
-            EngineEvent::ReadElsewhere { chat, messages } => {
-                core.ingest_read_elsewhere(device, chat, messages).await.map_err(storage)
+            EngineEvent::Receipt(receipt) => {
+                fleet.messaging.ingest_receipt(device, receipt).await.map_err(storage)
             }
-            EngineEvent::Contacts(told) => core.ingest_contacts(device, told).await.map_err(storage),
+            EngineEvent::ReadElsewhere { chat, messages } => {
+                fleet.messaging.ingest_read_elsewhere(device, chat, messages).await.map_err(storage)
+            }
+            EngineEvent::Contacts(told) => {
+                fleet.messaging.ingest_contacts(device, told).await.map_err(storage)
+            }
             EngineEvent::ChatName { chat, name } => {
-                core.ingest_chat_name(device, chat, name).await.map_err(storage)
+                fleet.messaging.ingest_chat_name(device, chat, name).await.map_err(storage)
             }
             EngineEvent::Typing { chat, from, kind, on } => {
-                core.emit(device, &EphemeralEvent::Typing { chat_id: chat, from, kind, on });
+                fleet.logs.emit(device, &EphemeralEvent::Typing { chat_id: chat, from, kind, on });
                 Ok(())
             }
             EngineEvent::Presence { contact, online, last_seen } => {
-                core.emit(device, &EphemeralEvent::Presence { contact_id: contact, online, last_seen });
+                fleet.logs.emit(device, &EphemeralEvent::Presence { contact_id: contact, online, last_seen });
                 Ok(())
             }
             EngineEvent::Chat { chat, change } => {
-                core.ingest_chat_change(device, chat, change).await.map_err(storage)
+                fleet.messaging.ingest_chat_change(device, chat, change).await.map_err(storage)
             }
             EngineEvent::Groups { groups, complete } => {
-                core.ingest_groups(device, groups, complete).await.map_err(storage)
+                fleet.messaging.ingest_groups(device, groups, complete).await.map_err(storage)
             }
             EngineEvent::GroupChanged { group, change, participants, text, author } => {
                 let told = GroupChangeOrigin { group, change, participants, text, author };
-                core.ingest_group_change(device, told).await.map_err(storage)
+                fleet.messaging.ingest_group_change(device, told).await.map_err(storage)
             }
-            EngineEvent::Call { call_id, from, video, status } => {
-                core.ingest_call(device, CallEvent { call_id, from, video, status }).await.map_err(storage)
-            }
+            EngineEvent::Call { call_id, from, video, status } => fleet
+                .messaging
+                .ingest_call(device, CallEvent { call_id, from, video, status })
+                .await
+                .map_err(storage),
             EngineEvent::HistoryProgress { done, total, phase } => {
                 let progress = HistoryProgressEvent { done, total, phase };
-                core.ingest_history_progress(device, progress).await.map_err(storage)
+                fleet.messaging.ingest_history_progress(device, progress).await.map_err(storage)
             }
             EngineEvent::Latency { ms } => {
-                core.emit(
+                fleet.logs.emit(
                     device,
                     &EphemeralEvent::ConnectionStatus { status: "connected", latency_ms: Some(ms) },
                 );

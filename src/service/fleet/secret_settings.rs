@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 use crate::domain::device::Device;
 use crate::domain::ids::DeviceId;
 use crate::domain::secret_settings::{bare_mask, join, split};
-use crate::service::{Core, ServiceError};
+use crate::service::{Fleet, ServiceError};
 use crate::store::{Reader, Tx};
 
-impl Core {
+impl Fleet {
     /// A device's settings as its engine reads them.
     ///
     /// # Errors
@@ -17,12 +17,13 @@ impl Core {
         &self,
         id: &DeviceId,
     ) -> Result<Map<String, Value>, ServiceError> {
-        let (core, id) = (self.clone(), id.clone());
-        self.read(move |store| {
-            let device = store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
-            core.with_secrets(store, &device)
-        })
-        .await
+        let (fleet, id) = (self.clone(), id.clone());
+        self.store
+            .read(move |store| {
+                let device = store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
+                fleet.with_secrets(store, &device)
+            })
+            .await
     }
 
     /// The same of a device that was read already.
@@ -31,7 +32,7 @@ impl Core {
         reader: &Reader<'_>,
         device: &Device,
     ) -> Result<Map<String, Value>, ServiceError> {
-        let secrets = self.store().open_settings(&device.id, reader.device_secrets(&device.id)?)?;
+        let secrets = self.store.open_settings(&device.id, reader.device_secrets(&device.id)?)?;
         Ok(join(device.settings.clone(), &secrets))
     }
 
@@ -47,11 +48,11 @@ impl Core {
         self.check(device)?;
         let (masked, secrets) = split(std::mem::take(&mut device.settings));
         device.settings = masked;
-        Ok(SealedSecrets(self.store().seal_settings(&device.id, &secrets)?))
+        Ok(SealedSecrets(self.store.seal_settings(&device.id, &secrets)?))
     }
 }
 
-/// What [`Core::check_and_mask`] took out.
+/// What [`Fleet::check_and_mask`] took out.
 pub(in crate::service) struct SealedSecrets(crate::store::device_secrets::SealedSettings);
 
 impl SealedSecrets {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::domain::ids::DeviceId;
-use crate::service::{Core, ServiceError};
+use crate::service::{Fleet, ServiceError};
 
 /// The fleet, or a key's part of it.
 #[derive(Debug, Clone, Serialize)]
@@ -36,37 +36,38 @@ pub struct Traffic {
 
 const DAY_MS: i64 = 86_400_000;
 
-impl Core {
+impl Fleet {
     /// These devices, or all, in numbers.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn stats(&self, only: Option<&[DeviceId]>) -> Result<Stats, ServiceError> {
-        let now = self.now();
+        let now = self.clock.now();
         let midnight = now.plus(-now.0.rem_euclid(DAY_MS));
         let only = only.map(<[DeviceId]>::to_vec);
-        let sockets = self.metrics().sockets.get();
-        self.read(move |store| {
-            let seen = |id: &DeviceId| only.as_ref().is_none_or(|ids| ids.contains(id));
-            let mut devices_by_state = BTreeMap::new();
-            let mut devices = 0;
-            for device in store.devices()?.into_iter().filter(|device| seen(&device.id)) {
-                devices += 1;
-                *devices_by_state.entry(device.state.name().to_owned()).or_default() += 1;
-            }
-            let (received, sent) = store.traffic_since(only.as_deref(), midnight)?;
-            let lengths = store.outbox_lengths()?.into_iter().filter(|(id, _)| seen(id));
-            let queues: BTreeMap<String, i64> =
-                lengths.map(|(id, length)| (id.to_string(), length)).collect();
-            Ok(Stats {
-                devices,
-                devices_by_state,
-                messages_today: Traffic { received, sent },
-                queued_messages: queues.values().sum(),
-                queues,
-                sockets,
+        let sockets = self.metrics.sockets.get();
+        self.store
+            .read(move |store| {
+                let seen = |id: &DeviceId| only.as_ref().is_none_or(|ids| ids.contains(id));
+                let mut devices_by_state = BTreeMap::new();
+                let mut devices = 0;
+                for device in store.devices()?.into_iter().filter(|device| seen(&device.id)) {
+                    devices += 1;
+                    *devices_by_state.entry(device.state.name().to_owned()).or_default() += 1;
+                }
+                let (received, sent) = store.traffic_since(only.as_deref(), midnight)?;
+                let lengths = store.outbox_lengths()?.into_iter().filter(|(id, _)| seen(id));
+                let queues: BTreeMap<String, i64> =
+                    lengths.map(|(id, length)| (id.to_string(), length)).collect();
+                Ok(Stats {
+                    devices,
+                    devices_by_state,
+                    messages_today: Traffic { received, sent },
+                    queued_messages: queues.values().sum(),
+                    queues,
+                    sockets,
+                })
             })
-        })
-        .await
+            .await
     }
 }

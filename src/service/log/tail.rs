@@ -16,7 +16,7 @@ use tokio::sync::{broadcast, watch};
 use crate::domain::clock::Millis;
 use crate::domain::event::{EphemeralEvent, Stamped};
 use crate::domain::ids::DeviceId;
-use crate::service::{Core, ServiceError};
+use crate::service::{Logs, ServiceError};
 use crate::store::events::LogRow;
 
 /// Items that may wait for one follower before it reads from the log again.
@@ -83,7 +83,7 @@ struct LogTail {
 
 /// One follower's place in a log.
 pub struct Cursor {
-    core: Core,
+    logs: Logs,
     device: DeviceId,
     last: i64,
     replayed: VecDeque<Arc<LogEntry>>,
@@ -91,7 +91,7 @@ pub struct Cursor {
     items: broadcast::Receiver<Item>,
 }
 
-impl Core {
+impl Logs {
     /// Follows a device's log: everything after `since`, then what comes; only what comes, without it.
     ///
     /// # Errors
@@ -101,16 +101,16 @@ impl Core {
         device: &DeviceId,
         since: Option<i64>,
     ) -> Result<(Cursor, Option<Resync>), ServiceError> {
-        if !self.device_exists(device) {
+        if !self.registry.device_exists(device) {
             return Err(ServiceError::DeviceNotFound);
         }
         let items = self.subscribe(device).await;
         let id = device.clone();
-        let range = self.read(move |store| Ok(store.log_range(&id)?)).await?;
+        let range = self.store.read(move |store| store.log_range(&id)).await?;
         let gap = since.is_some_and(|since| !range.covers(since));
         let last = if gap { range.newest } else { since.unwrap_or(range.newest) };
         let cursor = Cursor {
-            core: self.clone(),
+            logs: self.clone(),
             device: device.clone(),
             last,
             replayed: VecDeque::new(),
@@ -123,8 +123,8 @@ impl Core {
 
     /// Passes on something that the log does not keep, to those who follow right now.
     pub(in crate::service) fn emit(&self, device: &DeviceId, event: &EphemeralEvent) {
-        let Some(feed) = self.inner.feeds.get(device) else { return };
-        let stamped = Stamped { device_id: device, timestamp: self.now(), seq: None, body: event };
+        let Some(feed) = self.tails.get(device) else { return };
+        let stamped = Stamped { device_id: device, timestamp: self.clock.now(), seq: None, body: event };
         match serde_json::value::to_raw_value(&stamped) {
             Ok(payload) => {
                 let _ = feed.items.send(Item::Live(Arc::new(LiveEntry { kind: event.name(), payload })));
@@ -137,7 +137,7 @@ impl Core {
 
     /// Whether anybody follows this device right now.
     pub(in crate::service) fn is_followed(&self, device: &DeviceId) -> bool {
-        self.inner.feeds.get(device).is_some()
+        self.tails.get(device).is_some()
     }
 
     async fn subscribe(&self, device: &DeviceId) -> broadcast::Receiver<Item> {
@@ -148,15 +148,15 @@ impl Core {
     }
 
     fn feed(&self, device: &DeviceId) -> (broadcast::Receiver<Item>, watch::Receiver<bool>) {
-        let mut followed = self.inner.feeds.lock();
+        let mut followed = self.tails.lock();
         if let Some(feed) = followed.get(device) {
             return (feed.items.subscribe(), feed.tailing.clone());
         }
         let (items, receiver) = broadcast::channel(BUFFER);
         let (started, tailing) = watch::channel(false);
         followed.insert(device.clone(), LogTail { items: items.clone(), tailing: tailing.clone() });
-        let tail = LogTailReader { core: self.clone(), device: device.clone(), items };
-        self.inner.tasks.spawn("feed-tail", tail.run(started));
+        let tail = LogTailReader { logs: self.clone(), device: device.clone(), items };
+        self.tasks.spawn("feed-tail", tail.run(started));
         (receiver, tailing)
     }
 }
@@ -189,7 +189,7 @@ impl LogTails {
 
 /// The one task that reads a followed log.
 struct LogTailReader {
-    core: Core,
+    logs: Logs,
     device: DeviceId,
     items: broadcast::Sender<Item>,
 }
@@ -201,10 +201,10 @@ const IDLE_CHECK: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl LogTailReader {
     async fn run(self, started: watch::Sender<bool>) {
-        let mut head = self.core.store().follow(&self.device);
+        let mut head = self.logs.store.follow(&self.device);
         let mut last = self.newest().await;
         let _ = started.send(true);
-        let soft = self.core.tasks().soft().clone();
+        let soft = self.logs.tasks.soft().clone();
         loop {
             tokio::select! {
                 () = soft.cancelled() => break,
@@ -221,12 +221,17 @@ impl LogTailReader {
     }
 
     fn is_alone(&self) -> bool {
-        self.core.inner.feeds.remove_if_alone(&self.device)
+        self.logs.tails.remove_if_alone(&self.device)
     }
 
     async fn newest(&self) -> i64 {
         let device = self.device.clone();
-        match self.core.read(move |store| Ok(store.log_range(&device)?.newest)).await {
+        match self
+            .logs
+            .store
+            .read::<_, ServiceError, _>(move |store| Ok(store.log_range(&device)?.newest))
+            .await
+        {
             Ok(newest) => newest,
             // From the beginning: cursors skip what they have.
             Err(error) => {
@@ -238,7 +243,7 @@ impl LogTailReader {
 
     async fn pass_on(&self, mut last: i64) -> i64 {
         loop {
-            match page(&self.core, &self.device, last).await {
+            match page(&self.logs, &self.device, last).await {
                 Ok(entries) if entries.is_empty() => return last,
                 Ok(entries) => {
                     for entry in entries {
@@ -249,7 +254,7 @@ impl LogTailReader {
                 Err(error) => {
                     tracing::warn!(device = %self.device, %error, "new events could not be read; trying again");
                     tokio::time::sleep(READ_PAUSE).await;
-                    if self.core.tasks().soft().is_cancelled() {
+                    if self.logs.tasks.soft().is_cancelled() {
                         return last;
                     }
                 }
@@ -258,9 +263,9 @@ impl LogTailReader {
     }
 }
 
-async fn page(core: &Core, device: &DeviceId, after: i64) -> Result<Vec<Arc<LogEntry>>, ServiceError> {
-    let (device, limit) = (device.clone(), core.limits().replay_page);
-    let entries = core.read(move |store| Ok(store.events_after(&device, after, limit)?)).await?;
+async fn page(logs: &Logs, device: &DeviceId, after: i64) -> Result<Vec<Arc<LogEntry>>, ServiceError> {
+    let (device, limit) = (device.clone(), logs.limits.replay_page);
+    let entries = logs.store.read(move |store| store.events_after(&device, after, limit)).await?;
     Ok(entries.into_iter().map(|entry| Arc::new(entry.into())).collect())
 }
 
@@ -286,7 +291,7 @@ impl Cursor {
                 }
                 Ok(Item::Logged(_)) => self.live = false,
                 Err(broadcast::error::RecvError::Lagged(_)) => {
-                    self.core.metrics().bus_lagged.inc();
+                    self.logs.metrics.bus_lagged.inc();
                     self.live = false;
                 }
                 Err(broadcast::error::RecvError::Closed) => return self.last_words().await,
@@ -307,7 +312,7 @@ impl Cursor {
     }
 
     async fn read_on(&mut self) -> Option<()> {
-        match page(&self.core, &self.device, self.last).await {
+        match page(&self.logs, &self.device, self.last).await {
             Ok(entries) if entries.is_empty() => self.live = true,
             Ok(entries) => self.replayed.extend(entries),
             Err(error) => {
@@ -320,7 +325,7 @@ impl Cursor {
 
     /// The feed ended: what the log still holds, and then nothing.
     async fn last_words(&mut self) -> Option<Item> {
-        let entries = page(&self.core, &self.device, self.last).await.unwrap_or_default();
+        let entries = page(&self.logs, &self.device, self.last).await.unwrap_or_default();
         self.replayed.extend(entries);
         let entry = self.replayed.pop_front()?;
         self.last = entry.seq;

@@ -2,10 +2,9 @@
 //!
 //! A file that a message waits to take along is never removed. A message whose file is gone keeps its description.
 
-use super::MediaFileStore;
 use crate::domain::clock::Millis;
 use crate::domain::media::MediaHash;
-use crate::service::{Core, ServiceError};
+use crate::service::{MediaService, ServiceError};
 use crate::store::StoreError;
 use crate::store::media::MediaUsage;
 
@@ -32,16 +31,12 @@ pub struct MediaLimits {
     pub fetch_timeout_ms: u64,
 }
 
-impl Core {
-    pub(in crate::service) fn shelf(&self) -> &MediaFileStore {
-        &self.inner.shelf
-    }
-
+impl MediaService {
     /// A message does not refer to this file any more: when nothing else does, it goes.
     pub(in crate::service) fn media_released(&self, hash: MediaHash) {
-        let core = self.clone();
-        self.tasks().spawn("media release", async move {
-            if let Err(error) = core.remove_if_unused(&hash).await {
+        let media = self.clone();
+        self.tasks.spawn("media release", async move {
+            if let Err(error) = media.remove_if_unused(&hash).await {
                 tracing::warn!(%error, "a file that nothing refers to stays until the next sweep");
             }
         });
@@ -49,16 +44,16 @@ impl Core {
 
     /// One round of housekeeping.
     pub(in crate::service) async fn sweep_media(&self) -> Result<(), ServiceError> {
-        let now = self.now();
+        let now = self.clock.now();
         let cutoff = now.plus(-UPLOADS_MS);
-        while self.store().write_patiently(move |tx| tx.prune_uploads(cutoff, BATCH)).await? {}
+        while self.store.write_patiently(move |tx| tx.prune_uploads(cutoff, BATCH)).await? {}
         self.remove_unused(now.plus(-GRACE_MS)).await?;
-        let limits = self.limits().media;
+        let limits = self.limits.media;
         if limits.keep_ms > 0 {
             self.evict_over_quota(now.plus(-limits.keep_ms), u64::MAX).await?;
         }
         if limits.max_total_bytes > 0 {
-            let total = self.read(|store| Ok(store.media_bytes()?)).await?;
+            let total = self.store.read(|store| store.media_bytes()).await?;
             self.evict_over_quota(now.plus(-GRACE_MS), total.saturating_sub(limits.max_total_bytes)).await?;
         }
         self.remove_stray_files().await
@@ -69,7 +64,8 @@ impl Core {
         let mut after: Option<MediaHash> = None;
         loop {
             let from = after.clone();
-            let found = self.read(move |store| Ok(store.unused_media(cutoff, from.as_ref(), BATCH)?)).await?;
+            let found =
+                self.store.read(move |store| store.unused_media(cutoff, from.as_ref(), BATCH)).await?;
             let Some(last) = found.last() else { return Ok(()) };
             after = Some(last.clone());
             for hash in &found {
@@ -81,15 +77,15 @@ impl Core {
     /// Removes what lies in the store and is not known to the database: a crash came in between. Looks at a part
     /// of a large store, and goes on from there the next time.
     pub(in crate::service) async fn remove_stray_files(&self) -> Result<(), ServiceError> {
-        let cutoff = self.now().plus(-GRACE_MS);
+        let cutoff = self.clock.now().plus(-GRACE_MS);
         let mut looked_at = 0;
         for _ in 0..=u8::MAX {
-            let entries = self.shelf().files.list(self.shelf().next_shard()).await?;
+            let entries = self.files.files.list(self.files.next_shard()).await?;
             looked_at += entries.len();
             for entry in entries.iter().filter(|entry| entry.at < cutoff) {
                 self.remove_if_stray(&entry.hash).await?;
             }
-            if looked_at >= ENTRIES || self.tasks().soft().is_cancelled() {
+            if looked_at >= ENTRIES || self.tasks.soft().is_cancelled() {
                 break;
             }
         }
@@ -100,9 +96,9 @@ impl Core {
         if self.is_known(hash).await? {
             return Ok(());
         }
-        let _order = self.shelf().removing(hash).await;
+        let _order = self.files.removing(hash).await;
         if !self.is_known(hash).await? {
-            self.shelf().files.remove(hash).await?;
+            self.files.files.remove(hash).await?;
             tracing::info!("a file that belongs to nothing was removed");
         }
         Ok(())
@@ -110,24 +106,24 @@ impl Core {
 
     async fn is_known(&self, hash: &MediaHash) -> Result<bool, ServiceError> {
         let hash = hash.clone();
-        self.read(move |store| Ok(store.media(&hash)?.is_some())).await
+        self.store.read(move |store| Ok(store.media(&hash)?.is_some())).await
     }
 
     async fn remove_if_unused(&self, hash: &MediaHash) -> Result<bool, ServiceError> {
-        let _order = self.shelf().removing(hash).await;
+        let _order = self.files.removing(hash).await;
         self.remove_now(hash).await
     }
 
     /// With the store held.
     async fn remove_now(&self, hash: &MediaHash) -> Result<bool, ServiceError> {
-        if self.shelf().is_promised(hash, self.now()) {
+        if self.files.is_promised(hash, self.clock.now()) {
             return Ok(false);
         }
         let of = hash.clone();
         let forgotten: Result<bool, StoreError> =
-            self.store().write_patiently(move |tx| tx.forget_media(&of)).await;
+            self.store.write_patiently(move |tx| tx.forget_media(&of)).await;
         if forgotten? {
-            self.shelf().files.remove(hash).await?;
+            self.files.files.remove(hash).await?;
             return Ok(true);
         }
         Ok(false)
@@ -137,9 +133,9 @@ impl Core {
     /// before `cutoff`.
     async fn evict_over_quota(&self, cutoff: Millis, mut bytes: u64) -> Result<(), ServiceError> {
         let mut after: Option<MediaUsage> = None;
-        while bytes > 0 && !self.tasks().soft().is_cancelled() {
+        while bytes > 0 && !self.tasks.soft().is_cancelled() {
             let from = after.clone();
-            let found = self.read(move |store| Ok(store.old_media(cutoff, from.as_ref(), BATCH)?)).await?;
+            let found = self.store.read(move |store| store.old_media(cutoff, from.as_ref(), BATCH)).await?;
             let Some(last) = found.last() else { break };
             after = Some(last.clone());
             for place in found {
@@ -152,14 +148,14 @@ impl Core {
     }
 
     async fn delete_file(&self, hash: &MediaHash) -> Result<bool, ServiceError> {
-        let _order = self.shelf().removing(hash).await;
-        if self.shelf().is_promised(hash, self.now()) {
+        let _order = self.files.removing(hash).await;
+        if self.files.is_promised(hash, self.clock.now()) {
             return Ok(false);
         }
         loop {
             let of = hash.clone();
             let more: Result<bool, StoreError> =
-                self.store().write_patiently(move |tx| tx.detach_media(&of, BATCH)).await;
+                self.store.write_patiently(move |tx| tx.detach_media(&of, BATCH)).await;
             if !more? {
                 return self.remove_now(hash).await;
             }

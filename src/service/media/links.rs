@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq as _;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::media;
 use crate::domain::message::Message;
-use crate::service::{Core, ServiceError};
+use crate::service::{MediaService, ServiceError};
 use crate::store::{Reader, StoreError};
 
 /// Bytes of a device's secret.
@@ -98,26 +98,26 @@ fn in_path(id: &MessageId) -> String {
     path
 }
 
-impl Core {
+impl MediaService {
     pub(in crate::service) fn link_base(&self) -> LinkBase {
-        LinkBase(self.inner.public_url.clone())
+        LinkBase(self.public_url.clone())
     }
 
     /// A new secret for a device's addresses.
     pub(in crate::service) fn new_media_secret(&self) -> [u8; SECRET_BYTES] {
         let mut secret = [0; SECRET_BYTES];
-        self.inner.random.fill(&mut secret);
+        self.random.fill(&mut secret);
         secret
     }
 
     /// Devices from before files had addresses get their secret.
     pub(in crate::service) async fn sign_media_of_older_devices(&self) -> Result<(), ServiceError> {
-        let devices = self.read(|store| Ok(store.devices_without_media_secret()?)).await?;
+        let devices = self.store.read(|store| store.devices_without_media_secret()).await?;
         let secrets: Vec<_> = devices.into_iter().map(|id| (id, self.new_media_secret())).collect();
         if secrets.is_empty() {
             return Ok(());
         }
-        self.store()
+        self.store
             .write_patiently(move |tx| {
                 secrets.iter().try_for_each(|(device, secret)| tx.set_media_secret(device, secret))
             })

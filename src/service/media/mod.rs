@@ -7,10 +7,19 @@
 //! their rows and removed after them; between both nothing else touches the store ([`file_store::Shelf::adding`],
 //! [`file_store::Shelf::removing`]).
 
+use std::sync::Arc;
+
+use super::limits::Limits;
+use crate::domain::clock::{Clock, Random};
+use crate::lifecycle::Tasks;
+use crate::net::GuardedClient;
+use crate::store::Store;
+
 mod file_store;
 mod gc;
 pub(super) mod links;
 mod outgoing;
+pub(super) mod port;
 mod serving;
 mod uploads;
 
@@ -52,4 +61,36 @@ pub enum SendAs {
     Sticker,
     /// A document, whatever it is.
     Document,
+}
+
+/// Uploads, links, serving and garbage collection of media.
+#[derive(Clone)]
+pub struct MediaService {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    tasks: Tasks,
+    limits: Arc<Limits>,
+    /// Fetches media that a client names by its URL.
+    http: GuardedClient,
+    /// The start of media links; links are relative when it is empty.
+    public_url: Arc<str>,
+    files: Arc<MediaFileStore>,
+}
+
+impl MediaService {
+    #[expect(clippy::too_many_arguments, reason = "one argument per field")]
+    pub(super) fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        tasks: Tasks,
+        limits: Arc<Limits>,
+        http: GuardedClient,
+        public_url: Arc<str>,
+        files: crate::media::Files,
+    ) -> Self {
+        let files = Arc::new(MediaFileStore::new(files));
+        Self { store, clock, random, tasks, limits, http, public_url, files }
+    }
 }

@@ -5,7 +5,7 @@ use crate::domain::file_name::safe_filename;
 use crate::domain::ids::DeviceId;
 use crate::domain::media::StoredMedia;
 use crate::media::{ByteStream, Staged};
-use crate::service::{Core, ServiceError};
+use crate::service::{MediaService, ServiceError};
 use crate::store::Tx;
 use crate::store::media::Upload;
 
@@ -23,11 +23,11 @@ pub struct Uploaded {
     pub filename: Option<String>,
 }
 
-impl Core {
+impl MediaService {
     /// Bytes of the largest file that is taken in.
     #[must_use]
     pub fn max_media_bytes(&self) -> u64 {
-        self.limits().media.max_bytes
+        self.limits.media.max_bytes
     }
 
     /// Takes in a file that this device may send. What is answered is durable.
@@ -41,8 +41,10 @@ impl Core {
         bytes: &mut ByteStream,
     ) -> Result<Uploaded, ServiceError> {
         let of = device.clone();
-        self.read(move |store| store.device(&of)?.ok_or(ServiceError::DeviceNotFound).map(drop)).await?;
-        let _place = self.shelf().place(device)?;
+        self.store
+            .read(move |store| store.device(&of)?.ok_or(ServiceError::DeviceNotFound).map(drop))
+            .await?;
+        let _place = self.files.place(device)?;
         let staged = self.staged(device.as_str(), bytes).await?;
         let (id, filename) = (self.new_media_id(), filename.and_then(safe_filename));
         let (of, named) = (device.clone(), (id.clone(), filename.clone()));
@@ -67,17 +69,17 @@ impl Core {
 
     pub(super) async fn keep_staged(&self, staged: Staged) -> Result<StoredMedia, ServiceError> {
         let hash = staged.media().hash.clone();
-        self.shelf().reserve(&hash, self.now());
+        self.files.reserve(&hash, self.clock.now());
         let kept = self.persist(staged, |_, _, _| Ok(())).await;
         if kept.is_err() {
-            self.shelf().settle(&hash);
+            self.files.settle(&hash);
         }
         kept
     }
 
     async fn staged(&self, owner: &str, bytes: &mut ByteStream) -> Result<Staged, ServiceError> {
-        let limit = self.limits().media.max_bytes;
-        let staged = self.shelf().files.receive(owner, bytes, limit).await?;
+        let limit = self.limits.media.max_bytes;
+        let staged = self.files.files.receive(owner, bytes, limit).await?;
         if staged.media().filesize == 0 {
             return Err(ServiceError::EmptyFile);
         }
@@ -106,22 +108,22 @@ impl Core {
         staged: Staged,
         also: impl FnOnce(&Tx<'_>, &StoredMedia, Millis) -> Result<(), ServiceError> + Send + 'static,
     ) -> Result<StoredMedia, ServiceError> {
-        let _order = self.shelf().adding(&staged.media().hash).await;
-        let file = self.shelf().files.keep(staged).await?;
-        let (row, now) = (file.clone(), self.now());
+        let _order = self.files.adding(&staged.media().hash).await;
+        let file = self.files.files.keep(staged).await?;
+        let (row, now) = (file.clone(), self.clock.now());
         let write = move |tx: &Tx<'_>| {
             tx.put_media(&row, now)?;
             also(tx, &row, now)
         };
         // Patiently: what was streamed for minutes is not thrown away because the store is busy for a moment.
-        self.store().write_patiently(write).await?;
+        self.store.write_patiently(write).await?;
         Ok(file)
     }
 
     fn new_media_id(&self) -> String {
         use base64::Engine as _;
         let mut bytes = [0; ID_BYTES];
-        self.inner.random.fill(&mut bytes);
+        self.random.fill(&mut bytes);
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
     }
 
@@ -133,17 +135,17 @@ impl Core {
     ) -> Result<Option<Upload>, ServiceError> {
         let Some(found) = self.find_upload(device, id).await? else { return Ok(None) };
         let hash = &found.file.hash;
-        let _order = self.shelf().adding(hash).await;
+        let _order = self.files.adding(hash).await;
         // It may have gone in between; from here on it cannot.
         let still = self.find_upload(device, id).await?;
         if still.is_some() {
-            self.shelf().reserve(hash, self.now());
+            self.files.reserve(hash, self.clock.now());
         }
         Ok(still)
     }
 
     async fn find_upload(&self, device: &DeviceId, id: &str) -> Result<Option<Upload>, ServiceError> {
         let (device, id) = (device.clone(), id.to_owned());
-        self.read(move |store| Ok(store.upload(&device, &id)?)).await
+        self.store.read(move |store| Ok(store.upload(&device, &id)?)).await
     }
 }

@@ -10,10 +10,10 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::engine::ChatChange;
-use crate::service::{Core, ServiceError};
+use crate::service::{Messaging, ServiceError};
 use crate::store::{StoreError, Tx};
 
-impl Core {
+impl Messaging {
     /// Puts a chat away, or brings it back.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ impl Core {
                     }
                     mark(tx, &id, &of, &change)
                 };
-                if self.store().write_patiently(write).await? {
+                if self.store.write_patiently(write).await? {
                     self.chat_changed(device, &chat);
                 }
                 Ok(())
@@ -107,9 +107,9 @@ impl Core {
         change: ChatChange,
     ) -> Result<Chat, ServiceError> {
         let chat = &self.aliases_of(device, chat).await?;
-        let (id, of, now) = (device.clone(), chat.clone(), self.now());
+        let (id, of, now) = (device.clone(), chat.clone(), self.clock.now());
         let (changed, marked) = self
-            .store()
+            .store
             .write(move |tx| {
                 tx.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
                 let changed = mark(tx, &id, &of, &change)?;
@@ -129,7 +129,7 @@ impl Core {
     }
 
     async fn tell_chat_change(&self, device: &DeviceId, chat: &Jid, change: ChatChange) {
-        if let Ok(session) = self.session(device)
+        if let Ok(session) = self.registry.session(device)
             && let Err(error) = session.change_chat(chat, change).await
         {
             tracing::info!(%device, %error, "the network was not told what was done to a chat");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::domain::event::EphemeralEvent;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
-use crate::service::Core;
+use crate::service::{Messaging, ServiceError};
 
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -27,28 +27,28 @@ impl ChatUpdates {
     }
 }
 
-impl Core {
+impl Messaging {
     /// A chat changed: tell those who follow, soon, as it then is. Costs nothing while nobody follows;
     /// bounded by the number of chats that change within the pause.
     pub(in crate::service) fn chat_changed(&self, device: &DeviceId, chat: &Jid) {
-        if !self.is_followed(device) {
+        if !self.logs.is_followed(device) {
             return;
         }
         let key = (device.clone(), chat.clone());
-        if !self.inner.live.begin(&key) {
+        if !self.chat_updates.begin(&key) {
             return;
         }
-        let core = self.clone();
-        self.inner.tasks.spawn("chat-update", async move {
+        let messaging = self.clone();
+        self.tasks.spawn("chat-update", async move {
             tokio::time::sleep(PAUSE).await;
-            core.inner.live.end(&key);
+            messaging.chat_updates.end(&key);
             let (device, chat) = key;
             let id = device.clone();
-            match core.read(move |store| Ok(store.chat(&id, &chat)?)).await {
+            match messaging.store.read::<_, ServiceError, _>(move |store| Ok(store.chat(&id, &chat)?)).await {
                 Ok(Some(chat)) => {
-                    core.emit(
+                    messaging.logs.emit(
                         &device,
-                        &EphemeralEvent::ChatUpdate { chat: Box::new(chat.as_of(core.now())) },
+                        &EphemeralEvent::ChatUpdate { chat: Box::new(chat.as_of(messaging.clock.now())) },
                     );
                 }
                 Ok(None) => {}

@@ -8,7 +8,7 @@ use crate::domain::event::{ChatRemovedEvent, Event};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::media::MediaHash;
-use crate::service::Core;
+use crate::service::Messaging;
 use crate::store::pending_clears::PendingClear;
 use crate::store::{StoreError, Tx};
 
@@ -35,18 +35,18 @@ struct ClearChatResult {
     left: Option<PendingClear>,
 }
 
-impl Core {
+impl Messaging {
     /// Goes on with what an earlier run of the daemon did not finish.
     pub(in crate::service) async fn resume_clearings(&self) -> Result<(), StoreError> {
-        let begun = self.store().read(|store| store.clearings()).await?;
+        let begun = self.store.read(|store| store.clearings()).await?;
         if begun.is_empty() {
             return Ok(());
         }
-        let core = self.clone();
-        self.tasks().spawn("clearings", async move {
+        let messaging = self.clone();
+        self.tasks.spawn("clearings", async move {
             for clearing in begun {
                 let device = clearing.device.clone();
-                if let Err(error) = core.resume_clear(clearing).await {
+                if let Err(error) = messaging.resume_clear(clearing).await {
                     tracing::warn!(%device, %error, "a chat is not empty yet; it goes on with the next start");
                 }
             }
@@ -61,10 +61,10 @@ impl Core {
         chat: &Jid,
         how: ClearChatJob,
     ) -> Result<u64, StoreError> {
-        let (id, of, now) = (device.clone(), chat.clone(), self.now());
+        let (id, of, now) = (device.clone(), chat.clone(), self.clock.now());
         let begin = move |tx: &Tx<'_>| begin_clear(tx, &id, &of, how, now);
-        let cleared = self.store().write_patiently(begin).await?;
-        cleared.files.into_iter().for_each(|hash| self.media_released(hash));
+        let cleared = self.store.write_patiently(begin).await?;
+        cleared.files.into_iter().for_each(|hash| self.media.media_released(hash));
         let more = match cleared.left {
             Some(left) => self.resume_clear(left).await?,
             None => 0,
@@ -77,8 +77,8 @@ impl Core {
         let (device, chat) = (clearing.device.clone(), clearing.chat.clone());
         let (mut left, mut removed) = (Some(clearing), 0);
         while let Some(clearing) = left {
-            let cleared = self.store().write_patiently(move |tx| clear_some(tx, clearing.clone())).await?;
-            cleared.files.into_iter().for_each(|hash| self.media_released(hash));
+            let cleared = self.store.write_patiently(move |tx| clear_some(tx, clearing.clone())).await?;
+            cleared.files.into_iter().for_each(|hash| self.media.media_released(hash));
             removed += cleared.removed;
             left = cleared.left;
         }

@@ -216,14 +216,14 @@ fn apply_to_members(
 
 #[cfg(test)]
 mod tests {
-    use super::super::group_changes::*;
+    use super::*;
 
     fn member(n: u32, role: Role) -> Participant {
         Participant { id: format!("1555010{n:04}").parse().unwrap(), role }
     }
 
     #[test]
-    fn how_members_changed_is_told_by_kind() {
+    fn member_changes_are_grouped_by_kind() {
         let before = [
             member(1, Role::Superadmin),
             member(2, Role::Member),

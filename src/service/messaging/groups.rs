@@ -8,13 +8,13 @@ use crate::domain::group::{Group, GroupChange, Participant, Role};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::engine::{GroupAnswer, GroupRequest, MembersChange, SessionError};
-use crate::service::{Core, GroupQuery, ListedGroup, ServiceError};
+use crate::service::{GroupQuery, ListedGroup, Messaging, ServiceError};
 use crate::store::{StoreError, Tx};
 
 /// Whether each participant could be changed, and else why not, as a stable code.
 pub type MemberAnswers = Vec<(Jid, Result<(), &'static str>)>;
 
-impl Core {
+impl Messaging {
     /// Groups by name, and how many there are without the limit.
     ///
     /// # Errors
@@ -26,7 +26,7 @@ impl Core {
     ) -> Result<(Vec<ListedGroup>, i64), ServiceError> {
         self.has_groups(device)?;
         let device = device.clone();
-        self.read(move |store| Ok(store.groups(&device, &query)?)).await
+        self.store.read(move |store| Ok(store.groups(&device, &query)?)).await
     }
 
     /// One group, with who is in it. One that is not known here is asked for at the network.
@@ -36,10 +36,10 @@ impl Core {
     pub async fn group(&self, device: &DeviceId, id: &Jid) -> Result<Group, ServiceError> {
         self.has_groups(device)?;
         let (of, group) = (device.clone(), id.clone());
-        if let Some(group) = self.read(move |store| Ok(store.group(&of, &group)?)).await? {
+        if let Some(group) = self.store.read(move |store| store.group(&of, &group)).await? {
             return Ok(group);
         }
-        let Ok(session) = self.session(device) else { return Err(ServiceError::GroupNotFound) };
+        let Ok(session) = self.registry.session(device) else { return Err(ServiceError::GroupNotFound) };
         match session.group(GroupRequest::Info(id.clone())).await {
             Ok(GroupAnswer::Group(group)) if group.id == *id => {
                 let group = self.canonicalize(device, group).await?;
@@ -66,12 +66,12 @@ impl Core {
         self.has_groups(device)?;
         let participants = self.canonicalize(device, participants).await?;
         let request = GroupRequest::Create { subject, participants };
-        let GroupAnswer::Group(group) = self.session(device)?.group(request).await? else {
+        let GroupAnswer::Group(group) = self.registry.session(device)?.group(request).await? else {
             return Err(ServiceError::NotSupported);
         };
         let group = self.canonicalize(device, group).await?;
-        let (id, made, now) = (device.clone(), group.clone(), self.now());
-        self.store()
+        let (id, made, now) = (device.clone(), group.clone(), self.clock.now());
+        self.store
             .write_patiently(move |tx| {
                 let me = tx.device(&id)?.and_then(|device| device.account?.jid());
                 store_group(tx, &id, &made, me.as_ref(), now)
@@ -116,7 +116,7 @@ impl Core {
     /// Names a group.
     ///
     /// # Errors
-    /// As [`Core::change_members`].
+    /// As [`Messaging::change_members`].
     pub async fn name_group(
         &self,
         device: &DeviceId,
@@ -134,7 +134,7 @@ impl Core {
     /// Describes a group; empty takes the description away.
     ///
     /// # Errors
-    /// As [`Core::change_members`].
+    /// As [`Messaging::change_members`].
     pub async fn describe_group(
         &self,
         device: &DeviceId,
@@ -152,7 +152,7 @@ impl Core {
     /// The address by which people come into a group.
     ///
     /// # Errors
-    /// As [`Core::change_members`].
+    /// As [`Messaging::change_members`].
     pub async fn invite_link(&self, device: &DeviceId, group: &Jid) -> Result<String, ServiceError> {
         self.known_group(device, group).await?;
         match self.ask_about(device, group, GroupRequest::InviteLink(group.clone())).await? {
@@ -164,7 +164,7 @@ impl Core {
     /// Makes that address void. Answers the new one.
     ///
     /// # Errors
-    /// As [`Core::change_members`].
+    /// As [`Messaging::change_members`].
     pub async fn revoke_invite_link(&self, device: &DeviceId, group: &Jid) -> Result<String, ServiceError> {
         self.known_group(device, group).await?;
         let told = GroupChangeOrigin::of(group.clone(), GroupChange::InviteLink);
@@ -181,10 +181,10 @@ impl Core {
     /// Leaves a group. Its chat stays.
     ///
     /// # Errors
-    /// As [`Core::change_members`].
+    /// As [`Messaging::change_members`].
     pub async fn leave_group(&self, device: &DeviceId, group: &Jid) -> Result<(), ServiceError> {
         self.known_group(device, group).await?;
-        match self.session(device)?.group(GroupRequest::Leave(group.clone())).await {
+        match self.registry.session(device)?.group(GroupRequest::Leave(group.clone())).await {
             // Out already: only we did not know.
             Ok(_) | Err(SessionError::NotInGroup) => Ok(self.out_of_group(device, group).await?),
             Err(error) => Err(error.into()),
@@ -193,8 +193,8 @@ impl Core {
 
     /// Our account is not in a group any more.
     async fn out_of_group(&self, device: &DeviceId, group: &Jid) -> Result<(), StoreError> {
-        let (id, of, now) = (device.clone(), group.clone(), self.now());
-        if self.store().write_patiently(move |tx| store_group_left(tx, &id, &of, now)).await? {
+        let (id, of, now) = (device.clone(), group.clone(), self.clock.now());
+        if self.store.write_patiently(move |tx| store_group_left(tx, &id, &of, now)).await? {
             self.chat_changed(device, group);
         }
         Ok(())
@@ -208,7 +208,7 @@ impl Core {
         group: &Jid,
         request: GroupRequest,
     ) -> Result<GroupAnswer, ServiceError> {
-        let answer = self.session(device)?.group(request).await;
+        let answer = self.registry.session(device)?.group(request).await;
         if answer == Err(SessionError::NotInGroup) {
             self.out_of_group(device, group).await?;
         }
@@ -225,22 +225,22 @@ impl Core {
         if complete {
             let told: HashSet<Jid> = groups.iter().map(|group| group.id.clone()).collect();
             let id = device.clone();
-            let mut known = self.store().read(move |store| store.group_ids(&id)).await?;
+            let mut known = self.store.read(move |store| store.group_ids(&id)).await?;
             known.retain(|group| !told.contains(group));
             for group in &known {
                 self.out_of_group(device, group).await?;
             }
         }
         for group in groups {
-            let (id, of, now) = (device.clone(), group.id.clone(), self.now());
-            let may_be_old = self.inner.echoes.are_due(device, &of, now);
+            let (id, of, now) = (device.clone(), group.id.clone(), self.clock.now());
+            let may_be_old = self.own_changes.are_due(device, &of, now);
             let write = move |tx: &Tx<'_>| {
                 if may_be_old && tx.has_group(&id, &group.id)? {
                     return Ok(false);
                 }
                 store_group(tx, &id, &group, None, now)
             };
-            if self.store().write_patiently(write).await? {
+            if self.store.write_patiently(write).await? {
                 self.chat_changed(device, &of);
             }
         }
@@ -253,17 +253,17 @@ impl Core {
         device: &DeviceId,
         told: GroupChangeOrigin,
     ) -> Result<(), StoreError> {
-        let _applying = self.inner.echoes.applying.lock().await;
-        if self.inner.echoes.is_one(device, &told, self.now()) {
+        let _applying = self.own_changes.applying.lock().await;
+        if self.own_changes.is_one(device, &told, self.clock.now()) {
             return Ok(());
         }
         self.apply_group_change(device, told).await
     }
 
     async fn apply_group_change(&self, device: &DeviceId, told: GroupChangeOrigin) -> Result<(), StoreError> {
-        let (id, of, now) = (device.clone(), told.group.clone(), self.now());
+        let (id, of, now) = (device.clone(), told.group.clone(), self.clock.now());
         let write = move |tx: &Tx<'_>| store_group_change(tx, &id, &told, now);
-        if self.store().write_patiently(write).await? {
+        if self.store.write_patiently(write).await? {
             self.chat_changed(device, &of);
         }
         Ok(())
@@ -287,12 +287,12 @@ impl Core {
         request: GroupRequest,
         told: &GroupChangeOrigin,
     ) -> Result<(GroupAnswer, OwnChangeKey), ServiceError> {
-        self.session(device)?;
-        let echo = self.inner.echoes.expect(device, told.clone(), self.now());
+        self.registry.session(device)?;
+        let echo = self.own_changes.expect(device, told.clone(), self.clock.now());
         match self.ask_about(device, &told.group, request).await {
             Ok(answer) => Ok((answer, echo)),
             Err(error) => {
-                self.inner.echoes.forget(device, echo, self.now());
+                self.own_changes.forget(device, echo, self.clock.now());
                 Err(error)
             }
         }
@@ -305,11 +305,11 @@ impl Core {
         told: GroupChangeOrigin,
         echo: OwnChangeKey,
     ) -> Result<(), ServiceError> {
-        if self.inner.echoes.answered(device, echo, self.now()) {
+        if self.own_changes.answered(device, echo, self.clock.now()) {
             self.apply_group_change(device, told).await?;
         } else {
             // The echo may still be on its way into the store.
-            drop(self.inner.echoes.applying.lock().await);
+            drop(self.own_changes.applying.lock().await);
         }
         Ok(())
     }
@@ -317,15 +317,15 @@ impl Core {
     async fn known_group(&self, device: &DeviceId, group: &Jid) -> Result<(), ServiceError> {
         self.has_groups(device)?;
         let (of, id) = (device.clone(), group.clone());
-        if self.read(move |store| Ok(store.has_group(&of, &id)?)).await? {
+        if self.store.read(move |store| store.has_group(&of, &id)).await? {
             return Ok(());
         }
         self.group(device, group).await.map(|_| ())
     }
 
     fn has_groups(&self, device: &DeviceId) -> Result<(), ServiceError> {
-        let engine = self.engine_of(device)?;
-        match self.capabilities(&engine) {
+        let engine = self.registry.engine_of(device)?;
+        match self.registry.capabilities(&engine) {
             Some(capabilities) if capabilities.groups => Ok(()),
             _ => Err(ServiceError::NotSupported),
         }

@@ -16,7 +16,7 @@ use crate::domain::identity::{IdentityPair, ReferencesPeople, canonicalize, hidd
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::{Jid, JidKind};
 use crate::domain::media::MediaHash;
-use crate::service::{Core, ServiceError};
+use crate::service::{Messaging, ServiceError};
 use crate::store::rewrite_jids::RewrittenMessage;
 use crate::store::{StoreError, Tx};
 
@@ -41,7 +41,7 @@ struct After {
     requeued: bool,
 }
 
-impl Core {
+impl Messaging {
     /// What an engine says, with all that is known of the people in it.
     pub(in crate::service) async fn canonicalize<T: ReferencesPeople>(
         &self,
@@ -51,7 +51,7 @@ impl Core {
         let lids = hidden_ids(&mut said);
         if !lids.is_empty() {
             let id = device.clone();
-            let known = self.store().read(move |store| store.known_people(&id, &lids)).await?;
+            let known = self.store.read(move |store| store.known_people(&id, &lids)).await?;
             canonicalize(&mut said, &known);
         }
         Ok(said)
@@ -67,7 +67,7 @@ impl Core {
             return Ok(id.clone());
         }
         let (device, id) = (device.clone(), id.clone());
-        self.read(move |store| Ok(store.known_by(&device, &id)?)).await
+        self.store.read(move |store| Ok(store.known_by(&device, &id)?)).await
     }
 
     /// The permanent id of a message, whichever spelling of it a request names.
@@ -77,11 +77,12 @@ impl Core {
         id: &MessageId,
     ) -> Result<MessageId, ServiceError> {
         let (device, id) = (device.clone(), id.clone());
-        self.read(move |store| {
-            store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
-            Ok(store.found_here(&device, &id)?.ok_or(ServiceError::MessageNotFound)?.id)
-        })
-        .await
+        self.store
+            .read(move |store| {
+                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+                Ok(store.found_here(&device, &id)?.ok_or(ServiceError::MessageNotFound)?.id)
+            })
+            .await
     }
 
     /// What the network knows of people. Those who turn out to be one become one.
@@ -90,17 +91,17 @@ impl Core {
         device: &DeviceId,
         told: Vec<ContactUpdate>,
     ) -> Result<(), StoreError> {
-        let now = self.now();
+        let now = self.clock.now();
         for some in told.chunks(TOLD) {
             let (id, some) = (device.clone(), some.to_vec());
-            let after = self.store().write_patiently(move |tx| store_contacts(tx, &id, some, now)).await?;
+            let after = self.store.write_patiently(move |tx| store_contacts(tx, &id, some, now)).await?;
             self.after_joining(device, after).await?;
         }
         Ok(())
     }
 
     async fn after_joining(&self, device: &DeviceId, after: After) -> Result<(), StoreError> {
-        after.released.into_iter().for_each(|hash| self.media_released(hash));
+        after.released.into_iter().for_each(|hash| self.media.media_released(hash));
         if after.requeued {
             self.forget_cancelled(device);
         }
@@ -113,17 +114,17 @@ impl Core {
 
     /// Goes on with what an earlier run of the daemon did not finish.
     pub(in crate::service) async fn resume_settling(&self) -> Result<(), StoreError> {
-        let left = self.store().read(|store| store.unsettled_people()).await?;
+        let left = self.store.read(|store| store.unsettled_people()).await?;
         if left.is_empty() {
             return Ok(());
         }
-        let core = self.clone();
-        self.tasks().spawn("identities", async move {
+        let messaging = self.clone();
+        self.tasks.spawn("identities", async move {
             for (device, same) in left {
-                if let Err(error) = core.go_on_settling(&device, &same).await {
+                if let Err(error) = messaging.go_on_settling(&device, &same).await {
                     tracing::warn!(%device, %error, "a person's chat is not one yet; it goes on with the next start");
                 }
-                core.chat_changed(&device, &same.number);
+                messaging.chat_changed(&device, &same.number);
             }
         });
         Ok(())
@@ -134,8 +135,8 @@ impl Core {
     async fn go_on_settling(&self, device: &DeviceId, same: &IdentityPair) -> Result<(), StoreError> {
         let mut pauses = 0;
         loop {
-            let (id, who, now) = (device.clone(), same.clone(), self.now());
-            let some = self.store().write_patiently(move |tx| settle_some(tx, &id, &who, CHUNK, now)).await?;
+            let (id, who, now) = (device.clone(), same.clone(), self.clock.now());
+            let some = self.store.write_patiently(move |tx| settle_some(tx, &id, &who, CHUNK, now)).await?;
             let Some(settled) = some else {
                 pauses += 1;
                 if pauses > PAUSES {
@@ -145,7 +146,7 @@ impl Core {
                 tokio::time::sleep(PAUSE).await;
                 continue;
             };
-            settled.released.into_iter().for_each(|hash| self.media_released(hash));
+            settled.released.into_iter().for_each(|hash| self.media.media_released(hash));
             if settled.messages < CHUNK {
                 return Ok(());
             }

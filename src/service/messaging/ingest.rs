@@ -18,7 +18,7 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, MessageType, SendFailure};
 use crate::engine::{Incoming, IncomingReceipt};
-use crate::service::Core;
+use crate::service::Messaging;
 use crate::service::media::links::{LinkBase, MediaLinks};
 use crate::store::hourly_counters::Counter;
 use crate::store::messages::{AckRow, NewMessage};
@@ -33,7 +33,7 @@ pub(in crate::service) enum IngestMode {
     History,
 }
 
-impl Core {
+impl Messaging {
     /// Stores messages from the network, in order, in one transaction.
     pub(in crate::service) async fn ingest_messages(
         &self,
@@ -42,12 +42,12 @@ impl Core {
         messages: Vec<Incoming>,
         telling: IngestMode,
     ) -> Result<(), StoreError> {
-        let now = self.now();
+        let now = self.clock.now();
         let id = device.clone();
-        let links = self.link_base();
+        let links = self.media.link_base();
         let files: Vec<_> = messages.iter().filter_map(|message| message.content.file().cloned()).collect();
         let chats = self
-            .store()
+            .store
             .write_patiently(move |tx| {
                 let mut changed = Vec::new();
                 for incoming in &messages {
@@ -58,15 +58,15 @@ impl Core {
                 Ok::<_, StoreError>(changed)
             })
             .await?;
-        files.iter().for_each(|hash| self.release_reservation(hash));
+        files.iter().for_each(|hash| self.media.release_reservation(hash));
         if !chats.is_empty() {
-            self.record_inbound(device);
+            self.registry.record_inbound(device);
         }
         for chat in &chats {
             self.chat_changed(device, chat);
         }
         if telling == IngestMode::Live {
-            self.metrics().messages_in.inc_by(chats.len() as u64);
+            self.metrics.messages_in.inc_by(chats.len() as u64);
         }
         Ok(())
     }
@@ -77,9 +77,9 @@ impl Core {
         device: &DeviceId,
         receipt: IncomingReceipt,
     ) -> Result<(), StoreError> {
-        let now = self.now();
+        let now = self.clock.now();
         let id = device.clone();
-        self.store().write_patiently(move |tx| store_receipt(tx, &id, &receipt, now)).await
+        self.store.write_patiently(move |tx| store_receipt(tx, &id, &receipt, now)).await
     }
 
     /// The name of a chat.
@@ -89,7 +89,7 @@ impl Core {
         chat: Jid,
         name: String,
     ) -> Result<(), StoreError> {
-        let now = self.now();
+        let now = self.clock.now();
         let (id, of) = (device.clone(), chat.clone());
         let write = move |tx: &Tx<'_>| {
             let text = Some(name.clone());
@@ -97,7 +97,7 @@ impl Core {
             let group_named = of.is_group() && store_group_change(tx, &id, &told, now)?;
             Ok::<_, StoreError>(tx.name_chat(&id, &of, &name, now)? || group_named)
         };
-        if self.store().write_patiently(write).await? {
+        if self.store.write_patiently(write).await? {
             self.chat_changed(device, &chat);
         }
         Ok(())

@@ -2,21 +2,21 @@
 
 use crate::domain::event::{CallEvent, Event, HistoryProgressEvent};
 use crate::domain::ids::DeviceId;
-use crate::service::Core;
+use crate::service::Messaging;
 use crate::store::StoreError;
 
 /// So far back a call is looked for that is told once more.
 const LOOK_BACK: i64 = 256;
 
-impl Core {
+impl Messaging {
     /// Somebody calls, or it ended. Told once, although the network may tell it again.
     pub(in crate::service) async fn ingest_call(
         &self,
         device: &DeviceId,
         call: CallEvent,
     ) -> Result<(), StoreError> {
-        let (id, now) = (device.clone(), self.now());
-        self.store()
+        let (id, now) = (device.clone(), self.clock.now());
+        self.store
             .write_patiently(move |tx| {
                 let from = tx.log_range(&id)?.newest.saturating_sub(LOOK_BACK);
                 if !tx.call_was_told(&id, &call, from)? {
@@ -33,8 +33,8 @@ impl Core {
         device: &DeviceId,
         progress: HistoryProgressEvent,
     ) -> Result<(), StoreError> {
-        let (id, now) = (device.clone(), self.now());
-        self.store()
+        let (id, now) = (device.clone(), self.clock.now());
+        self.store
             .write_patiently(move |tx| tx.append(&id, &Event::HistoryProgress(progress), now).map(|_| ()))
             .await
     }

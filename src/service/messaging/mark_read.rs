@@ -9,7 +9,7 @@ use crate::domain::clock::Millis;
 use crate::domain::event::{Event, MessagesReadEvent};
 use crate::domain::ids::{DeviceId, MessageId, NetworkId};
 use crate::domain::jid::Jid;
-use crate::service::{Core, ServiceError};
+use crate::service::{Messaging, ServiceError};
 use crate::store::messages::Pk;
 use crate::store::pending_sync::PendingSync;
 use crate::store::{StoreError, Tx};
@@ -40,7 +40,7 @@ enum By {
     Another,
 }
 
-impl Core {
+impl Messaging {
     /// Marks messages of a chat read, all of them or these: here at once, and at the network as
     /// soon as the device is connected. Answers which were unread.
     ///
@@ -55,7 +55,8 @@ impl Core {
         let chat = &self.aliases_of(device, chat).await?;
         let (id, of) = (device.clone(), chat.clone());
         let newest = self
-            .read(move |store| {
+            .store
+            .read::<_, ServiceError, _>(move |store| {
                 store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
                 store.chat(&id, &of)?.ok_or(ServiceError::ChatNotFound)?;
                 Ok(store.newest_pk()?)
@@ -89,7 +90,7 @@ impl Core {
             }
             return Ok(());
         }
-        let which = Which::UpTo(self.store().read(|store| store.newest_pk()).await?);
+        let which = Which::UpTo(self.store.read(|store| store.newest_pk()).await?);
         while self.read_some(device, &chat, &which, By::Another).await?.len() == CHUNK {}
         Ok(())
     }
@@ -102,7 +103,7 @@ impl Core {
         which: &Which,
         by: By,
     ) -> Result<Vec<MessageId>, StoreError> {
-        let (id, of, which, now) = (device.clone(), chat.clone(), which.clone(), self.now());
+        let (id, of, which, now) = (device.clone(), chat.clone(), which.clone(), self.clock.now());
         let write = move |tx: &Tx<'_>| {
             let (read, changed) = store_read(tx, &id, &of, &which, now)?;
             if matches!(by, By::Us { .. }) && !read.is_empty() {
@@ -110,7 +111,7 @@ impl Core {
             }
             Ok::<_, StoreError>((read, changed))
         };
-        let store = self.store();
+        let store = &self.store;
         let (read, changed) = match by {
             By::Us { first: true } => store.write(write).await?,
             By::Us { first: false } | By::Another => store.write_patiently(write).await?,

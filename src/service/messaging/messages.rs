@@ -4,7 +4,7 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, TrackedMessage};
 use crate::service::media::links::MediaLinks;
-use crate::service::{Core, SearchQuery, ServiceError};
+use crate::service::{Messaging, SearchQuery, ServiceError};
 use crate::store::Reader;
 use crate::store::messages::PageFrom;
 
@@ -36,20 +36,21 @@ pub struct MessagePage {
     pub older: Option<MessageId>,
 }
 
-impl Core {
+impl Messaging {
     /// One message, with its receipts.
     ///
     /// # Errors
     /// When there is no such device or message, or the store fails.
     pub async fn message(&self, device: &DeviceId, id: &MessageId) -> Result<TrackedMessage, ServiceError> {
-        let (device, id, links) = (device.clone(), id.clone(), self.link_base());
-        self.read(move |store| {
-            store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
-            let mut found = store.message(&device, &id)?.ok_or(ServiceError::MessageNotFound)?;
-            MediaLinks::of(store, &device, &links)?.attach(&mut found.message);
-            Ok(found)
-        })
-        .await
+        let (device, id, links) = (device.clone(), id.clone(), self.media.link_base());
+        self.store
+            .read(move |store| {
+                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+                let mut found = store.message(&device, &id)?.ok_or(ServiceError::MessageNotFound)?;
+                MediaLinks::of(store, &device, &links)?.attach(&mut found.message);
+                Ok(found)
+            })
+            .await
     }
 
     /// A page of a chat.
@@ -62,17 +63,18 @@ impl Core {
         chat: &Jid,
         page: PageRequest,
     ) -> Result<MessagePage, ServiceError> {
-        let (device, chat, links) = (device.clone(), chat.clone(), self.link_base());
-        self.read(move |store| {
-            store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
-            let chat = store.known_by(&device, &chat)?;
-            store.chat(&device, &chat)?.ok_or(ServiceError::ChatNotFound)?;
-            let mut page = read_page(store, &device, &chat, &page)?;
-            let links = MediaLinks::of(store, &device, &links)?;
-            page.messages.iter_mut().for_each(|message| links.attach(message));
-            Ok(page)
-        })
-        .await
+        let (device, chat, links) = (device.clone(), chat.clone(), self.media.link_base());
+        self.store
+            .read(move |store| {
+                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+                let chat = store.known_by(&device, &chat)?;
+                store.chat(&device, &chat)?.ok_or(ServiceError::ChatNotFound)?;
+                let mut page = read_page(store, &device, &chat, &page)?;
+                let links = MediaLinks::of(store, &device, &links)?;
+                page.messages.iter_mut().for_each(|message| links.attach(message));
+                Ok(page)
+            })
+            .await
     }
 
     /// Messages that hold all the words, newest first, and how many there are without the limit.
@@ -84,16 +86,17 @@ impl Core {
         device: &DeviceId,
         mut query: SearchQuery,
     ) -> Result<(Vec<Message>, i64), ServiceError> {
-        let (device, links) = (device.clone(), self.link_base());
-        self.read(move |store| {
-            store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
-            store.settle(&device, &mut query.chat)?;
-            let (mut found, total) = store.search(&device, &query)?;
-            let links = MediaLinks::of(store, &device, &links)?;
-            found.iter_mut().for_each(|message| links.attach(message));
-            Ok((found, total))
-        })
-        .await
+        let (device, links) = (device.clone(), self.media.link_base());
+        self.store
+            .read(move |store| {
+                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+                store.settle(&device, &mut query.chat)?;
+                let (mut found, total) = store.search(&device, &query)?;
+                let links = MediaLinks::of(store, &device, &links)?;
+                found.iter_mut().for_each(|message| links.attach(message));
+                Ok((found, total))
+            })
+            .await
     }
 }
 

@@ -148,7 +148,7 @@ fn is_echo(asked: &GroupChangeOrigin, told: &GroupChangeOrigin) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::own_changes::*;
+    use super::*;
     use crate::domain::group::GroupChange;
 
     fn named(text: &str) -> GroupChangeOrigin {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_after_the_answer_is_passed_over_once() {
+    fn echo_after_answer_is_suppressed_once() {
         let (echoes, shop, now) = (OwnChangeTracker::default(), "shop".parse().unwrap(), Millis(0));
         let first = echoes.expect(&shop, named("a"), now);
         assert!(echoes.answered(&shop, first, now));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_before_the_answer_is_news_and_the_answer_is_none() {
+    fn echo_before_answer_is_change_and_answer_is_not() {
         let (echoes, shop, now) = (OwnChangeTracker::default(), "shop".parse().unwrap(), Millis(0));
         let asked = echoes.expect(&shop, named("a"), now);
         assert!(!echoes.is_one(&shop, &named("a"), now));
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_that_does_not_come_is_given_up() {
+    fn missing_echo_expires() {
         let (echoes, shop) = (OwnChangeTracker::default(), "shop".parse().unwrap());
         let asked = echoes.expect(&shop, named("a"), Millis(0));
         assert!(echoes.answered(&shop, asked, Millis(1)));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_has_no_echo_and_few_are_waited_for() {
+    fn refused_change_has_no_echo_and_echoes_are_bounded() {
         let (echoes, shop, now) = (OwnChangeTracker::default(), "shop".parse().unwrap(), Millis(0));
         let asked = echoes.expect(&shop, named("a"), now);
         echoes.forget(&shop, asked, now);

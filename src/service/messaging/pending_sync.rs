@@ -8,14 +8,14 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::engine::{ChatChange, MessageChange, Session, SessionError};
-use crate::service::Core;
+use crate::service::Messaging;
 use crate::store::pending_sync::{PendingSync, PendingSyncRow};
 use crate::store::{StoreError, Tx};
 
 /// Entries read at once.
 const PAGE: usize = 20;
 
-/// Stores what the network is to be told; [`Core::tell_untold`] after the commit tells it.
+/// Stores what the network is to be told; [`Messaging::tell_untold`] after the commit tells it.
 pub(in crate::service) fn note(
     tx: &Tx<'_>,
     device: &DeviceId,
@@ -41,11 +41,11 @@ pub(in crate::service) fn of_chat(change: &ChatChange) -> Option<PendingSync> {
     }
 }
 
-impl Core {
+impl Messaging {
     /// Tells what waits, if the network can be told now.
     pub(in crate::service) async fn flush_pending_sync(&self, device: &DeviceId) {
-        let Ok(live) = self.live(device) else { return };
-        let _turn = live.telling.lock().await;
+        let Ok(live) = self.registry.live(device) else { return };
+        let _turn = live.pending_sync.lock().await;
         // Ends: each round removes what it found.
         loop {
             match self.tell_some(device).await {
@@ -60,9 +60,9 @@ impl Core {
 
     /// `true` when there may be more.
     async fn tell_some(&self, device: &DeviceId) -> Result<bool, StoreError> {
-        let Ok(session) = self.session(device) else { return Ok(false) };
+        let Ok(session) = self.registry.session(device) else { return Ok(false) };
         let id = device.clone();
-        let entries = self.store().read(move |store| store.untold(&id, PAGE)).await?;
+        let entries = self.store.read(move |store| store.untold(&id, PAGE)).await?;
         let more = entries.len() == PAGE;
         for entry in entries {
             let row = entry.id;
@@ -73,7 +73,7 @@ impl Core {
                     tracing::info!(%device, %error, "the network does not want to hear what was done");
                 }
             }
-            self.store().write_patiently(move |tx| tx.remove_untold(row)).await?;
+            self.store.write_patiently(move |tx| tx.remove_untold(row)).await?;
         }
         Ok(more)
     }

@@ -12,7 +12,7 @@ use crate::domain::outbox::Priority;
 use crate::domain::state::State;
 use crate::engine::Capabilities;
 use crate::service::media::links::{LinkBase, MediaLinks};
-use crate::service::{Core, SendMedia, ServiceError};
+use crate::service::{Messaging, SendMedia, ServiceError};
 use crate::store::idempotency::StoredAnswer;
 use crate::store::messages::NewMessage;
 use crate::store::outbox::NewOutboxRow;
@@ -87,7 +87,7 @@ pub struct Accepted {
     pub replayed: bool,
 }
 
-impl Core {
+impl Messaging {
     /// Accepts a message. What is answered is durable.
     ///
     /// # Errors
@@ -101,16 +101,16 @@ impl Core {
             if let Some(answer) = self.answered_before(&acceptance, &request).await? {
                 return Ok(answer);
             }
-            let attachment = self.resolve_media(device, media).await?;
+            let attachment = self.media.resolve_media(device, media).await?;
             promised = Some(attachment.file.hash.clone());
             request.content = SendContent::Ready(Content::Media(attachment));
         }
-        let accepted = self.store().write(move |tx| acceptance.accept(tx, &request)).await;
+        let accepted = self.store.write(move |tx| acceptance.accept(tx, &request)).await;
         if let Some(hash) = promised {
-            self.release_reservation(&hash);
+            self.media.release_reservation(&hash);
         }
         let accepted = accepted?;
-        self.wake_outbox(device);
+        self.registry.wake_outbox(device);
         if !accepted.replayed {
             self.chat_changed(device, &accepted.chat_id);
         }
@@ -120,7 +120,7 @@ impl Core {
     /// Accepts several messages, all of them or none. What they consist of is in the store.
     ///
     /// # Errors
-    /// As [`Core::send`].
+    /// As [`Messaging::send`].
     pub(in crate::service) async fn send_together(
         &self,
         device: &DeviceId,
@@ -129,13 +129,13 @@ impl Core {
         requests.iter().try_for_each(|request| self.check_supported(device, &request.content))?;
         let work: Vec<_> = requests.into_iter().map(|request| (self.acceptance(device), request)).collect();
         let accepted: Vec<Accepted> = self
-            .store()
+            .store
             .write(move |tx| {
                 let all = work.iter().map(|(acceptance, request)| acceptance.accept(tx, request));
                 all.collect::<Result<_, ServiceError>>()
             })
             .await?;
-        self.wake_outbox(device);
+        self.registry.wake_outbox(device);
         for fresh in accepted.iter().filter(|accepted| !accepted.replayed) {
             self.chat_changed(device, &fresh.chat_id);
         }
@@ -143,14 +143,14 @@ impl Core {
     }
 
     fn acceptance(&self, device: &DeviceId) -> Acceptance {
-        let now = self.now();
+        let now = self.clock.now();
         Acceptance {
             device: device.clone(),
-            network_id: NetworkId::random(&*self.inner.random),
+            network_id: NetworkId::random(&*self.random),
             now,
-            max_queued: self.limits().outbox.max_queued,
-            idempotency_from: now.plus(-self.limits().idempotency_ttl_ms),
-            links: self.link_base(),
+            max_queued: self.limits.outbox.max_queued,
+            idempotency_from: now.plus(-self.limits.idempotency_ttl_ms),
+            links: self.media.link_base(),
         }
     }
 
@@ -161,15 +161,16 @@ impl Core {
         request: &SendRequest,
     ) -> Result<Option<Accepted>, ServiceError> {
         let (acceptance, request) = (acceptance.clone(), request.clone());
-        self.read(move |store| {
-            let device = store.device(&acceptance.device)?.ok_or(ServiceError::DeviceNotFound)?;
-            let earlier = acceptance.earlier_answer(store, &request)?;
-            if earlier.is_none() {
-                linked_account(&device)?;
-            }
-            Ok(earlier)
-        })
-        .await
+        self.store
+            .read(move |store| {
+                let device = store.device(&acceptance.device)?.ok_or(ServiceError::DeviceNotFound)?;
+                let earlier = acceptance.earlier_answer(store, &request)?;
+                if earlier.is_none() {
+                    linked_account(&device)?;
+                }
+                Ok(earlier)
+            })
+            .await
     }
 
     fn check_supported(&self, device: &DeviceId, content: &SendContent) -> Result<(), ServiceError> {
@@ -190,8 +191,8 @@ impl Core {
         &self,
         device: &DeviceId,
     ) -> Result<Capabilities, ServiceError> {
-        let engine = self.engine_of(device)?;
-        self.capabilities(&engine).ok_or(ServiceError::NotSupported)
+        let engine = self.registry.engine_of(device)?;
+        self.registry.capabilities(&engine).ok_or(ServiceError::NotSupported)
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::domain::event::TypingKind;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
-use crate::service::{Core, ServiceError};
+use crate::service::{Messaging, ServiceError};
 
 /// "Typing" that nobody renews stops by itself after this long, as on phones.
 const STOPS_AFTER: Duration = Duration::from_secs(25);
@@ -90,7 +90,7 @@ impl Typing {
     }
 }
 
-impl Core {
+impl Messaging {
     /// Shows or hides "typing" in a chat. What is shown stops by itself after 25 s.
     ///
     /// # Errors
@@ -102,17 +102,17 @@ impl Core {
         kind: TypingKind,
         on: bool,
     ) -> Result<(), ServiceError> {
-        let session = self.session(device)?;
+        let session = self.registry.session(device)?;
         let chat = &self.aliases_of(device, chat).await?;
         session.typing(chat, kind, on).await?;
         if !on {
-            self.inner.typing.hide(device, chat);
+            self.typing.hide(device, chat);
             return Ok(());
         }
-        let (idle, too_many) = self.inner.typing.show(device, chat, kind);
+        let (idle, too_many) = self.typing.show(device, chat, kind);
         if idle {
-            let (core, device) = (self.clone(), device.clone());
-            self.tasks().spawn("typing", async move { core.stop_typing_in_time(&device).await });
+            let (messaging, device) = (self.clone(), device.clone());
+            self.tasks.spawn("typing", async move { messaging.stop_typing_in_time(&device).await });
         }
         if let Some((chat, kind)) = too_many {
             let _ = session.typing(&chat, kind, false).await;
@@ -123,14 +123,14 @@ impl Core {
     async fn stop_typing_in_time(&self, device: &DeviceId) {
         loop {
             // On the way out everything that is shown is over.
-            let draining = self.tasks().soft().is_cancelled();
+            let draining = self.tasks.soft().is_cancelled();
             let now = if draining { Instant::now() + STOPS_AFTER } else { Instant::now() };
-            match self.inner.typing.next(device, now) {
+            match self.typing.next(device, now) {
                 Next::End => return,
                 Next::Stop(over) => self.stop_typing(device, &over).await,
                 Next::Wait(until) => {
                     tokio::select! {
-                        () = self.tasks().soft().cancelled() => {}
+                        () = self.tasks.soft().cancelled() => {}
                         () = tokio::time::sleep_until(until) => {}
                     }
                 }
@@ -140,7 +140,7 @@ impl Core {
 
     async fn stop_typing(&self, device: &DeviceId, over: &[(Jid, TypingKind)]) {
         // A device that went offline meanwhile shows nothing any more.
-        let Ok(session) = self.session(device) else { return };
+        let Ok(session) = self.registry.session(device) else { return };
         for (chat, kind) in over {
             let _ = session.typing(chat, *kind, false).await;
         }
@@ -151,7 +151,7 @@ impl Core {
     /// # Errors
     /// When there is no such device, it is not connected, or its engine cannot.
     pub async fn subscribe_presence(&self, device: &DeviceId, contact: &Jid) -> Result<(), ServiceError> {
-        let session = self.session(device)?;
+        let session = self.registry.session(device)?;
         let contact = self.aliases_of(device, contact).await?;
         Ok(session.subscribe_presence(&contact).await?)
     }
@@ -159,14 +159,14 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
-    use super::super::typing::*;
+    use super::*;
 
     fn jid(n: usize) -> Jid {
         format!("1555010{n:04}").parse().unwrap()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_oldest_stops_where_too_many_are_shown() {
+    async fn oldest_typing_stops_above_limit() {
         let (typing, device) = (Typing::default(), "shop".parse().unwrap());
         for n in 0..MOST_CHATS {
             assert_eq!(typing.show(&device, &jid(n), TypingKind::Text), (n == 0, None));
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_nobody_renews_is_over_in_time_and_then_the_task_ends() {
+    async fn unrenewed_typing_expires_and_task_ends() {
         let (typing, device) = (Typing::default(), "shop".parse().unwrap());
         typing.show(&device, &jid(1), TypingKind::Text);
         assert!(matches!(typing.next(&device, Instant::now()), Next::Wait(_)));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn showing_and_hiding_again_and_again_needs_one_task() {
+    async fn repeated_typing_uses_one_task() {
         let (typing, device) = (Typing::default(), "shop".parse().unwrap());
         assert!(typing.show(&device, &jid(1), TypingKind::Text).0);
         for _ in 0..100 {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::notify::Kind;
-use crate::service::{Core, ServiceError};
+use crate::service::{Notifications, ServiceError};
 
 /// Notifications that were shown and are to be looked after.
 pub(super) const ROOM: usize = 64;
@@ -111,10 +111,10 @@ impl Watched {
     }
 }
 
-impl Core {
+impl Notifications {
     /// Withdraws from the desktop what is over, of all that is told to be there.
     pub(super) async fn withdraw_all(&self, mut shown: mpsc::Receiver<ShownNotifications>) {
-        let (soft, mut watched) = (self.tasks().soft().clone(), Watched::default());
+        let (soft, mut watched) = (self.tasks.soft().clone(), Watched::default());
         loop {
             let tick = if watched.all.is_empty() { Duration::MAX } else { TICK };
             tokio::select! {
@@ -136,7 +136,7 @@ impl Core {
                 Ok(entries) => {
                     for tag in watched.ended(&device, &entries) {
                         // What cannot be taken away stays until its reader takes it.
-                        let _ = self.inner.notify.desktop.withdraw(&tag).await;
+                        let _ = self.state.desktop.withdraw(&tag).await;
                     }
                 }
                 Err(error) => {
@@ -148,7 +148,7 @@ impl Core {
 
     async fn entries_after(&self, device: &DeviceId, after: i64) -> Result<Vec<Entry>, ServiceError> {
         let of = device.clone();
-        let logged = self.read(move |store| Ok(store.events_after(&of, after, PAGE)?)).await?;
+        let logged = self.store.read(move |store| store.events_after(&of, after, PAGE)).await?;
         let entry = |logged: crate::store::events::LogRow| Entry {
             seq: logged.seq,
             about: serde_json::from_str(logged.payload.get()).unwrap_or_default(),
@@ -160,7 +160,7 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dismiss::*;
+    use super::*;
 
     const ANNA: &str = "15550100001@c.us";
 
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn each_matter_has_its_end_and_no_other() {
+    fn notification_is_dismissed_by_its_own_event_only() {
         for kind in [Kind::Qr, Kind::Offline, Kind::Error] {
             let link = shown("shop", kind, None, 5);
             assert!(ends(&link, "ready", "{}") && !ends(&link, "message:read", "{}"), "{kind:?}");
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_is_withdrawn_once_and_only_of_its_device() {
+    fn dismissal_is_once_and_per_device() {
         let mut watched = Watched::default();
         for device in ["shop", "home"] {
             watched.add(shown(device, Kind::Qr, None, 5));
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_are_looked_after_and_the_next_of_a_tag_takes_its_place() {
+    fn tracked_notifications_are_bounded_per_tag() {
         let mut watched = Watched::default();
         for seq in 0..200 {
             watched.add(shown(&format!("d{}", seq % 100), Kind::Qr, None, seq));

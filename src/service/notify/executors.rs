@@ -16,7 +16,7 @@ use crate::domain::notify::{Action, Priority};
 use crate::effects::EffectError;
 use crate::effects::command::{CommandCall, CommandRun};
 use crate::effects::desktop::{DesktopAction, DesktopNotification};
-use crate::service::Core;
+use crate::service::Notifications;
 
 /// Sounds that may wait: more would only play on after what they tell of.
 const SOUND: usize = 2;
@@ -44,31 +44,29 @@ impl ExecutorQueues {
     }
 }
 
-impl Core {
+impl Notifications {
     pub(super) fn start_hands(&self) {
-        let queues = &self.inner.notify.queues;
-        let (core, queue) =
-            (self.clone(), queues.open(Action::Desktop, self.inner.notify.desktop_waiting, 0));
+        let queues = &self.state.queues;
+        let (notify, queue) = (self.clone(), queues.open(Action::Desktop, self.state.desktop_waiting, 0));
         let (on_desktop, watched) = mpsc::channel(ROOM);
-        self.tasks().spawn("notify-desktop", async move { core.show_all(&queue, &on_desktop).await });
-        let core = self.clone();
-        self.tasks().spawn("notify-withdraw", async move { core.withdraw_all(watched).await });
-        let (core, queue) = (self.clone(), queues.open(Action::Sound, SOUND, SOUND_URGENT));
-        self.tasks().spawn("notify-sound", async move { core.play_all(&queue).await });
-        let (core, queue) =
-            (self.clone(), queues.open(Action::Command, self.inner.notify.commands_waiting, 0));
-        self.tasks().spawn("notify-command", async move { core.run_all(&queue).await });
-        if self.inner.notify.push_enabled {
-            let (core, queue) = (self.clone(), queues.open(Action::Push, PUSH, 0));
-            self.tasks().spawn("notify-push", async move { core.push_all(&queue).await });
+        self.tasks.spawn("notify-desktop", async move { notify.show_all(&queue, &on_desktop).await });
+        let notify = self.clone();
+        self.tasks.spawn("notify-withdraw", async move { notify.withdraw_all(watched).await });
+        let (notify, queue) = (self.clone(), queues.open(Action::Sound, SOUND, SOUND_URGENT));
+        self.tasks.spawn("notify-sound", async move { notify.play_all(&queue).await });
+        let (notify, queue) = (self.clone(), queues.open(Action::Command, self.state.commands_waiting, 0));
+        self.tasks.spawn("notify-command", async move { notify.run_all(&queue).await });
+        if self.state.push_enabled {
+            let (notify, queue) = (self.clone(), queues.open(Action::Push, PUSH, 0));
+            self.tasks.spawn("notify-push", async move { notify.push_all(&queue).await });
         }
-        let answers = self.inner.notify.answers.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let answers = self.state.answers.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut answers) = answers {
-            let core = self.clone();
-            self.tasks().spawn("notify-answers", async move {
-                let soft = core.tasks().soft().clone();
+            let notify = self.clone();
+            self.tasks.spawn("notify-answers", async move {
+                let soft = notify.tasks.soft().clone();
                 while let Some(Some(answer)) = soft.run_until_cancelled(answers.recv()).await {
-                    core.answered(answer).await;
+                    notify.answered(answer).await;
                 }
             });
         }
@@ -76,15 +74,16 @@ impl Core {
 
     /// Puts a notification into the queue of each action that its rule asks for.
     pub(super) fn enqueue(&self, handed: &Arc<QueuedNotification>) {
-        let queues = self.inner.notify.queues.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let queues = self.state.queues.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (action, queue) in
             queues.iter().filter(|(action, _)| handed.told.case.decision.conditions(*action))
         {
             let urgent = handed.shown.priority == Priority::High;
-            let Err(Dropped(said)) = queue.offer(&handed.device, urgent, handed.clone(), self.now()) else {
+            let Err(Dropped(said)) = queue.offer(&handed.device, urgent, handed.clone(), self.clock.now())
+            else {
                 continue;
             };
-            self.metrics().notify_effect(action.as_str(), "dropped");
+            self.metrics.notify_effect(action.as_str(), "dropped");
             // What else is dropped only disturbs less.
             if let (Action::Command, Some(dropped)) = (action, said) {
                 let device = &handed.device;
@@ -101,7 +100,7 @@ impl Core {
         &self,
         queue: &Queue<Arc<QueuedNotification>>,
     ) -> Option<Arc<QueuedNotification>> {
-        self.tasks().soft().run_until_cancelled(queue.next()).await
+        self.tasks.soft().run_until_cancelled(queue.next()).await
     }
 
     /// Counts what came of an effect, and logs what nobody expects.
@@ -112,7 +111,7 @@ impl Core {
             Err(EffectError::Busy) => "busy",
             Err(_) => "failed",
         };
-        self.metrics().notify_effect(action.as_str(), outcome);
+        self.metrics.notify_effect(action.as_str(), outcome);
         if let (Err(error), "failed") = (came, outcome) {
             tracing::warn!(action = action.as_str(), %error, "an action of a notification failed");
         }
@@ -126,7 +125,7 @@ impl Core {
         while let Some(handed) = self.next(queue).await {
             let notice = notice(&handed);
             let tag = notice.tag.clone();
-            let came = self.inner.notify.desktop.show(notice).await;
+            let came = self.state.desktop.show(notice).await;
             self.note_effect(Action::Desktop, &came);
             if came.is_ok() {
                 let happening = &handed.told.case.happening;
@@ -139,19 +138,19 @@ impl Core {
     }
 
     async fn play_all(&self, queue: &Queue<Arc<QueuedNotification>>) {
-        let at_once = self.inner.notify.sounds_at_once;
+        let at_once = self.state.sounds_at_once;
         self.work_off(queue, at_once, "notify-sound-play", Self::play_for).await;
     }
 
     async fn play_for(self, handed: Arc<QueuedNotification>) {
         let Some(sound) = handed.shown.sound.as_deref() else { return };
-        let playing = self.inner.notify.speaker.play(sound, handed.told.case.decision.volume);
-        let Some(came) = self.tasks().soft().run_until_cancelled(playing).await else { return };
+        let playing = self.state.speaker.play(sound, handed.told.case.decision.volume);
+        let Some(came) = self.tasks.soft().run_until_cancelled(playing).await else { return };
         self.note_effect(Action::Sound, &came);
     }
 
     async fn run_all(&self, queue: &Queue<Arc<QueuedNotification>>) {
-        let at_once = self.inner.notify.commands_at_once;
+        let at_once = self.state.commands_at_once;
         self.work_off(queue, at_once, "notify-command-run", Self::run_for).await;
         let left = queue.len();
         if left > 0 {
@@ -175,11 +174,11 @@ impl Core {
     {
         let places = Arc::new(Semaphore::new(at_once.max(1)));
         loop {
-            let taken = self.tasks().soft().run_until_cancelled(places.clone().acquire_owned()).await;
+            let taken = self.tasks.soft().run_until_cancelled(places.clone().acquire_owned()).await;
             let Some(Ok(place)) = taken else { return };
             let Some(handed) = self.next(queue).await else { return };
             let done = work(self.clone(), handed);
-            self.tasks().spawn(task, async move {
+            self.tasks.spawn(task, async move {
                 done.await;
                 drop(place);
             });
@@ -201,7 +200,7 @@ impl Core {
         shown: &NotificationEvent,
         event: Option<&str>,
     ) -> Result<CommandRun, EffectError> {
-        let Some(command) = self.inner.notify.commands.get(name) else {
+        let Some(command) = self.state.commands.get(name) else {
             return Err(EffectError::Invalid(format!("the settings name no command {name:?}")));
         };
         let input = CommandInput {
@@ -217,13 +216,13 @@ impl Core {
             env: variables(device, shown),
             timeout_ms: command.timeout_ms,
         };
-        let run = self.inner.notify.runner.run(call).await?;
+        let run = self.state.runner.run(call).await?;
         let exit = match run.exit {
             _ if run.timed_out => "timeout".to_owned(),
             Some(code) => code.to_string(),
             None => "signal".to_owned(),
         };
-        self.metrics().command_exited(exit.clone());
+        self.metrics.command_exited(exit.clone());
         // What it wrote may hold what it was given, which no log may unless the operator wants it.
         let output = command.log_output.then_some(run.output.as_str());
         let (ms, output_bytes) = (run.ms, run.output.len());
@@ -254,9 +253,9 @@ impl Core {
         let Ok(device) = device.parse::<DeviceId>() else { return };
         let chat = topic.split_once(':').and_then(|(_, chat)| chat.parse().ok());
         let done = match (action.as_str(), chat) {
-            ("read", Some(chat)) => self.mark_read(&device, &chat, None).await.map(drop),
+            ("read", Some(chat)) => self.messaging.mark_read(&device, &chat, None).await.map(drop),
             ("mute", Some(chat)) => {
-                let until = Some(self.now().plus(HOUR_MS));
+                let until = Some(self.clock.now().plus(HOUR_MS));
                 let (device, chat) = (Some(device.clone()), Some(chat));
                 self.mute(super::MuteChange { operator: None, device, chat, until }).await
             }

@@ -93,14 +93,14 @@ impl<T> Queue<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::job_queue::*;
+    use super::*;
 
     fn offered<T>(queue: &Queue<T>, device: &str, urgent: bool, what: T) -> bool {
         queue.offer(&device.parse().unwrap(), urgent, what, Millis(0)).is_ok()
     }
 
     #[tokio::test]
-    async fn a_device_holds_half_of_the_places_and_another_the_rest() {
+    async fn device_uses_at_most_half_of_queue() {
         let queue = Queue::new(4, 0);
         let asked = ["loud", "loud", "loud", "quiet", "loud", "quiet", "quiet", "third"];
         let taken = asked.map(|device| offered(&queue, device, true, device));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_urgent_has_places_of_its_own_and_goes_first() {
+    async fn urgent_jobs_have_own_capacity_and_go_first() {
         let queue = Queue::new(2, 2);
         assert!(offered(&queue, "a", false, 1) && offered(&queue, "b", false, 2));
         assert!(!offered(&queue, "c", false, 3));
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_dropped_is_said_once_a_minute_with_its_number() {
+    fn dropped_jobs_are_logged_once_a_minute_with_count() {
         let (queue, shop) = (Queue::new(1, 0), "shop".parse().unwrap());
         let offer = |at: i64| queue.offer(&shop, false, (), Millis(at));
         assert_eq!(offer(0), Ok(()));

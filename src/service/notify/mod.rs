@@ -13,14 +13,21 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use super::{Core, ServiceError};
+use super::ServiceError;
+use super::access::Access;
+use super::messaging::Messaging;
+use super::registry::Registry;
+use crate::domain::clock::{Clock, Random};
 use crate::domain::notify::{Limits, Rule, RuleOrigin, RuleSpec, default_rules};
 use crate::domain::outbox::QuietHours;
 use crate::effects::command::Commands;
 use crate::effects::desktop::{Desktop, DesktopActions};
 use crate::effects::push::{Push, VapidKey};
 use crate::effects::sound::Speaker;
+use crate::lifecycle::Tasks;
 use crate::net::GuardedClient;
+use crate::store::Store;
+use crate::telemetry::Metrics;
 
 mod dismiss;
 mod executors;
@@ -97,8 +104,54 @@ pub struct NotifyParts {
     pub push_contact: String,
 }
 
-/// What notifications need while the daemon runs.
-pub(super) struct Notify {
+/// What [`Notifications`] is made of, beside [`NotifyParts`].
+pub(super) struct NotifyServices {
+    pub(super) store: Store,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) tasks: Tasks,
+    pub(super) metrics: Metrics,
+    pub(super) public_url: Arc<str>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) access: Arc<Access>,
+    pub(super) messaging: Arc<Messaging>,
+}
+
+/// Notification rules, mutes, push subscriptions and executors.
+#[derive(Clone)]
+pub struct Notifications {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    tasks: Tasks,
+    metrics: Metrics,
+    /// The start of sound links.
+    public_url: Arc<str>,
+    registry: Arc<Registry>,
+    access: Arc<Access>,
+    messaging: Arc<Messaging>,
+    state: Arc<NotifyState>,
+}
+
+impl Notifications {
+    pub(super) fn new(services: NotifyServices, parts: NotifyParts) -> Self {
+        Self {
+            store: services.store,
+            clock: services.clock,
+            random: services.random,
+            tasks: services.tasks,
+            metrics: services.metrics,
+            public_url: services.public_url,
+            registry: services.registry,
+            access: services.access,
+            messaging: services.messaging,
+            state: Arc::new(NotifyState::new(parts)),
+        }
+    }
+}
+
+/// Settings, rules, mutes and queues, shared by all clones.
+pub(super) struct NotifyState {
     enabled: bool,
     fixed_rules: Vec<Rule>,
     rules: RwLock<Arc<Vec<Rule>>>,
@@ -126,7 +179,7 @@ pub(super) struct Notify {
     lanes: push_queues::OperatorQueues,
 }
 
-impl Notify {
+impl NotifyState {
     pub(super) fn new(parts: NotifyParts) -> Self {
         let of_settings = parts.rules.into_iter().enumerate().filter_map(|(index, spec)| {
             let id = format!("settings-{}", index + 1).parse().ok()?;
@@ -169,27 +222,26 @@ impl Notify {
     }
 }
 
-impl Core {
+impl Notifications {
     /// Reads what people set, and begins to tell. Says once which actions cannot be had here.
     pub(super) async fn start_notify(&self) -> Result<(), ServiceError> {
         self.reload_rules().await?;
         self.reload_mutes().await?;
         self.make_push().await?;
-        if !self.inner.notify.enabled {
+        if !self.state.enabled {
             tracing::info!("nobody is told of anything: notify.enabled is false");
             return Ok(());
         }
-        if !self.inner.notify.commands_enabled {
+        if !self.state.commands_enabled {
             self.warn_missing_commands();
         }
         self.start_hands();
         self.start_watcher().await?;
-        let core = self.clone();
-        self.tasks().spawn("notify-probe", async move {
-            let notify = &core.inner.notify;
-            let soft = core.tasks().soft().clone();
-            // They say themselves what they find.
-            let probes = async { tokio::join!(notify.desktop.probe(), notify.speaker.probe()) };
+        let notify = self.clone();
+        self.tasks.spawn("notify-probe", async move {
+            let (state, soft) = (&notify.state, notify.tasks.soft());
+            // Each probe logs its own result.
+            let probes = async { tokio::join!(state.desktop.probe(), state.speaker.probe()) };
             let _ = soft.run_until_cancelled(probes).await;
         });
         Ok(())
@@ -197,13 +249,12 @@ impl Core {
 
     /// The key that signs pushes: made once, kept sealed.
     async fn make_push(&self) -> Result<(), ServiceError> {
-        let made = VapidKey::generate(&*self.inner.random).map_err(|error| rules::effect_refused(&error))?;
-        let kept = self.store().own_secret("vapid", made.to_bytes().to_vec()).await?;
+        let made = VapidKey::generate(&*self.random).map_err(|error| rules::effect_refused(&error))?;
+        let kept = self.store.own_secret("vapid", made.to_bytes().to_vec()).await?;
         let key = VapidKey::from_bytes(&kept).map_err(|error| rules::effect_refused(&error))?;
-        let notify = &self.inner.notify;
+        let notify = &self.state;
         let _ = notify.push_key.set(key.public_key());
-        let push =
-            Push::new(notify.push_http.clone(), self.inner.clock.clone(), key, notify.push_contact.clone());
+        let push = Push::new(notify.push_http.clone(), self.clock.clone(), key, notify.push_contact.clone());
         let _ = notify.push.set(push);
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::notify::OperatorId;
-use crate::service::{Core, Operator, Principal, ServiceError};
+use crate::service::{Notifications, Operator, Principal, ServiceError};
 use crate::store::notifications::{ListedNotification, NotificationQuery};
 use crate::store::notify_mutes::Mute;
 
@@ -71,18 +71,19 @@ pub fn operator_id(principal: &Principal, operator: Option<&Operator>) -> Operat
     }
 }
 
-impl Core {
+impl Notifications {
     /// Notifications of these devices (of all, when absent), as this operator sees them.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn notifications(&self, query: NotificationQuery) -> Result<NotificationPage, ServiceError> {
-        self.read(move |store| {
-            let (all, unread) = store.notification_counts(&query)?;
-            let total = if query.unread { unread } else { all };
-            Ok(NotificationPage { page: store.notifications(&query)?, total, unread })
-        })
-        .await
+        self.store
+            .read(move |store| {
+                let (all, unread) = store.notification_counts(&query)?;
+                let total = if query.unread { unread } else { all };
+                Ok(NotificationPage { page: store.notifications(&query)?, total, unread })
+            })
+            .await
     }
 
     /// Notes that an operator has read these notifications of a device, or all of them. Answers how many are left.
@@ -103,7 +104,7 @@ impl Core {
             offset: 0,
         };
         let (operator, device) = (operator.clone(), device.clone());
-        self.store()
+        self.store
             .write(move |tx| {
                 tx.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
                 tx.read_notifications(&operator, &device, ids.as_deref())?;
@@ -117,7 +118,7 @@ impl Core {
     /// # Errors
     /// When the end lies in the past, there is no such device or are too many mutes, or the store fails.
     pub async fn mute(&self, change: MuteChange) -> Result<(), ServiceError> {
-        let now = self.now();
+        let now = self.clock.now();
         if change.until.is_some_and(|until| until <= now) {
             return Err(ServiceError::invalid(
                 "until",
@@ -125,7 +126,7 @@ impl Core {
             ));
         }
         let mute = Mute::from(change);
-        self.store()
+        self.store
             .write(move |tx| {
                 if let Some(device) = &mute.device {
                     tx.device(device)?.ok_or(ServiceError::DeviceNotFound)?;
@@ -150,14 +151,14 @@ impl Core {
     /// When the store fails.
     pub async fn unmute(&self, change: MuteChange) -> Result<(), ServiceError> {
         let mute = Mute::from(change);
-        self.store().write(move |tx| Ok::<_, ServiceError>(tx.delete_notify_mute(&mute)?)).await?;
+        self.store.write(move |tx| Ok::<_, ServiceError>(tx.delete_notify_mute(&mute)?)).await?;
         self.reload_mutes().await
     }
 
     /// What of a device is muted now for everybody, and for this operator: the newest 100 of each.
     #[must_use]
     pub fn mutes(&self, operator: &OperatorId, device: &DeviceId) -> Vec<MuteState> {
-        let (mutes, now) = (self.current_mutes(), self.now());
+        let (mutes, now) = (self.current_mutes(), self.clock.now());
         let counts =
             |mute: &&Mute| mute.counts_at(now) && mute.device.as_ref().is_none_or(|own| own == device);
         let of =
@@ -172,7 +173,7 @@ impl Core {
     /// Whether this is muted now, for this operator or, when absent, for everybody.
     #[must_use]
     pub fn is_muted(&self, operator: Option<&OperatorId>, device: &DeviceId, chat: Option<&Jid>) -> bool {
-        let (mutes, now) = (self.current_mutes(), self.now());
+        let (mutes, now) = (self.current_mutes(), self.clock.now());
         mutes.0.get(&operator.cloned()).into_iter().flatten().any(|mute| {
             mute.counts_at(now)
                 && mute.device.as_ref().is_none_or(|own| own == device)
@@ -196,11 +197,11 @@ impl Core {
     }
 
     fn current_mutes(&self) -> Arc<Mutes> {
-        self.inner.notify.mutes.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state.mutes.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn forget_mutes_of(&self, device: &DeviceId) {
-        let mut mutes = self.inner.notify.mutes.write().unwrap_or_else(PoisonError::into_inner);
+        let mut mutes = self.state.mutes.write().unwrap_or_else(PoisonError::into_inner);
         let mut left = mutes.0.clone();
         left.values_mut().for_each(|all| all.retain(|mute| mute.device.as_ref() != Some(device)));
         left.retain(|_, all| !all.is_empty());
@@ -208,12 +209,12 @@ impl Core {
     }
 
     pub(super) async fn reload_mutes(&self) -> Result<(), ServiceError> {
-        let now = self.now();
+        let now = self.clock.now();
         let mut mutes = Mutes::default();
-        for mute in self.read(move |store| Ok(store.notify_mutes(now)?)).await? {
+        for mute in self.store.read(move |store| store.notify_mutes(now)).await? {
             mutes.0.entry(mute.operator.clone()).or_default().push(mute);
         }
-        *self.inner.notify.mutes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(mutes);
+        *self.state.mutes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(mutes);
         Ok(())
     }
 }

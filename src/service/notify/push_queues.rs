@@ -132,7 +132,7 @@ impl OperatorQueues {
 
 #[cfg(test)]
 mod tests {
-    use super::super::push_queues::*;
+    use super::*;
 
     fn job(operator: &str) -> Job {
         let operator = OperatorId::verified(operator);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn one_operators_lane_is_full_and_anothers_is_not() {
+    fn push_queue_limit_is_per_operator() {
         let lanes = OperatorQueues::default();
         for _ in 0..AT_ONCE {
             assert_eq!(lanes.offer(job("anna")), Offered::NeedsWorker);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_ends_with_what_waits_in_it() {
+    fn empty_push_queue_is_removed() {
         let (lanes, anna) = (OperatorQueues::default(), OperatorId::verified("anna"));
         lanes.offer(job("anna"));
         lanes.offer(job("anna"));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_rests_longer_each_time_and_is_said_once() {
+    fn failing_push_backs_off_and_is_logged_once() {
         let (lanes, start) = (OperatorQueues::default(), Millis(1_000));
         assert!(!lanes.rests("a", start));
         assert!(lanes.failed("a", start, None), "news");

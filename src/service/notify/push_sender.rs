@@ -17,7 +17,7 @@ use crate::domain::ids::DeviceId;
 use crate::domain::notify::{Action, OperatorId, Priority};
 use crate::effects::EffectError;
 use crate::effects::push::{PushOutcome, PushTarget, Urgency};
-use crate::service::{Core, ServiceError};
+use crate::service::{Notifications, ServiceError};
 use crate::store::push_subscriptions::Subscription;
 
 /// Seconds that a push may wait for its browser.
@@ -62,9 +62,9 @@ impl PushTrial {
     }
 }
 
-impl Core {
+impl Notifications {
     pub(super) async fn push_all(&self, queue: &Queue<Arc<QueuedNotification>>) {
-        let soft = self.tasks().soft().clone();
+        let soft = self.tasks.soft().clone();
         while let Some(handed) = self.next(queue).await {
             match soft.run_until_cancelled(self.offer_pushes(&handed)).await {
                 None => return,
@@ -77,23 +77,23 @@ impl Core {
     /// Puts a notification into the lanes of all who want it; nobody is waited for.
     async fn offer_pushes(&self, handed: &QueuedNotification) -> Result<(), ServiceError> {
         let QueuedNotification { device, shown, .. } = handed;
-        let (now, lanes) = (self.now(), &self.inner.notify.lanes);
+        let (now, lanes) = (self.clock.now(), &self.state.lanes);
         let payload: Arc<[u8]> = payload(device, shown).into();
-        for to in self.read(|store| Ok(store.push_subscriptions(None)?)).await? {
+        for to in self.store.read(|store| store.push_subscriptions(None)).await? {
             if !self.wants(&to, device, shown) {
                 continue;
             }
             if lanes.rests(&to.id, now) {
-                self.metrics().notify_effect(Action::Push.as_str(), "rests");
+                self.metrics.notify_effect(Action::Push.as_str(), "rests");
                 continue;
             }
             let operator = to.operator.clone();
             match lanes.offer(Job { to, payload: payload.clone(), priority: shown.priority }) {
                 Offered::Waits => {}
-                Offered::Dropped => self.metrics().notify_effect(Action::Push.as_str(), "dropped"),
+                Offered::Dropped => self.metrics.notify_effect(Action::Push.as_str(), "dropped"),
                 Offered::NeedsWorker => {
-                    let core = self.clone();
-                    self.tasks().spawn("notify-push-lane", async move { core.work_in_lane(operator).await });
+                    let notify = self.clone();
+                    self.tasks.spawn("notify-push-lane", async move { notify.work_in_lane(operator).await });
                 }
             }
         }
@@ -101,13 +101,13 @@ impl Core {
     }
 
     async fn work_in_lane(&self, operator: OperatorId) {
-        let (soft, lanes) = (self.tasks().soft().clone(), &self.inner.notify.lanes);
+        let (soft, lanes) = (self.tasks.soft().clone(), &self.state.lanes);
         let mut done: Option<String> = None;
         while let Some(job) = lanes.next(&operator, done.as_deref()) {
             done = Some(job.to.id.clone());
             // It may have failed while this waited.
-            if lanes.rests(&job.to.id, self.now()) {
-                self.metrics().notify_effect(Action::Push.as_str(), "rests");
+            if lanes.rests(&job.to.id, self.clock.now()) {
+                self.metrics.notify_effect(Action::Push.as_str(), "rests");
                 continue;
             }
             let pushing = self.push_one(&job.to, &job.payload, job.priority);
@@ -121,13 +121,14 @@ impl Core {
         let Subscription { operator, key_id, devices, .. } = subscription;
         devices.as_ref().is_none_or(|devices| devices.contains(device))
             && self
+                .access
                 .grant_of(key_id)
                 .is_some_and(|grant| grant.reaches(device) && grant.allows(Scope::EventsRead))
             && !self.is_muted(Some(operator), device, shown.chat_id.as_ref())
     }
 
     async fn push_one(&self, to: &Subscription, payload: &[u8], priority: Priority) -> bool {
-        let opened = self.store().open_subscription(to).ok();
+        let opened = self.store.open_subscription(to).ok();
         let stored = opened.and_then(|bytes| serde_json::from_slice::<Stored>(&bytes).ok());
         let target = stored.and_then(|Stored { endpoint, p256dh, auth }| {
             Some(PushTarget { endpoint: Url::parse(&endpoint).ok()?, p256dh, auth })
@@ -147,10 +148,10 @@ impl Core {
             Ok(PushOutcome::Refused(_)) => "refused",
             Err(_) => "failed",
         };
-        self.metrics().notify_effect(Action::Push.as_str(), outcome);
+        self.metrics.notify_effect(Action::Push.as_str(), outcome);
         match came {
             Ok(PushOutcome::Delivered) => {
-                if self.inner.notify.lanes.forget(&to.id) {
+                if self.state.lanes.forget(&to.id) {
                     tracing::info!(subscription = to.id, "a subscription takes pushes again");
                 }
             }
@@ -166,7 +167,7 @@ impl Core {
     }
 
     fn push_failed(&self, to: &Subscription, wanted_s: Option<u64>, why: &str) {
-        if self.inner.notify.lanes.failed(&to.id, self.now(), wanted_s) {
+        if self.state.lanes.failed(&to.id, self.clock.now(), wanted_s) {
             tracing::warn!(
                 subscription = to.id,
                 origin = to.origin,
@@ -177,9 +178,9 @@ impl Core {
     }
 
     async fn forget_gone(&self, id: &str) {
-        self.inner.notify.lanes.forget(id);
+        self.state.lanes.forget(id);
         let id = id.to_owned();
-        let removed = self.store().write_patiently(move |tx| tx.delete_subscription(&id, None)).await;
+        let removed = self.store.write_patiently(move |tx| tx.delete_subscription(&id, None)).await;
         if let Err(error) = removed {
             tracing::warn!(%error, "a subscription that is gone could not be removed");
         }
@@ -194,8 +195,8 @@ impl Core {
     ) -> Result<PushTrial, ServiceError> {
         self.push().map_err(|_| effect_refused(&EffectError::Off("web push is off".to_owned())))?;
         let of = to.clone();
-        let mut all = self.read(move |store| Ok(store.push_subscriptions(Some(&of))?)).await?;
-        all.retain(|to| self.grant_of(&to.key_id).is_some());
+        let mut all = self.store.read(move |store| store.push_subscriptions(Some(&of))).await?;
+        all.retain(|to| self.access.grant_of(&to.key_id).is_some());
         let (asked, payload) = (all.len(), payload(device, shown));
         let payload = &payload;
         let pushes =

@@ -9,7 +9,7 @@ use crate::domain::ids::DeviceId;
 use crate::domain::notify::OperatorId;
 use crate::effects::EffectError;
 use crate::effects::push::{Push, PushTarget};
-use crate::service::{Core, ServiceError};
+use crate::service::{Notifications, ServiceError};
 use crate::store::push_subscriptions::Subscription;
 
 /// Subscriptions that there may be: of all keys, of one API key, and of one operator.
@@ -59,17 +59,17 @@ impl From<Subscription> for ShownSubscription {
     }
 }
 
-impl Core {
+impl Notifications {
     /// What browsers subscribe with.
     ///
     /// # Errors
     /// Before the start is done.
     pub fn push_key(&self) -> Result<String, ServiceError> {
-        self.inner.notify.push_key.get().cloned().ok_or(ServiceError::ShuttingDown)
+        self.state.push_key.get().cloned().ok_or(ServiceError::ShuttingDown)
     }
 
     pub(super) fn push(&self) -> Result<&Push, ServiceError> {
-        self.inner.notify.push.get().ok_or(ServiceError::ShuttingDown)
+        self.state.push.get().ok_or(ServiceError::ShuttingDown)
     }
 
     /// Adds a browser; one with the same address gives way.
@@ -92,17 +92,17 @@ impl Core {
             error => ServiceError::invalid("keys", error.to_string()),
         })?;
         let digest = Sha256::digest(endpoint.as_str().as_bytes()).to_vec();
-        let id =
-            crate::domain::notify::RuleId::random(&*self.inner.random).as_str().replacen("nr_", "np_", 1);
+        let id = crate::domain::notify::RuleId::random(&*self.random).as_str().replacen("nr_", "np_", 1);
         let origin = endpoint.origin().ascii_serialization();
         let (devices, label) = (new.devices, new.label);
-        let subscription = Subscription::new(id, operator.clone(), key_id.to_owned(), origin, self.now());
+        let subscription =
+            Subscription::new(id, operator.clone(), key_id.to_owned(), origin, self.clock.now());
         let subscription = subscription.endpoint_of(label).of_devices(devices);
         let stored = Stored { endpoint: endpoint.into(), p256dh: new.p256dh, auth: new.auth };
         let target =
             serde_json::to_vec(&stored).map_err(|_| ServiceError::invalid("keys", "cannot be stored"))?;
-        let sealed = self.store().seal_subscription(subscription, target)?;
-        self.store()
+        let sealed = self.store.seal_subscription(subscription, target)?;
+        self.store
             .write(move |tx| {
                 tx.put_subscription(&sealed, &digest)?;
                 let own = tx.push_subscriptions(Some(&sealed.operator))?.len();
@@ -130,7 +130,7 @@ impl Core {
         operator: &OperatorId,
     ) -> Result<Vec<ShownSubscription>, ServiceError> {
         let of = operator.clone();
-        let all = self.read(move |store| Ok(store.push_subscriptions(Some(&of))?)).await?;
+        let all = self.store.read(move |store| store.push_subscriptions(Some(&of))).await?;
         Ok(all.into_iter().map(ShownSubscription::from).collect())
     }
 
@@ -141,11 +141,11 @@ impl Core {
     pub async fn unsubscribe_push(&self, operator: &OperatorId, id: &str) -> Result<(), ServiceError> {
         let (of, gone) = (operator.clone(), id.to_owned());
         let removed = self
-            .store()
+            .store
             .write(move |tx| Ok::<_, ServiceError>(tx.delete_subscription(&gone, Some(&of))?))
             .await?;
         if removed {
-            self.inner.notify.lanes.forget(id);
+            self.state.lanes.forget(id);
         }
         if removed { Ok(()) } else { Err(ServiceError::SubscriptionNotFound) }
     }

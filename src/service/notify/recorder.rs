@@ -6,7 +6,7 @@ use crate::domain::clock::Millis;
 use crate::domain::event::{Event, NotificationEvent};
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::{Action, Coalesced, Kind, text};
-use crate::service::{Core, ServiceError};
+use crate::service::{Notifications, ServiceError};
 use crate::store::notifications::Notification;
 
 /// Something that was told and is to be shown, played, run or pushed.
@@ -23,25 +23,25 @@ pub(super) struct QueuedNotification {
 /// Stores these notifications and how far the log was looked through, which it answers; then hands them
 /// over. Old news disturb nobody, but run their commands.
 pub(super) async fn record(
-    core: &Core,
+    notify: &Notifications,
     device: &DeviceId,
     name: &str,
     told: Vec<Coalesced>,
     safe: i64,
 ) -> Result<i64, ServiceError> {
-    let now = core.now();
+    let now = notify.clock.now();
     let made: Vec<QueuedNotification> = told
         .into_iter()
         .map(|mut told| {
-            if is_old(core, &told, now) {
+            if is_old(notify, &told, now) {
                 told.case.decision = told.case.decision.is_muted();
             }
-            QueuedNotification { shown: shown(core, device, name, &told), device: device.clone(), told }
+            QueuedNotification { shown: shown(notify, device, name, &told), device: device.clone(), told }
         })
         .collect();
     let (id, rows) = (device.clone(), made.iter().map(|handed| row(handed, now)).collect::<Vec<_>>());
-    let stored = core
-        .store()
+    let stored = notify
+        .store
         .write_patiently(move |tx| {
             let mut safe = safe;
             for (notification, logged, delivered) in &rows {
@@ -66,17 +66,17 @@ pub(super) async fn record(
         })
         .await?;
     for handed in made {
-        core.metrics().notified(handed.told.case.happening.kind.as_str());
-        if is_old(core, &handed.told, now) {
-            core.metrics().notify_effect("any", "old");
+        notify.metrics.notified(handed.told.case.happening.kind.as_str());
+        if is_old(notify, &handed.told, now) {
+            notify.metrics.notify_effect("any", "old");
         }
-        core.enqueue(&Arc::new(handed));
+        notify.enqueue(&Arc::new(handed));
     }
     Ok(stored)
 }
 
-fn is_old(core: &Core, told: &Coalesced, now: Millis) -> bool {
-    now.since(told.case.happening.at) > core.inner.notify.fresh_ms
+fn is_old(notify: &Notifications, told: &Coalesced, now: Millis) -> bool {
+    now.since(told.case.happening.at) > notify.state.fresh_ms
 }
 
 fn row(handed: &QueuedNotification, now: Millis) -> (Notification, bool, bool) {
@@ -87,7 +87,7 @@ fn row(handed: &QueuedNotification, now: Millis) -> (Notification, bool, bool) {
     (notification, asks(Action::Dashboard) || asks(Action::Webhook), asks(Action::Webhook))
 }
 
-fn shown(core: &Core, device: &DeviceId, name: &str, told: &Coalesced) -> NotificationEvent {
+fn shown(notify: &Notifications, device: &DeviceId, name: &str, told: &Coalesced) -> NotificationEvent {
     let case = &told.case;
     let (title, body) = text::of(&case.happening, name, case.chat_name.as_deref(), told.count);
     let sound = case.decision.sound.clone();
@@ -97,7 +97,7 @@ fn shown(core: &Core, device: &DeviceId, name: &str, told: &Coalesced) -> Notifi
         priority: case.decision.priority,
         title,
         body,
-        sound_url: sound.as_deref().map(|sound| core.sound_url(sound)),
+        sound_url: sound.as_deref().map(|sound| notify.sound_url(sound)),
         sound,
         chat_id: (case.happening.kind != Kind::Summary).then(|| case.happening.chat.clone()).flatten(),
         count: told.count,

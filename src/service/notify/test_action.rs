@@ -6,7 +6,7 @@ use crate::domain::ids::DeviceId;
 use crate::domain::notify::{Action, Kind, OperatorId, Priority};
 use crate::effects::EffectError;
 use crate::effects::desktop::DesktopNotification;
-use crate::service::{Core, ServiceError};
+use crate::service::{Notifications, ServiceError};
 
 /// What to try.
 #[derive(Debug, Clone)]
@@ -35,14 +35,14 @@ pub struct TestActionReport {
 /// Stands for the device where none is named.
 const NO_DEVICE: &str = "test";
 
-impl Core {
+impl Notifications {
     /// Does an action once, and says what happened. What cannot be had here is no error: it is said.
     ///
     /// # Errors
     /// When there is no such device, sound or command, or the store fails.
     pub async fn try_action(&self, trial: TestAction) -> Result<TestActionReport, ServiceError> {
         if let Some(device) = &trial.device
-            && !self.device_exists(device)
+            && !self.registry.device_exists(device)
         {
             return Err(ServiceError::DeviceNotFound);
         }
@@ -51,7 +51,7 @@ impl Core {
             Action::Desktop => report_of(self.try_desktop().await),
             Action::Sound => {
                 let sound = trial.sound.as_deref().unwrap_or("message");
-                let played = self.inner.notify.speaker.play(sound, 1.0).await;
+                let played = self.state.speaker.play(sound, 1.0).await;
                 report_of(played.map(|played| format!("The sound {sound} was played: {} ms.", played.ms)))
             }
             Action::Command => self.try_command(&trial).await,
@@ -86,12 +86,12 @@ impl Core {
             urgency: Priority::Normal,
             actions: Vec::new(),
         };
-        let shown = self.inner.notify.desktop.show(notice).await?;
+        let shown = self.state.desktop.show(notice).await?;
         Ok(format!("The desktop shows it as number {}.", shown.id))
     }
 
     async fn try_command(&self, trial: &TestAction) -> Result<TestActionReport, ServiceError> {
-        let commands = &self.inner.notify.commands;
+        let commands = &self.state.commands;
         let only = || commands.keys().next().filter(|_| commands.len() == 1).cloned();
         let Some(name) = trial.command.clone().or_else(only) else {
             let right = match commands.len() {
@@ -124,7 +124,7 @@ impl Core {
 
     fn sample(&self, device: &DeviceId, sound: Option<String>) -> NotificationEvent {
         NotificationEvent {
-            id: format!("{device}-test-{}", self.now().0),
+            id: format!("{device}-test-{}", self.clock.now().0),
             kind: Kind::Test.as_str().to_owned(),
             priority: Priority::Normal,
             title: "Wharf".to_owned(),
@@ -137,9 +137,9 @@ impl Core {
     }
 
     async fn log_sample(&self, device: &DeviceId, delivered: bool) -> Result<i64, ServiceError> {
-        let (now, id) = (self.now(), device.clone());
+        let (now, id) = (self.clock.now(), device.clone());
         let event = Event::Notification(self.sample(device, Some("message".to_owned())));
-        self.store()
+        self.store
             .write(move |tx| {
                 tx.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
                 Ok(match delivered {

@@ -14,7 +14,7 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::notify::{Action, Candidate, Coalesced, Coalescer, Kind, Trigger, evaluate};
-use crate::service::{Core, ServiceError};
+use crate::service::{Notifications, ServiceError};
 use crate::store::Reader;
 
 /// Entries read at once.
@@ -63,24 +63,24 @@ struct Page {
 }
 
 struct Watcher {
-    core: Core,
+    notify: Notifications,
     seats: HashMap<DeviceId, DeviceWatch>,
     /// Devices whose log could not be looked through, and until when they are left alone.
     resting: HashMap<DeviceId, Instant>,
 }
 
-impl Core {
+impl Notifications {
     pub(super) async fn start_watcher(&self) -> Result<(), ServiceError> {
-        let behind = self.read(|store| Ok(store.notify_behind()?)).await?;
-        let watcher = Watcher { core: self.clone(), seats: HashMap::new(), resting: HashMap::new() };
-        self.tasks().spawn_essential("notify-watcher", watcher.run(behind.into_iter().collect()));
+        let behind = self.store.read(|store| store.notify_behind()).await?;
+        let watcher = Watcher { notify: self.clone(), seats: HashMap::new(), resting: HashMap::new() };
+        self.tasks.spawn_essential("notify-watcher", watcher.run(behind.into_iter().collect()));
         Ok(())
     }
 }
 
 impl Watcher {
     async fn run(mut self, mut ready: BTreeSet<DeviceId>) {
-        let soft = self.core.tasks().soft().clone();
+        let soft = self.notify.tasks.soft().clone();
         while !soft.is_cancelled() {
             for device in std::mem::take(&mut ready) {
                 if soft.is_cancelled() {
@@ -115,7 +115,7 @@ impl Watcher {
             tokio::select! {
                 biased;
                 () = soft.cancelled() => break,
-                grown = self.core.store().next_grown() => ready.extend(grown),
+                grown = self.notify.store.next_grown() => ready.extend(grown),
                 () = tokio::time::sleep(tick) => {}
             }
         }
@@ -125,9 +125,9 @@ impl Watcher {
     /// Looks at a page of a log; `true` when there is more.
     async fn look(&mut self, device: &DeviceId) -> Result<bool, ServiceError> {
         let (id, position) = (device.clone(), self.seats.get(device).map(|seat| seat.position));
-        let now = self.core.now();
-        let page = self.core.read(move |store| read_page(store, &id, position, now)).await?;
-        let limits = self.core.inner.notify.limits;
+        let now = self.notify.clock.now();
+        let page = self.notify.store.read(move |store| read_page(store, &id, position, now)).await?;
+        let limits = self.notify.state.limits;
         let seat = self.seats.entry(device.clone()).or_insert_with(|| DeviceWatch {
             position: 0,
             stored: 0,
@@ -142,7 +142,7 @@ impl Watcher {
         seat.name = page.name;
         let mut told = Vec::new();
         for news in page.news {
-            told.extend(pass(&self.core, device, seat, news, now));
+            told.extend(pass(&self.notify, device, seat, news, now));
         }
         seat.position = page.last;
         self.store(device, told).await?;
@@ -155,7 +155,7 @@ impl Watcher {
 
     /// Tells what is due; answers the devices that have to be looked at again.
     async fn flush(&mut self) -> Vec<DeviceId> {
-        let now = self.core.now();
+        let now = self.notify.clock.now();
         let waits = |(_, seat): &(&DeviceId, &DeviceWatch)| !seat.gate.is_idle();
         let devices: Vec<DeviceId> = self.seats.iter().filter(waits).map(|(id, _)| id.clone()).collect();
         let mut again = Vec::new();
@@ -172,7 +172,7 @@ impl Watcher {
 
     /// Tells what waited, as far as it still is news.
     async fn tell_of(&mut self, device: &DeviceId, told: Vec<Coalesced>) -> Result<(), ServiceError> {
-        let told = is_still_relevant(&self.core, device, told).await?;
+        let told = is_still_relevant(&self.notify, device, told).await?;
         self.store(device, told).await
     }
 
@@ -183,7 +183,7 @@ impl Watcher {
             return Ok(());
         }
         let name = seat.name.clone();
-        let stored = recorder::record(&self.core, device, &name, told, safe).await?;
+        let stored = recorder::record(&self.notify, device, &name, told, safe).await?;
         if let Some(seat) = self.seats.get_mut(device) {
             seat.stored = stored;
         }
@@ -198,7 +198,7 @@ impl Watcher {
             if safe == seat.stored {
                 continue;
             }
-            if let Err(error) = recorder::record(&self.core, device, &seat.name, Vec::new(), safe).await {
+            if let Err(error) = recorder::record(&self.notify, device, &seat.name, Vec::new(), safe).await {
                 tracing::warn!(%device, %error, "this log is looked through again after the restart");
             }
         }
@@ -206,18 +206,18 @@ impl Watcher {
 }
 
 fn pass(
-    core: &Core,
+    notify: &Notifications,
     device: &DeviceId,
     seat: &mut DeviceWatch,
     news: NewEntries,
     now: Millis,
 ) -> Option<Coalesced> {
     let NewEntries { happening, chat_name, chat_muted, event } = news;
-    let notify = &core.inner.notify;
-    if chat_muted || core.is_muted(None, device, happening.chat.as_ref()) {
+    let state = &notify.state;
+    if chat_muted || notify.is_muted(None, device, happening.chat.as_ref()) {
         return None;
     }
-    let decision = evaluate(notify.rules().iter(), device, &happening, now, notify.quiet_hours.as_ref())?;
+    let decision = evaluate(state.rules().iter(), device, &happening, now, state.quiet_hours.as_ref())?;
     let wants_event = decision.conditions(Action::Command) && event.len() <= EVENT_MAX;
     let event = wants_event.then_some(event);
     let case = Candidate { happening, decision, chat_name, event };
@@ -230,12 +230,12 @@ fn pass(
 /// What waited, without what was muted in the meantime and without messages of chats that were read; in quiet hours
 /// that began in the meantime, without what disturbs.
 async fn is_still_relevant(
-    core: &Core,
+    notify: &Notifications,
     device: &DeviceId,
     mut told: Vec<Coalesced>,
 ) -> Result<Vec<Coalesced>, ServiceError> {
-    told.retain(|told| !core.is_muted(None, device, told.case.happening.chat.as_ref()));
-    let (now, quiet_hours) = (core.now(), core.inner.notify.quiet_hours.as_ref());
+    told.retain(|told| !notify.is_muted(None, device, told.case.happening.chat.as_ref()));
+    let (now, quiet_hours) = (notify.clock.now(), notify.state.quiet_hours.as_ref());
     for Coalesced { case, .. } in &mut told {
         case.decision = case.decision.clone().as_of(now, quiet_hours);
     }
@@ -245,8 +245,9 @@ async fn is_still_relevant(
         return Ok(told);
     }
     let id = device.clone();
-    let chats = core
-        .read(move |store| {
+    let chats = notify
+        .store
+        .read::<_, ServiceError, _>(move |store| {
             let mut chats = HashMap::new();
             for chat in asked {
                 let Some(found) = store.chat(&id, &chat)? else { continue };

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::outbox::HeldBy;
-use crate::service::Core;
+use crate::service::Registry;
 
 /// Of the newest send, this share counts in the mean.
 const NEWEST: i64 = 4;
@@ -73,11 +73,11 @@ impl Liveness {
     }
 }
 
-impl Core {
+impl Registry {
     /// Somebody wrote: a message that waited to open that chat is one to an acquaintance now.
     pub(in crate::service) fn record_inbound(&self, device: &DeviceId) {
         if let Ok(live) = self.live(device)
-            && live.pulse.to_strangers.load(Ordering::Relaxed)
+            && live.liveness.to_strangers.load(Ordering::Relaxed)
         {
             live.outbox.notify_one();
         }
@@ -86,7 +86,7 @@ impl Core {
     /// A device's network showed that it is there.
     pub(in crate::service) fn touch(&self, device: &DeviceId) {
         if let Ok(live) = self.live(device) {
-            live.pulse.touch(self.now());
+            live.liveness.touch(self.clock.now());
         }
     }
 }

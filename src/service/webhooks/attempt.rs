@@ -15,7 +15,7 @@ use crate::domain::device::Account;
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::{Endpoint, EndpointId, EndpointSecrets};
 use crate::net::Post;
-use crate::service::{Core, ServiceError};
+use crate::service::{ServiceError, Webhooks};
 use crate::store::webhook_attempts::Attempt;
 use crate::store::webhook_deliveries::DueDelivery;
 use crate::store::webhook_endpoints::EndpointKey;
@@ -65,8 +65,8 @@ pub(super) struct AttemptPermit {
 
 impl AttemptPermit {
     /// Waits for one.
-    pub(super) async fn take(core: &Core, failing: bool) -> Self {
-        let webhooks = &core.inner.webhooks;
+    pub(super) async fn take(webhooks: &Webhooks, failing: bool) -> Self {
+        let webhooks = &webhooks.state;
         let (room, slow) = match failing {
             true => (webhooks.slow_room.clone(), None),
             false => (webhooks.room.clone(), Some(webhooks.slow_room.clone())),
@@ -86,11 +86,11 @@ impl Target {
     /// Pushes an event once.
     pub(super) async fn push(
         &self,
-        core: &Core,
+        webhooks: &Webhooks,
         delivery: &DueDelivery,
         place: &mut AttemptPermit,
     ) -> AttemptResult {
-        let now = core.now();
+        let now = webhooks.clock.now();
         let (device, name) = (&delivery.device, delivery.name.as_str());
         let Some(payload) = delivery.payload.as_deref() else {
             let id = signing::message_id(&self.endpoint.id, device, delivery.seq, name, now);
@@ -107,18 +107,18 @@ impl Target {
             payload,
             account: delivery.account.as_ref(),
         };
-        let timeout = core.webhook_timeout(&self.endpoint);
-        self.send(core, &event, timeout, place).await
+        let timeout = webhooks.webhook_timeout(&self.endpoint);
+        self.send(webhooks, &event, timeout, place).await
     }
 
     async fn send(
         &self,
-        core: &Core,
+        webhooks: &Webhooks,
         event: &Outgoing<'_>,
         timeout: Duration,
         place: &mut AttemptPermit,
     ) -> AttemptResult {
-        let (began, started) = (core.now(), Instant::now());
+        let (began, started) = (webhooks.clock.now(), Instant::now());
         let (Ok(body), Ok(url)) = (body::of(self.endpoint.format, event), Url::parse(&self.secrets.url))
         else {
             return AttemptResult::not_made(event.id.to_owned(), began, "not_set_up");
@@ -126,8 +126,8 @@ impl Target {
         let secrets: Vec<&str> = self.secrets.signing(began).collect();
         let mut headers: Vec<(String, String)> = self.secrets.headers.clone().into_iter().collect();
         headers.extend(signing::headers(self.endpoint.format, event.id, began, &body, &secrets));
-        let client = core.inner.webhooks.client(self.endpoint.custom_ca.as_deref());
-        let metrics = core.metrics();
+        let client = webhooks.state.client(self.endpoint.custom_ca.as_deref());
+        let metrics = &webhooks.metrics;
         metrics.webhook_in_flight.inc();
         let answer = {
             let mut asking = Box::pin(
@@ -142,7 +142,7 @@ impl Target {
             }
         };
         metrics.webhook_in_flight.dec();
-        let outcome = Outcome::of(&answer, core.now().0);
+        let outcome = Outcome::of(&answer, webhooks.clock.now().0);
         let took = started.elapsed();
         metrics.webhook_attempt(outcome.word, took.as_secs_f64());
         AttemptResult { outcome, message_id: event.id.to_owned(), began, took }
@@ -186,9 +186,9 @@ impl AttemptResult {
     }
 }
 
-impl Core {
+impl Webhooks {
     fn webhook_timeout(&self, endpoint: &Endpoint) -> Duration {
-        let ms = endpoint.timeout_ms.map_or(self.inner.webhooks.limits.timeout_ms, u64::from);
+        let ms = endpoint.timeout_ms.map_or(self.state.limits.timeout_ms, u64::from);
         Duration::from_millis(ms)
     }
 
@@ -197,18 +197,19 @@ impl Core {
     /// # Errors
     /// When there is no such webhook, or too many are being tested.
     pub async fn test_webhook(&self, id: &EndpointId) -> Result<TestReport, ServiceError> {
-        let tests = self.inner.webhooks.tests.clone();
+        let tests = self.state.tests.clone();
         let permit = tests.try_acquire_owned().map_err(|_| ServiceError::TooManyTests(super::MAX_TESTS))?;
         let of = id.clone();
         let (stored, account) = self
-            .read(move |store| {
+            .store
+            .read::<_, ServiceError, _>(move |store| {
                 let stored = store.webhook(&of)?.ok_or(ServiceError::WebhookNotFound)?;
                 let device =
                     stored.endpoint.device.as_ref().map(|id| store.device(id)).transpose()?.flatten();
                 Ok((stored, device.and_then(|device| device.account)))
             })
             .await?;
-        let secrets = self.store().open_webhook(&stored)?;
+        let secrets = self.store.open_webhook(&stored)?;
         let target = Target { key: stored.key, endpoint: stored.endpoint, secrets };
         let mut place = AttemptPermit { permit: Some(permit), slow: None };
         let tried = self.push_test(&target, account.as_ref(), &mut place).await;
@@ -220,7 +221,7 @@ impl Core {
             duration_ms: tried.duration_ms(),
         };
         let (key, attempt) = (target.key, tried.into_attempt(None, TEST, 1, None));
-        self.store().write_patiently(move |tx| tx.record_attempt(key, &attempt)).await?;
+        self.store.write_patiently(move |tx| tx.record_attempt(key, &attempt)).await?;
         Ok(report)
     }
 
@@ -230,11 +231,11 @@ impl Core {
         account: Option<&Account>,
         place: &mut AttemptPermit,
     ) -> AttemptResult {
-        let now = self.now();
+        let now = self.clock.now();
         let endpoint = &target.endpoint;
         let mut unique = [0_u8; 8];
-        self.inner.random.fill(&mut unique);
-        let nowhere = DeviceId::random(&*self.inner.random);
+        self.random.fill(&mut unique);
+        let nowhere = DeviceId::random(&*self.random);
         let device = endpoint.device.as_ref();
         let id = signing::message_id(&endpoint.id, &nowhere, i64::from_le_bytes(unique), TEST, now);
         let Ok(payload) = body::test_payload(device, now) else {

@@ -5,7 +5,7 @@ use crate::domain::clock::Millis;
 use crate::domain::event::{Event, WebhookDeadEvent};
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::EndpointId;
-use crate::service::{Core, ServiceError};
+use crate::service::{ServiceError, Webhooks};
 use crate::store::Tx;
 use crate::store::webhook_dead_letters::Overflow;
 use crate::store::webhook_endpoints::EndpointKey;
@@ -16,12 +16,12 @@ pub(super) const BATCH: usize = 500;
 /// Why deliveries are given up of which too many wait.
 const TOO_MANY: &str = "too_many_waiting";
 
-impl Core {
+impl Webhooks {
     /// Gives up all that waits for a webhook that its failures disabled.
     pub(super) async fn dead_letter(&self, key: EndpointKey, error: &'static str) {
         loop {
-            let now = self.now();
-            match self.store().write_patiently(move |tx| tx.dead_letter_batch(key, error, now, BATCH)).await {
+            let now = self.clock.now();
+            match self.store.write_patiently(move |tx| tx.dead_letter_batch(key, error, now, BATCH)).await {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
@@ -34,13 +34,13 @@ impl Core {
     /// Gives up the oldest of what waits for a webhook, until as much waits as may. Each write tells of what it gave
     /// up.
     pub(super) async fn shorten_queue(&self, key: EndpointKey) -> Result<(), ServiceError> {
-        let most = self.inner.webhooks.limits.max_waiting;
+        let most = self.state.limits.max_waiting;
         let mut buried = 0;
         loop {
-            let now = self.now();
-            let count = self.store().write_patiently(move |tx| bury_beyond(tx, key, most, now)).await?;
+            let now = self.clock.now();
+            let count = self.store.write_patiently(move |tx| bury_beyond(tx, key, most, now)).await?;
             buried += count;
-            self.metrics().webhook_dead.inc_by(count as u64);
+            self.metrics.webhook_dead.inc_by(count as u64);
             if count == 0 || self.draining(PAUSE).await {
                 break;
             }
@@ -57,8 +57,8 @@ impl Core {
     /// Has what waits for another try tried now.
     pub(super) async fn retry_now(&self, key: EndpointKey, why: RetryNowCause) {
         loop {
-            let now = self.now();
-            match self.store().write_patiently(move |tx| tx.retry_now(key, why, now, BATCH)).await {
+            let now = self.clock.now();
+            match self.store.write_patiently(move |tx| tx.retry_now(key, why, now, BATCH)).await {
                 Ok(BATCH) => {}
                 Ok(_) => return,
                 Err(error) => {
@@ -71,8 +71,8 @@ impl Core {
     /// The clock was set back: what waits for a webhook waits no longer than it was to.
     pub(super) async fn reschedule_from_now(&self, key: EndpointKey) -> Result<(), ServiceError> {
         loop {
-            let now = self.now();
-            let moved = self.store().write_patiently(move |tx| tx.wait_from_now(key, now, BATCH)).await?;
+            let now = self.clock.now();
+            let moved = self.store.write_patiently(move |tx| tx.wait_from_now(key, now, BATCH)).await?;
             if moved < BATCH {
                 return Ok(());
             }

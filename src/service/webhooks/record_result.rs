@@ -7,7 +7,7 @@ use super::backlog::BATCH;
 use crate::domain::clock::Millis;
 use crate::domain::event::{Event, WebhookDeadEvent, WebhookDisabledEvent};
 use crate::domain::webhook::DisabledReason;
-use crate::service::{Core, ServiceError};
+use crate::service::{ServiceError, Webhooks};
 use crate::store::Tx;
 use crate::store::webhook_deliveries::{AfterFailure, DueDelivery};
 use crate::store::webhook_ordering::RetryNowCause;
@@ -20,45 +20,45 @@ const LAPSE_MS: i64 = 86_400_000;
 /// # Errors
 /// When the store fails; then the delivery is tried again.
 pub(super) async fn record_result(
-    core: &Core,
+    webhooks: &Webhooks,
     target: &Arc<Target>,
     delivery: DueDelivery,
     tried: AttemptResult,
 ) -> Result<(), ServiceError> {
-    let (now, unit) = (core.now(), core.inner.random.unit());
+    let (now, unit) = (webhooks.clock.now(), webhooks.random.unit());
     let settling = AttemptRecord {
-        schedule_wait: core.inner.webhooks.limits.schedule.wait_ms(
+        schedule_wait: webhooks.state.limits.schedule.wait_ms(
             delivery.attempts.saturating_add(1),
             unit,
             tried.outcome.asked_ms,
         ),
-        lapse_ms: lapse_ms(core),
-        disable_after_ms: core.inner.webhooks.limits.disable_after_ms,
+        lapse_ms: lapse_ms(webhooks),
+        disable_after_ms: webhooks.state.limits.disable_after_ms,
         target: target.clone(),
         delivery,
         tried,
         now,
     };
-    let end = core.store().write_patiently(move |tx| settling.store(tx)).await?;
+    let end = webhooks.store.write_patiently(move |tx| settling.store(tx)).await?;
     if end.hurried == BATCH {
-        core.retry_now(target.key, RetryNowCause::Recovered).await;
+        webhooks.retry_now(target.key, RetryNowCause::Recovered).await;
     }
     if end.dead {
-        core.metrics().webhook_dead.inc();
+        webhooks.metrics.webhook_dead.inc();
         tracing::warn!(webhook = %target.endpoint.id, "an event did not reach a webhook in any try; it is a dead letter now");
     }
     if let Some(reason) = end.disabled {
-        core.metrics().webhook_disabled.inc();
+        webhooks.metrics.webhook_disabled.inc();
         tracing::warn!(webhook = %target.endpoint.id, ?reason, "the webhook is disabled");
         if reason == DisabledReason::Failing {
-            core.dead_letter(target.key, "endpoint_failing").await;
+            webhooks.dead_letter(target.key, "endpoint_failing").await;
         }
     }
     Ok(())
 }
 
-fn lapse_ms(core: &Core) -> i64 {
-    let longest = core.inner.webhooks.limits.schedule.longest_ms().saturating_mul(2);
+fn lapse_ms(webhooks: &Webhooks) -> i64 {
+    let longest = webhooks.state.limits.schedule.longest_ms().saturating_mul(2);
     i64::try_from(longest).unwrap_or(i64::MAX).max(LAPSE_MS)
 }
 

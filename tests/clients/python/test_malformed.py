@@ -1,4 +1,4 @@
-"""Bytes that no client should send, over raw sockets: never a 5xx, never a panic, and the daemon goes on."""
+"""Malformed bytes over raw sockets cause no 5xx and no panic, and the daemon keeps serving."""
 
 import random
 import socket
@@ -25,7 +25,7 @@ class Malformed(unittest.TestCase):
         self.assertEqual([line for line in self.daemon.log.splitlines() if "panicked" in line], [])
 
     def talk(self, data, half=False, seconds=3.0):
-        """Sends the bytes; gives all that comes back, until the daemon closes or stays silent."""
+        """Sends the bytes and returns the answer, until the daemon closes or stays silent."""
         host, port = self.daemon.address.split(":")
         with socket.create_connection((host, int(port)), timeout=seconds) as connection:
             got = b""
@@ -90,7 +90,7 @@ class Malformed(unittest.TestCase):
         self.check(self.talk(chunked + b"FFFFFFFFFFFFFFFFFF\r\nx"), (400, 413))
         self.check(self.talk(chunked + b"800000\r\n" + b"x" * 0x800000 + b"\r\n0\r\n\r\n"), (400, 413))
 
-    def test_requests_that_are_none(self):
+    def test_invalid_requests(self):
         host = f"Host: {self.daemon.address}\r\n".encode()
         for data in [
             b"\r\n\r\n", b"GET\r\n\r\n", b"\x00\x01\x02\x03\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
@@ -109,7 +109,7 @@ class Malformed(unittest.TestCase):
             with self.subTest(data=data[:60]):
                 self.check(self.talk(data, seconds=1))
 
-    def test_floods_of_headers(self):
+    def test_excessive_headers(self):
         start = f"GET /healthz HTTP/1.1\r\nHost: {self.daemon.address}\r\n".encode()
         for flood in [
             b"".join(b"X-%d: y\r\n" % index for index in range(20_000)), b"X-Long: " + b"y" * 2_000_000 + b"\r\n",
@@ -117,7 +117,7 @@ class Malformed(unittest.TestCase):
         ]:
             self.check(self.talk(start + flood + b"\r\n"), (400, 414, 431))
 
-    def test_half_requests(self):
+    def test_partial_requests(self):
         whole = self.post(b'{"to":"15550100001","text":"half"}')
         for cut in range(0, len(whole) - 1, 17):
             self.check(self.talk(whole[:cut], half=True, seconds=1))

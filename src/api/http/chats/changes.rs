@@ -18,7 +18,7 @@ use crate::api::http::schema::ChatObject;
 use crate::domain::access::Scope;
 use crate::domain::chat::Chat;
 use crate::domain::clock::Millis;
-use crate::service::Core;
+use crate::service::Services;
 
 /// A change of a chat that needs no body.
 #[derive(Clone, Copy)]
@@ -58,14 +58,14 @@ type Answer = Result<Success<Chat>, ApiError>;
     responses((status = 200, description = "The changed chat", body = Success<ChatObject>)))]
 async fn change(
     Extension(change): Extension<ChatChange>,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     ChatParam(chat): ChatParam,
 ) -> Answer {
     let changed = match change {
-        ChatChange::Archive(archived) => core.archive_chat(&device, &chat, archived).await?,
-        ChatChange::Unpin => core.pin_chat(&device, &chat, false).await?,
-        ChatChange::Unmute => core.mute_chat(&device, &chat, None).await?,
+        ChatChange::Archive(archived) => services.messaging.archive_chat(&device, &chat, archived).await?,
+        ChatChange::Unpin => services.messaging.pin_chat(&device, &chat, false).await?,
+        ChatChange::Unmute => services.messaging.mute_chat(&device, &chat, None).await?,
     };
     Ok(Success::new(changed))
 }
@@ -89,12 +89,12 @@ impl Request for PinChat {
     request_body = Option<PinChat>,
     responses((status = 200, description = "The changed chat", body = Success<ChatObject>)))]
 async fn pin(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     ChatParam(chat): ChatParam,
     Body(PinChat { pin }): Body<PinChat>,
 ) -> Answer {
-    Ok(Success::new(core.pin_chat(&device, &chat, pin).await?))
+    Ok(Success::new(services.messaging.pin_chat(&device, &chat, pin).await?))
 }
 
 /// Whether and how long to mute a chat. Without a time: until it is unmuted.
@@ -147,13 +147,13 @@ impl MuteChat {
     request_body = Option<MuteChat>,
     responses((status = 200, description = "The changed chat", body = Success<ChatObject>)))]
 async fn mute(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     ChatParam(chat): ChatParam,
     Body(body): Body<MuteChat>,
 ) -> Answer {
-    let mute = body.end(core.now())?;
-    Ok(Success::new(core.mute_chat(&device, &chat, mute).await?))
+    let mute = body.end(services.now())?;
+    Ok(Success::new(services.messaging.mute_chat(&device, &chat, mute).await?))
 }
 
 /// How to clear a chat.
@@ -187,12 +187,12 @@ struct RemovedMessages {
     request_body = Option<ClearChat>,
     responses((status = 200, description = "The removed messages", body = Success<RemovedMessages>)))]
 async fn clear(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     ChatParam(chat): ChatParam,
     Body(ClearChat { keep_starred }): Body<ClearChat>,
 ) -> Result<Success<RemovedMessages>, ApiError> {
-    let removed = core.clear_chat(&device, &chat, keep_starred).await?;
+    let removed = services.messaging.clear_chat(&device, &chat, keep_starred).await?;
     Ok(Success::new(RemovedMessages { chat_id: chat.to_string(), removed }))
 }
 
@@ -202,10 +202,10 @@ async fn clear(
 #[utoipa::path(delete, path = "/devices/{id}/chats/{chatId}", operation_id = "deleteChat", tag = "chats",
     responses((status = 200, description = "The removed messages", body = Success<RemovedMessages>)))]
 async fn delete(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     ChatParam(chat): ChatParam,
 ) -> Result<Success<RemovedMessages>, ApiError> {
-    let removed = core.delete_chat(&device, &chat).await?;
+    let removed = services.messaging.delete_chat(&device, &chat).await?;
     Ok(Success::new(RemovedMessages { chat_id: chat.to_string(), removed }))
 }

@@ -25,7 +25,7 @@ use crate::domain::export::text::DateOrder;
 use crate::domain::export::time_zone::Zone;
 use crate::domain::jid::Jid;
 use crate::service::{
-    Core, ExportFormat, ExportRequest, ImportFormat, ImportReport, ImportRequest, NamedAuthor,
+    ExportFormat, ExportRequest, ImportFormat, ImportReport, ImportRequest, NamedAuthor, Services,
 };
 
 /// Keeps nginx from buffering the stream.
@@ -75,12 +75,13 @@ impl Request for ExportChat {}
         (schema::Binary = "application/zip")),
         headers(("Content-Disposition" = String, description = "The file name")))))]
 async fn export(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     ChatParam(chat): ChatParam,
     Query(ExportChat { format, media, tz }): Query<ExportChat>,
 ) -> Result<Response, ApiError> {
-    let file = core.export_chat(&device, &chat, ExportRequest { format, media, zone: tz }).await?;
+    let file =
+        services.history.export_chat(&device, &chat, ExportRequest { format, media, zone: tz }).await?;
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(file.content_type)),
         (CONTENT_DISPOSITION, attachment(&file.filename)),
@@ -223,7 +224,7 @@ struct ImportedAuthorObject {
         (schema::Binary = "application/octet-stream"))),
     responses((status = 200, description = "The result of the import", body = Success<ImportReportObject>)))]
 async fn import(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Query(query): Query<ImportChat>,
     request: HttpRequest,
@@ -235,7 +236,7 @@ async fn import(
     let wanted =
         ImportRequest { format, chat: chat_id, me, zone: tz, date_order: date_order.into(), authors };
     let bytes = request.into_body().into_data_stream().map(|piece| piece.map_err(io::Error::other));
-    Ok(Success::new(core.import_chat(&device, wanted, bytes.boxed()).await?))
+    Ok(Success::new(services.history.import_chat(&device, wanted, bytes.boxed()).await?))
 }
 
 /// `curl -F` sends a form.

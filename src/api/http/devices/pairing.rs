@@ -14,7 +14,7 @@ use crate::api::http::input::{Body, Device, Request};
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::jid::Jid;
-use crate::service::Core;
+use crate::service::Services;
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -58,7 +58,7 @@ struct PairingCode {
     request_body = Phone,
     responses((status = 200, description = "The code", body = Success<PairingCode>)))]
 async fn pairing_code(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(id): Device,
     Body(Phone { phone_number }): Body<Phone>,
 ) -> Result<Success<PairingCode>, ApiError> {
@@ -66,6 +66,6 @@ async fn pairing_code(
         let right = "must be a phone number with its country code, such as +15550100001";
         ApiError::field("phoneNumber", right)
     })?;
-    let (code, expires_at) = core.pairing_code(&id, digits).await?;
+    let (code, expires_at) = services.fleet.pairing_code(&id, digits).await?;
     Ok(Success::new(PairingCode { code, expires_at }))
 }

@@ -18,7 +18,7 @@ use crate::api::http::routes::for_change;
 use crate::api::http::schema;
 use crate::domain::access::Scope;
 use crate::domain::jid::Jid;
-use crate::service::{Core, MembersChange};
+use crate::service::{MembersChange, Services};
 
 /// Changes of members: the end of the path, the operation id and the summary.
 const MEMBER_CHANGES: [(&str, &str, &str, MembersChange); 4] = [
@@ -90,13 +90,13 @@ struct ChangedParticipant {
     responses((status = 200, description = "The result for each participant", body = Success<ChangedParticipants>)))]
 async fn change_members(
     Extension(change): Extension<MembersChange>,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     GroupParam(group): GroupParam,
     Body(ParticipantList { participants }): Body<ParticipantList>,
 ) -> Result<Success<ChangedParticipants>, ApiError> {
     let participants = distinct(participants);
-    let results = core.change_members(&device, &group, change, participants).await?;
+    let results = services.messaging.change_members(&device, &group, change, participants).await?;
     let participants = results.into_iter().map(|(id, outcome)| ChangedParticipant {
         id: id.to_string(),
         success: outcome.is_ok(),
@@ -124,13 +124,13 @@ impl Request for NameGroup {
     request_body = NameGroup,
     responses((status = 200, description = "The changed group", body = Success<GroupObject>)))]
 async fn name(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     GroupParam(group): GroupParam,
     Body(NameGroup { subject }): Body<NameGroup>,
 ) -> Result<Success<GroupObject>, ApiError> {
-    core.name_group(&device, &group, subject).await?;
-    Ok(Success::new(core.group(&device, &group).await?.into()))
+    services.messaging.name_group(&device, &group, subject).await?;
+    Ok(Success::new(services.messaging.group(&device, &group).await?.into()))
 }
 
 /// A group's new description.
@@ -149,13 +149,13 @@ impl Request for DescribeGroup {}
     request_body = DescribeGroup,
     responses((status = 200, description = "The changed group", body = Success<GroupObject>)))]
 async fn describe(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     GroupParam(group): GroupParam,
     Body(DescribeGroup { description }): Body<DescribeGroup>,
 ) -> Result<Success<GroupObject>, ApiError> {
-    core.describe_group(&device, &group, description).await?;
-    Ok(Success::new(core.group(&device, &group).await?.into()))
+    services.messaging.describe_group(&device, &group, description).await?;
+    Ok(Success::new(services.messaging.group(&device, &group).await?.into()))
 }
 
 /// The address that invites people to a group.
@@ -172,11 +172,11 @@ struct InviteLink {
 #[utoipa::path(get, path = "/devices/{id}/groups/{gid}/invite-link", operation_id = "getInviteLink", tag = "groups",
     responses((status = 200, description = "The link", body = Success<InviteLink>)))]
 async fn invite_link(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     GroupParam(group): GroupParam,
 ) -> Result<Success<InviteLink>, ApiError> {
-    let invite_link = core.invite_link(&device, &group).await?;
+    let invite_link = services.messaging.invite_link(&device, &group).await?;
     Ok(Success::new(InviteLink { group_id: group.to_string(), invite_link }))
 }
 
@@ -186,11 +186,11 @@ async fn invite_link(
 #[utoipa::path(post, path = "/devices/{id}/groups/{gid}/invite-link/revoke", operation_id = "revokeInviteLink", tag = "groups",
     responses((status = 200, description = "The new link", body = Success<InviteLink>)))]
 async fn revoke_invite_link(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     GroupParam(group): GroupParam,
 ) -> Result<Success<InviteLink>, ApiError> {
-    let invite_link = core.revoke_invite_link(&device, &group).await?;
+    let invite_link = services.messaging.revoke_invite_link(&device, &group).await?;
     Ok(Success::new(InviteLink { group_id: group.to_string(), invite_link }))
 }
 
@@ -208,10 +208,10 @@ struct LeftGroup {
 #[utoipa::path(post, path = "/devices/{id}/groups/{gid}/leave", operation_id = "leaveGroup", tag = "groups",
     responses((status = 200, description = "The account left the group", body = Success<LeftGroup>)))]
 async fn leave(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     GroupParam(group): GroupParam,
 ) -> Result<Success<LeftGroup>, ApiError> {
-    core.leave_group(&device, &group).await?;
+    services.messaging.leave_group(&device, &group).await?;
     Ok(Success::new(LeftGroup { group_id: group.to_string() }))
 }

@@ -26,7 +26,7 @@ use crate::domain::access::Scope;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::message::Message;
-use crate::service::{Core, Forward, IdempotencyKey, ServiceError};
+use crate::service::{Forward, IdempotencyKey, ServiceError, Services};
 
 /// The operations of this file.
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
@@ -98,7 +98,7 @@ struct ForwardedMessages {
     request_body = ForwardMessage,
     responses((status = 201, description = "The messages are durable and will be sent", body = Success<ForwardedMessages>)))]
 async fn forward(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     ChatOrAny(chat): ChatOrAny,
     IdempotencyHeader(key): IdempotencyHeader,
@@ -108,7 +108,7 @@ async fn forward(
     let to = distinct(to);
     let idempotency = key.map(|key| IdempotencyKey { key, fingerprint: fingerprint(&message_id, &to) });
     let forward = Forward { message: message_id, to, idempotency };
-    let accepted = core.forward(&device, forward).await?;
+    let accepted = services.messaging.forward(&device, forward).await?;
     let messages = accepted.into_iter().map(AcceptedMessage::from).collect();
     Ok((StatusCode::CREATED, Success::new(ForwardedMessages { messages })))
 }
@@ -153,16 +153,16 @@ struct DeletedMessage {
     request_body = DeleteMessage,
     responses((status = 200, description = "The message is deleted", body = Success<DeletedMessage>)))]
 async fn delete(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     ChatOrAny(chat): ChatOrAny,
     Body(DeleteMessage { message_id, for_everyone }): Body<DeleteMessage>,
 ) -> Result<Success<DeletedMessage>, ApiError> {
     require_chat(chat.as_ref(), &message_id)?;
     if for_everyone {
-        core.revoke(&device, &message_id).await?;
+        services.messaging.revoke(&device, &message_id).await?;
     } else {
-        core.delete_for_me(&device, &message_id).await?;
+        services.messaging.delete_for_me(&device, &message_id).await?;
     }
     Ok(Success::new(DeletedMessage { message_id: message_id.to_string(), for_everyone }))
 }
@@ -196,12 +196,12 @@ async fn edit(
     Device(device): Device,
     Body(EditMessage { message_id, new_text }): Body<EditMessage>,
 ) -> Result<Success<Message>, ApiError> {
-    let found = state.core.message(&device, &message_id).await?;
+    let found = state.services.messaging.message(&device, &message_id).await?;
     let most = if found.message.has_media { CAPTION_MAX_CHARS } else { state.config.text_max_chars };
     if new_text.chars().count() > most {
         return Err(ApiError::field("newText", format!("is longer than {most} characters")));
     }
-    Ok(Success::new(state.core.edit(&device, &message_id, new_text).await?))
+    Ok(Success::new(state.services.messaging.edit(&device, &message_id, new_text).await?))
 }
 
 /// A reaction.
@@ -223,12 +223,12 @@ impl Request for React {}
     request_body = React,
     responses((status = 200, description = "The changed message", body = Success<MessageObject>)))]
 async fn react(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     MessageParam(id): MessageParam,
     Body(React { emoji }): Body<React>,
 ) -> Result<Success<Message>, ApiError> {
-    Ok(Success::new(core.react(&device, &id, &emoji).await?))
+    Ok(Success::new(services.messaging.react(&device, &id, &emoji).await?))
 }
 
 /// A vote.
@@ -247,12 +247,12 @@ impl Request for Vote {}
     request_body = Vote,
     responses((status = 200, description = "The changed message", body = Success<MessageObject>)))]
 async fn vote(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     MessageParam(id): MessageParam,
     Body(Vote { options }): Body<Vote>,
 ) -> Result<Success<Message>, ApiError> {
-    Ok(Success::new(core.vote(&device, &id, options).await?))
+    Ok(Success::new(services.messaging.vote(&device, &id, options).await?))
 }
 
 /// Whether to star a message.
@@ -272,10 +272,10 @@ impl Request for StarMessage {}
     request_body = Option<StarMessage>,
     responses((status = 200, description = "The changed message", body = Success<MessageObject>)))]
 async fn star(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     MessageParam(id): MessageParam,
     Body(StarMessage { star }): Body<StarMessage>,
 ) -> Result<Success<Message>, ApiError> {
-    Ok(Success::new(core.star(&device, &id, star).await?))
+    Ok(Success::new(services.messaging.star(&device, &id, star).await?))
 }

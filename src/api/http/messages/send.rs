@@ -83,9 +83,9 @@ async fn send(
     IdempotencyHeader(key): IdempotencyHeader,
     JsonObject(object): JsonObject,
 ) -> Result<Response, ApiError> {
-    let limits = SendLimits { text_max_chars: state.config.text_max_chars, now: state.core.now() };
+    let limits = SendLimits { text_max_chars: state.config.text_max_chars, now: state.services.now() };
     let request = read_object::<SendBody>(object)?.into_request(&limits, key)?;
-    let accepted = state.core.send(&device, request).await?;
+    let accepted = state.services.messaging.send(&device, request).await?;
     let replayed = accepted.replayed;
     let body = Success::new(AcceptedMessage::from(accepted));
     let mut response = (StatusCode::CREATED, body).into_response();

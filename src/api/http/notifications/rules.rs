@@ -18,7 +18,7 @@ use crate::api::http::routes::below_device;
 use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::{Action, Rule, RuleId, RuleOrigin, RuleSpec};
-use crate::service::{Core, RuleChange, ServiceError};
+use crate::service::{RuleChange, ServiceError, Services};
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let read = |routes| guarded(Scope::DevicesRead, &[404], routes);
@@ -265,8 +265,13 @@ fn may_see(caller: &Caller, rule: &Rule) -> bool {
 }
 
 /// The rule of this id, of this device or of all. Any other does not exist for the key.
-fn authorize(caller: &Caller, core: &Core, device: Option<&DeviceId>, id: &RuleId) -> Result<Rule, ApiError> {
-    let rule = core.notify_rule(id)?;
+fn authorize(
+    caller: &Caller,
+    services: &Services,
+    device: Option<&DeviceId>,
+    id: &RuleId,
+) -> Result<Rule, ApiError> {
+    let rule = services.notify.notify_rule(id)?;
     let is_visible = rule.device.as_ref() == device && may_see(caller, &rule);
     if is_visible { Ok(rule) } else { Err(ServiceError::RuleNotFound.into()) }
 }
@@ -279,13 +284,13 @@ fn authorize(caller: &Caller, core: &Core, device: Option<&DeviceId>, id: &RuleI
     responses((status = 200, description = "Rules, those of the settings and the built-in ones included", body = Success<Vec<RuleObject>>)))]
 async fn list(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     DeviceOrAll(device): DeviceOrAll,
 ) -> Result<Success<Vec<RuleObject>>, ApiError> {
     if let Some(device) = &device {
-        core.device(device).await?;
+        services.fleet.device(device).await?;
     }
-    let rules = core.notify_rules(device.as_ref());
+    let rules = services.notify.notify_rules(device.as_ref());
     let visible = rules.into_iter().filter(|rule| may_see(&caller, rule));
     Ok(Success::new(visible.map(RuleObject::from).collect()))
 }
@@ -299,12 +304,12 @@ async fn list(
     responses((status = 201, description = "The rule", body = Success<RuleObject>)))]
 async fn create(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     DeviceOrAll(device): DeviceOrAll,
     JsonObject(fields): JsonObject,
 ) -> Result<Created<RuleObject>, ApiError> {
     authorize_change(&caller, device.as_ref(), &fields, None)?;
-    Ok(Created(core.create_notify_rule(device, &fields).await?.into()))
+    Ok(Created(services.notify.create_notify_rule(device, &fields).await?.into()))
 }
 
 /// Show a notification rule
@@ -312,11 +317,11 @@ async fn create(
     responses((status = 200, description = "The rule", body = Success<RuleObject>)))]
 async fn show(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     DeviceOrAll(device): DeviceOrAll,
     NotificationRule(id): NotificationRule,
 ) -> Result<Success<RuleObject>, ApiError> {
-    Ok(Success::new(authorize(&caller, &core, device.as_ref(), &id)?.into()))
+    Ok(Success::new(authorize(&caller, &services, device.as_ref(), &id)?.into()))
 }
 
 /// Change a notification rule
@@ -328,7 +333,7 @@ async fn show(
     responses((status = 200, description = "The changed rule", body = Success<RuleObject>)))]
 async fn change(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     DeviceOrAll(device): DeviceOrAll,
     NotificationRule(id): NotificationRule,
     JsonObject(fields): JsonObject,
@@ -336,9 +341,9 @@ async fn change(
     if device.is_none() {
         authorize_change(&caller, None, &fields, None)?;
     }
-    let before = authorize(&caller, &core, device.as_ref(), &id)?;
+    let before = authorize(&caller, &services, device.as_ref(), &id)?;
     authorize_change(&caller, device.as_ref(), &fields, Some(&before))?;
-    Ok(Success::new(core.change_notify_rule(&id, RuleChange(fields)).await?.into()))
+    Ok(Success::new(services.notify.change_notify_rule(&id, RuleChange(fields)).await?.into()))
 }
 
 /// A deleted rule.
@@ -356,14 +361,14 @@ struct DeletedRule {
     responses((status = 200, description = "The rule is deleted", body = Success<DeletedRule>)))]
 async fn remove(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     DeviceOrAll(device): DeviceOrAll,
     NotificationRule(id): NotificationRule,
 ) -> Result<Success<DeletedRule>, ApiError> {
     if device.is_none() {
         authorize_change(&caller, None, &Map::new(), None)?;
     }
-    authorize(&caller, &core, device.as_ref(), &id)?;
-    core.delete_notify_rule(&id).await?;
+    authorize(&caller, &services, device.as_ref(), &id)?;
+    services.notify.delete_notify_rule(&id).await?;
     Ok(Success::new(DeletedRule { id: id.to_string(), deleted: true }))
 }

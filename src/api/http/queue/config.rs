@@ -19,7 +19,7 @@ use crate::api::http::schema::{self, DeviceQueueObject, FleetQueueObject};
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
-use crate::service::{Core, DeviceQueue, FleetQueue, ServiceError, WarmupChange};
+use crate::service::{DeviceQueue, FleetQueue, ServiceError, Services, WarmupChange};
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -130,7 +130,7 @@ fn with_request_names(error: ServiceError) -> ApiError {
     responses((status = 200, description = "The changed queues", body = Success<FleetQueueObject>)))]
 async fn configure(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Body(body): Body<ConfigRequest>,
 ) -> Result<Success<FleetQueue>, ApiError> {
     let Value::Object(mut settings) = serde_json::to_value(&body).unwrap_or_default() else {
@@ -142,9 +142,9 @@ async fn configure(
     if settings.is_empty() {
         return Err(ApiError::field("request", format!("must set at least one of {names}")));
     }
-    let devices = devices_of(&core, &caller, body.device_ids)?;
-    core.configure_queues(&devices, settings).await.map_err(with_request_names)?;
-    Ok(Success::new(core.fleet_queue(Some(&devices)).await?))
+    let devices = devices_of(&services, &caller, body.device_ids)?;
+    services.messaging.configure_queues(&devices, settings).await.map_err(with_request_names)?;
+    Ok(Success::new(services.messaging.fleet_queue(Some(&devices)).await?))
 }
 
 /// How to warm up.
@@ -175,13 +175,13 @@ impl Request for WarmupRequest {}
     request_body = Option<WarmupRequest>,
     responses((status = 200, description = "The device's changed queue", body = Success<DeviceQueueObject>)))]
 async fn warm_up(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Body(WarmupRequest { enabled, days, start_percent, started_at }): Body<WarmupRequest>,
 ) -> Result<Success<DeviceQueue>, ApiError> {
     let enabled = enabled.unwrap_or(true);
     let change = WarmupChange { enabled, days, start_percent, started_at: started_at.map(Millis) };
-    core.set_warmup(&device, change).await.map_err(with_request_names)?;
-    let queues = core.fleet_queue(Some(std::slice::from_ref(&device))).await?.devices;
+    services.messaging.set_warmup(&device, change).await.map_err(with_request_names)?;
+    let queues = services.messaging.fleet_queue(Some(std::slice::from_ref(&device))).await?.devices;
     queues.into_iter().next().map(Success::new).ok_or_else(|| ServiceError::DeviceNotFound.into())
 }

@@ -10,15 +10,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::running_session::{Outcome, Running};
 use super::start_limiter::{ConnectPermit, LONGEST};
-use super::{Command, LiveDevice, deleted, persist};
+use super::{deleted, persist};
 use crate::domain::device::Device;
 use crate::domain::event::EphemeralEvent;
 use crate::domain::reason::Reason;
 use crate::domain::state::{Effect, Input, InvalidTransition, State, step};
 use crate::engine::{Session, SessionContext, SessionEnd};
-use crate::service::fleet::ports::{InboundPort, MediaPort, VaultPort};
+use crate::service::fleet::ports::{InboundPort, VaultPort};
+use crate::service::media::port::MediaPort;
 use crate::service::messaging::outbox::store_all_failed;
-use crate::service::{Core, ServiceError};
+use crate::service::registry::{DeviceCommand, LiveDevice};
+use crate::service::{Fleet, ServiceError};
 use crate::store::StoreError;
 
 /// How long the network may take to hear of a log-out.
@@ -28,21 +30,21 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What an actor begins with.
 pub(super) struct ActorParams {
-    pub(super) core: Core,
+    pub(super) fleet: Fleet,
     pub(super) device: Device,
     pub(super) live: Arc<LiveDevice>,
     /// Weak: the actor ends when nobody can ask it any more.
-    pub(super) mailbox: mpsc::WeakSender<Command>,
-    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) mailbox: mpsc::WeakSender<DeviceCommand>,
+    pub(super) commands: mpsc::Receiver<DeviceCommand>,
     pub(super) opens: bool,
 }
 
 pub(super) struct Actor {
-    core: Core,
+    fleet: Fleet,
     device: Device,
     live: Arc<LiveDevice>,
-    mailbox: mpsc::WeakSender<Command>,
-    commands: mpsc::Receiver<Command>,
+    mailbox: mpsc::WeakSender<DeviceCommand>,
+    commands: mpsc::Receiver<DeviceCommand>,
     running: Option<Running>,
     /// Counts sessions, so that late news of an earlier one is told from that of the present one.
     generation: u64,
@@ -54,7 +56,7 @@ pub(super) struct Actor {
 }
 
 enum ActorInput {
-    Command(Command),
+    Command(DeviceCommand),
     Ended(Outcome),
     Open,
     Slow,
@@ -64,7 +66,7 @@ enum ActorInput {
 impl Actor {
     pub(super) fn new(birth: ActorParams) -> Self {
         Self {
-            core: birth.core,
+            fleet: birth.fleet,
             device: birth.device,
             live: birth.live,
             mailbox: birth.mailbox,
@@ -80,7 +82,7 @@ impl Actor {
     pub(super) async fn run(mut self) {
         loop {
             match self.turn().await {
-                ActorInput::Command(Command::Retire { keep_data, reply }) => {
+                ActorInput::Command(DeviceCommand::Retire { keep_data, reply }) => {
                     let done = self.remove_device(keep_data).await;
                     let gone = done.is_ok();
                     let _ = reply.send(done);
@@ -99,7 +101,7 @@ impl Actor {
     }
 
     async fn turn(&mut self) -> ActorInput {
-        let soft = self.core.tasks().soft().clone();
+        let soft = self.fleet.tasks.soft().clone();
         let open_at = self.open_at;
         let slow_at = self.room.as_ref().map(|(_, until)| *until);
         tokio::select! {
@@ -112,19 +114,21 @@ impl Actor {
         }
     }
 
-    async fn serve(&mut self, command: Command) {
+    async fn serve(&mut self, command: DeviceCommand) {
         match command {
-            Command::Apply { input, reply } => {
+            DeviceCommand::Apply { input, reply } => {
                 let done = self.ask(input).await;
                 let _ = reply.send(done);
             }
-            Command::Restart { reply } => {
+            DeviceCommand::Restart { reply } => {
                 let done = self.restart().await;
                 let _ = reply.send(done);
             }
-            Command::FromSession { generation, input, reply } => self.hear(generation, input, reply).await,
+            DeviceCommand::FromSession { generation, input, reply } => {
+                self.hear(generation, input, reply).await
+            }
             // Served by `run`, which ends after it.
-            Command::Retire { .. } => {}
+            DeviceCommand::Retire { .. } => {}
         }
     }
 
@@ -179,18 +183,18 @@ impl Actor {
     fn open_outbox_when_ready(&mut self) {
         if let (State::Ready { .. }, Some(running)) = (&self.device.state, &mut self.running) {
             self.live.set_session(Some(running.session.clone()));
-            running.open_outbox(&self.core, &self.device.id, &self.live);
-            let (core, id) = (self.core.clone(), self.device.id.clone());
-            self.core.tasks().spawn("untold", async move { core.flush_pending_sync(&id).await });
+            running.open_outbox(&self.fleet, &self.device.id, &self.live);
+            let (fleet, id) = (self.fleet.clone(), self.device.id.clone());
+            self.fleet.tasks.spawn("untold", async move { fleet.messaging.flush_pending_sync(&id).await });
         }
     }
 
     async fn session_ended(&mut self, outcome: Outcome) {
         let input = match outcome {
             Outcome::Panicked => {
-                self.core.metrics().engine_panics.inc();
+                self.fleet.metrics.engine_panics.inc();
                 tracing::error!(device = %self.device.id, "the engine panicked; only this device is affected");
-                Input::Panicked { limit: self.core.limits().panics_before_failed }
+                Input::Panicked { limit: self.fleet.limits.panics_before_failed }
             }
             Outcome::Ended(SessionEnd::CodesExhausted) => Input::CodesExhausted,
             Outcome::Ended(SessionEnd::LinkLost(reason)) => Input::LinkLost(reason),
@@ -217,7 +221,7 @@ impl Actor {
                 }
             }
             tokio::select! {
-                () = self.core.tasks().soft().cancelled() => return,
+                () = self.fleet.tasks.soft().cancelled() => return,
                 () = tokio::time::sleep(STORE_PAUSE) => {}
             }
         }
@@ -225,13 +229,13 @@ impl Actor {
 
     /// Takes a step and stores it. What is to be done about it is returned.
     async fn apply(&mut self, input: Input) -> Result<Vec<Effect>, Refusal> {
-        let now = self.core.now();
+        let now = self.fleet.clock.now();
         let (state, effects) = step(&self.device.state, input, now).map_err(Refusal::Invalid)?;
         let mut device = self.device.clone();
         let to_store = effects.clone();
         let stored = self
-            .core
-            .store()
+            .fleet
+            .store
             .write_patiently(move |tx| {
                 // Settings may have changed meanwhile; the state is this actor's alone.
                 if let Some(fresh) = tx.device(&device.id)? {
@@ -258,12 +262,14 @@ impl Actor {
         if from == to {
             return;
         }
-        self.core.metrics().device_moved(Some(from), Some(to));
+        self.fleet.metrics.device_moved(Some(from), Some(to));
         let reason = self.device.state.reason().map(Reason::code);
         tracing::info!(device = %self.device.id, from, to, reason, "device state changed");
         let status = link_status(&self.device.state);
         if status != before {
-            self.core.emit(&self.device.id, &EphemeralEvent::ConnectionStatus { status, latency_ms: None });
+            self.fleet
+                .logs
+                .emit(&self.device.id, &EphemeralEvent::ConnectionStatus { status, latency_ms: None });
         }
     }
 
@@ -273,8 +279,8 @@ impl Actor {
                 Effect::Emit(_) | Effect::Link(_) => {}
                 Effect::Open => self.open_not_before(Instant::now()),
                 Effect::OpenLater { attempt } => {
-                    let unit = self.core.inner.random.unit();
-                    let delay = self.core.limits().backoff.delay_ms(attempt, unit);
+                    let unit = self.fleet.random.unit();
+                    let delay = self.fleet.limits.backoff.delay_ms(attempt, unit);
                     self.open_not_before(Instant::now() + Duration::from_millis(delay));
                 }
                 Effect::Unlink => self.unlink().await,
@@ -291,8 +297,8 @@ impl Actor {
     /// A thousand devices that lost one network do not come back in one instant.
     async fn open_in_turn(&mut self) {
         let turn = self.open_at.filter(|_| self.is_turn);
-        let (now, unit) = (Instant::now(), self.core.inner.random.unit());
-        match self.core.inner.fleet.ramp.place(turn, now, unit) {
+        let (now, unit) = (Instant::now(), self.fleet.random.unit());
+        match self.fleet.start_limiter.acquire(turn, now, unit) {
             ConnectPermit::Now(room) => {
                 self.open().await;
                 // Also where opening failed or is over: then it is given back at once.
@@ -311,7 +317,7 @@ impl Actor {
 
     async fn open(&mut self) {
         self.close().await;
-        let Some(driver) = self.core.inner.drivers.get(self.device.engine.as_str()).cloned() else {
+        let Some(driver) = self.fleet.registry.driver(self.device.engine.as_str()).cloned() else {
             return self.apply_surely(Input::Fatal(Reason::EngineUnknown)).await;
         };
         let Some(settings) = self.settings().await else {
@@ -321,7 +327,7 @@ impl Actor {
         match driver.open(self.context(settings, &cancel)).await {
             Ok(session) => {
                 self.live.set_connecting(Some(session.clone()));
-                self.running = Some(Running::start(self.core.tasks(), session, cancel));
+                self.running = Some(Running::start(&self.fleet.tasks, session, cancel));
             }
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -333,7 +339,7 @@ impl Actor {
 
     /// The settings for the engine, with their secrets.
     async fn settings(&self) -> Option<Map<String, Value>> {
-        let settings = self.core.settings_of(&self.device.id).await;
+        let settings = self.fleet.settings_of(&self.device.id).await;
         let unreadable = |error: &ServiceError| {
             tracing::error!(device = %self.device.id, %error, "the device's settings could not be read");
         };
@@ -348,18 +354,18 @@ impl Actor {
             device: self.device.id.clone(),
             settings,
             account: self.device.account.clone(),
-            vault: Arc::new(VaultPort::new(self.core.store().clone(), self.device.id.clone())),
-            media: Arc::new(MediaPort::of(&self.core, &self.device.id)),
+            vault: Arc::new(VaultPort::new(self.fleet.store.clone(), self.device.id.clone())),
+            media: Arc::new(MediaPort::of(&self.fleet.media, &self.device.id)),
             inbound: Arc::new(InboundPort::new(
-                &self.core,
+                &self.fleet,
                 &self.device,
                 mailbox,
                 generation,
                 cancel.clone(),
             )),
             cancel: cancel.clone(),
-            clock: self.core.inner.clock.clone(),
-            random: self.core.inner.random.clone(),
+            clock: self.fleet.clock.clone(),
+            random: self.fleet.random.clone(),
         }
     }
 
@@ -368,7 +374,7 @@ impl Actor {
         if let Some(running) = &self.running {
             return Some(running.session.clone());
         }
-        let driver = self.core.inner.drivers.get(self.device.engine.as_str())?.clone();
+        let driver = self.fleet.registry.driver(self.device.engine.as_str())?.clone();
         if !driver.unlinks_at_rest() {
             return None;
         }
@@ -395,7 +401,7 @@ impl Actor {
         }
         self.close().await;
         let id = self.device.id.clone();
-        if let Err(error) = self.core.store().write_patiently(move |tx| tx.vault_clear(&id)).await {
+        if let Err(error) = self.fleet.store.write_patiently(move |tx| tx.vault_clear(&id)).await {
             // The next start from `logged_out` clears it again.
             tracing::error!(device = %self.device.id, %error, "the credentials could not be removed yet");
         }
@@ -416,20 +422,20 @@ impl Actor {
             self.unlink().await;
         }
         self.close().await;
-        let (id, now) = (self.device.id.clone(), self.core.now());
-        self.core
-            .store()
+        let (id, now) = (self.device.id.clone(), self.fleet.clock.now());
+        self.fleet
+            .store
             .write_patiently(move |tx| {
                 store_all_failed(tx, &id, "device_deleted", "the device was deleted", now)?;
                 tx.append(&id, &deleted(), now)?;
                 tx.delete_device(&id, keep_data)
             })
             .await?;
-        self.core.forget_notify_of(&self.device.id);
-        if let Some(driver) = self.core.inner.drivers.get(self.device.engine.as_str()) {
+        self.fleet.notify.forget_notify_of(&self.device.id);
+        if let Some(driver) = self.fleet.registry.driver(self.device.engine.as_str()) {
             driver.forget(&self.device.id).await;
         }
-        self.core.metrics().device_moved(Some(self.device.state.name()), None);
+        self.fleet.metrics.device_moved(Some(self.device.state.name()), None);
         tracing::info!(device = %self.device.id, keep_data, "device deleted");
         Ok(())
     }
@@ -441,8 +447,8 @@ impl Actor {
         if !was_ready {
             return;
         }
-        let (id, now) = (self.device.id.clone(), self.core.now());
-        if let Err(error) = self.core.store().write_patiently(move |tx| tx.set_last_seen(&id, now)).await {
+        let (id, now) = (self.device.id.clone(), self.fleet.clock.now());
+        if let Err(error) = self.fleet.store.write_patiently(move |tx| tx.set_last_seen(&id, now)).await {
             tracing::warn!(device = %self.device.id, %error, "when the device was last online could not be stored");
         }
     }

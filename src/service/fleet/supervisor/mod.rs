@@ -8,10 +8,11 @@ mod actor;
 mod running_session;
 mod start_limiter;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+pub(in crate::service::fleet) use start_limiter::StartLimiter;
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
 
 use self::actor::{Actor, ActorParams};
 use crate::domain::device::Device;
@@ -19,157 +20,37 @@ use crate::domain::event::Event;
 use crate::domain::ids::DeviceId;
 use crate::domain::reason::Reason;
 use crate::domain::state::{Effect, Input, State, step};
-use crate::engine::Session;
 use crate::service::messaging::outbox::store_all_failed;
-use crate::service::{Core, ServiceError};
+use crate::service::registry::{DeviceCommand, DeviceHandle, LiveDevice};
+use crate::service::{Fleet, ServiceError};
 use crate::store::{StoreError, Tx};
 
 /// Requests that may wait for one device's actor; who finds it full waits.
 const MAILBOX: usize = 16;
 
-/// What an actor is asked to do.
-pub(in crate::service) enum Command {
-    /// An operator's input.
-    Apply { input: Input, reply: oneshot::Sender<Result<(), ServiceError>> },
-    /// Stop if it runs, then start.
-    Restart { reply: oneshot::Sender<Result<(), ServiceError>> },
-    /// News of a session about the link.
-    FromSession { generation: u64, input: Input, reply: oneshot::Sender<Result<(), StoreError>> },
-    /// Unlink, close, and end: the device is deleted.
-    Retire { keep_data: bool, reply: oneshot::Sender<Result<(), ServiceError>> },
-}
-
-/// What others may know of a device without asking its actor.
-#[derive(Default)]
-pub(in crate::service) struct LiveDevice {
-    /// The session, once it can send and receive.
-    session: Mutex<Option<Arc<dyn Session>>>,
-    /// The session before that.
-    connecting: Mutex<Option<Arc<dyn Session>>>,
-    /// Something new is in the outbox.
-    pub(in crate::service) outbox: Notify,
-    /// Held while the network is told what was done here.
-    pub(in crate::service) telling: tokio::sync::Mutex<()>,
-    /// Held while news of people are taken in, and alone while it is learnt which ids are one person's.
-    pub(in crate::service) people: tokio::sync::RwLock<()>,
-    /// What is known from moment to moment.
-    pub(in crate::service) pulse: crate::service::registry::liveness::Liveness,
-}
-
-impl LiveDevice {
-    pub(in crate::service) fn session(&self) -> Option<Arc<dyn Session>> {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set_session(&self, session: Option<Arc<dyn Session>>) {
-        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = session;
-        self.set_connecting(None);
-    }
-
-    fn connecting(&self) -> Option<Arc<dyn Session>> {
-        self.connecting.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set_connecting(&self, session: Option<Arc<dyn Session>>) {
-        *self.connecting.lock().unwrap_or_else(PoisonError::into_inner) = session;
-    }
-}
-
-#[derive(Clone)]
-struct Handle {
-    mailbox: mpsc::Sender<Command>,
-    live: Arc<LiveDevice>,
-    engine: Arc<str>,
-}
-
-/// All devices that exist, by id.
-pub(in crate::service) struct Supervisor {
-    devices: Mutex<HashMap<DeviceId, Handle>>,
-    ramp: start_limiter::StartLimiter,
-}
-
-impl Supervisor {
-    /// So many may begin to connect in a second, and be connecting at once.
-    pub(in crate::service) fn new(per_second: u32, at_once: usize) -> Self {
-        Self { devices: Mutex::default(), ramp: start_limiter::StartLimiter::new(per_second, at_once) }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, Handle>> {
-        self.devices.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn get(&self, id: &DeviceId) -> Option<Handle> {
-        self.lock().get(id).cloned()
-    }
-}
-
-impl Core {
-    /// All devices that exist.
-    #[must_use]
-    pub fn device_ids(&self) -> Vec<DeviceId> {
-        self.inner.fleet.lock().keys().cloned().collect()
-    }
-
-    /// Whether a device exists.
-    #[must_use]
-    pub fn device_exists(&self, id: &DeviceId) -> bool {
-        self.inner.fleet.lock().contains_key(id)
-    }
-
-    /// The engine of a device.
-    pub(in crate::service) fn engine_of(&self, id: &DeviceId) -> Result<Arc<str>, ServiceError> {
-        Ok(self.inner.fleet.get(id).ok_or(ServiceError::DeviceNotFound)?.engine)
-    }
-
-    /// What others may know of a device.
-    pub(in crate::service) fn live(&self, id: &DeviceId) -> Result<Arc<LiveDevice>, ServiceError> {
-        Ok(self.inner.fleet.get(id).ok_or(ServiceError::DeviceNotFound)?.live)
-    }
-
-    /// The device's open session.
-    pub(in crate::service) fn session(&self, id: &DeviceId) -> Result<Arc<dyn Session>, ServiceError> {
-        let handle = self.inner.fleet.get(id).ok_or(ServiceError::DeviceNotFound)?;
-        handle.live.session().ok_or(ServiceError::Offline)
-    }
-
-    /// The device's session while it is being linked.
-    pub(in crate::service) fn linking_session(
-        &self,
-        id: &DeviceId,
-    ) -> Result<Arc<dyn Session>, ServiceError> {
-        let handle = self.inner.fleet.get(id).ok_or(ServiceError::DeviceNotFound)?;
-        handle.live.connecting().ok_or(ServiceError::Offline)
-    }
-
-    /// Tells a device's outbox that there is something new.
-    pub(in crate::service) fn wake_outbox(&self, id: &DeviceId) {
-        if let Some(handle) = self.inner.fleet.get(id) {
-            handle.live.outbox.notify_one();
-        }
-    }
-
+impl Fleet {
     /// Hands an input to a device's actor and waits until it is stored.
     pub(in crate::service) async fn apply(&self, id: &DeviceId, input: Input) -> Result<(), ServiceError> {
-        self.ask(id, |reply| Command::Apply { input, reply }).await
+        self.ask(id, |reply| DeviceCommand::Apply { input, reply }).await
     }
 
     pub(in crate::service) async fn ask(
         &self,
         id: &DeviceId,
-        command: impl FnOnce(oneshot::Sender<Result<(), ServiceError>>) -> Command,
+        command: impl FnOnce(oneshot::Sender<Result<(), ServiceError>>) -> DeviceCommand,
     ) -> Result<(), ServiceError> {
-        let handle = self.inner.fleet.get(id).ok_or(ServiceError::DeviceNotFound)?;
+        let handle = self.registry.handle(id)?;
         self.ask_of(&handle, command).await
     }
 
     async fn ask_of(
         &self,
-        handle: &Handle,
-        command: impl FnOnce(oneshot::Sender<Result<(), ServiceError>>) -> Command,
+        handle: &DeviceHandle,
+        command: impl FnOnce(oneshot::Sender<Result<(), ServiceError>>) -> DeviceCommand,
     ) -> Result<(), ServiceError> {
         let (reply, answer) = oneshot::channel();
         let gone = || {
-            if self.tasks().soft().is_cancelled() {
+            if self.tasks.soft().is_cancelled() {
                 ServiceError::ShuttingDown
             } else {
                 ServiceError::DeviceNotFound
@@ -182,9 +63,9 @@ impl Core {
     /// At start-up: every device that was running begins to connect again. Their states and events are one
     /// commit; their sessions open a few at a time.
     pub(in crate::service) async fn start_fleet(&self) -> Result<(), ServiceError> {
-        let now = self.now();
+        let now = self.clock.now();
         let devices = self
-            .store()
+            .store
             .write_patiently(move |tx| {
                 let mut devices = tx.devices()?;
                 for device in devices.iter_mut().filter(|d| d.state.is_active()) {
@@ -204,18 +85,21 @@ impl Core {
     pub(in crate::service) fn spawn_actor(&self, device: Device, opens: bool) {
         let (mailbox, commands) = mpsc::channel(MAILBOX);
         let live = Arc::new(LiveDevice::default());
-        let handle =
-            Handle { mailbox: mailbox.clone(), live: live.clone(), engine: device.engine.as_str().into() };
+        let handle = DeviceHandle {
+            mailbox: mailbox.clone(),
+            live: live.clone(),
+            engine: device.engine.as_str().into(),
+        };
         let id = device.id.clone();
-        self.inner.fleet.lock().insert(id.clone(), handle);
-        self.metrics().device_moved(None, Some(device.state.name()));
+        self.registry.devices().insert(id.clone(), handle);
+        self.metrics.device_moved(None, Some(device.state.name()));
         let birth =
-            ActorParams { core: self.clone(), device, live, mailbox: mailbox.downgrade(), commands, opens };
-        let work = self.tasks().spawn("device", Actor::new(birth).run());
-        let core = self.clone();
-        self.tasks().spawn("device-watch", async move {
+            ActorParams { fleet: self.clone(), device, live, mailbox: mailbox.downgrade(), commands, opens };
+        let work = self.tasks.spawn("device", Actor::new(birth).run());
+        let fleet = self.clone();
+        self.tasks.spawn("device-watch", async move {
             if work.await.is_err_and(|error| error.is_panic()) {
-                core.replace_actor(&id).await;
+                fleet.replace_actor(&id).await;
             }
         });
     }
@@ -223,11 +107,11 @@ impl Core {
     /// The actor itself panicked: a bug of ours. The device is failed, and can be started again.
     async fn replace_actor(&self, id: &DeviceId) {
         tracing::error!(device = %id, "the device's own task panicked; the device is failed");
-        self.metrics().engine_panics.inc();
-        let now = self.now();
+        self.metrics.engine_panics.inc();
+        let now = self.clock.now();
         let device = id.clone();
         let stored = self
-            .store()
+            .store
             .write_patiently(move |tx| {
                 let Some(mut device) = tx.device(&device)? else { return Ok(None) };
                 if let Ok((state, effects)) = step(&device.state, Input::Fatal(Reason::EnginePanicked), now) {
@@ -239,15 +123,15 @@ impl Core {
         match stored {
             Ok(Some(device)) => self.spawn_actor(device, false),
             Ok(None) => {
-                self.inner.fleet.lock().remove(id);
+                self.registry.devices().remove(id);
             }
             Err(error) => tracing::error!(device = %id, %error, "the failed device could not be stored"),
         }
     }
 
     /// The device is deleted: nobody reaches it any more.
-    fn stop_actor(&self, id: &DeviceId, retired: &Handle) {
-        let mut devices = self.inner.fleet.lock();
+    fn stop_actor(&self, id: &DeviceId, retired: &DeviceHandle) {
+        let mut devices = self.registry.devices();
         // A new device may have the id already.
         if devices.get(id).is_some_and(|handle| handle.mailbox.same_channel(&retired.mailbox)) {
             devices.remove(id);
@@ -260,8 +144,8 @@ impl Core {
         id: &DeviceId,
         keep_data: bool,
     ) -> Result<(), ServiceError> {
-        let handle = self.inner.fleet.get(id).ok_or(ServiceError::DeviceNotFound)?;
-        self.ask_of(&handle, |reply| Command::Retire { keep_data, reply }).await?;
+        let handle = self.registry.handle(id)?;
+        self.ask_of(&handle, |reply| DeviceCommand::Retire { keep_data, reply }).await?;
         self.stop_actor(id, &handle);
         Ok(())
     }

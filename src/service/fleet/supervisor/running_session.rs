@@ -11,7 +11,8 @@ use super::LiveDevice;
 use crate::domain::ids::DeviceId;
 use crate::engine::{Session, SessionEnd};
 use crate::lifecycle::Tasks;
-use crate::service::Core;
+use crate::service::Fleet;
+use crate::service::Messaging;
 use crate::service::messaging::outbox::Outbox;
 
 /// How long messages under way may take to get their answer.
@@ -46,10 +47,15 @@ impl Running {
     }
 
     /// The device is ready: messages may leave.
-    pub(super) fn open_outbox(&mut self, core: &Core, device: &DeviceId, live: &Arc<LiveDevice>) {
+    pub(super) fn open_outbox(&mut self, fleet: &Fleet, device: &DeviceId, live: &Arc<LiveDevice>) {
         let stop = CancellationToken::new();
-        let outbox = Outbox::new(core.clone(), device.clone(), self.session.clone(), live.clone());
-        let work = core.tasks().spawn("outbox", outbox.run(stop.clone()));
+        let outbox = Outbox::new(
+            Messaging::clone(&fleet.messaging),
+            device.clone(),
+            self.session.clone(),
+            live.clone(),
+        );
+        let work = fleet.tasks.spawn("outbox", outbox.run(stop.clone()));
         self.outbox = Some((stop, work));
     }
 

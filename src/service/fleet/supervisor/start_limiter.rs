@@ -16,7 +16,7 @@ pub(super) const LONGEST: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// What all devices share.
-pub(super) struct StartLimiter {
+pub(in crate::service::fleet) struct StartLimiter {
     apart: Duration,
     next: Mutex<Option<Instant>>,
     room: Arc<Semaphore>,
@@ -32,7 +32,7 @@ pub(super) enum ConnectPermit {
 
 impl StartLimiter {
     /// At most so many in a second, and at once.
-    pub(super) fn new(per_second: u32, at_once: usize) -> Self {
+    pub(in crate::service::fleet) fn new(per_second: u32, at_once: usize) -> Self {
         Self {
             apart: Duration::from_secs(1) / per_second.max(1),
             next: Mutex::default(),
@@ -42,7 +42,7 @@ impl StartLimiter {
 
     /// A device's turn. One whose `turn` was given before comes again when it is reached; `unit` (0 … 1) spreads
     /// those who wait for room.
-    pub(super) fn place(&self, turn: Option<Instant>, now: Instant, unit: f64) -> ConnectPermit {
+    pub(super) fn acquire(&self, turn: Option<Instant>, now: Instant, unit: f64) -> ConnectPermit {
         let turn = turn.unwrap_or_else(|| self.take_turn(now));
         if turn > now {
             return ConnectPermit::At(turn);
@@ -63,16 +63,16 @@ impl StartLimiter {
 
 #[cfg(test)]
 mod tests {
-    use super::super::start_limiter::*;
+    use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_thousand_devices_that_lost_one_network_come_back_at_the_ramp() {
+    async fn thousand_devices_reconnect_at_limited_rate() {
         let ramp = StartLimiter::new(200, 10_000);
         let now = Instant::now();
         let mut turns: Vec<Instant> = Vec::new();
         let mut held = Vec::new();
         for _ in 0..1_000 {
-            match ramp.place(None, now, 0.5) {
+            match ramp.acquire(None, now, 0.5) {
                 ConnectPermit::Now(room) => {
                     held.push(room);
                     turns.push(now);
@@ -87,26 +87,26 @@ mod tests {
         }
         // Whose turn came does not queue again.
         tokio::time::advance(Duration::from_secs(5)).await;
-        assert!(matches!(ramp.place(turns.last().copied(), Instant::now(), 0.5), ConnectPermit::Now(_)));
+        assert!(matches!(ramp.acquire(turns.last().copied(), Instant::now(), 0.5), ConnectPermit::Now(_)));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_connect_at_once_than_there_is_room_for() {
+    async fn concurrent_connects_are_limited() {
         let ramp = StartLimiter::new(1_000_000, 2);
         let now = Instant::now();
-        let ConnectPermit::Now(first) = ramp.place(Some(now), now, 0.0) else { panic!("there is room") };
-        let ConnectPermit::Now(_second) = ramp.place(Some(now), now, 0.0) else { panic!("there is room") };
-        let ConnectPermit::At(later) = ramp.place(Some(now), now, 1.0) else { panic!("there is none") };
+        let ConnectPermit::Now(first) = ramp.acquire(Some(now), now, 0.0) else { panic!("there is room") };
+        let ConnectPermit::Now(_second) = ramp.acquire(Some(now), now, 0.0) else { panic!("there is room") };
+        let ConnectPermit::At(later) = ramp.acquire(Some(now), now, 1.0) else { panic!("there is none") };
         assert_eq!(later - now, 2 * PAUSE);
         drop(first);
-        assert!(matches!(ramp.place(Some(now), now, 0.0), ConnectPermit::Now(_)));
+        assert!(matches!(ramp.acquire(Some(now), now, 0.0), ConnectPermit::Now(_)));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_device_alone_does_not_wait() {
+    async fn single_device_connects_at_once() {
         let ramp = StartLimiter::new(1, 1);
-        assert!(matches!(ramp.place(None, Instant::now(), 0.5), ConnectPermit::Now(_)));
+        assert!(matches!(ramp.acquire(None, Instant::now(), 0.5), ConnectPermit::Now(_)));
         tokio::time::advance(Duration::from_secs(10)).await;
-        assert!(matches!(ramp.place(None, Instant::now(), 0.5), ConnectPermit::Now(_)));
+        assert!(matches!(ramp.acquire(None, Instant::now(), 0.5), ConnectPermit::Now(_)));
     }
 }

@@ -19,8 +19,8 @@ use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::media::{Media, MediaHash};
 use crate::engine::{ByteStream, MediaStore, MediaStoreError};
-use crate::service::fleet::ports::MediaPort;
-use crate::service::{Core, ServiceError};
+use crate::service::media::port::MediaPort;
+use crate::service::{History, ServiceError};
 use crate::store::Reader;
 use crate::store::history_export::BEGINNING;
 use crate::store::messages::PagePosition;
@@ -69,7 +69,7 @@ pub struct ExportedFile {
     pub bytes: ByteStream,
 }
 
-impl Core {
+impl History {
     /// Exports a chat.
     ///
     /// # Errors
@@ -80,9 +80,10 @@ impl Core {
         chat: &Jid,
         request: ExportRequest,
     ) -> Result<ExportedFile, ServiceError> {
-        let (id, of) = (device.clone(), self.aliases_of(device, chat).await?);
+        let (id, of) = (device.clone(), self.messaging.aliases_of(device, chat).await?);
         let (chat, account) = self
-            .read(move |store| {
+            .store
+            .read::<_, ServiceError, _>(move |store| {
                 let device = store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
                 Ok((store.chat(&id, &of)?.ok_or(ServiceError::ChatNotFound)?, device.account))
             })
@@ -93,20 +94,20 @@ impl Core {
             (false, ExportFormat::Text) => ("txt", "text/plain; charset=utf-8"),
         };
         let filename = format!("{}.{extension}", safe_name(&format!("WhatsApp Chat with {}", chat.name)));
-        let chat = chat.as_of(self.now());
-        let (pipe, bytes) = pipe::pipe(self.tasks().soft().clone());
+        let chat = chat.as_of(self.clock.now());
+        let (pipe, bytes) = pipe::pipe(self.tasks.soft().clone());
         let pages =
-            Pages { core: self.clone(), device: device.clone(), chat: chat.id.clone(), after: BEGINNING };
+            Pages { history: self.clone(), device: device.clone(), chat: chat.id.clone(), after: BEGINNING };
         let export = Export {
             labels: Labels::of(account.as_ref()),
             writer: Writer::new(request.zone.clone()),
-            exported_at: self.now(),
+            exported_at: self.clock.now(),
             pages,
             chat,
             request,
         };
         let id = device.clone();
-        self.tasks().spawn("export", async move {
+        self.tasks.spawn("export", async move {
             match Box::pin(export.run(pipe.clone())).await {
                 Ok(()) => pipe.end().await,
                 Err(Broken::Client) => {}
@@ -122,7 +123,7 @@ impl Core {
 
     /// Where files are.
     pub(in crate::service) fn media_store(&self) -> std::sync::Arc<dyn MediaStore> {
-        std::sync::Arc::new(MediaPort::new(self))
+        std::sync::Arc::new(MediaPort::new(&self.media))
     }
 }
 
@@ -150,7 +151,7 @@ impl From<ServiceError> for Broken {
 
 /// A chat's messages, page by page.
 struct Pages {
-    core: Core,
+    history: History,
     device: DeviceId,
     chat: Jid,
     after: PagePosition,
@@ -166,8 +167,9 @@ impl Pages {
     ) -> Result<(Vec<ExportedMessage>, T), ServiceError> {
         let (device, chat, after) = (self.device.clone(), self.chat.clone(), self.after);
         let (page, also) = self
-            .core
-            .read(move |store| {
+            .history
+            .store
+            .read::<_, ServiceError, _>(move |store| {
                 let page = store.export_page(&device, &chat, after, PAGE)?;
                 let also = also(store, &page)?;
                 Ok((page, also))
@@ -281,7 +283,7 @@ impl Export {
     }
 
     async fn write_files(&mut self, zip: &mut Zipped) -> Result<(), Broken> {
-        let store = self.pages.core.media_store();
+        let store = self.pages.history.media_store();
         let mut written = HashSet::new();
         loop {
             let (page, ()) = self.pages.next(|_, _| Ok(())).await?;

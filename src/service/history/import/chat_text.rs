@@ -38,7 +38,7 @@ pub(super) async fn import(
     sink: ImportWriter,
 ) -> Result<ImportReport, ServiceError> {
     let (trial, zone, told) = (source.clone(), request.zone.clone(), request.date_order);
-    let now = sink.core().now();
+    let now = sink.history().clock.now();
     let read = blocking(move || first_look(&trial, zone, told, now)).await?;
     let chat = request.chat.clone().ok_or_else(|| {
         ServiceError::invalid("chatId", "is required for a text: the chat that its messages belong to")
@@ -84,7 +84,8 @@ async fn resolve(
 ) -> Result<People, ServiceError> {
     let (device, account, chat, request) =
         (sink.device().clone(), account.cloned(), chat.clone(), request.clone());
-    sink.core()
+    sink.history()
+        .store
         .read(move |store| {
             let known = AuthorLookup {
                 store,

@@ -16,7 +16,7 @@ use crate::domain::export::time_zone::Zone;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::engine::ByteStream;
-use crate::service::{Core, ServiceError};
+use crate::service::{History, ServiceError};
 
 mod archive;
 mod author_map;
@@ -169,7 +169,7 @@ impl Drop for ImportPermit<'_> {
     }
 }
 
-impl Core {
+impl History {
     /// Takes an exported chat into a device's history.
     ///
     /// # Errors
@@ -182,10 +182,13 @@ impl Core {
     ) -> Result<ImportReport, ServiceError> {
         let id = device.clone();
         let account = self
-            .read(move |store| Ok(store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?.account))
+            .store
+            .read::<_, ServiceError, _>(move |store| {
+                Ok(store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?.account)
+            })
             .await?;
-        let _turn = self.inner.imports.begin()?;
-        let limits = self.limits().import.clone();
+        let _turn = self.imports.begin()?;
+        let limits = self.limits.import.clone();
         let file = temp_file::take_in(&limits, bytes).await?;
         let format = request.format;
         let (source, archive) = blocking(move || open(&file, format, &limits)).await?;
@@ -194,7 +197,7 @@ impl Core {
             Found::Document(source) => document::import(source, &request, sink).await,
             Found::Text(source) => chat_text::import(source, &request, account.as_ref(), sink).await,
         }?;
-        self.chat_changed(device, &report.chat_id);
+        self.messaging.chat_changed(device, &report.chat_id);
         tracing::info!(%device, imported = report.imported, skipped = report.skipped, "a chat was imported");
         Ok(report)
     }
@@ -254,10 +257,10 @@ async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::import::*;
+    use super::*;
 
     #[test]
-    fn an_author_is_named_with_an_id() {
+    fn author_mapping_names_author_and_id() {
         let anna: NamedAuthor = "Anna = x=+1 555 010-0001".parse().unwrap();
         assert_eq!((anna.name.as_str(), anna.id.to_string().as_str()), ("Anna = x", "15550100001@c.us"));
         for wrong in ["Anna", "=15550100001", "Anna=", "Anna=120363000000000001@g.us"] {
@@ -266,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_imports_run_at_once() {
+    fn concurrent_imports_are_limited() {
         let imports = Imports::default();
         let turns: Vec<_> = (0..AT_ONCE).map(|_| imports.begin().unwrap_or_else(|e| panic!("{e}"))).collect();
         assert!(matches!(imports.begin(), Err(ServiceError::TooManyImports(AT_ONCE))));

@@ -18,7 +18,7 @@ use crate::domain::jid::Jid;
 use crate::domain::media::{MediaHash, MediaKind, StoredMedia};
 use crate::domain::message::{Message, MessageType};
 use crate::engine::MediaStoreError;
-use crate::service::Core;
+use crate::service::History;
 use crate::store::{StoreError, Tx};
 
 /// Messages stored at once.
@@ -100,7 +100,7 @@ impl Stored {
 }
 
 pub(super) struct ImportWriter {
-    core: Core,
+    history: History,
     device: DeviceId,
     archive: Option<Arc<Archive>>,
     /// Files of the archive that are in the store; `None` for those that were refused.
@@ -114,9 +114,9 @@ pub(super) struct ImportWriter {
 }
 
 impl ImportWriter {
-    pub(super) fn new(core: &Core, device: &DeviceId, archive: Option<Archive>) -> Self {
+    pub(super) fn new(history: &History, device: &DeviceId, archive: Option<Archive>) -> Self {
         Self {
-            core: core.clone(),
+            history: history.clone(),
             device: device.clone(),
             archive: archive.map(Arc::new),
             saved: HashMap::new(),
@@ -126,8 +126,8 @@ impl ImportWriter {
         }
     }
 
-    pub(super) fn core(&self) -> &Core {
-        &self.core
+    pub(super) fn history(&self) -> &History {
+        &self.history
     }
 
     pub(super) fn device(&self) -> &DeviceId {
@@ -175,7 +175,7 @@ impl ImportWriter {
         write: impl FnOnce(&Tx<'_>, &DeviceId) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ServiceError> {
         let id = self.device.clone();
-        let written = self.core.store().write_patiently(move |tx| {
+        let written = self.history.store.write_patiently(move |tx| {
             tx.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
             Ok(write(tx, &id)?)
         });
@@ -183,14 +183,14 @@ impl ImportWriter {
     }
 
     async fn store_batch(&mut self, mut batch: Vec<ExportedMessage>) -> Result<(), ServiceError> {
-        if self.core.tasks().soft().is_cancelled() {
+        if self.history.tasks.soft().is_cancelled() {
             return Err(self.cut(ServiceError::ShuttingDown));
         }
         let mut files = Vec::with_capacity(batch.len());
         for message in &mut batch {
             files.push(self.attach(message).await.map_err(|error| self.cut(error))?);
         }
-        let (now, head) = (self.core.now(), self.head.take());
+        let (now, head) = (self.history.clock.now(), self.head.take());
         let added = self.write(move |tx, device| {
             if let Some((mut chat, names)) = head {
                 tx.settle(device, &mut chat.id)?;
@@ -214,7 +214,7 @@ impl ImportWriter {
         });
         let added = added.await;
         // Stored with its messages or not, a file is not held any longer than for them.
-        std::mem::take(&mut self.fresh).iter().for_each(|hash| self.core.release_reservation(hash));
+        std::mem::take(&mut self.fresh).iter().for_each(|hash| self.history.media.release_reservation(hash));
         for ((is_new, has_file), file) in added?.into_iter().zip(files) {
             self.stored.count(is_new, has_file, file);
         }
@@ -247,13 +247,13 @@ impl ImportWriter {
         let stream = futures_util::stream::unfold(reader, async |mut reader: mpsc::Receiver<_>| {
             Some((reader.recv().await?, reader))
         });
-        let media = self.core.media_store();
+        let media = self.history.media_store();
         let (read, saved) = futures_util::future::join(reading, media.save(stream.fuse().boxed())).await;
         match (read, saved) {
             (Ok(()), Ok(saved)) => Ok(Some(saved)),
             // Not as its archive says: the message stays without it.
             (Err(ServiceError::BadImport(_)), Ok(saved)) => {
-                self.core.release_reservation(&saved.hash);
+                self.history.media.release_reservation(&saved.hash);
                 Ok(None)
             }
             (Err(error), _) if !matches!(error, ServiceError::BadImport(_)) => Err(error),

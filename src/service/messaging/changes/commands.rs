@@ -13,7 +13,7 @@ use crate::domain::message::{Message, MessageType};
 use crate::engine::{Capabilities, MessageChange};
 use crate::service::messaging::outbox::{store_given_up, taken_back};
 use crate::service::messaging::pending_sync;
-use crate::service::{Core, ServiceError};
+use crate::service::{Messaging, ServiceError};
 use crate::store::outbox::OutboxRow;
 use crate::store::pending_sync::PendingSync;
 
@@ -30,7 +30,7 @@ enum DeliveryStage {
     Over,
 }
 
-impl Core {
+impl Messaging {
     /// Reacts to a message; an empty emoji takes the reaction back.
     ///
     /// # Errors
@@ -47,10 +47,10 @@ impl Core {
         }
         self.supports(device, |c| c.react)?;
         let id = &self.permanent(device, id).await?;
-        let _turn = self.inner.turns.take(device, id).await;
+        let _turn = self.message_locks.take(device, id).await;
         self.at_the_network(device, id).await?;
         let from = self.own_jid(device).await?;
-        let (emoji, at) = (emoji.to_owned(), self.now());
+        let (emoji, at) = (emoji.to_owned(), self.clock.now());
         self.tell_network(device, MessageChange::React { id: id.clone(), emoji: emoji.clone(), at }).await?;
         self.change(device, id, MessageUpdate::React { from, from_me: true, emoji, at }).await
     }
@@ -58,7 +58,7 @@ impl Core {
     /// Votes in a poll; no answers take the vote back.
     ///
     /// # Errors
-    /// As [`Core::react`], and when the message is no poll or has no such answers.
+    /// As [`Messaging::react`], and when the message is no poll or has no such answers.
     pub async fn vote(
         &self,
         device: &DeviceId,
@@ -67,7 +67,7 @@ impl Core {
     ) -> Result<Message, ServiceError> {
         self.supports(device, |c| c.polls)?;
         let id = &self.permanent(device, id).await?;
-        let _turn = self.inner.turns.take(device, id).await;
+        let _turn = self.message_locks.take(device, id).await;
         let message = self.at_the_network(device, id).await?;
         let poll = message.poll.ok_or_else(|| impossible("not_a_poll", "this message is not a poll"))?;
         if let Some(unknown) = options.iter().position(|option| !poll.options.contains(option)) {
@@ -82,7 +82,7 @@ impl Core {
         if options.len() > 1 && !poll.allow_multiple_answers {
             return Err(ServiceError::invalid("options", "this poll takes one answer only"));
         }
-        let (voter, at) = (self.own_jid(device).await?, self.now());
+        let (voter, at) = (self.own_jid(device).await?, self.clock.now());
         let told = MessageChange::Vote { id: id.clone(), options: options.clone(), at };
         self.tell_network(device, told).await?;
         self.change(device, id, MessageUpdate::Vote { voter, from_me: true, options, at }).await
@@ -101,7 +101,7 @@ impl Core {
     ) -> Result<Message, ServiceError> {
         self.supports(device, |c| c.edit)?;
         let id = &self.permanent(device, id).await?;
-        let _turn = self.inner.turns.take(device, id).await;
+        let _turn = self.message_locks.take(device, id).await;
         let message = self.message(device, id).await?.message;
         if !message.from_me {
             return Err(impossible("not_own_message", "only messages of this account can be edited"));
@@ -127,7 +127,7 @@ impl Core {
     pub async fn revoke(&self, device: &DeviceId, id: &MessageId) -> Result<(), ServiceError> {
         self.supports(device, |c| c.revoke)?;
         let id = &self.permanent(device, id).await?;
-        let _turn = self.inner.turns.take(device, id).await;
+        let _turn = self.message_locks.take(device, id).await;
         let message = self.message(device, id).await?.message;
         if message.kind == MessageType::Revoked {
             return Ok(());
@@ -174,8 +174,8 @@ impl Core {
 
     /// Later than every edit before: the network and this store agree on which was the last.
     async fn moment_of_edit(&self, device: &DeviceId, id: &MessageId) -> Result<Millis, ServiceError> {
-        let (device, id, now) = (device.clone(), id.clone(), self.now());
-        let last = self.read(move |store| Ok(store.edited_at(&device, &id)?)).await?;
+        let (device, id, now) = (device.clone(), id.clone(), self.clock.now());
+        let last = self.store.read(move |store| store.edited_at(&device, &id)).await?;
         Ok(last.map_or(now, |last| now.max(last.plus(1))))
     }
 
@@ -185,7 +185,7 @@ impl Core {
 
     async fn own_jid(&self, device: &DeviceId) -> Result<Jid, ServiceError> {
         let device = device.clone();
-        let found = self.read(move |store| Ok(store.device(&device)?)).await?;
+        let found = self.store.read(move |store| store.device(&device)).await?;
         let account = found.ok_or(ServiceError::DeviceNotFound)?.account;
         account.and_then(|account| account.jid()).ok_or(ServiceError::NotLinked)
     }
@@ -218,11 +218,11 @@ impl Core {
     }
 
     async fn tell_network(&self, device: &DeviceId, change: MessageChange) -> Result<(), ServiceError> {
-        Ok(self.session(device)?.change_message(change).await?)
+        Ok(self.registry.session(device)?.change_message(change).await?)
     }
 
     async fn mention_to_network(&self, device: &DeviceId, change: MessageChange) {
-        if let Ok(session) = self.session(device)
+        if let Ok(session) = self.registry.session(device)
             && let Err(error) = session.change_message(change).await
         {
             tracing::info!(%device, %error, "the network was not told of a change to a message");
@@ -245,9 +245,9 @@ impl Core {
         id: &MessageId,
         change: MessageUpdate,
     ) -> Result<(), ServiceError> {
-        let (of, which, links, now) = (device.clone(), id.clone(), self.link_base(), self.now());
+        let (of, which, links, now) = (device.clone(), id.clone(), self.media.link_base(), self.clock.now());
         let (chat, applied) = self
-            .store()
+            .store
             .write(move |tx| {
                 let found = tx.found_here(&of, &which)?.ok_or(ServiceError::MessageNotFound)?;
                 let applied = apply(tx, &Target { device: &of, found: &found }, &change, &links, now)?;
@@ -276,10 +276,10 @@ impl Core {
         id: &MessageId,
         change: MessageUpdate,
     ) -> Result<bool, ServiceError> {
-        let (of, which, links, now) = (device.clone(), id.clone(), self.link_base(), self.now());
+        let (of, which, links, now) = (device.clone(), id.clone(), self.media.link_base(), self.clock.now());
         let taken = !matches!(change, MessageUpdate::Edit { .. });
         let applied: Option<(Jid, Applied)> = self
-            .store()
+            .store
             .write(move |tx| {
                 let found = tx.found_here(&of, &which)?.ok_or(ServiceError::MessageNotFound)?;
                 let row = match way(tx.outbox_row_of(found.pk)?) {

@@ -5,7 +5,7 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, MessageType};
 use crate::domain::outbox::Priority;
-use crate::service::{Accepted, Core, IdempotencyKey, SendContent, SendRequest, ServiceError};
+use crate::service::{Accepted, IdempotencyKey, Messaging, SendContent, SendRequest, ServiceError};
 
 /// A message to be sent on.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub struct Forward {
     pub idempotency: Option<IdempotencyKey>,
 }
 
-impl Core {
+impl Messaging {
     /// Sends a message on, to each chat as a message of its own.
     ///
     /// # Errors

@@ -50,11 +50,11 @@ impl Drop for MessageLockGuard<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message_locks::*;
+    use super::*;
     use futures_util::FutureExt as _;
 
     #[tokio::test]
-    async fn one_changes_a_message_at_a_time_and_nothing_is_left_behind() {
+    async fn message_lock_is_exclusive_and_removed() {
         let turns = MessageLocks::default();
         let device: DeviceId = "shop".parse().unwrap();
         let one: MessageId = "true_15550100001@c.us_ONE".parse().unwrap();
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_gives_up_waiting_leaves_nothing_behind() {
+    async fn cancelled_waiter_leaves_no_lock_entry() {
         let turns = MessageLocks::default();
         let device: DeviceId = "shop".parse().unwrap();
         let one: MessageId = "true_15550100001@c.us_ONE".parse().unwrap();

@@ -1,7 +1,7 @@
 //! What happens to messages after they are stored: reactions, votes, edits, stars, being taken back.
 //!
 //! [`apply`] is the one place that writes a change and tells of it, whoever made it: a client here
-//! ([`ask`](self::commands)) or the network ([`Core::ingest_change`]). A change that is there already changes
+//! ([`ask`](self::commands)) or the network ([`Messaging::ingest_change`]). A change that is there already changes
 //! nothing and tells nothing, so that everything may be said twice.
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::domain::event::{
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::media::MediaHash;
-use crate::service::Core;
+use crate::service::Messaging;
 use crate::service::media::links::{LinkBase, MediaLinks};
 use crate::store::message_changes::AuthoredChange;
 use crate::store::messages::FoundMessage;
@@ -56,7 +56,7 @@ pub(in crate::service) struct Applied {
     pub(in crate::service) released: Option<MediaHash>,
 }
 
-impl Core {
+impl Messaging {
     /// The network tells of a change. One to a message that is not here changes nothing.
     pub(in crate::service) async fn ingest_change(
         &self,
@@ -65,9 +65,9 @@ impl Core {
         change: MessageUpdate,
         telling: IngestMode,
     ) -> Result<(), StoreError> {
-        let (of, links, now) = (device.clone(), self.link_base(), self.now());
+        let (of, links, now) = (device.clone(), self.media.link_base(), self.clock.now());
         let (chat, applied) = self
-            .store()
+            .store
             .write_patiently(move |tx| {
                 let Some(found) = tx.found_here(&of, &id)? else {
                     // Of what was removed here nothing is to be known any more.
@@ -101,7 +101,7 @@ impl Core {
             self.chat_changed(device, chat);
         }
         if let Some(hash) = applied.released {
-            self.media_released(hash);
+            self.media.media_released(hash);
         }
     }
 }

@@ -295,14 +295,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_order_of_sightings_ends_as_if_all_had_been_known_from_the_start(all in proptest::collection::vec(news(), 1..40)) {
+    fn identity_merges_are_independent_of_order(all in proptest::collection::vec(news(), 1..40)) {
         let (learns, knows) = both(all);
         prop_assert_eq!(learns, knows);
     }
 }
 
 #[test]
-fn one_message_that_came_by_both_ids_is_one_and_is_found_by_both() {
+fn message_received_by_both_ids_is_one() {
     let (store, _dir) = store();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let write = |tx: &Tx<'_>| {
@@ -324,7 +324,7 @@ fn one_message_that_came_by_both_ids_is_one_and_is_found_by_both() {
 }
 
 #[test]
-fn a_hidden_id_that_moves_to_another_number_takes_only_what_is_new_along() {
+fn reassigned_lid_affects_new_messages_only() {
     let (store, _dir) = store();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let write = |tx: &Tx<'_>| {
@@ -349,7 +349,7 @@ fn a_hidden_id_that_moves_to_another_number_takes_only_what_is_new_along() {
 }
 
 #[test]
-fn a_long_chat_becomes_one_in_bounded_writes_and_what_is_left_is_found_again() {
+fn long_chat_merges_in_resumable_batches() {
     let (store, _dir) = store();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let device: DeviceId = "shop".parse().unwrap();

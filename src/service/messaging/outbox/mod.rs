@@ -22,8 +22,8 @@ use crate::domain::ids::DeviceId;
 use crate::domain::message::Message;
 use crate::domain::outbox::{NextSend, QueuedMessage, SentRecord};
 use crate::engine::{Outgoing, Quoted, SendOutcome, Session};
-use crate::service::fleet::supervisor::LiveDevice;
-use crate::service::{Core, OutboxLimits, ServiceError};
+use crate::service::registry::LiveDevice;
+use crate::service::{Messaging, OutboxLimits, ServiceError};
 use crate::store::outbox::OutboxRow;
 use crate::store::{StoreError, Tx};
 
@@ -42,7 +42,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 pub(in crate::service) struct Outbox {
-    core: Core,
+    messaging: Messaging,
     device: DeviceId,
     session: Arc<dyn Session>,
     live: Arc<LiveDevice>,
@@ -64,16 +64,20 @@ enum SendAttemptResult {
 
 impl Outbox {
     pub(in crate::service) fn new(
-        core: Core,
+        messaging: Messaging,
         device: DeviceId,
         session: Arc<dyn Session>,
         live: Arc<LiveDevice>,
     ) -> Self {
-        let capabilities = core.engine_of(&device).ok().and_then(|engine| core.capabilities(&engine));
+        let capabilities = messaging
+            .registry
+            .engine_of(&device)
+            .ok()
+            .and_then(|engine| messaging.registry.capabilities(&engine));
         Self {
             deduplicates: capabilities.is_some_and(|c| c.deduplicates),
-            pacing: Arc::new(Pacing::new(core.clone(), device.clone(), live.clone())),
-            core,
+            pacing: Arc::new(Pacing::new(messaging.clone(), device.clone(), live.clone())),
+            messaging,
             device,
             session,
             live,
@@ -85,7 +89,7 @@ impl Outbox {
     pub(in crate::service) async fn run(mut self, stop: CancellationToken) {
         let mut under_way: FuturesUnordered<BoxFuture<'static, (QueuedMessage, SendAttemptResult)>> =
             FuturesUnordered::new();
-        let mut limits = self.core.limits().outbox.clone();
+        let mut limits = self.messaging.limits.outbox.clone();
         let mut news = true;
         loop {
             if std::mem::take(&mut news) {
@@ -120,11 +124,11 @@ impl Outbox {
         limits: &OutboxLimits,
     ) -> Option<Millis> {
         while under_way.len() < limits.in_flight.max(1) {
-            match self.pacing.next(self.core.now()) {
+            match self.pacing.next(self.messaging.clock.now()) {
                 NextSend::Send(entry) => {
                     let failures = self.unknown.get(&entry.row).copied().unwrap_or(0);
                     let attempt = Attempt {
-                        core: self.core.clone(),
+                        messaging: self.messaging.clone(),
                         device: self.device.clone(),
                         session: self.session.clone(),
                         limits: limits.clone(),
@@ -146,7 +150,7 @@ impl Outbox {
 
     /// The wall clock may jump: no pause is longer than [`LONGEST_PAUSE`], and looking again costs little.
     fn until(&self, at: Millis) -> Duration {
-        let ms = u64::try_from(at.since(self.core.now())).unwrap_or(0).max(1);
+        let ms = u64::try_from(at.since(self.messaging.clock.now())).unwrap_or(0).max(1);
         Duration::from_millis(ms).min(LONGEST_PAUSE)
     }
 
@@ -174,7 +178,7 @@ async fn sleep(pause: Option<Duration>) {
 
 /// One try at one message.
 struct Attempt {
-    core: Core,
+    messaging: Messaging,
     device: DeviceId,
     session: Arc<dyn Session>,
     limits: OutboxLimits,
@@ -193,7 +197,7 @@ impl Attempt {
             }
             Err(error) => {
                 tracing::error!(device = %self.device, %error, "a message could not be taken from the outbox; trying again");
-                SendAttemptResult::Again { at: self.core.now().plus(1_000) }
+                SendAttemptResult::Again { at: self.messaging.clock.now().plus(1_000) }
             }
         }
     }
@@ -212,7 +216,7 @@ impl Attempt {
         // Read only now: until it is marked, its text may be changed and it may be taken back.
         let Some((_, message)) = self.find(row.entry.row).await? else { return Ok(SendAttemptResult::Done) };
         let Some(message) = message else { return self.removed(row).await };
-        let since = self.core.now();
+        let since = self.messaging.clock.now();
         let outgoing = outgoing(message, row.attempts > 0);
         let outcome = self.session.send(outgoing).await;
         self.slot.answered(&outcome, since);
@@ -222,7 +226,8 @@ impl Attempt {
     /// The row, while there is one, with its message, unless that was removed from this account.
     async fn find(&self, row: i64) -> Result<Option<(OutboxRow, Option<Message>)>, ServiceError> {
         let device = self.device.clone();
-        self.core
+        self.messaging
+            .store
             .read(move |store| {
                 let Some(row) = store.outbox_row(row)? else { return Ok(None) };
                 let message = store.message(&device, &row.message_id)?;
@@ -232,7 +237,7 @@ impl Attempt {
     }
 
     async fn removed(&self, row: OutboxRow) -> Result<SendAttemptResult, ServiceError> {
-        let (device, now) = (self.device.clone(), self.core.now());
+        let (device, now) = (self.device.clone(), self.messaging.clock.now());
         self.write(move |tx| outcome::store_removed(tx, &device, &row, now)).await?;
         Ok(SendAttemptResult::Done)
     }
@@ -249,10 +254,10 @@ impl Attempt {
 
     /// `None` when it was taken out of the outbox meanwhile.
     async fn mark_sending(&self, row: &OutboxRow) -> Result<Option<SentRecord>, ServiceError> {
-        let (device, row, now) = (self.device.clone(), row.clone(), self.core.now());
+        let (device, row, now) = (self.device.clone(), row.clone(), self.messaging.clock.now());
         let noted = self
-            .core
-            .store()
+            .messaging
+            .store
             .write_patiently(move |tx| {
                 if !tx.outbox_sending(row.entry.row, now)? {
                     return Ok(None);
@@ -285,34 +290,38 @@ impl Attempt {
         let attempts = row.attempts + 1;
         match outcome {
             SendOutcome::Sent { participants } => {
-                self.core.metrics().message_out("sent");
-                let (device, now) = (self.device.clone(), self.core.now());
+                self.messaging.metrics.message_out("sent");
+                let (device, now) = (self.device.clone(), self.messaging.clock.now());
                 self.write(move |tx| outcome::store_sent(tx, &device, &row, &participants, now)).await?;
                 Ok(SendAttemptResult::Done)
             }
             // It may have arrived at an earlier try: it is never failed for not arriving at this one.
             SendOutcome::Transient(_) if row.sending_since.is_some() => {
-                self.core.metrics().message_out("transient");
+                self.messaging.metrics.message_out("transient");
                 Ok(SendAttemptResult::Again { at: self.retry_at(attempts) })
             }
             SendOutcome::Transient(error) if attempts < self.limits.max_attempts => {
-                self.core.metrics().message_out("transient");
+                self.messaging.metrics.message_out("transient");
                 tracing::info!(device = %self.device, code = error.code, attempts, "a message is tried again");
                 let at = self.retry_at(attempts);
                 self.write(move |tx| tx.outbox_retry(row.entry.row, at)).await?;
                 Ok(SendAttemptResult::Again { at })
             }
             SendOutcome::Transient(error) | SendOutcome::Permanent(error) => {
-                self.core.metrics().message_out("failed");
+                self.messaging.metrics.message_out("failed");
                 tracing::info!(device = %self.device, code = error.code, attempts, "a message failed");
-                let (device, now) = (self.device.clone(), self.core.now());
+                let (device, now) = (self.device.clone(), self.messaging.clock.now());
                 self.write(move |tx| store_failed(tx, &device, &row, &error, now)).await?;
                 Ok(SendAttemptResult::Done)
             }
             SendOutcome::Unknown(error) => {
-                self.core.metrics().message_out("unknown");
+                self.messaging.metrics.message_out("unknown");
                 tracing::info!(device = %self.device, code = error.code, attempts, "the outcome of a message is not known");
                 if !self.deduplicates {
+                    return Ok(SendAttemptResult::Done);
+                }
+                if !self.session.may_resend(&row.message_id.network).await {
+                    self.write(move |tx| tx.outbox_never_resend(row.entry.row)).await?;
                     return Ok(SendAttemptResult::Done);
                 }
                 Ok(SendAttemptResult::Again { at: self.retry_at(self.unknown_before + 1) })
@@ -322,8 +331,8 @@ impl Attempt {
 
     fn retry_at(&self, attempt: u32) -> Millis {
         let backoff = Backoff { initial_ms: self.limits.retry_delay_ms, max_ms: LONGEST_RETRY_MS };
-        let delay = backoff.delay_ms(attempt, self.core.inner.random.unit());
-        self.core.now().plus(i64::try_from(delay).unwrap_or(i64::MAX))
+        let delay = backoff.delay_ms(attempt, self.messaging.random.unit());
+        self.messaging.clock.now().plus(i64::try_from(delay).unwrap_or(i64::MAX))
     }
 
     /// What the network answered must not be lost to a store that is busy for a moment.
@@ -331,7 +340,7 @@ impl Attempt {
         &self,
         write: impl FnOnce(&Tx<'_>) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(), ServiceError> {
-        Ok(self.core.store().write_patiently(write).await?)
+        Ok(self.messaging.store.write_patiently(write).await?)
     }
 }
 

@@ -14,11 +14,12 @@ use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::outbox::{Dispatcher, NextSend, Pacer, QueuedMessage, Rules, SentRecord};
 use crate::engine::SendOutcome;
-use crate::service::fleet::supervisor::LiveDevice;
-use crate::service::{Core, OutboxLimits, ServiceError};
+use crate::service::registry::LiveDevice;
+use crate::service::{Messaging, OutboxLimits, ServiceError};
+use crate::store::outbox::NEVER_RESEND;
 
 pub(in crate::service) struct Pacing {
-    core: Core,
+    messaging: Messaging,
     device: DeviceId,
     live: Arc<LiveDevice>,
     state: Mutex<State>,
@@ -43,7 +44,7 @@ const LAG_MS: i64 = 1_000;
 const FEW_CHATS: usize = 100;
 
 impl Pacing {
-    pub(in crate::service) fn new(core: Core, device: DeviceId, live: Arc<LiveDevice>) -> Self {
+    pub(in crate::service) fn new(messaging: Messaging, device: DeviceId, live: Arc<LiveDevice>) -> Self {
         let state = State {
             dispatch: Dispatcher::default(),
             rules: Rules::default(),
@@ -51,7 +52,7 @@ impl Pacing {
             informed: false,
             look_again: false,
         };
-        Self { core, device, live, state: Mutex::new(state), moved: Notify::new() }
+        Self { messaging, device, live, state: Mutex::new(state), moved: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -61,10 +62,10 @@ impl Pacing {
     /// Takes in what is new in the store: messages, and the device's settings. What was under way when the
     /// daemon ended is taken in only where it may be sent again.
     pub(in crate::service) async fn load(&self, resend_unknown: bool) -> Result<OutboxLimits, ServiceError> {
-        let taken = self.live.pulse.was_taken();
+        let taken = self.live.liveness.was_taken();
         let loaded = self.read(taken).await;
         if taken && loaded.is_err() {
-            self.live.pulse.set_taken();
+            self.live.liveness.set_taken();
         }
         let (rows, limits) = loaded?;
         let informed = self.take_rules(&limits.rules);
@@ -72,7 +73,8 @@ impl Pacing {
         let mut entries = Vec::new();
         for (entry, sending_since) in &rows {
             let known = entry.row <= self.lock().newest_row;
-            if !known && (resend_unknown || !first || sending_since.is_none()) {
+            let never_resend = entry.retry_at == Some(NEVER_RESEND);
+            if !known && !never_resend && (resend_unknown || !first || sending_since.is_none()) {
                 entries.push(entry.clone());
             }
         }
@@ -102,8 +104,9 @@ impl Pacing {
         all: bool,
     ) -> Result<(Vec<(QueuedMessage, Option<Millis>)>, OutboxLimits), ServiceError> {
         let after = if all { 0 } else { self.lock().newest_row };
-        let (device, defaults) = (self.device.clone(), self.core.limits().outbox.clone());
-        self.core
+        let (device, defaults) = (self.device.clone(), self.messaging.limits.outbox.clone());
+        self.messaging
+            .store
             .read(move |store| {
                 let limits = store.device(&device)?.map(|device| limits_of(&defaults, &device));
                 Ok((store.outbox_entries(&device, after)?, limits.unwrap_or(defaults)))
@@ -123,13 +126,14 @@ impl Pacing {
 
     /// The daemon was not always this one, and other rules look back further.
     async fn learn(&self, rules: &Rules) -> Result<(), ServiceError> {
-        let (device, from) = (self.device.clone(), self.core.now().plus(-rules.horizon_ms()));
-        let mut past = self.core.read(move |store| Ok(store.departures(&device, from, Pacer::MOST)?)).await?;
-        let now = self.core.now();
+        let (device, from) = (self.device.clone(), self.messaging.clock.now().plus(-rules.horizon_ms()));
+        let mut past =
+            self.messaging.store.read(move |store| store.departures(&device, from, Pacer::MOST)).await?;
+        let now = self.messaging.clock.now();
         for departure in &mut past {
             departure.at = departure.at.plus(LAG_MS).min(now.max(departure.at));
         }
-        let unit = self.core.inner.random.unit();
+        let unit = self.messaging.random.unit();
         self.lock().dispatch.learn(past, rules.pace, unit);
         Ok(())
     }
@@ -165,7 +169,7 @@ impl Pacing {
 
     async fn ask_new_chats(&self, among: Vec<Jid>) -> Result<Vec<Jid>, ServiceError> {
         let device = self.device.clone();
-        self.core.read(move |store| Ok(store.new_chats(&device, &among)?)).await
+        self.messaging.store.read(move |store| Ok(store.new_chats(&device, &among)?)).await
     }
 
     /// With the next load, all chats that wait to be opened are looked at again: somebody may have written
@@ -195,11 +199,11 @@ impl Pacing {
         let mut state = self.lock();
         let State { dispatch, rules, .. } = &mut *state;
         let turn = dispatch.next(rules, now);
-        self.live.pulse.set_held(match turn {
+        self.live.liveness.set_held(match turn {
             NextSend::Held(at, why) => Some((at, why)),
             NextSend::Send(_) | NextSend::Idle => None,
         });
-        self.live.pulse.set_to_strangers(!dispatch.strangers().is_empty());
+        self.live.liveness.set_to_strangers(!dispatch.strangers().is_empty());
         turn
     }
 
@@ -223,8 +227,8 @@ impl Pacing {
 
 impl Drop for Pacing {
     fn drop(&mut self) {
-        self.live.pulse.set_held(None);
-        self.live.pulse.set_to_strangers(false);
+        self.live.liveness.set_held(None);
+        self.live.liveness.set_to_strangers(false);
     }
 }
 
@@ -238,15 +242,15 @@ pub(in crate::service) struct Slot {
 impl Slot {
     /// Whether quiet hours have begun since it was chosen.
     pub(in crate::service) fn is_too_late(&self) -> bool {
-        let now = self.pacing.core.now();
+        let now = self.pacing.messaging.clock.now();
         self.pacing.lock().rules.free_at(now) > now
     }
 
     /// Its bytes leave now.
     pub(in crate::service) fn leave(&self, noted: SentRecord) {
         self.left.store(true, Ordering::Release);
-        let departure = SentRecord { at: self.pacing.core.now(), ..noted };
-        let unit = self.pacing.core.inner.random.unit();
+        let departure = SentRecord { at: self.pacing.messaging.clock.now(), ..noted };
+        let unit = self.pacing.messaging.random.unit();
         {
             let mut state = self.pacing.lock();
             let State { dispatch, rules, .. } = &mut *state;
@@ -262,9 +266,9 @@ impl Slot {
 
     /// What the network answered after it left at `since`.
     pub(in crate::service) fn answered(&self, outcome: &SendOutcome, since: Millis) {
-        let now = self.pacing.core.now();
+        let now = self.pacing.messaging.clock.now();
         if matches!(outcome, SendOutcome::Sent { .. } | SendOutcome::Permanent(_)) {
-            self.pacing.live.pulse.answered(now.since(since), now);
+            self.pacing.live.liveness.answered(now.since(since), now);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::jid::Jid;
 use crate::domain::message::SendFailure;
 use crate::service::fleet::devices::refuse_declared;
 use crate::service::messaging::ingest::{AckUpdate, raise_ack};
-use crate::service::{Core, DeviceChange, ServiceError};
+use crate::service::{DeviceChange, Messaging, ServiceError};
 use crate::store::Tx;
 use crate::store::outbox_admin::{QueueRow, WaitingFilter, WaitingKind};
 
@@ -109,32 +109,33 @@ pub struct WarmupChange {
     pub started_at: Option<Millis>,
 }
 
-impl Core {
+impl Messaging {
     /// The queues of these devices, or of all.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn fleet_queue(&self, only: Option<&[DeviceId]>) -> Result<FleetQueue, ServiceError> {
-        let (core, now, only) = (self.clone(), self.now(), only.map(<[DeviceId]>::to_vec));
-        self.read(move |store| {
-            let waiting: std::collections::HashMap<DeviceId, QueueRow> =
-                store.waiting(now)?.into_iter().collect();
-            let seen = |device: &Device| only.as_ref().is_none_or(|ids| ids.contains(&device.id));
-            let mut fleet = FleetQueue { totals: QueueTotals::default(), devices: Vec::new() };
-            for device in store.devices()?.into_iter().filter(seen) {
-                let waits = waiting.get(&device.id).copied().unwrap_or_default();
-                let left = store.departed_since(&device.id, now.plus(-60_000))?;
-                let queue = core.device_queue(device, waits, left, now);
-                fleet.totals.add(queue.totals);
-                fleet.devices.push(queue);
-            }
-            Ok(fleet)
-        })
-        .await
+        let (messaging, now, only) = (self.clone(), self.clock.now(), only.map(<[DeviceId]>::to_vec));
+        self.store
+            .read(move |store| {
+                let waiting: std::collections::HashMap<DeviceId, QueueRow> =
+                    store.waiting(now)?.into_iter().collect();
+                let seen = |device: &Device| only.as_ref().is_none_or(|ids| ids.contains(&device.id));
+                let mut fleet = FleetQueue { totals: QueueTotals::default(), devices: Vec::new() };
+                for device in store.devices()?.into_iter().filter(seen) {
+                    let waits = waiting.get(&device.id).copied().unwrap_or_default();
+                    let left = store.departed_since(&device.id, now.plus(-60_000))?;
+                    let queue = messaging.device_queue(device, waits, left, now);
+                    fleet.totals.add(queue.totals);
+                    fleet.devices.push(queue);
+                }
+                Ok(fleet)
+            })
+            .await
     }
 
     fn device_queue(&self, device: Device, waits: QueueRow, left: i64, now: Millis) -> DeviceQueue {
-        let limits = limits_of(&self.limits().outbox, &device);
+        let limits = limits_of(&self.limits.outbox, &device);
         DeviceQueue {
             totals: QueueTotals {
                 queued_messages: waits.total,
@@ -161,7 +162,7 @@ impl Core {
         if !device.state.is_ready() {
             return Some(HoldReason { reason: "not_ready", until: None });
         }
-        let (until, why) = self.live(&device.id).ok()?.pulse.held()?;
+        let (until, why) = self.registry.live(&device.id).ok()?.liveness.held()?;
         Some(HoldReason { reason: why.code(), until })
     }
 
@@ -174,7 +175,7 @@ impl Core {
         devices: &[DeviceId],
         what: &ClearQueue,
     ) -> Result<Cleared, ServiceError> {
-        if devices.iter().any(|id| !self.device_exists(id)) {
+        if devices.iter().any(|id| !self.registry.device_exists(id)) {
             return Err(ServiceError::DeviceNotFound);
         }
         let mut cleared = Cleared { cancelled: 0, devices: BTreeMap::new() };
@@ -190,17 +191,17 @@ impl Core {
 
     async fn clear_queue(&self, device: &DeviceId, what: &ClearQueue) -> Result<usize, ServiceError> {
         // What is put in meanwhile is left alone: this must come to an end.
-        let most = self.limits().outbox.max_queued;
+        let most = self.limits.outbox.max_queued;
         let mut count = 0;
         while count < most {
-            let (id, now) = (device.clone(), self.now());
+            let (id, now) = (device.clone(), self.clock.now());
             let chat = match &what.chat {
                 Some(chat) => Some(self.aliases_of(device, chat).await?),
                 None => None,
             };
             let which = WaitingFilter { chat, kind: what.kind };
             let some = self
-                .store()
+                .store
                 .write_patiently(move |tx| {
                     let messages = tx.waiting_messages(&id, &which, now, BATCH)?;
                     messages.iter().try_for_each(|message| cancel(tx, &id, message, now).map(|_| ()))?;
@@ -223,8 +224,8 @@ impl Core {
     /// # Errors
     /// When there is no such device or message, it does not wait any more, or the store fails.
     pub async fn cancel_message(&self, device: &DeviceId, message: &MessageId) -> Result<(), ServiceError> {
-        let (id, of, now) = (device.clone(), message.clone(), self.now());
-        self.store()
+        let (id, of, now) = (device.clone(), message.clone(), self.clock.now());
+        self.store
             .write(move |tx| {
                 tx.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
                 if tx.ack_row(&id, &of)?.is_none() {
@@ -239,8 +240,8 @@ impl Core {
 
     /// The outbox of this device is to look which of its messages still wait.
     pub(in crate::service) fn forget_cancelled(&self, device: &DeviceId) {
-        if let Ok(live) = self.live(device) {
-            live.pulse.set_taken();
+        if let Ok(live) = self.registry.live(device) {
+            live.liveness.set_taken();
             live.outbox.notify_one();
         }
     }
@@ -255,16 +256,16 @@ impl Core {
         devices: &[DeviceId],
         fields: Map<String, Value>,
     ) -> Result<(), ServiceError> {
-        let (core, ids) = (self.clone(), devices.to_vec());
-        self.store()
+        let (messaging, ids) = (self.clone(), devices.to_vec());
+        self.store
             .write(move |tx| {
                 ids.iter().try_for_each(|id| {
                     let device = tx.device(id)?.ok_or(ServiceError::DeviceNotFound)?;
-                    core.set_outbox(tx, device, &fields)
+                    messaging.set_outbox(tx, device, &fields)
                 })
             })
             .await?;
-        devices.iter().for_each(|id| self.wake_outbox(id));
+        devices.iter().for_each(|id| self.registry.wake_outbox(id));
         Ok(())
     }
 
@@ -299,18 +300,18 @@ impl Core {
     /// # Errors
     /// When there is no such device, a value cannot be, a file sets it, or the store fails.
     pub async fn set_warmup(&self, device: &DeviceId, change: WarmupChange) -> Result<(), ServiceError> {
-        let (core, id, now) = (self.clone(), device.clone(), self.now());
-        self.store()
+        let (messaging, id, now) = (self.clone(), device.clone(), self.clock.now());
+        self.store
             .write(move |tx| {
                 let device = tx.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
                 let outbox = device.settings.get("outbox");
                 let present = outbox.and_then(|outbox| outbox.get("warmup"));
                 let value = change.enabled.then(|| change.over(present, &device, now));
                 let fields = Map::from_iter([("warmup".to_owned(), value.unwrap_or(Value::Null))]);
-                core.set_outbox(tx, device, &fields)
+                messaging.set_outbox(tx, device, &fields)
             })
             .await?;
-        self.wake_outbox(device);
+        self.registry.wake_outbox(device);
         Ok(())
     }
 }
