@@ -28,18 +28,19 @@ pub async fn measure(args: &Args, report: &mut Report) {
         args.per_minute, args.minutes
     );
     let well = run(args, None).await;
-    well.tell("all well", report);
+    well.report("all healthy", report);
     let growth = growth(&well.resident_kib);
     let what = "memory growth after the first minute";
     if args.minutes >= ENOUGH_MINUTES {
         report.bounded(what, percent(growth), "< 5 %", growth < MOST_GROWTH);
     } else {
-        report.row(what, format!("{} (a run of {ENOUGH_MINUTES} minutes or more tells)", percent(growth)));
+        report
+            .row(what, format!("{} (a run of {ENOUGH_MINUTES} minutes or more is needed)", percent(growth)));
     }
 
     println!("\nthe same with one panicking, one stalled, one flooding, {} min", args.minutes);
     let troubled = run(args, Some(Trouble::among(devices))).await;
-    troubled.tell("in trouble", report);
+    troubled.report("with faulty devices", report);
     compare("send", &well.probed.send, &troubled.probed.send, report);
     compare("receive", &well.probed.receive, &troubled.probed.receive, report);
 }
@@ -62,7 +63,7 @@ struct Run {
 }
 
 impl Run {
-    fn tell(&self, name: &str, report: &mut Report) {
+    fn report(&self, name: &str, report: &mut Report) {
         let mib = |kib: u64| format!("{:.1} MiB", kib as f64 / 1024.0);
         let at = |second: usize| self.resident_kib[second.min(self.resident_kib.len() - 1)];
         let (first, last) = (at(FIRST), at(usize::MAX));
@@ -74,7 +75,7 @@ impl Run {
         );
         let cpu = |part: f64| format!("{:.0} % of one core", part * 100.0);
         report.row(&format!("{name}: processor"), cpu(self.cpu));
-        report.row(&format!("{name}: processor of other programs meanwhile"), cpu(self.others_cpu));
+        report.row(&format!("{name}: processor of other programs during the run"), cpu(self.others_cpu));
         report.row(&format!("{name}: send → 201"), self.probed.send.to_string());
         report.row(&format!("{name}: incoming → message event"), self.probed.receive.to_string());
         for (what, value) in &self.extra {

@@ -88,9 +88,9 @@ impl<'a> Probe<'a> {
             began.elapsed()
         };
         let both = async { tokio::join!(self.http.post(&path, &body), received) };
-        let (answer, took) = timeout(PATIENCE, both).await.expect("the event of an incoming message");
+        let (answer, elapsed) = timeout(PATIENCE, both).await.expect("the event of an incoming message");
         answer.unwrap().expect("incoming");
-        self.probed.receive.add(took);
+        self.probed.receive.add(elapsed);
     }
 }
 

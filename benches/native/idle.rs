@@ -70,7 +70,7 @@ async fn at_rest(daemon: &Daemon, args: &Args, empty: u64, when: &str, report: &
         "< 2 %",
         percent(own) < MOST_PERCENT,
     );
-    report.row("processor of other programs meanwhile", format!("{:.0} % of one core", percent(others)));
+    report.row("processor of other programs during the run", format!("{:.0} % of one core", percent(others)));
 }
 
 fn mib(kib: u64) -> String {

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use super::clock::Millis;
 
@@ -30,7 +31,7 @@ impl<K> Default for LogThrottle<K> {
 impl<K: Eq + Hash> LogThrottle<K> {
     /// Whether this is to be said now: then how often it was left out since it was said last.
     pub fn now(&self, what: K, now: Millis) -> Option<u64> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         if let Some(said) = all.get_mut(&what) {
             if is_recent(said.at, now) {
                 said.left_out = said.left_out.saturating_add(1);

@@ -133,8 +133,10 @@ impl Reader<'_> {
         only_removed: bool,
     ) -> Result<Vec<OutboxRow>, StoreError> {
         self.all(
-            &format!("{SELECT} WHERE o.device_id = ?1 AND o.sending_since < ?2
-                 AND (?3 = 0 OR m.hidden = 1 OR o.retry_at = ?4)"),
+            &format!(
+                "{SELECT} WHERE o.device_id = ?1 AND o.sending_since < ?2
+                 AND (?3 = 0 OR m.hidden = 1 OR o.retry_at = ?4)"
+            ),
             params![device.as_str(), cutoff.0, only_removed, NEVER_RESEND.0],
             outbox_row,
         )

@@ -7,21 +7,8 @@ use super::error::StoreError;
 use super::messages::{COLUMNS, message};
 use super::tx::Reader;
 use crate::domain::ids::DeviceId;
-use crate::domain::jid::Jid;
-use crate::domain::message::{Message, MessageType};
-
-/// What to look for.
-#[derive(Debug, Clone)]
-pub struct SearchQuery {
-    /// Words as a person types them; all must occur, the last one may be unfinished.
-    pub words: String,
-    /// Within one chat.
-    pub chat: Option<Jid>,
-    /// Of one type.
-    pub kind: Option<MessageType>,
-    /// At most so many.
-    pub limit: usize,
-}
+use crate::domain::message::Message;
+use crate::domain::queries::SearchQuery;
 
 impl Reader<'_> {
     /// Messages that hold all the words, newest first, and how many there are without the limit.

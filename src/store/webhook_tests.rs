@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::seal::VaultKey;
-use super::webhook_deliveries::{AfterFailure, DeliveryKey, DueDelivery};
+use super::webhook_deliveries::{AfterFailure, DueDelivery};
 use super::webhook_endpoints::EndpointKey;
 use super::webhook_ordering::RetryNowCause;
 use super::webhook_replays::ReplayRows;
@@ -14,6 +14,7 @@ use crate::domain::clock::{Millis, Random};
 use crate::domain::event::Event;
 use crate::domain::ids::DeviceId;
 use crate::domain::reason::Reason;
+use crate::domain::webhook::DeliveryKey;
 use crate::domain::webhook::{
     DisabledReason, Endpoint, EndpointId, EndpointSecrets, Format, Ordering, Subscription,
 };

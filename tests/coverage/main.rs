@@ -99,12 +99,12 @@ fn rows_are_unique_and_lists_name_existing_rows() {
 
 #[test]
 fn every_openapi_operation_is_row() {
-    let known: BTreeSet<String> = Rows::read().all().map(|row| without_parameters(&row.name)).collect();
+    let rows: BTreeSet<String> = Rows::read().all().map(|row| without_parameters(&row.name)).collect();
     let operations = operations();
     assert!(operations.len() > 30, "docs/openapi.json was not read");
     let wrong: Vec<String> = operations
         .into_iter()
-        .filter(|row| !known.contains(&without_parameters(row)))
+        .filter(|row| !rows.contains(&without_parameters(row)))
         .map(|row| format!("{row}: in docs/openapi.json but not in rows.toml"))
         .collect();
     assert_empty(&wrong);

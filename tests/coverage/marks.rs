@@ -64,7 +64,7 @@ fn read(file: &str, whole: &str, marks: &mut Vec<Mark>, wrong: &mut Vec<String>)
                 let (row, file, text) = (row.to_owned(), file.to_owned(), text.clone());
                 marks.push(Mark { row, file, line, test, text });
             }
-            None => wrong.push(format!("tests/{file}:{line}: no test that runs stands below this mark")),
+            None => wrong.push(format!("tests/{file}:{line}: no running test is below this mark")),
         }
     }
 }

@@ -21,7 +21,7 @@ pub async fn checked_log(http: &Http, device: &str) -> Log {
     log.check_steps();
     let state = log.state();
     let answer = http.get(&format!("devices/{device}")).await.unwrap();
-    assert_eq!(answer.text("/state"), Some(state.name()), "{device}: the log tells another state");
+    assert_eq!(answer.text("/state"), Some(state.name()), "{device}: the log has another state");
     log
 }
 
@@ -69,7 +69,7 @@ pub async fn received_once(http: &Http, writer: &Writer, log: &Log) {
     }
 }
 
-/// Messages that the network counts as acknowledged are in the log once, whoever sent them.
+/// Messages that the network counts as acknowledged are in the log once, regardless of the sender.
 pub async fn acknowledged_is_stored(http: &Http, log: &Log) {
     let seen = http.get(&format!("simulator/{}/network", log.device)).await.unwrap();
     if seen.code() == "not_linked" {

@@ -36,9 +36,9 @@ async fn slow_thousand_devices_start_quickly() {
 
     for _ in 0..3 {
         let daemon = home.start().await;
-        let took = daemon.age();
-        eprintln!("a start with {DEVICES} devices answers after {took:.0?}");
-        assert!(took < START_WITHIN, "{took:?}");
+        let elapsed = daemon.age();
+        eprintln!("a start with {DEVICES} devices answers after {elapsed:.0?}");
+        assert!(elapsed < START_WITHIN, "{elapsed:?}");
         all_ready(&daemon.http, DEVICES).await;
         eprintln!("all of them are ready after {:.1?}", daemon.age());
         daemon.stop().await;

@@ -46,7 +46,7 @@ fn settings(device: &str) -> Value {
             json!({ "ackServerMs": 2, "ackDeviceMs": 4, "ackReadMs": null, "contacts": 20, "history": history() }),
         ),
         "group" => simulated(json!({ "ackServerMs": 1, "ackDeviceMs": 3, "ackReadMs": 5, "groups": [{
-            "id": GROUP, "subject": "Workload", "participants": ["15550100101", "15550100102", "15550100103"],
+            "id": GROUP, "subject": "Crew", "participants": ["15550100101", "15550100102", "15550100103"],
         }] })),
         "busy" => simulated(
             json!({ "ackServerMs": 3, "ackDeviceMs": null, "ackReadMs": null, "trafficPerMinute": 1_200 }),
@@ -276,6 +276,6 @@ fn check_output(home: &DaemonHome) {
     let output = home.log();
     for bad in ["quokka", "essential task", "own task panicked", "could not be resumed"] {
         let line = output.lines().find(|line| line.contains(bad));
-        assert!(line.is_none(), "the log says {bad:?}: {}", line.unwrap_or_default());
+        assert!(line.is_none(), "the log contains {bad:?}: {}", line.unwrap_or_default());
     }
 }

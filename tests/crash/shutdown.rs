@@ -48,8 +48,8 @@ async fn slow_sigterm_under_load_exits_cleanly_without_loss() {
         };
         let workers: [&mut dyn Worker; 3] = [&mut sender, &mut writer, &mut listener];
         let work = join_all(workers.map(|worker| worker.run(&http)));
-        let (halts, took) = tokio::join!(work, asked);
-        eprintln!("SIGTERM under load: ended after {took:.1?}");
+        let (halts, elapsed) = tokio::join!(work, asked);
+        eprintln!("SIGTERM under load: ended after {elapsed:.1?}");
         for halt in halts {
             if let Halt::Wrong(what) = halt {
                 panic!("{what}");
@@ -117,10 +117,10 @@ async fn slow_second_sigterm_ends_daemon_at_once() {
     daemon.signal(Signal::TERM);
     let since = Instant::now();
     let status = daemon.ended(WITHIN).await;
-    let took = since.elapsed();
-    eprintln!("second SIGTERM: ended after {took:.1?}");
+    let elapsed = since.elapsed();
+    eprintln!("second SIGTERM: ended after {elapsed:.1?}");
     assert_eq!(status.and_then(|status| status.code()), Some(130));
-    assert!(took < Duration::from_millis(500), "the second SIGTERM took {took:?}");
+    assert!(elapsed < Duration::from_millis(500), "the second SIGTERM took {elapsed:?}");
     home.start().await.stop().await;
     Database::open(&home).check();
 }

@@ -38,8 +38,25 @@ impl From<reqwest::Error> for Halt {
 
 /// A source of traffic.
 pub trait Worker: Send {
+    /// One request, or one connection that is followed to its end.
+    fn next_step<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Result<(), Halt>>;
+
+    /// The pause after each step.
+    fn pause(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Runs until the daemon is gone or gives a wrong answer.
-    fn run<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Halt>;
+    fn run<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Halt> {
+        Box::pin(async move {
+            loop {
+                if let Err(halt) = self.next_step(http).await {
+                    return halt;
+                }
+                tokio::time::sleep(self.pause()).await;
+            }
+        })
+    }
 }
 
 /// The status of a daemon that is temporarily overloaded; the client retries.

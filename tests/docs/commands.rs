@@ -57,7 +57,7 @@ fn unknown_words(words: &[String]) -> Option<String> {
             let found = deepest.get_subcommands().find(|sub| sub.get_name() == word);
             match found {
                 Some(found) => deepest = found,
-                None if word == "…" => return None,
+                None if word.contains('…') => return None,
                 None => return Some(format!("wharf {} has no command {word}", deepest.get_name())),
             }
         }

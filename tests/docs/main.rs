@@ -22,7 +22,7 @@ const LIMITS: [(&str, usize); 4] =
 const MAX_PROSE_CHARS: usize = 160;
 const MAX_PARAGRAPH_LINES: usize = 6;
 
-pub fn root() -> &'static Path {
+fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 

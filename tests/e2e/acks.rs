@@ -1,4 +1,4 @@
-//! Acknowledgement levels of messages, whatever order the network reports them in.
+//! Acknowledgement levels of messages, in any order of the reports.
 
 use serde_json::{Value, json};
 
@@ -87,13 +87,13 @@ async fn group_ack_is_minimum_of_members() {
     app.device_with("shop", json!({ "groups": groups, "ackDeviceMs": null, "ackReadMs": null })).await;
     let id = app.send("shop", group, "hello all").await;
     app.wait_for_status("shop", &id, "sent").await;
-    let tell = async |who: &str, ack: i64| {
+    let receipt = async |who: &str, ack: i64| {
         let body = json!({ "messageId": id, "ack": ack, "participant": who });
         app.post("/simulator/shop/receipt", body).await.ok();
     };
-    tell(members[0], 3).await;
+    receipt(members[0], 3).await;
     assert_eq!(app.get(&format!("/devices/shop/messages/{id}")).await.ok()["data"]["ack"], 1);
-    tell(members[1], 2).await;
+    receipt(members[1], 2).await;
     let found = app.wait_for_status("shop", &id, "delivered").await;
     assert_eq!(found["receipts"].as_array().unwrap().len(), 2, "{found}");
     assert_eq!(levels(&app, &id).await, [1, 2]);

@@ -16,12 +16,12 @@ async fn call_and_its_end_emit_events() {
     wire.event("shop", "state").await;
     let ringing = app.post("/simulator/shop/call", json!({ "from": ANNA, "video": true })).await.ok();
     let call = &ringing["data"]["callId"];
-    let call = wire.event("shop", "call").await;
+    let event = wire.event("shop", "call").await;
     assert_eq!(
-        (&call["callId"], &call["from"], &call["video"], &call["status"]),
+        (&event["callId"], &event["from"], &event["video"], &event["status"]),
         (call, &json!("15550100001@c.us"), &json!(true), &json!("ringing"))
     );
-    assert!(call["seq"].is_i64() && call["timestamp"].is_i64(), "{call}");
+    assert!(event["seq"].is_i64() && event["timestamp"].is_i64(), "{event}");
     let end = if app.reports("calls that end") { "ended" } else { "rejected" };
     let over = json!({ "from": ANNA, "video": true, "callId": call, "status": end });
     app.post("/simulator/shop/call", over).await.ok();

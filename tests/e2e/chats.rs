@@ -65,7 +65,7 @@ async fn mark_read_emits_event_and_reaches_network() {
     let read = app.logged("shop", "message:read").await;
     assert_eq!(read[0]["messageIds"].as_array().unwrap().len(), 2);
     app.post(&path, json!({})).await.ok();
-    assert_eq!(app.logged("shop", "message:read").await.len(), 1, "reading twice tells nothing new");
+    assert_eq!(app.logged("shop", "message:read").await.len(), 1, "a second read emits nothing");
     let network = app.get("/simulator/shop/network").await.ok();
     assert!(!network["data"]["read"].as_array().unwrap().is_empty());
     app.post("/devices/shop/chats/15550109998@c.us/markRead", json!({})).await.refused(404, "chat_not_found");

@@ -133,7 +133,7 @@ async fn lid_and_number_of_person_merge_into_one_chat() {
         (&json!(first_id), &json!("15550100001@c.us"))
     );
 
-    // From now on all is hers, by whichever id it comes, and whatever a request names.
+    // From now on every id and every spelling leads to the merged person.
     app.post("/simulator/shop/incoming", json!({ "from": lid, "body": "still me" })).await.ok();
     let sent = app.post("/devices/shop/messages/send", json!({ "to": lid, "text": "I see" })).await;
     assert_eq!(sent.created()["data"]["chatId"], "15550100001@c.us");

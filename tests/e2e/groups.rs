@@ -182,9 +182,9 @@ async fn group_subject_change_emits_once() {
     assert_eq!(cleared["data"]["description"], Value::Null);
     wait_until_synced(&app).await;
     let emitted = updates(&app).await;
-    let said: Vec<&Value> =
+    let values: Vec<&Value> =
         emitted.iter().map(|t| t.get("subject").or_else(|| t.get("description")).unwrap()).collect();
-    assert_eq!(said, ["First", "Second", "Third", "Hi", ""], "each once, and none undone by its echo");
+    assert_eq!(values, ["First", "Second", "Third", "Hi", ""], "each once, and none is reverted by its echo");
     let chat = app.get(&format!("/devices/shop/chats/{CREW}")).await.ok();
     assert_eq!(chat["data"]["name"], "Third");
     put("subject", json!({ "subject": "" })).await.refused(400, "invalid_field");
@@ -396,7 +396,7 @@ async fn groups_are_synced_on_each_connection() {
     if departure == "remove" {
         changes[1..].sort_by_key(|change| change.as_str() != Some(departure));
     }
-    assert_eq!(changes, ["created", gone, "created"]);
+    assert_eq!(changes, ["created", departure, "created"]);
     app.post("/devices/shop/restart", json!({})).await.ok();
     app.wait_for_state("shop", "ready").await;
     assert_eq!(app.logged("shop", "group:update").await.len(), 3, "an unchanged group emits nothing");

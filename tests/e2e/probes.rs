@@ -25,7 +25,7 @@ async fn metrics_count_without_naming_devices_or_chats() {
     assert!(text.contains("wharf_messages_in_total 1"), "{text}");
     assert!(text.contains("wharf_devices{state=\"ready\"} 1"), "{text}");
     for secret in [ANNA, "shop", &app.key] {
-        assert!(!text.contains(secret), "{secret} stands in the metrics");
+        assert!(!text.contains(secret), "{secret} is in the metrics");
     }
 }
 

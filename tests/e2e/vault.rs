@@ -44,9 +44,9 @@ async fn wrong_vault_key_refuses_start() {
         };
         Box::pin(App::start(settings(data.path(), &overrides), surroundings)).await
     };
-    let said = |refused: Result<App, StartError>| refused.err().unwrap().to_string();
-    assert!(said(start(None).await).contains("store.vault_key is not set"));
-    assert!(said(start(Some(OTHER_KEY)).await).contains("store.vault_key is not the key"));
+    let sentence = |refused: Result<App, StartError>| refused.err().unwrap().to_string();
+    assert!(sentence(start(None).await).contains("store.vault_key is not set"));
+    assert!(sentence(start(Some(OTHER_KEY)).await).contains("store.vault_key is not the key"));
     start(Some(KEY)).await.unwrap().stop().await;
 }
 

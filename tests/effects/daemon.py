@@ -73,6 +73,6 @@ class Daemon:
         """The chat with a contact."""
         return next(chat for chat in self.get("/devices/demo/chats") if chat["id"] == f"{who}@c.us")
 
-    def says(self, who, text):
+    def incoming(self, who, text):
         """Sends a message from a contact to the device."""
         self.wharf("sim", "say", "demo", "--from", who, text)

@@ -68,8 +68,8 @@ class Sound:
             raw = file.readframes(file.getnframes())
         mono.unlink()
         samples = [value / 32768 for (value,) in struct.iter_unpack("<h", raw)]
-        heard = [at for at, value in enumerate(samples) if abs(value) > SILENCE * 4]
-        self.samples = samples[heard[0] : heard[-1] + 1] if heard else []
+        audible = [at for at, value in enumerate(samples) if abs(value) > SILENCE * 4]
+        self.samples = samples[audible[0] : audible[-1] + 1] if audible else []
         self.seconds = len(self.samples) / RATE
         self.level = math.sqrt(sum(value * value for value in self.samples) / max(1, len(self.samples)))
 

@@ -25,13 +25,13 @@ class DaemonTest(unittest.TestCase):
         desktop = Desktop(self.place)
         daemon = Daemon(self.place, **NO_SOUND)
         before = len(desktop.notifications())
-        daemon.says(ADA, "Are you there?")
+        daemon.incoming(ADA, "Are you there?")
         first = desktop.wait(before + 1)[before]
         self.assertEqual((first["app"], first["title"], first["urgency"]), ("Wharf", "Ada", 1))
         self.assertEqual(first["body"], "Are you there?")
         self.assertEqual(first["replaces"], 0)
-        daemon.says(BEN, "It is late")
-        daemon.says(ADA, "Hello?")
+        daemon.incoming(BEN, "It is late")
+        daemon.incoming(ADA, "Hello?")
         found = desktop.wait(before + 3, 30)[before:]
         ben = next(one for one in found if "Ben" in one["title"])
         again = next(one for one in found[1:] if "Ada" in one["title"])
@@ -44,7 +44,7 @@ class DaemonTest(unittest.TestCase):
         daemon = Daemon(self.place, **NO_SOUND)
         before = len(desktop.notifications())
         # The limit of the simulated network; test_desktop uses longer text.
-        daemon.says(ADA, HOSTILE[:60_000])
+        daemon.incoming(ADA, HOSTILE[:60_000])
         one = desktop.wait(before + 1)[before]
         self.assertTrue(one["body"].startswith("&lt;b&gt;bold&lt;/b&gt; &lt;a href="), one["body"][:100])
         self.assertLess(len(one["body"]), 3000)
@@ -57,7 +57,7 @@ class DaemonTest(unittest.TestCase):
         daemon = Daemon(self.place, **NO_SOUND)
         before = desktop.wait(1)
         self.place.run("dunstctl", "close-all")
-        daemon.says(ADA, "Are you there?")
+        daemon.incoming(ADA, "Are you there?")
         self.assertEqual(desktop.wait(len(before) + 1)[-1]["actions"], ["read", "Mark read", "mute", "Mute an hour"])
         self.assertEqual(daemon.chat(ADA)["unreadCount"], 1)
         desktop.screenshot("daemon-buttons")
@@ -73,7 +73,7 @@ class DaemonTest(unittest.TestCase):
         self.assertEqual(code["urgency"], 2, code)
         until(lambda: closed(code), "the code that was scanned leaves")
         before = len(desktop.notifications())
-        daemon.says(ADA, "Are you there?")
+        daemon.incoming(ADA, "Are you there?")
         message = desktop.wait(before + 1)[before]
         time.sleep(2)
         self.assertFalse(closed(message), "it is not read")
@@ -81,9 +81,9 @@ class DaemonTest(unittest.TestCase):
         until(lambda: closed(message), "the message that was read leaves")
 
     def test_command_gets_message_without_daemon_keys(self):
-        told = self.place.dir / "told"
+        output = self.place.dir / "output"
         script = self.place.dir / "hook"
-        script.write_text(f"#!/bin/sh\n{{ cat; echo; env; printf '%s' \"$1\"; }} >{told}.new; mv {told}.new {told}\n")
+        script.write_text(f"#!/bin/sh\n{{ cat; echo; env; printf '%s' \"$1\"; }} >{output}.new; mv {output}.new {output}\n")
         script.chmod(0o755)
         config = f'''
             [effects.command]
@@ -98,9 +98,9 @@ class DaemonTest(unittest.TestCase):
             command = "hook"
         '''
         daemon = Daemon(self.place, config, **NO_SOUND, **NO_DESKTOP)
-        daemon.says(ADA, "Are `you` $(there)?")
-        until(told.exists, "the command has run")
-        line, rest = told.read_text().split("\n", 1)
+        daemon.incoming(ADA, "Are `you` $(there)?")
+        until(output.exists, "the command has run")
+        line, rest = output.read_text().split("\n", 1)
         event = json.loads(line)
         self.assertEqual(event["deviceId"], "demo")
         self.assertEqual(event["notification"]["body"], "Are `you` $(there)?")
@@ -114,7 +114,7 @@ class DaemonTest(unittest.TestCase):
         daemon = Daemon(self.place, **NO_DESKTOP)
         time.sleep(6)  # Waits for the sounds of linking to end.
         recording = speaker.record("daemon-message")
-        daemon.says(ADA, "Are you there?")
+        daemon.incoming(ADA, "Are you there?")
         time.sleep(5)
         self.assertEqual(differences(recording.close(), asset("message")), [])
 
@@ -122,14 +122,14 @@ class DaemonTest(unittest.TestCase):
         speaker = Speaker(self.place)
         daemon = Daemon(self.place, **NO_DESKTOP, **NO_SOUND)
         recording = speaker.record("daemon-silence")
-        daemon.says(ADA, "Are you there?")
+        daemon.incoming(ADA, "Are you there?")
         time.sleep(3)
         self.assertEqual(differences(recording.close(), asset("message")), ["silence"])
 
     def test_missing_bus_and_sound_server_are_logged_once(self):
         daemon = Daemon(self.place)
         for text in ["one", "two", "three"]:
-            daemon.says(ADA, text)
+            daemon.incoming(ADA, text)
         until(lambda: len(daemon.get("/devices/demo/chats/15550100001@c.us/messages")) >= 3, "the messages are there")
         time.sleep(1)
         log = daemon.log
@@ -162,7 +162,7 @@ class DaemonTest(unittest.TestCase):
         before, opened = len(desktop.notifications()), daemon.open_files()
         begun = time.monotonic()
         for number in range(60):
-            daemon.says(ADA if number % 2 else BEN, f"message {number}")
+            daemon.incoming(ADA if number % 2 else BEN, f"message {number}")
         seconds = time.monotonic() - begun
         time.sleep(3)
         shown = len(desktop.notifications()) - before

@@ -42,7 +42,7 @@ class DesktopTest(unittest.TestCase):
         self.assertEqual(self.driver.ask("withdraw", tag="demo/other").get("done"), False)
         self.assertEqual(self.driver.ask("withdraw", tag="demo/link").get("done"), True)
         closed = f"member=NotificationClosed\n   uint32 {shown['id']}\n"
-        until(lambda: closed in self.desktop.text(), "the server says that it is closed")
+        until(lambda: closed in self.desktop.text(), "the closed signal of the server")
         self.assertEqual(self.driver.ask("withdraw", tag="demo/link").get("done"), False)
 
     def test_hostile_text_is_sanitized(self):

@@ -18,18 +18,18 @@ class SoundTest(unittest.TestCase):
 
     def test_played_sounds_equal_their_files(self):
         speaker, driver = Speaker(self.place), Driver(self.place)
-        heard = {}
+        recorded = {}
         for name in NAMES:
-            recording = speaker.record(f"heard-{name}")
+            recording = speaker.record(f"recorded-{name}")
             answer = driver.ask("play", name=name)
             self.assertIn("done", answer, answer)
             time.sleep(0.3)
-            heard[name] = recording.close()
-            self.assertEqual(differences(heard[name], asset(name)), [], name)
+            recorded[name] = recording.close()
+            self.assertEqual(differences(recorded[name], asset(name)), [], name)
         # Proves that the comparison can fail: all sounds differ.
         for name in NAMES:
             for other in set(NAMES) - {name}:
-                self.assertNotEqual(differences(heard[name], asset(other)), [], f"{name} and {other}")
+                self.assertNotEqual(differences(recorded[name], asset(other)), [], f"{name} and {other}")
 
     def test_server_without_authentication_needs_no_cookie(self):
         speaker = Speaker(self.place)
@@ -59,8 +59,8 @@ class SoundTest(unittest.TestCase):
         other.begin("play", name="system")
         answers = one.answer(), other.answer()
         self.assertTrue(all("done" in answer for answer in answers), answers)
-        heard = recording.close()
-        self.assertTrue(1.1 < heard.seconds < 1.9, heard.seconds)
+        recorded = recording.close()
+        self.assertTrue(1.1 < recorded.seconds < 1.9, recorded.seconds)
         again = one.ask("play", name="system")
         self.assertTrue("done" in again and 445 <= again["done"]["ms"] <= 455, again)
         self.assertIn("done", one.ask("play", name="message"))
@@ -78,9 +78,9 @@ class SoundTest(unittest.TestCase):
         for kind in ["wav", "ogg", "flac", "mp3"]:
             recording = speaker.record(f"mine-{kind}")
             self.assertIn("done", driver.ask("play", name=f"mine-{kind}"))
-            heard = recording.close()
-            self.assertTrue(0.45 < heard.seconds < 0.62, f"{kind}: {heard.seconds}")
-            self.assertEqual(max(range(71), key=heard.spectrum.__getitem__), (700 - 200) // 20, kind)
+            recorded = recording.close()
+            self.assertTrue(0.45 < recorded.seconds < 0.62, f"{kind}: {recorded.seconds}")
+            self.assertEqual(max(range(71), key=recorded.spectrum.__getitem__), (700 - 200) // 20, kind)
         recording = speaker.record("replaced")
         self.assertIn("done", driver.ask("play", name="message"))
         self.assertEqual(differences(recording.close(), asset("error")), [])

@@ -3,12 +3,13 @@
 //! A file is uploaded before the message that refers to it. A message whose file cannot be downloaded has only its type.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
@@ -113,7 +114,7 @@ pub(super) async fn upload(session: &CloudSession, attachment: &Attachment) -> R
     let boundary = MediaHash::of_digest(&Sha256::digest(random).into());
     let (content_type, length, form) = multipart(&boundary, &mimetype, attachment, verified);
     let uploaded = session.graph.upload(&content_type, length, form).await;
-    let error = error.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let error = error.lock().take();
     match (uploaded, error) {
         (_, Some(FileError::Damaged)) => {
             Err(permanent("media_damaged", "the file has changed since it was stored"))
@@ -169,7 +170,7 @@ enum FileError {
 /// The bytes of a file; a wrong digest ends the stream with an error before its last byte is complete.
 fn verified(bytes: ByteStream, hash: MediaHash, error: Arc<Mutex<Option<FileError>>>) -> ByteStream {
     let fail = move |found: FileError| {
-        *error.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        *error.lock() = Some(found);
         io::Error::other("the file cannot be sent")
     };
     let start = Some((bytes, Sha256::new(), fail, hash));

@@ -11,9 +11,10 @@
 //! requests, `outbound`, `media` and `send_error` send, `callback` verifies, `inbound` ingests, `convert` is pure.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
@@ -55,7 +56,7 @@ impl CloudApiDriver {
 
     /// The state that earlier sessions of the device left, if they had the same number.
     fn number_state(&self, device: &DeviceId, phone_number_id: &str) -> NumberState {
-        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut numbers = self.numbers.lock();
         let state = numbers.entry(device.clone()).or_insert_with(|| {
             self.config.warn_without_address(device);
             NumberState::new(phone_number_id)
@@ -140,6 +141,6 @@ impl Driver for CloudApiDriver {
 
     async fn forget(&self, device: &DeviceId) {
         self.sessions.forget(device);
-        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).remove(device);
+        self.numbers.lock().remove(device);
     }
 }

@@ -132,3 +132,24 @@ pub(crate) fn log_ingest_error(device: &DeviceId, error: InboundError) -> Sessio
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::relay::testing::{TestRelay, relay};
+
+    #[tokio::test]
+    async fn event_is_delivered_to_the_inbound_port() {
+        let TestRelay { context, delivered, .. } = relay();
+        context.deliver(EngineEvent::Latency { ms: 5 }).await.unwrap();
+        assert_eq!(*delivered.0.lock().unwrap(), [EngineEvent::Latency { ms: 5 }]);
+    }
+
+    #[test]
+    fn failed_ingest_ends_the_session() {
+        let device = "shop".parse().unwrap();
+        assert_eq!(log_ingest_error(&device, InboundError::Gone), SessionEnd::Closed);
+        let error = InboundError::Store(Box::new(std::io::Error::other("full")));
+        assert_eq!(log_ingest_error(&device, error), SessionEnd::LinkLost(Reason::EngineError));
+    }
+}

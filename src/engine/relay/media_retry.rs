@@ -7,10 +7,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -238,7 +238,7 @@ impl<K: Clone + Eq + Hash, T> MediaRetries<K, T> {
     }
 
     fn state(&self) -> MutexGuard<'_, RetryState<K, T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -4,9 +4,10 @@
 //! routes of its upstream, and the order of its calls.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use url::Url;
 
 use super::SettingError;
@@ -93,7 +94,7 @@ impl<S> Sessions<S> {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, Weak<S>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -3,9 +3,9 @@
 //! Nothing is committed before [`LogPosition::mark_complete`], so that a session that never finished its backfill leaves
 //! the stored position as it was.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Messages that can hold the position back at once; further ones do not.
 const MAX_HELD: usize = 5_000;
@@ -59,7 +59,7 @@ impl<K: Eq + Hash, P: Copy + Ord> LogPosition<K, P> {
     }
 
     fn state(&self) -> MutexGuard<'_, PositionState<K, P>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

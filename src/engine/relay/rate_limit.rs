@@ -1,9 +1,9 @@
 //! Rate-limit pauses requested by an upstream, for the whole account and per recipient.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::domain::jid::Jid;
@@ -56,7 +56,7 @@ impl RateLimits {
     }
 
     fn pauses(&self) -> MutexGuard<'_, RateLimitPauses> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

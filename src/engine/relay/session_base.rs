@@ -2,9 +2,10 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::RelayContext;
@@ -86,12 +87,12 @@ impl SessionBase {
     }
 
     pub(crate) fn set_account(&self, account: &Account) {
-        *self.account.lock().unwrap_or_else(PoisonError::into_inner) = Some(account.clone());
+        *self.account.lock() = Some(account.clone());
     }
 
     /// The account's own id, once it is known.
     pub(crate) fn me(&self) -> Option<Jid> {
-        self.account.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Account::jid)
+        self.account.lock().as_ref().and_then(Account::jid)
     }
 
     /// Logs that `part` of the upstream's input could not be read and was skipped: once a minute for each part.

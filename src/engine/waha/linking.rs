@@ -3,7 +3,6 @@
 //! The server shows codes as the network does: the first for 60 s, five more for 20 s each; then its session is `FAILED`.
 //! A session that was linked and shows a code again was unlinked on the phone.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -150,7 +149,7 @@ impl LinkProgress {
         let valid_ms = i64::try_from(valid.as_millis()).unwrap_or(i64::MAX);
         // Before the event: a client that receives the code may ask for a pairing code at once.
         let until = Instant::now() + ALL_CODES_VALID;
-        session.codes_until.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(until);
+        session.codes_until.lock().get_or_insert(until);
         session.context.deliver(EngineEvent::Code { code: code.to_owned(), valid_ms }).await
     }
 }
@@ -166,7 +165,7 @@ fn passkey_required(session: &WahaSession) -> SessionEnd {
 
 /// No codes are shown any more.
 pub(super) fn end_codes(session: &WahaSession) {
-    session.codes_until.lock().unwrap_or_else(PoisonError::into_inner).take();
+    session.codes_until.lock().take();
 }
 
 /// See [`crate::engine::Session::pairing_code`].
@@ -175,7 +174,7 @@ pub(super) async fn pairing_code(
     phone_number: &str,
 ) -> Result<PairingCode, SessionError> {
     let refused = |why: &str| SessionError::Refused(why.to_owned());
-    let until = *session.codes_until.lock().unwrap_or_else(PoisonError::into_inner);
+    let until = *session.codes_until.lock();
     let until = until.ok_or_else(|| refused("the device does not wait for a phone now"))?;
     let body = json!({ "phoneNumber": phone_number });
     let answer = session.client.to_session(Method::POST, &["auth", "request-code"], body).await;

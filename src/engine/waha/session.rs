@@ -1,10 +1,11 @@
 //! The state of one device's session, and the parts that all files of this engine use.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, RwLock};
 use tokio::time::Instant;
 
@@ -76,12 +77,12 @@ pub(super) struct PersonCache(Mutex<HashSet<Jid>>);
 
 impl PersonCache {
     pub(super) fn contains(&self, person: &Jid) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(person)
+        self.0.lock().contains(person)
     }
 
     /// Returns whether the person is new.
     pub(super) fn insert(&self, person: &Jid) -> bool {
-        let mut people = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut people = self.0.lock();
         if people.len() >= MAX_CACHED {
             people.clear();
         }

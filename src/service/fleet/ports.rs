@@ -11,9 +11,9 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::state::Input;
 use crate::engine::{EngineEvent, Inbound, InboundError, Vault, VaultError, VaultUpdate, VaultView};
 use crate::service::Fleet;
+use crate::service::messaging::IngestMode;
 use crate::service::messaging::changes::MessageUpdate;
 use crate::service::messaging::group_changes::GroupChangeOrigin;
-use crate::service::messaging::ingest::IngestMode;
 use crate::service::registry::DeviceCommand;
 use crate::store::vault::VaultRows;
 use crate::store::{Store, StoreError};
@@ -76,7 +76,7 @@ impl From<StoreError> for VaultError {
 pub(in crate::service) struct InboundPort {
     fleet: Fleet,
     device: DeviceId,
-    account: std::sync::Mutex<Option<Account>>,
+    account: parking_lot::Mutex<Option<Account>>,
     actor: mpsc::WeakSender<DeviceCommand>,
     generation: u64,
     cancel: CancellationToken,
@@ -90,16 +90,16 @@ impl InboundPort {
         generation: u64,
         cancel: CancellationToken,
     ) -> Self {
-        let account = std::sync::Mutex::new(device.account.clone());
+        let account = parking_lot::Mutex::new(device.account.clone());
         Self { fleet: fleet.clone(), device: device.id.clone(), account, actor, generation, cancel }
     }
 
     fn account(&self) -> Option<Account> {
-        self.account.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.account.lock().clone()
     }
 
     fn remember(&self, account: &Account) {
-        *self.account.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(account.clone());
+        *self.account.lock() = Some(account.clone());
     }
 
     /// About the link: the device's actor decides and stores. Who is being closed is not answered any more.

@@ -5,7 +5,8 @@
 //! is passed over, because a later change of ours may stand by then and must not be undone.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use super::group_changes::GroupChangeOrigin;
 use crate::domain::clock::Millis;
@@ -52,8 +53,8 @@ enum Step {
 pub(in crate::service) struct OwnChangeKey(u64);
 
 impl OwnChangeTracker {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Expected> {
-        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Expected> {
+        self.expected.lock()
     }
 
     fn with<T>(&self, device: &DeviceId, now: Millis, work: impl FnOnce(&mut VecDeque<OwnChange>) -> T) -> T {

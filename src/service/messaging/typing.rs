@@ -1,9 +1,9 @@
 //! Typing and presence towards the network.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::domain::event::TypingKind;
@@ -57,8 +57,8 @@ impl Shown {
 }
 
 impl Typing {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, Shown>> {
-        self.devices.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<DeviceId, Shown>> {
+        self.devices.lock()
     }
 
     /// Notes a chat. Whether the device needs its task now, and what has to stop.

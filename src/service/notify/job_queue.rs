@@ -1,8 +1,8 @@
 //! What waits for a worker: bounded, and shared out, so that one device's flood takes no other's place.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::domain::clock::Millis;
@@ -51,7 +51,7 @@ impl<T> Queue<T> {
     /// # Errors
     /// When it is full, or the device holds its share.
     pub(super) fn offer(&self, device: &DeviceId, urgent: bool, what: T, now: Millis) -> Result<(), Dropped> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock();
         let urgent = urgent && self.urgent > 0;
         let room = if urgent { self.urgent } else { self.room };
         let of_sort = inner.waiting.iter().filter(|other| other.urgent == urgent);
@@ -76,13 +76,13 @@ impl<T> Queue<T> {
 
     /// How many wait.
     pub(super) fn len(&self) -> usize {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).waiting.len()
+        self.inner.lock().waiting.len()
     }
 
     /// What is next, once there is something. For one caller at a time; dropping the future loses nothing.
     pub(super) async fn next(&self) -> T {
         loop {
-            let next = self.inner.lock().unwrap_or_else(PoisonError::into_inner).waiting.pop_front();
+            let next = self.inner.lock().waiting.pop_front();
             if let Some(next) = next {
                 return next.what;
             }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
 use super::WebhookState;
-use super::manage::WebhookChange;
+use super::endpoint_types::WebhookChange;
 use crate::domain::clock::Random;
 use crate::domain::webhook::{Endpoint, EndpointSecrets, Format};
 use crate::net::standard_webhooks::SECRET_PREFIX;

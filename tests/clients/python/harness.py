@@ -65,7 +65,7 @@ class Daemon:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.address = until(self._address, "the daemon says where it listens", 10)
+        self.address = until(self._address, "the daemon to log its address", 10)
         self.url = f"http://{self.address}"
         until(lambda: requests.get(self.url + "/healthz", timeout=5).status_code == 200, "/healthz")
 

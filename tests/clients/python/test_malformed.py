@@ -125,14 +125,14 @@ class Malformed(unittest.TestCase):
         self.assertEqual([entry for entry in sent if entry["body"] == "half"], [])
 
     def test_random_bytes_in_the_query_and_headers(self):
-        dice = random.Random(SEED)
+        rng = random.Random(SEED)
         key = self.daemon.key.encode()
         for _ in range(200):
-            noise = bytes(dice.choice(range(0x21, 0x100)) for _ in range(dice.randrange(1, 60)))
+            noise = bytes(rng.choice(range(0x21, 0x100)) for _ in range(rng.randrange(1, 60)))
             noise = noise.replace(b"#", b"")
             paths = [b"/devices", b"/devices/" + noise, b"/devices/%s/chats" % self.device.encode(), b"/" + noise]
             request = b"GET /api/v1%s?%s=%s&limit=%s HTTP/1.1\r\nHost: x\r\nX-API-KEY: %s\r\nLast-Event-ID: %s\r\n\r\n"
-            data = request % (dice.choice(paths), noise, noise, noise[:4], key, noise)
+            data = request % (rng.choice(paths), noise, noise, noise[:4], key, noise)
             self.check(self.talk(data, seconds=1))
 
     def test_polling_payloads(self):

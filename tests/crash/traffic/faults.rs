@@ -71,14 +71,8 @@ async fn arm(http: &Http, device: &str, fault: &Value) -> Result<(), Halt> {
 }
 
 impl Worker for NetworkFaults {
-    fn run<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Halt> {
-        Box::pin(async move {
-            loop {
-                if let Err(halt) = self.step(http).await {
-                    return halt;
-                }
-            }
-        })
+    fn next_step<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Result<(), Halt>> {
+        Box::pin(self.step(http))
     }
 }
 
@@ -118,13 +112,7 @@ impl UnstableDevice {
 }
 
 impl Worker for UnstableDevice {
-    fn run<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Halt> {
-        Box::pin(async move {
-            loop {
-                if let Err(halt) = self.step(http).await {
-                    return halt;
-                }
-            }
-        })
+    fn next_step<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Result<(), Halt>> {
+        Box::pin(self.step(http))
     }
 }

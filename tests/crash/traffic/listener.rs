@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use tokio::time::sleep;
 use wharf::net::sse::{SseEvent, SseParser};
 
 use super::{Halt, Worker};
@@ -50,19 +49,14 @@ impl Listener {
         self.received.insert(seq, (event.name, payload));
         Ok(())
     }
-
-    async fn work(&mut self, http: &Http) -> Halt {
-        loop {
-            match self.follow(http).await {
-                Ok(()) => sleep(Duration::from_millis(5)).await,
-                Err(halt) => return halt,
-            }
-        }
-    }
 }
 
 impl Worker for Listener {
-    fn run<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Halt> {
-        Box::pin(self.work(http))
+    fn next_step<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Result<(), Halt>> {
+        Box::pin(self.follow(http))
+    }
+
+    fn pause(&self) -> Duration {
+        Duration::from_millis(5)
     }
 }

@@ -97,7 +97,7 @@ impl Sender {
         let path = format!("devices/{}/messages/send", self.device);
         let answer = http.post_once(&path, &body, &text.key).await?;
         match (answer.status, answer.text("/id")) {
-            (201, Some(id)) if text.id.as_deref().is_none_or(|known| known == id) => {
+            (201, Some(id)) if text.id.as_deref().is_none_or(|stored| stored == id) => {
                 text.id = Some(id.to_owned());
             }
             (201, id) => {
@@ -112,19 +112,14 @@ impl Sender {
         self.open.retain(|open| *open != at);
         Ok(())
     }
-
-    async fn work(&mut self, http: &Http) -> Halt {
-        loop {
-            if let Err(halt) = self.step(http).await {
-                return halt;
-            }
-            sleep(self.pause).await;
-        }
-    }
 }
 
 impl Worker for Sender {
-    fn run<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Halt> {
-        Box::pin(self.work(http))
+    fn next_step<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Result<(), Halt>> {
+        Box::pin(self.step(http))
+    }
+
+    fn pause(&self) -> Duration {
+        self.pause
     }
 }

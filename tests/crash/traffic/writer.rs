@@ -101,19 +101,14 @@ impl Writer {
         self.open.retain(|open| *open != at);
         Ok(())
     }
-
-    async fn work(&mut self, http: &Http) -> Halt {
-        loop {
-            if let Err(halt) = self.step(http).await {
-                return halt;
-            }
-            sleep(self.pause).await;
-        }
-    }
 }
 
 impl Worker for Writer {
-    fn run<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Halt> {
-        Box::pin(self.work(http))
+    fn next_step<'a>(&'a mut self, http: &'a Http) -> BoxFuture<'a, Result<(), Halt>> {
+        Box::pin(self.step(http))
+    }
+
+    fn pause(&self) -> Duration {
+        self.pause
     }
 }

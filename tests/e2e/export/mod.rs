@@ -259,8 +259,8 @@ async fn group_export_keeps_members() {
         unlinked_device(&app, id).await;
     }
     for (from, body) in [(ANNA, "Who comes?"), (BEN, "I do"), ("15550100003", "And I")] {
-        let said = json!({ "from": from, "groupId": GROUP, "body": body });
-        app.post("/simulator/old/incoming", said).await.ok();
+        let incoming = json!({ "from": from, "groupId": GROUP, "body": body });
+        app.post("/simulator/old/incoming", incoming).await.ok();
     }
     let sent = app.send("old", GROUP, "Fine").await;
     app.wait_for_status("old", &sent, "read").await;

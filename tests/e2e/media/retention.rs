@@ -179,15 +179,21 @@ async fn deleted_device_files_go_unless_shared() {
         .await;
 }
 
+/// Writes a file into the media store that no row refers to; returns its name.
+fn write_unreferenced_file(app: &TestApp) -> String {
+    let name = "ab".repeat(32);
+    let folder = media_dir(app).join("files/ab/ab");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(&name), b"unreferenced").unwrap();
+    name
+}
+
 #[tokio::test]
 async fn crash_leftovers_are_removed_at_start() {
     let app = TestApp::start().await;
     app.device("shop").await;
     message_with(&app, b"belongs to a message", "").await;
-    let stray = "ab".repeat(32);
-    let folder = media_dir(&app).join("files/ab/ab");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join(&stray), b"no row knows this").unwrap();
+    let stray = write_unreferenced_file(&app);
     std::fs::write(media_dir(&app).join("staging/9.part"), b"half").unwrap();
     let app = app.restarted().await;
     app.assert_stays("the fresh file", DELETION, async || on_disk(&app).contains(&stray)).await;
@@ -202,10 +208,7 @@ async fn unreferenced_files_are_swept() {
     let app = TestApp::start().await;
     app.device("shop").await;
     message_with(&app, b"belongs to a message", "").await;
-    let stray = "cd".repeat(32);
-    let folder = media_dir(&app).join("files/cd/cd");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join(&stray), b"no row knows this").unwrap();
+    let stray = write_unreferenced_file(&app);
     sweep(&app).await;
     assert!(on_disk(&app).contains(&stray), "a fresh file is kept");
     app.clock.advance(HOUR_MS);

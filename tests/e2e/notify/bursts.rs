@@ -2,19 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{app, app_with, message_notifications, note_command, read};
+use super::{app, app_with_command, message_notifications, read};
 use crate::support::{ANNA, BEN};
 
 const CARL: &str = "15550100005";
 
 #[tokio::test]
 async fn rules_coalesce_independently() {
-    let dir = tempfile::tempdir().unwrap();
-    let commands = note_command(dir.path());
-    let app =
-        app_with(&[("WHARF__EFFECTS__COMMAND__ENABLED", "true"), ("WHARF__NOTIFY__COMMANDS", &commands)])
-            .await;
-    app.device("shop").await;
+    let (app, dir) = app_with_command(&[]).await;
     for rule in [
         json!({ "match": { "text": "*urgent*" }, "actions": ["dashboard"], "priority": "high" }),
         json!({ "match": { "text": "promo*" }, "actions": ["dashboard"], "throttle": "1h" }),

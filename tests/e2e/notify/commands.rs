@@ -2,21 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{app, app_with, message_notifications, note_command, read};
+use super::{app, app_with, app_with_command, message_notifications, note_command, read};
 use crate::support::{ANNA, BEN, TestApp};
 
 #[tokio::test]
 async fn command_receives_notification_and_event() {
-    let dir = tempfile::tempdir().unwrap();
-    let commands = note_command(dir.path());
     let rules = r#"[{ "match": { "events": ["message"] }, "actions": ["command"], "command": "note" }]"#;
-    let app = app_with(&[
-        ("WHARF__EFFECTS__COMMAND__ENABLED", "true"),
-        ("WHARF__NOTIFY__COMMANDS", &commands),
-        ("WHARF__NOTIFY__RULES", rules),
-    ])
-    .await;
-    app.device("shop").await;
+    let (app, dir) = app_with_command(&[("WHARF__NOTIFY__RULES", rules)]).await;
     let body = json!({ "from": ANNA, "body": "hello", "notifyName": "Anna" });
     app.post("/simulator/shop/incoming", body).await.ok();
     let env = app.wait_until("the command", async || read(dir.path(), "env")).await;
@@ -38,23 +30,15 @@ async fn command_receives_notification_and_event() {
 
 #[tokio::test]
 async fn command_runs_for_pending_and_old_notifications() {
-    let dir = tempfile::tempdir().unwrap();
-    let commands = note_command(dir.path());
     let rules = r#"[{ "match": { "events": ["message"] }, "actions": ["command"], "command": "note", "group": "10s" }]"#;
-    let app = app_with(&[
-        ("WHARF__EFFECTS__COMMAND__ENABLED", "true"),
-        ("WHARF__NOTIFY__COMMANDS", &commands),
-        ("WHARF__NOTIFY__RULES", rules),
-        ("WHARF__NOTIFY__FRESH_MS", "60000"),
-    ])
-    .await;
+    let settings = [("WHARF__NOTIFY__RULES", rules), ("WHARF__NOTIFY__FRESH_MS", "60000")];
+    let (app, dir) = app_with_command(&settings).await;
     let ran = async |app: &TestApp, text: &str| {
         app.wait_until("the command", async || {
             read(dir.path(), "env").is_some_and(|env| env.contains(text)).then_some(())
         })
         .await;
     };
-    app.device("shop").await;
     app.incoming("shop", ANNA, "one").await;
     ran(&app, "one").await;
     app.incoming("shop", ANNA, "two").await;
@@ -70,12 +54,7 @@ async fn command_runs_for_pending_and_old_notifications() {
 // covers: POST /notifications/test
 #[tokio::test]
 async fn each_action_can_be_tested() {
-    let dir = tempfile::tempdir().unwrap();
-    let commands = note_command(dir.path());
-    let app =
-        app_with(&[("WHARF__EFFECTS__COMMAND__ENABLED", "true"), ("WHARF__NOTIFY__COMMANDS", &commands)])
-            .await;
-    app.device("shop").await;
+    let (app, dir) = app_with_command(&[]).await;
     let tried = async |body: Value| app.post("/notifications/test", body).await.ok()["data"].clone();
     for action in ["desktop", "sound"] {
         let off = tried(json!({ "action": action })).await;

@@ -2,17 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{app_with, message_notifications, note_command, read};
+use super::{app_with_command, message_notifications, read};
 use crate::support::ANNA;
 
 #[tokio::test]
 async fn hostile_text_is_sanitized_in_every_output() {
-    let dir = tempfile::tempdir().unwrap();
-    let commands = note_command(dir.path());
-    let app =
-        app_with(&[("WHARF__EFFECTS__COMMAND__ENABLED", "true"), ("WHARF__NOTIFY__COMMANDS", &commands)])
-            .await;
-    app.device("shop").await;
+    let (app, dir) = app_with_command(&[]).await;
     let rule = json!({ "actions": ["dashboard", "command"], "command": "note" });
     app.post("/notifications/rules", rule).await.created();
     let bad = "\u{1b}[31m<b>x</b>\n$(touch owned)`id`\u{202E}\u{2066}\u{200F}\u{7}'\"; rm -rf /";

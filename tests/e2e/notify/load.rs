@@ -41,7 +41,7 @@ async fn slow_message_flood_makes_bounded_effects() {
         }
     });
     futures_util::future::join_all(senders).await;
-    let took = begun.elapsed();
+    let elapsed = begun.elapsed();
     let half_minutes = AtomicUsize::new(0);
     let notifications = app
         .wait_until("each message to be counted in a notification", async || {
@@ -55,7 +55,7 @@ async fn slow_message_flood_makes_bounded_effects() {
     assert_eq!(counted_messages(&notifications), MESSAGES, "each message is counted in one notification");
     // First one minute's allowance, then the refill rate and a summary every half minute.
     let waited = half_minutes.load(Ordering::Relaxed) / 2;
-    let minutes = usize::try_from(took.as_secs() / 60).unwrap() + waited + 2;
+    let minutes = usize::try_from(elapsed.as_secs() / 60).unwrap() + waited + 2;
     let most = PER_MINUTE + (PER_MINUTE + 2) * minutes;
     assert!(notifications.len() <= most, "{} notifications", notifications.len());
     let ran = std::fs::read_to_string(dir.path().join("ran")).unwrap_or_default().len();
@@ -68,7 +68,7 @@ async fn slow_message_flood_makes_bounded_effects() {
         .sum();
     assert!(sounds <= most, "{sounds} sounds");
     println!(
-        "{MESSAGES} messages in {took:.1?}: {} notifications, {sounds} sounds, {ran} processes",
+        "{MESSAGES} messages in {elapsed:.1?}: {} notifications, {sounds} sounds, {ran} processes",
         notifications.len()
     );
 }

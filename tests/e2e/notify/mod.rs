@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::support::TestApp;
 
@@ -46,6 +47,17 @@ pub async fn message_notifications(app: &TestApp, device: &str, count: usize) ->
         (notifications.len() >= count).then_some(notifications)
     })
     .await
+}
+
+/// A daemon with the device `shop` and a command `note`, which records its runs in the returned directory.
+pub async fn app_with_command(settings: &[(&str, &str)]) -> (TestApp, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let commands = note_command(dir.path());
+    let mut all = vec![("WHARF__EFFECTS__COMMAND__ENABLED", "true"), ("WHARF__NOTIFY__COMMANDS", &*commands)];
+    all.extend_from_slice(settings);
+    let app = app_with(&all).await;
+    app.device("shop").await;
+    (app, dir)
 }
 
 /// Settings of a command `note` that writes its input to `in` and its variables to `env`.

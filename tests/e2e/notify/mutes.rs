@@ -1,4 +1,4 @@
-//! Mutes of one operator on all sockets, and of everybody on a device.
+//! Mutes of one operator on all sockets, and of a whole device.
 
 use serde_json::json;
 
@@ -81,9 +81,9 @@ async fn device_mute_suppresses_until_it_ends() {
     app.incoming("shop", BEN, "audible text").await;
     assert_eq!(message_notifications(&app, "shop", 1).await[0]["body"], "audible text");
     app.clock.advance(600_001);
-    app.incoming("shop", ANNA, "heard again").await;
+    app.incoming("shop", ANNA, "audible again").await;
     let notifications = message_notifications(&app, "shop", 2).await;
-    assert_eq!((notifications.len(), &notifications[1]["body"]), (2, &json!("heard again")));
+    assert_eq!((notifications.len(), &notifications[1]["body"]), (2, &json!("audible again")));
 
     app.post("/devices/shop/notifications/mute", json!({ "everybody": true })).await.ok();
     let app = app.restarted().await;

@@ -68,22 +68,27 @@ async fn invalid_rule_is_rejected_with_field() {
 async fn misspelt_rule_field_error_suggests_field() {
     let app = app().await;
     app.device("shop").await;
-    let said = async |path: &str, body: Value| {
+    let field_error = async |path: &str, body: Value| {
         let refused = app.post(path, body).await.refused(400, "invalid_field");
         refused["details"][0]["message"].as_str().unwrap().to_owned()
     };
     let rule = json!({ "actions": [], "match": { "txt": "order" } });
-    assert_eq!(said("/notifications/rules", rule).await, "is no field of a rule; did you mean text?");
+    assert_eq!(field_error("/notifications/rules", rule).await, "is no field of a rule; did you mean text?");
     for (path, body, meant) in [
         ("/devices/shop/notifications/read", json!({ "id": ["shop-1"] }), "ids"),
         ("/devices/shop/notifications/mute", json!({ "chatID": "15550100001" }), "chatId"),
         ("/devices/shop/notifications/unmute", json!({ "evrybody": true }), "everybody"),
         ("/notifications/test", json!({ "action": "sound", "sounds": "call" }), "sound"),
     ] {
-        assert_eq!(said(path, body).await, format!("is no field here; did you mean {meant}?"), "{path}");
+        assert_eq!(
+            field_error(path, body).await,
+            format!("is no field here; did you mean {meant}?"),
+            "{path}"
+        );
     }
-    let known = said("/notifications/rules", json!({ "actions": ["sound"], "sound": "bell" })).await;
-    assert_eq!(known, "must be the name of a sound: message, call, system, error");
+    let sound_error =
+        field_error("/notifications/rules", json!({ "actions": ["sound"], "sound": "bell" })).await;
+    assert_eq!(sound_error, "must be the name of a sound: message, call, system, error");
 }
 
 #[tokio::test]
@@ -127,14 +132,14 @@ async fn device_key_cannot_use_host_effects_or_see_others() {
     }
     tenant.post(path, json!({ "actions": ["dashboard", "push"] })).await.created();
 
-    for (name, wanted) in [
+    for (name, condition) in [
         ("plain", json!({ "text": "order" })),
         ("mine", json!({ "devices": ["shop"], "people": ["15550100001"] })),
         ("other", json!({ "devices": ["shop", "bakery"] })),
         ("person", json!({ "people": ["15550100009"] })),
         ("chat", json!({ "chats": ["15550100009"] })),
     ] {
-        let rule = json!({ "name": name, "match": wanted, "actions": [] });
+        let rule = json!({ "name": name, "match": condition, "actions": [] });
         let made = app.post("/notifications/rules", rule).await.created()["data"].clone();
         let seen = name == "plain" || name == "mine";
         let one = tenant.get(&format!("/notifications/rules/{}", made["id"].as_str().unwrap())).await;

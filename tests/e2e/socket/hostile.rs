@@ -123,9 +123,9 @@ async fn partial_packet_does_not_block_others() {
     assert!(answer[..read].starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer[..read]));
     // A masked text frame that declares 100 bytes and sends 4.
     raw.write_all(&[0x81, 0x80 | 100, 0, 0, 0, 0, b'4', b'0', b'/', b'd']).await.unwrap();
-    still_serves(&app).await;
+    assert_still_serving(&app).await;
     drop((half, raw));
-    still_serves(&app).await;
+    assert_still_serving(&app).await;
 }
 
 #[tokio::test]

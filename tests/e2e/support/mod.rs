@@ -118,12 +118,12 @@ impl TestApp {
     }
 
     /// Restarts, and runs SQL on the stopped daemon's database in between.
-    pub async fn restarted_after(mut self, meanwhile: &str) -> Self {
+    pub async fn restarted_after(mut self, sql: &str) -> Self {
         if let Some(app) = self.app.take() {
             app.stop().await;
         }
         let database = rusqlite::Connection::open(self.data.path().join("wharf.db")).unwrap();
-        database.execute_batch(meanwhile).unwrap();
+        database.execute_batch(sql).unwrap();
         drop(database);
         self.restarted().await
     }

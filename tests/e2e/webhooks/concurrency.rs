@@ -24,7 +24,7 @@ const EVENTS: usize = 8;
 
 #[derive(Clone, Default)]
 struct ReceiverPool {
-    /// The first `DEAD` receivers never answer while this is set.
+    /// Receivers below this number never answer.
     silent: Arc<Mutex<usize>>,
     /// For each event, the delay in milliseconds until each living receiver got it.
     delays: Arc<Mutex<HashMap<i64, Vec<i64>>>>,

@@ -9,7 +9,7 @@ use crate::domain::media::MediaKind;
 use crate::engine::Outgoing;
 
 /// In characters.
-const MAX_TEXT: usize = 4_096;
+pub(super) const MAX_TEXT: usize = 4_096;
 const MAX_CAPTION: usize = 1_024;
 
 /// Meta's ids of what a message refers to.

@@ -289,7 +289,7 @@ fn body_to(recipient: &Recipient) -> Value {
 
 #[test]
 fn unsupported_types_are_rejected() {
-    let poll = Poll { name: "?".into(), options: vec![], allow_multiple_quoted: false, votes: vec![] };
+    let poll = Poll { name: "?".into(), options: vec![], allow_multiple_answers: false, votes: vec![] };
     assert_eq!(to_graph(&outgoing("", Content::Poll(poll))), Err(BodyError::NotSupported));
     let long = "x".repeat(message_out::MAX_TEXT + 1);
     assert_eq!(to_graph(&outgoing(&long, Content::Text)), Err(BodyError::TooLong));

@@ -109,7 +109,7 @@ mod tests {
         let noweb = json!({ "id": "1203@g.us", "subject": "Crew", "participants": [{ "id": "15550100001@s.whatsapp.net", "admin": "admin" }] });
         let gows = json!({ "JID": "1203@g.us", "Name": "Crew", "Participants": [{ "JID": "77@lid", "PhoneNumber": "15550100001@s.whatsapp.net", "IsAdmin": true }] });
         for group in [ours, webjs, noweb, gows] {
-            let group = group(&group).unwrap();
+            let group = super::group(&group).unwrap();
             assert_eq!(group.subject, "Crew", "{group}");
             assert_eq!(group.participants.len(), 1, "{group}");
             assert_eq!(

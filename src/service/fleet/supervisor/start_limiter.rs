@@ -4,9 +4,10 @@
 //! Invariants: no more begin in a second than the ramp lets, and no more are connecting at once than there is
 //! room for; a connection that takes too long gives its room to others, so that none can hold up the rest.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -54,7 +55,7 @@ impl StartLimiter {
     }
 
     fn take_turn(&self, now: Instant) -> Instant {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self.next.lock();
         let turn = next.map_or(now, |next| next.max(now));
         *next = Some(turn + self.apart);
         turn

@@ -5,7 +5,6 @@
 //! disk, a shutdown) leaves whole batches, says how many messages they are, and the same import again adds the
 //! rest. Nothing is ever held whole: not the export, not a file in it. Names in archives are only names.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
@@ -16,6 +15,7 @@ use crate::domain::export::time_zone::Zone;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::engine::ByteStream;
+use crate::service::limits::ImportLimits;
 use crate::service::{History, ServiceError};
 
 mod archive;
@@ -30,17 +30,6 @@ use writer::ImportWriter;
 
 /// Imports that may run at once.
 const AT_ONCE: usize = 4;
-
-/// What imports keep to.
-#[derive(Debug, Clone)]
-pub struct ImportLimits {
-    /// Where exports are kept while they are read.
-    pub dir: PathBuf,
-    /// Bytes of the largest export, as it is sent.
-    pub max_bytes: u64,
-    /// Bytes that an archive may come to when unpacked.
-    pub max_unpacked_bytes: u64,
-}
 
 /// What an export is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]

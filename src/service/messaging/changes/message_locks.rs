@@ -2,8 +2,9 @@
 //! they are stored here.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::domain::ids::{DeviceId, MessageId};
@@ -29,8 +30,7 @@ impl MessageLocks {
     /// Waits until nobody else changes this message.
     pub(super) async fn take(&self, device: &DeviceId, id: &MessageId) -> MessageLockGuard<'_> {
         let key = (device.clone(), id.clone());
-        let lane =
-            self.lanes.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default().clone();
+        let lane = self.lanes.lock().entry(key.clone()).or_default().clone();
         let mut turn = MessageLockGuard { turns: self, key, lane: lane.clone(), held: None };
         turn.held = Some(lane.lock_owned().await);
         turn
@@ -40,7 +40,7 @@ impl MessageLocks {
 impl Drop for MessageLockGuard<'_> {
     fn drop(&mut self) {
         self.held = None;
-        let mut lanes = self.turns.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lanes = self.turns.lanes.lock();
         // The map's own and this one: nobody else waits.
         if Arc::strong_count(&self.lane) <= 2 {
             lanes.remove(&self.key);
@@ -65,7 +65,7 @@ mod tests {
         drop(first);
         let second = turns.take(&device, &one).await;
         drop((second, other));
-        assert!(turns.lanes.lock().unwrap().is_empty());
+        assert!(turns.lanes.lock().is_empty());
     }
 
     #[tokio::test]
@@ -78,6 +78,6 @@ mod tests {
         assert!(waiting.as_mut().now_or_never().is_none());
         drop(first);
         drop(waiting);
-        assert!(turns.lanes.lock().unwrap().is_empty());
+        assert!(turns.lanes.lock().is_empty());
     }
 }

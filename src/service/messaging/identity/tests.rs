@@ -17,8 +17,9 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::engine::{Incoming, IncomingReceipt};
 use crate::service::media::links::LinkBase;
+use crate::service::messaging::IngestMode;
 use crate::service::messaging::changes::{MessageUpdate, Target, apply};
-use crate::service::messaging::ingest::{IngestMode, store_incoming, store_receipt};
+use crate::service::messaging::ingest::{store_incoming, store_receipt};
 use crate::store::messages::PageFrom;
 use crate::store::{Reader, Store, StoreError, StoreOptions, Synchronous, Tx, WriterObserver};
 
@@ -243,7 +244,7 @@ fn view(store: &Reader<'_>, device: &DeviceId) -> Result<View, StoreError> {
         store.settle(device, &mut id)?;
         Ok(id.to_string())
     };
-    let everything = crate::store::chats::ChatQuery { limit: 100, ..Default::default() };
+    let everything = crate::domain::queries::ChatQuery { limit: 100, ..Default::default() };
     let (mut chats, mut messages) = (Vec::new(), BTreeMap::new());
     for chat in store.chats(device, &everything)? {
         let last = chat.last_message.map(|last| by_number(&last.id)).transpose()?;
@@ -256,7 +257,7 @@ fn view(store: &Reader<'_>, device: &DeviceId) -> Result<View, StoreError> {
         }
         chats.push((chat.id, chat.unread_count, last, chat.timestamp));
     }
-    let people = crate::store::contacts::ContactQuery { limit: 100, ..Default::default() };
+    let people = crate::domain::queries::ContactQuery { limit: 100, ..Default::default() };
     let contacts = store.contacts(device, &people)?.0;
     let mut contacts: Vec<_> = contacts.into_iter().map(|Contact { id, lid, .. }| (id, lid)).collect();
     contacts.sort();

@@ -3,9 +3,10 @@
 //! Invariant: a try holds a [`Slot`] from the moment it is chosen; what leaves is noted in the store before
 //! the bytes do, and here before the next is chosen, so that no limit is exceeded, a restart included.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::settings::limits_of;
@@ -56,7 +57,7 @@ impl Pacing {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Takes in what is new in the store: messages, and the device's settings. What was under way when the

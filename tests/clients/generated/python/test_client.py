@@ -48,9 +48,9 @@ class Generated(unittest.TestCase):
 
     def test_client_has_every_operation(self):
         paths = json.loads(DOCUMENT.read_text())["paths"]
-        wanted = sum(len(item) for item in paths.values())
+        expected = sum(len(item) for item in paths.values())
         made = [path for path in (MADE / "wharf_client/api").glob("*/*.py") if path.name != "__init__.py"]
-        self.assertEqual(len(made), wanted)
+        self.assertEqual(len(made), expected)
 
     def test_client_passes_mypy(self):
         checked = run("mypy", "--strict", "--cache-dir", MADE / "cache", "wharf_client", HERE / "integration.py")

@@ -35,8 +35,8 @@ for (const [name, list] of Object.entries(transports)) {
     // covers: connect by polling
     // covers: connect by polling, upgraded
     test('the connection uses the selected transport', async () => {
-      const wanted = list[list.length - 1];
-      await until(() => dashboard.socket.io.engine.transport.name === wanted, `transport ${wanted}`);
+      const expected = list[list.length - 1];
+      await until(() => dashboard.socket.io.engine.transport.name === expected, `transport ${expected}`);
     });
 
     // covers: event state
@@ -118,9 +118,9 @@ for (const [name, list] of Object.entries(transports)) {
       assert.ok(Number.isInteger(message.ack) && message.ack >= -1 && message.ack <= 4, 'ack');
       assert.ok(Math.abs(message.timestamp - sent) < 60_000, 'timestamp in ms');
       assert.equal(typeof message.notifyName, 'string');
-      const known = new Set([...Object.keys(exact), 'timestamp', 'ack', 'notifyName']);
+      const allowed = new Set([...Object.keys(exact), 'timestamp', 'ack', 'notifyName']);
       for (const [field, value] of Object.entries(message)) {
-        assert.ok(known.has(field) || value === null, `${field} is for other messages: ${JSON.stringify(value)}`);
+        assert.ok(allowed.has(field) || value === null, `${field} is for other messages: ${JSON.stringify(value)}`);
       }
       assert.equal('author' in message && message.author !== null, false, 'author is for groups');
       const rest = await daemon.call('GET', `/devices/${device}/messages/${id}`);
@@ -221,9 +221,9 @@ for (const [name, list] of Object.entries(transports)) {
       await dashboard.quiet();
       const log = await daemon.events(device);
       assert.deepEqual(log.map(({ seq }) => seq), log.map((_, index) => index + 1));
-      const told = dashboard.all.filter(({ name: event, payload }) => payload.seq && event !== 'message-ack');
-      assert.equal(told[told.length - 1].payload.seq, log.length);
-      for (const { payload } of told) assert.ok(log[payload.seq - 1].timestamp === payload.timestamp, JSON.stringify(log[payload.seq - 1]));
+      const emitted = dashboard.all.filter(({ name: event, payload }) => payload.seq && event !== 'message-ack');
+      assert.equal(emitted[emitted.length - 1].payload.seq, log.length);
+      for (const { payload } of emitted) assert.ok(log[payload.seq - 1].timestamp === payload.timestamp, JSON.stringify(log[payload.seq - 1]));
     });
 
     test('every event fulfils the rules', () => {

@@ -165,7 +165,7 @@ describe('message:read', () => {
     await until(async () => {
       const text = JSON.stringify((await daemon.network(device)).read);
       return text.includes('READ1') && text.includes('READ2');
-    }, 'the network has been told');
+    }, 'the read mark at the network');
   });
   test('invalid requests are refused', async () => {
     for (const args of [[], [{}], [{ chatId: 5 }], [{ chatId: FRIEND_CHAT, messageIds: 'all' }], [{ chatId: 'x y' }], [null]]) {

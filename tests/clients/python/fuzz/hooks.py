@@ -21,7 +21,7 @@ ENDING = ("/logout", "/stop", "/restart")
 CALLS = ["scan", "incoming", "receipt", "typing", "presence", "fault", "network", "reaction", "edit", "revoke", "call",
          "vote", "star", "delete", "read", "chat", "group", "pair"]
 
-dice = random.Random(11)
+rng = random.Random(11)
 lock = threading.Lock()
 calls = itertools.count(1)
 victims = itertools.count(1)
@@ -37,16 +37,16 @@ def ends_a_device(case):
 def before_call(context, case, kwargs):
     with lock:
         # Two thirds address existing devices; the rest stays random.
-        steered = dice.random() < 0.67
-        known = {"mid": dice.choice(MESSAGES), "chatId": dice.choice(CHATS), "cid": dice.choice(CHATS),
-                 "gid": dice.choice(GROUPS)}
-        device = victim if ends_a_device(case) else dice.choice(DEVICES)
-        known |= {"call": dice.choice(CALLS), "id": device, "deviceId": device}
+        steered = rng.random() < 0.67
+        existing = {"mid": rng.choice(MESSAGES), "chatId": rng.choice(CHATS), "cid": rng.choice(CHATS),
+                 "gid": rng.choice(GROUPS)}
+        device = victim if ends_a_device(case) else rng.choice(DEVICES)
+        existing |= {"call": rng.choice(CALLS), "id": device, "deviceId": device}
     for name, drawn in (case.path_parameters or {}).items():
         # The generated id can name a device of an earlier answer.
         spared = drawn in DEVICES and ends_a_device(case)
-        if name in known and (steered or spared):
-            case.path_parameters[name] = known[name]
+        if name in existing and (steered or spared):
+            case.path_parameters[name] = existing[name]
     if case.path.startswith("/api/v1/simulator") and isinstance(case.body, dict):
         tame(case)
 

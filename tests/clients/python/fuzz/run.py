@@ -1,7 +1,7 @@
 """Random requests from the OpenAPI document, against a live daemon with a linked device and data in it.
 
 Fails on a 5xx other than the documented 501 and 503, on an answer that the document does not describe, on a daemon
-that ended or panicked, and when fewer than the wanted number of requests went out.
+that ended or panicked, and when fewer than the required requests went out.
 """
 
 import base64

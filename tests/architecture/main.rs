@@ -6,6 +6,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use module_graph::{ModuleGraph, find_circle};
+
+mod module_graph;
+
 /// What each layer may import besides itself.
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
@@ -37,6 +41,31 @@ const LAYERS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
+];
+
+/// What each service may import besides itself. `error` and `limits` are shared by all.
+const SERVICES: &[(&str, &[&str])] = &[
+    ("registry", &[]),
+    ("log", &["registry"]),
+    ("access", &[]),
+    ("media", &[]),
+    ("messaging", &["registry", "log", "media"]),
+    ("webhooks", &["registry"]),
+    ("notify", &["registry", "access", "messaging"]),
+    ("fleet", &["registry", "log", "media", "messaging", "webhooks", "notify"]),
+    ("history", &["registry", "media", "messaging"]),
+    ("maintenance", &["registry", "media", "messaging"]),
+];
+
+/// Folders in which no file imports itself through others.
+const WITHOUT_CIRCLES: &[&[&str]] = &[
+    &["service"],
+    &["engine", "relay"],
+    &["engine", "waha"],
+    &["engine", "cloud_api"],
+    &["engine", "whatsapp"],
+    &["engine", "simulator"],
+    &["engine", "remote"],
 ];
 
 /// Crates that only the named layers may use.
@@ -94,7 +123,7 @@ fn engine_folders() -> BTreeSet<String> {
 }
 
 fn is_documented(code: &str) -> bool {
-    wharf::domain::failure::FAILURE_CODES.iter().any(|known| known.code == code)
+    wharf::domain::failure::FAILURE_CODES.iter().any(|documented| documented.code == code)
 }
 
 /// Only builds for the testbed skip the certificate check. The default features and those with S3 are released.
@@ -142,6 +171,40 @@ fn imports_follow_layer_table() {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn services_import_only_what_the_table_allows() {
+    let graph = ModuleGraph::read(&root(), &sources());
+    let mut violations = Vec::new();
+    for (file, imported) in graph.edges(&["service"]) {
+        let Some(service) = file.get(1) else { continue };
+        let Some((_, allowed)) = SERVICES.iter().find(|(name, _)| name == service) else {
+            assert!(["error", "limits"].contains(&service.as_str()), "not in the table: {service}");
+            continue;
+        };
+        let services =
+            imported.iter().filter(|module| module.first().is_some_and(|layer| layer == "service"));
+        let others = services.filter_map(|module| module.get(1)).filter(|other| *other != service);
+        for other in others.filter(|other| !["error", "limits"].contains(&other.as_str())) {
+            if !allowed.contains(&other.as_str()) {
+                violations.push(format!("{} imports {other}", file.join("/")));
+            }
+        }
+    }
+    assert!(violations.is_empty(), "\n{}", violations.join("\n"));
+}
+
+#[test]
+fn no_circle_of_files_in_services_and_engines() {
+    let graph = ModuleGraph::read(&root(), &sources());
+    for prefix in WITHOUT_CIRCLES {
+        let edges = graph.edges(prefix);
+        assert!(!edges.is_empty(), "no files below {prefix:?}");
+        let circle =
+            find_circle(&edges).map(|files| files.iter().map(|file| file.join("/")).collect::<Vec<_>>());
+        assert_eq!(circle, None, "each of these files imports the next one");
+    }
 }
 
 #[test]
