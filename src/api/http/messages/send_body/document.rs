@@ -177,7 +177,9 @@ fn content(field: &str, mut value: Value, about: &str, example: Value) -> RefOr<
     }
     let part = json!({ "type": "object", "required": [field], "properties": { field: value } });
     let all = [json!({ "$ref": reference("SendOptions") }), part];
-    schema_of(json!({ "allOf": all, "description": about, "example": example }))
+    let mut schema = json!({ "allOf": all, "description": about });
+    schema["example"] = example;
+    schema_of(schema)
 }
 
 /// The description of a property, also where it is one of `null` and a reference.
