@@ -1,8 +1,8 @@
-//! Who may come in: the key that a request presents, the address it comes from, and how often that
-//! address may fail.
+//! Credentials of requests: the API key, the client address, and the limit of failed logins of an address.
 //!
-//! Invariants: a valid key is never throttled, since keys are verified before tries are counted; what is
-//! counted is bounded, whoever sends what from where; no key is logged or put into an error.
+//!
+//! Invariants: a valid key is never throttled, because keys are verified before failures are counted; the counters are
+//! bounded; no key is logged or put into an error.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -19,7 +19,7 @@ use crate::domain::clock::Millis;
 const MAX_ADDRESSES: usize = 10_000;
 const WINDOW_MS: i64 = 60_000;
 
-/// The key that a request presents: in `X-API-KEY`, `apiKey` or `Authorization: Bearer`, or in the query
+/// The key of a request: in `X-API-KEY`, `apiKey` or `Authorization: Bearer`, or in the query
 /// as `apiKey` where `query` is given (sockets). An empty one counts as absent.
 #[must_use]
 pub fn presented_key(headers: &HeaderMap, query: Option<&str>) -> Option<String> {
@@ -45,8 +45,8 @@ fn bearer(value: &str) -> Option<String> {
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().to_owned())
 }
 
-/// Where a request comes from: the peer, or behind trusted proxies the right-most address of
-/// `X-Forwarded-For` that is not a trusted proxy's. What clients write further left is not believed.
+/// The client's address: the peer, or behind trusted proxies the right-most address of
+/// `X-Forwarded-For` that is not a trusted proxy's. Addresses further left are ignored: clients can forge them.
 #[must_use]
 pub fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[Cidr]) -> IpAddr {
     let mut address = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip()).to_canonical();
@@ -63,27 +63,27 @@ pub fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[
     address
 }
 
-/// An address as proxies write it: bare, or with a port.
+/// An address of a proxy's header: bare, or with a port.
 fn hop_address(hop: &str) -> Option<IpAddr> {
     let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
     bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
-/// What becomes of a failed try.
+/// The result of a failed login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failed {
-    /// It is answered as such.
+    /// The failure is answered.
     Counted,
-    /// There were too many; nothing is told for so many seconds.
+    /// There were too many failures.
     TooMany {
-        /// Seconds until tries count anew.
+        /// Seconds until the next window.
         retry_after_seconds: u64,
     },
 }
 
-/// Failed tries by address, in windows of a minute.
+/// Failed logins by address, in windows of a minute.
 #[derive(Debug)]
-pub struct FailedTries {
+pub struct FailedLogins {
     per_minute: u32,
     window: Mutex<Window>,
 }
@@ -94,14 +94,14 @@ struct Window {
     counts: HashMap<IpAddr, u32>,
 }
 
-impl FailedTries {
-    /// Allows so many a minute from one address.
+impl FailedLogins {
+    /// With the most failures of one address in a minute.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
         Self { per_minute, window: Mutex::default() }
     }
 
-    /// Counts a failed try. When more addresses fail in one minute than are counted, those beyond are
+    /// Counts a failed login. When more addresses fail in one minute than are counted, the others are
     /// answered as if they had failed too often.
     pub fn count(&self, address: IpAddr, now: Millis) -> Failed {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,7 +122,7 @@ impl FailedTries {
     }
 }
 
-/// Who has one IPv6 address usually has its whole /64.
+/// The owner of an IPv6 address usually has its whole /64.
 fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_found_wherever_clients_put_it() {
+    fn key_is_read_from_every_accepted_header() {
         let key = |list: &[(&'static str, &str)], query| presented_key(&headers(list), query);
         assert_eq!(key(&[("x-api-key", "a")], None).as_deref(), Some("a"));
         assert_eq!(key(&[("authorization", "bearer  b ")], None).as_deref(), Some("b"));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn only_trusted_proxies_speak_for_others() {
+    fn forwarded_addresses_need_a_trusted_proxy() {
         let trusted = ["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
         let from = |peer: &str, forwarded: &[&str]| {
             let list: Vec<_> = forwarded.iter().map(|line| ("x-forwarded-for", *line)).collect();
@@ -172,8 +172,8 @@ mod tests {
     }
 
     #[test]
-    fn too_many_failures_of_one_address_are_told_to_wait() {
-        let tries = FailedTries::new(2);
+    fn too_many_failures_of_one_address_are_throttled() {
+        let tries = FailedLogins::new(2);
         let (one, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let start = Millis(1_000_000);
         assert_eq!(tries.count(one, start), Failed::Counted);
@@ -187,8 +187,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_counted_is_bounded() {
-        let tries = FailedTries::new(5);
+    fn counted_addresses_are_bounded() {
+        let tries = FailedLogins::new(5);
         let now = Millis(1_000_000);
         for n in 0..u32::try_from(MAX_ADDRESSES).unwrap() {
             assert_eq!(tries.count(IpAddr::V4(n.into()), now), Failed::Counted);
@@ -199,8 +199,8 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_ipv6_network_counts_as_one() {
-        let tries = FailedTries::new(1);
+    fn ipv6_network_counts_as_one_address() {
+        let tries = FailedLogins::new(1);
         assert_eq!(tries.count("2001:db8::1".parse().unwrap(), Millis(0)), Failed::Counted);
         assert!(matches!(tries.count("2001:db8::2".parse().unwrap(), Millis(0)), Failed::TooMany { .. }));
         assert_eq!(tries.count("2001:db8:0:1::2".parse().unwrap(), Millis(0)), Failed::Counted);

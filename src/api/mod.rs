@@ -1,9 +1,5 @@
-//! The surfaces: REST under `/api/v1` with its probes and documentation ([`http`]), and Socket.IO
-//! ([`socket`]). What both share: who may come in ([`auth`]) and how a message to be sent reads
-//! ([`send_request`]).
-//!
-//! Invariant: a surface decides nothing; it checks who asks and what for, calls the service, and says what
-//! came of it.
+//! The surfaces: REST under `/api/v1` with its probes and documentation ([`http`]), and Socket.IO ([`socket`]). Both
+//! authenticate by [`auth`], read typed requests and call services; they contain no rules of their own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,17 +12,16 @@ use crate::service::Services;
 
 pub mod auth;
 pub mod http;
-pub mod send_request;
 pub mod socket;
 
-/// What the surfaces need to know; the composition root fills it from the settings.
+/// The configuration of the surfaces; the composition root fills it from the settings.
 #[derive(Debug, Clone)]
 pub struct ApiConfig {
     /// URL path of the Socket.IO server.
     pub socket_path: String,
     /// Browser origins that may use REST (CORS) and open sockets.
     pub allowed_origins: Vec<OriginPattern>,
-    /// Reverse proxies whose `X-Forwarded-For` is believed.
+    /// Reverse proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<Cidr>,
     /// A request that takes longer is answered 503. Event streams and sockets are exempt.
     pub request_timeout: Duration,
@@ -34,39 +29,39 @@ pub struct ApiConfig {
     pub body_limit: usize,
     /// Longest text of a message, in characters.
     pub text_max_chars: usize,
-    /// Failed key tries of one address in a minute that are answered 401; further ones are answered 429.
+    /// Failed logins of one address in a minute that are answered 401; further ones are answered 429.
     pub failed_tries_per_minute: u32,
-    /// What sockets keep to.
+    /// The limits of sockets.
     pub socket: SocketConfig,
     /// Whether the simulator's control API exists.
     pub simulator_enabled: bool,
-    /// The URL under which clients reach the daemon, without a slash at its end; empty when not known.
+    /// The URL under which clients reach the daemon, without a slash at its end; empty if not configured.
     pub public_url: String,
 }
 
-/// What sockets keep to.
+/// The limits of sockets.
 #[derive(Debug, Clone)]
 pub struct SocketConfig {
-    /// Between two heartbeats.
+    /// The interval of heartbeats.
     pub ping_interval: Duration,
-    /// A client that does not answer a heartbeat for so long is disconnected.
+    /// The time after which a client without an answer to a heartbeat is disconnected.
     pub ping_timeout: Duration,
-    /// A connection that joins no namespace for so long is closed.
+    /// The time after which a connection without a namespace is closed.
     pub connect_timeout: Duration,
-    /// Packets that may wait for one client.
+    /// The most queued packets of one client.
     pub buffer_packets: usize,
-    /// Events of one socket that may wait to be handled.
+    /// The most queued events of one socket.
     pub inbound_queue: usize,
     /// Largest packet accepted, in bytes.
     pub max_payload_bytes: usize,
-    /// A client that takes none of its packets for so long is cut.
+    /// The time after which a client that receives nothing is cut.
     pub stall_timeout: Duration,
 }
 
-/// Everything that listens. Needs the runtime: tasks of the socket server start here.
+/// The router of all surfaces. Needs the runtime: it spawns the tasks of the socket server.
 pub fn router(services: Services, config: ApiConfig) -> Router {
     let config = Arc::new(config);
-    let tries = Arc::new(auth::FailedTries::new(config.failed_tries_per_minute));
+    let tries = Arc::new(auth::FailedLogins::new(config.failed_tries_per_minute));
     let rest = http::router(services.clone(), Arc::clone(&config), Arc::clone(&tries));
     socket::mount(rest, services, &config, tries)
 }

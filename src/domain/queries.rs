@@ -98,7 +98,8 @@ pub struct ListedNotification {
 }
 
 /// The kinds of queued messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum WaitingKind {
     /// Due, without an attempt so far.
     Queued,

@@ -1,4 +1,4 @@
-//! Callbacks of upstreams: passed through to the device's driver as they came, which checks their signature.
+//! Callbacks of upstreams, passed unchanged to the device's driver. The driver verifies their signature.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use super::{ApiState, openapi};
 use crate::domain::ids::DeviceId;
 use crate::service::{Callback, CallbackAnswer, CallbackMethod, ServiceError};
 
-mod room;
+mod body_budget;
 
-pub use room::CallbackRoom;
+pub use body_budget::CallbackBudget;
 
 /// The largest callback, in bytes: Meta's grow to 3 MB.
 const LARGEST: usize = 8 * 1024 * 1024;
 
-/// How long a callback may take to come in.
+/// The time limit for reading a callback.
 const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// The operations of this file.
@@ -38,34 +38,34 @@ fn open((schemas, mut paths, router): UtoipaMethodRouter<ApiState>) -> UtoipaMet
 
 /// Verify a callback
 ///
-/// Some upstreams ask before they send. Authenticated by the upstream's signature, not by a key.
+/// Some upstreams verify the address first. Authenticated by the upstream's signature, not by a key.
 #[utoipa::path(get, path = "/hooks/{deviceId}", operation_id = "verifyCallback", tag = "callbacks",
     responses((status = 200, description = "The driver's answer", body = Value, example = json!("1158201444"))))]
 async fn verify(State(state): State<ApiState>, request: Request) -> Result<Response, ApiError> {
-    pass_on(&state, request).await
+    pass_to_driver(&state, request).await
 }
 
 /// Receive a callback
 ///
-/// Answers once what it tells is durable. Authenticated by the upstream's signature, not by a key.
+/// Answers once its events are durable. Authenticated by the upstream's signature, not by a key.
 #[utoipa::path(post, path = "/hooks/{deviceId}", operation_id = "receiveCallback", tag = "callbacks",
     responses((status = 200, description = "The driver's answer", body = Value, example = json!({}))))]
 async fn receive(State(state): State<ApiState>, request: Request) -> Result<Response, ApiError> {
-    pass_on(&state, request).await
+    pass_to_driver(&state, request).await
 }
 
-async fn pass_on(state: &ApiState, request: Request) -> Result<Response, ApiError> {
+async fn pass_to_driver(state: &ApiState, request: Request) -> Result<Response, ApiError> {
     let (mut parts, body) = request.into_parts();
-    // A stranger cannot tell a device that takes no callbacks from one that is not there.
+    // The answer is the same for a device without callbacks and for one that does not exist.
     let params =
         RawPathParams::from_request_parts(&mut parts, state).await.map_err(|_| ApiError::NotFound)?;
     let id =
         params.iter().find(|(name, _)| *name == "deviceId").and_then(|(_, id)| id.parse::<DeviceId>().ok());
     let id = id.filter(|id| state.services.registry.device_exists(id)).ok_or(ApiError::NotFound)?;
     let signature = state.services.fleet.callback_signature(&id).ok_or(ApiError::NotFound)?;
-    let taken = take_in(state, &id, signature, Request::from_parts(parts, body)).await;
-    taken.map_err(|error| {
-        warn_of(state, &id, &error);
+    let delivered = deliver(state, &id, signature, Request::from_parts(parts, body)).await;
+    delivered.map_err(|error| {
+        log_refusal(state, &id, &error);
         match error {
             ApiError::Service(ServiceError::DeviceNotFound | ServiceError::NoSuchCall) => ApiError::NotFound,
             error => error,
@@ -73,23 +73,23 @@ async fn pass_on(state: &ApiState, request: Request) -> Result<Response, ApiErro
     })
 }
 
-/// An operator sees that an upstream is turned away, and why: whoever calls may tell nobody.
-fn warn_of(state: &ApiState, device: &DeviceId, error: &ApiError) {
+/// Logs the reason of a refusal: the caller may not report it to an operator.
+fn log_refusal(state: &ApiState, device: &DeviceId, error: &ApiError) {
     let code = error.code();
-    let Some(left_out) = state.refused_callbacks.now((device.clone(), code), state.services.clock().now())
+    let Some(suppressed) = state.refused_callbacks.now((device.clone(), code), state.services.clock().now())
     else {
         return;
     };
     let why = match error {
-        ApiError::Service(ServiceError::NoSuchCall) => "this device takes no callbacks".to_owned(),
-        // Their sentences are ours alone.
+        ApiError::Service(ServiceError::NoSuchCall) => "this device has no callbacks".to_owned(),
+        // These sentences have no text of the caller.
         ApiError::Service(error) => error.to_string(),
         _ => String::new(),
     };
-    tracing::warn!(%device, code, why, left_out, "a callback was refused");
+    tracing::warn!(%device, code, why, suppressed, "callback rejected");
 }
 
-async fn take_in(
+async fn deliver(
     state: &ApiState,
     id: &DeviceId,
     signature: &str,
@@ -109,7 +109,7 @@ async fn take_in(
     let bytes = announced.unwrap_or(LARGEST).min(LARGEST);
     let busy =
         || ServiceError::CallbackNotNow("too many callbacks are being read; try again soon".to_owned());
-    let _room = state.callbacks.take(id, bytes).ok_or_else(busy)?;
+    let _permit = state.callbacks.acquire(id, bytes).ok_or_else(busy)?;
     let reading = read_body(Request::from_parts(parts, body), LARGEST);
     let body = tokio::time::timeout(READ_WITHIN, reading).await.map_err(|_| ApiError::Timeout)??;
     let callback = Callback { method, query: &query, headers: &headers, body: &body };

@@ -1,8 +1,9 @@
-//! Chats: list, search, one, its messages, marking read, and what is done to one as a whole.
+//! Chats: list, search, show, messages, mark read. Changes, exports and imports have files of their own.
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -11,8 +12,10 @@ use super::ApiState;
 use super::envelope::{Offsets, Page, Success};
 use super::error::ApiError;
 use super::guard::{Caller, guarded};
-use super::input::{Body, Chat as ChatParam, Device, Fields, FromFields, Query};
-use super::paging::{DEFAULT_LIMIT, MessagePagination, Window, limit, messages_url, window};
+use super::input::loose::distinct;
+use super::input::{Alias, Body, Chat as ChatParam, Device, Query, Report, Request};
+use super::paging::{LIMIT, MessagePagination, OFFSET, SEARCH, default_limit, messages_url, move_page};
+use super::routes::older_path;
 use super::schema::{self, ChatObject, LastMessageObject, MessageObject};
 use crate::domain::access::Scope;
 use crate::domain::chat::{Chat, ChatFilter, LastMessage};
@@ -21,21 +24,12 @@ use crate::domain::message::Message;
 use crate::service::{ChatQuery, PageRequest, ServiceError, Services};
 
 mod changes;
+mod transfer;
 mod typing;
-
-const SEARCH_CHARS: usize = 256;
-const MAX_DEVICES: usize = 100;
-const MAX_MESSAGE_IDS: usize = 1_000;
-const FILTERS: [(&str, ChatFilter); 5] = [
-    ("all", ChatFilter::All),
-    ("unread", ChatFilter::Unread),
-    ("groups", ChatFilter::Groups),
-    ("private", ChatFilter::Private),
-    ("archived", ChatFilter::Archived),
-];
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
+    let read = older_path(routes!(mark_read), "/devices/{id}/chats/{chatId}/read", "readChat", "chats");
     OpenApiRouter::new()
         .routes(guarded(Scope::MessagesRead, &[], routes!(list)))
         .routes(guarded(Scope::MessagesRead, &[], routes!(search)))
@@ -43,39 +37,37 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(guarded(Scope::MessagesRead, &[], routes!(show)))
         .routes(guarded(Scope::MessagesRead, &[], routes!(messages)))
         .routes(guarded(Scope::MessagesSend, &[], routes!(mark_read)))
-        .routes(guarded(Scope::MessagesSend, &[], routes!(read)))
+        .routes(guarded(Scope::MessagesSend, &[], read))
         .merge(changes::routes())
+        .merge(transfer::routes())
         .merge(typing::routes())
 }
 
-fn search_text(fields: &mut Fields) -> Option<String> {
-    let name = fields.given(&["search", "q"]);
-    fields.text(name, SEARCH_CHARS).filter(|text| !text.is_empty())
-}
-
-#[derive(Debug, IntoParams)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ListChats {
-    /// Which chats: `all`, `unread`, `groups`, `private` or `archived`.
+    /// The chats to list: `all`, `unread`, `groups`, `private` or `archived`.
+    #[serde(default)]
     #[param(value_type = Option<String>, pattern = "^(all|unread|groups|private|archived)$", default = "all")]
     filter: ChatFilter,
-    /// Whose name or id holds this text. `q` is accepted too.
+    /// Only chats whose name or id contains this text. `q` is accepted too.
     #[param(max_length = 256)]
     search: Option<String>,
-    /// At most so many. `take` and `pageSize` are accepted too.
+    /// The most entries of a page. `take` and `pageSize` are accepted too.
+    #[serde(default = "default_limit")]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
     limit: usize,
-    /// After so many. `skip` is accepted too, and `page` from 1.
+    /// The entries to skip. `skip` is accepted too, and `page` from 1.
+    #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 0, maximum = 1_000_000_000, default = 0)]
     offset: usize,
 }
 
-impl FromFields for ListChats {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let filter = fields.word("filter", &FILTERS).unwrap_or_default();
-        let search = search_text(fields);
-        let Window { limit, offset } = window(fields);
-        Some(Self { filter, search, limit, offset })
+impl Request for ListChats {
+    const ALIASES: &'static [Alias] = &[SEARCH, LIMIT, OFFSET];
+
+    fn normalize(object: &mut Map<String, Value>, report: &mut Report) {
+        move_page(object, report);
     }
 }
 
@@ -96,51 +88,46 @@ async fn list(
     Ok(Page::new(chats, offsets))
 }
 
-#[derive(Debug, IntoParams)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct SearchChats {
-    /// Whose name or id holds this text.
+    /// Only chats whose name or id contains this text.
     #[param(min_length = 1, max_length = 256)]
     q: String,
-    /// At most so many.
+    /// The most entries of a page.
+    #[serde(default = "default_limit")]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
     limit: usize,
 }
 
-impl FromFields for SearchChats {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let name = fields.given(&["q", "search", "query"]);
-        let text = fields.text(name, SEARCH_CHARS);
-        let q = fields.require(name, text, "what to look for");
-        let limit = limit(fields, DEFAULT_LIMIT);
-        Some(Self { q: q?, limit })
-    }
+impl Request for SearchChats {
+    const ALIASES: &'static [Alias] = &[("q", &["search", "query"]), LIMIT];
 }
 
-/// What a search for chats found.
+/// The result of a search for chats.
 #[derive(Serialize, ToSchema)]
 struct FoundChats {
     /// `true`.
     success: bool,
-    /// What was looked for.
+    /// The text of the request.
     query: String,
     /// Chats.
     results: Vec<FoundChat>,
 }
 
-/// A chat that was found.
+/// A chat of a search result.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct FoundChat {
     /// Its id.
     #[schema(example = "15550100001@c.us")]
     id: String,
-    /// What people call it.
+    /// Its name.
     name: String,
     /// `private` or `group`.
     #[schema(example = "private")]
     r#type: &'static str,
-    /// Incoming messages not yet read.
+    /// Unread incoming messages.
     #[schema(minimum = 0)]
     unread: i64,
     /// The newest message.
@@ -163,43 +150,42 @@ impl From<Chat> for FoundChat {
 /// Search chats
 #[utoipa::path(get, path = "/devices/{id}/chats/search", operation_id = "searchChats", tag = "chats",
     params(SearchChats),
-    responses((status = 200, description = "What was found", body = FoundChats)))]
+    responses((status = 200, description = "The matches", body = FoundChats)))]
 async fn search(
     State(services): State<Services>,
     Device(device): Device,
     Query(SearchChats { q, limit }): Query<SearchChats>,
 ) -> Result<Json<FoundChats>, ApiError> {
-    let wanted = ChatQuery { search: Some(q.clone()), limit, ..ChatQuery::default() };
-    let (chats, _) = services.messaging.chats(&device, wanted).await?;
+    let query = ChatQuery { search: Some(q.clone()), limit, ..ChatQuery::default() };
+    let (chats, _) = services.messaging.chats(&device, query).await?;
     let results = chats.into_iter().map(FoundChat::from).collect();
     Ok(Json(FoundChats { success: true, query: q, results }))
 }
 
-/// Which devices' chats to list.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
+/// The devices whose chats to list.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(example = json!({ "deviceIds": ["shop"], "limit": 20 }))]
 struct MultiChats {
     /// The devices.
     #[schema(schema_with = schema::device_ids)]
     device_ids: Vec<DeviceId>,
-    /// At most so many chats of each; 50 unless said.
+    /// The most chats of each device; 50 by default.
+    #[serde(default = "default_limit")]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: usize,
-    /// Whose name or id holds this text.
+    /// Only chats whose name or id contains this text.
     #[schema(max_length = 256)]
     search: Option<String>,
 }
 
-impl FromFields for MultiChats {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let ids = fields.list("deviceIds", MAX_DEVICES).filter(|ids: &Vec<DeviceId>| !ids.is_empty());
-        let ids = fields.require("deviceIds", ids, "a list of 1 to 100 device ids");
-        let (limit, search) = (limit(fields, DEFAULT_LIMIT), search_text(fields));
-        let mut device_ids = ids?;
-        let mut seen = std::collections::HashSet::new();
-        device_ids.retain(|id| seen.insert(id.clone()));
-        Some(Self { device_ids, limit, search })
+impl Request for MultiChats {
+    const ALIASES: &'static [Alias] = &[SEARCH, LIMIT];
+
+    fn check(&self, report: &mut Report) {
+        if self.device_ids.is_empty() {
+            report.error("deviceIds", "is required: a list of 1 to 100 device ids");
+        }
     }
 }
 
@@ -216,7 +202,7 @@ struct DeviceChats {
 
 /// List the chats of several devices
 ///
-/// Devices that are not there, or not the key's, are left out.
+/// Omits devices that do not exist or are not the key's.
 #[utoipa::path(post, path = "/devices/chats/multi", operation_id = "listChatsOfDevices", tag = "chats",
     request_body = MultiChats,
     responses((status = 200, description = "Chats by device", body = Success<Vec<DeviceChats>>)))]
@@ -226,9 +212,13 @@ async fn multi(
     Body(MultiChats { device_ids, limit, search }): Body<MultiChats>,
 ) -> Result<Success<Vec<DeviceChats>>, ApiError> {
     let mut found = Vec::new();
-    for device in device_ids.into_iter().filter(|id| caller.reach(id).is_ok()) {
-        let wanted = ChatQuery { search: search.clone(), limit, ..ChatQuery::default() };
-        match services.messaging.chats(&device, wanted).await {
+    for device in distinct(device_ids).into_iter().filter(|id| caller.reach(id).is_ok()) {
+        let query = ChatQuery {
+            search: search.clone().filter(|text| !text.is_empty()),
+            limit,
+            ..ChatQuery::default()
+        };
+        match services.messaging.chats(&device, query).await {
             Ok((chats, _)) => found.push(DeviceChats { device_id: device.into(), chats }),
             Err(ServiceError::DeviceNotFound) => {}
             Err(error) => return Err(error.into()),
@@ -248,34 +238,34 @@ async fn show(
     Ok(Success::new(services.messaging.chat(&device, &chat).await?))
 }
 
-#[derive(Debug, IntoParams)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ListMessages {
-    /// At most so many.
+    /// The most entries of a page.
+    #[serde(default = "default_limit")]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
     limit: usize,
-    /// The newest of those before this message.
+    /// The newest messages before this one.
     #[param(schema_with = schema::message_id, required = false)]
     before: Option<MessageId>,
-    /// The oldest of those after this message. Not together with `before`.
+    /// The oldest messages after this one. Not together with `before`.
     #[param(schema_with = schema::message_id, required = false)]
     after: Option<MessageId>,
 }
 
-impl FromFields for ListMessages {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let limit = limit(fields, DEFAULT_LIMIT);
-        let (before, after) = (fields.parsed("before"), fields.parsed("after"));
-        if before.is_some() && after.is_some() {
-            fields.wrong("after", "cannot be given together with before");
+impl Request for ListMessages {
+    const ALIASES: &'static [Alias] = &[LIMIT];
+
+    fn check(&self, report: &mut Report) {
+        if self.before.is_some() && self.after.is_some() {
+            report.error("after", "cannot be given together with before");
         }
-        Some(Self { limit, before, after })
     }
 }
 
 /// List a chat's messages
 ///
-/// In time order: the newest page, or the one next to a message.
+/// In time order: the newest page, or the page next to a message.
 #[utoipa::path(get, path = "/devices/{id}/chats/{chatId}/messages", operation_id = "listMessages", tag = "messages",
     params(ListMessages),
     responses((status = 200, description = "Messages", body = Page<MessageObject, MessagePagination>)))]
@@ -285,31 +275,26 @@ async fn messages(
     ChatParam(chat): ChatParam,
     Query(ListMessages { limit, before, after }): Query<ListMessages>,
 ) -> Result<Page<Message, MessagePagination>, ApiError> {
-    let wanted = PageRequest { limit, before, after };
-    let page = state.services.messaging.chat_messages(&device, &chat, wanted.clone()).await?;
+    let query = PageRequest { limit, before, after };
+    let page = state.services.messaging.chat_messages(&device, &chat, query.clone()).await?;
     let base = messages_url(&state.config.public_url, &device, &chat);
-    let pagination = MessagePagination::new(&base, &wanted, &page);
+    let pagination = MessagePagination::new(&base, &query, &page);
     Ok(Page::new(page.messages, pagination))
 }
 
-/// Which messages to mark read.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
+/// The messages to mark as read.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(example = json!({ "messageIds": ["false_15550100001@c.us_BB886C09AEF9"] }))]
 struct MarkRead {
-    /// Only these; all of the chat's, when left out or empty.
+    /// Only these messages; all of the chat when absent or empty.
     #[schema(schema_with = schema::message_ids, required = false)]
     message_ids: Option<Vec<MessageId>>,
 }
 
-impl FromFields for MarkRead {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let ids = fields.list("messageIds", MAX_MESSAGE_IDS);
-        Some(Self { message_ids: ids.filter(|ids| !ids.is_empty()) })
-    }
-}
+impl Request for MarkRead {}
 
-/// What was marked read.
+/// The messages that were marked as read.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct MarkedRead {
@@ -322,36 +307,15 @@ struct MarkedRead {
 /// Mark a chat read
 #[utoipa::path(post, path = "/devices/{id}/chats/{chatId}/markRead", operation_id = "markChatRead", tag = "chats",
     request_body = Option<MarkRead>,
-    responses((status = 200, description = "What had been unread", body = Success<MarkedRead>)))]
+    responses((status = 200, description = "The messages that had been unread", body = Success<MarkedRead>)))]
 async fn mark_read(
     State(services): State<Services>,
     Device(device): Device,
-    chat: ChatParam,
-    body: Body<MarkRead>,
-) -> Result<Success<MarkedRead>, ApiError> {
-    mark(&services, &device, chat, body).await
-}
-
-/// Mark a chat read (other path)
-#[utoipa::path(post, path = "/devices/{id}/chats/{chatId}/read", operation_id = "readChat", tag = "chats",
-    request_body = Option<MarkRead>,
-    responses((status = 200, description = "What had been unread", body = Success<MarkedRead>)))]
-async fn read(
-    State(services): State<Services>,
-    Device(device): Device,
-    chat: ChatParam,
-    body: Body<MarkRead>,
-) -> Result<Success<MarkedRead>, ApiError> {
-    mark(&services, &device, chat, body).await
-}
-
-async fn mark(
-    services: &Services,
-    device: &DeviceId,
     ChatParam(chat): ChatParam,
-    Body(body): Body<MarkRead>,
+    Body(MarkRead { message_ids }): Body<MarkRead>,
 ) -> Result<Success<MarkedRead>, ApiError> {
-    let read = services.messaging.mark_read(device, &chat, body.message_ids).await?;
+    let message_ids = message_ids.filter(|ids| !ids.is_empty());
+    let read = services.messaging.mark_read(&device, &chat, message_ids).await?;
     let message_ids = read.iter().map(ToString::to_string).collect();
     Ok(Success::new(MarkedRead { chat_id: chat.to_string(), message_ids }))
 }

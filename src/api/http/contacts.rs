@@ -1,7 +1,8 @@
-//! Contacts: list, and what the network knows of a person.
+//! Contacts: list, whether a person is on the network, and profile pictures.
 
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -10,8 +11,8 @@ use super::ApiState;
 use super::envelope::{Offsets, Page, Success};
 use super::error::ApiError;
 use super::guard::guarded;
-use super::input::{Body, Contact as ContactParam, Device, Fields, FromFields, Query};
-use super::paging::{Window, window};
+use super::input::{Alias, Body, Contact as ContactParam, Device, Query, Report, Request};
+use super::paging::{LIMIT, OFFSET, SEARCH, default_limit, move_page};
 use super::schema::{self, ContactObject};
 use crate::domain::access::Scope;
 use crate::domain::contact::Contact;
@@ -20,9 +21,6 @@ use crate::domain::jid::Jid;
 use crate::service::{ContactQuery, Services};
 
 mod presence;
-
-const SEARCH_CHARS: usize = 256;
-const MAX_CONTACT_IDS: usize = 100;
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -34,37 +32,38 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .merge(presence::routes())
 }
 
-/// Which contacts to list.
-#[derive(Debug, ToSchema, IntoParams)]
-#[schema(rename_all = "camelCase")]
+/// The contacts to list.
+#[derive(Debug, Deserialize, ToSchema, IntoParams)]
+#[serde(rename_all = "camelCase")]
 #[schema(example = json!({ "search": "Anna", "limit": 20 }))]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 struct FindContacts {
-    /// Whose name, number or id holds this text. `q` is accepted too.
+    /// Only contacts whose name, number or id contains this text. `q` is accepted too.
     #[schema(max_length = 256)]
     #[param(max_length = 256)]
     search: Option<String>,
-    /// Only these.
+    /// Only these contacts.
+    #[serde(default)]
     #[schema(schema_with = schema::contact_ids, required = false)]
     #[param(schema_with = schema::contact_ids, required = false, style = Form, explode = false)]
     contact_ids: Vec<Jid>,
-    /// At most so many; 50 unless said. `take` and `pageSize` are accepted too.
+    /// The most entries of a page; 50 by default. `take` and `pageSize` are accepted too.
+    #[serde(default = "default_limit")]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 100)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
     limit: usize,
-    /// After so many. `skip` is accepted too, and `page` from 1.
+    /// The entries to skip. `skip` is accepted too, and `page` from 1.
+    #[serde(default)]
     #[schema(value_type = Option<u32>, minimum = 0, maximum = 1_000_000_000)]
     #[param(value_type = Option<u32>, minimum = 0, maximum = 1_000_000_000, default = 0)]
     offset: usize,
 }
 
-impl FromFields for FindContacts {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let name = fields.given(&["search", "q"]);
-        let search = fields.text(name, SEARCH_CHARS).filter(|text| !text.is_empty());
-        let contact_ids = fields.list("contactIds", MAX_CONTACT_IDS).unwrap_or_default();
-        let Window { limit, offset } = window(fields);
-        Some(Self { search, contact_ids, limit, offset })
+impl Request for FindContacts {
+    const ALIASES: &'static [Alias] = &[SEARCH, LIMIT, OFFSET];
+
+    fn normalize(object: &mut Map<String, Value>, report: &mut Report) {
+        move_page(object, report);
     }
 }
 
@@ -82,7 +81,7 @@ async fn list(
 
 /// Find contacts
 ///
-/// As the list, with the question in the body.
+/// As the list, with the query in the body.
 #[utoipa::path(post, path = "/devices/{id}/contacts", operation_id = "findContacts", tag = "contacts",
     request_body = Option<FindContacts>,
     responses((status = 200, description = "Contacts by name", body = Page<ContactObject, Offsets>)))]
@@ -100,6 +99,7 @@ async fn page(
     query: FindContacts,
 ) -> Result<Page<Contact, Offsets>, ApiError> {
     let FindContacts { search, contact_ids, limit, offset } = query;
+    let search = search.filter(|text| !text.is_empty());
     let (contacts, total) = services
         .messaging
         .contacts(device, ContactQuery { search, only: contact_ids, limit, offset })
@@ -112,15 +112,15 @@ async fn page(
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ContactExists {
-    /// Who.
+    /// The person.
     contact_id: String,
-    /// Whether they are.
+    /// Whether the person is on the network.
     exists: bool,
 }
 
-/// Ask whether a person is on the network
+/// Check whether a person is on the network
 #[utoipa::path(get, path = "/devices/{id}/contacts/{cid}/exists", operation_id = "contactExists", tag = "contacts",
-    responses((status = 200, description = "Whether they are", body = Success<ContactExists>)))]
+    responses((status = 200, description = "Whether the person is on the network", body = Success<ContactExists>)))]
 async fn exists(
     State(services): State<Services>,
     Device(device): Device,
@@ -130,19 +130,19 @@ async fn exists(
     Ok(Success::new(ContactExists { contact_id: contact.to_string(), exists }))
 }
 
-/// A person's picture.
+/// The profile picture of a person.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ProfilePicture {
-    /// Who.
+    /// The person.
     contact_id: String,
-    /// Where it is, if there is one.
+    /// The address of the picture, if there is one.
     profile_pic_url: Option<String>,
 }
 
-/// Ask for a person's picture
+/// Show the profile picture of a person
 #[utoipa::path(get, path = "/devices/{id}/contacts/{cid}/profile-picture", operation_id = "getProfilePicture", tag = "contacts",
-    responses((status = 200, description = "Where the picture is", body = Success<ProfilePicture>)))]
+    responses((status = 200, description = "The address of the picture", body = Success<ProfilePicture>)))]
 async fn profile_picture(
     State(services): State<Services>,
     Device(device): Device,

@@ -1,7 +1,7 @@
 //! Devices: list, create, show, change, delete.
 
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -11,9 +11,10 @@ use super::ApiState;
 use super::envelope::{Created, Success};
 use super::error::ApiError;
 use super::guard::{Caller, guarded};
-use super::input::{Body, Device, Fields, FromFields, Query};
+use super::input::loose::non_empty;
+use super::input::{Body, Device, Query, Report, Request, reject_unknown_in};
 use super::schema::{self, DashboardWord, DeviceStatsObject, StateWord};
-use super::webhooks::{CreateWebhook, CreatedWebhookObject, WebhookOfDevice};
+use super::webhooks::{CreateWebhook, CreatedWebhookObject};
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::device::DeviceStats;
@@ -25,8 +26,6 @@ use crate::service::{DeviceChange, DeviceView, NewDevice, Services};
 mod lifecycle;
 mod pairing;
 mod qr;
-
-const NAME_CHARS: usize = 128;
 
 /// The operations of this file and its parts.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -50,7 +49,7 @@ pub struct DeviceObject {
     id: String,
     /// The same, under its older name.
     device_id: String,
-    /// What people call it.
+    /// Its name.
     #[schema(example = "Corner shop")]
     name: String,
     /// The engine that connects it.
@@ -58,11 +57,11 @@ pub struct DeviceObject {
     /// One of `ready`, `qr`, `connecting`, `disconnected`, `error`.
     #[schema(value_type = DashboardWord)]
     status: &'static str,
-    /// Where it is in its life: `created`, `connecting`, `qr`, `pairing`, `ready`, `reconnecting`, `stopped`,
+    /// Its state: `created`, `connecting`, `qr`, `pairing`, `ready`, `reconnecting`, `stopped`,
     /// `logged_out` or `failed`.
     #[schema(value_type = StateWord)]
     state: &'static str,
-    /// Why it is in this state, where there is a reason.
+    /// The reason of this state, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     reason: Option<&'static str>,
@@ -70,17 +69,17 @@ pub struct DeviceObject {
     phone_number: Option<String>,
     /// The account's display name, once linked.
     client_name: Option<String>,
-    /// When it was last online.
+    /// The last time it was online.
     #[schema(value_type = Option<i64>)]
     last_seen: Option<Millis>,
-    /// When it was created.
+    /// The time of its creation.
     #[schema(value_type = i64)]
     created_at: Millis,
-    /// What a phone has to scan, while it is waiting for that.
+    /// The code for a phone to scan, while the device waits for a scan.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     qr: Option<String>,
-    /// Its counts.
+    /// Its counters.
     #[schema(value_type = DeviceStatsObject)]
     stats: DeviceStats,
     /// Its settings.
@@ -88,7 +87,7 @@ pub struct DeviceObject {
 }
 
 impl DeviceObject {
-    /// As it is now.
+    /// The object of a device at this time.
     #[must_use]
     pub fn new(view: DeviceView, now: Millis) -> Self {
         let DeviceView { device, stats } = view;
@@ -127,79 +126,70 @@ async fn list(
     Ok(Success::new(views.into_iter().map(|view| DeviceObject::new(view, now)).collect()))
 }
 
-/// A device to be created.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
+/// A device to create.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(example = json!({ "id": "corner-shop", "name": "Corner shop", "engine": "simulator" }))]
 struct CreateDevice {
-    /// Its id; a UUID when left out.
+    /// Its id; a UUID when absent.
     #[schema(schema_with = schema::device_id, required = false)]
     id: Option<DeviceId>,
-    /// What people call it; its id when left out.
+    /// Its name; its id when absent.
+    #[serde(default, deserialize_with = "non_empty")]
     #[schema(max_length = 128)]
     name: Option<String>,
-    /// Its engine; the configured one when left out.
+    /// Its engine; the configured one when absent.
+    #[serde(default, deserialize_with = "non_empty")]
     #[schema(max_length = 64, example = "simulator")]
     engine: Option<String>,
     /// Its settings.
+    #[serde(default)]
     #[schema(value_type = Option<Object>)]
     settings: Map<String, Value>,
-    /// A webhook of it, to be made with it; a URL alone does as well.
-    #[schema(value_type = Option<CreateWebhook>)]
-    #[expect(dead_code, reason = "for the document; see WithWebhook")]
-    webhook: (),
+    /// A webhook of the device. Its URL alone is accepted too.
+    webhook: Option<CreateWebhook>,
 }
 
-impl FromFields for CreateDevice {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        Some(Self {
-            id: fields.parsed("id"),
-            name: fields.text("name", NAME_CHARS).filter(|name| !name.is_empty()),
-            engine: fields.text("engine", 64).filter(|engine| !engine.is_empty()),
-            settings: fields.object("settings").unwrap_or_default(),
-            webhook: (),
-        })
+impl Request for CreateDevice {
+    fn normalize(object: &mut Map<String, Value>, report: &mut Report) {
+        normalize_webhook(object, report);
     }
 }
 
-/// A body, and the webhook that it wants to be made with.
-struct WithWebhook<T> {
-    body: T,
-    webhook: Option<WebhookOfDevice>,
-}
-
-impl<T: FromFields> FromFields for WithWebhook<T> {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let webhook = WebhookOfDevice::read(fields);
-        T::read(fields).map(|body| Self { body, webhook })
+/// The field `webhook`: a URL alone becomes an object, and empty values become absent.
+fn normalize_webhook(object: &mut Map<String, Value>, report: &mut Report) {
+    match object.get_mut("webhook") {
+        Some(Value::String(url)) if !url.is_empty() => {
+            let webhook = [("url".to_owned(), Value::String(std::mem::take(url)))];
+            object.insert("webhook".to_owned(), webhook.into_iter().collect());
+        }
+        Some(Value::Object(webhook)) if !webhook.is_empty() => {
+            reject_unknown_in::<CreateWebhook>("webhook", webhook, report);
+        }
+        Some(Value::Number(_) | Value::Bool(true)) => {
+            report.error("webhook", "must be a URL, or an object with a url");
+            object.remove("webhook");
+        }
+        Some(Value::Array(list)) if !list.is_empty() => {}
+        _ => drop(object.remove("webhook")),
     }
 }
 
-/// A device, and the webhook that was made with it.
+/// A device, and the webhook that was created with it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DeviceWithWebhook)]
 struct DeviceWithWebhook {
     /// The device.
     #[serde(flatten)]
     device: DeviceObject,
-    /// The webhook, with the only copy of its secret, where one was asked for.
+    /// The webhook that the request had, with the only copy of its secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     webhook: Option<CreatedWebhookObject>,
 }
 
-async fn make_webhook(
-    services: &Services,
-    device: &DeviceId,
-    webhook: Option<WebhookOfDevice>,
-) -> Result<Option<CreatedWebhookObject>, ApiError> {
-    let Some(WebhookOfDevice(webhook)) = webhook else { return Ok(None) };
-    let created = services.webhooks.create_webhook(webhook.into_new(Some(device.clone()))).await?;
-    Ok(Some(created.into()))
-}
-
-/// Whoever gets events pushed may as well read them.
-fn may_make(caller: &Caller, webhook: Option<&WebhookOfDevice>) -> Result<(), ApiError> {
+/// A webhook receives events: its creator must be allowed to read them.
+fn may_create(caller: &Caller, webhook: Option<&CreateWebhook>) -> Result<(), ApiError> {
     match webhook {
         Some(_) if !caller.0.grant.allows(Scope::EventsRead) => {
             Err(ApiError::MissingScope(Scope::EventsRead))
@@ -210,24 +200,23 @@ fn may_make(caller: &Caller, webhook: Option<&WebhookOfDevice>) -> Result<(), Ap
 
 /// Create a device
 ///
-/// It starts to connect at once. A key that is limited to devices has to name one of them as `id`. A webhook that cannot
-/// be is refused before anything is made; one needs the scope `events:read` too.
+/// It starts to connect at once. A key that is limited to devices must name one of them as `id`. An invalid webhook is
+/// refused before anything is created; a webhook needs the scope `events:read` too.
 #[utoipa::path(post, path = "/devices", operation_id = "createDevice", tag = "devices",
     request_body = Option<CreateDevice>,
     responses((status = 201, description = "The device, which is connecting", body = Success<DeviceWithWebhook>)))]
 async fn create(
     caller: Caller,
     State(services): State<Services>,
-    Body(body): Body<WithWebhook<CreateDevice>>,
+    Body(CreateDevice { id, name, engine, settings, webhook }): Body<CreateDevice>,
 ) -> Result<Created<DeviceWithWebhook>, ApiError> {
-    let WithWebhook { body: CreateDevice { id, name, engine, settings, .. }, webhook } = body;
-    may_make(&caller, webhook.as_ref())?;
+    may_create(&caller, webhook.as_ref())?;
     match &id {
         Some(id) => caller.reach(id)?,
         None if caller.devices().is_some() => return Err(ApiError::DeviceNotAllowed),
         None => {}
     }
-    let webhook = webhook.map(|WebhookOfDevice(webhook)| webhook.into_new(None));
+    let webhook = webhook.map(|webhook| webhook.into_new(None));
     let (view, webhook) =
         services.fleet.create_device_with(NewDevice { id, name, engine, settings }, webhook).await?;
     let webhook = webhook.map(CreatedWebhookObject::from);
@@ -246,64 +235,62 @@ async fn show(
 }
 
 /// A change to a device.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({ "name": "Corner shop", "settings": { "outbox": { "minDelay": 500 } } }))]
 struct ChangeDevice {
     /// The new name.
     #[schema(min_length = 1, max_length = 128, pattern = r"\S")]
     name: Option<String>,
-    /// Settings to be set, key by key at the top level; `null` removes one. They count from the next
-    /// connection on.
+    /// Settings to change, key by key at the top level; `null` removes one. They apply from the next connection.
     #[schema(value_type = Option<Object>)]
     settings: Option<Map<String, Value>>,
-    /// One more webhook of it; a URL alone does as well.
-    #[schema(value_type = Option<CreateWebhook>)]
-    #[expect(dead_code, reason = "for the document; see WithWebhook")]
-    webhook: (),
+    /// Another webhook of the device. Its URL alone is accepted too.
+    webhook: Option<CreateWebhook>,
 }
 
-impl FromFields for ChangeDevice {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let (name, settings) = (fields.text("name", NAME_CHARS), fields.object("settings"));
-        Some(Self { name, settings, webhook: () })
+impl Request for ChangeDevice {
+    fn normalize(object: &mut Map<String, Value>, report: &mut Report) {
+        normalize_webhook(object, report);
     }
 }
 
 /// Change a device
 ///
-/// What the device's file in the devices directory sets cannot be changed here. A webhook is added to those that the
-/// device has, and needs the scope `events:read` too.
+/// Settings of the device's file in the devices directory cannot be changed here. A webhook is added to those of the
+/// device, and needs the scope `events:read` too.
 #[utoipa::path(patch, path = "/devices/{id}", operation_id = "changeDevice", tag = "devices",
     request_body = Option<ChangeDevice>,
-    responses((status = 200, description = "The device as it now is", body = Success<DeviceWithWebhook>)))]
+    responses((status = 200, description = "The changed device", body = Success<DeviceWithWebhook>)))]
 async fn change(
     caller: Caller,
     State(services): State<Services>,
     Device(id): Device,
-    Body(body): Body<WithWebhook<ChangeDevice>>,
+    Body(ChangeDevice { name, settings, webhook }): Body<ChangeDevice>,
 ) -> Result<Success<DeviceWithWebhook>, ApiError> {
-    let WithWebhook { body: ChangeDevice { name, settings, .. }, webhook } = body;
-    may_make(&caller, webhook.as_ref())?;
+    may_create(&caller, webhook.as_ref())?;
     let view = services.fleet.update_device(&id, DeviceChange { name, settings }).await?;
-    let webhook = make_webhook(&services, &id, webhook).await?;
+    let webhook = match webhook {
+        Some(webhook) => {
+            Some(services.webhooks.create_webhook(webhook.into_new(Some(id.clone()))).await?.into())
+        }
+        None => None,
+    };
     Ok(Success::new(DeviceWithWebhook { device: DeviceObject::new(view, services.now()), webhook }))
 }
 
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 struct DeleteDevice {
-    /// Whether its messages, chats, contacts and events stay.
+    /// Keeps its messages, chats, contacts and events.
+    #[serde(default)]
     #[param(value_type = Option<bool>, default = false)]
     keep_messages: bool,
 }
 
-impl FromFields for DeleteDevice {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        Some(Self { keep_messages: fields.boolean("keepMessages").unwrap_or(false) })
-    }
-}
+impl Request for DeleteDevice {}
 
-/// A device that is gone.
+/// A deleted device.
 #[derive(Serialize, ToSchema)]
 struct DeletedDevice {
     /// Its id.
@@ -314,10 +301,10 @@ struct DeletedDevice {
 
 /// Delete a device
 ///
-/// It is logged out where it is linked, and its data is removed.
+/// A linked device is logged out. Its data is removed.
 #[utoipa::path(delete, path = "/devices/{id}", operation_id = "deleteDevice", tag = "devices",
     params(DeleteDevice),
-    responses((status = 200, description = "It is gone", body = Success<DeletedDevice>)))]
+    responses((status = 200, description = "The device is deleted", body = Success<DeletedDevice>)))]
 async fn delete(
     State(services): State<Services>,
     Device(id): Device,

@@ -1,4 +1,4 @@
-//! The OpenAPI document and a page to read it and try it out, all from this binary.
+//! The OpenAPI document, and an interactive page for it. Both are part of the binary.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use utoipa_swagger_ui::Config;
 use super::ApiState;
 use super::error::ApiError;
 
-/// Nothing is loaded from elsewhere, and nothing is sent there.
+/// The page loads nothing from other hosts, and sends nothing to them.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
 );
@@ -23,7 +23,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 /// `/docs` and `/docs-json`.
 pub fn routes(document: &OpenApi) -> Router<ApiState> {
     let json = Bytes::from(super::as_json(document));
-    // Relative, so that it also holds behind a proxy that adds a path. "none": no badge of an outside validator.
+    // Relative, so that it also works behind a proxy that adds a path. "none": no badge of an outside validator.
     let config = Config::from("../docs-json").validator_url("none").persist_authorization(false);
     let config = Arc::new(config);
     let (index, files) = (Arc::clone(&config), config);
@@ -39,7 +39,7 @@ pub fn routes(document: &OpenApi) -> Router<ApiState> {
 
 fn page(path: &str, config: Arc<Config<'static>>) -> Result<Response, ApiError> {
     let file = utoipa_swagger_ui::serve(path, config).map_err(|error| {
-        tracing::error!(%error, "the documentation page cannot be made");
+        tracing::error!(%error, "documentation page failed");
         ApiError::Internal
     })?;
     let file = file.ok_or(ApiError::NotFound)?;

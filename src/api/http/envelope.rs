@@ -1,4 +1,4 @@
-//! The body of every answer that is a success.
+//! The bodies of successful answers.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -17,7 +17,7 @@ pub struct Success<T> {
 }
 
 impl<T> Success<T> {
-    /// With this answer.
+    /// A success with this answer.
     pub fn new(data: T) -> Self {
         Self { success: true, data }
     }
@@ -46,12 +46,12 @@ pub struct Page<T, P> {
     success: bool,
     /// The entries of this page.
     data: Vec<T>,
-    /// Where this page stands among the others.
+    /// The position of this page.
     pagination: P,
 }
 
 impl<T, P> Page<T, P> {
-    /// These entries of that whole.
+    /// A page with its position.
     pub fn new(data: Vec<T>, pagination: P) -> Self {
         Self { success: true, data, pagination }
     }
@@ -63,7 +63,7 @@ impl<T: Serialize, P: Serialize> IntoResponse for Page<T, P> {
     }
 }
 
-/// Where a page of a list by offset stands.
+/// The position of a page by offset.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Offsets {
@@ -73,10 +73,10 @@ pub struct Offsets {
     /// Entries on this page.
     #[schema(minimum = 0)]
     pub returned: usize,
-    /// Entries asked for.
+    /// The limit of the request.
     #[schema(minimum = 1, maximum = 100)]
     pub limit: usize,
-    /// Entries skipped.
+    /// Skipped entries.
     #[schema(minimum = 0)]
     pub offset: usize,
     /// Whether more follow.
@@ -84,7 +84,7 @@ pub struct Offsets {
 }
 
 impl Offsets {
-    /// Of a page with so many entries.
+    /// The position of a page.
     #[must_use]
     pub fn new(total: i64, returned: usize, limit: usize, offset: usize) -> Self {
         let end = i64::try_from(offset.saturating_add(returned)).unwrap_or(i64::MAX);
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_follow_until_the_last_page() {
+    fn last_page_has_no_more() {
         assert!(Offsets::new(5, 2, 2, 0).has_more);
         assert!(!Offsets::new(5, 1, 2, 4).has_more);
         assert!(!Offsets::new(5, 0, 2, 9).has_more);

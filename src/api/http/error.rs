@@ -1,7 +1,5 @@
-//! The one place where errors become status codes and bodies.
-//!
-//! Invariants: every answer that is no success has the same body; nothing that a client causes is a 500;
-//! what is our own fault is logged here, once, and not told.
+//! Maps errors to status codes and bodies, and nowhere else does. Every failure has the same body; no client causes a
+//! 500; internal errors are logged here, once, and not shown.
 
 use axum::Json;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
@@ -11,121 +9,120 @@ use serde::Serialize;
 use thiserror::Error;
 use utoipa::ToSchema;
 
-use crate::api::send_request::SendProblem;
 use crate::domain::access::Scope;
 use crate::service::{ErrorKind, ServiceError};
 
-/// Seconds after which a request that took too long may be tried again.
+/// Seconds after which a client may repeat a request that timed out.
 const RETRY_AFTER_TIMEOUT: u64 = 5;
 
-/// Why a request was not served.
+/// An error of a request.
 #[derive(Debug, Error)]
 pub enum ApiError {
-    /// The service says why.
+    /// An error of a use case.
     #[error(transparent)]
     Service(#[from] ServiceError),
-    /// These fields are wrong; there is at least one.
+    /// Invalid fields, at least one.
     #[error("{}", fields_sentence(.0))]
     Invalid(Vec<FieldError>),
-    /// The body is no JSON.
+    /// The body is not JSON.
     #[error("the request body is not JSON: {0}")]
     InvalidJson(String),
-    /// No key at all.
+    /// There is no key.
     #[error("an API key is required: send it as X-API-KEY or as Authorization: Bearer")]
     KeyMissing,
     /// The key is unknown, wrong, revoked or expired.
     #[error("{0}")]
     KeyInvalid(crate::service::AuthError),
-    /// The address failed too often.
-    #[error("there were too many tries with invalid API keys from this address")]
+    /// Too many failed logins of one address.
+    #[error("too many requests with invalid API keys came from this address")]
     TooManyFailedTries {
         /// Seconds to wait.
         retry_after_seconds: u64,
     },
-    /// The key may not do this.
+    /// The key lacks a scope.
     #[error("the API key lacks the scope {0}")]
     MissingScope(Scope),
-    /// The key is for other devices, whether this one exists or not.
+    /// The key is for other devices, whether the device exists or not.
     #[error(
-        "the API key is for some devices: not for this one, nor for what concerns all of them or the daemon's own machine (desktop, sound and command)"
+        "the API key is limited to other devices; requests for all devices, and for the actions desktop, sound and command, need a key of all devices"
     )]
     DeviceNotAllowed,
-    /// A path that leads nowhere.
+    /// No operation has this path.
     #[error("there is nothing at this path")]
     NotFound,
-    /// No code is waiting to be scanned.
+    /// The device shows no code.
     #[error("the device is not waiting for a scan")]
     NoQr,
-    /// The path takes other methods.
-    #[error("this path does not take this method; see the Allow header")]
+    /// The path has other methods.
+    #[error("this path does not support this method; see the Allow header")]
     MethodNotAllowed,
     /// The body is too large.
     #[error("the request body is larger than {0} bytes")]
     TooLarge(usize),
-    /// A file in the body is too large for that.
+    /// A file in the body is too large; it must be uploaded.
     #[error("media.data holds more than {0} bytes; upload the file and send its mediaId")]
     DataTooLarge(usize),
-    /// No byte of what was asked for is there.
-    #[error("the file has {0} bytes; the range asked for begins behind them")]
+    /// The file has none of the requested bytes.
+    #[error("the file has {0} bytes; the requested range begins after them")]
     RangeNotSatisfiable(u64),
-    /// An address of a file that is not ours, or not any more.
-    #[error("this address is not valid any more; read the message again for a new one")]
+    /// A signed address that is invalid or revoked.
+    #[error("this address is no longer valid; read the message again for a new one")]
     SignatureInvalid,
-    /// The body is of another type.
+    /// The body has another type.
     #[error("the request body must be JSON: send it with Content-Type: application/json")]
     NotJson,
-    /// A form where a file is wanted.
+    /// A form instead of a file.
     #[error("the request body must be the file itself, not a form: send it as curl --data-binary @file does")]
     Form,
-    /// A later version will do it.
+    /// A later version implements it.
     #[error("{0} is not built yet")]
     NotBuilt(String),
-    /// It took too long.
+    /// The time limit passed.
     #[error("the request took too long")]
     Timeout,
-    /// A bug; the log says more.
-    #[error("something went wrong inside; the log says more")]
+    /// A bug; the log has details.
+    #[error("internal error; the log has details")]
     Internal,
 }
 
-/// A field and what is wrong with it.
+/// An invalid field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// Its name, with the path to it where it is inside another.
+    /// Its name, or its path inside another field.
     #[schema(example = "limit")]
     pub field: String,
-    /// What it must be.
+    /// What the field must be.
     #[schema(example = "must be a whole number from 1 to 100")]
     pub message: String,
 }
 
 impl FieldError {
-    /// This field, and what it must be.
+    /// The field, and what it must be.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
     }
 }
 
-/// Every answer that is no success.
+/// The body of every failure.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Error)]
 pub struct ErrorBody {
     /// `false`.
     #[schema(value_type = bool, example = false)]
     success: bool,
-    /// What is wrong, in a sentence.
+    /// The error, as a sentence.
     error: String,
-    /// What is wrong, as a stable word.
+    /// The error, as a stable code.
     #[schema(example = "invalid_field", pattern = "^[a-z0-9_]+$")]
     code: &'static str,
-    /// For `invalid_field`: each wrong field.
+    /// For `invalid_field`: each invalid field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     details: Vec<FieldError>,
 }
 
 impl ApiError {
-    /// One wrong field.
+    /// One invalid field.
     pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError::new(field, message)])
     }
@@ -184,7 +181,7 @@ impl ApiError {
         }
     }
 
-    /// The body.
+    /// The body of the answer.
     pub(super) fn body(self) -> ErrorBody {
         let (code, error) = (self.code(), self.to_string());
         let details = match self {
@@ -233,23 +230,12 @@ fn fields_sentence(fields: &[FieldError]) -> String {
     }
 }
 
-impl From<SendProblem> for ApiError {
-    fn from(problem: SendProblem) -> Self {
-        match problem {
-            SendProblem::Invalid(fields) => Self::Invalid(
-                fields.into_iter().map(|error| FieldError::new(error.field, error.message)).collect(),
-            ),
-            SendProblem::DataTooLarge(most) => Self::DataTooLarge(most),
-        }
-    }
-}
-
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         if let Self::Service(error) = &self
             && error.kind() == ErrorKind::Internal
         {
-            tracing::error!(error = error as &dyn std::error::Error, "a request failed");
+            tracing::error!(error = error as &dyn std::error::Error, "request failed");
         }
         (self.status(), self.headers(), Json(self.body())).into_response()
     }
@@ -264,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_named_one_by_one() {
+    fn invalid_fields_have_details() {
         let one = json(ApiError::field("limit", "must be a whole number from 1 to 100"));
         assert_eq!(
             one,
@@ -282,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_to_wait_is_told_how_long() {
+    fn throttled_requests_have_retry_after() {
         let header = |error: ApiError| error.into_response().headers().get(RETRY_AFTER).cloned();
         assert_eq!(header(ApiError::TooManyFailedTries { retry_after_seconds: 7 }).unwrap(), "7");
         assert_eq!(header(ServiceError::OutboxFull(3).into()).unwrap(), "30");

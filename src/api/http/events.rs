@@ -1,4 +1,4 @@
-//! The event log of a device, a page at a time or as a stream.
+//! The event log of a device, by pages or as a stream of server-sent events.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -17,52 +17,50 @@ use utoipa_axum::routes;
 use super::ApiState;
 use super::error::ApiError;
 use super::guard::{Caller, guarded};
-use super::input::{Device, Fields, FromFields, Query};
+use super::input::{Alias, Device, Query, Request};
 use super::operator::Operator;
-use super::paging::{MAX_LIMIT, limit};
+use super::paging::{LIMIT, MAX_LIMIT};
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::service::LogEntry;
 
 mod stream;
 
-const MAX_TYPES: usize = 50;
+const fn max_limit() -> usize {
+    MAX_LIMIT
+}
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(guarded(Scope::EventsRead, &[], routes!(events)))
 }
 
-#[derive(Debug, IntoParams)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct EventQuery {
-    /// Only entries with a larger `seq`. A stream without it begins with what comes.
+    /// Only entries with a larger `seq`. A stream without it begins with new entries.
     #[param(value_type = Option<i64>, minimum = 0)]
     after: Option<i64>,
-    /// At most so many; a stream has no limit.
+    /// The most entries of a page; a stream has no limit.
+    #[serde(default = "max_limit")]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 100)]
     limit: usize,
     /// Only these events, such as `message,message:ack`.
+    #[serde(default)]
     #[param(value_type = Option<Vec<String>>, max_items = 50, style = Form, explode = false)]
     types: Vec<String>,
     /// For a stream: also events that the log does not hold (`typing:start`, `typing:stop`, `presence`,
     /// `connection:status`, `chat:update`). They have no `id` and no `seq`, and are not repeated after an interruption.
+    #[serde(default)]
     #[param(value_type = Option<bool>, default = false)]
     ephemeral: bool,
 }
 
-impl FromFields for EventQuery {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        Some(Self {
-            after: fields.integer("after", &(0..=i64::MAX)),
-            limit: limit(fields, MAX_LIMIT),
-            types: fields.list("types", MAX_TYPES).unwrap_or_default(),
-            ephemeral: fields.boolean("ephemeral").unwrap_or(false),
-        })
-    }
+impl Request for EventQuery {
+    const ALIASES: &'static [Alias] = &[LIMIT];
 }
 
-/// The header `Last-Event-ID`, which browsers send when they come back.
+/// The header `Last-Event-ID`, which browsers send on reconnection.
 struct LastEventId(Option<i64>);
 
 impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
@@ -86,15 +84,15 @@ struct EventPage {
     success: bool,
     /// Entries, in order.
     data: Vec<EventEntry>,
-    /// The oldest entry that is kept.
+    /// The oldest retained entry.
     oldest_seq: i64,
     /// The newest entry; 0 before the first.
     newest_seq: i64,
-    /// The last entry that was looked at: go on with it as `after`.
+    /// The last examined entry: the `after` of the next request.
     next_after: i64,
     /// Whether more may follow.
     has_more: bool,
-    /// Whether entries after `after` are missing from the log, or it never was that long: reload over REST.
+    /// Whether entries after `after` are no longer in the log, or `after` is beyond its end: reload over REST.
     resync: bool,
 }
 
@@ -103,16 +101,16 @@ struct EventPage {
 #[schema(example = json!({ "seq": 4, "type": "ready", "timestamp": 1_767_225_600_000_i64,
     "payload": { "deviceId": "shop", "phoneNumber": "15550100099", "timestamp": 1_767_225_600_000_i64, "seq": 4 } }))]
 struct EventEntry {
-    /// Its position; grows by one with each entry.
+    /// Its position, which grows by one with each entry.
     #[schema(minimum = 1)]
     seq: i64,
     /// The event's name.
     #[schema(example = "message:ack")]
     r#type: String,
-    /// When it was appended.
+    /// The time of its append.
     #[schema(value_type = i64)]
     timestamp: Millis,
-    /// The event as sockets get it, `deviceId`, `timestamp` and `seq` included.
+    /// The payload of the event, as sockets receive it.
     #[schema(value_type = Object)]
     payload: Box<RawValue>,
 }
@@ -125,12 +123,12 @@ impl From<LogEntry> for EventEntry {
 
 /// Read the event log
 ///
-/// With `Accept: text/event-stream` it is a stream: `id` is the entry's `seq`, `event` its name, `data` its
-/// payload. A client that comes back with `Last-Event-ID` misses nothing. When the log no longer reaches
-/// back that far, the stream begins with `resync`: reload over REST. The stream ends when the key does. With
+/// With `Accept: text/event-stream` the answer is a stream: `id` is the entry's `seq`, `event` its name, `data` its
+/// payload. A client that reconnects with `Last-Event-ID` misses nothing. When those entries are no longer in the log,
+/// the stream begins with `resync`: reload over REST. The stream ends when its key is revoked or expires. With
 /// `ephemeral=true` it also carries events that the log does not hold, without `id` and `seq`.
 #[utoipa::path(get, path = "/devices/{id}/events", operation_id = "readEvents", tag = "events",
-    params(EventQuery, ("Last-Event-ID" = Option<i64>, Header, description = "For a stream: the last entry that the client has; counts before `after`", minimum = 0)),
+    params(EventQuery, ("Last-Event-ID" = Option<i64>, Header, description = "For a stream: the last entry that the client has. It overrides `after`", minimum = 0)),
     responses((status = 200, description = "Entries, or a stream of them",
         content((EventPage = "application/json"), (String = "text/event-stream", example = json!("id: 4\nevent: ready\ndata: {\"deviceId\":\"shop\",\"seq\":4}\n\n"))))))]
 async fn events(
@@ -176,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stream_is_asked_for_by_name() {
+    fn stream_needs_its_media_type() {
         let accept = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, value.parse().unwrap());
@@ -189,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_broken_position_is_named() {
+    async fn invalid_last_event_id_is_refused() {
         let read = async |value: &str| {
             let request = axum::http::Request::builder().header("last-event-id", value).body(()).unwrap();
             LastEventId::from_request_parts(&mut request.into_parts().0, &()).await.map(|id| id.0).ok()

@@ -1,7 +1,8 @@
-//! Groups: list, create, one, and what is done to one.
+//! Groups: list, create, show. Changes have a file of their own.
 
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -10,8 +11,9 @@ use super::ApiState;
 use super::envelope::{Created, Offsets, Page, Success};
 use super::error::ApiError;
 use super::guard::guarded;
-use super::input::{Body, Device, Fields, FromFields, Group as GroupParam, Query};
-use super::paging::{Window, window};
+use super::input::loose::distinct;
+use super::input::{Alias, Body, Device, Group as GroupParam, Query, Report, Request};
+use super::paging::{LIMIT, OFFSET, SEARCH, default_limit, move_page};
 use super::schema::{self, ParticipantObject};
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
@@ -20,11 +22,6 @@ use crate::domain::jid::{Jid, JidKind};
 use crate::service::{GroupQuery, ListedGroup, Services};
 
 mod changes;
-
-const SEARCH_CHARS: usize = 256;
-/// As many characters as phones allow.
-const SUBJECT_CHARS: usize = 100;
-const MAX_PARTICIPANTS: usize = 256;
 
 /// The operations of this file and its part.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -47,18 +44,18 @@ pub struct GroupObject {
     group_id: String,
     /// Its name.
     subject: String,
-    /// What it is about.
+    /// Its description.
     description: Option<String>,
-    /// Who made it.
+    /// The person who created it.
     #[schema(example = "15550100099@c.us")]
     owner: Option<String>,
-    /// When it was made.
+    /// The time of its creation.
     #[schema(value_type = Option<i64>)]
     created_at: Option<Millis>,
-    /// How many are in it, our account included.
+    /// The number of its members, our account included.
     #[schema(minimum = 0)]
     participant_count: i64,
-    /// Who is in it; not in lists.
+    /// Its members; absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<ParticipantObject>>, nullable = false)]
     participants: Option<Vec<Participant>>,
@@ -92,32 +89,33 @@ impl From<Group> for GroupObject {
     }
 }
 
-#[derive(Debug, IntoParams)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ListGroups {
-    /// Whose name or id holds this text. `q` is accepted too.
+    /// Only groups whose name or id contains this text. `q` is accepted too.
     #[param(max_length = 256)]
     search: Option<String>,
-    /// At most so many. `take` and `pageSize` are accepted too.
+    /// The most entries of a page. `take` and `pageSize` are accepted too.
+    #[serde(default = "default_limit")]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
     limit: usize,
-    /// After so many. `skip` is accepted too, and `page` from 1.
+    /// The entries to skip. `skip` is accepted too, and `page` from 1.
+    #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 0, maximum = 1_000_000_000, default = 0)]
     offset: usize,
 }
 
-impl FromFields for ListGroups {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let name = fields.given(&["search", "q"]);
-        let search = fields.text(name, SEARCH_CHARS).filter(|text| !text.is_empty());
-        let Window { limit, offset } = window(fields);
-        Some(Self { search, limit, offset })
+impl Request for ListGroups {
+    const ALIASES: &'static [Alias] = &[SEARCH, LIMIT, OFFSET];
+
+    fn normalize(object: &mut Map<String, Value>, report: &mut Report) {
+        move_page(object, report);
     }
 }
 
 /// List groups
 ///
-/// Those that the account is in, by name.
+/// The groups of the account, by name.
 #[utoipa::path(get, path = "/devices/{id}/groups", operation_id = "listGroups", tag = "groups",
     params(ListGroups),
     responses((status = 200, description = "Groups", body = Page<GroupObject, Offsets>)))]
@@ -131,48 +129,43 @@ async fn list(
     Ok(Page::new(groups.into_iter().map(GroupObject::from).collect(), offsets))
 }
 
-/// People, each once. Notes what is wrong with them.
-fn people(fields: &mut Fields) -> Option<Vec<Jid>> {
-    let ids = fields.list("participants", MAX_PARTICIPANTS).filter(|ids: &Vec<Jid>| !ids.is_empty());
-    let mut ids = fields.require("participants", ids, "a list of 1 to 256 people")?;
-    for (index, id) in ids.iter().enumerate() {
+/// Another name of `subject`.
+const SUBJECT: Alias = ("subject", &["name"]);
+
+/// Participants are people, and at least one.
+fn check_participants(participants: &[Jid], report: &mut Report) {
+    if participants.is_empty() {
+        report.error("participants", "is required: a list of 1 to 256 people");
+    }
+    for (index, id) in participants.iter().enumerate() {
         if !matches!(id.kind(), JidKind::Person | JidKind::Lid) {
-            fields
-                .wrong(format!("participants[{index}]"), "must be a person: …@c.us, …@lid or a phone number");
+            let right = "must be a person: …@c.us, …@lid or a phone number";
+            report.error(format!("participants[{index}]"), right);
         }
     }
-    let mut seen = std::collections::HashSet::new();
-    ids.retain(|id| seen.insert(id.clone()));
-    Some(ids)
 }
 
-/// A name that is not blank.
-fn subject(fields: &mut Fields) -> Option<String> {
-    let name = fields.given(&["subject", "name"]);
-    let text = fields.text(name, SUBJECT_CHARS).filter(|text| !text.trim().is_empty());
-    fields.require(name, text, "the group's name, 1 to 100 characters")
-}
-
-/// A group to make.
-#[derive(Debug, ToSchema)]
+/// A group to create.
+#[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({ "subject": "Friends", "participants": ["15550100001@c.us", "15550100002@c.us"] }))]
 struct CreateGroup {
     /// Its name. `name` is accepted too.
     #[schema(min_length = 1, max_length = 100)]
     subject: String,
-    /// Who is in it besides our account.
+    /// Its members besides our account.
     #[schema(schema_with = schema::participant_ids)]
     participants: Vec<Jid>,
 }
 
-impl FromFields for CreateGroup {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let (subject, participants) = (subject(fields), people(fields));
-        Some(Self { subject: subject?, participants: participants? })
+impl Request for CreateGroup {
+    const ALIASES: &'static [Alias] = &[SUBJECT];
+
+    fn check(&self, report: &mut Report) {
+        check_participants(&self.participants, report);
     }
 }
 
-/// Make a group
+/// Create a group
 #[utoipa::path(post, path = "/devices/{id}/groups", operation_id = "createGroup", tag = "groups",
     request_body = CreateGroup,
     responses((status = 201, description = "The group", body = Success<GroupObject>)))]
@@ -181,12 +174,12 @@ async fn create(
     Device(device): Device,
     Body(CreateGroup { subject, participants }): Body<CreateGroup>,
 ) -> Result<Created<GroupObject>, ApiError> {
-    Ok(Created(services.messaging.create_group(&device, subject, participants).await?.into()))
+    Ok(Created(services.messaging.create_group(&device, subject, distinct(participants)).await?.into()))
 }
 
 /// Show a group
 #[utoipa::path(get, path = "/devices/{id}/groups/{gid}", operation_id = "getGroup", tag = "groups",
-    responses((status = 200, description = "The group, with who is in it", body = Success<GroupObject>)))]
+    responses((status = 200, description = "The group with its members", body = Success<GroupObject>)))]
 async fn show(
     State(services): State<Services>,
     Device(device): Device,

@@ -1,8 +1,8 @@
-//! The door of every operation: its key, its scope, its device. What is enforced and what the document says
-//! come from one call, [`guarded`], so that they cannot differ.
+//! Authentication and authorization of every operation: key, scope, device. One call, [`guarded`], enforces and documents
+//! them, so that both agree.
 //!
 //! Invariants: keys are verified before anything else is read; a device outside a key's list is refused
-//! alike whether it exists or not.
+//! in the same way whether it exists or not.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,21 +22,21 @@ use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
 use crate::service::Principal;
 
-/// Who asks.
+/// The key of a request.
 #[derive(Clone)]
 pub struct Caller(pub Arc<Principal>);
 
 impl Caller {
-    /// The devices that the key reaches; all, when absent.
+    /// The devices of the key; `None` for all.
     #[must_use]
     pub fn devices(&self) -> Option<&[DeviceId]> {
         self.0.grant.devices.as_deref()
     }
 
-    /// Whether the key reaches this device.
+    /// Checks that the key is for this device.
     ///
     /// # Errors
-    /// When it does not.
+    /// When it is not.
     pub fn reach(&self, device: &DeviceId) -> Result<(), ApiError> {
         if self.0.grant.reaches(device) { Ok(()) } else { Err(ApiError::DeviceNotAllowed) }
     }
@@ -46,19 +46,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        // Absent only where a route was added without its guard.
+        // Absent only if a route was added without its guard.
         parts.extensions.get::<Self>().cloned().ok_or(ApiError::Internal)
     }
 }
 
-/// Who asked, for the log: travels with the answer.
+/// The key of a request, attached to the answer for the log.
 #[derive(Clone)]
 pub struct Asked {
     /// The key's public part.
     pub key_id: String,
 }
 
-/// Operations that need `scope`, with the refusals that they give besides the usual ones.
+/// Operations that need `scope`, with their refusals besides the usual ones.
 pub fn guarded(
     scope: Scope,
     refusals: &[u16],
@@ -69,7 +69,7 @@ pub fn guarded(
     (schemas, paths, guarded_route(scope, router))
 }
 
-/// Operations on the file of a message, which need `scope`, or its signature in the query and no key.
+/// Operations on the file of a message, which need `scope`, or a signature in the query instead of a key.
 pub fn guarded_or_signed(
     scope: Scope,
     refusals: &[u16],
@@ -149,7 +149,7 @@ fn authenticate(state: &ApiState, request: &Request) -> Result<Principal, ApiErr
     authenticated.map_err(|error| count_failed(state, request, ApiError::KeyInvalid(error)))
 }
 
-/// What a failed try is answered with.
+/// Counts a failed login, and returns the error to answer.
 fn count_failed(state: &ApiState, request: &Request, error: ApiError) -> ApiError {
     state.services.metrics().auth_failures.inc();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
@@ -160,7 +160,7 @@ fn count_failed(state: &ApiState, request: &Request, error: ApiError) -> ApiErro
     }
 }
 
-/// A path parameter that cannot be read is refused by whoever takes it; no device has such an id.
+/// The handler refuses an invalid path parameter; no device has such an id.
 fn allow(scope: Scope, caller: &Caller, params: Option<&RawPathParams>) -> Result<(), ApiError> {
     if !caller.0.grant.allows(scope) {
         return Err(ApiError::MissingScope(scope));

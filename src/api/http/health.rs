@@ -1,4 +1,4 @@
-//! How devices are.
+//! The health of devices.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -35,7 +35,7 @@ struct DeviceHealth {
     #[serde(flatten)]
     #[schema(value_type = HealthObject)]
     health: Health,
-    /// When it was judged.
+    /// The time of the assessment.
     #[schema(value_type = i64)]
     last_updated: Millis,
 }
@@ -57,17 +57,17 @@ async fn show(
 struct FleetHealth {
     /// The device.
     device_id: String,
-    /// What people call it.
+    /// Its name.
     #[schema(example = "Corner shop")]
     name: String,
-    /// Where it is in its life.
+    /// Its state.
     #[schema(value_type = StateWord)]
     state: &'static str,
     /// Its health.
     #[serde(flatten)]
     #[schema(value_type = HealthObject)]
     health: Health,
-    /// When it was judged.
+    /// The time of the assessment.
     #[schema(value_type = i64)]
     last_updated: Millis,
 }
@@ -79,7 +79,7 @@ impl FleetHealth {
     }
 }
 
-async fn judged(services: &Services, caller: &Caller) -> Result<Vec<FleetHealth>, ApiError> {
+async fn assess(services: &Services, caller: &Caller) -> Result<Vec<FleetHealth>, ApiError> {
     let all = services.fleet.fleet_health(caller.devices()).await?;
     let now = services.now();
     Ok(all.into_iter().map(|(view, health)| FleetHealth::new(view, health, now)).collect())
@@ -92,19 +92,19 @@ async fn fleet(
     caller: Caller,
     State(services): State<Services>,
 ) -> Result<Success<Vec<FleetHealth>>, ApiError> {
-    Ok(Success::new(judged(&services, &caller).await?))
+    Ok(Success::new(assess(&services, &caller).await?))
 }
 
 /// Show the devices that need attention
 ///
-/// Those of the key that are not healthy, the worst first.
+/// The devices of the key that are not healthy, the worst first.
 #[utoipa::path(get, path = "/health/attention", operation_id = "listAttention", tag = "health",
     responses((status = 200, description = "Health by device", body = Success<Vec<FleetHealth>>)))]
 async fn attention(
     caller: Caller,
     State(services): State<Services>,
 ) -> Result<Success<Vec<FleetHealth>>, ApiError> {
-    let mut devices = judged(&services, &caller).await?;
+    let mut devices = assess(&services, &caller).await?;
     devices.retain(|device| device.health.status != "healthy");
     devices.sort_by_key(|device| device.health.score);
     Ok(Success::new(devices))

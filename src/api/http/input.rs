@@ -1,14 +1,15 @@
-//! What requests say, taken apart, with every refusal in our own words.
+//! Extractors: the query, the body and the path of a request, refused in the API's own words.
 //!
-//! Existing clients are loose: a POST without a body is fine with or without a content type, a body
-//! without a content type is taken for JSON, and ids in paths come percent-encoded or bare.
+//! Clients are loose: a POST without a body or without a content type is fine, and ids in paths come percent-encoded or
+//! bare.
 
-use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request as HttpRequest};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use axum::http::request::Parts;
 use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
 
 use super::ApiState;
 use super::error::ApiError;
@@ -17,36 +18,52 @@ use crate::domain::jid::Jid;
 use crate::domain::notify::RuleId;
 use crate::domain::webhook::EndpointId;
 
-mod fields;
+pub mod loose;
+mod request;
+mod rules;
 
-pub use fields::{Fields, FromFields};
+#[cfg(test)]
+pub(in crate::api) use request::tests as request_tests;
+pub use request::{Alias, Report, Request, read_body as read_object, read_query, reject_unknown_in};
 
 /// Longest `Idempotency-Key`.
 const IDEMPOTENCY_KEY_MAX: usize = 255;
-/// So many times the limit of a body is read and thrown away, so that its sender can read the refusal.
+/// A refused body is read up to so many times its limit, so that the client can read the answer.
 const DISCARDED_LIMITS: usize = 4;
 
 /// The fields of the query.
 pub struct Query<T>(pub T);
 
-impl<T: FromFields, S: Send + Sync> FromRequestParts<S> for Query<T> {
+impl<T: Request + IntoParams + 'static, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        Fields::of_query(parts.uri.query().unwrap_or_default()).parse().map(Self)
+        read_query(parts.uri.query().unwrap_or_default()).map(Self)
     }
 }
 
 /// The fields of a JSON object in the body; an empty body is an empty object.
 pub struct Body<T>(pub T);
 
-impl<T: FromFields> FromRequest<ApiState> for Body<T> {
+impl<T: Request + ToSchema + 'static> FromRequest<ApiState> for Body<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
+    async fn from_request(request: HttpRequest, state: &ApiState) -> Result<Self, ApiError> {
+        let JsonObject(object) = JsonObject::from_request(request, state).await?;
+        read_object(object).map(Self)
+    }
+}
+
+/// Any JSON object in the body; an empty body is an empty object.
+pub struct JsonObject(pub Map<String, Value>);
+
+impl FromRequest<ApiState> for JsonObject {
+    type Rejection = ApiError;
+
+    async fn from_request(request: HttpRequest, state: &ApiState) -> Result<Self, ApiError> {
         match AnyJson::from_request(request, state).await?.0 {
-            Value::Null => Fields::of_json(Map::new()).parse().map(Self),
-            Value::Object(object) => Fields::of_json(object).parse().map(Self),
+            Value::Null => Ok(Self(Map::new())),
+            Value::Object(object) => Ok(Self(object)),
             _ => Err(ApiError::field("request", "must be a JSON object")),
         }
     }
@@ -58,7 +75,7 @@ pub struct AnyJson(pub Value);
 impl FromRequest<ApiState> for AnyJson {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
+    async fn from_request(request: HttpRequest, state: &ApiState) -> Result<Self, ApiError> {
         let is_json = is_json(request.headers());
         let bytes = read_body(request, state.config.body_limit).await?;
         if bytes.is_empty() {
@@ -71,7 +88,7 @@ impl FromRequest<ApiState> for AnyJson {
     }
 }
 
-/// Whether the content type is JSON, or is not told.
+/// Whether the content type is JSON or absent.
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return true };
     let media_type = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
@@ -92,7 +109,7 @@ fn parse_json(bytes: &[u8]) -> Result<Value, ApiError> {
 ///
 /// # Errors
 /// [`ApiError::TooLarge`], or what went wrong while reading.
-pub async fn read_body(request: Request, limit: usize) -> Result<Vec<u8>, ApiError> {
+pub async fn read_body(request: HttpRequest, limit: usize) -> Result<Vec<u8>, ApiError> {
     let headers = request.headers();
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let waits_for_leave = headers.contains_key(EXPECT);
@@ -120,8 +137,12 @@ pub async fn read_body(request: Request, limit: usize) -> Result<Vec<u8>, ApiErr
 
 /// The device that the path names. The guard has checked that the key reaches it.
 pub struct Device(pub DeviceId);
+/// The device that the path names, for operations that also exist for all devices.
+pub struct DeviceOrAll(pub Option<DeviceId>);
 /// The chat that the path names.
 pub struct Chat(pub Jid);
+/// The chat that the path names, for operations that also exist without one.
+pub struct ChatOrAny(pub Option<Jid>);
 /// The contact that the path names.
 pub struct Contact(pub Jid);
 /// The group that the path names.
@@ -132,35 +153,37 @@ pub struct Message(pub MessageId);
 pub struct Key(pub String);
 /// The webhook that the path names.
 pub struct Webhook(pub EndpointId);
-/// The rule of notifications that the path names.
+/// The notification rule that the path names.
 pub struct NotificationRule(pub RuleId);
-/// The subscription to pushes that the path names.
+/// The push subscription that the path names.
 pub struct PushSubscription(pub String);
-/// The call to the simulator that the path names.
+/// The simulator request that the path names.
 pub struct Call(pub String);
 
 macro_rules! from_path {
-    ($($extractor:ident = $name:literal;)*) => {$(
+    ($($read:ident $extractor:ident = $name:literal;)*) => {$(
         impl<S: Send + Sync> FromRequestParts<S> for $extractor {
             type Rejection = ApiError;
 
             async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-                path_param(parts, state, $name).await.map(Self)
+                $read(parts, state, $name).await.map(Self)
             }
         }
     )*};
 }
 
 from_path! {
-    Device = "id";
-    Chat = "chatId";
-    Contact = "cid";
-    Message = "mid";
-    Key = "keyId";
-    Webhook = "wid";
-    NotificationRule = "rid";
-    PushSubscription = "pid";
-    Call = "call";
+    path_param Device = "id";
+    optional_path_param DeviceOrAll = "id";
+    path_param Chat = "chatId";
+    optional_path_param ChatOrAny = "chatId";
+    path_param Contact = "cid";
+    path_param Message = "mid";
+    path_param Key = "keyId";
+    path_param Webhook = "wid";
+    path_param NotificationRule = "rid";
+    path_param PushSubscription = "pid";
+    path_param Call = "call";
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Group {
@@ -177,12 +200,20 @@ where
     T: std::str::FromStr<Err: std::fmt::Display>,
     S: Send + Sync,
 {
+    optional_path_param(parts, state, name).await?.ok_or(ApiError::Internal)
+}
+
+async fn optional_path_param<T, S>(parts: &mut Parts, state: &S, name: &str) -> Result<Option<T>, ApiError>
+where
+    T: std::str::FromStr<Err: std::fmt::Display>,
+    S: Send + Sync,
+{
     let params = RawPathParams::from_request_parts(parts, state)
         .await
         .map_err(|_| ApiError::field("path", "has percent-encoding that is not UTF-8"))?;
     let text = params.iter().find(|(found, _)| *found == name).map(|(_, value)| value);
-    let text = text.ok_or(ApiError::Internal)?;
-    text.parse().map_err(|error: T::Err| ApiError::field(name, format!("is not valid: {error}")))
+    let parsed = text.map(str::parse).transpose();
+    parsed.map_err(|error: T::Err| ApiError::field(name, format!("is not valid: {error}")))
 }
 
 /// The header `Idempotency-Key`.
@@ -210,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_told_by_its_content_type_or_by_none() {
+    fn json_has_its_content_type_or_none() {
         let with = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, value.parse().unwrap());
@@ -226,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_says_where() {
+    fn invalid_json_is_refused_with_its_position() {
         let says = |bytes: &[u8]| parse_json(bytes).unwrap_err().to_string();
         assert_eq!(says(b"{\"a\": }"), "the request body is not JSON: expected value at line 1 column 7");
         assert_eq!(says(b"{\"a\":\"\xff\"}"), "the request body is not JSON: it is not UTF-8 from byte 6 on");
@@ -234,8 +265,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_is_read_up_to_its_limit() {
-        let request = |body: &'static str| Request::new(axum::body::Body::from(body));
+    async fn body_over_its_limit_is_refused() {
+        let request = |body: &'static str| HttpRequest::new(axum::body::Body::from(body));
         assert_eq!(read_body(request("12345"), 5).await.unwrap(), b"12345");
         assert!(matches!(read_body(request("123456"), 5).await, Err(ApiError::TooLarge(5))));
         let mut patient = request("123456");

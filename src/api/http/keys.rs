@@ -1,7 +1,7 @@
-//! API keys: make, list, revoke.
+//! API keys: create, list, revoke. A key cannot create one with wider rights.
 
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -10,17 +10,13 @@ use super::ApiState;
 use super::envelope::{Created, Success};
 use super::error::ApiError;
 use super::guard::{Caller, guarded};
-use super::input::{Body, Fields, FromFields, Key};
+use super::input::loose::distinct;
+use super::input::{Alias, Body, Key, Request};
 use super::schema;
 use crate::domain::access::{ApiKey, Scope};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::service::{CreatedKey, NewKey, Services};
-
-const NAME_CHARS: usize = 128;
-const MAX_DEVICES: usize = 10_000;
-/// Latest end of a key: the year 9999.
-const LATEST: i64 = 253_402_300_799_999;
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -30,10 +26,10 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(guarded(Scope::Admin, &[400, 404, 409], routes!(revoke)))
 }
 
-/// What a key may do, in words.
+/// The words of a key's permissions.
 #[derive(ToSchema)]
 #[schema(as = Scope)]
-#[expect(dead_code, reason = "for the document")]
+#[expect(dead_code, reason = "only in the OpenAPI document")]
 enum ScopeWord {
     #[schema(rename = "admin")]
     Admin,
@@ -49,52 +45,27 @@ enum ScopeWord {
     EventsRead,
 }
 
-/// A key to be made.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
+/// A key to create.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(example = json!({ "name": "Dashboard", "scopes": ["devices:read", "events:read"], "devices": ["shop"] }))]
 struct CreateKey {
-    /// What people call it.
+    /// The key's name.
     #[schema(min_length = 1, max_length = 128, pattern = r"\S")]
     name: String,
-    /// What it may do; `admin` holds all.
+    /// The key's permissions; `admin` includes all others.
     #[schema(value_type = Vec<ScopeWord>, min_items = 1)]
     scopes: Vec<Scope>,
-    /// To which devices; all, when left out.
+    /// The key's devices; all devices when absent.
     #[schema(schema_with = schema::key_devices, required = false)]
     devices: Option<Vec<DeviceId>>,
-    /// When it ends by itself, in milliseconds since the epoch.
+    /// The end of its validity, in milliseconds since the epoch.
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 253_402_300_799_999i64)]
     expires_at: Option<Millis>,
 }
 
-impl FromFields for CreateKey {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let name = fields.text("name", NAME_CHARS);
-        let name = fields.require("name", name, "what people call the key");
-        let scopes = read_scopes(fields);
-        let name_of_list = fields.given(&["devices", "deviceIds"]);
-        let devices = fields.list(name_of_list, MAX_DEVICES);
-        let expires_at = fields.integer("expiresAt", &(0..=LATEST)).map(Millis);
-        Some(Self { name: name?, scopes: scopes?, devices, expires_at })
-    }
-}
-
-fn read_scopes(fields: &mut Fields) -> Option<Vec<Scope>> {
-    let words: Option<Vec<String>> = fields.list("scopes", 100);
-    let words = fields.require("scopes", words, "a list of what the key may do")?;
-    let mut scopes = Vec::new();
-    for (index, word) in words.iter().enumerate() {
-        match Scope::ALL.iter().find(|scope| scope.as_str() == word) {
-            Some(scope) if scopes.contains(scope) => {}
-            Some(scope) => scopes.push(*scope),
-            None => {
-                let all: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
-                fields.wrong(format!("scopes[{index}]"), format!("must be one of {}", all.join(", ")));
-            }
-        }
-    }
-    Some(scopes)
+impl Request for CreateKey {
+    const ALIASES: &'static [Alias] = &[("devices", &["deviceIds"])];
 }
 
 /// A key without its secret.
@@ -105,22 +76,22 @@ struct KeyObject {
     /// Its public part.
     #[schema(example = "k3v9x2m7q1zd")]
     id: String,
-    /// What people call it.
+    /// Its name.
     #[schema(example = "Dashboard")]
     name: String,
-    /// What it may do.
+    /// Its permissions.
     #[schema(value_type = Vec<ScopeWord>)]
     scopes: Vec<Scope>,
-    /// To which devices; all, when `null`.
+    /// Its devices; all devices when `null`.
     #[schema(value_type = Option<Vec<String>>)]
     devices: Option<Vec<DeviceId>>,
-    /// When it was made.
+    /// The time of its creation.
     #[schema(value_type = i64)]
     created_at: Millis,
-    /// When it ends by itself.
+    /// The end of its validity.
     #[schema(value_type = Option<i64>)]
     expires_at: Option<Millis>,
-    /// When it was last used, to within a minute.
+    /// The time of its last use, to within a minute.
     #[schema(value_type = Option<i64>)]
     last_used_at: Option<Millis>,
 }
@@ -132,19 +103,19 @@ impl From<ApiKey> for KeyObject {
     }
 }
 
-/// A key that was made.
+/// A created key.
 #[derive(Serialize, ToSchema)]
 struct CreatedKeyObject {
     /// The whole key. It is not shown again.
     key: String,
-    /// What is known of it.
+    /// The key without its secret.
     #[serde(flatten)]
     about: KeyObject,
 }
 
-/// Make an API key
+/// Create an API key
 ///
-/// It is shown once. It cannot do more than the key that makes it.
+/// The key is shown once. It cannot have more rights than the key of the request.
 #[utoipa::path(post, path = "/api-keys", operation_id = "createApiKey", tag = "keys",
     request_body = CreateKey,
     responses((status = 201, description = "The key, with the only copy of its secret", body = Success<CreatedKeyObject>)))]
@@ -154,21 +125,23 @@ async fn create(
     Body(body): Body<CreateKey>,
 ) -> Result<Created<CreatedKeyObject>, ApiError> {
     let CreateKey { name, scopes, devices, expires_at } = body;
-    let CreatedKey { key, secret } =
-        services.access.create_key(&caller.0, NewKey { name, scopes, devices, expires_at }).await?;
+    let CreatedKey { key, secret } = services
+        .access
+        .create_key(&caller.0, NewKey { name, scopes: distinct(scopes), devices, expires_at })
+        .await?;
     Ok(Created(CreatedKeyObject { key: secret, about: key.into() }))
 }
 
 /// List API keys
 ///
-/// Those that can do no more than the key that asks.
+/// The keys without more rights than the key of the request.
 #[utoipa::path(get, path = "/api-keys", operation_id = "listApiKeys", tag = "keys",
     responses((status = 200, description = "Keys without their secrets, oldest first", body = Success<Vec<KeyObject>>)))]
 async fn list(caller: Caller, State(services): State<Services>) -> Success<Vec<KeyObject>> {
     Success::new(services.access.keys(&caller.0).into_iter().map(KeyObject::from).collect())
 }
 
-/// A key that is revoked.
+/// A revoked key.
 #[derive(Serialize, ToSchema)]
 struct RevokedKey {
     /// Its public part.
@@ -180,9 +153,9 @@ struct RevokedKey {
 
 /// Revoke an API key
 ///
-/// Its requests fail from now on; its sockets and streams end.
+/// Its requests fail from now on, and its sockets and streams end.
 #[utoipa::path(delete, path = "/api-keys/{keyId}", operation_id = "revokeApiKey", tag = "keys",
-    responses((status = 200, description = "It is revoked", body = Success<RevokedKey>)))]
+    responses((status = 200, description = "The key is revoked", body = Success<RevokedKey>)))]
 async fn revoke(
     caller: Caller,
     State(services): State<Services>,
@@ -195,11 +168,11 @@ async fn revoke(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::http::input::request_tests::{body_of, invalid_fields};
     use serde_json::{Value, json};
 
     fn parse(body: Value) -> Result<CreateKey, ApiError> {
-        let Value::Object(object) = body else { panic!("not an object") };
-        Fields::of_json(object).parse()
+        body_of(body)
     }
 
     #[test]
@@ -219,10 +192,8 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_field_is_named() {
+    fn every_invalid_field_is_named() {
         let body = json!({ "scopes": ["admin", "root"], "devices": "a", "expiresAt": "soon" });
-        let Err(ApiError::Invalid(errors)) = parse(body) else { panic!("accepted") };
-        let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
-        assert_eq!(fields, ["name", "scopes[1]", "devices", "expiresAt"]);
+        assert_eq!(invalid_fields::<CreateKey>(body), ["devices", "expiresAt", "name", "scopes[1]"]);
     }
 }

@@ -1,8 +1,8 @@
-//! What every request passes, from the outside in: CORS, the log and the metrics with the request's id,
-//! compression, the time limit, and a net under panics.
+//! The layers of every request, from the outside in: CORS, log and metrics with the request id, compression, the time limit,
+//! and the handling of panics.
 //!
 //! Invariants: the log and the metrics hold routes, never paths or queries, since those name chats and keys;
-//! every answer has a request id and is JSON unless an operation says otherwise.
+//! every answer has a request id, and is JSON unless its operation documents another type.
 
 use std::any::Any;
 
@@ -30,11 +30,11 @@ use crate::domain::origin::OriginPattern;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-/// What players and downloads in a page have to see.
+/// Headers that players and downloads in a page read.
 const OF_FILES: [HeaderName; 4] = [ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, ETAG];
 const REQUEST_ID_MAX: usize = 128;
-/// Routes whose bodies are large; they limit the time between two pieces themselves.
-const UNHURRIED: [&str; 2] = ["/api/v1/devices/{id}/chats/import", "/api/v1/devices/{id}/media"];
+/// Routes with large bodies, which limit the time between two chunks themselves.
+const WITHOUT_TIME_LIMIT: [&str; 2] = ["/api/v1/devices/{id}/chats/import", "/api/v1/devices/{id}/media"];
 /// The route of requests that match none.
 const NO_ROUTE: &str = "none";
 const PREFLIGHT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(600);
@@ -46,7 +46,7 @@ pub fn wrap(routes: Router<ApiState>, state: ApiState) -> Router {
         .fallback(|| async { ApiError::NotFound })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(CatchPanicLayer::custom(caught))
-        .layer(from_fn(see_through))
+        .layer(from_fn(run_to_completion))
         .layer(from_fn(limit_time))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(compressible()))
         .layer(from_fn(observe))
@@ -71,12 +71,12 @@ fn cors(allowed: &[OriginPattern]) -> CorsLayer {
                 .chain(OF_FILES)
                 .collect::<Vec<_>>(),
         )
-        // Keys travel in headers; credentials are for those whose proxy asks for a cookie of its own.
+        // Keys are in headers; credentials are for proxies with a cookie of their own.
         .allow_credentials(!any)
         .max_age(PREFLIGHT_MAX_AGE)
 }
 
-/// Files go out as they are: a range is of the file itself.
+/// Files are not compressed: a range refers to the file itself.
 fn compressible() -> impl Predicate {
     let no_file = |_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions| {
         extensions.get::<NotCompressed>().is_none()
@@ -84,15 +84,15 @@ fn compressible() -> impl Predicate {
     DefaultPredicate::new().and(no_file)
 }
 
-/// The panic's text may hold anything; the panic hook has logged where it was.
+/// The panic's text may be confidential; the panic hook has logged its place.
 fn caught(_: Box<dyn Any + Send>) -> Response {
-    tracing::error!("a request handler panicked");
+    tracing::error!("request handler panicked");
     ApiError::Internal.into_response()
 }
 
-/// What changes something is seen through to its end, also when its client hangs up or the time limit falls:
-/// between a commit and what follows from it in memory, nothing may be cut.
-async fn see_through(Extension(state): Extension<ApiState>, request: Request, next: Next) -> Response {
+/// Runs a request that changes state to completion, even if its client disconnects or the time limit passes:
+/// the updates in memory after a commit must not be cut off.
+async fn run_to_completion(Extension(state): Extension<ApiState>, request: Request, next: Next) -> Response {
     if request.method().is_safe() {
         return next.run(request).await;
     }
@@ -103,10 +103,10 @@ async fn see_through(Extension(state): Extension<ApiState>, request: Request, ne
     answered.await.unwrap_or_else(|_| ApiError::Internal.into_response())
 }
 
-/// Limits the time until an answer begins: streams may go on, and large bodies may come in.
+/// Limits the time until an answer begins; streams and large uploads are exempt.
 async fn limit_time(Extension(state): Extension<ApiState>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    if route.is_some_and(|route| UNHURRIED.contains(&route)) {
+    if route.is_some_and(|route| WITHOUT_TIME_LIMIT.contains(&route)) {
         return next.run(request).await;
     }
     match tokio::time::timeout(state.config.request_timeout, next.run(request)).await {
@@ -144,7 +144,7 @@ fn add_headers(headers: &mut HeaderMap, id: HeaderValue, is_api: bool) {
     }
 }
 
-/// The client's own id where it is short and visible ASCII, else a new one.
+/// The client's own id if it is short and visible ASCII, else a new one.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
     let sane = |value: &&HeaderValue| {
         (1..=REQUEST_ID_MAX).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
@@ -154,7 +154,7 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 
 fn new_request_id() -> HeaderValue {
     let mut bytes = [0_u8; 8];
-    // Without randomness an id of zeros is as good: nothing depends on it.
+    // Without randomness the id is zeros: nothing depends on it.
     let _ = getrandom::fill(&mut bytes);
     let text = format!("{:016x}", u64::from_be_bytes(bytes));
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("-"))

@@ -1,9 +1,9 @@
-//! Files: upload, show, download, and making their addresses void.
+//! Media: upload, info, download, thumbnail, and revocation of their signed addresses.
 
-use axum::extract::{Request, State};
+use axum::extract::{Request as HttpRequest, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -12,84 +12,77 @@ use super::ApiState;
 use super::envelope::{Created, Success};
 use super::error::ApiError;
 use super::guard::{guarded, guarded_or_signed};
-use super::input::{Device, Fields, FromFields, Message as MessageParam, Query};
-use super::schema::{self, DimensionsObject, MediaInfoObject};
+use super::input::{Device, Message as MessageParam, Query, Request};
+use super::schema::{self, DimensionsObject};
 use crate::domain::access::Scope;
-use crate::domain::media::{Dimensions, Media, MediaHash, WireMediaInfo};
+use crate::domain::media::{Dimensions, Media, MediaHash, MediaKind};
 use crate::service::{ServiceError, Services, Uploaded};
 
-mod answer;
 mod disposition;
+mod response;
 mod upload;
 
-pub use answer::NotCompressed;
-
-/// Longest name of a file, in characters.
-const NAME_CHARS: usize = 1_000;
+pub use response::NotCompressed;
 
 /// The operations of this file and its parts.
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
-        .routes(guarded(Scope::MessagesSend, &[], routes!(take_in)))
+        .routes(guarded(Scope::MessagesSend, &[], routes!(upload_media)))
         .routes(guarded(Scope::DevicesWrite, &[], routes!(revoke_urls)))
         .routes(guarded_or_signed(Scope::MessagesRead, &[], routes!(info)))
         .routes(guarded_or_signed(Scope::MessagesRead, &[416], routes!(download)))
         .routes(guarded_or_signed(Scope::MessagesRead, &[416], routes!(thumbnail)))
 }
 
-#[derive(Debug, IntoParams)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct UploadQuery {
-    /// What the file is called; else what the form or `Content-Disposition` says.
+    /// The file name; that of the form or of `Content-Disposition` when absent.
     #[param(max_length = 1000)]
     filename: Option<String>,
 }
 
-impl FromFields for UploadQuery {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        Some(Self { filename: fields.text("filename", NAME_CHARS) })
-    }
-}
+impl Request for UploadQuery {}
 
-/// A form with a file in it.
+/// A form with a file.
 #[derive(ToSchema)]
 #[schema(example = json!({ "file": "the bytes of the file" }))]
-#[expect(dead_code, reason = "for the document; the upload reads the form")]
+#[expect(dead_code, reason = "only in the OpenAPI document; the upload reads the form")]
 struct UploadForm {
-    /// The file. Of several, the first counts.
+    /// The file; the first of several is used.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
 }
 
-/// A file that may be sent.
+/// An uploaded file.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct UploadedFile {
-    /// Names it in `media.mediaId` when it is sent. It is forgotten when that does not happen for a day.
+    /// The value of `media.mediaId` in a send. An upload that is not sent is removed after a day.
     #[schema(example = "mOPHN2gXWdJdKXYAFcvPAQ")]
     media_id: String,
-    /// Its type, by its content.
+    /// Its type, detected from the content.
     #[schema(example = "image/jpeg")]
     mimetype: String,
-    /// In bytes.
+    /// Its size in bytes.
     #[schema(minimum = 1)]
     filesize: u64,
-    /// What it is called, without anything that is not safe in a name.
+    /// Its name, without unsafe characters.
     #[schema(example = "holiday.jpg")]
     filename: Option<String>,
-    /// How long it plays, in seconds.
+    /// Its duration in seconds.
     duration: Option<f64>,
-    /// Width and height.
+    /// Its width and height.
     #[schema(value_type = Option<DimensionsObject>)]
     dimensions: Option<Dimensions>,
-    /// Its content's SHA-256, in hexadecimal.
+    /// The SHA-256 of its content, in hexadecimal.
     #[schema(
         value_type = String,
         pattern = "^[0-9a-f]{64}$",
         example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
     )]
     sha256: MediaHash,
-    /// Whether there will be a smaller picture of it.
+    /// Whether there will be a thumbnail.
     has_thumbnail: bool,
 }
 
@@ -111,36 +104,36 @@ impl From<Uploaded> for UploadedFile {
 
 /// Upload a file
 ///
-/// As a form with a file, or as the body itself. It is streamed to the store, and may be sent by its `mediaId`
-/// from this device. The largest size is a setting, 64 MiB unless changed.
+/// As a form with a file, or as the body itself. The file is streamed to the media store, and this device can send it by
+/// its `mediaId`. The largest size is a setting, 64 MiB by default.
 #[utoipa::path(post, path = "/devices/{id}/media", operation_id = "uploadMedia", tag = "media",
     params(UploadQuery),
     request_body(content((schema::Binary = "application/octet-stream"), (UploadForm = "multipart/form-data"))),
-    responses((status = 201, description = "It is stored and may be sent", body = Success<UploadedFile>)))]
-async fn take_in(
+    responses((status = 201, description = "The file is stored", body = Success<UploadedFile>)))]
+async fn upload_media(
     State(services): State<Services>,
     Device(device): Device,
     Query(query): Query<UploadQuery>,
-    request: Request,
+    request: HttpRequest,
 ) -> Result<Created<UploadedFile>, ApiError> {
-    upload::take_in(&services, &device, query.filename, request)
+    upload::receive(&services, &device, query.filename, request)
         .await
         .map(|uploaded| Created(uploaded.into()))
 }
 
-/// What became of the addresses.
+/// The result of a revocation.
 #[derive(Serialize, ToSchema)]
 struct RevokedUrls {
     /// `true`.
     revoked: bool,
 }
 
-/// Make the addresses of files void
+/// Revoke the addresses of media
 ///
-/// All `mediaUrl`, `downloadUrl` and `thumbnailUrl` of this device that were given out so far end; messages that
-/// are read again have new ones.
+/// All `mediaUrl`, `downloadUrl` and `thumbnailUrl` of this device become invalid. Messages have new ones when they are
+/// read again.
 #[utoipa::path(post, path = "/devices/{id}/media/revoke-urls", operation_id = "revokeMediaUrls", tag = "media",
-    responses((status = 200, description = "They are void", body = Success<RevokedUrls>)))]
+    responses((status = 200, description = "The addresses are invalid", body = Success<RevokedUrls>)))]
 async fn revoke_urls(
     State(services): State<Services>,
     Device(device): Device,
@@ -149,27 +142,132 @@ async fn revoke_urls(
     Ok(Success::new(RevokedUrls { revoked: true }))
 }
 
-/// Show what is known of a message's file
+/// The media of a message.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum MessageMedia {
+    File(Box<MessageFile>),
+    None(NoFile),
+}
+
+/// A message without a file.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct NoFile {
+    /// `false`.
+    #[schema(example = false)]
+    has_media: bool,
+}
+
+/// The file of a message.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct MessageFile {
+    /// `true`.
+    #[schema(example = true)]
+    has_media: bool,
+    /// The kind of the file.
+    r#type: MediaTypeWord,
+    /// The same as `type`.
+    media_type: MediaTypeWord,
+    /// Its type, detected from the content.
+    #[schema(example = "image/jpeg")]
+    mimetype: String,
+    /// Its size in bytes.
+    #[schema(value_type = i64, minimum = 0)]
+    filesize: u64,
+    /// The sender's name of the file.
+    filename: Option<String>,
+    /// Its duration in seconds.
+    duration: Option<f64>,
+    /// Its width and height.
+    #[schema(value_type = Option<DimensionsObject>)]
+    dimensions: Option<Dimensions>,
+    /// The SHA-256 of its content, in hexadecimal.
+    #[schema(
+        value_type = String,
+        pattern = "^[0-9a-f]{64}$",
+        example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    )]
+    sha256: MediaHash,
+    /// Its address; `null` when the file was deleted.
+    download_url: Option<String>,
+    /// The address of its thumbnail, if it has one.
+    thumbnail_url: Option<String>,
+}
+
+impl From<Media> for MessageFile {
+    fn from(media: Media) -> Self {
+        let Media { kind, file, filename, links, .. } = media;
+        let (download_url, thumbnail_url) =
+            links.map(|links| (Some(links.download), links.thumbnail)).unwrap_or_default();
+        Self {
+            has_media: true,
+            r#type: kind.into(),
+            media_type: kind.into(),
+            mimetype: file.mimetype,
+            filesize: file.filesize,
+            filename,
+            duration: file.duration,
+            dimensions: file.dimensions,
+            sha256: file.hash,
+            download_url,
+            thumbnail_url,
+        }
+    }
+}
+
+/// The kind of a file.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MediaFileType, rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
+enum MediaTypeWord {
+    Image,
+    Video,
+    Audio,
+    Voice,
+    Document,
+    Sticker,
+}
+
+impl From<MediaKind> for MediaTypeWord {
+    fn from(kind: MediaKind) -> Self {
+        match kind {
+            MediaKind::Image => Self::Image,
+            MediaKind::Video => Self::Video,
+            MediaKind::Audio => Self::Audio,
+            MediaKind::Ptt => Self::Voice,
+            MediaKind::Document => Self::Document,
+            MediaKind::Sticker => Self::Sticker,
+        }
+    }
+}
+
+/// Show the media of a message
 ///
-/// Also when the file itself is not kept any more; its addresses are null then.
+/// Also when the file itself was deleted; its addresses are `null` then.
 #[utoipa::path(get, path = "/devices/{id}/messages/{mid}/media/info", operation_id = "getMediaInfo", tag = "media",
-    responses((status = 200, description = "What is known of it", body = Success<MediaInfoObject>)))]
+    responses((status = 200, description = "The media of the message", body = Success<MessageMedia>)))]
 async fn info(
     State(services): State<Services>,
     Device(device): Device,
     MessageParam(id): MessageParam,
-) -> Result<Success<WireMediaInfo>, ApiError> {
-    Ok(Success::new(services.media.message_media(&device, &id).await?.into_info()))
+) -> Result<Success<MessageMedia>, ApiError> {
+    match services.media.message_media(&device, &id).await {
+        Ok(media) => Ok(Success::new(MessageMedia::File(Box::new(media.into())))),
+        Err(ServiceError::NoMedia) => Ok(Success::new(MessageMedia::None(NoFile { has_media: false }))),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Download a message's file
 ///
-/// Whole, or one range of it. What a browser could run is never shown inline.
+/// The whole file, or one range of it. Files that a browser could execute are never shown inline.
 #[utoipa::path(get, path = "/devices/{id}/messages/{mid}/media/download", operation_id = "downloadMedia", tag = "media",
     params(("Range" = Option<String>, Header, description = "One range of bytes, such as `bytes=0-1023`")),
     responses((status = 200, description = "The file", body = schema::Binary, content_type = "*/*"),
         (status = 206, description = "A part of the file", body = schema::Binary, content_type = "*/*"),
-        (status = 304, description = "It is what `If-None-Match` names")))]
+        (status = 304, description = "`If-None-Match` names this file")))]
 async fn download(
     State(services): State<Services>,
     Device(device): Device,
@@ -180,23 +278,23 @@ async fn download(
     if !available {
         return Err(ServiceError::MediaGone.into());
     }
-    let described = answer::Described {
+    let described = response::Described {
         etag: format!("\"{}\"", file.hash),
         disposition: disposition::of(&file.mimetype, filename.as_deref()),
         length: file.filesize,
         mimetype: &file.mimetype,
     };
-    answer::file(&headers, &described, |range| async { services.media.read_media(&file.hash, range).await })
+    response::file(&headers, &described, |range| async { services.media.read_media(&file.hash, range).await })
         .await
 }
 
-/// Show a smaller picture of a message's file
+/// Show the thumbnail of a message's file
 ///
-/// A JPEG whose longest side has at most 320 pixels.
+/// A JPEG with at most 320 pixels on its longest side.
 #[utoipa::path(get, path = "/devices/{id}/messages/{mid}/media/thumbnail", operation_id = "getMediaThumbnail", tag = "media",
     responses((status = 200, description = "The picture", body = schema::Binary, content_type = "image/jpeg"),
         (status = 206, description = "A part of the picture", body = schema::Binary, content_type = "image/jpeg"),
-        (status = 304, description = "It is what `If-None-Match` names")))]
+        (status = 304, description = "`If-None-Match` names this file")))]
 async fn thumbnail(
     State(services): State<Services>,
     Device(device): Device,
@@ -211,11 +309,11 @@ async fn thumbnail(
         return Err(ServiceError::NoThumbnail.into());
     }
     let jpeg = bytes::Bytes::from(services.media.read_media_thumbnail(&file.hash).await?);
-    let described = answer::Described {
+    let described = response::Described {
         etag: format!("\"{}-thumbnail\"", file.hash),
         disposition: disposition::of("image/jpeg", Some("thumbnail.jpg")),
         length: jpeg.len() as u64,
         mimetype: "image/jpeg",
     };
-    answer::file(&headers, &described, |range| async move { Ok(answer::part_of(&jpeg, range)) }).await
+    response::file(&headers, &described, |range| async move { Ok(response::part_of(&jpeg, range)) }).await
 }

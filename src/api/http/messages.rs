@@ -1,8 +1,8 @@
-//! Messages: show, where they are, search; sending and changing them have files of their own.
+//! Messages: show, sending status, search. Sending and changing them have files of their own.
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -11,8 +11,8 @@ use super::ApiState;
 use super::envelope::Success;
 use super::error::ApiError;
 use super::guard::guarded;
-use super::input::{Device, Fields, FromFields, Message as MessageParam, Query};
-use super::paging::{DEFAULT_LIMIT, limit};
+use super::input::{Alias, Device, Message as MessageParam, Query, Request};
+use super::paging::{LIMIT, default_limit};
 use super::schema::{self, MessageObject, MessageTypeWord, QueueStatusObject, ReceiptObject, StatusWord};
 use crate::domain::access::Scope;
 use crate::domain::ack::{Ack, Status};
@@ -24,8 +24,7 @@ use crate::service::{QueueStatus, SearchQuery, Services};
 
 mod changes;
 mod send;
-
-const MAX_WORDS_CHARS: usize = 512;
+pub mod send_body;
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -37,7 +36,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(guarded(Scope::MessagesRead, &[], routes!(show)))
 }
 
-/// A message with all that is known of its delivery.
+/// A message with its delivery status.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct MessageWithReceipts {
@@ -45,18 +44,18 @@ struct MessageWithReceipts {
     #[serde(flatten)]
     #[schema(value_type = MessageObject)]
     message: Message,
-    /// Its step.
+    /// Its sending status.
     #[schema(value_type = StatusWord)]
     status: Status,
-    /// Why it failed, in a sentence.
+    /// The reason of a failure, as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     error: Option<String>,
-    /// Why it failed, as a stable code.
+    /// The reason of a failure, as a stable code.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     code: Option<String>,
-    /// How far each recipient is, in a group.
+    /// The receipts of the recipients.
     #[schema(value_type = Vec<ReceiptObject>)]
     receipts: Vec<Receipt>,
 }
@@ -77,32 +76,29 @@ async fn show(
     Ok(Success::new(MessageWithReceipts { message, status, error, code, receipts }))
 }
 
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 struct StatusQuery {
-    /// The message to look at.
+    /// The message to report.
     #[param(schema_with = schema::message_id, required = false)]
     message_id: Option<MessageId>,
 }
 
-impl FromFields for StatusQuery {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        Some(Self { message_id: fields.parsed("messageId") })
-    }
-}
+impl Request for StatusQuery {}
 
-/// The device's queue and health, and where one message is.
+/// The device's queue and health, and the status of one message.
 #[derive(Serialize, ToSchema)]
 struct SendingStatus {
     /// The device's queue and health.
     #[serde(flatten)]
     #[schema(value_type = QueueStatusObject)]
     device: QueueStatus,
-    /// The message, where one was asked for.
+    /// The message that the request named.
     message: Option<MessageState>,
 }
 
-/// Where a message is.
+/// The status of a message.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct MessageState {
@@ -112,22 +108,22 @@ struct MessageState {
     /// Its chat.
     #[schema(value_type = String)]
     chat_id: Jid,
-    /// Its step.
+    /// Its sending status.
     #[schema(value_type = StatusWord)]
     status: Status,
-    /// How far it has come.
+    /// Its acknowledgement level.
     #[schema(value_type = i32, minimum = -1, maximum = 4)]
     ack: Ack,
     /// The level's name.
     ack_name: &'static str,
-    /// When it was written.
+    /// The time of the message.
     #[schema(value_type = i64)]
     timestamp: Millis,
-    /// Why it failed, in a sentence.
+    /// The reason of a failure, as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     error: Option<String>,
-    /// Why it failed, as a stable code.
+    /// The reason of a failure, as a stable code.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     code: Option<String>,
@@ -150,12 +146,12 @@ impl From<TrackedMessage> for MessageState {
     }
 }
 
-/// Show how sending goes
+/// Show the sending status
 ///
-/// The device's queue and health, and where one message is.
+/// The device's queue and health, and the status of one message.
 #[utoipa::path(get, path = "/devices/{id}/messages/status", operation_id = "getSendingStatus", tag = "messages",
     params(StatusQuery),
-    responses((status = 200, description = "How sending goes", body = Success<SendingStatus>)))]
+    responses((status = 200, description = "The sending status", body = Success<SendingStatus>)))]
 async fn status(
     State(services): State<Services>,
     Device(device): Device,
@@ -169,27 +165,11 @@ async fn status(
     Ok(Success::new(SendingStatus { device, message }))
 }
 
-/// Words on the wire and what they mean.
-const TYPES: [(&str, MessageType); 13] = [
-    ("chat", MessageType::Chat),
-    ("image", MessageType::Image),
-    ("video", MessageType::Video),
-    ("audio", MessageType::Audio),
-    ("ptt", MessageType::Ptt),
-    ("document", MessageType::Document),
-    ("sticker", MessageType::Sticker),
-    ("location", MessageType::Location),
-    ("vcard", MessageType::Vcard),
-    ("poll_creation", MessageType::PollCreation),
-    ("call_log", MessageType::CallLog),
-    ("revoked", MessageType::Revoked),
-    ("unknown", MessageType::Unknown),
-];
-
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 struct SearchMessages {
-    /// Words that all have to occur; the last one may be unfinished.
+    /// Words that must all occur; the last one may be unfinished.
     #[param(min_length = 1, max_length = 512)]
     query: String,
     /// Only in this chat.
@@ -198,23 +178,17 @@ struct SearchMessages {
     /// Only of this type.
     #[param(value_type = Option<MessageTypeWord>)]
     r#type: Option<MessageType>,
-    /// At most so many.
+    /// The most messages of the answer.
+    #[serde(default = "default_limit")]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
     limit: usize,
 }
 
-impl FromFields for SearchMessages {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let name = fields.given(&["query", "q", "search"]);
-        let query = fields.text(name, MAX_WORDS_CHARS);
-        let query = fields.require(name, query, "the words to look for");
-        let (chat_id, r#type) = (fields.parsed("chatId"), fields.word("type", &TYPES));
-        let limit = limit(fields, DEFAULT_LIMIT);
-        Some(Self { query: query?, chat_id, r#type, limit })
-    }
+impl Request for SearchMessages {
+    const ALIASES: &'static [Alias] = &[("query", &["q", "search"]), LIMIT];
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct FoundMessages {
@@ -223,9 +197,9 @@ struct FoundMessages {
     /// Messages, newest first.
     #[schema(value_type = Vec<MessageObject>)]
     data: Vec<Message>,
-    /// The words.
+    /// The words of the request.
     query: String,
-    /// How many were found, without the limit.
+    /// The number of matches, without the limit.
     #[schema(minimum = 0)]
     total_results: i64,
     /// `single_chat` or `all_chats`.
@@ -237,35 +211,30 @@ struct FoundMessages {
 /// Full text, newest first.
 #[utoipa::path(get, path = "/devices/{id}/messages/search", operation_id = "searchMessages", tag = "messages",
     params(SearchMessages),
-    responses((status = 200, description = "What was found", body = FoundMessages)))]
+    responses((status = 200, description = "The matches", body = FoundMessages)))]
 async fn search(
     State(services): State<Services>,
     Device(device): Device,
     Query(SearchMessages { query, chat_id, r#type, limit }): Query<SearchMessages>,
 ) -> Result<Json<FoundMessages>, ApiError> {
     let search_scope = if chat_id.is_some() { "single_chat" } else { "all_chats" };
-    let wanted = SearchQuery { words: query.clone(), chat: chat_id, kind: r#type, limit };
-    let (data, total_results) = services.messaging.search(&device, wanted).await?;
+    let search = SearchQuery { words: query.clone(), chat: chat_id, kind: r#type, limit };
+    let (data, total_results) = services.messaging.search(&device, search).await?;
     Ok(Json(FoundMessages { success: true, data, query, total_results, search_scope }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::http::input::read_query;
 
     #[test]
-    fn every_type_has_the_word_that_serde_writes() {
-        for (word, kind) in TYPES {
-            assert_eq!(serde_json::to_value(kind).unwrap(), word);
-        }
-    }
-
-    #[test]
-    fn a_search_needs_words() {
-        let wrong = |query: &str| Fields::of_query(query).parse::<SearchMessages>().is_err();
-        assert!(!wrong("query=hello&type=chat&chatId=15550100001&limit=100"));
+    fn search_needs_words() {
+        let is_wrong = |query: &str| read_query::<SearchMessages>(query).is_err();
+        assert!(!is_wrong("query=hello&type=chat&chatId=15550100001&limit=100"));
+        assert!(!is_wrong("q=hello&take=1"));
         for query in ["", "query=", "query=x&type=letter", "query=x&chatId=?", "query=x&limit=101"] {
-            assert!(wrong(query), "{query}");
+            assert!(is_wrong(query), "{query}");
         }
     }
 }

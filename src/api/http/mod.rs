@@ -1,8 +1,8 @@
 //! REST: one file for each resource, path = URL = verb.
 //!
 //! A request passes the layers ([`layers`]), the guard of its operation ([`guard`]: key, scope, device),
-//! the extractors ([`input`]) and its handler, which calls the service. Errors become answers in
-//! [`error`]. What the OpenAPI document says of an operation stands at its handler and at its guard.
+//! the extractors ([`input`]) and its handler, which calls the service. [`error`] maps errors to answers.
+//! The OpenAPI document is made of the attributes of the handlers and of their guards.
 
 use std::sync::Arc;
 
@@ -12,13 +12,12 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::ApiConfig;
-use super::auth::FailedTries;
+use super::auth::FailedLogins;
 use crate::domain::ids::DeviceId;
 use crate::domain::log_throttle::LogThrottle;
 use crate::service::Services;
 
 mod callbacks;
-mod chat_files;
 mod chats;
 mod contacts;
 mod devices;
@@ -29,36 +28,37 @@ mod events;
 mod groups;
 mod guard;
 mod health;
-mod input;
+pub(in crate::api) mod input;
 mod keys;
 mod layers;
 mod media;
-mod messages;
+pub(in crate::api) mod messages;
 mod notifications;
 mod openapi;
 mod operator;
 mod paging;
 mod probes;
 mod queue;
-mod schema;
+mod routes;
+pub(in crate::api) mod schema;
 mod simulator;
 mod stats;
 mod webhooks;
 
 pub use error::{ApiError, FieldError};
 
-/// What handlers work with; cheap to clone.
+/// The state of handlers; cheap to clone.
 #[derive(Clone)]
 pub struct ApiState {
     /// The use cases.
     pub services: Services,
     /// The configuration.
     pub config: Arc<ApiConfig>,
-    /// Failed key tries.
-    pub tries: Arc<FailedTries>,
-    /// The memory of callbacks that are being read.
-    pub callbacks: callbacks::CallbackRoom,
-    /// Which refused callbacks were warned of lately, by device and code.
+    /// Failed logins.
+    pub tries: Arc<FailedLogins>,
+    /// The memory budget of callbacks.
+    pub callbacks: callbacks::CallbackBudget,
+    /// The throttle of the log messages of refused callbacks, by device and code.
     pub refused_callbacks: Arc<LogThrottle<(DeviceId, &'static str)>>,
 }
 
@@ -75,21 +75,20 @@ impl FromRef<ApiState> for Arc<ApiConfig> {
 }
 
 /// REST, the probes and the documentation.
-pub fn router(services: Services, config: Arc<ApiConfig>, tries: Arc<FailedTries>) -> Router {
+pub fn router(services: Services, config: Arc<ApiConfig>, tries: Arc<FailedLogins>) -> Router {
     let (routes, document) = documented().split_for_parts();
     let routes = routes.merge(docs::routes(&document)).merge(notifications::assets());
-    let callbacks = callbacks::CallbackRoom::default();
+    let callbacks = callbacks::CallbackBudget::default();
     layers::wrap(routes, ApiState { services, config, tries, callbacks, refused_callbacks: Arc::default() })
 }
 
-/// Every operation that is in the document, and the document.
+/// The documented operations, and the document.
 fn documented() -> OpenApiRouter<ApiState> {
     let api = OpenApiRouter::new()
         .merge(devices::routes())
         .merge(messages::routes())
         .merge(media::routes())
         .merge(chats::routes())
-        .merge(chat_files::routes())
         .merge(contacts::routes())
         .merge(groups::routes())
         .merge(events::routes())
@@ -121,7 +120,7 @@ pub fn openapi_json() -> String {
 fn as_json(document: &OpenApi) -> String {
     let mut text = document.to_pretty_json().unwrap_or_else(|error| {
         // Not reached: the document is plain data.
-        tracing::error!(%error, "the OpenAPI document cannot be written");
+        tracing::error!(%error, "OpenAPI document not serialised");
         String::new()
     });
     text.push('\n');

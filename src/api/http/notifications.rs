@@ -1,11 +1,9 @@
-//! Notifications: what people were told, and what each of them has read.
-//!
-//! Read and mute state is an operator's: of who a verified access token names, else of the API key with the label that
-//! the token is. [`mutes`] and [`rules`] say what is told, [`push`] are browsers that want it,
-//! [`sounds`] what is heard; [`test`] tries it out.
+//! Notifications of operators: list and mark as read. The operator is the user of a verified access token, else the API
+//! key with the label of the token; each operator has a read and mute state of its own.
 
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,13 +12,13 @@ use super::ApiState;
 use super::envelope::{Page, Success};
 use super::error::ApiError;
 use super::guard::{Caller, guarded};
-use super::input::{Body, Device, Fields, FromFields, Query};
+use super::input::{Alias, Body, Device, DeviceOrAll, Query, Report, Request};
 use super::operator::Operator;
-use super::paging::{Window, window};
+use super::paging::{LIMIT, OFFSET, default_limit, move_page};
+use super::routes::below_device;
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
-use crate::domain::notify::OperatorId;
 use crate::service::{ListedNotification, NotificationPage, NotificationQuery, Services};
 
 mod mutes;
@@ -31,14 +29,11 @@ mod test;
 
 pub(super) use self::sounds::assets;
 
-/// Notifications that one request may mark as read.
-const MAX_IDS: usize = 1_000;
-
 /// The operations of this file and its parts.
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(guarded(Scope::EventsRead, &[], routes!(list)))
-        .routes(guarded(Scope::EventsRead, &[], routes!(list_of_device)))
+        .routes(guarded(Scope::EventsRead, &[], below_device(routes!(list))))
         .routes(guarded(Scope::EventsRead, &[], routes!(read)))
         .merge(mutes::routes())
         .merge(test::routes())
@@ -47,20 +42,20 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .merge(sounds::routes())
 }
 
-/// How much a notification matters.
+/// The priority of a notification.
 #[derive(ToSchema)]
 #[schema(as = NotificationPriority, rename_all = "lowercase")]
-#[expect(dead_code, reason = "for the document")]
+#[expect(dead_code, reason = "only in the OpenAPI document")]
 enum PriorityWord {
     Low,
     Normal,
     High,
 }
 
-/// What a rule may ask for.
+/// An action of a rule.
 #[derive(ToSchema)]
 #[schema(as = NotificationAction, rename_all = "lowercase")]
-#[expect(dead_code, reason = "for the document")]
+#[expect(dead_code, reason = "only in the OpenAPI document")]
 enum ActionWord {
     Dashboard,
     Desktop,
@@ -75,36 +70,36 @@ enum ActionWord {
 #[schema(as = Notification)]
 #[serde(rename_all = "camelCase")]
 struct NotificationObject {
-    /// Names it. One that grows keeps its id.
+    /// Its id. A coalesced notification keeps it.
     #[schema(example = "shop-42")]
     id: String,
-    /// Whose.
+    /// Its device.
     device_id: String,
-    /// What happened.
+    /// The kind of its trigger.
     #[schema(example = "message")]
     kind: String,
-    /// How much it matters.
+    /// Its priority.
     #[schema(value_type = PriorityWord)]
     priority: &'static str,
-    /// The first line.
+    /// Its first line.
     #[schema(example = "Anna (3 new messages)")]
     title: String,
-    /// The rest.
+    /// Its other lines.
     body: String,
-    /// The name of the sound that goes with it.
+    /// The name of its sound.
     #[schema(example = "message")]
     sound: Option<String>,
-    /// Where that sound is.
+    /// The address of its sound.
     #[schema(example = "/assets/sounds/message")]
     sound_url: Option<String>,
-    /// The chat that it is about.
+    /// Its chat.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     chat_id: Option<String>,
-    /// How many it stands for.
+    /// The number of events that it counts.
     #[schema(minimum = 1, example = 3)]
     count: u32,
-    /// When it was told.
+    /// The time of the notification.
     #[schema(value_type = i64)]
     timestamp: Millis,
     /// Whether the operator has read it.
@@ -132,56 +127,57 @@ impl From<ListedNotification> for NotificationObject {
     }
 }
 
-/// Where a page of notifications stands, and how many are left to be read.
+/// The position of a page of notifications, and the number of unread ones.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct NotificationPagination {
-    /// Notifications in all.
+    /// All notifications.
     #[schema(minimum = 0)]
     total: i64,
-    /// Those that the operator has not read.
+    /// Notifications that the operator has not read.
     #[schema(minimum = 0)]
     unread: i64,
-    /// On this page.
+    /// Entries on this page.
     #[schema(minimum = 0)]
     returned: usize,
-    /// Asked for.
+    /// The limit of the request.
     #[schema(minimum = 1, maximum = 100)]
     limit: usize,
-    /// Skipped.
+    /// Skipped entries.
     #[schema(minimum = 0)]
     offset: usize,
     /// Whether more follow.
     has_more: bool,
 }
 
-#[derive(IntoParams)]
+#[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct NotificationsQuery {
-    /// Only those that the operator has not read.
+    /// Only notifications that the operator has not read.
+    #[serde(default)]
     #[param(value_type = Option<bool>)]
     unread: bool,
-    /// At most so many.
+    /// The most entries of a page.
+    #[serde(default = "default_limit")]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
     limit: usize,
-    /// After so many.
+    /// The entries to skip.
+    #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 0, maximum = 1_000_000_000, default = 0)]
     offset: usize,
 }
 
-impl FromFields for NotificationsQuery {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let unread = fields.boolean("unread").unwrap_or(false);
-        let Window { limit, offset } = window(fields);
-        Some(Self { unread, limit, offset })
+impl Request for NotificationsQuery {
+    const ALIASES: &'static [Alias] = &[LIMIT, OFFSET];
+
+    fn normalize(object: &mut Map<String, Value>, report: &mut Report) {
+        move_page(object, report);
     }
 }
 
-type Listing = Result<Page<NotificationObject, NotificationPagination>, ApiError>;
-
 /// List notifications
 ///
-/// Those of all devices of the key. The newest thousand of each device are kept.
+/// The notifications of the key's devices, or of one. The newest thousand of each device are kept.
 #[utoipa::path(get, path = "/notifications", operation_id = "listNotifications", tag = "notifications",
     params(NotificationsQuery),
     responses((status = 200, description = "Notifications, the newest first", body = Page<NotificationObject, NotificationPagination>)))]
@@ -189,32 +185,16 @@ async fn list(
     caller: Caller,
     Operator(operator): Operator,
     State(services): State<Services>,
-    Query(query): Query<NotificationsQuery>,
-) -> Listing {
-    listing(&services, operator, caller.devices().map(<[DeviceId]>::to_vec), query).await
-}
-
-/// List a device's notifications
-#[utoipa::path(get, path = "/devices/{id}/notifications", operation_id = "listDeviceNotifications", tag = "notifications",
-    params(NotificationsQuery),
-    responses((status = 200, description = "Notifications, the newest first", body = Page<NotificationObject, NotificationPagination>)))]
-async fn list_of_device(
-    Operator(operator): Operator,
-    State(services): State<Services>,
-    Device(device): Device,
-    Query(query): Query<NotificationsQuery>,
-) -> Listing {
-    services.fleet.device(&device).await?;
-    listing(&services, operator, Some(vec![device]), query).await
-}
-
-async fn listing(
-    services: &Services,
-    operator: OperatorId,
-    devices: Option<Vec<DeviceId>>,
-    query: NotificationsQuery,
-) -> Listing {
-    let NotificationsQuery { unread, limit, offset } = query;
+    DeviceOrAll(device): DeviceOrAll,
+    Query(NotificationsQuery { unread, limit, offset }): Query<NotificationsQuery>,
+) -> Result<Page<NotificationObject, NotificationPagination>, ApiError> {
+    let devices = match device {
+        Some(device) => {
+            services.fleet.device(&device).await?;
+            Some(vec![device])
+        }
+        None => caller.devices().map(<[DeviceId]>::to_vec),
+    };
     let found =
         services.notify.notifications(NotificationQuery { devices, operator, unread, limit, offset }).await?;
     let NotificationPage { page, total, unread } = found;
@@ -224,23 +204,20 @@ async fn listing(
     Ok(Page::new(page.into_iter().map(NotificationObject::from).collect(), pagination))
 }
 
-/// What was read. Without ids: all of the device's.
-#[derive(ToSchema)]
+/// The notifications to mark as read; all of the device without ids.
+#[derive(Deserialize, ToSchema)]
 #[schema(example = json!({ "ids": ["shop-42"] }))]
 struct ReadNotifications {
-    /// Which ones.
+    /// Only these notifications.
     #[schema(value_type = Option<Vec<String>>, max_items = 1000)]
     ids: Option<Vec<String>>,
 }
 
-impl FromFields for ReadNotifications {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        fields.only(&["ids"]);
-        Some(Self { ids: fields.list("ids", MAX_IDS) })
-    }
+impl Request for ReadNotifications {
+    const ONLY_KNOWN: Option<&'static [&'static str]> = Some(&[]);
 }
 
-/// What is left to be read.
+/// The number of unread notifications.
 #[derive(Serialize, ToSchema)]
 struct Unread {
     /// Notifications of the device that the operator has not read.
@@ -250,10 +227,10 @@ struct Unread {
 
 /// Mark notifications as read
 ///
-/// For this operator alone. One that grows afterwards is unread again.
+/// For this operator only. A notification that counts another event later is unread again.
 #[utoipa::path(post, path = "/devices/{id}/notifications/read", operation_id = "readNotifications", tag = "notifications",
     request_body = Option<ReadNotifications>,
-    responses((status = 200, description = "How many are left", body = Success<Unread>)))]
+    responses((status = 200, description = "The number of unread notifications", body = Success<Unread>)))]
 async fn read(
     Operator(operator): Operator,
     State(services): State<Services>,

@@ -1,4 +1,4 @@
-//! What the OpenAPI document says of every operation: security, path parameters and refusals.
+//! The common parts of all operations in the OpenAPI document: security, path parameters and refusals.
 
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::header::HeaderBuilder;
@@ -15,29 +15,29 @@ use super::error::{ErrorBody, FieldError};
 use super::schema;
 use crate::domain::access::Scope;
 
-mod absent;
 #[cfg(test)]
 mod completeness;
 mod examples;
-mod free_form;
+mod nullable;
+mod open_objects;
 
 const DESCRIPTION: &str = "Many messaging devices side by side in one small daemon. \
 Answers are `{ success: true, data }` or `{ success: false, error, code, details? }`. \
 Unknown JSON fields are ignored. Times are milliseconds since the epoch.";
 
-/// Refusals that have a response of their own in the document.
+/// The refusals with a shared response.
 const REFUSALS: [(u16, &str); 12] = [
     (400, "Malformed or invalid; `details` names each wrong field"),
     (401, "No API key, or one that is not valid"),
     (403, "The key lacks the scope, or is not allowed for the device"),
-    (404, "Not there"),
+    (404, "Not found"),
     (409, "The device is in the wrong state for this, or the id is taken"),
     (413, "The request body is too large"),
     (415, "The request body is not JSON"),
     (416, "The file has no such bytes"),
     (422, "Understood but impossible"),
-    (429, "Too many failed tries or waiting messages; see Retry-After"),
-    (501, "A field asks for what a later version does"),
+    (429, "Too many failed logins or queued messages; see Retry-After"),
+    (501, "A field needs a later version"),
     (503, "Overloaded, too slow or shutting down; see Retry-After"),
 ];
 
@@ -58,8 +58,8 @@ fn path_parameter(name: &str) -> (&'static str, Schema) {
         "wid" => ("The webhook's id", text("^[A-Za-z0-9_-]{1,64}$").into()),
         "rid" => ("The rule's id", text("^[A-Za-z0-9_-]{1,64}$").into()),
         "pid" => ("The subscription's id", text("^[A-Za-z0-9_-]{1,64}$").into()),
-        "keyId" => ("The key's id: what stands between `whf_` and the secret", text("^[!-~]+$").into()),
-        _ => ("What to do", text("^[A-Za-z0-9_-]+$").into()),
+        "keyId" => ("The key's id: the part between `whf_` and the secret", text("^[!-~]+$").into()),
+        _ => ("The request to the simulator", text("^[A-Za-z0-9_-]+$").into()),
     }
 }
 
@@ -79,17 +79,18 @@ pub fn describe(paths: &mut Paths, scope: Scope, refusals: &[u16]) {
     });
 }
 
-/// Describes operations that the signature of an address opens as well as a key, after [`describe`].
+/// Describes operations that accept a signed address as well as a key, after [`describe`].
 pub fn describe_signed(paths: &mut Paths) {
     each_operation(paths, |_, operation| {
         let signed = SecurityRequirement::new("signature", [] as [&str; 0]);
         operation.security.get_or_insert_default().push(signed);
         let told = operation.description.take().unwrap_or_default();
-        operation.description = Some(format!("{told} The signature of the file's own address does as well."));
+        operation.description =
+            Some(format!("{told} The signature of the file's own address is accepted too."));
     });
 }
 
-/// Describes operations that anybody may call.
+/// Describes operations without a key.
 pub fn describe_open(paths: &mut Paths, refusals: &[u16]) {
     each_operation(paths, |path, operation| {
         operation.security = Some(Vec::new());
@@ -167,24 +168,25 @@ fn components() -> Components {
     }
     let header = ApiKeyValue::with_description("X-API-KEY", "An API key, `whf_<id>_<secret>`.");
     components.add_security_scheme("apiKey", SecurityScheme::ApiKey(ApiKey::Header(header)));
-    let query = ApiKeyValue::with_description("signature", "What the address of a message's file carries.");
+    let query =
+        ApiKeyValue::with_description("signature", "The signature in the address of a message's file.");
     components.add_security_scheme("signature", SecurityScheme::ApiKey(ApiKey::Query(query)));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The same API key."));
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
     components
 }
 
-/// What can be said once every operation is in the document.
+/// Completes the document once it has every operation.
 pub fn finish(document: &mut OpenApi) {
     link(document);
     let Some(components) = &mut document.components else { return };
-    components.schemas.values_mut().for_each(free_form::open);
-    each_operation(&mut document.paths, |_, operation| absent::outside_a_body(operation));
+    components.schemas.values_mut().for_each(open_objects::open);
+    each_operation(&mut document.paths, |_, operation| nullable::outside_a_body(operation));
     let operations = document.paths.paths.values().flat_map(|item| {
         let PathItem { get, put, post, delete, patch, .. } = item;
         [get, put, post, delete, patch].into_iter().flatten()
     });
-    absent::allow_null(components, operations.clone().flat_map(absent::body_of).collect());
+    nullable::allow_null(components, operations.clone().flat_map(nullable::body_of).collect());
     let answers = operations.flat_map(|operation| operation.responses.responses.values());
     examples::add(
         components,
@@ -192,7 +194,7 @@ pub fn finish(document: &mut OpenApi) {
     );
 }
 
-/// Lets the envelopes refer to what they hold, which their generic definitions repeat.
+/// Replaces the content of envelopes, which generic definitions repeat, by references.
 fn link(document: &mut OpenApi) {
     let Some(components) = &mut document.components else { return };
     let known: Vec<String> = components.schemas.keys().cloned().collect();
@@ -213,7 +215,7 @@ fn link(document: &mut OpenApi) {
     }
 }
 
-/// The name of what an envelope holds, and whether it holds a list of it.
+/// The name of an envelope's content, and whether it is a list.
 fn enveloped(name: &str) -> Option<(&str, bool)> {
     if let Some(rest) = name.strip_prefix("Page_") {
         return Some((rest.split('_').next()?, true));
@@ -234,7 +236,7 @@ fn refusal(status: u16, description: &str) -> RefOr<utoipa::openapi::Response> {
             .minimum(Some(0));
         let header = HeaderBuilder::new()
             .schema(Some(seconds))
-            .description(Some("Seconds to wait, where that is known"));
+            .description(Some("Seconds to wait, if they are predictable"));
         response.header("Retry-After", header.build())
     } else {
         response
@@ -285,7 +287,7 @@ mod tests {
         }
     }
 
-    /// Generators take a field with a default for one that is always there, and then ask for it in requests as well.
+    /// Generators treat a field with a default as always present, and then require it in requests.
     #[test]
     fn no_field_that_may_be_left_out_has_a_default() {
         fn walk(value: &Value, path: &str) {

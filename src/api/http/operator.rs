@@ -1,4 +1,4 @@
-//! Who reads notifications, as a request says: its key, and the access token if it has one.
+//! The operator of a request: the user of its access token, else its API key.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -10,7 +10,7 @@ use super::guard::Caller;
 use crate::domain::notify::OperatorId;
 use crate::service::{AccessTokenError, operator_id};
 
-/// The operator behind a request: the header `access-token`, or the query's, as sockets take it, and the key.
+/// The operator of a request, from `access-token` in the header or the query, and from the key.
 pub struct Operator(pub OperatorId);
 
 impl FromRequestParts<ApiState> for Operator {
@@ -28,9 +28,9 @@ impl FromRequestParts<ApiState> for Operator {
         match state.services.access.operator(Some(token)).await {
             Ok(operator) => Ok(Self(operator_id(&caller.0, operator.as_ref()))),
             Err(AccessTokenError::Invalid) => Err(ApiError::field("access-token", "is not valid")),
-            Err(AccessTokenError::Misconfigured | AccessTokenError::KeysUnavailable(_)) => {
-                Err(ApiError::field("access-token", "cannot be checked: the daemon is not set up for it"))
-            }
+            Err(AccessTokenError::Misconfigured | AccessTokenError::KeysUnavailable(_)) => Err(
+                ApiError::field("access-token", "cannot be verified: the daemon is not configured for it"),
+            ),
         }
     }
 }

@@ -1,49 +1,50 @@
-//! How lists are divided into pages: by offset, and for messages from a message on.
+//! Pages of lists: by offset, and for messages relative to a message. A page has at most 100 entries.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 use url::Url;
 use url::form_urlencoded;
 use utoipa::ToSchema;
 
-use super::input::Fields;
+use super::input::{Alias, Report};
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::service::{MessagePage, PageRequest};
 
-/// Entries of a page where nothing is said.
-pub const DEFAULT_LIMIT: usize = 50;
+/// Entries of a page by default.
+const DEFAULT_LIMIT: usize = 50;
 /// Most entries of a page.
 pub const MAX_LIMIT: usize = 100;
-const MAX_OFFSET: i64 = 1_000_000_000;
 const MAX_PAGE: i64 = 10_000_000;
 
-/// A page of a list by offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    /// At most so many entries.
-    pub limit: usize,
-    /// After so many.
-    pub offset: usize,
+/// Other names of `limit`.
+pub const LIMIT: Alias = ("limit", &["take", "pageSize"]);
+/// Another name of `offset`.
+pub const OFFSET: Alias = ("offset", &["skip"]);
+/// Another name of `search`.
+pub const SEARCH: Alias = ("search", &["q"]);
+
+/// The `limit` of a request without one.
+pub const fn default_limit() -> usize {
+    DEFAULT_LIMIT
 }
 
-/// `limit`, or an older name for it.
-pub fn limit(fields: &mut Fields, default: usize) -> usize {
-    let name = fields.given(&["limit", "take", "pageSize"]);
-    let limit = fields.integer(name, &(1..=100));
-    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(default).min(MAX_LIMIT)
+/// Replaces `page`, counted from 1, by the `offset` where it begins.
+pub fn move_page(object: &mut Map<String, Value>, report: &mut Report) {
+    let Some(page) = object.remove("page") else { return };
+    let number = |value: &Value| match value {
+        Value::String(text) => text.trim().parse().ok(),
+        value => value.as_i64(),
+    };
+    let Some(page) = number(&page).filter(|page| (1..=MAX_PAGE).contains(page)) else {
+        return report.error("page", format!("must be a whole number from 1 to {MAX_PAGE}"));
+    };
+    let limit = object.get("limit").and_then(number).filter(|limit| (1..=100).contains(limit));
+    let offset = (page - 1) * limit.unwrap_or(50);
+    object.entry("offset").or_insert_with(|| offset.into());
 }
 
-/// `limit` and `offset`, `take` and `skip`, or `page` (from 1) and `pageSize`.
-pub fn window(fields: &mut Fields) -> Window {
-    let limit = limit(fields, DEFAULT_LIMIT);
-    let name = fields.given(&["offset", "skip"]);
-    let skipped = fields.integer(name, &(0..=MAX_OFFSET)).and_then(|n| usize::try_from(n).ok());
-    let page = fields.integer("page", &(1..=MAX_PAGE)).and_then(|n| usize::try_from(n - 1).ok());
-    let offset = skipped.or_else(|| page.map(|page| page.saturating_mul(limit))).unwrap_or(0);
-    Window { limit, offset }
-}
-
-/// Where a page of messages stands.
+/// The position of a page of messages.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MessagePagination {
@@ -53,10 +54,10 @@ pub struct MessagePagination {
     /// Messages on this page.
     #[schema(minimum = 0)]
     returned: usize,
-    /// Messages asked for.
+    /// The limit of the request.
     #[schema(minimum = 1, maximum = 100)]
     requested_limit: usize,
-    /// Whether there are more in the direction that was asked for.
+    /// Whether there are more in the requested direction.
     has_more: bool,
     /// Whether the message named by `before` or `after` was found; the page is the newest without it.
     reference_found: bool,
@@ -71,9 +72,9 @@ pub struct MessagePagination {
 /// The pages next to a page.
 #[derive(Debug, Serialize, ToSchema)]
 struct Cursors {
-    /// Newer messages, where there are any.
+    /// Newer messages, if there are any.
     newer: Option<Newer>,
-    /// Older messages, where there are any.
+    /// Older messages, if there are any.
     older: Option<Older>,
 }
 
@@ -96,7 +97,7 @@ struct Older {
 }
 
 impl MessagePagination {
-    /// Of this page. `base` is the chat's messages' URL; see [`messages_url`].
+    /// The position of this page. `base` is the chat's messages' URL; see [`messages_url`].
     #[must_use]
     pub fn new(base: &str, request: &PageRequest, page: &MessagePage) -> Self {
         let url = |direction: &str, id: &MessageId| page_url(base, request.limit, direction, id);
@@ -117,7 +118,7 @@ impl MessagePagination {
     }
 }
 
-/// The URL of a chat's messages: under the public URL where that is known, else without host.
+/// The URL of a chat's messages: below the public URL if it is configured, else without a host.
 #[must_use]
 pub fn messages_url(public_url: &str, device: &DeviceId, chat: &Jid) -> String {
     let path = format!("/api/v1/devices/{device}/chats/{chat}/messages");
@@ -136,22 +137,42 @@ fn page_url(base: &str, limit: usize, direction: &str, id: &MessageId) -> String
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::http::input::{Request, read_query};
 
-    fn window_of(query: &str) -> Window {
-        window(&mut Fields::of_query(query))
+    #[derive(Debug, PartialEq, Eq, serde::Deserialize, utoipa::IntoParams)]
+    #[into_params(parameter_in = Query)]
+    struct Window {
+        #[serde(default = "default_limit")]
+        #[param(minimum = 1, maximum = 100)]
+        limit: usize,
+        #[serde(default)]
+        offset: usize,
     }
 
-    #[test]
-    fn all_three_ways_to_name_a_page_are_understood() {
-        let expected = Window { limit: 20, offset: 40 };
-        for query in ["limit=20&offset=40", "take=20&skip=40", "page=3&pageSize=20"] {
-            assert_eq!(window_of(query), expected, "{query}");
+    impl Request for Window {
+        const ALIASES: &'static [Alias] = &[LIMIT, OFFSET];
+
+        fn normalize(object: &mut Map<String, Value>, report: &mut Report) {
+            move_page(object, report);
         }
-        assert_eq!(window_of(""), Window { limit: DEFAULT_LIMIT, offset: 0 });
     }
 
     #[test]
-    fn neighbours_are_named_with_their_urls() {
+    fn all_three_spellings_of_a_page_are_equal() {
+        let window = |query: &str| read_query::<Window>(query).unwrap();
+        for query in
+            ["limit=20&offset=40", "take=20&skip=40", "page=3&pageSize=20", "page=9&limit=20&skip=40"]
+        {
+            assert_eq!(window(query), Window { limit: 20, offset: 40 }, "{query}");
+        }
+        assert_eq!(window(""), Window { limit: DEFAULT_LIMIT, offset: 0 });
+        assert_eq!(window("page=2").offset, DEFAULT_LIMIT);
+        assert!(read_query::<Window>("page=0").is_err());
+        assert!(read_query::<Window>("page=x").is_err());
+    }
+
+    #[test]
+    fn neighbouring_pages_have_urls() {
         let id: MessageId = "true_15550100001@c.us_A+B".parse().unwrap();
         let request = PageRequest { limit: 5, before: Some(id.clone()), after: None };
         let page = MessagePage {

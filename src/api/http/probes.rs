@@ -1,4 +1,4 @@
-//! What watches the daemon asks: is it alive, can it serve, its metrics. No key is needed.
+//! Probes of monitoring systems: liveness, readiness and metrics. They need no key.
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -28,7 +28,7 @@ fn open(refusals: &[u16], routes: UtoipaMethodRouter<ApiState>) -> UtoipaMethodR
     (schemas, paths, router)
 }
 
-/// A daemon that answers.
+/// The status of the daemon.
 #[derive(Serialize, ToSchema)]
 struct Alive {
     /// `alive` or `ready`.
@@ -40,18 +40,18 @@ struct Alive {
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Ask whether the daemon is alive
+/// Check whether the daemon is alive
 #[utoipa::path(get, path = "/healthz", operation_id = "isAlive", tag = "probes",
-    responses((status = 200, description = "It is", body = Success<Alive>)))]
+    responses((status = 200, description = "The daemon is alive", body = Success<Alive>)))]
 async fn alive() -> Success<Alive> {
     Success::new(Alive { status: "alive", version: VERSION })
 }
 
-/// Ask whether the daemon can serve
+/// Check whether the daemon is ready
 ///
-/// The store answers, and nothing is shutting down.
+/// The store answers, and the daemon is not shutting down.
 #[utoipa::path(get, path = "/readyz", operation_id = "isReady", tag = "probes",
-    responses((status = 200, description = "It can", body = Success<Alive>)))]
+    responses((status = 200, description = "The daemon is ready", body = Success<Alive>)))]
 async fn ready(State(services): State<Services>) -> Result<Success<Alive>, ApiError> {
     services.maintenance.readiness().await?;
     Ok(Success::new(Alive { status: "ready", version: VERSION }))
@@ -59,7 +59,7 @@ async fn ready(State(services): State<Services>) -> Result<Success<Alive>, ApiEr
 
 /// Read metrics
 ///
-/// In the OpenMetrics text format, which Prometheus reads.
+/// In the OpenMetrics text format.
 #[utoipa::path(get, path = "/metrics", operation_id = "readMetrics", tag = "probes",
     responses((status = 200, description = "Metrics", body = String, content_type = "application/openmetrics-text", example = json!("wharf_messages_in_total 42"))))]
 async fn metrics(State(services): State<Services>) -> Response {

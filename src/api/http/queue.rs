@@ -1,7 +1,7 @@
-//! Queues: looked at, cleared, and given their pace.
+//! Queues: status, clearing, cancelling. Their configuration has a file of its own.
 
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -10,16 +10,14 @@ use super::ApiState;
 use super::envelope::Success;
 use super::error::ApiError;
 use super::guard::{Caller, guarded};
-use super::input::{Body, Device, Fields, FromFields, Message};
+use super::input::{Body, Device, Message, Report, Request};
 use super::schema::{self, ClearedObject, FleetQueueObject, QueueStatusObject};
 use crate::domain::access::Scope;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::service::{ClearQueue, Cleared, FleetQueue, QueueStatus, Services, WaitingKind};
 
-mod pacing;
-
-const MAX_DEVICE_IDS: usize = 1_000;
+mod config;
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -28,16 +26,14 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(guarded(Scope::DevicesRead, &[], routes!(fleet)))
         .routes(guarded(Scope::DevicesWrite, &[404], routes!(clear)))
         .routes(guarded(Scope::MessagesSend, &[409], routes!(cancel)))
-        .merge(pacing::routes())
+        .merge(config::routes())
 }
 
-/// The devices that a request names; none at all would hardly be meant.
-fn named_devices(fields: &mut Fields) -> Option<Vec<DeviceId>> {
-    let named = fields.list("deviceIds", MAX_DEVICE_IDS);
-    if named.as_ref().is_some_and(Vec::is_empty) {
-        fields.wrong("deviceIds", "must name at least one device, or be left out for all of the key");
+/// An empty list of devices is probably a mistake.
+fn check_devices(named: Option<&[DeviceId]>, report: &mut Report) {
+    if named.is_some_and(<[DeviceId]>::is_empty) {
+        report.error("deviceIds", "must name at least one device, or be absent for all devices of the key");
     }
-    named
 }
 
 /// The devices that a request names, or all of the key's.
@@ -70,72 +66,63 @@ async fn status(
 
 /// Show the queues of all devices of the key
 ///
-/// What waits, why it does not leave yet, and the pace that each keeps to.
+/// Queued messages, why the next one is held, and the configuration of each queue.
 #[utoipa::path(get, path = "/queue/status", operation_id = "getQueues", tag = "queue",
     responses((status = 200, description = "The queues", body = Success<FleetQueueObject>)))]
 async fn fleet(caller: Caller, State(services): State<Services>) -> Result<Success<FleetQueue>, ApiError> {
     Ok(Success::new(services.messaging.fleet_queue(caller.devices()).await?))
 }
 
-/// What to cancel.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase", example = json!({ "deviceIds": ["shop"] }))]
+/// The messages to cancel.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({ "deviceIds": ["shop"] }))]
 struct ClearRequest {
-    /// Only of these devices; of all devices of the key, when left out.
+    /// Only messages of these devices; of all devices of the key when absent.
     #[schema(schema_with = schema::queue_device_ids, required = false)]
     device_ids: Option<Vec<DeviceId>>,
-    /// Only to this chat.
+    /// Only messages to this chat.
     #[schema(schema_with = schema::chat_id, required = false)]
     chat_id: Option<Jid>,
-    /// Only those that are due and were never tried (`queued`), that are not due yet (`scheduled`), or that
-    /// wait to be tried again (`retrying`).
-    #[schema(value_type = Option<KindWord>)]
+    /// Only messages that are due and never attempted (`queued`), not due yet (`scheduled`), or that wait for another
+    /// attempt (`retrying`).
+    #[schema(value_type = Option<WaitingKindWord>)]
     status: Option<WaitingKind>,
 }
 
 #[derive(ToSchema)]
 #[schema(as = WaitingKind, rename_all = "lowercase")]
-#[expect(dead_code, reason = "for the document")]
-enum KindWord {
+#[expect(dead_code, reason = "only in the OpenAPI document")]
+enum WaitingKindWord {
     Queued,
     Scheduled,
     Retrying,
 }
 
-const KINDS: [(&str, WaitingKind); 3] = [
-    ("queued", WaitingKind::Queued),
-    ("scheduled", WaitingKind::Scheduled),
-    ("retrying", WaitingKind::Retrying),
-];
-
-impl FromFields for ClearRequest {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        Some(Self {
-            device_ids: named_devices(fields),
-            chat_id: fields.parsed("chatId"),
-            status: fields.word("status", &KINDS),
-        })
+impl Request for ClearRequest {
+    fn check(&self, report: &mut Report) {
+        check_devices(self.device_ids.as_deref(), report);
     }
 }
 
-/// Cancel what waits
+/// Cancel queued messages
 ///
-/// Each cancelled message is failed with the code `cancelled`. What is under way, or may have arrived, is
-/// left alone.
+/// Each cancelled message fails with the code `cancelled`. Messages in flight, or with an unknown outcome, are not
+/// cancelled.
 #[utoipa::path(post, path = "/queue/clear", operation_id = "clearQueues", tag = "queue",
     request_body = Option<ClearRequest>,
-    responses((status = 200, description = "How many were cancelled", body = Success<ClearedObject>)))]
+    responses((status = 200, description = "The number of cancelled messages", body = Success<ClearedObject>)))]
 async fn clear(
     caller: Caller,
     State(services): State<Services>,
     Body(ClearRequest { device_ids, chat_id, status }): Body<ClearRequest>,
 ) -> Result<Success<Cleared>, ApiError> {
     let devices = devices_of(&services, &caller, device_ids)?;
-    let what = ClearQueue { chat: chat_id, kind: status };
-    Ok(Success::new(services.messaging.clear_queues(&devices, &what).await?))
+    let filter = ClearQueue { chat: chat_id, kind: status };
+    Ok(Success::new(services.messaging.clear_queues(&devices, &filter).await?))
 }
 
-/// A message that was cancelled.
+/// A cancelled message.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct CancelledMessage {
@@ -146,11 +133,11 @@ struct CancelledMessage {
     cancelled: bool,
 }
 
-/// Cancel a message that waits
+/// Cancel a queued message
 ///
-/// It is failed with the code `cancelled`. One that has left, or is under way, is refused with `not_queued`.
+/// It fails with the code `cancelled`. A message that was sent, or is in flight, is refused with `not_queued`.
 #[utoipa::path(post, path = "/devices/{id}/messages/{mid}/cancel", operation_id = "cancelMessage", tag = "queue",
-    responses((status = 200, description = "It will not be sent", body = Success<CancelledMessage>)))]
+    responses((status = 200, description = "The message will not be sent", body = Success<CancelledMessage>)))]
 async fn cancel(
     State(services): State<Services>,
     Device(device): Device,

@@ -1,5 +1,5 @@
-//! The shapes of domain objects, for the document only: the domain does not know of OpenAPI. A test holds
-//! them against what is really sent.
+//! The schemas of domain objects, for the OpenAPI document only: the domain does not depend on OpenAPI. A test compares
+//! them with serialised objects.
 
 #![expect(dead_code, reason = "shapes, never values")]
 
@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
 
-mod words;
+mod enums;
 
+pub use self::enums::{Binary, DashboardWord, StateWord};
 pub use self::queue::{ClearedObject, DeviceQueueObject, FleetQueueObject, HeldObject};
-pub use self::words::{Binary, DashboardWord, StateWord};
 
 /// A person, as clients may write them: a phone number with its country code, or an id of theirs.
 const PERSON: &str = r"^(\+?([ ().-]*[0-9]){5,15}[ ().-]*|[0-9]{5,15}(:[0-9]+)?@(c\.us|s\.whatsapp\.net)|[0-9]{1,64}(:[0-9]+)?@lid)$";
@@ -24,41 +24,46 @@ const GROUP: &str = r"^[0-9][0-9-]{0,63}@g\.us$";
 /// A device id.
 const DEVICE: &str = "^[A-Za-z0-9_-]{1,64}$";
 
-fn id(pattern: &str, most: usize) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).max_length(Some(most)).pattern(Some(pattern)).build()
+fn id(pattern: &str, most: usize, description: &str) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .max_length(Some(most))
+        .pattern(Some(pattern))
+        .description(Some(description))
+        .build()
 }
 
 /// A device in a request.
 pub fn device_id() -> Object {
-    id(DEVICE, 64)
+    id(DEVICE, 64, "The id of a device")
 }
 
 /// A person in a request.
 pub fn contact_id() -> Object {
-    id(PERSON, 200)
+    id(PERSON, 200, "A person: a phone number with its country code, or an id")
 }
 
 /// A chat in a request.
 pub fn chat_id() -> Object {
-    id(CHAT, 200)
+    id(CHAT, 200, "A chat id, or a phone number with its country code")
 }
 
 /// A group in a request.
 pub fn group_id() -> Object {
-    id(GROUP, 70)
+    id(GROUP, 70, "The id of a group")
 }
 
 /// A message in a request.
 pub fn message_id() -> Object {
-    id(MESSAGE, 512)
+    id(MESSAGE, 512, "The id of a message")
 }
 
-/// The list of ids in a request: so many, each of this form.
+/// A list of ids, with its least and most entries.
 fn ids(id: Object, least: Option<usize>, most: usize) -> Array {
     ArrayBuilder::new().items(id).min_items(least).max_items(Some(most)).build()
 }
 
-/// Devices whose queues are meant.
+/// The devices of a request about queues.
 pub fn queue_device_ids() -> Array {
     ids(device_id(), Some(1), 1_000)
 }
@@ -73,12 +78,12 @@ pub fn message_ids() -> Array {
     ids(message_id(), None, 1_000)
 }
 
-/// People that a message mentions.
+/// The people that a message mentions.
 pub fn mentions() -> Array {
     ids(contact_id(), None, 1_024)
 }
 
-/// Chats that a message is sent on to.
+/// The chats to forward a message to.
 pub fn forward_targets() -> Array {
     ids(chat_id(), Some(1), 20)
 }
@@ -92,7 +97,7 @@ pub fn poll_options() -> Array {
     options
 }
 
-/// What fills the gaps of a template.
+/// The values of a template's placeholders.
 pub fn template_components() -> Array {
     ArrayBuilder::new().items(ObjectBuilder::new().schema_type(Type::Object)).max_items(Some(16)).build()
 }
@@ -102,7 +107,7 @@ pub fn contact_ids() -> Array {
     ids(contact_id(), None, 100)
 }
 
-/// People of a group.
+/// The members of a group.
 pub fn participant_ids() -> Array {
     ids(contact_id(), Some(1), 256)
 }
@@ -119,12 +124,12 @@ pub struct MessageObject {
     /// Permanent id: `<fromMe>_<chatId>_<networkId>[_<participant>]`.
     #[schema(example = "false_15550100001@c.us_BB886C09AEF9")]
     pub id: String,
-    /// The chat it stands in.
+    /// Its chat.
     #[schema(example = "15550100001@c.us")]
     pub chat_id: String,
-    /// Who wrote it; in a group, the group.
+    /// The sender; in a group, the group.
     pub from: String,
-    /// Whom it went to.
+    /// The recipient.
     pub to: String,
     /// The sender, in a group.
     #[schema(required = false, nullable = false)]
@@ -133,93 +138,93 @@ pub struct MessageObject {
     pub from_me: bool,
     /// The text.
     pub body: String,
-    /// What it is.
+    /// Its type.
     pub r#type: MessageTypeWord,
-    /// When it was written, by the network's clock.
+    /// Its time, by the network's clock.
     pub timestamp: i64,
-    /// How far it has come: -1 failed, 0 pending, 1 at the network, 2 delivered, 3 read, 4 played.
+    /// Its acknowledgement level: -1 failed, 0 pending, 1 at the network, 2 delivered, 3 read, 4 played.
     #[schema(minimum = -1, maximum = 4)]
     pub ack: i32,
-    /// Whether a file belongs to it.
+    /// Whether it has a file.
     pub has_media: bool,
-    /// The file's type, by its content.
+    /// The file's type, detected from the content.
     #[schema(required = false, nullable = false, example = "image/jpeg")]
     pub mimetype: Option<String>,
-    /// What the sender calls the file.
+    /// The sender's name of the file.
     #[schema(required = false)]
     pub filename: Option<String>,
     /// The file's size in bytes.
     #[schema(required = false, nullable = false, minimum = 0)]
     pub filesize: Option<i64>,
-    /// How long the file plays, in seconds.
+    /// The file's duration in seconds.
     #[schema(required = false)]
     pub duration: Option<f64>,
-    /// Where the file can be had, with no other permission than this address; null when it is gone.
+    /// The signed address of the file, which needs no key; null when the file was deleted.
     #[schema(required = false)]
     pub media_url: Option<String>,
-    /// All that is known of the file.
+    /// The properties of the file.
     #[schema(required = false, nullable = false)]
     pub media_info: Option<MediaInfoObject>,
-    /// The place.
+    /// The location.
     #[schema(required = false, nullable = false)]
     pub location: Option<LocationObject>,
     /// The contact cards.
     #[schema(required = false, nullable = false, rename = "vCards")]
     pub contacts: Option<Vec<ContactCardObject>>,
-    /// The poll, with what people chose.
+    /// The poll, with its votes.
     #[schema(required = false, nullable = false)]
     pub poll: Option<PollObject>,
-    /// The template that it was made of.
+    /// The template of the message.
     #[schema(required = false, nullable = false)]
     pub template: Option<TemplateObject>,
-    /// The message that this one answers, as it was then.
+    /// The quoted message, as it was at that time.
     #[schema(required = false, nullable = false, no_recursion)]
     pub quoted_message: Option<Box<MessageObject>>,
     /// Whether it was forwarded.
     pub is_forwarded: bool,
-    /// Whether somebody here starred it.
+    /// Whether it is starred.
     pub is_starred: bool,
-    /// Whether its text was changed after it was sent.
+    /// Whether it was edited.
     pub is_edited: bool,
-    /// The sender's display name; the number where none is known.
+    /// The sender's display name; the number without one.
     pub notify_name: String,
-    /// Who is mentioned.
+    /// The mentioned people.
     pub mentioned_ids: Vec<String>,
-    /// How people reacted.
+    /// The reactions.
     pub reactions: Vec<Reaction>,
 }
 
-/// All that is known of a file.
+/// The properties of a file.
 #[derive(ToSchema)]
 #[schema(as = MediaInfo, rename_all = "camelCase")]
 pub struct MediaInfoObject {
-    /// As what it is sent.
+    /// Its kind.
     pub media_type: MediaWord,
-    /// Its type, by its content.
+    /// Its type, detected from the content.
     #[schema(example = "image/jpeg")]
     pub mimetype: String,
-    /// In bytes.
+    /// Its size in bytes.
     #[schema(minimum = 0)]
     pub filesize: i64,
-    /// What the sender calls it.
+    /// The sender's name of the file.
     pub filename: Option<String>,
-    /// How long it plays, in seconds.
+    /// Its duration in seconds.
     pub duration: Option<f64>,
-    /// Width and height.
+    /// Its width and height.
     pub dimensions: Option<DimensionsObject>,
-    /// Its content's SHA-256, in hexadecimal.
+    /// The SHA-256 of its content, in hexadecimal.
     #[schema(
         pattern = "^[0-9a-f]{64}$",
         example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
     )]
     pub sha256: String,
-    /// Where it can be had; null when it is gone.
+    /// Its signed address; null when the file was deleted.
     pub download_url: Option<String>,
-    /// Where a smaller picture of it can be had, where there is one.
+    /// The signed address of its thumbnail, if it has one.
     pub thumbnail_url: Option<String>,
 }
 
-/// As what a file is sent.
+/// The kind of a file.
 #[derive(ToSchema)]
 #[schema(as = MediaType, rename_all = "lowercase")]
 pub enum MediaWord {
@@ -243,7 +248,7 @@ pub struct DimensionsObject {
     pub height: i64,
 }
 
-/// A place.
+/// A location.
 #[derive(ToSchema)]
 #[schema(as = Location)]
 pub struct LocationObject {
@@ -253,7 +258,7 @@ pub struct LocationObject {
     /// Degrees, east is positive.
     #[schema(minimum = -180, maximum = 180, example = 13.405)]
     pub longitude: f64,
-    /// What people call it.
+    /// Its name.
     #[schema(required = false, nullable = false)]
     pub description: Option<String>,
 }
@@ -262,9 +267,9 @@ pub struct LocationObject {
 #[derive(ToSchema)]
 #[schema(as = ContactCard, rename_all = "camelCase")]
 pub struct ContactCardObject {
-    /// What people call them.
+    /// The display name.
     pub display_name: String,
-    /// The card itself (vCard 3.0).
+    /// The card (vCard 3.0).
     pub vcard: String,
 }
 
@@ -276,34 +281,34 @@ pub struct PollObject {
     pub name: String,
     /// The answers to choose from.
     pub options: Vec<String>,
-    /// Whether one person may choose several.
+    /// Whether one person may choose several answers.
     pub allow_multiple_answers: bool,
-    /// What people chose so far.
+    /// The votes so far.
     pub votes: Vec<PollVoteObject>,
 }
 
-/// What one person chose.
+/// The vote of one person.
 #[derive(ToSchema)]
 #[schema(as = PollVote)]
 pub struct PollVoteObject {
-    /// Who.
+    /// The person.
     pub voter: String,
-    /// Which answers.
+    /// The chosen answers.
     pub options: Vec<String>,
-    /// When.
+    /// The time of the vote.
     pub timestamp: i64,
 }
 
-/// A text that the network approved beforehand, with what fills its gaps.
+/// A text that the network approved beforehand, with the values of its placeholders.
 #[derive(ToSchema)]
 #[schema(as = Template)]
 pub struct TemplateObject {
-    /// What it is called there.
+    /// The template's name at the network.
     pub name: String,
-    /// Its language there.
+    /// The template's language at the network.
     #[schema(example = "en_US")]
     pub language: String,
-    /// What fills its gaps, in the network's own form.
+    /// The values of its placeholders, in the network's own form.
     #[schema(value_type = Vec<Object>)]
     pub components: Vec<serde_json::Value>,
 }
@@ -312,15 +317,15 @@ pub struct TemplateObject {
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub struct Reaction {
-    /// What.
+    /// The emoji.
     pub emoji: String,
-    /// Whose.
+    /// The person.
     pub from: String,
-    /// Whether it is our account's.
+    /// Whether it is from our account.
     pub from_me: bool,
 }
 
-/// What a message is.
+/// The type of a message.
 #[derive(ToSchema)]
 #[schema(as = MessageType, rename_all = "snake_case")]
 pub enum MessageTypeWord {
@@ -339,7 +344,7 @@ pub enum MessageTypeWord {
     Unknown,
 }
 
-/// Each step of an outgoing message.
+/// The sending status of a message.
 #[derive(ToSchema)]
 #[schema(as = MessageStatus, rename_all = "snake_case")]
 pub enum StatusWord {
@@ -352,16 +357,16 @@ pub enum StatusWord {
     Failed,
 }
 
-/// How far one recipient is.
+/// The acknowledgement of one recipient.
 #[derive(ToSchema)]
 #[schema(as = Receipt)]
 pub struct ReceiptObject {
-    /// Who.
+    /// The person.
     pub participant: String,
-    /// How far.
+    /// The acknowledgement level.
     #[schema(minimum = -1, maximum = 4)]
     pub ack: i32,
-    /// Since when.
+    /// The time of the acknowledgement.
     pub timestamp: i64,
 }
 
@@ -374,45 +379,45 @@ pub struct ChatObject {
     pub id: String,
     /// The same, under its older name.
     pub chat_id: String,
-    /// What people call it.
+    /// Its name.
     pub name: String,
     /// Whether it is a group.
     pub is_group: bool,
-    /// Who is in the group, where one chat was asked for.
+    /// The members of a group; absent in lists.
     #[schema(required = false, nullable = false)]
     pub participants: Option<Vec<ParticipantObject>>,
     /// The newest message.
     pub last_message: Option<LastMessageObject>,
-    /// Incoming messages not yet read.
+    /// Unread incoming messages.
     #[schema(minimum = 0)]
     pub unread_count: i64,
-    /// Pinned to the top.
+    /// Whether it is pinned.
     pub pinned: bool,
-    /// Put away.
+    /// Whether it is archived.
     pub archived: bool,
-    /// Silenced.
+    /// Whether it is muted.
     pub muted: bool,
-    /// Until when, while it is silenced; null: for ever.
+    /// The end of the mute; null without one.
     #[schema(example = json!(null))]
     pub muted_until: Option<i64>,
-    /// Where its picture is, where that is known.
+    /// The address of its picture, if there is one.
     pub profile_pic_url: Option<String>,
-    /// When something last happened in it.
+    /// The time of its last message or change.
     pub timestamp: i64,
 }
 
-/// Somebody in a group.
+/// A member of a group.
 #[derive(ToSchema)]
 #[schema(as = Participant)]
 pub struct ParticipantObject {
-    /// Who.
+    /// The person.
     #[schema(example = "15550100001@c.us")]
     pub id: String,
-    /// What they may do.
+    /// The role.
     pub role: RoleWord,
 }
 
-/// What a member of a group may do.
+/// The role of a member of a group.
 #[derive(ToSchema)]
 #[schema(as = Role, rename_all = "lowercase")]
 pub enum RoleWord {
@@ -430,14 +435,14 @@ pub struct LastMessageObject {
     pub id: String,
     /// Its text.
     pub body: String,
-    /// When it was written.
+    /// Its time.
     pub timestamp: i64,
     /// Whether the device's own account wrote it.
     pub from_me: bool,
     /// The sender, in a group.
     #[schema(required = false, nullable = false)]
     pub author: Option<String>,
-    /// What it is.
+    /// Its type.
     pub r#type: MessageTypeWord,
 }
 
@@ -450,9 +455,9 @@ pub struct ContactObject {
     pub id: String,
     /// The same, under its older name.
     pub contact_id: String,
-    /// The best name known.
+    /// The best available name.
     pub name: String,
-    /// What they call themselves.
+    /// The name that the person chose.
     #[schema(required = false, nullable = false)]
     pub pushname: Option<String>,
     /// The phone number in digits.
@@ -461,41 +466,41 @@ pub struct ContactObject {
     /// The hidden id.
     #[schema(required = false, nullable = false)]
     pub lid: Option<String>,
-    /// Whether the account's address book has them.
+    /// Whether the person is in the account's address book.
     pub is_my_contact: bool,
 }
 
-/// Counts of a device.
+/// The counters of a device.
 #[derive(ToSchema)]
 #[schema(as = DeviceStats, rename_all = "camelCase")]
 pub struct DeviceStatsObject {
-    /// Messages that came in.
+    /// Received messages.
     pub messages_received: i64,
-    /// Messages that went out.
+    /// Sent messages.
     pub messages_sent: i64,
-    /// Known contacts.
+    /// Contacts.
     pub contacts: i64,
-    /// Known groups.
+    /// Groups.
     pub groups: i64,
 }
 
-/// How a device is.
+/// The health of a device.
 #[derive(ToSchema)]
 #[schema(as = Health)]
 pub struct HealthObject {
-    /// The verdict.
+    /// The status.
     pub status: HealthWord,
-    /// From 0 (unusable) to 100 (nothing is wrong).
+    /// From 0 (unusable) to 100 (no problem).
     #[schema(minimum = 0, maximum = 100)]
     pub score: i32,
-    /// The numbers behind the score, of the last hour.
+    /// The metrics of the last hour.
     pub metrics: HealthMetricsObject,
-    /// What is wrong and what to do.
+    /// The problems, with advice.
     #[schema(example = json!([]))]
     pub warnings: Vec<WarningObject>,
 }
 
-/// A device's health in a word.
+/// The health status of a device.
 #[derive(ToSchema)]
 #[schema(as = HealthStatus, rename_all = "lowercase")]
 pub enum HealthWord {
@@ -505,7 +510,7 @@ pub enum HealthWord {
     Blocked,
 }
 
-/// Numbers of the last hour.
+/// The metrics of the last hour.
 #[derive(ToSchema)]
 #[schema(as = HealthMetrics, rename_all = "camelCase")]
 pub struct HealthMetricsObject {
@@ -514,23 +519,23 @@ pub struct HealthMetricsObject {
     /// Share of outgoing messages that reached the network, in percent.
     #[schema(minimum = 0, maximum = 100)]
     pub success_rate: f64,
-    /// Milliseconds from accepted to at-the-network.
+    /// The average time from acceptance to the network, in milliseconds.
     pub avg_response_time: i64,
-    /// Times the device went offline.
+    /// Disconnections of the device.
     pub disconnection_count: i64,
-    /// The newest message of either direction.
+    /// The time of the newest message of either direction.
     pub last_activity: Option<i64>,
-    /// Where the device is in its warm-up.
+    /// The phase of the device's warm-up.
     pub warmup_phase: Option<String>,
 }
 
-/// One thing that is wrong.
+/// A problem of a device.
 #[derive(ToSchema)]
 #[schema(as = HealthWarning)]
 pub struct WarningObject {
-    /// Stable, snake_case.
+    /// The stable code.
     pub code: String,
-    /// What is wrong and what to do.
+    /// The problems, with advice.
     pub message: String,
 }
 
@@ -542,51 +547,51 @@ pub struct QueueStatusObject {
     pub queue: QueueObject,
     /// The device's health.
     pub health: HealthObject,
-    /// Whether sending now is wise.
+    /// Whether sending now is safe.
     pub safety: SafetyObject,
-    /// A pause in milliseconds that suits the pace.
+    /// The recommended pause before the next message, in milliseconds.
     #[schema(minimum = 0)]
     pub recommended_delay: i64,
 }
 
-/// Numbers of a queue.
+/// The numbers of a queue.
 #[derive(ToSchema)]
 #[schema(as = Queue, rename_all = "camelCase")]
 pub struct QueueObject {
     /// Messages that reached the network in the last minute.
     pub messages_in_last60s: i64,
-    /// When the last message of either direction was.
+    /// The time of the last message of either direction.
     pub last_message_time: Option<i64>,
-    /// Messages that wait.
+    /// Queued messages.
     pub queued_messages: i64,
-    /// Why the next of them does not leave yet.
+    /// The reason why the next message is held.
     pub held_by: Option<HeldObject>,
 }
 
-/// Whether sending now is wise.
+/// Whether sending now is safe.
 #[derive(ToSchema)]
 #[schema(as = Safety)]
 pub struct SafetyObject {
-    /// Whether it is.
+    /// Whether sending is safe.
     pub safe: bool,
-    /// Why not.
+    /// The reason if it is not.
     pub reason: Option<String>,
 }
 
-/// The devices of the key in numbers.
+/// Statistics of the key's devices.
 #[derive(ToSchema)]
 #[schema(as = Stats, rename_all = "camelCase")]
 pub struct StatsObject {
-    /// How many devices there are.
+    /// The number of devices.
     pub devices: i64,
-    /// How many are in each state.
+    /// The number of devices in each state.
     #[schema(example = json!({ "ready": 2, "qr": 1 }))]
     pub devices_by_state: BTreeMap<String, i64>,
     /// Messages since midnight, UTC.
     pub messages_today: TrafficObject,
-    /// Messages that wait to be sent.
+    /// Queued messages.
     pub queued_messages: i64,
-    /// The same by device, where any wait.
+    /// Queued messages by device, without empty queues.
     pub queues: BTreeMap<String, i64>,
     /// Connected sockets of all devices.
     pub sockets: i64,
@@ -596,9 +601,9 @@ pub struct StatsObject {
 #[derive(ToSchema)]
 #[schema(as = Traffic)]
 pub struct TrafficObject {
-    /// In.
+    /// Received messages.
     pub received: i64,
-    /// Out.
+    /// Sent messages.
     pub sent: i64,
 }
 

@@ -1,4 +1,4 @@
-//! Steering the simulator: requests pass through to the driver as they are.
+//! The control API of the simulator: requests are passed to its driver unchanged.
 
 use axum::extract::State;
 use serde_json::Value;
@@ -17,17 +17,17 @@ use crate::service::ControlVerb;
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
-        .routes(guarded(Scope::Admin, &[422], routes!(look)))
+        .routes(guarded(Scope::Admin, &[422], routes!(inspect)))
         .routes(guarded(Scope::Admin, &[409, 422, 501], routes!(act)))
-        .routes(guarded(Scope::Admin, &[422], routes!(forget)))
+        .routes(guarded(Scope::Admin, &[422], routes!(reset)))
 }
 
-/// Look at what the simulated network saw
+/// Inspect the simulated network
 ///
 /// `network`. 404 when the simulator is disabled or the device has another engine.
 #[utoipa::path(get, path = "/simulator/{id}/{call}", operation_id = "lookAtSimulator", tag = "simulator",
     responses((status = 200, description = "The driver's answer", body = Success<Value>)))]
-async fn look(
+async fn inspect(
     state: State<ApiState>,
     Device(id): Device,
     Call(call): Call,
@@ -35,10 +35,10 @@ async fn look(
     control(&state, &id, ControlVerb::Get(&call), Value::Null).await
 }
 
-/// Make something happen in the simulated network
+/// Control the simulated network
 ///
 /// `scan`, `pair`, `incoming`, `receipt`, `read`, `reaction`, `vote`, `edit`, `revoke`, `star`, `delete`, `typing`, `presence`, `call`, `chat`, `contact`, `group`
-/// or `fault`; each takes fields of its own, and names those that it does not know.
+/// or `fault`; each has fields of its own, and rejects unknown ones by name.
 #[utoipa::path(post, path = "/simulator/{id}/{call}", operation_id = "steerSimulator", tag = "simulator",
     request_body(content = Option<Value>, content_type = "application/json",
         example = json!({ "from": "15550100001", "body": "hello" })),
@@ -53,12 +53,12 @@ async fn act(
     control(&state, &id, ControlVerb::Post(&call), body).await
 }
 
-/// Make the simulated network forget
+/// Reset the simulated network
 ///
 /// `network`.
 #[utoipa::path(delete, path = "/simulator/{id}/{call}", operation_id = "resetSimulator", tag = "simulator",
     responses((status = 200, description = "The driver's answer", body = Success<Value>)))]
-async fn forget(
+async fn reset(
     state: State<ApiState>,
     Device(id): Device,
     Call(call): Call,

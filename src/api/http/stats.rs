@@ -1,4 +1,4 @@
-//! The devices of a key in numbers.
+//! Statistics of the key's devices.
 
 use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
@@ -17,11 +17,11 @@ pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(guarded(Scope::DevicesRead, &[], routes!(show)))
 }
 
-/// Show numbers
+/// Show statistics
 ///
 /// Devices by state, messages today, queues, sockets.
 #[utoipa::path(get, path = "/stats", operation_id = "getStats", tag = "health",
-    responses((status = 200, description = "The devices of the key in numbers", body = Success<StatsObject>)))]
+    responses((status = 200, description = "Statistics of the key's devices", body = Success<StatsObject>)))]
 async fn show(caller: Caller, State(services): State<Services>) -> Result<Success<Stats>, ApiError> {
     Ok(Success::new(services.fleet.stats(caller.devices()).await?))
 }

@@ -1,13 +1,11 @@
-//! Events out: one task for each socket, from the device's log to the client.
+//! Outbound events: one task for each socket reads the device's log and emits to the client.
 //!
-//! First `resync` where the log no longer reaches back to what the client has, then the current `state`,
-//! then every entry after its position, then what comes. The library drops packets when a client's buffer
-//! is full; here the same item waits instead, until there is room or the heartbeat cuts the client, which
-//! then resumes where it was.
+//! The order is `resync` if entries after the client's position are gone, the `state` snapshot, the `qr` snapshot, logged
+//! entries, live ones. The library drops packets when a client's buffer is full; here the same item waits until there is
+//! room, or until the heartbeat cuts the client, which then resumes.
 //!
-//! Invariants: the entries that get into a socket's buffer have consecutive `seq`, but for notifications that their
-//! operator has muted; a socket ends with its
-//! key, its access token, or its device.
+//! Invariants: entries in a socket's buffer have consecutive `seq`, except for notifications that their operator muted; a
+//! socket ends with its key, its access token, or its device.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,25 +17,27 @@ use socketioxide::socket::{DisconnectReason, Socket};
 use tokio::time::sleep;
 
 use super::Shared;
-use super::reply::{Undelivered, patiently};
-use super::session::Session;
-use crate::domain::event::Stamped;
+use super::reply::{Undelivered, emit_with_backpressure};
+use super::session::{LogStart, Session};
+use crate::domain::clock::Millis;
+use crate::domain::event::{QrEvent, Stamped};
+use crate::domain::state::State;
 use crate::service::{Cursor, Item, Resync, ServiceError, Services};
 use crate::telemetry::Metrics;
 
-/// After how many items the task lets others run, so that a replay fills no buffer at a stroke.
-const BREATH: usize = 32;
-/// The wait before the log is tried again after it could not be read.
+/// Items after which the task yields, so that a replay does not fill the buffer at once.
+const YIELD_AFTER: usize = 32;
+/// The pause before the log is read again after an error.
 const RETRY: Duration = Duration::from_millis(500);
-/// How often an ending that does not fit into a full buffer is tried again.
+/// The pause between attempts to disconnect a client with a full buffer.
 const ENDING_PAUSE: Duration = Duration::from_millis(100);
-/// The longest sleep until an expiry: the wall clock may be set in the meantime.
+/// The longest sleep until an expiry: the wall clock may be changed meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
-/// Why a socket ends.
+/// The reason why a socket ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// The library let go of it.
+    /// The library dropped it.
     Closed,
     /// The daemon drains; all transports are closed together.
     Draining,
@@ -45,9 +45,9 @@ enum End {
     DeviceGone,
     /// The key was revoked.
     Revoked,
-    /// The key or the access token ended by itself.
+    /// The key or the access token expired.
     Expired,
-    /// The client sends more than can even be refused.
+    /// The client sends more than can be refused.
     Flooding,
 }
 
@@ -99,7 +99,7 @@ impl Forwarder {
         }
     }
 
-    /// Waits until the socket may no longer be served.
+    /// Waits until the rights of the socket end.
     async fn rights_end(&self) -> End {
         let mut changes = self.services().access.key_changes();
         loop {
@@ -127,7 +127,7 @@ impl Forwarder {
     }
 
     async fn forward(&self) -> End {
-        let (mut cursor, resync) = match self.follow(self.session.since).await {
+        let (mut cursor, resync) = match self.follow(self.session.start.since()).await {
             Ok(followed) => followed,
             Err(end) => return end,
         };
@@ -139,7 +139,7 @@ impl Forwarder {
                 Ok(()) => {}
                 Err(end) => return end,
             }
-            // The log could not be read for a moment: go on behind what the client has.
+            // The log was unreadable: continue after the position of the client.
             sleep(RETRY).await;
             match self.follow(Some(cursor.position())).await {
                 Ok((next, _)) => cursor = next,
@@ -154,15 +154,14 @@ impl Forwarder {
                 Ok(followed) => return Ok(followed),
                 Err(ServiceError::DeviceNotFound) => return Err(End::DeviceGone),
                 Err(error) => {
-                    tracing::warn!(device = %self.session.device, %error, "the log could not be read; trying again");
+                    tracing::warn!(device = %self.session.device, %error, "log unreadable, retrying");
                 }
             }
             sleep(RETRY).await;
         }
     }
 
-    /// What every connection begins with. The state is read after the log's head, so that no change falls
-    /// between the two.
+    /// Emits the snapshots. The state is read after the log's head, so that no change is lost between the two.
     async fn greet(&self, resync: Option<Resync>) -> Result<(), End> {
         let now = self.services().now();
         if let Some(Resync { oldest_seq, newest_seq }) = resync {
@@ -175,20 +174,32 @@ impl Forwarder {
                 let body = view.device.state.as_event();
                 let payload =
                     Stamped { device_id: &self.session.device, timestamp: now, seq: None, body: &body };
-                self.emit("state", &payload).await
+                self.emit("state", &payload).await?;
+                self.greet_with_qr(&view.device.state, now).await
             }
-            // Its last entries are still to come.
+            // Its last entries follow.
             Err(ServiceError::DeviceNotFound) => Ok(()),
             Err(error) => {
-                tracing::warn!(device = %self.session.device, %error, "the state could not be read");
+                tracing::warn!(device = %self.session.device, %error, "state unreadable");
                 Ok(())
             }
         }
     }
 
-    /// Forwards until the cursor ends. `Ok` when it ended although its device exists.
+    /// A client without a position gets the code that is shown now; one that resumes has it from the log.
+    async fn greet_with_qr(&self, state: &State, now: Millis) -> Result<(), End> {
+        let (State::Qr { code, attempt, expires_at, .. }, LogStart::Live(_)) = (state, self.session.start)
+        else {
+            return Ok(());
+        };
+        let body = QrEvent { qr: code.clone(), expires_at: *expires_at, attempt: *attempt };
+        let payload = Stamped { device_id: &self.session.device, timestamp: now, seq: None, body: &body };
+        self.emit("qr", &payload).await
+    }
+
+    /// Forwards until the cursor ends. `Ok` when the device still exists.
     async fn forward_from(&self, cursor: &mut Cursor) -> Result<(), End> {
-        let mut since_breath = 0;
+        let mut emitted = 0;
         let (operator, device) = (self.session.operator_id(), &self.session.device);
         while let Some(item) = cursor.next().await {
             match &item {
@@ -202,9 +213,9 @@ impl Forwarder {
                 Item::Logged(entry) => self.emit_entry(&entry.kind, &entry.payload).await?,
                 Item::Live(entry) => self.emit(entry.kind, &*entry.payload).await?,
             }
-            since_breath += 1;
-            if since_breath >= BREATH {
-                since_breath = 0;
+            emitted += 1;
+            if emitted >= YIELD_AFTER {
+                emitted = 0;
                 tokio::task::yield_now().await;
             }
         }
@@ -218,35 +229,35 @@ impl Forwarder {
     async fn emit_entry(&self, kind: &str, payload: &RawValue) -> Result<(), End> {
         self.emit(kind, payload).await?;
         match kind {
-            // Older clients listen to this name.
+            // The older name of the event.
             "message:ack" => self.emit("message-ack", payload).await,
             "device-deleted" => Err(End::DeviceGone),
             _ => Ok(()),
         }
     }
 
-    /// Waits for room as long as the client lives. One that takes nothing is cut by its next heartbeat, which
-    /// needs room too: that closes the transport, from which clients come back by themselves and resume. Letting
-    /// go of the namespace instead would be for good.
+    /// Waits for room while the client is connected. A stalled client is cut by its next heartbeat, which needs room too:
+    /// that closes the transport, and clients reconnect and resume. They would not reconnect after a disconnect of the
+    /// namespace.
     async fn emit<T: Serialize + ?Sized>(&self, event: &str, payload: &T) -> Result<(), End> {
         let patience = self.shared.socket.stall_timeout;
-        let mut told = false;
+        let mut is_logged = false;
         loop {
-            match patiently(patience, || self.socket.emit(event, payload)).await {
+            match emit_with_backpressure(patience, || self.socket.emit(event, payload)).await {
                 Ok(()) => return Ok(()),
                 Err(Undelivered::Closed) => return Err(End::Closed),
-                Err(Undelivered::Stalled) if told => {}
+                Err(Undelivered::Stalled) if is_logged => {}
                 Err(Undelivered::Stalled) => {
-                    told = true;
+                    is_logged = true;
                     let (device, key) = (&self.session.device, &self.session.principal.key_id);
-                    tracing::info!(%device, key, reason = "slow_client", "a client takes nothing; its heartbeat decides");
+                    tracing::info!(%device, key, reason = "slow_client", "client stalled");
                     self.services().metrics().socket_cut("slow_client");
                 }
             }
         }
     }
 
-    /// Tells why, and lets go of the socket.
+    /// Logs the reason, and disconnects the socket.
     async fn finish(&self, end: End) {
         let reason = self.reason(end);
         let (device, key) = (&self.session.device, &self.session.principal.key_id);
@@ -267,7 +278,7 @@ impl Forwarder {
         }
     }
 
-    /// The reason code of an end that is the daemon's doing.
+    /// The reason code of an end that the daemon causes.
     fn reason(&self, end: End) -> Option<&'static str> {
         match end {
             End::Draining => None,
@@ -282,8 +293,7 @@ impl Forwarder {
         }
     }
 
-    /// Says goodbye, as soon as there is room for it. A client that never makes room is closed by its
-    /// next heartbeat, which needs room too.
+    /// Disconnects as soon as there is room for the packet. A client without room is cut by its next heartbeat.
     async fn disconnect(&self) {
         while SocketRef::from(self.socket.clone()).disconnect().is_err() {
             sleep(ENDING_PAUSE).await;

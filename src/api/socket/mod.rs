@@ -1,23 +1,23 @@
-//! Device namespaces over Socket.IO, as `device-socket.md` has them.
+//! Device namespaces over Socket.IO, as specified by `device-socket.md`.
 //!
-//! A request passes [`origin`] (foreign browsers), CORS, and [`protocol`] (what the library answers wrongly
-//! or would keep too much of) before the library sees it. [`namespaces`] registers one namespace for each
-//! device that exists; [`connect`] is the door to each. Behind it, each socket has a forwarder
-//! ([`forward`]: events out) and a worker ([`requests`]: requests in, in order), both bounded.
+//! A request passes [`origin`] (foreign browsers), CORS, and [`engine_io`] (answers that the library gets wrong, and memory
+//! that it would keep) before the library. [`namespaces`] registers one namespace for each device, and
+//! [`namespace_guard`] authorizes its connections. Each admitted socket has a forwarder
+//! ([`forward`]: outbound events) and a worker ([`request_queue`]: requests in order), both bounded.
 //!
-//! Invariants: there is no namespace without a device; a session id, which is what the library calls a
-//! socket's id, is never shown or logged; a slow client costs its bounded buffer and delays nobody.
+//! Invariants: there is no namespace without a device; a session id, which is the library's id of a
+//! socket, is never shown or logged; a slow client costs its bounded buffer and delays no other client.
 
-mod calls;
-mod connect;
+mod client_events;
+mod engine_io;
 mod forward;
+mod namespace_guard;
 mod namespaces;
 mod origin;
 mod payload;
-mod problem;
-mod protocol;
 mod reply;
-mod requests;
+mod request_error;
+mod request_queue;
 mod session;
 
 use std::convert::Infallible;
@@ -34,34 +34,39 @@ use socketioxide::{ParserConfig, SocketIo};
 use tower::Service;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use crate::api::auth::FailedTries;
+use crate::api::auth::FailedLogins;
 use crate::api::{ApiConfig, SocketConfig};
 use crate::domain::cidr::Cidr;
 use crate::domain::origin::OriginPattern;
 use crate::service::Services;
 
+use self::engine_io::EngineIo;
 use self::namespaces::Namespaces;
-use self::protocol::Protocol;
 
 /// Bytes of the buffer that each WebSocket reads into; larger messages grow it while they last.
 const READ_BUFFER_BYTES: usize = 1024;
-/// Binary attachments that one packet may announce. No event takes any.
+/// Binary attachments that one packet may announce. No event has any.
 const MAX_ATTACHMENTS: usize = 16;
 
-/// What all sockets share.
+/// The state of all sockets.
 struct Shared {
     services: Services,
     socket: SocketConfig,
     text_max_chars: usize,
     trusted_proxies: Vec<Cidr>,
-    failed_tries: Arc<FailedTries>,
+    failed_tries: Arc<FailedLogins>,
 }
 
 /// Puts the Socket.IO server in front of `rest`, on the configured path. Call it last: time limits,
 /// compression and the like must not apply to sockets.
 ///
-/// Needs the runtime: the task that follows devices coming and going starts here.
-pub fn mount(rest: Router, services: Services, config: &ApiConfig, failed_tries: Arc<FailedTries>) -> Router {
+/// Needs the runtime: it spawns the task that follows the lifecycle of devices.
+pub fn mount(
+    rest: Router,
+    services: Services,
+    config: &ApiConfig,
+    failed_tries: Arc<FailedLogins>,
+) -> Router {
     let (service, io) = server(config);
     let draining = services.tasks().soft().clone();
     let shared = Shared {
@@ -72,11 +77,11 @@ pub fn mount(rest: Router, services: Services, config: &ApiConfig, failed_tries:
         failed_tries,
     };
     let namespaces = Namespaces::open(io, Arc::new(shared));
-    let protocol = Protocol::new(draining, namespaces, config.request_timeout);
+    let protocol = EngineIo::new(draining, namespaces, config.request_timeout);
     let allowed: Arc<[_]> = config.allowed_origins.as_slice().into();
     let sockets = Router::new()
         .fallback_service(service)
-        .layer(from_fn_with_state(protocol, protocol::keep))
+        .layer(from_fn_with_state(protocol, engine_io::keep))
         .layer(cors(&allowed))
         .layer(from_fn_with_state(allowed, origin::refuse_foreign));
     let fork = Fork { path: config.socket_path.as_str().into(), sockets, rest };
@@ -104,7 +109,7 @@ fn server(config: &ApiConfig) -> (SocketIoService<Router>, SocketIo) {
         .build_with_inner_svc(Router::new())
 }
 
-/// The library has no CORS of its own, and browsers poll across origins. Which origins may is decided
+/// The library has no CORS of its own, and browsers poll across origins. The allowed origins are checked
 /// by [`origin::refuse_foreign`].
 fn cors(allowed: &Arc<[OriginPattern]>) -> CorsLayer {
     let allowed = allowed.clone();
@@ -116,8 +121,8 @@ fn cors(allowed: &Arc<[OriginPattern]>) -> CorsLayer {
         .allow_credentials(true)
 }
 
-/// Sends requests for the Socket.IO path one way and all others the other. A route would panic at start
-/// where the path is also one of the API's.
+/// Separates requests for the Socket.IO path from all others. A route would panic at start
+/// if the path is also one of the API.
 #[derive(Clone)]
 struct Fork {
     path: Arc<str>,

@@ -1,8 +1,8 @@
-//! One namespace for each device that exists.
+//! One namespace for each existing device.
 //!
-//! The library's dynamic namespaces are created before their door is asked and never removed, so each is
-//! registered by name and deleted with its device. Clients of a deleted device are told by their
-//! forwarders ([`super::forward`]); the namespace goes once they have left, or after a while without them.
+//! The library creates dynamic namespaces before their guard runs, and never removes them. So each namespace is
+//! registered by name and deleted with its device. The forwarders notify the clients of a deleted device
+//! ([`super::forward`]); the namespace is deleted when they have left, or after five seconds.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,39 +16,39 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::Instant;
 
 use super::Shared;
-use super::connect::Door;
+use super::namespace_guard::NamespaceGuard;
 use crate::domain::ids::DeviceId;
 use crate::service::DeviceLifecycleEvent;
 
-/// How long the clients of a deleted device have to take its last events.
-const LAST_WORDS: Duration = Duration::from_secs(5);
-/// How often a namespace that is going is looked at.
+/// The time for the clients of a deleted device to receive its last events.
+const CLOSING_GRACE: Duration = Duration::from_secs(5);
+/// The interval at which closing namespaces are checked.
 const CLOSING_TICK: Duration = Duration::from_millis(50);
-/// How long goodbyes may take when the daemon drains.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// The time limit for closing transports when the daemon drains.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The namespaces that exist.
+/// The registered namespaces.
 pub(super) struct Namespaces {
     io: SocketIo,
     shared: Arc<Shared>,
-    book: Mutex<Book>,
+    book: Mutex<OpenNamespaces>,
 }
 
-struct Book {
-    /// Notices that are not in the book yet.
+struct OpenNamespaces {
+    /// Lifecycle events that are not applied yet.
     notices: Receiver<DeviceLifecycleEvent>,
     open: HashSet<DeviceId>,
-    /// Namespaces of deleted devices, and when they go at the latest. They are also in `open`.
+    /// Namespaces of deleted devices, with their latest end. They are also in `open`.
     closing: HashMap<DeviceId, Instant>,
 }
 
 impl Namespaces {
-    /// Registers what exists, and starts the task that follows.
+    /// Registers the existing devices, and spawns the task that follows their lifecycle.
     pub(super) fn open(io: SocketIo, shared: Arc<Shared>) -> Arc<Self> {
-        // Both before the list is read: what comes in between is told, and opening twice changes nothing.
+        // Subscribed before the list is read: no event is lost, and opening twice changes nothing.
         let (notices, wake) =
             (shared.services.registry.device_changes(), shared.services.registry.device_changes());
-        let book = Book { notices, open: HashSet::new(), closing: HashMap::new() };
+        let book = OpenNamespaces { notices, open: HashSet::new(), closing: HashMap::new() };
         let namespaces = Arc::new(Self { io, shared, book: Mutex::new(book) });
         namespaces.reconcile(&mut namespaces.lock());
         let task = namespaces.clone().follow(wake);
@@ -56,8 +56,8 @@ impl Namespaces {
         namespaces
     }
 
-    /// Takes in what is known of devices by now.
-    pub(super) fn catch_up(&self) {
+    /// Applies the lifecycle events that arrived so far.
+    pub(super) fn sync_namespaces(&self) {
         let mut book = self.lock();
         loop {
             match book.notices.try_recv() {
@@ -76,35 +76,35 @@ impl Namespaces {
             tokio::select! {
                 () = soft.cancelled() => break,
                 notice = wake.recv() => match notice {
-                    Ok(_) | Err(RecvError::Lagged(_)) => self.catch_up(),
+                    Ok(_) | Err(RecvError::Lagged(_)) => self.sync_namespaces(),
                     Err(RecvError::Closed) => break,
                 },
                 () = tokio::time::sleep(CLOSING_TICK), if closing => self.finish_closing(),
             }
         }
         soft.cancelled().await;
-        // Transports are closed, not namespaces: clients take that for a lost server and come back.
-        if tokio::time::timeout(GOODBYE, self.io.close()).await.is_err() {
-            tracing::warn!("some sockets did not take their goodbye");
+        // Transports are closed, not namespaces: clients reconnect after a lost transport.
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.io.close()).await.is_err() {
+            tracing::warn!("sockets not closed in time");
         }
     }
 
-    fn add(&self, book: &mut Book, id: &DeviceId) {
-        // Deleted and created again: the namespace stays, and its door looks at the new device.
+    fn add(&self, book: &mut OpenNamespaces, id: &DeviceId) {
+        // Deleted and created again: the namespace stays, and its guard checks the new device.
         book.closing.remove(id);
         if book.open.insert(id.clone()) {
-            let door = Door::new(self.shared.clone(), id.clone());
-            self.io.ns(path_of(id), door);
+            let guard = NamespaceGuard::new(self.shared.clone(), id.clone());
+            self.io.ns(path_of(id), guard);
         }
     }
 
-    fn remove(&self, book: &mut Book, id: DeviceId) {
+    fn remove(&self, book: &mut OpenNamespaces, id: DeviceId) {
         if book.open.contains(&id) && !self.shared.services.registry.device_exists(&id) {
-            book.closing.insert(id, Instant::now() + LAST_WORDS);
+            book.closing.insert(id, Instant::now() + CLOSING_GRACE);
         }
     }
 
-    fn reconcile(&self, book: &mut Book) {
+    fn reconcile(&self, book: &mut OpenNamespaces) {
         let exist: HashSet<_> = self.shared.services.registry.device_ids().into_iter().collect();
         let gone: Vec<_> = book.open.difference(&exist).cloned().collect();
         gone.into_iter().for_each(|id| self.remove(book, id));
@@ -112,7 +112,7 @@ impl Namespaces {
     }
 
     fn finish_closing(&self) {
-        self.catch_up();
+        self.sync_namespaces();
         let mut book = self.lock();
         let now = Instant::now();
         let ready = |id: &DeviceId, latest: Instant| latest <= now || self.sockets(id).is_empty();
@@ -129,7 +129,7 @@ impl Namespaces {
             }
             book.open.remove(&id);
             for socket in self.sockets(&id) {
-                // A full buffer has no room for it; deleting the namespace ends the socket all the same.
+                // A full buffer has no room for it; deleting the namespace ends the socket anyway.
                 let _ = socket.disconnect();
             }
             self.io.delete_ns(path_of(&id));
@@ -140,7 +140,7 @@ impl Namespaces {
         self.io.of(path_of(id)).map(BroadcastOperators::sockets).unwrap_or_default()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Book> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, OpenNamespaces> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,5 @@
-//! The `Origin` rule: browsers attach it, and only listed ones may open sockets, on either transport.
-//! CORS alone does not protect sockets. No `Origin` at all is no browser, and needs its key as anybody.
+//! The `Origin` rule: browsers attach the header, and only listed origins may open sockets, on both transports.
+//! CORS alone does not protect sockets. A request without `Origin` is not from a browser, and needs its key as usual.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::domain::origin::OriginPattern;
 
-/// Middleware: a foreign origin is answered 403 and goes no further.
+/// Middleware: answers 403 to a foreign origin.
 pub(super) async fn refuse_foreign(
     State(allowed): State<Arc<[OriginPattern]>>,
     request: Request,
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn only_listed_origins_and_no_origin_pass() {
+    fn foreign_origins_are_refused() {
         let local = ["http://localhost:*", "https://app.example.com"];
         for origins in
             [&[][..], &["http://localhost:5173"], &["http://localhost"], &["https://app.example.com"]]

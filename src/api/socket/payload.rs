@@ -1,18 +1,18 @@
-//! Reading what a client sent with an event. Pure.
+//! Reads the payload of a client event. Pure.
 //!
-//! Every event takes one JSON object, or nothing. Binary data, several arguments and other types are told
-//! to the client, by field where there is one.
+//! Every event has one JSON object, or none. Binary data, several arguments and other types are refused,
+//! by the name of the field where possible.
 
 use axum::body::Bytes;
 use serde_json::{Map, Value as Json};
 use socketioxide::handler::Value;
 
-use super::problem::{NAME_MAX_CHARS, Problem};
+use super::request_error::{NAME_MAX_CHARS, RequestError};
 
-/// How the argument is called in answers.
+/// The name of the argument in errors.
 const ARGUMENT: &str = "payload";
 
-/// The bytes it holds.
+/// The size of a payload in bytes.
 pub(super) fn size(payload: &Value) -> usize {
     match payload {
         Value::Str(text, attachments) => {
@@ -29,13 +29,13 @@ pub(super) fn event_name(payload: &Value) -> Option<String> {
     Some(arguments.first()?.as_str()?.chars().take(NAME_MAX_CHARS).collect())
 }
 
-/// The event's name, and its argument; an empty one where there is none.
-pub(super) fn read(payload: &Value) -> (String, Result<Map<String, Json>, Problem>) {
+/// The event's name and its argument, which is empty by default.
+pub(super) fn read(payload: &Value) -> (String, Result<Map<String, Json>, RequestError>) {
     let Value::Str(text, attachments) = payload else {
-        return (String::new(), Err(Problem::field(ARGUMENT, "must be JSON")));
+        return (String::new(), Err(RequestError::field(ARGUMENT, "must be JSON")));
     };
     let Ok(mut arguments) = serde_json::from_str::<Vec<Json>>(text) else {
-        return (String::new(), Err(Problem::field(ARGUMENT, "is not valid JSON")));
+        return (String::new(), Err(RequestError::field(ARGUMENT, "is not valid JSON")));
     };
     let event = match arguments.is_empty() {
         true => String::new(),
@@ -43,24 +43,24 @@ pub(super) fn read(payload: &Value) -> (String, Result<Map<String, Json>, Proble
     };
     if attachments.as_ref().is_some_and(|attachments| !attachments.is_empty()) {
         let field = binary_field(&arguments).unwrap_or_else(|| ARGUMENT.to_owned());
-        return (event, Err(Problem::field(field, "must not be binary data")));
+        return (event, Err(RequestError::field(field, "must not be binary data")));
     }
     (event, argument(arguments))
 }
 
-fn argument(mut arguments: Vec<Json>) -> Result<Map<String, Json>, Problem> {
+fn argument(mut arguments: Vec<Json>) -> Result<Map<String, Json>, RequestError> {
     if arguments.len() > 1 {
         let count = arguments.len();
-        return Err(Problem::field(ARGUMENT, format!("must be one object, not {count} arguments")));
+        return Err(RequestError::field(ARGUMENT, format!("must be one object, not {count} arguments")));
     }
     match arguments.pop() {
         None | Some(Json::Null) => Ok(Map::new()),
         Some(Json::Object(body)) => Ok(body),
-        Some(_) => Err(Problem::field(ARGUMENT, "must be an object")),
+        Some(_) => Err(RequestError::field(ARGUMENT, "must be an object")),
     }
 }
 
-/// The path of the first placeholder that stands for binary data; `None` for the argument itself.
+/// The path of the first placeholder of binary data; `None` for the argument itself.
 fn binary_field(arguments: &[Json]) -> Option<String> {
     arguments.iter().filter_map(Json::as_object).filter(|body| !is_placeholder(body)).find_map(path_of_binary)
 }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn one_object_or_nothing_is_taken() {
+    fn one_object_or_nothing_is_accepted() {
         let (event, body) = read(&text(r#"["message:send",{"to":"1"}]"#));
         assert_eq!((event.as_str(), body.unwrap().len()), ("message:send", 1));
         for nothing in [r#"["subscribe"]"#, r#"["subscribe",null]"#, r#"["subscribe",{}]"#] {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_named() {
+    fn other_payloads_are_refused_by_name() {
         for payload in [
             text(r#"["e",1]"#),
             text(r#"["e","x"]"#),

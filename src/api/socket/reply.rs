@@ -1,4 +1,4 @@
-//! Emitting to a client whose buffer may be full, and answering its requests.
+//! Emits to clients whose buffer may be full, and answers their requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,26 +10,26 @@ use socketioxide::socket::Socket;
 use socketioxide::{SendError, SocketError};
 use tokio::time::Instant;
 
-use super::problem::Problem;
+use super::request_error::RequestError;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 
-/// The first pause before a full buffer is tried again; it doubles.
+/// The first pause before another attempt on a full buffer; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Why something did not get into a client's buffer.
+/// The reason why a packet was not buffered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Undelivered {
     /// The socket is gone.
     Closed,
-    /// The client took nothing for too long.
+    /// The client received nothing for too long.
     Stalled,
 }
 
 /// Repeats `emit` while the buffer is full, for as long as `patience`.
-pub(super) async fn patiently(
+pub(super) async fn emit_with_backpressure(
     patience: Duration,
     mut emit: impl FnMut() -> Result<(), SendError>,
 ) -> Result<(), Undelivered> {
@@ -55,7 +55,7 @@ pub(super) async fn patiently(
     }
 }
 
-/// Where the answer to one request goes: to its callback, or, where it has none and failed, into an
+/// The target of an answer: the callback of the request. A failure without a callback becomes an
 /// `error` event.
 pub(super) struct Reply {
     pub(super) socket: Arc<Socket>,
@@ -65,13 +65,22 @@ pub(super) struct Reply {
 
 impl Reply {
     /// Answers, waiting for room in the buffer.
-    pub(super) async fn send(&self, answer: Result<Json, Problem>, to: &Request<'_>, patience: Duration) {
+    pub(super) async fn send(
+        &self,
+        answer: Result<Json, RequestError>,
+        to: &Request<'_>,
+        patience: Duration,
+    ) {
         let Some((event, body)) = self.body(answer, to) else { return };
-        // A client that does not take its answer is its forwarder's affair.
-        let _ = patiently(patience, || self.emit(event, &body)).await;
+        // The forwarder handles clients that do not receive.
+        let _ = emit_with_backpressure(patience, || self.emit(event, &body)).await;
     }
 
-    fn body(&self, answer: Result<Json, Problem>, to: &Request<'_>) -> Option<(Option<&'static str>, Json)> {
+    fn body(
+        &self,
+        answer: Result<Json, RequestError>,
+        to: &Request<'_>,
+    ) -> Option<(Option<&'static str>, Json)> {
         match (answer, self.ack) {
             (Ok(body), Some(_)) => Some((None, body)),
             (Ok(_), None) => None,
@@ -84,24 +93,24 @@ impl Reply {
         if let Some(event) = event {
             return self.socket.emit(event, body);
         }
-        // It is used up by a try, and only this makes one; the payload is not looked at.
+        // An attempt consumes the sender, so that each makes a new one; the payload is unused.
         let mut unused = Value::Bytes(Default::default());
         let Ok(sender) = AckSender::from_message_parts(&self.socket, &mut unused, &self.ack);
         sender.send(body)
     }
 }
 
-/// What a failure without a callback tells of its request.
+/// The request in the event of a failure.
 pub(super) struct Request<'a> {
-    /// The device asked.
+    /// The device.
     pub(super) device: &'a DeviceId,
     /// The event's name.
     pub(super) event: &'a str,
-    /// When it is answered.
+    /// The time of the answer.
     pub(super) at: Millis,
 }
 
-/// A positive answer with nothing to say.
+/// A success without further fields.
 pub(super) fn done() -> Json {
     json!({ "success": true })
 }

@@ -1,4 +1,4 @@
-//! What is known of one socket, and how it ends.
+//! The state of one admitted socket: its rights, its log position, and its end.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,16 +12,34 @@ use crate::domain::ids::DeviceId;
 use crate::domain::notify::OperatorId;
 use crate::service::{Operator, Principal, operator_id};
 
+/// Where a socket begins to read the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LogStart {
+    /// After the last entry that the client has.
+    Resume(i64),
+    /// After the entry that was the newest at the connection, if it could be read.
+    Live(Option<i64>),
+}
+
+impl LogStart {
+    /// The last entry before the first that the client gets.
+    pub(super) fn since(self) -> Option<i64> {
+        match self {
+            Self::Resume(since) => Some(since),
+            Self::Live(newest) => newest,
+        }
+    }
+}
+
 /// One admitted socket.
 pub(super) struct Session {
-    /// Whose namespace it is in.
+    /// The device of its namespace.
     pub(super) device: DeviceId,
-    /// The key it came with.
+    /// The key of its handshake.
     pub(super) principal: Principal,
-    /// Who is behind it, as far as it says.
+    /// The operator of its access token.
     pub(super) operator: Option<Operator>,
-    /// The last entry of the log that the client has.
-    pub(super) since: Option<i64>,
+    pub(super) start: LogStart,
     closed: CancellationToken,
     reason: OnceLock<DisconnectReason>,
     flooded: CancellationToken,
@@ -32,18 +50,18 @@ impl Session {
         device: DeviceId,
         principal: Principal,
         operator: Option<Operator>,
-        since: Option<i64>,
+        start: LogStart,
     ) -> Self {
         let (closed, flooded) = (CancellationToken::new(), CancellationToken::new());
-        Self { device, principal, operator, since, closed, reason: OnceLock::new(), flooded }
+        Self { device, principal, operator, start, closed, reason: OnceLock::new(), flooded }
     }
 
-    /// Whose read and mute state counts here.
+    /// The owner of the read and mute state.
     pub(super) fn operator_id(&self) -> OperatorId {
         operator_id(&self.principal, self.operator.as_ref())
     }
 
-    /// The client sends more than can even be refused.
+    /// Marks the client as flooding: it sends more than can be refused.
     pub(super) fn flood(&self) {
         self.flooded.cancel();
     }
@@ -53,28 +71,27 @@ impl Session {
         self.flooded.cancelled().await;
     }
 
-    /// Waits until the library lets go of the socket.
+    /// Waits until the library drops the socket.
     pub(super) async fn closed(&self) {
         self.closed.cancelled().await;
     }
 
-    /// Why the library let go of it.
+    /// The reason why the library dropped it.
     pub(super) fn close_reason(&self) -> Option<DisconnectReason> {
         self.reason.get().copied()
     }
 
-    /// When its rights end by themselves: with the key, or with the access token.
+    /// When its rights expire: with the key, or with the access token.
     pub(super) fn expires_at(&self) -> Option<Millis> {
         let token = self.operator.as_ref().and_then(|operator| operator.expires_at);
         [self.principal.expires_at, token].into_iter().flatten().min()
     }
 }
 
-/// Tells a session that its socket is gone. It is registered before the client is answered, so that no
-/// end goes unseen.
-pub(super) struct Farewell(pub(super) Arc<Session>);
+/// Marks a session as closed. It is attached before the client is answered, so that no disconnection is missed.
+pub(super) struct OnDisconnect(pub(super) Arc<Session>);
 
-impl DisconnectHandler<LocalAdapter, Farewell> for Farewell {
+impl DisconnectHandler<LocalAdapter, OnDisconnect> for OnDisconnect {
     fn call_with_defer(&self, socket: Arc<Socket>, reason: DisconnectReason, defer: fn(Arc<Socket>)) {
         let _ = self.0.reason.set(reason);
         self.0.closed.cancel();

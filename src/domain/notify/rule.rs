@@ -13,7 +13,7 @@ use crate::domain::slug::made_id;
 use crate::domain::webhook::RetryDelay;
 
 /// Something that a rule may ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// An event `notification` in the device's log, which dashboards show.

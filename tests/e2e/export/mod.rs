@@ -429,6 +429,10 @@ async fn import_query_errors_use_standard_codes() {
         let refused = import(&app, "new", query, text).await.refused(400, "invalid_field");
         assert_eq!(refused["details"][0]["field"], field, "{query}: {refused}");
     }
+    let of_group = format!("{text}31/01/2026, 14:07 - Ben: z\n");
+    let refused = import(&app, "new", "chatId=15550100001", of_group).await.refused(400, "invalid_field");
+    assert_eq!(refused["details"][0]["field"], "chatId");
+    assert!(refused["details"][0]["message"].as_str().unwrap().contains("@g.us"), "{refused}");
     export(&app, "new", ANNA, "").await.refused(404, "chat_not_found");
     export(&app, "new", ANNA, "format=pdf").await.refused(400, "invalid_field");
     export(&app, "none", ANNA, "").await.refused(404, "device_not_found");

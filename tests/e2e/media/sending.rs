@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::files::{mp4, ogg, on_disk, png, sha256};
 use super::{SEND, get_without_key, sent, sent_media, upload, upload_named};
-use crate::support::{ANNA, TestApp};
+use crate::support::wire::Wire;
+use crate::support::{ADMIN_KEY, ANNA, TestApp};
 
 async fn arrived_messages(app: &TestApp) -> Vec<Value> {
     let network = app.get("/simulator/shop/network").await.ok();
@@ -118,4 +119,35 @@ async fn repeated_request_stores_file_once() {
     assert_eq!(first["data"]["id"], again["data"]["id"]);
     send("another").await.refused(422, "idempotency_mismatch");
     assert_eq!(on_disk(&app), [sha256(b"one")]);
+}
+
+// covers: POST /devices/{id}/messages/send
+// covers: emit message:send
+#[tokio::test]
+async fn text_beside_media_is_its_caption() {
+    let app = TestApp::start().await;
+    app.device("shop").await;
+    let media = json!({ "data": STANDARD.encode(png()) });
+    let body = json!({ "to": ANNA, "text": "Look", "media": media });
+    let id = app.post(SEND, body.clone()).await.created()["data"]["id"].as_str().unwrap().to_owned();
+    let message = app.get(&format!("/devices/shop/messages/{id}")).await.ok()["data"].clone();
+    assert_eq!((&message["type"], &message["body"]), (&json!("image"), &json!("Look")));
+    let mut different = body.clone();
+    different["media"]["caption"] = json!("Listen");
+    let refused = app.post(SEND, different.clone()).await.refused(400, "invalid_field");
+    assert_eq!(refused["details"][0]["field"], "text");
+    let mut same = body.clone();
+    same["media"]["caption"] = json!("Look");
+    app.post(SEND, same).await.created();
+
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.join("shop", ADMIN_KEY).await;
+    let sent = wire.ask("shop", 1, &json!(["message:send", body])).await;
+    let path = format!("/devices/shop/messages/{}", sent["messageId"].as_str().unwrap());
+    assert_eq!(app.get(&path).await.ok()["data"]["body"], "Look");
+    let refused = wire.ask("shop", 2, &json!(["message:send", different])).await;
+    assert_eq!(
+        (&refused["code"], &refused["details"][0]["field"]),
+        (&json!("invalid_field"), &json!("text"))
+    );
 }

@@ -101,7 +101,10 @@ async fn picture_has_thumbnail_and_metadata() {
     app.device("shop").await;
     let message = message_with(&app, &png(), "a.png").await;
     let info = app.get(&path(&message, "info")).await.ok()["data"].clone();
-    assert_eq!(info, message["mediaInfo"]);
+    let mut expected = message["mediaInfo"].clone();
+    expected["hasMedia"] = json!(true);
+    expected["type"] = json!("image");
+    assert_eq!(info, expected);
     assert_eq!((&info["mediaType"], &info["sha256"]), (&json!("image"), &json!(sha256(&png()))));
     let small = get_without_key(&app, &info["thumbnailUrl"]).await;
     assert_eq!((small.status, small.header("content-type")), (200, "image/jpeg"));
@@ -115,8 +118,12 @@ async fn missing_media_has_specific_error() {
     let app = TestApp::start().await;
     app.device("shop").await;
     let text = json!({ "id": app.send("shop", ANNA, "no file").await });
-    for what in ["info", "download", "thumbnail"] {
+    let info = app.get(&path(&text, "info")).await.ok();
+    assert_eq!(info["data"], json!({ "hasMedia": false }));
+    for what in ["download", "thumbnail"] {
         app.get(&path(&text, what)).await.refused(404, "no_media");
+    }
+    for what in ["info", "download", "thumbnail"] {
         app.get(&path(&json!({ "id": "true_15550100001@c.us_NOSUCH" }), what))
             .await
             .refused(404, "message_not_found");

@@ -75,7 +75,7 @@ async fn callback_with_wrong_signature_is_refused() {
     assert_eq!(said("WARN", "code=\"bad_signature\""), 2);
     let stranger = chain.front.request("POST", "//hooks/nobody").body("{}");
     Reply::of(stranger.send().await.unwrap()).await.refused(404, "not_found");
-    assert_eq!(said("WARN", "a callback was refused"), 3);
+    assert_eq!(said("WARN", "callback rejected"), 3);
 }
 
 #[tokio::test]

@@ -258,3 +258,33 @@ async fn contact_update_event_equals_rest_object() {
     assert_eq!(event["contact"]["name"], "Anna");
     assert_eq!(event["contact"], app.get("/devices/shop/contacts").await.ok()["data"][0]);
 }
+
+// covers: event qr
+// covers: resume qr snapshot
+#[tokio::test]
+async fn client_without_position_gets_the_shown_code() {
+    let app = TestApp::start().await;
+    if !app.can(|engine| engine.qr) {
+        return;
+    }
+    app.new_device("shop", json!({})).await;
+    app.wait_for_state("shop", "qr").await;
+    let shown = app.get("/devices/shop/qr").await.ok()["data"].clone();
+    let (mut wire, _) = Wire::open(&app).await;
+    wire.join("shop", ADMIN_KEY).await;
+    let state = wire.packet_with("42/device/shop,").await;
+    assert!(state.contains("\"state\":\"qr\""), "{state}");
+    let qr = wire.event("shop", "qr").await;
+    for field in ["qr", "attempt", "expiresAt"] {
+        assert_eq!(qr[field], shown[field], "{field}");
+    }
+    assert_eq!((&qr["deviceId"], qr.get("seq")), (&json!("shop"), None));
+
+    let newest = app.log("shop").await.last().unwrap()["seq"].clone();
+    let (mut resumed, _) = Wire::open(&app).await;
+    resumed.send(&format!("40/device/shop,{{\"apiKey\":\"{ADMIN_KEY}\",\"since\":{newest}}}")).await;
+    resumed.event("shop", "state").await;
+    app.post("/simulator/shop/scan", json!({})).await.ok();
+    let next = resumed.packet_with("42/device/shop,[\"").await;
+    assert!(!next.contains("[\"qr\","), "a client that resumes has the code from the log: {next}");
+}

@@ -1,7 +1,8 @@
-//! What is done to a chat as a whole: archive, pin, mute, clear, delete.
+//! Changes of chats: archive, pin, mute, clear, delete.
 
+use axum::Extension;
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -10,73 +11,83 @@ use crate::api::http::ApiState;
 use crate::api::http::envelope::Success;
 use crate::api::http::error::ApiError;
 use crate::api::http::guard::guarded;
-use crate::api::http::input::{Body, Chat as ChatParam, Device, Fields, FromFields};
+use crate::api::http::input::loose::yes;
+use crate::api::http::input::{Alias, Body, Chat as ChatParam, Device, Report, Request};
+use crate::api::http::routes::for_change;
 use crate::api::http::schema::ChatObject;
 use crate::domain::access::Scope;
 use crate::domain::chat::Chat;
 use crate::domain::clock::Millis;
 use crate::service::Services;
 
-/// The longest that a chat is silenced, where a time is given: ten years.
-const LONGEST_MUTE_MS: i64 = 315_576_000_000;
+/// A change of a chat that needs no body.
+#[derive(Clone, Copy)]
+enum ChatChange {
+    Archive(bool),
+    Unpin,
+    Unmute,
+}
+
+/// Changes without a body: the end of the path, the operation id and the summary.
+const CHANGES: [(&str, &str, &str, ChatChange); 4] = [
+    ("archive", "archiveChat", "Archive a chat", ChatChange::Archive(true)),
+    ("unarchive", "unarchiveChat", "Move a chat out of the archive", ChatChange::Archive(false)),
+    ("unpin", "unpinChat", "Unpin a chat", ChatChange::Unpin),
+    ("unmute", "unmuteChat", "Unmute a chat", ChatChange::Unmute),
+];
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new()
-        .routes(guarded(Scope::MessagesSend, &[], routes!(archive)))
-        .routes(guarded(Scope::MessagesSend, &[], routes!(unarchive)))
+    let mut router = OpenApiRouter::new()
         .routes(guarded(Scope::MessagesSend, &[], routes!(pin)))
-        .routes(guarded(Scope::MessagesSend, &[], routes!(unpin)))
         .routes(guarded(Scope::MessagesSend, &[], routes!(mute)))
-        .routes(guarded(Scope::MessagesSend, &[], routes!(unmute)))
         .routes(guarded(Scope::MessagesSend, &[], routes!(clear)))
-        .routes(guarded(Scope::MessagesSend, &[], routes!(delete)))
+        .routes(guarded(Scope::MessagesSend, &[], routes!(delete)));
+    for (verb, operation_id, summary, chat_change) in CHANGES {
+        let path = format!("/devices/{{id}}/chats/{{chatId}}/{verb}");
+        let routes = for_change(routes!(change), &path, operation_id, summary, chat_change);
+        router = router.routes(guarded(Scope::MessagesSend, &[], routes));
+    }
+    router
 }
 
 type Answer = Result<Success<Chat>, ApiError>;
 
-/// Archive a chat
+/// Change a chat
 #[utoipa::path(post, path = "/devices/{id}/chats/{chatId}/archive", operation_id = "archiveChat", tag = "chats",
-    responses((status = 200, description = "The chat as it now is", body = Success<ChatObject>)))]
-async fn archive(
+    responses((status = 200, description = "The changed chat", body = Success<ChatObject>)))]
+async fn change(
+    Extension(change): Extension<ChatChange>,
     State(services): State<Services>,
     Device(device): Device,
     ChatParam(chat): ChatParam,
 ) -> Answer {
-    Ok(Success::new(services.messaging.archive_chat(&device, &chat, true).await?))
-}
-
-/// Bring a chat back from the archive
-#[utoipa::path(post, path = "/devices/{id}/chats/{chatId}/unarchive", operation_id = "unarchiveChat", tag = "chats",
-    responses((status = 200, description = "The chat as it now is", body = Success<ChatObject>)))]
-async fn unarchive(
-    State(services): State<Services>,
-    Device(device): Device,
-    ChatParam(chat): ChatParam,
-) -> Answer {
-    Ok(Success::new(services.messaging.archive_chat(&device, &chat, false).await?))
+    let changed = match change {
+        ChatChange::Archive(archived) => services.messaging.archive_chat(&device, &chat, archived).await?,
+        ChatChange::Unpin => services.messaging.pin_chat(&device, &chat, false).await?,
+        ChatChange::Unmute => services.messaging.mute_chat(&device, &chat, None).await?,
+    };
+    Ok(Success::new(changed))
 }
 
 /// Whether to pin a chat.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({ "pin": true }))]
 struct PinChat {
-    /// `true` unless said; `false` unpins it. `pinned` is accepted too.
+    /// `false` unpins the chat; `true` by default. `pinned` is accepted too.
+    #[serde(default = "yes")]
     #[schema(value_type = Option<bool>)]
     pin: bool,
 }
 
-impl FromFields for PinChat {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let name = fields.given(&["pin", "pinned"]);
-        Some(Self { pin: fields.boolean(name).unwrap_or(true) })
-    }
+impl Request for PinChat {
+    const ALIASES: &'static [Alias] = &[("pin", &["pinned"])];
 }
 
 /// Pin a chat to the top
 #[utoipa::path(post, path = "/devices/{id}/chats/{chatId}/pin", operation_id = "pinChat", tag = "chats",
     request_body = Option<PinChat>,
-    responses((status = 200, description = "The chat as it now is", body = Success<ChatObject>)))]
+    responses((status = 200, description = "The changed chat", body = Success<ChatObject>)))]
 async fn pin(
     State(services): State<Services>,
     Device(device): Device,
@@ -86,47 +97,37 @@ async fn pin(
     Ok(Success::new(services.messaging.pin_chat(&device, &chat, pin).await?))
 }
 
-/// Unpin a chat
-#[utoipa::path(post, path = "/devices/{id}/chats/{chatId}/unpin", operation_id = "unpinChat", tag = "chats",
-    responses((status = 200, description = "The chat as it now is", body = Success<ChatObject>)))]
-async fn unpin(
-    State(services): State<Services>,
-    Device(device): Device,
-    ChatParam(chat): ChatParam,
-) -> Answer {
-    Ok(Success::new(services.messaging.pin_chat(&device, &chat, false).await?))
-}
-
-/// Whether and how long to silence a chat. Without a time: until it is unmuted.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
+/// Whether and how long to mute a chat. Without a time: until it is unmuted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(example = json!({ "durationMs": 28_800_000 }))]
 struct MuteChat {
-    /// `true` unless said; `false` unmutes it.
+    /// `false` unmutes the chat; `true` by default.
+    #[serde(default = "yes")]
     #[schema(value_type = Option<bool>)]
     mute: bool,
-    /// Until this moment.
+    /// The end of the mute, in milliseconds since the epoch.
     #[schema(value_type = Option<i64>, minimum = 1)]
     until: Option<Millis>,
-    /// For so many milliseconds, at most ten years. Not together with `until`.
+    /// The duration of the mute in milliseconds, at most ten years. Not together with `until`.
     #[schema(minimum = 1, maximum = 315_576_000_000_i64)]
     duration_ms: Option<i64>,
 }
 
-impl FromFields for MuteChat {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let mute = fields.boolean("mute").unwrap_or(true);
-        let until = fields.integer("until", &(1..=Millis::LAST_EXACT.0)).map(Millis);
-        let duration_ms = fields.integer("durationMs", &(1..=LONGEST_MUTE_MS));
-        if until.is_some() && duration_ms.is_some() {
-            fields.wrong("durationMs", "cannot be given together with until");
+impl Request for MuteChat {
+    fn check(&self, report: &mut Report) {
+        if self.until.is_some() && self.duration_ms.is_some() {
+            report.error("durationMs", "cannot be given together with until");
         }
-        Some(Self { mute, until, duration_ms })
+        if self.until.is_some_and(|until| until > Millis::LAST_EXACT) {
+            report.error("until", "must be in milliseconds since the epoch");
+        }
     }
 }
 
 impl MuteChat {
-    fn from(&self, now: Millis) -> Result<Option<Option<Millis>>, ApiError> {
+    /// The end of the mute; `None` for none, and no end for a mute without one.
+    fn end(&self, now: Millis) -> Result<Option<Option<Millis>>, ApiError> {
         if !self.mute {
             return Ok(None);
         }
@@ -139,66 +140,52 @@ impl MuteChat {
     }
 }
 
-/// Silence a chat
+/// Mute a chat
 ///
-/// For ever, or for some time, after which it ends by itself.
+/// For ever, or for some time, after which the mute ends by itself.
 #[utoipa::path(post, path = "/devices/{id}/chats/{chatId}/mute", operation_id = "muteChat", tag = "chats",
     request_body = Option<MuteChat>,
-    responses((status = 200, description = "The chat as it now is", body = Success<ChatObject>)))]
+    responses((status = 200, description = "The changed chat", body = Success<ChatObject>)))]
 async fn mute(
     State(services): State<Services>,
     Device(device): Device,
     ChatParam(chat): ChatParam,
-    Body(wanted): Body<MuteChat>,
+    Body(body): Body<MuteChat>,
 ) -> Answer {
-    let mute = wanted.from(services.now())?;
+    let mute = body.end(services.now())?;
     Ok(Success::new(services.messaging.mute_chat(&device, &chat, mute).await?))
 }
 
-/// End a chat's silence
-#[utoipa::path(post, path = "/devices/{id}/chats/{chatId}/unmute", operation_id = "unmuteChat", tag = "chats",
-    responses((status = 200, description = "The chat as it now is", body = Success<ChatObject>)))]
-async fn unmute(
-    State(services): State<Services>,
-    Device(device): Device,
-    ChatParam(chat): ChatParam,
-) -> Answer {
-    Ok(Success::new(services.messaging.mute_chat(&device, &chat, None).await?))
-}
-
-/// What to leave.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
+/// How to clear a chat.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(example = json!({ "keepStarred": true }))]
 struct ClearChat {
-    /// Whether starred messages stay; `false` unless said.
+    /// Keeps starred messages.
+    #[serde(default)]
     #[schema(value_type = Option<bool>)]
     keep_starred: bool,
 }
 
-impl FromFields for ClearChat {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        Some(Self { keep_starred: fields.boolean("keepStarred").unwrap_or(false) })
-    }
-}
+impl Request for ClearChat {}
 
-/// What was removed.
+/// The removed messages.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct RemovedMessages {
     /// The chat.
     chat_id: String,
-    /// How many messages.
+    /// The number of messages.
     #[schema(minimum = 0)]
     removed: u64,
 }
 
 /// Remove a chat's messages
 ///
-/// The chat stays, and so do messages that wait to be sent.
+/// The chat and queued messages are kept.
 #[utoipa::path(post, path = "/devices/{id}/chats/{chatId}/clear", operation_id = "clearChat", tag = "chats",
     request_body = Option<ClearChat>,
-    responses((status = 200, description = "What was removed", body = Success<RemovedMessages>)))]
+    responses((status = 200, description = "The removed messages", body = Success<RemovedMessages>)))]
 async fn clear(
     State(services): State<Services>,
     Device(device): Device,
@@ -211,9 +198,9 @@ async fn clear(
 
 /// Remove a chat with its messages
 ///
-/// The next message brings it back. Messages that wait to be sent stay, and the chat with them.
+/// The next message creates the chat again. Queued messages are kept, and the chat with them.
 #[utoipa::path(delete, path = "/devices/{id}/chats/{chatId}", operation_id = "deleteChat", tag = "chats",
-    responses((status = 200, description = "What was removed", body = Success<RemovedMessages>)))]
+    responses((status = 200, description = "The removed messages", body = Success<RemovedMessages>)))]
 async fn delete(
     State(services): State<Services>,
     Device(device): Device,

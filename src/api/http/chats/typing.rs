@@ -3,7 +3,7 @@
 //! Typing that is not renewed stops after 25 s.
 
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -12,41 +12,47 @@ use crate::api::http::ApiState;
 use crate::api::http::envelope::Success;
 use crate::api::http::error::ApiError;
 use crate::api::http::guard::guarded;
-use crate::api::http::input::{Body, Chat as ChatParam, Device, Fields, FromFields};
+use crate::api::http::input::{Body, Chat as ChatParam, Device, Request};
 use crate::domain::access::Scope;
 use crate::domain::event::TypingKind;
 use crate::service::Services;
-
-const STATES: [(&str, bool); 2] = [("start", true), ("stop", false)];
-/// `audio` is the word of the socket requests.
-const KINDS: [(&str, TypingKind); 3] =
-    [("text", TypingKind::Text), ("voice", TypingKind::Audio), ("audio", TypingKind::Audio)];
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(guarded(Scope::MessagesSend, &[409, 422], routes!(set_typing)))
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum TypingState {
+    Start,
+    Stop,
+}
+
+/// The kinds of the request; `audio` is the value of the socket requests.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RequestedKind {
+    #[default]
+    Text,
+    #[serde(alias = "audio")]
+    Voice,
+}
+
 /// Whether to show or to hide typing.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({ "state": "start", "kind": "text" }))]
 struct SetTyping {
     /// `start` or `stop`.
     #[schema(value_type = String, pattern = "^(start|stop)$")]
-    state: bool,
+    state: TypingState,
     /// `text`, or `voice` for a voice note. `audio` is accepted for `voice`.
+    #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^(text|voice|audio)$", default = "text")]
-    kind: TypingKind,
+    kind: RequestedKind,
 }
 
-impl FromFields for SetTyping {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let state = fields.word("state", &STATES);
-        let kind = fields.word("kind", &KINDS).unwrap_or_default();
-        let state = fields.require("state", state, "start or stop")?;
-        Some(Self { state, kind })
-    }
-}
+impl Request for SetTyping {}
 
 /// The chat in which typing was shown or hidden.
 #[derive(Serialize, ToSchema)]
@@ -71,7 +77,11 @@ async fn set_typing(
     ChatParam(chat): ChatParam,
     Body(SetTyping { state, kind }): Body<SetTyping>,
 ) -> Result<Success<TypingSet>, ApiError> {
-    services.messaging.typing(&device, &chat, kind, state).await?;
-    let state = if state { "start" } else { "stop" };
+    let kind = match kind {
+        RequestedKind::Text => TypingKind::Text,
+        RequestedKind::Voice => TypingKind::Audio,
+    };
+    services.messaging.typing(&device, &chat, kind, state == TypingState::Start).await?;
+    let state = if state == TypingState::Start { "start" } else { "stop" };
     Ok(Success::new(TypingSet { chat_id: chat.to_string(), state }))
 }

@@ -1,4 +1,4 @@
-//! Starting, stopping, unlinking a device.
+//! Start, stop, restart and log out devices.
 
 use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
@@ -30,9 +30,9 @@ fn answer(services: &Services, view: DeviceView) -> Answer {
 
 /// Start a device
 ///
-/// One that runs already stays as it is.
+/// A running device is not changed.
 #[utoipa::path(post, path = "/devices/{id}/start", operation_id = "startDevice", tag = "devices",
-    responses((status = 200, description = "The device as it now is", body = Success<DeviceObject>)))]
+    responses((status = 200, description = "The changed device", body = Success<DeviceObject>)))]
 async fn start(State(services): State<Services>, Device(id): Device) -> Answer {
     let view = services.fleet.start_device(&id).await?;
     answer(&services, view)
@@ -40,9 +40,9 @@ async fn start(State(services): State<Services>, Device(id): Device) -> Answer {
 
 /// Stop a device
 ///
-/// Its link is kept.
+/// The device stays linked.
 #[utoipa::path(post, path = "/devices/{id}/stop", operation_id = "stopDevice", tag = "devices",
-    responses((status = 200, description = "The device as it now is", body = Success<DeviceObject>)))]
+    responses((status = 200, description = "The changed device", body = Success<DeviceObject>)))]
 async fn stop(State(services): State<Services>, Device(id): Device) -> Answer {
     let view = services.fleet.stop_device(&id).await?;
     answer(&services, view)
@@ -50,7 +50,7 @@ async fn stop(State(services): State<Services>, Device(id): Device) -> Answer {
 
 /// Restart a device
 #[utoipa::path(post, path = "/devices/{id}/restart", operation_id = "restartDevice", tag = "devices",
-    responses((status = 200, description = "The device as it now is", body = Success<DeviceObject>)))]
+    responses((status = 200, description = "The changed device", body = Success<DeviceObject>)))]
 async fn restart(State(services): State<Services>, Device(id): Device) -> Answer {
     let view = services.fleet.restart_device(&id).await?;
     answer(&services, view)
@@ -58,9 +58,9 @@ async fn restart(State(services): State<Services>, Device(id): Device) -> Answer
 
 /// Log a device out
 ///
-/// It is unlinked at its network, and its credentials are forgotten.
+/// It is unlinked at its network, and its credentials are deleted.
 #[utoipa::path(post, path = "/devices/{id}/logout", operation_id = "logOutDevice", tag = "devices",
-    responses((status = 200, description = "The device as it now is", body = Success<DeviceObject>)))]
+    responses((status = 200, description = "The changed device", body = Success<DeviceObject>)))]
 async fn log_out(State(services): State<Services>, Device(id): Device) -> Answer {
     let view = services.fleet.log_out_device(&id).await?;
     answer(&services, view)

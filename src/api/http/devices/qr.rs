@@ -1,4 +1,4 @@
-//! A device's status, and the code that a phone has to scan, in all its forms.
+//! A device's status, and its QR code as JSON, PNG, SVG and text.
 
 use axum::extract::State;
 use axum::http::HeaderValue;
@@ -33,21 +33,21 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(guarded(Scope::DevicesRead, &[], routes!(txt)))
 }
 
-/// Where a device is.
+/// The status of a device.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct DeviceStatus {
     /// One of `ready`, `qr`, `connecting`, `disconnected`, `error`.
     #[schema(value_type = DashboardWord)]
     status: &'static str,
-    /// Where it is in its life.
+    /// Its state.
     #[schema(value_type = StateWord)]
     state: &'static str,
-    /// Why it is in this state, where there is a reason.
+    /// The reason of this state, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     reason: Option<&'static str>,
-    /// What a phone has to scan, while it is waiting for that.
+    /// The code for a phone to scan, while the device waits for a scan.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     qr: Option<String>,
@@ -55,7 +55,7 @@ struct DeviceStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     qr_data_url: Option<String>,
-    /// When it was last online.
+    /// The last time it was online.
     #[schema(value_type = Option<i64>)]
     last_seen: Option<Millis>,
     /// The account's phone number in digits, once linked.
@@ -66,7 +66,7 @@ struct DeviceStatus {
 
 /// Show a device's status
 #[utoipa::path(get, path = "/devices/{id}/status", operation_id = "getDeviceStatus", tag = "devices",
-    responses((status = 200, description = "Where the device is", body = Success<DeviceStatus>)))]
+    responses((status = 200, description = "The status of the device", body = Success<DeviceStatus>)))]
 async fn status(
     State(services): State<Services>,
     Device(id): Device,
@@ -88,14 +88,14 @@ async fn status(
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct QrCode {
-    /// What a phone has to scan.
+    /// The code for a phone to scan.
     qr: String,
     /// The same as an image, as a `data:` URL.
     qr_data_url: String,
-    /// When a phone no longer accepts it.
+    /// The end of its validity.
     #[schema(value_type = i64)]
     expires_at: Millis,
-    /// Which code this is, from 1.
+    /// The number of the code, from 1.
     #[schema(minimum = 1)]
     attempt: u32,
 }
@@ -153,8 +153,8 @@ async fn drawn(
     Ok(([(CONTENT_TYPE, HeaderValue::from_static(content_type))], image).into_response())
 }
 
-/// Only an engine whose codes are too long for any QR code causes this.
+/// Only codes that are too long for a QR code cause this.
 fn not_drawn(error: &QrError) -> ApiError {
-    tracing::error!(error = error as &dyn std::error::Error, "a QR code cannot be drawn");
+    tracing::error!(error = error as &dyn std::error::Error, "QR code not drawn");
     ApiError::Internal
 }

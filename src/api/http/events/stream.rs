@@ -1,7 +1,7 @@
 //! The event log as server-sent events (WHATWG HTML, 9.2 "Server-sent events").
 //!
-//! Invariants: what a client has seen is what it comes back with, also where a filter hides entries or
-//! nothing happens for long; a stream outlives neither its key nor a drain; a client that reads slowly
+//! Invariants: a client reconnects with the position that it has received, also when a filter hides entries or
+//! no event occurs for long; a stream ends with its key and with a drain; a slow client
 //! costs the cursor's bounded buffer.
 
 use std::convert::Infallible;
@@ -22,17 +22,17 @@ use crate::domain::ids::DeviceId;
 use crate::domain::notify::OperatorId;
 use crate::service::{Cursor, Item, LogEntry, Principal, Resync, Services};
 
-/// Between two signs of life: shorter than what proxies usually wait.
-const BEAT: Duration = Duration::from_secs(15);
-/// After how long a client should come back.
+/// The interval of keepalives: shorter than the usual timeouts of proxies.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// The delay before a client reconnects.
 const RETRY: Duration = Duration::from_secs(2);
-/// Keeps nginx from holding the stream back.
+/// Keeps nginx from buffering the stream.
 static UNBUFFERED: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
 /// What a stream carries.
 pub struct Selection {
-    /// Entries after this position; entries from now on, if absent.
+    /// Entries after this position; new entries only, if absent.
     pub since: Option<i64>,
     /// Only events of these types; all types, if empty.
     pub types: Vec<String>,
@@ -50,16 +50,16 @@ pub async fn open(
     device: DeviceId,
     selection: Selection,
 ) -> Result<Response, ApiError> {
-    // Subscribed before the cursor: no revocation falls in between.
+    // Subscribed before the cursor, so that no revocation is missed.
     let keys = services.access.key_changes();
     let (cursor, resync) = services.logs.follow(&device, selection.since).await?;
     let first = match resync {
         Some(resync) => resync_event(&services, &device, resync),
-        // A client that loses the link before anything happened knows where it was.
+        // A client that disconnects before the first event has a position.
         None => position_event(cursor.position()),
     };
-    let told = cursor.position();
-    let next_beat = Instant::now() + BEAT;
+    let sent = cursor.position();
+    let next_keepalive = Instant::now() + KEEPALIVE;
     let reader = Reader {
         services,
         principal,
@@ -69,8 +69,8 @@ pub async fn open(
         cursor,
         selection,
         first: Some(first.retry(RETRY)),
-        told,
-        next_beat,
+        sent,
+        next_keepalive,
     };
     Ok(([UNBUFFERED.clone()], Sse::new(reader.stream())).into_response())
 }
@@ -92,7 +92,7 @@ fn resync_event(services: &Services, device: &DeviceId, resync: Resync) -> Event
     position_event(newest_seq).event("resync").data(data)
 }
 
-/// Tells a position and nothing else; clients do not see it as an event.
+/// An event with a position only, which clients do not dispatch.
 fn position_event(seq: i64) -> Event {
     Event::default().id(seq.to_string())
 }
@@ -110,9 +110,9 @@ struct Reader {
     cursor: Cursor,
     selection: Selection,
     first: Option<Event>,
-    /// The last position that the client was told.
-    told: i64,
-    next_beat: Instant,
+    /// The last position that was sent to the client.
+    sent: i64,
+    next_keepalive: Instant,
 }
 
 impl Reader {
@@ -131,7 +131,7 @@ impl Reader {
         }
         let soft = self.services.tasks().soft().clone();
         loop {
-            let timer = self.expiry().map_or(self.next_beat, |expiry| expiry.min(self.next_beat));
+            let timer = self.expiry().map_or(self.next_keepalive, |expiry| expiry.min(self.next_keepalive));
             tokio::select! {
                 biased;
                 () = soft.cancelled() => return None,
@@ -144,13 +144,13 @@ impl Reader {
                     if !self.services.access.still_valid(&self.principal) {
                         return None;
                     }
-                    if timer == self.next_beat {
-                        return Some(self.beat());
+                    if timer == self.next_keepalive {
+                        return Some(self.keepalive());
                     }
                 }
                 item = self.cursor.next() => match item? {
                     Item::Logged(entry) if self.wants(&entry) => {
-                        self.told = entry.seq;
+                        self.sent = entry.seq;
                         return Some(log_event(&entry));
                     }
                     Item::Live(entry) if self.wants_live(entry.kind) => {
@@ -162,20 +162,20 @@ impl Reader {
         }
     }
 
-    /// When the key ends by itself, if that is before the next sign of life.
+    /// When the key expires, if that is before the next keepalive.
     fn expiry(&self) -> Option<Instant> {
         let left = self.principal.expires_at?.since(self.services.now()).max(0);
         let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
-        (left < BEAT).then(|| Instant::now() + left)
+        (left < KEEPALIVE).then(|| Instant::now() + left)
     }
 
-    fn beat(&mut self) -> Event {
-        self.next_beat = Instant::now() + BEAT;
+    fn keepalive(&mut self) -> Event {
+        self.next_keepalive = Instant::now() + KEEPALIVE;
         let position = self.cursor.position();
-        if position == self.told {
+        if position == self.sent {
             return Event::default().comment("");
         }
-        self.told = position;
+        self.sent = position;
         position_event(position)
     }
 

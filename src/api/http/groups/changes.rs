@@ -1,43 +1,52 @@
-//! What is done to a group: who is in it, its name and description, its invite link, leaving.
+//! Changes of groups: members, subject, description, invite link, leaving.
 
+use axum::Extension;
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{GroupObject, people, subject};
+use super::{GroupObject, SUBJECT, check_participants};
 use crate::api::http::ApiState;
 use crate::api::http::envelope::Success;
 use crate::api::http::error::ApiError;
 use crate::api::http::guard::guarded;
-use crate::api::http::input::{Body, Device, Fields, FromFields, Group as GroupParam};
+use crate::api::http::input::loose::distinct;
+use crate::api::http::input::{Alias, Body, Device, Group as GroupParam, Report, Request};
+use crate::api::http::routes::for_change;
 use crate::api::http::schema;
 use crate::domain::access::Scope;
-use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::service::{MembersChange, Services};
 
-/// As many characters as phones allow.
-const DESCRIPTION_CHARS: usize = 2_048;
+/// Changes of members: the end of the path, the operation id and the summary.
+const MEMBER_CHANGES: [(&str, &str, &str, MembersChange); 4] = [
+    ("add", "addParticipants", "Add people to a group", MembersChange::Add),
+    ("remove", "removeParticipants", "Remove people from a group", MembersChange::Remove),
+    ("promote", "promoteParticipants", "Make members of a group admins", MembersChange::Promote),
+    ("demote", "demoteParticipants", "Make admins of a group members", MembersChange::Demote),
+];
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
     let change = |routes| guarded(Scope::MessagesSend, &[409, 422], routes);
-    OpenApiRouter::new()
-        .routes(change(routes!(add)))
-        .routes(change(routes!(remove)))
-        .routes(change(routes!(promote)))
-        .routes(change(routes!(demote)))
+    let mut router = OpenApiRouter::new()
         .routes(change(routes!(name)))
         .routes(change(routes!(describe)))
         .routes(guarded(Scope::MessagesRead, &[409, 422], routes!(invite_link)))
         .routes(change(routes!(revoke_invite_link)))
-        .routes(change(routes!(leave)))
+        .routes(change(routes!(leave)));
+    for (verb, operation_id, summary, members_change) in MEMBER_CHANGES {
+        let path = format!("/devices/{{id}}/groups/{{gid}}/participants/{verb}");
+        let routes = for_change(routes!(change_members), &path, operation_id, summary, members_change);
+        router = router.routes(change(routes));
+    }
+    router
 }
 
-/// Whom it is about.
-#[derive(Debug, ToSchema)]
+/// The members to change.
+#[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({ "participants": ["15550100002@c.us"] }))]
 struct ParticipantList {
     /// People.
@@ -45,111 +54,60 @@ struct ParticipantList {
     participants: Vec<Jid>,
 }
 
-impl FromFields for ParticipantList {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        Some(Self { participants: people(fields)? })
+impl Request for ParticipantList {
+    fn check(&self, report: &mut Report) {
+        check_participants(&self.participants, report);
     }
 }
 
-/// What became of each participant.
+/// The result for each participant.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ChangedParticipants {
     /// The group.
     group_id: String,
-    /// Each of those named.
+    /// The participants of the request.
     participants: Vec<ChangedParticipant>,
 }
 
-/// What became of one participant.
+/// The result for one participant.
 #[derive(Serialize, ToSchema)]
 struct ChangedParticipant {
-    /// Who.
+    /// The participant.
     #[schema(example = "15550100002@c.us")]
     id: String,
-    /// Whether it was done.
+    /// Whether the change was made.
     success: bool,
-    /// Why not, as a stable word.
+    /// The reason of a failure, as a stable code.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, pattern = "^[a-z0-9_]+$", example = "not_a_member")]
     code: Option<&'static str>,
 }
 
-type MembersAnswer = Result<Success<ChangedParticipants>, ApiError>;
-
+/// Change the members of a group
+#[utoipa::path(post, path = "/devices/{id}/groups/{gid}/participants/add", operation_id = "addParticipants", tag = "groups",
+    request_body = ParticipantList,
+    responses((status = 200, description = "The result for each participant", body = Success<ChangedParticipants>)))]
 async fn change_members(
-    services: &Services,
-    device: &DeviceId,
-    group: &Jid,
-    change: MembersChange,
-    participants: Vec<Jid>,
-) -> MembersAnswer {
-    let answers = services.messaging.change_members(device, group, change, participants).await?;
-    let participants = answers.into_iter().map(|(id, outcome)| ChangedParticipant {
+    Extension(change): Extension<MembersChange>,
+    State(services): State<Services>,
+    Device(device): Device,
+    GroupParam(group): GroupParam,
+    Body(ParticipantList { participants }): Body<ParticipantList>,
+) -> Result<Success<ChangedParticipants>, ApiError> {
+    let participants = distinct(participants);
+    let results = services.messaging.change_members(&device, &group, change, participants).await?;
+    let participants = results.into_iter().map(|(id, outcome)| ChangedParticipant {
         id: id.to_string(),
         success: outcome.is_ok(),
         code: outcome.err(),
     });
-    Ok(Success::new(ChangedParticipants {
-        group_id: group.to_string(),
-        participants: participants.collect(),
-    }))
-}
-
-/// Add people to a group
-#[utoipa::path(post, path = "/devices/{id}/groups/{gid}/participants/add", operation_id = "addParticipants", tag = "groups",
-    request_body = ParticipantList,
-    responses((status = 200, description = "What became of each", body = Success<ChangedParticipants>)))]
-async fn add(
-    State(services): State<Services>,
-    Device(device): Device,
-    GroupParam(group): GroupParam,
-    Body(ParticipantList { participants }): Body<ParticipantList>,
-) -> MembersAnswer {
-    change_members(&services, &device, &group, MembersChange::Add, participants).await
-}
-
-/// Remove people from a group
-#[utoipa::path(post, path = "/devices/{id}/groups/{gid}/participants/remove", operation_id = "removeParticipants", tag = "groups",
-    request_body = ParticipantList,
-    responses((status = 200, description = "What became of each", body = Success<ChangedParticipants>)))]
-async fn remove(
-    State(services): State<Services>,
-    Device(device): Device,
-    GroupParam(group): GroupParam,
-    Body(ParticipantList { participants }): Body<ParticipantList>,
-) -> MembersAnswer {
-    change_members(&services, &device, &group, MembersChange::Remove, participants).await
-}
-
-/// Make members of a group its admins
-#[utoipa::path(post, path = "/devices/{id}/groups/{gid}/participants/promote", operation_id = "promoteParticipants", tag = "groups",
-    request_body = ParticipantList,
-    responses((status = 200, description = "What became of each", body = Success<ChangedParticipants>)))]
-async fn promote(
-    State(services): State<Services>,
-    Device(device): Device,
-    GroupParam(group): GroupParam,
-    Body(ParticipantList { participants }): Body<ParticipantList>,
-) -> MembersAnswer {
-    change_members(&services, &device, &group, MembersChange::Promote, participants).await
-}
-
-/// Make admins of a group members again
-#[utoipa::path(post, path = "/devices/{id}/groups/{gid}/participants/demote", operation_id = "demoteParticipants", tag = "groups",
-    request_body = ParticipantList,
-    responses((status = 200, description = "What became of each", body = Success<ChangedParticipants>)))]
-async fn demote(
-    State(services): State<Services>,
-    Device(device): Device,
-    GroupParam(group): GroupParam,
-    Body(ParticipantList { participants }): Body<ParticipantList>,
-) -> MembersAnswer {
-    change_members(&services, &device, &group, MembersChange::Demote, participants).await
+    let participants = participants.collect();
+    Ok(Success::new(ChangedParticipants { group_id: group.to_string(), participants }))
 }
 
 /// A group's new name.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({ "subject": "Friends" }))]
 struct NameGroup {
     /// The name. `name` is accepted too.
@@ -157,16 +115,14 @@ struct NameGroup {
     subject: String,
 }
 
-impl FromFields for NameGroup {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        Some(Self { subject: subject(fields)? })
-    }
+impl Request for NameGroup {
+    const ALIASES: &'static [Alias] = &[SUBJECT];
 }
 
 /// Name a group
 #[utoipa::path(put, path = "/devices/{id}/groups/{gid}/subject", operation_id = "nameGroup", tag = "groups",
     request_body = NameGroup,
-    responses((status = 200, description = "The group as it now is", body = Success<GroupObject>)))]
+    responses((status = 200, description = "The changed group", body = Success<GroupObject>)))]
 async fn name(
     State(services): State<Services>,
     Device(device): Device,
@@ -178,25 +134,20 @@ async fn name(
 }
 
 /// A group's new description.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({ "description": "Where friends meet" }))]
 struct DescribeGroup {
-    /// The description; empty takes it away.
+    /// The description; an empty text removes it.
     #[schema(max_length = 2048)]
     description: String,
 }
 
-impl FromFields for DescribeGroup {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let text = fields.text("description", DESCRIPTION_CHARS);
-        Some(Self { description: fields.require("description", text, "a text, which may be empty")? })
-    }
-}
+impl Request for DescribeGroup {}
 
 /// Describe a group
 #[utoipa::path(put, path = "/devices/{id}/groups/{gid}/description", operation_id = "describeGroup", tag = "groups",
     request_body = DescribeGroup,
-    responses((status = 200, description = "The group as it now is", body = Success<GroupObject>)))]
+    responses((status = 200, description = "The changed group", body = Success<GroupObject>)))]
 async fn describe(
     State(services): State<Services>,
     Device(device): Device,
@@ -207,13 +158,13 @@ async fn describe(
     Ok(Success::new(services.messaging.group(&device, &group).await?.into()))
 }
 
-/// The address by which people come into a group.
+/// The address that invites people to a group.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct InviteLink {
     /// The group.
     group_id: String,
-    /// The address.
+    /// The link.
     invite_link: String,
 }
 
@@ -229,9 +180,9 @@ async fn invite_link(
     Ok(Success::new(InviteLink { group_id: group.to_string(), invite_link }))
 }
 
-/// Make a group's invite link void
+/// Revoke a group's invite link
 ///
-/// Answers the new one.
+/// The answer has the new link.
 #[utoipa::path(post, path = "/devices/{id}/groups/{gid}/invite-link/revoke", operation_id = "revokeInviteLink", tag = "groups",
     responses((status = 200, description = "The new link", body = Success<InviteLink>)))]
 async fn revoke_invite_link(
@@ -253,9 +204,9 @@ struct LeftGroup {
 
 /// Leave a group
 ///
-/// Its chat stays.
+/// Its chat is kept.
 #[utoipa::path(post, path = "/devices/{id}/groups/{gid}/leave", operation_id = "leaveGroup", tag = "groups",
-    responses((status = 200, description = "It was left", body = Success<LeftGroup>)))]
+    responses((status = 200, description = "The account left the group", body = Success<LeftGroup>)))]
 async fn leave(
     State(services): State<Services>,
     Device(device): Device,

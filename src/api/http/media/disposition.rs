@@ -1,15 +1,15 @@
-//! `Content-Disposition` in both directions.
+//! Reads and writes `Content-Disposition`. Only types that browsers do not execute are shown inline.
 //!
 //! Source: RFC 6266, RFC 8187 (`filename*`).
 
 use crate::domain::file_name::safe_filename;
 
-/// What browsers show and do not run; everything else is saved.
+/// Types that browsers show without executing them; all others are saved.
 const INLINE: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
-/// Characters that stand for themselves in `filename*`.
+/// Characters that are not encoded in `filename*`.
 const ATTR_CHARS: &[u8] = b"!#$&+-.^_`|~";
 
-/// What a file of this type and name is answered with.
+/// The header of a file of this type and name.
 pub(super) fn of(mimetype: &str, filename: Option<&str>) -> String {
     let plays = mimetype.starts_with("video/") || mimetype.starts_with("audio/");
     let how = if plays || INLINE.contains(&mimetype) { "inline" } else { "attachment" };
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_cannot_run_is_shown_inline() {
+    fn executable_types_are_never_inline() {
         for mimetype in ["image/png", "image/jpeg", "video/mp4", "audio/ogg"] {
             assert!(of(mimetype, None).starts_with("inline; filename=\"file"), "{mimetype}");
         }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_ends_no_header_and_leads_nowhere() {
+    fn unsafe_names_are_sanitized() {
         for (name, header) in [
             ("a b.pdf", "attachment; filename=\"a b.pdf\""),
             ("../../etc/passwd", "attachment; filename=\"etcpasswd\""),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_read_as_it_was_written() {
+    fn written_names_are_read_back() {
         for (header, name) in [
             ("attachment; filename=\"a; b \\\"c\\\".txt\"", Some("a; b \"c\".txt")),
             ("attachment; filename=plain.txt; x=y", Some("plain.txt")),

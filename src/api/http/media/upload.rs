@@ -1,4 +1,4 @@
-//! The body of an upload: a form with a file, or the file itself, streamed through.
+//! Reads the body of an upload: a form with a file, or the file itself. Both are streamed.
 
 use std::io;
 use std::pin::Pin;
@@ -18,14 +18,14 @@ use crate::api::http::error::ApiError;
 use crate::domain::ids::DeviceId;
 use crate::service::{FileBytes, ServiceError, Services, Uploaded};
 
-/// What a form may hold around its file.
+/// Bytes of a form besides its file.
 const FORM_BYTES: u64 = 64 * 1024;
-/// So much of a refused body is read and thrown away, so that its sender can read the refusal.
+/// A refused body is read up to this size, so that the client can read the answer.
 const DISCARDED_BYTES: usize = 64 * 1024 * 1024;
 const DISCARDING: Duration = Duration::from_secs(10);
 
-/// Takes in the file of a request.
-pub(super) async fn take_in(
+/// Receives the file of a request.
+pub(super) async fn receive(
     services: &Services,
     device: &DeviceId,
     filename: Option<String>,
@@ -33,7 +33,7 @@ pub(super) async fn take_in(
 ) -> Result<Uploaded, ApiError> {
     let (parts, body) = request.into_parts();
     let body = SharedBody::new(body);
-    let taken = async {
+    let received = async {
         refuse_too_large(&parts.headers, services.media.max_media_bytes())?;
         match boundary(&parts.headers)? {
             Some(boundary) => from_form(services, device, filename, body.clone(), boundary).await,
@@ -45,15 +45,15 @@ pub(super) async fn take_in(
             }
         }
     };
-    let taken = taken.await;
-    if taken.is_err() && !parts.headers.contains_key(EXPECT) {
-        // Whoever never stops is cut.
+    let received = received.await;
+    if received.is_err() && !parts.headers.contains_key(EXPECT) {
+        // A client that never stops is cut.
         let _ = tokio::time::timeout(DISCARDING, body.discard(DISCARDED_BYTES)).await;
     }
-    taken
+    received
 }
 
-/// What says that it is too large need not come in at all.
+/// Refuses a body whose declared length is too large, without reading it.
 fn refuse_too_large(headers: &HeaderMap, limit: u64) -> Result<(), ApiError> {
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > limit.saturating_add(FORM_BYTES)) {
@@ -105,7 +105,7 @@ fn not_a_form(error: &multer::Error, services: &Services) -> ApiError {
     }
 }
 
-/// A request's body, of which the rest can be thrown away whoever read its beginning.
+/// A request's body whose rest can be discarded after its beginning was read elsewhere.
 #[derive(Clone)]
 struct SharedBody(Arc<Mutex<BodyDataStream>>);
 

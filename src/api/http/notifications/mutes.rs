@@ -1,7 +1,7 @@
-//! What an operator does not want to be told of, and what nobody is told of.
+//! Mutes of notifications: for one operator, or for everybody.
 
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -10,7 +10,7 @@ use crate::api::http::ApiState;
 use crate::api::http::envelope::Success;
 use crate::api::http::error::ApiError;
 use crate::api::http::guard::{Caller, guarded};
-use crate::api::http::input::{Body, Device, Fields, FromFields};
+use crate::api::http::input::{Body, Device, Report, Request};
 use crate::api::http::operator::Operator;
 use crate::api::http::schema;
 use crate::domain::access::Scope;
@@ -29,52 +29,52 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
     ))
 }
 
-/// What is to be muted.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
+/// The notifications to mute or unmute.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(example = json!({ "until": 4_102_444_800_000_i64 }))]
 struct MuteNotifications {
-    /// Until this moment; until it is unmuted, when left out.
+    /// The end of the mute, in milliseconds since the epoch; none when absent.
     #[schema(value_type = Option<i64>, minimum = 1)]
     until: Option<Millis>,
-    /// Of this chat alone.
+    /// Only notifications of this chat.
     #[schema(schema_with = schema::chat_id, required = false)]
     chat_id: Option<Jid>,
-    /// For everybody and everything, `false` unless said: nothing is told at all. Needs the scope `devices:write` too.
+    /// Mutes for everybody: no notification is created. Needs the scope `devices:write` too.
+    #[serde(default)]
     #[schema(value_type = Option<bool>)]
     everybody: bool,
 }
 
-impl FromFields for MuteNotifications {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        fields.only(&["until", "chatId", "everybody"]);
-        Some(Self {
-            until: fields.integer("until", &(1..=Millis::LAST_EXACT.0)).map(Millis),
-            chat_id: fields.parsed("chatId"),
-            everybody: fields.boolean("everybody").unwrap_or(false),
-        })
+impl Request for MuteNotifications {
+    const ONLY_KNOWN: Option<&'static [&'static str]> = Some(&[]);
+
+    fn check(&self, report: &mut Report) {
+        if self.until.is_some_and(|until| until > Millis::LAST_EXACT) {
+            report.error("until", "must be in milliseconds since the epoch");
+        }
     }
 }
 
-/// What is muted of a device.
+/// A mute of a device.
 #[derive(Serialize, ToSchema)]
 #[schema(as = NotificationMute)]
 #[serde(rename_all = "camelCase")]
 struct MuteObject {
-    /// Whether that counts for everybody.
+    /// Whether the mute is for everybody.
     #[schema(example = false)]
     everybody: bool,
-    /// Of which chat; of all, when `null`.
+    /// The muted chat; all chats when `null`.
     chat_id: Option<String>,
-    /// Until when; for ever, when `null`.
+    /// The end of the mute; none when `null`.
     #[schema(value_type = Option<i64>, example = 4_102_444_800_000_i64)]
     until: Option<Millis>,
 }
 
-/// What is muted of a device now.
+/// The mutes of a device.
 #[derive(Serialize, ToSchema)]
 struct MutedNow {
-    /// For everybody, and for this operator: the newest 100 of each.
+    /// Mutes for everybody and for this operator: the newest 100 of each.
     mutes: Vec<MuteObject>,
 }
 
@@ -102,10 +102,10 @@ fn change_of(
 
 /// Mute a device's notifications
 ///
-/// For this operator: its sockets, streams and browsers get none. Or, with `everybody`, for all: none is made.
+/// For this operator: its sockets, streams and browsers receive none. With `everybody` no notification is created.
 #[utoipa::path(post, path = "/devices/{id}/notifications/mute", operation_id = "muteNotifications", tag = "notifications",
     request_body = Option<MuteNotifications>,
-    responses((status = 200, description = "What is muted now", body = Success<MutedNow>)))]
+    responses((status = 200, description = "The mutes of the device", body = Success<MutedNow>)))]
 async fn mute(
     caller: Caller,
     Operator(operator): Operator,
@@ -120,7 +120,7 @@ async fn mute(
 /// Unmute a device's notifications
 #[utoipa::path(post, path = "/devices/{id}/notifications/unmute", operation_id = "unmuteNotifications", tag = "notifications",
     request_body = Option<MuteNotifications>,
-    responses((status = 200, description = "What is muted now", body = Success<MutedNow>)))]
+    responses((status = 200, description = "The mutes of the device", body = Success<MutedNow>)))]
 async fn unmute(
     caller: Caller,
     Operator(operator): Operator,

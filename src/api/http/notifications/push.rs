@@ -1,7 +1,7 @@
-//! Browsers that want notifications pushed, each operator's own.
+//! Web push subscriptions: the browsers of each operator.
 
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -10,17 +10,12 @@ use crate::api::http::ApiState;
 use crate::api::http::envelope::{Created, Success};
 use crate::api::http::error::ApiError;
 use crate::api::http::guard::{Caller, guarded};
-use crate::api::http::input::{Body, Fields, FromFields, PushSubscription};
+use crate::api::http::input::{Body, PushSubscription, Report, Request};
 use crate::api::http::operator::Operator;
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::service::{NewSubscription, Services, ShownSubscription};
-
-const MAX_URL: usize = 2_048;
-const MAX_KEY: usize = 256;
-const MAX_LABEL: usize = 100;
-const MAX_DEVICES: usize = 1_000;
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -30,7 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(guarded(Scope::EventsRead, &[404], routes!(unsubscribe)))
 }
 
-/// What browsers subscribe with.
+/// The key for web push subscriptions.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct PushKey {
@@ -43,7 +38,7 @@ struct PushKey {
 
 /// Show the key of web push
 #[utoipa::path(get, path = "/notifications/push/key", operation_id = "getPushKey", tag = "notifications",
-    responses((status = 200, description = "The key that browsers subscribe with", body = Success<PushKey>)))]
+    responses((status = 200, description = "The key for subscriptions of browsers", body = Success<PushKey>)))]
 async fn key(State(services): State<Services>) -> Result<Success<PushKey>, ApiError> {
     Ok(Success::new(PushKey { public_key: services.notify.push_key()? }))
 }
@@ -56,15 +51,15 @@ struct SubscriptionObject {
     /// Its id.
     #[schema(example = "np_3f0a8c5e9b7d41261122")]
     id: String,
-    /// The push service that it is reached by.
+    /// The origin of its push service.
     #[schema(example = "https://updates.push.example.com")]
     origin: String,
-    /// What people call it.
+    /// Its name.
     #[schema(example = "Anna's laptop")]
     label: String,
-    /// Of which devices; of all that the key reaches, when `null`.
+    /// The devices of its notifications; all devices of the key when `null`.
     devices: Option<Vec<String>>,
-    /// When it was made.
+    /// The time of its subscription.
     #[schema(value_type = i64)]
     created_at: Millis,
 }
@@ -88,8 +83,8 @@ async fn list(
     Ok(Success::new(all.into_iter().map(SubscriptionObject::from).collect()))
 }
 
-/// What a browser's `PushSubscription.toJSON()` has, and perhaps more.
-#[derive(ToSchema)]
+/// A browser's `PushSubscription.toJSON()`, with optional fields.
+#[derive(Deserialize, ToSchema)]
 #[schema(example = json!({ "endpoint": "https://updates.push.example.com/abc", "keys": { "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4", "auth": "BTBZMqHH6r4Tts7J_aSIgg" }, "label": "Anna's laptop" }))]
 struct SubscribePush {
     /// Its address at its push service.
@@ -97,16 +92,16 @@ struct SubscribePush {
     endpoint: String,
     /// Its keys.
     keys: PushKeys,
-    /// Of these devices; of all that the key reaches, when left out.
+    /// Only notifications of these devices; of all devices of the key when absent.
     #[schema(value_type = Option<Vec<String>>, max_items = 1000)]
     devices: Option<Vec<DeviceId>>,
-    /// What people call it.
+    /// Its name.
     #[schema(max_length = 100)]
     label: Option<String>,
 }
 
 /// A browser's keys, in base64url.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 struct PushKeys {
     /// Its public key.
     #[schema(max_length = 256)]
@@ -116,34 +111,23 @@ struct PushKeys {
     auth: String,
 }
 
-impl FromFields for SubscribePush {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let endpoint = fields.text("endpoint", MAX_URL).filter(|url| !url.is_empty());
-        let endpoint = fields.require("endpoint", endpoint, "the browser's address at its push service");
-        let keys = fields.object("keys");
-        let keys = fields.require("keys", keys, "{ p256dh, auth } of the browser");
-        let devices = fields.list("devices", MAX_DEVICES);
-        let label = fields.text("label", MAX_LABEL);
-        let keys = keys.and_then(|keys| {
-            let mut key = |name: &str| {
-                let text = keys.get(name).and_then(serde_json::Value::as_str);
-                let text = text.filter(|text| (1..=MAX_KEY).contains(&text.len())).map(str::to_owned);
-                if text.is_none() {
-                    fields.wrong(format!("keys.{name}"), "is required: base64url, as the browser gives it");
-                }
-                text
-            };
-            let (p256dh, auth) = (key("p256dh"), key("auth"));
-            Some(PushKeys { p256dh: p256dh?, auth: auth? })
-        });
-        Some(Self { endpoint: endpoint?, keys: keys?, devices, label })
+impl Request for SubscribePush {
+    fn check(&self, report: &mut Report) {
+        let values = [
+            ("endpoint", &self.endpoint),
+            ("keys.p256dh", &self.keys.p256dh),
+            ("keys.auth", &self.keys.auth),
+        ];
+        for (field, _) in values.into_iter().filter(|(_, value)| value.is_empty()) {
+            report.error(field, "is required, as the browser gives it");
+        }
     }
 }
 
 /// Subscribe a browser
 ///
-/// It gets what rules push, of the devices that this key reaches, until it is unsubscribed or its push service says
-/// that it is gone. One with the same address gives way.
+/// It receives the notifications that rules push for the devices of this key, until it is unsubscribed or its push service
+/// reports that it is gone. It replaces a subscription with the same address.
 #[utoipa::path(post, path = "/notifications/push", operation_id = "subscribePush", tag = "notifications",
     request_body = SubscribePush,
     responses((status = 201, description = "The browser", body = Success<SubscriptionObject>)))]
@@ -164,7 +148,7 @@ async fn subscribe(
     Ok(Created(services.notify.subscribe_push(&operator, &caller.0.key_id, new).await?.into()))
 }
 
-/// A browser that is forgotten.
+/// A removed subscription.
 #[derive(Serialize, ToSchema)]
 struct Unsubscribed {
     /// Its id.
@@ -176,7 +160,7 @@ struct Unsubscribed {
 
 /// Unsubscribe a browser
 #[utoipa::path(delete, path = "/notifications/push/{pid}", operation_id = "unsubscribePush", tag = "notifications",
-    responses((status = 200, description = "It is forgotten", body = Success<Unsubscribed>)))]
+    responses((status = 200, description = "The subscription is removed", body = Success<Unsubscribed>)))]
 async fn unsubscribe(
     Operator(operator): Operator,
     State(services): State<Services>,

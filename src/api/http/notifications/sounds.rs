@@ -1,4 +1,4 @@
-//! Sounds that rules may name, and their files, which browsers play without a key.
+//! The sounds of notification rules, and their files. Browsers play the files without a key.
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -18,7 +18,7 @@ use crate::api::http::guard::guarded;
 use crate::domain::access::Scope;
 use crate::service::Services;
 
-/// How long a browser may play a sound without asking whether it is the same still.
+/// A browser may cache a sound for an hour.
 const CACHED: &str = "public, max-age=3600";
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
@@ -35,20 +35,20 @@ pub fn assets() -> Router<ApiState> {
 #[schema(as = NotificationSound)]
 #[serde(rename_all = "camelCase")]
 struct SoundObject {
-    /// Its name, as rules have it.
+    /// Its name in rules.
     #[schema(example = "message")]
     name: String,
-    /// Where its file is; no key is needed.
+    /// The address of its file; no key is needed.
     #[schema(example = "/assets/sounds/message")]
     url: String,
-    /// Whether it comes with Wharf.
+    /// Whether it is part of Wharf.
     #[schema(example = true)]
     built_in: bool,
 }
 
 /// List sounds
 #[utoipa::path(get, path = "/notifications/sounds", operation_id = "listSounds", tag = "notifications",
-    responses((status = 200, description = "Those of Wharf, then files of `effects.sound.dir`", body = Success<Vec<SoundObject>>)))]
+    responses((status = 200, description = "The built-in sounds, then the files of `effects.sound.dir`", body = Success<Vec<SoundObject>>)))]
 async fn list(State(services): State<Services>) -> Result<Success<Vec<SoundObject>>, ApiError> {
     let sounds = services.notify.sounds().await?.into_iter();
     Ok(Success::new(

@@ -1,7 +1,7 @@
-//! Trying out what notifications do.
+//! Test of a notification action.
 
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -11,7 +11,8 @@ use crate::api::http::ApiState;
 use crate::api::http::envelope::Success;
 use crate::api::http::error::ApiError;
 use crate::api::http::guard::{Caller, guarded};
-use crate::api::http::input::{Body, Fields, FromFields};
+use crate::api::http::input::loose::non_empty;
+use crate::api::http::input::{Body, Request};
 use crate::api::http::operator::Operator;
 use crate::api::http::schema;
 use crate::domain::access::Scope;
@@ -24,59 +25,53 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(guarded(Scope::DevicesWrite, &[404, 422], routes!(test)))
 }
 
-/// What to try.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
+/// The action to test.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(example = json!({ "action": "sound", "sound": "call" }))]
 struct TestNotification {
-    /// What is done.
+    /// The action, such as desktop or sound.
     #[schema(value_type = ActionWord)]
     action: Action,
-    /// Which sound; `message`, when left out.
+    /// The name of the sound; `message` when absent.
+    #[serde(default, deserialize_with = "non_empty")]
     #[schema(max_length = 64)]
     sound: Option<String>,
-    /// Which of `notify.commands`; the only one, when left out.
+    /// The name of one of `notify.commands`; the only one when absent.
+    #[serde(default, deserialize_with = "non_empty")]
     #[schema(max_length = 64)]
     command: Option<String>,
-    /// In whose log: needed for `dashboard` and `webhook`.
+    /// The device whose log to use: required for `dashboard` and `webhook`.
     #[schema(schema_with = schema::device_id, required = false)]
     device_id: Option<DeviceId>,
 }
 
-impl FromFields for TestNotification {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        fields.only(&["action", "sound", "command", "deviceId"]);
-        let action = fields.word("action", &Action::ALL);
-        let action = fields.require("action", action, "what to try, such as desktop or sound");
-        let sound = fields.text("sound", 64).filter(|name| !name.is_empty());
-        let command = fields.text("command", 64).filter(|name| !name.is_empty());
-        let device_id = fields.parsed("deviceId");
-        Some(Self { action: action?, sound, command, device_id })
-    }
+impl Request for TestNotification {
+    const ONLY_KNOWN: Option<&'static [&'static str]> = Some(&[]);
 }
 
-/// What came of a test.
+/// The result of a test.
 #[derive(Serialize, ToSchema)]
 #[schema(as = NotificationTest)]
 struct TestObject {
-    /// What was to be done.
+    /// The action.
     #[schema(value_type = ActionWord)]
     action: &'static str,
-    /// Whether it was done.
+    /// Whether the action was executed.
     #[schema(example = true)]
     done: bool,
-    /// What happened, in a sentence.
+    /// The result, as a sentence.
     #[schema(example = "The sound call was played: 900 ms.")]
     said: String,
 }
 
-/// Try an action of notifications
+/// Test a notification action
 ///
-/// Shows, plays, runs or pushes one, whatever rules and mutes say. On the daemon's own machine (desktop, sound and
-/// command) only with a key of all devices.
+/// Shows, plays, runs or pushes one, regardless of rules and mutes. Actions on the daemon's own machine (desktop, sound
+/// and command) need a key of all devices.
 #[utoipa::path(post, path = "/notifications/test", operation_id = "testNotification", tag = "notifications",
     request_body = TestNotification,
-    responses((status = 200, description = "What happened", body = Success<TestObject>)))]
+    responses((status = 200, description = "The result", body = Success<TestObject>)))]
 async fn test(
     caller: Caller,
     Operator(operator): Operator,

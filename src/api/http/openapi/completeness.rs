@@ -1,10 +1,10 @@
-//! The document leaves nothing out that readers and generators of clients need.
+//! Tests that the document has everything that readers and generators of clients need.
 
 use serde_json::Value;
 
 use super::tests::{document, operations};
 
-/// What a reference leads to, or the thing itself.
+/// The target of a reference, or the value itself.
 fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     let pointer = value["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
     pointer.map_or(value, |pointer| document.pointer(pointer).unwrap())
@@ -45,7 +45,7 @@ fn every_parameter_of_a_path_has_an_example() {
     }
 }
 
-/// A text that nobody gave an example is shown by its field's name.
+/// A text without an example has its field's name.
 #[test]
 fn every_field_of_an_example_says_something() {
     fn walk(value: &Value, path: &str) {

@@ -1,8 +1,8 @@
-//! Examples, so that readers and tools see real values: of refusals, and of all that is answered.
+//! Examples of refusals and answers, so that readers and tools have realistic values.
 //!
-//! The example of an answer is put together from its schema: a field's own example, else what fields of that name
-//! usually hold, else what its type allows. That of a request stands at its schema, because its fields have to make
-//! sense together; a test asks for it.
+//! The example of an answer is generated from its schema: a field's own example, else a usual value of fields of that
+//! name, else a value of its type. The example of a request is part of its schema, because its fields must be
+//! consistent; a test requires it.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use crate::api::http::error::ApiError;
 use crate::domain::access::Scope;
 use crate::service::ServiceError;
 
-/// A schema within a schema within …; deeper ones are left out.
+/// The deepest nesting of schemas; deeper ones are omitted.
 const DEEPEST: usize = 12;
 
-/// What a refusal with this status may look like.
+/// An example of a refusal with this status.
 pub fn refusal(status: u16) -> Option<ApiError> {
     Some(match status {
         400 => ApiError::field("limit", "must be a whole number from 1 to 100"),
@@ -37,7 +37,7 @@ pub fn refusal(status: u16) -> Option<ApiError> {
     })
 }
 
-/// Gives an example to each schema that is the whole of an answer.
+/// Adds an example to each schema of a whole answer.
 pub fn add<'a>(components: &mut Components, answers: impl Iterator<Item = &'a Response>) {
     let schemas: Schemas = components
         .schemas
@@ -115,7 +115,7 @@ fn example(schema: &Value, field: &str, schemas: &Schemas, depth: usize) -> Opti
     }
 }
 
-/// Without the fields that are absent where there is nothing to say, unless they have an example of their own.
+/// Without optional fields, unless they have an example of their own.
 fn object(schema: &Value, schemas: &Schemas, depth: usize) -> Value {
     let always =
         |name: &str| schema["required"].as_array().is_some_and(|all| all.iter().any(|it| it == name));
@@ -149,7 +149,7 @@ fn least(schema: &Value) -> Value {
     schema.get("minimum").filter(|least| least.as_i64() > Some(0)).cloned().unwrap_or_else(|| json!(0))
 }
 
-/// What fields and parameters of this name usually hold.
+/// The usual value of fields and parameters of this name.
 pub fn usual(field: &str) -> Option<Value> {
     const CHAT: &str = "15550100001@c.us";
     const MESSAGE: &str = "true_15550100001@c.us_3EB0A1B2C3D4E5F60718";

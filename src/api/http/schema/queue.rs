@@ -1,10 +1,10 @@
-//! Shapes of queues and their pace.
+//! The schemas of queues and their configuration.
 
 use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
 
-/// Why the next message of a queue does not leave yet.
+/// The reason why the next message of a queue is held.
 #[derive(ToSchema)]
 #[schema(as = HeldBy)]
 pub struct HeldObject {
@@ -12,23 +12,23 @@ pub struct HeldObject {
     /// `new_chats_per_day`, `quiet_hours` or `not_ready`.
     #[schema(example = "messages_per_minute")]
     pub reason: String,
-    /// Until when, where that is known.
+    /// The end of the hold, if it is predictable.
     pub until: Option<i64>,
 }
 
-/// What waits, in numbers.
+/// The numbers of a queue.
 #[derive(ToSchema)]
 #[schema(as = QueueTotals, rename_all = "camelCase")]
 pub struct QueueTotalsObject {
-    /// All that waits, what is under way included.
+    /// All queued messages, those in flight included.
     pub queued_messages: i64,
-    /// Not due yet.
+    /// Messages that are not due yet.
     pub scheduled: i64,
-    /// Tried before, to be tried again.
+    /// Messages that wait for another attempt.
     pub retrying: i64,
-    /// Handed to the network, which has not answered yet.
+    /// Messages in flight.
     pub under_way: i64,
-    /// Handed to the network in the last minute, each try for itself.
+    /// Attempts in the last minute.
     pub messages_in_last60s: i64,
 }
 
@@ -38,38 +38,38 @@ pub struct QueueTotalsObject {
 pub struct DeviceQueueObject {
     /// The device.
     pub device_id: String,
-    /// What people call it.
+    /// Its name.
     pub name: String,
-    /// Where it is in its life.
+    /// Its state.
     pub state: String,
-    /// All that waits, what is under way included.
+    /// All queued messages, those in flight included.
     pub queued_messages: i64,
-    /// Not due yet.
+    /// Messages that are not due yet.
     pub scheduled: i64,
-    /// Tried before, to be tried again.
+    /// Messages that wait for another attempt.
     pub retrying: i64,
-    /// Handed to the network, which has not answered yet.
+    /// Messages in flight.
     pub under_way: i64,
-    /// Handed to the network in the last minute, each try for itself.
+    /// Attempts in the last minute.
     pub messages_in_last60s: i64,
-    /// When the oldest message that is due was accepted.
+    /// The time of acceptance of the oldest due message.
     pub oldest: Option<i64>,
-    /// Why the next message does not leave yet.
+    /// The reason why the next message is held.
     pub held_by: Option<HeldObject>,
-    /// The settings that count.
+    /// The effective configuration.
     pub config: QueueConfigObject,
-    /// Where the device is in its warm-up, such as `day 3 of 14`.
+    /// The phase of the device's warm-up, such as `day 3 of 14`.
     pub warmup_phase: Option<String>,
 }
 
-/// How fast a device sends. Times in milliseconds; limits of 0 are none.
+/// The sending limits of a device. Times are in milliseconds; a limit of 0 means no limit.
 #[derive(ToSchema)]
 #[schema(as = QueueConfig, rename_all = "camelCase")]
 pub struct QueueConfigObject {
     /// The shortest pause between two messages.
     #[schema(minimum = 0, maximum = 3_600_000)]
     pub min_delay: i64,
-    /// The longest; each pause is drawn at random between the two.
+    /// The longest pause; each pause is random between the two.
     #[schema(minimum = 0, maximum = 3_600_000)]
     pub max_delay: i64,
     /// Most messages in any 60 seconds.
@@ -81,32 +81,32 @@ pub struct QueueConfigObject {
     /// Most messages in any 24 hours.
     #[schema(minimum = 0, maximum = 100_000)]
     pub messages_per_day: i64,
-    /// Most chats in any 24 hours that have no earlier message in either direction.
+    /// Most chats in any 24 hours without an earlier message in either direction.
     #[schema(minimum = 0, maximum = 10_000)]
     pub new_chats_per_day: i64,
-    /// How long typing is shown before a message.
+    /// The duration of typing before a message.
     #[schema(minimum = 0, maximum = 60_000)]
     pub typing_delay: i64,
-    /// Tries before a message is failed.
+    /// Attempts before a message fails.
     #[schema(minimum = 1, maximum = 100)]
     pub max_attempts: i64,
-    /// The delay before the second try; it doubles with each.
+    /// The delay before the second attempt; it doubles with each attempt.
     #[schema(minimum = 0, maximum = 3_600_000)]
     pub retry_delay: i64,
-    /// Hours in which nothing leaves.
+    /// Hours in which nothing is sent.
     pub quiet_hours: Option<QuietHoursObject>,
-    /// How the limits rise at first.
+    /// The warm-up of the limits.
     pub warmup: Option<WarmupObject>,
 }
 
-/// Hours in which nothing leaves, whatever its priority.
+/// Hours in which nothing is sent, whatever its priority.
 #[derive(ToSchema)]
 #[schema(as = QuietHours, rename_all = "camelCase")]
 pub struct QuietHoursObject {
-    /// Their beginning.
+    /// The beginning.
     #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$", example = "22:00")]
     pub from: String,
-    /// Their end; over midnight where it is the earlier.
+    /// The end; on the next day if it is the earlier time.
     #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$", example = "07:00")]
     pub to: String,
     /// An IANA name.
@@ -114,13 +114,13 @@ pub struct QuietHoursObject {
     pub time_zone: String,
 }
 
-/// Limits on messages and new chats that rise from a share of themselves to all of it.
+/// Lower limits on messages and new chats, which rise to the configured ones.
 #[derive(ToSchema)]
 #[schema(as = Warmup, rename_all = "camelCase")]
 pub struct WarmupObject {
-    /// When the first day began.
+    /// The beginning of the first day.
     pub started_at: i64,
-    /// For so many days the limits are lower.
+    /// The days with lower limits.
     #[schema(minimum = 1, maximum = 365)]
     pub days: i64,
     /// The share of the limits on the first day, in percent.
@@ -132,19 +132,19 @@ pub struct WarmupObject {
 #[derive(ToSchema)]
 #[schema(as = FleetQueue)]
 pub struct FleetQueueObject {
-    /// All of them together.
+    /// The totals of all devices.
     pub totals: QueueTotalsObject,
-    /// Each.
+    /// The queue of each device.
     pub devices: Vec<DeviceQueueObject>,
 }
 
-/// What was cancelled.
+/// The cancelled messages.
 #[derive(ToSchema)]
 #[schema(as = ClearedQueue)]
 pub struct ClearedObject {
-    /// How many messages.
+    /// The number of messages.
     #[schema(minimum = 0)]
     pub cancelled: i64,
-    /// By device, where there were any.
+    /// The number by device, without devices that had none.
     pub devices: BTreeMap<String, i64>,
 }

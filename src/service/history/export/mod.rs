@@ -38,7 +38,8 @@ const PAGE: usize = 200;
 const OURSELVES: &str = "You";
 
 /// As what a chat is exported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ExportFormat {
     /// The JSON document, with all that is known.
     #[default]

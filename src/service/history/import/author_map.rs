@@ -126,6 +126,9 @@ impl AuthorLookup<'_> {
         names: &[String],
         by_name: &mut HashMap<String, AuthorId>,
     ) -> Result<(), ServiceError> {
+        if names.len() > 2 {
+            return Err(self.needs_group_id(names));
+        }
         let there =
             |by_name: &HashMap<String, AuthorId>, who: &AuthorId| by_name.values().any(|known| known == who);
         let partner = AuthorId::Other(self.chat.clone(), true);
@@ -143,12 +146,15 @@ impl AuthorLookup<'_> {
             _ => return Err(self.which_is_me(names)),
         }
         let partners = by_name.values().filter(|who| **who == partner).count();
-        if partners > 1 || names.len() > 2 {
-            let message =
-                format!("{} is a chat of two, and the text has the authors {}", self.chat, listed(names));
-            return Err(ServiceError::invalid("chatId", message));
-        }
-        Ok(())
+        if partners > 1 { Err(self.needs_group_id(names)) } else { Ok(()) }
+    }
+
+    fn needs_group_id(&self, names: &[String]) -> ServiceError {
+        let (chat, authors) = (self.chat, listed(names));
+        let message = format!(
+            "must be a group id (…@g.us): {chat} is one person, and the text has the authors {authors}"
+        );
+        ServiceError::invalid("chatId", message)
     }
 
     fn check_me(&self, names: &[String], by_name: &HashMap<String, AuthorId>) -> Result<(), ServiceError> {

@@ -32,7 +32,8 @@ use writer::ImportWriter;
 const AT_ONCE: usize = 4;
 
 /// What an export is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ImportFormat {
     /// What it begins with tells.
     #[default]

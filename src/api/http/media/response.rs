@@ -1,4 +1,4 @@
-//! A file as an answer: whole, in part, or not at all when the client has it.
+//! A file as an answer: whole, a range, or `304` when the client has it.
 //!
 //! Source: RFC 9110, sections 13 (conditional requests) and 14 (ranges).
 
@@ -16,16 +16,16 @@ use futures_util::StreamExt as _;
 use crate::api::http::error::ApiError;
 use crate::service::{FileBytes, ServiceError};
 
-/// Content never changes under its address; an address that is void is never asked for again.
+/// The content of an address never changes.
 const CACHING: &str = "private, max-age=31536000, immutable";
-/// Whatever it is, it runs nothing, loads nothing and is nobody's origin.
+/// The browser executes and loads nothing, and gives the file no origin.
 const POLICY: &str = "sandbox; default-src 'none'";
 
 /// Marks answers that are never compressed: a range is of the file itself.
 #[derive(Debug, Clone, Copy)]
 pub struct NotCompressed;
 
-/// What the headers of an answer say of a file.
+/// The headers of a file's answer.
 pub(super) struct Described<'a> {
     pub(super) etag: String,
     pub(super) disposition: String,
@@ -33,7 +33,7 @@ pub(super) struct Described<'a> {
     pub(super) mimetype: &'a str,
 }
 
-/// Answers with the file, or as much of it as was asked for.
+/// Answers with the file, or with the requested range.
 pub(super) async fn file<F>(
     asked: &HeaderMap,
     described: &Described<'_>,
@@ -44,10 +44,10 @@ where
 {
     let length = described.length;
     let (status, range) = match wanted(asked, &described.etag, length) {
-        Wanted::Nothing => (StatusCode::NOT_MODIFIED, None),
-        Wanted::Impossible => (StatusCode::RANGE_NOT_SATISFIABLE, None),
-        Wanted::Whole => (StatusCode::OK, Some(0..length)),
-        Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, Some(range)),
+        RangeRequest::Nothing => (StatusCode::NOT_MODIFIED, None),
+        RangeRequest::Impossible => (StatusCode::RANGE_NOT_SATISFIABLE, None),
+        RangeRequest::Whole => (StatusCode::OK, Some(0..length)),
+        RangeRequest::Part(range) => (StatusCode::PARTIAL_CONTENT, Some(range)),
     };
     let mut response = match (status, &range) {
         (StatusCode::RANGE_NOT_SATISFIABLE, _) => ApiError::RangeNotSatisfiable(length).into_response(),
@@ -84,47 +84,47 @@ where
     Ok(response)
 }
 
-/// A part of something small.
+/// A range of bytes in memory.
 pub(super) fn part_of(bytes: &bytes::Bytes, range: Range<u64>) -> FileBytes {
     let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(bytes.len());
     let part = bytes.slice(at(range.start)..at(range.end));
     futures_util::stream::once(async { Ok(part) }).boxed()
 }
 
-/// What a client wants of a file.
+/// The part of a file that a client requests.
 #[derive(Debug, PartialEq, Eq)]
-enum Wanted {
-    /// It has it.
+enum RangeRequest {
+    /// Nothing: the client has the file.
     Nothing,
     Whole,
     Part(Range<u64>),
-    /// Nothing of what it wants is there.
+    /// A range beyond the end.
     Impossible,
 }
 
-fn wanted(asked: &HeaderMap, etag: &str, length: u64) -> Wanted {
+fn wanted(asked: &HeaderMap, etag: &str, length: u64) -> RangeRequest {
     let lines = |name| asked.get_all(name).iter().filter_map(|value: &HeaderValue| value.to_str().ok());
     let names_it = |tag: &str| matches!(tag.trim(), "*") || tag.trim().trim_start_matches("W/") == etag;
     if lines(IF_NONE_MATCH).flat_map(|line| line.split(',')).any(names_it) {
-        return Wanted::Nothing;
+        return RangeRequest::Nothing;
     }
-    // Only the strong tag holds: a part must be of the very same file.
+    // Only the strong tag is valid: a range must be of the same file.
     if lines(IF_RANGE).any(|tag| tag.trim() != etag) {
-        return Wanted::Whole;
+        return RangeRequest::Whole;
     }
     let mut ranges = lines(RANGE);
     match (ranges.next(), ranges.next()) {
         (Some(range), None) => range_of(range, length),
-        _ => Wanted::Whole,
+        _ => RangeRequest::Whole,
     }
 }
 
-/// What cannot be read, and several ranges at once, count as none.
-fn range_of(text: &str, length: u64) -> Wanted {
+/// An invalid range, and several ranges, count as none.
+fn range_of(text: &str, length: u64) -> RangeRequest {
     let unit_and_range =
         text.trim().split_once('=').filter(|(unit, _)| unit.trim().eq_ignore_ascii_case("bytes"));
     let Some((first, last)) = unit_and_range.and_then(|(_, range)| range.trim().split_once('-')) else {
-        return Wanted::Whole;
+        return RangeRequest::Whole;
     };
     let number = |text: &str| {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -133,20 +133,20 @@ fn range_of(text: &str, length: u64) -> Wanted {
     };
     match (first.trim(), last.trim()) {
         ("", suffix) => match number(suffix) {
-            None => Wanted::Whole,
-            Some(0) => Wanted::Impossible,
-            Some(count) => Wanted::Part(length.saturating_sub(count)..length),
+            None => RangeRequest::Whole,
+            Some(0) => RangeRequest::Impossible,
+            Some(count) => RangeRequest::Part(length.saturating_sub(count)..length),
         },
         (first, "") => match number(first) {
-            None => Wanted::Whole,
-            Some(first) if first >= length => Wanted::Impossible,
-            Some(first) => Wanted::Part(first..length),
+            None => RangeRequest::Whole,
+            Some(first) if first >= length => RangeRequest::Impossible,
+            Some(first) => RangeRequest::Part(first..length),
         },
         (first, last) => match (number(first), number(last)) {
-            (Some(first), Some(last)) if first > last => Wanted::Whole,
-            (Some(first), Some(_)) if first >= length => Wanted::Impossible,
-            (Some(first), Some(last)) => Wanted::Part(first..last.saturating_add(1).min(length)),
-            _ => Wanted::Whole,
+            (Some(first), Some(last)) if first > last => RangeRequest::Whole,
+            (Some(first), Some(_)) if first >= length => RangeRequest::Impossible,
+            (Some(first), Some(last)) => RangeRequest::Part(first..last.saturating_add(1).min(length)),
+            _ => RangeRequest::Whole,
         },
     }
 }
@@ -155,7 +155,7 @@ fn range_of(text: &str, length: u64) -> Wanted {
 mod tests {
     use super::*;
 
-    fn of(headers: &[(&'static str, &'static str)]) -> Wanted {
+    fn of(headers: &[(&'static str, &'static str)]) -> RangeRequest {
         let mut asked = HeaderMap::new();
         for (name, value) in headers {
             asked.append(*name, HeaderValue::from_static(value));
@@ -164,40 +164,40 @@ mod tests {
     }
 
     #[test]
-    fn one_range_is_answered_and_what_is_no_range_is_ignored() {
+    fn one_range_is_answered_and_invalid_ones_are_ignored() {
         for (range, wanted) in [
-            ("bytes=0-0", Wanted::Part(0..1)),
-            ("bytes=10-19", Wanted::Part(10..20)),
-            ("bytes=90-", Wanted::Part(90..100)),
-            ("bytes=90-5000", Wanted::Part(90..100)),
-            ("bytes=-1", Wanted::Part(99..100)),
-            ("bytes=-5000", Wanted::Part(0..100)),
-            ("Bytes = 5 - 6", Wanted::Part(5..7)),
-            ("bytes=0-99999999999999999999999", Wanted::Part(0..100)),
-            ("bytes=100-", Wanted::Impossible),
-            ("bytes=99999999999999999999999-", Wanted::Impossible),
-            ("bytes=-0", Wanted::Impossible),
-            ("bytes=5-4", Wanted::Whole),
-            ("bytes=0-1,3-4", Wanted::Whole),
-            ("bytes=a-b", Wanted::Whole),
-            ("bytes=-", Wanted::Whole),
-            ("bytes=+1-2", Wanted::Whole),
-            ("lines=0-1", Wanted::Whole),
-            ("", Wanted::Whole),
+            ("bytes=0-0", RangeRequest::Part(0..1)),
+            ("bytes=10-19", RangeRequest::Part(10..20)),
+            ("bytes=90-", RangeRequest::Part(90..100)),
+            ("bytes=90-5000", RangeRequest::Part(90..100)),
+            ("bytes=-1", RangeRequest::Part(99..100)),
+            ("bytes=-5000", RangeRequest::Part(0..100)),
+            ("Bytes = 5 - 6", RangeRequest::Part(5..7)),
+            ("bytes=0-99999999999999999999999", RangeRequest::Part(0..100)),
+            ("bytes=100-", RangeRequest::Impossible),
+            ("bytes=99999999999999999999999-", RangeRequest::Impossible),
+            ("bytes=-0", RangeRequest::Impossible),
+            ("bytes=5-4", RangeRequest::Whole),
+            ("bytes=0-1,3-4", RangeRequest::Whole),
+            ("bytes=a-b", RangeRequest::Whole),
+            ("bytes=-", RangeRequest::Whole),
+            ("bytes=+1-2", RangeRequest::Whole),
+            ("lines=0-1", RangeRequest::Whole),
+            ("", RangeRequest::Whole),
         ] {
             assert_eq!(of(&[("range", range)]), wanted, "{range}");
         }
     }
 
     #[test]
-    fn who_has_the_file_is_told_so_and_a_part_is_of_the_same_file() {
+    fn matching_etag_is_answered_304() {
         for tag in ["\"abc\"", "W/\"abc\"", "\"x\", \"abc\"", "*"] {
-            assert_eq!(of(&[("if-none-match", tag), ("range", "bytes=0-1")]), Wanted::Nothing, "{tag}");
+            assert_eq!(of(&[("if-none-match", tag), ("range", "bytes=0-1")]), RangeRequest::Nothing, "{tag}");
         }
-        assert_eq!(of(&[("if-none-match", "\"x\"")]), Wanted::Whole);
-        assert_eq!(of(&[("if-range", "\"abc\""), ("range", "bytes=0-1")]), Wanted::Part(0..2));
+        assert_eq!(of(&[("if-none-match", "\"x\"")]), RangeRequest::Whole);
+        assert_eq!(of(&[("if-range", "\"abc\""), ("range", "bytes=0-1")]), RangeRequest::Part(0..2));
         for other in ["\"x\"", "W/\"abc\"", "Sat, 29 Oct 1994 19:43:31 GMT"] {
-            assert_eq!(of(&[("if-range", other), ("range", "bytes=0-1")]), Wanted::Whole, "{other}");
+            assert_eq!(of(&[("if-range", other), ("range", "bytes=0-1")]), RangeRequest::Whole, "{other}");
         }
     }
 }

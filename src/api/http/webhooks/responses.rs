@@ -1,4 +1,4 @@
-//! Webhooks and what came of them, as they are shown: never with what is secret of them.
+//! The answers of webhooks. Secrets, header values and queries are masked.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use crate::domain::clock::Millis;
 use crate::domain::webhook::{DisabledReason, EndpointId, Format, Ordering};
 use crate::service::{CreatedWebhook, DeadLetter, RotatedWebhook, TestReport, WebhookAttempt, WebhookStatus};
 
-/// What stands in place of what is secret.
+/// The placeholder of secret values.
 pub(super) const MASK: &str = "********";
 
-/// Why a webhook gets nothing.
+/// The reason why a webhook is disabled.
 #[derive(ToSchema)]
 #[schema(as = WebhookDisabledReason, rename_all = "snake_case")]
-#[expect(dead_code, reason = "for the document")]
+#[expect(dead_code, reason = "only in the OpenAPI document")]
 enum ReasonWord {
     Operator,
     Gone,
@@ -31,68 +31,68 @@ pub struct WebhookObject {
     /// Its id.
     #[schema(value_type = String, example = "wh_3f0a8c5e9b7d41261122")]
     id: EndpointId,
-    /// Whose events it gets; those of all devices, when `null`.
+    /// The device of its events; all devices when `null`.
     device_id: Option<String>,
-    /// What people call it.
+    /// Its name.
     #[schema(example = "Orders")]
     name: String,
-    /// Where to, with what its query says masked.
+    /// Its address, with a masked query.
     #[schema(example = "https://hooks.example.com/wharf")]
     url: String,
-    /// Names of events, in the words of the format.
+    /// Its event names.
     #[schema(example = json!(["message", "message:ack"]))]
     events: Vec<String>,
-    /// Names and kinds of chats that are left out.
+    /// The excluded event names and kinds of chats.
     #[schema(example = json!(["groups", "status"]))]
     exclude: Vec<String>,
-    /// In whose words.
+    /// The format of its events.
     #[schema(value_type = FormatWord)]
     format: Format,
-    /// In which order.
+    /// The ordering of its deliveries.
     #[schema(value_type = OrderingWord)]
     ordering: Ordering,
-    /// Headers that it gets besides, with masked values.
+    /// Its further headers, with masked values.
     #[schema(example = json!({ "Authorization": "********" }))]
     headers: BTreeMap<String, &'static str>,
-    /// Masked.
+    /// The masked secret.
     #[schema(value_type = String, example = "********")]
     secret: &'static str,
-    /// Until when the secret before signs too.
+    /// The time until which the previous secret signs too.
     #[schema(value_type = Option<i64>)]
     previous_secret_until: Option<Millis>,
-    /// How long a try may take, where the settings do not say it.
+    /// The timeout of an attempt; that of the settings when `null`.
     timeout_ms: Option<u32>,
-    /// The only certificates that its server may stand on, as PEM; the system's, when `null`.
+    /// The trusted certificate authorities of its server, as PEM; those of the system when `null`.
     custom_ca: Option<String>,
-    /// Whether it gets anything.
+    /// Whether it is enabled.
     #[schema(example = true)]
     enabled: bool,
-    /// Why it gets nothing: `operator` switched it off, it answered 410 (`gone`), or nothing reached it for days
+    /// Why it is disabled: by an operator (`operator`), after an answer 410 (`gone`), or after days of failures
     /// (`failing`).
     #[schema(value_type = Option<ReasonWord>)]
     disabled_reason: Option<DisabledReason>,
-    /// Since when it gets nothing.
+    /// The time since which it is disabled.
     #[schema(value_type = Option<i64>)]
     disabled_at: Option<Millis>,
-    /// Since when nothing has reached it, although something should have.
+    /// The time of the first failure since its last success.
     #[schema(value_type = Option<i64>)]
     failing_since: Option<Millis>,
-    /// When something last did not reach it.
+    /// The time of its last failure.
     #[schema(value_type = Option<i64>)]
     last_failure_at: Option<Millis>,
-    /// When something last reached it, to within a minute.
+    /// The time of its last success, to within a minute.
     #[schema(value_type = Option<i64>)]
     last_delivery_at: Option<Millis>,
-    /// Deliveries that wait.
+    /// The number of queued deliveries.
     #[schema(minimum = 0)]
     waiting: i64,
-    /// Events that did not reach it in any try.
+    /// The number of dead letters.
     #[schema(minimum = 0)]
     dead_letters: i64,
-    /// Whether a file declares it: then only that file changes it, but for `enabled`.
+    /// Whether a file declares it: then only `enabled` can be changed here.
     #[schema(example = false)]
     declared: bool,
-    /// When it was made.
+    /// The time of its creation.
     #[schema(value_type = i64)]
     created_at: Millis,
 }
@@ -129,12 +129,12 @@ impl From<WebhookStatus> for WebhookObject {
     }
 }
 
-/// A webhook that was made. Its `secret` is the real one, and shown this once.
+/// A created webhook, with the only copy of its secret.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CreatedWebhook)]
 #[serde(rename_all = "camelCase")]
 pub struct CreatedWebhookObject {
-    /// What signs. It is not shown again.
+    /// The signing secret. It is not shown again.
     #[schema(example = "whsec_<base64>")]
     signing_secret: String,
     /// The webhook.
@@ -147,15 +147,15 @@ impl From<CreatedWebhook> for CreatedWebhookObject {
     }
 }
 
-/// A secret that was replaced.
+/// A rotated secret.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RotatedSecret)]
 #[serde(rename_all = "camelCase")]
 pub struct RotatedObject {
-    /// What signs from now on. It is not shown again.
+    /// The new signing secret. It is not shown again.
     #[schema(example = "whsec_<base64>")]
     signing_secret: String,
-    /// Until when the one before signs too.
+    /// The time until which the previous secret signs too.
     #[schema(value_type = i64, example = 1_767_312_000_000_i64)]
     previous_secret_until: Millis,
 }
@@ -166,7 +166,7 @@ impl From<RotatedWebhook> for RotatedObject {
     }
 }
 
-/// A webhook that is gone.
+/// A deleted webhook.
 #[derive(Serialize, ToSchema)]
 pub struct DeletedWebhook {
     /// Its id.
@@ -177,27 +177,27 @@ pub struct DeletedWebhook {
 }
 
 impl DeletedWebhook {
-    /// This one.
+    /// The webhook with this id.
     pub fn new(id: EndpointId) -> Self {
         Self { id, deleted: true }
     }
 }
 
-/// What a test came to.
+/// The result of a test.
 #[derive(Serialize, ToSchema)]
 #[schema(as = WebhookTest)]
 #[serde(rename_all = "camelCase")]
 pub struct TestReportObject {
-    /// Whether the receiver took it: a 2xx.
+    /// Whether the receiver answered 2xx.
     #[schema(example = true)]
     delivered: bool,
-    /// As in the tries.
+    /// The outcome, as in attempts.
     #[schema(value_type = String, example = "delivered")]
     outcome: &'static str,
-    /// The status of the answer, where there was one.
+    /// The status of the answer, if there was one.
     #[schema(example = 204)]
     status: Option<u16>,
-    /// How long it took.
+    /// The duration of the attempt.
     #[schema(minimum = 0)]
     duration_ms: i64,
 }
@@ -209,29 +209,29 @@ impl From<TestReport> for TestReportObject {
     }
 }
 
-/// One try.
+/// One attempt.
 #[derive(Serialize, ToSchema)]
 #[schema(as = WebhookAttempt)]
 #[serde(rename_all = "camelCase")]
 pub struct AttemptObject {
-    /// Grows with each try.
+    /// Its id, which grows with each attempt.
     #[schema(minimum = 1, example = 17)]
     id: i64,
-    /// When it began.
+    /// The time of its beginning.
     #[schema(value_type = i64, example = 1_767_225_600_000_i64)]
     at: Millis,
-    /// Whose event; `null` for a test of a webhook of all devices.
+    /// The device of the event; `null` for a test of a webhook of all devices.
     device_id: Option<String>,
-    /// Its position in that log; `null` for a test.
+    /// The event's position in the log; `null` for a test.
     #[schema(example = 4)]
     seq: Option<i64>,
-    /// The format's name of the event.
+    /// The name of the event in the webhook's format.
     #[schema(example = "message")]
     event: String,
-    /// The header `webhook-id`, the same in each try.
+    /// The header `webhook-id`, the same in each attempt.
     #[schema(example = "evt_01KDVDNA00PJTYX3N8Q2V9B4WE")]
     webhook_id: String,
-    /// Which try this was, from 1.
+    /// The number of the attempt, from 1.
     #[schema(minimum = 1, example = 1)]
     attempt: u32,
     /// `delivered` (a 2xx), `rejected` (another 4xx), `gone` (410), `throttled` (429), `server_error` (5xx),
@@ -239,13 +239,13 @@ pub struct AttemptObject {
     /// `event_gone`.
     #[schema(example = "delivered")]
     outcome: String,
-    /// The status of the answer, where there was one.
+    /// The status of the answer, if there was one.
     #[schema(example = 204)]
     status: Option<u16>,
-    /// How long it took.
+    /// The duration of the attempt.
     #[schema(minimum = 0)]
     duration_ms: i64,
-    /// When it is tried again; `null` when it is not.
+    /// The time of the next attempt; `null` without one.
     #[schema(value_type = Option<i64>)]
     next_attempt_at: Option<Millis>,
 }
@@ -269,38 +269,38 @@ impl From<WebhookAttempt> for AttemptObject {
     }
 }
 
-/// Where a page of tries stands.
+/// The position of a page of attempts.
 #[derive(Serialize, ToSchema)]
 pub struct BeforeAttempt {
-    /// What to give as `before` for older ones; `null` at the end.
+    /// The value of `before` for older attempts; `null` at the end.
     #[schema(example = 17)]
     pub before: Option<i64>,
 }
 
-/// An event that did not reach a webhook in any try.
+/// An event whose delivery was given up.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DeadLetter)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetterObject {
-    /// Names it, to replay it.
+    /// Its id, for a replay.
     #[schema(minimum = 1, example = 9)]
     id: i64,
-    /// Whose event.
+    /// The device of the event.
     #[schema(example = "shop")]
     device_id: String,
-    /// Its position in that log.
+    /// The event's position in the log.
     #[schema(example = 4)]
     seq: i64,
-    /// The format's name of the event.
+    /// The name of the event in the webhook's format.
     #[schema(example = "message")]
     event: String,
-    /// How often it was tried.
+    /// The number of attempts.
     #[schema(minimum = 0, example = 8)]
     attempts: u32,
-    /// What the last try came to.
+    /// The outcome of the last attempt.
     #[schema(example = "server_error")]
     last_error: Option<String>,
-    /// Since when it is tried no more.
+    /// The time when it was given up.
     #[schema(value_type = i64, example = 1_767_325_600_000_i64)]
     dead_at: Millis,
 }
@@ -319,10 +319,10 @@ impl From<DeadLetter> for DeadLetterObject {
     }
 }
 
-/// How many deliveries were put back, or waited and are tried now.
+/// The result of a replay.
 #[derive(Serialize, ToSchema)]
 pub struct ReplayedWebhook {
-    /// So many.
+    /// The number of deliveries that are attempted again.
     #[schema(minimum = 0, example = 3)]
     pub replayed: usize,
 }

@@ -1,9 +1,9 @@
-//! What a client asks for, in the order it asked.
+//! The requests of a client, served in their order.
 //!
-//! The library runs each event in a task of its own: without order, and as many as a client sends. So one
-//! inline handler takes every event of a socket into a queue, and one worker serves the queue. The queue
-//! is bounded in number and bytes; what does not fit is answered `overloaded`, and a client that sends on
-//! although it has not taken thousands of such answers is cut.
+//! The library runs each event in a task of its own, without order and without a limit. So one
+//! inline handler queues every event of a socket, and one worker serves the queue. The queue
+//! is bounded in number and bytes; further events are answered `overloaded`, and a client that ignores thousands of such
+//! answers is cut.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,22 +16,22 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::Shared;
-use super::calls;
+use super::client_events;
 use super::payload;
-use super::problem::Problem;
 use super::reply::{Reply, Request};
+use super::request_error::RequestError;
 use super::session::Session;
 
-/// Refusals that may wait to be answered.
+/// Refusals that may wait for their answer.
 const MAX_REFUSALS: usize = 8_192;
 
 /// The handler of all of a socket's events.
-pub(super) struct Inbox {
+pub(super) struct RequestQueue {
     shared: Arc<Shared>,
     session: Arc<Session>,
     queue: mpsc::Sender<Incoming>,
     refusals: mpsc::Sender<Refused>,
-    /// Bytes that wait in the queue.
+    /// Queued bytes.
     waiting: Arc<AtomicUsize>,
 }
 
@@ -42,14 +42,14 @@ struct Incoming {
     reply: Reply,
 }
 
-/// An event that did not fit.
+/// An event beyond the limits.
 struct Refused {
-    /// Its name, where the answer will hold it.
+    /// Its name, if the answer has it.
     event: Option<String>,
     reply: Reply,
 }
 
-impl Inbox {
+impl RequestQueue {
     /// A queue and its worker. The worker ends when the socket is dropped, or the daemon drains.
     pub(super) fn start(shared: &Arc<Shared>, session: Arc<Session>) -> Self {
         let (queue, incoming) = mpsc::channel(shared.socket.inbound_queue.max(1));
@@ -60,7 +60,7 @@ impl Inbox {
         Self { shared: shared.clone(), session, queue, refusals, waiting }
     }
 
-    /// Counts bytes in, unless that is too many. One event alone always fits.
+    /// Reserves bytes within the limit. A single event always fits.
     fn reserve(&self, size: usize) -> bool {
         let limit = self.shared.socket.max_payload_bytes;
         let before = self.waiting.fetch_add(size, Ordering::Relaxed);
@@ -79,7 +79,7 @@ impl Inbox {
     }
 }
 
-impl MessageHandler<LocalAdapter, Inbox> for Inbox {
+impl MessageHandler<LocalAdapter, RequestQueue> for RequestQueue {
     fn call(&self, socket: Arc<Socket>, payload: Value, ack: Option<i64>) {
         let size = payload::size(&payload);
         let reply = Reply { socket, ack };
@@ -120,18 +120,18 @@ impl Worker {
         let (event, body) = payload::read(&incoming.payload);
         let answer = match body {
             Err(problem) if event.is_empty() => Err(problem),
-            _ if !calls::is_known(&event) => Err(Problem::unknown_event(&event)),
-            Ok(body) => Box::pin(calls::serve(&self.shared, &self.session, &event, body)).await,
+            _ if !client_events::is_known(&event) => Err(RequestError::unknown_event(&event)),
+            Ok(body) => Box::pin(client_events::serve(&self.shared, &self.session, &event, body)).await,
             Err(problem) => Err(problem),
         };
         self.answer(&incoming.reply, answer, &event).await;
     }
 
     async fn refuse(&self, Refused { event, reply }: Refused) {
-        self.answer(&reply, Err(Problem::overloaded()), &event.unwrap_or_default()).await;
+        self.answer(&reply, Err(RequestError::overloaded()), &event.unwrap_or_default()).await;
     }
 
-    async fn answer(&self, reply: &Reply, answer: Result<Json, Problem>, event: &str) {
+    async fn answer(&self, reply: &Reply, answer: Result<Json, RequestError>, event: &str) {
         let request = Request { device: &self.session.device, event, at: self.shared.services.now() };
         reply.send(answer, &request, self.shared.socket.stall_timeout).await;
     }

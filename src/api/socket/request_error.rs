@@ -1,33 +1,33 @@
-//! Why a client's request was not served, as clients see it.
+//! Errors of client events, as an answer or as the event `error`. Codes and fields are those of REST.
 
 use serde_json::{Value as Json, json};
 
 use super::reply::Request;
-use crate::api::send_request::SendProblem;
+use crate::api::http::ApiError;
 use crate::service::ServiceError;
 
-/// Code of a request with fields that are wrong, as over REST.
+/// The code of a request with invalid fields, as in REST.
 const INVALID: &str = "invalid_field";
-/// Longest event name that is repeated to its sender, in characters.
+/// Longest event name in an answer, in characters.
 pub(super) const NAME_MAX_CHARS: usize = 64;
 
 /// A failed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
-    /// Stable, snake_case.
+pub(super) struct RequestError {
+    /// The stable code.
     pub(super) code: &'static str,
-    /// For people.
+    /// The sentence.
     pub(super) error: String,
-    /// The fields that are wrong, and what they should be.
+    /// The invalid fields, and what they must be.
     pub(super) fields: Vec<(String, String)>,
 }
 
-impl Problem {
+impl RequestError {
     pub(super) fn new(code: &'static str, error: impl Into<String>) -> Self {
         Self { code, error: error.into(), fields: Vec::new() }
     }
 
-    /// One field is wrong.
+    /// One invalid field.
     pub(super) fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::fields(vec![(field.into(), message.into())])
     }
@@ -78,7 +78,7 @@ impl Problem {
     }
 }
 
-impl From<ServiceError> for Problem {
+impl From<ServiceError> for RequestError {
     fn from(error: ServiceError) -> Self {
         match error {
             ServiceError::Invalid { field, message } => Self::field(field, message),
@@ -87,16 +87,14 @@ impl From<ServiceError> for Problem {
     }
 }
 
-impl From<SendProblem> for Problem {
-    fn from(problem: SendProblem) -> Self {
-        match problem {
-            SendProblem::Invalid(errors) => {
-                Self::fields(errors.into_iter().map(|error| (error.field, error.message)).collect())
+impl From<ApiError> for RequestError {
+    fn from(error: ApiError) -> Self {
+        match error {
+            ApiError::Invalid(fields) => {
+                Self::fields(fields.into_iter().map(|error| (error.field, error.message)).collect())
             }
-            SendProblem::DataTooLarge(most) => Self::new(
-                "too_large",
-                format!("media.data holds more than {most} bytes; upload the file and send its mediaId"),
-            ),
+            ApiError::Service(error) => error.into(),
+            error => Self::new(error.code(), error.to_string()),
         }
     }
 }

@@ -1,8 +1,7 @@
-//! The door to a device's namespace: who may come in, and with what they then hold.
+//! Authentication and authorization of a connection to a device's namespace.
 //!
-//! Everything that listens to a socket is registered before the client is answered, so that nothing it
-//! sends first is lost. What it presents is looked at and forgotten: no key and no token is logged or kept
-//! but in the request that the library keeps.
+//! All handlers of a socket are attached before the client is answered, so that its first events are not lost. No key or
+//! token is logged, or stored outside the request that the library keeps.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -20,17 +19,17 @@ use socketioxide::socket::Socket;
 
 use super::Shared;
 use super::forward::Forwarder;
-use super::requests::Inbox;
-use super::session::{Farewell, Session};
+use super::request_queue::RequestQueue;
+use super::session::{LogStart, OnDisconnect, Session};
 use crate::api::auth::{Failed, client_address, presented_key};
 use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
 use crate::service::{AccessTokenError, Operator, Principal};
 
-/// How long an address that failed too often waits for each further answer.
+/// The delay of each answer to an address that failed too often.
 const TOO_MANY_TRIES_WAIT: Duration = Duration::from_secs(1);
 
-/// A refused connection, in the words that clients compare.
+/// A refused connection; clients compare these messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
     #[error("Invalid namespace")]
@@ -47,14 +46,14 @@ pub(super) enum Refusal {
     Misconfigured,
 }
 
-/// The door to one device's namespace.
+/// The guard of one device's namespace.
 #[derive(Clone)]
-pub(super) struct Door {
+pub(super) struct NamespaceGuard {
     shared: Arc<Shared>,
     device: DeviceId,
 }
 
-impl ConnectHandler<LocalAdapter, Door> for Door {
+impl ConnectHandler<LocalAdapter, NamespaceGuard> for NamespaceGuard {
     fn call(&self, socket: Arc<Socket>, _: Option<Value>) {
         let Some(session) = socket.extensions.get::<Arc<Session>>() else { return };
         Forwarder::start(&self.shared, socket, session);
@@ -66,10 +65,10 @@ impl ConnectHandler<LocalAdapter, Door> for Door {
         auth: &'a Option<Value>,
     ) -> Pin<Box<dyn Future<Output = Result<(), Box<dyn Display + Send>>> + Send + 'a>> {
         Box::pin(async move {
-            let presented = Presented::read(socket.req_parts(), auth.as_ref());
-            match self.admit(presented, socket.req_parts()).await {
+            let credentials = SocketCredentials::read(socket.req_parts(), auth.as_ref());
+            match self.admit(credentials, socket.req_parts()).await {
                 Ok(session) => {
-                    self.furnish(&socket, session);
+                    self.attach_handlers(&socket, session);
                     Ok(())
                 }
                 Err(refusal) => Err(Box::new(refusal) as Box<dyn Display + Send>),
@@ -78,51 +77,54 @@ impl ConnectHandler<LocalAdapter, Door> for Door {
     }
 }
 
-impl Door {
+impl NamespaceGuard {
     pub(super) fn new(shared: Arc<Shared>, device: DeviceId) -> Self {
         Self { shared, device }
     }
 
-    async fn admit(&self, presented: Presented, request: &Parts) -> Result<Session, Refusal> {
-        // Deleted a moment ago: the namespace is about to go.
+    async fn admit(&self, credentials: SocketCredentials, request: &Parts) -> Result<Session, Refusal> {
+        // The device was just deleted, and the namespace will be.
         if !self.shared.services.registry.device_exists(&self.device) {
             return Err(Refusal::NoDevice);
         }
-        let (principal, operator) = match self.identify(&presented).await {
+        let (principal, operator) = match self.identify(&credentials).await {
             Ok(identified) => identified,
             Err(refusal) => {
-                self.note(refusal, request).await;
+                self.record_failure(refusal, request).await;
                 return Err(refusal);
             }
         };
-        let since = match presented.since {
-            Some(since) => Some(since),
-            None => self.end_of_log().await,
+        let start = match credentials.since {
+            Some(since) => LogStart::Resume(since),
+            None => LogStart::Live(self.end_of_log().await),
         };
-        Ok(Session::new(self.device.clone(), principal, operator, since))
+        Ok(Session::new(self.device.clone(), principal, operator, start))
     }
 
-    /// Where a client begins that has nothing yet. Read before it is told that it is connected: whatever
-    /// happens after that, it hears of.
+    /// The log position of a client without one. It is read before the client is connected, so that the client gets
+    /// every later event.
     async fn end_of_log(&self) -> Option<i64> {
         match self.shared.services.logs.newest_seq(&self.device).await {
             Ok(newest) => Some(newest),
             Err(error) => {
-                tracing::warn!(device = %self.device, %error, "the log's head could not be read");
+                tracing::warn!(device = %self.device, %error, "log head unreadable");
                 None
             }
         }
     }
 
-    async fn identify(&self, presented: &Presented) -> Result<(Principal, Option<Operator>), Refusal> {
+    async fn identify(
+        &self,
+        credentials: &SocketCredentials,
+    ) -> Result<(Principal, Option<Operator>), Refusal> {
         let services = &self.shared.services;
-        let key = presented.key.as_deref().ok_or(Refusal::NoKey)?;
+        let key = credentials.key.as_deref().ok_or(Refusal::NoKey)?;
         let principal = services.access.authenticate(key).map_err(|_| Refusal::BadKey)?;
         if !principal.grant.reaches(&self.device) || !principal.grant.allows(Scope::EventsRead) {
             return Err(Refusal::NotAllowed);
         }
         let operator =
-            services.access.operator(presented.token.as_deref()).await.map_err(|error| match error {
+            services.access.operator(credentials.token.as_deref()).await.map_err(|error| match error {
                 AccessTokenError::Invalid => Refusal::BadToken,
                 AccessTokenError::Misconfigured | AccessTokenError::KeysUnavailable(_) => {
                     Refusal::Misconfigured
@@ -131,9 +133,9 @@ impl Door {
         Ok((principal, operator))
     }
 
-    /// Counts a failed try, and makes an address that fails too often wait for its answer. The words are
-    /// fixed, and a valid key must pass whatever others do: there is no other way to slow guessing down.
-    async fn note(&self, refusal: Refusal, request: &Parts) {
+    /// Counts a failed login, and delays the answer to an address that fails too often. The messages are fixed and valid
+    /// keys must pass, so that a delay is the only way to slow guessing down.
+    async fn record_failure(&self, refusal: Refusal, request: &Parts) {
         tracing::debug!(device = %self.device, %refusal, "socket refused");
         if !matches!(refusal, Refusal::NoKey | Refusal::BadKey | Refusal::BadToken) {
             return;
@@ -146,26 +148,26 @@ impl Door {
         }
     }
 
-    fn furnish(&self, socket: &Arc<Socket>, session: Session) {
+    fn attach_handlers(&self, socket: &Arc<Socket>, session: Session) {
         let session = Arc::new(session);
-        socket.on_disconnect(Farewell(session.clone()));
-        socket.on_fallback(Inbox::start(&self.shared, session.clone()));
+        socket.on_disconnect(OnDisconnect(session.clone()));
+        socket.on_fallback(RequestQueue::start(&self.shared, session.clone()));
         socket.extensions.insert(session);
     }
 }
 
-/// What a client presents in its handshake.
+/// The credentials and the log position of a handshake.
 #[derive(Default, PartialEq, Eq)]
-struct Presented {
+struct SocketCredentials {
     key: Option<String>,
     token: Option<String>,
     since: Option<i64>,
 }
 
-/// A position that no log has, so that the client is told to reload.
+/// A position beyond every log: the client gets `resync`.
 const NOWHERE: i64 = i64::MAX;
 
-impl Presented {
+impl SocketCredentials {
     fn read(request: &Parts, auth: Option<&Value>) -> Self {
         let auth = auth.and_then(auth_fields).unwrap_or_default();
         let mut query = Self::default();
@@ -211,18 +213,18 @@ mod tests {
     use super::*;
     use axum::http::Request;
 
-    fn read(uri: &str, headers: &[(&str, &str)]) -> Presented {
+    fn read(uri: &str, headers: &[(&str, &str)]) -> SocketCredentials {
         let builder =
             headers.iter().fold(Request::builder().uri(uri), |b, (name, value)| b.header(*name, *value));
-        Presented::read(&builder.body(()).unwrap().into_parts().0, None)
+        SocketCredentials::read(&builder.body(()).unwrap().into_parts().0, None)
     }
 
     #[test]
-    fn a_key_is_found_wherever_it_may_stand() {
+    fn key_is_read_from_every_accepted_place() {
         let auth = |json: &str| Value::Str(json.to_owned().into(), None);
         let key = |uri: &str, name: &'static str, value: &str, json: &str| {
             let request = Request::builder().uri(uri).header(name, value).body(()).unwrap();
-            Presented::read(&request.into_parts().0, Some(&auth(json))).key
+            SocketCredentials::read(&request.into_parts().0, Some(&auth(json))).key
         };
         assert_eq!(key("/ws?apiKey=whf_q", "x-none", "", "{}").as_deref(), Some("whf_q"));
         assert_eq!(key("/ws", "X-API-KEY", "whf_h", r#"{"apiKey":"whf_a"}"#).as_deref(), Some("whf_h"));
@@ -234,9 +236,9 @@ mod tests {
     }
 
     #[test]
-    fn tokens_and_positions_come_from_the_query() {
-        let presented = read("/ws?access-token=user%2017&since=12", &[]);
-        assert_eq!((presented.token.as_deref(), presented.since), (Some("user 17"), Some(12)));
+    fn token_and_position_are_read_from_the_query() {
+        let credentials = read("/ws?access-token=user%2017&since=12", &[]);
+        assert_eq!((credentials.token.as_deref(), credentials.since), (Some("user 17"), Some(12)));
         assert_eq!(read("/ws?since=", &[]).since, None);
         for broken in ["-1", "x", "1.5", "99999999999999999999"] {
             assert_eq!(read(&format!("/ws?since={broken}"), &[]).since, Some(NOWHERE), "{broken}");
@@ -244,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_in_auth_may_be_a_number_or_text() {
+    fn position_in_auth_is_a_number_or_text() {
         let since = |value: Json| since_in(&Map::from_iter([("since".to_owned(), value)]));
         assert_eq!(since(Json::from(7)), Some(7));
         assert_eq!(since(Json::from("7")), Some(7));
@@ -259,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_worded_exactly() {
+    fn refusals_have_the_messages_of_the_contract() {
         let words =
             [Refusal::NoKey, Refusal::BadKey, Refusal::NotAllowed, Refusal::BadToken, Refusal::Misconfigured]
                 .map(|refusal| refusal.to_string());

@@ -1,5 +1,5 @@
-//! What counts as absent in requests: `null` in a body, an empty value in a query. The document says so, and says
-//! that nothing outside a body is `null`.
+//! Documents absent values in requests: `null` in a body, an empty value in a query. Nothing outside a body is `null`,
+//! and required fields never are.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::schema::{ArrayItems, Components, Object, Schema, SchemaType, Type};
 use utoipa::openapi::{RefOr, Required};
 
-/// Fields of request bodies that may be left out may be `null` as well.
+/// Optional fields of request bodies may be `null`.
 pub fn allow_null(components: &mut Components, bodies: BTreeSet<String>) {
     let mut waiting: Vec<String> = bodies.into_iter().collect();
     let mut seen = BTreeSet::new();

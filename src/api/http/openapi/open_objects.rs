@@ -1,10 +1,10 @@
-//! Objects of which the document names no field are open: generators of clients take a bare `object` for one that is
+//! Marks objects without documented fields as open, because generators of clients treat a bare `object` as one that is
 //! always empty.
 
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, ArrayItems, Object, Schema, SchemaType, Type};
 
-/// Says so of each such object within a schema.
+/// Marks each such object within a schema.
 pub fn open(schema: &mut RefOr<Schema>) {
     let RefOr::T(schema) = schema else { return };
     match schema {

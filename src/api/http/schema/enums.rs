@@ -1,8 +1,8 @@
-//! The words for where a device is, and the shape of a file.
+//! The schemas of device states and of binary content.
 
 use utoipa::ToSchema;
 
-/// Where a device is in its life.
+/// The state of a device.
 #[derive(ToSchema)]
 #[schema(as = DeviceState, rename_all = "snake_case")]
 pub enum StateWord {
@@ -17,7 +17,7 @@ pub enum StateWord {
     Failed,
 }
 
-/// The same in the words that dashboards compare.
+/// The status of a device, in the words that dashboards compare.
 #[derive(ToSchema)]
 #[schema(as = DashboardStatus, rename_all = "lowercase")]
 pub enum DashboardWord {
@@ -28,7 +28,7 @@ pub enum DashboardWord {
     Error,
 }
 
-/// A file as it is.
+/// The bytes of a file.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
 pub struct Binary(Vec<u8>);

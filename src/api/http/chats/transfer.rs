@@ -1,23 +1,25 @@
-//! Chats as files: out as a stream, and in.
+//! Exports and imports of chats. Both stream: no file is held in memory.
 
 use std::io;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Request as HttpRequest, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::ApiState;
-use super::envelope::Success;
-use super::error::ApiError;
-use super::guard::guarded;
-use super::input::{Chat as ChatParam, Device, Fields, FromFields, Query};
-use super::schema;
+use crate::api::http::ApiState;
+use crate::api::http::envelope::Success;
+use crate::api::http::error::ApiError;
+use crate::api::http::guard::guarded;
+use crate::api::http::input::loose::{parsed, parsed_list};
+use crate::api::http::input::{Chat as ChatParam, Device, Query, Request};
+use crate::api::http::schema;
 use crate::domain::access::Scope;
 use crate::domain::export::text::DateOrder;
 use crate::domain::export::time_zone::Zone;
@@ -26,23 +28,7 @@ use crate::service::{
     ExportFormat, ExportRequest, ImportFormat, ImportReport, ImportRequest, NamedAuthor, Services,
 };
 
-const NAME_CHARS: usize = 256;
-const MAX_AUTHORS: usize = 2_000;
-const EXPORT_FORMATS: [(&str, ExportFormat); 2] =
-    [("json", ExportFormat::Json), ("text", ExportFormat::Text)];
-const IMPORT_FORMATS: [(&str, ImportFormat); 4] = [
-    ("auto", ImportFormat::Auto),
-    ("json", ImportFormat::Json),
-    ("text", ImportFormat::Text),
-    ("zip", ImportFormat::Zip),
-];
-const DATE_ORDERS: [(&str, Option<DateOrder>); 4] = [
-    ("auto", None),
-    ("dmy", Some(DateOrder::DayMonthYear)),
-    ("mdy", Some(DateOrder::MonthDayYear)),
-    ("ymd", Some(DateOrder::YearMonthDay)),
-];
-/// Keeps nginx from holding the stream back.
+/// Keeps nginx from buffering the stream.
 static UNBUFFERED: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
@@ -55,38 +41,31 @@ pub fn routes() -> OpenApiRouter<ApiState> {
     ))
 }
 
-fn zone(fields: &mut Fields) -> Zone {
-    fields.parsed("tz").unwrap_or_else(Zone::utc)
-}
-
-#[derive(Debug, IntoParams)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ExportChat {
-    /// `json`, with all that is known of each message, or `text`, as phones export.
+    /// `json`, with all fields of each message, or `text`, in the format of phones.
+    #[serde(default)]
     #[param(value_type = Option<String>, pattern = "^(json|text)$", default = "json")]
     format: ExportFormat,
-    /// Whether as a zip archive with the chat's files.
+    /// Exports a zip archive with the chat's files.
+    #[serde(default)]
     #[param(value_type = Option<bool>, default = false)]
     media: bool,
-    /// In whose local time a text is: `UTC`, an offset such as `+02:00`, or a name such as `Europe/Berlin`.
+    /// The time zone of a text: `UTC`, an offset such as `+02:00`, or a name such as `Europe/Berlin`.
+    #[serde(default = "Zone::utc", deserialize_with = "parsed")]
     #[param(value_type = Option<String>, max_length = 64, default = "UTC")]
     tz: Zone,
 }
 
-impl FromFields for ExportChat {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let format = fields.word("format", &EXPORT_FORMATS).unwrap_or_default();
-        let media = fields.boolean("media").unwrap_or(false);
-        Some(Self { format, media, tz: zone(fields) })
-    }
-}
+impl Request for ExportChat {}
 
 /// Export a chat
 ///
-/// A file, streamed: JSON, the text that phones export (`31/01/2026, 14:05 - Anna: Hello`), or a zip archive of
-/// either (`chat.json`, `chat.txt`) with the chat's files. In a text, a line of a message that looks like the
-/// beginning of another has an invisible mark (U+2060) before it, which importing takes away. Messages that
-/// arrive meanwhile are in it or not; none is in it twice. An export that breaks off has no proper end.
+/// A streamed file: JSON, the text that phones export (`31/01/2026, 14:05 - Anna: Hello`), or a zip archive of either
+/// (`chat.json`, `chat.txt`) with the chat's files. In a text, a line that looks like the beginning of another message
+/// starts with an invisible mark (U+2060), which an import removes. Messages that arrive during the export may be
+/// missing; none is duplicated. An aborted export has no proper end.
 #[utoipa::path(get, path = "/devices/{id}/chats/{chatId}/export", operation_id = "exportChat", tag = "chats",
     params(ExportChat),
     responses((status = 200, description = "The chat as a file",
@@ -94,7 +73,7 @@ impl FromFields for ExportChat {
         (Object = "application/json", example = json!({ "format": "wharf-chat", "version": 1, "exportedAt": 1_767_225_600_000_i64, "chat": { "id": "15550100001@c.us", "name": "Ada" }, "messages": [] })),
         (String = "text/plain", example = json!("31/12/2025, 23:59 - Ada: Happy new year\n")),
         (schema::Binary = "application/zip")),
-        headers(("Content-Disposition" = String, description = "What the file should be called")))))]
+        headers(("Content-Disposition" = String, description = "The file name")))))]
 async fn export(
     State(services): State<Services>,
     Device(device): Device,
@@ -111,7 +90,7 @@ async fn export(
     Ok((headers, Body::from_stream(file.bytes)).into_response())
 }
 
-/// RFC 6266: a name in ASCII for old clients, and the name itself.
+/// RFC 6266: the name in ASCII for old clients, and in full.
 fn attachment(filename: &str) -> HeaderValue {
     use std::fmt::Write as _;
     let plain = |c: char| if c.is_ascii_graphic() && !"\"\\%".contains(c) || c == ' ' { c } else { '_' };
@@ -128,124 +107,139 @@ fn attachment(filename: &str) -> HeaderValue {
         .unwrap_or(HeaderValue::from_static("attachment"))
 }
 
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 struct ImportChat {
-    /// `json`, `text` or `zip`; by default as it begins.
+    /// `json`, `text` or `zip`; detected from the first bytes by default.
+    #[serde(default)]
     #[param(value_type = Option<String>, pattern = "^(auto|json|text|zip)$", default = "auto")]
     format: ImportFormat,
-    /// The chat that a text belongs to: a text does not say. For JSON it is checked, where it is given.
+    /// The chat of a text, which does not name it. For JSON the value is compared with the file.
     #[param(schema_with = schema::chat_id, required = false)]
     chat_id: Option<Jid>,
-    /// Which of a text's authors is our account: the name as it stands there, or the number.
+    /// The author of a text who is our account: the name in the text, or the number.
     #[param(max_length = 256)]
     me: Option<String>,
-    /// In whose local time a text is: `UTC`, an offset such as `+02:00`, or a name such as `Europe/Berlin`.
+    /// The time zone of a text: `UTC`, an offset such as `+02:00`, or a name such as `Europe/Berlin`.
+    #[serde(default = "Zone::utc", deserialize_with = "parsed")]
     #[param(value_type = Option<String>, max_length = 64, default = "UTC")]
     tz: Zone,
-    /// The order of a text's dates: `dmy`, `mdy` or `ymd`; by default as the whole text tells.
+    /// The order of a text's dates: `dmy`, `mdy` or `ymd`; detected from the whole text by default.
+    #[serde(default)]
     #[param(value_type = Option<String>, pattern = "^(auto|dmy|mdy|ymd)$", default = "auto")]
-    date_order: Option<DateOrder>,
-    /// Who a text's authors are, such as `Anna=15550100001,Ben=15550100002`. Others are looked for among the
-    /// device's contacts; who is not found gets an id that stands for theirs.
+    date_order: DateOrderChoice,
+    /// The authors of a text, such as `Anna=15550100001,Ben=15550100002`. Others are searched among the device's
+    /// contacts; an author without a match gets a placeholder id.
+    #[serde(default, deserialize_with = "parsed_list")]
     #[param(value_type = Option<Vec<String>>, max_items = 2_000, style = Form, explode = false)]
     authors: Vec<NamedAuthor>,
 }
 
-impl FromFields for ImportChat {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        Some(Self {
-            format: fields.word("format", &IMPORT_FORMATS).unwrap_or_default(),
-            chat_id: fields.parsed("chatId"),
-            me: fields.text("me", NAME_CHARS),
-            tz: zone(fields),
-            date_order: fields.word("dateOrder", &DATE_ORDERS).flatten(),
-            authors: fields.list("authors", MAX_AUTHORS).unwrap_or_default(),
-        })
+impl Request for ImportChat {}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DateOrderChoice {
+    #[default]
+    Auto,
+    Dmy,
+    Mdy,
+    Ymd,
+}
+
+impl From<DateOrderChoice> for Option<DateOrder> {
+    fn from(choice: DateOrderChoice) -> Self {
+        match choice {
+            DateOrderChoice::Auto => None,
+            DateOrderChoice::Dmy => Some(DateOrder::DayMonthYear),
+            DateOrderChoice::Mdy => Some(DateOrder::MonthDayYear),
+            DateOrderChoice::Ymd => Some(DateOrder::YearMonthDay),
+        }
     }
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(ToSchema)]
 #[schema(as = ImportReport, rename_all = "camelCase")]
 #[expect(dead_code, reason = "for the document; the service's own type is serialised")]
 struct ImportReportObject {
-    /// Messages that are new.
+    /// New messages.
     #[schema(minimum = 0)]
     imported: u64,
-    /// Messages that were there, or had been removed here.
+    /// Messages that exist already, or were deleted here.
     #[schema(minimum = 0)]
     skipped: u64,
-    /// Lines of the system, which are no messages.
+    /// System lines, which are not messages.
     #[schema(minimum = 0)]
     system_lines: u64,
     /// The chat.
     chat_id: String,
-    /// Files.
+    /// The files of the messages.
     media: ImportedMediaObject,
-    /// Who the authors of a text were taken for.
+    /// The ids of a text's authors.
     authors: Vec<ImportedAuthorObject>,
 }
 
-/// What became of the files of an import.
+/// The files of an import.
 #[derive(ToSchema)]
 #[schema(as = ImportedMedia)]
 #[expect(dead_code, reason = "for the document; the service's own type is serialised")]
 struct ImportedMediaObject {
-    /// Messages that have their file.
+    /// Messages with their file.
     #[schema(minimum = 0)]
     attached: u64,
-    /// Messages whose file the export does not have.
+    /// Messages whose file is missing in the export.
     #[schema(minimum = 0)]
     missing: u64,
-    /// Messages whose file is too large or not what it should be.
+    /// Messages whose file is too large or of a wrong type.
     #[schema(minimum = 0)]
     refused: u64,
 }
 
-/// Who an author of a text was taken for.
+/// An author of a text.
 #[derive(ToSchema)]
 #[schema(as = ImportedAuthor, rename_all = "camelCase")]
 #[expect(dead_code, reason = "for the document; the service's own type is serialised")]
 struct ImportedAuthorObject {
-    /// What the text calls them.
+    /// The name in the text.
     name: String,
-    /// Who that is.
+    /// The id of the author.
     id: Option<String>,
-    /// Whether that is our account.
+    /// Whether the author is our account.
     is_me: bool,
-    /// Whether the id is theirs, or stands for it.
+    /// `false` for a placeholder id.
     known: bool,
 }
 
 /// Import a chat
 ///
-/// The body is an export: JSON as this daemon writes it, the text that phones export, or a zip archive of
-/// either with files. Its messages become history: nothing is told of them, none is unread. Messages that are
-/// there already are skipped, so that the same import twice adds nothing. An export that cannot be read stores
-/// nothing; what ends an import later says how many messages are in.
+/// The body is an export: JSON of this daemon, the text that phones export, or a zip archive of either with files. Its
+/// messages become history: they emit no events and are not unread. Existing messages are skipped, so that repeating an
+/// import adds nothing. An unreadable export stores nothing; a later failure reports how many messages are stored.
 #[utoipa::path(post, path = "/devices/{id}/chats/import", operation_id = "importChat", tag = "chats",
     params(ImportChat),
     request_body(description = "The export: as JSON, or any of the three as bytes", content(
         (Object = "application/json", example = json!({ "format": "wharf-chat", "version": 1, "exportedAt": 1_767_225_600_000_i64, "chat": { "id": "15550100001@c.us", "name": "Ada" }, "messages": [] })),
         (schema::Binary = "application/octet-stream"))),
-    responses((status = 200, description = "What was imported", body = Success<ImportReportObject>)))]
+    responses((status = 200, description = "The result of the import", body = Success<ImportReportObject>)))]
 async fn import(
     State(services): State<Services>,
     Device(device): Device,
     Query(query): Query<ImportChat>,
-    request: Request,
+    request: HttpRequest,
 ) -> Result<Success<ImportReport>, ApiError> {
     if is_form(request.headers()) {
         return Err(ApiError::Form);
     }
     let ImportChat { format, chat_id, me, tz, date_order, authors } = query;
-    let wanted = ImportRequest { format, chat: chat_id, me, zone: tz, date_order, authors };
+    let wanted =
+        ImportRequest { format, chat: chat_id, me, zone: tz, date_order: date_order.into(), authors };
     let bytes = request.into_body().into_data_stream().map(|piece| piece.map_err(io::Error::other));
     Ok(Success::new(services.history.import_chat(&device, wanted, bytes.boxed()).await?))
 }
 
-/// As `curl -F` sends.
+/// `curl -F` sends a form.
 fn is_form(headers: &HeaderMap) -> bool {
     let sent_as = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     sent_as.trim_start().to_ascii_lowercase().starts_with("multipart/")
@@ -256,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_named_for_old_and_new_clients() {
+    fn attachment_has_names_for_old_and_new_clients() {
         let value = attachment("WhatsApp Chat with Jürgen 100%.txt");
         assert_eq!(
             value,

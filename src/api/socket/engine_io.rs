@@ -1,5 +1,5 @@
-//! What stands between HTTP and the Socket.IO library: answers as engine.io servers give them, and
-//! requests that keep little memory.
+//! A layer in front of the Socket.IO library: it corrects answers to those of engine.io servers, and
+//! reduces the memory of requests.
 //!
 //! Source of the codes: the engine.io protocol (0 unknown transport, 1 unknown session, 2 bad handshake
 //! method, 3 bad request, 4 forbidden, 5 unsupported version). The library writes them as strings,
@@ -20,7 +20,7 @@ use super::namespaces::Namespaces;
 /// Largest body of the library's own refusals.
 const REFUSAL_MAX_BYTES: usize = 4096;
 
-/// The headers that are read after the handshake, or by the library.
+/// The headers that are read after the handshake or by the library.
 const KEPT_HEADERS: [HeaderName; 6] = [
     header::AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
@@ -30,16 +30,16 @@ const KEPT_HEADERS: [HeaderName; 6] = [
     header::SEC_WEBSOCKET_KEY,
 ];
 
-/// What the layer needs.
+/// The state of the layer.
 #[derive(Clone)]
-pub(super) struct Protocol {
+pub(super) struct EngineIo {
     draining: CancellationToken,
     namespaces: Arc<Namespaces>,
-    /// How long a client may take to send what it posts.
+    /// The time limit for the body of a POST.
     post_timeout: Duration,
 }
 
-impl Protocol {
+impl EngineIo {
     pub(super) fn new(
         draining: CancellationToken,
         namespaces: Arc<Namespaces>,
@@ -54,30 +54,30 @@ type Refusal = (u8, &'static str);
 const UNKNOWN_TRANSPORT: Refusal = (0, "Transport unknown");
 const BAD_REQUEST: Refusal = (3, "Bad request");
 
-/// Middleware: refuses what the library would answer wrongly, and mends what it answers.
-pub(super) async fn keep(State(protocol): State<Protocol>, request: Request, next: Next) -> Response {
-    // Refused connections make clients try again elsewhere or later; a missing namespace would not.
+/// Middleware: refuses requests that the library would answer wrongly, and corrects its answers.
+pub(super) async fn keep(State(protocol): State<EngineIo>, request: Request, next: Next) -> Response {
+    // Clients retry a refused connection, but not a missing namespace.
     if protocol.draining.is_cancelled() {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     if let Some(refusal) = refusal(&request) {
         return refused(refusal);
     }
-    // A device that was answered 201 has its namespace, whatever the task that follows devices does now.
-    protocol.namespaces.catch_up();
+    // A device that was answered 201 has its namespace, even if the lifecycle task has not run yet.
+    protocol.namespaces.sync_namespaces();
     if let Some(question) = session_question(&request) {
         let answer = next.clone().run(question).await;
         if !answer.status().is_success() {
-            return mend(answer).await;
+            return correct(answer).await;
         }
     }
     let is_post = request.method() == Method::POST;
     let answer = next.run(slim(request));
     if !is_post {
-        return mend(answer.await).await;
+        return correct(answer.await).await;
     }
     match tokio::time::timeout(protocol.post_timeout, answer).await {
-        Ok(answer) => mend(answer).await,
+        Ok(answer) => correct(answer).await,
         Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
     }
 }
@@ -93,8 +93,8 @@ fn refusal(request: &Request) -> Option<Refusal> {
     }
 }
 
-/// The library answers 101 to an upgrade before it looks for the session. So it is asked by polling first,
-/// with a heartbeat, which changes nothing: whoever upgrades is alive.
+/// The library answers 101 to an upgrade before it looks up the session. So a polling request checks the session first,
+/// with a heartbeat, which has no side effect.
 fn session_question(request: &Request) -> Option<Request> {
     const HEARTBEAT: &str = "3";
     let query = request.uri().query()?;
@@ -122,7 +122,7 @@ fn is_upgrade(request: &Request) -> bool {
 }
 
 /// The library keeps a session's first request for as long as the session lives, and headers share the
-/// connection's read buffer: only what is needed is kept, in memory of its own.
+/// connection's read buffer: only the needed headers are kept, as copies.
 fn slim(request: Request) -> Request {
     let (mut parts, body) = request.into_parts();
     parts.headers = kept(&parts.headers);
@@ -146,7 +146,7 @@ fn kept(headers: &HeaderMap) -> HeaderMap {
     kept
 }
 
-async fn mend(answer: Response) -> Response {
+async fn correct(answer: Response) -> Response {
     match answer.status() {
         StatusCode::BAD_REQUEST => {}
         StatusCode::INTERNAL_SERVER_ERROR => return refused(BAD_REQUEST),
@@ -165,11 +165,11 @@ async fn mend(answer: Response) -> Response {
 fn with_number(body: &[u8]) -> Vec<u8> {
     const BEFORE: &str = "{\"code\":\"";
     let text = String::from_utf8_lossy(body);
-    let mended = text.strip_prefix(BEFORE).and_then(|rest| {
+    let corrected = text.strip_prefix(BEFORE).and_then(|rest| {
         let (code, rest) = rest.split_once('"')?;
         code.parse::<u8>().ok().map(|code| format!("{{\"code\":{code}{rest}"))
     });
-    mended.map_or_else(|| body.to_vec(), String::into_bytes)
+    corrected.map_or_else(|| body.to_vec(), String::into_bytes)
 }
 
 fn refused((code, message): Refusal) -> Response {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_a_known_transport_is_refused_first() {
+    fn unknown_transport_is_refused() {
         for uri in ["/ws", "/ws/?", "/ws?EIO=4", "/ws?EIO=3&transport=flash", "/ws?transport="] {
             assert_eq!(refusal(&get(uri)), Some(UNKNOWN_TRANSPORT), "{uri}");
         }
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upgrade_needs_all_of_its_headers() {
+    fn upgrade_needs_all_of_its_headers() {
         let all = [
             ("upgrade", "WebSocket"),
             ("connection", "keep-alive, Upgrade"),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_librarys_answers_are_mended() {
+    async fn answers_of_the_library_are_corrected() {
         for (status, body, expected) in [
             (
                 400,
@@ -229,17 +229,17 @@ mod tests {
             (400, "as it is", "as it is"),
         ] {
             let answer = Response::builder().status(status).body(Body::from(body)).unwrap();
-            let mended = mend(answer).await;
-            assert_eq!(mended.status(), StatusCode::BAD_REQUEST);
-            let bytes = axum::body::to_bytes(mended.into_body(), 1000).await.unwrap();
+            let corrected = correct(answer).await;
+            assert_eq!(corrected.status(), StatusCode::BAD_REQUEST);
+            let bytes = axum::body::to_bytes(corrected.into_body(), 1000).await.unwrap();
             assert_eq!(bytes, expected);
         }
-        let fine = mend(Response::new(Body::from("ok"))).await;
+        let fine = correct(Response::new(Body::from("ok"))).await;
         assert_eq!(fine.status(), StatusCode::OK);
     }
 
     #[test]
-    fn a_kept_request_has_the_credentials_and_little_else() {
+    fn kept_request_has_credentials_and_little_else() {
         let request = Request::builder()
             .uri("/ws?EIO=4&transport=polling&since=5")
             .header("X-API-KEY", "k")
