@@ -11,20 +11,20 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::codes::CurrentCode;
-pub(super) use self::codes::{Scan, ScanError};
+use self::link_codes::CurrentCode;
+pub(super) use self::link_codes::{Scan, ScanError};
+use super::delivery_queue::{Due, DueKey, Parcel, Pending, Timetable};
 use super::faults::{Fault, FaultKind, Faults, Manner};
 use super::group_book::{GroupBook, World};
 use super::letter::Letter;
 use super::network::lock;
-use super::queue::{Due, DueKey, Parcel, Pending, Timetable};
+use super::pairing_codes::TypedCodes;
 use super::settings::Settings;
-use super::typed_codes::TypedCodes;
 use crate::domain::device::Account;
 use crate::domain::ids::{DeviceId, NetworkId};
 use crate::domain::jid::Jid;
 
-mod codes;
+mod link_codes;
 
 /// Ids of sent messages that a device's network remembers, to tell a second copy from a first.
 const RECENT: usize = 64;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::changing::Change;
+use super::changes::Change;
 use super::content::Rich;
 use super::letter::Written;
 use crate::domain::clock::Millis;

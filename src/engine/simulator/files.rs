@@ -13,8 +13,8 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use tokio::io::AsyncReadExt as _;
 
+use super::fake_media;
 use super::letter::{Bytes, Kept, Letter};
-use super::made_up;
 use crate::domain::clock::Random;
 use crate::engine::ByteStream;
 
@@ -68,7 +68,7 @@ impl Files {
         if self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_err() {
             return Err(KeepError::Full);
         }
-        let kept = Kept { file: made_up::seed(random), size };
+        let kept = Kept { file: fake_media::seed(random), size };
         let path = self.path(kept);
         let dir = self.dir.clone();
         let written = tokio::task::spawn_blocking(move || {
@@ -100,7 +100,7 @@ impl Files {
     /// A file's bytes, as often as they are asked for.
     pub(super) async fn read(&self, bytes: &Bytes) -> io::Result<ByteStream> {
         match bytes {
-            Bytes::MadeUp { mimetype, seed, size } => Ok(made_up::stream(mimetype, *seed, *size)),
+            Bytes::MadeUp { mimetype, seed, size } => Ok(fake_media::stream(mimetype, *seed, *size)),
             Bytes::Kept(kept) => {
                 let file = tokio::fs::File::open(self.path(*kept)).await?;
                 Ok(stream::try_unfold(file, next_piece).boxed())

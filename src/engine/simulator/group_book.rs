@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::groups::Circle;
+use super::generator;
+use super::group_rules::Circle;
 use super::journal::JournalError;
-use super::script;
 use super::settings::{MAX_GROUPS, Settings};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
@@ -166,12 +166,12 @@ impl GroupBook {
 
 impl World {
     fn circles(&self) -> impl Iterator<Item = Circle> {
-        let groups = self.settings.iter().flat_map(|settings| script::groups(settings));
+        let groups = self.settings.iter().flat_map(|settings| generator::groups(settings));
         groups.map(|setting| Circle::of_setting(setting, self.me.as_ref()))
     }
 
     fn circle(&self, id: &Jid) -> Option<Circle> {
-        let setting = script::group_of(self.settings.as_ref()?, id)?;
+        let setting = generator::group_of(self.settings.as_ref()?, id)?;
         Some(Circle::of_setting(setting, self.me.as_ref()))
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::device::Scan;
-use super::script;
+use super::generator;
 use super::session::{Credentials, SimulatorSession};
 use crate::domain::reason::Reason;
 use crate::engine::{Ended, EngineEvent};
@@ -40,7 +40,7 @@ impl SimulatorSession {
 
     async fn show_code(&self, valid_ms: u32) -> Result<Instant, Ended> {
         let valid = Duration::from_millis(valid_ms.into());
-        let code = script::qr_code(self.random.as_ref());
+        let code = generator::qr_code(self.random.as_ref());
         // Accepted from before anybody can see it until after the daemon says that it expires.
         self.device.offer(&code, Instant::now() + valid);
         self.tell(EngineEvent::Code { code, valid_ms: valid_ms.into() }).await?;
@@ -70,7 +70,7 @@ impl SimulatorSession {
     }
 
     async fn pair(&self, scan: Scan) -> Result<Credentials, Ended> {
-        let account = script::account(scan.phone_number, scan.client_name, self.seed);
+        let account = generator::account(scan.phone_number, scan.client_name, self.seed);
         self.tell(EngineEvent::Scanned(account.clone())).await?;
         if let Some(done) = scan.done {
             let _ = done.send(account.clone());

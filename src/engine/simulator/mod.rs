@@ -33,34 +33,34 @@ use crate::engine::{
     Capabilities, ControlError, ControlVerb, Driver, OpenError, Session, SessionContext, SettingError,
 };
 
-mod changing;
+mod changes;
 mod content;
 mod control;
+mod delivery_queue;
 mod device;
 mod entries;
+mod fake_media;
 mod faults;
 mod fields;
 mod files;
+mod generator;
 mod group_book;
-mod grouping;
-mod groups;
+mod group_requests;
+mod group_rules;
+mod history;
+mod inbound;
 mod journal;
 mod letter;
 mod linking;
-mod made_up;
 mod network;
-mod past;
-mod queue;
-mod receiving;
+mod outbound;
+mod pairing_codes;
 mod replay;
-mod script;
-mod sending;
 mod session;
 mod settings;
 #[cfg(test)]
 mod tests;
-mod typed_codes;
-mod uploading;
+mod upload;
 mod view;
 
 /// All simulated devices.

@@ -14,13 +14,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use super::delivery_queue::{Acknowledged, Parcel};
 use super::device::Device;
 use super::entries::{Acknowledgement, Entry, Forgetting};
 use super::files::Files;
 use super::group_book::{self, GroupBook};
 use super::journal::{Done, Durability, Journal, JournalError, Writer};
 use super::letter::{Letter, Quote, Written, quoted};
-use super::queue::{Acknowledged, Parcel};
 use super::replay::{self, Recovered};
 use super::view::{self, NetworkView};
 use crate::domain::device::Account;

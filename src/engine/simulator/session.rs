@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::changing::refused;
+use super::changes::refused;
 use super::device::Device;
 use super::entries::{Entry, Seen, Typed};
 use super::faults::FaultKind;
+use super::generator;
+use super::history::Past;
 use super::journal::Durability;
 use super::network::Network;
-use super::past::Past;
-use super::script;
 use super::settings::Settings;
 use crate::domain::clock::{Clock, Random};
 use crate::domain::device::Account;
@@ -33,7 +33,7 @@ use crate::engine::{
     VaultError,
 };
 
-mod connected;
+mod online;
 
 /// Where the credentials are in the vault.
 const SPACE: &str = "simulator";
@@ -88,7 +88,7 @@ impl SimulatorSession {
         Ok(Self {
             network,
             device,
-            seed: script::seed_of(&context.device, &settings),
+            seed: generator::seed_of(&context.device, &settings),
             settings,
             inbound: context.inbound,
             media: context.media,
@@ -229,9 +229,9 @@ impl Session for SimulatorSession {
     async fn query(&self, query: Query) -> Result<Answer, SessionError> {
         self.connected_or_error()?;
         Ok(match query {
-            Query::Exists(person) => Answer::Exists(script::is_on_network(&person)),
+            Query::Exists(person) => Answer::Exists(generator::is_on_network(&person)),
             Query::ProfilePicture(person) => {
-                Answer::ProfilePicture(script::picture_of(&self.settings, &person))
+                Answer::ProfilePicture(generator::picture_of(&self.settings, &person))
             }
         })
     }

@@ -6,7 +6,7 @@ use std::io;
 
 use serde::Serialize;
 
-use super::changing::Change;
+use super::changes::Change;
 use super::content::Rich;
 use super::entries::{Acknowledgement, Changed, Copy, Seen, Typed};
 use super::journal::Snapshot;

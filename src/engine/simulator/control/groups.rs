@@ -6,11 +6,11 @@ use tokio::time::Instant;
 use super::{Control, impossible, invalid, not_linked, storage, told};
 use crate::domain::group::{Group, GroupChange, Participant, Role};
 use crate::domain::jid::Jid;
+use crate::engine::simulator::delivery_queue::Due;
 use crate::engine::simulator::device::Device;
 use crate::engine::simulator::fields::Fields;
 use crate::engine::simulator::group_book::ChangeError;
-use crate::engine::simulator::groups::{Circle, MAX_DESCRIPTION, MAX_SUBJECT, member};
-use crate::engine::simulator::queue::Due;
+use crate::engine::simulator::group_rules::{Circle, MAX_DESCRIPTION, MAX_SUBJECT, member};
 use crate::engine::simulator::settings::MAX_PARTICIPANTS;
 use crate::engine::{ControlError, EngineEvent, MembersChange, SettingError};
 

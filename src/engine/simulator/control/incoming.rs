@@ -19,7 +19,7 @@ use crate::engine::simulator::fields::Fields;
 use crate::engine::simulator::files::KeepError;
 use crate::engine::simulator::letter::{Bytes, Enclosed, Letter, Quote};
 use crate::engine::simulator::network::AcceptError;
-use crate::engine::simulator::{made_up, script};
+use crate::engine::simulator::{fake_media, generator};
 use crate::engine::{ControlError, Incoming, Quoted, SettingError};
 
 const KNOWN: [&str; 20] = [
@@ -117,7 +117,7 @@ impl Control<'_> {
             }
             given => given.or(caption).unwrap_or_default().to_owned(),
         };
-        let known = || device.settings().and_then(|settings| script::name_of(&settings, &from));
+        let known = || device.settings().and_then(|settings| generator::name_of(&settings, &from));
         let notify_name = fields.text("notifyName", MAX_NAME)?.map(str::to_owned).or_else(known);
         let timestamp = fields.time("timestamp")?.unwrap_or_else(|| self.now());
         let text = Incoming::text(self.network_id(fields)?, chat, from, body, timestamp);
@@ -166,7 +166,7 @@ impl Control<'_> {
     async fn enclosed(&self, draft: Draft) -> Result<Enclosed, ControlError> {
         let bytes = match draft.bytes {
             DraftBytes::MadeUp { mimetype, size } => {
-                Bytes::MadeUp { mimetype, seed: made_up::seed(self.random), size }
+                Bytes::MadeUp { mimetype, seed: fake_media::seed(self.random), size }
             }
             DraftBytes::Given(bytes) => match self.network.files.keep(bytes, self.random).await {
                 Ok(kept) => Bytes::Kept(kept),

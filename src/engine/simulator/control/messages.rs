@@ -7,7 +7,7 @@ use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::ids::NetworkId;
 use crate::domain::jid::Jid;
-use crate::engine::simulator::changing::MAX_EMOJI;
+use crate::engine::simulator::changes::MAX_EMOJI;
 use crate::engine::simulator::fields::Fields;
 use crate::engine::{EngineEvent, IncomingReceipt, SendError, SettingError};
 

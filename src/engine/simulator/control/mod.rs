@@ -9,12 +9,12 @@ use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
+use super::delivery_queue::Due;
 use super::device::Device;
 use super::faults::{Fault, FaultKind};
 use super::fields::Fields;
 use super::journal::JournalError;
 use super::network::Network;
-use super::queue::Due;
 use crate::domain::clock::{Clock, Millis, Random};
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::{Jid, JidKind};

@@ -20,19 +20,19 @@ use crate::engine::{
     SendOutcome, Session, SessionContext,
 };
 
-mod changing;
-mod delivering;
+mod changes;
+mod control;
+mod delivery;
 mod files;
+mod generator;
 mod groups;
-mod keeping;
+mod history;
+mod inbound;
 mod linking;
+mod outbound;
 mod pairing;
-mod past;
-mod receiving;
+mod persistence;
 mod rich;
-mod scripted;
-mod sending;
-mod steering;
 
 /// Long enough for anything that happens at all.
 const PATIENCE: Duration = Duration::from_secs(20);

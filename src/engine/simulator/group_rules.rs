@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::script;
+use super::generator;
 use super::settings::{GroupSetting, MAX_PARTICIPANTS};
 use crate::domain::clock::Random;
 use crate::domain::group::{Group, Participant, Role};
@@ -91,7 +91,7 @@ impl Circle {
         let found = self.group.participants.iter_mut().find(|p| p.id == *person);
         match (change, found) {
             (MembersChange::Add, Some(_)) => Err("already_in_group"),
-            (MembersChange::Add, None) if !script::is_on_network(person) => Err("not_on_network"),
+            (MembersChange::Add, None) if !generator::is_on_network(person) => Err("not_on_network"),
             (MembersChange::Add, None) if size >= MAX_PARTICIPANTS => Err("group_full"),
             (MembersChange::Add, None) => {
                 self.group.participants.push(member(person.clone(), Role::Member));

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
-use super::script::SplitMix;
+use super::generator::SplitMix;
 use crate::domain::clock::Random;
 use crate::engine::ByteStream;
 

@@ -8,13 +8,13 @@ use tokio::time::Instant;
 use super::SimulatorSession;
 use crate::domain::ids::NetworkId;
 use crate::domain::reason::Reason;
+use crate::engine::simulator::delivery_queue::{Due, DueKey};
 use crate::engine::simulator::device::Step;
 use crate::engine::simulator::faults::{FaultKind, Manner};
+use crate::engine::simulator::generator::{self, Traffic};
 use crate::engine::simulator::journal::JournalError;
 use crate::engine::simulator::letter::Letter;
 use crate::engine::simulator::network::AcceptError;
-use crate::engine::simulator::queue::{Due, DueKey};
-use crate::engine::simulator::script::{self, Traffic};
 use crate::engine::{Ended, EngineEvent, Incoming};
 
 /// How often the round trip is measured.
@@ -121,7 +121,7 @@ impl SimulatorSession {
         match due {
             Due::Tell(event) => self.tell(*event).await?,
             Due::Echo { chat, from, body } => {
-                let notify_name = script::name_of(&self.settings, &from);
+                let notify_name = generator::name_of(&self.settings, &from);
                 let network_id = NetworkId::random(self.random.as_ref());
                 let timestamp = self.clock.now();
                 let text = Incoming::text(network_id, chat, from, body, timestamp);

@@ -14,11 +14,11 @@ use tokio::time::Instant;
 
 use super::content::{self, Rich};
 use super::control::MAX_BODY;
+use super::delivery_queue::Due;
 use super::entries::{Copy, Entry};
 use super::faults::{FaultKind, Manner};
+use super::generator;
 use super::journal::Durability;
-use super::queue::Due;
-use super::script;
 use super::session::SimulatorSession;
 use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
@@ -84,7 +84,8 @@ impl SimulatorSession {
         if self.device.strike(FaultKind::SendTransient).is_some() {
             return Err(transient("recipient_unavailable", "the recipient cannot be reached now"));
         }
-        if self.device.strike(FaultKind::SendPermanent).is_some() || !script::is_on_network(&message.chat) {
+        if self.device.strike(FaultKind::SendPermanent).is_some() || !generator::is_on_network(&message.chat)
+        {
             return Err(permanent("not_on_network", "the recipient is not on the network"));
         }
         if message.body.len() > MAX_BODY {
@@ -109,7 +110,7 @@ impl SimulatorSession {
                 .others(world.me.as_ref())
                 .ok_or_else(|| permanent("not_in_group", "the account is not in this group"));
         }
-        Ok(script::extras(&self.settings))
+        Ok(generator::extras(&self.settings))
     }
 
     async fn arrive(&self, message: &Outgoing, rich: Rich, at: Millis) -> Result<(), SendOutcome> {

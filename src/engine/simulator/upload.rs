@@ -4,7 +4,7 @@ use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::content::{Rich, SeenFile};
-use super::sending::{permanent, transient};
+use super::outbound::{permanent, transient};
 use super::session::SimulatorSession;
 use crate::domain::content::{Attachment, Content};
 use crate::domain::media::MediaHash;

@@ -1,6 +1,6 @@
 //! What a fresh link synchronises: contacts, groups, and history of all sorts.
 
-use super::script;
+use super::generator;
 use super::settings::Settings;
 use crate::domain::clock::Millis;
 use crate::domain::contact::ContactUpdate;
@@ -36,10 +36,10 @@ pub(super) struct Past<'a> {
 impl<'a> Past<'a> {
     /// Everything, batch by batch, with how far it is after each. Nothing at all when there is nothing.
     pub(super) fn events(self) -> impl Iterator<Item = EngineEvent> + Send + 'a {
-        let contacts = script::contact_count(self.settings);
+        let contacts = generator::contact_count(self.settings);
         let history = usize::try_from(self.settings.history).unwrap_or(0);
         let contact = move |at| {
-            let (id, name) = script::contact(self.settings, at)?;
+            let (id, name) = generator::contact(self.settings, at)?;
             Some(ContactUpdate { id, address_book_name: name, pushname: None, lid: None })
         };
         let told_contacts = batches(contacts, BATCH, contact).flat_map(progress(
@@ -79,7 +79,7 @@ impl<'a> Past<'a> {
     }
 
     fn text(&self, at: usize) -> Option<Incoming> {
-        let (person, notify_name) = script::writer(self.settings, at)?;
+        let (person, notify_name) = generator::writer(self.settings, at)?;
         let in_group = !self.groups.is_empty() && at % 3 == 2;
         let group = self.groups.get(at.checked_rem(self.groups.len()).unwrap_or(0));
         let chat = group.filter(|_| in_group).map_or_else(|| person.clone(), |group| group.id.clone());
@@ -102,7 +102,7 @@ impl<'a> Past<'a> {
     /// Somebody reacted to what the account wrote last.
     fn reaction(&self, last: usize) -> Option<EngineEvent> {
         let ours = (0..=last).rev().filter_map(|at| self.text(at)).find(|text| text.from_me)?;
-        let (from, _) = script::writer(self.settings, last)?;
+        let (from, _) = generator::writer(self.settings, last)?;
         let at = ours.timestamp.plus(STEP_MS / 2);
         Some(EngineEvent::Reaction { id: id_of(&ours), from, from_me: false, emoji: "👍".to_owned(), at })
     }

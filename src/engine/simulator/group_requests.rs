@@ -2,10 +2,10 @@
 
 use tokio::time::Instant;
 
-use super::changing::refused;
+use super::changes::refused;
+use super::delivery_queue::Due;
 use super::group_book::{ChangeError, World};
-use super::groups::{self, Circle, MAX_DESCRIPTION, MAX_SUBJECT, Outcomes, member};
-use super::queue::Due;
+use super::group_rules::{self, Circle, MAX_DESCRIPTION, MAX_SUBJECT, Outcomes, member};
 use super::session::SimulatorSession;
 use super::settings::MAX_PARTICIPANTS;
 use crate::domain::group::{Group, GroupChange, Participant, Role};
@@ -101,7 +101,8 @@ impl SimulatorSession {
             return Err(refused("a group has at most 1024 members"));
         }
         let group = Group {
-            id: groups::new_id(self.random.as_ref()).ok_or_else(|| refused("no group can be made now"))?,
+            id: group_rules::new_id(self.random.as_ref())
+                .ok_or_else(|| refused("no group can be made now"))?,
             subject: subject.clone(),
             description: None,
             owner: Some(me.clone()),
