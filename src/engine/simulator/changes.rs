@@ -18,7 +18,7 @@ pub(super) const MAX_EMOJI: usize = 64;
 /// A change, as the journal keeps it and the control API shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
-pub(super) enum Change {
+pub(super) enum SimulatedChange {
     Edit {
         message_id: MessageId,
         body: String,
@@ -66,43 +66,51 @@ pub(super) enum Change {
 
 impl SimulatorSession {
     /// See [`crate::engine::Session::change_message`].
-    pub(super) async fn message_changes(&self, change: MessageChange) -> Result<(), SessionError> {
+    pub(super) async fn record_message_change(&self, change: MessageChange) -> Result<(), SessionError> {
         let now = self.clock.now();
         let (change, at) = match change {
             MessageChange::Edit { id, body, at } => {
                 editable(&id, &body)?;
-                (Change::Edit { message_id: id, body }, at)
+                (SimulatedChange::Edit { message_id: id, body }, at)
             }
             MessageChange::React { id, emoji, at } => {
                 if emoji.len() > MAX_EMOJI {
                     return Err(refused("a reaction is one emoji"));
                 }
-                (Change::React { message_id: id, emoji }, at)
+                (SimulatedChange::React { message_id: id, emoji }, at)
             }
             MessageChange::Revoke { id } => {
                 if !id.from_me && !id.chat.is_group() {
                     return Err(refused("only the sender can take this message back"));
                 }
-                (Change::Revoke { message_id: id }, now)
+                (SimulatedChange::Revoke { message_id: id }, now)
             }
-            MessageChange::DeleteForMe { id } => (Change::DeleteForMe { message_id: id }, now),
-            MessageChange::Star { id, on } => (Change::Star { message_id: id, on }, now),
-            MessageChange::Vote { id, options, at } => (Change::Vote { message_id: id, options }, at),
+            MessageChange::DeleteForMe { id } => (SimulatedChange::DeleteForMe { message_id: id }, now),
+            MessageChange::Star { id, on } => (SimulatedChange::Star { message_id: id, on }, now),
+            MessageChange::Vote { id, options, at } => {
+                (SimulatedChange::Vote { message_id: id, options }, at)
+            }
         };
-        self.note(Entry::Change(&Changed { change, at })).await
+        self.record(Entry::Change(&Changed { change, at })).await
     }
 
     /// See [`crate::engine::Session::change_chat`].
-    pub(super) async fn chat_changes(&self, chat: &Jid, change: ChatChange) -> Result<(), SessionError> {
+    pub(super) async fn record_chat_change(
+        &self,
+        chat: &Jid,
+        change: ChatChange,
+    ) -> Result<(), SessionError> {
         let chat = chat.clone();
         let change = match change {
-            ChatChange::Archive(on) => Change::Archive { chat, on },
-            ChatChange::Pin(on) => Change::Pin { chat, on },
-            ChatChange::Mute(mute) => Change::Mute { chat, on: mute.is_some(), until: mute.flatten() },
-            ChatChange::Clear => Change::Clear { chat },
-            ChatChange::Delete => Change::Delete { chat },
+            ChatChange::Archive(on) => SimulatedChange::Archive { chat, on },
+            ChatChange::Pin(on) => SimulatedChange::Pin { chat, on },
+            ChatChange::Mute(mute) => {
+                SimulatedChange::Mute { chat, on: mute.is_some(), until: mute.flatten() }
+            }
+            ChatChange::Clear => SimulatedChange::Clear { chat },
+            ChatChange::Delete => SimulatedChange::Delete { chat },
         };
-        self.note(Entry::Change(&Changed { change, at: self.clock.now() })).await
+        self.record(Entry::Change(&Changed { change, at: self.clock.now() })).await
     }
 }
 

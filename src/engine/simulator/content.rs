@@ -12,11 +12,11 @@ use crate::engine::Outgoing;
 /// What a message from the device consists of besides its text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Rich {
+pub(super) struct MessageParts {
     #[serde(rename = "type", default = "chat")]
     kind: MessageType,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    media: Option<SeenFile>,
+    media: Option<ReceivedFile>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     location: Option<Location>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -34,7 +34,7 @@ pub(super) struct Rich {
 /// A file as it arrived in the network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct SeenFile {
+pub(super) struct ReceivedFile {
     /// Of the bytes that arrived.
     sha256: MediaHash,
     /// How many arrived.
@@ -55,7 +55,7 @@ fn chat() -> MessageType {
     MessageType::Chat
 }
 
-impl SeenFile {
+impl ReceivedFile {
     /// Of a file of which these bytes arrived.
     pub(super) fn new(attachment: &Attachment, sha256: MediaHash, filesize: u64) -> Self {
         let Attachment { kind, file, filename } = attachment;
@@ -73,9 +73,9 @@ impl SeenFile {
     }
 }
 
-impl Rich {
+impl MessageParts {
     /// Of a message whose file, if it has one, arrived as `media`.
-    pub(super) fn of(message: &Outgoing, media: Option<SeenFile>) -> Self {
+    pub(super) fn of(message: &Outgoing, media: Option<ReceivedFile>) -> Self {
         let mut rich = Self {
             kind: message.content.message_type(),
             media,
@@ -97,7 +97,7 @@ impl Rich {
 }
 
 /// What a contact repeats of a message: its text, else what it is.
-pub(super) fn gist(message: &Outgoing) -> String {
+pub(super) fn summary(message: &Outgoing) -> String {
     if !message.body.is_empty() {
         return message.body.clone();
     }

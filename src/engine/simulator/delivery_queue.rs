@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::journal::JournalError;
-use super::letter::Letter;
+use super::letter::NetworkMessage;
 use crate::domain::jid::Jid;
 use crate::engine::EngineEvent;
 
@@ -26,10 +26,10 @@ const OVERHEAD: usize = 256;
 pub(super) type Acknowledged = oneshot::Sender<Result<(), JournalError>>;
 
 /// A message that the daemon has not acknowledged yet.
-pub(super) struct Parcel {
+pub(super) struct UnacknowledgedMessage {
     /// Its number in the journal.
     pub(super) no: u64,
-    pub(super) letter: Letter,
+    pub(super) letter: NetworkMessage,
     /// A control call that waits for it.
     pub(super) waiter: Option<Acknowledged>,
 }
@@ -37,34 +37,34 @@ pub(super) struct Parcel {
 /// Messages in the order in which they were written.
 #[derive(Default)]
 pub(super) struct Pending {
-    parcels: VecDeque<Parcel>,
+    parcels: VecDeque<UnacknowledgedMessage>,
     bytes: usize,
 }
 
 impl Pending {
     /// Whether one more may wait.
-    pub(super) fn has_room(&self, letter: &Letter) -> bool {
+    pub(super) fn has_room(&self, letter: &NetworkMessage) -> bool {
         self.parcels.len() < MAX_PENDING && self.bytes + cost(letter.text_len()) <= MAX_BYTES
     }
 
-    pub(super) fn push(&mut self, parcel: Parcel) {
+    pub(super) fn push(&mut self, parcel: UnacknowledgedMessage) {
         self.bytes += cost(parcel.letter.text_len());
         self.parcels.push_back(parcel);
     }
 
-    pub(super) fn front(&self) -> Option<&Parcel> {
+    pub(super) fn front(&self) -> Option<&UnacknowledgedMessage> {
         self.parcels.front()
     }
 
     /// Takes out the first one, if it is the one with this number.
-    pub(super) fn remove(&mut self, no: u64) -> Option<Parcel> {
+    pub(super) fn remove(&mut self, no: u64) -> Option<UnacknowledgedMessage> {
         let parcel = self.parcels.pop_front_if(|parcel| parcel.no == no)?;
         self.bytes -= cost(parcel.letter.text_len());
         Some(parcel)
     }
 
     /// Takes out everything.
-    pub(super) fn clear(&mut self) -> Vec<Parcel> {
+    pub(super) fn clear(&mut self) -> Vec<UnacknowledgedMessage> {
         std::mem::take(self).parcels.into()
     }
 }
@@ -73,28 +73,28 @@ impl Pending {
 #[derive(Debug, Clone)]
 pub(super) enum Due {
     /// The daemon is told.
-    Tell(Box<EngineEvent>),
+    Event(Box<EngineEvent>),
     /// A contact answers what they were sent.
     Echo { chat: Jid, from: Jid, body: String },
 }
 
 impl Due {
     /// The daemon is told.
-    pub(super) fn tell(event: EngineEvent) -> Self {
-        Self::Tell(Box::new(event))
+    pub(super) fn event(event: EngineEvent) -> Self {
+        Self::Event(Box::new(event))
     }
 
     fn cost(&self) -> usize {
         match self {
-            Self::Tell(event) => cost(text_of(event)),
+            Self::Event(event) => cost(text_of(event)),
             Self::Echo { body, .. } => cost(body.len()),
         }
     }
 
     /// Whether it still matters when the device comes back later.
-    fn lasts(&self) -> bool {
+    fn survives_disconnect(&self) -> bool {
         match self {
-            Self::Tell(event) => {
+            Self::Event(event) => {
                 !matches!(**event, EngineEvent::Typing { .. } | EngineEvent::Presence { .. })
             }
             Self::Echo { .. } => true,
@@ -112,13 +112,13 @@ struct Entry {
 
 /// Due things in the order of their times.
 #[derive(Default)]
-pub(super) struct Timetable {
+pub(super) struct DueQueue {
     entries: BTreeMap<DueKey, Entry>,
     bytes: usize,
     next: u64,
 }
 
-impl Timetable {
+impl DueQueue {
     /// Notes something for `at`; false when there is no room, and it is forgotten.
     pub(super) fn add(&mut self, at: Instant, due: Due, waiter: Option<oneshot::Sender<()>>) -> bool {
         let cost = due.cost();
@@ -137,7 +137,7 @@ impl Timetable {
     }
 
     /// It was done: takes it out and tells who waits for it.
-    pub(super) fn done(&mut self, key: DueKey) {
+    pub(super) fn complete(&mut self, key: DueKey) {
         let Some(entry) = self.entries.remove(&key) else {
             return;
         };
@@ -148,8 +148,8 @@ impl Timetable {
     }
 
     /// Forgets what nobody wants to hear later.
-    pub(super) fn drop_fleeting(&mut self) {
-        self.entries.retain(|_, entry| entry.due.lasts());
+    pub(super) fn drop_ephemeral(&mut self) {
+        self.entries.retain(|_, entry| entry.due.survives_disconnect());
         self.bytes = self.entries.values().map(|entry| entry.due.cost()).sum();
     }
 

@@ -13,12 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::link_codes::CurrentCode;
 pub(super) use self::link_codes::{Scan, ScanError};
-use super::delivery_queue::{Due, DueKey, Parcel, Pending, Timetable};
+use super::delivery_queue::{Due, DueKey, DueQueue, Pending, UnacknowledgedMessage};
 use super::faults::{Fault, FaultKind, Faults, Manner};
-use super::group_book::{GroupBook, World};
-use super::letter::Letter;
+use super::group_book::{GroupContext, GroupStore};
+use super::letter::NetworkMessage;
 use super::network::lock;
-use super::pairing_codes::TypedCodes;
+use super::pairing_codes::PairingCodes;
 use super::settings::Settings;
 use crate::domain::device::Account;
 use crate::domain::ids::{DeviceId, NetworkId};
@@ -33,7 +33,7 @@ const RECENT: usize = 64;
 pub(super) struct Device {
     pub(super) id: DeviceId,
     /// The groups that changed.
-    pub(super) groups: GroupBook,
+    pub(super) groups: GroupStore,
     state: Mutex<State>,
     /// Wakes the session: something in `state` changed.
     pub(super) changed: Notify,
@@ -57,9 +57,9 @@ struct State {
     scan: Option<Scan>,
     /// Until when codes are shown, so that one to type may be asked for.
     linking: Option<Instant>,
-    typed: TypedCodes,
+    pairing_codes: PairingCodes,
     pending: Pending,
-    timetable: Timetable,
+    due: DueQueue,
     faults: Faults,
     /// Hashes of the last sent messages' ids.
     recent: VecDeque<u64>,
@@ -68,7 +68,7 @@ struct State {
 /// What a session does next.
 pub(super) enum Step {
     /// Hands over a message.
-    Incoming(u64, Box<Letter>),
+    Incoming(u64, Box<NetworkMessage>),
     /// Does what is due.
     Due(DueKey, Due),
     /// Waits, until something changes or this moment.
@@ -76,7 +76,7 @@ pub(super) enum Step {
 }
 
 impl Device {
-    pub(super) fn new(id: DeviceId, groups: GroupBook) -> Self {
+    pub(super) fn new(id: DeviceId, groups: GroupStore) -> Self {
         let (state, changed, stall) = (Mutex::default(), Notify::new(), watch::Sender::new(None));
         Self { id, groups, state, changed, stall }
     }
@@ -86,7 +86,7 @@ impl Device {
     }
 
     /// Attaches a session in place of any other.
-    pub(super) fn attach(self: &Arc<Self>) -> Attached {
+    pub(super) fn attach(self: &Arc<Self>) -> SessionSlot {
         let replaced = CancellationToken::new();
         let mut state = self.lock();
         state.sessions += 1;
@@ -97,16 +97,20 @@ impl Device {
         state.online = false;
         state.code = None;
         state.linking = None;
-        state.typed.retire();
+        state.pairing_codes.retire();
         state.scan = None;
-        state.timetable.drop_fleeting();
-        Attached { device: Arc::clone(self), number, replaced }
+        state.due.drop_ephemeral();
+        SessionSlot { device: Arc::clone(self), number, replaced }
     }
 
     /// What the next session was set up with.
     ///
     /// Returns what waited for a device that is linked no more.
-    pub(super) fn configure(&self, settings: Arc<Settings>, account: Option<Account>) -> Vec<Parcel> {
+    pub(super) fn configure(
+        &self,
+        settings: Arc<Settings>,
+        account: Option<Account>,
+    ) -> Vec<UnacknowledgedMessage> {
         let mut state = self.lock();
         state.settings = Some(settings);
         state.linked = account.is_some();
@@ -114,7 +118,7 @@ impl Device {
         if state.linked {
             return Vec::new();
         }
-        state.timetable.clear();
+        state.due.clear();
         state.pending.clear()
     }
 
@@ -149,17 +153,17 @@ impl Device {
     }
 
     /// The phone no longer knows the device; returns what waited for it.
-    pub(super) fn unlink(&self) -> Vec<Parcel> {
+    pub(super) fn unlink(&self) -> Vec<UnacknowledgedMessage> {
         let mut state = self.lock();
         state.linked = false;
         state.account = None;
         state.online = false;
-        state.timetable.clear();
+        state.due.clear();
         state.pending.clear()
     }
 
     /// Restores what the journal holds; returns how many messages have no room.
-    pub(super) fn restore(&self, account: Option<Account>, pending: Vec<(u64, Letter)>) -> usize {
+    pub(super) fn restore(&self, account: Option<Account>, pending: Vec<(u64, NetworkMessage)>) -> usize {
         let mut state = self.lock();
         // The line that tells of the link may be forgotten already.
         state.linked = account.is_some() || !pending.is_empty();
@@ -167,7 +171,7 @@ impl Device {
         let mut lost = 0;
         for (no, letter) in pending {
             if state.pending.has_room(&letter) {
-                state.pending.push(Parcel { no, letter, waiter: None });
+                state.pending.push(UnacknowledgedMessage { no, letter, waiter: None });
             } else {
                 lost += 1;
             }
@@ -183,17 +187,17 @@ impl Device {
     }
 
     /// Whether one more message may wait.
-    pub(super) fn has_room(&self, letter: &Letter) -> bool {
+    pub(super) fn has_room(&self, letter: &NetworkMessage) -> bool {
         self.lock().pending.has_room(letter)
     }
 
     /// Takes out the message that comes first, if it is the one with this number.
-    pub(super) fn take(&self, no: u64) -> Option<Parcel> {
+    pub(super) fn take(&self, no: u64) -> Option<UnacknowledgedMessage> {
         self.lock().pending.remove(no)
     }
 
     /// Queues a message that is in the journal; gives it back when nobody is there to be told.
-    pub(super) fn queue(&self, parcel: Parcel) -> Option<Parcel> {
+    pub(super) fn queue(&self, parcel: UnacknowledgedMessage) -> Option<UnacknowledgedMessage> {
         let mut state = self.lock();
         if !state.linked {
             // Logged out in the meantime.
@@ -206,8 +210,8 @@ impl Device {
     }
 
     /// Notes something for later; false when too much is noted already.
-    pub(super) fn note(&self, at: Instant, due: Due, waiter: Option<oneshot::Sender<()>>) -> bool {
-        let noted = self.lock().timetable.add(at, due, waiter);
+    pub(super) fn schedule(&self, at: Instant, due: Due, waiter: Option<oneshot::Sender<()>>) -> bool {
+        let noted = self.lock().due.add(at, due, waiter);
         self.changed.notify_one();
         if !noted {
             tracing::warn!(device = %self.id, "too many simulated events wait; one is dropped");
@@ -216,8 +220,8 @@ impl Device {
     }
 
     /// A noted thing was done.
-    pub(super) fn done(&self, key: DueKey) {
-        self.lock().timetable.done(key);
+    pub(super) fn complete_due(&self, key: DueKey) {
+        self.lock().due.complete(key);
     }
 
     /// What a connected session does next.
@@ -226,7 +230,7 @@ impl Device {
             return Step::Wait(Some(until));
         }
         let state = self.lock();
-        let first = state.timetable.first();
+        let first = state.due.first();
         match (first, state.pending.front()) {
             (Some((key, due)), _) if key.0 <= now => Step::Due(key, due.clone()),
             (_, Some(parcel)) => Step::Incoming(parcel.no, Box::new(parcel.letter.clone())),
@@ -246,7 +250,7 @@ impl Device {
     }
 
     /// Lets a fault strike, if it is armed.
-    pub(super) fn strike(&self, kind: FaultKind) -> Option<Manner> {
+    pub(super) fn take_fault(&self, kind: FaultKind) -> Option<Manner> {
         self.lock().faults.take(kind, Instant::now())
     }
 
@@ -256,7 +260,7 @@ impl Device {
     }
 
     /// Waits while the network is silent.
-    pub(super) async fn stall_over(&self) {
+    pub(super) async fn wait_out_stall(&self) {
         let mut stall = self.stall.subscribe();
         loop {
             let until = *stall.borrow_and_update();
@@ -285,22 +289,22 @@ impl Device {
     }
 
     /// What groups look like before they change.
-    pub(super) fn world(&self) -> World {
+    pub(super) fn group_context(&self) -> GroupContext {
         let state = self.lock();
         let me = state.account.as_ref().and_then(Account::jid);
-        World { settings: state.settings.clone(), me }
+        GroupContext { settings: state.settings.clone(), me }
     }
 }
 
 /// A session's hold on its device; letting go takes it offline, also when the session panics.
-pub(super) struct Attached {
+pub(super) struct SessionSlot {
     device: Arc<Device>,
     number: u64,
     /// Cancelled when another session takes over.
     pub(super) replaced: CancellationToken,
 }
 
-impl Drop for Attached {
+impl Drop for SessionSlot {
     fn drop(&mut self) {
         let mut state = self.device.lock();
         if state.session.as_ref().is_none_or(|(number, _)| *number != self.number) {
@@ -310,9 +314,9 @@ impl Drop for Attached {
         state.online = false;
         state.retire_code();
         state.linking = None;
-        state.typed.retire();
+        state.pairing_codes.retire();
         state.scan = None;
-        state.timetable.drop_fleeting();
+        state.due.drop_ephemeral();
     }
 }
 

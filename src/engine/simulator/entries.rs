@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::changes::Change;
-use super::content::Rich;
+use super::changes::SimulatedChange;
+use super::content::MessageParts;
 use super::letter::Written;
 use crate::domain::clock::Millis;
 use crate::domain::device::Account;
@@ -52,7 +52,7 @@ pub(super) struct Copy {
     pub(super) body: String,
     pub(super) at: Millis,
     #[serde(flatten)]
-    pub(super) rich: Rich,
+    pub(super) rich: MessageParts,
 }
 
 /// A typing indicator from the device.
@@ -79,7 +79,7 @@ pub(super) struct Seen {
 /// A change to a message or a chat, as the device told it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Changed {
-    pub(super) change: Change,
+    pub(super) change: SimulatedChange,
     pub(super) at: Millis,
 }
 

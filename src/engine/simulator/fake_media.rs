@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
-use super::generator::SplitMix;
+use super::generator::SplitMix64;
 use crate::domain::clock::Random;
 use crate::engine::ByteStream;
 
@@ -33,14 +33,14 @@ pub(super) fn stream(mimetype: &str, seed: u64, size: u64) -> ByteStream {
     start.truncate(usize::try_from(size).unwrap_or(usize::MAX));
     let left = size - start.len() as u64;
     let readable = mimetype.starts_with("text/");
-    let rest = stream::unfold((SplitMix(seed), left), move |(mut random, left)| async move {
+    let rest = stream::unfold((SplitMix64(seed), left), move |(mut random, left)| async move {
         let size = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
         (size > 0).then(|| (Ok(piece(&mut random, size, readable)), (random, left - size as u64)))
     });
     stream::iter((!start.is_empty()).then(|| Ok(Bytes::from(start)))).chain(rest).boxed()
 }
 
-fn piece(random: &mut SplitMix, size: usize, readable: bool) -> Bytes {
+fn piece(random: &mut SplitMix64, size: usize, readable: bool) -> Bytes {
     let mut bytes = Vec::with_capacity(size + 8);
     while bytes.len() < size {
         let word = random.next().to_le_bytes();

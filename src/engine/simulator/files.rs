@@ -14,7 +14,7 @@ use futures_util::stream;
 use tokio::io::AsyncReadExt as _;
 
 use super::fake_media;
-use super::letter::{Bytes, Kept, Letter};
+use super::letter::{Bytes, Kept, NetworkMessage};
 use crate::domain::clock::Random;
 use crate::engine::ByteStream;
 
@@ -87,7 +87,7 @@ impl Files {
     }
 
     /// A message's file is needed no more, if it has one. Blocks for a moment.
-    pub(super) fn drop_of(&self, letter: &Letter) {
+    pub(super) fn drop_of(&self, letter: &NetworkMessage) {
         let Some(kept) = letter.kept() else { return };
         match fs::remove_file(self.path(kept)) {
             Ok(()) => {

@@ -19,9 +19,9 @@ use crate::engine::Incoming;
 /// The client name of a phone that was given none.
 const CLIENT_NAME: &str = "Simulated phone";
 /// Numbers that begin so are nobody's.
-const NOBODY: &str = "1555019";
+const UNREGISTERED_PREFIX: &str = "1555019";
 /// People who write, and sit in groups, when the settings have no contacts.
-const EXTRAS: usize = 3;
+const DEFAULT_CONTACTS: usize = 3;
 
 /// What everything generated for a device is derived from.
 pub(super) fn seed_of(device: &DeviceId, settings: &Settings) -> u64 {
@@ -50,10 +50,10 @@ pub(super) fn qr_code(random: &dyn Random) -> String {
 
 /// Whether somebody has that number.
 pub(super) fn is_on_network(jid: &Jid) -> bool {
-    !jid.phone().is_some_and(|number| number.starts_with(NOBODY))
+    !jid.phone().is_some_and(|number| number.starts_with(UNREGISTERED_PREFIX))
 }
 
-fn made_up(at: usize) -> Option<(Jid, Option<String>)> {
+fn generated_contact(at: usize) -> Option<(Jid, Option<String>)> {
     let jid = Jid::person(&format!("1555011{:04}", at + 1)).ok()?;
     Some((jid, Some(format!("Contact {}", at + 1))))
 }
@@ -61,7 +61,7 @@ fn made_up(at: usize) -> Option<(Jid, Option<String>)> {
 /// Contact number `at` of the address book.
 pub(super) fn contact(settings: &Settings, at: usize) -> Option<(Jid, Option<String>)> {
     match &settings.contacts {
-        Contacts::Generated(number) => (at < *number).then(|| made_up(at)).flatten(),
+        Contacts::Generated(number) => (at < *number).then(|| generated_contact(at)).flatten(),
         Contacts::Listed(listed) => listed.get(at).map(|c| (c.id.clone(), c.name.clone())),
     }
 }
@@ -76,7 +76,7 @@ pub(super) fn contact_count(settings: &Settings) -> usize {
 /// Somebody who writes: a contact, or an extra where there are none.
 pub(super) fn writer(settings: &Settings, at: usize) -> Option<(Jid, Option<String>)> {
     match contact_count(settings) {
-        0 => made_up(at % EXTRAS),
+        0 => generated_contact(at % DEFAULT_CONTACTS),
         number => contact(settings, at % number),
     }
 }
@@ -87,7 +87,7 @@ pub(super) fn name_of(settings: &Settings, jid: &Jid) -> Option<String> {
         Contacts::Listed(listed) => listed.iter().find(|c| c.id == *jid).and_then(|c| c.name.clone()),
         Contacts::Generated(number) => {
             let at = jid.phone()?.strip_prefix("1555011")?.parse::<usize>().ok()?.checked_sub(1)?;
-            (at < *number).then(|| made_up(at)).flatten().filter(|(id, _)| id == jid)?.1
+            (at < *number).then(|| generated_contact(at)).flatten().filter(|(id, _)| id == jid)?.1
         }
     }
 }
@@ -98,7 +98,7 @@ fn group(settings: &Settings, at: usize) -> Option<GroupSetting> {
         Groups::Generated(number) if at < *number => {
             let id = format!("1203630000{:08}@g.us", at + 1).parse().ok()?;
             let subject = format!("Group {}", at + 1);
-            Some(GroupSetting { id, subject, participants: extras(settings), admin: true })
+            Some(GroupSetting { id, subject, participants: default_members(settings), admin: true })
         }
         Groups::Generated(_) => None,
         Groups::Listed(listed) => listed.get(at).cloned(),
@@ -115,8 +115,8 @@ pub(super) fn groups(settings: &Settings) -> impl Iterator<Item = GroupSetting> 
 }
 
 /// Who is in a group of which nothing is known.
-pub(super) fn extras(settings: &Settings) -> Vec<Jid> {
-    (0..EXTRAS).filter_map(|at| writer(settings, at).map(|(jid, _)| jid)).collect()
+pub(super) fn default_members(settings: &Settings) -> Vec<Jid> {
+    (0..DEFAULT_CONTACTS).filter_map(|at| writer(settings, at).map(|(jid, _)| jid)).collect()
 }
 
 /// The group of that id, where the settings have it.
@@ -139,9 +139,9 @@ pub(super) fn picture_of(settings: &Settings, jid: &Jid) -> Option<String> {
 }
 
 /// A small generator of evenly spread numbers (SplitMix64), so that a seed gives the same run again.
-pub(super) struct SplitMix(pub(super) u64);
+pub(super) struct SplitMix64(pub(super) u64);
 
-impl SplitMix {
+impl SplitMix64 {
     pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -158,7 +158,7 @@ impl SplitMix {
 /// Contacts who write by themselves: at the mean rate of the settings, each gap between half and one and
 /// a half times the mean, begun at a moment of the device's own.
 pub(super) struct Traffic {
-    random: SplitMix,
+    random: SplitMix64,
     mean_us: u64,
     next: Instant,
     written: u64,
@@ -171,7 +171,7 @@ impl Traffic {
             return None;
         }
         let mean_us = 60_000_000 / settings.traffic_per_minute;
-        let mut random = SplitMix(seed);
+        let mut random = SplitMix64(seed);
         let next = now + Duration::from_micros(random.below(mean_us));
         Some(Self { random, mean_us, next, written: 0 })
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use super::generator;
-use super::group_rules::Circle;
+use super::group_rules::SimulatedGroup;
 use super::journal::JournalError;
 use super::settings::{MAX_GROUPS, Settings};
 use crate::domain::ids::DeviceId;
@@ -22,7 +22,7 @@ use crate::domain::jid::Jid;
 const DIR: &str = "groups";
 
 /// What groups are like before they change.
-pub(super) struct World {
+pub(super) struct GroupContext {
     pub(super) settings: Option<Arc<Settings>>,
     /// The account.
     pub(super) me: Option<Jid>,
@@ -41,10 +41,10 @@ pub(super) enum ChangeError<E> {
     Storage(JournalError),
 }
 
-type Changed = BTreeMap<Jid, Circle>;
+type Changed = BTreeMap<Jid, SimulatedGroup>;
 
 /// See the module.
-pub(super) struct GroupBook {
+pub(super) struct GroupStore {
     path: PathBuf,
     changed: Mutex<Changed>,
 }
@@ -62,7 +62,7 @@ pub(super) fn devices(dir: &Path) -> io::Result<Vec<DeviceId>> {
     Ok(found)
 }
 
-impl GroupBook {
+impl GroupStore {
     /// An empty one.
     pub(super) fn new(dir: &Path, device: &DeviceId) -> Self {
         Self { path: dir.join(DIR).join(format!("{device}.json")), changed: Mutex::default() }
@@ -70,7 +70,8 @@ impl GroupBook {
 
     /// Reads the file. Blocks; for the start.
     pub(super) fn load(&self) {
-        let read = fs::read(&self.path).and_then(|bytes| Ok(serde_json::from_slice::<Vec<Circle>>(&bytes)?));
+        let read =
+            fs::read(&self.path).and_then(|bytes| Ok(serde_json::from_slice::<Vec<SimulatedGroup>>(&bytes)?));
         match read {
             Ok(circles) => {
                 let by_id = circles.into_iter().map(|circle| (circle.group.id.clone(), circle));
@@ -81,12 +82,12 @@ impl GroupBook {
     }
 
     /// A group as it is now.
-    pub(super) async fn known(&self, world: &World, id: &Jid) -> Option<Circle> {
+    pub(super) async fn get(&self, world: &GroupContext, id: &Jid) -> Option<SimulatedGroup> {
         self.changed.lock().await.get(id).cloned().or_else(|| world.circle(id))
     }
 
     /// The groups that the account is in.
-    pub(super) async fn of_account(&self, world: &World) -> Vec<crate::domain::group::Group> {
+    pub(super) async fn of_account(&self, world: &GroupContext) -> Vec<crate::domain::group::Group> {
         let changed = self.changed.lock().await;
         let described = world.circles().map(|circle| {
             let now = changed.get(&circle.group.id).cloned();
@@ -101,10 +102,10 @@ impl GroupBook {
     /// Changes a group; what comes back is how it is then, on disk.
     pub(super) async fn change<T, E>(
         &self,
-        world: &World,
+        world: &GroupContext,
         id: &Jid,
-        change: impl FnOnce(&mut Circle) -> Result<T, E>,
-    ) -> Result<(Circle, T), ChangeError<E>> {
+        change: impl FnOnce(&mut SimulatedGroup) -> Result<T, E>,
+    ) -> Result<(SimulatedGroup, T), ChangeError<E>> {
         let mut changed = self.changed.lock().await;
         let before = changed.get(id).cloned().or_else(|| world.circle(id)).ok_or(ChangeError::Unknown)?;
         let mut after = before.clone();
@@ -116,12 +117,12 @@ impl GroupBook {
     }
 
     /// Somebody writes in a group: the network knows both from now on.
-    pub(super) async fn meet(&self, world: &World, id: &Jid, writer: &Jid) {
+    pub(super) async fn add_writer(&self, world: &GroupContext, id: &Jid, writer: &Jid) {
         let Some(me) = &world.me else { return };
         let mut changed = self.changed.lock().await;
         let known = changed.get(id).cloned().or_else(|| world.circle(id));
-        let mut circle = known.unwrap_or_else(|| Circle::met(id, me));
-        if !circle.meet(writer) {
+        let mut circle = known.unwrap_or_else(|| SimulatedGroup::from_message(id, me));
+        if !circle.add_writer(writer) {
             return;
         }
         if let Err(ChangeError::Storage(error)) = self.replace::<()>(&mut changed, circle).await {
@@ -130,12 +131,12 @@ impl GroupBook {
     }
 
     /// Adds a group, or puts it in place of one of the same id.
-    pub(super) async fn put<E>(&self, circle: Circle) -> Result<(), ChangeError<E>> {
+    pub(super) async fn put<E>(&self, circle: SimulatedGroup) -> Result<(), ChangeError<E>> {
         let mut changed = self.changed.lock().await;
         self.replace(&mut changed, circle).await
     }
 
-    async fn replace<E>(&self, changed: &mut Changed, circle: Circle) -> Result<(), ChangeError<E>> {
+    async fn replace<E>(&self, changed: &mut Changed, circle: SimulatedGroup) -> Result<(), ChangeError<E>> {
         if changed.len() >= MAX_GROUPS && !changed.contains_key(&circle.group.id) {
             return Err(ChangeError::TooMany);
         }
@@ -164,15 +165,15 @@ impl GroupBook {
     }
 }
 
-impl World {
-    fn circles(&self) -> impl Iterator<Item = Circle> {
+impl GroupContext {
+    fn circles(&self) -> impl Iterator<Item = SimulatedGroup> {
         let groups = self.settings.iter().flat_map(|settings| generator::groups(settings));
-        groups.map(|setting| Circle::of_setting(setting, self.me.as_ref()))
+        groups.map(|setting| SimulatedGroup::of_setting(setting, self.me.as_ref()))
     }
 
-    fn circle(&self, id: &Jid) -> Option<Circle> {
+    fn circle(&self, id: &Jid) -> Option<SimulatedGroup> {
         let setting = generator::group_of(self.settings.as_ref()?, id)?;
-        Some(Circle::of_setting(setting, self.me.as_ref()))
+        Some(SimulatedGroup::of_setting(setting, self.me.as_ref()))
     }
 }
 

@@ -4,8 +4,8 @@ use tokio::time::Instant;
 
 use super::changes::refused;
 use super::delivery_queue::Due;
-use super::group_book::{ChangeError, World};
-use super::group_rules::{self, Circle, MAX_DESCRIPTION, MAX_SUBJECT, Outcomes, member};
+use super::group_book::{ChangeError, GroupContext};
+use super::group_rules::{self, MAX_DESCRIPTION, MAX_SUBJECT, Outcomes, SimulatedGroup, member};
 use super::session::SimulatorSession;
 use super::settings::MAX_PARTICIPANTS;
 use crate::domain::group::{Group, GroupChange, Participant, Role};
@@ -27,63 +27,66 @@ impl Made {
 
 impl SimulatorSession {
     /// See [`crate::engine::Session::group`].
-    pub(super) async fn asked_about_groups(
+    pub(super) async fn handle_group_request(
         &self,
         request: GroupRequest,
     ) -> Result<GroupAnswer, SessionError> {
-        let world = self.device.world();
+        let world = self.device.group_context();
         let me = world.me.clone().ok_or_else(|| refused("no account is linked"))?;
         match request {
             GroupRequest::Create { subject, participants } => self.create(&me, subject, &participants).await,
             GroupRequest::Info(group) => {
-                let circle =
-                    self.device.groups.known(&world, &group).await.ok_or(SessionError::NotInGroup)?;
+                let circle = self.device.groups.get(&world, &group).await.ok_or(SessionError::NotInGroup)?;
                 inside(&circle, &me)?;
                 Ok(GroupAnswer::Group(circle.group))
             }
             GroupRequest::Participants { group, change, participants } => {
-                let change_members = |circle: &mut Circle| {
+                let change_members = |circle: &mut SimulatedGroup| {
                     let outcomes = circle.change_members(change, &without(&participants, &me));
                     let ours = participants.iter().filter(|person| **person == me);
                     let ours = ours.map(|me| (me.clone(), Err("not_allowed")));
                     Ok(outcomes.into_iter().chain(ours).collect::<Outcomes>())
                 };
                 let (circle, outcomes) = self.as_admin(&world, &me, &group, change_members).await?;
-                self.tell_members(&me, &circle, change, &outcomes);
+                self.schedule_member_change(&me, &circle, change, &outcomes);
                 Ok(GroupAnswer::Participants(outcomes))
             }
             GroupRequest::Subject { group, subject } => {
                 named(&subject)?;
-                let set = |circle: &mut Circle| {
+                let set = |circle: &mut SimulatedGroup| {
                     circle.group.subject.clone_from(&subject);
                     Ok(())
                 };
                 let (circle, ()) = self.as_admin(&world, &me, &group, set).await?;
-                self.tell_group(&me, &circle, Made { text: Some(subject), ..Made::of(GroupChange::Subject) });
+                self.schedule_group_change(
+                    &me,
+                    &circle,
+                    Made { text: Some(subject), ..Made::of(GroupChange::Subject) },
+                );
                 Ok(GroupAnswer::Group(circle.group))
             }
             GroupRequest::Description { group, description } => {
                 if description.chars().count() > MAX_DESCRIPTION {
                     return Err(refused("the description is too long"));
                 }
-                let set = |circle: &mut Circle| {
+                let set = |circle: &mut SimulatedGroup| {
                     circle.group.description = Some(description.clone()).filter(|text| !text.is_empty());
                     Ok(())
                 };
                 let (circle, ()) = self.as_admin(&world, &me, &group, set).await?;
                 let made = Made { text: Some(description), ..Made::of(GroupChange::Description) };
-                self.tell_group(&me, &circle, made);
+                self.schedule_group_change(&me, &circle, made);
                 Ok(GroupAnswer::Group(circle.group))
             }
             GroupRequest::InviteLink(group) => {
-                let link = |circle: &mut Circle| Ok(circle.link(self.random.as_ref()));
+                let link = |circle: &mut SimulatedGroup| Ok(circle.link(self.random.as_ref()));
                 let (_, link) = self.as_admin(&world, &me, &group, link).await?;
                 Ok(GroupAnswer::Link(link))
             }
             GroupRequest::RevokeInviteLink(group) => {
-                let link = |circle: &mut Circle| Ok(circle.new_link(self.random.as_ref()));
+                let link = |circle: &mut SimulatedGroup| Ok(circle.new_link(self.random.as_ref()));
                 let (circle, link) = self.as_admin(&world, &me, &group, link).await?;
-                self.tell_group(&me, &circle, Made::of(GroupChange::InviteLink));
+                self.schedule_group_change(&me, &circle, Made::of(GroupChange::InviteLink));
                 Ok(GroupAnswer::Link(link))
             }
             GroupRequest::Leave(group) => self.leave(&world, &me, &group).await,
@@ -109,13 +112,13 @@ impl SimulatorSession {
             created_at: Some(self.clock.now()),
             participants: vec![member(me.clone(), Role::Superadmin)],
         };
-        let mut circle = Circle { group, invite: None };
+        let mut circle = SimulatedGroup { group, invite: None };
         // Whom the network does not know is left out, as when they are added later.
         circle.change_members(MembersChange::Add, &without(participants, me));
         self.device.groups.put(circle.clone()).await.map_err(not_changed)?;
-        self.note_event(EngineEvent::Groups { groups: vec![circle.group.clone()], complete: false });
+        self.schedule_event(EngineEvent::Groups { groups: vec![circle.group.clone()], complete: false });
         let participants = circle.group.participants.clone();
-        self.tell_group(
+        self.schedule_group_change(
             me,
             &circle,
             Made { change: GroupChange::Created, participants, text: Some(subject) },
@@ -123,8 +126,8 @@ impl SimulatorSession {
         Ok(GroupAnswer::Group(circle.group))
     }
 
-    async fn leave(&self, world: &World, me: &Jid, group: &Jid) -> Result<GroupAnswer, SessionError> {
-        let leave = |circle: &mut Circle| {
+    async fn leave(&self, world: &GroupContext, me: &Jid, group: &Jid) -> Result<GroupAnswer, SessionError> {
+        let leave = |circle: &mut SimulatedGroup| {
             inside(circle, me)?;
             circle.leave(me);
             Ok(())
@@ -136,19 +139,19 @@ impl SimulatorSession {
             Err(error) => return Err(error),
         };
         let participants = circle.now([me.clone()]);
-        self.tell_group(me, &circle, Made { participants, ..Made::of(GroupChange::Leave) });
+        self.schedule_group_change(me, &circle, Made { participants, ..Made::of(GroupChange::Leave) });
         Ok(GroupAnswer::Done)
     }
 
     /// Changes a group that the account is an admin of.
     async fn as_admin<T>(
         &self,
-        world: &World,
+        world: &GroupContext,
         me: &Jid,
         group: &Jid,
-        change: impl FnOnce(&mut Circle) -> Result<T, SessionError>,
-    ) -> Result<(Circle, T), SessionError> {
-        let allowed = |circle: &mut Circle| {
+        change: impl FnOnce(&mut SimulatedGroup) -> Result<T, SessionError>,
+    ) -> Result<(SimulatedGroup, T), SessionError> {
+        let allowed = |circle: &mut SimulatedGroup| {
             inside(circle, me)?;
             if !circle.is_admin(me) {
                 return Err(refused("only admins may change this group"));
@@ -158,22 +161,28 @@ impl SimulatorSession {
         self.device.groups.change(world, group, allowed).await.map_err(not_changed)
     }
 
-    fn tell_members(&self, me: &Jid, circle: &Circle, change: MembersChange, outcomes: &Outcomes) {
+    fn schedule_member_change(
+        &self,
+        me: &Jid,
+        circle: &SimulatedGroup,
+        change: MembersChange,
+        outcomes: &Outcomes,
+    ) {
         let done = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).map(|(who, _)| who.clone());
         let participants = circle.now(done);
         if !participants.is_empty() {
-            self.tell_group(me, circle, Made { participants, ..Made::of(word(change)) });
+            self.schedule_group_change(me, circle, Made { participants, ..Made::of(word(change)) });
         }
     }
 
-    fn tell_group(&self, me: &Jid, circle: &Circle, made: Made) {
+    fn schedule_group_change(&self, me: &Jid, circle: &SimulatedGroup, made: Made) {
         let Made { change, participants, text } = made;
         let (group, author) = (circle.group.id.clone(), Some(me.clone()));
-        self.note_event(EngineEvent::GroupChanged { group, change, participants, text, author });
+        self.schedule_event(EngineEvent::GroupChanged { group, change, participants, text, author });
     }
 
-    fn note_event(&self, event: EngineEvent) {
-        self.device.note(Instant::now(), Due::tell(event), None);
+    fn schedule_event(&self, event: EngineEvent) {
+        self.device.schedule(Instant::now(), Due::event(event), None);
     }
 }
 
@@ -191,7 +200,7 @@ fn without(people: &[Jid], me: &Jid) -> Vec<Jid> {
     people.iter().filter(|person| *person != me).cloned().collect()
 }
 
-fn inside(circle: &Circle, me: &Jid) -> Result<(), SessionError> {
+fn inside(circle: &SimulatedGroup, me: &Jid) -> Result<(), SessionError> {
     circle.role_of(me).map(|_| ()).ok_or(SessionError::NotInGroup)
 }
 

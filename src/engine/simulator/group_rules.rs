@@ -17,7 +17,7 @@ const LINKS: &str = "https://chat.invalid/";
 
 /// A group as the network keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Circle {
+pub(super) struct SimulatedGroup {
     pub(super) group: Group,
     /// The secret in its invite link, once somebody asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,7 +27,7 @@ pub(super) struct Circle {
 /// What became of each member: done, or a stable code that says why not.
 pub(super) type Outcomes = Vec<(Jid, Result<(), &'static str>)>;
 
-impl Circle {
+impl SimulatedGroup {
     /// A group that the settings describe.
     pub(super) fn of_setting(setting: GroupSetting, me: Option<&Jid>) -> Self {
         let GroupSetting { id, subject, participants, admin } = setting;
@@ -45,7 +45,7 @@ impl Circle {
     }
 
     /// A group that nobody described, known because somebody writes in it.
-    pub(super) fn met(id: &Jid, me: &Jid) -> Self {
+    pub(super) fn from_message(id: &Jid, me: &Jid) -> Self {
         let setting = GroupSetting {
             id: id.clone(),
             subject: format!("Group {}", id.user()),
@@ -56,7 +56,7 @@ impl Circle {
     }
 
     /// Who writes in a group is in it; whether that is news.
-    pub(super) fn meet(&mut self, writer: &Jid) -> bool {
+    pub(super) fn add_writer(&mut self, writer: &Jid) -> bool {
         let news = self.role_of(writer).is_none() && self.group.participants.len() < MAX_PARTICIPANTS;
         if news {
             self.group.participants.push(member(writer.clone(), Role::Member));

@@ -24,7 +24,7 @@ const REACTION_FROM: usize = 10;
 
 /// What is synchronised, and for whom.
 #[derive(Clone, Copy)]
-pub(super) struct Past<'a> {
+pub(super) struct HistorySync<'a> {
     pub(super) settings: &'a Settings,
     pub(super) account: &'a Account,
     /// Those that the account is in.
@@ -33,7 +33,7 @@ pub(super) struct Past<'a> {
     pub(super) now: Millis,
 }
 
-impl<'a> Past<'a> {
+impl<'a> HistorySync<'a> {
     /// Everything, batch by batch, with how far it is after each. Nothing at all when there is nothing.
     pub(super) fn events(self) -> impl Iterator<Item = EngineEvent> + Send + 'a {
         let contacts = generator::contact_count(self.settings);

@@ -1,7 +1,7 @@
 //! How a message is handed over: its file first goes to the daemon's media store.
 
 use super::faults::FaultKind;
-use super::letter::{Enclosed, Letter};
+use super::letter::{NetworkAttachment, NetworkMessage};
 use super::session::SimulatorSession;
 use crate::domain::content::{Attachment, Content};
 use crate::domain::media::MediaKind;
@@ -10,12 +10,12 @@ use crate::engine::{Ended, EngineEvent, Incoming, MediaStoreError};
 
 impl SimulatorSession {
     /// Hands a message over, and acknowledges it once the daemon has it.
-    pub(super) async fn hand_over(&self, no: u64, letter: Letter) -> Result<(), Ended> {
-        let message = self.unpacked(letter).await?;
-        if self.device.strike(FaultKind::DuplicateIncoming).is_some() {
-            self.tell(EngineEvent::Message(Box::new(message.clone()))).await?;
+    pub(super) async fn deliver_message(&self, no: u64, letter: NetworkMessage) -> Result<(), Ended> {
+        let message = self.with_attachment(letter).await?;
+        if self.device.take_fault(FaultKind::DuplicateIncoming).is_some() {
+            self.deliver(EngineEvent::Message(Box::new(message.clone()))).await?;
         }
-        self.tell(EngineEvent::Message(Box::new(message))).await?;
+        self.deliver(EngineEvent::Message(Box::new(message))).await?;
         let acknowledged = self.network.acknowledge(&self.device, no).await;
         acknowledged.map_err(|error| self.journal_failed(&error))
     }
@@ -24,8 +24,8 @@ impl SimulatorSession {
     ///
     /// A file that the daemon never takes leaves a message of its type without one: it must not keep what
     /// comes after it from being heard.
-    async fn unpacked(&self, letter: Letter) -> Result<Incoming, Ended> {
-        let Letter { mut message, file } = letter;
+    async fn with_attachment(&self, letter: NetworkMessage) -> Result<Incoming, Ended> {
+        let NetworkMessage { mut message, file } = letter;
         let Some(file) = file else { return Ok(message) };
         message.content = match self.save(&file).await {
             Ok(attachment) => Content::Media(attachment),
@@ -41,7 +41,7 @@ impl SimulatorSession {
         Ok(message)
     }
 
-    async fn save(&self, file: &Enclosed) -> Result<Attachment, MediaStoreError> {
+    async fn save(&self, file: &NetworkAttachment) -> Result<Attachment, MediaStoreError> {
         let bytes = self.network.files.read(&file.bytes).await.map_err(MediaStoreError::Incomplete)?;
         let stored = self.media.save(bytes).await?;
         let kind = file.kind.unwrap_or_else(|| MediaKind::of_mimetype(&stored.mimetype));

@@ -21,16 +21,16 @@ use crate::engine::{Incoming, Quoted};
 
 /// A message for the device.
 #[derive(Debug, Clone)]
-pub(super) struct Letter {
+pub(super) struct NetworkMessage {
     /// Its content is [`Content::Text`] while the file is enclosed.
     pub(super) message: Incoming,
-    pub(super) file: Option<Enclosed>,
+    pub(super) file: Option<NetworkAttachment>,
 }
 
 /// A file that belongs to a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Enclosed {
+pub(super) struct NetworkAttachment {
     /// As what it is sent; as its content suggests, when `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) kind: Option<MediaKind>,
@@ -57,7 +57,7 @@ pub(super) struct Kept {
     pub(super) size: u64,
 }
 
-impl Letter {
+impl NetworkMessage {
     /// A message without a file.
     pub(super) fn bare(message: Incoming) -> Self {
         Self { message, file: None }
@@ -106,7 +106,7 @@ pub(super) struct Written {
     #[serde(default, skip_serializing_if = "WrittenContent::is_text")]
     content: WrittenContent,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    file: Option<Enclosed>,
+    file: Option<NetworkAttachment>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     quoted: Option<WrittenQuote>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -144,7 +144,7 @@ struct WrittenQuote {
 
 impl Written {
     /// The line of a message; what is in the daemon's store already is not the network's to keep.
-    pub(super) fn new(no: u64, letter: &Letter) -> Self {
+    pub(super) fn new(no: u64, letter: &NetworkMessage) -> Self {
         let message = letter.message.clone();
         let content = match message.content {
             Content::Text | Content::Media(_) | Content::Template(_) => WrittenContent::Text,
@@ -171,7 +171,7 @@ impl Written {
         }
     }
 
-    pub(super) fn into_letter(self) -> Letter {
+    pub(super) fn into_letter(self) -> NetworkMessage {
         let content = match self.content {
             WrittenContent::Text => Content::Text,
             WrittenContent::Location(place) => Content::Location(place),
@@ -190,7 +190,7 @@ impl Written {
             notify_name: self.notify_name,
             ..text
         };
-        Letter { message, file: self.file }
+        NetworkMessage { message, file: self.file }
     }
 }
 

@@ -25,16 +25,16 @@ impl SimulatorSession {
     /// Shows codes until one is scanned; returns the credentials, already stored.
     pub(super) async fn link(&self) -> Result<Credentials, Ended> {
         let by_itself = self.settings.auto_scan_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
-        self.device.set_linking(Some(Instant::now() + ALL_VALID));
+        self.device.set_linking_deadline(Some(Instant::now() + ALL_VALID));
         for number in 0..CODES {
             let valid = if number == 0 { FIRST_VALID_MS } else { NEXT_VALID_MS };
             let expires = self.show_code(valid).await?;
             if let Some(scan) = self.scanned(expires, by_itself).await? {
-                self.device.set_linking(None);
+                self.device.set_linking_deadline(None);
                 return self.pair(scan).await;
             }
         }
-        self.device.set_linking(None);
+        self.device.set_linking_deadline(None);
         Err(Ended::CodesExhausted)
     }
 
@@ -43,7 +43,7 @@ impl SimulatorSession {
         let code = generator::qr_code(self.random.as_ref());
         // Accepted from before anybody can see it until after the daemon says that it expires.
         self.device.offer(&code, Instant::now() + valid);
-        self.tell(EngineEvent::Code { code, valid_ms: valid_ms.into() }).await?;
+        self.deliver(EngineEvent::Code { code, valid_ms: valid_ms.into() }).await?;
         let expires = Instant::now() + valid;
         self.device.extend(expires);
         Ok(expires)
@@ -52,26 +52,27 @@ impl SimulatorSession {
     /// The phone that scans before the code expires.
     async fn scanned(&self, expires: Instant, by_itself: Option<Instant>) -> Result<Option<Scan>, Ended> {
         loop {
-            self.struck()?;
+            self.check_session_faults()?;
             if let Some(scan) = self.device.take_scan() {
                 return Ok(Some(scan));
             }
             let now = Instant::now();
             if by_itself.is_some_and(|at| at <= now) {
                 // It types a code where one was asked for, else it scans.
-                let own = Scan { phone_number: self.device.typed_number(now), client_name: None, done: None };
+                let own =
+                    Scan { phone_number: self.device.pairing_number(now), client_name: None, done: None };
                 return Ok(Some(self.device.withdraw().unwrap_or(own)));
             }
             if expires <= now {
                 return Ok(self.device.withdraw());
             }
-            self.changed_or(by_itself.map_or(expires, |at| at.min(expires))).await;
+            self.wait_for_change(by_itself.map_or(expires, |at| at.min(expires))).await;
         }
     }
 
     async fn pair(&self, scan: Scan) -> Result<Credentials, Ended> {
         let account = generator::account(scan.phone_number, scan.client_name, self.seed);
-        self.tell(EngineEvent::Scanned(account.clone())).await?;
+        self.deliver(EngineEvent::Scanned(account.clone())).await?;
         if let Some(done) = scan.done {
             let _ = done.send(account.clone());
         }

@@ -14,13 +14,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::delivery_queue::{Acknowledged, Parcel};
+use super::delivery_queue::{Acknowledged, UnacknowledgedMessage};
 use super::device::Device;
 use super::entries::{Acknowledgement, Entry, Forgetting};
 use super::files::Files;
-use super::group_book::{self, GroupBook};
+use super::group_book::{self, GroupStore};
 use super::journal::{Done, Durability, Journal, JournalError, Writer};
-use super::letter::{Letter, Quote, Written, quoted};
+use super::letter::{NetworkMessage, Quote, Written, quoted};
 use super::replay::{self, Recovered};
 use super::view::{self, NetworkView};
 use crate::domain::device::Account;
@@ -94,7 +94,7 @@ impl Network {
     /// The network's side of one device, made at first use.
     pub(super) fn device(&self, id: &DeviceId) -> Arc<Device> {
         let mut devices = lock(&self.devices);
-        let made = || Arc::new(Device::new(id.clone(), GroupBook::new(&self.dir, id)));
+        let made = || Arc::new(Device::new(id.clone(), GroupStore::new(&self.dir, id)));
         Arc::clone(devices.entry(id.clone()).or_insert_with(made))
     }
 
@@ -104,7 +104,7 @@ impl Network {
     pub(super) async fn accept(
         &self,
         device: &Arc<Device>,
-        letter: Letter,
+        letter: NetworkMessage,
         waiter: Option<Acknowledged>,
     ) -> Result<(), AcceptError> {
         if !device.has_room(&letter) {
@@ -116,7 +116,7 @@ impl Network {
         let (target, files) = (Arc::clone(device), Arc::clone(&self.files));
         let done: Done = Box::new(move |result| match result {
             Ok(()) => {
-                if let Some(parcel) = target.queue(Parcel { no, letter, waiter }) {
+                if let Some(parcel) = target.queue(UnacknowledgedMessage { no, letter, waiter }) {
                     files.drop_of(&parcel.letter);
                 }
             }
@@ -139,7 +139,7 @@ impl Network {
         let Some(parcel) = device.take(no) else {
             return Ok(());
         };
-        let Parcel { letter, waiter, .. } = parcel;
+        let UnacknowledgedMessage { letter, waiter, .. } = parcel;
         let entry = Acknowledgement { no, network_id: letter.message.network_id.clone() };
         let files = Arc::clone(&self.files);
         let done: Option<Done> = (waiter.is_some() || letter.kept().is_some()).then(|| -> Done {
@@ -168,9 +168,9 @@ impl Network {
     }
 
     /// Nobody will be told these any more.
-    pub(super) async fn discard(&self, parcels: Vec<Parcel>) {
+    pub(super) async fn discard(&self, parcels: Vec<UnacknowledgedMessage>) {
         let files = Arc::clone(&self.files);
-        let gone: Vec<Letter> = parcels.into_iter().map(|parcel| parcel.letter).collect();
+        let gone: Vec<NetworkMessage> = parcels.into_iter().map(|parcel| parcel.letter).collect();
         if gone.iter().any(|letter| letter.kept().is_some()) {
             let dropped = tokio::task::spawn_blocking(move || gone.iter().for_each(|l| files.drop_of(l)));
             let _ = dropped.await;

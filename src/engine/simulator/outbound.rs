@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::content::{self, Rich};
+use super::content::{self, MessageParts};
 use super::control::MAX_BODY;
 use super::delivery_queue::Due;
 use super::entries::{Copy, Entry};
@@ -31,7 +31,7 @@ const ECHO_UNREAD_MS: u64 = 300;
 
 impl SimulatorSession {
     /// See [`crate::engine::Session::send`].
-    pub(super) async fn send_out(&self, message: Outgoing) -> SendOutcome {
+    pub(super) async fn send_message(&self, message: Outgoing) -> SendOutcome {
         match self.try_send(message).await {
             Ok(participants) => SendOutcome::Sent { participants },
             Err(outcome) => outcome,
@@ -40,7 +40,7 @@ impl SimulatorSession {
 
     async fn try_send(&self, message: Outgoing) -> Result<Vec<Jid>, SendOutcome> {
         self.reach_network().await?;
-        let unknown = self.device.strike(FaultKind::SendUnknown);
+        let unknown = self.device.take_fault(FaultKind::SendUnknown);
         if unknown == Some(Manner::Lost) {
             return Err(lost_while_sending());
         }
@@ -50,7 +50,7 @@ impl SimulatorSession {
         let participants = self.participants(&message.chat).await?;
         let rich = self.uploaded(&message).await?;
         let arrival = Arrival { instant: Instant::now(), at: self.clock.now() };
-        self.arrive(&message, rich, arrival.at).await?;
+        self.record_arrival(&message, rich, arrival.at).await?;
         if self.device.is_first_copy(&message.chat, &message.id.network) {
             self.schedule(&message, &participants, arrival);
         }
@@ -68,8 +68,8 @@ impl SimulatorSession {
             return Err(offline());
         }
         let way = async {
-            self.device.stall_over().await;
-            if let Some(Manner::Delay(delay)) = self.device.strike(FaultKind::SlowSend) {
+            self.device.wait_out_stall().await;
+            if let Some(Manner::Delay(delay)) = self.device.take_fault(FaultKind::SlowSend) {
                 tokio::time::sleep(delay).await;
             }
         };
@@ -81,10 +81,11 @@ impl SimulatorSession {
     }
 
     fn refused(&self, message: &Outgoing) -> Result<(), SendOutcome> {
-        if self.device.strike(FaultKind::SendTransient).is_some() {
+        if self.device.take_fault(FaultKind::SendTransient).is_some() {
             return Err(transient("recipient_unavailable", "the recipient cannot be reached now"));
         }
-        if self.device.strike(FaultKind::SendPermanent).is_some() || !generator::is_on_network(&message.chat)
+        if self.device.take_fault(FaultKind::SendPermanent).is_some()
+            || !generator::is_on_network(&message.chat)
         {
             return Err(permanent("not_on_network", "the recipient is not on the network"));
         }
@@ -104,16 +105,21 @@ impl SimulatorSession {
         if !chat.is_group() {
             return Ok(Vec::new());
         }
-        let world = self.device.world();
-        if let Some(circle) = self.device.groups.known(&world, chat).await {
+        let world = self.device.group_context();
+        if let Some(circle) = self.device.groups.get(&world, chat).await {
             return circle
                 .others(world.me.as_ref())
                 .ok_or_else(|| permanent("not_in_group", "the account is not in this group"));
         }
-        Ok(generator::extras(&self.settings))
+        Ok(generator::default_members(&self.settings))
     }
 
-    async fn arrive(&self, message: &Outgoing, rich: Rich, at: Millis) -> Result<(), SendOutcome> {
+    async fn record_arrival(
+        &self,
+        message: &Outgoing,
+        rich: MessageParts,
+        at: Millis,
+    ) -> Result<(), SendOutcome> {
         let network_id = message.id.network.clone();
         let copy = Copy { network_id, to: message.chat.clone(), body: message.body.clone(), at, rich };
         let noted = self.network.journal.append(&self.device.id, Entry::Sent(&copy), Durability::Synced);
@@ -143,7 +149,7 @@ impl SimulatorSession {
         let device = self.settings.ack_device_ms.map(|ms| (Ack::Device, ms));
         let read = self.settings.ack_read_ms.map(|ms| (Ack::Read, ms));
         let receipts = match (device, read) {
-            (Some(device), Some(read)) if self.device.strike(FaultKind::ReorderReceipts).is_some() => {
+            (Some(device), Some(read)) if self.device.take_fault(FaultKind::ReorderReceipts).is_some() => {
                 [Some((Ack::Read, device.1)), Some((Ack::Device, read.1))]
             }
             other => [other.0, other.1],
@@ -170,17 +176,17 @@ impl SimulatorSession {
             timestamp: due.at,
             error: None,
         };
-        self.device.note(due.instant, Due::tell(EngineEvent::Receipt(receipt)), None);
+        self.device.schedule(due.instant, Due::event(EngineEvent::Receipt(receipt)), None);
     }
 
     fn schedule_echo(&self, message: &Outgoing, participants: &[Jid], arrival: Arrival) {
         let delay =
             self.settings.ack_read_ms.map_or(ECHO_UNREAD_MS, |ms| ms.saturating_add(ECHO_AFTER_READ_MS));
-        let mut body = format!("echo: {}", content::gist(message));
+        let mut body = format!("echo: {}", content::summary(message));
         body.truncate(body.floor_char_boundary(MAX_BODY));
         let from = participants.first().unwrap_or(&message.chat).clone();
         let echo = Due::Echo { chat: message.chat.clone(), from, body };
-        self.device.note(arrival.after(delay).instant, echo, None);
+        self.device.schedule(arrival.after(delay).instant, echo, None);
     }
 }
 

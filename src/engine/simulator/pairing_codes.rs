@@ -18,7 +18,7 @@ const PAST: usize = 12;
 
 /// The codes of one device.
 #[derive(Default)]
-pub(super) struct TypedCodes {
+pub(super) struct PairingCodes {
     current: Option<Current>,
     past: Vec<String>,
 }
@@ -29,7 +29,7 @@ struct Current {
     expires: Instant,
 }
 
-impl TypedCodes {
+impl PairingCodes {
     /// A new code in place of the one before, as people read it: `ABCD-1234`. None is valid after `end`.
     pub(super) fn offer(
         &mut self,

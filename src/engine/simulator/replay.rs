@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::entries::{Acknowledgement, Forgetting};
 use super::journal::Paths;
-use super::letter::{Letter, Written};
+use super::letter::{NetworkMessage, Written};
 use crate::domain::device::Account;
 use crate::domain::ids::DeviceId;
 
@@ -31,7 +31,7 @@ pub(super) struct RecoveredDevice {
     /// The account, when a phone has linked it.
     pub(super) account: Option<Account>,
     /// What it has not acknowledged, oldest first.
-    pub(super) pending: Vec<(u64, Letter)>,
+    pub(super) pending: Vec<(u64, NetworkMessage)>,
 }
 
 /// Reads both files from the beginning.
@@ -84,7 +84,7 @@ pub(super) fn parse<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
 
 #[derive(Default)]
 struct Scan {
-    pending: BTreeMap<u64, (DeviceId, Letter)>,
+    pending: BTreeMap<u64, (DeviceId, NetworkMessage)>,
     linked: HashMap<DeviceId, Account>,
     next_no: u64,
 }

@@ -17,7 +17,7 @@ use super::device::Device;
 use super::entries::{Entry, Seen, Typed};
 use super::faults::FaultKind;
 use super::generator;
-use super::history::Past;
+use super::history::HistorySync;
 use super::journal::Durability;
 use super::network::Network;
 use super::settings::Settings;
@@ -113,7 +113,7 @@ impl SimulatorSession {
     }
 
     /// Tells the daemon, or how the session ends because it could not.
-    pub(super) async fn tell(&self, event: EngineEvent) -> Result<(), Ended> {
+    pub(super) async fn deliver(&self, event: EngineEvent) -> Result<(), Ended> {
         self.inbound.deliver(event).await.map_err(|error| match error {
             InboundError::Gone => Ended::Closed,
             InboundError::Store(source) => {
@@ -136,15 +136,15 @@ impl SimulatorSession {
         })
     }
 
-    async fn live(&self) -> Result<Infallible, Ended> {
-        if self.device.strike(FaultKind::RefuseConnect).is_some() {
+    async fn connect(&self) -> Result<Infallible, Ended> {
+        if self.device.take_fault(FaultKind::RefuseConnect).is_some() {
             return Err(Ended::LinkLost(Reason::NetworkUnreachable));
         }
         let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner).take();
         let credentials = match stored {
             Some(credentials) => {
-                self.expelled().await?;
-                self.tell_groups().await?;
+                self.check_account_faults().await?;
+                self.deliver_groups().await?;
                 credentials
             }
             None => self.link().await?,
@@ -152,16 +152,16 @@ impl SimulatorSession {
         // Before the news: whoever hears it may send at once.
         self.online.cancel();
         self.device.go_online();
-        self.tell(EngineEvent::Opened(credentials.account.clone())).await?;
+        self.deliver(EngineEvent::Opened(credentials.account.clone())).await?;
         self.synchronise(credentials).await?;
-        self.connected().await
+        self.run_online().await
     }
 
     /// Tells which groups the account is in: that may have changed while nobody listened. Before the session
     /// is open, so that no request changes them at the same time.
-    async fn tell_groups(&self) -> Result<(), Ended> {
-        let groups = self.device.groups.of_account(&self.device.world()).await;
-        self.tell(EngineEvent::Groups { groups, complete: true }).await
+    async fn deliver_groups(&self) -> Result<(), Ended> {
+        let groups = self.device.groups.of_account(&self.device.group_context()).await;
+        self.deliver(EngineEvent::Groups { groups, complete: true }).await
     }
 
     /// Tells what was there before the link, once; a session that ends in the middle begins again.
@@ -170,8 +170,8 @@ impl SimulatorSession {
             return Ok(());
         }
         let Credentials { account, .. } = credentials;
-        let groups = self.device.groups.of_account(&self.device.world()).await;
-        let past = Past {
+        let groups = self.device.groups.of_account(&self.device.group_context()).await;
+        let past = HistorySync {
             settings: &self.settings,
             account: &account,
             groups: &groups,
@@ -179,7 +179,7 @@ impl SimulatorSession {
             now: self.clock.now(),
         };
         for event in past.events() {
-            self.tell(event).await?;
+            self.deliver(event).await?;
         }
         self.store_or_end(Some(&Credentials { account, synchronised: true })).await
     }
@@ -195,7 +195,7 @@ impl Session for SimulatorSession {
             () = self.cancel.cancelled() => Ended::Closed,
             () = self.logged_out.cancelled() => Ended::Closed,
             () = attached.replaced.cancelled() => Ended::Fatal(Reason::StreamReplaced),
-            ended = self.live() => match ended {
+            ended = self.connect() => match ended {
                 Ok(never) => match never {},
                 Err(ended) => ended,
             },
@@ -203,14 +203,14 @@ impl Session for SimulatorSession {
     }
 
     async fn send(&self, message: Outgoing) -> SendOutcome {
-        self.send_out(message).await
+        self.send_message(message).await
     }
 
     async fn mark_read(&self, chat: &Jid, messages: &[MessageId]) -> Result<(), SessionError> {
         self.connected_or_error()?;
         for ids in messages.chunks(READ_CHUNK) {
             let seen = Seen { chat: chat.clone(), message_ids: ids.to_vec(), at: self.clock.now() };
-            self.note(Entry::Read(&seen)).await?;
+            self.record(Entry::Read(&seen)).await?;
         }
         Ok(())
     }
@@ -218,7 +218,7 @@ impl Session for SimulatorSession {
     async fn typing(&self, chat: &Jid, kind: TypingKind, on: bool) -> Result<(), SessionError> {
         self.connected_or_error()?;
         let typed = Typed { chat: chat.clone(), what: kind, on, at: self.clock.now() };
-        self.note(Entry::Typing(&typed)).await
+        self.record(Entry::Typing(&typed)).await
     }
 
     /// The simulated network reports what its control API tells it of anybody, asked or not.
@@ -238,23 +238,23 @@ impl Session for SimulatorSession {
 
     async fn pairing_code(&self, phone_number: &str) -> Result<PairingCode, SessionError> {
         Jid::person(phone_number).map_err(|error| SessionError::Refused(error.to_string()))?;
-        let code = self.device.offer_typed(phone_number, self.random.as_ref(), Instant::now());
+        let code = self.device.offer_pairing_code(phone_number, self.random.as_ref(), Instant::now());
         code.ok_or_else(|| refused("the device does not wait for a phone now"))
     }
 
     async fn change_message(&self, change: MessageChange) -> Result<(), SessionError> {
         self.connected_or_error()?;
-        self.message_changes(change).await
+        self.record_message_change(change).await
     }
 
     async fn change_chat(&self, chat: &Jid, change: ChatChange) -> Result<(), SessionError> {
         self.connected_or_error()?;
-        self.chat_changes(chat, change).await
+        self.record_chat_change(chat, change).await
     }
 
     async fn group(&self, request: GroupRequest) -> Result<GroupAnswer, SessionError> {
         self.connected_or_error()?;
-        self.asked_about_groups(request).await
+        self.handle_group_request(request).await
     }
 
     async fn log_out(&self) -> Result<(), SessionError> {
@@ -267,7 +267,7 @@ impl Session for SimulatorSession {
 }
 
 impl SimulatorSession {
-    pub(super) async fn note(&self, entry: Entry<'_>) -> Result<(), SessionError> {
+    pub(super) async fn record(&self, entry: Entry<'_>) -> Result<(), SessionError> {
         let noted = self.network.journal.append(&self.device.id, entry, Durability::Written).await;
         noted.map_err(|error| SessionError::Refused(error.to_string()))
     }

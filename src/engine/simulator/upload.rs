@@ -3,7 +3,7 @@
 use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 
-use super::content::{Rich, SeenFile};
+use super::content::{MessageParts, ReceivedFile};
 use super::outbound::{permanent, transient};
 use super::session::SimulatorSession;
 use crate::domain::content::{Attachment, Content};
@@ -12,9 +12,9 @@ use crate::engine::{MediaStoreError, Outgoing, SendOutcome};
 
 impl SimulatorSession {
     /// Takes in a message's file, if it has one; nothing has been noted yet.
-    pub(super) async fn uploaded(&self, message: &Outgoing) -> Result<Rich, SendOutcome> {
+    pub(super) async fn uploaded(&self, message: &Outgoing) -> Result<MessageParts, SendOutcome> {
         let Content::Media(attachment) = &message.content else {
-            return Ok(Rich::of(message, None));
+            return Ok(MessageParts::of(message, None));
         };
         let file = tokio::select! {
             biased;
@@ -23,10 +23,10 @@ impl SimulatorSession {
             }
             file = self.upload(attachment) => file?,
         };
-        Ok(Rich::of(message, Some(file)))
+        Ok(MessageParts::of(message, Some(file)))
     }
 
-    async fn upload(&self, attachment: &Attachment) -> Result<SeenFile, SendOutcome> {
+    async fn upload(&self, attachment: &Attachment) -> Result<ReceivedFile, SendOutcome> {
         let mut bytes = self.media.open(&attachment.file.hash).await.map_err(not_opened)?;
         let mut hasher = Sha256::new();
         let mut size = 0;
@@ -44,7 +44,7 @@ impl SimulatorSession {
         if hash != attachment.file.hash {
             return Err(permanent("media_damaged", "the file is not what it was when it was stored"));
         }
-        Ok(SeenFile::new(attachment, hash, size))
+        Ok(ReceivedFile::new(attachment, hash, size))
     }
 }
 

@@ -6,8 +6,8 @@ use std::io;
 
 use serde::Serialize;
 
-use super::changes::Change;
-use super::content::Rich;
+use super::changes::SimulatedChange;
+use super::content::MessageParts;
 use super::entries::{Acknowledgement, Changed, Copy, Seen, Typed};
 use super::journal::Snapshot;
 use super::replay::{each_line, label, parse};
@@ -40,7 +40,7 @@ struct SentView {
     /// How many messages the recipient saw: one, whatever the number of copies.
     shown: u64,
     #[serde(flatten)]
-    rich: Rich,
+    rich: MessageParts,
 }
 
 #[derive(Debug, Serialize)]
@@ -63,7 +63,7 @@ struct ReadView {
 #[derive(Debug, Serialize)]
 struct ChangeView {
     #[serde(flatten)]
-    change: Change,
+    change: SimulatedChange,
     at: Millis,
 }
 

@@ -3,14 +3,14 @@
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::{Control, impossible, invalid, not_linked, storage, told};
+use super::{Control, deliver_now, impossible, invalid, not_linked, storage};
 use crate::domain::group::{Group, GroupChange, Participant, Role};
 use crate::domain::jid::Jid;
 use crate::engine::simulator::delivery_queue::Due;
 use crate::engine::simulator::device::Device;
 use crate::engine::simulator::fields::Fields;
 use crate::engine::simulator::group_book::ChangeError;
-use crate::engine::simulator::group_rules::{Circle, MAX_DESCRIPTION, MAX_SUBJECT, member};
+use crate::engine::simulator::group_rules::{MAX_DESCRIPTION, MAX_SUBJECT, SimulatedGroup, member};
 use crate::engine::simulator::settings::MAX_PARTICIPANTS;
 use crate::engine::{ControlError, EngineEvent, MembersChange, SettingError};
 
@@ -34,7 +34,7 @@ impl Control<'_> {
         map: &Map<String, Value>,
     ) -> Result<Value, ControlError> {
         let asked = asked(map).map_err(invalid)?;
-        let world = device.world();
+        let world = device.group_context();
         let Some(me) = world.me.clone().filter(|_| device.is_linked()) else {
             return Err(not_linked());
         };
@@ -43,23 +43,23 @@ impl Control<'_> {
             device.groups.put(circle.clone()).await.map_err(not_changed)?;
             circle
         } else {
-            let change = |circle: &mut Circle| self.apply(circle, &asked);
+            let change = |circle: &mut SimulatedGroup| self.apply(circle, &asked);
             device.groups.change(&world, &asked.group, change).await.map_err(not_changed)?.0
         };
         let comes_in = asked.change == GroupChange::Created
             || (asked.change == GroupChange::Add && asked.people.contains(&me));
         if comes_in {
             let group = EngineEvent::Groups { groups: vec![circle.group.clone()], complete: false };
-            device.note(Instant::now(), Due::tell(group), None);
+            device.schedule(Instant::now(), Due::event(group), None);
         }
-        told(device, asked.event(&circle)).await?;
+        deliver_now(device, asked.event(&circle)).await?;
         serde_json::to_value(&circle.group)
             .map(|group| json!({ "group": group }))
             .map_err(|_| ControlError::Storage)
     }
 
     /// A group that somebody made, with the account in it.
-    fn made(&self, asked: &Asked, me: &Jid) -> Circle {
+    fn made(&self, asked: &Asked, me: &Jid) -> SimulatedGroup {
         let founder = asked.author.clone().filter(|author| author != me);
         let mut participants: Vec<Participant> =
             founder.iter().map(|founder| member(founder.clone(), Role::Superadmin)).collect();
@@ -72,12 +72,12 @@ impl Control<'_> {
             created_at: Some(self.now()),
             participants,
         };
-        let mut circle = Circle { group, invite: None };
+        let mut circle = SimulatedGroup { group, invite: None };
         circle.change_members(MembersChange::Add, &asked.people);
         circle
     }
 
-    fn apply(&self, circle: &mut Circle, asked: &Asked) -> Result<(), SettingError> {
+    fn apply(&self, circle: &mut SimulatedGroup, asked: &Asked) -> Result<(), SettingError> {
         let members = match asked.change {
             GroupChange::Add => MembersChange::Add,
             GroupChange::Remove => MembersChange::Remove,
@@ -113,7 +113,7 @@ impl Control<'_> {
 }
 
 impl Asked {
-    fn event(&self, circle: &Circle) -> EngineEvent {
+    fn event(&self, circle: &SimulatedGroup) -> EngineEvent {
         let participants = if self.change == GroupChange::Created {
             circle.group.participants.clone()
         } else {

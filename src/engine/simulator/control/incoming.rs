@@ -17,7 +17,7 @@ use crate::domain::jid::{Jid, JidKind};
 use crate::engine::simulator::device::Device;
 use crate::engine::simulator::fields::Fields;
 use crate::engine::simulator::files::KeepError;
-use crate::engine::simulator::letter::{Bytes, Enclosed, Letter, Quote};
+use crate::engine::simulator::letter::{Bytes, NetworkAttachment, NetworkMessage, Quote};
 use crate::engine::simulator::network::AcceptError;
 use crate::engine::simulator::{fake_media, generator};
 use crate::engine::{ControlError, Incoming, Quoted, SettingError};
@@ -68,17 +68,17 @@ impl Control<'_> {
             message.quoted = Some(self.quoted(device, &fields, quote).await?);
         }
         if message.chat.is_group() && !message.from_me {
-            device.groups.meet(&device.world(), &message.chat, &message.from).await;
+            device.groups.add_writer(&device.group_context(), &message.chat, &message.from).await;
         }
         let file = match file {
             Some(draft) => Some(self.enclosed(draft).await?),
             None => None,
         };
-        self.delivered(device, Letter { message, file }).await
+        self.delivered(device, NetworkMessage { message, file }).await
     }
 
     /// Hands a letter to the network and waits until the device has acknowledged it.
-    async fn delivered(&self, device: &Arc<Device>, letter: Letter) -> Result<Value, ControlError> {
+    async fn delivered(&self, device: &Arc<Device>, letter: NetworkMessage) -> Result<Value, ControlError> {
         let id = id_of(&letter.message);
         let wait = ACK_WAIT + Duration::from_millis(letter.file_size() / BYTES_PER_MS);
         let unsent = letter.clone();
@@ -163,7 +163,7 @@ impl Control<'_> {
         Ok(quote.by(from_me, author, body.unwrap_or_default()))
     }
 
-    async fn enclosed(&self, draft: Draft) -> Result<Enclosed, ControlError> {
+    async fn enclosed(&self, draft: Draft) -> Result<NetworkAttachment, ControlError> {
         let bytes = match draft.bytes {
             DraftBytes::MadeUp { mimetype, size } => {
                 Bytes::MadeUp { mimetype, seed: fake_media::seed(self.random), size }
@@ -174,7 +174,7 @@ impl Control<'_> {
                 Err(KeepError::Io(error)) => return Err(storage(error.into())),
             },
         };
-        Ok(Enclosed { kind: draft.kind, filename: draft.filename, bytes })
+        Ok(NetworkAttachment { kind: draft.kind, filename: draft.filename, bytes })
     }
 }
 

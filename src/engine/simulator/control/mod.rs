@@ -73,21 +73,21 @@ impl Control<'_> {
             "scan" => phone::scan(&device, &map).await,
             "pair" => phone::pair(&device, &map).await,
             "incoming" => self.incoming(&device, &map).await,
-            "receipt" => self.tells(&device, messages::receipt(&map, self.now())).await,
+            "receipt" => self.deliver_linked(&device, messages::receipt(&map, self.now())).await,
             "reaction" => {
-                self.tells(&device, messages::reaction(&map, device.me().as_ref(), self.now())).await
+                self.deliver_linked(&device, messages::reaction(&map, device.me().as_ref(), self.now())).await
             }
-            "vote" => self.tells(&device, messages::vote(&map, self.now())).await,
-            "edit" => self.tells(&device, messages::edit(&map, self.now())).await,
-            "revoke" => self.tells(&device, messages::revoke(&map)).await,
-            "star" => self.tells(&device, messages::star(&map)).await,
-            "delete" => self.tells(&device, messages::delete_for_me(&map)).await,
-            "read" => self.tells(&device, messages::read(&map)).await,
+            "vote" => self.deliver_linked(&device, messages::vote(&map, self.now())).await,
+            "edit" => self.deliver_linked(&device, messages::edit(&map, self.now())).await,
+            "revoke" => self.deliver_linked(&device, messages::revoke(&map)).await,
+            "star" => self.deliver_linked(&device, messages::star(&map)).await,
+            "delete" => self.deliver_linked(&device, messages::delete_for_me(&map)).await,
+            "read" => self.deliver_linked(&device, messages::read(&map)).await,
             "group" => self.group(&device, &map).await,
-            "chat" => self.tells(&device, chats::chat(&map)).await,
+            "chat" => self.deliver_linked(&device, chats::chat(&map)).await,
             "call" => self.call(&device, &map).await,
             "typing" => people::typing(&device, &map).await,
-            "contact" => self.tells(&device, people::contact(&map)).await,
+            "contact" => self.deliver_linked(&device, people::contact(&map)).await,
             "presence" => people::presence(&device, &map).await,
             "fault" => fault(&device, &map),
             _ => Err(ControlError::NotFound),
@@ -104,7 +104,7 @@ impl Control<'_> {
     }
 
     /// Tells a linked device something, now or when it is back.
-    async fn tells(
+    async fn deliver_linked(
         &self,
         device: &Device,
         event: Result<EngineEvent, SettingError>,
@@ -113,22 +113,22 @@ impl Control<'_> {
         if !device.is_linked() {
             return Err(not_linked());
         }
-        told(device, event).await
+        deliver_now(device, event).await
     }
 }
 
 /// Tells what only a connected device can hear.
-async fn told_live(device: &Device, event: EngineEvent) -> Result<Value, ControlError> {
+async fn deliver_online(device: &Device, event: EngineEvent) -> Result<Value, ControlError> {
     if !device.is_online() {
         return Err(impossible("not_connected", "the device is not connected to its network"));
     }
-    told(device, event).await
+    deliver_now(device, event).await
 }
 
 /// Has the session tell the daemon, and waits until it took it.
-async fn told(device: &Device, event: EngineEvent) -> Result<Value, ControlError> {
+async fn deliver_now(device: &Device, event: EngineEvent) -> Result<Value, ControlError> {
     let (sender, receiver) = oneshot::channel();
-    if !device.note(Instant::now(), Due::tell(event), Some(sender)) {
+    if !device.schedule(Instant::now(), Due::event(event), Some(sender)) {
         return Err(impossible(
             "network_full",
             "as many events wait for this device as may; connect it first",

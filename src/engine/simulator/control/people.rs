@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Control, invalid, person, sender, told_live};
+use super::{Control, deliver_online, invalid, person, sender};
 use crate::domain::contact::ContactUpdate;
 use crate::domain::event::{CallStatus, TypingKind};
 use crate::domain::ids::NetworkId;
@@ -40,7 +40,7 @@ pub(super) async fn typing(device: &Device, map: &Map<String, Value>) -> Result<
             .map_err(|_| invalid(fields.wrong("kind", "must be text or audio")))?,
     };
     let on = fields.flag("on").map_err(invalid)?.unwrap_or(true);
-    told_live(device, EngineEvent::Typing { chat, from, kind, on }).await
+    deliver_online(device, EngineEvent::Typing { chat, from, kind, on }).await
 }
 
 /// Somebody is online, or went.
@@ -49,7 +49,7 @@ pub(super) async fn presence(device: &Device, map: &Map<String, Value>) -> Resul
     let contact = person(&fields, "from").map_err(invalid)?;
     let online = fields.flag("online").map_err(invalid)?.unwrap_or(true);
     let last_seen = fields.time("lastSeen").map_err(invalid)?;
-    told_live(device, EngineEvent::Presence { contact, online, last_seen }).await
+    deliver_online(device, EngineEvent::Presence { contact, online, last_seen }).await
 }
 
 impl Control<'_> {
@@ -70,7 +70,7 @@ impl Control<'_> {
         };
         let given = fields.text("callId", MAX_CALL_ID).map_err(invalid)?;
         let call_id = given.map_or_else(|| NetworkId::random(self.random).to_string(), str::to_owned);
-        told_live(device, EngineEvent::Call { call_id: call_id.clone(), from, video, status }).await?;
+        deliver_online(device, EngineEvent::Call { call_id: call_id.clone(), from, video, status }).await?;
         Ok(json!({ "callId": call_id }))
     }
 }

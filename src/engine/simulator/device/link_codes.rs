@@ -41,17 +41,17 @@ impl Device {
     }
 
     /// Codes are shown from now on until this moment, or no longer.
-    pub(in super::super) fn set_linking(&self, until: Option<Instant>) {
+    pub(in super::super) fn set_linking_deadline(&self, until: Option<Instant>) {
         let mut state = self.lock();
         state.linking = until;
         if until.is_none() {
-            state.typed.retire();
+            state.pairing_codes.retire();
         }
     }
 
     /// A code to type on the phone of this number, in place of the one before; `None` while no codes are
     /// shown.
-    pub(in super::super) fn offer_typed(
+    pub(in super::super) fn offer_pairing_code(
         &self,
         phone_number: &str,
         random: &dyn Random,
@@ -59,18 +59,18 @@ impl Device {
     ) -> Option<PairingCode> {
         let mut state = self.lock();
         let end = state.linking?;
-        Some(state.typed.offer(phone_number, random, now, end))
+        Some(state.pairing_codes.offer(phone_number, random, now, end))
     }
 
     /// The number of the phone on which a code may be typed now.
-    pub(in super::super) fn typed_number(&self, now: Instant) -> Option<String> {
-        self.lock().typed.number(now)
+    pub(in super::super) fn pairing_number(&self, now: Instant) -> Option<String> {
+        self.lock().pairing_codes.number(now)
     }
 
     /// A code is typed on the phone.
     pub(in super::super) fn type_code(&self, code: &str, scan: Scan, now: Instant) -> Result<(), ScanError> {
         let mut state = self.lock();
-        let phone_number = Some(state.typed.accept(code, now)?);
+        let phone_number = Some(state.pairing_codes.accept(code, now)?);
         state.retire_code();
         state.scan = Some(Scan { phone_number, ..scan });
         drop(state);
