@@ -1,5 +1,6 @@
 //! Messages between an engine and its network, in our words, and what became of them.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::domain::ack::Ack;
@@ -32,7 +33,7 @@ pub struct Outgoing {
 }
 
 /// The message that another one answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quoted {
     /// Its id.
     pub id: MessageId,
@@ -133,7 +134,8 @@ pub struct SendError {
 }
 
 /// A message from the network, in our words.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Incoming {
     /// The network's id.
     pub network_id: NetworkId,

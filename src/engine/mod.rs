@@ -119,16 +119,18 @@ pub trait Driver: Send + Sync + 'static {
     /// When the settings or the vault cannot be used.
     async fn open(&self, context: SessionContext) -> Result<Arc<dyn Session>, OpenError>;
 
-    /// The engine's own control API: an opaque verb and body.
+    /// Serves a request of the engine's own control API, where it has one. No session needs to be open.
     ///
     /// # Errors
-    /// When the verb is unknown or the body is not what it takes.
+    /// When the verb is unknown, the body is invalid or the request is impossible now.
     async fn control(
         &self,
-        device: &DeviceId,
-        verb: ControlVerb<'_>,
-        body: Value,
-    ) -> Result<Value, ControlError>;
+        _context: ControlContext,
+        _verb: ControlVerb<'_>,
+        _body: Value,
+    ) -> Result<Value, ControlError> {
+        Err(ControlError::NotFound)
+    }
 
     /// The header, in lower case, that carries the signature of an upstream's callbacks; none where this engine
     /// takes none. Nothing of a callback is read that has none.
@@ -162,6 +164,16 @@ pub enum ControlVerb<'a> {
     Post(&'a str),
     /// `DELETE …/{name}`.
     Delete(&'a str),
+}
+
+/// The device that a control request addresses, with its ports.
+pub struct ControlContext {
+    /// The device.
+    pub device: DeviceId,
+    /// The engine's own storage for this device.
+    pub vault: Arc<dyn Vault>,
+    /// The store of message files.
+    pub media: Arc<dyn MediaStore>,
 }
 
 /// What a session is given.

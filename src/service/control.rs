@@ -1,10 +1,13 @@
 //! Requests that pass through to a driver without being understood here.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
+use super::engine_host::{MediaPort, VaultPort};
 use super::{Core, ServiceError};
 use crate::domain::ids::DeviceId;
-use crate::engine::{Callback, CallbackAnswer, ControlVerb};
+use crate::engine::{Callback, CallbackAnswer, ControlContext, ControlVerb};
 
 impl Core {
     /// A request to the control API of a device's engine, where that has one.
@@ -22,9 +25,14 @@ impl Core {
         if !driver.capabilities().control {
             return Err(ServiceError::NoSuchCall);
         }
+        let context = ControlContext {
+            device: device.clone(),
+            vault: Arc::new(VaultPort::new(self.store().clone(), device.clone())),
+            media: Arc::new(MediaPort::of(self, device)),
+        };
         // An answer may wait for a session that the drain has closed already.
         tokio::select! {
-            answer = driver.control(device, verb, body) => Ok(answer?),
+            answer = driver.control(context, verb, body) => Ok(answer?),
             () = self.tasks().soft().cancelled() => Err(ServiceError::ShuttingDown),
         }
     }

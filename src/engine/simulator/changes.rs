@@ -1,22 +1,19 @@
-//! What the device tells of changes to messages and chats, and what the network refuses of it.
+//! Changes of messages and chats by the device: checked by the network's rules and recorded in the ledger.
 //!
-//! The network keeps no messages: that a change fits its message is the daemon's to know.
+//! The network stores no messages; whether a change suits its message is the daemon's concern.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::control::MAX_BODY;
-use super::entries::{Changed, Entry};
-use super::session::SimulatorSession;
+use super::content::{MAX_BODY, MAX_EMOJI};
+use super::network_view::Entry;
+use super::session::{SimulatorSession, refused};
 use crate::domain::clock::Millis;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::engine::{ChatChange, MessageChange, SessionError};
 
-/// The longest emoji in bytes; families and flags have many parts.
-pub(super) const MAX_EMOJI: usize = 64;
-
-/// A change, as the journal keeps it and the control API shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A change, as the ledger stores it and the control API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub(super) enum SimulatedChange {
     Edit {
@@ -49,11 +46,11 @@ pub(super) enum SimulatedChange {
         chat: Jid,
         on: bool,
     },
-    /// `until` is missing when it is for ever.
+    /// A mute without `until` has no end.
     Mute {
         chat: Jid,
         on: bool,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         until: Option<Millis>,
     },
     Clear {
@@ -70,7 +67,7 @@ impl SimulatorSession {
         let now = self.clock.now();
         let (change, at) = match change {
             MessageChange::Edit { id, body, at } => {
-                editable(&id, &body)?;
+                ensure_editable(&id, &body)?;
                 (SimulatedChange::Edit { message_id: id, body }, at)
             }
             MessageChange::React { id, emoji, at } => {
@@ -81,7 +78,7 @@ impl SimulatorSession {
             }
             MessageChange::Revoke { id } => {
                 if !id.from_me && !id.chat.is_group() {
-                    return Err(refused("only the sender can take this message back"));
+                    return Err(refused("only the sender can revoke this message"));
                 }
                 (SimulatedChange::Revoke { message_id: id }, now)
             }
@@ -91,7 +88,7 @@ impl SimulatorSession {
                 (SimulatedChange::Vote { message_id: id, options }, at)
             }
         };
-        self.record(Entry::Change(&Changed { change, at })).await
+        self.record(Entry::Change { change: &change, at }).await
     }
 
     /// See [`crate::engine::Session::change_chat`].
@@ -110,11 +107,11 @@ impl SimulatorSession {
             ChatChange::Clear => SimulatedChange::Clear { chat },
             ChatChange::Delete => SimulatedChange::Delete { chat },
         };
-        self.record(Entry::Change(&Changed { change, at: self.clock.now() })).await
+        self.record(Entry::Change { change: &change, at: self.clock.now() }).await
     }
 }
 
-fn editable(id: &MessageId, body: &str) -> Result<(), SessionError> {
+fn ensure_editable(id: &MessageId, body: &str) -> Result<(), SessionError> {
     if !id.from_me {
         return Err(refused("only messages of this account can be edited"));
     }
@@ -122,9 +119,4 @@ fn editable(id: &MessageId, body: &str) -> Result<(), SessionError> {
         return Err(refused("a text has 1 to 65536 bytes"));
     }
     Ok(())
-}
-
-/// That the network refuses, and why.
-pub(super) fn refused(why: &str) -> SessionError {
-    SessionError::Refused(why.to_owned())
 }

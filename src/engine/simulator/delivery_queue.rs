@@ -1,15 +1,14 @@
-//! What waits in the network for one device: messages, and events that are due at some time.
+//! The queues of one device: messages that it has not acknowledged, and events that are due later.
 //!
-//! Both queues are bounded in number and in bytes. Nothing leaves them before the daemon has taken it, so
-//! that a session that ends in the middle loses nothing.
+//! Both are bounded in number and in bytes. An entry stays until the daemon has ingested it, so that a
+//! session that ends in the middle loses nothing.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::journal::JournalError;
-use super::letter::NetworkMessage;
+use super::network_message::NetworkMessage;
 use crate::domain::jid::Jid;
 use crate::engine::EngineEvent;
 
@@ -19,67 +18,79 @@ pub(super) const MAX_PENDING: usize = 10_000;
 const MAX_DUE: usize = 20_000;
 /// Bytes that may wait in each of the two queues of one device.
 const MAX_BYTES: usize = 8 << 20;
-/// What a waiting thing costs besides its text.
+/// Bytes of an entry besides its text.
 const OVERHEAD: usize = 256;
-
-/// Told once a message was acknowledged and the acknowledgement is on disk.
-pub(super) type Acknowledged = oneshot::Sender<Result<(), JournalError>>;
 
 /// A message that the daemon has not acknowledged yet.
 pub(super) struct UnacknowledgedMessage {
-    /// Its number in the journal.
-    pub(super) no: u64,
-    pub(super) letter: NetworkMessage,
-    /// A control call that waits for it.
-    pub(super) waiter: Option<Acknowledged>,
+    /// Its number within the device.
+    pub(super) number: u64,
+    pub(super) message: NetworkMessage,
+    /// Whether the vault has it, or is about to.
+    pub(super) is_stored: bool,
+    /// Whether it was read from the vault: an earlier process accepted it.
+    pub(super) is_restored: bool,
+    /// Whether the daemon has ingested it; it then leaves the vault and the queue.
+    pub(super) is_ingested: bool,
+    /// Resolved when the acknowledgement is on disk.
+    pub(super) waiter: Option<oneshot::Sender<()>>,
 }
 
-/// Messages in the order in which they were written.
+/// Messages in the order in which they were accepted.
 #[derive(Default)]
-pub(super) struct Pending {
-    parcels: VecDeque<UnacknowledgedMessage>,
+pub(super) struct PendingMessages {
+    messages: VecDeque<UnacknowledgedMessage>,
     bytes: usize,
 }
 
-impl Pending {
-    /// Whether one more may wait.
-    pub(super) fn has_room(&self, letter: &NetworkMessage) -> bool {
-        self.parcels.len() < MAX_PENDING && self.bytes + cost(letter.text_len()) <= MAX_BYTES
-    }
-
-    pub(super) fn push(&mut self, parcel: UnacknowledgedMessage) {
-        self.bytes += cost(parcel.letter.text_len());
-        self.parcels.push_back(parcel);
+impl PendingMessages {
+    /// Adds a message; gives it back when the queue is full.
+    pub(super) fn push(&mut self, message: UnacknowledgedMessage) -> bool {
+        let bytes = cost(message.message.text_len());
+        if self.messages.len() >= MAX_PENDING || self.bytes + bytes > MAX_BYTES {
+            return false;
+        }
+        self.bytes += bytes;
+        self.messages.push_back(message);
+        true
     }
 
     pub(super) fn front(&self) -> Option<&UnacknowledgedMessage> {
-        self.parcels.front()
+        self.messages.front()
     }
 
-    /// Takes out the first one, if it is the one with this number.
-    pub(super) fn remove(&mut self, no: u64) -> Option<UnacknowledgedMessage> {
-        let parcel = self.parcels.pop_front_if(|parcel| parcel.no == no)?;
-        self.bytes -= cost(parcel.letter.text_len());
-        Some(parcel)
+    /// All messages, newest first.
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = &NetworkMessage> {
+        self.messages.iter().rev().map(|pending| &pending.message)
     }
 
-    /// Takes out everything.
-    pub(super) fn clear(&mut self) -> Vec<UnacknowledgedMessage> {
-        std::mem::take(self).parcels.into()
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut UnacknowledgedMessage> {
+        let at = self.messages.binary_search_by_key(&number, |pending| pending.number).ok()?;
+        self.messages.get_mut(at)
+    }
+
+    pub(super) fn remove(&mut self, number: u64) -> Option<UnacknowledgedMessage> {
+        let at = self.messages.binary_search_by_key(&number, |pending| pending.number).ok()?;
+        let pending = self.messages.remove(at)?;
+        self.bytes -= cost(pending.message.text_len());
+        Some(pending)
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
     }
 }
 
-/// What happens at some time.
+/// Something that happens at a given time.
 #[derive(Debug, Clone)]
 pub(super) enum Due {
-    /// The daemon is told.
+    /// An event is delivered to the daemon.
     Event(Box<EngineEvent>),
-    /// A contact answers what they were sent.
+    /// A contact answers a message.
     Echo { chat: Jid, from: Jid, body: String },
 }
 
 impl Due {
-    /// The daemon is told.
     pub(super) fn event(event: EngineEvent) -> Self {
         Self::Event(Box::new(event))
     }
@@ -91,7 +102,7 @@ impl Due {
         }
     }
 
-    /// Whether it still matters when the device comes back later.
+    /// Whether it is kept until the device is connected again.
     fn survives_disconnect(&self) -> bool {
         match self {
             Self::Event(event) => {
@@ -102,7 +113,7 @@ impl Due {
     }
 }
 
-/// Names a due thing: when, and in which order of those due at the same time.
+/// Identifies an entry by its time and its position among those of the same time.
 pub(super) type DueKey = (Instant, u64);
 
 struct Entry {
@@ -110,7 +121,7 @@ struct Entry {
     waiter: Option<oneshot::Sender<()>>,
 }
 
-/// Due things in the order of their times.
+/// Entries in the order of their times.
 #[derive(Default)]
 pub(super) struct DueQueue {
     entries: BTreeMap<DueKey, Entry>,
@@ -119,7 +130,7 @@ pub(super) struct DueQueue {
 }
 
 impl DueQueue {
-    /// Notes something for `at`; false when there is no room, and it is forgotten.
+    /// Adds an entry for `at`; returns false when the queue is full.
     pub(super) fn add(&mut self, at: Instant, due: Due, waiter: Option<oneshot::Sender<()>>) -> bool {
         let cost = due.cost();
         if self.entries.len() >= MAX_DUE || self.bytes + cost > MAX_BYTES {
@@ -131,12 +142,12 @@ impl DueQueue {
         true
     }
 
-    /// What comes first.
+    /// The next entry.
     pub(super) fn first(&self) -> Option<(DueKey, &Due)> {
         self.entries.first_key_value().map(|(key, entry)| (*key, &entry.due))
     }
 
-    /// It was done: takes it out and tells who waits for it.
+    /// Removes an entry that was executed, and resolves its waiter.
     pub(super) fn complete(&mut self, key: DueKey) {
         let Some(entry) = self.entries.remove(&key) else {
             return;
@@ -147,7 +158,7 @@ impl DueQueue {
         }
     }
 
-    /// Forgets what nobody wants to hear later.
+    /// Removes the entries that are of no use after a disconnect.
     pub(super) fn drop_ephemeral(&mut self) {
         self.entries.retain(|_, entry| entry.due.survives_disconnect());
         self.bytes = self.entries.values().map(|entry| entry.due.cost()).sum();
@@ -159,7 +170,7 @@ impl DueQueue {
     }
 }
 
-/// Roughly the bytes of what an event says.
+/// Roughly the bytes of an event's text.
 fn text_of(event: &EngineEvent) -> usize {
     match event {
         EngineEvent::Edited { body, .. } => body.len(),
@@ -174,6 +185,6 @@ fn text_of(event: &EngineEvent) -> usize {
     }
 }
 
-fn cost(body: usize) -> usize {
-    body + OVERHEAD
+fn cost(text: usize) -> usize {
+    text + OVERHEAD
 }

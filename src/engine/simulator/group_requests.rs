@@ -1,28 +1,22 @@
-//! What the device asks about groups, and what the network then tells it.
+//! Serves the device's requests about groups, and schedules the events by which the network reports the changes.
+//!
+//! Only admins change a group; everybody may leave it.
 
 use tokio::time::Instant;
 
-use super::changes::refused;
 use super::delivery_queue::Due;
-use super::group_book::{ChangeError, GroupContext};
-use super::group_rules::{self, MAX_DESCRIPTION, MAX_SUBJECT, Outcomes, SimulatedGroup, member};
-use super::session::SimulatorSession;
+use super::group_rules::{self, MAX_DESCRIPTION, MAX_SUBJECT, MemberResults, SimulatedGroup, member};
+use super::group_store::{GroupContext, GroupError};
+use super::session::{SimulatorSession, refused};
 use super::settings::MAX_PARTICIPANTS;
 use crate::domain::group::{Group, GroupChange, Participant, Role};
 use crate::domain::jid::Jid;
 use crate::engine::{EngineEvent, GroupAnswer, GroupRequest, MembersChange, SessionError};
 
-/// A change that the account made.
-struct Made {
-    change: GroupChange,
-    participants: Vec<Participant>,
-    text: Option<String>,
-}
-
-impl Made {
-    fn of(change: GroupChange) -> Self {
-        Self { change, participants: Vec::new(), text: None }
-    }
+/// The account and the groups at the time of a request.
+struct Requester {
+    context: GroupContext,
+    me: Jid,
 }
 
 impl SimulatorSession {
@@ -31,153 +25,165 @@ impl SimulatorSession {
         &self,
         request: GroupRequest,
     ) -> Result<GroupAnswer, SessionError> {
-        let world = self.device.group_context();
-        let me = world.me.clone().ok_or_else(|| refused("no account is linked"))?;
+        let context = self.device.group_context();
+        let me = context.me.clone().ok_or_else(|| refused("no account is linked"))?;
+        let requester = Requester { context, me };
         match request {
-            GroupRequest::Create { subject, participants } => self.create(&me, subject, &participants).await,
-            GroupRequest::Info(group) => {
-                let circle = self.device.groups.get(&world, &group).await.ok_or(SessionError::NotInGroup)?;
-                inside(&circle, &me)?;
-                Ok(GroupAnswer::Group(circle.group))
+            GroupRequest::Create { subject, participants } => {
+                self.create_group(&requester, subject, &participants).await
+            }
+            GroupRequest::Info(id) => {
+                let group = self.device.groups.get(&requester.context, &id).await;
+                let group = group.ok_or(SessionError::NotInGroup)?;
+                ensure_member(&group, &requester.me)?;
+                Ok(GroupAnswer::Group(group.group))
             }
             GroupRequest::Participants { group, change, participants } => {
-                let change_members = |circle: &mut SimulatedGroup| {
-                    let outcomes = circle.change_members(change, &without(&participants, &me));
-                    let ours = participants.iter().filter(|person| **person == me);
-                    let ours = ours.map(|me| (me.clone(), Err("not_allowed")));
-                    Ok(outcomes.into_iter().chain(ours).collect::<Outcomes>())
-                };
-                let (circle, outcomes) = self.as_admin(&world, &me, &group, change_members).await?;
-                self.schedule_member_change(&me, &circle, change, &outcomes);
-                Ok(GroupAnswer::Participants(outcomes))
+                self.change_members(&requester, &group, change, &participants).await
             }
             GroupRequest::Subject { group, subject } => {
-                named(&subject)?;
-                let set = |circle: &mut SimulatedGroup| {
-                    circle.group.subject.clone_from(&subject);
-                    Ok(())
-                };
-                let (circle, ()) = self.as_admin(&world, &me, &group, set).await?;
-                self.schedule_group_change(
-                    &me,
-                    &circle,
-                    Made { text: Some(subject), ..Made::of(GroupChange::Subject) },
-                );
-                Ok(GroupAnswer::Group(circle.group))
+                ensure_subject(&subject)?;
+                let text = subject.clone();
+                let set = |group: &mut SimulatedGroup| group.group.subject = subject;
+                self.change_text(&requester, &group, GroupChange::Subject, text, set).await
             }
             GroupRequest::Description { group, description } => {
                 if description.chars().count() > MAX_DESCRIPTION {
                     return Err(refused("the description is too long"));
                 }
-                let set = |circle: &mut SimulatedGroup| {
-                    circle.group.description = Some(description.clone()).filter(|text| !text.is_empty());
-                    Ok(())
+                let text = description.clone();
+                let set = |group: &mut SimulatedGroup| {
+                    group.group.description = Some(description).filter(|text| !text.is_empty());
                 };
-                let (circle, ()) = self.as_admin(&world, &me, &group, set).await?;
-                let made = Made { text: Some(description), ..Made::of(GroupChange::Description) };
-                self.schedule_group_change(&me, &circle, made);
-                Ok(GroupAnswer::Group(circle.group))
+                self.change_text(&requester, &group, GroupChange::Description, text, set).await
             }
-            GroupRequest::InviteLink(group) => {
-                let link = |circle: &mut SimulatedGroup| Ok(circle.link(self.random.as_ref()));
-                let (_, link) = self.as_admin(&world, &me, &group, link).await?;
+            GroupRequest::InviteLink(id) => {
+                let link = |group: &mut SimulatedGroup| group.link(self.random.as_ref());
+                let (_, link) = self.change_as_admin(&requester, &id, link).await?;
                 Ok(GroupAnswer::Link(link))
             }
-            GroupRequest::RevokeInviteLink(group) => {
-                let link = |circle: &mut SimulatedGroup| Ok(circle.new_link(self.random.as_ref()));
-                let (circle, link) = self.as_admin(&world, &me, &group, link).await?;
-                self.schedule_group_change(&me, &circle, Made::of(GroupChange::InviteLink));
+            GroupRequest::RevokeInviteLink(id) => {
+                let link = |group: &mut SimulatedGroup| group.new_link(self.random.as_ref());
+                let (group, link) = self.change_as_admin(&requester, &id, link).await?;
+                self.schedule_change(&requester.me, &group, GroupChange::InviteLink, Vec::new(), None);
                 Ok(GroupAnswer::Link(link))
             }
-            GroupRequest::Leave(group) => self.leave(&world, &me, &group).await,
+            GroupRequest::Leave(id) => self.leave_group(&requester, &id).await,
         }
     }
 
-    async fn create(
+    async fn create_group(
         &self,
-        me: &Jid,
+        Requester { me, .. }: &Requester,
         subject: String,
         participants: &[Jid],
     ) -> Result<GroupAnswer, SessionError> {
-        named(&subject)?;
+        ensure_subject(&subject)?;
         if participants.len() >= MAX_PARTICIPANTS {
             return Err(refused("a group has at most 1024 members"));
         }
         let group = Group {
-            id: group_rules::new_id(self.random.as_ref())
-                .ok_or_else(|| refused("no group can be made now"))?,
+            id: group_rules::new_id(self.random.as_ref()).ok_or_else(|| refused("no group id is left"))?,
             subject: subject.clone(),
             description: None,
             owner: Some(me.clone()),
             created_at: Some(self.clock.now()),
             participants: vec![member(me.clone(), Role::Superadmin)],
         };
-        let mut circle = SimulatedGroup { group, invite: None };
-        // Whom the network does not know is left out, as when they are added later.
-        circle.change_members(MembersChange::Add, &without(participants, me));
-        self.device.groups.put(circle.clone()).await.map_err(not_changed)?;
-        self.schedule_event(EngineEvent::Groups { groups: vec![circle.group.clone()], complete: false });
-        let participants = circle.group.participants.clone();
-        self.schedule_group_change(
-            me,
-            &circle,
-            Made { change: GroupChange::Created, participants, text: Some(subject) },
-        );
-        Ok(GroupAnswer::Group(circle.group))
+        let mut group = SimulatedGroup { group, invite: None };
+        // People who are not on the network are left out, as when they are added later.
+        group.change_members(MembersChange::Add, &without(participants, me));
+        self.device.groups.put(group.clone()).await.map_err(group_error)?;
+        self.schedule_event(EngineEvent::Groups { groups: vec![group.group.clone()], complete: false });
+        let members = group.group.participants.clone();
+        self.schedule_change(me, &group, GroupChange::Created, members, Some(subject));
+        Ok(GroupAnswer::Group(group.group))
     }
 
-    async fn leave(&self, world: &GroupContext, me: &Jid, group: &Jid) -> Result<GroupAnswer, SessionError> {
-        let leave = |circle: &mut SimulatedGroup| {
-            inside(circle, me)?;
-            circle.leave(me);
+    async fn change_members(
+        &self,
+        requester: &Requester,
+        id: &Jid,
+        change: MembersChange,
+        people: &[Jid],
+    ) -> Result<GroupAnswer, SessionError> {
+        let me = &requester.me;
+        let change_others = |group: &mut SimulatedGroup| {
+            let mut results = group.change_members(change, &without(people, me));
+            let own = people.iter().filter(|person| *person == me);
+            results.extend(own.map(|me| (me.clone(), Err("not_allowed"))));
+            results
+        };
+        let (group, results): (_, MemberResults) = self.change_as_admin(requester, id, change_others).await?;
+        let changed = results.iter().filter(|(_, result)| result.is_ok()).map(|(person, _)| person.clone());
+        let participants = group.with_roles(changed);
+        if !participants.is_empty() {
+            self.schedule_change(me, &group, reported_as(change), participants, None);
+        }
+        Ok(GroupAnswer::Participants(results))
+    }
+
+    async fn change_text(
+        &self,
+        requester: &Requester,
+        id: &Jid,
+        change: GroupChange,
+        text: String,
+        set: impl FnOnce(&mut SimulatedGroup),
+    ) -> Result<GroupAnswer, SessionError> {
+        let (group, ()) = self.change_as_admin(requester, id, set).await?;
+        self.schedule_change(&requester.me, &group, change, Vec::new(), Some(text));
+        Ok(GroupAnswer::Group(group.group))
+    }
+
+    /// Leaves a group; idempotent.
+    async fn leave_group(
+        &self,
+        Requester { context, me }: &Requester,
+        id: &Jid,
+    ) -> Result<GroupAnswer, SessionError> {
+        let leave = |group: &mut SimulatedGroup| {
+            ensure_member(group, me)?;
+            group.leave(me);
             Ok(())
         };
-        let left = self.device.groups.change(world, group, leave).await.map_err(not_changed);
-        let circle = match left {
-            Ok((circle, ())) => circle,
-            Err(SessionError::NotInGroup) => return Ok(GroupAnswer::Done),
-            Err(error) => return Err(error),
-        };
-        let participants = circle.now([me.clone()]);
-        self.schedule_group_change(me, &circle, Made { participants, ..Made::of(GroupChange::Leave) });
-        Ok(GroupAnswer::Done)
-    }
-
-    /// Changes a group that the account is an admin of.
-    async fn as_admin<T>(
-        &self,
-        world: &GroupContext,
-        me: &Jid,
-        group: &Jid,
-        change: impl FnOnce(&mut SimulatedGroup) -> Result<T, SessionError>,
-    ) -> Result<(SimulatedGroup, T), SessionError> {
-        let allowed = |circle: &mut SimulatedGroup| {
-            inside(circle, me)?;
-            if !circle.is_admin(me) {
-                return Err(refused("only admins may change this group"));
+        match self.device.groups.change(context, id, leave).await.map_err(group_error) {
+            Ok((group, ())) => {
+                let participants = group.with_roles([me.clone()]);
+                self.schedule_change(me, &group, GroupChange::Leave, participants, None);
+                Ok(GroupAnswer::Done)
             }
-            change(circle)
-        };
-        self.device.groups.change(world, group, allowed).await.map_err(not_changed)
-    }
-
-    fn schedule_member_change(
-        &self,
-        me: &Jid,
-        circle: &SimulatedGroup,
-        change: MembersChange,
-        outcomes: &Outcomes,
-    ) {
-        let done = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).map(|(who, _)| who.clone());
-        let participants = circle.now(done);
-        if !participants.is_empty() {
-            self.schedule_group_change(me, circle, Made { participants, ..Made::of(word(change)) });
+            Err(SessionError::NotInGroup) => Ok(GroupAnswer::Done),
+            Err(error) => Err(error),
         }
     }
 
-    fn schedule_group_change(&self, me: &Jid, circle: &SimulatedGroup, made: Made) {
-        let Made { change, participants, text } = made;
-        let (group, author) = (circle.group.id.clone(), Some(me.clone()));
+    /// Changes a group of which the account is an admin.
+    async fn change_as_admin<T>(
+        &self,
+        Requester { context, me }: &Requester,
+        id: &Jid,
+        change: impl FnOnce(&mut SimulatedGroup) -> T,
+    ) -> Result<(SimulatedGroup, T), SessionError> {
+        let change = |group: &mut SimulatedGroup| {
+            ensure_member(group, me)?;
+            if !group.is_admin(me) {
+                return Err(refused("only admins may change this group"));
+            }
+            Ok(change(group))
+        };
+        self.device.groups.change(context, id, change).await.map_err(group_error)
+    }
+
+    fn schedule_change(
+        &self,
+        me: &Jid,
+        group: &SimulatedGroup,
+        change: GroupChange,
+        participants: Vec<Participant>,
+        text: Option<String>,
+    ) {
+        let (group, author) = (group.group.id.clone(), Some(me.clone()));
         self.schedule_event(EngineEvent::GroupChanged { group, change, participants, text, author });
     }
 
@@ -186,8 +192,7 @@ impl SimulatorSession {
     }
 }
 
-/// What a change of members is called when it is told.
-fn word(change: MembersChange) -> GroupChange {
+fn reported_as(change: MembersChange) -> GroupChange {
     match change {
         MembersChange::Add => GroupChange::Add,
         MembersChange::Remove => GroupChange::Remove,
@@ -200,22 +205,22 @@ fn without(people: &[Jid], me: &Jid) -> Vec<Jid> {
     people.iter().filter(|person| *person != me).cloned().collect()
 }
 
-fn inside(circle: &SimulatedGroup, me: &Jid) -> Result<(), SessionError> {
-    circle.role_of(me).map(|_| ()).ok_or(SessionError::NotInGroup)
+fn ensure_member(group: &SimulatedGroup, me: &Jid) -> Result<(), SessionError> {
+    group.role_of(me).map(|_| ()).ok_or(SessionError::NotInGroup)
 }
 
-fn named(subject: &str) -> Result<(), SessionError> {
-    if !(1..=MAX_SUBJECT).contains(&subject.chars().count()) {
-        return Err(refused("a group's name has 1 to 100 characters"));
+fn ensure_subject(subject: &str) -> Result<(), SessionError> {
+    if (1..=MAX_SUBJECT).contains(&subject.chars().count()) {
+        return Ok(());
     }
-    Ok(())
+    Err(refused("a group's name has 1 to 100 characters"))
 }
 
-fn not_changed(error: ChangeError<SessionError>) -> SessionError {
+fn group_error(error: GroupError<SessionError>) -> SessionError {
     match error {
-        ChangeError::Unknown => SessionError::NotInGroup,
-        ChangeError::TooMany => refused("the account is in as many groups as may be"),
-        ChangeError::Refused(error) => error,
-        ChangeError::Storage(error) => SessionError::Refused(error.to_string()),
+        GroupError::Unknown => SessionError::NotInGroup,
+        GroupError::TooMany => refused("the account is in the maximum number of groups"),
+        GroupError::Refused(error) => error,
+        GroupError::Vault(error) => SessionError::Refused(error.to_string()),
     }
 }

@@ -1,50 +1,58 @@
-//! How a message is handed over: its file first goes to the daemon's media store.
+//! Delivers the messages of simulated contacts to the daemon.
+//!
+//! A message leaves the queue and the vault after the daemon has ingested it and the ledger has recorded that.
 
+use super::attachment;
 use super::faults::FaultKind;
-use super::letter::{NetworkAttachment, NetworkMessage};
+use super::network_message::NetworkMessage;
+use super::network_view::Entry;
 use super::session::SimulatorSession;
-use crate::domain::content::{Attachment, Content};
-use crate::domain::media::MediaKind;
-use crate::domain::reason::Reason;
-use crate::engine::{Ended, EngineEvent, Incoming, MediaStoreError};
+use crate::domain::content::Content;
+use crate::engine::{Ended, EngineEvent, Incoming};
 
 impl SimulatorSession {
-    /// Hands a message over, and acknowledges it once the daemon has it.
-    pub(super) async fn deliver_message(&self, no: u64, letter: NetworkMessage) -> Result<(), Ended> {
-        let message = self.with_attachment(letter).await?;
+    /// Delivers a message and acknowledges it.
+    pub(super) async fn deliver_message(
+        &self,
+        number: u64,
+        message: NetworkMessage,
+        is_restored: bool,
+    ) -> Result<(), Ended> {
+        let message = self.with_file(message, is_restored).await?;
         if self.device.take_fault(FaultKind::DuplicateIncoming).is_some() {
             self.deliver(EngineEvent::Message(Box::new(message.clone()))).await?;
         }
-        self.deliver(EngineEvent::Message(Box::new(message))).await?;
-        let acknowledged = self.network.acknowledge(&self.device, no).await;
-        acknowledged.map_err(|error| self.journal_failed(&error))
+        self.deliver(EngineEvent::Message(Box::new(message.clone()))).await?;
+        self.acknowledge(number, &message).await
     }
 
-    /// The message with its file in the daemon's store.
-    ///
-    /// A file that the daemon never takes leaves a message of its type without one: it must not keep what
-    /// comes after it from being heard.
-    async fn with_attachment(&self, letter: NetworkMessage) -> Result<Incoming, Ended> {
-        let NetworkMessage { mut message, file } = letter;
-        let Some(file) = file else { return Ok(message) };
-        message.content = match self.save(&file).await {
-            Ok(attachment) => Content::Media(attachment),
-            Err(error @ MediaStoreError::Store(_)) => {
-                tracing::warn!(device = %self.device.id, %error, "the daemon did not take a file");
-                return Err(Ended::LinkLost(Reason::EngineError));
-            }
-            Err(error) => {
-                tracing::warn!(device = %self.device.id, %error, "a message comes without its file");
-                Content::Other(file.kind.unwrap_or(MediaKind::Document).message_type())
-            }
+    /// Records the acknowledgement, then removes the message. Only a message that a request waits for, or that
+    /// the vault has, waits for the disk.
+    async fn acknowledge(&self, number: u64, message: &Incoming) -> Result<(), Ended> {
+        let Some((is_stored, has_waiter)) = self.device.mark_ingested(number) else { return Ok(()) };
+        let recorded = self.network.ledger.append(&self.device.id, &Entry::acknowledged(message)).await;
+        let recorded = recorded.map_err(|error| self.storage_failed(&error))?;
+        if is_stored || has_waiter {
+            recorded.synced().await.map_err(|error| self.storage_failed(&error))?;
+        }
+        if is_stored {
+            let removed = self.device.storage.remove_message(number).await;
+            removed.map_err(|error| self.storage_failed(&error))?;
+        }
+        self.device.complete(number);
+        Ok(())
+    }
+
+    /// The message with its file in the media store.
+    async fn with_file(&self, message: NetworkMessage, is_restored: bool) -> Result<Incoming, Ended> {
+        let NetworkMessage { mut message, file } = message;
+        let media = self.media.as_ref();
+        let content = match (file, message.content) {
+            (Some(file), _) => attachment::save_fake(media, file).await,
+            (None, Content::Media(file)) if is_restored => attachment::save_again(media, file).await,
+            (None, content) => Ok(content),
         };
+        message.content = content.map_err(|error| self.storage_failed(&error))?;
         Ok(message)
-    }
-
-    async fn save(&self, file: &NetworkAttachment) -> Result<Attachment, MediaStoreError> {
-        let bytes = self.network.files.read(&file.bytes).await.map_err(MediaStoreError::Incomplete)?;
-        let stored = self.media.save(bytes).await?;
-        let kind = file.kind.unwrap_or_else(|| MediaKind::of_mimetype(&stored.mimetype));
-        Ok(Attachment { kind, file: stored, filename: file.filename.clone() })
     }
 }

@@ -25,7 +25,7 @@ use crate::domain::clock::Clock;
 use crate::domain::ids::DeviceId;
 use crate::engine::upstream::{Sessions, UpstreamConfig};
 use crate::engine::{
-    Callback, CallbackAnswer, CallbackError, Capabilities, ControlError, ControlVerb, Driver, Ended,
+    Callback, CallbackAnswer, CallbackError, Capabilities, Driver, Ended,
     OpenError, Session, SessionContext, SettingError,
 };
 
@@ -139,15 +139,6 @@ impl Driver for WwebjsDriver {
         let session = Arc::new(WwebjsSession::open(&self.shared, settings, context).await?);
         self.sessions.add(device, &session);
         Ok(session)
-    }
-
-    async fn control(
-        &self,
-        _device: &DeviceId,
-        _verb: ControlVerb<'_>,
-        _body: Value,
-    ) -> Result<Value, ControlError> {
-        Err(ControlError::NotFound)
     }
 
     fn callback_signature(&self) -> Option<&'static str> {

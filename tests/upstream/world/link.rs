@@ -105,6 +105,11 @@ impl Account {
         Link { session, events, ended, _cancel: cancel.drop_guard() }
     }
 
+    /// The ports that a control request needs.
+    pub(super) fn control_context(&self) -> ControlContext {
+        ControlContext { device: self.id.clone(), vault: self.vault.clone(), media: self.media.clone() }
+    }
+
     /// Forgets how it was linked; the next connection shows codes.
     pub async fn forget_link(&self) {
         self.vault.put("simulator", "session", None).await.unwrap();

@@ -1,133 +1,150 @@
-//! The codes by which a phone links the device: one to scan, and one to type where it was asked for.
+//! The codes by which a phone links the device: a QR code to scan, and a pairing code to type.
+//!
+//! At most one code of each kind is accepted at a time; a few past ones are remembered to be refused as expired.
+
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Device, State, hash_of};
 use crate::domain::clock::Random;
 use crate::domain::device::Account;
 use crate::engine::PairingCode;
+use crate::engine::simulator::pairing_codes::{PairingCodes, ScanError};
 
-/// A phone that scans.
+/// Past QR codes that are remembered: those of two sessions.
+const MAX_PAST: usize = 12;
+
+/// A scan by a phone, or a typed pairing code.
 pub(in super::super) struct Scan {
-    /// The number that a control call gave, in digits.
+    /// The phone's number in digits, where the control request gave one.
     pub(in super::super) phone_number: Option<String>,
-    /// The name that a control call gave.
+    /// The phone's name, where the control request gave one.
     pub(in super::super) client_name: Option<String>,
-    /// Told once the daemon knows.
+    /// Resolved when the daemon has the account.
     pub(in super::super) done: Option<oneshot::Sender<Account>>,
 }
 
-/// Why a scan was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum ScanError {
-    NoCode,
-    Expired,
-    Unknown,
-}
-
-/// A code that waits to be scanned.
-pub(super) struct CurrentCode {
+struct QrCode {
     hash: u64,
     expires: Instant,
 }
 
-impl Device {
-    /// Offers a code in place of the one before.
-    pub(in super::super) fn offer(&self, code: &str, expires: Instant) {
-        let mut state = self.lock();
-        state.retire_code();
-        state.code = Some(CurrentCode { hash: hash_of(code), expires });
+/// The codes of one device.
+#[derive(Default)]
+pub(in super::super) struct LinkCodes {
+    qr: Option<QrCode>,
+    /// Hashes of QR codes that are no longer accepted.
+    past: Vec<u64>,
+    scan: Option<Scan>,
+    /// The end of the linking phase, in which a pairing code may be requested.
+    deadline: Option<Instant>,
+    pairing: PairingCodes,
+}
+
+impl LinkCodes {
+    /// Offers a QR code; the one before expires.
+    pub(in super::super) fn offer(&mut self, code: &str, expires: Instant) {
+        self.retire_qr();
+        self.qr = Some(QrCode { hash: hash_of(code), expires });
     }
 
-    /// Codes are shown from now on until this moment, or no longer.
-    pub(in super::super) fn set_linking_deadline(&self, until: Option<Instant>) {
-        let mut state = self.lock();
-        state.linking = until;
-        if until.is_none() {
-            state.pairing_codes.retire();
+    /// Accepts the offered QR code until then.
+    pub(in super::super) fn extend(&mut self, expires: Instant) {
+        if let Some(qr) = &mut self.qr {
+            qr.expires = expires;
         }
     }
 
-    /// A code to type on the phone of this number, in place of the one before; `None` while no codes are
-    /// shown.
+    /// Begins the linking phase, or ends it with `None`.
+    pub(in super::super) fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
+        if deadline.is_none() {
+            self.pairing.retire();
+        }
+    }
+
+    /// A code to type on the phone of this number; `None` outside the linking phase.
     pub(in super::super) fn offer_pairing_code(
-        &self,
+        &mut self,
         phone_number: &str,
         random: &dyn Random,
         now: Instant,
     ) -> Option<PairingCode> {
-        let mut state = self.lock();
-        let end = state.linking?;
-        Some(state.pairing_codes.offer(phone_number, random, now, end))
+        let end = self.deadline?;
+        Some(self.pairing.offer(phone_number, random, now, end))
     }
 
-    /// The number of the phone on which a code may be typed now.
+    /// The number of the phone for which there is a pairing code now.
     pub(in super::super) fn pairing_number(&self, now: Instant) -> Option<String> {
-        self.lock().pairing_codes.number(now)
+        self.pairing.number(now)
     }
 
-    /// A code is typed on the phone.
-    pub(in super::super) fn type_code(&self, code: &str, scan: Scan, now: Instant) -> Result<(), ScanError> {
-        let mut state = self.lock();
-        let phone_number = Some(state.pairing_codes.accept(code, now)?);
-        state.retire_code();
-        state.scan = Some(Scan { phone_number, ..scan });
-        drop(state);
-        self.changed.notify_one();
-        Ok(())
-    }
-
-    /// The offered code is accepted until then.
-    pub(in super::super) fn extend(&self, expires: Instant) {
-        if let Some(code) = &mut self.lock().code {
-            code.expires = expires;
-        }
-    }
-
-    /// No code is accepted any more; a scan that came in just before is still returned.
-    pub(in super::super) fn withdraw(&self) -> Option<Scan> {
-        let mut state = self.lock();
-        state.retire_code();
-        state.scan.take()
-    }
-
-    /// A phone holds its camera at `qr`, or at whatever code is shown.
-    pub(in super::super) fn scan(&self, qr: Option<&str>, scan: Scan, now: Instant) -> Result<(), ScanError> {
-        let mut state = self.lock();
+    /// Scans `qr`, or the code that is shown.
+    pub(in super::super) fn scan(
+        &mut self,
+        qr: Option<&str>,
+        scan: Scan,
+        now: Instant,
+    ) -> Result<(), ScanError> {
         let hash = qr.map(hash_of);
-        if hash.is_some_and(|hash| state.past_codes.contains(&hash)) {
+        if hash.is_some_and(|hash| self.past.contains(&hash)) {
             return Err(ScanError::Expired);
         }
-        let code = state.code.as_ref().ok_or(ScanError::NoCode)?;
-        if hash.is_some_and(|hash| hash != code.hash) {
+        let current = self.qr.as_ref().ok_or(ScanError::NoCode)?;
+        if hash.is_some_and(|hash| hash != current.hash) {
             return Err(ScanError::Unknown);
         }
-        if code.expires <= now {
+        if current.expires <= now {
             return Err(if hash.is_some() { ScanError::Expired } else { ScanError::NoCode });
         }
-        state.retire_code();
-        state.scan = Some(scan);
-        drop(state);
-        self.changed.notify_one();
+        self.retire_qr();
+        self.scan = Some(scan);
         Ok(())
     }
 
-    /// The phone that scanned, if one did.
-    pub(in super::super) fn take_scan(&self) -> Option<Scan> {
-        self.lock().scan.take()
+    /// Types a pairing code on the phone.
+    pub(in super::super) fn type_code(
+        &mut self,
+        code: &str,
+        scan: Scan,
+        now: Instant,
+    ) -> Result<(), ScanError> {
+        let phone_number = Some(self.pairing.accept(code, now)?);
+        self.retire_qr();
+        self.scan = Some(Scan { phone_number, ..scan });
+        Ok(())
+    }
+
+    /// The phone that scanned.
+    pub(in super::super) fn take_scan(&mut self) -> Option<Scan> {
+        self.scan.take()
+    }
+
+    /// Expires the QR code; returns a scan that came just before.
+    pub(in super::super) fn expire(&mut self) -> Option<Scan> {
+        self.retire_qr();
+        self.scan.take()
+    }
+
+    /// Ends the linking phase with its session.
+    pub(in super::super) fn close(&mut self) {
+        self.retire_qr();
+        self.scan = None;
+        self.set_deadline(None);
+    }
+
+    fn retire_qr(&mut self) {
+        let Some(code) = self.qr.take() else { return };
+        if self.past.len() >= MAX_PAST {
+            self.past.remove(0);
+        }
+        self.past.push(code.hash);
     }
 }
 
-impl State {
-    /// The code to scan is accepted no longer.
-    pub(in super::super) fn retire_code(&mut self) {
-        if let Some(code) = self.code.take() {
-            // Two sessions' worth: what a slow person may still hold in their hand.
-            if self.past_codes.len() >= 12 {
-                self.past_codes.remove(0);
-            }
-            self.past_codes.push(code.hash);
-        }
-    }
+fn hash_of(code: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    code.hash(&mut hasher);
+    hasher.finish()
 }
