@@ -10,7 +10,8 @@ use wharf::app::{OsRandom, SystemClock};
 use wharf::domain::ids::DeviceId;
 use wharf::engine::simulator::SimulatorDriver;
 use wharf::engine::{
-    Driver as _, Ended, EngineEvent, Inbound, InboundError, Session, SessionContext, Vault as _,
+    ControlContext, Driver as _, Ended, EngineEvent, Inbound, InboundError, Session, SessionContext,
+    Vault as _,
 };
 
 use super::media::MemoryMedia;
