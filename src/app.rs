@@ -15,27 +15,27 @@ use crate::domain::outbox::{Pace, QuietHours, Rules};
 use crate::engine::Driver;
 use crate::engine::simulator::SimulatorDriver;
 use crate::lifecycle::{Drained, Failure, Signals, Tasks};
-use crate::service::keys::{EnvironmentKeyError, Keys};
+use crate::service::access::keys::{EnvironmentKeyError, Keys};
 use crate::service::{
-    AccessTokens, Core, CoreParts, ImportLimits, Limits, MediaLimits, OutboxLimits, RetentionLimits,
-    ServiceError,
+    AccessTokens, ImportLimits, Limits, MediaLimits, OutboxLimits, RetentionLimits, ServiceError,
+    ServiceParts, Services,
 };
 use crate::settings::{DeclaredError, Settings};
 use crate::store::{OpenError, Store, StoreError, StoreOptions, Synchronous, VaultKey};
 use crate::telemetry::Metrics;
 
 mod api_config;
-mod declared;
+mod bootstrap_key;
+mod declared_devices;
 mod effects;
-mod first_key;
 mod listener;
 mod media_store;
-mod native;
 mod notify;
-mod observer;
+mod store_metrics;
 mod system;
 mod upstreams;
 mod webhooks;
+mod whatsapp;
 
 pub use system::{OsRandom, SystemClock};
 
@@ -97,7 +97,7 @@ pub enum StartError {
 }
 
 /// What comes from outside the settings.
-pub struct Surroundings {
+pub struct Environment {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -113,7 +113,7 @@ pub struct App {
     /// Where it listens.
     pub address: SocketAddr,
     /// Its use cases.
-    pub core: Core,
+    pub services: Services,
     settings: Settings,
     store: Store,
     simulator: Option<Arc<SimulatorDriver>>,
@@ -122,7 +122,7 @@ pub struct App {
 
 /// How a daemon ended.
 #[derive(Debug)]
-pub enum Ended {
+pub enum AppExit {
     /// As asked, with nothing left undone.
     Cleanly,
     /// As asked, but tasks had to be dropped.
@@ -136,21 +136,21 @@ impl App {
     ///
     /// # Errors
     /// [`StartError`] says what is wrong and what to do.
-    pub async fn start(settings: Settings, surroundings: Surroundings) -> Result<Self, StartError> {
+    pub async fn start(settings: Settings, surroundings: Environment) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         let store = open_store(&settings, &metrics, &surroundings.random)?;
         let bound = listener::bind(settings.server.listen, settings.server.tcp_user_timeout_ms).await?;
         let keys = Keys::load(&store, surroundings.api_key.as_deref(), surroundings.clock.now()).await??;
         if keys.is_empty() {
             let first = keys.make_first(&store, &*surroundings.clock, &*surroundings.random).await?;
-            first_key::hand_over(&first, &settings.store.data_dir, surroundings.terminal)?;
+            bootstrap_key::print_bootstrap_key(&first, &settings.store.data_dir, surroundings.terminal)?;
         }
         let tasks = Tasks::new();
         let simulator = simulator(&settings, &surroundings)?;
-        let native = native::driver(&settings)?;
+        let native = whatsapp::driver(&settings)?;
         let drivers = simulator.iter().map(|driver| driver.clone() as Arc<dyn Driver>).chain(native);
         let drivers = drivers.chain(upstreams::drivers(&settings, &surroundings)).collect();
-        let core = Core::new(CoreParts {
+        let services = Services::new(ServiceParts {
             store: store.clone(),
             clock: surroundings.clock.clone(),
             random: surroundings.random.clone(),
@@ -166,10 +166,10 @@ impl App {
             webhooks: webhooks::limits(&settings),
             notify: notify::parts(&settings),
         });
-        let app = Self { address: bound.address, core, settings, store, simulator, tasks };
-        app.core.start().await?;
+        let app = Self { address: bound.address, services, settings, store, simulator, tasks };
+        app.services.start().await?;
         app.reconcile().await?;
-        let router = crate::api::router(app.core.clone(), api_config::api(&app.settings));
+        let router = crate::api::router(app.services.clone(), api_config::api(&app.settings));
         bound.serve(router, &app.tasks);
         tracing::info!(address = %app.address, data_dir = %app.settings.store.data_dir.display(), version = env!("CARGO_PKG_VERSION"), "wharf is listening");
         Ok(app)
@@ -180,11 +180,11 @@ impl App {
     /// # Errors
     /// When a file is wrong: nothing is changed then.
     pub async fn reconcile(&self) -> Result<(), StartError> {
-        declared::reconcile(&self.core, &self.settings).await
+        declared_devices::reconcile(&self.services, &self.settings).await
     }
 
     /// Serves until a signal or a failure ends it.
-    pub async fn run(self, mut reloads: Signals) -> Ended {
+    pub async fn run(self, mut reloads: Signals) -> AppExit {
         let signals = reloads.clone();
         loop {
             tokio::select! {
@@ -192,7 +192,7 @@ impl App {
                 failure = self.tasks.failed() => {
                     tracing::error!(%failure, "the daemon cannot go on");
                     self.stop().await;
-                    return Ended::Failed(failure);
+                    return AppExit::Failed(failure);
                 }
                 () = reloads.reload() => tokio::select! {
                     () = signals.shutdown() => return self.stop().await,
@@ -208,7 +208,7 @@ impl App {
     }
 
     /// Says goodbye to sockets, closes sessions, stores everything, and ends.
-    pub async fn stop(self) -> Ended {
+    pub async fn stop(self) -> AppExit {
         tracing::info!("shutting down");
         let drained = self.tasks.drain(Duration::from_millis(self.settings.server.shutdown_timeout_ms)).await;
         if let Some(simulator) = &self.simulator
@@ -220,11 +220,11 @@ impl App {
         match drained {
             Drained::Clean => {
                 tracing::info!("goodbye");
-                Ended::Cleanly
+                AppExit::Cleanly
             }
             Drained::Cut(tasks) | Drained::Stuck(tasks) => {
                 tracing::warn!(tasks, "goodbye; some tasks did not end in time and were dropped");
-                Ended::Hastily
+                AppExit::Hastily
             }
         }
     }
@@ -240,12 +240,12 @@ fn open_store(settings: &Settings, metrics: &Metrics, random: &Arc<dyn Random>) 
         readers: settings.store.readers,
         vault_key: settings.store.vault_key.key().map(|key| VaultKey::new(&key, random.clone())),
     };
-    Store::open(&settings.store.data_dir, options, Arc::new(observer::StoreMetrics(metrics.clone())))
+    Store::open(&settings.store.data_dir, options, Arc::new(store_metrics::StoreMetrics(metrics.clone())))
 }
 
 fn simulator(
     settings: &Settings,
-    surroundings: &Surroundings,
+    surroundings: &Environment,
 ) -> Result<Option<Arc<SimulatorDriver>>, StartError> {
     if !settings.simulator_enabled() {
         return Ok(None);

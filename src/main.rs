@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use wharf::app::{App, Ended, OsRandom, Surroundings, SystemClock};
+use wharf::app::{App, AppExit, Environment, OsRandom, SystemClock};
 use wharf::cli::exit::CliError;
 use wharf::cli::output::Output;
 use wharf::cli::{self, Command, Globals, ServeArgs};
@@ -29,7 +29,7 @@ fn serve(globals: &Globals, args: &ServeArgs) -> ExitCode {
     if let Err(error) = wharf::telemetry::init_logs(&settings.log) {
         return fail(globals, error.to_string());
     }
-    let surroundings = Surroundings {
+    let surroundings = Environment {
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
         api_key: globals.key.as_ref().map(|key| key.expose().to_owned()).filter(|key| !key.is_empty()),
@@ -45,8 +45,8 @@ fn serve(globals: &Globals, args: &ServeArgs) -> ExitCode {
         Ok(Box::pin(app.run(signals)).await)
     });
     match outcome {
-        Ok(Ended::Cleanly | Ended::Hastily) => ExitCode::SUCCESS,
-        Ok(Ended::Failed(_)) => ExitCode::FAILURE,
+        Ok(AppExit::Cleanly | AppExit::Hastily) => ExitCode::SUCCESS,
+        Ok(AppExit::Failed(_)) => ExitCode::FAILURE,
         Err(message) => fail(globals, message),
     }
 }

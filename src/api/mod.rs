@@ -12,7 +12,7 @@ use axum::Router;
 
 use crate::domain::cidr::Cidr;
 use crate::domain::origin::OriginPattern;
-use crate::service::Core;
+use crate::service::Services;
 
 pub mod auth;
 pub mod http;
@@ -64,11 +64,11 @@ pub struct SocketConfig {
 }
 
 /// Everything that listens. Needs the runtime: tasks of the socket server start here.
-pub fn router(core: Core, config: ApiConfig) -> Router {
+pub fn router(services: Services, config: ApiConfig) -> Router {
     let config = Arc::new(config);
     let tries = Arc::new(auth::FailedTries::new(config.failed_tries_per_minute));
-    let rest = http::router(core.clone(), Arc::clone(&config), Arc::clone(&tries));
-    socket::mount(rest, core, &config, tries)
+    let rest = http::router(services.clone(), Arc::clone(&config), Arc::clone(&tries));
+    socket::mount(rest, services, &config, tries)
 }
 
 /// The OpenAPI 3.1 document of the REST interface, as indented JSON that ends in a line end.

@@ -8,7 +8,7 @@ use super::StartError;
 use crate::api::{ApiConfig, SocketConfig};
 use crate::domain::cidr::Cidr;
 use crate::net::{Guard, GuardedClient};
-use crate::service::access_token::{AccessTokenConfig, TokenMode};
+use crate::service::access::tokens::{AccessTokenConfig, TokenMode};
 use crate::settings::{AccessTokenMode, Settings};
 
 pub(super) fn api(settings: &Settings) -> ApiConfig {

@@ -1,12 +1,12 @@
 //! The effects, as the settings have them.
 
 use crate::effects::command::{CommandConfig, Commands};
-use crate::effects::desktop::{Desktop, DesktopAnswers, DesktopConfig};
+use crate::effects::desktop::{Desktop, DesktopActions, DesktopConfig};
 use crate::effects::sound::{Speaker, SpeakerConfig};
 use crate::settings::Settings;
 
 /// The desktop, and what comes back from it.
-pub(super) fn desktop(settings: &Settings) -> (Desktop, DesktopAnswers) {
+pub(super) fn desktop(settings: &Settings) -> (Desktop, DesktopActions) {
     let desktop = &settings.effects.desktop;
     let data_dir = &settings.store.data_dir;
     // Notification servers do not know where we are.

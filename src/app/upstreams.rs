@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Surroundings;
+use super::Environment;
 use crate::engine::Driver;
 use crate::engine::cloud_api::CloudApiDriver;
 use crate::engine::upstream::UpstreamConfig;
@@ -12,7 +12,7 @@ use crate::engine::wwebjs::WwebjsDriver;
 use crate::settings::Settings;
 
 /// Their drivers.
-pub(super) fn drivers(settings: &Settings, surroundings: &Surroundings) -> Vec<Arc<dyn Driver>> {
+pub(super) fn drivers(settings: &Settings, surroundings: &Environment) -> Vec<Arc<dyn Driver>> {
     let config = UpstreamConfig {
         http: super::api_config::guarded_client(settings, &[]),
         public_url: settings.server.public_url.trim_end_matches('/').to_owned(),

@@ -1,6 +1,6 @@
 //! What webhooks keep to, from the settings.
 
-use crate::domain::webhook::Schedule;
+use crate::domain::webhook::RetrySchedule;
 use crate::net::Guard;
 use crate::service::WebhookLimits;
 use crate::settings::Settings;
@@ -12,7 +12,7 @@ pub(super) fn limits(settings: &Settings) -> WebhookLimits {
     WebhookLimits {
         max_endpoints: webhooks.max_endpoints,
         timeout_ms: webhooks.timeout_ms,
-        schedule: Schedule(webhooks.retry_delays.clone()),
+        schedule: RetrySchedule(webhooks.retry_delays.clone()),
         max_in_flight: webhooks.max_in_flight,
         max_in_flight_per_endpoint: webhooks.max_in_flight_per_endpoint,
         disable_after_ms: i64::try_from(webhooks.disable_after_ms).unwrap_or(i64::MAX),

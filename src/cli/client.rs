@@ -13,7 +13,7 @@ use reqwest::{Method, RequestBuilder, Response, redirect};
 use serde_json::Value;
 use url::Url;
 
-use super::key::is_loopback;
+use super::api_key::is_loopback;
 use super::output::clean;
 
 pub use error::ClientError;
@@ -48,7 +48,7 @@ impl RawAnswer {
     /// The `Date` header, in milliseconds since the epoch.
     #[must_use]
     pub fn date_ms(&self) -> Option<i64> {
-        super::time::parse_http_date(self.headers.get(DATE)?.to_str().ok()?)
+        super::time_format::parse_http_date(self.headers.get(DATE)?.to_str().ok()?)
     }
 }
 

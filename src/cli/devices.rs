@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::Client;
 use super::exit::CliError;
-use super::output::{Output, clean, facts, moment_of, short, table, text_of};
+use super::output::{Output, clean, key_values, moment_of, short, table, text_of};
 use super::qr::{self, QrArgs};
 use crate::domain::clock::Clock;
 use crate::domain::ids::DeviceId;
@@ -164,7 +164,7 @@ async fn create(args: CreateArgs, client: &Client, out: &Output) -> Result<(), C
 fn describe(device: &Value) -> String {
     let stats = device.get("stats").unwrap_or(&Value::Null);
     let reason = reason_text(device);
-    let mut text = facts(&[
+    let mut text = key_values(&[
         ("id", text_of(device, "id")),
         ("name", text_of(device, "name")),
         ("engine", text_of(device, "engine")),

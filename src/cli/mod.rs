@@ -10,27 +10,23 @@
 //! the network is stripped of control characters before a terminal sees it; a key that was found in a
 //! file is only ever sent to this machine.
 
+pub mod api_key;
 pub mod client;
 pub mod config;
 pub mod devices;
 pub mod doctor;
-mod effects;
 pub mod exit;
-mod hooks;
-pub mod key;
 pub mod keys;
-mod network;
 pub mod notify;
 pub mod openapi;
 pub mod output;
-mod probe;
 pub mod qr;
 pub mod send;
 pub mod sim;
 
-mod summary;
+mod event_line;
 pub mod tail;
-pub mod time;
+pub mod time_format;
 pub mod webhooks;
 
 use std::ffi::OsString;
@@ -139,8 +135,9 @@ impl Globals {
     /// # Errors
     /// [`CliError::Usage`] for a URL or key that cannot be used.
     pub fn client(&self) -> Result<Client, CliError> {
-        let key =
-            key::choose(self.key.as_ref().map(Secret::expose), &self.url, || self.data_dir_or_default());
+        let key = api_key::resolve_api_key(self.key.as_ref().map(Secret::expose), &self.url, || {
+            self.data_dir_or_default()
+        });
         Ok(Client::new(&self.url, key.as_deref())?)
     }
 
@@ -295,18 +292,18 @@ mod tests {
     /// Else one takes the other's value: a receiver's address for the daemon's, which then gets the key.
     #[test]
     fn no_command_has_an_argument_of_a_global_options_name() {
-        fn look(command: &clap::Command, globals: &[String]) {
+        fn probe(command: &clap::Command, globals: &[String]) {
             for argument in command.get_arguments().filter(|argument| !argument.is_global_set()) {
                 let id = argument.get_id().to_string();
                 assert!(!globals.contains(&id), "{} {id}", command.get_name());
             }
-            command.get_subcommands().for_each(|command| look(command, globals));
+            command.get_subcommands().for_each(|command| probe(command, globals));
         }
         let cli = Cli::command();
         let globals = cli.get_arguments().filter(|argument| argument.is_global_set());
         let globals: Vec<String> = globals.map(|argument| argument.get_id().to_string()).collect();
         assert!(globals.len() > 3, "{globals:?}");
-        cli.get_subcommands().for_each(|command| look(command, &globals));
+        cli.get_subcommands().for_each(|command| probe(command, &globals));
         let line = ["wharf", "webhooks", "create", "https://hooks.example.com/shop"];
         assert_eq!(try_parse(line).unwrap().globals.url, DEFAULT_URL);
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::client::Client;
 use super::exit::CliError;
 use super::output::{Output, moment_of, short, table, text_of};
-use super::time::parse_duration_ms;
+use super::time_format::parse_duration_ms;
 use crate::domain::clock::Clock;
 use crate::domain::ids::DeviceId;
 

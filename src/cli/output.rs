@@ -187,7 +187,7 @@ pub fn text_of(object: &Value, field: &str) -> String {
 /// A field that is a moment (milliseconds), or `-`.
 #[must_use]
 pub fn moment_of(object: &Value, field: &str) -> String {
-    object.get(field).and_then(Value::as_i64).map_or_else(|| "-".to_owned(), super::time::moment)
+    object.get(field).and_then(Value::as_i64).map_or_else(|| "-".to_owned(), super::time_format::moment)
 }
 
 /// Rows in aligned columns, two spaces apart; nothing trails the last column.
@@ -220,7 +220,7 @@ fn aligned<'a>(widths: &[usize], cells: impl Iterator<Item = &'a str>) -> String
 
 /// Names and values below each other, the values aligned; empty values are left out.
 #[must_use]
-pub fn facts(rows: &[(&str, String)]) -> String {
+pub fn key_values(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     rows.iter()
         .filter(|(_, value)| !value.is_empty())
@@ -263,7 +263,8 @@ mod tests {
 
     #[test]
     fn facts_leave_out_what_is_empty() {
-        let text = facts(&[("id", "x".to_owned()), ("phone", String::new()), ("state", "qr".to_owned())]);
+        let text =
+            key_values(&[("id", "x".to_owned()), ("phone", String::new()), ("state", "qr".to_owned())]);
         assert_eq!(text, "id     x\nstate  qr\n");
     }
 }

@@ -14,7 +14,7 @@ use self::args::{
 use super::client::Client;
 use super::exit::CliError;
 use super::output::{Output, clean, short, table, text_of};
-use super::time::time_of_day;
+use super::time_format::time_of_day;
 use crate::domain::ids::DeviceId;
 
 mod args;

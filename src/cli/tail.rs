@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::client::{Client, ClientError};
+use super::event_line::summary;
 use super::exit::{CliError, Exit};
 use super::output::{Output, clean, text_of};
-use super::summary::summary;
-use super::time::time_of_day;
+use super::time_format::time_of_day;
 use crate::domain::backoff::Backoff;
 use crate::domain::ids::DeviceId;
 use crate::net::sse::{SseEvent, SseParser};
@@ -136,12 +136,12 @@ async fn new_devices(known: &BTreeSet<DeviceId>, client: &Client) -> Result<Vec<
 }
 
 /// A stream that will not be taken up again.
-struct Ended {
+struct TailEnd {
     device: DeviceId,
     error: CliError,
 }
 
-impl Ended {
+impl TailEnd {
     /// Prints why, and gives its exit code; when nobody reads any more, that is the error.
     fn tell(self, out: &Output) -> Result<Exit, CliError> {
         if matches!(self.error, CliError::Terminal(_)) {
@@ -159,7 +159,7 @@ async fn follow(
     args: &TailArgs,
     client: &Client,
     out: &Output,
-) -> Ended {
+) -> TailEnd {
     let mut position = since.map(|seq| seq.to_string());
     let mut attempt = 0;
     let mut was_connected = false;
@@ -174,11 +174,11 @@ async fn follow(
                     // A stream that only opens and closes must not be asked for in a tight loop.
                     Ok(Heard::Nothing) => {}
                     Ok(Heard::Something) => attempt = 0,
-                    Err(error) => return Ended { device, error },
+                    Err(error) => return TailEnd { device, error },
                 }
             }
             Err(error) if was_connected && error.is_passing() => {}
-            Err(error) => return Ended { device, error: error.into() },
+            Err(error) => return TailEnd { device, error: error.into() },
         }
         attempt += 1;
         if attempt == 1 {

@@ -7,10 +7,10 @@ use super::exit::{CliError, Exit};
 use super::output::{Output, clean, moment_of, text_of};
 
 mod args;
-mod shown;
+mod output;
 
 use args::{AttemptsArgs, ChangeArgs, CreateArgs, ReplayArgs, RotateArgs, WebhookArg, WebhookOptions};
-use shown::{attempt_table, letter_table, webhook_facts, webhook_table};
+use output::{attempt_table, letter_table, webhook_facts, webhook_table};
 
 pub use args::WebhooksCommand;
 

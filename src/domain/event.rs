@@ -23,65 +23,65 @@ use super::webhook::{DisabledReason, EndpointId};
 #[serde(untagged)]
 pub enum Event {
     /// A code to scan.
-    Qr(QrOffered),
+    Qr(QrEvent),
     /// A phone accepted the link.
-    Authenticated(AccountNamed),
+    Authenticated(AuthenticatedEvent),
     /// The device can send and receive.
-    Ready(PhoneNamed),
+    Ready(ReadyEvent),
     /// A transition.
-    State(StateChanged),
+    State(DeviceStateEvent),
     /// The device went offline.
-    Disconnected(WentOffline),
+    Disconnected(DisconnectedEvent),
     /// A message came in, or was sent from another linked device.
-    Message(MessageReceived),
+    Message(MessageReceivedEvent),
     /// A message was accepted for sending.
-    MessageCreated(MessageAccepted),
+    MessageCreated(MessageCreatedEvent),
     /// A step of an outgoing message.
-    MessageStatus(MessageStepped),
+    MessageStatus(MessageStatusEvent),
     /// An acknowledgement from the network.
-    MessageAck(MessageAcked),
+    MessageAck(MessageAckEvent),
     /// Messages were read.
-    MessageRead(MessagesRead),
+    MessageRead(MessagesReadEvent),
     /// Somebody reacted, or took it back.
-    MessageReaction(MessageReacted),
+    MessageReaction(MessageReactionEvent),
     /// A message's text was changed.
-    MessageEdited(MessageChanged),
+    MessageEdited(MessageChangedEvent),
     /// A message was taken back for everyone.
-    MessageRevoked(MessageChanged),
+    MessageRevoked(MessageChangedEvent),
     /// A message was removed from this account only.
-    MessageDeleted(MessageGone),
+    MessageDeleted(MessageDeletedEvent),
     /// A message was starred, or not any more.
-    MessageStarred(MessageMarked),
+    MessageStarred(MessageStarredEvent),
     /// A chat's messages were removed.
-    ChatCleared(ChatGone),
+    ChatCleared(ChatRemovedEvent),
     /// A chat was removed with its messages; the next message brings it back.
-    ChatDeleted(ChatGone),
+    ChatDeleted(ChatRemovedEvent),
     /// Two chats turned out to be one person's, and are one.
-    ChatMerged(ChatsMerged),
+    ChatMerged(ChatMergedEvent),
     /// Somebody voted in a poll.
-    PollVote(PollVoted),
+    PollVote(PollVoteEvent),
     /// A contact changed.
-    ContactUpdate(ContactChanged),
+    ContactUpdate(ContactUpdateEvent),
     /// A group changed.
-    GroupUpdate(GroupChanged),
+    GroupUpdate(GroupUpdateEvent),
     /// Somebody calls, or it ended.
-    Call(Called),
+    Call(CallEvent),
     /// How far the first synchronisation is.
-    HistoryProgress(HistoryProgressed),
+    HistoryProgress(HistoryProgressEvent),
     /// The device is being deleted.
-    DeviceDeleted(Deleted),
+    DeviceDeleted(DeviceDeletedEvent),
     /// An event did not reach a webhook, after all tries.
-    WebhookDead(WebhookDied),
+    WebhookDead(WebhookDeadEvent),
     /// A webhook gets nothing any more.
-    WebhookDisabled(WebhookSwitchedOff),
+    WebhookDisabled(WebhookDisabledEvent),
     /// A rule says that people should hear of something.
-    Notification(Notified),
+    Notification(NotificationEvent),
 }
 
 /// Payload of `qr`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct QrOffered {
+pub struct QrEvent {
     /// The raw string a phone scans.
     pub qr: String,
     /// When a phone no longer accepts it.
@@ -93,7 +93,7 @@ pub struct QrOffered {
 /// Payload of `authenticated`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct AccountNamed {
+pub struct AuthenticatedEvent {
     /// In digits.
     pub phone_number: String,
     /// The account's display name.
@@ -103,7 +103,7 @@ pub struct AccountNamed {
 /// Payload of `ready`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct PhoneNamed {
+pub struct ReadyEvent {
     /// In digits.
     pub phone_number: String,
 }
@@ -111,7 +111,7 @@ pub struct PhoneNamed {
 /// Payload of `state`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct StateChanged {
+pub struct DeviceStateEvent {
     /// One of the four words that dashboards compare.
     pub status: String,
     /// The fine-grained name.
@@ -131,14 +131,14 @@ fn is_zero(n: &u32) -> bool {
 
 /// Payload of `disconnected`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WentOffline {
+pub struct DisconnectedEvent {
     /// Why.
     pub reason: Reason,
 }
 
 /// Payload of `message`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MessageReceived {
+pub struct MessageReceivedEvent {
     /// The message.
     pub message: Message,
 }
@@ -146,7 +146,7 @@ pub struct MessageReceived {
 /// Payload of `message:created`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct MessageAccepted {
+pub struct MessageCreatedEvent {
     /// The message.
     pub message: Message,
     /// The sender's own name for it.
@@ -157,7 +157,7 @@ pub struct MessageAccepted {
 /// Payload of `message:status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct MessageStepped {
+pub struct MessageStatusEvent {
     /// Which message.
     pub message_id: MessageId,
     /// Its chat.
@@ -178,7 +178,7 @@ pub struct MessageStepped {
 /// Payload of `message:ack`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct MessageAcked {
+pub struct MessageAckEvent {
     /// Which message.
     pub message_id: MessageId,
     /// Its chat.
@@ -192,7 +192,7 @@ pub struct MessageAcked {
 /// Payload of `message:read`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct MessagesRead {
+pub struct MessagesReadEvent {
     /// The chat.
     pub chat_id: Jid,
     /// Which messages.
@@ -205,7 +205,7 @@ pub struct MessagesRead {
 /// Payload of `message:reaction`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct MessageReacted {
+pub struct MessageReactionEvent {
     /// Which message.
     pub message_id: MessageId,
     /// Its chat.
@@ -219,7 +219,7 @@ pub struct MessageReacted {
 /// Payload of `message:edited` and `message:revoked`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct MessageChanged {
+pub struct MessageChangedEvent {
     /// Which message.
     pub message_id: MessageId,
     /// Its chat.
@@ -232,7 +232,7 @@ pub struct MessageChanged {
 /// Payload of `message:deleted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct MessageGone {
+pub struct MessageDeletedEvent {
     /// Which message.
     pub message_id: MessageId,
     /// Its chat.
@@ -242,7 +242,7 @@ pub struct MessageGone {
 /// Payload of `message:starred`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct MessageMarked {
+pub struct MessageStarredEvent {
     /// Which message.
     pub message_id: MessageId,
     /// Its chat.
@@ -254,14 +254,14 @@ pub struct MessageMarked {
 /// Payload of `chat:cleared` and `chat:deleted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ChatGone {
+pub struct ChatRemovedEvent {
     /// The chat.
     pub chat_id: Jid,
 }
 
 /// Payload of `chat:merged`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChatsMerged {
+pub struct ChatMergedEvent {
     /// The chat that is no more: its messages stand in the other, under the ids they have.
     pub from: Jid,
     /// The chat that both are now.
@@ -271,7 +271,7 @@ pub struct ChatsMerged {
 /// Payload of `poll:vote`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct PollVoted {
+pub struct PollVoteEvent {
     /// The poll's message.
     pub message_id: MessageId,
     /// Its chat.
@@ -285,7 +285,7 @@ pub struct PollVoted {
 /// Payload of `group:update`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct GroupChanged {
+pub struct GroupUpdateEvent {
     /// Which group.
     pub group_id: Jid,
     /// What changed.
@@ -323,7 +323,7 @@ pub enum CallStatus {
 /// Payload of `call`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Called {
+pub struct CallEvent {
     /// Names the call.
     pub call_id: String,
     /// Who calls.
@@ -336,7 +336,7 @@ pub struct Called {
 
 /// Payload of `history:progress`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HistoryProgressed {
+pub struct HistoryProgressEvent {
     /// Messages so far.
     pub done: u64,
     /// Messages in all, where that is known.
@@ -362,7 +362,7 @@ pub enum HistoryPhase {
 
 /// Payload of `contact:update`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContactChanged {
+pub struct ContactUpdateEvent {
     /// The contact as it now is.
     pub contact: Contact,
 }
@@ -370,7 +370,7 @@ pub struct ContactChanged {
 /// Payload of `webhook:dead`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct WebhookDied {
+pub struct WebhookDeadEvent {
     /// Which webhook.
     pub webhook_id: EndpointId,
     /// The name of the event that did not reach it.
@@ -393,7 +393,7 @@ fn one() -> u32 {
 /// Payload of `webhook:disabled`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct WebhookSwitchedOff {
+pub struct WebhookDisabledEvent {
     /// Which webhook.
     pub webhook_id: EndpointId,
     /// Why.
@@ -403,7 +403,7 @@ pub struct WebhookSwitchedOff {
 /// Payload of `notification`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Notified {
+pub struct NotificationEvent {
     /// Names it. One of the same id is the same one, grown.
     pub id: String,
     /// What happened: a word of [`super::notify::Kind`].
@@ -427,7 +427,7 @@ pub struct Notified {
 
 /// Payload of `device-deleted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deleted {}
+pub struct DeviceDeletedEvent {}
 
 impl Event {
     /// The event's name on the wire.
@@ -467,13 +467,13 @@ impl Event {
     /// A `qr` event.
     #[must_use]
     pub fn qr(code: &str, expires_at: Millis, attempt: u32) -> Self {
-        Self::Qr(QrOffered { qr: code.to_owned(), expires_at, attempt })
+        Self::Qr(QrEvent { qr: code.to_owned(), expires_at, attempt })
     }
 
     /// An `authenticated` event.
     #[must_use]
     pub fn authenticated(account: &Account) -> Self {
-        Self::Authenticated(AccountNamed {
+        Self::Authenticated(AuthenticatedEvent {
             phone_number: account.phone_number.clone(),
             client_name: account.client_name.clone(),
         })
@@ -482,19 +482,19 @@ impl Event {
     /// A `ready` event.
     #[must_use]
     pub fn ready(account: &Account) -> Self {
-        Self::Ready(PhoneNamed { phone_number: account.phone_number.clone() })
+        Self::Ready(ReadyEvent { phone_number: account.phone_number.clone() })
     }
 
     /// A `disconnected` event.
     #[must_use]
     pub fn disconnected(reason: Reason) -> Self {
-        Self::Disconnected(WentOffline { reason })
+        Self::Disconnected(DisconnectedEvent { reason })
     }
 
     /// A `message:ack` event.
     #[must_use]
     pub fn ack(message: &MessageId, chat: &Jid, ack: Ack) -> Self {
-        Self::MessageAck(MessageAcked {
+        Self::MessageAck(MessageAckEvent {
             message_id: message.clone(),
             chat_id: chat.clone(),
             ack,
@@ -505,7 +505,7 @@ impl Event {
     /// A `message:status` event of a message that has not failed.
     #[must_use]
     pub fn status(message: &MessageId, chat: &Jid, status: Status, temp_id: Option<&str>) -> Self {
-        Self::MessageStatus(MessageStepped {
+        Self::MessageStatus(MessageStatusEvent {
             message_id: message.clone(),
             chat_id: chat.clone(),
             status,
@@ -519,7 +519,7 @@ impl Event {
 /// What dashboards see live and the log does not keep.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Ephemeral {
+pub enum EphemeralEvent {
     /// Somebody types, or stopped.
     #[serde(rename_all = "camelCase")]
     Typing {
@@ -560,7 +560,7 @@ pub enum Ephemeral {
     },
 }
 
-impl Ephemeral {
+impl EphemeralEvent {
     /// The event's name on the wire.
     #[must_use]
     pub fn name(&self) -> &'static str {

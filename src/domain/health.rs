@@ -10,7 +10,7 @@ use super::state::State;
 
 /// What the score is made from, over the last hour.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Observed {
+pub struct HealthInput {
     /// Messages of either direction.
     pub messages_last_hour: i64,
     /// Messages that reached the network.
@@ -98,7 +98,7 @@ pub struct Warning {
 
 /// Judges a device.
 #[must_use]
-pub fn judge(state: &State, seen: &Observed) -> Health {
+pub fn judge(state: &State, seen: &HealthInput) -> Health {
     let mut score: i64 = 100;
     let mut warnings = Vec::new();
     if !state.is_ready() {
@@ -180,7 +180,7 @@ impl Network {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "message counts of an hour are far below 2^52")]
-fn success_rate(seen: &Observed) -> f64 {
+fn success_rate(seen: &HealthInput) -> f64 {
     let outgoing = seen.sent_last_hour + seen.failed_last_hour;
     if outgoing == 0 {
         return 100.0;
@@ -214,13 +214,13 @@ mod tests {
 
     #[test]
     fn a_quiet_ready_device_is_healthy() {
-        let health = judge(&READY, &Observed::default());
+        let health = judge(&READY, &HealthInput::default());
         assert_eq!((health.status, health.score), ("healthy", 100));
     }
 
     #[test]
     fn failures_cost_points_and_say_why() {
-        let seen = Observed { sent_last_hour: 5, failed_last_hour: 5, ..Observed::default() };
+        let seen = HealthInput { sent_last_hour: 5, failed_last_hour: 5, ..HealthInput::default() };
         let health = judge(&READY, &seen);
         assert_eq!((health.status, health.warnings[0].code.as_str()), ("warning", "send_failures"));
     }
@@ -234,20 +234,20 @@ mod tests {
             ("ack_stall", Network { chats_sent_to: 3, chats_without_receipt: 2, ..Network::default() }),
             ("slow_sends", Network { send_ms: Some(11_000), ..Network::default() }),
         ] {
-            let health = judge(&READY, &Observed { network, ..Observed::default() });
+            let health = judge(&READY, &HealthInput { network, ..HealthInput::default() });
             let codes: Vec<&str> = health.warnings.iter().map(|warning| warning.code.as_str()).collect();
             assert_eq!(codes, [code]);
             assert_ne!(health.status, "healthy", "{code}");
         }
         let usual =
             Network { chats_sent_to: 4, chats_without_receipt: 2, send_ms: Some(900), ..Network::default() };
-        assert_eq!(judge(&READY, &Observed { network: usual, ..Observed::default() }).warnings, []);
+        assert_eq!(judge(&READY, &HealthInput { network: usual, ..HealthInput::default() }).warnings, []);
     }
 
     #[test]
     fn a_failed_device_is_blocked_with_its_reason() {
         let state = State::Failed { reason: Reason::Banned, since: Millis(0) };
-        let health = judge(&state, &Observed::default());
+        let health = judge(&state, &HealthInput::default());
         assert_eq!((health.status, health.score), ("blocked", 0));
         assert_eq!(health.warnings[0].code, "banned");
     }

@@ -14,43 +14,43 @@ use super::jid::{Jid, JidKind};
 use super::message::Message;
 
 /// Says which people it is about, so that their ids can be read and replaced.
-pub trait NamesPeople {
+pub trait ReferencesPeople {
     /// Shows each id that may be a person's.
     fn each_person(&mut self, visit: &mut dyn FnMut(&mut Jid));
 }
 
-impl NamesPeople for Jid {
+impl ReferencesPeople for Jid {
     fn each_person(&mut self, visit: &mut dyn FnMut(&mut Jid)) {
         visit(self);
     }
 }
 
-impl<T: NamesPeople> NamesPeople for Option<T> {
+impl<T: ReferencesPeople> ReferencesPeople for Option<T> {
     fn each_person(&mut self, visit: &mut dyn FnMut(&mut Jid)) {
         self.iter_mut().for_each(|one| one.each_person(visit));
     }
 }
 
-impl<T: NamesPeople> NamesPeople for Vec<T> {
+impl<T: ReferencesPeople> ReferencesPeople for Vec<T> {
     fn each_person(&mut self, visit: &mut dyn FnMut(&mut Jid)) {
         self.iter_mut().for_each(|one| one.each_person(visit));
     }
 }
 
-impl NamesPeople for MessageId {
+impl ReferencesPeople for MessageId {
     fn each_person(&mut self, visit: &mut dyn FnMut(&mut Jid)) {
         visit(&mut self.chat);
         self.participant.each_person(visit);
     }
 }
 
-impl NamesPeople for Participant {
+impl ReferencesPeople for Participant {
     fn each_person(&mut self, visit: &mut dyn FnMut(&mut Jid)) {
         visit(&mut self.id);
     }
 }
 
-impl NamesPeople for Group {
+impl ReferencesPeople for Group {
     fn each_person(&mut self, visit: &mut dyn FnMut(&mut Jid)) {
         self.owner.each_person(visit);
         self.participants.each_person(visit);
@@ -58,14 +58,14 @@ impl NamesPeople for Group {
 }
 
 /// Its hidden id is what is told of the person, and stays.
-impl NamesPeople for ContactUpdate {
+impl ReferencesPeople for ContactUpdate {
     fn each_person(&mut self, visit: &mut dyn FnMut(&mut Jid)) {
         visit(&mut self.id);
     }
 }
 
 /// All but its permanent id.
-impl NamesPeople for Message {
+impl ReferencesPeople for Message {
     fn each_person(&mut self, visit: &mut dyn FnMut(&mut Jid)) {
         for id in [&mut self.chat_id, &mut self.from, &mut self.to] {
             visit(id);
@@ -82,10 +82,10 @@ impl NamesPeople for Message {
 
 /// The hidden ids in it, each once.
 #[must_use]
-pub fn hidden_ids(of: &mut impl NamesPeople) -> Vec<Jid> {
+pub fn hidden_ids(of: &mut impl ReferencesPeople) -> Vec<Jid> {
     let mut found = Vec::new();
     of.each_person(&mut |id| {
-        if id.kind() == JidKind::Lid && !id.is_stand_in() {
+        if id.kind() == JidKind::Lid && !id.is_placeholder() {
             found.push(id.clone());
         }
     });
@@ -96,24 +96,24 @@ pub fn hidden_ids(of: &mut impl NamesPeople) -> Vec<Jid> {
 
 /// That a hidden id and a number are one person's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SamePerson {
+pub struct IdentityPair {
     /// The hidden id.
     pub lid: Jid,
     /// The number.
     pub number: Jid,
 }
 
-impl SamePerson {
+impl IdentityPair {
     /// What is told of a person, where that is their number with their hidden id.
     #[must_use]
-    pub fn told_by(update: &ContactUpdate) -> Option<Self> {
-        let lid = update.lid.clone().filter(|lid| lid.kind() == JidKind::Lid && !lid.is_stand_in())?;
+    pub fn pair_of(update: &ContactUpdate) -> Option<Self> {
+        let lid = update.lid.clone().filter(|lid| lid.kind() == JidKind::Lid && !lid.is_placeholder())?;
         update.id.phone()?;
         Some(Self { lid, number: update.id.clone() })
     }
 
     /// Puts the number where the hidden id stands. `false` when it does not.
-    pub fn settle(&self, what: &mut impl NamesPeople) -> bool {
+    pub fn canonicalize(&self, what: &mut impl ReferencesPeople) -> bool {
         let mut changed = false;
         what.each_person(&mut |id| {
             if *id == self.lid {
@@ -126,13 +126,13 @@ impl SamePerson {
 
     /// A name that is nothing but the hidden id becomes the number.
     #[must_use]
-    pub fn settled_name(&self, name: String) -> String {
+    pub fn canonical_name(&self, name: String) -> String {
         if name == self.lid.as_name() { self.number.as_name() } else { name }
     }
 }
 
 /// Settles by all that is known; `known` is in the order of [`hidden_ids`].
-pub fn settle(what: &mut impl NamesPeople, known: &[SamePerson]) {
+pub fn canonicalize(what: &mut impl ReferencesPeople, known: &[IdentityPair]) {
     if known.is_empty() {
         return;
     }
@@ -146,7 +146,7 @@ pub fn settle(what: &mut impl NamesPeople, known: &[SamePerson]) {
 /// The line of the chat that two chats of one person become: `kept` with what `folded` adds. What is in view
 /// or silent in one of them is so in the one; messages and counts follow from the messages themselves.
 #[must_use]
-pub fn joined(kept: Option<Chat>, folded: Chat) -> Chat {
+pub fn merged(kept: Option<Chat>, folded: Chat) -> Chat {
     let Some(kept) = kept else { return folded };
     let muted_until =
         match (kept.muted.then_some(kept.muted_until), folded.muted.then_some(folded.muted_until)) {
@@ -177,8 +177,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn same() -> SamePerson {
-        SamePerson { lid: jid("4411@lid"), number: jid("15550100001") }
+    fn same() -> IdentityPair {
+        IdentityPair { lid: jid("4411@lid"), number: jid("15550100001") }
     }
 
     fn chat(id: &str) -> Chat {
@@ -203,29 +203,29 @@ mod tests {
     fn an_update_tells_of_one_person_only_with_number_and_hidden_id() {
         let told = |id: &str, lid: Option<&str>| {
             let update = ContactUpdate { lid: lid.map(jid), ..ContactUpdate::seen(jid(id)) };
-            SamePerson::told_by(&update)
+            IdentityPair::pair_of(&update)
         };
         assert_eq!(told("15550100001", Some("4411@lid")), Some(same()));
         assert_eq!(told("15550100001", None), None);
         assert_eq!(told("4411@lid", Some("4411@lid")), None);
         assert_eq!(told("15550100001", Some("15550100002@c.us")), None);
-        assert_eq!(told("15550100001", Some(&Jid::stand_in(7).to_string())), None);
+        assert_eq!(told("15550100001", Some(&Jid::placeholder(7).to_string())), None);
     }
 
     #[test]
     fn both_parts_of_a_message_id_are_settled() {
         let mut id: MessageId = "false_1203@g.us_3EB0_4411@lid".parse().unwrap();
         assert_eq!(hidden_ids(&mut id), [jid("4411@lid")]);
-        assert!(same().settle(&mut id));
+        assert!(same().canonicalize(&mut id));
         assert_eq!(id.to_string(), "false_1203@g.us_3EB0_15550100001@c.us");
-        assert!(!same().settle(&mut id));
+        assert!(!same().canonicalize(&mut id));
     }
 
     #[test]
     fn only_what_is_known_is_settled() {
         let mut people = vec![jid("9@lid"), jid("4411@lid"), jid("15550100002"), jid("4411@lid")];
         assert_eq!(hidden_ids(&mut people), [jid("4411@lid"), jid("9@lid")]);
-        settle(&mut people, &[same()]);
+        canonicalize(&mut people, &[same()]);
         assert_eq!(people, [jid("9@lid"), jid("15550100001"), jid("15550100002"), jid("15550100001")]);
     }
 
@@ -233,18 +233,18 @@ mod tests {
     fn what_is_in_view_or_silent_in_one_chat_is_so_in_the_one_they_become() {
         let kept = Chat { archived: true, muted: true, muted_until: Some(Millis(9)), ..chat("15550100001") };
         let folded = Chat { pinned: true, muted: true, timestamp: Millis(5), ..chat("4411@lid") };
-        let one = joined(Some(kept.clone()), folded.clone());
+        let one = merged(Some(kept.clone()), folded.clone());
         assert_eq!(one.id, jid("15550100001"));
         assert_eq!((one.pinned, one.archived, one.muted, one.muted_until), (true, false, true, None));
         assert_eq!(one.timestamp, Millis(5));
         let ends = Chat { muted_until: Some(Millis(3)), ..folded.clone() };
-        assert_eq!(joined(Some(kept), ends).muted_until, Some(Millis(9)));
-        assert!(joined(None, folded).pinned);
+        assert_eq!(merged(Some(kept), ends).muted_until, Some(Millis(9)));
+        assert!(merged(None, folded).pinned);
     }
 
     #[test]
     fn a_name_that_was_only_the_hidden_id_becomes_the_number() {
-        assert_eq!(same().settled_name("4411@lid".to_owned()), "+15550100001");
-        assert_eq!(same().settled_name("Jo".to_owned()), "Jo");
+        assert_eq!(same().canonical_name("4411@lid".to_owned()), "+15550100001");
+        assert_eq!(same().canonical_name("Jo".to_owned()), "Jo");
     }
 }

@@ -66,13 +66,13 @@ impl Jid {
 
     /// Stands for a person of whom no id is known. It is nobody's: no network's ids begin with zeros.
     #[must_use]
-    pub fn stand_in(number: u64) -> Self {
+    pub fn placeholder(number: u64) -> Self {
         Self { kind: JidKind::Lid, user: format!("{STAND_IN}{number:020}").into() }
     }
 
     /// Whether it is such a stand-in.
     #[must_use]
-    pub fn is_stand_in(&self) -> bool {
+    pub fn is_placeholder(&self) -> bool {
         self.kind == JidKind::Lid && self.user.starts_with(STAND_IN)
     }
 
@@ -238,8 +238,8 @@ mod tests {
 
         #[test]
         fn stand_ins_round_trip(number in any::<u64>()) {
-            let jid = Jid::stand_in(number);
-            prop_assert!(jid.is_stand_in());
+            let jid = Jid::placeholder(number);
+            prop_assert!(jid.is_placeholder());
             prop_assert_eq!(jid.to_string().parse::<Jid>(), Ok(jid));
         }
 

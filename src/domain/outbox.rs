@@ -7,19 +7,18 @@
 
 use serde::{Deserialize, Serialize};
 
-mod dispatch;
-mod pace;
+mod dispatcher;
+mod pacer;
 mod queue;
 mod quiet_hours;
 mod rules;
+#[cfg(test)]
+mod tests;
 mod warmup;
 
-#[cfg(test)]
-mod simulated_day;
-
-pub use dispatch::{Dispatch, Turn};
-pub use pace::{Departure, Gate, HeldBy, Pace, Pacer};
-pub use queue::{Entry, Next, Queue};
+pub use dispatcher::{Dispatcher, NextSend};
+pub use pacer::{HeldBy, Pace, Pacer, SendPermission, SentRecord};
+pub use queue::{Next, Queue, QueuedMessage};
 pub use quiet_hours::{InvalidQuietHours, QuietHours, TimeOfDay, Zone};
 pub use rules::Rules;
 pub use warmup::{Phase, Warmup};

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::clock::Millis;
 use super::device::Account;
-use super::event::{Event, StateChanged};
+use super::event::{DeviceStateEvent, Event};
 use super::reason::Reason;
 
 /// A link that held this long counts as good: backoff starts over after it.
@@ -260,8 +260,8 @@ impl State {
 
     /// This state as the payload of a `state` event.
     #[must_use]
-    pub fn as_event(&self) -> StateChanged {
-        StateChanged {
+    pub fn as_event(&self) -> DeviceStateEvent {
+        DeviceStateEvent {
             status: self.event_status().to_owned(),
             state: self.name().to_owned(),
             reason: self.reason(),
@@ -282,7 +282,7 @@ impl State {
         }
     }
 
-    fn replay_change(self, change: &StateChanged, since: Millis) -> Self {
+    fn replay_change(self, change: &DeviceStateEvent, since: Millis) -> Self {
         let (attempt, reason) = (change.attempt, change.reason);
         match (change.state.as_str(), reason) {
             ("connecting", _) => Self::Connecting { attempt, since, reason },

@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::Millis;
 use super::ids::DeviceId;
-use super::made_id::made_id;
+use super::slug::made_id;
 
-pub mod facts;
-pub mod names;
-pub mod retry;
+pub mod event_names;
+pub mod filter_input;
+pub mod retry_schedule;
 pub mod subscription;
 
-pub use facts::Facts;
-pub use retry::{InvalidSpan, Schedule, Span};
+pub use filter_input::FilterInput;
+pub use retry_schedule::{InvalidSpan, RetryDelay, RetrySchedule};
 pub use subscription::{Subscription, SubscriptionError};
 
 made_id! {
@@ -92,7 +92,7 @@ impl Ordering {
 
     /// What is delivered one after the other; `None`: this one waits for nothing.
     #[must_use]
-    pub fn lane(self, device: &DeviceId, facts: &Facts<'_>) -> Option<String> {
+    pub fn lane(self, device: &DeviceId, facts: &FilterInput<'_>) -> Option<String> {
         match self {
             Self::Device => Some(device.to_string()),
             Self::Chat => Some(format!("{device} {}", facts.chat.as_deref().unwrap_or_default())),

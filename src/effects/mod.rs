@@ -5,11 +5,11 @@
 //! push service does; nothing is queued without a bound; nothing writes to standard error; no text is interpreted by
 //! what shows it.
 
-mod announced;
+mod availability_log;
 pub mod command;
 pub mod desktop;
-mod inert;
 pub mod push;
+mod sanitize;
 pub mod sound;
 pub mod sounds;
 

@@ -202,7 +202,7 @@ pub struct SessionContext {
 #[async_trait]
 pub trait Session: Send + Sync + 'static {
     /// Connects, delivers news, and returns when the session has ended, for whatever reason.
-    async fn run(self: Arc<Self>) -> Ended;
+    async fn run(self: Arc<Self>) -> SessionEnd;
 
     /// Hands a message to the network, under the id that it carries.
     async fn send(&self, message: Outgoing) -> SendOutcome;
@@ -275,7 +275,7 @@ pub struct PairingCode {
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum SessionEnd {
     /// As asked.
     Closed,
     /// All codes ran out unscanned.

@@ -1,12 +1,12 @@
 //! Which people an engine's news are about.
 
 use super::{EngineEvent, Incoming, IncomingReceipt, Quoted};
-use crate::domain::identity::NamesPeople;
+use crate::domain::identity::ReferencesPeople;
 use crate::domain::jid::Jid;
 
 type Visit<'a> = &'a mut dyn FnMut(&mut Jid);
 
-impl NamesPeople for Incoming {
+impl ReferencesPeople for Incoming {
     fn each_person(&mut self, visit: Visit<'_>) {
         visit(&mut self.chat);
         visit(&mut self.from);
@@ -15,21 +15,21 @@ impl NamesPeople for Incoming {
     }
 }
 
-impl NamesPeople for Quoted {
+impl ReferencesPeople for Quoted {
     fn each_person(&mut self, visit: Visit<'_>) {
         self.id.each_person(visit);
         visit(&mut self.author);
     }
 }
 
-impl NamesPeople for IncomingReceipt {
+impl ReferencesPeople for IncomingReceipt {
     fn each_person(&mut self, visit: Visit<'_>) {
         visit(&mut self.chat);
         self.participant.each_person(visit);
     }
 }
 
-impl NamesPeople for EngineEvent {
+impl ReferencesPeople for EngineEvent {
     fn each_person(&mut self, visit: Visit<'_>) {
         match self {
             Self::Message(message) => message.each_person(visit),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use super::{Ended, InboundError};
+use super::{InboundError, SessionEnd};
 use crate::domain::ids::DeviceId;
 use crate::domain::reason::Reason;
 use crate::net::GuardedClient;
@@ -68,12 +68,12 @@ impl<S> Sessions<S> {
 }
 
 /// How a session ends whose news the daemon did not take.
-pub(super) fn not_taken(device: &DeviceId, error: InboundError) -> Ended {
+pub(super) fn not_taken(device: &DeviceId, error: InboundError) -> SessionEnd {
     match error {
-        InboundError::Gone => Ended::Closed,
+        InboundError::Gone => SessionEnd::Closed,
         InboundError::Store(source) => {
             tracing::warn!(%device, error = %source, "the daemon did not take an event");
-            Ended::LinkLost(Reason::EngineError)
+            SessionEnd::LinkLost(Reason::EngineError)
         }
     }
 }

@@ -21,7 +21,8 @@ use thiserror::Error;
 use crate::domain::media::{MediaHash, StoredMedia};
 
 mod backend;
-mod files;
+mod decode_limiter;
+mod local_files;
 mod probe;
 #[cfg(feature = "s3")]
 pub mod s3;
@@ -30,7 +31,6 @@ mod staging;
 #[cfg(test)]
 mod tests;
 mod thumbnail;
-mod turns;
 
 pub use backend::{Backend, Entry, Key};
 
@@ -71,7 +71,7 @@ pub enum MediaError {
 pub struct Files {
     staging: staging::Staging,
     backend: Arc<dyn Backend>,
-    turns: turns::Turns,
+    turns: decode_limiter::DecodeLimiter,
 }
 
 /// A file that has come in and waits to be kept. Dropped, it is removed.
@@ -97,7 +97,7 @@ impl Files {
     pub fn local(folder: &Path) -> io::Result<Self> {
         let root = folder.join("files");
         create_private(&root)?;
-        Self::with_backend(folder, Arc::new(files::LocalFiles::new(root)))
+        Self::with_backend(folder, Arc::new(local_files::LocalFiles::new(root)))
     }
 
     /// A store on this backend, with `folder` for files that are on their way in. Blocks.
@@ -106,7 +106,7 @@ impl Files {
     /// When the folder cannot be used.
     pub fn with_backend(folder: &Path, backend: Arc<dyn Backend>) -> io::Result<Self> {
         let staging = staging::Staging::open(folder.join("staging"))?;
-        Ok(Self { staging, backend, turns: turns::Turns::new() })
+        Ok(Self { staging, backend, turns: decode_limiter::DecodeLimiter::new() })
     }
 
     /// Takes in a file of at most `limit` bytes, and finds out what it is. A picture has no smaller one when too

@@ -212,7 +212,7 @@ fn load_file(file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Declar
 fn check_keys(file: &Path, table: &Table) -> Result<(), DeclaredError> {
     for key in table.keys().map(String::as_str) {
         if !KEYS.contains(&key) {
-            let nearest = crate::domain::nearest::nearest(key, KEYS.into_iter());
+            let nearest = crate::domain::suggestion::suggest(key, KEYS.into_iter());
             return Err(DeclaredError::UnknownKey { file: file.to_owned(), key: printable(key), nearest });
         }
     }

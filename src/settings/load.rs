@@ -10,9 +10,10 @@ use config::{Config, ConfigError, Map, Source, ValueKind};
 use toml::{Table, Value};
 
 use super::Settings;
-use super::check::{self, Effective};
 use super::error::{SettingsError, line_of, one_line};
-use super::tree::{Entry, Known};
+use super::tree::{DefaultKeys, Entry};
+use super::validate;
+use super::validate::Effective;
 
 /// The documented defaults, `config/default.toml`.
 pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
@@ -38,7 +39,7 @@ impl Settings {
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, SettingsError> {
         let defaults = parse_toml(DEFAULT_TOML, "default")?;
-        let known = Known::from_defaults(&defaults);
+        let known = DefaultKeys::from_defaults(&defaults);
         let mut layers = vec![known.entries_of(&defaults, "default")?];
         if let Some(path) = file {
             layers.push(file_layer(&known, path)?);
@@ -46,14 +47,14 @@ impl Settings {
         layers.push(env_layer(&known, env)?);
 
         let effective = effective_entries(&layers);
-        check::values(&effective)?;
+        validate::values(&effective)?;
         let settings: Self = merge(layers)?;
-        check::relations(&settings, &effective)?;
+        validate::relations(&settings, &effective)?;
         Ok(settings)
     }
 }
 
-fn file_layer(known: &Known, path: &Path) -> Result<Vec<Entry>, SettingsError> {
+fn file_layer(known: &DefaultKeys, path: &Path) -> Result<Vec<Entry>, SettingsError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
     let origin = path.display().to_string();
@@ -61,7 +62,7 @@ fn file_layer(known: &Known, path: &Path) -> Result<Vec<Entry>, SettingsError> {
 }
 
 fn env_layer(
-    known: &Known,
+    known: &DefaultKeys,
     env: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Vec<Entry>, SettingsError> {
     let mut variables: Vec<_> = env.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
@@ -69,7 +70,7 @@ fn env_layer(
     variables.iter().map(|(name, text)| env_entry(known, name, text)).collect()
 }
 
-fn env_entry(known: &Known, name: &str, text: &str) -> Result<Entry, SettingsError> {
+fn env_entry(known: &DefaultKeys, name: &str, text: &str) -> Result<Entry, SettingsError> {
     let key = name[PREFIX.len()..].split(SEPARATOR).collect::<Vec<_>>().join(".").to_lowercase();
     known.entry_of_text(&key, text, &format!("environment variable {}", name.escape_debug()))
 }

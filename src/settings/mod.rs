@@ -8,7 +8,6 @@
 //! Invariants: a `Settings` that exists has passed every check; neither `Debug` nor serialisation
 //! ever shows a secret; nothing here reads the process's environment by itself.
 
-mod check;
 pub mod declared;
 mod effects;
 mod error;
@@ -16,6 +15,7 @@ mod load;
 mod notify;
 mod secret;
 mod tree;
+mod validate;
 
 #[cfg(test)]
 mod tests;
@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::domain::cidr::{Cidr, InvalidCidr};
 pub use crate::domain::origin::{InvalidOriginPattern, OriginPattern};
 pub use crate::domain::outbox::Zone;
-pub use crate::domain::webhook::Span;
+pub use crate::domain::webhook::RetryDelay;
 pub use declared::{DeclaredDevice, DeclaredError, DeclaredWebhook, load_declared};
 pub use effects::{CommandSettings, DesktopSettings, EffectSettings, PushSettings, SoundSettings};
 pub use error::SettingsError;
@@ -109,7 +109,7 @@ pub struct WebhookSettings {
     /// Milliseconds that a receiver may take.
     pub timeout_ms: u64,
     /// Waits between tries.
-    pub retry_delays: Vec<Span>,
+    pub retry_delays: Vec<RetryDelay>,
     /// Deliveries under way at once.
     pub max_in_flight: usize,
     /// The same, to one webhook.

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::check::RANGES;
-use super::tree::Known;
+use super::tree::DefaultKeys;
+use super::validate::RANGES;
 use super::*;
 
 mod declared_devices;
@@ -33,8 +33,8 @@ fn refused_env(name: &str, value: &str) -> String {
     with_env(&[(name, value)]).unwrap_err().to_string()
 }
 
-fn known() -> Known {
-    Known::from_defaults(&DEFAULT_TOML.parse().unwrap())
+fn known() -> DefaultKeys {
+    DefaultKeys::from_defaults(&DEFAULT_TOML.parse().unwrap())
 }
 
 fn variable(key: &str) -> String {

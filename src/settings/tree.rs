@@ -48,9 +48,9 @@ impl Entry {
 
 /// Every known key with its default, which also tells its type.
 #[derive(Debug)]
-pub(super) struct Known(BTreeMap<String, Value>);
+pub(super) struct DefaultKeys(BTreeMap<String, Value>);
 
-impl Known {
+impl DefaultKeys {
     /// The keys of the compiled-in defaults.
     pub(super) fn from_defaults(defaults: &Table) -> Self {
         let mut flat = BTreeMap::new();
@@ -133,7 +133,7 @@ impl Known {
 
     fn unknown(&self, entry: &Entry) -> SettingsError {
         let (key, value) = first_leaf(&entry.key, &entry.value);
-        let nearest = crate::domain::nearest::nearest(&key, self.0.keys().map(String::as_str));
+        let nearest = crate::domain::suggestion::suggest(&key, self.0.keys().map(String::as_str));
         // A misspelt secret is still a secret.
         let sensitive =
             SECRET_KEYS.iter().any(|secret| nearest.as_deref() == Some(secret)) || sounds_secret(&key);

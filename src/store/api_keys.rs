@@ -2,8 +2,8 @@
 
 use rusqlite::{Row, params};
 
+use super::column_codec::{from_json, time_if_any, to_json};
 use super::error::StoreError;
-use super::rows::{from_json, time_if_any, to_json};
 use super::tx::{Reader, Tx};
 use crate::domain::access::{ApiKey, Grant};
 use crate::domain::clock::Millis;

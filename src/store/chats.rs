@@ -2,9 +2,9 @@
 
 use rusqlite::{Row, params};
 
+use super::column_codec::{from_word, parsed, parsed_if_any, time_if_any};
 use super::error::StoreError;
 use super::messages::Pk;
-use super::rows::{from_word, parsed, parsed_if_any, time_if_any};
 use super::tx::{Reader, Tx};
 use crate::domain::chat::{Chat, ChatFilter, LastMessage};
 use crate::domain::clock::Millis;

@@ -2,8 +2,8 @@
 
 use rusqlite::{Row, params};
 
+use super::column_codec::{parsed, parsed_if_any};
 use super::error::StoreError;
-use super::rows::{parsed, parsed_if_any};
 use super::tx::{Reader, Tx};
 use crate::domain::contact::{Contact, ContactUpdate};
 use crate::domain::ids::DeviceId;
@@ -51,7 +51,7 @@ impl Reader<'_> {
         query: &ContactQuery,
     ) -> Result<(Vec<Contact>, i64), StoreError> {
         let only: Vec<String> = query.only.iter().map(ToString::to_string).collect();
-        let only = super::rows::to_json(&only, "contact ids")?;
+        let only = super::column_codec::to_json(&only, "contact ids")?;
         let condition = "device_id = ?1
              AND (?2 IS NULL OR instr(lower(coalesce(address_book_name, '') || ' ' || coalesce(pushname, '') || ' ' || id), lower(?2)) > 0)
              AND (?3 = '[]' OR id IN (SELECT value FROM json_each(?3)) OR lid IN (SELECT value FROM json_each(?3)))";

@@ -3,9 +3,9 @@
 use rusqlite::params;
 
 use super::Store;
+use super::column_codec::to_json;
 use super::error::StoreError;
-use super::rows::to_json;
-use super::seal::Place;
+use super::seal::SealContext;
 use super::tx::{Reader, Tx};
 use crate::domain::ids::DeviceId;
 use crate::domain::secret_settings::Secrets;
@@ -44,8 +44,8 @@ impl Store {
 }
 
 /// Beside the vault: no engine's space has this name.
-fn place(device: &DeviceId) -> Place<'_> {
-    Place { device: device.as_str(), space: "", key: "settings" }
+fn place(device: &DeviceId) -> SealContext<'_> {
+    SealContext { device: device.as_str(), space: "", key: "settings" }
 }
 
 impl Reader<'_> {

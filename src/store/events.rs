@@ -3,16 +3,16 @@
 use rusqlite::{Row, params};
 use serde_json::value::RawValue;
 
+use super::column_codec::to_word;
 use super::error::StoreError;
-use super::rows::to_word;
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
-use crate::domain::event::{Called, Event, Stamped};
+use crate::domain::event::{CallEvent, Event, Stamped};
 use crate::domain::ids::DeviceId;
 
 /// An entry as it is stored: its payload is the bytes that go over the wire.
 #[derive(Debug, Clone)]
-pub struct Logged {
+pub struct LogRow {
     /// Its position.
     pub seq: i64,
     /// The event's name.
@@ -50,7 +50,7 @@ impl Reader<'_> {
         device: &DeviceId,
         after: i64,
         limit: usize,
-    ) -> Result<Vec<Logged>, StoreError> {
+    ) -> Result<Vec<LogRow>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.all(
             "SELECT seq, type, at, payload FROM events WHERE device_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
@@ -63,7 +63,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn call_was_told(&self, device: &DeviceId, call: &Called, after: i64) -> Result<bool, StoreError> {
+    pub fn call_was_told(&self, device: &DeviceId, call: &CallEvent, after: i64) -> Result<bool, StoreError> {
         let told = self.number(
             "SELECT count(*) FROM events WHERE device_id = ?1 AND seq > ?2 AND type = 'call'
                  AND json_extract(payload, '$.callId') = ?3 AND json_extract(payload, '$.status') = ?4",
@@ -90,7 +90,7 @@ impl Tx<'_> {
     /// When the store fails.
     pub fn append(&self, device: &DeviceId, event: &Event, now: Millis) -> Result<i64, StoreError> {
         let (seq, payload) = self.append_undelivered(device, event, now)?;
-        self.call_for_deliveries(device, seq, event.name(), &payload, now)?;
+        self.enqueue_deliveries(device, seq, event.name(), &payload, now)?;
         Ok(seq)
     }
 
@@ -110,7 +110,7 @@ impl Tx<'_> {
             [device.as_str()],
         )?;
         let stamped = Stamped { device_id: device, timestamp: now, seq: Some(seq), body: event };
-        let payload = super::rows::to_json(&stamped, "event")?;
+        let payload = super::column_codec::to_json(&stamped, "event")?;
         self.run(
             "INSERT INTO events (device_id, seq, type, at, payload) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![device.as_str(), seq, event.name(), now.0, payload],
@@ -120,9 +120,9 @@ impl Tx<'_> {
     }
 }
 
-fn logged(row: &Row<'_>) -> Result<Logged, StoreError> {
+fn logged(row: &Row<'_>) -> Result<LogRow, StoreError> {
     let payload: String = row.get("payload")?;
-    Ok(Logged {
+    Ok(LogRow {
         seq: row.get("seq")?,
         kind: row.get("type")?,
         at: Millis(row.get("at")?),

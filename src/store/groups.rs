@@ -2,8 +2,8 @@
 
 use rusqlite::{Row, params};
 
+use super::column_codec::{from_word, parsed, parsed_if_any, time_if_any, to_word};
 use super::error::StoreError;
-use super::rows::{from_word, parsed, parsed_if_any, time_if_any, to_word};
 use super::tx::{Reader, Tx};
 use crate::domain::group::{Group, Participant, Role};
 use crate::domain::ids::DeviceId;

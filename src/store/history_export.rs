@@ -1,8 +1,8 @@
 //! Reading a chat out, a page at a time, with all that is known of each message.
 
+use super::column_codec::{from_word, time_if_any};
 use super::error::StoreError;
-use super::messages::{PageFrom, Pk, Place};
-use super::rows::{from_word, time_if_any};
+use super::messages::{PageFrom, PagePosition, Pk};
 use super::tx::Reader;
 use crate::domain::ack::Status;
 use crate::domain::clock::Millis;
@@ -12,7 +12,7 @@ use crate::domain::jid::Jid;
 use crate::domain::message::{Message, Receipt, SendFailure};
 
 /// Before every message.
-pub const BEGINNING: Place = Place { at: Millis(i64::MIN), pk: Pk::MIN };
+pub const BEGINNING: PagePosition = PagePosition { at: Millis(i64::MIN), pk: Pk::MIN };
 
 impl Reader<'_> {
     /// The oldest messages after this place, at most so many, each with its place.
@@ -23,9 +23,9 @@ impl Reader<'_> {
         &self,
         device: &DeviceId,
         chat: &Jid,
-        after: Place,
+        after: PagePosition,
         limit: usize,
-    ) -> Result<Vec<(Place, ExportedMessage)>, StoreError> {
+    ) -> Result<Vec<(PagePosition, ExportedMessage)>, StoreError> {
         let page = self.page(device, chat, PageFrom::After(after), limit)?;
         page.into_iter()
             .map(|(place, message)| {

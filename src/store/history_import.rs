@@ -2,10 +2,10 @@
 
 use rusqlite::params;
 
+use super::column_codec::parsed;
 use super::error::StoreError;
-use super::message_changes::Said;
+use super::message_changes::AuthoredChange;
 use super::messages::{NewMessage, Pk};
-use super::rows::parsed;
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::contact::ContactUpdate;
@@ -82,12 +82,12 @@ impl Tx<'_> {
         let message = &imported.message;
         for (number, reaction) in message.reactions.iter().enumerate() {
             let at = imported.reacted_at.get(number).copied().unwrap_or(message.timestamp);
-            let said = Said { by: &reaction.from, from_me: reaction.from_me, at };
+            let said = AuthoredChange { by: &reaction.from, from_me: reaction.from_me, at };
             self.react(pk, said, &reaction.emoji)?;
         }
         for vote in message.poll.iter().flat_map(|poll| &poll.votes) {
             // Whose vote is ours is not stored with votes.
-            let said = Said { by: &vote.voter, from_me: false, at: vote.timestamp };
+            let said = AuthoredChange { by: &vote.voter, from_me: false, at: vote.timestamp };
             self.vote(pk, said, &vote.options)?;
         }
         Ok(())

@@ -2,15 +2,15 @@
 
 use rusqlite::params;
 
+use super::column_codec::parsed;
 use super::error::StoreError;
-use super::rows::parsed;
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::ids::{DeviceId, MessageId};
 
 /// What an idempotency key stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remembered {
+pub struct StoredAnswer {
     /// A hash of the request.
     pub fingerprint: Vec<u8>,
     /// The message it made.
@@ -27,12 +27,12 @@ impl Reader<'_> {
         device: &DeviceId,
         key: &str,
         not_before: Millis,
-    ) -> Result<Option<Remembered>, StoreError> {
+    ) -> Result<Option<StoredAnswer>, StoreError> {
         self.one(
             "SELECT fingerprint, message_id FROM idempotency WHERE device_id = ?1 AND key = ?2 AND at >= ?3",
             params![device.as_str(), key, not_before.0],
             |row| {
-                Ok(Remembered {
+                Ok(StoredAnswer {
                     fingerprint: row.get("fingerprint")?,
                     message_id: parsed(row, "message_id", "message id")?,
                 })
@@ -50,7 +50,7 @@ impl Tx<'_> {
         &self,
         device: &DeviceId,
         key: &str,
-        what: &Remembered,
+        what: &StoredAnswer,
         now: Millis,
     ) -> Result<(), StoreError> {
         self.run(

@@ -2,9 +2,9 @@
 
 use rusqlite::{Row, params};
 
+use super::column_codec::parsed;
 use super::error::StoreError;
 use super::messages::Pk;
-use super::rows::parsed;
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
@@ -12,7 +12,7 @@ use crate::domain::media::{Dimensions, MediaHash, StoredMedia};
 
 /// A file's place among all, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MediaPlace {
+pub struct MediaUsage {
     /// When it last came in.
     pub stored_at: Millis,
     /// The file.
@@ -121,9 +121,9 @@ impl Reader<'_> {
     pub fn old_media(
         &self,
         cutoff: Millis,
-        after: Option<&MediaPlace>,
+        after: Option<&MediaUsage>,
         limit: i64,
-    ) -> Result<Vec<MediaPlace>, StoreError> {
+    ) -> Result<Vec<MediaUsage>, StoreError> {
         let (at, hash) = after.map_or((i64::MIN, ""), |place| (place.stored_at.0, place.hash.as_str()));
         self.all(
             &format!(
@@ -133,7 +133,7 @@ impl Reader<'_> {
             ),
             params![at, hash, cutoff.0, limit],
             |row| {
-                Ok(MediaPlace {
+                Ok(MediaUsage {
                     stored_at: Millis(row.get("stored_at")?),
                     hash: parsed(row, "hash", "media hash")?,
                     filesize: size(row)?,

@@ -2,9 +2,9 @@
 
 use rusqlite::params;
 
+use super::column_codec::{parsed, parsed_if_any, time_if_any, to_json};
 use super::error::StoreError;
 use super::messages::{FoundMessage, Pk};
-use super::rows::{parsed, parsed_if_any, time_if_any, to_json};
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::identity::hidden_ids;
@@ -14,7 +14,7 @@ use crate::domain::media::MediaHash;
 
 /// A vote or a reaction, with its time by the network's clock: of two by one person the later counts.
 #[derive(Debug, Clone, Copy)]
-pub struct Said<'a> {
+pub struct AuthoredChange<'a> {
     /// Who.
     pub by: &'a Jid,
     /// Whether that is our account.
@@ -69,7 +69,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn react(&self, pk: Pk, said: Said<'_>, emoji: &str) -> Result<bool, StoreError> {
+    pub fn react(&self, pk: Pk, said: AuthoredChange<'_>, emoji: &str) -> Result<bool, StoreError> {
         let is_news = self.is_news(("reactions", "sender", "emoji"), pk, said, (emoji, ""))?;
         // What takes back nothing is kept beside the reactions of others, and what is said again is said later: one
         // of the others may turn out to be of the same person.
@@ -80,7 +80,7 @@ impl Tx<'_> {
              ON CONFLICT DO UPDATE SET emoji = excluded.emoji, at = excluded.at WHERE excluded.at >= at",
             params![pk, said.by.to_string(), emoji, said.from_me, said.at.0],
         )?;
-        self.note_unsettled(pk, &hidden_ids(&mut said.by.clone()))?;
+        self.record_unresolved(pk, &hidden_ids(&mut said.by.clone()))?;
         Ok(is_news)
     }
 
@@ -89,7 +89,7 @@ impl Tx<'_> {
         &self,
         (table, who, what): (&str, &str, &str),
         pk: Pk,
-        said: Said<'_>,
+        said: AuthoredChange<'_>,
         (value, nothing): (&str, &str),
     ) -> Result<bool, StoreError> {
         let before = self.one(
@@ -107,7 +107,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn vote(&self, pk: Pk, said: Said<'_>, options: &[String]) -> Result<bool, StoreError> {
+    pub fn vote(&self, pk: Pk, said: AuthoredChange<'_>, options: &[String]) -> Result<bool, StoreError> {
         let options = to_json(&options, "poll vote")?;
         let is_news = self.is_news(("poll_votes", "voter", "options"), pk, said, (&options, "[]"))?;
         self.run(
@@ -117,7 +117,7 @@ impl Tx<'_> {
              ON CONFLICT DO UPDATE SET options = excluded.options, at = excluded.at WHERE excluded.at >= at",
             params![pk, said.by.to_string(), options, said.at.0],
         )?;
-        self.note_unsettled(pk, &hidden_ids(&mut said.by.clone()))?;
+        self.record_unresolved(pk, &hidden_ids(&mut said.by.clone()))?;
         Ok(is_news)
     }
 

@@ -2,9 +2,9 @@
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::content::{StoredContent, extra_text};
+use super::column_codec::{from_json, from_word, parsed, parsed_if_any, to_json, to_word};
+use super::content_column::{StoredContent, extra_text};
 use super::error::StoreError;
-use super::rows::{from_json, from_word, parsed, parsed_if_any, to_json, to_word};
 use super::tx::{Reader, Tx};
 use crate::domain::ack::{Ack, Status};
 use crate::domain::clock::Millis;
@@ -32,14 +32,14 @@ pub enum PageFrom {
     /// The newest messages.
     Newest,
     /// The newest of those before this place.
-    Before(Place),
+    Before(PagePosition),
     /// The oldest of those after this place.
-    After(Place),
+    After(PagePosition),
 }
 
 /// A message's place in its chat: by time, then by arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct PagePosition {
     /// The network's time.
     pub at: Millis,
     /// Arrival.
@@ -140,17 +140,17 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn place_of(
+    pub fn page_position(
         &self,
         device: &DeviceId,
         chat: &Jid,
         id: &MessageId,
-    ) -> Result<Option<Place>, StoreError> {
+    ) -> Result<Option<PagePosition>, StoreError> {
         let Some(found) = self.found(device, id)?.filter(|found| found.chat == *chat) else {
             return Ok(None);
         };
         self.one("SELECT at, pk FROM messages WHERE pk = ?1 AND hidden = 0", [found.pk], |row| {
-            Ok(Place { at: Millis(row.get(0)?), pk: row.get(1)? })
+            Ok(PagePosition { at: Millis(row.get(0)?), pk: row.get(1)? })
         })
     }
 
@@ -164,10 +164,10 @@ impl Reader<'_> {
         chat: &Jid,
         from: PageFrom,
         limit: usize,
-    ) -> Result<Vec<(Place, Message)>, StoreError> {
+    ) -> Result<Vec<(PagePosition, Message)>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (range, order, place) = match from {
-            PageFrom::Newest => ("(?3, ?4) IS NOT NULL", "DESC", Place { at: Millis(0), pk: 0 }),
+            PageFrom::Newest => ("(?3, ?4) IS NOT NULL", "DESC", PagePosition { at: Millis(0), pk: 0 }),
             PageFrom::Before(place) => ("(m.at, m.pk) < (?3, ?4)", "DESC", place),
             PageFrom::After(place) => ("(m.at, m.pk) > (?3, ?4)", "ASC", place),
         };
@@ -178,7 +178,7 @@ impl Reader<'_> {
         );
         let params = params![device.as_str(), chat.to_string(), place.at.0, place.pk, limit];
         let mut found = self.all(&sql, params, |row| {
-            Ok((Place { at: Millis(row.get("at")?), pk: row.get("pk")? }, message(row)?))
+            Ok((PagePosition { at: Millis(row.get("at")?), pk: row.get("pk")? }, message(row)?))
         })?;
         if order == "DESC" {
             found.reverse();
@@ -297,7 +297,7 @@ impl Tx<'_> {
             )
             .optional()?;
         if let Some(pk) = added {
-            self.note_unsettled(pk, &hidden_ids(&mut m.clone()))?;
+            self.record_unresolved(pk, &hidden_ids(&mut m.clone()))?;
         }
         Ok(added)
     }
@@ -344,7 +344,7 @@ impl Tx<'_> {
              ON CONFLICT DO UPDATE SET ack = excluded.ack, at = excluded.at",
             params![pk, participant.to_string(), merged.level(), at.0],
         )?;
-        self.note_unsettled(pk, &hidden_ids(&mut participant.clone()))?;
+        self.record_unresolved(pk, &hidden_ids(&mut participant.clone()))?;
         Ok(true)
     }
 

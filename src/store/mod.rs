@@ -13,55 +13,53 @@ use tokio::sync::watch;
 
 use crate::domain::ids::DeviceId;
 
-pub mod activity;
 pub mod api_keys;
 mod chat_changes;
 pub mod chats;
-pub mod clearings;
+mod column_codec;
 pub mod contacts;
-mod content;
-pub mod departures;
+mod content_column;
+mod daemon_secrets;
 pub mod device_secrets;
 pub mod devices;
-pub mod early_changes;
 mod error;
 pub mod events;
 pub mod groups;
-mod growth;
-mod heads;
 pub mod history_export;
 pub mod history_import;
+pub mod hourly_counters;
 pub mod idempotency;
-pub mod identities;
+pub mod identity;
 pub mod media;
+mod merge_duplicates;
 pub mod message_changes;
 pub mod messages;
 pub mod notifications;
 pub mod notify_mutes;
 pub mod notify_rules;
 mod open;
+pub mod orphan_changes;
 pub mod outbox;
-mod own_secrets;
+pub mod outbox_admin;
+pub mod pending_clears;
+pub mod pending_sync;
 pub mod push_subscriptions;
-pub mod queue;
 mod readers;
 pub mod retention;
-mod rows;
+pub mod rewrite_jids;
 mod seal;
 pub mod search;
-pub mod settling;
+pub mod send_log;
 #[cfg(test)]
 mod tests;
-mod twins;
 mod tx;
-pub mod untold;
 pub mod vault;
+mod wakeups;
 pub mod webhook_attempts;
+pub mod webhook_dead_letters;
 pub mod webhook_deliveries;
 pub mod webhook_endpoints;
-mod webhook_hints;
-pub mod webhook_lanes;
-pub mod webhook_letters;
+pub mod webhook_ordering;
 pub mod webhook_replays;
 #[cfg(test)]
 mod webhook_tests;
@@ -71,7 +69,7 @@ pub use error::{OpenError, StoreError};
 pub use open::{Synchronous, database_file};
 pub use seal::VaultKey;
 pub use tx::{Reader, Tx};
-pub use webhook_hints::Hint;
+pub use wakeups::dirty_endpoints::EndpointWakeup;
 pub use writer::WriterObserver;
 
 /// How to open a store.
@@ -96,9 +94,9 @@ pub struct Store {
 struct Inner {
     writer: writer::Writer,
     readers: readers::Readers,
-    heads: Arc<heads::Heads>,
-    hints: Arc<webhook_hints::Hints>,
-    growth: Arc<growth::Growth>,
+    heads: Arc<crate::store::wakeups::seq_watch::SeqWatch>,
+    hints: Arc<crate::store::wakeups::dirty_endpoints::DirtyEndpoints>,
+    growth: Arc<crate::store::wakeups::dirty_logs::DirtyLogs>,
     seal: Arc<seal::Seal>,
     _lock: File,
 }
@@ -118,11 +116,15 @@ impl Store {
         let connection = open::writer(&path, options.synchronous)?;
         let seal = Arc::new(open::seal(&connection, &path, options.vault_key)?);
         let readers = readers::Readers::open(&path, options.readers)?;
-        let heads = Arc::new(heads::Heads::default());
-        let hints = Arc::new(webhook_hints::Hints::default());
-        let growth = Arc::new(growth::Growth::default());
-        let told =
-            writer::Told { heads: heads.clone(), hints: hints.clone(), growth: growth.clone(), observer };
+        let heads = Arc::new(crate::store::wakeups::seq_watch::SeqWatch::default());
+        let hints = Arc::new(crate::store::wakeups::dirty_endpoints::DirtyEndpoints::default());
+        let growth = Arc::new(crate::store::wakeups::dirty_logs::DirtyLogs::default());
+        let told = writer::CommitEffects {
+            heads: heads.clone(),
+            hints: hints.clone(),
+            growth: growth.clone(),
+            observer,
+        };
         let writer = writer::Writer::start(connection, options.write_queue, told)
             .map_err(|source| OpenError::Directory { path: data_dir.to_owned(), source })?;
         Ok(Self { inner: Arc::new(Inner { writer, readers, heads, hints, growth, seal, _lock: lock }) })
@@ -177,7 +179,9 @@ impl Store {
 
     /// Waits until commits call for deliveries, or change endpoints, and says of which. A hint, for one caller at a
     /// time: what waits stands in the store.
-    pub async fn next_deliveries(&self) -> std::collections::BTreeMap<webhook_endpoints::EndpointKey, Hint> {
+    pub async fn next_deliveries(
+        &self,
+    ) -> std::collections::BTreeMap<webhook_endpoints::EndpointKey, EndpointWakeup> {
         self.inner.hints.take().await
     }
 

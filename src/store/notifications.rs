@@ -2,12 +2,12 @@
 
 use rusqlite::{Row, params};
 
+use super::column_codec::{from_json, parsed, to_json};
 use super::error::StoreError;
 use super::notify_mutes::counted_with;
-use super::rows::{from_json, parsed, to_json};
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
-use crate::domain::event::Notified;
+use crate::domain::event::NotificationEvent;
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::OperatorId;
 
@@ -21,7 +21,7 @@ const READS: i64 = 10_000;
 #[derive(Debug, Clone)]
 pub struct Notification {
     /// What is shown. One of the same id gives way.
-    pub shown: Notified,
+    pub shown: NotificationEvent,
     /// The burst that it is of.
     pub burst: String,
     /// The last entry of the log that is in it.
@@ -32,11 +32,11 @@ pub struct Notification {
 
 /// A notification in a list.
 #[derive(Debug, Clone)]
-pub struct Listed {
+pub struct ListedNotification {
     /// Whose.
     pub device: DeviceId,
     /// What is shown.
-    pub shown: Notified,
+    pub shown: NotificationEvent,
     /// When it was told.
     pub at: Millis,
     /// Whether the operator has read it.
@@ -90,7 +90,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn told_beyond(&self, device: &DeviceId, seq: i64) -> Result<Vec<(String, i64)>, StoreError> {
+    pub fn notified_after(&self, device: &DeviceId, seq: i64) -> Result<Vec<(String, i64)>, StoreError> {
         self.all(
             "SELECT tag, max(last_seq) FROM notifications WHERE device_id = ?1 AND last_seq > ?2 GROUP BY tag",
             params![device.as_str(), seq],
@@ -102,7 +102,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn notifications(&self, query: &NotificationQuery) -> Result<Vec<Listed>, StoreError> {
+    pub fn notifications(&self, query: &NotificationQuery) -> Result<Vec<ListedNotification>, StoreError> {
         let devices = query.devices.as_ref().map(|ids| to_json(ids, "devices")).transpose()?;
         let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.all(
@@ -240,8 +240,8 @@ impl Tx<'_> {
     }
 }
 
-fn listed(row: &Row<'_>) -> Result<Listed, StoreError> {
-    Ok(Listed {
+fn listed(row: &Row<'_>) -> Result<ListedNotification, StoreError> {
+    Ok(ListedNotification {
         device: parsed(row, "device_id", "device id")?,
         shown: from_json(&row.get::<_, String>("body")?, "notification")?,
         at: Millis(row.get("at")?),

@@ -2,8 +2,8 @@
 
 use rusqlite::{Row, params};
 
+use super::column_codec::{parsed, time_if_any};
 use super::error::StoreError;
-use super::rows::{parsed, time_if_any};
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;

@@ -2,8 +2,8 @@
 
 use rusqlite::{Row, params};
 
+use super::column_codec::{from_json, parsed, to_json};
 use super::error::StoreError;
-use super::rows::{from_json, parsed, to_json};
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;

@@ -2,20 +2,20 @@
 
 use rusqlite::{Row, params};
 
+use super::column_codec::{parsed, time_if_any};
 use super::error::StoreError;
 use super::messages::Pk;
-use super::rows::{parsed, time_if_any};
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
-use crate::domain::outbox::{Entry, Priority};
+use crate::domain::outbox::{Priority, QueuedMessage};
 
 /// A message to be sent, with what sending it takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxRow {
     /// Its place.
-    pub entry: Entry,
+    pub entry: QueuedMessage,
     /// The message's place in the store.
     pub message_pk: Pk,
     /// The message.
@@ -54,7 +54,7 @@ impl Reader<'_> {
         &self,
         device: &DeviceId,
         after: i64,
-    ) -> Result<Vec<(Entry, Option<Millis>)>, StoreError> {
+    ) -> Result<Vec<(QueuedMessage, Option<Millis>)>, StoreError> {
         self.all(
             "SELECT row, chat_id, priority, due, retry_at, sending_since FROM outbox
              WHERE device_id = ?1 AND row > ?2 ORDER BY row",
@@ -184,8 +184,8 @@ impl Tx<'_> {
     }
 }
 
-fn entry(row: &Row<'_>) -> Result<Entry, StoreError> {
-    Ok(Entry {
+fn entry(row: &Row<'_>) -> Result<QueuedMessage, StoreError> {
+    Ok(QueuedMessage {
         row: row.get("row")?,
         chat: parsed(row, "chat_id", "chat id")?,
         priority: Priority::of_rank(row.get("priority")?),

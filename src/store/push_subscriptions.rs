@@ -3,9 +3,9 @@
 use rusqlite::{Row, params};
 
 use super::Store;
+use super::column_codec::{from_json, to_json};
 use super::error::StoreError;
-use super::rows::{from_json, to_json};
-use super::seal::Place;
+use super::seal::SealContext;
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
@@ -32,8 +32,8 @@ pub struct Subscription {
     sealed: bool,
 }
 
-fn place(id: &str) -> Place<'_> {
-    Place { device: "", space: "push", key: id }
+fn place(id: &str) -> SealContext<'_> {
+    SealContext { device: "", space: "push", key: id }
 }
 
 impl Store {
@@ -63,7 +63,7 @@ impl Store {
 impl Subscription {
     /// The same, as people call it.
     #[must_use]
-    pub fn called(self, label: String) -> Self {
+    pub fn endpoint_of(self, label: String) -> Self {
         Self { label, ..self }
     }
 

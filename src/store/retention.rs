@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::params;
 
+use super::column_codec::parsed;
 use super::error::StoreError;
 use super::messages::Pk;
-use super::rows::parsed;
 use super::tx::Tx;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;

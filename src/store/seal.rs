@@ -31,7 +31,7 @@ impl VaultKey {
         Self { cipher: XChaCha20Poly1305::new(&(*key).into()), random }
     }
 
-    fn seal(&self, place: Place<'_>, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+    fn seal(&self, place: SealContext<'_>, value: &[u8]) -> Result<Vec<u8>, StoreError> {
         let mut nonce = [0_u8; NONCE];
         self.random.fill(&mut nonce);
         let payload = Payload { msg: value, aad: &place.bytes() };
@@ -39,7 +39,7 @@ impl VaultKey {
         Ok([&nonce[..], &sealed].concat())
     }
 
-    fn open(&self, place: Place<'_>, bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
+    fn open(&self, place: SealContext<'_>, bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE>().ok_or(UNREADABLE)?;
         let payload = Payload { msg: sealed, aad: &place.bytes() };
         self.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| UNREADABLE)
@@ -56,13 +56,13 @@ const UNREADABLE: StoreError = StoreError::Unreadable("value of the vault");
 
 /// Where a value stands.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct SealContext<'a> {
     pub(super) device: &'a str,
     pub(super) space: &'a str,
     pub(super) key: &'a str,
 }
 
-impl Place<'_> {
+impl SealContext<'_> {
     /// Lengths first, so that no two places read alike.
     fn bytes(self) -> Vec<u8> {
         let parts = [self.device, self.space, self.key];
@@ -93,7 +93,7 @@ impl Seal {
 
     /// Whether this is the key that was used before, if one was. The first one leaves its proof.
     pub(super) fn check(&self, connection: &Connection) -> Result<Result<(), Locked>, StoreError> {
-        let place = Place { device: "", space: "", key: "proof" };
+        let place = SealContext { device: "", space: "", key: "proof" };
         let stored = connection.query_row("SELECT proof FROM vault_seal", [], |row| row.get(0)).optional()?;
         let proof: Option<Vec<u8>> = stored;
         match (&self.0, proof) {
@@ -112,7 +112,11 @@ impl Seal {
     }
 
     /// A value as it is stored, and whether it is sealed.
-    pub(super) fn close(&self, place: Place<'_>, value: Vec<u8>) -> Result<(Vec<u8>, bool), StoreError> {
+    pub(super) fn close(
+        &self,
+        place: SealContext<'_>,
+        value: Vec<u8>,
+    ) -> Result<(Vec<u8>, bool), StoreError> {
         match &self.0 {
             Some(key) => Ok((key.seal(place, &value)?, true)),
             None => Ok((value, false)),
@@ -120,7 +124,12 @@ impl Seal {
     }
 
     /// A stored value as it was given.
-    pub(super) fn open(&self, place: Place<'_>, sealed: bool, value: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    pub(super) fn open(
+        &self,
+        place: SealContext<'_>,
+        sealed: bool,
+        value: Vec<u8>,
+    ) -> Result<Vec<u8>, StoreError> {
         match (&self.0, sealed) {
             (_, false) => Ok(value),
             (Some(key), true) => key.open(place, &value),

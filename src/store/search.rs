@@ -2,9 +2,9 @@
 
 use rusqlite::params;
 
+use super::column_codec::to_word;
 use super::error::StoreError;
 use super::messages::{COLUMNS, message};
-use super::rows::to_word;
 use super::tx::Reader;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;

@@ -9,7 +9,7 @@ use super::notifications::Notification;
 use super::notify_mutes::Mute;
 use super::{Store, StoreError, StoreOptions, Synchronous, WriterObserver};
 use crate::domain::clock::Millis;
-use crate::domain::event::{Event, Notified};
+use crate::domain::event::{Event, NotificationEvent};
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::{OperatorId, Priority};
 use crate::domain::reason::Reason;
@@ -238,7 +238,8 @@ async fn what_names_of_one_key_have_read_is_bounded_and_nobody_elses_goes() {
         let (id, kind) = ("shop-1".to_owned(), "test".to_owned());
         let (title, body, priority) = (String::new(), String::new(), Priority::Normal);
         let (sound, sound_url, chat_id) = (None, None, None);
-        let shown = Notified { id, kind, priority, title, body, sound, sound_url, chat_id, count: 1 };
+        let shown =
+            NotificationEvent { id, kind, priority, title, body, sound, sound_url, chat_id, count: 1 };
         Notification { shown, burst: "test".to_owned(), last_seq: 1, at: Millis(1) }
     };
     let marks = store

@@ -7,8 +7,8 @@ use std::ops::Deref;
 use rusqlite::{CachedStatement, Connection, Params, Row};
 
 use super::error::StoreError;
+use super::wakeups::dirty_endpoints::EndpointWakeup;
 use super::webhook_endpoints::EndpointKey;
-use super::webhook_hints::Hint;
 use crate::domain::ids::DeviceId;
 
 /// Queries over one consistent snapshot.
@@ -69,7 +69,7 @@ pub(super) struct Appended {
     pub(super) heads: Vec<(DeviceId, i64)>,
     pub(super) events: usize,
     /// For whom something waits to be pushed, and who changed.
-    pub(super) deliveries: BTreeMap<EndpointKey, Hint>,
+    pub(super) deliveries: BTreeMap<EndpointKey, EndpointWakeup>,
 }
 
 impl<'c> Tx<'c> {
@@ -98,12 +98,12 @@ impl<'c> Tx<'c> {
 
     /// Remembers that something waits to be pushed to this endpoint.
     pub(super) fn note_delivery(&self, key: EndpointKey) {
-        self.appended.borrow_mut().deliveries.entry(key).or_insert(Hint::Waiting);
+        self.appended.borrow_mut().deliveries.entry(key).or_insert(EndpointWakeup::Waiting);
     }
 
     /// Remembers that this endpoint is another now: what was read of it before is out of date.
     pub(super) fn note_endpoint(&self, key: EndpointKey) {
-        self.appended.borrow_mut().deliveries.insert(key, Hint::Changed);
+        self.appended.borrow_mut().deliveries.insert(key, EndpointWakeup::Changed);
     }
 
     pub(super) fn into_appended(self) -> Appended {

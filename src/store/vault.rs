@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 
 use super::Store;
 use super::error::StoreError;
-use super::seal::{Place, Seal};
+use super::seal::{Seal, SealContext};
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
@@ -152,7 +152,7 @@ impl VaultRows<'_> {
     }
 
     fn opened(&self, space: &str, key: &str, row: &Row<'_>) -> Result<Vec<u8>, StoreError> {
-        let place = Place { device: self.device.as_str(), space, key };
+        let place = SealContext { device: self.device.as_str(), space, key };
         self.seal.open(place, row.get(1)?, row.get(0)?)
     }
 }
@@ -161,7 +161,7 @@ impl Tx<'_> {
     fn vault_change(&self, seal: &Seal, device: &DeviceId, change: VaultChange) -> Result<(), StoreError> {
         match change {
             VaultChange::Put { space, key, value, deadline } => {
-                let place = Place { device: device.as_str(), space: &space, key: &key };
+                let place = SealContext { device: device.as_str(), space: &space, key: &key };
                 let (value, sealed) = seal.close(place, value)?;
                 self.run(
                     "INSERT OR REPLACE INTO vault (device_id, space, key, value, expires_at, sealed)

@@ -2,8 +2,8 @@
 
 use rusqlite::params;
 
+use super::column_codec::parsed_if_any;
 use super::error::StoreError;
-use super::rows::parsed_if_any;
 use super::tx::{Reader, Tx};
 use super::webhook_endpoints::EndpointKey;
 use crate::domain::clock::Millis;
@@ -73,7 +73,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn note_attempt(&self, key: EndpointKey, attempt: &Attempt) -> Result<(), StoreError> {
+    pub fn record_attempt(&self, key: EndpointKey, attempt: &Attempt) -> Result<(), StoreError> {
         let (device, seq) =
             attempt.event.as_ref().map_or((None, None), |(id, seq)| (Some(id.as_str()), Some(*seq)));
         self.run(

@@ -7,14 +7,14 @@
 use rusqlite::{Row, params};
 use serde_json::value::RawValue;
 
+use super::column_codec::{from_json, from_word, parsed, parsed_if_any};
 use super::error::StoreError;
-use super::rows::{from_json, from_word, parsed, parsed_if_any};
 use super::tx::{Reader, Tx};
 use super::webhook_endpoints::{ALL_DEVICES, EndpointKey};
 use crate::domain::clock::Millis;
 use crate::domain::device::Account;
 use crate::domain::ids::DeviceId;
-use crate::domain::webhook::{EndpointId, Facts, Format, Ordering, Subscription};
+use crate::domain::webhook::{EndpointId, FilterInput, Format, Ordering, Subscription};
 
 /// Names a delivery within the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,7 +65,7 @@ pub enum AfterFailure {
 }
 
 /// Which events an endpoint wants, and how.
-pub(super) struct Wanting {
+pub(super) struct EndpointMatch {
     pub(super) key: EndpointKey,
     pub(super) id: EndpointId,
     pub(super) format: Format,
@@ -157,7 +157,7 @@ impl Reader<'_> {
         self.number("SELECT count(*) FROM webhook_deliveries WHERE dead_at IS NULL", [])
     }
 
-    fn wanting(&self, device: &DeviceId) -> Result<Vec<Wanting>, StoreError> {
+    fn wanting(&self, device: &DeviceId) -> Result<Vec<EndpointMatch>, StoreError> {
         self.all(
             "SELECT pk, id, format, ordering, events, exclude FROM webhook_endpoints
              WHERE device_id IN (?1, ?2) AND disabled_at IS NULL AND ending = 0",
@@ -166,7 +166,7 @@ impl Reader<'_> {
         )
     }
 
-    pub(super) fn wanting_of(&self, key: EndpointKey) -> Result<Option<Wanting>, StoreError> {
+    pub(super) fn wanting_of(&self, key: EndpointKey) -> Result<Option<EndpointMatch>, StoreError> {
         self.one(
             "SELECT pk, id, format, ordering, events, exclude FROM webhook_endpoints WHERE pk = ?1",
             [key.0],
@@ -177,7 +177,7 @@ impl Reader<'_> {
 
 impl Tx<'_> {
     /// Notes for every endpoint that wants an event that it is to get it. Called where events are appended.
-    pub(super) fn call_for_deliveries(
+    pub(super) fn enqueue_deliveries(
         &self,
         device: &DeviceId,
         seq: i64,
@@ -189,7 +189,7 @@ impl Tx<'_> {
         if wanting.is_empty() {
             return Ok(());
         }
-        let facts = Facts::of(kind, payload);
+        let facts = FilterInput::of(kind, payload);
         let about = about_webhook(kind, payload);
         // What is told of an endpoint is not told to it: it would go the way of what it tells of.
         for endpoint in wanting.into_iter().filter(|endpoint| about.as_ref() != Some(&endpoint.id)) {
@@ -227,7 +227,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn delivered(&self, key: DeliveryKey, now: Millis) -> Result<(), StoreError> {
+    pub fn complete_delivery(&self, key: DeliveryKey, now: Millis) -> Result<(), StoreError> {
         let gone = self.one(
             "DELETE FROM webhook_deliveries WHERE pk = ?1 RETURNING endpoint, lane",
             [key.0],
@@ -235,7 +235,7 @@ impl Tx<'_> {
         )?;
         let gone: Option<(i64, Option<String>)> = gone;
         match gone {
-            Some((endpoint, Some(lane))) => self.free_lane(EndpointKey(endpoint), &lane, now),
+            Some((endpoint, Some(lane))) => self.unblock_next(EndpointKey(endpoint), &lane, now),
             _ => Ok(()),
         }
     }
@@ -244,7 +244,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn not_delivered(
+    pub fn fail_delivery(
         &self,
         key: DeliveryKey,
         error: &str,
@@ -264,7 +264,7 @@ impl Tx<'_> {
         )?;
         let Some((endpoint, lane)) = row else { return Ok(false) };
         if let (AfterFailure::GivenUp, Some(lane)) = (after, lane) {
-            self.free_lane(EndpointKey(endpoint), &lane, now)?;
+            self.unblock_next(EndpointKey(endpoint), &lane, now)?;
         }
         Ok(true)
     }
@@ -285,8 +285,8 @@ impl Tx<'_> {
     }
 }
 
-fn wanting(row: &Row<'_>) -> Result<Wanting, StoreError> {
-    Ok(Wanting {
+fn wanting(row: &Row<'_>) -> Result<EndpointMatch, StoreError> {
+    Ok(EndpointMatch {
         key: EndpointKey(row.get("pk")?),
         id: parsed(row, "id", "webhook id")?,
         format: from_word(row.get("format")?, "webhook's format")?,

@@ -3,9 +3,9 @@
 use rusqlite::{Row, params};
 
 use super::Store;
+use super::column_codec::{from_json, from_word, parsed, time_if_any, to_json, to_word};
 use super::error::StoreError;
-use super::rows::{from_json, from_word, parsed, time_if_any, to_json, to_word};
-use super::seal::Place;
+use super::seal::SealContext;
 use super::tx::{Reader, Tx};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
@@ -76,8 +76,8 @@ impl Store {
 }
 
 /// Beside the vault, and sealed as it is: no engine's device and no engine's space.
-fn place(id: &EndpointId) -> Place<'_> {
-    Place { device: ALL_DEVICES, space: "webhooks", key: id.as_str() }
+fn place(id: &EndpointId) -> SealContext<'_> {
+    SealContext { device: ALL_DEVICES, space: "webhooks", key: id.as_str() }
 }
 
 impl Reader<'_> {
@@ -260,7 +260,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn webhook_reached(&self, key: EndpointKey, now: Millis) -> Result<bool, StoreError> {
+    pub fn record_endpoint_success(&self, key: EndpointKey, now: Millis) -> Result<bool, StoreError> {
         let failed =
             self.number("SELECT failing_since IS NOT NULL FROM webhook_endpoints WHERE pk = ?1", [key.0])?;
         self.run(
@@ -277,7 +277,12 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn webhook_missed(&self, key: EndpointKey, now: Millis, lapse_ms: i64) -> Result<Millis, StoreError> {
+    pub fn record_endpoint_failure(
+        &self,
+        key: EndpointKey,
+        now: Millis,
+        lapse_ms: i64,
+    ) -> Result<Millis, StoreError> {
         let since = self.one(
             "UPDATE webhook_endpoints SET failed_at = ?2,
                  failing_since = CASE WHEN failing_since IS NULL OR failing_since > ?2 OR failed_at < ?2 - ?3

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use rusqlite::params;
 
 use super::error::StoreError;
-use super::events::Logged;
+use super::events::LogRow;
 use super::tx::Tx;
-use super::webhook_deliveries::{DeliveryKey, Wanting};
+use super::webhook_deliveries::{DeliveryKey, EndpointMatch};
 use super::webhook_endpoints::EndpointKey;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
-use crate::domain::webhook::Facts;
+use crate::domain::webhook::FilterInput;
 
 /// Before the name of a lane in which something is delivered once more: it neither waits for what is new nor holds
 /// it up.
@@ -27,7 +27,7 @@ pub enum ReplayRows {
 }
 
 /// What there is of an event for an endpoint.
-struct Known {
+struct DeliveryState {
     pk: i64,
     lane: Option<String>,
     dead: bool,
@@ -38,7 +38,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn revive(
+    pub fn requeue_dead_letters(
         &self,
         key: EndpointKey,
         what: &ReplayRows,
@@ -79,8 +79,8 @@ impl Tx<'_> {
     /// What is delivered once more does not wait for the next try of what stands before it.
     fn go_on(&self, key: EndpointKey, lanes: &BTreeSet<String>, now: Millis) -> Result<(), StoreError> {
         for lane in lanes {
-            self.free_lane(key, lane, now)?;
-            self.hurry_lane(key, lane, now)?;
+            self.unblock_next(key, lane, now)?;
+            self.retry_key_now(key, lane, now)?;
         }
         self.note_delivery(key);
         Ok(())
@@ -113,13 +113,13 @@ impl Tx<'_> {
 
     fn deliver_entry(
         &self,
-        wanting: &Wanting,
+        wanting: &EndpointMatch,
         device: &DeviceId,
-        entry: &Logged,
+        entry: &LogRow,
         lanes: &mut BTreeSet<String>,
         now: Millis,
     ) -> Result<usize, StoreError> {
-        let facts = Facts::of(&entry.kind, entry.payload.get());
+        let facts = FilterInput::of(&entry.kind, entry.payload.get());
         let lane = wanting.ordering.lane(device, &facts).map(|lane| again(&lane));
         let mut count = 0;
         for name in wanting.format.names(&facts) {
@@ -151,12 +151,12 @@ impl Tx<'_> {
         device: &DeviceId,
         seq: i64,
         name: &str,
-    ) -> Result<Option<Known>, StoreError> {
+    ) -> Result<Option<DeliveryState>, StoreError> {
         self.one(
             "SELECT pk, lane, dead_at IS NOT NULL AS dead FROM webhook_deliveries
              WHERE device_id = ?1 AND seq = ?2 AND endpoint = ?3 AND name = ?4",
             params![device.as_str(), seq, key.0, name],
-            |row| Ok(Known { pk: row.get("pk")?, lane: row.get("lane")?, dead: row.get("dead")? }),
+            |row| Ok(DeliveryState { pk: row.get("pk")?, lane: row.get("lane")?, dead: row.get("dead")? }),
         )
     }
 

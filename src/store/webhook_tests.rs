@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::seal::VaultKey;
 use super::webhook_deliveries::{AfterFailure, DeliveryKey, DueDelivery};
 use super::webhook_endpoints::EndpointKey;
-use super::webhook_lanes::Hurry;
+use super::webhook_ordering::RetryNowCause;
 use super::webhook_replays::ReplayRows;
 use super::{Store, StoreError, StoreOptions, Synchronous, WriterObserver};
 use crate::domain::clock::{Millis, Random};
@@ -97,7 +97,7 @@ async fn due(store: &Store, key: EndpointKey, now: i64) -> Vec<DueDelivery> {
 }
 
 async fn fail(store: &Store, delivery: DeliveryKey, after: AfterFailure, now: i64) {
-    let write = move |tx: &super::Tx<'_>| tx.not_delivered(delivery, "timeout", after, Millis(now));
+    let write = move |tx: &super::Tx<'_>| tx.fail_delivery(delivery, "timeout", after, Millis(now));
     assert!(store.write(write).await.unwrap());
 }
 
@@ -122,19 +122,19 @@ async fn of_a_lane_the_oldest_alone_is_due_until_it_is_delivered_or_given_up() {
     assert_eq!(seqs(&first), [1]);
     let one = first[0].key;
     let later = AfterFailure::Again(Millis(50));
-    assert!(store.write(move |tx| tx.not_delivered(one, "timeout", later, Millis(10))).await.unwrap());
+    assert!(store.write(move |tx| tx.fail_delivery(one, "timeout", later, Millis(10))).await.unwrap());
     assert!(due(&store, key, 49).await.is_empty());
     let next = store.read(move |store| store.next_delivery(key, Millis(49))).await.unwrap();
     assert_eq!(next, Some(Millis(50)));
-    store.write(move |tx| tx.delivered(one, Millis(50))).await.unwrap();
+    store.write(move |tx| tx.complete_delivery(one, Millis(50))).await.unwrap();
     let second = due(&store, key, 50).await;
     assert_eq!((seqs(&second), second[0].attempts), (vec![2], 0));
     let two = second[0].key;
     let given_up = AfterFailure::GivenUp;
-    store.write(move |tx| tx.not_delivered(two, "gone", given_up, Millis(60))).await.unwrap();
+    store.write(move |tx| tx.fail_delivery(two, "gone", given_up, Millis(60))).await.unwrap();
     assert_eq!(seqs(&due(&store, key, 60).await), [3]);
     let again = store
-        .write(move |tx| tx.revive(key, &ReplayRows::AllDead, Millis(60), Millis(60), 10))
+        .write(move |tx| tx.requeue_dead_letters(key, &ReplayRows::AllDead, Millis(60), Millis(60), 10))
         .await
         .unwrap();
     assert_eq!(again, 1);
@@ -167,7 +167,10 @@ async fn a_delivery_that_waits_or_died_outlives_its_event_and_keeps_no_log() {
     while store.write(|tx| tx.prune_events(Millis(1_000), 2)).await.unwrap() {}
     let kept = store.read(|store| store.log_range(&shop())).await.unwrap();
     assert_eq!((kept.oldest, kept.newest), (4, 4));
-    store.write(move |tx| tx.revive(key, &ReplayRows::AllDead, Millis(10), Millis(10), 10)).await.unwrap();
+    store
+        .write(move |tx| tx.requeue_dead_letters(key, &ReplayRows::AllDead, Millis(10), Millis(10), 10))
+        .await
+        .unwrap();
     let due = due(&store, key, 10).await;
     assert_eq!(seqs(&due), [1, 2]);
     assert!(due.iter().all(|delivery| delivery.payload.is_some()), "{due:?}");
@@ -193,7 +196,7 @@ async fn what_waits_beyond_the_bound_is_given_up_oldest_first_and_counted_by_dev
     // The oldest waits for another try.
     let oldest = due(&store, key, 10).await[0].key;
     fail(&store, oldest, AfterFailure::Again(Millis(500)), 8).await;
-    let bury = async || store.write(move |tx| tx.bury_beyond(key, 2, Millis(9), 3)).await.unwrap();
+    let bury = async || store.write(move |tx| tx.dead_letter_overflow(key, 2, Millis(9), 3)).await.unwrap();
     let first = bury().await;
     assert_eq!(first.count, 3);
     let told = &first.told[&shop()];
@@ -210,10 +213,10 @@ async fn what_may_be_under_way_is_not_given_up_and_not_overtaken() {
         append(&store, at).await;
     }
     let first = due(&store, key, 10).await[0].key;
-    let buried = store.write(move |tx| tx.bury_beyond(key, 2, Millis(9), 500)).await.unwrap();
+    let buried = store.write(move |tx| tx.dead_letter_overflow(key, 2, Millis(9), 500)).await.unwrap();
     assert_eq!((buried.count, buried.told[&shop()].seq), (5, 2));
     assert_eq!(seqs(&due(&store, key, 10).await), [1]);
-    store.write(move |tx| tx.delivered(first, Millis(10))).await.unwrap();
+    store.write(move |tx| tx.complete_delivery(first, Millis(10))).await.unwrap();
     assert_eq!(seqs(&due(&store, key, 10).await), [7]);
 }
 
@@ -225,7 +228,7 @@ async fn a_burying_that_is_cut_off_leaves_lanes_that_go_on() {
     }
     let gone = DisabledReason::Gone;
     store.write(move |tx| tx.disable_webhook(key, gone, Millis(9))).await.unwrap();
-    let bury = async || store.write(move |tx| tx.bury_some(key, "gone", Millis(9), 2)).await.unwrap();
+    let bury = async || store.write(move |tx| tx.dead_letter_batch(key, "gone", Millis(9), 2)).await.unwrap();
     assert!(bury().await);
     // Here the daemon is killed. What is left is found again.
     assert_eq!(store.read(|store| store.webhooks_to_bury()).await.unwrap(), [key]);
@@ -236,7 +239,7 @@ async fn a_burying_that_is_cut_off_leaves_lanes_that_go_on() {
         let next = due(&store, key, 10).await;
         assert_eq!(seqs(&next), [expected]);
         let done = next[0].key;
-        store.write(move |tx| tx.delivered(done, Millis(10))).await.unwrap();
+        store.write(move |tx| tx.complete_delivery(done, Millis(10))).await.unwrap();
     }
 }
 
@@ -250,13 +253,13 @@ async fn what_waits_for_another_try_is_due_at_once_when_it_is_hurried() {
         fail(&store, delivery.key, later, 10).await;
     }
     let hurry =
-        async |why, batch| store.write(move |tx| tx.hurry(key, why, Millis(20), batch)).await.unwrap();
-    assert_eq!((hurry(Hurry::Recovered, 1).await, hurry(Hurry::Recovered, 9).await), (1, 1));
+        async |why, batch| store.write(move |tx| tx.retry_now(key, why, Millis(20), batch)).await.unwrap();
+    assert_eq!((hurry(RetryNowCause::Recovered, 1).await, hurry(RetryNowCause::Recovered, 9).await), (1, 1));
     let both = due(&store, key, 20).await;
     assert_eq!(seqs(&both), [1, 2]);
     fail(&store, both[0].key, later, 20).await;
-    assert_eq!(hurry(Hurry::Recovered, 9).await, 0, "once for each");
-    assert_eq!(hurry(Hurry::Asked, 9).await, 1);
+    assert_eq!(hurry(RetryNowCause::Recovered, 9).await, 0, "once for each");
+    assert_eq!(hurry(RetryNowCause::Asked, 9).await, 1);
     assert_eq!(due(&store, key, 20).await.len(), 2);
 }
 
@@ -286,7 +289,7 @@ async fn what_is_delivered_again_comes_in_the_order_of_its_log() {
         let next = due(&store, key, 10).await[0].key;
         match seq {
             3 => fail(&store, next, AfterFailure::GivenUp, 10).await,
-            _ => store.write(move |tx| tx.delivered(next, Millis(10))).await.unwrap(),
+            _ => store.write(move |tx| tx.complete_delivery(next, Millis(10))).await.unwrap(),
         }
     }
     let again = store.write(move |tx| tx.deliver_again(key, &shop(), (0, 9), Millis(20), 100)).await.unwrap();
@@ -295,7 +298,7 @@ async fn what_is_delivered_again_comes_in_the_order_of_its_log() {
         let next = due(&store, key, 20).await;
         assert_eq!(seqs(&next), [expected]);
         let done = next[0].key;
-        store.write(move |tx| tx.delivered(done, Millis(20))).await.unwrap();
+        store.write(move |tx| tx.complete_delivery(done, Millis(20))).await.unwrap();
     }
 }
 

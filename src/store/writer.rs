@@ -12,10 +12,10 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::StoreError;
-use super::growth::Growth;
-use super::heads::Heads;
 use super::tx::{Appended, Tx};
-use super::webhook_hints::Hints;
+use super::wakeups::dirty_endpoints::DirtyEndpoints;
+use super::wakeups::dirty_logs::DirtyLogs;
+use super::wakeups::seq_watch::SeqWatch;
 
 /// The most writes in one commit: enough to hide the fsync, few enough to answer soon.
 const GROUP: usize = 256;
@@ -45,10 +45,10 @@ pub trait WriterObserver: Send + Sync + 'static {
 }
 
 /// Who is told of commits.
-pub(super) struct Told {
-    pub(super) heads: Arc<Heads>,
-    pub(super) hints: Arc<Hints>,
-    pub(super) growth: Arc<Growth>,
+pub(super) struct CommitEffects {
+    pub(super) heads: Arc<SeqWatch>,
+    pub(super) hints: Arc<DirtyEndpoints>,
+    pub(super) growth: Arc<DirtyLogs>,
     pub(super) observer: Arc<dyn WriterObserver>,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, queue: usize, told: Told) -> std::io::Result<Self> {
+    pub(super) fn start(connection: Connection, queue: usize, told: CommitEffects) -> std::io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(queue);
         let observer = told.observer.clone();
         let run = move || Group { connection, told }.run(waiting);
@@ -158,7 +158,7 @@ where
 
 struct Group {
     connection: Connection,
-    told: Told,
+    told: CommitEffects,
 }
 
 impl Group {
@@ -176,7 +176,7 @@ impl Group {
                     Job::Close => closing = true,
                 }
             }
-            self.commit_together(writes);
+            self.group_commit(writes);
             if closing {
                 waiting.close();
             }
@@ -186,7 +186,7 @@ impl Group {
         }
     }
 
-    fn commit_together(&self, writes: Vec<Work>) {
+    fn group_commit(&self, writes: Vec<Work>) {
         if writes.is_empty() {
             return;
         }

@@ -106,7 +106,7 @@ async fn old_events_go_and_the_newest_stays() {
     app.device("shop").await;
     let newest = app.log("shop").await.len();
     app.clock.advance(2 * 86_400_000);
-    app.app().core.sweep().await.unwrap();
+    app.app().services.maintenance.sweep().await.unwrap();
     let log = app.log("shop").await;
     assert_eq!(log.len(), 1);
     assert_eq!(log[0]["seq"], newest);
@@ -122,7 +122,7 @@ async fn old_messages_go_unless_they_wait_to_be_sent() {
     app.post("/devices/shop/stop", json!({})).await.ok();
     let waiting = app.send("shop", ANNA, "waiting").await;
     app.clock.advance(2 * 86_400_000);
-    app.app().core.sweep().await.unwrap();
+    app.app().services.maintenance.sweep().await.unwrap();
     let left = app.get(&format!("/devices/shop/chats/{ANNA}@c.us/messages")).await.ok();
     let ids: Vec<&str> = left["data"].as_array().unwrap().iter().map(|m| m["id"].as_str().unwrap()).collect();
     assert_eq!(ids, [waiting]);

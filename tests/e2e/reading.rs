@@ -108,11 +108,11 @@ async fn messages_that_grow_too_old_are_no_longer_counted_or_shown() {
     app.incoming("shop", ANNA, "new").await;
     app.clock.advance(1_000);
     assert_eq!(unread(&app).await, 2);
-    app.app().core.sweep().await.unwrap();
+    app.app().services.maintenance.sweep().await.unwrap();
     let chat = app.get(CHAT).await.ok()["data"].clone();
     assert_eq!((&chat["unreadCount"], &chat["lastMessage"]["body"]), (&json!(1), &json!("new")));
     app.clock.advance(2 * 86_400_000);
-    app.app().core.sweep().await.unwrap();
+    app.app().services.maintenance.sweep().await.unwrap();
     let chat = app.get(CHAT).await.ok()["data"].clone();
     assert_eq!((&chat["unreadCount"], &chat["lastMessage"]), (&json!(0), &Value::Null));
 }

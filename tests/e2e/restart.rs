@@ -51,7 +51,7 @@ async fn what_waited_is_sent_after_the_restart() {
 #[tokio::test]
 async fn the_state_is_what_the_log_tells() {
     use wharf::domain::clock::Millis;
-    use wharf::domain::event::{Event, QrOffered, StateChanged};
+    use wharf::domain::event::{DeviceStateEvent, Event, QrEvent};
     use wharf::domain::state::State;
 
     let app = TestApp::start().await;
@@ -65,13 +65,13 @@ async fn the_state_is_what_the_log_tells() {
     for entry in app.log("shop").await {
         let event = match entry["type"].as_str().unwrap() {
             "state" => {
-                Event::State(serde_json::from_value::<StateChanged>(entry["payload"].clone()).unwrap())
+                Event::State(serde_json::from_value::<DeviceStateEvent>(entry["payload"].clone()).unwrap())
             }
-            "qr" => Event::Qr(serde_json::from_value::<QrOffered>(entry["payload"].clone()).unwrap()),
+            "qr" => Event::Qr(serde_json::from_value::<QrEvent>(entry["payload"].clone()).unwrap()),
             _ => continue,
         };
         rebuilt = rebuilt.replay(&event, Millis(entry["timestamp"].as_i64().unwrap()));
     }
-    let stored = app.app().core.device(&"shop".parse().unwrap()).await.unwrap().device.state;
+    let stored = app.app().services.fleet.device(&"shop".parse().unwrap()).await.unwrap().device.state;
     assert_eq!(rebuilt, stored);
 }

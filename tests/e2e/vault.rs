@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use wharf::app::{App, OsRandom, StartError, Surroundings};
+use wharf::app::{App, Environment, OsRandom, StartError};
 
 use crate::support::{ANNA, TestApp, TestClock, settings};
 
@@ -36,7 +36,7 @@ async fn without_its_key_or_with_another_the_daemon_says_so_and_does_not_start()
     let data = app.stop().await;
     let start = async |key: Option<&str>| {
         let overrides: Vec<_> = key.map(|key| (VARIABLE.to_owned(), key.to_owned())).into_iter().collect();
-        let surroundings = Surroundings {
+        let surroundings = Environment {
             clock: Arc::new(TestClock::default()),
             random: Arc::new(OsRandom),
             api_key: None,

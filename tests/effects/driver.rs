@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wharf::domain::notify::Priority;
-use wharf::effects::desktop::{Desktop, DesktopConfig, Notice};
+use wharf::effects::desktop::{Desktop, DesktopConfig, DesktopNotification};
 use wharf::effects::sound::{Speaker, SpeakerConfig};
 
 #[tokio::main]
@@ -39,7 +39,7 @@ async fn main() {
                 let urgency = serde_json::from_value::<Priority>(ask["urgency"].clone()).unwrap_or_default();
                 let actions = serde_json::from_value(ask["actions"].clone()).unwrap_or_default();
                 let (tag, title, body) = (text("tag"), text("title"), text("body"));
-                let shown = desktop.show(Notice { tag, title, body, urgency, actions }).await;
+                let shown = desktop.show(DesktopNotification { tag, title, body, urgency, actions }).await;
                 shown.map(|shown| json!({ "id": shown.id, "replaced": shown.replaced }))
             }
             "withdraw" => desktop.withdraw(&text("tag")).await.map(|was| json!(was)),

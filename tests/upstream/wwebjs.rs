@@ -19,7 +19,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tempfile::TempDir;
-use wharf::app::{App, OsRandom, StartError, Surroundings, SystemClock};
+use wharf::app::{App, Environment, OsRandom, StartError, SystemClock};
 use wharf::domain::clock::Clock as _;
 use wharf::engine::Capabilities;
 use wharf::settings::Settings;
@@ -155,7 +155,7 @@ async fn try_run(data: &TempDir, listen: &str, extra: &[(String, String)]) -> Re
     ];
     let own = own.into_iter().map(|(key, value)| (key.to_owned(), value));
     let settings = Settings::load(None, own.chain(extra.iter().cloned())).unwrap();
-    let surroundings = Surroundings {
+    let surroundings = Environment {
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
         api_key: Some(UPSTREAM_KEY.to_owned()),

@@ -61,8 +61,8 @@ async fn pass_on(state: &ApiState, request: Request) -> Result<Response, ApiErro
         RawPathParams::from_request_parts(&mut parts, state).await.map_err(|_| ApiError::NotFound)?;
     let id =
         params.iter().find(|(name, _)| *name == "deviceId").and_then(|(_, id)| id.parse::<DeviceId>().ok());
-    let id = id.filter(|id| state.core.device_exists(id)).ok_or(ApiError::NotFound)?;
-    let signature = state.core.callback_signature(&id).ok_or(ApiError::NotFound)?;
+    let id = id.filter(|id| state.services.registry.device_exists(id)).ok_or(ApiError::NotFound)?;
+    let signature = state.services.fleet.callback_signature(&id).ok_or(ApiError::NotFound)?;
     let taken = take_in(state, &id, signature, Request::from_parts(parts, body)).await;
     taken.map_err(|error| {
         warn_of(state, &id, &error);
@@ -76,7 +76,8 @@ async fn pass_on(state: &ApiState, request: Request) -> Result<Response, ApiErro
 /// An operator sees that an upstream is turned away, and why: whoever calls may tell nobody.
 fn warn_of(state: &ApiState, device: &DeviceId, error: &ApiError) {
     let code = error.code();
-    let Some(left_out) = state.refused_callbacks.now((device.clone(), code), state.core.clock().now()) else {
+    let Some(left_out) = state.refused_callbacks.now((device.clone(), code), state.services.clock().now())
+    else {
         return;
     };
     let why = match error {
@@ -112,7 +113,7 @@ async fn take_in(
     let reading = read_body(Request::from_parts(parts, body), LARGEST);
     let body = tokio::time::timeout(READ_WITHIN, reading).await.map_err(|_| ApiError::Timeout)??;
     let callback = Callback { method, query: &query, headers: &headers, body: &body };
-    match state.core.callback(id, callback).await? {
+    match state.services.fleet.callback(id, callback).await? {
         CallbackAnswer::Text(text) => Ok(text.into_response()),
         CallbackAnswer::Json(answer) => Ok(Json(answer).into_response()),
     }

@@ -20,10 +20,10 @@ use super::input::{Chat as ChatParam, Device, Fields, FromFields, Query};
 use super::schema;
 use crate::domain::access::Scope;
 use crate::domain::export::text::DateOrder;
-use crate::domain::export::zone::Zone;
+use crate::domain::export::time_zone::Zone;
 use crate::domain::jid::Jid;
 use crate::service::{
-    Core, ExportFormat, ExportRequest, ImportFormat, ImportReport, ImportRequest, NamedAuthor,
+    ExportFormat, ExportRequest, ImportFormat, ImportReport, ImportRequest, NamedAuthor, Services,
 };
 
 const NAME_CHARS: usize = 256;
@@ -96,12 +96,13 @@ impl FromFields for ExportChat {
         (schema::Binary = "application/zip")),
         headers(("Content-Disposition" = String, description = "What the file should be called")))))]
 async fn export(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     ChatParam(chat): ChatParam,
     Query(ExportChat { format, media, tz }): Query<ExportChat>,
 ) -> Result<Response, ApiError> {
-    let file = core.export_chat(&device, &chat, ExportRequest { format, media, zone: tz }).await?;
+    let file =
+        services.history.export_chat(&device, &chat, ExportRequest { format, media, zone: tz }).await?;
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(file.content_type)),
         (CONTENT_DISPOSITION, attachment(&file.filename)),
@@ -230,7 +231,7 @@ struct ImportedAuthorObject {
         (schema::Binary = "application/octet-stream"))),
     responses((status = 200, description = "What was imported", body = Success<ImportReportObject>)))]
 async fn import(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Query(query): Query<ImportChat>,
     request: Request,
@@ -241,7 +242,7 @@ async fn import(
     let ImportChat { format, chat_id, me, tz, date_order, authors } = query;
     let wanted = ImportRequest { format, chat: chat_id, me, zone: tz, date_order, authors };
     let bytes = request.into_body().into_data_stream().map(|piece| piece.map_err(io::Error::other));
-    Ok(Success::new(core.import_chat(&device, wanted, bytes.boxed()).await?))
+    Ok(Success::new(services.history.import_chat(&device, wanted, bytes.boxed()).await?))
 }
 
 /// As `curl -F` sends.

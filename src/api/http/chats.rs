@@ -18,7 +18,7 @@ use crate::domain::access::Scope;
 use crate::domain::chat::{Chat, ChatFilter, LastMessage};
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::message::Message;
-use crate::service::{ChatQuery, Core, PageRequest, ServiceError};
+use crate::service::{ChatQuery, PageRequest, ServiceError, Services};
 
 mod changes;
 
@@ -84,11 +84,12 @@ impl FromFields for ListChats {
     params(ListChats),
     responses((status = 200, description = "Chats", body = Page<ChatObject, Offsets>)))]
 async fn list(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Query(ListChats { filter, search, limit, offset }): Query<ListChats>,
 ) -> Result<Page<Chat, Offsets>, ApiError> {
-    let (chats, total) = core.chats(&device, ChatQuery { filter, search, limit, offset }).await?;
+    let (chats, total) =
+        services.messaging.chats(&device, ChatQuery { filter, search, limit, offset }).await?;
     let offsets = Offsets::new(total, chats.len(), limit, offset);
     Ok(Page::new(chats, offsets))
 }
@@ -162,12 +163,12 @@ impl From<Chat> for FoundChat {
     params(SearchChats),
     responses((status = 200, description = "What was found", body = FoundChats)))]
 async fn search(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Query(SearchChats { q, limit }): Query<SearchChats>,
 ) -> Result<Json<FoundChats>, ApiError> {
     let wanted = ChatQuery { search: Some(q.clone()), limit, ..ChatQuery::default() };
-    let (chats, _) = core.chats(&device, wanted).await?;
+    let (chats, _) = services.messaging.chats(&device, wanted).await?;
     let results = chats.into_iter().map(FoundChat::from).collect();
     Ok(Json(FoundChats { success: true, query: q, results }))
 }
@@ -219,13 +220,13 @@ struct DeviceChats {
     responses((status = 200, description = "Chats by device", body = Success<Vec<DeviceChats>>)))]
 async fn multi(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Body(MultiChats { device_ids, limit, search }): Body<MultiChats>,
 ) -> Result<Success<Vec<DeviceChats>>, ApiError> {
     let mut found = Vec::new();
     for device in device_ids.into_iter().filter(|id| caller.reach(id).is_ok()) {
         let wanted = ChatQuery { search: search.clone(), limit, ..ChatQuery::default() };
-        match core.chats(&device, wanted).await {
+        match services.messaging.chats(&device, wanted).await {
             Ok((chats, _)) => found.push(DeviceChats { device_id: device.into(), chats }),
             Err(ServiceError::DeviceNotFound) => {}
             Err(error) => return Err(error.into()),
@@ -238,11 +239,11 @@ async fn multi(
 #[utoipa::path(get, path = "/devices/{id}/chats/{chatId}", operation_id = "getChat", tag = "chats",
     responses((status = 200, description = "The chat", body = Success<ChatObject>)))]
 async fn show(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     ChatParam(chat): ChatParam,
 ) -> Result<Success<Chat>, ApiError> {
-    Ok(Success::new(core.chat(&device, &chat).await?))
+    Ok(Success::new(services.messaging.chat(&device, &chat).await?))
 }
 
 #[derive(Debug, IntoParams)]
@@ -283,7 +284,7 @@ async fn messages(
     Query(ListMessages { limit, before, after }): Query<ListMessages>,
 ) -> Result<Page<Message, MessagePagination>, ApiError> {
     let wanted = PageRequest { limit, before, after };
-    let page = state.core.chat_messages(&device, &chat, wanted.clone()).await?;
+    let page = state.services.messaging.chat_messages(&device, &chat, wanted.clone()).await?;
     let base = messages_url(&state.config.public_url, &device, &chat);
     let pagination = MessagePagination::new(&base, &wanted, &page);
     Ok(Page::new(page.messages, pagination))
@@ -321,12 +322,12 @@ struct MarkedRead {
     request_body = Option<MarkRead>,
     responses((status = 200, description = "What had been unread", body = Success<MarkedRead>)))]
 async fn mark_read(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     chat: ChatParam,
     body: Body<MarkRead>,
 ) -> Result<Success<MarkedRead>, ApiError> {
-    mark(&core, &device, chat, body).await
+    mark(&services, &device, chat, body).await
 }
 
 /// Mark a chat read (other path)
@@ -334,21 +335,21 @@ async fn mark_read(
     request_body = Option<MarkRead>,
     responses((status = 200, description = "What had been unread", body = Success<MarkedRead>)))]
 async fn read(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     chat: ChatParam,
     body: Body<MarkRead>,
 ) -> Result<Success<MarkedRead>, ApiError> {
-    mark(&core, &device, chat, body).await
+    mark(&services, &device, chat, body).await
 }
 
 async fn mark(
-    core: &Core,
+    services: &Services,
     device: &DeviceId,
     ChatParam(chat): ChatParam,
     Body(body): Body<MarkRead>,
 ) -> Result<Success<MarkedRead>, ApiError> {
-    let read = core.mark_read(device, &chat, body.message_ids).await?;
+    let read = services.messaging.mark_read(device, &chat, body.message_ids).await?;
     let message_ids = read.iter().map(ToString::to_string).collect();
     Ok(Success::new(MarkedRead { chat_id: chat.to_string(), message_ids }))
 }

@@ -17,7 +17,7 @@ use crate::domain::access::Scope;
 use crate::domain::contact::Contact;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
-use crate::service::{ContactQuery, Core};
+use crate::service::{ContactQuery, Services};
 
 const SEARCH_CHARS: usize = 256;
 const MAX_CONTACT_IDS: usize = 100;
@@ -70,11 +70,11 @@ impl FromFields for FindContacts {
     params(FindContacts),
     responses((status = 200, description = "Contacts by name", body = Page<ContactObject, Offsets>)))]
 async fn list(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Query(query): Query<FindContacts>,
 ) -> Result<Page<Contact, Offsets>, ApiError> {
-    page(&core, &device, query).await
+    page(&services, &device, query).await
 }
 
 /// Find contacts
@@ -84,21 +84,23 @@ async fn list(
     request_body = Option<FindContacts>,
     responses((status = 200, description = "Contacts by name", body = Page<ContactObject, Offsets>)))]
 async fn find(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Body(query): Body<FindContacts>,
 ) -> Result<Page<Contact, Offsets>, ApiError> {
-    page(&core, &device, query).await
+    page(&services, &device, query).await
 }
 
 async fn page(
-    core: &Core,
+    services: &Services,
     device: &DeviceId,
     query: FindContacts,
 ) -> Result<Page<Contact, Offsets>, ApiError> {
     let FindContacts { search, contact_ids, limit, offset } = query;
-    let (contacts, total) =
-        core.contacts(device, ContactQuery { search, only: contact_ids, limit, offset }).await?;
+    let (contacts, total) = services
+        .messaging
+        .contacts(device, ContactQuery { search, only: contact_ids, limit, offset })
+        .await?;
     let offsets = Offsets::new(total, contacts.len(), limit, offset);
     Ok(Page::new(contacts, offsets))
 }
@@ -117,11 +119,11 @@ struct ContactExists {
 #[utoipa::path(get, path = "/devices/{id}/contacts/{cid}/exists", operation_id = "contactExists", tag = "contacts",
     responses((status = 200, description = "Whether they are", body = Success<ContactExists>)))]
 async fn exists(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     ContactParam(contact): ContactParam,
 ) -> Result<Success<ContactExists>, ApiError> {
-    let exists = core.contact_exists(&device, &contact).await?;
+    let exists = services.messaging.contact_exists(&device, &contact).await?;
     Ok(Success::new(ContactExists { contact_id: contact.to_string(), exists }))
 }
 
@@ -139,10 +141,10 @@ struct ProfilePicture {
 #[utoipa::path(get, path = "/devices/{id}/contacts/{cid}/profile-picture", operation_id = "getProfilePicture", tag = "contacts",
     responses((status = 200, description = "Where the picture is", body = Success<ProfilePicture>)))]
 async fn profile_picture(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     ContactParam(contact): ContactParam,
 ) -> Result<Success<ProfilePicture>, ApiError> {
-    let profile_pic_url = core.profile_picture(&device, &contact).await?;
+    let profile_pic_url = services.messaging.profile_picture(&device, &contact).await?;
     Ok(Success::new(ProfilePicture { contact_id: contact.to_string(), profile_pic_url }))
 }

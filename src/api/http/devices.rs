@@ -19,8 +19,8 @@ use crate::domain::clock::Millis;
 use crate::domain::device::DeviceStats;
 use crate::domain::ids::DeviceId;
 use crate::domain::state::State as DeviceState;
-use crate::service::devices::last_seen;
-use crate::service::{Core, DeviceChange, DeviceView, NewDevice};
+use crate::service::fleet::devices::last_seen;
+use crate::service::{DeviceChange, DeviceView, NewDevice, Services};
 
 mod lifecycle;
 mod pairing;
@@ -118,9 +118,12 @@ impl DeviceObject {
 /// List devices
 #[utoipa::path(get, path = "/devices", operation_id = "listDevices", tag = "devices",
     responses((status = 200, description = "The devices of the key, oldest first", body = Success<Vec<DeviceObject>>)))]
-async fn list(caller: Caller, State(core): State<Core>) -> Result<Success<Vec<DeviceObject>>, ApiError> {
-    let views = core.devices(caller.devices()).await?;
-    let now = core.now();
+async fn list(
+    caller: Caller,
+    State(services): State<Services>,
+) -> Result<Success<Vec<DeviceObject>>, ApiError> {
+    let views = services.fleet.devices(caller.devices()).await?;
+    let now = services.now();
     Ok(Success::new(views.into_iter().map(|view| DeviceObject::new(view, now)).collect()))
 }
 
@@ -186,12 +189,12 @@ struct DeviceWithWebhook {
 }
 
 async fn make_webhook(
-    core: &Core,
+    services: &Services,
     device: &DeviceId,
     webhook: Option<WebhookOfDevice>,
 ) -> Result<Option<CreatedWebhookObject>, ApiError> {
     let Some(WebhookOfDevice(webhook)) = webhook else { return Ok(None) };
-    let created = core.create_webhook(webhook.into_new(Some(device.clone()))).await?;
+    let created = services.webhooks.create_webhook(webhook.into_new(Some(device.clone()))).await?;
     Ok(Some(created.into()))
 }
 
@@ -214,7 +217,7 @@ fn may_make(caller: &Caller, webhook: Option<&WebhookOfDevice>) -> Result<(), Ap
     responses((status = 201, description = "The device, which is connecting", body = Success<DeviceWithWebhook>)))]
 async fn create(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Body(body): Body<WithWebhook<CreateDevice>>,
 ) -> Result<Created<DeviceWithWebhook>, ApiError> {
     let WithWebhook { body: CreateDevice { id, name, engine, settings, .. }, webhook } = body;
@@ -225,17 +228,21 @@ async fn create(
         None => {}
     }
     let webhook = webhook.map(|WebhookOfDevice(webhook)| webhook.into_new(None));
-    let (view, webhook) = core.create_device_with(NewDevice { id, name, engine, settings }, webhook).await?;
+    let (view, webhook) =
+        services.fleet.create_device_with(NewDevice { id, name, engine, settings }, webhook).await?;
     let webhook = webhook.map(CreatedWebhookObject::from);
-    Ok(Created(DeviceWithWebhook { device: DeviceObject::new(view, core.now()), webhook }))
+    Ok(Created(DeviceWithWebhook { device: DeviceObject::new(view, services.now()), webhook }))
 }
 
 /// Show a device
 #[utoipa::path(get, path = "/devices/{id}", operation_id = "getDevice", tag = "devices",
     responses((status = 200, description = "The device", body = Success<DeviceObject>)))]
-async fn show(State(core): State<Core>, Device(id): Device) -> Result<Success<DeviceObject>, ApiError> {
-    let view = core.device(&id).await?;
-    Ok(Success::new(DeviceObject::new(view, core.now())))
+async fn show(
+    State(services): State<Services>,
+    Device(id): Device,
+) -> Result<Success<DeviceObject>, ApiError> {
+    let view = services.fleet.device(&id).await?;
+    Ok(Success::new(DeviceObject::new(view, services.now())))
 }
 
 /// A change to a device.
@@ -271,15 +278,15 @@ impl FromFields for ChangeDevice {
     responses((status = 200, description = "The device as it now is", body = Success<DeviceWithWebhook>)))]
 async fn change(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(id): Device,
     Body(body): Body<WithWebhook<ChangeDevice>>,
 ) -> Result<Success<DeviceWithWebhook>, ApiError> {
     let WithWebhook { body: ChangeDevice { name, settings, .. }, webhook } = body;
     may_make(&caller, webhook.as_ref())?;
-    let view = core.update_device(&id, DeviceChange { name, settings }).await?;
-    let webhook = make_webhook(&core, &id, webhook).await?;
-    Ok(Success::new(DeviceWithWebhook { device: DeviceObject::new(view, core.now()), webhook }))
+    let view = services.fleet.update_device(&id, DeviceChange { name, settings }).await?;
+    let webhook = make_webhook(&services, &id, webhook).await?;
+    Ok(Success::new(DeviceWithWebhook { device: DeviceObject::new(view, services.now()), webhook }))
 }
 
 #[derive(Debug, IntoParams)]
@@ -312,10 +319,10 @@ struct DeletedDevice {
     params(DeleteDevice),
     responses((status = 200, description = "It is gone", body = Success<DeletedDevice>)))]
 async fn delete(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(id): Device,
     Query(query): Query<DeleteDevice>,
 ) -> Result<Success<DeletedDevice>, ApiError> {
-    core.delete_device(&id, query.keep_messages).await?;
+    services.fleet.delete_device(&id, query.keep_messages).await?;
     Ok(Success::new(DeletedDevice { id: id.into(), deleted: true }))
 }

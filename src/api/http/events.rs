@@ -139,10 +139,11 @@ async fn events(
     if wants_stream(&headers) {
         let who = (Arc::clone(&caller.0), operator);
         let since = last.or(query.after);
-        return stream::open(state.core, who, device, since, query.types).await;
+        return stream::open(state.services, who, device, since, query.types).await;
     }
     let after = query.after.unwrap_or(0);
-    let (entries, range, next_after) = state.core.events(&device, after, query.limit, &query.types).await?;
+    let (entries, range, next_after) =
+        state.services.logs.events(&device, after, query.limit, &query.types).await?;
     Ok(Json(EventPage {
         success: true,
         data: entries.into_iter().map(EventEntry::from).collect(),

@@ -17,7 +17,7 @@ use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::group::{Group, Participant};
 use crate::domain::jid::{Jid, JidKind};
-use crate::service::{Core, GroupQuery, ListedGroup};
+use crate::service::{GroupQuery, ListedGroup, Services};
 
 mod changes;
 
@@ -122,11 +122,11 @@ impl FromFields for ListGroups {
     params(ListGroups),
     responses((status = 200, description = "Groups", body = Page<GroupObject, Offsets>)))]
 async fn list(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Query(ListGroups { search, limit, offset }): Query<ListGroups>,
 ) -> Result<Page<GroupObject, Offsets>, ApiError> {
-    let (groups, total) = core.groups(&device, GroupQuery { search, limit, offset }).await?;
+    let (groups, total) = services.messaging.groups(&device, GroupQuery { search, limit, offset }).await?;
     let offsets = Offsets::new(total, groups.len(), limit, offset);
     Ok(Page::new(groups.into_iter().map(GroupObject::from).collect(), offsets))
 }
@@ -177,20 +177,20 @@ impl FromFields for CreateGroup {
     request_body = CreateGroup,
     responses((status = 201, description = "The group", body = Success<GroupObject>)))]
 async fn create(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Body(CreateGroup { subject, participants }): Body<CreateGroup>,
 ) -> Result<Created<GroupObject>, ApiError> {
-    Ok(Created(core.create_group(&device, subject, participants).await?.into()))
+    Ok(Created(services.messaging.create_group(&device, subject, participants).await?.into()))
 }
 
 /// Show a group
 #[utoipa::path(get, path = "/devices/{id}/groups/{gid}", operation_id = "getGroup", tag = "groups",
     responses((status = 200, description = "The group, with who is in it", body = Success<GroupObject>)))]
 async fn show(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     GroupParam(group): GroupParam,
 ) -> Result<Success<GroupObject>, ApiError> {
-    Ok(Success::new(core.group(&device, &group).await?.into()))
+    Ok(Success::new(services.messaging.group(&device, &group).await?.into()))
 }

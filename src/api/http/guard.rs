@@ -127,7 +127,7 @@ async fn check_or_signed(
     let device = param("id").and_then(|id| id.parse().ok());
     let message = param("mid").and_then(|id| id.parse().ok());
     let valid = match device.zip(message) {
-        Some((device, message)) => state.core.is_media_link(&device, &message, &signature).await,
+        Some((device, message)) => state.services.media.is_media_link(&device, &message, &signature).await,
         None => Ok(false),
     };
     match valid {
@@ -145,16 +145,16 @@ fn signature(query: &str) -> Option<String> {
 
 fn authenticate(state: &ApiState, request: &Request) -> Result<Principal, ApiError> {
     let key = presented_key(request.headers(), None).ok_or(ApiError::KeyMissing)?;
-    let authenticated = state.core.authenticate(&key);
+    let authenticated = state.services.access.authenticate(&key);
     authenticated.map_err(|error| count_failed(state, request, ApiError::KeyInvalid(error)))
 }
 
 /// What a failed try is answered with.
 fn count_failed(state: &ApiState, request: &Request, error: ApiError) -> ApiError {
-    state.core.metrics().auth_failures.inc();
+    state.services.metrics().auth_failures.inc();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
     let address = client_address(peer, request.headers(), &state.config.trusted_proxies);
-    match state.tries.count(address, state.core.now()) {
+    match state.tries.count(address, state.services.now()) {
         Failed::Counted => error,
         Failed::TooMany { retry_after_seconds } => ApiError::TooManyFailedTries { retry_after_seconds },
     }

@@ -15,7 +15,7 @@ use super::schema::{HealthObject, StateWord};
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::health::Health;
-use crate::service::{Core, DeviceView};
+use crate::service::{DeviceView, Services};
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -43,8 +43,11 @@ struct DeviceHealth {
 /// Show a device's health
 #[utoipa::path(get, path = "/devices/{id}/health", operation_id = "getHealth", tag = "health",
     responses((status = 200, description = "Its health", body = Success<DeviceHealth>)))]
-async fn show(State(core): State<Core>, Device(id): Device) -> Result<Success<DeviceHealth>, ApiError> {
-    let (health, last_updated) = core.health(&id).await?;
+async fn show(
+    State(services): State<Services>,
+    Device(id): Device,
+) -> Result<Success<DeviceHealth>, ApiError> {
+    let (health, last_updated) = services.fleet.health(&id).await?;
     Ok(Success::new(DeviceHealth { device_id: id.into(), health, last_updated }))
 }
 
@@ -76,17 +79,20 @@ impl FleetHealth {
     }
 }
 
-async fn judged(core: &Core, caller: &Caller) -> Result<Vec<FleetHealth>, ApiError> {
-    let all = core.fleet_health(caller.devices()).await?;
-    let now = core.now();
+async fn judged(services: &Services, caller: &Caller) -> Result<Vec<FleetHealth>, ApiError> {
+    let all = services.fleet.fleet_health(caller.devices()).await?;
+    let now = services.now();
     Ok(all.into_iter().map(|(view, health)| FleetHealth::new(view, health, now)).collect())
 }
 
 /// Show the health of all devices of the key
 #[utoipa::path(get, path = "/health/devices", operation_id = "listHealth", tag = "health",
     responses((status = 200, description = "Health by device", body = Success<Vec<FleetHealth>>)))]
-async fn fleet(caller: Caller, State(core): State<Core>) -> Result<Success<Vec<FleetHealth>>, ApiError> {
-    Ok(Success::new(judged(&core, &caller).await?))
+async fn fleet(
+    caller: Caller,
+    State(services): State<Services>,
+) -> Result<Success<Vec<FleetHealth>>, ApiError> {
+    Ok(Success::new(judged(&services, &caller).await?))
 }
 
 /// Show the devices that need attention
@@ -94,8 +100,11 @@ async fn fleet(caller: Caller, State(core): State<Core>) -> Result<Success<Vec<F
 /// Those of the key that are not healthy, the worst first.
 #[utoipa::path(get, path = "/health/attention", operation_id = "listAttention", tag = "health",
     responses((status = 200, description = "Health by device", body = Success<Vec<FleetHealth>>)))]
-async fn attention(caller: Caller, State(core): State<Core>) -> Result<Success<Vec<FleetHealth>>, ApiError> {
-    let mut devices = judged(&core, &caller).await?;
+async fn attention(
+    caller: Caller,
+    State(services): State<Services>,
+) -> Result<Success<Vec<FleetHealth>>, ApiError> {
+    let mut devices = judged(&services, &caller).await?;
     devices.retain(|device| device.health.status != "healthy");
     devices.sort_by_key(|device| device.health.score);
     Ok(Success::new(devices))

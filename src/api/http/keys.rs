@@ -15,7 +15,7 @@ use super::schema;
 use crate::domain::access::{ApiKey, Scope};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
-use crate::service::{Core, CreatedKey, NewKey};
+use crate::service::{CreatedKey, NewKey, Services};
 
 const NAME_CHARS: usize = 128;
 const MAX_DEVICES: usize = 10_000;
@@ -150,12 +150,12 @@ struct CreatedKeyObject {
     responses((status = 201, description = "The key, with the only copy of its secret", body = Success<CreatedKeyObject>)))]
 async fn create(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Body(body): Body<CreateKey>,
 ) -> Result<Created<CreatedKeyObject>, ApiError> {
     let CreateKey { name, scopes, devices, expires_at } = body;
     let CreatedKey { key, secret } =
-        core.create_key(&caller.0, NewKey { name, scopes, devices, expires_at }).await?;
+        services.access.create_key(&caller.0, NewKey { name, scopes, devices, expires_at }).await?;
     Ok(Created(CreatedKeyObject { key: secret, about: key.into() }))
 }
 
@@ -164,8 +164,8 @@ async fn create(
 /// Those that can do no more than the key that asks.
 #[utoipa::path(get, path = "/api-keys", operation_id = "listApiKeys", tag = "keys",
     responses((status = 200, description = "Keys without their secrets, oldest first", body = Success<Vec<KeyObject>>)))]
-async fn list(caller: Caller, State(core): State<Core>) -> Success<Vec<KeyObject>> {
-    Success::new(core.keys(&caller.0).into_iter().map(KeyObject::from).collect())
+async fn list(caller: Caller, State(services): State<Services>) -> Success<Vec<KeyObject>> {
+    Success::new(services.access.keys(&caller.0).into_iter().map(KeyObject::from).collect())
 }
 
 /// A key that is revoked.
@@ -185,10 +185,10 @@ struct RevokedKey {
     responses((status = 200, description = "It is revoked", body = Success<RevokedKey>)))]
 async fn revoke(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Key(id): Key,
 ) -> Result<Success<RevokedKey>, ApiError> {
-    core.revoke_key(&caller.0, &id).await?;
+    services.access.revoke_key(&caller.0, &id).await?;
     Ok(Success::new(RevokedKey { id, revoked: true }))
 }
 

@@ -97,7 +97,7 @@ async fn see_through(Extension(state): Extension<ApiState>, request: Request, ne
         return next.run(request).await;
     }
     let (answer, answered) = tokio::sync::oneshot::channel();
-    state.core.tasks().spawn("request", async move {
+    state.services.tasks().spawn("request", async move {
         let _ = answer.send(next.run(request).await);
     });
     answered.await.unwrap_or_else(|_| ApiError::Internal.into_response())
@@ -123,7 +123,7 @@ async fn observe(Extension(state): Extension<ApiState>, request: Request, next: 
     let is_api = request.uri().path().starts_with("/api/");
     let mut response = next.run(request).await;
     let (status, took) = (response.status().as_u16(), began.elapsed());
-    state.core.metrics().http_request(method.as_str(), &route, status, took);
+    state.services.metrics().http_request(method.as_str(), &route, status, took);
     let key = response.extensions().get::<Asked>().map_or("-", |asked| asked.key_id.as_str());
     let (took_ms, request_id) = (took.as_millis(), id.to_str().unwrap_or_default());
     // Probes and scrapes come every few seconds.

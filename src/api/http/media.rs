@@ -16,7 +16,7 @@ use super::input::{Device, Fields, FromFields, Message as MessageParam, Query};
 use super::schema::{self, DimensionsObject, MediaInfoObject};
 use crate::domain::access::Scope;
 use crate::domain::media::{Dimensions, Media, MediaHash, WireMediaInfo};
-use crate::service::{Core, ServiceError, Uploaded};
+use crate::service::{ServiceError, Services, Uploaded};
 
 mod answer;
 mod disposition;
@@ -118,12 +118,14 @@ impl From<Uploaded> for UploadedFile {
     request_body(content((schema::Binary = "application/octet-stream"), (UploadForm = "multipart/form-data"))),
     responses((status = 201, description = "It is stored and may be sent", body = Success<UploadedFile>)))]
 async fn take_in(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Query(query): Query<UploadQuery>,
     request: Request,
 ) -> Result<Created<UploadedFile>, ApiError> {
-    upload::take_in(&core, &device, query.filename, request).await.map(|uploaded| Created(uploaded.into()))
+    upload::take_in(&services, &device, query.filename, request)
+        .await
+        .map(|uploaded| Created(uploaded.into()))
 }
 
 /// What became of the addresses.
@@ -140,10 +142,10 @@ struct RevokedUrls {
 #[utoipa::path(post, path = "/devices/{id}/media/revoke-urls", operation_id = "revokeMediaUrls", tag = "media",
     responses((status = 200, description = "They are void", body = Success<RevokedUrls>)))]
 async fn revoke_urls(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
 ) -> Result<Success<RevokedUrls>, ApiError> {
-    core.revoke_media_links(&device).await?;
+    services.media.revoke_media_links(&device).await?;
     Ok(Success::new(RevokedUrls { revoked: true }))
 }
 
@@ -153,11 +155,11 @@ async fn revoke_urls(
 #[utoipa::path(get, path = "/devices/{id}/messages/{mid}/media/info", operation_id = "getMediaInfo", tag = "media",
     responses((status = 200, description = "What is known of it", body = Success<MediaInfoObject>)))]
 async fn info(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     MessageParam(id): MessageParam,
 ) -> Result<Success<WireMediaInfo>, ApiError> {
-    Ok(Success::new(core.message_media(&device, &id).await?.into_info()))
+    Ok(Success::new(services.media.message_media(&device, &id).await?.into_info()))
 }
 
 /// Download a message's file
@@ -169,12 +171,12 @@ async fn info(
         (status = 206, description = "A part of the file", body = schema::Binary, content_type = "*/*"),
         (status = 304, description = "It is what `If-None-Match` names")))]
 async fn download(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     MessageParam(id): MessageParam,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Media { file, filename, available, .. } = core.message_media(&device, &id).await?;
+    let Media { file, filename, available, .. } = services.media.message_media(&device, &id).await?;
     if !available {
         return Err(ServiceError::MediaGone.into());
     }
@@ -184,7 +186,8 @@ async fn download(
         length: file.filesize,
         mimetype: &file.mimetype,
     };
-    answer::file(&headers, &described, |range| async { core.read_media(&file.hash, range).await }).await
+    answer::file(&headers, &described, |range| async { services.media.read_media(&file.hash, range).await })
+        .await
 }
 
 /// Show a smaller picture of a message's file
@@ -195,19 +198,19 @@ async fn download(
         (status = 206, description = "A part of the picture", body = schema::Binary, content_type = "image/jpeg"),
         (status = 304, description = "It is what `If-None-Match` names")))]
 async fn thumbnail(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     MessageParam(id): MessageParam,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Media { file, available, .. } = core.message_media(&device, &id).await?;
+    let Media { file, available, .. } = services.media.message_media(&device, &id).await?;
     if !available {
         return Err(ServiceError::MediaGone.into());
     }
     if !file.has_thumbnail {
         return Err(ServiceError::NoThumbnail.into());
     }
-    let jpeg = bytes::Bytes::from(core.read_media_thumbnail(&file.hash).await?);
+    let jpeg = bytes::Bytes::from(services.media.read_media_thumbnail(&file.hash).await?);
     let described = answer::Described {
         etag: format!("\"{}-thumbnail\"", file.hash),
         disposition: disposition::of("image/jpeg", Some("thumbnail.jpg")),

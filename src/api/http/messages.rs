@@ -20,7 +20,7 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, MessageType, Receipt, TrackedMessage};
-use crate::service::{Core, QueueStatus, SearchQuery};
+use crate::service::{QueueStatus, SearchQuery, Services};
 
 mod changes;
 mod send;
@@ -67,11 +67,12 @@ struct MessageWithReceipts {
 #[utoipa::path(get, path = "/devices/{id}/messages/{mid}", operation_id = "getMessage", tag = "messages",
     responses((status = 200, description = "The message", body = Success<MessageWithReceipts>)))]
 async fn show(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     MessageParam(id): MessageParam,
 ) -> Result<Success<MessageWithReceipts>, ApiError> {
-    let TrackedMessage { message, status, failure, receipts } = core.message(&device, &id).await?;
+    let TrackedMessage { message, status, failure, receipts } =
+        services.messaging.message(&device, &id).await?;
     let (code, error) = failure.map(|failure| (failure.code, failure.message)).unzip();
     Ok(Success::new(MessageWithReceipts { message, status, error, code, receipts }))
 }
@@ -156,15 +157,15 @@ impl From<TrackedMessage> for MessageState {
     params(StatusQuery),
     responses((status = 200, description = "How sending goes", body = Success<SendingStatus>)))]
 async fn status(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Query(query): Query<StatusQuery>,
 ) -> Result<Success<SendingStatus>, ApiError> {
     let message = match query.message_id {
-        Some(id) => Some(core.message(&device, &id).await?.into()),
+        Some(id) => Some(services.messaging.message(&device, &id).await?.into()),
         None => None,
     };
-    let device = core.queue_status(&device).await?;
+    let device = services.fleet.queue_status(&device).await?;
     Ok(Success::new(SendingStatus { device, message }))
 }
 
@@ -238,13 +239,13 @@ struct FoundMessages {
     params(SearchMessages),
     responses((status = 200, description = "What was found", body = FoundMessages)))]
 async fn search(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Query(SearchMessages { query, chat_id, r#type, limit }): Query<SearchMessages>,
 ) -> Result<Json<FoundMessages>, ApiError> {
     let search_scope = if chat_id.is_some() { "single_chat" } else { "all_chats" };
     let wanted = SearchQuery { words: query.clone(), chat: chat_id, kind: r#type, limit };
-    let (data, total_results) = core.search(&device, wanted).await?;
+    let (data, total_results) = services.messaging.search(&device, wanted).await?;
     Ok(Json(FoundMessages { success: true, data, query, total_results, search_scope }))
 }
 

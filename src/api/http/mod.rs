@@ -14,8 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use super::ApiConfig;
 use super::auth::FailedTries;
 use crate::domain::ids::DeviceId;
-use crate::domain::seldom::Seldom;
-use crate::service::Core;
+use crate::domain::log_throttle::LogThrottle;
+use crate::service::Services;
 
 mod callbacks;
 mod chat_files;
@@ -51,7 +51,7 @@ pub use error::{ApiError, FieldError};
 #[derive(Clone)]
 pub struct ApiState {
     /// The use cases.
-    pub core: Core,
+    pub services: Services,
     /// The configuration.
     pub config: Arc<ApiConfig>,
     /// Failed key tries.
@@ -59,12 +59,12 @@ pub struct ApiState {
     /// The memory of callbacks that are being read.
     pub callbacks: callbacks::CallbackRoom,
     /// Which refused callbacks were warned of lately, by device and code.
-    pub refused_callbacks: Arc<Seldom<(DeviceId, &'static str)>>,
+    pub refused_callbacks: Arc<LogThrottle<(DeviceId, &'static str)>>,
 }
 
-impl FromRef<ApiState> for Core {
+impl FromRef<ApiState> for Services {
     fn from_ref(state: &ApiState) -> Self {
-        state.core.clone()
+        state.services.clone()
     }
 }
 
@@ -75,11 +75,11 @@ impl FromRef<ApiState> for Arc<ApiConfig> {
 }
 
 /// REST, the probes and the documentation.
-pub fn router(core: Core, config: Arc<ApiConfig>, tries: Arc<FailedTries>) -> Router {
+pub fn router(services: Services, config: Arc<ApiConfig>, tries: Arc<FailedTries>) -> Router {
     let (routes, document) = documented().split_for_parts();
     let routes = routes.merge(docs::routes(&document)).merge(notifications::assets());
     let callbacks = callbacks::CallbackRoom::default();
-    layers::wrap(routes, ApiState { core, config, tries, callbacks, refused_callbacks: Arc::default() })
+    layers::wrap(routes, ApiState { services, config, tries, callbacks, refused_callbacks: Arc::default() })
 }
 
 /// Every operation that is in the document, and the document.

@@ -21,7 +21,7 @@ use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::OperatorId;
-use crate::service::{Core, ListedNotification, NotificationPage, NotificationQuery};
+use crate::service::{ListedNotification, NotificationPage, NotificationQuery, Services};
 
 mod mutes;
 mod push;
@@ -188,10 +188,10 @@ type Listing = Result<Page<NotificationObject, NotificationPagination>, ApiError
 async fn list(
     caller: Caller,
     Operator(operator): Operator,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Query(query): Query<NotificationsQuery>,
 ) -> Listing {
-    listing(&core, operator, caller.devices().map(<[DeviceId]>::to_vec), query).await
+    listing(&services, operator, caller.devices().map(<[DeviceId]>::to_vec), query).await
 }
 
 /// List a device's notifications
@@ -200,22 +200,23 @@ async fn list(
     responses((status = 200, description = "Notifications, the newest first", body = Page<NotificationObject, NotificationPagination>)))]
 async fn list_of_device(
     Operator(operator): Operator,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Query(query): Query<NotificationsQuery>,
 ) -> Listing {
-    core.device(&device).await?;
-    listing(&core, operator, Some(vec![device]), query).await
+    services.fleet.device(&device).await?;
+    listing(&services, operator, Some(vec![device]), query).await
 }
 
 async fn listing(
-    core: &Core,
+    services: &Services,
     operator: OperatorId,
     devices: Option<Vec<DeviceId>>,
     query: NotificationsQuery,
 ) -> Listing {
     let NotificationsQuery { unread, limit, offset } = query;
-    let found = core.notifications(NotificationQuery { devices, operator, unread, limit, offset }).await?;
+    let found =
+        services.notify.notifications(NotificationQuery { devices, operator, unread, limit, offset }).await?;
     let NotificationPage { page, total, unread } = found;
     let (returned, end) = (page.len(), i64::try_from(offset.saturating_add(page.len())).unwrap_or(i64::MAX));
     let has_more = returned > 0 && end < total;
@@ -255,9 +256,9 @@ struct Unread {
     responses((status = 200, description = "How many are left", body = Success<Unread>)))]
 async fn read(
     Operator(operator): Operator,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Body(ReadNotifications { ids }): Body<ReadNotifications>,
 ) -> Result<Success<Unread>, ApiError> {
-    Ok(Success::new(Unread { unread: core.read_notifications(&operator, &device, ids).await? }))
+    Ok(Success::new(Unread { unread: services.notify.read_notifications(&operator, &device, ids).await? }))
 }

@@ -25,7 +25,7 @@ impl FromRequestParts<ApiState> for Operator {
         let token = header.map(str::to_owned).or(query);
         let token = token.as_deref().map(str::trim).filter(|token| !token.is_empty());
         let Some(token) = token else { return Ok(Self(operator_id(&caller.0, None))) };
-        match state.core.operator(Some(token)).await {
+        match state.services.access.operator(Some(token)).await {
             Ok(operator) => Ok(Self(operator_id(&caller.0, operator.as_ref()))),
             Err(AccessTokenError::Invalid) => Err(ApiError::field("access-token", "is not valid")),
             Err(AccessTokenError::Misconfigured | AccessTokenError::KeysUnavailable(_)) => {

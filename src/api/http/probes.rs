@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use super::envelope::Success;
 use super::error::ApiError;
 use super::{ApiState, openapi};
-use crate::service::Core;
+use crate::service::Services;
 use crate::telemetry::METRICS_CONTENT_TYPE;
 
 /// The operations of this file.
@@ -52,8 +52,8 @@ async fn alive() -> Success<Alive> {
 /// The store answers, and nothing is shutting down.
 #[utoipa::path(get, path = "/readyz", operation_id = "isReady", tag = "probes",
     responses((status = 200, description = "It can", body = Success<Alive>)))]
-async fn ready(State(core): State<Core>) -> Result<Success<Alive>, ApiError> {
-    core.readiness().await?;
+async fn ready(State(services): State<Services>) -> Result<Success<Alive>, ApiError> {
+    services.maintenance.readiness().await?;
     Ok(Success::new(Alive { status: "ready", version: VERSION }))
 }
 
@@ -62,6 +62,6 @@ async fn ready(State(core): State<Core>) -> Result<Success<Alive>, ApiError> {
 /// In the OpenMetrics text format, which Prometheus reads.
 #[utoipa::path(get, path = "/metrics", operation_id = "readMetrics", tag = "probes",
     responses((status = 200, description = "Metrics", body = String, content_type = "application/openmetrics-text", example = json!("wharf_messages_in_total 42"))))]
-async fn metrics(State(core): State<Core>) -> Response {
-    ([(CONTENT_TYPE, METRICS_CONTENT_TYPE)], core.metrics().encode()).into_response()
+async fn metrics(State(services): State<Services>) -> Response {
+    ([(CONTENT_TYPE, METRICS_CONTENT_TYPE)], services.metrics().encode()).into_response()
 }

@@ -15,7 +15,7 @@ use super::schema::{self, ClearedObject, FleetQueueObject, QueueStatusObject};
 use crate::domain::access::Scope;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
-use crate::service::{ClearQueue, Cleared, Core, FleetQueue, QueueStatus, WaitingKind};
+use crate::service::{ClearQueue, Cleared, FleetQueue, QueueStatus, Services, WaitingKind};
 
 mod pacing;
 
@@ -41,13 +41,17 @@ fn named_devices(fields: &mut Fields) -> Option<Vec<DeviceId>> {
 }
 
 /// The devices that a request names, or all of the key's.
-fn devices_of(core: &Core, caller: &Caller, named: Option<Vec<DeviceId>>) -> Result<Vec<DeviceId>, ApiError> {
+fn devices_of(
+    services: &Services,
+    caller: &Caller,
+    named: Option<Vec<DeviceId>>,
+) -> Result<Vec<DeviceId>, ApiError> {
     let mut devices = match named {
         Some(named) => {
             named.iter().try_for_each(|id| caller.reach(id))?;
             named
         }
-        None => core.device_ids().into_iter().filter(|id| caller.reach(id).is_ok()).collect(),
+        None => services.registry.device_ids().into_iter().filter(|id| caller.reach(id).is_ok()).collect(),
     };
     devices.sort_unstable();
     devices.dedup();
@@ -57,8 +61,11 @@ fn devices_of(core: &Core, caller: &Caller, named: Option<Vec<DeviceId>>) -> Res
 /// Show a device's queue
 #[utoipa::path(get, path = "/devices/{id}/queue-status", operation_id = "getQueueStatus", tag = "health",
     responses((status = 200, description = "The queue", body = Success<QueueStatusObject>)))]
-async fn status(State(core): State<Core>, Device(id): Device) -> Result<Success<QueueStatus>, ApiError> {
-    Ok(Success::new(core.queue_status(&id).await?))
+async fn status(
+    State(services): State<Services>,
+    Device(id): Device,
+) -> Result<Success<QueueStatus>, ApiError> {
+    Ok(Success::new(services.fleet.queue_status(&id).await?))
 }
 
 /// Show the queues of all devices of the key
@@ -66,8 +73,8 @@ async fn status(State(core): State<Core>, Device(id): Device) -> Result<Success<
 /// What waits, why it does not leave yet, and the pace that each keeps to.
 #[utoipa::path(get, path = "/queue/status", operation_id = "getQueues", tag = "queue",
     responses((status = 200, description = "The queues", body = Success<FleetQueueObject>)))]
-async fn fleet(caller: Caller, State(core): State<Core>) -> Result<Success<FleetQueue>, ApiError> {
-    Ok(Success::new(core.fleet_queue(caller.devices()).await?))
+async fn fleet(caller: Caller, State(services): State<Services>) -> Result<Success<FleetQueue>, ApiError> {
+    Ok(Success::new(services.messaging.fleet_queue(caller.devices()).await?))
 }
 
 /// What to cancel.
@@ -120,12 +127,12 @@ impl FromFields for ClearRequest {
     responses((status = 200, description = "How many were cancelled", body = Success<ClearedObject>)))]
 async fn clear(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Body(ClearRequest { device_ids, chat_id, status }): Body<ClearRequest>,
 ) -> Result<Success<Cleared>, ApiError> {
-    let devices = devices_of(&core, &caller, device_ids)?;
+    let devices = devices_of(&services, &caller, device_ids)?;
     let what = ClearQueue { chat: chat_id, kind: status };
-    Ok(Success::new(core.clear_queues(&devices, &what).await?))
+    Ok(Success::new(services.messaging.clear_queues(&devices, &what).await?))
 }
 
 /// A message that was cancelled.
@@ -145,10 +152,10 @@ struct CancelledMessage {
 #[utoipa::path(post, path = "/devices/{id}/messages/{mid}/cancel", operation_id = "cancelMessage", tag = "queue",
     responses((status = 200, description = "It will not be sent", body = Success<CancelledMessage>)))]
 async fn cancel(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Message(id): Message,
 ) -> Result<Success<CancelledMessage>, ApiError> {
-    core.cancel_message(&device, &id).await?;
+    services.messaging.cancel_message(&device, &id).await?;
     Ok(Success::new(CancelledMessage { message_id: id, cancelled: true }))
 }

@@ -75,5 +75,5 @@ async fn control(
     if !state.config.simulator_enabled {
         return Err(ApiError::NotFound);
     }
-    Ok(Success::new(state.core.control(id, verb, body).await?))
+    Ok(Success::new(state.services.fleet.control(id, verb, body).await?))
 }

@@ -10,7 +10,7 @@ use super::error::ApiError;
 use super::guard::{Caller, guarded};
 use super::schema::StatsObject;
 use crate::domain::access::Scope;
-use crate::service::{Core, Stats};
+use crate::service::{Services, Stats};
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -22,6 +22,6 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 /// Devices by state, messages today, queues, sockets.
 #[utoipa::path(get, path = "/stats", operation_id = "getStats", tag = "health",
     responses((status = 200, description = "The devices of the key in numbers", body = Success<StatsObject>)))]
-async fn show(caller: Caller, State(core): State<Core>) -> Result<Success<Stats>, ApiError> {
-    Ok(Success::new(core.stats(caller.devices()).await?))
+async fn show(caller: Caller, State(services): State<Services>) -> Result<Success<Stats>, ApiError> {
+    Ok(Success::new(services.fleet.stats(caller.devices()).await?))
 }

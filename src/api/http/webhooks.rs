@@ -17,7 +17,7 @@ use super::paging::{Window, limit, window};
 use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::EndpointId;
-use crate::service::{Core, Replay, ServiceError, WebhookStatus};
+use crate::service::{Replay, ServiceError, Services, WebhookStatus};
 
 mod objects;
 mod of_device;
@@ -58,12 +58,12 @@ fn may_hear(caller: &Caller) -> Result<(), ApiError> {
 
 /// A webhook that the key reaches, below this device if one is named. Any other does not exist for it.
 async fn reached(
-    core: &Core,
+    services: &Services,
     caller: &Caller,
     device: Option<&DeviceId>,
     id: &EndpointId,
 ) -> Result<WebhookStatus, ApiError> {
-    let status = core.webhook(id).await?;
+    let status = services.webhooks.webhook(id).await?;
     let own = status.endpoint.device.as_ref();
     let below = device.is_none_or(|device| own == Some(device));
     let within = own.map_or(caller.devices().is_none(), |own| caller.reach(own).is_ok());
@@ -73,8 +73,11 @@ async fn reached(
 /// List webhooks
 #[utoipa::path(get, path = "/webhooks", operation_id = "listWebhooks", tag = "webhooks",
     responses((status = 200, description = "The webhooks of the key's devices, and for a key of all devices those of all; oldest first", body = Success<Vec<WebhookObject>>)))]
-async fn list(caller: Caller, State(core): State<Core>) -> Result<Success<Vec<WebhookObject>>, ApiError> {
-    let webhooks = core.webhooks(caller.devices()).await?;
+async fn list(
+    caller: Caller,
+    State(services): State<Services>,
+) -> Result<Success<Vec<WebhookObject>>, ApiError> {
+    let webhooks = services.webhooks.webhooks(caller.devices()).await?;
     Ok(Success::new(webhooks.into_iter().map(WebhookObject::from).collect()))
 }
 
@@ -86,15 +89,15 @@ async fn list(caller: Caller, State(core): State<Core>) -> Result<Success<Vec<We
     responses((status = 201, description = "The webhook, with the only copy of its secret", body = Success<CreatedWebhookObject>)))]
 async fn create(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Body(body): Body<CreateWebhook>,
 ) -> Result<Created<CreatedWebhookObject>, ApiError> {
     let device = body.device_id.clone();
-    make(&core, &caller, device, body).await
+    make(&services, &caller, device, body).await
 }
 
 async fn make(
-    core: &Core,
+    services: &Services,
     caller: &Caller,
     device: Option<DeviceId>,
     body: CreateWebhook,
@@ -105,7 +108,7 @@ async fn make(
         None if caller.devices().is_some() => return Err(ApiError::DeviceNotAllowed),
         None => {}
     }
-    Ok(Created(core.create_webhook(body.into_new(device)).await?.into()))
+    Ok(Created(services.webhooks.create_webhook(body.into_new(device)).await?.into()))
 }
 
 /// Show a webhook
@@ -113,10 +116,10 @@ async fn make(
     responses((status = 200, description = "The webhook, without what is secret of it", body = Success<WebhookObject>)))]
 async fn show(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Webhook(id): Webhook,
 ) -> Result<Success<WebhookObject>, ApiError> {
-    Ok(Success::new(reached(&core, &caller, None, &id).await?.into()))
+    Ok(Success::new(reached(&services, &caller, None, &id).await?.into()))
 }
 
 /// Change a webhook
@@ -127,23 +130,23 @@ async fn show(
     responses((status = 200, description = "The webhook as it now is", body = Success<WebhookObject>)))]
 async fn change(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Webhook(id): Webhook,
     Body(body): Body<ChangeWebhook>,
 ) -> Result<Success<WebhookObject>, ApiError> {
-    alter(&core, &caller, None, &id, body).await
+    alter(&services, &caller, None, &id, body).await
 }
 
 async fn alter(
-    core: &Core,
+    services: &Services,
     caller: &Caller,
     device: Option<&DeviceId>,
     id: &EndpointId,
     body: ChangeWebhook,
 ) -> Result<Success<WebhookObject>, ApiError> {
     may_hear(caller)?;
-    reached(core, caller, device, id).await?;
-    Ok(Success::new(core.change_webhook(id, body.into_change()).await?.into()))
+    reached(services, caller, device, id).await?;
+    Ok(Success::new(services.webhooks.change_webhook(id, body.into_change()).await?.into()))
 }
 
 /// Delete a webhook
@@ -153,11 +156,11 @@ async fn alter(
     responses((status = 200, description = "It is gone", body = Success<DeletedWebhook>)))]
 async fn remove(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Webhook(id): Webhook,
 ) -> Result<Success<DeletedWebhook>, ApiError> {
-    reached(&core, &caller, None, &id).await?;
-    core.delete_webhook(&id).await?;
+    reached(&services, &caller, None, &id).await?;
+    services.webhooks.delete_webhook(&id).await?;
     Ok(Success::new(DeletedWebhook::new(id)))
 }
 
@@ -170,23 +173,23 @@ async fn remove(
     responses((status = 200, description = "The only copy of the new secret", body = Success<RotatedObject>)))]
 async fn rotate(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Webhook(id): Webhook,
     Body(body): Body<RotateRequest>,
 ) -> Result<Success<RotatedObject>, ApiError> {
-    renew(&core, &caller, None, &id, body).await
+    renew(&services, &caller, None, &id, body).await
 }
 
 async fn renew(
-    core: &Core,
+    services: &Services,
     caller: &Caller,
     device: Option<&DeviceId>,
     id: &EndpointId,
     body: RotateRequest,
 ) -> Result<Success<RotatedObject>, ApiError> {
     may_hear(caller)?;
-    reached(core, caller, device, id).await?;
-    Ok(Success::new(core.rotate_webhook(id, body.secret, body.keep_ms).await?.into()))
+    reached(services, caller, device, id).await?;
+    Ok(Success::new(services.webhooks.rotate_webhook(id, body.secret, body.keep_ms).await?.into()))
 }
 
 /// Test a webhook
@@ -196,11 +199,11 @@ async fn renew(
     responses((status = 200, description = "What the receiver said, whatever that was", body = Success<TestReportObject>)))]
 async fn test(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Webhook(id): Webhook,
 ) -> Result<Success<TestReportObject>, ApiError> {
-    reached(&core, &caller, None, &id).await?;
-    Ok(Success::new(core.test_webhook(&id).await?.into()))
+    reached(&services, &caller, None, &id).await?;
+    Ok(Success::new(services.webhooks.test_webhook(&id).await?.into()))
 }
 
 /// Tries before this one, at most so many.
@@ -228,22 +231,22 @@ impl FromFields for AttemptsQuery {
     responses((status = 200, description = "Tries, the newest first", body = Page<AttemptObject, BeforeAttempt>)))]
 async fn attempts(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Webhook(id): Webhook,
     Query(query): Query<AttemptsQuery>,
 ) -> Result<Page<AttemptObject, BeforeAttempt>, ApiError> {
-    tried(&core, &caller, None, &id, &query).await
+    tried(&services, &caller, None, &id, &query).await
 }
 
 async fn tried(
-    core: &Core,
+    services: &Services,
     caller: &Caller,
     device: Option<&DeviceId>,
     id: &EndpointId,
     query: &AttemptsQuery,
 ) -> Result<Page<AttemptObject, BeforeAttempt>, ApiError> {
-    reached(core, caller, device, id).await?;
-    let attempts = core.webhook_attempts(id, query.before, query.limit).await?;
+    reached(services, caller, device, id).await?;
+    let attempts = services.webhooks.webhook_attempts(id, query.before, query.limit).await?;
     let more = attempts.len() == query.limit;
     let before = attempts.last().map(|attempt| attempt.id).filter(|_| more);
     let page = attempts.into_iter().map(AttemptObject::from).collect();
@@ -276,22 +279,22 @@ impl FromFields for DeadLettersQuery {
     responses((status = 200, description = "Dead letters, the newest first", body = Page<DeadLetterObject, Offsets>)))]
 async fn dead_letters(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Webhook(id): Webhook,
     Query(query): Query<DeadLettersQuery>,
 ) -> Result<Page<DeadLetterObject, Offsets>, ApiError> {
-    dead(&core, &caller, None, &id, &query).await
+    dead(&services, &caller, None, &id, &query).await
 }
 
 async fn dead(
-    core: &Core,
+    services: &Services,
     caller: &Caller,
     device: Option<&DeviceId>,
     id: &EndpointId,
     query: &DeadLettersQuery,
 ) -> Result<Page<DeadLetterObject, Offsets>, ApiError> {
-    reached(core, caller, device, id).await?;
-    let found = core.dead_letters(id, query.limit, query.offset).await?;
+    reached(services, caller, device, id).await?;
+    let found = services.webhooks.dead_letters(id, query.limit, query.offset).await?;
     let offsets = Offsets::new(found.total, found.page.len(), query.limit, query.offset);
     Ok(Page::new(found.page.into_iter().map(DeadLetterObject::from).collect(), offsets))
 }
@@ -305,25 +308,25 @@ async fn dead(
     responses((status = 200, description = "How many deliveries were put back", body = Success<ReplayedWebhook>)))]
 async fn replay(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Webhook(id): Webhook,
     Body(body): Body<ReplayRequest>,
 ) -> Result<Success<ReplayedWebhook>, ApiError> {
-    again(&core, &caller, None, &id, body).await
+    again(&services, &caller, None, &id, body).await
 }
 
 async fn again(
-    core: &Core,
+    services: &Services,
     caller: &Caller,
     device: Option<&DeviceId>,
     id: &EndpointId,
     body: ReplayRequest,
 ) -> Result<Success<ReplayedWebhook>, ApiError> {
-    let status = reached(core, caller, device, id).await?;
+    let status = reached(services, caller, device, id).await?;
     let replay = body.into_replay(status.endpoint.device)?;
     if let Replay::Range { device, .. } = &replay {
         caller.reach(device)?;
     }
-    let replayed = core.replay_webhook(id, replay).await?;
+    let replayed = services.webhooks.replay_webhook(id, replay).await?;
     Ok(Success::new(ReplayedWebhook { replayed }))
 }

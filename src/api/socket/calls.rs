@@ -37,7 +37,7 @@ pub(super) fn is_known(event: &str) -> bool {
 
 /// Serves one request.
 pub(super) async fn serve(shared: &Shared, session: &Session, event: &str, body: Body) -> Answer {
-    if !shared.core.still_valid(&session.principal) {
+    if !shared.services.access.still_valid(&session.principal) {
         return Err(Problem::new("unauthorized", "the API key of this socket is no longer valid"));
     }
     let call = Call { shared, session, body };
@@ -62,15 +62,15 @@ struct Call<'a> {
 
 impl Call<'_> {
     async fn subscribe(self) -> Answer {
-        let core = &self.shared.core;
+        let services = &self.shared.services;
         let id = &self.session.device;
         if let Some(named) = self.text("deviceId")?
             && named != id.as_str()
         {
             return Err(Problem::field("deviceId", "names another device than this namespace"));
         }
-        let view = core.device(id).await?;
-        let mut answer = json!({ "success": true, "deviceId": id, "timestamp": core.now() });
+        let view = services.fleet.device(id).await?;
+        let mut answer = json!({ "success": true, "deviceId": id, "timestamp": services.now() });
         let state = serde_json::to_value(view.device.state.as_event()).unwrap_or_default();
         if let (Some(answer), Json::Object(state)) = (answer.as_object_mut(), state) {
             answer.extend(state);
@@ -80,10 +80,10 @@ impl Call<'_> {
 
     async fn send(self) -> Answer {
         self.need(Scope::MessagesSend)?;
-        let core = &self.shared.core;
-        let limits = SendLimits { text_max_chars: self.shared.text_max_chars, now: core.now() };
+        let services = &self.shared.services;
+        let limits = SendLimits { text_max_chars: self.shared.text_max_chars, now: services.now() };
         let parsed = send_request::parse(&Json::Object(self.body), &limits)?;
-        let accepted = core.send(&self.session.device, parsed.into_request(None)).await?;
+        let accepted = services.messaging.send(&self.session.device, parsed.into_request(None)).await?;
         let mut answer = json!({
             "success": true,
             "messageId": accepted.id,
@@ -102,7 +102,7 @@ impl Call<'_> {
         self.need(Scope::MessagesSend)?;
         let chat = self.jid("chatId")?;
         let only = self.message_ids()?;
-        let read = self.shared.core.mark_read(&self.session.device, &chat, only).await?;
+        let read = self.shared.services.messaging.mark_read(&self.session.device, &chat, only).await?;
         Ok(json!({ "success": true, "chatId": chat, "messageIds": read }))
     }
 
@@ -114,13 +114,13 @@ impl Call<'_> {
             Some("audio") => TypingKind::Audio,
             Some(_) => return Err(Problem::field("kind", "must be text or audio")),
         };
-        self.shared.core.typing(&self.session.device, &chat, kind, on).await?;
+        self.shared.services.messaging.typing(&self.session.device, &chat, kind, on).await?;
         Ok(done())
     }
 
     async fn presence(self) -> Answer {
         let contact = self.jid("contactId")?;
-        self.shared.core.subscribe_presence(&self.session.device, &contact).await?;
+        self.shared.services.messaging.subscribe_presence(&self.session.device, &contact).await?;
         Ok(done())
     }
 
@@ -143,8 +143,8 @@ impl Call<'_> {
         let operator = Some(self.session.operator_id());
         let change = MuteChange { operator, device: Some(self.session.device.clone()), chat, until };
         match on {
-            true => self.shared.core.mute(change).await?,
-            false => self.shared.core.unmute(change).await?,
+            true => self.shared.services.notify.mute(change).await?,
+            false => self.shared.services.notify.unmute(change).await?,
         }
         Ok(json!({ "success": true, "muted": on, "until": until.filter(|_| on) }))
     }

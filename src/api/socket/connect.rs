@@ -85,7 +85,7 @@ impl Door {
 
     async fn admit(&self, presented: Presented, request: &Parts) -> Result<Session, Refusal> {
         // Deleted a moment ago: the namespace is about to go.
-        if !self.shared.core.device_exists(&self.device) {
+        if !self.shared.services.registry.device_exists(&self.device) {
             return Err(Refusal::NoDevice);
         }
         let (principal, operator) = match self.identify(&presented).await {
@@ -105,7 +105,7 @@ impl Door {
     /// Where a client begins that has nothing yet. Read before it is told that it is connected: whatever
     /// happens after that, it hears of.
     async fn end_of_log(&self) -> Option<i64> {
-        match self.shared.core.newest_seq(&self.device).await {
+        match self.shared.services.logs.newest_seq(&self.device).await {
             Ok(newest) => Some(newest),
             Err(error) => {
                 tracing::warn!(device = %self.device, %error, "the log's head could not be read");
@@ -115,16 +115,19 @@ impl Door {
     }
 
     async fn identify(&self, presented: &Presented) -> Result<(Principal, Option<Operator>), Refusal> {
-        let core = &self.shared.core;
+        let services = &self.shared.services;
         let key = presented.key.as_deref().ok_or(Refusal::NoKey)?;
-        let principal = core.authenticate(key).map_err(|_| Refusal::BadKey)?;
+        let principal = services.access.authenticate(key).map_err(|_| Refusal::BadKey)?;
         if !principal.grant.reaches(&self.device) || !principal.grant.allows(Scope::EventsRead) {
             return Err(Refusal::NotAllowed);
         }
-        let operator = core.operator(presented.token.as_deref()).await.map_err(|error| match error {
-            AccessTokenError::Invalid => Refusal::BadToken,
-            AccessTokenError::Misconfigured | AccessTokenError::KeysUnavailable(_) => Refusal::Misconfigured,
-        })?;
+        let operator =
+            services.access.operator(presented.token.as_deref()).await.map_err(|error| match error {
+                AccessTokenError::Invalid => Refusal::BadToken,
+                AccessTokenError::Misconfigured | AccessTokenError::KeysUnavailable(_) => {
+                    Refusal::Misconfigured
+                }
+            })?;
         Ok((principal, operator))
     }
 
@@ -135,10 +138,10 @@ impl Door {
         if !matches!(refusal, Refusal::NoKey | Refusal::BadKey | Refusal::BadToken) {
             return;
         }
-        self.shared.core.metrics().auth_failures.inc();
+        self.shared.services.metrics().auth_failures.inc();
         let peer = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
         let address = client_address(peer, &request.headers, &self.shared.trusted_proxies);
-        if let Failed::TooMany { .. } = self.shared.failed_tries.count(address, self.shared.core.now()) {
+        if let Failed::TooMany { .. } = self.shared.failed_tries.count(address, self.shared.services.now()) {
             tokio::time::sleep(TOO_MANY_TRIES_WAIT).await;
         }
     }

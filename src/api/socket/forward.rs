@@ -22,7 +22,7 @@ use super::Shared;
 use super::reply::{Undelivered, patiently};
 use super::session::Session;
 use crate::domain::event::Stamped;
-use crate::service::{Core, Cursor, Item, Resync, ServiceError};
+use crate::service::{Cursor, Item, Resync, ServiceError, Services};
 use crate::telemetry::Metrics;
 
 /// After how many items the task lets others run, so that a replay fills no buffer at a stroke.
@@ -77,10 +77,10 @@ impl Drop for Counted {
 impl Forwarder {
     /// Starts the task of an admitted socket.
     pub(super) fn start(shared: &Arc<Shared>, socket: Arc<Socket>, session: Arc<Session>) {
-        let counted = Counted::new(shared.core.metrics().clone());
+        let counted = Counted::new(shared.services.metrics().clone());
         let forwarder = Self { shared: shared.clone(), socket, session };
         tracing::debug!(device = %forwarder.session.device, key = forwarder.session.principal.key_id, "socket connected");
-        shared.core.tasks().spawn("socket-forwarder", async move {
+        shared.services.tasks().spawn("socket-forwarder", async move {
             let end = forwarder.run().await;
             forwarder.finish(end).await;
             drop(counted);
@@ -88,7 +88,7 @@ impl Forwarder {
     }
 
     async fn run(&self) -> End {
-        let soft = self.core().tasks().soft();
+        let soft = self.services().tasks().soft();
         tokio::select! {
             biased;
             () = self.session.closed() => End::Closed,
@@ -101,12 +101,12 @@ impl Forwarder {
 
     /// Waits until the socket may no longer be served.
     async fn rights_end(&self) -> End {
-        let mut changes = self.core().key_changes();
+        let mut changes = self.services().access.key_changes();
         loop {
             if self.has_expired() {
                 return End::Expired;
             }
-            if !self.core().still_valid(&self.session.principal) {
+            if !self.services().access.still_valid(&self.session.principal) {
                 return End::Revoked;
             }
             tokio::select! {
@@ -117,12 +117,12 @@ impl Forwarder {
     }
 
     fn has_expired(&self) -> bool {
-        self.session.expires_at().is_some_and(|at| at <= self.core().now())
+        self.session.expires_at().is_some_and(|at| at <= self.services().now())
     }
 
     async fn expiry(&self) {
         let Some(at) = self.session.expires_at() else { return std::future::pending().await };
-        let left = u64::try_from(at.since(self.core().now())).unwrap_or(0);
+        let left = u64::try_from(at.since(self.services().now())).unwrap_or(0);
         sleep(Duration::from_millis(left).min(LONGEST_SLEEP)).await;
     }
 
@@ -150,7 +150,7 @@ impl Forwarder {
 
     async fn follow(&self, since: Option<i64>) -> Result<(Cursor, Option<Resync>), End> {
         loop {
-            match self.core().follow(&self.session.device, since).await {
+            match self.services().logs.follow(&self.session.device, since).await {
                 Ok(followed) => return Ok(followed),
                 Err(ServiceError::DeviceNotFound) => return Err(End::DeviceGone),
                 Err(error) => {
@@ -164,13 +164,13 @@ impl Forwarder {
     /// What every connection begins with. The state is read after the log's head, so that no change falls
     /// between the two.
     async fn greet(&self, resync: Option<Resync>) -> Result<(), End> {
-        let now = self.core().now();
+        let now = self.services().now();
         if let Some(Resync { oldest_seq, newest_seq }) = resync {
             let body = Positions { oldest_seq, newest_seq };
             let payload = Stamped { device_id: &self.session.device, timestamp: now, seq: None, body: &body };
             self.emit("resync", &payload).await?;
         }
-        match self.core().device(&self.session.device).await {
+        match self.services().fleet.device(&self.session.device).await {
             Ok(view) => {
                 let body = view.device.state.as_event();
                 let payload =
@@ -193,7 +193,12 @@ impl Forwarder {
         while let Some(item) = cursor.next().await {
             match &item {
                 Item::Logged(entry)
-                    if self.core().is_kept_from(&operator, device, &entry.kind, entry.payload.get()) => {}
+                    if self.services().notify.is_kept_from(
+                        &operator,
+                        device,
+                        &entry.kind,
+                        entry.payload.get(),
+                    ) => {}
                 Item::Logged(entry) => self.emit_entry(&entry.kind, &entry.payload).await?,
                 Item::Live(entry) => self.emit(entry.kind, &*entry.payload).await?,
             }
@@ -203,7 +208,11 @@ impl Forwarder {
                 tokio::task::yield_now().await;
             }
         }
-        if self.core().device_exists(&self.session.device) { Ok(()) } else { Err(End::DeviceGone) }
+        if self.services().registry.device_exists(&self.session.device) {
+            Ok(())
+        } else {
+            Err(End::DeviceGone)
+        }
     }
 
     async fn emit_entry(&self, kind: &str, payload: &RawValue) -> Result<(), End> {
@@ -231,7 +240,7 @@ impl Forwarder {
                     told = true;
                     let (device, key) = (&self.session.device, &self.session.principal.key_id);
                     tracing::info!(%device, key, reason = "slow_client", "a client takes nothing; its heartbeat decides");
-                    self.core().metrics().socket_cut("slow_client");
+                    self.services().metrics().socket_cut("slow_client");
                 }
             }
         }
@@ -244,7 +253,7 @@ impl Forwarder {
         match reason {
             Some(reason) => {
                 tracing::info!(%device, key, reason, "socket cut");
-                self.core().metrics().socket_cut(reason);
+                self.services().metrics().socket_cut(reason);
             }
             None => tracing::debug!(%device, key, ?end, "socket closed"),
         }
@@ -253,7 +262,7 @@ impl Forwarder {
         }
         tokio::select! {
             () = self.session.closed() => {}
-            () = self.core().tasks().soft().cancelled() => {}
+            () = self.services().tasks().soft().cancelled() => {}
             () = self.disconnect() => {}
         }
     }
@@ -281,8 +290,8 @@ impl Forwarder {
         }
     }
 
-    fn core(&self) -> &Core {
-        &self.shared.core
+    fn services(&self) -> &Services {
+        &self.shared.services
     }
 }
 

@@ -38,7 +38,7 @@ use crate::api::auth::FailedTries;
 use crate::api::{ApiConfig, SocketConfig};
 use crate::domain::cidr::Cidr;
 use crate::domain::origin::OriginPattern;
-use crate::service::Core;
+use crate::service::Services;
 
 use self::namespaces::Namespaces;
 use self::protocol::Protocol;
@@ -50,7 +50,7 @@ const MAX_ATTACHMENTS: usize = 16;
 
 /// What all sockets share.
 struct Shared {
-    core: Core,
+    services: Services,
     socket: SocketConfig,
     text_max_chars: usize,
     trusted_proxies: Vec<Cidr>,
@@ -61,11 +61,11 @@ struct Shared {
 /// compression and the like must not apply to sockets.
 ///
 /// Needs the runtime: the task that follows devices coming and going starts here.
-pub fn mount(rest: Router, core: Core, config: &ApiConfig, failed_tries: Arc<FailedTries>) -> Router {
+pub fn mount(rest: Router, services: Services, config: &ApiConfig, failed_tries: Arc<FailedTries>) -> Router {
     let (service, io) = server(config);
-    let draining = core.tasks().soft().clone();
+    let draining = services.tasks().soft().clone();
     let shared = Shared {
-        core,
+        services,
         socket: config.socket.clone(),
         text_max_chars: config.text_max_chars,
         trusted_proxies: config.trusted_proxies.clone(),

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::Shared;
 use super::connect::Door;
 use crate::domain::ids::DeviceId;
-use crate::service::DeviceChangeNotice;
+use crate::service::DeviceLifecycleEvent;
 
 /// How long the clients of a deleted device have to take its last events.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -36,7 +36,7 @@ pub(super) struct Namespaces {
 
 struct Book {
     /// Notices that are not in the book yet.
-    notices: Receiver<DeviceChangeNotice>,
+    notices: Receiver<DeviceLifecycleEvent>,
     open: HashSet<DeviceId>,
     /// Namespaces of deleted devices, and when they go at the latest. They are also in `open`.
     closing: HashMap<DeviceId, Instant>,
@@ -46,12 +46,13 @@ impl Namespaces {
     /// Registers what exists, and starts the task that follows.
     pub(super) fn open(io: SocketIo, shared: Arc<Shared>) -> Arc<Self> {
         // Both before the list is read: what comes in between is told, and opening twice changes nothing.
-        let (notices, wake) = (shared.core.device_changes(), shared.core.device_changes());
+        let (notices, wake) =
+            (shared.services.registry.device_changes(), shared.services.registry.device_changes());
         let book = Book { notices, open: HashSet::new(), closing: HashMap::new() };
         let namespaces = Arc::new(Self { io, shared, book: Mutex::new(book) });
         namespaces.reconcile(&mut namespaces.lock());
         let task = namespaces.clone().follow(wake);
-        namespaces.shared.core.tasks().spawn_essential("socket-namespaces", task);
+        namespaces.shared.services.tasks().spawn_essential("socket-namespaces", task);
         namespaces
     }
 
@@ -60,16 +61,16 @@ impl Namespaces {
         let mut book = self.lock();
         loop {
             match book.notices.try_recv() {
-                Ok(DeviceChangeNotice::Added(id)) => self.add(&mut book, &id),
-                Ok(DeviceChangeNotice::Removed(id)) => self.remove(&mut book, id),
+                Ok(DeviceLifecycleEvent::Added(id)) => self.add(&mut book, &id),
+                Ok(DeviceLifecycleEvent::Removed(id)) => self.remove(&mut book, id),
                 Err(TryRecvError::Lagged(_)) => self.reconcile(&mut book),
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
             }
         }
     }
 
-    async fn follow(self: Arc<Self>, mut wake: Receiver<DeviceChangeNotice>) {
-        let soft = self.shared.core.tasks().soft().clone();
+    async fn follow(self: Arc<Self>, mut wake: Receiver<DeviceLifecycleEvent>) {
+        let soft = self.shared.services.tasks().soft().clone();
         loop {
             let closing = !self.lock().closing.is_empty();
             tokio::select! {
@@ -98,13 +99,13 @@ impl Namespaces {
     }
 
     fn remove(&self, book: &mut Book, id: DeviceId) {
-        if book.open.contains(&id) && !self.shared.core.device_exists(&id) {
+        if book.open.contains(&id) && !self.shared.services.registry.device_exists(&id) {
             book.closing.insert(id, Instant::now() + LAST_WORDS);
         }
     }
 
     fn reconcile(&self, book: &mut Book) {
-        let exist: HashSet<_> = self.shared.core.device_ids().into_iter().collect();
+        let exist: HashSet<_> = self.shared.services.registry.device_ids().into_iter().collect();
         let gone: Vec<_> = book.open.difference(&exist).cloned().collect();
         gone.into_iter().for_each(|id| self.remove(book, id));
         exist.iter().for_each(|id| self.add(book, id));
@@ -123,7 +124,7 @@ impl Namespaces {
             .collect();
         for id in ready {
             book.closing.remove(&id);
-            if self.shared.core.device_exists(&id) {
+            if self.shared.services.registry.device_exists(&id) {
                 continue;
             }
             book.open.remove(&id);

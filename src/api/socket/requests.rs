@@ -56,7 +56,7 @@ impl Inbox {
         let (refusals, refused) = mpsc::channel(MAX_REFUSALS);
         let waiting = Arc::new(AtomicUsize::new(0));
         let worker = Worker { shared: shared.clone(), session: session.clone(), waiting: waiting.clone() };
-        shared.core.tasks().spawn("socket-requests", worker.run(incoming, refused));
+        shared.services.tasks().spawn("socket-requests", worker.run(incoming, refused));
         Self { shared: shared.clone(), session, queue, refusals, waiting }
     }
 
@@ -101,7 +101,7 @@ struct Worker {
 
 impl Worker {
     async fn run(self, mut queue: mpsc::Receiver<Incoming>, mut refusals: mpsc::Receiver<Refused>) {
-        let soft = self.shared.core.tasks().soft().clone();
+        let soft = self.shared.services.tasks().soft().clone();
         loop {
             tokio::select! {
                 biased;
@@ -132,7 +132,7 @@ impl Worker {
     }
 
     async fn answer(&self, reply: &Reply, answer: Result<Json, Problem>, event: &str) {
-        let request = Request { device: &self.session.device, event, at: self.shared.core.now() };
+        let request = Request { device: &self.session.device, event, at: self.shared.services.now() };
         reply.send(answer, &request, self.shared.socket.stall_timeout).await;
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::cli::time::parse_duration_ms;
+use crate::cli::time_format::parse_duration_ms;
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::EndpointId;
 

@@ -7,7 +7,7 @@ use super::limits;
 use crate::domain::ack::{Ack, Status};
 use crate::domain::chat::Chat;
 use crate::domain::clock::Millis;
-use crate::domain::filename::safe_filename;
+use crate::domain::file_name::safe_filename;
 use crate::domain::jid::Jid;
 use crate::domain::message::{Message, Receipt, SendFailure};
 

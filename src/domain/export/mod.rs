@@ -5,7 +5,7 @@
 //! body holds; the JSON document holds all that is known of each message.
 
 pub mod document;
-pub mod files;
+pub mod file_names;
 pub mod limits;
 pub mod text;
-pub mod zone;
+pub mod time_zone;

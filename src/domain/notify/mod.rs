@@ -8,27 +8,27 @@
 //! Invariants: nothing here does IO or has a clock; no text of a sender reaches a title or a body with control
 //! characters, line ends or marks that turn the direction of writing.
 
-mod decide;
-pub mod defaults;
-mod gate;
-mod happening;
+mod coalescer;
+pub mod default_rules;
+mod evaluate;
 mod kind;
 mod marks;
 mod operator;
 mod pattern;
 mod priority;
-mod read_rule;
 mod rule;
+mod rule_parser;
 mod sound;
-pub mod words;
+pub mod text;
+mod trigger;
 
-pub use decide::{Decision, decide};
-pub use gate::{Case, Gate, Limits, Told};
-pub use happening::{About, Happening};
+pub use coalescer::{Candidate, Coalesced, Coalescer, Limits};
+pub use evaluate::{Decision, evaluate};
 pub use kind::Kind;
 pub use operator::OperatorId;
 pub use pattern::Pattern;
 pub use priority::Priority;
-pub use read_rule::RuleError;
 pub use rule::{Action, ChatKind, Hours, Match, Rule, RuleId, RuleOrigin, RuleSpec};
+pub use rule_parser::RuleError;
 pub use sound::{has_sound_ending, is_sound_name, sound_files};
+pub use trigger::{About, Trigger};

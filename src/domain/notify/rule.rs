@@ -4,13 +4,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Happening, Kind, Pattern, Priority};
+use super::{Kind, Pattern, Priority, Trigger};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
-use crate::domain::made_id::made_id;
 use crate::domain::outbox::{QuietHours, TimeOfDay, Zone};
-use crate::domain::webhook::Span;
+use crate::domain::slug::made_id;
+use crate::domain::webhook::RetryDelay;
 
 /// Something that a rule may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -55,7 +55,7 @@ impl Action {
 
     /// Whether it disturbs people, which quiet hours forbid.
     #[must_use]
-    pub fn disturbs(self) -> bool {
+    pub fn is_intrusive(self) -> bool {
         matches!(self, Self::Desktop | Self::Sound | Self::Push)
     }
 }
@@ -156,10 +156,10 @@ pub struct RuleSpec {
     pub command: Option<String>,
     /// What follows within this time is counted into one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub group: Option<Span>,
+    pub group: Option<RetryDelay>,
     /// What follows within this time is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub throttle: Option<Span>,
+    pub throttle: Option<RetryDelay>,
     /// Whether it keeps to the quiet hours.
     pub quiet: bool,
 }
@@ -209,13 +209,13 @@ impl Rule {
 
     /// Whether it decides about this.
     #[must_use]
-    pub fn matches(&self, device: &DeviceId, happening: &Happening, now: Millis) -> bool {
+    pub fn matches(&self, device: &DeviceId, happening: &Trigger, now: Millis) -> bool {
         let wanted = &self.spec.matches;
         let among =
             |list: &[Jid], one: Option<&Jid>| list.is_empty() || one.is_some_and(|one| list.contains(one));
         self.spec.enabled
             && self.device.as_ref().is_none_or(|own| own == device)
-            && (wanted.events.is_empty() || wanted.events.iter().any(|name| names(name, happening.kind)))
+            && (wanted.events.is_empty() || wanted.events.iter().any(|name| mentions(name, happening.kind)))
             && (wanted.devices.is_empty() || wanted.devices.contains(device))
             && among(&wanted.chats, happening.chat.as_ref())
             && among(&wanted.people, happening.person.as_ref())
@@ -230,7 +230,7 @@ impl Rule {
 }
 
 /// Whether a word of a rule names this kind.
-pub(super) fn names(word: &str, kind: Kind) -> bool {
+pub(super) fn mentions(word: &str, kind: Kind) -> bool {
     match word.strip_suffix('*') {
         Some(start) => kind.as_str().starts_with(start),
         None => kind.as_str() == word,

@@ -9,7 +9,7 @@ use crate::domain::jid::Jid;
 
 /// One message that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct QueuedMessage {
     /// The outbox row; later rows have higher numbers.
     pub row: i64,
     /// The chat it goes to.
@@ -23,14 +23,14 @@ pub struct Entry {
 }
 
 #[derive(Debug, Default)]
-struct Lane {
+struct ChatQueue {
     waiting: BTreeMap<(Millis, i64), Priority>,
     /// Until when a message that must be tried again holds the chat back, and which.
     blocked: Option<(Millis, i64)>,
     under_way: bool,
 }
 
-impl Lane {
+impl ChatQueue {
     fn ready_at(&self) -> Option<(Millis, HeldBy)> {
         let ((due, _), _) = self.waiting.first_key_value()?;
         Some(match self.blocked {
@@ -44,7 +44,7 @@ impl Lane {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// Send this one; its chat is under way until [`Queue::done`], [`Queue::retry`] or [`Queue::put_back`].
-    Send(Entry),
+    Send(QueuedMessage),
     /// Nothing before this moment.
     At(Millis, HeldBy),
     /// Nothing waits, or all that waits belongs to chats under way.
@@ -54,12 +54,12 @@ pub enum Next {
 /// The messages of one device that wait, in order.
 #[derive(Debug, Default)]
 pub struct Queue {
-    lanes: HashMap<Jid, Lane>,
+    lanes: HashMap<Jid, ChatQueue>,
 }
 
 impl Queue {
     /// Puts a message in. Putting the same row in twice changes nothing.
-    pub fn push(&mut self, entry: Entry) {
+    pub fn push(&mut self, entry: QueuedMessage) {
         let lane = self.lanes.entry(entry.chat).or_default();
         lane.waiting.insert((entry.due, entry.row), entry.priority);
         if let Some(until) = entry.retry_at {
@@ -100,7 +100,7 @@ impl Queue {
     }
 
     /// Puts what waits into the chats that these entries name: chats may become one.
-    pub fn regroup<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>) {
+    pub fn recompute_group<'a>(&mut self, entries: impl Iterator<Item = &'a QueuedMessage>) {
         let chats: HashMap<i64, &Jid> = entries.map(|entry| (entry.row, &entry.chat)).collect();
         let mut moved = Vec::new();
         for (chat, lane) in &mut self.lanes {
@@ -109,7 +109,7 @@ impl Queue {
             moved.extend(lane.waiting.extract_if(.., |(_, row), _| elsewhere(*row).is_some()).filter_map(
                 |((due, row), priority)| {
                     let retry_at = blocked.filter(|(_, of)| *of == row).map(|(until, _)| until);
-                    Some(Entry { row, chat: elsewhere(row)?.clone(), priority, due, retry_at })
+                    Some(QueuedMessage { row, chat: elsewhere(row)?.clone(), priority, due, retry_at })
                 },
             ));
             lane.blocked = lane.blocked.filter(|(_, row)| elsewhere(*row).is_none());
@@ -122,7 +122,7 @@ impl Queue {
     /// nothing waits, or all that waits belongs to chats under way.
     #[must_use]
     pub fn ready_at(&self) -> Option<(Millis, HeldBy)> {
-        self.lanes.values().filter(|lane| !lane.under_way).filter_map(Lane::ready_at).min()
+        self.lanes.values().filter(|lane| !lane.under_way).filter_map(ChatQueue::ready_at).min()
     }
 
     /// Takes the next message that may go out at `now`, to a chat that `may` be sent to.
@@ -153,7 +153,7 @@ impl Queue {
             lane.under_way = true;
             lane.blocked = None;
         }
-        Next::Send(Entry { row: key.1, chat, priority, due: key.0, retry_at: None })
+        Next::Send(QueuedMessage { row: key.1, chat, priority, due: key.0, retry_at: None })
     }
 
     /// The message of this chat that was under way is out, or given up.
@@ -166,7 +166,7 @@ impl Queue {
     }
 
     /// The message that was under way must be tried again, at `entry.retry_at`, before any other of its chat.
-    pub fn retry(&mut self, entry: Entry) {
+    pub fn retry(&mut self, entry: QueuedMessage) {
         if let Some(lane) = self.lanes.get_mut(&entry.chat) {
             lane.under_way = false;
         }
@@ -174,8 +174,8 @@ impl Queue {
     }
 
     /// The message that was picked did not leave; it takes its place again.
-    pub fn put_back(&mut self, entry: Entry) {
-        self.retry(Entry { retry_at: None, ..entry });
+    pub fn requeue(&mut self, entry: QueuedMessage) {
+        self.retry(QueuedMessage { retry_at: None, ..entry });
     }
 }
 
@@ -188,8 +188,8 @@ mod tests {
         Jid::person(&format!("155501000{n:02}")).unwrap()
     }
 
-    fn entry(row: i64, n: u8, priority: Priority) -> Entry {
-        Entry { row, chat: chat(n), priority, due: Millis(0), retry_at: None }
+    fn entry(row: i64, n: u8, priority: Priority) -> QueuedMessage {
+        QueuedMessage { row, chat: chat(n), priority, due: Millis(0), retry_at: None }
     }
 
     fn all(_: &Jid) -> bool {
@@ -207,7 +207,7 @@ mod tests {
         queue.push(entry(2, 2, Priority::Normal));
         queue.push(entry(3, 1, Priority::Normal));
         let now = [1, 2, 3].map(|row| entry(row, 2, Priority::Normal));
-        queue.regroup(now.iter());
+        queue.recompute_group(now.iter());
         assert!(!queue.has(&chat(1)));
         for row in 1..=3 {
             assert_eq!(sent(queue.next(Millis(0), all)), Some(row));
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn a_retry_that_is_forgotten_holds_back_nothing() {
         let mut queue = Queue::default();
-        queue.push(Entry { retry_at: Some(Millis(500)), ..entry(1, 1, Priority::Normal) });
+        queue.push(QueuedMessage { retry_at: Some(Millis(500)), ..entry(1, 1, Priority::Normal) });
         queue.push(entry(2, 1, Priority::Normal));
         queue.keep(|_| true);
         assert_eq!(queue.next(Millis(0), all), Next::At(Millis(500), HeldBy::Retry));
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn a_scheduled_message_does_not_hold_back_the_ones_before_it() {
         let mut queue = Queue::default();
-        queue.push(Entry { due: Millis(1_000), ..entry(1, 1, Priority::Normal) });
+        queue.push(QueuedMessage { due: Millis(1_000), ..entry(1, 1, Priority::Normal) });
         queue.push(entry(2, 1, Priority::Normal));
         assert_eq!(sent(queue.next(Millis(0), all)), Some(2));
         queue.done(&chat(1));

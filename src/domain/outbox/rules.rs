@@ -39,6 +39,6 @@ impl Rules {
         let by_day =
             self.warmup.is_some() || self.pace.messages_per_day > 0 || self.pace.new_chats_per_day > 0;
         let by_pause = i64::from(self.pace.max_delay.max(self.pace.min_delay));
-        if by_day { super::pace::DAY_MS } else { super::pace::MINUTE_MS }.max(by_pause)
+        if by_day { super::pacer::DAY_MS } else { super::pacer::MINUTE_MS }.max(by_pause)
     }
 }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{Facts, Format};
+use super::{FilterInput, Format};
 
 /// Most entries of each list.
 const MAX_ENTRIES: usize = 100;
@@ -62,7 +62,7 @@ impl Subscription {
 
     /// Whether an event of these facts is wanted under this name.
     #[must_use]
-    pub fn wants(&self, name: &str, facts: &Facts<'_>) -> bool {
+    pub fn wants(&self, name: &str, facts: &FilterInput<'_>) -> bool {
         let named = |entry: &String| matches(entry, name);
         self.events.iter().any(named)
             && !self.exclude.iter().any(|entry| named(entry) || is_of_kind(entry, facts))
@@ -83,7 +83,7 @@ fn matches(entry: &str, name: &str) -> bool {
     }
 }
 
-fn is_of_kind(entry: &str, facts: &Facts<'_>) -> bool {
+fn is_of_kind(entry: &str, facts: &FilterInput<'_>) -> bool {
     let Some(chat) = facts.chat.as_deref() else { return false };
     match entry {
         "groups" => chat.ends_with("@g.us"),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     fn wants(subscription: &Subscription, kind: &str, payload: &str) -> bool {
-        subscription.wants(kind, &Facts::of(kind, payload))
+        subscription.wants(kind, &FilterInput::of(kind, payload))
     }
 
     const IN_GROUP: &str = r#"{"chatId":"1@g.us"}"#;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::{EffectError, inert};
+use super::{EffectError, sanitize};
 
 const SWITCHED_OFF: &str = "effects.command.enabled is false";
 
@@ -118,7 +118,7 @@ impl Commands {
             exit: ended.exit,
             timed_out: ended.timed_out,
             ms: u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
-            output: inert::lines(&text, config.output_limit, usize::MAX),
+            output: sanitize::lines(&text, config.output_limit, usize::MAX),
         })
     }
 }

@@ -16,7 +16,7 @@ const GRACE: Duration = Duration::from_secs(2);
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// How it ended.
-pub(super) struct Ended {
+pub(super) struct ProcessExit {
     pub exit: Option<i32>,
     pub timed_out: bool,
     pub took: Duration,
@@ -50,7 +50,7 @@ pub(super) async fn run(
     input: Vec<u8>,
     limit: Duration,
     output_limit: usize,
-) -> io::Result<Ended> {
+) -> io::Result<ProcessExit> {
     let begun = Instant::now();
     let mut child = command.spawn()?;
     let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
@@ -78,7 +78,7 @@ pub(super) async fn run(
     let took = begun.elapsed();
     let _ = timeout(LAST_WORDS, output.read(&mut out, &mut err)).await;
     drop(group);
-    Ok(Ended { exit: exit.and_then(|status| status.code()), timed_out, took, output: output.kept })
+    Ok(ProcessExit { exit: exit.and_then(|status| status.code()), timed_out, took, output: output.kept })
 }
 
 /// Reads on for as long as it is polled.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::super::inert;
+use crate::effects::sanitize;
 use crate::effects::{Availability, EffectError};
 
 const SERVER: &str = "org.freedesktop.Notifications";
@@ -54,7 +54,7 @@ pub(super) async fn capabilities() -> Result<Capabilities, String> {
 }
 
 /// Whether notifications can be shown by the server of this session. At most 2 s.
-pub async fn look() -> Availability {
+pub async fn probe() -> Availability {
     capabilities().await.map_or_else(Availability::Off, |_| Availability::On)
 }
 
@@ -90,7 +90,7 @@ pub(super) fn explained(error: &str) -> String {
     if nobody.iter().any(|sign| error.contains(sign)) {
         return "no notification server runs on the session bus".to_owned();
     }
-    format!("the session bus cannot be used: {}", inert::line(error, 200))
+    format!("the session bus cannot be used: {}", sanitize::line(error, 200))
 }
 
 #[cfg(test)]

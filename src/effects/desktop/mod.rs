@@ -3,7 +3,7 @@
 //! One is shown at a time, so that a later one of a tag finds the earlier one's number. A bus or server that does not
 //! answer is left alone for a while: what is to be shown then fails at once.
 
-mod answers;
+mod actions;
 mod bus;
 mod render;
 
@@ -14,14 +14,14 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
-use self::answers::{Kept, Open};
+use self::actions::{Open, OpenNotifications};
 use self::bus::{Capabilities, PATIENCE, SILENT};
-use super::announced::Announced;
+use super::availability_log::AvailabilityLog;
 use super::{Availability, EffectError};
 use crate::domain::notify::Priority;
 
-pub use self::answers::DesktopAnswers;
-pub use self::bus::look;
+pub use self::actions::DesktopActions;
+pub use self::bus::probe;
 
 /// The icon of every notification.
 const ICON: &[u8] = include_bytes!("../../../assets/icons/wharf.png");
@@ -46,7 +46,7 @@ pub struct DesktopConfig {
 
 /// A notification. Its texts may hold anything: they are made inert here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
+pub struct DesktopNotification {
     /// One of the same tag replaces the earlier one.
     pub tag: String,
     /// The first line.
@@ -61,7 +61,7 @@ pub struct Notice {
 
 /// What became of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shown {
+pub struct DesktopReceipt {
     /// The server's number for it.
     pub id: u32,
     /// Whether an earlier one of the tag gave way.
@@ -70,7 +70,7 @@ pub struct Shown {
 
 /// A button was pressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DesktopAnswer {
+pub struct DesktopAction {
     /// Of which notification.
     pub tag: String,
     /// The button's id; `default` for the notification itself.
@@ -87,12 +87,12 @@ struct Inner {
     places: Semaphore,
     state: Mutex<State>,
     opened: mpsc::Sender<Open>,
-    announced: Announced,
+    announced: AvailabilityLog,
 }
 
 #[derive(Default)]
 struct State {
-    kept: Kept,
+    kept: OpenNotifications,
     /// As the server said when it was first asked, or after it had failed.
     can: Option<Capabilities>,
     /// Nothing is tried before.
@@ -103,16 +103,16 @@ struct State {
 impl Desktop {
     /// Connects nothing yet.
     #[must_use]
-    pub fn new(config: DesktopConfig) -> (Self, DesktopAnswers) {
+    pub fn new(config: DesktopConfig) -> (Self, DesktopActions) {
         let (opened, receiver) = mpsc::channel(config.max_kept.max(1));
         let inner = Inner {
             places: Semaphore::new(config.max_waiting.saturating_add(1)),
             config,
             state: Mutex::default(),
             opened,
-            announced: Announced::new("desktop notifications"),
+            announced: AvailabilityLog::new("desktop notifications"),
         };
-        (Self(Arc::new(inner)), DesktopAnswers::new(receiver))
+        (Self(Arc::new(inner)), DesktopActions::new(receiver))
     }
 
     /// Whether notifications can be shown now. At most 2 s.
@@ -120,7 +120,7 @@ impl Desktop {
         if !self.0.config.enabled {
             return Availability::Off(SWITCHED_OFF.to_owned());
         }
-        let found = look().await;
+        let found = probe().await;
         self.0.announced.note(&found);
         found
     }
@@ -129,7 +129,7 @@ impl Desktop {
     ///
     /// # Errors
     /// [`EffectError::Off`], [`EffectError::Busy`], [`EffectError::Timeout`] or [`EffectError::Failed`].
-    pub async fn show(&self, notice: Notice) -> Result<Shown, EffectError> {
+    pub async fn show(&self, notice: DesktopNotification) -> Result<DesktopReceipt, EffectError> {
         if !self.0.config.enabled {
             return Err(EffectError::Off(SWITCHED_OFF.to_owned()));
         }
@@ -171,7 +171,11 @@ impl Desktop {
 }
 
 impl Inner {
-    async fn show(&self, state: &mut State, notice: &Notice) -> Result<Shown, EffectError> {
+    async fn show(
+        &self,
+        state: &mut State,
+        notice: &DesktopNotification,
+    ) -> Result<DesktopReceipt, EffectError> {
         let can = match state.can {
             Some(can) => can,
             None => self.ask(state).await?,
@@ -196,7 +200,7 @@ impl Inner {
             }
         }
         state.kept.keep(&notice.tag, id, listening, self.config.max_kept);
-        Ok(Shown { id, replaced: replaces == Some(id) })
+        Ok(DesktopReceipt { id, replaced: replaces == Some(id) })
     }
 
     async fn ask(&self, state: &mut State) -> Result<Capabilities, EffectError> {
@@ -240,8 +244,8 @@ mod tests {
         .0
     }
 
-    fn notice() -> Notice {
-        Notice {
+    fn notice() -> DesktopNotification {
+        DesktopNotification {
             tag: "t".to_owned(),
             title: "Title".to_owned(),
             body: "Body".to_owned(),

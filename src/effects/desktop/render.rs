@@ -4,10 +4,10 @@ use std::path::Path;
 
 use notify_rust::{Hint, Notification, Urgency};
 
-use super::Notice;
+use super::DesktopNotification;
 use super::bus::Capabilities;
 use crate::domain::notify::Priority;
-use crate::effects::inert;
+use crate::effects::sanitize;
 
 const TITLE_CHARS: usize = 120;
 const BODY_CHARS: usize = 800;
@@ -18,7 +18,7 @@ const MAX_ACTIONS: usize = 3;
 
 /// The notification for a notice, in place of the one numbered `replaces`.
 pub(super) fn notification(
-    notice: &Notice,
+    notice: &DesktopNotification,
     can: Capabilities,
     app_name: &str,
     icon: Option<&Path>,
@@ -38,7 +38,7 @@ pub(super) fn notification(
     }
     if can.actions {
         for (id, label) in notice.actions.iter().take(MAX_ACTIONS) {
-            out.action(&inert::line(id, LABEL_CHARS), &inert::line(label, LABEL_CHARS));
+            out.action(&sanitize::line(id, LABEL_CHARS), &sanitize::line(label, LABEL_CHARS));
         }
     }
     if let Some(id) = replaces {
@@ -48,22 +48,22 @@ pub(super) fn notification(
 }
 
 /// Never markup, for any server; and never empty, which some refuse.
-fn title(notice: &Notice) -> String {
-    let title = inert::line(&notice.title, TITLE_CHARS);
+fn title(notice: &DesktopNotification) -> String {
+    let title = sanitize::line(&notice.title, TITLE_CHARS);
     if title.is_empty() { "Wharf".to_owned() } else { title }
 }
 
-fn body(notice: &Notice, markup: bool) -> String {
-    let body = inert::lines(&notice.body, BODY_CHARS, BODY_LINES);
-    if markup { inert::escaped(&body) } else { body }
+fn body(notice: &DesktopNotification, markup: bool) -> String {
+    let body = sanitize::lines(&notice.body, BODY_CHARS, BODY_LINES);
+    if markup { sanitize::escaped(&body) } else { body }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn notice(title: &str, body: &str) -> Notice {
-        Notice {
+    fn notice(title: &str, body: &str) -> DesktopNotification {
+        DesktopNotification {
             tag: "demo/1".to_owned(),
             title: title.to_owned(),
             body: body.to_owned(),
@@ -72,7 +72,7 @@ mod tests {
         }
     }
 
-    fn shown(notice: &Notice, actions: bool, markup: bool) -> Notification {
+    fn shown(notice: &DesktopNotification, actions: bool, markup: bool) -> Notification {
         notification(notice, Capabilities { actions, markup }, "Wharf", Some(Path::new("/i.png")), Some(7))
     }
 

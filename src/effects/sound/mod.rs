@@ -6,7 +6,7 @@
 
 #[cfg(feature = "alsa")]
 mod alsa;
-mod calm;
+mod cooldown;
 mod decode;
 mod pulse;
 
@@ -17,9 +17,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use self::calm::Calm;
+use self::cooldown::Cooldown;
 use self::decode::Samples;
-use super::announced::Announced;
+use super::availability_log::AvailabilityLog;
 use super::sounds::library;
 use super::{Availability, EffectError};
 
@@ -62,14 +62,14 @@ pub struct Speaker(Arc<Inner>);
 struct Inner {
     config: SpeakerConfig,
     places: Semaphore,
-    calm: Mutex<Calm>,
+    calm: Mutex<Cooldown>,
     rests_until: Mutex<Option<Instant>>,
-    announced: Announced,
+    announced: AvailabilityLog,
 }
 
 /// Whether sounds can be played on an output (the default one, when absent) of this session's sound server.
-pub async fn look(device: Option<&str>) -> Availability {
-    let found = match pulse::look(device).await {
+pub async fn probe(device: Option<&str>) -> Availability {
+    let found = match pulse::probe(device).await {
         Ok(()) => return Availability::On,
         Err(EffectError::Timeout) => Availability::Off(SILENT.to_owned()),
         Err(error) => Availability::Off(error.to_string()),
@@ -90,7 +90,7 @@ impl Speaker {
             config,
             calm: Mutex::default(),
             rests_until: Mutex::default(),
-            announced: Announced::new("sounds"),
+            announced: AvailabilityLog::new("sounds"),
         }))
     }
 
@@ -99,7 +99,7 @@ impl Speaker {
         if !self.0.config.enabled {
             return Availability::Off(SWITCHED_OFF.to_owned());
         }
-        let found = look(self.0.config.device.as_deref()).await;
+        let found = probe(self.0.config.device.as_deref()).await;
         self.0.announced.note(&found);
         found
     }
@@ -159,7 +159,7 @@ impl Speaker {
 
 async fn output(samples: Samples, device: Option<&str>) -> Result<(), EffectError> {
     #[cfg(feature = "alsa")]
-    if device.is_none() && pulse::look(None).await.is_err() {
+    if device.is_none() && pulse::probe(None).await.is_err() {
         return alsa::play(samples).await;
     }
     pulse::play(samples, device).await

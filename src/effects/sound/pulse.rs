@@ -17,7 +17,7 @@ use pulseaudio::{AsPlaybackSource as _, Client, ClientError};
 use tokio::time::timeout;
 
 use super::decode::{CHANNELS, RATE, Samples};
-use crate::effects::{EffectError, inert};
+use crate::effects::{EffectError, sanitize};
 
 /// The longest that the server may take for one thing.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -51,7 +51,7 @@ impl Drop for Connection {
 ///
 /// # Errors
 /// [`EffectError::Off`] says why not; [`EffectError::Timeout`].
-pub(super) async fn look(device: Option<&str>) -> Result<(), EffectError> {
+pub(super) async fn probe(device: Option<&str>) -> Result<(), EffectError> {
     let connection = connect().await?;
     let sinks = asked(connection.client.list_sinks()).await?;
     let names: Vec<&[u8]> =
@@ -60,7 +60,7 @@ pub(super) async fn look(device: Option<&str>) -> Result<(), EffectError> {
         _ if names.is_empty() => Err(EffectError::Off("the sound server has no output".to_owned())),
         Some(device) if !names.contains(&device.as_bytes()) => {
             let there: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
-            let there = inert::line(&there.join(", "), 300);
+            let there = sanitize::line(&there.join(", "), 300);
             Err(EffectError::Off(format!("the sound server has no output {device:?}; it has: {there}")))
         }
         _ => Ok(()),
@@ -173,7 +173,9 @@ fn explained(error: &ClientError) -> EffectError {
         ClientError::ServerError(protocol::PulseError::AccessDenied) => {
             EffectError::Off("the sound server refuses this user".to_owned())
         }
-        other => EffectError::Failed(format!("the sound server: {}", inert::line(&other.to_string(), 200))),
+        other => {
+            EffectError::Failed(format!("the sound server: {}", sanitize::line(&other.to_string(), 200)))
+        }
     }
 }
 

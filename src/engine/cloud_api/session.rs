@@ -22,12 +22,12 @@ use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
+use crate::domain::log_throttle::LogThrottle;
 use crate::domain::reason::Reason;
-use crate::domain::seldom::Seldom;
 use crate::engine::upstream::not_taken;
 use crate::engine::{
-    Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, MediaStore, MessageChange,
-    Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, Vault,
+    Answer, ChatChange, EngineEvent, GroupAnswer, GroupRequest, Inbound, MediaStore, MessageChange, Outgoing,
+    PairingCode, Query, SendOutcome, Session, SessionContext, SessionEnd, SessionError, Vault,
 };
 use crate::net::GuardedClient;
 
@@ -46,7 +46,7 @@ pub(super) struct Kept {
     pub(super) phone_number_id: String,
     gates: Arc<Gates>,
     arrivals: Arc<Arrivals>,
-    odd: Arc<Seldom<&'static str>>,
+    odd: Arc<LogThrottle<&'static str>>,
 }
 
 impl Kept {
@@ -63,7 +63,7 @@ pub(super) struct CloudSession {
     pub(super) gates: Arc<Gates>,
     pub(super) arrivals: Arc<Arrivals>,
     /// What of callbacks could not be read, which is said seldom.
-    odd: Arc<Seldom<&'static str>>,
+    odd: Arc<LogThrottle<&'static str>>,
     pub(super) vault: Arc<dyn Vault>,
     pub(super) media: Arc<dyn MediaStore>,
     pub(super) inbound: Arc<dyn Inbound>,
@@ -180,14 +180,14 @@ impl CloudSession {
         }
     }
 
-    async fn live(&self) -> Ended {
+    async fn live(&self) -> SessionEnd {
         let account = match self.graph.number().await {
             Ok(number) => account(&number),
             Err(error) => return ended(&error),
         };
         let Some(me) = account.jid() else {
             tracing::warn!(device = %self.device, "Meta does not tell which number this is");
-            return Ended::Fatal(Reason::EngineError);
+            return SessionEnd::Fatal(Reason::EngineError);
         };
         // Before the news: whoever hears it may send at once.
         *lock(&self.me) = Some(me);
@@ -205,9 +205,9 @@ impl CloudSession {
     }
 
     /// Asks whether Meta still lets the number in.
-    async fn look(&self) -> Result<(), Ended> {
+    async fn look(&self) -> Result<(), SessionEnd> {
         if let Some(reason) = *lock(&self.condemned) {
-            return Err(Ended::Fatal(reason));
+            return Err(SessionEnd::Fatal(reason));
         }
         let asked = Instant::now();
         let answer = match self.graph.number().await {
@@ -226,7 +226,7 @@ impl CloudSession {
         self.tell(EngineEvent::Latency { ms: ms.max(1) }).await
     }
 
-    async fn tell(&self, event: EngineEvent) -> Result<(), Ended> {
+    async fn tell(&self, event: EngineEvent) -> Result<(), SessionEnd> {
         self.inbound.deliver(event).await.map_err(|error| not_taken(&self.device, error))
     }
 
@@ -243,26 +243,28 @@ fn account(number: &PhoneNumber) -> Account {
 }
 
 /// How a session ends that Meta does not let in.
-fn ended(error: &CallError) -> Ended {
+fn ended(error: &CallError) -> SessionEnd {
     let CallError::Refused(error) = error else {
-        return Ended::LinkLost(Reason::UpstreamUnavailable);
+        return SessionEnd::LinkLost(Reason::UpstreamUnavailable);
     };
     match error.ends_device() {
-        Some(reason) => Ended::Fatal(reason),
-        None if error.is_rate_limit() || error.status >= 500 => Ended::LinkLost(Reason::UpstreamUnavailable),
+        Some(reason) => SessionEnd::Fatal(reason),
+        None if error.is_rate_limit() || error.status >= 500 => {
+            SessionEnd::LinkLost(Reason::UpstreamUnavailable)
+        }
         // No such number, or not for this token.
-        None => Ended::Fatal(Reason::UpstreamUnauthorized),
+        None => SessionEnd::Fatal(Reason::UpstreamUnauthorized),
     }
 }
 
 #[async_trait]
 impl Session for CloudSession {
-    async fn run(self: Arc<Self>) -> Ended {
+    async fn run(self: Arc<Self>) -> SessionEnd {
         let _gone = self.gone.clone().drop_guard();
         tokio::select! {
             biased;
-            () = self.cancel.cancelled() => Ended::Closed,
-            () = self.logged_out.cancelled() => Ended::Closed,
+            () = self.cancel.cancelled() => SessionEnd::Closed,
+            () = self.logged_out.cancelled() => SessionEnd::Closed,
             ended = self.live() => ended,
         }
     }

@@ -8,7 +8,7 @@ use super::network_message::NetworkMessage;
 use super::network_view::Entry;
 use super::session::SimulatorSession;
 use crate::domain::content::Content;
-use crate::engine::{Ended, EngineEvent, Incoming};
+use crate::engine::{EngineEvent, Incoming, SessionEnd};
 
 impl SimulatorSession {
     /// Delivers a message and acknowledges it.
@@ -17,7 +17,7 @@ impl SimulatorSession {
         number: u64,
         message: NetworkMessage,
         is_restored: bool,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), SessionEnd> {
         let message = self.with_file(message, is_restored).await?;
         if self.device.take_fault(FaultKind::DuplicateIncoming).is_some() {
             self.deliver(EngineEvent::Message(Box::new(message.clone()))).await?;
@@ -28,7 +28,7 @@ impl SimulatorSession {
 
     /// Records the acknowledgement, then removes the message. Only a message that a request waits for, or that
     /// the vault has, waits for the disk.
-    async fn acknowledge(&self, number: u64, message: &Incoming) -> Result<(), Ended> {
+    async fn acknowledge(&self, number: u64, message: &Incoming) -> Result<(), SessionEnd> {
         let Some((is_stored, has_waiter)) = self.device.mark_ingested(number) else { return Ok(()) };
         let recorded = self.network.ledger.append(&self.device.id, &Entry::acknowledged(message)).await;
         let recorded = recorded.map_err(|error| self.storage_failed(&error))?;
@@ -44,7 +44,7 @@ impl SimulatorSession {
     }
 
     /// The message with its file in the media store.
-    async fn with_file(&self, message: NetworkMessage, is_restored: bool) -> Result<Incoming, Ended> {
+    async fn with_file(&self, message: NetworkMessage, is_restored: bool) -> Result<Incoming, SessionEnd> {
         let NetworkMessage { mut message, file } = message;
         let media = self.media.as_ref();
         let content = match (file, message.content) {

@@ -10,7 +10,7 @@ use super::device::Scan;
 use super::generator;
 use super::session::SimulatorSession;
 use super::storage::Credentials;
-use crate::engine::{Ended, EngineEvent};
+use crate::engine::{EngineEvent, SessionEnd};
 
 const FIRST_VALID_MS: u32 = 60_000;
 const NEXT_VALID_MS: u32 = 20_000;
@@ -22,7 +22,7 @@ const PAIRING: Duration = Duration::from_millis(50);
 
 impl SimulatorSession {
     /// Shows codes until one is accepted; returns the stored credentials.
-    pub(super) async fn link(&self) -> Result<Credentials, Ended> {
+    pub(super) async fn link(&self) -> Result<Credentials, SessionEnd> {
         let auto_scan = self.settings.auto_scan_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
         self.device.codes(|codes| codes.set_deadline(Some(Instant::now() + ALL_VALID)));
         for number in 0..CODES {
@@ -34,10 +34,10 @@ impl SimulatorSession {
             }
         }
         self.device.codes(|codes| codes.set_deadline(None));
-        Err(Ended::CodesExhausted)
+        Err(SessionEnd::CodesExhausted)
     }
 
-    async fn show_code(&self, valid_ms: u32) -> Result<Instant, Ended> {
+    async fn show_code(&self, valid_ms: u32) -> Result<Instant, SessionEnd> {
         let valid = Duration::from_millis(valid_ms.into());
         let code = generator::qr_code(self.random.as_ref());
         // Accepted from before the event until the expiry that the daemon computes from it.
@@ -53,7 +53,7 @@ impl SimulatorSession {
         &self,
         expires: Instant,
         auto_scan: Option<Instant>,
-    ) -> Result<Option<Scan>, Ended> {
+    ) -> Result<Option<Scan>, SessionEnd> {
         loop {
             self.check_session_faults()?;
             if let Some(scan) = self.device.codes(|codes| codes.take_scan()) {
@@ -75,7 +75,7 @@ impl SimulatorSession {
         }
     }
 
-    async fn pair(&self, scan: Scan) -> Result<Credentials, Ended> {
+    async fn pair(&self, scan: Scan) -> Result<Credentials, SessionEnd> {
         let account = generator::account(scan.phone_number, scan.client_name, self.seed);
         self.deliver(EngineEvent::Scanned(account.clone())).await?;
         if let Some(done) = scan.done {

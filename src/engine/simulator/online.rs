@@ -12,14 +12,14 @@ use super::generator::{self, Traffic};
 use super::session::SimulatorSession;
 use crate::domain::ids::NetworkId;
 use crate::domain::reason::Reason;
-use crate::engine::{Ended, EngineEvent, Incoming};
+use crate::engine::{EngineEvent, Incoming, SessionEnd};
 
 /// Between two measurements of the round trip.
 const LATENCY_INTERVAL: Duration = Duration::from_secs(30);
 
 impl SimulatorSession {
     /// Runs until the link ends.
-    pub(super) async fn run_online(&self) -> Result<Infallible, Ended> {
+    pub(super) async fn run_online(&self) -> Result<Infallible, SessionEnd> {
         let now = Instant::now();
         let mut traffic = Traffic::new(&self.settings, self.seed, now);
         // The seed staggers the measurements of many devices.
@@ -57,30 +57,30 @@ impl SimulatorSession {
     }
 
     /// Applies the faults that can end any session.
-    pub(super) fn check_session_faults(&self) -> Result<(), Ended> {
+    pub(super) fn check_session_faults(&self) -> Result<(), SessionEnd> {
         if self.device.take_fault(FaultKind::Panic).is_some() {
             panic_now();
         }
         match self.device.take_fault(FaultKind::DropLink) {
-            Some(_) => Err(Ended::LinkLost(Reason::LinkDropped)),
+            Some(_) => Err(SessionEnd::LinkLost(Reason::LinkDropped)),
             None => Ok(()),
         }
     }
 
     /// Applies the faults that can end a linked session.
-    pub(super) async fn check_account_faults(&self) -> Result<(), Ended> {
+    pub(super) async fn check_account_faults(&self) -> Result<(), SessionEnd> {
         if let Some(mode) = self.device.take_fault(FaultKind::Ban) {
             let is_temporary = mode == FaultMode::Temporary;
-            return Err(Ended::Fatal(if is_temporary { Reason::TemporaryBan } else { Reason::Banned }));
+            return Err(SessionEnd::Fatal(if is_temporary { Reason::TemporaryBan } else { Reason::Banned }));
         }
         if self.device.take_fault(FaultKind::LogOut).is_none() {
             return Ok(());
         }
         self.device.unlink().await.map_err(|error| self.storage_failed(&error))?;
-        Err(Ended::LoggedOut(Reason::LoggedOutOnPhone))
+        Err(SessionEnd::LoggedOut(Reason::LoggedOutOnPhone))
     }
 
-    async fn report_latency(&self, now: Instant) -> Result<(), Ended> {
+    async fn report_latency(&self, now: Instant) -> Result<(), SessionEnd> {
         match self.settings.ack_server_ms {
             Some(ms) if self.device.stalled(now).is_none() => {
                 self.deliver(EngineEvent::Latency { ms: ms.max(1) }).await
@@ -102,7 +102,7 @@ impl SimulatorSession {
         self.device.queue(message.into(), None);
     }
 
-    async fn run_due(&self, key: DueKey, due: Due) -> Result<(), Ended> {
+    async fn run_due(&self, key: DueKey, due: Due) -> Result<(), SessionEnd> {
         match due {
             Due::Event(event) => self.deliver(*event).await?,
             Due::Echo { chat, from, body } => {

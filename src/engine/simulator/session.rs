@@ -24,9 +24,9 @@ use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 use crate::engine::{
-    Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
-    MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError,
-    VaultError,
+    Answer, ChatChange, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
+    MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionEnd,
+    SessionError, VaultError,
 };
 
 /// Message ids in one entry of the ledger.
@@ -92,20 +92,20 @@ impl SimulatorSession {
     }
 
     /// Delivers an event to the daemon; a failure ends the session.
-    pub(super) async fn deliver(&self, event: EngineEvent) -> Result<(), Ended> {
+    pub(super) async fn deliver(&self, event: EngineEvent) -> Result<(), SessionEnd> {
         self.inbound.deliver(event).await.map_err(|error| match error {
-            InboundError::Gone => Ended::Closed,
+            InboundError::Gone => SessionEnd::Closed,
             InboundError::Store(source) => {
                 tracing::warn!(device = %self.device.id, error = %source, "event not stored");
-                Ended::LinkLost(Reason::EngineError)
+                SessionEnd::LinkLost(Reason::EngineError)
             }
         })
     }
 
     /// The end of a session that could not store something.
-    pub(super) fn storage_failed(&self, error: &(dyn std::error::Error + 'static)) -> Ended {
+    pub(super) fn storage_failed(&self, error: &(dyn std::error::Error + 'static)) -> SessionEnd {
         tracing::warn!(device = %self.device.id, error, "the simulator could not store its state");
-        Ended::LinkLost(Reason::EngineError)
+        SessionEnd::LinkLost(Reason::EngineError)
     }
 
     /// Records in the ledger what the device did.
@@ -115,14 +115,14 @@ impl SimulatorSession {
     }
 
     /// Stores the credentials; durable when it returns.
-    pub(super) async fn store_credentials(&self, credentials: &Credentials) -> Result<(), Ended> {
+    pub(super) async fn store_credentials(&self, credentials: &Credentials) -> Result<(), SessionEnd> {
         let stored = self.device.storage.put_credentials(credentials).await;
         stored.map_err(|error| self.storage_failed(&error))
     }
 
-    async fn connect(&self) -> Result<Infallible, Ended> {
+    async fn connect(&self) -> Result<Infallible, SessionEnd> {
         if self.device.take_fault(FaultKind::RefuseConnect).is_some() {
-            return Err(Ended::LinkLost(Reason::NetworkUnreachable));
+            return Err(SessionEnd::LinkLost(Reason::NetworkUnreachable));
         }
         let credentials = lock(&self.credentials).take();
         let credentials = match credentials {
@@ -143,13 +143,13 @@ impl SimulatorSession {
 
     /// Delivers the groups that the account is in: they may have changed while the device was disconnected.
     /// The session is not open yet, so that no request changes them at the same time.
-    async fn deliver_groups(&self) -> Result<(), Ended> {
+    async fn deliver_groups(&self) -> Result<(), SessionEnd> {
         let groups = self.device.groups.of_account(&self.device.group_context()).await;
         self.deliver(EngineEvent::Groups { groups, complete: true }).await
     }
 
     /// Delivers the history once after the link; an interrupted synchronisation starts again.
-    async fn synchronise(&self, credentials: Credentials) -> Result<(), Ended> {
+    async fn synchronise(&self, credentials: Credentials) -> Result<(), SessionEnd> {
         if credentials.synchronised {
             return Ok(());
         }
@@ -171,14 +171,14 @@ impl SimulatorSession {
 
 #[async_trait]
 impl Session for SimulatorSession {
-    async fn run(self: Arc<Self>) -> Ended {
+    async fn run(self: Arc<Self>) -> SessionEnd {
         let slot = self.device.attach();
         let _gone = self.gone.clone().drop_guard();
         tokio::select! {
             biased;
-            () = self.cancel.cancelled() => Ended::Closed,
-            () = self.logged_out.cancelled() => Ended::Closed,
-            () = slot.replaced.cancelled() => Ended::Fatal(Reason::StreamReplaced),
+            () = self.cancel.cancelled() => SessionEnd::Closed,
+            () = self.logged_out.cancelled() => SessionEnd::Closed,
+            () = slot.replaced.cancelled() => SessionEnd::Fatal(Reason::StreamReplaced),
             ended = self.connect() => match ended {
                 Ok(never) => match never {},
                 Err(ended) => ended,

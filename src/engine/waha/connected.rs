@@ -11,7 +11,7 @@ use super::session::{WahaSession, ended};
 use super::{groups, left, linking, people, reconcile};
 use crate::domain::device::Account;
 use crate::domain::reason::Reason;
-use crate::engine::{Ended, EngineEvent};
+use crate::engine::{EngineEvent, SessionEnd};
 
 /// How often the server is asked whether the session works, and how long its answer takes.
 const BEAT: Duration = Duration::from_secs(30);
@@ -22,7 +22,7 @@ const LEFT_FIRST: Duration = Duration::from_secs(60);
 const LEFT_LAST: Duration = Duration::from_secs(3_600);
 
 /// Opens the device and stays as long as the server's session works.
-pub(super) async fn run(session: &WahaSession, account: Account) -> Result<Infallible, Ended> {
+pub(super) async fn run(session: &WahaSession, account: Account) -> Result<Infallible, SessionEnd> {
     // Before it is open, so that no request changes groups meanwhile.
     groups::tell(session).await?;
     session.set_online(true);
@@ -62,7 +62,7 @@ impl LeftChats {
         Self { due: Instant::now() + LEFT_FIRST, wait: LEFT_FIRST }
     }
 
-    async fn read(&mut self, session: &WahaSession) -> Result<(), Ended> {
+    async fn read(&mut self, session: &WahaSession) -> Result<(), SessionEnd> {
         let chats = left::all(session).await.map_err(|error| reconcile::vault_failed(session, &error))?;
         let any = left::read(session, chats).await?;
         self.wait = if any { (self.wait * 2).min(LEFT_LAST) } else { LEFT_LAST };
@@ -79,7 +79,7 @@ async fn at(moment: Option<Instant>) {
 }
 
 /// Looks whether the session still works.
-async fn measure(session: &WahaSession) -> Result<(), Ended> {
+async fn measure(session: &WahaSession) -> Result<(), SessionEnd> {
     let asked = Instant::now();
     check(session).await?;
     let ms = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
@@ -87,20 +87,20 @@ async fn measure(session: &WahaSession) -> Result<(), Ended> {
 }
 
 /// Ends the session where the server's does not work.
-pub(super) async fn check(session: &WahaSession) -> Result<(), Ended> {
+pub(super) async fn check(session: &WahaSession) -> Result<(), SessionEnd> {
     let described = linking::look(session).await.map_err(|failure| ended(&session.device, &failure))?;
     still_works(session, &described).await
 }
 
-async fn still_works(session: &WahaSession, described: &Value) -> Result<(), Ended> {
+async fn still_works(session: &WahaSession, described: &Value) -> Result<(), SessionEnd> {
     match status_in::told(described) {
         Some(Status::Working) => Ok(()),
         Some(Status::Code) => {
             linking::forget(session).await;
-            Err(Ended::LoggedOut(Reason::LoggedOutOnPhone))
+            Err(SessionEnd::LoggedOut(Reason::LoggedOutOnPhone))
         }
         Some(Status::Passkey) => Err(linking::passkey(session)),
-        _ => Err(Ended::LinkLost(Reason::LinkDropped)),
+        _ => Err(SessionEnd::LinkLost(Reason::LinkDropped)),
     }
 }
 

@@ -7,14 +7,14 @@ use super::convert::group_in;
 use super::session::{WahaSession, ended};
 use crate::domain::group::Group;
 use crate::domain::jid::Jid;
-use crate::engine::{Ended, EngineEvent, GroupAnswer, GroupRequest, MembersChange, SessionError};
+use crate::engine::{EngineEvent, GroupAnswer, GroupRequest, MembersChange, SessionEnd, SessionError};
 use crate::net::Method;
 
 /// What an invite link begins with; the server gives the code alone.
 const INVITE: &str = "https://chat.whatsapp.com/";
 
 /// Tells which groups the account is in. A server that cannot say so is asked no further.
-pub(super) async fn tell(session: &WahaSession) -> Result<(), Ended> {
+pub(super) async fn tell(session: &WahaSession) -> Result<(), SessionEnd> {
     match session.client.of_session(&["groups"], &[]).await {
         Ok(told) => {
             let groups = group_in::all(&told);

@@ -15,7 +15,7 @@ use super::convert::message_in::Message;
 use super::media;
 use super::session::WahaSession;
 use super::taking::{Files, NotTaken};
-use crate::engine::{Ended, EngineEvent};
+use crate::engine::{EngineEvent, SessionEnd};
 
 /// Messages that wait at once. Of what comes beyond, what was missed waits for room, and the rest comes without its file.
 const MOST: usize = 200;
@@ -153,7 +153,7 @@ async fn follow(session: &WahaSession, since: Vec<EngineEvent>) -> Result<(), No
 }
 
 /// Asks again for files until the session ends.
-pub(super) async fn run(session: &WahaSession) -> Result<Infallible, Ended> {
+pub(super) async fn run(session: &WahaSession) -> Result<Infallible, SessionEnd> {
     loop {
         let changed = session.later.changed.notified();
         let (due, next) = session.later.due();

@@ -3,7 +3,7 @@
 use super::reconcile::{self, Read};
 use super::session::WahaSession;
 use crate::domain::jid::Jid;
-use crate::engine::{Ended, VaultError};
+use crate::engine::{SessionEnd, VaultError};
 
 /// Where the vault says since when they are to be read.
 pub(super) const SPACE: &str = "waha.left";
@@ -25,7 +25,7 @@ pub(super) async fn all(session: &WahaSession) -> Result<Vec<(Jid, i64)>, VaultE
 }
 
 /// Reads these again; those that can be read are left no more. Says whether any are.
-pub(super) async fn read(session: &WahaSession, chats: Vec<(Jid, i64)>) -> Result<bool, Ended> {
+pub(super) async fn read(session: &WahaSession, chats: Vec<(Jid, i64)>) -> Result<bool, SessionEnd> {
     let mut still = 0_usize;
     let mut in_a_row = 0;
     for (chat, since) in chats {

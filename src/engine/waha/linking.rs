@@ -17,7 +17,7 @@ use super::session::{WahaSession, ended};
 use super::settings::Way;
 use crate::domain::device::Account;
 use crate::domain::reason::Reason;
-use crate::engine::{Ended, EngineEvent, PairingCode, SessionError};
+use crate::engine::{EngineEvent, PairingCode, SessionEnd, SessionError};
 use crate::net::Method;
 
 /// Where the vault says what was done at the server.
@@ -37,7 +37,7 @@ const STARTS_WITHIN: Duration = Duration::from_secs(120);
 const RETRIES: u32 = 12;
 
 /// Waits until the session works, showing codes if need be; answers whose it is.
-pub(super) async fn linked(session: &WahaSession) -> Result<Account, Ended> {
+pub(super) async fn linked(session: &WahaSession) -> Result<Account, SessionEnd> {
     let mut described = ensured(session).await.map_err(|failure| ended(&session.device, &failure))?;
     let mut progress = Progress { shown: None, started: false, until: Instant::now() + STARTS_WITHIN };
     loop {
@@ -66,7 +66,11 @@ struct Progress {
 }
 
 impl Progress {
-    async fn step(&mut self, session: &WahaSession, described: &Value) -> Result<Option<Account>, Ended> {
+    async fn step(
+        &mut self,
+        session: &WahaSession,
+        described: &Value,
+    ) -> Result<Option<Account>, SessionEnd> {
         match status_in::told(described) {
             Some(Status::Working) => {
                 if let Some(account) = status_in::account(described.get("me")) {
@@ -78,12 +82,12 @@ impl Progress {
                 self.until = Instant::now() + STARTS_WITHIN;
                 if is_linked(session).await? {
                     forget(session).await;
-                    return Err(Ended::LoggedOut(Reason::LoggedOutOnPhone));
+                    return Err(SessionEnd::LoggedOut(Reason::LoggedOutOnPhone));
                 }
                 self.show(session).await?;
             }
             Some(Status::Failed | Status::Stopped) if self.shown.is_some() => {
-                return Err(Ended::CodesExhausted);
+                return Err(SessionEnd::CodesExhausted);
             }
             Some(Status::Failed | Status::Stopped) if !self.started => {
                 self.started = true;
@@ -93,19 +97,19 @@ impl Progress {
                 let started = session.client.call(Method::POST, &path, json!({})).await;
                 started.map_err(|failure| ended(&session.device, &failure))?;
             }
-            Some(Status::Failed) => return Err(Ended::LinkLost(Reason::UpstreamUnavailable)),
+            Some(Status::Failed) => return Err(SessionEnd::LinkLost(Reason::UpstreamUnavailable)),
             Some(Status::Passkey) => return Err(passkey(session)),
             Some(Status::Stopped | Status::Starting) | None => {}
         }
         if self.until <= Instant::now() {
             let state = status_in::shown(described);
             tracing::warn!(device = %session.device, state, "the WAHA server's session did not start in time");
-            return Err(Ended::LinkLost(Reason::UpstreamUnavailable));
+            return Err(SessionEnd::LinkLost(Reason::UpstreamUnavailable));
         }
         Ok(None)
     }
 
-    async fn works(&self, session: &WahaSession, account: &Account) -> Result<(), Ended> {
+    async fn works(&self, session: &WahaSession, account: &Account) -> Result<(), SessionEnd> {
         if !is_linked(session).await? {
             if self.shown.is_some() {
                 session.tell(EngineEvent::Scanned(account.clone())).await?;
@@ -116,7 +120,7 @@ impl Progress {
     }
 
     /// Tells the code where it is another than before.
-    async fn show(&mut self, session: &WahaSession) -> Result<(), Ended> {
+    async fn show(&mut self, session: &WahaSession) -> Result<(), SessionEnd> {
         let answer = match session.client.of_session(&["auth", "qr"], &[("format", "raw")]).await {
             Ok(answer) => answer,
             // It was scanned or ended just now: the next look tells.
@@ -140,12 +144,12 @@ impl Progress {
 }
 
 /// How a session ends that waits for a passkey: asking again changes nothing before somebody gave it.
-pub(super) fn passkey(session: &WahaSession) -> Ended {
+pub(super) fn passkey(session: &WahaSession) -> SessionEnd {
     tracing::warn!(
         device = %session.device,
         "the WAHA server's session waits for a passkey: give it on the server's own page, then start the device"
     );
-    Ended::Fatal(Reason::UpstreamRefused)
+    SessionEnd::Fatal(Reason::UpstreamRefused)
 }
 
 /// Codes are shown no more.
@@ -191,18 +195,18 @@ pub(super) async fn forget(session: &WahaSession) {
     }
 }
 
-async fn is_linked(session: &WahaSession) -> Result<bool, Ended> {
+async fn is_linked(session: &WahaSession) -> Result<bool, SessionEnd> {
     let noted = session.vault.get(SPACE, LINKED).await.map_err(|error| vault_failed(session, &error))?;
     Ok(noted.is_some())
 }
 
-async fn note(session: &WahaSession, key: &str, value: Vec<u8>) -> Result<(), Ended> {
+async fn note(session: &WahaSession, key: &str, value: Vec<u8>) -> Result<(), SessionEnd> {
     session.vault.put(SPACE, key, Some(value)).await.map_err(|error| vault_failed(session, &error))
 }
 
-fn vault_failed(session: &WahaSession, error: &crate::engine::VaultError) -> Ended {
+fn vault_failed(session: &WahaSession, error: &crate::engine::VaultError) -> SessionEnd {
     tracing::warn!(device = %session.device, %error, "what was done at the WAHA server could not be noted or read");
-    Ended::LinkLost(Reason::EngineError)
+    SessionEnd::LinkLost(Reason::EngineError)
 }
 
 /// The session, made or set up anew where it is not as it must be.

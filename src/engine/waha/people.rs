@@ -14,7 +14,7 @@ use crate::domain::contact::ContactUpdate;
 use crate::domain::event::TypingKind;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::{Jid, JidKind};
-use crate::engine::{Answer, Ended, EngineEvent, Query, SessionError};
+use crate::engine::{Answer, EngineEvent, Query, SessionEnd, SessionError};
 use crate::net::Method;
 
 /// Contacts told at once, and messages read in one call.
@@ -24,7 +24,7 @@ const READ_BATCH: usize = 100;
 const LEARN: Duration = Duration::from_secs(4);
 
 /// Tells the address book, and which hidden ids are whose.
-pub(super) async fn tell(session: &WahaSession) -> Result<(), Ended> {
+pub(super) async fn tell(session: &WahaSession) -> Result<(), SessionEnd> {
     let name = session.settings.session.as_str();
     let contacts = session.client.get(&["contacts", "all"], &[("session", name)]).await;
     let mut told: Vec<ContactUpdate> = known(session, contacts)?.iter().filter_map(contact).collect();
@@ -40,7 +40,7 @@ pub(super) async fn tell(session: &WahaSession) -> Result<(), Ended> {
 }
 
 /// The list that was answered; none where this server has no such call.
-fn known(session: &WahaSession, answer: Result<Value, Failure>) -> Result<Vec<Value>, Ended> {
+fn known(session: &WahaSession, answer: Result<Value, Failure>) -> Result<Vec<Value>, SessionEnd> {
     match answer {
         Ok(Value::Array(list)) => Ok(list),
         Ok(_) => Ok(Vec::new()),

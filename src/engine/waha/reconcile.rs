@@ -18,7 +18,7 @@ use crate::domain::event::HistoryPhase;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
-use crate::engine::{Ended, EngineEvent, Incoming, VaultError};
+use crate::engine::{EngineEvent, Incoming, SessionEnd, VaultError};
 
 /// Where the vault says how far messages were taken in.
 pub(super) const SPACE: &str = "waha.taken";
@@ -36,7 +36,7 @@ const BATCH: usize = 100;
 
 /// Asks for what was missed; says whether that was the whole history, after the link. Only when all of it was read is
 /// there a position of this session.
-pub(super) async fn begin(session: &WahaSession) -> Result<bool, Ended> {
+pub(super) async fn begin(session: &WahaSession) -> Result<bool, SessionEnd> {
     let noted = noted(session).await.map_err(|error| vault_failed(session, &error))?;
     match noted.map(|noted| Millis(noted).min(session.now())) {
         Some(noted) => {
@@ -57,7 +57,7 @@ pub(super) async fn begin(session: &WahaSession) -> Result<bool, Ended> {
 }
 
 /// Asks for the history once more, in silence.
-pub(super) async fn history_again(session: &WahaSession) -> Result<(), Ended> {
+pub(super) async fn history_again(session: &WahaSession) -> Result<(), SessionEnd> {
     history(session, false).await
 }
 
@@ -75,13 +75,13 @@ async fn noted(session: &WahaSession) -> Result<Option<i64>, VaultError> {
     Ok(value.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok()))
 }
 
-pub(super) fn vault_failed(session: &WahaSession, error: &VaultError) -> Ended {
+pub(super) fn vault_failed(session: &WahaSession, error: &VaultError) -> SessionEnd {
     tracing::warn!(device = %session.device, %error, "how far messages were taken in could not be read");
-    Ended::LinkLost(Reason::EngineError)
+    SessionEnd::LinkLost(Reason::EngineError)
 }
 
 /// Everything since this moment, oldest first, as if it had been told then. A chat that cannot be read holds up no other.
-async fn gap(session: &WahaSession, since: i64) -> Result<(), Ended> {
+async fn gap(session: &WahaSession, since: i64) -> Result<(), SessionEnd> {
     let (mut cut, mut left, mut in_a_row) = (0_usize, 0_usize, 0);
     for chat in chats(session, Some(since)).await? {
         // What fails again and again fails for all of them: asking for each would take too long.
@@ -121,7 +121,7 @@ pub(super) enum Read {
 }
 
 /// Takes in what was missed in a chat since this moment.
-pub(super) async fn read(session: &WahaSession, chat: &Jid, since: i64) -> Result<Read, Ended> {
+pub(super) async fn read(session: &WahaSession, chat: &Jid, since: i64) -> Result<Read, SessionEnd> {
     let listed = match listing::messages(session, chat, Some(since), MAX_OF_CHAT).await {
         Ok(listed) => listed,
         // It is not there any more.
@@ -162,7 +162,7 @@ fn id_of(message: &Incoming) -> MessageId {
 }
 
 /// All that the server has, as history; its files stay there.
-async fn history(session: &WahaSession, tells: bool) -> Result<(), Ended> {
+async fn history(session: &WahaSession, tells: bool) -> Result<(), SessionEnd> {
     let mut all = Vec::new();
     let (mut left, mut in_a_row) = (0_usize, 0);
     for chat in chats(session, None).await? {
@@ -206,12 +206,17 @@ async fn history(session: &WahaSession, tells: bool) -> Result<(), Ended> {
     Ok(())
 }
 
-async fn progress(session: &WahaSession, done: u64, total: u64, phase: HistoryPhase) -> Result<(), Ended> {
+async fn progress(
+    session: &WahaSession,
+    done: u64,
+    total: u64,
+    phase: HistoryPhase,
+) -> Result<(), SessionEnd> {
     session.tell(EngineEvent::HistoryProgress { done, total: Some(total), phase }).await
 }
 
 /// The chats in which something happened since.
-async fn chats(session: &WahaSession, since: Option<i64>) -> Result<Vec<Jid>, Ended> {
+async fn chats(session: &WahaSession, since: Option<i64>) -> Result<Vec<Jid>, SessionEnd> {
     let (mut found, mut names): (Vec<Jid>, Vec<(Jid, String)>) = (Vec::new(), Vec::new());
     let read = listing::all(session, &["chats", "overview"], &[], MAX_CHATS, |chat| {
         let Some(id) = ids::jid(chat.get("id")) else { return };

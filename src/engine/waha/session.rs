@@ -24,11 +24,12 @@ use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
+use crate::domain::log_throttle::LogThrottle;
 use crate::domain::reason::Reason;
-use crate::domain::seldom::Seldom;
 use crate::engine::{
-    Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
-    MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, Vault,
+    Answer, ChatChange, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
+    MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionEnd,
+    SessionError, Vault,
 };
 use crate::net::{GuardedClient, NetError};
 
@@ -70,7 +71,7 @@ pub(super) struct WahaSession {
     /// Messages that are being handed over without one.
     pub(super) under_way: UnderWay,
     /// What was told and could not be read.
-    unreadable: Seldom<&'static str>,
+    unreadable: LogThrottle<&'static str>,
 }
 
 /// People of whom something is known. In memory, bounded.
@@ -122,7 +123,7 @@ impl WahaSession {
             on_network: Remembered::default(),
             allots_none: AtomicBool::new(false),
             under_way: UnderWay::default(),
-            unreadable: Seldom::default(),
+            unreadable: LogThrottle::default(),
         }
     }
 
@@ -165,17 +166,17 @@ impl WahaSession {
     }
 
     /// Tells the daemon, or how the session ends because it could not.
-    pub(super) async fn tell(&self, event: EngineEvent) -> Result<(), Ended> {
+    pub(super) async fn tell(&self, event: EngineEvent) -> Result<(), SessionEnd> {
         self.inbound.deliver(event).await.map_err(|error| match error {
-            InboundError::Gone => Ended::Closed,
+            InboundError::Gone => SessionEnd::Closed,
             InboundError::Store(source) => {
                 tracing::warn!(device = %self.device, error = %source, "the daemon did not take an event");
-                Ended::LinkLost(Reason::EngineError)
+                SessionEnd::LinkLost(Reason::EngineError)
             }
         })
     }
 
-    async fn live(&self) -> Result<Infallible, Ended> {
+    async fn live(&self) -> Result<Infallible, SessionEnd> {
         whose::check(self).await?;
         if let Err(error) = self.names.prune().await {
             tracing::warn!(device = %self.device, %error, "old ids of messages could not be removed");
@@ -199,7 +200,7 @@ impl WahaSession {
     }
 
     /// From whatever the server's session is to a device that is connected, and on.
-    async fn lead(&self) -> Result<Infallible, Ended> {
+    async fn lead(&self) -> Result<Infallible, SessionEnd> {
         let account = linking::linked(self).await?;
         self.remember(&account);
         connected::run(self, account).await
@@ -207,24 +208,24 @@ impl WahaSession {
 }
 
 /// How a session ends because a question about it was not answered.
-pub(super) fn ended(device: &DeviceId, failure: &Failure) -> Ended {
+pub(super) fn ended(device: &DeviceId, failure: &Failure) -> SessionEnd {
     let cause = std::error::Error::source(failure).map(ToString::to_string);
     tracing::warn!(%device, error = %failure, cause, "the WAHA server's session cannot be used now");
     match failure {
-        Failure::Unauthorized => Ended::Fatal(Reason::UpstreamUnauthorized),
+        Failure::Unauthorized => SessionEnd::Fatal(Reason::UpstreamUnauthorized),
         // The operator's leave is missing; asking again changes nothing.
-        Failure::Unreachable(NetError::Refused(_) | NetError::Url) => Ended::Fatal(Reason::EngineError),
-        _ => Ended::LinkLost(Reason::UpstreamUnavailable),
+        Failure::Unreachable(NetError::Refused(_) | NetError::Url) => SessionEnd::Fatal(Reason::EngineError),
+        _ => SessionEnd::LinkLost(Reason::UpstreamUnavailable),
     }
 }
 
 #[async_trait]
 impl Session for WahaSession {
-    async fn run(self: Arc<Self>) -> Ended {
+    async fn run(self: Arc<Self>) -> SessionEnd {
         let ended = tokio::select! {
             biased;
-            () = self.cancel.cancelled() => Ended::Closed,
-            () = self.logged_out.cancelled() => Ended::Closed,
+            () = self.cancel.cancelled() => SessionEnd::Closed,
+            () = self.logged_out.cancelled() => SessionEnd::Closed,
             ended = Box::pin(self.live()) => match ended {
                 Ok(never) => match never {},
                 Err(ended) => ended,

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::convert::event_in::EVENTS;
 use super::session::WahaSession;
 use crate::domain::reason::Reason;
-use crate::engine::Ended;
+use crate::engine::SessionEnd;
 use crate::net::{Frame, NetError, WebSocket, WebSocketError};
 
 /// Bytes of the largest message; files are not in them.
@@ -24,13 +24,13 @@ const SILENCE: Duration = Duration::from_secs(75);
 const REFUSED: u16 = 1_008;
 
 /// Opens it.
-pub(super) async fn open(session: &WahaSession) -> Result<WebSocket, Ended> {
-    let url = session.client.socket_url(&EVENTS).ok_or(Ended::Fatal(Reason::EngineError))?;
+pub(super) async fn open(session: &WahaSession) -> Result<WebSocket, SessionEnd> {
+    let url = session.client.socket_url(&EVENTS).ok_or(SessionEnd::Fatal(Reason::EngineError))?;
     session.client.http.websocket(&url, LARGEST, OPENS_WITHIN).await.map_err(|error| broken(session, &error))
 }
 
 /// Takes in what comes until it ends.
-pub(super) async fn listen(session: &WahaSession, socket: &mut WebSocket) -> Result<Infallible, Ended> {
+pub(super) async fn listen(session: &WahaSession, socket: &mut WebSocket) -> Result<Infallible, SessionEnd> {
     let mut heard = Instant::now();
     let mut ping = heard + PING;
     loop {
@@ -39,7 +39,7 @@ pub(super) async fn listen(session: &WahaSession, socket: &mut WebSocket) -> Res
             () = tokio::time::sleep_until(ping) => None,
         };
         match frame {
-            None if heard.elapsed() > SILENCE => return Err(Ended::LinkLost(Reason::KeepaliveTimeout)),
+            None if heard.elapsed() > SILENCE => return Err(SessionEnd::LinkLost(Reason::KeepaliveTimeout)),
             None => {
                 ping = Instant::now() + PING;
                 socket.ping().await.map_err(|error| broken(session, &error))?;
@@ -47,14 +47,16 @@ pub(super) async fn listen(session: &WahaSession, socket: &mut WebSocket) -> Res
             }
             Some(Frame::Text(text)) => take(session, &text).await?,
             Some(Frame::Alive) => {}
-            Some(Frame::Closed(Some(REFUSED))) => return Err(Ended::Fatal(Reason::UpstreamUnauthorized)),
-            Some(Frame::Closed(_)) => return Err(Ended::LinkLost(Reason::LinkDropped)),
+            Some(Frame::Closed(Some(REFUSED))) => {
+                return Err(SessionEnd::Fatal(Reason::UpstreamUnauthorized));
+            }
+            Some(Frame::Closed(_)) => return Err(SessionEnd::LinkLost(Reason::LinkDropped)),
         }
         heard = Instant::now();
     }
 }
 
-async fn take(session: &WahaSession, text: &str) -> Result<(), Ended> {
+async fn take(session: &WahaSession, text: &str) -> Result<(), SessionEnd> {
     let Ok(envelope) = serde_json::from_str::<Value>(text) else {
         session.not_read("a frame");
         return Ok(());
@@ -65,12 +67,12 @@ async fn take(session: &WahaSession, text: &str) -> Result<(), Ended> {
     session.take(&envelope).await.map_err(|error| error.ends(session))
 }
 
-fn broken(session: &WahaSession, error: &WebSocketError) -> Ended {
+fn broken(session: &WahaSession, error: &WebSocketError) -> SessionEnd {
     let cause = std::error::Error::source(error).map(ToString::to_string);
     tracing::warn!(device = %session.device, %error, cause, "the WAHA server's WebSocket is not open");
     match error {
-        WebSocketError::Status(401 | 403) => Ended::Fatal(Reason::UpstreamUnauthorized),
-        WebSocketError::Net(NetError::Refused(_)) => Ended::Fatal(Reason::EngineError),
-        _ => Ended::LinkLost(Reason::UpstreamUnavailable),
+        WebSocketError::Status(401 | 403) => SessionEnd::Fatal(Reason::UpstreamUnauthorized),
+        WebSocketError::Net(NetError::Refused(_)) => SessionEnd::Fatal(Reason::EngineError),
+        _ => SessionEnd::LinkLost(Reason::UpstreamUnavailable),
     }
 }

@@ -15,7 +15,7 @@ use super::{people, unnamed};
 use crate::domain::ids::{MessageId, NetworkId};
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
-use crate::engine::{Ended, EngineEvent, InboundError, VaultError};
+use crate::engine::{EngineEvent, InboundError, SessionEnd, VaultError};
 
 /// Why something was not taken in.
 #[derive(Debug)]
@@ -30,14 +30,14 @@ pub(super) enum NotTaken {
 
 impl NotTaken {
     /// How the session ends because of it.
-    pub(super) fn ends(self, session: &WahaSession) -> Ended {
+    pub(super) fn ends(self, session: &WahaSession) -> SessionEnd {
         match self {
-            Self::Gone => Ended::Closed,
+            Self::Gone => SessionEnd::Closed,
             Self::Store(error) => {
                 tracing::warn!(device = %session.device, %error, "what the WAHA server told could not be taken in");
-                Ended::LinkLost(Reason::EngineError)
+                SessionEnd::LinkLost(Reason::EngineError)
             }
-            Self::File => Ended::LinkLost(Reason::EngineError),
+            Self::File => SessionEnd::LinkLost(Reason::EngineError),
         }
     }
 }

@@ -10,14 +10,14 @@ use super::session::WahaSession;
 use super::{left, linking, reconcile};
 use crate::domain::reason::Reason;
 use crate::domain::vault::VaultBatch;
-use crate::engine::{Ended, Vault, VaultError};
+use crate::engine::{SessionEnd, Vault, VaultError};
 
 /// Where the vault says whose its notes are.
 const SPACE: &str = "waha.whose";
 const OF: &str = "of";
 
 /// Forgets what was noted of another session than this.
-pub(super) async fn check(session: &WahaSession) -> Result<(), Ended> {
+pub(super) async fn check(session: &WahaSession) -> Result<(), SessionEnd> {
     let of = mark(session.settings.base.as_str(), &session.settings.session);
     match forgets_another(&*session.vault, &of).await {
         Ok(false) => {}
@@ -26,7 +26,7 @@ pub(super) async fn check(session: &WahaSession) -> Result<(), Ended> {
         }
         Err(error) => {
             tracing::warn!(device = %session.device, %error, "whose the device's notes are could not be read");
-            return Err(Ended::LinkLost(Reason::EngineError));
+            return Err(SessionEnd::LinkLost(Reason::EngineError));
         }
     }
     Ok(())

@@ -6,19 +6,19 @@
 use whatsapp_rust::types::events::{ConnectFailureReason, Event, TempBanReason};
 
 use crate::domain::reason::Reason;
-use crate::engine::Ended;
+use crate::engine::SessionEnd;
 
 /// How a session ends by what its connection told; `None` for what ends nothing.
-pub(super) fn by_event(event: &Event) -> Option<Ended> {
+pub(super) fn by_event(event: &Event) -> Option<SessionEnd> {
     match event {
         Event::LoggedOut(told) => Some(refused(&told.reason)),
-        Event::StreamReplaced(_) => Some(Ended::Fatal(Reason::StreamReplaced)),
-        Event::TemporaryBan(_) => Some(Ended::Fatal(Reason::TemporaryBan)),
-        Event::ClientOutdated(_) => Some(Ended::Fatal(Reason::ClientOutdated)),
+        Event::StreamReplaced(_) => Some(SessionEnd::Fatal(Reason::StreamReplaced)),
+        Event::TemporaryBan(_) => Some(SessionEnd::Fatal(Reason::TemporaryBan)),
+        Event::ClientOutdated(_) => Some(SessionEnd::Fatal(Reason::ClientOutdated)),
         Event::ConnectFailure(told) => Some(refused(&told.reason)),
-        Event::PairingQrCodesExhausted(_) => Some(Ended::CodesExhausted),
-        Event::PairError(_) => Some(Ended::LinkLost(Reason::EngineError)),
-        Event::Disconnected(_) => Some(Ended::LinkLost(Reason::LinkDropped)),
+        Event::PairingQrCodesExhausted(_) => Some(SessionEnd::CodesExhausted),
+        Event::PairError(_) => Some(SessionEnd::LinkLost(Reason::EngineError)),
+        Event::Disconnected(_) => Some(SessionEnd::LinkLost(Reason::LinkDropped)),
         _ => None,
     }
 }
@@ -40,16 +40,16 @@ pub(super) fn ban(code: &TempBanReason) -> &'static str {
 }
 
 /// How a session ends when the network does not let it in.
-fn refused(reason: &ConnectFailureReason) -> Ended {
+fn refused(reason: &ConnectFailureReason) -> SessionEnd {
     match reason {
         ConnectFailureReason::LoggedOut | ConnectFailureReason::UnknownLogout => {
-            Ended::LoggedOut(Reason::LoggedOutOnPhone)
+            SessionEnd::LoggedOut(Reason::LoggedOutOnPhone)
         }
-        ConnectFailureReason::AccountLocked => Ended::Fatal(Reason::Banned),
-        ConnectFailureReason::TempBanned => Ended::Fatal(Reason::TemporaryBan),
+        ConnectFailureReason::AccountLocked => SessionEnd::Fatal(Reason::Banned),
+        ConnectFailureReason::TempBanned => SessionEnd::Fatal(Reason::TemporaryBan),
         ConnectFailureReason::ClientOutdated
         | ConnectFailureReason::BadUserAgent
-        | ConnectFailureReason::ClientUnknown => Ended::Fatal(Reason::ClientOutdated),
+        | ConnectFailureReason::ClientUnknown => SessionEnd::Fatal(Reason::ClientOutdated),
         ConnectFailureReason::Generic
         | ConnectFailureReason::CatExpired
         | ConnectFailureReason::CatInvalid
@@ -57,7 +57,7 @@ fn refused(reason: &ConnectFailureReason) -> Ended {
         | ConnectFailureReason::InternalServerError
         | ConnectFailureReason::Experimental
         | ConnectFailureReason::ServiceUnavailable
-        | ConnectFailureReason::Unknown(_) => Ended::LinkLost(Reason::NetworkUnreachable),
+        | ConnectFailureReason::Unknown(_) => SessionEnd::LinkLost(Reason::NetworkUnreachable),
     }
 }
 
@@ -83,21 +83,21 @@ mod tests {
     #[test]
     fn the_networks_refusals_have_their_reasons() {
         for (code, ended) in [
-            (400, Ended::LinkLost(Reason::NetworkUnreachable)),
-            (401, Ended::LoggedOut(Reason::LoggedOutOnPhone)),
-            (402, Ended::Fatal(Reason::TemporaryBan)),
-            (403, Ended::Fatal(Reason::Banned)),
-            (405, Ended::Fatal(Reason::ClientOutdated)),
-            (406, Ended::LoggedOut(Reason::LoggedOutOnPhone)),
-            (409, Ended::Fatal(Reason::ClientOutdated)),
-            (413, Ended::LinkLost(Reason::NetworkUnreachable)),
-            (414, Ended::LinkLost(Reason::NetworkUnreachable)),
-            (415, Ended::LinkLost(Reason::NetworkUnreachable)),
-            (418, Ended::Fatal(Reason::ClientOutdated)),
-            (500, Ended::LinkLost(Reason::NetworkUnreachable)),
-            (501, Ended::LinkLost(Reason::NetworkUnreachable)),
-            (503, Ended::LinkLost(Reason::NetworkUnreachable)),
-            (599, Ended::LinkLost(Reason::NetworkUnreachable)),
+            (400, SessionEnd::LinkLost(Reason::NetworkUnreachable)),
+            (401, SessionEnd::LoggedOut(Reason::LoggedOutOnPhone)),
+            (402, SessionEnd::Fatal(Reason::TemporaryBan)),
+            (403, SessionEnd::Fatal(Reason::Banned)),
+            (405, SessionEnd::Fatal(Reason::ClientOutdated)),
+            (406, SessionEnd::LoggedOut(Reason::LoggedOutOnPhone)),
+            (409, SessionEnd::Fatal(Reason::ClientOutdated)),
+            (413, SessionEnd::LinkLost(Reason::NetworkUnreachable)),
+            (414, SessionEnd::LinkLost(Reason::NetworkUnreachable)),
+            (415, SessionEnd::LinkLost(Reason::NetworkUnreachable)),
+            (418, SessionEnd::Fatal(Reason::ClientOutdated)),
+            (500, SessionEnd::LinkLost(Reason::NetworkUnreachable)),
+            (501, SessionEnd::LinkLost(Reason::NetworkUnreachable)),
+            (503, SessionEnd::LinkLost(Reason::NetworkUnreachable)),
+            (599, SessionEnd::LinkLost(Reason::NetworkUnreachable)),
         ] {
             assert_eq!(by_event(&failure(code)), Some(ended), "{code}");
         }
@@ -105,8 +105,8 @@ mod tests {
 
     #[test]
     fn a_lock_of_the_account_is_a_ban_and_an_unlinking_is_not() {
-        assert_eq!(by_event(&logged_out(401)), Some(Ended::LoggedOut(Reason::LoggedOutOnPhone)));
-        assert_eq!(by_event(&logged_out(403)), Some(Ended::Fatal(Reason::Banned)));
+        assert_eq!(by_event(&logged_out(401)), Some(SessionEnd::LoggedOut(Reason::LoggedOutOnPhone)));
+        assert_eq!(by_event(&logged_out(403)), Some(SessionEnd::Fatal(Reason::Banned)));
     }
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
                 .build();
             assert_eq!(
                 by_event(&Event::TemporaryBan(told)),
-                Some(Ended::Fatal(Reason::TemporaryBan)),
+                Some(SessionEnd::Fatal(Reason::TemporaryBan)),
                 "{code}"
             );
         }
@@ -128,13 +128,19 @@ mod tests {
     fn other_ends_have_theirs() {
         let dropped = Disconnected::builder().reason(DisconnectReason::StreamEnded).build();
         for (event, ended) in [
-            (Event::StreamReplaced(StreamReplaced::builder().build()), Ended::Fatal(Reason::StreamReplaced)),
-            (Event::ClientOutdated(ClientOutdated::builder().build()), Ended::Fatal(Reason::ClientOutdated)),
+            (
+                Event::StreamReplaced(StreamReplaced::builder().build()),
+                SessionEnd::Fatal(Reason::StreamReplaced),
+            ),
+            (
+                Event::ClientOutdated(ClientOutdated::builder().build()),
+                SessionEnd::Fatal(Reason::ClientOutdated),
+            ),
             (
                 Event::PairingQrCodesExhausted(PairingQrCodesExhausted::builder().disconnected(true).build()),
-                Ended::CodesExhausted,
+                SessionEnd::CodesExhausted,
             ),
-            (Event::Disconnected(dropped), Ended::LinkLost(Reason::LinkDropped)),
+            (Event::Disconnected(dropped), SessionEnd::LinkLost(Reason::LinkDropped)),
         ] {
             assert_eq!(by_event(&event), Some(ended));
         }

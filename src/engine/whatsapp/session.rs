@@ -23,8 +23,9 @@ use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
 use crate::engine::{
-    Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
-    MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, Vault,
+    Answer, ChatChange, EngineEvent, GroupAnswer, GroupRequest, Inbound, InboundError, MediaStore,
+    MessageChange, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionEnd,
+    SessionError, Vault,
 };
 
 mod connection;
@@ -102,31 +103,31 @@ impl WhatsAppSession {
     }
 
     /// How the session ends because the daemon did not take what it was told.
-    fn not_taken(&self, error: InboundError) -> Ended {
+    fn not_taken(&self, error: InboundError) -> SessionEnd {
         match error {
-            InboundError::Gone => Ended::Closed,
+            InboundError::Gone => SessionEnd::Closed,
             InboundError::Store(source) => {
                 tracing::warn!(device = %self.device, error = %source, "the daemon did not take an event");
-                Ended::LinkLost(Reason::EngineError)
+                SessionEnd::LinkLost(Reason::EngineError)
             }
         }
     }
 
-    async fn tell(&self, event: EngineEvent) -> Result<(), Ended> {
+    async fn tell(&self, event: EngineEvent) -> Result<(), SessionEnd> {
         self.inbound.deliver(event).await.map_err(|error| self.not_taken(error))
     }
 
-    async fn shows(&self, code: String, valid: Duration) -> Result<(), Ended> {
+    async fn shows(&self, code: String, valid: Duration) -> Result<(), SessionEnd> {
         #[cfg(feature = "testbed")]
         self.shared.worlds.shows(&self.device, Some(&code));
         let valid_ms = i64::try_from(valid.as_millis()).unwrap_or(i64::MAX);
         self.tell(EngineEvent::Code { code, valid_ms }).await
     }
 
-    async fn scanned(&self, account: Account) -> Result<(), Ended> {
+    async fn scanned(&self, account: Account) -> Result<(), SessionEnd> {
         linking::begun(&*self.vault).await.map_err(|error| {
             tracing::warn!(device = %self.device, %error, "the link could not be noted");
-            Ended::LinkLost(Reason::EngineError)
+            SessionEnd::LinkLost(Reason::EngineError)
         })?;
         #[cfg(feature = "testbed")]
         self.shared.worlds.linked(&self.device, &account);
@@ -160,7 +161,7 @@ impl WhatsAppSession {
 
 #[async_trait]
 impl Session for WhatsAppSession {
-    async fn run(self: Arc<Self>) -> Ended {
+    async fn run(self: Arc<Self>) -> SessionEnd {
         loop {
             match self.connect_once().await {
                 connection::Outcome::Again => {}

@@ -11,7 +11,7 @@ use super::session::WwebjsSession;
 use super::waiting::echo;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
-use crate::engine::{ChatChange, Ended, EngineEvent, MessageChange, SessionError, VaultError};
+use crate::engine::{ChatChange, EngineEvent, MessageChange, SessionEnd, SessionError, VaultError};
 
 /// Messages that are marked read in one request.
 const READ_AT_ONCE: usize = 500;
@@ -116,7 +116,7 @@ impl WwebjsSession {
     }
 
     /// The upstream tells how a chat is: what was done to it is what is different from the last time.
-    pub(super) async fn chat_is(&self, chat: &WireChat) -> Result<(), Ended> {
+    pub(super) async fn chat_is(&self, chat: &WireChat) -> Result<(), SessionEnd> {
         let (before, now) = (self.kept(self.keeping.chat(&chat.id).await)?, Flags::from(chat));
         let changes = chat_in::changes(before, now);
         if changes.is_empty() {

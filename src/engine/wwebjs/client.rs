@@ -13,7 +13,7 @@ use thiserror::Error;
 use url::Url;
 
 use crate::domain::reason::Reason;
-use crate::engine::{Ended, SessionError};
+use crate::engine::{SessionEnd, SessionError};
 use crate::net::{Exchange, ExchangeAnswer, ExchangeBody, GuardedClient, Method, NetError};
 
 /// How long one request may take.
@@ -295,13 +295,13 @@ impl Trouble {
     }
 
     /// How a session ends that cannot go on without this answer.
-    pub(super) fn ended(&self) -> Ended {
+    pub(super) fn ended(&self) -> SessionEnd {
         match self {
-            Self::Unauthorized => Ended::Fatal(Reason::UpstreamUnauthorized),
+            Self::Unauthorized => SessionEnd::Fatal(Reason::UpstreamUnauthorized),
             // The same request would be refused again.
-            Self::Refused { status: 400 | 422, own: true, .. } => Ended::Fatal(Reason::UpstreamRefused),
+            Self::Refused { status: 400 | 422, own: true, .. } => SessionEnd::Fatal(Reason::UpstreamRefused),
             // A device that is gone is found to be when the next session begins.
-            _ => Ended::LinkLost(Reason::UpstreamUnavailable),
+            _ => SessionEnd::LinkLost(Reason::UpstreamUnavailable),
         }
     }
 
@@ -343,22 +343,26 @@ mod tests {
         let lookalike = refused(404, br#"{"code":"device_not_found"}"#);
         for proxy in [refused(404, b"<html>404 page not found</html>"), refused(404, b""), lookalike] {
             assert!(!proxy.is_absence() && !proxy.is_without_device() && proxy.is_passing());
-            assert_eq!(proxy.ended(), Ended::LinkLost(Reason::UpstreamUnavailable));
+            assert_eq!(proxy.ended(), SessionEnd::LinkLost(Reason::UpstreamUnavailable));
         }
     }
 
     #[test]
     fn a_session_ends_for_good_only_where_the_api_itself_says_no() {
         for passing in [408, 409, 425, 429, 500, 502] {
-            assert_eq!(own(passing, "").ended(), Ended::LinkLost(Reason::UpstreamUnavailable), "{passing}");
+            assert_eq!(
+                own(passing, "").ended(),
+                SessionEnd::LinkLost(Reason::UpstreamUnavailable),
+                "{passing}"
+            );
             assert!(own(passing, "").is_passing(), "{passing}");
         }
         for proxy in [400, 404, 405, 411, 413, 422] {
-            assert_eq!(refused(proxy, b"<html>").ended(), Ended::LinkLost(Reason::UpstreamUnavailable));
+            assert_eq!(refused(proxy, b"<html>").ended(), SessionEnd::LinkLost(Reason::UpstreamUnavailable));
         }
         for last in [own(400, "invalid_field"), own(422, "refused")] {
-            assert_eq!(last.ended(), Ended::Fatal(Reason::UpstreamRefused));
+            assert_eq!(last.ended(), SessionEnd::Fatal(Reason::UpstreamRefused));
         }
-        assert_eq!(Trouble::Unauthorized.ended(), Ended::Fatal(Reason::UpstreamUnauthorized));
+        assert_eq!(Trouble::Unauthorized.ended(), SessionEnd::Fatal(Reason::UpstreamUnauthorized));
     }
 }

@@ -13,12 +13,12 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::reason::Reason;
-use crate::engine::{ChatChange, Ended, EngineEvent, IncomingReceipt, SendError};
+use crate::engine::{ChatChange, EngineEvent, IncomingReceipt, SendError, SessionEnd};
 
 impl WwebjsSession {
     /// Takes an entry in. `new`: it was written after this session began, so that it counts for the link. Answers
     /// whether anything was told.
-    pub(super) async fn take_in(&self, entry: &WireEntry, new: bool) -> Result<bool, Ended> {
+    pub(super) async fn take_in(&self, entry: &WireEntry, new: bool) -> Result<bool, SessionEnd> {
         let Some(news) = entry_in::news(entry) else {
             self.not_read("an entry of the log");
             return Ok(false);
@@ -49,9 +49,9 @@ impl WwebjsSession {
     }
 
     /// The upstream's device is there now.
-    pub(super) async fn went_on(&self, there: There, device: Option<WireDevice>) -> Result<(), Ended> {
+    pub(super) async fn went_on(&self, there: There, device: Option<WireDevice>) -> Result<(), SessionEnd> {
         if let Some(ended) = state_in::ends(there, self.stage() == Stage::Ready) {
-            if let Ended::LoggedOut(reason) = ended {
+            if let SessionEnd::LoggedOut(reason) = ended {
                 return Err(self.unlinked(reason).await?);
             }
             return Err(ended);
@@ -67,7 +67,7 @@ impl WwebjsSession {
     }
 
     /// A message was accepted there: one of ours, or one that another client of the upstream sends.
-    async fn created(&self, message: &WireMessage, temp_id: Option<&str>) -> Result<(), Ended> {
+    async fn created(&self, message: &WireMessage, temp_id: Option<&str>) -> Result<(), SessionEnd> {
         match temp_id.and_then(|temp_id| of_temp_id(&self.tag, temp_id)) {
             Some(ours) => {
                 let named = self.keeping.name(&ours, &message.id.network, self.clock.now()).await;
@@ -77,7 +77,7 @@ impl WwebjsSession {
         }
     }
 
-    async fn stepped(&self, theirs: &MessageId, step: Step, at: Millis) -> Result<(), Ended> {
+    async fn stepped(&self, theirs: &MessageId, step: Step, at: Millis) -> Result<(), SessionEnd> {
         if step == Step::OnItsWay {
             return Ok(());
         }
@@ -92,7 +92,7 @@ impl WwebjsSession {
         self.receipt(&id, ack, None, at, error).await
     }
 
-    async fn acknowledged(&self, theirs: &MessageId, ack: Ack, at: Millis) -> Result<(), Ended> {
+    async fn acknowledged(&self, theirs: &MessageId, ack: Ack, at: Millis) -> Result<(), SessionEnd> {
         // A failure comes with its reason as a step, and whoever sends hears of the first level as one.
         if matches!(ack, Ack::Error | Ack::Pending) {
             return Ok(());
@@ -112,7 +112,7 @@ impl WwebjsSession {
     }
 
     /// How far a message of ours is, as the message itself tells.
-    pub(super) async fn tell_ack(&self, message: &WireMessage, ack: Ack) -> Result<(), Ended> {
+    pub(super) async fn tell_ack(&self, message: &WireMessage, ack: Ack) -> Result<(), SessionEnd> {
         let (id, at) = (self.kept(self.keeping.ours(&message.id).await)?, self.clock.now());
         if id.chat.is_group() && !message.receipts.is_empty() {
             return self.receipts_of_members(&id, message.receipts.clone(), at).await;
@@ -125,7 +125,7 @@ impl WwebjsSession {
         id: &MessageId,
         receipts: Vec<WireReceipt>,
         at: Millis,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), SessionEnd> {
         for receipt in receipts {
             let Ok(ack) = Ack::try_from(receipt.ack) else { continue };
             if ack > Ack::Server || ack == Ack::Error {
@@ -142,7 +142,7 @@ impl WwebjsSession {
         participant: Option<Jid>,
         timestamp: Millis,
         error: Option<SendError>,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), SessionEnd> {
         let (chat, network_id) = (id.chat.clone(), id.network.clone());
         self.tell(EngineEvent::Receipt(IncomingReceipt {
             chat,
@@ -156,7 +156,7 @@ impl WwebjsSession {
     }
 
     /// A message as it now is there; none where there is none.
-    pub(super) async fn look_up(&self, theirs: &MessageId) -> Result<Option<WireMessage>, Ended> {
+    pub(super) async fn look_up(&self, theirs: &MessageId) -> Result<Option<WireMessage>, SessionEnd> {
         match self.client.data(Ask::get(&["messages", &theirs.to_string()])).await {
             Err(trouble) if trouble.is_absence() => Ok(None),
             found => Ok(self.read::<WireMessage>("a message", self.answered(found)?)),
@@ -169,7 +169,7 @@ impl WwebjsSession {
         ids: Vec<MessageId>,
         by: Option<Jid>,
         at: Millis,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), SessionEnd> {
         let Some(who) = by else {
             let messages: Vec<_> = ids.into_iter().map(|id| id.network).collect();
             // Without any it would mean all of them.
@@ -189,7 +189,7 @@ impl WwebjsSession {
         Ok(())
     }
 
-    async fn changed(&self, theirs: &MessageId, said: Said, at: Millis) -> Result<(), Ended> {
+    async fn changed(&self, theirs: &MessageId, said: Said, at: Millis) -> Result<(), SessionEnd> {
         if self.is_echo(theirs, &said) {
             return Ok(());
         }
@@ -226,7 +226,7 @@ impl WwebjsSession {
         self.echoes.take(change, self.clock.now())
     }
 
-    async fn chat_changed(&self, chat: Jid, change: ChatChange) -> Result<(), Ended> {
+    async fn chat_changed(&self, chat: Jid, change: ChatChange) -> Result<(), SessionEnd> {
         if self.is_expected(&echo_of_chat(&chat, &change)) {
             return Ok(());
         }

@@ -14,7 +14,7 @@ use super::linking::Arrival;
 use super::log::{self, Item, LogStream};
 use super::session::WwebjsSession;
 use super::settings::InboundBy;
-use crate::engine::{Ended, EngineEvent};
+use crate::engine::{EngineEvent, SessionEnd};
 
 /// How often the round trip is measured, and that the upstream is there.
 const BEAT: Duration = Duration::from_secs(30);
@@ -30,7 +30,7 @@ const STRIDE: i64 = 64;
 
 impl WwebjsSession {
     /// Takes in what the upstream has to tell, as long as it is there.
-    pub(super) async fn follow(&self, arrival: Arrival) -> Result<Infallible, Ended> {
+    pub(super) async fn follow(&self, arrival: Arrival) -> Result<Infallible, SessionEnd> {
         let Arrival { place, newest } = arrival;
         let Some(mut place) = place else { return self.poll().await };
         if place.past_due {
@@ -54,7 +54,7 @@ impl WwebjsSession {
         }
     }
 
-    async fn read_on(&self, mut place: Place, newest: i64) -> Result<Infallible, Ended> {
+    async fn read_on(&self, mut place: Place, newest: i64) -> Result<Infallible, SessionEnd> {
         loop {
             let opened = Instant::now();
             let mut stream = self.answered(LogStream::open(&self.client, place.seq).await)?;
@@ -84,7 +84,7 @@ impl WwebjsSession {
         }
     }
 
-    async fn read_when_called(&self, mut place: Place, newest: i64) -> Result<Infallible, Ended> {
+    async fn read_when_called(&self, mut place: Place, newest: i64) -> Result<Infallible, SessionEnd> {
         loop {
             place = self.read_pages(place, newest).await?;
             let quiet = if self.is_online() { QUIET } else { QUIET_AT_FIRST };
@@ -96,7 +96,7 @@ impl WwebjsSession {
     }
 
     /// Reads all that the log holds now; answers how far that is.
-    async fn read_pages(&self, mut place: Place, newest: i64) -> Result<Place, Ended> {
+    async fn read_pages(&self, mut place: Place, newest: i64) -> Result<Place, SessionEnd> {
         loop {
             let page = self.answered(log::page(&self.client, place.seq).await)?;
             if page.resync {
@@ -134,7 +134,7 @@ impl WwebjsSession {
         entry: &WireEntry,
         newest: i64,
         last: bool,
-    ) -> Result<Place, Ended> {
+    ) -> Result<Place, SessionEnd> {
         if entry.seq <= place.seq {
             return Ok(place);
         }
@@ -148,7 +148,7 @@ impl WwebjsSession {
     }
 
     /// The log no longer reaches back to where we were: what is missing is read from the chats.
-    async fn catch_up(&self, place: Place, newest: i64) -> Result<Place, Ended> {
+    async fn catch_up(&self, place: Place, newest: i64) -> Result<Place, SessionEnd> {
         tracing::warn!(device = %self.device, "the upstream's log does not reach back to where it was read; reading its chats instead");
         self.read_again(place.at).await?;
         let place = Place { seq: newest, at: self.clock.now().0, past_due: false };
@@ -157,7 +157,7 @@ impl WwebjsSession {
     }
 
     /// Reads chats and messages again and again.
-    async fn poll(&self) -> Result<Infallible, Ended> {
+    async fn poll(&self) -> Result<Infallible, SessionEnd> {
         let mut since = self.kept(self.keeping.place().await)?.map(|place| place.at);
         self.caught_up.cancel();
         loop {
@@ -185,7 +185,7 @@ impl WwebjsSession {
     }
 
     /// Asks again and again whether the upstream is there, and how long it takes to answer.
-    pub(super) async fn watch(&self) -> Result<Infallible, Ended> {
+    pub(super) async fn watch(&self) -> Result<Infallible, SessionEnd> {
         loop {
             let asked = Instant::now();
             self.answered(self.show().await)?;

@@ -7,7 +7,7 @@ use super::convert::{group_in, words};
 use super::session::WwebjsSession;
 use crate::domain::group::Group;
 use crate::domain::jid::Jid;
-use crate::engine::{Ended, EngineEvent, GroupAnswer, GroupRequest, MembersChange, SessionError};
+use crate::engine::{EngineEvent, GroupAnswer, GroupRequest, MembersChange, SessionEnd, SessionError};
 
 /// Entries on a page of a list.
 pub(super) const PAGE: usize = 100;
@@ -98,12 +98,12 @@ impl WwebjsSession {
     }
 
     /// Tells of a group that the account came into.
-    pub(super) async fn tell_group(&self, group: &Jid) -> Result<(), Ended> {
+    pub(super) async fn tell_group(&self, group: &Jid) -> Result<(), SessionEnd> {
         let groups = self.group_there(group).await?.into_iter().collect();
         self.tell(EngineEvent::Groups { groups, complete: false }).await
     }
 
-    async fn group_there(&self, group: &Jid) -> Result<Option<Group>, Ended> {
+    async fn group_there(&self, group: &Jid) -> Result<Option<Group>, SessionEnd> {
         let found = self.client.data(Ask::get(&["groups", &group.to_string()])).await;
         let is_to_come =
             found.as_ref().is_err_and(|trouble| trouble.is_passing() || trouble.is_without_device());
@@ -114,7 +114,7 @@ impl WwebjsSession {
     }
 
     /// Tells of all groups; `complete`: what is known besides is outdated.
-    pub(super) async fn tell_groups(&self, complete: bool) -> Result<(), Ended> {
+    pub(super) async fn tell_groups(&self, complete: bool) -> Result<(), SessionEnd> {
         let Some(ids) = self.group_ids().await? else { return Ok(()) };
         let mut groups = Vec::new();
         for id in ids {
@@ -130,7 +130,7 @@ impl WwebjsSession {
     }
 
     /// None where the upstream lists no groups, which is no list without any.
-    async fn group_ids(&self) -> Result<Option<Vec<Jid>>, Ended> {
+    async fn group_ids(&self) -> Result<Option<Vec<Jid>>, SessionEnd> {
         let mut ids = Vec::new();
         while ids.len() < MOST_GROUPS {
             let ask = Ask::get(&["groups"]).query("limit", &PAGE).query("offset", &ids.len());

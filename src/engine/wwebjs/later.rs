@@ -17,7 +17,7 @@ use super::keeping::Place;
 use super::media::Fetched;
 use super::session::WwebjsSession;
 use crate::domain::ack::Ack;
-use crate::engine::Ended;
+use crate::engine::SessionEnd;
 
 /// Messages that wait at once; what comes beyond waits for room, and holds up what follows.
 const MOST: usize = 64;
@@ -123,7 +123,7 @@ fn wait(tries: u32) -> Duration {
 impl WwebjsSession {
     /// A message that came in there, with its file: now, or when that can be had. While files cannot, no other one
     /// holds up what follows.
-    pub(super) async fn message(&self, message: &WireMessage) -> Result<(), Ended> {
+    pub(super) async fn message(&self, message: &WireMessage) -> Result<(), SessionEnd> {
         if !self.later.is_empty() && message.has_media {
             self.later.hold(message.clone(), 0).await;
             return Ok(());
@@ -139,7 +139,7 @@ impl WwebjsSession {
     }
 
     /// Asks again for files until the session ends.
-    pub(super) async fn fetch_later(&self) -> Result<Infallible, Ended> {
+    pub(super) async fn fetch_later(&self) -> Result<Infallible, SessionEnd> {
         loop {
             let Some(held) = self.later.next() else {
                 self.later.more.notified().await;
@@ -174,7 +174,7 @@ impl WwebjsSession {
     }
 
     /// How far a message of ours came while it waited, which nobody could be told.
-    async fn catch_up_with(&self, message: &WireMessage) -> Result<(), Ended> {
+    async fn catch_up_with(&self, message: &WireMessage) -> Result<(), SessionEnd> {
         if !message.id.from_me {
             return Ok(());
         }
@@ -186,7 +186,7 @@ impl WwebjsSession {
     }
 
     /// The log was read so far, and what it told is durable or waits for its file.
-    pub(super) async fn came_past(&self, place: Place) -> Result<(), Ended> {
+    pub(super) async fn came_past(&self, place: Place) -> Result<(), SessionEnd> {
         let place = self.later.read_to(place);
         self.kept(self.keeping.set_place(place).await)
     }

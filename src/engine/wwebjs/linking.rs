@@ -14,7 +14,7 @@ use super::session::{WwebjsSession, gets_on};
 use super::settings::InboundBy;
 use crate::domain::device::Account;
 use crate::domain::reason::Reason;
-use crate::engine::{Ended, EngineEvent, PairingCode, SessionError};
+use crate::engine::{EngineEvent, PairingCode, SessionEnd, SessionError};
 
 /// How long a code is valid at most.
 const LONGEST_CODE_MS: i64 = 160_000;
@@ -45,7 +45,7 @@ pub(super) struct Arrival {
 
 impl WwebjsSession {
     /// Finds the upstream's device, makes or starts it where need be, and tells where it is.
-    pub(super) async fn arrive(&self) -> Result<Arrival, Ended> {
+    pub(super) async fn arrive(&self) -> Result<Arrival, SessionEnd> {
         let linked = self.kept(self.keeping.was_linked().await)?;
         let device = match self.show().await {
             Err(trouble) if trouble.is_without_device() && linked => {
@@ -92,7 +92,7 @@ impl WwebjsSession {
     }
 
     /// What the log holds; none where there is no log.
-    async fn range(&self, kept: Option<Place>) -> Result<Option<WireLogPage>, Ended> {
+    async fn range(&self, kept: Option<Place>) -> Result<Option<WireLogPage>, SessionEnd> {
         if self.inbound_by == InboundBy::Poll {
             return Ok(None);
         }
@@ -104,7 +104,7 @@ impl WwebjsSession {
     }
 
     /// Starts a device that rests, unless it was put to rest while we were away for a moment.
-    async fn set_off(&self, there: There, linked: bool) -> Result<WireDevice, Ended> {
+    async fn set_off(&self, there: There, linked: bool) -> Result<WireDevice, SessionEnd> {
         if let (There::LoggedOut(reason), true) = (there, linked) {
             return Err(self.unlinked(reason.unwrap_or(Reason::LoggedOutOnPhone)).await?);
         }
@@ -120,13 +120,13 @@ impl WwebjsSession {
     }
 
     /// Forgets the link, and says how the session ends.
-    pub(super) async fn unlinked(&self, reason: Reason) -> Result<Ended, Ended> {
+    pub(super) async fn unlinked(&self, reason: Reason) -> Result<SessionEnd, SessionEnd> {
         self.kept(self.keeping.set_unlinked().await)?;
-        Ok(Ended::LoggedOut(reason))
+        Ok(SessionEnd::LoggedOut(reason))
     }
 
     /// Tells where the device is when the session begins.
-    async fn snapshot(&self, device: &WireDevice, behind: bool) -> Result<(), Ended> {
+    async fn snapshot(&self, device: &WireDevice, behind: bool) -> Result<(), SessionEnd> {
         match state_in::of_device(device) {
             There::Ready => {
                 if behind {
@@ -143,7 +143,7 @@ impl WwebjsSession {
         }
     }
 
-    async fn shown_code(&self) -> Result<(), Ended> {
+    async fn shown_code(&self) -> Result<(), SessionEnd> {
         let told = match self.client.data(Ask::get(&["qr"])).await {
             Err(trouble) if trouble.is_absence() => return Ok(()),
             told => self.answered(told)?,
@@ -154,7 +154,7 @@ impl WwebjsSession {
     }
 
     /// A code to scan, unless it is shown already.
-    pub(super) async fn code(&self, code: String, valid_ms: i64) -> Result<(), Ended> {
+    pub(super) async fn code(&self, code: String, valid_ms: i64) -> Result<(), SessionEnd> {
         let shown = Stage::Code(code.clone());
         if valid_ms <= 0 || matches!(self.stage(), Stage::Ready | Stage::Pairing) || self.stage() == shown {
             return Ok(());
@@ -164,7 +164,7 @@ impl WwebjsSession {
     }
 
     /// A phone accepted the link.
-    pub(super) async fn scanned(&self, account: Account) -> Result<(), Ended> {
+    pub(super) async fn scanned(&self, account: Account) -> Result<(), SessionEnd> {
         if matches!(self.stage(), Stage::Ready | Stage::Pairing) {
             return Ok(());
         }
@@ -174,7 +174,7 @@ impl WwebjsSession {
     }
 
     /// The upstream's device is connected.
-    pub(super) async fn ready(&self, device: &WireDevice) -> Result<(), Ended> {
+    pub(super) async fn ready(&self, device: &WireDevice) -> Result<(), SessionEnd> {
         if self.stage() == Stage::Ready {
             return Ok(());
         }

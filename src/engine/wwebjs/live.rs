@@ -20,7 +20,7 @@ use super::settings::InboundBy;
 use crate::domain::clock::Millis;
 use crate::domain::event::TypingKind;
 use crate::domain::jid::Jid;
-use crate::engine::{Ended, EngineEvent, SessionError};
+use crate::engine::{EngineEvent, SessionEnd, SessionError};
 use crate::net::{Frame, WebSocket, WebSocketError};
 
 /// How long the socket may take to open.
@@ -88,13 +88,13 @@ impl Wishes {
 /// Why a socket is over.
 enum Over {
     /// The session is.
-    Session(Ended),
+    Session(SessionEnd),
     /// Only the socket is.
     Socket(&'static str),
 }
 
-impl From<Ended> for Over {
-    fn from(ended: Ended) -> Self {
+impl From<SessionEnd> for Over {
+    fn from(ended: SessionEnd) -> Self {
         Self::Session(ended)
     }
 }
@@ -112,7 +112,7 @@ impl From<WebSocketError> for Over {
 
 impl WwebjsSession {
     /// Holds a socket open as long as the session is connected.
-    pub(super) async fn listen(&self) -> Result<Infallible, Ended> {
+    pub(super) async fn listen(&self) -> Result<Infallible, SessionEnd> {
         self.online.cancelled().await;
         self.caught_up.cancelled().await;
         let mut pause = FIRST_PAUSE;
@@ -216,7 +216,7 @@ impl WwebjsSession {
     }
 
     /// What the log does not tell; the rest comes from there.
-    async fn happened(&self, name: &str, payload: &Value) -> Result<(), Ended> {
+    async fn happened(&self, name: &str, payload: &Value) -> Result<(), SessionEnd> {
         match name {
             "typing:start" | "typing:stop" => {
                 let Some(Typing { chat_id, from, kind }) = self.read("that somebody types", payload.clone())

@@ -10,7 +10,7 @@ use super::convert::wire::WireMessage;
 use super::session::WwebjsSession;
 use crate::domain::content::{Attachment, Content};
 use crate::domain::ids::NetworkId;
-use crate::engine::{Ended, EngineEvent, Incoming, MediaStoreError, Quoted, SendOutcome};
+use crate::engine::{EngineEvent, Incoming, MediaStoreError, Quoted, SendOutcome, SessionEnd};
 use crate::net::ExchangeBody;
 
 use super::outbound::{permanent, transient, unknown};
@@ -30,7 +30,11 @@ pub(super) enum Fetched {
 
 impl WwebjsSession {
     /// A message of the upstream's, with this as what it consists of, as one that came in.
-    pub(super) async fn received(&self, message: &WireMessage, content: Content) -> Result<Incoming, Ended> {
+    pub(super) async fn received(
+        &self,
+        message: &WireMessage,
+        content: Content,
+    ) -> Result<Incoming, SessionEnd> {
         let me = self.me();
         let quoted = match &message.quoted_message {
             None => None,
@@ -46,7 +50,11 @@ impl WwebjsSession {
     }
 
     /// Tells of a message.
-    pub(super) async fn tell_message(&self, message: &WireMessage, content: Content) -> Result<(), Ended> {
+    pub(super) async fn tell_message(
+        &self,
+        message: &WireMessage,
+        content: Content,
+    ) -> Result<(), SessionEnd> {
         let incoming = self.received(message, content).await?;
         self.tell(EngineEvent::Message(Box::new(incoming))).await
     }

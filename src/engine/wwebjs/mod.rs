@@ -25,8 +25,8 @@ use crate::domain::clock::Clock;
 use crate::domain::ids::DeviceId;
 use crate::engine::upstream::{Sessions, UpstreamConfig};
 use crate::engine::{
-    Callback, CallbackAnswer, CallbackError, Capabilities, Driver, Ended,
-    OpenError, Session, SessionContext, SettingError,
+    Callback, CallbackAnswer, CallbackError, Capabilities, Driver, OpenError, Session, SessionContext,
+    SessionEnd, SettingError,
 };
 
 mod callback;
@@ -57,16 +57,16 @@ struct Shared {
 
 /// How the last session of each device ended.
 #[derive(Default)]
-struct LastEnds(Mutex<HashMap<DeviceId, Ended>>);
+struct LastEnds(Mutex<HashMap<DeviceId, SessionEnd>>);
 
 impl LastEnds {
-    fn note(&self, device: &DeviceId, ended: Ended) {
+    fn note(&self, device: &DeviceId, ended: SessionEnd) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(device.clone(), ended);
     }
 
     fn lost_its_link(&self, device: &DeviceId) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        matches!(all.get(device), Some(Ended::LinkLost(_)))
+        matches!(all.get(device), Some(SessionEnd::LinkLost(_)))
     }
 
     fn forget(&self, device: &DeviceId) {

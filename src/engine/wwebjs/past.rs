@@ -16,7 +16,7 @@ use crate::domain::ack::Ack;
 use crate::domain::event::HistoryPhase;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
-use crate::engine::{Ended, EngineEvent, IncomingReceipt};
+use crate::engine::{EngineEvent, IncomingReceipt, SessionEnd};
 
 /// Messages of the past that are read of one chat.
 const PAST_OF_CHAT: usize = 1_000;
@@ -40,7 +40,7 @@ struct Ahead {
 impl WwebjsSession {
     /// Reads what was there before the link as history, which is told to nobody. What the log tells after `seq` is
     /// left to the log, where there is one. `own`: nobody else tells how far it is.
-    pub(super) async fn read_past(&self, seq: Option<i64>, own: bool) -> Result<(), Ended> {
+    pub(super) async fn read_past(&self, seq: Option<i64>, own: bool) -> Result<(), SessionEnd> {
         self.tell_contacts().await?;
         if own {
             // After a new link the log has them all, and what happened to them since, in its order.
@@ -77,11 +77,11 @@ impl WwebjsSession {
         Ok(())
     }
 
-    async fn progress(&self, done: u64, phase: HistoryPhase) -> Result<(), Ended> {
+    async fn progress(&self, done: u64, phase: HistoryPhase) -> Result<(), SessionEnd> {
         self.tell(EngineEvent::HistoryProgress { done, total: None, phase }).await
     }
 
-    async fn tell_history(&self, messages: Vec<WireMessage>) -> Result<u64, Ended> {
+    async fn tell_history(&self, messages: Vec<WireMessage>) -> Result<u64, SessionEnd> {
         let mut history = Vec::with_capacity(messages.len());
         for message in &messages {
             let id = self.kept(self.keeping.ours(&message.id).await)?;
@@ -105,7 +105,7 @@ impl WwebjsSession {
     }
 
     /// Notes which messages the log tells of further on.
-    async fn look_ahead(&self, ahead: &mut Ahead) -> Result<(), Ended> {
+    async fn look_ahead(&self, ahead: &mut Ahead) -> Result<(), SessionEnd> {
         loop {
             let page = self.answered(log::page(&self.client, ahead.to).await)?;
             let before = ahead.to;
@@ -123,7 +123,7 @@ impl WwebjsSession {
     }
 
     /// Reads what was done to chats.
-    pub(super) async fn read_chats(&self) -> Result<(), Ended> {
+    pub(super) async fn read_chats(&self) -> Result<(), SessionEnd> {
         for chat in self.chats().await? {
             self.chat_is(&chat).await?;
         }
@@ -131,7 +131,7 @@ impl WwebjsSession {
     }
 
     /// All chats, the newest first but for pinned ones.
-    async fn chats(&self) -> Result<Vec<WireChat>, Ended> {
+    async fn chats(&self) -> Result<Vec<WireChat>, SessionEnd> {
         let mut chats = Vec::new();
         let mut read = 0;
         while read < MOST_CHATS {
@@ -148,7 +148,7 @@ impl WwebjsSession {
     }
 
     /// The page of messages before one, or the newest; in time order.
-    async fn messages_before(&self, chat: &Jid, before: Option<&MessageId>) -> Result<Page, Ended> {
+    async fn messages_before(&self, chat: &Jid, before: Option<&MessageId>) -> Result<Page, SessionEnd> {
         let id = chat.to_string();
         let path = ["chats", id.as_str(), "messages"];
         let mut ask = Ask::get(&path).query("limit", &PAGE);
@@ -167,7 +167,7 @@ impl WwebjsSession {
     }
 
     /// Reads what happened since a moment of the upstream's clock, as news; what is known already is no news.
-    pub(super) async fn read_again(&self, since: i64) -> Result<(), Ended> {
+    pub(super) async fn read_again(&self, since: i64) -> Result<(), SessionEnd> {
         let since = in_ms(since.saturating_sub(MARGIN_MS));
         self.tell_contacts().await?;
         self.tell_groups(false).await?;
@@ -184,7 +184,7 @@ impl WwebjsSession {
     }
 
     /// A chat's messages since a moment, in time order.
-    async fn messages_since(&self, chat: &Jid, since: i64) -> Result<Vec<WireMessage>, Ended> {
+    async fn messages_since(&self, chat: &Jid, since: i64) -> Result<Vec<WireMessage>, SessionEnd> {
         let mut newest_first: Vec<WireMessage> = Vec::new();
         loop {
             let before = newest_first.last().map(|message| message.id.clone());
@@ -206,7 +206,7 @@ impl WwebjsSession {
     }
 
     /// All that a message tells as it now is.
-    async fn tell_again(&self, message: &WireMessage) -> Result<(), Ended> {
+    async fn tell_again(&self, message: &WireMessage) -> Result<(), SessionEnd> {
         let id = self.kept(self.keeping.ours(&message.id).await)?;
         if self.may_be_being_named(message, &id) {
             return Ok(());
@@ -242,7 +242,7 @@ impl WwebjsSession {
     }
 
     /// Reactions, votes and the star of a message.
-    async fn sayings(&self, message: &WireMessage) -> Result<Vec<EngineEvent>, Ended> {
+    async fn sayings(&self, message: &WireMessage) -> Result<Vec<EngineEvent>, SessionEnd> {
         let mut sayings = Vec::new();
         if message.reactions.is_empty() && message.poll.is_none() && !message.is_starred {
             return Ok(sayings);

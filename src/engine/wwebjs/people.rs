@@ -5,7 +5,7 @@ use super::convert::entry_in::contact_update;
 use super::groups::PAGE;
 use super::session::WwebjsSession;
 use crate::domain::contact::{Contact, ContactUpdate};
-use crate::engine::{Answer, Ended, EngineEvent, Query, SessionError};
+use crate::engine::{Answer, EngineEvent, Query, SessionEnd, SessionError};
 
 /// People that are read at most.
 const MOST_CONTACTS: usize = 200_000;
@@ -28,7 +28,7 @@ impl WwebjsSession {
     }
 
     /// Tells of all people that the upstream knows.
-    pub(super) async fn tell_contacts(&self) -> Result<(), Ended> {
+    pub(super) async fn tell_contacts(&self) -> Result<(), SessionEnd> {
         let mut read = 0;
         while read < MOST_CONTACTS {
             let ask = Ask::get(&["contacts"]).query("limit", &PAGE).query("offset", &read);

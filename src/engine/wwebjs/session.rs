@@ -26,12 +26,13 @@ use crate::domain::device::Account;
 use crate::domain::event::TypingKind;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::jid::Jid;
+use crate::domain::log_throttle::LogThrottle;
 use crate::domain::reason::Reason;
-use crate::domain::seldom::Seldom;
 use crate::engine::upstream::not_taken;
 use crate::engine::{
-    Answer, ChatChange, Ended, EngineEvent, GroupAnswer, GroupRequest, Inbound, MediaStore, MessageChange,
-    OpenError, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionError, VaultError,
+    Answer, ChatChange, EngineEvent, GroupAnswer, GroupRequest, Inbound, MediaStore, MessageChange,
+    OpenError, Outgoing, PairingCode, Query, SendOutcome, Session, SessionContext, SessionEnd, SessionError,
+    VaultError,
 };
 
 /// A device's session.
@@ -53,7 +54,7 @@ pub(super) struct WwebjsSession {
     /// Held, with others, while a message is handed over and its id there is not kept yet.
     pub(super) naming: RwLock<()>,
     /// What could not be read, which is said seldom.
-    odd: Seldom<&'static str>,
+    odd: LogThrottle<&'static str>,
     /// What is to be told over the socket.
     pub(super) wishes: Wishes,
     /// The last entry of the upstream's log that was taken in.
@@ -103,7 +104,7 @@ impl WwebjsSession {
             echoes: Echoes::default(),
             later: Later::default(),
             naming: RwLock::default(),
-            odd: Seldom::default(),
+            odd: LogThrottle::default(),
             wishes: Wishes::default(),
             read_to: watch::Sender::new(0),
             called: Notify::new(),
@@ -146,20 +147,20 @@ impl WwebjsSession {
     }
 
     /// Tells the daemon, or how the session ends because it could not.
-    pub(super) async fn tell(&self, event: EngineEvent) -> Result<(), Ended> {
+    pub(super) async fn tell(&self, event: EngineEvent) -> Result<(), SessionEnd> {
         self.inbound.deliver(event).await.map_err(|error| not_taken(&self.device, error))
     }
 
     /// What the vault answered, or how the session ends because it did not.
-    pub(super) fn kept<T>(&self, kept: Result<T, VaultError>) -> Result<T, Ended> {
+    pub(super) fn kept<T>(&self, kept: Result<T, VaultError>) -> Result<T, SessionEnd> {
         kept.map_err(|error| {
             tracing::warn!(device = %self.device, %error, "what an upstream told could not be kept");
-            Ended::LinkLost(Reason::EngineError)
+            SessionEnd::LinkLost(Reason::EngineError)
         })
     }
 
     /// What the upstream answered, or how the session ends because it did not.
-    pub(super) fn answered<T>(&self, answer: Result<T, super::client::Trouble>) -> Result<T, Ended> {
+    pub(super) fn answered<T>(&self, answer: Result<T, super::client::Trouble>) -> Result<T, SessionEnd> {
         answer.map_err(|trouble| {
             let source = std::error::Error::source(&trouble).map(ToString::to_string);
             tracing::info!(device = %self.device, error = %trouble, source, "the upstream did not serve a request");
@@ -197,7 +198,7 @@ impl WwebjsSession {
         (listed.into_iter().filter_map(|one| self.read(what, one)).collect(), count)
     }
 
-    async fn live(&self) -> Result<Infallible, Ended> {
+    async fn live(&self) -> Result<Infallible, SessionEnd> {
         let arrival = self.arrive().await?;
         tokio::select! {
             ended = self.follow(arrival) => ended,
@@ -210,12 +211,12 @@ impl WwebjsSession {
 
 #[async_trait]
 impl Session for WwebjsSession {
-    async fn run(self: Arc<Self>) -> Ended {
+    async fn run(self: Arc<Self>) -> SessionEnd {
         let _gone = self.gone.clone().drop_guard();
         let ended = tokio::select! {
             biased;
-            () = self.cancel.cancelled() => Ended::Closed,
-            () = self.logged_out.cancelled() => Ended::Closed,
+            () = self.cancel.cancelled() => SessionEnd::Closed,
+            () = self.logged_out.cancelled() => SessionEnd::Closed,
             ended = self.live() => match ended {
                 Ok(never) => match never {},
                 Err(ended) => ended,

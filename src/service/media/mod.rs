@@ -4,18 +4,28 @@
 //! [`outgoing`] makes sure that a file to be sent is there, [`serving`] gives files out, [`letting_go`] removes.
 //!
 //! Invariants: a row in the database stands only for a file that is in the store, so files are kept before
-//! their rows and removed after them; between both nothing else touches the store ([`shelf::Shelf::adding`],
-//! [`shelf::Shelf::removing`]).
+//! their rows and removed after them; between both nothing else touches the store ([`file_store::Shelf::adding`],
+//! [`file_store::Shelf::removing`]).
 
-mod intake;
-mod letting_go;
+use std::sync::Arc;
+
+use super::limits::Limits;
+use crate::domain::clock::{Clock, Random};
+use crate::lifecycle::Tasks;
+use crate::net::GuardedClient;
+use crate::store::Store;
+
+mod file_store;
+mod gc;
+pub(super) mod links;
 mod outgoing;
+pub(super) mod port;
 mod serving;
-mod shelf;
+mod uploads;
 
-pub use intake::Uploaded;
-pub use letting_go::MediaLimits;
-pub(super) use shelf::Shelf;
+pub(super) use file_store::MediaFileStore;
+pub use gc::MediaLimits;
+pub use uploads::Uploaded;
 
 /// A file to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,4 +61,36 @@ pub enum SendAs {
     Sticker,
     /// A document, whatever it is.
     Document,
+}
+
+/// Uploads, links, serving and garbage collection of media.
+#[derive(Clone)]
+pub struct MediaService {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    tasks: Tasks,
+    limits: Arc<Limits>,
+    /// Fetches media that a client names by its URL.
+    http: GuardedClient,
+    /// The start of media links; links are relative when it is empty.
+    public_url: Arc<str>,
+    files: Arc<MediaFileStore>,
+}
+
+impl MediaService {
+    #[expect(clippy::too_many_arguments, reason = "one argument per field")]
+    pub(super) fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        tasks: Tasks,
+        limits: Arc<Limits>,
+        http: GuardedClient,
+        public_url: Arc<str>,
+        files: crate::media::Files,
+    ) -> Self {
+        let files = Arc::new(MediaFileStore::new(files));
+        Self { store, clock, random, tasks, limits, http, public_url, files }
+    }
 }

@@ -6,15 +6,15 @@ use url::Url;
 
 use super::{MediaSource, SendAs, SendMedia};
 use crate::domain::content::Attachment;
-use crate::domain::filename::safe_filename;
+use crate::domain::file_name::safe_filename;
 use crate::domain::ids::DeviceId;
 use crate::domain::media::{MediaHash, MediaKind, StoredMedia};
 use crate::media::{MediaError, whole};
 use crate::net::NetError;
-use crate::service::{Core, ServiceError};
+use crate::service::{MediaService, ServiceError};
 
-impl Core {
-    /// Makes sure that a file to be sent is in the store, where it stays until [`Core::media_settled`].
+impl MediaService {
+    /// Makes sure that a file to be sent is in the store, where it stays until [`MediaService::media_settled`].
     pub(in crate::service) async fn resolve_media(
         &self,
         device: &DeviceId,
@@ -24,7 +24,7 @@ impl Core {
             MediaSource::Uploaded(id) => self.uploaded(device, id).await?,
             MediaSource::Url(url) => self.fetched(device, url).await?,
             MediaSource::Inline(bytes) => {
-                let _place = self.shelf().place(device)?;
+                let _place = self.files.place(device)?;
                 (self.keep_media(device.as_str(), &mut whole(bytes.clone())).await?, None)
             }
         };
@@ -34,15 +34,15 @@ impl Core {
                 Ok(Attachment { kind, file, filename })
             }
             Err(error) => {
-                self.media_settled(&file.hash);
+                self.release_reservation(&file.hash);
                 Err(error)
             }
         }
     }
 
     /// The message that this file was made sure of for is stored, or will not be.
-    pub(in crate::service) fn media_settled(&self, hash: &MediaHash) {
-        self.shelf().settle(hash);
+    pub(in crate::service) fn release_reservation(&self, hash: &MediaHash) {
+        self.files.settle(hash);
     }
 
     async fn uploaded(
@@ -61,11 +61,10 @@ impl Core {
     ) -> Result<(StoredMedia, Option<String>), ServiceError> {
         let url = Url::parse(url)
             .map_err(|error| ServiceError::invalid("media.url", format!("is not a URL: {error}")))?;
-        let _place = self.shelf().place(device)?;
-        let limits = &self.limits().media;
+        let _place = self.files.place(device)?;
+        let limits = &self.limits.media;
         let patience = Duration::from_millis(limits.fetch_timeout_ms);
-        let mut bytes =
-            self.inner.http.download(&url, limits.max_bytes, patience).await.map_err(not_fetched)?;
+        let mut bytes = self.http.download(&url, limits.max_bytes, patience).await.map_err(not_fetched)?;
         let file = self.keep_media(device.as_str(), &mut bytes).await.map_err(|error| match error {
             ServiceError::Media(MediaError::Incomplete(_)) => unreachable("it broke off before its end"),
             ServiceError::Media(error @ MediaError::TooSlow) => unreachable(&error.to_string()),

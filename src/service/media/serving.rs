@@ -5,17 +5,22 @@ use std::ops::Range;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::domain::media::{Media, MediaHash};
 use crate::media::{ByteStream, MediaError};
-use crate::service::media_links::MediaLinks;
-use crate::service::{Core, ServiceError};
-use crate::store::StoreError;
+use crate::service::media::links::MediaLinks;
+use crate::service::{MediaService, ServiceError};
+use crate::store::{Reader, StoreError};
 
-impl Core {
+impl MediaService {
     /// The file of a message: what is known of it, and where it is while it is there.
     ///
     /// # Errors
     /// When there is no such device or message, it has no file, or the store fails.
     pub async fn message_media(&self, device: &DeviceId, id: &MessageId) -> Result<Media, ServiceError> {
-        self.message(device, id).await?.message.media.ok_or(ServiceError::NoMedia)
+        let (device, id) = (device.clone(), id.clone());
+        let read = move |store: &Reader<'_>| {
+            store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+            store.message(&device, &id)?.ok_or(ServiceError::MessageNotFound)
+        };
+        self.store.read(read).await?.message.media.ok_or(ServiceError::NoMedia)
     }
 
     /// Reads a part of a file.
@@ -23,7 +28,7 @@ impl Core {
     /// # Errors
     /// When it is gone, or the store fails.
     pub async fn read_media(&self, hash: &MediaHash, range: Range<u64>) -> Result<ByteStream, ServiceError> {
-        Ok(self.shelf().files.read(hash, range).await?)
+        Ok(self.files.files.read(hash, range).await?)
     }
 
     /// The smaller picture of a file, a JPEG.
@@ -31,7 +36,7 @@ impl Core {
     /// # Errors
     /// When there is none, or the store fails.
     pub async fn read_media_thumbnail(&self, hash: &MediaHash) -> Result<Vec<u8>, ServiceError> {
-        self.shelf().files.read_thumbnail(hash).await.map_err(|error| match error {
+        self.files.files.read_thumbnail(hash).await.map_err(|error| match error {
             MediaError::Gone => ServiceError::NoThumbnail,
             error => error.into(),
         })
@@ -49,7 +54,9 @@ impl Core {
     ) -> Result<bool, ServiceError> {
         let (device, message, signature) = (device.clone(), message.clone(), signature.to_owned());
         let links = self.link_base();
-        self.read(move |store| Ok(MediaLinks::of(store, &device, &links)?.verify(&message, &signature))).await
+        self.store
+            .read(move |store| Ok(MediaLinks::of(store, &device, &links)?.verify(&message, &signature)))
+            .await
     }
 
     /// Makes all addresses of a device's files void that were given out so far.
@@ -58,7 +65,7 @@ impl Core {
     /// When there is no such device, or the store fails.
     pub async fn revoke_media_links(&self, device: &DeviceId) -> Result<(), ServiceError> {
         let (of, secret) = (device.clone(), self.new_media_secret());
-        self.store()
+        self.store
             .write(move |tx| {
                 tx.device(&of)?.ok_or(ServiceError::DeviceNotFound)?;
                 Ok::<_, ServiceError>(tx.set_media_secret(&of, &secret)?)
@@ -71,9 +78,9 @@ impl Core {
     /// Reads a whole file for an engine.
     pub(in crate::service) async fn open_media(&self, hash: &MediaHash) -> Result<ByteStream, MediaError> {
         let of = hash.clone();
-        let known = self.store().read(move |store| store.media(&of)).await;
+        let known = self.store.read(move |store| store.media(&of)).await;
         let failed = |error: StoreError| MediaError::Storage(std::io::Error::other(error));
         let file = known.map_err(failed)?.ok_or(MediaError::Gone)?;
-        self.shelf().files.read(hash, 0..file.filesize).await
+        self.files.files.read(hash, 0..file.filesize).await
     }
 }

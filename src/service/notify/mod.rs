@@ -13,33 +13,40 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use super::{Core, ServiceError};
-use crate::domain::notify::{Limits, Rule, RuleOrigin, RuleSpec, defaults};
+use super::ServiceError;
+use super::access::Access;
+use super::messaging::Messaging;
+use super::registry::Registry;
+use crate::domain::clock::{Clock, Random};
+use crate::domain::notify::{Limits, Rule, RuleOrigin, RuleSpec, default_rules};
 use crate::domain::outbox::QuietHours;
 use crate::effects::command::Commands;
-use crate::effects::desktop::{Desktop, DesktopAnswers};
+use crate::effects::desktop::{Desktop, DesktopActions};
 use crate::effects::push::{Push, VapidKey};
 use crate::effects::sound::Speaker;
+use crate::lifecycle::Tasks;
 use crate::net::GuardedClient;
+use crate::store::Store;
+use crate::telemetry::Metrics;
 
-mod hands;
-mod lanes;
-mod operators;
-mod push;
-mod pushing;
-mod queue;
+mod dismiss;
+mod executors;
+mod job_queue;
+mod mutes;
+mod push_queues;
+mod push_sender;
+mod push_subscriptions;
+mod recorder;
 mod rules;
 mod sounds;
-mod telling;
-mod trial;
+mod test_action;
 mod watcher;
-mod withdrawing;
 
-pub use operators::{MuteChange, MuteState, NotificationPage, operator_id};
-pub use push::{NewSubscription, ShownSubscription};
+pub use mutes::{MuteChange, MuteState, NotificationPage, operator_id};
+pub use push_subscriptions::{NewSubscription, ShownSubscription};
 pub use rules::RuleChange;
 pub use sounds::{SoundFile, SoundInfo};
-pub use trial::{Trial, TrialReport};
+pub use test_action::{TestAction, TestActionReport};
 
 /// Bursts that are remembered of one device.
 const BURSTS: usize = 256;
@@ -84,7 +91,7 @@ pub struct NotifyParts {
     /// Commands that may wait.
     pub commands_waiting: usize,
     /// The desktop, and the buttons that are pressed there.
-    pub desktop: (Desktop, DesktopAnswers),
+    pub desktop: (Desktop, DesktopActions),
     /// The loudspeaker.
     pub speaker: Speaker,
     /// What runs commands.
@@ -97,19 +104,65 @@ pub struct NotifyParts {
     pub push_contact: String,
 }
 
-/// What notifications need while the daemon runs.
-pub(super) struct Notify {
+/// What [`Notifications`] is made of, beside [`NotifyParts`].
+pub(super) struct NotifyServices {
+    pub(super) store: Store,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) tasks: Tasks,
+    pub(super) metrics: Metrics,
+    pub(super) public_url: Arc<str>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) access: Arc<Access>,
+    pub(super) messaging: Arc<Messaging>,
+}
+
+/// Notification rules, mutes, push subscriptions and executors.
+#[derive(Clone)]
+pub struct Notifications {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    tasks: Tasks,
+    metrics: Metrics,
+    /// The start of sound links.
+    public_url: Arc<str>,
+    registry: Arc<Registry>,
+    access: Arc<Access>,
+    messaging: Arc<Messaging>,
+    state: Arc<NotifyState>,
+}
+
+impl Notifications {
+    pub(super) fn new(services: NotifyServices, parts: NotifyParts) -> Self {
+        Self {
+            store: services.store,
+            clock: services.clock,
+            random: services.random,
+            tasks: services.tasks,
+            metrics: services.metrics,
+            public_url: services.public_url,
+            registry: services.registry,
+            access: services.access,
+            messaging: services.messaging,
+            state: Arc::new(NotifyState::new(parts)),
+        }
+    }
+}
+
+/// Settings, rules, mutes and queues, shared by all clones.
+pub(super) struct NotifyState {
     enabled: bool,
     fixed_rules: Vec<Rule>,
     rules: RwLock<Arc<Vec<Rule>>>,
-    mutes: RwLock<Arc<operators::Mutes>>,
+    mutes: RwLock<Arc<mutes::Mutes>>,
     commands: HashMap<String, NamedCommand>,
     quiet_hours: Option<QuietHours>,
     limits: Limits,
     fresh_ms: i64,
     sounds_dir: Option<PathBuf>,
     desktop: Desktop,
-    answers: Mutex<Option<DesktopAnswers>>,
+    answers: Mutex<Option<DesktopActions>>,
     speaker: Speaker,
     runner: Commands,
     commands_enabled: bool,
@@ -122,17 +175,17 @@ pub(super) struct Notify {
     push_contact: String,
     push: OnceLock<Push>,
     push_key: OnceLock<String>,
-    queues: hands::Queues,
-    lanes: lanes::Lanes,
+    queues: executors::ExecutorQueues,
+    lanes: push_queues::OperatorQueues,
 }
 
-impl Notify {
+impl NotifyState {
     pub(super) fn new(parts: NotifyParts) -> Self {
         let of_settings = parts.rules.into_iter().enumerate().filter_map(|(index, spec)| {
             let id = format!("settings-{}", index + 1).parse().ok()?;
             Some(Rule::new(id, None, RuleOrigin::Settings, spec))
         });
-        let of_binary = parts.defaults.then(defaults::rules).into_iter().flatten();
+        let of_binary = parts.defaults.then(default_rules::rules).into_iter().flatten();
         let fixed_rules: Vec<Rule> = of_settings.chain(of_binary).collect();
         let (desktop, answers) = parts.desktop;
         Self {
@@ -159,8 +212,8 @@ impl Notify {
             push_contact: parts.push_contact,
             push: OnceLock::new(),
             push_key: OnceLock::new(),
-            queues: hands::Queues::default(),
-            lanes: lanes::Lanes::default(),
+            queues: executors::ExecutorQueues::default(),
+            lanes: push_queues::OperatorQueues::default(),
         }
     }
 
@@ -169,27 +222,26 @@ impl Notify {
     }
 }
 
-impl Core {
+impl Notifications {
     /// Reads what people set, and begins to tell. Says once which actions cannot be had here.
     pub(super) async fn start_notify(&self) -> Result<(), ServiceError> {
         self.reload_rules().await?;
         self.reload_mutes().await?;
         self.make_push().await?;
-        if !self.inner.notify.enabled {
+        if !self.state.enabled {
             tracing::info!("nobody is told of anything: notify.enabled is false");
             return Ok(());
         }
-        if !self.inner.notify.commands_enabled {
-            self.warn_of_commands();
+        if !self.state.commands_enabled {
+            self.warn_missing_commands();
         }
         self.start_hands();
         self.start_watcher().await?;
-        let core = self.clone();
-        self.tasks().spawn("notify-probe", async move {
-            let notify = &core.inner.notify;
-            let soft = core.tasks().soft().clone();
-            // They say themselves what they find.
-            let probes = async { tokio::join!(notify.desktop.probe(), notify.speaker.probe()) };
+        let notify = self.clone();
+        self.tasks.spawn("notify-probe", async move {
+            let (state, soft) = (&notify.state, notify.tasks.soft());
+            // Each probe logs its own result.
+            let probes = async { tokio::join!(state.desktop.probe(), state.speaker.probe()) };
             let _ = soft.run_until_cancelled(probes).await;
         });
         Ok(())
@@ -197,13 +249,12 @@ impl Core {
 
     /// The key that signs pushes: made once, kept sealed.
     async fn make_push(&self) -> Result<(), ServiceError> {
-        let made = VapidKey::generate(&*self.inner.random).map_err(|error| rules::effect_refused(&error))?;
-        let kept = self.store().own_secret("vapid", made.to_bytes().to_vec()).await?;
+        let made = VapidKey::generate(&*self.random).map_err(|error| rules::effect_refused(&error))?;
+        let kept = self.store.own_secret("vapid", made.to_bytes().to_vec()).await?;
         let key = VapidKey::from_bytes(&kept).map_err(|error| rules::effect_refused(&error))?;
-        let notify = &self.inner.notify;
+        let notify = &self.state;
         let _ = notify.push_key.set(key.public_key());
-        let push =
-            Push::new(notify.push_http.clone(), self.inner.clock.clone(), key, notify.push_contact.clone());
+        let push = Push::new(notify.push_http.clone(), self.clock.clone(), key, notify.push_contact.clone());
         let _ = notify.push.set(push);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::{Rule, RuleId, RuleOrigin, RuleSpec};
 use crate::effects::EffectError;
-use crate::service::{Core, ServiceError};
+use crate::service::{Notifications, ServiceError};
 use crate::store::Reader;
 
 /// Rules that may be made for one device, and for all.
@@ -15,13 +15,13 @@ const MAX_RULES: usize = 100;
 #[derive(Debug, Clone)]
 pub struct RuleChange(pub serde_json::Map<String, serde_json::Value>);
 
-impl Core {
+impl Notifications {
     /// The rules that a device's happenings are held against, in the order in which they are asked; those for all
     /// devices, when none is named.
     #[must_use]
     pub fn notify_rules(&self, of: Option<&DeviceId>) -> Vec<Rule> {
         let counts = |rule: &&Rule| rule.device.as_ref().is_none_or(|own| Some(own) == of);
-        self.inner.notify.rules().iter().filter(counts).cloned().collect()
+        self.state.rules().iter().filter(counts).cloned().collect()
     }
 
     /// A rule by its id.
@@ -29,13 +29,7 @@ impl Core {
     /// # Errors
     /// When there is none.
     pub fn notify_rule(&self, id: &RuleId) -> Result<Rule, ServiceError> {
-        self.inner
-            .notify
-            .rules()
-            .iter()
-            .find(|rule| rule.id == *id)
-            .cloned()
-            .ok_or(ServiceError::RuleNotFound)
+        self.state.rules().iter().find(|rule| rule.id == *id).cloned().ok_or(ServiceError::RuleNotFound)
     }
 
     /// Adds a rule, for one device or for all.
@@ -49,9 +43,9 @@ impl Core {
     ) -> Result<Rule, ServiceError> {
         let spec = self.read_rule(spec.clone())?;
         self.check_sound(spec.sound.as_deref()).await?;
-        let rule = Rule::new(RuleId::random(&*self.inner.random), device, RuleOrigin::Api, spec);
-        let (now, stored) = (self.now(), rule.clone());
-        self.store()
+        let rule = Rule::new(RuleId::random(&*self.random), device, RuleOrigin::Api, spec);
+        let (now, stored) = (self.clock.now(), rule.clone());
+        self.store
             .write(move |tx| {
                 if let Some(device) = &stored.device {
                     tx.device(device)?.ok_or(ServiceError::DeviceNotFound)?;
@@ -73,16 +67,16 @@ impl Core {
     /// When it cannot be so, is not of the API, or there is none.
     pub async fn change_notify_rule(&self, id: &RuleId, change: RuleChange) -> Result<Rule, ServiceError> {
         self.check_sound(change.0.get("sound").and_then(serde_json::Value::as_str)).await?;
-        let (core, of) = (self.clone(), id.clone());
-        self.store()
+        let (notify, of) = (self.clone(), id.clone());
+        self.store
             .write(move |tx| {
-                let rule = own_rule(&core, tx, &of)?;
+                let rule = own_rule(&notify, tx, &of)?;
                 let mut fields = match serde_json::to_value(&rule.spec) {
                     Ok(serde_json::Value::Object(fields)) => fields,
                     _ => serde_json::Map::new(),
                 };
                 fields.extend(change.0);
-                let spec = core.read_rule(fields)?;
+                let spec = notify.read_rule(fields)?;
                 Ok::<_, ServiceError>(tx.change_notify_rule(&of, &spec)?)
             })
             .await?;
@@ -95,10 +89,10 @@ impl Core {
     /// # Errors
     /// When it is not of the API, or there is none.
     pub async fn delete_notify_rule(&self, id: &RuleId) -> Result<(), ServiceError> {
-        let (core, of) = (self.clone(), id.clone());
-        self.store()
+        let (notify, of) = (self.clone(), id.clone());
+        self.store
             .write(move |tx| {
-                own_rule(&core, tx, &of)?;
+                own_rule(&notify, tx, &of)?;
                 Ok::<_, ServiceError>(tx.delete_notify_rule(&of)?)
             })
             .await?;
@@ -118,18 +112,18 @@ impl Core {
         let declared: Vec<Rule> = specs
             .into_iter()
             .map(|spec| {
-                Rule::new(RuleId::random(&*self.inner.random), Some(device.clone()), RuleOrigin::File, spec)
+                Rule::new(RuleId::random(&*self.random), Some(device.clone()), RuleOrigin::File, spec)
             })
             .collect();
         let of_file = |rule: &&Rule| rule.device.as_ref() == Some(device) && rule.origin == RuleOrigin::File;
-        let rules = self.inner.notify.rules();
+        let rules = self.state.rules();
         let same =
             rules.iter().filter(of_file).map(|rule| &rule.spec).eq(declared.iter().map(|rule| &rule.spec));
         if same {
             return Ok(());
         }
-        let (id, now) = (device.clone(), self.now());
-        self.store()
+        let (id, now) = (device.clone(), self.clock.now());
+        self.store
             .write_patiently(move |tx| {
                 tx.delete_declared_notify_rules(&id)?;
                 declared.iter().try_for_each(|rule| tx.insert_notify_rule(rule, now))
@@ -139,11 +133,11 @@ impl Core {
     }
 
     pub(super) async fn reload_rules(&self) -> Result<(), ServiceError> {
-        let mut rules = self.read(|store| Ok(store.notify_rules()?)).await?;
+        let mut rules = self.store.read(|store| store.notify_rules()).await?;
         // Those of one device before those of all: what is said of less says more.
         rules.sort_by_key(|rule| rule.device.is_none());
-        rules.extend(self.inner.notify.fixed_rules.iter().cloned());
-        *self.inner.notify.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        rules.extend(self.state.fixed_rules.iter().cloned());
+        *self.state.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
         Ok(())
     }
 
@@ -167,8 +161,8 @@ impl Core {
     }
 
     /// Says which rules ask for a command although none may be run.
-    pub(super) fn warn_of_commands(&self) {
-        for rule in self.inner.notify.rules().iter() {
+    pub(super) fn warn_missing_commands(&self) {
+        for rule in self.state.rules().iter() {
             if rule.spec.enabled && rule.spec.command.is_some() {
                 tracing::warn!(
                     rule = %rule.id,
@@ -181,7 +175,7 @@ impl Core {
 
     /// Forgets the rules and the mutes of a device that is deleted: the next one of its name is another.
     pub(in crate::service) fn forget_notify_of(&self, device: &DeviceId) {
-        let mut rules = self.inner.notify.rules.write().unwrap_or_else(PoisonError::into_inner);
+        let mut rules = self.state.rules.write().unwrap_or_else(PoisonError::into_inner);
         *rules =
             Arc::new(rules.iter().filter(|rule| rule.device.as_ref() != Some(device)).cloned().collect());
         drop(rules);
@@ -190,7 +184,7 @@ impl Core {
 
     fn check_rule(&self, spec: &RuleSpec) -> Result<(), ServiceError> {
         match &spec.command {
-            Some(name) if !self.inner.notify.commands.contains_key(name) => {
+            Some(name) if !self.state.commands.contains_key(name) => {
                 let right = "must be the name of one of notify.commands in the daemon's settings; nothing else is run";
                 Err(ServiceError::invalid("command", right))
             }
@@ -199,11 +193,11 @@ impl Core {
     }
 }
 
-fn own_rule(core: &Core, store: &Reader<'_>, id: &RuleId) -> Result<Rule, ServiceError> {
+fn own_rule(notify: &Notifications, store: &Reader<'_>, id: &RuleId) -> Result<Rule, ServiceError> {
     match store.notify_rules()?.into_iter().find(|rule| rule.id == *id) {
         Some(rule) if rule.origin == RuleOrigin::Api => Ok(rule),
         Some(_) => Err(ServiceError::SetByFile("this rule".to_owned())),
-        None if core.notify_rule(id).is_ok() => Err(ServiceError::FixedRule),
+        None if notify.notify_rule(id).is_ok() => Err(ServiceError::FixedRule),
         None => Err(ServiceError::RuleNotFound),
     }
 }

@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::effects::sounds::{NAMES, library};
-use crate::service::{Core, ServiceError};
+use crate::service::{Notifications, ServiceError};
 
 /// A sound's file.
 #[derive(Debug, Clone)]
@@ -27,11 +27,11 @@ pub struct SoundInfo {
     pub built_in: bool,
 }
 
-impl Core {
+impl Notifications {
     /// Where dashboards find a sound.
     #[must_use]
     pub fn sound_url(&self, name: &str) -> String {
-        format!("{}/assets/sounds/{name}", self.inner.public_url)
+        format!("{}/assets/sounds/{name}", self.public_url)
     }
 
     /// All sounds that rules may name.
@@ -42,7 +42,7 @@ impl Core {
         let info =
             |name: &str, built_in| SoundInfo { name: name.to_owned(), url: self.sound_url(name), built_in };
         let mut all: Vec<SoundInfo> = NAMES.iter().map(|name| info(name, true)).collect();
-        let Some(dir) = &self.inner.notify.sounds_dir else { return Ok(all) };
+        let Some(dir) = &self.state.sounds_dir else { return Ok(all) };
         let dir = dir.clone();
         let own = tokio::task::spawn_blocking(move || library::own_names(&dir)).await.unwrap_or_default();
         all.extend(own.iter().map(|name| info(name, false)));
@@ -54,7 +54,7 @@ impl Core {
     /// # Errors
     /// When there is none of this name.
     pub async fn sound(&self, name: &str) -> Result<SoundFile, ServiceError> {
-        let (dir, name) = (self.inner.notify.sounds_dir.clone(), name.to_owned());
+        let (dir, name) = (self.state.sounds_dir.clone(), name.to_owned());
         let found = tokio::task::spawn_blocking(move || library::find(&name, dir.as_deref())).await;
         let Ok(Ok(library::Sound { bytes, media_type })) = found else {
             return Err(ServiceError::SoundNotFound);

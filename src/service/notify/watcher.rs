@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::telling;
+use super::recorder;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
-use crate::domain::notify::{Action, Case, Gate, Happening, Kind, Told, decide};
-use crate::service::{Core, ServiceError};
+use crate::domain::notify::{Action, Candidate, Coalesced, Coalescer, Kind, Trigger, evaluate};
+use crate::service::{Notifications, ServiceError};
 use crate::store::Reader;
 
 /// Entries read at once.
@@ -29,15 +29,15 @@ const PAUSE: Duration = Duration::from_secs(1);
 const EVENT_MAX: usize = 262_144;
 
 /// What is remembered of one device.
-struct Seat {
+struct DeviceWatch {
     position: i64,
     stored: i64,
-    gate: Gate,
+    gate: Coalescer,
     told: HashMap<String, i64>,
     name: String,
 }
 
-impl Seat {
+impl DeviceWatch {
     /// The position up to which everything was told, or does not have to be.
     fn safe_position(&self) -> i64 {
         self.gate.oldest_waiting().map_or(self.position, |oldest| self.position.min(oldest - 1))
@@ -45,8 +45,8 @@ impl Seat {
 }
 
 /// Something that happened, with what is known of its chat.
-struct News {
-    happening: Happening,
+struct NewEntries {
+    happening: Trigger,
     chat_name: Option<String>,
     chat_muted: bool,
     event: String,
@@ -56,31 +56,31 @@ struct News {
 struct Page {
     name: String,
     started: Option<(i64, Vec<(String, i64)>)>,
-    news: Vec<News>,
+    news: Vec<NewEntries>,
     last: i64,
     more: bool,
     gone: bool,
 }
 
 struct Watcher {
-    core: Core,
-    seats: HashMap<DeviceId, Seat>,
+    notify: Notifications,
+    seats: HashMap<DeviceId, DeviceWatch>,
     /// Devices whose log could not be looked through, and until when they are left alone.
     resting: HashMap<DeviceId, Instant>,
 }
 
-impl Core {
+impl Notifications {
     pub(super) async fn start_watcher(&self) -> Result<(), ServiceError> {
-        let behind = self.read(|store| Ok(store.notify_behind()?)).await?;
-        let watcher = Watcher { core: self.clone(), seats: HashMap::new(), resting: HashMap::new() };
-        self.tasks().spawn_essential("notify-watcher", watcher.run(behind.into_iter().collect()));
+        let behind = self.store.read(|store| store.notify_behind()).await?;
+        let watcher = Watcher { notify: self.clone(), seats: HashMap::new(), resting: HashMap::new() };
+        self.tasks.spawn_essential("notify-watcher", watcher.run(behind.into_iter().collect()));
         Ok(())
     }
 }
 
 impl Watcher {
     async fn run(mut self, mut ready: BTreeSet<DeviceId>) {
-        let soft = self.core.tasks().soft().clone();
+        let soft = self.notify.tasks.soft().clone();
         while !soft.is_cancelled() {
             for device in std::mem::take(&mut ready) {
                 if soft.is_cancelled() {
@@ -115,7 +115,7 @@ impl Watcher {
             tokio::select! {
                 biased;
                 () = soft.cancelled() => break,
-                grown = self.core.store().next_grown() => ready.extend(grown),
+                grown = self.notify.store.next_grown() => ready.extend(grown),
                 () = tokio::time::sleep(tick) => {}
             }
         }
@@ -125,13 +125,13 @@ impl Watcher {
     /// Looks at a page of a log; `true` when there is more.
     async fn look(&mut self, device: &DeviceId) -> Result<bool, ServiceError> {
         let (id, position) = (device.clone(), self.seats.get(device).map(|seat| seat.position));
-        let now = self.core.now();
-        let page = self.core.read(move |store| read_page(store, &id, position, now)).await?;
-        let limits = self.core.inner.notify.limits;
-        let seat = self.seats.entry(device.clone()).or_insert_with(|| Seat {
+        let now = self.notify.clock.now();
+        let page = self.notify.store.read(move |store| read_page(store, &id, position, now)).await?;
+        let limits = self.notify.state.limits;
+        let seat = self.seats.entry(device.clone()).or_insert_with(|| DeviceWatch {
             position: 0,
             stored: 0,
-            gate: Gate::new(limits, now),
+            gate: Coalescer::new(limits, now),
             told: HashMap::new(),
             name: String::new(),
         });
@@ -142,7 +142,7 @@ impl Watcher {
         seat.name = page.name;
         let mut told = Vec::new();
         for news in page.news {
-            told.extend(pass(&self.core, device, seat, news, now));
+            told.extend(pass(&self.notify, device, seat, news, now));
         }
         seat.position = page.last;
         self.store(device, told).await?;
@@ -155,8 +155,8 @@ impl Watcher {
 
     /// Tells what is due; answers the devices that have to be looked at again.
     async fn flush(&mut self) -> Vec<DeviceId> {
-        let now = self.core.now();
-        let waits = |(_, seat): &(&DeviceId, &Seat)| !seat.gate.is_idle();
+        let now = self.notify.clock.now();
+        let waits = |(_, seat): &(&DeviceId, &DeviceWatch)| !seat.gate.is_idle();
         let devices: Vec<DeviceId> = self.seats.iter().filter(waits).map(|(id, _)| id.clone()).collect();
         let mut again = Vec::new();
         for device in devices {
@@ -171,19 +171,19 @@ impl Watcher {
     }
 
     /// Tells what waited, as far as it still is news.
-    async fn tell_of(&mut self, device: &DeviceId, told: Vec<Told>) -> Result<(), ServiceError> {
-        let told = still_news(&self.core, device, told).await?;
+    async fn tell_of(&mut self, device: &DeviceId, told: Vec<Coalesced>) -> Result<(), ServiceError> {
+        let told = is_still_relevant(&self.notify, device, told).await?;
         self.store(device, told).await
     }
 
-    async fn store(&mut self, device: &DeviceId, told: Vec<Told>) -> Result<(), ServiceError> {
+    async fn store(&mut self, device: &DeviceId, told: Vec<Coalesced>) -> Result<(), ServiceError> {
         let Some(seat) = self.seats.get_mut(device) else { return Ok(()) };
         let safe = seat.safe_position();
         if told.is_empty() && safe - seat.stored < STORE_AFTER {
             return Ok(());
         }
         let name = seat.name.clone();
-        let stored = telling::tell(&self.core, device, &name, told, safe).await?;
+        let stored = recorder::record(&self.notify, device, &name, told, safe).await?;
         if let Some(seat) = self.seats.get_mut(device) {
             seat.stored = stored;
         }
@@ -198,23 +198,29 @@ impl Watcher {
             if safe == seat.stored {
                 continue;
             }
-            if let Err(error) = telling::tell(&self.core, device, &seat.name, Vec::new(), safe).await {
+            if let Err(error) = recorder::record(&self.notify, device, &seat.name, Vec::new(), safe).await {
                 tracing::warn!(%device, %error, "this log is looked through again after the restart");
             }
         }
     }
 }
 
-fn pass(core: &Core, device: &DeviceId, seat: &mut Seat, news: News, now: Millis) -> Option<Told> {
-    let News { happening, chat_name, chat_muted, event } = news;
-    let notify = &core.inner.notify;
-    if chat_muted || core.is_muted(None, device, happening.chat.as_ref()) {
+fn pass(
+    notify: &Notifications,
+    device: &DeviceId,
+    seat: &mut DeviceWatch,
+    news: NewEntries,
+    now: Millis,
+) -> Option<Coalesced> {
+    let NewEntries { happening, chat_name, chat_muted, event } = news;
+    let state = &notify.state;
+    if chat_muted || notify.is_muted(None, device, happening.chat.as_ref()) {
         return None;
     }
-    let decision = decide(notify.rules().iter(), device, &happening, now, notify.quiet_hours.as_ref())?;
-    let wants_event = decision.asks(Action::Command) && event.len() <= EVENT_MAX;
+    let decision = evaluate(state.rules().iter(), device, &happening, now, state.quiet_hours.as_ref())?;
+    let wants_event = decision.conditions(Action::Command) && event.len() <= EVENT_MAX;
     let event = wants_event.then_some(event);
-    let case = Case { happening, decision, chat_name, event };
+    let case = Candidate { happening, decision, chat_name, event };
     if seat.told.get(&case.burst()).is_some_and(|last| case.happening.seq <= *last) {
         return None;
     }
@@ -223,10 +229,14 @@ fn pass(core: &Core, device: &DeviceId, seat: &mut Seat, news: News, now: Millis
 
 /// What waited, without what was muted in the meantime and without messages of chats that were read; in quiet hours
 /// that began in the meantime, without what disturbs.
-async fn still_news(core: &Core, device: &DeviceId, mut told: Vec<Told>) -> Result<Vec<Told>, ServiceError> {
-    told.retain(|told| !core.is_muted(None, device, told.case.happening.chat.as_ref()));
-    let (now, quiet_hours) = (core.now(), core.inner.notify.quiet_hours.as_ref());
-    for Told { case, .. } in &mut told {
+async fn is_still_relevant(
+    notify: &Notifications,
+    device: &DeviceId,
+    mut told: Vec<Coalesced>,
+) -> Result<Vec<Coalesced>, ServiceError> {
+    told.retain(|told| !notify.is_muted(None, device, told.case.happening.chat.as_ref()));
+    let (now, quiet_hours) = (notify.clock.now(), notify.state.quiet_hours.as_ref());
+    for Coalesced { case, .. } in &mut told {
         case.decision = case.decision.clone().as_of(now, quiet_hours);
     }
     told.retain(|told| !told.case.decision.actions.is_empty());
@@ -235,8 +245,9 @@ async fn still_news(core: &Core, device: &DeviceId, mut told: Vec<Told>) -> Resu
         return Ok(told);
     }
     let id = device.clone();
-    let chats = core
-        .read(move |store| {
+    let chats = notify
+        .store
+        .read::<_, ServiceError, _>(move |store| {
             let mut chats = HashMap::new();
             for chat in asked {
                 let Some(found) = store.chat(&id, &chat)? else { continue };
@@ -246,7 +257,7 @@ async fn still_news(core: &Core, device: &DeviceId, mut told: Vec<Told>) -> Resu
             Ok(chats)
         })
         .await?;
-    told.retain(|Told { case, .. }| {
+    told.retain(|Coalesced { case, .. }| {
         let of_chat = case.happening.chat.as_ref().and_then(|chat| chats.get(chat));
         !of_chat.is_some_and(|(muted, read)| *muted || (*read && case.happening.kind == Kind::Message))
     });
@@ -263,7 +274,7 @@ fn read_page(
         Some(_) => None,
         None => {
             let stored = store.notify_position(device)?;
-            Some((stored, store.told_beyond(device, stored)?))
+            Some((stored, store.notified_after(device, stored)?))
         }
     };
     let from = position.or(started.as_ref().map(|(stored, _)| *stored)).unwrap_or_default();
@@ -278,7 +289,7 @@ fn read_page(
         last = entry.seq;
         gone = entry.kind == "device-deleted";
         let Some(happening) =
-            Happening::of(&entry.kind, entry.payload.get(), entry.seq, entry.at, account.as_deref())
+            Trigger::of(&entry.kind, entry.payload.get(), entry.seq, entry.at, account.as_deref())
         else {
             continue;
         };
@@ -300,7 +311,7 @@ fn read_page(
                 chats.get(chat).cloned().unwrap_or_default()
             }
         };
-        news.push(News { happening, chat_name, chat_muted, event: entry.payload.get().to_owned() });
+        news.push(NewEntries { happening, chat_name, chat_muted, event: entry.payload.get().to_owned() });
     }
     let name = if name.is_empty() { device.to_string() } else { name };
     Ok(Page { name, started, news, last, more, gone })

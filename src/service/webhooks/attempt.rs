@@ -8,14 +8,14 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::body::{self, Outgoing};
-use super::outcome::Outcome;
+use super::classify::Outcome;
 use super::signing;
 use crate::domain::clock::Millis;
 use crate::domain::device::Account;
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::{Endpoint, EndpointId, EndpointSecrets};
 use crate::net::Post;
-use crate::service::{Core, ServiceError};
+use crate::service::{ServiceError, Webhooks};
 use crate::store::webhook_attempts::Attempt;
 use crate::store::webhook_deliveries::DueDelivery;
 use crate::store::webhook_endpoints::EndpointKey;
@@ -37,7 +37,7 @@ pub(super) struct Target {
 
 /// What a try came to, and how long it took.
 #[derive(Debug)]
-pub(super) struct Tried {
+pub(super) struct AttemptResult {
     pub(super) outcome: Outcome,
     pub(super) message_id: String,
     pub(super) began: Millis,
@@ -58,15 +58,15 @@ pub struct TestReport {
 }
 
 /// A place among those who send. Moves to the slow when it takes long.
-pub(super) struct Place {
+pub(super) struct AttemptPermit {
     permit: Option<OwnedSemaphorePermit>,
     slow: Option<Arc<Semaphore>>,
 }
 
-impl Place {
+impl AttemptPermit {
     /// Waits for one.
-    pub(super) async fn take(core: &Core, failing: bool) -> Self {
-        let webhooks = &core.inner.webhooks;
+    pub(super) async fn take(webhooks: &Webhooks, failing: bool) -> Self {
+        let webhooks = &webhooks.state;
         let (room, slow) = match failing {
             true => (webhooks.slow_room.clone(), None),
             false => (webhooks.room.clone(), Some(webhooks.slow_room.clone())),
@@ -84,12 +84,17 @@ impl Place {
 
 impl Target {
     /// Pushes an event once.
-    pub(super) async fn push(&self, core: &Core, delivery: &DueDelivery, place: &mut Place) -> Tried {
-        let now = core.now();
+    pub(super) async fn push(
+        &self,
+        webhooks: &Webhooks,
+        delivery: &DueDelivery,
+        place: &mut AttemptPermit,
+    ) -> AttemptResult {
+        let now = webhooks.clock.now();
         let (device, name) = (&delivery.device, delivery.name.as_str());
         let Some(payload) = delivery.payload.as_deref() else {
             let id = signing::message_id(&self.endpoint.id, device, delivery.seq, name, now);
-            return Tried::not_made(id, now, "event_gone");
+            return AttemptResult::not_made(id, now, "event_gone");
         };
         let at = body::time_of(payload).unwrap_or(now);
         let id = signing::message_id(&self.endpoint.id, device, delivery.seq, name, at);
@@ -102,21 +107,27 @@ impl Target {
             payload,
             account: delivery.account.as_ref(),
         };
-        let timeout = core.webhook_timeout(&self.endpoint);
-        self.send(core, &event, timeout, place).await
+        let timeout = webhooks.webhook_timeout(&self.endpoint);
+        self.send(webhooks, &event, timeout, place).await
     }
 
-    async fn send(&self, core: &Core, event: &Outgoing<'_>, timeout: Duration, place: &mut Place) -> Tried {
-        let (began, started) = (core.now(), Instant::now());
+    async fn send(
+        &self,
+        webhooks: &Webhooks,
+        event: &Outgoing<'_>,
+        timeout: Duration,
+        place: &mut AttemptPermit,
+    ) -> AttemptResult {
+        let (began, started) = (webhooks.clock.now(), Instant::now());
         let (Ok(body), Ok(url)) = (body::of(self.endpoint.format, event), Url::parse(&self.secrets.url))
         else {
-            return Tried::not_made(event.id.to_owned(), began, "not_set_up");
+            return AttemptResult::not_made(event.id.to_owned(), began, "not_set_up");
         };
         let secrets: Vec<&str> = self.secrets.signing(began).collect();
         let mut headers: Vec<(String, String)> = self.secrets.headers.clone().into_iter().collect();
         headers.extend(signing::headers(self.endpoint.format, event.id, began, &body, &secrets));
-        let client = core.inner.webhooks.client(self.endpoint.custom_ca.as_deref());
-        let metrics = core.metrics();
+        let client = webhooks.state.client(self.endpoint.custom_ca.as_deref());
+        let metrics = &webhooks.metrics;
         metrics.webhook_in_flight.inc();
         let answer = {
             let mut asking = Box::pin(
@@ -131,14 +142,14 @@ impl Target {
             }
         };
         metrics.webhook_in_flight.dec();
-        let outcome = Outcome::of(&answer, core.now().0);
+        let outcome = Outcome::of(&answer, webhooks.clock.now().0);
         let took = started.elapsed();
         metrics.webhook_attempt(outcome.word, took.as_secs_f64());
-        Tried { outcome, message_id: event.id.to_owned(), began, took }
+        AttemptResult { outcome, message_id: event.id.to_owned(), began, took }
     }
 }
 
-impl Tried {
+impl AttemptResult {
     fn not_made(message_id: String, began: Millis, word: &'static str) -> Self {
         Self { outcome: Outcome::not_made(word), message_id, began, took: Duration::ZERO }
     }
@@ -175,9 +186,9 @@ impl Tried {
     }
 }
 
-impl Core {
+impl Webhooks {
     fn webhook_timeout(&self, endpoint: &Endpoint) -> Duration {
-        let ms = endpoint.timeout_ms.map_or(self.inner.webhooks.limits.timeout_ms, u64::from);
+        let ms = endpoint.timeout_ms.map_or(self.state.limits.timeout_ms, u64::from);
         Duration::from_millis(ms)
     }
 
@@ -186,20 +197,21 @@ impl Core {
     /// # Errors
     /// When there is no such webhook, or too many are being tested.
     pub async fn test_webhook(&self, id: &EndpointId) -> Result<TestReport, ServiceError> {
-        let tests = self.inner.webhooks.tests.clone();
+        let tests = self.state.tests.clone();
         let permit = tests.try_acquire_owned().map_err(|_| ServiceError::TooManyTests(super::MAX_TESTS))?;
         let of = id.clone();
         let (stored, account) = self
-            .read(move |store| {
+            .store
+            .read::<_, ServiceError, _>(move |store| {
                 let stored = store.webhook(&of)?.ok_or(ServiceError::WebhookNotFound)?;
                 let device =
                     stored.endpoint.device.as_ref().map(|id| store.device(id)).transpose()?.flatten();
                 Ok((stored, device.and_then(|device| device.account)))
             })
             .await?;
-        let secrets = self.store().open_webhook(&stored)?;
+        let secrets = self.store.open_webhook(&stored)?;
         let target = Target { key: stored.key, endpoint: stored.endpoint, secrets };
-        let mut place = Place { permit: Some(permit), slow: None };
+        let mut place = AttemptPermit { permit: Some(permit), slow: None };
         let tried = self.push_test(&target, account.as_ref(), &mut place).await;
         tried.log(&target.endpoint.id, TEST, 1);
         let report = TestReport {
@@ -209,20 +221,25 @@ impl Core {
             duration_ms: tried.duration_ms(),
         };
         let (key, attempt) = (target.key, tried.into_attempt(None, TEST, 1, None));
-        self.store().write_patiently(move |tx| tx.note_attempt(key, &attempt)).await?;
+        self.store.write_patiently(move |tx| tx.record_attempt(key, &attempt)).await?;
         Ok(report)
     }
 
-    async fn push_test(&self, target: &Target, account: Option<&Account>, place: &mut Place) -> Tried {
-        let now = self.now();
+    async fn push_test(
+        &self,
+        target: &Target,
+        account: Option<&Account>,
+        place: &mut AttemptPermit,
+    ) -> AttemptResult {
+        let now = self.clock.now();
         let endpoint = &target.endpoint;
         let mut unique = [0_u8; 8];
-        self.inner.random.fill(&mut unique);
-        let nowhere = DeviceId::random(&*self.inner.random);
+        self.random.fill(&mut unique);
+        let nowhere = DeviceId::random(&*self.random);
         let device = endpoint.device.as_ref();
         let id = signing::message_id(&endpoint.id, &nowhere, i64::from_le_bytes(unique), TEST, now);
         let Ok(payload) = body::test_payload(device, now) else {
-            return Tried::not_made(id, now, "not_set_up");
+            return AttemptResult::not_made(id, now, "not_set_up");
         };
         let event = Outgoing {
             id: &id,

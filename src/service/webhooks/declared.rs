@@ -9,10 +9,10 @@ use super::NewWebhook;
 use super::manage::WebhookChange;
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::SECRET_OVERLAP_MS;
-use crate::service::{Core, ServiceError};
+use crate::service::{ServiceError, Webhooks};
 use crate::store::webhook_endpoints::StoredEndpoint;
 
-impl Core {
+impl Webhooks {
     /// Makes a device's declared webhooks as its file says. Those that it names no more get what waits for them,
     /// and go.
     ///
@@ -24,7 +24,7 @@ impl Core {
         declared: Vec<NewWebhook>,
     ) -> Result<(), ServiceError> {
         let id = device.clone();
-        let stored = self.read(move |store| Ok(store.webhooks_of(&id)?)).await?;
+        let stored = self.store.read(move |store| store.webhooks_of(&id)).await?;
         let mut known: HashMap<String, StoredEndpoint> = stored
             .into_iter()
             .filter_map(|stored| Some((stored.endpoint.declared.clone()?, stored)))
@@ -37,14 +37,14 @@ impl Core {
         }
         for gone in known.into_values() {
             let id = gone.endpoint.id;
-            self.store().write_patiently(move |tx| tx.end_webhook(&id, true)).await?;
+            self.store.write_patiently(move |tx| tx.end_webhook(&id, true)).await?;
         }
         Ok(())
     }
 
     async fn declare_webhook(&self, stored: StoredEndpoint, new: NewWebhook) -> Result<(), ServiceError> {
-        let now = self.now();
-        let mut secrets = self.store().open_webhook(&stored)?;
+        let now = self.clock.now();
+        let mut secrets = self.store.open_webhook(&stored)?;
         let declaration = fingerprint(&new);
         let is_changed = secrets.declaration.as_ref() != Some(&declaration);
         secrets.declaration = Some(declaration);
@@ -64,9 +64,9 @@ impl Core {
             // What somebody, or its failures, did to it stays until its declaration changes.
             enabled: is_changed.then_some(!new.disabled),
         };
-        let core = self.clone();
+        let webhooks = self.clone();
         let more =
-            self.store().write_patiently(move |tx| core.configure(tx, stored, secrets, change)).await?;
+            self.store.write_patiently(move |tx| webhooks.configure(tx, stored, secrets, change)).await?;
         self.hurry_more(more).await;
         Ok(())
     }

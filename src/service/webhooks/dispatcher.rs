@@ -3,32 +3,32 @@
 use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use super::Webhooks;
+use super::WebhookState;
 use super::runner::{Runner, Wake};
-use crate::service::{Core, ServiceError};
-use crate::store::Hint;
+use crate::service::{ServiceError, Webhooks};
+use crate::store::EndpointWakeup;
 use crate::store::webhook_endpoints::EndpointKey;
 
-impl Webhooks {
+impl WebhookState {
     pub(super) fn runners(&self) -> MutexGuard<'_, HashMap<EndpointKey, Arc<Wake>>> {
         self.runners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Core {
+impl Webhooks {
     /// Goes on with what waits, and follows what comes.
     pub(in crate::service) async fn start_webhooks(&self) -> Result<(), ServiceError> {
-        let waiting = self.read(|store| Ok(store.webhooks_waiting()?)).await?;
-        let now = self.now();
-        for key in self.read(move |store| Ok(store.webhooks_ahead_of_time(now)?)).await? {
-            self.wait_from_now(key).await?;
+        let waiting = self.store.read(|store| store.webhooks_waiting()).await?;
+        let now = self.clock.now();
+        for key in self.store.read(move |store| store.webhooks_ahead_of_time(now)).await? {
+            self.reschedule_from_now(key).await?;
         }
-        waiting.into_iter().for_each(|key| self.wake_webhook(key, Hint::Waiting));
-        let core = self.clone();
-        self.tasks().spawn_essential("webhook-dispatcher", async move {
-            let soft = core.tasks().soft().clone();
-            while let Some(hints) = soft.run_until_cancelled(core.store().next_deliveries()).await {
-                hints.into_iter().for_each(|(key, hint)| core.wake_webhook(key, hint));
+        waiting.into_iter().for_each(|key| self.wake_webhook(key, EndpointWakeup::Waiting));
+        let webhooks = self.clone();
+        self.tasks.spawn_essential("webhook-dispatcher", async move {
+            let soft = webhooks.tasks.soft().clone();
+            while let Some(hints) = soft.run_until_cancelled(webhooks.store.next_deliveries()).await {
+                hints.into_iter().for_each(|(key, hint)| webhooks.wake_webhook(key, hint));
             }
         });
         self.start_webhook_housekeeping();
@@ -37,19 +37,19 @@ impl Core {
 
     /// Makes sure that somebody cares for what waits.
     pub(super) fn attend_webhook(&self, key: EndpointKey) {
-        if !self.inner.webhooks.runners().contains_key(&key) {
-            self.wake_webhook(key, Hint::Waiting);
+        if !self.state.runners().contains_key(&key) {
+            self.wake_webhook(key, EndpointWakeup::Waiting);
         }
     }
 
     /// There may be something to push, or the webhook is another now.
-    pub(super) fn wake_webhook(&self, key: EndpointKey, hint: Hint) {
-        let mut runners = self.inner.webhooks.runners();
+    pub(super) fn wake_webhook(&self, key: EndpointKey, hint: EndpointWakeup) {
+        let mut runners = self.state.runners();
         if let Some(wake) = runners.get(&key) {
             return wake.call(hint);
         }
         let wake = Arc::new(Wake::default());
         runners.insert(key, wake.clone());
-        self.tasks().spawn("webhook-runner", Runner::new(self.clone(), key, wake).run());
+        self.tasks.spawn("webhook-runner", Runner::new(self.clone(), key, wake).run());
     }
 }

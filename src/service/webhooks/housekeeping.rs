@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use super::queue::BATCH;
-use crate::service::{Core, ServiceError};
+use super::backlog::BATCH;
+use crate::service::{ServiceError, Webhooks};
 
 /// Between two rounds.
 const EVERY: Duration = Duration::from_secs(30);
 /// The pause between two writes.
 pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
-impl Core {
+impl Webhooks {
     pub(super) fn start_webhook_housekeeping(&self) {
-        let core = self.clone();
-        self.tasks().spawn("webhook-housekeeping", async move {
-            let soft = core.tasks().soft().clone();
+        let webhooks = self.clone();
+        self.tasks.spawn("webhook-housekeeping", async move {
+            let soft = webhooks.tasks.soft().clone();
             loop {
-                if let Err(error) = core.keep_webhooks().await {
+                if let Err(error) = webhooks.run_housekeeping().await {
                     tracing::warn!(%error, "the housekeeping of webhooks did not finish; it goes on with the next round");
                 }
                 if tokio::time::timeout(EVERY, soft.cancelled()).await.is_ok() {
@@ -28,21 +28,21 @@ impl Core {
 
     /// Removes what was deleted, soon.
     pub(super) fn remove_ended_webhooks(&self) {
-        let core = self.clone();
-        self.tasks().spawn("webhook-removal", async move {
-            if let Err(error) = core.remove_ended().await {
+        let webhooks = self.clone();
+        self.tasks.spawn("webhook-removal", async move {
+            if let Err(error) = webhooks.remove_ended().await {
                 tracing::warn!(%error, "what is left of a deleted webhook stays until the next housekeeping");
             }
         });
     }
 
-    async fn keep_webhooks(&self) -> Result<(), ServiceError> {
+    async fn run_housekeeping(&self) -> Result<(), ServiceError> {
         self.remove_ended().await?;
-        for key in self.read(|store| Ok(store.webhooks_to_bury()?)).await? {
-            self.bury(key, "endpoint_disabled").await;
+        for key in self.store.read(|store| store.webhooks_to_bury()).await? {
+            self.dead_letter(key, "endpoint_disabled").await;
         }
-        let most = self.inner.webhooks.limits.max_waiting;
-        let waiting = self.read(move |store| {
+        let most = self.state.limits.max_waiting;
+        let waiting = self.store.read::<_, ServiceError, _>(move |store| {
             let keys = store.webhooks_waiting()?;
             let mut waiting = Vec::with_capacity(keys.len());
             for key in keys {
@@ -56,18 +56,18 @@ impl Core {
             }
             self.attend_webhook(key);
         }
-        let limits = &self.inner.webhooks.limits;
+        let limits = &self.state.limits;
         if limits.dead_letters_ms > 0 {
-            let cutoff = self.now().plus(-limits.dead_letters_ms);
-            while self.store().write_patiently(move |tx| tx.prune_dead_deliveries(cutoff, 500)).await? {
+            let cutoff = self.clock.now().plus(-limits.dead_letters_ms);
+            while self.store.write_patiently(move |tx| tx.prune_dead_deliveries(cutoff, 500)).await? {
                 if self.draining(PAUSE).await {
                     return Ok(());
                 }
             }
         }
         if limits.attempts_ms > 0 {
-            let cutoff = self.now().plus(-limits.attempts_ms);
-            while self.store().write_patiently(move |tx| tx.prune_attempts(cutoff, 500)).await? {
+            let cutoff = self.clock.now().plus(-limits.attempts_ms);
+            while self.store.write_patiently(move |tx| tx.prune_attempts(cutoff, 500)).await? {
                 if self.draining(PAUSE).await {
                     return Ok(());
                 }
@@ -77,8 +77,8 @@ impl Core {
     }
 
     async fn remove_ended(&self) -> Result<(), ServiceError> {
-        for key in self.read(|store| Ok(store.webhooks_ending()?)).await? {
-            while self.store().write_patiently(move |tx| tx.remove_some_webhook(key, BATCH)).await? {
+        for key in self.store.read(|store| store.webhooks_ending()).await? {
+            while self.store.write_patiently(move |tx| tx.remove_some_webhook(key, BATCH)).await? {
                 if self.draining(PAUSE).await {
                     return Ok(());
                 }
@@ -88,6 +88,6 @@ impl Core {
     }
 
     pub(super) async fn draining(&self, pause: Duration) -> bool {
-        tokio::time::timeout(pause, self.tasks().soft().cancelled()).await.is_ok()
+        tokio::time::timeout(pause, self.tasks.soft().cancelled()).await.is_ok()
     }
 }

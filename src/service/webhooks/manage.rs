@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::check::{MASK, check_move, new_secret, shown_url};
+use super::backlog::BATCH;
 use super::declared::fingerprint;
-use super::queue::BATCH;
+use super::validate::{MASK, check_move, new_secret, shown_url};
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::{
     DisabledReason, Endpoint, EndpointId, EndpointSecrets, Format, Ordering, Subscription,
 };
-use crate::service::{Core, ServiceError};
+use crate::service::{ServiceError, Webhooks};
 use crate::store::webhook_attempts::Attempt;
 use crate::store::webhook_endpoints::{EndpointKey, EndpointsOf, StoredEndpoint};
-use crate::store::webhook_lanes::Hurry;
+use crate::store::webhook_ordering::RetryNowCause;
 use crate::store::{Reader, Tx};
 
 /// A webhook to be made.
@@ -109,24 +109,24 @@ pub struct WebhookStatus {
     pub previous_until: Option<Millis>,
 }
 
-impl Core {
+impl Webhooks {
     /// What cannot be in a webhook, before anything is made.
     ///
     /// # Errors
     /// The first thing that is wrong.
     pub fn check_webhook(&self, new: NewWebhook) -> Result<(), ServiceError> {
         let (endpoint, secrets) = self.drafted(new);
-        self.inner.webhooks.check(&endpoint, &secrets)
+        self.state.check(&endpoint, &secrets)
     }
 
     fn drafted(&self, new: NewWebhook) -> (Endpoint, EndpointSecrets) {
         let declaration = new.declared.is_some().then(|| fingerprint(&new));
-        let secret = new.secret.unwrap_or_else(|| new_secret(&*self.inner.random));
-        let now = self.now();
+        let secret = new.secret.unwrap_or_else(|| new_secret(&*self.random));
+        let now = self.clock.now();
         let (url, headers, previous) = (new.url, new.headers, Vec::new());
         let secrets = EndpointSecrets { url, headers, secret, previous, declaration };
         let endpoint = Endpoint {
-            id: EndpointId::random(&*self.inner.random),
+            id: EndpointId::random(&*self.random),
             device: new.device,
             declared: new.declared,
             name: new.name,
@@ -152,10 +152,10 @@ impl Core {
     /// When something about it cannot be, there is no such device, or there are too many.
     pub async fn create_webhook(&self, new: NewWebhook) -> Result<CreatedWebhook, ServiceError> {
         let (endpoint, secrets) = self.drafted(new);
-        self.inner.webhooks.check(&endpoint, &secrets)?;
-        let sealed = self.store().seal_webhook(&endpoint.id, &secrets)?;
-        let (max, stored) = (self.inner.webhooks.limits.max_endpoints, endpoint.clone());
-        self.store()
+        self.state.check(&endpoint, &secrets)?;
+        let sealed = self.store.seal_webhook(&endpoint.id, &secrets)?;
+        let (max, stored) = (self.state.limits.max_endpoints, endpoint.clone());
+        self.store
             .write(move |tx| {
                 if let Some(device) = &stored.device {
                     tx.device(device)?.ok_or(ServiceError::DeviceNotFound)?;
@@ -177,12 +177,13 @@ impl Core {
     /// When the store fails.
     pub async fn webhooks(&self, of: Option<&[DeviceId]>) -> Result<Vec<WebhookStatus>, ServiceError> {
         let of = of.map_or(EndpointsOf::All, |ids| EndpointsOf::Devices(ids.to_vec()));
-        let core = self.clone();
-        self.read(move |store| {
-            let endpoints = store.webhooks(&of)?;
-            endpoints.into_iter().map(|endpoint| core.status(store, &endpoint.id)).collect()
-        })
-        .await
+        let webhooks = self.clone();
+        self.store
+            .read(move |store| {
+                let endpoints = store.webhooks(&of)?;
+                endpoints.into_iter().map(|endpoint| webhooks.status(store, &endpoint.id)).collect()
+            })
+            .await
     }
 
     /// One webhook.
@@ -190,15 +191,15 @@ impl Core {
     /// # Errors
     /// When there is none, or the store fails.
     pub async fn webhook(&self, id: &EndpointId) -> Result<WebhookStatus, ServiceError> {
-        let (core, id) = (self.clone(), id.clone());
-        self.read(move |store| core.status(store, &id)).await
+        let (webhooks, id) = (self.clone(), id.clone());
+        self.store.read(move |store| webhooks.status(store, &id)).await
     }
 
     fn status(&self, store: &Reader<'_>, id: &EndpointId) -> Result<WebhookStatus, ServiceError> {
         let stored = store.webhook(id)?.ok_or(ServiceError::WebhookNotFound)?;
         let (waiting, dead) = store.delivery_counts(id)?;
-        let now = self.now();
-        let secrets = self.store().open_webhook(&stored)?;
+        let now = self.clock.now();
+        let secrets = self.store.open_webhook(&stored)?;
         let previous_until = secrets.previous.iter().map(|old| old.until).filter(|until| *until > now).max();
         Ok(WebhookStatus { endpoint: stored.endpoint, waiting, dead, previous_until })
     }
@@ -213,17 +214,17 @@ impl Core {
         id: &EndpointId,
         change: WebhookChange,
     ) -> Result<WebhookStatus, ServiceError> {
-        let (core, of) = (self.clone(), id.clone());
+        let (webhooks, of) = (self.clone(), id.clone());
         let more = self
-            .store()
+            .store
             .write(move |tx| {
                 let stored = match change.only_switches() {
                     true => tx.webhook(&of)?.ok_or(ServiceError::WebhookNotFound)?,
                     false => undeclared(tx, &of)?,
                 };
-                let secrets = core.store().open_webhook(&stored)?;
+                let secrets = webhooks.store.open_webhook(&stored)?;
                 check_move(&stored.endpoint, &secrets, &change)?;
-                core.configure(tx, stored, secrets, change)
+                webhooks.configure(tx, stored, secrets, change)
             })
             .await?;
         self.hurry_more(more).await;
@@ -238,8 +239,8 @@ impl Core {
         mut secrets: EndpointSecrets,
         change: WebhookChange,
     ) -> Result<Option<EndpointKey>, ServiceError> {
-        let (key, was_enabled, now) = (stored.key, stored.endpoint.is_enabled(), self.now());
-        let before = self.store().open_webhook(&stored)?.url;
+        let (key, was_enabled, now) = (stored.key, stored.endpoint.is_enabled(), self.clock.now());
+        let before = self.store.open_webhook(&stored)?.url;
         let mut endpoint = stored.endpoint;
         apply(&mut endpoint, &mut secrets, change, now);
         let moved = before != secrets.url;
@@ -247,18 +248,18 @@ impl Core {
             // What failed there says nothing of what is here.
             (endpoint.failing_since, endpoint.failed_at) = (None, None);
         }
-        self.inner.webhooks.check(&endpoint, &secrets)?;
-        let sealed = self.store().seal_webhook(&endpoint.id, &secrets)?;
+        self.state.check(&endpoint, &secrets)?;
+        let sealed = self.store.seal_webhook(&endpoint.id, &secrets)?;
         tx.configure_webhook(key, &endpoint, &sealed)?;
         let goes_on = endpoint.is_enabled() && (moved || !was_enabled);
-        let hurried = if goes_on { tx.hurry(key, Hurry::Asked, now, BATCH)? } else { 0 };
+        let hurried = if goes_on { tx.retry_now(key, RetryNowCause::Asked, now, BATCH)? } else { 0 };
         Ok((hurried == BATCH).then_some(key))
     }
 
-    /// The rest of what [`Core::configure`] began.
+    /// The rest of what [`Webhooks::configure`] began.
     pub(super) async fn hurry_more(&self, more: Option<EndpointKey>) {
         if let Some(key) = more {
-            self.hurry(key, Hurry::Asked).await;
+            self.retry_now(key, RetryNowCause::Asked).await;
         }
     }
 
@@ -268,7 +269,7 @@ impl Core {
     /// When there is none, or a file declares it.
     pub async fn delete_webhook(&self, id: &EndpointId) -> Result<(), ServiceError> {
         let of = id.clone();
-        self.store()
+        self.store
             .write(move |tx| {
                 undeclared(tx, &of)?;
                 Ok::<_, ServiceError>(tx.end_webhook(&of, false)?)
@@ -289,16 +290,16 @@ impl Core {
         secret: Option<String>,
         keep_ms: i64,
     ) -> Result<RotatedWebhook, ServiceError> {
-        let secret = secret.unwrap_or_else(|| new_secret(&*self.inner.random));
-        let now = self.now();
+        let secret = secret.unwrap_or_else(|| new_secret(&*self.random));
+        let now = self.clock.now();
         let previous_until = now.plus(keep_ms);
-        let (core, of, new) = (self.clone(), id.clone(), secret.clone());
-        self.store()
+        let (webhooks, of, new) = (self.clone(), id.clone(), secret.clone());
+        self.store
             .write(move |tx| {
                 let stored = undeclared(tx, &of)?;
-                let mut secrets = core.store().open_webhook(&stored)?;
+                let mut secrets = webhooks.store.open_webhook(&stored)?;
                 secrets.replace_secret(new, now, previous_until);
-                core.configure(tx, stored, secrets, WebhookChange::default())
+                webhooks.configure(tx, stored, secrets, WebhookChange::default())
             })
             .await?;
         tracing::info!(webhook = %id, "the webhook's secret was replaced");
@@ -316,11 +317,12 @@ impl Core {
         limit: usize,
     ) -> Result<Vec<Attempt>, ServiceError> {
         let id = id.clone();
-        self.read(move |store| {
-            let stored = store.webhook(&id)?.ok_or(ServiceError::WebhookNotFound)?;
-            Ok(store.webhook_attempts(stored.key, before, limit)?)
-        })
-        .await
+        self.store
+            .read(move |store| {
+                let stored = store.webhook(&id)?.ok_or(ServiceError::WebhookNotFound)?;
+                Ok(store.webhook_attempts(stored.key, before, limit)?)
+            })
+            .await
     }
 }
 

@@ -17,23 +17,28 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use crate::domain::webhook::Schedule;
+use super::registry::Registry;
+use crate::domain::clock::{Clock, Random};
+use crate::domain::webhook::RetrySchedule;
+use crate::lifecycle::Tasks;
 use crate::net::{Guard, GuardedClient, Route};
+use crate::store::Store;
 use crate::store::webhook_endpoints::EndpointKey;
+use crate::telemetry::Metrics;
 
 mod attempt;
+mod backlog;
 mod body;
-mod check;
+mod classify;
 pub mod declared;
 mod dispatcher;
 mod housekeeping;
 mod manage;
-mod outcome;
-mod queue;
+mod record_result;
 mod replay;
 mod runner;
-mod settling;
 mod signing;
+mod validate;
 
 pub use attempt::TestReport;
 pub use manage::{CreatedWebhook, NewWebhook, RotatedWebhook, WebhookChange, WebhookStatus};
@@ -54,7 +59,7 @@ pub struct WebhookLimits {
     /// How long a receiver may take, where its webhook says nothing else.
     pub timeout_ms: u64,
     /// Waits between tries.
-    pub schedule: Schedule,
+    pub schedule: RetrySchedule,
     /// Tries under way at once.
     pub max_in_flight: usize,
     /// The same, to one webhook.
@@ -73,8 +78,34 @@ pub struct WebhookLimits {
     pub proxy: Option<Url>,
 }
 
-/// What pushing needs besides the store.
-pub(super) struct Webhooks {
+/// Webhook endpoints, their deliveries and dead letters.
+#[derive(Clone)]
+pub struct Webhooks {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    tasks: Tasks,
+    metrics: Metrics,
+    registry: Arc<Registry>,
+    state: Arc<WebhookState>,
+}
+
+impl Webhooks {
+    pub(super) fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        tasks: Tasks,
+        metrics: Metrics,
+        registry: Arc<Registry>,
+        limits: WebhookLimits,
+    ) -> Self {
+        Self { store, clock, random, tasks, metrics, registry, state: Arc::new(WebhookState::new(limits)) }
+    }
+}
+
+/// Limits, permits and HTTP clients that all runners share.
+pub(super) struct WebhookState {
     limits: WebhookLimits,
     /// Tries to receivers that do well.
     room: Arc<Semaphore>,
@@ -87,7 +118,7 @@ pub(super) struct Webhooks {
     clients: Mutex<BTreeMap<String, GuardedClient>>,
 }
 
-impl Webhooks {
+impl WebhookState {
     pub(super) fn new(limits: WebhookLimits) -> Self {
         let client = client(&limits, None);
         Self {

@@ -2,9 +2,9 @@
 
 use crate::domain::ids::DeviceId;
 use crate::domain::webhook::EndpointId;
-use crate::service::{Core, ServiceError};
+use crate::service::{ServiceError, Webhooks};
+use crate::store::webhook_dead_letters::DeadLetter;
 use crate::store::webhook_deliveries::DeliveryKey;
-use crate::store::webhook_letters::DeadDelivery;
 use crate::store::webhook_replays::ReplayRows;
 
 /// Rows in one write.
@@ -16,7 +16,7 @@ const MAX_RANGE: i64 = 100_000;
 #[derive(Debug)]
 pub struct DeadLetters {
     /// The newest first.
-    pub page: Vec<DeadDelivery>,
+    pub page: Vec<DeadLetter>,
     /// How many there are.
     pub total: i64,
 }
@@ -39,7 +39,7 @@ pub enum Replay {
     },
 }
 
-impl Core {
+impl Webhooks {
     /// Dead letters of a webhook.
     ///
     /// # Errors
@@ -51,12 +51,13 @@ impl Core {
         offset: usize,
     ) -> Result<DeadLetters, ServiceError> {
         let id = id.clone();
-        self.read(move |store| {
-            let stored = store.webhook(&id)?.ok_or(ServiceError::WebhookNotFound)?;
-            let (page, total) = store.dead_deliveries(stored.key, limit, offset)?;
-            Ok(DeadLetters { page, total })
-        })
-        .await
+        self.store
+            .read(move |store| {
+                let stored = store.webhook(&id)?.ok_or(ServiceError::WebhookNotFound)?;
+                let (page, total) = store.dead_deliveries(stored.key, limit, offset)?;
+                Ok(DeadLetters { page, total })
+            })
+            .await
     }
 
     /// Delivers once more, each as if for the first time and under the same `webhook-id`. How many.
@@ -65,12 +66,13 @@ impl Core {
     /// When there is no such webhook or dead letter, the webhook is disabled, or the range is too wide.
     pub async fn replay_webhook(&self, id: &EndpointId, replay: Replay) -> Result<usize, ServiceError> {
         let of = id.clone();
-        let stored = self.read(move |store| store.webhook(&of)?.ok_or(ServiceError::WebhookNotFound)).await?;
+        let stored =
+            self.store.read(move |store| store.webhook(&of)?.ok_or(ServiceError::WebhookNotFound)).await?;
         if !stored.endpoint.is_enabled() {
             let sentence = "this webhook is disabled; enable it before you replay";
             return Err(ServiceError::WrongState(sentence.to_owned()));
         }
-        let (key, started) = (stored.key, self.now());
+        let (key, started) = (stored.key, self.clock.now());
         let rows = match replay {
             Replay::One(number) => ReplayRows::One(DeliveryKey::from(number)),
             Replay::AllDead => ReplayRows::AllDead,
@@ -84,9 +86,10 @@ impl Core {
         let only_one = matches!(rows, ReplayRows::One(_));
         let mut count = 0;
         loop {
-            let (rows, now) = (rows.clone(), self.now());
+            let (rows, now) = (rows.clone(), self.clock.now());
             // What dies again meanwhile is left alone.
-            let revived = self.store().write(move |tx| tx.revive(key, &rows, started, now, BATCH)).await?;
+            let revived =
+                self.store.write(move |tx| tx.requeue_dead_letters(key, &rows, started, now, BATCH)).await?;
             count += revived;
             if only_one || revived < BATCH {
                 break;
@@ -109,14 +112,14 @@ impl Core {
             let right = format!("must not be before from, and at most {MAX_RANGE} entries from it");
             return Err(ServiceError::invalid("to", right));
         }
-        if !self.device_exists(&device) {
+        if !self.registry.device_exists(&device) {
             return Err(ServiceError::DeviceNotFound);
         }
         let (key, mut after, mut count) = (*key, from - 1, 0);
         loop {
-            let (device, now) = (device.clone(), self.now());
+            let (device, now) = (device.clone(), self.clock.now());
             let (added, last) =
-                self.store().write(move |tx| tx.deliver_again(key, &device, (after, to), now, BATCH)).await?;
+                self.store.write(move |tx| tx.deliver_again(key, &device, (after, to), now, BATCH)).await?;
             count += added;
             match last {
                 Some(last) if last < to => after = last,

@@ -14,11 +14,11 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 
-use super::attempt::{Place, Target};
-use super::settling::settle;
+use super::attempt::{AttemptPermit, Target};
+use super::record_result::record_result;
 use crate::domain::clock::Millis;
-use crate::service::{Core, ServiceError};
-use crate::store::Hint;
+use crate::service::{ServiceError, Webhooks};
+use crate::store::EndpointWakeup;
 use crate::store::webhook_deliveries::{DeliveryKey, DueDelivery};
 use crate::store::webhook_endpoints::EndpointKey;
 
@@ -41,8 +41,8 @@ pub(super) struct Wake {
 }
 
 impl Wake {
-    pub(super) fn call(&self, hint: Hint) {
-        if hint == Hint::Changed {
+    pub(super) fn call(&self, hint: EndpointWakeup) {
+        if hint == EndpointWakeup::Changed {
             self.revision.fetch_add(1, Ordering::SeqCst);
         }
         self.called.store(true, Ordering::SeqCst);
@@ -55,7 +55,7 @@ impl Wake {
 }
 
 /// What the store had.
-struct Look {
+struct PollDecision {
     /// Where to; `None` when nothing is to be sent.
     target: Option<Arc<Target>>,
     due: Vec<DueDelivery>,
@@ -64,7 +64,7 @@ struct Look {
 }
 
 pub(super) struct Runner {
-    core: Core,
+    webhooks: Webhooks,
     key: EndpointKey,
     wake: Arc<Wake>,
     target: Option<Arc<Target>>,
@@ -81,14 +81,14 @@ pub(super) struct Runner {
 type Trying = FuturesUnordered<BoxFuture<'static, (DeliveryKey, bool)>>;
 
 impl Runner {
-    pub(super) fn new(core: Core, key: EndpointKey, wake: Arc<Wake>) -> Self {
+    pub(super) fn new(webhooks: Webhooks, key: EndpointKey, wake: Arc<Wake>) -> Self {
         let (ready, under_way) = (VecDeque::new(), HashSet::new());
         let (target, next, looked_at) = (None, None, None);
-        Self { core, key, wake, target, ready, under_way, next, revision: 0, looked_at }
+        Self { webhooks, key, wake, target, ready, under_way, next, revision: 0, looked_at }
     }
 
     pub(super) async fn run(mut self) {
-        let soft = self.core.tasks().soft().clone();
+        let soft = self.webhooks.tasks.soft().clone();
         let mut trying = Trying::new();
         let mut stale = true;
         while !soft.is_cancelled() {
@@ -122,7 +122,7 @@ impl Runner {
                     stale = true;
                 }
                 () = self.wake.notify.notified() => stale = true,
-                () = wait_until(&self.core, self.next), if self.next.is_some() => {
+                () = wait_until(&self.webhooks, self.next), if self.next.is_some() => {
                     // Read anew with what is due; until there is a place for it, nothing is waited for.
                     self.next = None;
                     stale = true;
@@ -135,7 +135,7 @@ impl Runner {
 
     /// Nothing waits. `false` when somebody came in just now.
     fn ends(&self) -> bool {
-        let mut runners = self.core.inner.webhooks.runners();
+        let mut runners = self.webhooks.state.runners();
         if self.wake.called.load(Ordering::SeqCst) {
             return false;
         }
@@ -145,31 +145,32 @@ impl Runner {
 
     fn places(&self) -> usize {
         let failing = self.target.as_ref().is_some_and(|target| target.endpoint.failing_since.is_some());
-        if failing { 1 } else { self.core.inner.webhooks.limits.max_in_flight_per_endpoint }
+        if failing { 1 } else { self.webhooks.state.limits.max_in_flight_per_endpoint }
     }
 
     async fn look(&mut self) -> Result<(), ServiceError> {
         self.revision = self.wake.revision();
-        let now = self.core.now();
+        let now = self.webhooks.clock.now();
         if self.looked_at.is_some_and(|before| now < before) {
-            self.core.wait_from_now(self.key).await?;
+            self.webhooks.reschedule_from_now(self.key).await?;
         }
         self.looked_at = Some(now);
-        let (core, key, under_way) = (self.core.clone(), self.key, self.under_way.clone());
-        let most = core.inner.webhooks.limits.max_in_flight_per_endpoint * READ_AHEAD + under_way.len();
+        let (webhooks, key, under_way) = (self.webhooks.clone(), self.key, self.under_way.clone());
+        let most = webhooks.state.limits.max_in_flight_per_endpoint * READ_AHEAD + under_way.len();
         let look = self
-            .core
-            .read(move |store| {
+            .webhooks
+            .store
+            .read::<_, ServiceError, _>(move |store| {
                 let Some(stored) = store.webhook_to_send(key)? else {
-                    return Ok(Look { target: None, due: Vec::new(), next: None });
+                    return Ok(PollDecision { target: None, due: Vec::new(), next: None });
                 };
-                let now = core.now();
+                let now = webhooks.clock.now();
                 let mut due = store.deliveries_due(key, now, most)?;
                 due.retain(|delivery| !under_way.contains(&delivery.key));
                 let next = store.next_delivery(key, now)?;
-                let secrets = core.store().open_webhook(&stored)?;
+                let secrets = webhooks.store.open_webhook(&stored)?;
                 let target = Target { key, endpoint: stored.endpoint, secrets };
-                Ok(Look { target: Some(Arc::new(target)), due, next })
+                Ok(PollDecision { target: Some(Arc::new(target)), due, next })
             })
             .await?;
         self.target = look.target;
@@ -184,12 +185,12 @@ impl Runner {
             && let Some(delivery) = self.ready.pop_front()
         {
             self.under_way.insert(delivery.key);
-            let (core, target) = (self.core.clone(), target.clone());
+            let (webhooks, target) = (self.webhooks.clone(), target.clone());
             let (wake, revision) = (self.wake.clone(), self.revision);
             trying.push(Box::pin(async move {
                 let key = delivery.key;
                 let is_current = || wake.revision() == revision;
-                (key, try_once(&core, &target, delivery, is_current).await)
+                (key, try_once(&webhooks, &target, delivery, is_current).await)
             }));
         }
     }
@@ -198,40 +199,40 @@ impl Runner {
 /// Also after a panic: whoever has something new must find no runner that is none.
 impl Drop for Runner {
     fn drop(&mut self) {
-        let mut runners = self.core.inner.webhooks.runners();
+        let mut runners = self.webhooks.state.runners();
         if runners.get(&self.key).is_some_and(|wake| Arc::ptr_eq(wake, &self.wake)) {
             runners.remove(&self.key);
         }
     }
 }
 
-async fn wait_until(core: &Core, at: Option<Millis>) {
-    let ms = at.map_or(LONGEST_WAIT_MS, |at| at.since(core.now())).clamp(1, LONGEST_WAIT_MS);
+async fn wait_until(webhooks: &Webhooks, at: Option<Millis>) {
+    let ms = at.map_or(LONGEST_WAIT_MS, |at| at.since(webhooks.clock.now())).clamp(1, LONGEST_WAIT_MS);
     tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
 }
 
 /// Pushes once, and stores what came of it. Whether it was delivered. It is not tried when the webhook changed while
 /// this waited for a place.
 async fn try_once(
-    core: &Core,
+    webhooks: &Webhooks,
     target: &Arc<Target>,
     delivery: DueDelivery,
     is_current: impl Fn() -> bool + Send,
 ) -> bool {
-    let mut place = Place::take(core, target.endpoint.failing_since.is_some()).await;
+    let mut place = AttemptPermit::take(webhooks, target.endpoint.failing_since.is_some()).await;
     if !is_current() {
         return false;
     }
-    let tried = target.push(core, &delivery, &mut place).await;
+    let tried = target.push(webhooks, &delivery, &mut place).await;
     drop(place);
     let number = delivery.attempts.saturating_add(1);
     tried.log(&target.endpoint.id, &delivery.name, number);
     let (gone, delivered) = (tried.outcome.is_gone(), tried.outcome.is_delivered());
-    if let Err(error) = settle(core, target, delivery, tried).await {
+    if let Err(error) = record_result(webhooks, target, delivery, tried).await {
         tracing::warn!(webhook = %target.endpoint.id, %error, "what came of a try could not be stored; it is repeated");
-        let _ = tokio::time::timeout(STORE_PAUSE, core.tasks().soft().cancelled()).await;
+        let _ = tokio::time::timeout(STORE_PAUSE, webhooks.tasks.soft().cancelled()).await;
     } else if gone {
-        core.bury(target.key, "gone").await;
+        webhooks.dead_letter(target.key, "gone").await;
     }
     delivered
 }

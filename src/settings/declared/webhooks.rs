@@ -94,7 +94,7 @@ fn read(
     mut fields: Map<String, Json>,
 ) -> Result<DeclaredWebhook, DeclaredError> {
     if let Some(key) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        let nearest = crate::domain::nearest::nearest(key, KEYS.into_iter());
+        let nearest = crate::domain::suggestion::suggest(key, KEYS.into_iter());
         let key = format!("{path}.{}", printable(key));
         return Err(DeclaredError::UnknownKey { file: file.to_owned(), key, nearest });
     }

@@ -93,7 +93,7 @@ async fn slow_files_in_a_bucket_come_and_go_as_those_on_the_disk() {
     app.wait_until("nothing to be left here", async || on_disk(&app).is_empty().then_some(())).await;
 
     app.clock.advance(25 * 3_600_000);
-    app.app().core.sweep().await.unwrap();
+    app.app().services.maintenance.sweep().await.unwrap();
     for message in [&message, &picture] {
         let body = json!({ "messageId": message["id"], "forEveryone": true });
         app.post("/devices/shop/messages/delete", body).await.ok();

@@ -18,7 +18,7 @@ async fn take_back(app: &TestApp, message: &Value) {
 }
 
 async fn sweep(app: &TestApp) {
-    app.app().core.sweep().await.unwrap();
+    app.app().services.maintenance.sweep().await.unwrap();
 }
 
 async fn wait_until_empty(app: &TestApp) {

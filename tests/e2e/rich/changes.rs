@@ -236,10 +236,10 @@ async fn a_message_of_unknown_outcome_that_was_removed_here_is_not_sent_again_an
         return;
     }
     let id = removed_while_unknown(&app, json!({ "kind": "send_unknown", "value": "lost" })).await;
-    app.app().core.sweep().await.unwrap();
+    app.app().services.maintenance.sweep().await.unwrap();
     assert_eq!(under_way(&app).await, 1);
     app.clock.advance(2 * 86_400_000);
-    app.app().core.sweep().await.unwrap();
+    app.app().services.maintenance.sweep().await.unwrap();
     assert_eq!(under_way(&app).await, 0);
     let steps = app.logged("shop", "message:status").await;
     let last = steps.iter().rfind(|step| step["messageId"] == id).unwrap();

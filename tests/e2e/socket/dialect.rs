@@ -69,7 +69,7 @@ async fn a_position_older_than_what_is_kept_is_told_to_resync() {
     let app = TestApp::start_with(&[("WHARF__RETENTION__EVENTS_DAYS", "1")]).await;
     app.device("shop").await;
     app.clock.advance(2 * 86_400_000);
-    app.app().core.sweep().await.unwrap();
+    app.app().services.maintenance.sweep().await.unwrap();
     let kept = app.log("shop").await[0]["seq"].clone();
     let (mut wire, _) = Wire::open(&app).await;
     wire.send(&format!("40/device/shop,{{\"apiKey\":\"{ADMIN_KEY}\",\"since\":1}}")).await;

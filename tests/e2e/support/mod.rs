@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use wharf::app::{App, OsRandom, Surroundings};
+use wharf::app::{App, Environment, OsRandom};
 use wharf::engine::Capabilities;
 use wharf::settings::Settings;
 
@@ -80,7 +80,7 @@ impl TestApp {
         let mut all = network.settings();
         all.extend(overrides.iter().cloned());
         let settings = settings(data.path(), &all);
-        let surroundings = Surroundings {
+        let surroundings = Environment {
             clock: Arc::new(clock.clone()),
             random: Arc::new(OsRandom),
             api_key: Some(ADMIN_KEY.to_owned()),

@@ -11,7 +11,7 @@ use wharf::domain::event::CallStatus;
 use wharf::domain::ids::MessageId;
 use wharf::domain::jid::{Jid, JidKind};
 use wharf::domain::media::MediaKind;
-use wharf::engine::{Ended, EngineEvent, Incoming, IncomingReceipt};
+use wharf::engine::{EngineEvent, Incoming, IncomingReceipt, SessionEnd};
 
 use super::State;
 use super::delivery;
@@ -48,7 +48,7 @@ async fn connected(state: &State, number: &Arc<Number>) {
             }
         };
         match ended {
-            Ok(Ended::LinkLost(_) | Ended::LoggedOut(_)) => {
+            Ok(SessionEnd::LinkLost(_) | SessionEnd::LoggedOut(_)) => {
                 number.down.send_replace(true);
                 tokio::time::sleep(DOWN).await;
                 number.down.send_replace(false);

@@ -10,7 +10,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use wharf::domain::event::HistoryPhase;
 use wharf::domain::ids::{MessageId, NetworkId};
 use wharf::domain::jid::Jid;
-use wharf::engine::{Ended, EngineEvent, Incoming, Session as NetworkSession};
+use wharf::engine::{EngineEvent, Incoming, Session as NetworkSession, SessionEnd};
 
 use super::{Server, telling, words};
 use crate::upstream::world::{Account, Link};
@@ -201,12 +201,12 @@ impl Session {
             let ended = self.listen(link).await;
             self.state.lock().unwrap().network = None;
             match ended {
-                Ended::CodesExhausted | Ended::Fatal(_) => {
+                SessionEnd::CodesExhausted | SessionEnd::Fatal(_) => {
                     self.state.lock().unwrap().running = None;
                     return self.becomes("FAILED").await;
                 }
-                Ended::LoggedOut(_) => self.state.lock().unwrap().me = Value::Null,
-                Ended::LinkLost(_) | Ended::Closed => {
+                SessionEnd::LoggedOut(_) => self.state.lock().unwrap().me = Value::Null,
+                SessionEnd::LinkLost(_) | SessionEnd::Closed => {
                     self.becomes("STARTING").await;
                     tokio::time::sleep(LINK_AWAY).await;
                 }
@@ -215,7 +215,7 @@ impl Session {
     }
 
     /// Takes in what the network tells, one after the other.
-    async fn listen(&self, mut link: Link) -> Ended {
+    async fn listen(&self, mut link: Link) -> SessionEnd {
         loop {
             tokio::select! {
                 biased;
@@ -224,9 +224,9 @@ impl Session {
                         self.hear(&told.event).await;
                         told.taken();
                     }
-                    None => return link.ended.await.unwrap_or(Ended::Closed),
+                    None => return link.ended.await.unwrap_or(SessionEnd::Closed),
                 },
-                ended = &mut link.ended => return ended.unwrap_or(Ended::Closed),
+                ended = &mut link.ended => return ended.unwrap_or(SessionEnd::Closed),
             }
         }
     }

@@ -10,7 +10,7 @@ use wharf::app::{OsRandom, SystemClock};
 use wharf::domain::ids::DeviceId;
 use wharf::engine::simulator::SimulatorDriver;
 use wharf::engine::{
-    ControlContext, Driver as _, Ended, EngineEvent, Inbound, InboundError, Session, SessionContext,
+    ControlContext, Driver as _, EngineEvent, Inbound, InboundError, Session, SessionContext, SessionEnd,
     Vault as _,
 };
 
@@ -37,7 +37,7 @@ pub struct Link {
     /// What the network tells. Without an answer to one, nothing follows it.
     pub events: mpsc::Receiver<Told>,
     /// How it ended, once it has.
-    pub ended: oneshot::Receiver<Ended>,
+    pub ended: oneshot::Receiver<SessionEnd>,
     _cancel: DropGuard,
 }
 

@@ -15,7 +15,7 @@ use crate::api::http::schema::ChatObject;
 use crate::domain::access::Scope;
 use crate::domain::chat::Chat;
 use crate::domain::clock::Millis;
-use crate::service::Core;
+use crate::service::Services;
 
 /// The longest that a chat is silenced, where a time is given: ten years.
 const LONGEST_MUTE_MS: i64 = 315_576_000_000;
@@ -38,15 +38,23 @@ type Answer = Result<Success<Chat>, ApiError>;
 /// Archive a chat
 #[utoipa::path(post, path = "/devices/{id}/chats/{chatId}/archive", operation_id = "archiveChat", tag = "chats",
     responses((status = 200, description = "The chat as it now is", body = Success<ChatObject>)))]
-async fn archive(State(core): State<Core>, Device(device): Device, ChatParam(chat): ChatParam) -> Answer {
-    Ok(Success::new(core.archive_chat(&device, &chat, true).await?))
+async fn archive(
+    State(services): State<Services>,
+    Device(device): Device,
+    ChatParam(chat): ChatParam,
+) -> Answer {
+    Ok(Success::new(services.messaging.archive_chat(&device, &chat, true).await?))
 }
 
 /// Bring a chat back from the archive
 #[utoipa::path(post, path = "/devices/{id}/chats/{chatId}/unarchive", operation_id = "unarchiveChat", tag = "chats",
     responses((status = 200, description = "The chat as it now is", body = Success<ChatObject>)))]
-async fn unarchive(State(core): State<Core>, Device(device): Device, ChatParam(chat): ChatParam) -> Answer {
-    Ok(Success::new(core.archive_chat(&device, &chat, false).await?))
+async fn unarchive(
+    State(services): State<Services>,
+    Device(device): Device,
+    ChatParam(chat): ChatParam,
+) -> Answer {
+    Ok(Success::new(services.messaging.archive_chat(&device, &chat, false).await?))
 }
 
 /// Whether to pin a chat.
@@ -70,19 +78,23 @@ impl FromFields for PinChat {
     request_body = Option<PinChat>,
     responses((status = 200, description = "The chat as it now is", body = Success<ChatObject>)))]
 async fn pin(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     ChatParam(chat): ChatParam,
     Body(PinChat { pin }): Body<PinChat>,
 ) -> Answer {
-    Ok(Success::new(core.pin_chat(&device, &chat, pin).await?))
+    Ok(Success::new(services.messaging.pin_chat(&device, &chat, pin).await?))
 }
 
 /// Unpin a chat
 #[utoipa::path(post, path = "/devices/{id}/chats/{chatId}/unpin", operation_id = "unpinChat", tag = "chats",
     responses((status = 200, description = "The chat as it now is", body = Success<ChatObject>)))]
-async fn unpin(State(core): State<Core>, Device(device): Device, ChatParam(chat): ChatParam) -> Answer {
-    Ok(Success::new(core.pin_chat(&device, &chat, false).await?))
+async fn unpin(
+    State(services): State<Services>,
+    Device(device): Device,
+    ChatParam(chat): ChatParam,
+) -> Answer {
+    Ok(Success::new(services.messaging.pin_chat(&device, &chat, false).await?))
 }
 
 /// Whether and how long to silence a chat. Without a time: until it is unmuted.
@@ -134,20 +146,24 @@ impl MuteChat {
     request_body = Option<MuteChat>,
     responses((status = 200, description = "The chat as it now is", body = Success<ChatObject>)))]
 async fn mute(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     ChatParam(chat): ChatParam,
     Body(wanted): Body<MuteChat>,
 ) -> Answer {
-    let mute = wanted.from(core.now())?;
-    Ok(Success::new(core.mute_chat(&device, &chat, mute).await?))
+    let mute = wanted.from(services.now())?;
+    Ok(Success::new(services.messaging.mute_chat(&device, &chat, mute).await?))
 }
 
 /// End a chat's silence
 #[utoipa::path(post, path = "/devices/{id}/chats/{chatId}/unmute", operation_id = "unmuteChat", tag = "chats",
     responses((status = 200, description = "The chat as it now is", body = Success<ChatObject>)))]
-async fn unmute(State(core): State<Core>, Device(device): Device, ChatParam(chat): ChatParam) -> Answer {
-    Ok(Success::new(core.mute_chat(&device, &chat, None).await?))
+async fn unmute(
+    State(services): State<Services>,
+    Device(device): Device,
+    ChatParam(chat): ChatParam,
+) -> Answer {
+    Ok(Success::new(services.messaging.mute_chat(&device, &chat, None).await?))
 }
 
 /// What to leave.
@@ -184,12 +200,12 @@ struct RemovedMessages {
     request_body = Option<ClearChat>,
     responses((status = 200, description = "What was removed", body = Success<RemovedMessages>)))]
 async fn clear(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     ChatParam(chat): ChatParam,
     Body(ClearChat { keep_starred }): Body<ClearChat>,
 ) -> Result<Success<RemovedMessages>, ApiError> {
-    let removed = core.clear_chat(&device, &chat, keep_starred).await?;
+    let removed = services.messaging.clear_chat(&device, &chat, keep_starred).await?;
     Ok(Success::new(RemovedMessages { chat_id: chat.to_string(), removed }))
 }
 
@@ -199,10 +215,10 @@ async fn clear(
 #[utoipa::path(delete, path = "/devices/{id}/chats/{chatId}", operation_id = "deleteChat", tag = "chats",
     responses((status = 200, description = "What was removed", body = Success<RemovedMessages>)))]
 async fn delete(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     ChatParam(chat): ChatParam,
 ) -> Result<Success<RemovedMessages>, ApiError> {
-    let removed = core.delete_chat(&device, &chat).await?;
+    let removed = services.messaging.delete_chat(&device, &chat).await?;
     Ok(Success::new(RemovedMessages { chat_id: chat.to_string(), removed }))
 }

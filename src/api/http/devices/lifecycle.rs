@@ -11,7 +11,7 @@ use crate::api::http::error::ApiError;
 use crate::api::http::guard::guarded;
 use crate::api::http::input::Device;
 use crate::domain::access::Scope;
-use crate::service::{Core, DeviceView};
+use crate::service::{DeviceView, Services};
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -24,8 +24,8 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 
 type Answer = Result<Success<DeviceObject>, ApiError>;
 
-fn answer(core: &Core, view: DeviceView) -> Answer {
-    Ok(Success::new(DeviceObject::new(view, core.now())))
+fn answer(services: &Services, view: DeviceView) -> Answer {
+    Ok(Success::new(DeviceObject::new(view, services.now())))
 }
 
 /// Start a device
@@ -33,9 +33,9 @@ fn answer(core: &Core, view: DeviceView) -> Answer {
 /// One that runs already stays as it is.
 #[utoipa::path(post, path = "/devices/{id}/start", operation_id = "startDevice", tag = "devices",
     responses((status = 200, description = "The device as it now is", body = Success<DeviceObject>)))]
-async fn start(State(core): State<Core>, Device(id): Device) -> Answer {
-    let view = core.start_device(&id).await?;
-    answer(&core, view)
+async fn start(State(services): State<Services>, Device(id): Device) -> Answer {
+    let view = services.fleet.start_device(&id).await?;
+    answer(&services, view)
 }
 
 /// Stop a device
@@ -43,17 +43,17 @@ async fn start(State(core): State<Core>, Device(id): Device) -> Answer {
 /// Its link is kept.
 #[utoipa::path(post, path = "/devices/{id}/stop", operation_id = "stopDevice", tag = "devices",
     responses((status = 200, description = "The device as it now is", body = Success<DeviceObject>)))]
-async fn stop(State(core): State<Core>, Device(id): Device) -> Answer {
-    let view = core.stop_device(&id).await?;
-    answer(&core, view)
+async fn stop(State(services): State<Services>, Device(id): Device) -> Answer {
+    let view = services.fleet.stop_device(&id).await?;
+    answer(&services, view)
 }
 
 /// Restart a device
 #[utoipa::path(post, path = "/devices/{id}/restart", operation_id = "restartDevice", tag = "devices",
     responses((status = 200, description = "The device as it now is", body = Success<DeviceObject>)))]
-async fn restart(State(core): State<Core>, Device(id): Device) -> Answer {
-    let view = core.restart_device(&id).await?;
-    answer(&core, view)
+async fn restart(State(services): State<Services>, Device(id): Device) -> Answer {
+    let view = services.fleet.restart_device(&id).await?;
+    answer(&services, view)
 }
 
 /// Log a device out
@@ -61,7 +61,7 @@ async fn restart(State(core): State<Core>, Device(id): Device) -> Answer {
 /// It is unlinked at its network, and its credentials are forgotten.
 #[utoipa::path(post, path = "/devices/{id}/logout", operation_id = "logOutDevice", tag = "devices",
     responses((status = 200, description = "The device as it now is", body = Success<DeviceObject>)))]
-async fn log_out(State(core): State<Core>, Device(id): Device) -> Answer {
-    let view = core.log_out_device(&id).await?;
-    answer(&core, view)
+async fn log_out(State(services): State<Services>, Device(id): Device) -> Answer {
+    let view = services.fleet.log_out_device(&id).await?;
+    answer(&services, view)
 }

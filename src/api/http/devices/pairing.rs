@@ -14,7 +14,7 @@ use crate::api::http::input::{Body, Device, Fields, FromFields};
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::jid::Jid;
-use crate::service::Core;
+use crate::service::Services;
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -68,10 +68,10 @@ struct PairingCode {
     request_body = Phone,
     responses((status = 200, description = "The code", body = Success<PairingCode>)))]
 async fn pairing_code(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(id): Device,
     Body(Phone { phone_number }): Body<Phone>,
 ) -> Result<Success<PairingCode>, ApiError> {
-    let (code, expires_at) = core.pairing_code(&id, &phone_number).await?;
+    let (code, expires_at) = services.fleet.pairing_code(&id, &phone_number).await?;
     Ok(Success::new(PairingCode { code, expires_at }))
 }

@@ -20,8 +20,8 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::state::State as DeviceState;
 use crate::qr::{self, QrError};
-use crate::service::Core;
-use crate::service::devices::last_seen;
+use crate::service::Services;
+use crate::service::fleet::devices::last_seen;
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -67,8 +67,11 @@ struct DeviceStatus {
 /// Show a device's status
 #[utoipa::path(get, path = "/devices/{id}/status", operation_id = "getDeviceStatus", tag = "devices",
     responses((status = 200, description = "Where the device is", body = Success<DeviceStatus>)))]
-async fn status(State(core): State<Core>, Device(id): Device) -> Result<Success<DeviceStatus>, ApiError> {
-    let device = core.device(&id).await?.device;
+async fn status(
+    State(services): State<Services>,
+    Device(id): Device,
+) -> Result<Success<DeviceStatus>, ApiError> {
+    let device = services.fleet.device(&id).await?.device;
     let qr = if let DeviceState::Qr { code, .. } = &device.state { Some(code.clone()) } else { None };
     Ok(Success::new(DeviceStatus {
         status: device.state.rest_status(),
@@ -76,7 +79,7 @@ async fn status(State(core): State<Core>, Device(id): Device) -> Result<Success<
         reason: device.state.reason().map(crate::domain::reason::Reason::code),
         qr_data_url: qr.as_deref().map(qr::data_url).transpose().map_err(|error| not_drawn(&error))?,
         qr,
-        last_seen: last_seen(&device, core.now()),
+        last_seen: last_seen(&device, services.now()),
         phone_number: device.account.map(|account| account.phone_number),
     }))
 }
@@ -102,8 +105,8 @@ struct QrCode {
 /// 404 `no_qr` when the device is not waiting for a scan.
 #[utoipa::path(get, path = "/devices/{id}/qr", operation_id = "getQr", tag = "devices",
     responses((status = 200, description = "The code", body = Success<QrCode>)))]
-async fn show(State(core): State<Core>, Device(id): Device) -> Result<Success<QrCode>, ApiError> {
-    let (code, attempt, expires_at) = waiting(&core, &id).await?;
+async fn show(State(services): State<Services>, Device(id): Device) -> Result<Success<QrCode>, ApiError> {
+    let (code, attempt, expires_at) = waiting(&services, &id).await?;
     let qr_data_url = qr::data_url(&code).map_err(|error| not_drawn(&error))?;
     Ok(Success::new(QrCode { qr: code, qr_data_url, expires_at, attempt }))
 }
@@ -111,15 +114,15 @@ async fn show(State(core): State<Core>, Device(id): Device) -> Result<Success<Qr
 /// Show the code to scan as a PNG image
 #[utoipa::path(get, path = "/devices/{id}/qr.png", operation_id = "getQrPng", tag = "devices",
     responses((status = 200, description = "The image", body = schema::Binary, content_type = "image/png")))]
-async fn png(State(core): State<Core>, Device(id): Device) -> Result<Response, ApiError> {
-    drawn(&core, &id, "image/png", qr::png).await
+async fn png(State(services): State<Services>, Device(id): Device) -> Result<Response, ApiError> {
+    drawn(&services, &id, "image/png", qr::png).await
 }
 
 /// Show the code to scan as an SVG image
 #[utoipa::path(get, path = "/devices/{id}/qr.svg", operation_id = "getQrSvg", tag = "devices",
     responses((status = 200, description = "The image", body = String, content_type = "image/svg+xml", example = json!("<svg xmlns=\"http://www.w3.org/2000/svg\"/>"))))]
-async fn svg(State(core): State<Core>, Device(id): Device) -> Result<Response, ApiError> {
-    drawn(&core, &id, "image/svg+xml", |code| qr::svg(code).map(String::into_bytes)).await
+async fn svg(State(services): State<Services>, Device(id): Device) -> Result<Response, ApiError> {
+    drawn(&services, &id, "image/svg+xml", |code| qr::svg(code).map(String::into_bytes)).await
 }
 
 /// Show the code to scan in half blocks
@@ -127,25 +130,25 @@ async fn svg(State(core): State<Core>, Device(id): Device) -> Result<Response, A
 /// Dark on light, without colours.
 #[utoipa::path(get, path = "/devices/{id}/qr.txt", operation_id = "getQrText", tag = "devices",
     responses((status = 200, description = "The drawing", body = String, content_type = "text/plain", example = json!("█▀▀▀▀▀█ ▄▀ █▀▀▀▀▀█"))))]
-async fn txt(State(core): State<Core>, Device(id): Device) -> Result<Response, ApiError> {
+async fn txt(State(services): State<Services>, Device(id): Device) -> Result<Response, ApiError> {
     let draw = |code: &str| qr::plain_half_blocks(code).map(String::into_bytes);
-    drawn(&core, &id, "text/plain; charset=utf-8", draw).await
+    drawn(&services, &id, "text/plain; charset=utf-8", draw).await
 }
 
-async fn waiting(core: &Core, id: &DeviceId) -> Result<(String, u32, Millis), ApiError> {
-    match core.device(id).await?.device.state {
+async fn waiting(services: &Services, id: &DeviceId) -> Result<(String, u32, Millis), ApiError> {
+    match services.fleet.device(id).await?.device.state {
         DeviceState::Qr { code, attempt, expires_at, .. } => Ok((code, attempt, expires_at)),
         _ => Err(ApiError::NoQr),
     }
 }
 
 async fn drawn(
-    core: &Core,
+    services: &Services,
     id: &DeviceId,
     content_type: &'static str,
     draw: impl FnOnce(&str) -> Result<Vec<u8>, QrError>,
 ) -> Result<Response, ApiError> {
-    let (code, _, _) = waiting(core, id).await?;
+    let (code, _, _) = waiting(services, id).await?;
     let image = draw(&code).map_err(|error| not_drawn(&error))?;
     Ok(([(CONTENT_TYPE, HeaderValue::from_static(content_type))], image).into_response())
 }

@@ -20,7 +20,7 @@ use crate::api::http::error::ApiError;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::OperatorId;
-use crate::service::{Core, Cursor, Item, LogEntry, Principal, Resync};
+use crate::service::{Cursor, Item, LogEntry, Principal, Resync, Services};
 
 /// Between two signs of life: shorter than what proxies usually wait.
 const BEAT: Duration = Duration::from_secs(15);
@@ -35,24 +35,24 @@ static UNBUFFERED: (HeaderName, HeaderValue) =
 /// # Errors
 /// When there is no such device, or the store fails.
 pub async fn open(
-    core: Core,
+    services: Services,
     (principal, operator): (Arc<Principal>, OperatorId),
     device: DeviceId,
     since: Option<i64>,
     types: Vec<String>,
 ) -> Result<Response, ApiError> {
     // Subscribed before the cursor: no revocation falls in between.
-    let keys = core.key_changes();
-    let (cursor, resync) = core.follow(&device, since).await?;
+    let keys = services.access.key_changes();
+    let (cursor, resync) = services.logs.follow(&device, since).await?;
     let first = match resync {
-        Some(resync) => resync_event(&core, &device, resync),
+        Some(resync) => resync_event(&services, &device, resync),
         // A client that loses the link before anything happened knows where it was.
         None => position_event(cursor.position()),
     };
     let told = cursor.position();
     let next_beat = Instant::now() + BEAT;
     let reader = Reader {
-        core,
+        services,
         principal,
         operator,
         device,
@@ -75,9 +75,10 @@ struct ResyncPayload<'a> {
     timestamp: Millis,
 }
 
-fn resync_event(core: &Core, device: &DeviceId, resync: Resync) -> Event {
+fn resync_event(services: &Services, device: &DeviceId, resync: Resync) -> Event {
     let Resync { oldest_seq, newest_seq } = resync;
-    let payload = ResyncPayload { oldest_seq, newest_seq, device_id: device.as_str(), timestamp: core.now() };
+    let payload =
+        ResyncPayload { oldest_seq, newest_seq, device_id: device.as_str(), timestamp: services.now() };
     let data = serde_json::to_string(&payload).unwrap_or_default();
     position_event(newest_seq).event("resync").data(data)
 }
@@ -92,7 +93,7 @@ fn log_event(entry: &LogEntry) -> Event {
 }
 
 struct Reader {
-    core: Core,
+    services: Services,
     principal: Arc<Principal>,
     operator: OperatorId,
     device: DeviceId,
@@ -119,19 +120,19 @@ impl Reader {
         if let Some(first) = self.first.take() {
             return Some(first);
         }
-        let soft = self.core.tasks().soft().clone();
+        let soft = self.services.tasks().soft().clone();
         loop {
             let timer = self.expiry().map_or(self.next_beat, |expiry| expiry.min(self.next_beat));
             tokio::select! {
                 biased;
                 () = soft.cancelled() => return None,
                 changed = self.keys.changed() => {
-                    if changed.is_err() || !self.core.still_valid(&self.principal) {
+                    if changed.is_err() || !self.services.access.still_valid(&self.principal) {
                         return None;
                     }
                 }
                 () = tokio::time::sleep_until(timer) => {
-                    if !self.core.still_valid(&self.principal) {
+                    if !self.services.access.still_valid(&self.principal) {
                         return None;
                     }
                     if timer == self.next_beat {
@@ -151,7 +152,7 @@ impl Reader {
 
     /// When the key ends by itself, if that is before the next sign of life.
     fn expiry(&self) -> Option<Instant> {
-        let left = self.principal.expires_at?.since(self.core.now()).max(0);
+        let left = self.principal.expires_at?.since(self.services.now()).max(0);
         let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
         (left < BEAT).then(|| Instant::now() + left)
     }
@@ -168,6 +169,12 @@ impl Reader {
 
     fn wants(&self, entry: &LogEntry) -> bool {
         let wanted = self.types.is_empty() || self.types.contains(&entry.kind);
-        wanted && !self.core.is_kept_from(&self.operator, &self.device, &entry.kind, entry.payload.get())
+        wanted
+            && !self.services.notify.is_kept_from(
+                &self.operator,
+                &self.device,
+                &entry.kind,
+                entry.payload.get(),
+            )
     }
 }

@@ -16,7 +16,7 @@ use crate::api::http::schema;
 use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
-use crate::service::{Core, MembersChange};
+use crate::service::{MembersChange, Services};
 
 /// As many characters as phones allow.
 const DESCRIPTION_CHARS: usize = 2_048;
@@ -78,13 +78,13 @@ struct ChangedParticipant {
 type MembersAnswer = Result<Success<ChangedParticipants>, ApiError>;
 
 async fn change_members(
-    core: &Core,
+    services: &Services,
     device: &DeviceId,
     group: &Jid,
     change: MembersChange,
     participants: Vec<Jid>,
 ) -> MembersAnswer {
-    let answers = core.change_members(device, group, change, participants).await?;
+    let answers = services.messaging.change_members(device, group, change, participants).await?;
     let participants = answers.into_iter().map(|(id, outcome)| ChangedParticipant {
         id: id.to_string(),
         success: outcome.is_ok(),
@@ -101,12 +101,12 @@ async fn change_members(
     request_body = ParticipantList,
     responses((status = 200, description = "What became of each", body = Success<ChangedParticipants>)))]
 async fn add(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     GroupParam(group): GroupParam,
     Body(ParticipantList { participants }): Body<ParticipantList>,
 ) -> MembersAnswer {
-    change_members(&core, &device, &group, MembersChange::Add, participants).await
+    change_members(&services, &device, &group, MembersChange::Add, participants).await
 }
 
 /// Remove people from a group
@@ -114,12 +114,12 @@ async fn add(
     request_body = ParticipantList,
     responses((status = 200, description = "What became of each", body = Success<ChangedParticipants>)))]
 async fn remove(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     GroupParam(group): GroupParam,
     Body(ParticipantList { participants }): Body<ParticipantList>,
 ) -> MembersAnswer {
-    change_members(&core, &device, &group, MembersChange::Remove, participants).await
+    change_members(&services, &device, &group, MembersChange::Remove, participants).await
 }
 
 /// Make members of a group its admins
@@ -127,12 +127,12 @@ async fn remove(
     request_body = ParticipantList,
     responses((status = 200, description = "What became of each", body = Success<ChangedParticipants>)))]
 async fn promote(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     GroupParam(group): GroupParam,
     Body(ParticipantList { participants }): Body<ParticipantList>,
 ) -> MembersAnswer {
-    change_members(&core, &device, &group, MembersChange::Promote, participants).await
+    change_members(&services, &device, &group, MembersChange::Promote, participants).await
 }
 
 /// Make admins of a group members again
@@ -140,12 +140,12 @@ async fn promote(
     request_body = ParticipantList,
     responses((status = 200, description = "What became of each", body = Success<ChangedParticipants>)))]
 async fn demote(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     GroupParam(group): GroupParam,
     Body(ParticipantList { participants }): Body<ParticipantList>,
 ) -> MembersAnswer {
-    change_members(&core, &device, &group, MembersChange::Demote, participants).await
+    change_members(&services, &device, &group, MembersChange::Demote, participants).await
 }
 
 /// A group's new name.
@@ -168,13 +168,13 @@ impl FromFields for NameGroup {
     request_body = NameGroup,
     responses((status = 200, description = "The group as it now is", body = Success<GroupObject>)))]
 async fn name(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     GroupParam(group): GroupParam,
     Body(NameGroup { subject }): Body<NameGroup>,
 ) -> Result<Success<GroupObject>, ApiError> {
-    core.name_group(&device, &group, subject).await?;
-    Ok(Success::new(core.group(&device, &group).await?.into()))
+    services.messaging.name_group(&device, &group, subject).await?;
+    Ok(Success::new(services.messaging.group(&device, &group).await?.into()))
 }
 
 /// A group's new description.
@@ -198,13 +198,13 @@ impl FromFields for DescribeGroup {
     request_body = DescribeGroup,
     responses((status = 200, description = "The group as it now is", body = Success<GroupObject>)))]
 async fn describe(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     GroupParam(group): GroupParam,
     Body(DescribeGroup { description }): Body<DescribeGroup>,
 ) -> Result<Success<GroupObject>, ApiError> {
-    core.describe_group(&device, &group, description).await?;
-    Ok(Success::new(core.group(&device, &group).await?.into()))
+    services.messaging.describe_group(&device, &group, description).await?;
+    Ok(Success::new(services.messaging.group(&device, &group).await?.into()))
 }
 
 /// The address by which people come into a group.
@@ -221,11 +221,11 @@ struct InviteLink {
 #[utoipa::path(get, path = "/devices/{id}/groups/{gid}/invite-link", operation_id = "getInviteLink", tag = "groups",
     responses((status = 200, description = "The link", body = Success<InviteLink>)))]
 async fn invite_link(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     GroupParam(group): GroupParam,
 ) -> Result<Success<InviteLink>, ApiError> {
-    let invite_link = core.invite_link(&device, &group).await?;
+    let invite_link = services.messaging.invite_link(&device, &group).await?;
     Ok(Success::new(InviteLink { group_id: group.to_string(), invite_link }))
 }
 
@@ -235,11 +235,11 @@ async fn invite_link(
 #[utoipa::path(post, path = "/devices/{id}/groups/{gid}/invite-link/revoke", operation_id = "revokeInviteLink", tag = "groups",
     responses((status = 200, description = "The new link", body = Success<InviteLink>)))]
 async fn revoke_invite_link(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     GroupParam(group): GroupParam,
 ) -> Result<Success<InviteLink>, ApiError> {
-    let invite_link = core.revoke_invite_link(&device, &group).await?;
+    let invite_link = services.messaging.revoke_invite_link(&device, &group).await?;
     Ok(Success::new(InviteLink { group_id: group.to_string(), invite_link }))
 }
 
@@ -257,10 +257,10 @@ struct LeftGroup {
 #[utoipa::path(post, path = "/devices/{id}/groups/{gid}/leave", operation_id = "leaveGroup", tag = "groups",
     responses((status = 200, description = "It was left", body = Success<LeftGroup>)))]
 async fn leave(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     GroupParam(group): GroupParam,
 ) -> Result<Success<LeftGroup>, ApiError> {
-    core.leave_group(&device, &group).await?;
+    services.messaging.leave_group(&device, &group).await?;
     Ok(Success::new(LeftGroup { group_id: group.to_string() }))
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use crate::api::http::error::{ApiError, FieldError};
-use crate::domain::nearest::nearest;
+use crate::domain::suggestion::suggest;
 
 /// Largest number up to which every whole one has a floating-point form of its own.
 const EXACT: f64 = 9_007_199_254_740_991.0;
@@ -90,7 +90,7 @@ impl Fields {
             self.values.keys().filter(|name| !known.contains(&name.as_str())).take(8).cloned().collect();
         for name in unknown {
             let name: String = name.chars().take(64).collect();
-            let hint = nearest(&name, known.iter().copied()).map(|known| format!("; did you mean {known}?"));
+            let hint = suggest(&name, known.iter().copied()).map(|known| format!("; did you mean {known}?"));
             self.wrong(
                 name.escape_debug().to_string(),
                 format!("is no field here{}", hint.unwrap_or_default()),

@@ -2,7 +2,7 @@
 //!
 //! Source: RFC 6266, RFC 8187 (`filename*`).
 
-use crate::domain::filename::safe_filename;
+use crate::domain::file_name::safe_filename;
 
 /// What browsers show and do not run; everything else is saved.
 const INLINE: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];

@@ -16,7 +16,7 @@ use multer::{Constraints, Multipart, SizeLimit};
 use super::disposition::filename_in;
 use crate::api::http::error::ApiError;
 use crate::domain::ids::DeviceId;
-use crate::service::{Core, FileBytes, ServiceError, Uploaded};
+use crate::service::{FileBytes, ServiceError, Services, Uploaded};
 
 /// What a form may hold around its file.
 const FORM_BYTES: u64 = 64 * 1024;
@@ -26,7 +26,7 @@ const DISCARDING: Duration = Duration::from_secs(10);
 
 /// Takes in the file of a request.
 pub(super) async fn take_in(
-    core: &Core,
+    services: &Services,
     device: &DeviceId,
     filename: Option<String>,
     request: Request,
@@ -34,14 +34,14 @@ pub(super) async fn take_in(
     let (parts, body) = request.into_parts();
     let body = SharedBody::new(body);
     let taken = async {
-        refuse_too_large(&parts.headers, core.max_media_bytes())?;
+        refuse_too_large(&parts.headers, services.media.max_media_bytes())?;
         match boundary(&parts.headers)? {
-            Some(boundary) => from_form(core, device, filename, body.clone(), boundary).await,
+            Some(boundary) => from_form(services, device, filename, body.clone(), boundary).await,
             None => {
                 let filename =
                     filename.or_else(|| filename_in(parts.headers.get(CONTENT_DISPOSITION)?.to_str().ok()?));
                 let mut bytes: FileBytes = body.clone().boxed();
-                Ok(core.upload_media(device, filename.as_deref(), &mut bytes).await?)
+                Ok(services.media.upload_media(device, filename.as_deref(), &mut bytes).await?)
             }
         }
     };
@@ -75,31 +75,31 @@ fn boundary(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 }
 
 async fn from_form(
-    core: &Core,
+    services: &Services,
     device: &DeviceId,
     filename: Option<String>,
     body: SharedBody,
     boundary: String,
 ) -> Result<Uploaded, ApiError> {
-    let most = core.max_media_bytes().saturating_add(FORM_BYTES);
+    let most = services.media.max_media_bytes().saturating_add(FORM_BYTES);
     let limits = Constraints::new().size_limit(SizeLimit::new().whole_stream(most));
     let mut form = Multipart::with_constraints(body, boundary, limits);
     loop {
-        let field = form.next_field().await.map_err(|error| not_a_form(&error, core))?;
+        let field = form.next_field().await.map_err(|error| not_a_form(&error, services))?;
         let Some(field) = field else {
             return Err(ApiError::field("file", "is required: a part of the form with a filename"));
         };
         let Some(own_name) = field.file_name().map(str::to_owned) else { continue };
         let name = filename.unwrap_or(own_name);
         let mut bytes: FileBytes = field.map_err(io::Error::other).boxed();
-        return Ok(core.upload_media(device, Some(&name), &mut bytes).await?);
+        return Ok(services.media.upload_media(device, Some(&name), &mut bytes).await?);
     }
 }
 
-fn not_a_form(error: &multer::Error, core: &Core) -> ApiError {
+fn not_a_form(error: &multer::Error, services: &Services) -> ApiError {
     match error {
         multer::Error::StreamSizeExceeded { .. } => {
-            ServiceError::media_too_large(core.max_media_bytes()).into()
+            ServiceError::media_too_large(services.media.max_media_bytes()).into()
         }
         _ => ApiError::field("request", "is not a whole form of multipart/form-data"),
     }

@@ -24,7 +24,7 @@ use crate::domain::access::Scope;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::domain::message::Message;
-use crate::service::{Core, Forward, IdempotencyKey, ServiceError};
+use crate::service::{Forward, IdempotencyKey, ServiceError, Services};
 
 /// Chats that one message is sent on to at once.
 const MAX_TARGETS: usize = 20;
@@ -94,14 +94,14 @@ struct ForwardedMessages {
     request_body = ForwardMessage,
     responses((status = 201, description = "They are durable and will be sent", body = Success<ForwardedMessages>)))]
 async fn forward(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     IdempotencyHeader(key): IdempotencyHeader,
     Body(body): Body<ForwardMessage>,
 ) -> Result<(StatusCode, Success<ForwardedMessages>), ApiError> {
     let idempotency = key.map(|key| IdempotencyKey { key, fingerprint: fingerprint(&body) });
     let forward = Forward { message: body.message_id, to: body.to, idempotency };
-    let accepted = core.forward(&device, forward).await?;
+    let accepted = services.messaging.forward(&device, forward).await?;
     let messages = accepted.into_iter().map(AcceptedMessage::from).collect();
     Ok((StatusCode::CREATED, Success::new(ForwardedMessages { messages })))
 }
@@ -114,14 +114,14 @@ async fn forward(
     request_body = ForwardMessage,
     responses((status = 201, description = "They are durable and will be sent", body = Success<ForwardedMessages>)))]
 async fn forward_from_chat(
-    State(core): State<Core>,
+    State(services): State<Services>,
     device: Device,
     Chat(chat): Chat,
     key: IdempotencyHeader,
     Body(body): Body<ForwardMessage>,
 ) -> Result<(StatusCode, Success<ForwardedMessages>), ApiError> {
     stands_in(&chat, &body.message_id)?;
-    forward(State(core), device, key, Body(body)).await
+    forward(State(services), device, key, Body(body)).await
 }
 
 /// What an idempotency key stands for.
@@ -168,14 +168,14 @@ struct DeletedMessage {
     request_body = DeleteMessage,
     responses((status = 200, description = "It is removed", body = Success<DeletedMessage>)))]
 async fn delete(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Body(DeleteMessage { message_id, for_everyone }): Body<DeleteMessage>,
 ) -> Result<Success<DeletedMessage>, ApiError> {
     if for_everyone {
-        core.revoke(&device, &message_id).await?;
+        services.messaging.revoke(&device, &message_id).await?;
     } else {
-        core.delete_for_me(&device, &message_id).await?;
+        services.messaging.delete_for_me(&device, &message_id).await?;
     }
     Ok(Success::new(DeletedMessage { message_id: message_id.to_string(), for_everyone }))
 }
@@ -185,13 +185,13 @@ async fn delete(
     request_body = DeleteMessage,
     responses((status = 200, description = "It is removed", body = Success<DeletedMessage>)))]
 async fn delete_in_chat(
-    State(core): State<Core>,
+    State(services): State<Services>,
     device: Device,
     Chat(chat): Chat,
     Body(body): Body<DeleteMessage>,
 ) -> Result<Success<DeletedMessage>, ApiError> {
     stands_in(&chat, &body.message_id)?;
-    delete(State(core), device, Body(body)).await
+    delete(State(services), device, Body(body)).await
 }
 
 /// A new text for a message.
@@ -227,12 +227,12 @@ async fn edit(
     Device(device): Device,
     Body(EditMessage { message_id, new_text }): Body<EditMessage>,
 ) -> Result<Success<Message>, ApiError> {
-    let found = state.core.message(&device, &message_id).await?;
+    let found = state.services.messaging.message(&device, &message_id).await?;
     let most = if found.message.has_media { CAPTION_MAX_CHARS } else { state.config.text_max_chars };
     if new_text.chars().count() > most {
         return Err(ApiError::field("newText", format!("is longer than {most} characters")));
     }
-    Ok(Success::new(state.core.edit(&device, &message_id, new_text).await?))
+    Ok(Success::new(state.services.messaging.edit(&device, &message_id, new_text).await?))
 }
 
 /// A reaction.
@@ -260,12 +260,12 @@ impl FromFields for React {
     request_body = React,
     responses((status = 200, description = "The message as it now is", body = Success<MessageObject>)))]
 async fn react(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     MessageParam(id): MessageParam,
     Body(React { emoji }): Body<React>,
 ) -> Result<Success<Message>, ApiError> {
-    Ok(Success::new(core.react(&device, &id, &emoji).await?))
+    Ok(Success::new(services.messaging.react(&device, &id, &emoji).await?))
 }
 
 /// A vote.
@@ -290,12 +290,12 @@ impl FromFields for Vote {
     request_body = Vote,
     responses((status = 200, description = "The message as it now is", body = Success<MessageObject>)))]
 async fn vote(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     MessageParam(id): MessageParam,
     Body(Vote { options }): Body<Vote>,
 ) -> Result<Success<Message>, ApiError> {
-    Ok(Success::new(core.vote(&device, &id, options).await?))
+    Ok(Success::new(services.messaging.vote(&device, &id, options).await?))
 }
 
 /// Whether a message is starred.
@@ -318,10 +318,10 @@ impl FromFields for StarMessage {
     request_body = Option<StarMessage>,
     responses((status = 200, description = "The message as it now is", body = Success<MessageObject>)))]
 async fn star(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     MessageParam(id): MessageParam,
     Body(StarMessage { star }): Body<StarMessage>,
 ) -> Result<Success<Message>, ApiError> {
-    Ok(Success::new(core.star(&device, &id, star).await?))
+    Ok(Success::new(services.messaging.star(&device, &id, star).await?))
 }

@@ -361,9 +361,9 @@ async fn accept(
     body: Value,
 ) -> Result<Response, ApiError> {
     let body = if body.is_null() { Value::Object(serde_json::Map::new()) } else { body };
-    let limits = SendLimits { text_max_chars: state.config.text_max_chars, now: state.core.now() };
+    let limits = SendLimits { text_max_chars: state.config.text_max_chars, now: state.services.now() };
     let request = send_request::parse(&body, &limits)?.into_request(key);
-    let accepted = state.core.send(device, request).await?;
+    let accepted = state.services.messaging.send(device, request).await?;
     let replayed = accepted.replayed;
     let body = Success::new(AcceptedMessage::from(accepted));
     let mut response = (StatusCode::CREATED, body).into_response();

@@ -18,7 +18,7 @@ use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
 use crate::domain::jid::Jid;
 use crate::domain::notify::OperatorId;
-use crate::service::{Core, MuteChange};
+use crate::service::{MuteChange, Services};
 
 /// The operations of this file.
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
@@ -78,8 +78,8 @@ struct MutedNow {
     mutes: Vec<MuteObject>,
 }
 
-fn muted(core: &Core, operator: &OperatorId, device: &DeviceId) -> Success<MutedNow> {
-    let mutes = core.mutes(operator, device).into_iter().map(|mute| MuteObject {
+fn muted(services: &Services, operator: &OperatorId, device: &DeviceId) -> Success<MutedNow> {
+    let mutes = services.notify.mutes(operator, device).into_iter().map(|mute| MuteObject {
         everybody: mute.everybody,
         chat_id: mute.chat.map(|chat| chat.to_string()),
         until: mute.until,
@@ -109,12 +109,12 @@ fn change_of(
 async fn mute(
     caller: Caller,
     Operator(operator): Operator,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Body(body): Body<MuteNotifications>,
 ) -> Result<Success<MutedNow>, ApiError> {
-    core.mute(change_of(&caller, &operator, &device, body)?).await?;
-    Ok(muted(&core, &operator, &device))
+    services.notify.mute(change_of(&caller, &operator, &device, body)?).await?;
+    Ok(muted(&services, &operator, &device))
 }
 
 /// Unmute a device's notifications
@@ -124,11 +124,11 @@ async fn mute(
 async fn unmute(
     caller: Caller,
     Operator(operator): Operator,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Body(body): Body<MuteNotifications>,
 ) -> Result<Success<MutedNow>, ApiError> {
-    core.device(&device).await?;
-    core.unmute(change_of(&caller, &operator, &device, body)?).await?;
-    Ok(muted(&core, &operator, &device))
+    services.fleet.device(&device).await?;
+    services.notify.unmute(change_of(&caller, &operator, &device, body)?).await?;
+    Ok(muted(&services, &operator, &device))
 }

@@ -15,7 +15,7 @@ use crate::api::http::operator::Operator;
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
-use crate::service::{Core, NewSubscription, ShownSubscription};
+use crate::service::{NewSubscription, Services, ShownSubscription};
 
 const MAX_URL: usize = 2_048;
 const MAX_KEY: usize = 256;
@@ -44,8 +44,8 @@ struct PushKey {
 /// Show the key of web push
 #[utoipa::path(get, path = "/notifications/push/key", operation_id = "getPushKey", tag = "notifications",
     responses((status = 200, description = "The key that browsers subscribe with", body = Success<PushKey>)))]
-async fn key(State(core): State<Core>) -> Result<Success<PushKey>, ApiError> {
-    Ok(Success::new(PushKey { public_key: core.push_key()? }))
+async fn key(State(services): State<Services>) -> Result<Success<PushKey>, ApiError> {
+    Ok(Success::new(PushKey { public_key: services.notify.push_key()? }))
 }
 
 /// A browser.
@@ -82,9 +82,9 @@ impl From<ShownSubscription> for SubscriptionObject {
     responses((status = 200, description = "The operator's browsers, oldest first", body = Success<Vec<SubscriptionObject>>)))]
 async fn list(
     Operator(operator): Operator,
-    State(core): State<Core>,
+    State(services): State<Services>,
 ) -> Result<Success<Vec<SubscriptionObject>>, ApiError> {
-    let all = core.push_subscriptions(&operator).await?;
+    let all = services.notify.push_subscriptions(&operator).await?;
     Ok(Success::new(all.into_iter().map(SubscriptionObject::from).collect()))
 }
 
@@ -150,7 +150,7 @@ impl FromFields for SubscribePush {
 async fn subscribe(
     caller: Caller,
     Operator(operator): Operator,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Body(body): Body<SubscribePush>,
 ) -> Result<Created<SubscriptionObject>, ApiError> {
     body.devices.iter().flatten().try_for_each(|device| caller.reach(device))?;
@@ -161,7 +161,7 @@ async fn subscribe(
         devices: body.devices,
         label: body.label.unwrap_or_default(),
     };
-    Ok(Created(core.subscribe_push(&operator, &caller.0.key_id, new).await?.into()))
+    Ok(Created(services.notify.subscribe_push(&operator, &caller.0.key_id, new).await?.into()))
 }
 
 /// A browser that is forgotten.
@@ -179,9 +179,9 @@ struct Unsubscribed {
     responses((status = 200, description = "It is forgotten", body = Success<Unsubscribed>)))]
 async fn unsubscribe(
     Operator(operator): Operator,
-    State(core): State<Core>,
+    State(services): State<Services>,
     PushSubscription(id): PushSubscription,
 ) -> Result<Success<Unsubscribed>, ApiError> {
-    core.unsubscribe_push(&operator, &id).await?;
+    services.notify.unsubscribe_push(&operator, &id).await?;
     Ok(Success::new(Unsubscribed { id, deleted: true }))
 }

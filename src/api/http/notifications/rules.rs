@@ -16,7 +16,7 @@ use crate::api::http::input::{Body, Device, Fields, FromFields, NotificationRule
 use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::{Action, Rule, RuleId, RuleOrigin, RuleSpec};
-use crate::service::{Core, RuleChange, ServiceError};
+use crate::service::{RuleChange, ServiceError, Services};
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -275,8 +275,13 @@ fn shown(caller: &Caller, rules: Vec<Rule>) -> Success<Vec<RuleObject>> {
 }
 
 /// The rule of this id, of this device or of all. Any other is not there.
-fn reached(caller: &Caller, core: &Core, device: Option<&DeviceId>, id: &RuleId) -> Result<Rule, ApiError> {
-    let rule = core.notify_rule(id)?;
+fn reached(
+    caller: &Caller,
+    services: &Services,
+    device: Option<&DeviceId>,
+    id: &RuleId,
+) -> Result<Rule, ApiError> {
+    let rule = services.notify.notify_rule(id)?;
     let is_there = rule.device.as_ref() == device && may_see(caller, &rule);
     if is_there { Ok(rule) } else { Err(ServiceError::RuleNotFound.into()) }
 }
@@ -287,8 +292,8 @@ fn reached(caller: &Caller, core: &Core, device: Option<&DeviceId>, id: &RuleId)
 /// devices, chats or people.
 #[utoipa::path(get, path = "/notifications/rules", operation_id = "listNotificationRules", tag = "notifications",
     responses((status = 200, description = "Rules, those of the settings and of the binary included", body = Success<Vec<RuleObject>>)))]
-async fn list(caller: Caller, State(core): State<Core>) -> Success<Vec<RuleObject>> {
-    shown(&caller, core.notify_rules(None))
+async fn list(caller: Caller, State(services): State<Services>) -> Success<Vec<RuleObject>> {
+    shown(&caller, services.notify.notify_rules(None))
 }
 
 /// Make a rule of notifications
@@ -299,11 +304,11 @@ async fn list(caller: Caller, State(core): State<Core>) -> Success<Vec<RuleObjec
     responses((status = 201, description = "The rule", body = Success<RuleObject>)))]
 async fn create(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Body(RuleFields(fields)): Body<RuleFields>,
 ) -> Result<Created<RuleObject>, ApiError> {
     may_set(&caller)?;
-    Ok(Created(core.create_notify_rule(None, &fields).await?.into()))
+    Ok(Created(services.notify.create_notify_rule(None, &fields).await?.into()))
 }
 
 /// Show a rule of notifications
@@ -311,10 +316,10 @@ async fn create(
     responses((status = 200, description = "The rule", body = Success<RuleObject>)))]
 async fn show(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     NotificationRule(id): NotificationRule,
 ) -> Result<Success<RuleObject>, ApiError> {
-    Ok(Success::new(reached(&caller, &core, None, &id)?.into()))
+    Ok(Success::new(reached(&caller, &services, None, &id)?.into()))
 }
 
 /// Change a rule of notifications
@@ -326,13 +331,13 @@ async fn show(
     responses((status = 200, description = "The rule as it now is", body = Success<RuleObject>)))]
 async fn change(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     NotificationRule(id): NotificationRule,
     Body(RuleFields(fields)): Body<RuleFields>,
 ) -> Result<Success<RuleObject>, ApiError> {
     may_set(&caller)?;
-    reached(&caller, &core, None, &id)?;
-    Ok(Success::new(core.change_notify_rule(&id, RuleChange(fields)).await?.into()))
+    reached(&caller, &services, None, &id)?;
+    Ok(Success::new(services.notify.change_notify_rule(&id, RuleChange(fields)).await?.into()))
 }
 
 /// A rule that is gone.
@@ -356,12 +361,12 @@ impl DeletedRule {
     responses((status = 200, description = "It is gone", body = Success<DeletedRule>)))]
 async fn remove(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     NotificationRule(id): NotificationRule,
 ) -> Result<Success<DeletedRule>, ApiError> {
     may_set(&caller)?;
-    reached(&caller, &core, None, &id)?;
-    core.delete_notify_rule(&id).await?;
+    reached(&caller, &services, None, &id)?;
+    services.notify.delete_notify_rule(&id).await?;
     Ok(DeletedRule::new(&id))
 }
 
@@ -372,11 +377,11 @@ async fn remove(
     responses((status = 200, description = "Rules", body = Success<Vec<RuleObject>>)))]
 async fn list_of_device(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
 ) -> Result<Success<Vec<RuleObject>>, ApiError> {
-    core.device(&device).await?;
-    Ok(shown(&caller, core.notify_rules(Some(&device))))
+    services.fleet.device(&device).await?;
+    Ok(shown(&caller, services.notify.notify_rules(Some(&device))))
 }
 
 /// Make a rule of notifications of a device
@@ -387,12 +392,12 @@ async fn list_of_device(
     responses((status = 201, description = "The rule", body = Success<RuleObject>)))]
 async fn create_of_device(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Body(RuleFields(fields)): Body<RuleFields>,
 ) -> Result<Created<RuleObject>, ApiError> {
     may_ask(&caller, &fields, None)?;
-    Ok(Created(core.create_notify_rule(Some(device), &fields).await?.into()))
+    Ok(Created(services.notify.create_notify_rule(Some(device), &fields).await?.into()))
 }
 
 /// Show a rule of notifications of a device
@@ -400,11 +405,11 @@ async fn create_of_device(
     responses((status = 200, description = "The rule", body = Success<RuleObject>)))]
 async fn show_of_device(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     NotificationRule(id): NotificationRule,
 ) -> Result<Success<RuleObject>, ApiError> {
-    Ok(Success::new(reached(&caller, &core, Some(&device), &id)?.into()))
+    Ok(Success::new(reached(&caller, &services, Some(&device), &id)?.into()))
 }
 
 /// Change a rule of notifications of a device
@@ -416,14 +421,14 @@ async fn show_of_device(
     responses((status = 200, description = "The rule as it now is", body = Success<RuleObject>)))]
 async fn change_of_device(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     NotificationRule(id): NotificationRule,
     Body(RuleFields(fields)): Body<RuleFields>,
 ) -> Result<Success<RuleObject>, ApiError> {
-    let before = reached(&caller, &core, Some(&device), &id)?;
+    let before = reached(&caller, &services, Some(&device), &id)?;
     may_ask(&caller, &fields, Some(&before))?;
-    Ok(Success::new(core.change_notify_rule(&id, RuleChange(fields)).await?.into()))
+    Ok(Success::new(services.notify.change_notify_rule(&id, RuleChange(fields)).await?.into()))
 }
 
 /// Delete a rule of notifications of a device
@@ -431,11 +436,11 @@ async fn change_of_device(
     responses((status = 200, description = "It is gone", body = Success<DeletedRule>)))]
 async fn remove_of_device(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     NotificationRule(id): NotificationRule,
 ) -> Result<Success<DeletedRule>, ApiError> {
-    reached(&caller, &core, Some(&device), &id)?;
-    core.delete_notify_rule(&id).await?;
+    reached(&caller, &services, Some(&device), &id)?;
+    services.notify.delete_notify_rule(&id).await?;
     Ok(DeletedRule::new(&id))
 }

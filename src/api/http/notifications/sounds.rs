@@ -16,7 +16,7 @@ use crate::api::http::envelope::Success;
 use crate::api::http::error::ApiError;
 use crate::api::http::guard::guarded;
 use crate::domain::access::Scope;
-use crate::service::Core;
+use crate::service::Services;
 
 /// How long a browser may play a sound without asking whether it is the same still.
 const CACHED: &str = "public, max-age=3600";
@@ -49,8 +49,8 @@ struct SoundObject {
 /// List sounds
 #[utoipa::path(get, path = "/notifications/sounds", operation_id = "listSounds", tag = "notifications",
     responses((status = 200, description = "Those of Wharf, then files of `effects.sound.dir`", body = Success<Vec<SoundObject>>)))]
-async fn list(State(core): State<Core>) -> Result<Success<Vec<SoundObject>>, ApiError> {
-    let sounds = core.sounds().await?.into_iter();
+async fn list(State(services): State<Services>) -> Result<Success<Vec<SoundObject>>, ApiError> {
+    let sounds = services.notify.sounds().await?.into_iter();
     Ok(Success::new(
         sounds
             .map(|sound| SoundObject { name: sound.name, url: sound.url, built_in: sound.built_in })
@@ -59,11 +59,11 @@ async fn list(State(core): State<Core>) -> Result<Success<Vec<SoundObject>>, Api
 }
 
 async fn file(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let sound = core.sound(&name).await?;
+    let sound = services.notify.sound(&name).await?;
     let etag = format!("\"{}\"", sound.etag);
     let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let same = known

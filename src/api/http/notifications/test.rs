@@ -17,7 +17,7 @@ use crate::api::http::schema;
 use crate::domain::access::Scope;
 use crate::domain::ids::DeviceId;
 use crate::domain::notify::Action;
-use crate::service::{Core, Trial};
+use crate::service::{Services, TestAction};
 
 /// The operation of this file.
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
@@ -80,7 +80,7 @@ struct TestObject {
 async fn test(
     caller: Caller,
     Operator(operator): Operator,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Body(body): Body<TestNotification>,
 ) -> Result<Success<TestObject>, ApiError> {
     let TestNotification { action, sound, command, device_id: device } = body;
@@ -92,6 +92,6 @@ async fn test(
     if caller.devices().is_some() && action.is_of_the_machine() {
         return Err(ApiError::DeviceNotAllowed);
     }
-    let report = core.try_action(Trial { action, sound, command, device, operator }).await?;
+    let report = services.notify.try_action(TestAction { action, sound, command, device, operator }).await?;
     Ok(Success::new(TestObject { action: action.as_str(), done: report.done, said: report.said }))
 }

@@ -19,7 +19,7 @@ use crate::api::http::schema::{self, DeviceQueueObject, FleetQueueObject};
 use crate::domain::access::Scope;
 use crate::domain::clock::Millis;
 use crate::domain::ids::DeviceId;
-use crate::service::{Core, DeviceQueue, FleetQueue, ServiceError, WarmupChange};
+use crate::service::{DeviceQueue, FleetQueue, ServiceError, Services, WarmupChange};
 
 /// The operations of this file.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -163,12 +163,12 @@ fn by_its_name(error: ServiceError) -> ApiError {
     responses((status = 200, description = "The queues as they now are", body = Success<FleetQueueObject>)))]
 async fn configure(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Body(Config { device_ids, settings }): Body<Config>,
 ) -> Result<Success<FleetQueue>, ApiError> {
-    let devices = devices_of(&core, &caller, device_ids)?;
-    core.configure_queues(&devices, settings).await.map_err(by_its_name)?;
-    Ok(Success::new(core.fleet_queue(Some(&devices)).await?))
+    let devices = devices_of(&services, &caller, device_ids)?;
+    services.messaging.configure_queues(&devices, settings).await.map_err(by_its_name)?;
+    Ok(Success::new(services.messaging.fleet_queue(Some(&devices)).await?))
 }
 
 /// How to warm up.
@@ -211,13 +211,13 @@ impl FromFields for WarmupRequest {
     request_body = Option<WarmupRequest>,
     responses((status = 200, description = "The device's queue as it now is", body = Success<DeviceQueueObject>)))]
 async fn warm_up(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Body(WarmupRequest { enabled, days, start_percent, started_at }): Body<WarmupRequest>,
 ) -> Result<Success<DeviceQueue>, ApiError> {
     let enabled = enabled.unwrap_or(true);
     let change = WarmupChange { enabled, days, start_percent, started_at: started_at.map(Millis) };
-    core.set_warmup(&device, change).await.map_err(by_its_name)?;
-    let queues = core.fleet_queue(Some(std::slice::from_ref(&device))).await?.devices;
+    services.messaging.set_warmup(&device, change).await.map_err(by_its_name)?;
+    let queues = services.messaging.fleet_queue(Some(std::slice::from_ref(&device))).await?.devices;
     queues.into_iter().next().map(Success::new).ok_or_else(|| ServiceError::DeviceNotFound.into())
 }

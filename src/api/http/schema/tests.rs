@@ -15,12 +15,12 @@ use crate::domain::contact::Contact;
 use crate::domain::content::{ContactCard, Location, Poll, PollVote, Template};
 use crate::domain::device::DeviceStats;
 use crate::domain::group::{Participant, Role};
-use crate::domain::health::{Observed, judge};
+use crate::domain::health::{HealthInput, judge};
 use crate::domain::media::{Dimensions, Media, MediaHash, MediaKind, MediaLinks, StoredMedia};
 use crate::domain::message::{Message, MessageType, Receipt};
 use crate::domain::outbox::{QuietHours, Warmup};
 use crate::domain::state::State;
-use crate::service::{Cleared, DeviceQueue, Held, QueueTotals};
+use crate::service::{Cleared, DeviceQueue, HoldReason, QueueTotals};
 
 fn schema(name: &str) -> Value {
     let document: Value = serde_json::from_str(&crate::api::openapi_json()).unwrap();
@@ -175,7 +175,7 @@ fn chats_and_contacts() {
 fn queues() {
     let totals = QueueTotals::default();
     check("QueueTotals", &totals, &[]);
-    let held = Held { reason: "schedule", until: Some(Millis(1)) };
+    let held = HoldReason { reason: "schedule", until: Some(Millis(1)) };
     check("HeldBy", &held, &["until"]);
     let queue = DeviceQueue {
         device_id: "shop".parse().unwrap(),
@@ -199,7 +199,7 @@ fn queues() {
 #[test]
 fn devices_and_health() {
     check("DeviceStats", &DeviceStats::default(), &[]);
-    let health = judge(&State::Created, &Observed::default());
+    let health = judge(&State::Created, &HealthInput::default());
     check("Health", &health, &[]);
     check("HealthMetrics", &health.metrics, &["lastActivity", "warmupPhase"]);
     check("HealthWarning", &health.warnings[0], &[]);

@@ -8,9 +8,7 @@ use utoipa::ToSchema;
 use super::requests::{FormatWord, OrderingWord};
 use crate::domain::clock::Millis;
 use crate::domain::webhook::{DisabledReason, EndpointId, Format, Ordering};
-use crate::service::{
-    CreatedWebhook, DeadDelivery, RotatedWebhook, TestReport, WebhookAttempt, WebhookStatus,
-};
+use crate::service::{CreatedWebhook, DeadLetter, RotatedWebhook, TestReport, WebhookAttempt, WebhookStatus};
 
 /// What stands in place of what is secret.
 pub(super) const MASK: &str = "********";
@@ -307,8 +305,8 @@ pub struct DeadLetterObject {
     dead_at: Millis,
 }
 
-impl From<DeadDelivery> for DeadLetterObject {
-    fn from(dead: DeadDelivery) -> Self {
+impl From<DeadLetter> for DeadLetterObject {
+    fn from(dead: DeadLetter) -> Self {
         Self {
             id: dead.key.number(),
             device_id: dead.device.into(),

@@ -16,7 +16,7 @@ use crate::api::http::error::ApiError;
 use crate::api::http::guard::{Caller, guarded};
 use crate::api::http::input::{Body, Device, Query, Webhook};
 use crate::domain::access::Scope;
-use crate::service::Core;
+use crate::service::Services;
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -36,11 +36,11 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 #[utoipa::path(get, path = "/devices/{id}/webhooks", operation_id = "listDeviceWebhooks", tag = "webhooks",
     responses((status = 200, description = "The device's own webhooks, oldest first", body = Success<Vec<WebhookObject>>)))]
 async fn list(
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
 ) -> Result<Success<Vec<WebhookObject>>, ApiError> {
-    core.device(&device).await?;
-    let webhooks = core.webhooks(Some(&[device])).await?;
+    services.fleet.device(&device).await?;
+    let webhooks = services.webhooks.webhooks(Some(&[device])).await?;
     Ok(Success::new(webhooks.into_iter().map(WebhookObject::from).collect()))
 }
 
@@ -52,11 +52,11 @@ async fn list(
     responses((status = 201, description = "The webhook, with the only copy of its secret", body = Success<CreatedWebhookObject>)))]
 async fn create(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Body(body): Body<CreateWebhook>,
 ) -> Result<Created<CreatedWebhookObject>, ApiError> {
-    make(&core, &caller, Some(device), body).await
+    make(&services, &caller, Some(device), body).await
 }
 
 /// Show a webhook of a device
@@ -64,11 +64,11 @@ async fn create(
     responses((status = 200, description = "The webhook, without what is secret of it", body = Success<WebhookObject>)))]
 async fn show(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Webhook(id): Webhook,
 ) -> Result<Success<WebhookObject>, ApiError> {
-    Ok(Success::new(reached(&core, &caller, Some(&device), &id).await?.into()))
+    Ok(Success::new(reached(&services, &caller, Some(&device), &id).await?.into()))
 }
 
 /// Change a webhook of a device
@@ -79,12 +79,12 @@ async fn show(
     responses((status = 200, description = "The webhook as it now is", body = Success<WebhookObject>)))]
 async fn change(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Webhook(id): Webhook,
     Body(body): Body<ChangeWebhook>,
 ) -> Result<Success<WebhookObject>, ApiError> {
-    alter(&core, &caller, Some(&device), &id, body).await
+    alter(&services, &caller, Some(&device), &id, body).await
 }
 
 /// Delete a webhook of a device
@@ -94,12 +94,12 @@ async fn change(
     responses((status = 200, description = "It is gone", body = Success<DeletedWebhook>)))]
 async fn remove(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Webhook(id): Webhook,
 ) -> Result<Success<DeletedWebhook>, ApiError> {
-    reached(&core, &caller, Some(&device), &id).await?;
-    core.delete_webhook(&id).await?;
+    reached(&services, &caller, Some(&device), &id).await?;
+    services.webhooks.delete_webhook(&id).await?;
     Ok(Success::new(DeletedWebhook::new(id)))
 }
 
@@ -111,12 +111,12 @@ async fn remove(
     responses((status = 200, description = "The only copy of the new secret", body = Success<RotatedObject>)))]
 async fn rotate(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Webhook(id): Webhook,
     Body(body): Body<RotateRequest>,
 ) -> Result<Success<RotatedObject>, ApiError> {
-    renew(&core, &caller, Some(&device), &id, body).await
+    renew(&services, &caller, Some(&device), &id, body).await
 }
 
 /// Test a webhook of a device
@@ -126,12 +126,12 @@ async fn rotate(
     responses((status = 200, description = "What the receiver said, whatever that was", body = Success<TestReportObject>)))]
 async fn test(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Webhook(id): Webhook,
 ) -> Result<Success<TestReportObject>, ApiError> {
-    reached(&core, &caller, Some(&device), &id).await?;
-    Ok(Success::new(core.test_webhook(&id).await?.into()))
+    reached(&services, &caller, Some(&device), &id).await?;
+    Ok(Success::new(services.webhooks.test_webhook(&id).await?.into()))
 }
 
 /// List what came of each try, of a device's webhook
@@ -140,12 +140,12 @@ async fn test(
     responses((status = 200, description = "Tries, the newest first", body = Page<AttemptObject, BeforeAttempt>)))]
 async fn attempts(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Webhook(id): Webhook,
     Query(query): Query<AttemptsQuery>,
 ) -> Result<Page<AttemptObject, BeforeAttempt>, ApiError> {
-    tried(&core, &caller, Some(&device), &id, &query).await
+    tried(&services, &caller, Some(&device), &id, &query).await
 }
 
 /// List dead letters of a device's webhook
@@ -154,12 +154,12 @@ async fn attempts(
     responses((status = 200, description = "Dead letters, the newest first", body = Page<DeadLetterObject, Offsets>)))]
 async fn dead_letters(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Webhook(id): Webhook,
     Query(query): Query<DeadLettersQuery>,
 ) -> Result<Page<DeadLetterObject, Offsets>, ApiError> {
-    dead(&core, &caller, Some(&device), &id, &query).await
+    dead(&services, &caller, Some(&device), &id, &query).await
 }
 
 /// Deliver once more to a device's webhook
@@ -170,10 +170,10 @@ async fn dead_letters(
     responses((status = 200, description = "How many deliveries were put back", body = Success<ReplayedWebhook>)))]
 async fn replay(
     caller: Caller,
-    State(core): State<Core>,
+    State(services): State<Services>,
     Device(device): Device,
     Webhook(id): Webhook,
     Body(body): Body<ReplayRequest>,
 ) -> Result<Success<ReplayedWebhook>, ApiError> {
-    again(&core, &caller, Some(&device), &id, body).await
+    again(&services, &caller, Some(&device), &id, body).await
 }

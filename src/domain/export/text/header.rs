@@ -1,6 +1,6 @@
 //! The beginning of a message's first line, in the variants that phones write.
 
-use super::marks::Extra;
+use super::placeholders::Extra;
 
 /// What stands before a message's text. The numbers of the date are in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,9 +44,9 @@ fn is_blank(c: char) -> bool {
 }
 
 /// Reads a line from its beginning.
-struct Eater<'a>(&'a str);
+struct HeaderScanner<'a>(&'a str);
 
-impl<'a> Eater<'a> {
+impl<'a> HeaderScanner<'a> {
     fn eat(&mut self, c: char) -> bool {
         match self.0.strip_prefix(c) {
             Some(rest) => {
@@ -81,7 +81,7 @@ impl<'a> Eater<'a> {
 
     /// `am`, `PM`, `a. m.` and the like: whether it is the second half of the day.
     fn half(&mut self) -> Option<bool> {
-        let mut ahead = Eater(self.0);
+        let mut ahead = HeaderScanner(self.0);
         ahead.blanks();
         let late = matches!(ahead.any(&['a', 'A', 'p', 'P'])?, 'p' | 'P');
         ahead.eat('.');
@@ -129,7 +129,7 @@ impl<'a> Eater<'a> {
 
 /// The header that a line begins with, in any variant.
 pub(super) fn header(line: &str) -> Option<Header<'_>> {
-    let mut line = Eater(line.trim_start_matches(is_invisible));
+    let mut line = HeaderScanner(line.trim_start_matches(is_invisible));
     let bracket = line.eat('[');
     let (date, year_first) = line.date()?;
     line.eat(',');

@@ -4,13 +4,13 @@
 //! such a line is written with a mark around it that nobody sees ([`marks`]), and read without it.
 //! A file is read twice: first for the order of day and month ([`OrderVote`]), then for its messages.
 
+mod date_order;
 mod header;
-pub mod marks;
-mod order;
 mod parser;
+pub mod placeholders;
 mod writer;
 
-pub use order::{DateOrder, OrderVote};
+pub use date_order::{DateOrder, OrderVote};
 pub use parser::{Entry, Extra, Parser, TextError};
 pub use writer::{Line, Writer, author_label};
 

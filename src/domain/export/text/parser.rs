@@ -3,15 +3,15 @@
 use jiff::civil::DateTime;
 use thiserror::Error;
 
+use super::date_order::DateOrder;
 use super::header::{Header, header};
-use super::marks::{EDITED, MARK, unguarded};
-use super::order::DateOrder;
+use super::placeholders::{EDITED, MARK, unguarded};
 use super::writer::bare;
 use crate::domain::clock::Millis;
 use crate::domain::export::limits::BODY_MAX;
-use crate::domain::export::zone::Zone;
+use crate::domain::export::time_zone::Zone;
 
-pub use super::marks::Extra;
+pub use super::placeholders::Extra;
 
 const MINUTE_MS: i64 = 60_000;
 

@@ -1,10 +1,10 @@
 use proptest::prelude::*;
 
-use super::marks::MARK;
+use super::placeholders::MARK;
 use super::*;
 use crate::domain::clock::Millis;
 use crate::domain::content::Location;
-use crate::domain::export::zone::Zone;
+use crate::domain::export::time_zone::Zone;
 
 /// 2026-01-31 14:05 UTC.
 const AT: Millis = Millis(1_769_868_300_000);

@@ -1,9 +1,9 @@
 //! Writes messages as phones do.
 
 use super::header::is_invisible;
-use super::marks::{EDITED, Extra, MARK, guarded};
+use super::placeholders::{EDITED, Extra, MARK, guarded};
 use crate::domain::clock::Millis;
-use crate::domain::export::zone::Zone;
+use crate::domain::export::time_zone::Zone;
 
 /// A message to be written.
 #[derive(Debug)]

@@ -86,7 +86,7 @@ mod tests {
         for chat in ["0001@lid", "123@lid", "status@broadcast", "120363000000000001-1@g.us"] {
             assert_eq!(recipient(&chat.parse().unwrap()), None, "{chat}");
         }
-        assert!(recipient(&Jid::stand_in(7)).is_none());
+        assert!(recipient(&Jid::placeholder(7)).is_none());
     }
 
     proptest! {

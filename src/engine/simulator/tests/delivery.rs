@@ -57,7 +57,7 @@ async fn message_is_redelivered_after_store_failure() {
     let running = daemon.connect_linked(json!({})).await;
     daemon.recorder.refuses.store(true, Ordering::Relaxed);
     let mut call = daemon.posting("incoming", json!({ "from": "15550110001", "body": "hi" }));
-    assert_eq!(running.ended().await, Ended::LinkLost(crate::domain::reason::Reason::EngineError));
+    assert_eq!(running.ended().await, SessionEnd::LinkLost(crate::domain::reason::Reason::EngineError));
 
     daemon.recorder.refuses.store(false, Ordering::Relaxed);
     let _running = daemon.connect(json!({})).await;

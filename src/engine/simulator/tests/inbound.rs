@@ -137,7 +137,7 @@ async fn fake_file_is_retried_after_media_store_failure() {
     let body = json!({ "from": CONTACT, "media": { "mimetype": "image/png", "sizeBytes": 100 } });
     daemon.files.fail(Failing::Broken);
     let mut call = daemon.posting("incoming", body);
-    assert_eq!(running.ended().await, Ended::LinkLost(Reason::EngineError));
+    assert_eq!(running.ended().await, SessionEnd::LinkLost(Reason::EngineError));
     daemon.files.fail(Failing::Not);
     let _running = daemon.connect(json!({})).await;
     assert!(call.join_next().await.unwrap().unwrap().is_ok());

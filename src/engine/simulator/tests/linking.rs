@@ -10,7 +10,7 @@ async fn session_ends_after_six_codes() {
     let (session, _cancel) = daemon.open(json!({})).await;
     let began = tokio::time::Instant::now();
 
-    assert_eq!(session.run().await, Ended::CodesExhausted);
+    assert_eq!(session.run().await, SessionEnd::CodesExhausted);
 
     assert_eq!(began.elapsed().as_secs(), 160);
     let codes = daemon.recorder.codes();
@@ -36,7 +36,7 @@ async fn auto_scan_links_after_delay() {
     assert_eq!(began.elapsed().as_secs(), 70);
     assert_eq!(daemon.recorder.codes().len(), 2);
     cancel.cancel();
-    assert_eq!(task.join_next().await.unwrap().unwrap(), Ended::Closed);
+    assert_eq!(task.join_next().await.unwrap().unwrap(), SessionEnd::Closed);
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn scanned_link_survives_restart() {
     daemon.recorder.until_opened().await;
     let again = daemon.post("scan", json!({ "qr": code })).await;
     assert_eq!(code_of(again.unwrap_err()), "qr_expired");
-    assert_eq!(running.stop().await, Ended::Closed);
+    assert_eq!(running.stop().await, SessionEnd::Closed);
 
     let daemon = daemon.restart(dir.path()).await;
     let running = daemon.connect(json!({})).await;
@@ -65,7 +65,7 @@ async fn scanned_link_survives_restart() {
     assert_eq!(account.phone_number, "15550100007");
 
     running.session.log_out().await.unwrap();
-    assert_eq!(running.ended().await, Ended::Closed);
+    assert_eq!(running.ended().await, SessionEnd::Closed);
     assert!(daemon.vault.0.lock().unwrap().is_empty());
     assert_eq!(code_of(daemon.say("hello").await.unwrap_err()), "not_linked");
 }
@@ -148,10 +148,10 @@ async fn fault_ends_session_with_its_reason() {
     let daemon = Daemon::start(dir.path());
     let mut running = daemon.connect_linked(json!({})).await;
     let cases = [
-        (json!({ "kind": "drop_link" }), Ended::LinkLost(Reason::LinkDropped)),
-        (json!({ "kind": "ban", "value": "temporary" }), Ended::Fatal(Reason::TemporaryBan)),
-        (json!({ "kind": "ban" }), Ended::Fatal(Reason::Banned)),
-        (json!({ "kind": "log_out" }), Ended::LoggedOut(Reason::LoggedOutOnPhone)),
+        (json!({ "kind": "drop_link" }), SessionEnd::LinkLost(Reason::LinkDropped)),
+        (json!({ "kind": "ban", "value": "temporary" }), SessionEnd::Fatal(Reason::TemporaryBan)),
+        (json!({ "kind": "ban" }), SessionEnd::Fatal(Reason::Banned)),
+        (json!({ "kind": "log_out" }), SessionEnd::LoggedOut(Reason::LoggedOutOnPhone)),
     ];
     for (fault, expected) in cases {
         daemon.post("fault", fault.clone()).await.unwrap();
@@ -170,7 +170,7 @@ async fn refuse_connect_counts_connections() {
     daemon.post("fault", json!({ "kind": "refuse_connect", "count": 2 })).await.unwrap();
     for _ in 0..2 {
         let running = daemon.connect(json!({})).await;
-        assert_eq!(running.ended().await, Ended::LinkLost(Reason::NetworkUnreachable));
+        assert_eq!(running.ended().await, SessionEnd::LinkLost(Reason::NetworkUnreachable));
     }
     daemon.connect_linked(json!({})).await.stop().await;
 }
@@ -197,7 +197,7 @@ async fn second_session_replaces_first() {
     let daemon = Daemon::start(dir.path());
     let first = daemon.connect_linked(json!({})).await;
     let second = daemon.connect(json!({})).await;
-    assert_eq!(first.ended().await, Ended::Fatal(Reason::StreamReplaced));
+    assert_eq!(first.ended().await, SessionEnd::Fatal(Reason::StreamReplaced));
     daemon.say("to the second").await.unwrap();
-    assert_eq!(second.stop().await, Ended::Closed);
+    assert_eq!(second.stop().await, SessionEnd::Closed);
 }

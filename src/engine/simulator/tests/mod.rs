@@ -16,8 +16,8 @@ use crate::domain::clock::{Clock, Millis, Random};
 use crate::domain::content::Content;
 use crate::domain::ids::{DeviceId, MessageId};
 use crate::engine::{
-    ControlContext, ControlError, ControlVerb, Driver, Ended, EngineEvent, Inbound, InboundError,
-    MemoryVault, Outgoing, SendOutcome, Session, SessionContext,
+    ControlContext, ControlError, ControlVerb, Driver, EngineEvent, Inbound, InboundError, MemoryVault,
+    Outgoing, SendOutcome, Session, SessionContext, SessionEnd,
 };
 
 mod changes;
@@ -252,16 +252,16 @@ impl Daemon {
 struct Running {
     session: Arc<dyn Session>,
     cancel: CancellationToken,
-    task: JoinSet<Ended>,
+    task: JoinSet<SessionEnd>,
 }
 
 impl Running {
-    async fn ended(mut self) -> Ended {
+    async fn ended(mut self) -> SessionEnd {
         let ended = tokio::time::timeout(MAX_WAIT, self.task.join_next()).await;
         ended.expect("the session never ended").unwrap().unwrap()
     }
 
-    async fn stop(self) -> Ended {
+    async fn stop(self) -> SessionEnd {
         self.cancel.cancel();
         self.ended().await
     }

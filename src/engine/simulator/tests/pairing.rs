@@ -53,7 +53,7 @@ async fn only_newest_pairing_code_is_accepted_while_linking() {
     assert_eq!(pair("AAAA-AAAA").await, "pairing_code_unknown");
     // The next code to scan does not touch the one to type; the end of all codes does.
     shown(&daemon, 2).await;
-    assert_eq!(task.join_next().await.unwrap().unwrap(), Ended::CodesExhausted);
+    assert_eq!(task.join_next().await.unwrap().unwrap(), SessionEnd::CodesExhausted);
     assert_eq!(pair(&new).await, "pairing_code_expired");
     cancel.cancel();
 }

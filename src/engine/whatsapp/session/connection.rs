@@ -27,7 +27,7 @@ use crate::engine::whatsapp::pump::{self, Heard};
 use crate::engine::whatsapp::runtime::Tasks;
 use crate::engine::whatsapp::settings::History;
 use crate::engine::whatsapp::{ended, groups, linking, resend};
-use crate::engine::{Ended, EngineEvent};
+use crate::engine::{EngineEvent, SessionEnd};
 
 /// How long the network waits for what is being taken in.
 const MOMENT: Duration = Duration::from_millis(50);
@@ -37,7 +37,7 @@ pub(super) enum Outcome {
     /// Another one: the device was linked with this one.
     Again,
     /// The end.
-    Ended(Ended),
+    Ended(SessionEnd),
     /// The library panicked.
     Panicked,
 }
@@ -50,17 +50,17 @@ struct Progress {
     /// It can send and receive.
     open: bool,
     /// Why it ends; the first reason counts.
-    ended: Option<Ended>,
+    ended: Option<SessionEnd>,
 }
 
 impl Progress {
     fn outcome(&self) -> Outcome {
         match self.ended {
             // The network ends the connection in which a device was linked, and does not say why.
-            None | Some(Ended::LinkLost(_)) if self.paired && !self.open => Outcome::Again,
+            None | Some(SessionEnd::LinkLost(_)) if self.paired && !self.open => Outcome::Again,
             Some(ended) => Outcome::Ended(ended),
-            None if self.open => Outcome::Ended(Ended::LinkLost(Reason::LinkDropped)),
-            None => Outcome::Ended(Ended::LinkLost(Reason::NetworkUnreachable)),
+            None if self.open => Outcome::Ended(SessionEnd::LinkLost(Reason::LinkDropped)),
+            None => Outcome::Ended(SessionEnd::LinkLost(Reason::NetworkUnreachable)),
         }
     }
 }
@@ -80,7 +80,7 @@ impl WhatsAppSession {
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::error!(device = %self.device, %error, cause, "the engine cannot connect");
-                return Outcome::Ended(Ended::LinkLost(Reason::EngineError));
+                return Outcome::Ended(SessionEnd::LinkLost(Reason::EngineError));
             }
         };
         let connected = self.connection(&client, Arc::clone(&acks));
@@ -117,11 +117,11 @@ impl WhatsAppSession {
             return Outcome::Panicked;
         }
         let outcome = progress.outcome();
-        if let Outcome::Ended(Ended::LoggedOut(_)) = outcome {
+        if let Outcome::Ended(SessionEnd::LoggedOut(_)) = outcome {
             let incomplete = !progress.open && self.never_arrived().await;
             self.forget().await;
             if incomplete {
-                return Outcome::Ended(Ended::LinkLost(Reason::LinkIncomplete));
+                return Outcome::Ended(SessionEnd::LinkLost(Reason::LinkIncomplete));
             }
         }
         outcome
@@ -162,12 +162,12 @@ impl WhatsAppSession {
         let overflow = heard.overflow();
         let ended = tokio::select! {
             biased;
-            () = self.cancel.cancelled() => Ended::Closed,
-            () = self.logged_out.cancelled() => Ended::Closed,
+            () = self.cancel.cancelled() => SessionEnd::Closed,
+            () = self.logged_out.cancelled() => SessionEnd::Closed,
             () = tasks.panicked() => return,
             () = overflow.cancelled() => {
                 tracing::warn!(device = %self.device, "the network told more than could be taken in");
-                Ended::LinkLost(Reason::EngineError)
+                SessionEnd::LinkLost(Reason::EngineError)
             }
             () = self.listen(connected, running, heard, progress) => return,
         };
@@ -251,7 +251,7 @@ impl WhatsAppSession {
         connected: &Arc<Connected>,
         event: &Event,
         progress: &mut Progress,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), SessionEnd> {
         match event {
             Event::PairingQrCode(told) => {
                 self.waits(&connected.client);
@@ -274,17 +274,17 @@ impl WhatsAppSession {
     }
 
     /// Stores the account as it is now: the library does so later, and nobody can wait for that.
-    async fn save_account(&self, client: &Client) -> Result<(), Ended> {
+    async fn save_account(&self, client: &Client) -> Result<(), SessionEnd> {
         let account = client.persistence_manager().get_device_snapshot();
         self.backend.save(&account).await.map_err(|error| {
             tracing::warn!(device = %self.device, %error, "the account could not be stored");
-            Ended::LinkLost(Reason::EngineError)
+            SessionEnd::LinkLost(Reason::EngineError)
         })
     }
 
-    async fn opened(&self, connected: &Arc<Connected>) -> Result<(), Ended> {
+    async fn opened(&self, connected: &Arc<Connected>) -> Result<(), SessionEnd> {
         let Some(own) = connected.client.pn() else {
-            return Err(Ended::LinkLost(Reason::EngineError));
+            return Err(SessionEnd::LinkLost(Reason::EngineError));
         };
         let account = linking::account(own.user_base(), &connected.client.push_name());
         self.save_account(&connected.client).await?;
@@ -295,10 +295,10 @@ impl WhatsAppSession {
         self.tell(EngineEvent::Opened(account)).await
     }
 
-    async fn beat(&self, pulse: Pulse) -> Result<(), Ended> {
+    async fn beat(&self, pulse: Pulse) -> Result<(), SessionEnd> {
         match pulse {
             Pulse::Alive(ms) => self.tell(EngineEvent::Latency { ms }).await,
-            Pulse::Silent => Err(Ended::LinkLost(Reason::KeepaliveTimeout)),
+            Pulse::Silent => Err(SessionEnd::LinkLost(Reason::KeepaliveTimeout)),
             // How it ended is told by the connection itself.
             Pulse::Gone => Ok(()),
         }

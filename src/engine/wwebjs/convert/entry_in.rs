@@ -12,7 +12,7 @@ use crate::domain::ack::Ack;
 use crate::domain::clock::Millis;
 use crate::domain::contact::{Contact, ContactUpdate};
 use crate::domain::device::Account;
-use crate::domain::event::{Called, ChatsMerged, GroupChanged, HistoryProgressed, QrOffered};
+use crate::domain::event::{CallEvent, ChatMergedEvent, GroupUpdateEvent, HistoryProgressEvent, QrEvent};
 use crate::domain::group::GroupChange;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
@@ -46,7 +46,7 @@ pub(in super::super) enum News {
     /// The account came into a group.
     IntoGroup(Jid),
     /// The first synchronisation is done.
-    Complete(HistoryProgressed),
+    Complete(HistoryProgressEvent),
     /// To be handed on as it is.
     Plain(EngineEvent),
     /// Nothing for us.
@@ -144,7 +144,7 @@ pub(in super::super) fn news(entry: &WireEntry) -> Option<News> {
             News::State(state_in::there(&state, reason.as_deref()))
         }
         "qr" => {
-            let qr: QrOffered = parsed(payload)?;
+            let qr: QrEvent = parsed(payload)?;
             News::Code { code: qr.qr, valid_ms: qr.expires_at.since(at) }
         }
         "authenticated" => {
@@ -174,7 +174,7 @@ pub(in super::super) fn news(entry: &WireEntry) -> Option<News> {
         "chat:cleared" => News::Chat { chat: parsed::<OfChat>(payload)?.chat_id, change: ChatChange::Clear },
         "chat:deleted" => News::Chat { chat: parsed::<OfChat>(payload)?.chat_id, change: ChatChange::Delete },
         "chat:merged" => {
-            let ChatsMerged { from, to } = parsed(payload)?;
+            let ChatMergedEvent { from, to } = parsed(payload)?;
             let same = ContactUpdate { lid: Some(from), ..ContactUpdate::seen(to) };
             News::Plain(EngineEvent::Contacts(vec![same]))
         }
@@ -184,7 +184,7 @@ pub(in super::super) fn news(entry: &WireEntry) -> Option<News> {
         }
         "group:update" => group(parsed(payload)?),
         "call" => {
-            let Called { call_id, from, video, status } = parsed(payload)?;
+            let CallEvent { call_id, from, video, status } = parsed(payload)?;
             News::Plain(EngineEvent::Call { call_id, from, video, status })
         }
         "history:progress" => progress(parsed(payload)?),
@@ -232,8 +232,8 @@ pub(in super::super) fn contact_update(contact: Contact) -> ContactUpdate {
     }
 }
 
-fn group(told: GroupChanged) -> News {
-    let GroupChanged { group_id, change, participants, subject, description, author } = told;
+fn group(told: GroupUpdateEvent) -> News {
+    let GroupUpdateEvent { group_id, change, participants, subject, description, author } = told;
     if change == GroupChange::Created {
         return News::IntoGroup(group_id);
     }
@@ -241,12 +241,12 @@ fn group(told: GroupChanged) -> News {
     News::Plain(EngineEvent::GroupChanged { group: group_id, change, participants, text, author })
 }
 
-fn progress(told: HistoryProgressed) -> News {
+fn progress(told: HistoryProgressEvent) -> News {
     use crate::domain::event::HistoryPhase;
     if told.phase == HistoryPhase::Complete {
         return News::Complete(told);
     }
-    let HistoryProgressed { done, total, phase } = told;
+    let HistoryProgressEvent { done, total, phase } = told;
     News::Plain(EngineEvent::HistoryProgress { done, total, phase })
 }
 

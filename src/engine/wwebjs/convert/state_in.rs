@@ -4,7 +4,7 @@ use super::wire::WireDevice;
 use super::words;
 use crate::domain::device::Account;
 use crate::domain::reason::Reason;
-use crate::engine::Ended;
+use crate::engine::SessionEnd;
 
 /// Where the upstream's device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,17 +53,17 @@ pub(in super::super) fn account(device: &WireDevice) -> Option<Account> {
 }
 
 /// How our session ends when the upstream's device, which was running, comes to be there; none when it goes on.
-pub(in super::super) fn ends(there: There, was_ready: bool) -> Option<Ended> {
+pub(in super::super) fn ends(there: There, was_ready: bool) -> Option<SessionEnd> {
     match there {
         There::Coming(reason) if was_ready => {
-            Some(Ended::LinkLost(reason.unwrap_or(Reason::UpstreamUnavailable)))
+            Some(SessionEnd::LinkLost(reason.unwrap_or(Reason::UpstreamUnavailable)))
         }
-        There::Code | There::Pairing if was_ready => Some(Ended::LinkLost(Reason::UpstreamUnavailable)),
+        There::Code | There::Pairing if was_ready => Some(SessionEnd::LinkLost(Reason::UpstreamUnavailable)),
         There::Coming(_) | There::Code | There::Pairing | There::Ready => None,
-        There::Resting(Some(Reason::QrCodesExhausted)) => Some(Ended::CodesExhausted),
-        There::Resting(reason) => Some(Ended::Fatal(reason.unwrap_or(Reason::StoppedByOperator))),
-        There::LoggedOut(reason) => Some(Ended::LoggedOut(reason.unwrap_or(Reason::LoggedOutOnPhone))),
-        There::Failed(reason) => Some(Ended::Fatal(reason.unwrap_or(Reason::EngineError))),
+        There::Resting(Some(Reason::QrCodesExhausted)) => Some(SessionEnd::CodesExhausted),
+        There::Resting(reason) => Some(SessionEnd::Fatal(reason.unwrap_or(Reason::StoppedByOperator))),
+        There::LoggedOut(reason) => Some(SessionEnd::LoggedOut(reason.unwrap_or(Reason::LoggedOutOnPhone))),
+        There::Failed(reason) => Some(SessionEnd::Fatal(reason.unwrap_or(Reason::EngineError))),
     }
 }
 
@@ -76,18 +76,18 @@ mod tests {
         let ended = |state, reason, ready| ends(there(state, reason), ready);
         assert_eq!(
             ended("reconnecting", Some("link_dropped"), true),
-            Some(Ended::LinkLost(Reason::LinkDropped))
+            Some(SessionEnd::LinkLost(Reason::LinkDropped))
         );
         assert_eq!(ended("connecting", None, false), None);
-        assert_eq!(ended("failed", Some("banned"), true), Some(Ended::Fatal(Reason::Banned)));
-        assert_eq!(ended("stopped", Some("qr_codes_exhausted"), false), Some(Ended::CodesExhausted));
+        assert_eq!(ended("failed", Some("banned"), true), Some(SessionEnd::Fatal(Reason::Banned)));
+        assert_eq!(ended("stopped", Some("qr_codes_exhausted"), false), Some(SessionEnd::CodesExhausted));
         assert_eq!(
             ended("stopped", Some("stopped_by_operator"), true),
-            Some(Ended::Fatal(Reason::StoppedByOperator))
+            Some(SessionEnd::Fatal(Reason::StoppedByOperator))
         );
         assert_eq!(
             ended("logged_out", Some("logged_out_on_phone"), true),
-            Some(Ended::LoggedOut(Reason::LoggedOutOnPhone))
+            Some(SessionEnd::LoggedOut(Reason::LoggedOutOnPhone))
         );
         assert_eq!(ended("ready", None, true), None);
     }

@@ -1,0 +1,89 @@
+//! What `wharf doctor` looks at for devices that hear by callbacks: whether their upstreams can be told where to.
+
+use serde_json::Value;
+
+use super::host::Check;
+use crate::settings::{DeclaredDevice, Settings};
+
+const NAME: &str = "callbacks";
+
+/// Looks at the declared devices.
+pub(in crate::cli) fn probe(settings: &Settings, devices: &[DeclaredDevice]) -> Check {
+    let default = settings.devices.default_engine.as_str();
+    let called: Vec<&str> =
+        devices.iter().filter(|device| is_called(device, default)).map(|device| device.id.as_str()).collect();
+    judged(&called, &settings.server.public_url)
+}
+
+fn judged(called: &[&str], public_url: &str) -> Check {
+    match (called, public_url) {
+        ([], _) => Check::skip(NAME, "no declared device hears by callbacks"),
+        (called, "") => Check::warn(
+            NAME,
+            format!(
+                "server.public_url is not set, and these devices hear by callbacks: {}",
+                called.join(", ")
+            ),
+            "Set server.public_url to where their upstreams reach this daemon; they call <public_url>/hooks/<device id>.",
+        ),
+        (_, url) => {
+            Check::ok(NAME, format!("upstreams call {}/hooks/<device id>", url.trim_end_matches('/')))
+        }
+    }
+}
+
+fn is_called(device: &DeclaredDevice, default_engine: &str) -> bool {
+    let inbound = |engine: &str| device.settings.get(engine)?.get("inbound").and_then(Value::as_str);
+    match device.engine.as_deref().unwrap_or(default_engine) {
+        "cloud-api" => true,
+        "waha" => inbound("waha").is_none_or(|way| way == "webhook"),
+        "wwebjs" => inbound("wwebjs") == Some("webhook"),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::callbacks::*;
+    use super::super::host::Verdict;
+
+    fn device(engine: Option<&str>, settings: &Value) -> DeclaredDevice {
+        DeclaredDevice {
+            id: "shop".to_owned(),
+            name: None,
+            engine: engine.map(str::to_owned),
+            settings: settings.as_object().unwrap().clone(),
+            autostart: true,
+            webhooks: Vec::new(),
+            notify: Vec::new(),
+            file: "shop.toml".into(),
+        }
+    }
+
+    #[test]
+    fn devices_that_are_called_back_need_an_address() {
+        assert_eq!(judged(&[], "").verdict, Verdict::Skip);
+        let missing = judged(&["shop", "till"], "");
+        assert_eq!(missing.verdict, Verdict::Warn);
+        assert!(missing.found.contains("server.public_url") && missing.found.ends_with("shop, till"));
+        assert_eq!(judged(&["shop"], "https://wharf.example.com").verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn who_is_called_back_is_known_by_engine_and_settings() {
+        assert!(is_called(&device(None, &json!({})), "cloud-api"));
+        assert!(is_called(&device(Some("waha"), &json!({ "waha": {} })), "simulator"));
+        assert!(!is_called(
+            &device(Some("waha"), &json!({ "waha": { "inbound": "websocket" } })),
+            "simulator"
+        ));
+        assert!(is_called(
+            &device(Some("wwebjs"), &json!({ "wwebjs": { "inbound": "webhook" } })),
+            "simulator"
+        ));
+        assert!(!is_called(&device(Some("wwebjs"), &json!({ "wwebjs": {} })), "simulator"));
+        assert!(!is_called(&device(None, &json!({})), "simulator"));
+    }
+}

@@ -1,0 +1,291 @@
+//! What `wharf doctor` looks at on this machine. Looks only: creates and changes nothing.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use rustix::fs::{Access, access, statvfs};
+use rustix::process::{Resource, getrlimit};
+use serde::Serialize;
+
+use crate::cli::api_key::ADMIN_KEY_FILE;
+use crate::cli::time_format::rough;
+
+const MIB: u64 = 1024 * 1024;
+/// Clocks may differ by so much: servers tell whole seconds, and answers take time.
+const SKEW_WARN_MS: i64 = 5_000;
+const SKEW_FAIL_MS: i64 = 60_000;
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::cli) enum Verdict {
+    /// As it should be.
+    Ok,
+    /// It works, and will not always.
+    Warn,
+    /// It does not work.
+    Fail,
+    /// Could not be looked at.
+    Skip,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, Serialize)]
+pub(in crate::cli) struct Check {
+    /// What.
+    pub name: &'static str,
+    /// How it came out.
+    pub verdict: Verdict,
+    /// What was found.
+    pub found: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+}
+
+impl Check {
+    pub(in crate::cli) fn ok(name: &'static str, found: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Ok, found: found.into(), advice: None }
+    }
+
+    pub(in crate::cli) fn skip(name: &'static str, found: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Skip, found: found.into(), advice: None }
+    }
+
+    pub(in crate::cli) fn warn(
+        name: &'static str,
+        found: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self { name, verdict: Verdict::Warn, found: found.into(), advice: Some(advice.into()) }
+    }
+
+    pub(in crate::cli) fn fail(
+        name: &'static str,
+        found: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self { name, verdict: Verdict::Fail, found: found.into(), advice: Some(advice.into()) }
+    }
+}
+
+/// How far somebody's clock is from this one, in milliseconds.
+pub(in crate::cli) fn clocks(name: &'static str, whose: &str, skew_ms: i64) -> Check {
+    let direction = if skew_ms < 0 { "behind" } else { "ahead of" };
+    let found = format!("{whose} clock is {} {direction} this one", rough(skew_ms));
+    let advice = "Synchronise both clocks (timedatectl set-ntp true): codes, tokens and signatures depend on the time.";
+    match skew_ms.abs() {
+        0..=SKEW_WARN_MS => Check::ok(name, format!("agrees with {whose}")),
+        ms if ms <= SKEW_FAIL_MS => Check::warn(name, found, advice),
+        _ => Check::fail(name, found, advice),
+    }
+}
+
+/// Whether the data directory is there, or can be made, and can be written.
+pub(in crate::cli) fn directory(dir: &Path) -> Check {
+    const NAME: &str = "data directory";
+    let shown = dir.display();
+    match std::fs::metadata(dir) {
+        Ok(found) if !found.is_dir() => Check::fail(
+            NAME,
+            format!("{shown} is no directory"),
+            "Choose another with --data-dir or store.data_dir.",
+        ),
+        Ok(_) if is_writable(dir) => Check::ok(NAME, format!("{shown} is writable")),
+        Ok(_) => Check::fail(
+            NAME,
+            format!("{shown} is not writable"),
+            "Give it to the user that runs the daemon: chown.",
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => missing_directory(dir),
+        Err(error) => Check::fail(
+            NAME,
+            format!("{shown}: {error}"),
+            "Check the permissions of the directories above it.",
+        ),
+    }
+}
+
+fn missing_directory(dir: &Path) -> Check {
+    const NAME: &str = "data directory";
+    let shown = dir.display();
+    let parent = dir.ancestors().skip(1).map(or_here).find(|parent| parent.exists());
+    match parent {
+        Some(parent) if is_writable(parent) => {
+            Check::ok(NAME, format!("{shown} does not exist yet; the daemon makes it"))
+        }
+        _ => Check::fail(
+            NAME,
+            format!("{shown} does not exist and cannot be made"),
+            format!("Make it and give it to the user that runs the daemon: mkdir -p {shown}"),
+        ),
+    }
+}
+
+/// The parent of a relative path of one component is the empty path, which means here.
+fn or_here(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
+}
+
+fn is_writable(path: &Path) -> bool {
+    access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+/// Whether a daemon uses the data directory. `None` when nobody can tell.
+pub(in crate::cli) fn is_locked(dir: &Path) -> Option<bool> {
+    let file = match File::open(dir.join("wharf.lock")) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(false),
+        Err(_) => return None,
+    };
+    match file.try_lock_shared() {
+        // Dropping the file gives the lock back at once.
+        Ok(()) => Some(false),
+        Err(TryLockError::WouldBlock) => Some(true),
+        Err(TryLockError::Error(_)) => None,
+    }
+}
+
+/// Whether the data directory is in use, and by the daemon that was asked.
+pub(in crate::cli) fn lock(dir: &Path, daemon_answers: bool) -> Check {
+    const NAME: &str = "lock";
+    match (is_locked(dir), daemon_answers) {
+        (None, _) => Check::skip(NAME, "cannot be read by this user"),
+        (Some(true), true) => Check::ok(NAME, "the data directory is in use by a daemon"),
+        (Some(false), false) => Check::ok(NAME, "the data directory is free"),
+        (Some(true), false) => Check::warn(
+            NAME,
+            "a daemon uses the data directory, and does not answer at the URL",
+            "Give its address with --url; before starting another daemon, stop it or choose another --data-dir.",
+        ),
+        (Some(false), true) => Check::warn(
+            NAME,
+            "the daemon that answers uses another data directory",
+            "Give the daemon's own with --data-dir or --config, so that its admin.key is found.",
+        ),
+    }
+}
+
+/// Whether nobody else can read the admin key.
+pub(in crate::cli) fn admin_key(dir: &Path) -> Check {
+    const NAME: &str = "admin key file";
+    let path = dir.join(ADMIN_KEY_FILE);
+    let shown = path.display();
+    let Ok(found) = std::fs::metadata(&path) else {
+        return Check::skip(NAME, format!("{shown} is not there (it need not be)"));
+    };
+    let mode = found.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return Check::ok(NAME, format!("{shown} is readable by its owner only"));
+    }
+    Check::fail(
+        NAME,
+        format!("{shown} has mode {mode:04o}: others can read the key"),
+        format!(
+            "chmod 600 {shown}; then replace the key, for it may have been read: wharf keys create, wharf keys revoke"
+        ),
+    )
+}
+
+/// Whether the disk has room.
+pub(in crate::cli) fn disk(dir: &Path) -> Check {
+    const NAME: &str = "free disk";
+    let Some(existing) = dir.ancestors().map(or_here).find(|path| path.exists()) else {
+        return Check::skip(NAME, "no directory to look at");
+    };
+    let Ok(found) = statvfs(existing) else {
+        return Check::skip(NAME, "the file system does not say");
+    };
+    room(found.f_bavail.saturating_mul(found.f_frsize) / MIB)
+}
+
+fn room(free_mib: u64) -> Check {
+    const NAME: &str = "free disk";
+    let found = format!("{free_mib} MiB free");
+    match free_mib {
+        0..=99 => Check::fail(NAME, found, "Make room: a full disk refuses every message with 503."),
+        100..=1023 => Check::warn(
+            NAME,
+            found,
+            "Make room, or keep less: retention.messages_days, retention.events_days.",
+        ),
+        _ => Check::ok(NAME, found),
+    }
+}
+
+/// Whether a daemon that is started from here may hold enough sockets.
+pub(in crate::cli) fn open_files() -> Check {
+    let limit = getrlimit(Resource::Nofile);
+    // No limit is the largest one.
+    files(limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX))
+}
+
+fn files(soft: u64, hard: u64) -> Check {
+    const NAME: &str = "open files";
+    if soft == u64::MAX {
+        return Check::ok(NAME, "unlimited");
+    }
+    let found = format!("{soft} (could be raised to {hard})");
+    let advice = "Every device and every client needs one. In a shell: ulimit -n 65536; for systemd: LimitNOFILE=65536.";
+    match soft {
+        0..=255 => Check::fail(NAME, found, advice),
+        256..=4095 => Check::warn(NAME, found, advice),
+        _ => Check::ok(NAME, soft.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::host::*;
+
+    #[test]
+    fn directories_are_found_or_can_be_made() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(directory(dir.path()).verdict, Verdict::Ok);
+        assert_eq!(directory(&dir.path().join("a/b")).verdict, Verdict::Ok);
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(directory(&file).verdict, Verdict::Fail);
+        assert_eq!(directory(&file.join("below")).verdict, Verdict::Fail);
+        assert_eq!(directory(Path::new("surely-not-there")).verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn a_lock_is_seen_and_not_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(is_locked(dir.path()), Some(false));
+        let file = File::create(dir.path().join("wharf.lock")).unwrap();
+        assert_eq!(is_locked(dir.path()), Some(false));
+        file.try_lock().unwrap();
+        assert_eq!(is_locked(dir.path()), Some(true));
+        assert_eq!(lock(dir.path(), true).verdict, Verdict::Ok);
+        assert_eq!(lock(dir.path(), false).verdict, Verdict::Warn);
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_a_failure() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(admin_key(dir.path()).verdict, Verdict::Skip);
+        let path = dir.path().join(ADMIN_KEY_FILE);
+        std::fs::write(&path, "whf_AB_secret").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let check = admin_key(dir.path());
+        assert_eq!(check.verdict, Verdict::Fail);
+        assert!(check.found.contains("0644") && !check.found.contains("secret"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(admin_key(dir.path()).verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn limits_have_steps() {
+        assert_eq!(
+            [50, 500, 5_000].map(|mib| room(mib).verdict),
+            [Verdict::Fail, Verdict::Warn, Verdict::Ok]
+        );
+        let verdicts = [100, 1_024, 65_536, u64::MAX].map(|soft| files(soft, u64::MAX).verdict);
+        assert_eq!(verdicts, [Verdict::Fail, Verdict::Warn, Verdict::Ok, Verdict::Ok]);
+        assert_eq!(disk(Path::new("surely-not-there/below")).name, "free disk");
+    }
+}

@@ -1,0 +1,235 @@
+//! What `wharf doctor` looks at for the native engine: whether this build has it, and whether its network can be
+//! reached from here, over TLS, with a clock that agrees, and says which version of the protocol it speaks.
+//!
+//! One request to the address at which the engine learns that version. Its answer is read up to a limit, and all
+//! of it takes [`TIMEOUT`] at most, so that a machine that is offline is told so quickly. Nothing of the user's
+//! is sent.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use reqwest::header::DATE;
+
+use super::host;
+use super::host::Check;
+use crate::cli::client::install_crypto;
+use crate::cli::time_format::parse_http_date;
+use crate::settings::Settings;
+
+/// Where the network says which version it speaks. The engine's library asks the same.
+const ADDRESS: &str = "https://web.whatsapp.com/sw.js";
+const TIMEOUT: Duration = Duration::from_secs(4);
+/// So much of the answer is read; the version stands in it.
+const MAX_ANSWER: usize = 1024 * 1024;
+const REACH: &str = "whatsapp network";
+
+/// What the network answered.
+struct Answer {
+    status: u16,
+    date_ms: Option<i64>,
+    body: String,
+}
+
+/// Looks at the engine and its network; `now` in milliseconds since the epoch.
+pub(in crate::cli) async fn probe(settings: Option<&Settings>, now: i64) -> Vec<Check> {
+    let mut checks = vec![engine(cfg!(feature = "whatsapp"), cfg!(feature = "testbed"))];
+    let in_use =
+        cfg!(feature = "whatsapp") && settings.is_none_or(|settings| settings.engines.whatsapp.enabled);
+    if !in_use {
+        checks.push(Check::skip(REACH, "not looked at: the native engine is not in use"));
+    } else if cfg!(feature = "testbed") {
+        checks.push(Check::skip(REACH, "not looked at: this build speaks to this machine only"));
+    } else {
+        checks.extend(network(ADDRESS, now).await);
+    }
+    checks
+}
+
+fn engine(built: bool, testbed: bool) -> Check {
+    const NAME: &str = "native engine";
+    match (built, testbed) {
+        (false, _) => Check::skip(NAME, "this build has none (it was made without the feature whatsapp)"),
+        (true, true) => Check::warn(
+            NAME,
+            "this build takes any certificate (feature testbed)",
+            "Use it with a testbed on this machine only; for real accounts build without that feature.",
+        ),
+        (true, false) => Check::ok(NAME, "built in (feature whatsapp)"),
+    }
+}
+
+/// Reachability, the clock, and the protocol's version.
+async fn network(address: &str, now: i64) -> Vec<Check> {
+    let answer = match ask(address).await {
+        Ok(answer) => answer,
+        Err(why) => {
+            let advice = "Check the machine's network, DNS and firewall: the native engine needs outgoing TCP to port 443 of \
+                          web.whatsapp.com, without a proxy that looks into TLS. Other engines work without it.";
+            return vec![Check::warn(REACH, why, advice)];
+        }
+    };
+    let mut checks = vec![Check::ok(REACH, format!("reached over TLS (HTTP status {})", answer.status))];
+    checks.extend(answer.date_ms.map(|theirs| host::clocks("whatsapp clock", "the network's", theirs - now)));
+    checks.push(protocol(&answer));
+    checks
+}
+
+fn protocol(answer: &Answer) -> Check {
+    const NAME: &str = "whatsapp protocol";
+    match revision(&answer.body).filter(|_| answer.status == 200) {
+        Some(revision) => {
+            Check::ok(NAME, format!("the network speaks version 2.3000.{revision}; the engine takes it up"))
+        }
+        None => Check::warn(
+            NAME,
+            "the network does not say which version it speaks",
+            "Upgrade Wharf if devices fail with client_outdated; until then set settings.whatsapp.version of a device.",
+        ),
+    }
+}
+
+/// The number after `client_revision`, with quotation marks that may be escaped between them.
+fn revision(body: &str) -> Option<&str> {
+    let (_, rest) = body.split_once("client_revision")?;
+    let number = rest.trim_start_matches(['\\', '"', ':', ' ']);
+    let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
+    (end > 0).then(|| &number[..end])
+}
+
+async fn ask(address: &str) -> Result<Answer, String> {
+    let asked = tokio::time::timeout(TIMEOUT, fetch(address)).await;
+    let late = || format!("did not answer within {} s", TIMEOUT.as_secs());
+    asked.map_err(|_| late())?.map_err(|error| if error.is_timeout() { late() } else { why(&error) })
+}
+
+async fn fetch(address: &str) -> Result<Answer, reqwest::Error> {
+    install_crypto();
+    // As the engine connects: directly.
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    let client = if address.starts_with("http:") { client.tls_certs_only([]) } else { client }.build()?;
+    let response = client.get(address).header("sec-fetch-site", "none").send().await?;
+    let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+    let (status, date_ms) = (response.status().as_u16(), date.and_then(parse_http_date));
+    let (mut body, mut pieces) = (Vec::new(), response.bytes_stream());
+    while let Some(piece) = pieces.next().await {
+        body.extend_from_slice(&piece?);
+        if body.len() > MAX_ANSWER {
+            break;
+        }
+    }
+    Ok(Answer { status, date_ms, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
+/// What went wrong, without the address.
+fn why(error: &reqwest::Error) -> String {
+    let mut causes = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        causes.push(error.to_string());
+        cause = error.source();
+    }
+    named(&causes)
+}
+
+/// By the innermost of the causes, which are given from the outermost on.
+fn named(causes: &[String]) -> String {
+    let all = causes.join(": ").to_ascii_lowercase();
+    let innermost = causes.last().map(String::as_str).unwrap_or_default();
+    if all.contains("dns") || all.contains("lookup") {
+        return "its name could not be resolved: this machine is offline, or has no DNS".to_owned();
+    }
+    if all.contains("certificate") {
+        return format!("its certificate was not accepted: {innermost}");
+    }
+    format!("could not be reached: {innermost}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::super::host::Verdict;
+    use super::super::network::*;
+
+    /// A server on loopback that gives one answer, and its address.
+    fn server(answer: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/sw.js", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let _ = socket.read(&mut [0; 4096]);
+            let _ = socket.write_all(answer.as_bytes());
+        });
+        address
+    }
+
+    fn verdicts(checks: &[Check]) -> Vec<(&'static str, Verdict)> {
+        checks.iter().map(|check| (check.name, check.verdict)).collect()
+    }
+
+    #[tokio::test]
+    async fn a_network_that_answers_is_looked_at_for_its_clock_and_version() {
+        let body = r#"HTTP/1.1 200 OK
+date: Sat, 21 Nov 2026 16:00:00 GMT
+content-length: 33
+connection: close
+
+{"client_revision":1031234567,...}"#;
+        let body: &'static str = Box::leak(body.replace('\n', "\r\n").into_boxed_str());
+        let now = parse_http_date("Sat, 21 Nov 2026 16:00:30 GMT").unwrap();
+        let checks = network(&server(body), now).await;
+        let expected = [
+            ("whatsapp network", Verdict::Ok),
+            ("whatsapp clock", Verdict::Warn),
+            ("whatsapp protocol", Verdict::Ok),
+        ];
+        assert_eq!(verdicts(&checks), expected, "{checks:?}");
+        assert!(checks[1].found.contains("the network's clock is 30 s behind"), "{checks:?}");
+        assert!(checks[2].found.contains("2.3000.1031234567"), "{checks:?}");
+    }
+
+    #[tokio::test]
+    async fn a_network_that_does_not_say_its_version_is_warned_of() {
+        let checks = network(&server("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"), 0).await;
+        let expected = [("whatsapp network", Verdict::Ok), ("whatsapp protocol", Verdict::Warn)];
+        assert_eq!(verdicts(&checks), expected);
+    }
+
+    #[tokio::test]
+    async fn who_is_offline_is_told_so_at_once_and_it_is_no_failure() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let refused = format!("http://{}/", listener.local_addr().unwrap());
+        drop(listener);
+        let checks = network(&refused, 0).await;
+        assert_eq!(verdicts(&checks), [("whatsapp network", Verdict::Warn)]);
+        assert!(checks[0].found.starts_with("could not be reached: "), "{checks:?}");
+        assert!(checks[0].advice.as_ref().unwrap().contains("443"));
+    }
+
+    #[test]
+    fn what_went_wrong_is_said_in_words_for_people() {
+        let named = |cause: &str| named(&["error sending request".to_owned(), cause.to_owned()]);
+        assert!(named("dns error: failed to lookup address information").contains("could not be resolved"));
+        assert!(
+            named("invalid peer certificate: UnknownIssuer").starts_with("its certificate was not accepted")
+        );
+        assert_eq!(named("Connection refused"), "could not be reached: Connection refused");
+    }
+
+    #[test]
+    fn what_the_build_can_do_is_said() {
+        assert_eq!(engine(false, false).verdict, Verdict::Skip);
+        assert_eq!(engine(true, false).verdict, Verdict::Ok);
+        assert_eq!(engine(true, true).verdict, Verdict::Warn);
+    }
+
+    #[test]
+    fn the_revision_is_found_however_it_is_quoted() {
+        assert_eq!(revision(r#"x"client_revision":1031,"y""#), Some("1031"));
+        assert_eq!(revision(r#"x\"client_revision\":1031,\"y\""#), Some("1031"));
+        assert_eq!(revision("client_revision: none"), None);
+        assert_eq!(revision("nothing"), None);
+    }
+}

@@ -1,0 +1,278 @@
+//! Which rule decides about a happening, and what it decides.
+
+use super::{About, Action, Priority, Rule, RuleId, Trigger};
+use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
+use crate::domain::outbox::QuietHours;
+
+/// What becomes of a happening.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// The id of the rule that says so.
+    pub id: RuleId,
+    /// The name of the rule that says so.
+    pub rule: String,
+    /// What is done.
+    pub actions: Vec<Action>,
+    /// How much it matters.
+    pub priority: Priority,
+    /// The sound that goes with it, if any does.
+    pub sound: Option<String>,
+    /// How loud, on top of the settings.
+    pub volume: f32,
+    /// The name of a command, where one is to be run.
+    pub command: Option<String>,
+    /// What follows within so many milliseconds is counted into one.
+    pub group_ms: i64,
+    /// What follows within so many milliseconds is left out.
+    pub throttle_ms: i64,
+    /// Whether quiet hours count for it.
+    pub minds_quiet: bool,
+}
+
+impl Decision {
+    /// Whether this is to be done.
+    #[must_use]
+    pub fn conditions(&self, action: Action) -> bool {
+        self.actions.contains(&action)
+    }
+
+    /// The same without what disturbs people. Commands stay: they are no noise, and may be somebody's work.
+    #[must_use]
+    pub fn is_muted(mut self) -> Self {
+        self.actions.retain(|action| !action.is_intrusive());
+        self.sound = None;
+        self
+    }
+
+    /// The same as it is by now: what waited into the quiet hours disturbs nobody.
+    #[must_use]
+    pub fn as_of(self, now: Millis, quiet_hours: Option<&QuietHours>) -> Self {
+        let quiet = self.minds_quiet && quiet_hours.is_some_and(|hours| hours.is_quiet(now));
+        if quiet { self.is_muted() } else { self }
+    }
+
+    /// What becomes of this and another that are told as one: what matters more says how, and both say what is done.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let (mut most, least) = if self.priority >= other.priority { (self, other) } else { (other, self) };
+        let more: Vec<Action> =
+            least.actions.into_iter().filter(|action| !most.conditions(*action)).collect();
+        most.actions.extend(more);
+        most.sound = most.sound.or(least.sound);
+        most.command = most.command.or(least.command);
+        most.minds_quiet &= least.minds_quiet;
+        most
+    }
+}
+
+/// What the first rule that matches says; `None` when there is none, or it says that nothing is done.
+#[must_use]
+pub fn evaluate<'r>(
+    rules: impl IntoIterator<Item = &'r Rule>,
+    device: &DeviceId,
+    happening: &Trigger,
+    now: Millis,
+    quiet_hours: Option<&QuietHours>,
+) -> Option<Decision> {
+    let rule = rules.into_iter().find(|rule| rule.matches(device, happening, now))?;
+    let spec = &rule.spec;
+    // An endpoint that does not get notifications would otherwise be told of just that, by one more notification.
+    let feeds_itself = matches!(happening.about, About::Webhook { of_notification: true, .. });
+    let may = |action: &Action| !(feeds_itself && *action == Action::Webhook);
+    let actions: Vec<Action> = spec.actions.iter().copied().filter(may).collect();
+    let ms = |span: Option<crate::domain::webhook::RetryDelay>| {
+        span.map_or(0, |span| i64::try_from(span.ms()).unwrap_or(i64::MAX))
+    };
+    let sounds = actions.contains(&Action::Sound);
+    let sound = spec.sound.clone().or_else(|| sounds.then(|| happening.kind.sound().to_owned()));
+    let decision = Decision {
+        id: rule.id.clone(),
+        rule: spec.name.clone(),
+        priority: spec.priority.unwrap_or_else(|| happening.priority()),
+        sound,
+        volume: spec.volume.unwrap_or(1.0),
+        command: spec.command.clone(),
+        group_ms: ms(spec.group),
+        throttle_ms: ms(spec.throttle),
+        minds_quiet: spec.quiet,
+        actions,
+    };
+    Some(decision.as_of(now, quiet_hours)).filter(|decision| !decision.actions.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::evaluate::*;
+    use super::super::{ChatKind, Kind, Match, RuleOrigin, RuleSpec, default_rules};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn device() -> DeviceId {
+        "shop".parse().unwrap()
+    }
+
+    fn message(chat: &str, text: &str, mention: bool) -> Trigger {
+        let chat: crate::domain::jid::Jid = chat.parse().unwrap();
+        Trigger {
+            kind: Kind::Message,
+            seq: 1,
+            at: Millis(0),
+            is_group: chat.is_group(),
+            person: Some(chat.clone()),
+            chat: Some(chat),
+            mention,
+            about: About::Message { name: "Anna".to_owned(), text: text.to_owned() },
+        }
+    }
+
+    fn rule(spec: &serde_json::Value) -> Rule {
+        Rule::new("r".parse().unwrap(), None, RuleOrigin::Api, RuleSpec::read(spec).unwrap())
+    }
+
+    fn matches(wanted: &serde_json::Value, happening: &Trigger) -> bool {
+        rule(&json!({ "match": wanted, "actions": ["dashboard"] })).matches(&device(), happening, Millis(0))
+    }
+
+    #[test]
+    fn each_thing_that_a_rule_asks_for_counts() {
+        let news = message("15550100001@c.us", "An order", false);
+        for (wanted, yes) in [
+            (json!({}), true),
+            (json!({ "events": ["message"] }), true),
+            (json!({ "events": ["mess*"] }), true),
+            (json!({ "events": ["call", "qr"] }), false),
+            (json!({ "devices": ["shop"] }), true),
+            (json!({ "devices": ["other"] }), false),
+            (json!({ "chats": ["15550100001"] }), true),
+            (json!({ "chats": ["15550100002"] }), false),
+            (json!({ "people": ["15550100001@c.us"] }), true),
+            (json!({ "people": ["15550100002@c.us"] }), false),
+            (json!({ "in": "person" }), true),
+            (json!({ "in": "group" }), false),
+            (json!({ "text": "order" }), true),
+            (json!({ "text": "order*" }), false),
+            (json!({ "mention": false }), true),
+            (json!({ "mention": true }), false),
+            (json!({ "priority": "normal" }), true),
+            (json!({ "priority": "high" }), false),
+            (json!({ "hours": { "from": "23:00", "to": "01:00" } }), true),
+            (json!({ "hours": { "from": "09:00", "to": "17:00" } }), false),
+            (json!({ "hours": { "from": "09:00", "to": "10:00", "timeZone": "Asia/Tokyo" } }), true),
+        ] {
+            assert_eq!(matches(&wanted, &news), yes, "{wanted}");
+        }
+        assert!(matches(&json!({ "priority": "high" }), &message("1203630@g.us", "x", true)));
+    }
+
+    #[test]
+    fn quiet_hours_leave_what_disturbs_nobody() {
+        let news = message("15550100001@c.us", "x", false);
+        let hours =
+            QuietHours::new("22:00".parse().unwrap(), "07:00".parse().unwrap(), "UTC".parse().unwrap())
+                .unwrap();
+        let all = json!({ "actions": ["dashboard", "desktop", "sound", "push", "webhook"] });
+        let decided = evaluate(&[rule(&all)], &device(), &news, Millis(0), Some(&hours)).unwrap();
+        assert_eq!((decided.actions, decided.sound), (vec![Action::Dashboard, Action::Webhook], None));
+        let loud = json!({ "actions": ["sound"], "quiet": false });
+        let decided = evaluate(&[rule(&loud)], &device(), &news, Millis(0), Some(&hours)).unwrap();
+        assert_eq!(decided.sound.as_deref(), Some("message"));
+        let only = json!({ "actions": ["desktop"] });
+        assert_eq!(evaluate(&[rule(&only)], &device(), &news, Millis(0), Some(&hours)), None);
+    }
+
+    #[test]
+    fn what_waits_into_the_quiet_hours_disturbs_nobody() {
+        let news = message("15550100001@c.us", "x", false);
+        let hours =
+            QuietHours::new("22:00".parse().unwrap(), "07:00".parse().unwrap(), "UTC".parse().unwrap())
+                .unwrap();
+        let noon = Millis(12 * 3_600_000);
+        let decided = |quiet| {
+            let spec =
+                json!({ "actions": ["dashboard", "sound", "command"], "command": "lamp", "quiet": quiet });
+            evaluate(&[rule(&spec)], &device(), &news, noon, Some(&hours)).unwrap()
+        };
+        assert_eq!(decided(true).as_of(noon, Some(&hours)), decided(true));
+        let at_night = decided(true).as_of(Millis(0), Some(&hours));
+        assert_eq!((at_night.actions, at_night.sound), (vec![Action::Dashboard, Action::Command], None));
+        assert_eq!(decided(false).as_of(Millis(0), Some(&hours)), decided(false));
+        let both = decided(true).and(decided(false)).as_of(Millis(0), Some(&hours));
+        assert!(both.conditions(Action::Sound), "one of them wants to be heard at night");
+    }
+
+    #[test]
+    fn a_notification_that_reached_no_webhook_is_no_news_for_webhooks() {
+        let all = [rule(&json!({ "actions": ["dashboard", "webhook"] }))];
+        let about = |of_notification| About::Webhook { sentence: String::new(), of_notification, events: 1 };
+        let news = |of_notification| Trigger {
+            kind: Kind::WebhookDead,
+            about: about(of_notification),
+            ..message("15550100001@c.us", "x", false)
+        };
+        let decided = |of| evaluate(&all, &device(), &news(of), Millis(0), None).unwrap().actions;
+        assert_eq!(decided(true), [Action::Dashboard]);
+        assert_eq!(decided(false), [Action::Dashboard, Action::Webhook]);
+    }
+
+    #[test]
+    fn there_is_a_default_for_everything_that_happens() {
+        for kind in Kind::ALL {
+            let news = Trigger { kind: *kind, ..message("15550100001@c.us", "x", false) };
+            let decided = evaluate(&default_rules::rules(), &device(), &news, Millis(0), None).unwrap();
+            assert!(decided.conditions(Action::Dashboard), "{kind:?}");
+        }
+    }
+
+    fn any_match() -> impl Strategy<Value = Match> {
+        let events =
+            prop::sample::subsequence(vec!["message".to_owned(), "call".to_owned(), "*".to_owned()], 0..3);
+        let within = prop::option::of(prop::sample::select(vec![ChatKind::Group, ChatKind::Person]));
+        let text = prop::option::of("[ab*]{1,3}");
+        (events, within, text, any::<Option<bool>>()).prop_map(|(events, within, text, mention)| Match {
+            events,
+            within,
+            text,
+            mention,
+            ..Match::default()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_rule_that_matches_decides(
+            wanted in prop::collection::vec(any_match(), 0..6), text in "[ab]{0,5}", mention: bool, group: bool,
+        ) {
+            let news = message(if group { "1203630@g.us" } else { "15550100001@c.us" }, &text, mention);
+            let rules: Vec<Rule> = wanted.into_iter().enumerate().map(|(index, matches)| {
+                let mut spec = RuleSpec::read(&json!({ "actions": ["dashboard"] })).unwrap();
+                spec.name = index.to_string();
+                spec.matches = matches;
+                Rule::new("r".parse().unwrap(), None, RuleOrigin::Api, spec)
+            }).collect();
+            let decided = evaluate(&rules, &device(), &news, Millis(0), None).map(|decision| decision.rule);
+            let first = rules.iter().find(|rule| rule.matches(&device(), &news, Millis(0)));
+            prop_assert_eq!(decided, first.map(|rule| rule.spec.name.clone()));
+        }
+
+        #[test]
+        fn asking_for_more_never_matches_more(wanted in any_match(), text in "[ab]{0,5}", mention: bool) {
+            let news = message("15550100001@c.us", &text, mention);
+            let matched = |matches: Match| {
+                let mut spec = RuleSpec::read(&json!({ "actions": [] })).unwrap();
+                spec.matches = matches;
+                Rule::new("r".parse().unwrap(), None, RuleOrigin::Api, spec).matches(&device(), &news, Millis(0))
+            };
+            if matched(wanted.clone()) {
+                for loosened in [
+                    Match { events: Vec::new(), ..wanted.clone() },
+                    Match { within: None, ..wanted.clone() },
+                    Match { text: None, ..wanted.clone() },
+                    Match { mention: None, ..wanted },
+                ] {
+                    prop_assert!(matched(loosened));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Simulations over whole days of the outbox.
+
+mod simulated_day;

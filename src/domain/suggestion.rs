@@ -1,0 +1,39 @@
+//! Which known name a misspelt one probably stands for.
+
+/// The known key that `key` probably stands for.
+#[must_use]
+pub fn suggest<'a>(key: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
+    let closest = known.clone().map(|candidate| (distance(key, candidate), candidate)).min();
+    if let Some((edits, candidate)) = closest
+        && edits <= (key.chars().count() / 4).max(2)
+    {
+        return Some(candidate.to_owned());
+    }
+    // The right name in the wrong section.
+    let name = last_segment(key);
+    let mut same_name = known.filter(|candidate| last_segment(candidate) == name);
+    match (same_name.next(), same_name.next()) {
+        (Some(only), None) => Some(only.to_owned()),
+        _ => None,
+    }
+}
+
+fn last_segment(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
+}
+
+/// Levenshtein distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, left) in a.chars().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, right) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(left != *right);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}

@@ -1,0 +1,123 @@
+//! Notifications whose buttons are listened to, and which the next of their tag replaces.
+
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
+use notify_rust::{NotificationHandle, NotificationResponse};
+use tokio::sync::{mpsc, oneshot};
+
+use super::DesktopAction;
+
+/// A notification that is listened to until its [`Listening`] is dropped. Each holds a connection to the bus.
+pub(super) struct Open {
+    pub tag: String,
+    pub handle: NotificationHandle,
+    pub until: oneshot::Receiver<()>,
+}
+
+/// Dropped, it ends the listening.
+pub(super) type Listening = oneshot::Sender<()>;
+
+/// What is known of notifications that were shown, the oldest first.
+#[derive(Default)]
+pub(super) struct OpenNotifications(VecDeque<(String, u32, Option<Listening>)>);
+
+impl OpenNotifications {
+    /// The number of the notification of a tag.
+    pub(super) fn number(&self, tag: &str) -> Option<u32> {
+        self.0.iter().find(|(kept, ..)| kept == tag).map(|(_, id, _)| *id)
+    }
+
+    /// Remembers a notification in the place of the earlier one of its tag; at most `max` in all.
+    pub(super) fn keep(&mut self, tag: &str, id: u32, listening: Option<Listening>, max: usize) {
+        self.0.retain(|(kept, ..)| kept != tag);
+        self.0.push_back((tag.to_owned(), id, listening));
+        while self.0.len() > max {
+            self.0.pop_front();
+        }
+    }
+
+    /// Forgets the notification of a tag, and gives its number.
+    pub(super) fn take(&mut self, tag: &str) -> Option<u32> {
+        let at = self.0.iter().position(|(kept, ..)| kept == tag)?;
+        self.0.remove(at).map(|(_, id, _)| id)
+    }
+
+    /// Forgets all: a server that begins anew gives its numbers anew.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// What comes back from the desktop.
+pub struct DesktopActions {
+    opened: mpsc::Receiver<Open>,
+    waiting: FuturesUnordered<BoxFuture<'static, Option<DesktopAction>>>,
+}
+
+impl DesktopActions {
+    pub(super) fn new(opened: mpsc::Receiver<Open>) -> Self {
+        Self { opened, waiting: FuturesUnordered::new() }
+    }
+
+    /// The next button that is pressed; `None` when no [`super::Desktop`] is left. Buttons are listened to while this
+    /// is awaited. May be dropped at any point without losing an answer.
+    pub async fn recv(&mut self) -> Option<DesktopAction> {
+        loop {
+            tokio::select! {
+                opened = self.opened.recv() => self.waiting.push(answer(opened?).boxed()),
+                Some(answer) = self.waiting.next(), if !self.waiting.is_empty() => {
+                    if answer.is_some() {
+                        return answer;
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn answer(open: Open) -> Option<DesktopAction> {
+    let Open { tag, handle, until } = open;
+    let mut action = None;
+    // It panics when the bus goes away in the middle; then there is no answer.
+    let pressed = AssertUnwindSafe(handle.wait_for_action_async(|response: &NotificationResponse| {
+        action = match response {
+            NotificationResponse::Default => Some("default".to_owned()),
+            NotificationResponse::Action(id) => Some(id.clone()),
+            NotificationResponse::Reply(_) | NotificationResponse::Closed(_) => None,
+        };
+    }))
+    .catch_unwind();
+    tokio::select! {
+        _ = pressed => action.map(|action| DesktopAction { tag, action }),
+        _ = until => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::actions::*;
+
+    #[test]
+    fn so_many_are_kept_and_the_oldest_go_first() {
+        let mut kept = OpenNotifications::default();
+        for (tag, id) in [("a", 1), ("b", 2), ("a", 3), ("c", 4)] {
+            kept.keep(tag, id, None, 2);
+        }
+        assert_eq!((kept.number("a"), kept.number("b"), kept.number("c")), (Some(3), None, Some(4)));
+        assert_eq!((kept.take("a"), kept.take("a"), kept.number("c")), (Some(3), None, Some(4)));
+    }
+
+    #[test]
+    fn what_gives_way_is_no_longer_listened_to() {
+        let mut kept = OpenNotifications::default();
+        let (listening, mut until) = oneshot::channel();
+        kept.keep("a", 1, Some(listening), 2);
+        assert!(until.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty));
+        kept.keep("a", 1, None, 2);
+        assert!(until.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Closed));
+    }
+}

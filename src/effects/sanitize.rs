@@ -1,0 +1,98 @@
+//! Text of strangers, made so that whatever shows it shows it, and does nothing else. What is told is inert already;
+//! what else is shown (a trial, what a bus or a command says) need not be.
+
+use crate::domain::notify::text::is_format_control;
+
+/// One line of at most `max` characters: what controls a terminal or turns the direction of writing is gone.
+pub(super) fn line(text: &str, max: usize) -> String {
+    let spaced = text.chars().map(|c| if is_break(c) || c == '\t' { ' ' } else { c });
+    bounded(spaced.filter(|c| is_harmless(*c)), max).trim().to_owned()
+}
+
+/// As [`line`], with at most `lines` lines.
+pub(super) fn lines(text: &str, max: usize, lines: usize) -> String {
+    let mut breaks = 0;
+    let unified = text.replace("\r\n", "\n");
+    let kept = unified.chars().map(|c| if is_break(c) { '\n' } else { c });
+    let kept = kept.map(|c| if c == '\t' { ' ' } else { c });
+    let kept = kept.filter(|c| *c == '\n' || is_harmless(*c));
+    let folded = kept.map(|c| {
+        breaks += usize::from(c == '\n');
+        if c == '\n' && breaks >= lines { ' ' } else { c }
+    });
+    bounded(folded, max).trim().to_owned()
+}
+
+/// What markup would understand, written so that it is shown.
+pub(super) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// Takes no more than it needs: the text may be far longer.
+fn bounded(mut chars: impl Iterator<Item = char>, max: usize) -> String {
+    let mut out: String = chars.by_ref().take(max).collect();
+    if chars.next().is_some() {
+        out.pop();
+        out.push('…');
+    }
+    out
+}
+
+fn is_break(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// Neither a control character nor one that is seen only by what it does to others.
+fn is_harmless(c: char) -> bool {
+    !(c.is_control() || is_format_control(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sanitize::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn control_and_direction_are_gone_and_text_stays() {
+        assert_eq!(line("a\u{1b}[31mb\0c\u{202e}d\ne", 100), "a[31mbcd e");
+        assert_eq!(line("שלום 👩‍👧 é ok", 100), "שלום 👩‍👧 é ok");
+        assert_eq!(lines("one\r\ntwo\u{2028}three\nfour", 100, 3), "one\ntwo\nthree four");
+    }
+
+    #[test]
+    fn what_is_long_ends_in_an_ellipsis() {
+        assert_eq!(line("abcdef", 4), "abc…");
+        assert_eq!(line(&"x".repeat(100_000), 50).chars().count(), 50);
+        assert_eq!(line("abcd", 4), "abcd");
+    }
+
+    #[test]
+    fn markup_is_shown() {
+        assert_eq!(escaped("<b>&\"'</b>"), "&lt;b&gt;&amp;&quot;&#39;&lt;/b&gt;");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_harmful_is_ever_left(text in any::<String>(), max in 1_usize..200) {
+            let shown = lines(&text, max, 4);
+            prop_assert!(shown.chars().count() <= max);
+            prop_assert!(shown.matches('\n').count() < 4);
+            prop_assert!(shown.chars().all(|c| c == '\n' || is_harmless(c)));
+            let one = line(&text, max);
+            prop_assert!(one.chars().all(is_harmless));
+            let shown = escaped(&one);
+            prop_assert!(!shown.contains(['<', '>', '"']));
+        }
+    }
+}

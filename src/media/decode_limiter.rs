@@ -1,0 +1,69 @@
+//! Whose turn it is to have a picture decoded: few at once, and of one owner one at a time, so that nobody's
+//! pictures hold up another's. Nothing waits long for its turn: a picture can do without a smaller one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Pictures decoded at once: each may take much memory.
+const DECODERS: usize = 2;
+/// How long a picture waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+pub(super) struct DecodeLimiter {
+    decoders: Arc<Semaphore>,
+    /// Those who have a turn or wait for one.
+    owners: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+/// A decoder, until this is dropped.
+#[derive(Debug)]
+pub(super) struct DecodePermit {
+    _own: OwnedSemaphorePermit,
+    _decoder: OwnedSemaphorePermit,
+}
+
+impl DecodeLimiter {
+    pub(super) fn new() -> Self {
+        Self { decoders: Arc::new(Semaphore::new(DECODERS)), owners: Mutex::default() }
+    }
+
+    /// `None` when it does not come soon.
+    pub(super) async fn turn(&self, owner: &str) -> Option<DecodePermit> {
+        let own = self.own(owner);
+        let both = async {
+            let own = own.acquire_owned().await.ok()?;
+            let decoder = Arc::clone(&self.decoders).acquire_owned().await.ok()?;
+            Some(DecodePermit { _own: own, _decoder: decoder })
+        };
+        tokio::time::timeout(PATIENCE, both).await.ok()?
+    }
+
+    fn own(&self, owner: &str) -> Arc<Semaphore> {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        owners.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(owners.entry(owner.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(1))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decode_limiter::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_owner_has_one_turn_at_a_time_and_leaves_the_other_to_the_others() {
+        let turns = DecodeLimiter::new();
+        let first = turns.turn("a").await.unwrap();
+        assert!(turns.turn("a").await.is_none());
+        let other = turns.turn("b").await.unwrap();
+        assert!(turns.turn("c").await.is_none());
+        drop(first);
+        assert!(turns.turn("b").await.is_none());
+        drop(turns.turn("a").await.unwrap());
+        drop(other);
+        drop(turns.turn("c").await.unwrap());
+        assert_eq!(turns.owners.lock().unwrap().len(), 1, "those who are done are forgotten");
+    }
+}

@@ -1,0 +1,366 @@
+//! API keys: `whf_<id>_<secret>`, shown once, kept as a hash.
+//!
+//! Invariants: a secret is compared in constant time and is in no log, error or answer but the one that
+//! makes it; no key makes or removes a wider one; a revocation is known to everybody at once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::domain::access::{ApiKey, Grant, Scope};
+use crate::domain::clock::{Clock, Millis, Random};
+use crate::domain::ids::DeviceId;
+use crate::service::{Access, ServiceError};
+use crate::store::api_keys::HashedKey;
+use crate::store::{Store, StoreError};
+
+/// The id of the key that `WHARF_API_KEY` sets, where that is not itself of the form `whf_<id>_<secret>`.
+const ENVIRONMENT_ID: &str = "environment";
+/// The shortest key taken from the environment: below it, guessing is cheaper than asking.
+const SHORTEST_ENVIRONMENT_KEY: usize = 20;
+/// Keys that may exist.
+const MAX_KEYS: usize = 10_000;
+/// How often uses are written down.
+const BOOKKEEPING: Duration = Duration::from_secs(60);
+
+/// Who is behind a request.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    /// The key's public part.
+    pub key_id: String,
+    /// The key's name.
+    pub name: String,
+    /// What it may do.
+    pub grant: Grant,
+    /// When it ends by itself.
+    pub expires_at: Option<Millis>,
+}
+
+/// Why a key is not good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum AuthError {
+    /// Unknown, wrong or revoked.
+    #[error("the API key is not valid")]
+    Invalid,
+    /// It has ended by itself.
+    #[error("the API key has expired")]
+    Expired,
+}
+
+/// A key to be made.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// What people call it.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// To which devices; all, when absent.
+    pub devices: Option<Vec<DeviceId>>,
+    /// When it ends by itself.
+    pub expires_at: Option<Millis>,
+}
+
+/// A key that was made, with the only copy of its text.
+pub struct CreatedKey {
+    /// The key.
+    pub key: ApiKey,
+    /// The whole text, `whf_<id>_<secret>`.
+    pub secret: String,
+}
+
+/// The key in the environment cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "WHARF_API_KEY has fewer than {SHORTEST_ENVIRONMENT_KEY} characters; choose a longer one, such as 32 random bytes in hex"
+)]
+pub struct EnvironmentKeyError;
+
+/// All keys, in memory: looking one up costs no IO.
+pub struct Keys {
+    known: RwLock<HashMap<String, Arc<HashedKey>>>,
+    environment_id: Option<String>,
+    used: Mutex<HashMap<String, Millis>>,
+    changes: watch::Sender<u64>,
+}
+
+impl Keys {
+    /// Reads the stored keys, and adds the one of the environment.
+    ///
+    /// # Errors
+    /// When the store fails, or the environment's key cannot be used.
+    pub async fn load(
+        store: &Store,
+        environment: Option<&str>,
+        now: Millis,
+    ) -> Result<Result<Self, EnvironmentKeyError>, StoreError> {
+        let stored = store.read(|store| store.api_keys()).await?;
+        let mut known: HashMap<_, _> = stored.into_iter().map(|k| (k.key.id.clone(), Arc::new(k))).collect();
+        let mut environment_id = None;
+        if let Some(text) = environment {
+            if text.chars().count() < SHORTEST_ENVIRONMENT_KEY {
+                return Ok(Err(EnvironmentKeyError));
+            }
+            let (id, secret) = split(text).unwrap_or((ENVIRONMENT_ID, text));
+            if secret.chars().count() < SHORTEST_ENVIRONMENT_KEY {
+                return Ok(Err(EnvironmentKeyError));
+            }
+            let key = ApiKey {
+                id: id.to_owned(),
+                name: "WHARF_API_KEY".to_owned(),
+                grant: Grant::everything(),
+                created_at: now,
+                expires_at: None,
+                last_used_at: None,
+            };
+            known.insert(id.to_owned(), Arc::new(HashedKey { key, hash: hash(secret) }));
+            environment_id = Some(id.to_owned());
+        }
+        Ok(Ok(Self {
+            known: RwLock::new(known),
+            environment_id,
+            used: Mutex::default(),
+            changes: watch::Sender::new(0),
+        }))
+    }
+
+    /// Whether there is no key at all: nobody could ever sign in.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.known().is_empty()
+    }
+
+    /// Makes the first key, which may do everything.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn make_first(
+        &self,
+        store: &Store,
+        clock: &dyn Clock,
+        random: &dyn Random,
+    ) -> Result<CreatedKey, StoreError> {
+        let new =
+            NewKey { name: "admin".to_owned(), scopes: vec![Scope::Admin], devices: None, expires_at: None };
+        self.add(store, new, clock.now(), random).await
+    }
+
+    async fn add(
+        &self,
+        store: &Store,
+        new: NewKey,
+        now: Millis,
+        random: &dyn Random,
+    ) -> Result<CreatedKey, StoreError> {
+        let (id, secret) = (random_hex::<6>(random), random_hex::<32>(random));
+        let key = ApiKey {
+            id: id.clone(),
+            name: new.name,
+            grant: Grant { scopes: new.scopes, devices: new.devices },
+            created_at: now,
+            expires_at: new.expires_at,
+            last_used_at: None,
+        };
+        let hashed = HashedKey { key: key.clone(), hash: hash(&secret) };
+        let stored = hashed.clone();
+        store.write(move |tx| tx.put_api_key(&stored)).await?;
+        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), Arc::new(hashed));
+        Ok(CreatedKey { key, secret: format!("whf_{id}_{secret}") })
+    }
+
+    fn known(&self) -> std::sync::RwLockReadGuard<'_, HashMap<String, Arc<HashedKey>>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, id: &str) -> Option<Arc<HashedKey>> {
+        self.known().get(id).cloned()
+    }
+
+    fn verify(&self, presented: &str, now: Millis) -> Result<Principal, AuthError> {
+        let (id, secret) = split(presented).unwrap_or((ENVIRONMENT_ID, presented));
+        let found = self.find(id);
+        // An unknown id costs the same comparison as a known one.
+        let expected = found.as_ref().map_or([0_u8; 32].as_slice(), |hashed| hashed.hash.as_slice());
+        let same = bool::from(hash(secret).as_slice().ct_eq(expected));
+        let hashed = found.filter(|_| same).ok_or(AuthError::Invalid)?;
+        if hashed.key.is_expired(now) {
+            return Err(AuthError::Expired);
+        }
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(hashed.key.id.clone(), now);
+        Ok(Principal {
+            key_id: hashed.key.id.clone(),
+            name: hashed.key.name.clone(),
+            grant: hashed.key.grant.clone(),
+            expires_at: hashed.key.expires_at,
+        })
+    }
+}
+
+fn split(text: &str) -> Option<(&str, &str)> {
+    text.strip_prefix("whf_")?.split_once('_')
+}
+
+/// One round suffices: the secret has 256 random bits, which no dictionary holds.
+fn hash(secret: &str) -> Vec<u8> {
+    Sha256::digest(secret.as_bytes()).to_vec()
+}
+
+fn random_hex<const BYTES: usize>(random: &dyn Random) -> String {
+    let mut bytes = [0_u8; BYTES];
+    random.fill(&mut bytes);
+    hex::encode(bytes)
+}
+
+impl Access {
+    /// Who presents this key.
+    ///
+    /// # Errors
+    /// When it is not valid any more, or never was.
+    pub fn authenticate(&self, presented: &str) -> Result<Principal, AuthError> {
+        self.keys.verify(presented, self.clock.now())
+    }
+
+    /// Whether the key behind a request is still good.
+    #[must_use]
+    pub fn still_valid(&self, principal: &Principal) -> bool {
+        self.keys.find(&principal.key_id).is_some_and(|hashed| !hashed.key.is_expired(self.clock.now()))
+    }
+
+    /// What a key grants; `None` when it is no more.
+    pub(in crate::service) fn grant_of(&self, key_id: &str) -> Option<Grant> {
+        let hashed = self.keys.find(key_id)?;
+        (!hashed.key.is_expired(self.clock.now())).then(|| hashed.key.grant.clone())
+    }
+
+    /// Changes at each revocation.
+    #[must_use]
+    pub fn key_changes(&self) -> watch::Receiver<u64> {
+        self.keys.changes.subscribe()
+    }
+
+    /// Makes a key that gives no more than its maker has.
+    ///
+    /// # Errors
+    /// When it would be wider, cannot be, or the store fails.
+    pub async fn create_key(&self, by: &Principal, new: NewKey) -> Result<CreatedKey, ServiceError> {
+        check(&new, self.clock.now())?;
+        let grant = Grant { scopes: new.scopes.clone(), devices: new.devices.clone() };
+        if !by.grant.covers(&grant) {
+            return Err(ServiceError::WiderKey(
+                "its scopes and devices must be among those of the key that makes it".into(),
+            ));
+        }
+        if self.keys.known().len() >= MAX_KEYS {
+            return Err(ServiceError::Impossible {
+                code: "too_many_keys",
+                message: format!("there are {MAX_KEYS} keys; revoke some first"),
+            });
+        }
+        let created = self.keys.add(&self.store, new, self.clock.now(), &*self.random).await?;
+        tracing::info!(key = created.key.id, by = by.key_id, "API key created");
+        Ok(created)
+    }
+
+    /// Keys that give no more than the one that asks, oldest first.
+    #[must_use]
+    pub fn keys(&self, by: &Principal) -> Vec<ApiKey> {
+        let used = self.keys.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut keys: Vec<ApiKey> = self
+            .keys
+            .known()
+            .values()
+            .filter(|hashed| by.grant.covers(&hashed.key.grant))
+            .map(|hashed| {
+                let mut key = hashed.key.clone();
+                key.last_used_at = used.get(&key.id).copied().or(key.last_used_at);
+                key
+            })
+            .collect();
+        keys.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        keys
+    }
+
+    /// Revokes a key: its requests fail from now on, and its sockets and streams end.
+    ///
+    /// # Errors
+    /// When there is no such key, it is wider than the one that asks, or the store fails.
+    pub async fn revoke_key(&self, by: &Principal, id: &str) -> Result<(), ServiceError> {
+        let keys = &self.keys;
+        let hashed = keys.find(id).ok_or(ServiceError::KeyNotFound)?;
+        if keys.environment_id.as_deref() == Some(id) {
+            return Err(ServiceError::KeyFromEnvironment);
+        }
+        if !by.grant.covers(&hashed.key.grant) {
+            return Err(ServiceError::WiderKey("it cannot revoke a wider one either".into()));
+        }
+        let stored = id.to_owned();
+        self.store.write(move |tx| tx.delete_api_key(&stored)).await?;
+        keys.known.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        keys.used.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        keys.changes.send_modify(|change| *change += 1);
+        tracing::info!(key = id, by = by.key_id, "API key revoked");
+        Ok(())
+    }
+
+    /// Writes down now and then when keys were last used.
+    pub(in crate::service) fn start_key_bookkeeping(&self) {
+        let access = self.clone();
+        self.tasks.spawn("key-bookkeeping", async move {
+            let soft = access.tasks.soft().clone();
+            loop {
+                let drained = tokio::time::timeout(BOOKKEEPING, soft.cancelled()).await.is_ok();
+                access.write_down_uses().await;
+                if drained {
+                    break;
+                }
+            }
+        });
+    }
+
+    async fn write_down_uses(&self) {
+        let used: Vec<(String, Millis)> = {
+            let mut used = self.keys.used.lock().unwrap_or_else(PoisonError::into_inner);
+            used.drain().collect()
+        };
+        if used.is_empty() {
+            return;
+        }
+        for (id, at) in &used {
+            let mut known = self.keys.known.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(hashed) = known.get_mut(id) {
+                Arc::make_mut(hashed).key.last_used_at = Some(*at);
+            }
+        }
+        if let Err(error) = self.store.write_patiently(move |tx| tx.touch_api_keys(&used)).await {
+            tracing::warn!(%error, "when keys were last used could not be stored");
+        }
+    }
+}
+
+fn check(new: &NewKey, now: Millis) -> Result<(), ServiceError> {
+    let name = new.name.trim();
+    if name.is_empty() || name.chars().count() > 128 || name.chars().any(char::is_control) {
+        return Err(ServiceError::invalid("name", "must have 1 to 128 characters and no control characters"));
+    }
+    if new.scopes.is_empty() {
+        let all: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+        return Err(ServiceError::invalid("scopes", format!("must hold at least one of {}", all.join(", "))));
+    }
+    if new.devices.as_ref().is_some_and(Vec::is_empty) {
+        return Err(ServiceError::invalid(
+            "devices",
+            "must hold at least one device, or be left out for all",
+        ));
+    }
+    if new.expires_at.is_some_and(|at| at <= now) {
+        return Err(ServiceError::invalid(
+            "expiresAt",
+            "must be in the future, in milliseconds since the epoch",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! API keys and access tokens. Keys are stored as hashes only.
+
+use std::sync::Arc;
+
+use crate::domain::clock::{Clock, Random};
+use crate::lifecycle::Tasks;
+use crate::store::Store;
+
+pub mod keys;
+pub mod tokens;
+
+/// API keys, and the access tokens of operators.
+#[derive(Clone)]
+pub struct Access {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    tasks: Tasks,
+    keys: Arc<keys::Keys>,
+    tokens: Arc<tokens::AccessTokens>,
+}
+
+impl Access {
+    pub(super) fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        tasks: Tasks,
+        keys: keys::Keys,
+        tokens: tokens::AccessTokens,
+    ) -> Self {
+        Self { store, clock, random, tasks, keys: Arc::new(keys), tokens: Arc::new(tokens) }
+    }
+
+    /// The operator that an access token names; `None` without a token where none is required.
+    ///
+    /// # Errors
+    /// When the token is not valid, or the daemon is not configured to verify tokens.
+    pub async fn operator(
+        &self,
+        token: Option<&str>,
+    ) -> Result<Option<tokens::Operator>, tokens::AccessTokenError> {
+        self.tokens.verify(token, self.clock.now()).await
+    }
+}

@@ -1,0 +1,294 @@
+//! Devices as people manage them: create, change, start, stop, log out, delete.
+
+use serde_json::{Map, Value};
+
+use crate::domain::clock::Millis;
+use crate::domain::device::{Device, DeviceStats};
+use crate::domain::ids::DeviceId;
+use crate::domain::reason::Reason;
+use crate::domain::secret_settings::{keep, sent_elsewhere};
+use crate::domain::state::{Input, State};
+use crate::service::registry::DeviceCommand;
+use crate::service::{CreatedWebhook, DeviceLifecycleEvent, Fleet, NewWebhook, ServiceError};
+use crate::store::{StoreError, Tx};
+
+/// A device and its counts.
+#[derive(Debug, Clone)]
+pub struct DeviceView {
+    /// The device.
+    pub device: Device,
+    /// Its counts.
+    pub stats: DeviceStats,
+}
+
+/// A device to be created.
+#[derive(Debug, Clone, Default)]
+pub struct NewDevice {
+    /// Its id; a UUID when left out.
+    pub id: Option<DeviceId>,
+    /// What people call it; its id when left out.
+    pub name: Option<String>,
+    /// Its engine; the default one when left out.
+    pub engine: Option<String>,
+    /// Its settings.
+    pub settings: Map<String, Value>,
+}
+
+/// A change to a device.
+#[derive(Debug, Clone, Default)]
+pub struct DeviceChange {
+    /// The new name.
+    pub name: Option<String>,
+    /// Settings to be set, key by key; `null` removes one. A secret within that is left out or masked stays.
+    pub settings: Option<Map<String, Value>>,
+}
+
+/// The longest name.
+const NAME_CHARS: usize = 128;
+/// The most that a device's settings may hold, as JSON.
+const SETTINGS_BYTES: usize = 65_536;
+
+impl Fleet {
+    /// Devices, oldest first: these, or all of them.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn devices(&self, only: Option<&[DeviceId]>) -> Result<Vec<DeviceView>, ServiceError> {
+        let only = only.map(<[DeviceId]>::to_vec);
+        self.store
+            .read(move |store| {
+                let wanted = |device: &Device| only.as_ref().is_none_or(|ids| ids.contains(&device.id));
+                let devices = store.devices()?.into_iter().filter(wanted);
+                devices
+                    .map(|device| Ok(DeviceView { stats: store.device_stats(&device.id)?, device }))
+                    .collect()
+            })
+            .await
+    }
+
+    /// One device.
+    ///
+    /// # Errors
+    /// When there is no such device, or the store fails.
+    pub async fn device(&self, id: &DeviceId) -> Result<DeviceView, ServiceError> {
+        let id = id.clone();
+        self.store
+            .read(move |store| {
+                let device = store.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
+                Ok(DeviceView { stats: store.device_stats(&id)?, device })
+            })
+            .await
+    }
+
+    /// Creates a device, and starts to connect it.
+    ///
+    /// # Errors
+    /// When something about it cannot be, its id is taken, or the store fails.
+    pub async fn create_device(&self, new: NewDevice) -> Result<DeviceView, ServiceError> {
+        self.create_device_with(new, None).await.map(|(view, _)| view)
+    }
+
+    /// As [`Fleet::create_device`], with a webhook that hears of everything from its first connection on.
+    ///
+    /// # Errors
+    /// As [`Fleet::create_device`], and when something about the webhook cannot be: nothing is made then.
+    pub async fn create_device_with(
+        &self,
+        new: NewDevice,
+        webhook: Option<NewWebhook>,
+    ) -> Result<(DeviceView, Option<CreatedWebhook>), ServiceError> {
+        if let Some(webhook) = webhook.clone() {
+            self.webhooks.check_webhook(webhook)?;
+        }
+        let id = self.store_new_device(new, Vec::new()).await?;
+        let created = match webhook {
+            Some(webhook) => {
+                Some(self.webhooks.create_webhook(NewWebhook { device: Some(id.clone()), ..webhook }).await?)
+            }
+            None => None,
+        };
+        self.apply(&id, Input::Start).await?;
+        Ok((self.device(&id).await?, created))
+    }
+
+    /// Stores a new device and employs its actor, at rest.
+    pub(in crate::service) async fn store_new_device(
+        &self,
+        new: NewDevice,
+        declared: Vec<String>,
+    ) -> Result<DeviceId, ServiceError> {
+        let id = new.id.unwrap_or_else(|| DeviceId::random(&*self.random));
+        let mut device = Device {
+            name: new.name.unwrap_or_else(|| id.to_string()),
+            engine: new.engine.unwrap_or_else(|| self.limits.default_engine.clone()),
+            settings: new.settings,
+            declared,
+            state: State::Created,
+            account: None,
+            last_seen: None,
+            created_at: self.clock.now(),
+            id: id.clone(),
+        };
+        let secrets = self.check_and_mask(&mut device)?;
+        let max = self.limits.max_devices;
+        let stored = device.clone();
+        let secret = self.media.new_media_secret();
+        self.store
+            .write(move |tx| {
+                insert(tx, &stored, max)?;
+                secrets.store(tx, &stored.id)?;
+                Ok::<_, ServiceError>(tx.set_media_secret(&stored.id, &secret)?)
+            })
+            .await?;
+        self.spawn_actor(device, false);
+        tracing::info!(device = %id, "device created");
+        self.registry.publish(DeviceLifecycleEvent::Added(id.clone()));
+        Ok(id)
+    }
+
+    /// Changes a device. Settings of its engine count from its next connection on.
+    ///
+    /// # Errors
+    /// When something about it cannot be, a file sets it, or the store fails.
+    pub async fn update_device(
+        &self,
+        id: &DeviceId,
+        change: DeviceChange,
+    ) -> Result<DeviceView, ServiceError> {
+        let (fleet, of) = (self.clone(), id.clone());
+        self.store
+            .write(move |tx| {
+                let mut device = tx.device(&of)?.ok_or(ServiceError::DeviceNotFound)?;
+                refuse_declared(&device, &change)?;
+                if let Some(name) = change.name {
+                    device.name = name;
+                }
+                device.settings = fleet.with_secrets(tx, &device)?;
+                let wanted = change.settings.unwrap_or_default();
+                if let Some(place) = sent_elsewhere(&wanted, &device.settings) {
+                    let wrong = "must be given again, as the address that it goes to is to change";
+                    return Err(ServiceError::invalid(format!("settings.{place}"), wrong));
+                }
+                for (key, value) in keep(wanted, &device.settings) {
+                    if value.is_null() {
+                        device.settings.remove(&key);
+                    } else {
+                        device.settings.insert(key, value);
+                    }
+                }
+                let secrets = fleet.check_and_mask(&mut device)?;
+                secrets.store(tx, &device.id)?;
+                Ok::<_, ServiceError>(tx.configure_device(&device)?)
+            })
+            .await?;
+        self.registry.wake_outbox(id);
+        self.device(id).await
+    }
+
+    /// Deletes a device: logs out where linked, and removes its data a little later unless it is kept.
+    ///
+    /// # Errors
+    /// When there is no such device, or the store fails.
+    pub async fn delete_device(&self, id: &DeviceId, keep_messages: bool) -> Result<(), ServiceError> {
+        self.remove_device(id, keep_messages).await?;
+        self.registry.publish(DeviceLifecycleEvent::Removed(id.clone()));
+        self.end_feed_and_purge(id, !keep_messages);
+        Ok(())
+    }
+
+    /// Starts a device; one that runs already stays as it is.
+    ///
+    /// # Errors
+    /// When there is no such device, or the store fails.
+    pub async fn start_device(&self, id: &DeviceId) -> Result<DeviceView, ServiceError> {
+        self.apply(id, Input::Start).await?;
+        self.device(id).await
+    }
+
+    /// Stops a device; its link is kept.
+    ///
+    /// # Errors
+    /// When there is no such device, or the store fails.
+    pub async fn stop_device(&self, id: &DeviceId) -> Result<DeviceView, ServiceError> {
+        self.apply(id, Input::Stop(Reason::StoppedByOperator)).await?;
+        self.device(id).await
+    }
+
+    /// Stops a device if it runs, and starts it.
+    ///
+    /// # Errors
+    /// When there is no such device, or the store fails.
+    pub async fn restart_device(&self, id: &DeviceId) -> Result<DeviceView, ServiceError> {
+        self.ask(id, |reply| DeviceCommand::Restart { reply }).await?;
+        self.device(id).await
+    }
+
+    /// Unlinks a device at its network and forgets its credentials.
+    ///
+    /// # Errors
+    /// When there is no such device, it is not linked, or the store fails.
+    pub async fn log_out_device(&self, id: &DeviceId) -> Result<DeviceView, ServiceError> {
+        self.apply(id, Input::LogOut).await?;
+        self.device(id).await
+    }
+
+    /// What cannot be in a device, before it is stored.
+    pub(in crate::service) fn check(&self, device: &Device) -> Result<(), ServiceError> {
+        let name = device.name.trim();
+        if name.is_empty() || name.chars().count() > NAME_CHARS || name.chars().any(char::is_control) {
+            let right = format!("must have 1 to {NAME_CHARS} characters and no control characters");
+            return Err(ServiceError::invalid("name", right));
+        }
+        let Some(driver) = self.registry.driver(device.engine.as_str()) else {
+            let mut known: Vec<&str> = self.registry.engines().collect();
+            known.sort_unstable();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let wrong = format!("there is no engine '{}' here; available: {known}", device.engine);
+            return Err(ServiceError::invalid("engine", wrong));
+        };
+        let size = serde_json::to_string(&device.settings).map_or(usize::MAX, |text| text.len());
+        if size > SETTINGS_BYTES {
+            let wrong = format!("must be at most {SETTINGS_BYTES} bytes of JSON, not {size}");
+            return Err(ServiceError::invalid("settings", wrong));
+        }
+        driver.check_settings(&device.settings)?;
+        crate::service::messaging::outbox::settings::check(&device.settings)
+    }
+}
+
+fn insert(tx: &Tx<'_>, device: &Device, max: usize) -> Result<(), ServiceError> {
+    if tx.device(&device.id)?.is_some() {
+        return Err(ServiceError::DeviceExists);
+    }
+    if tx.is_being_purged(&device.id)? {
+        return Err(ServiceError::DeviceBeingDeleted);
+    }
+    if usize::try_from(tx.device_count()?).unwrap_or(usize::MAX) >= max {
+        return Err(ServiceError::TooManyDevices(max));
+    }
+    Ok::<_, StoreError>(tx.insert_device(device)?).map_err(ServiceError::from)
+}
+
+/// What a file sets, nothing else changes: `name`, or `settings.<key>`.
+pub(in crate::service) fn refuse_declared(
+    device: &Device,
+    change: &DeviceChange,
+) -> Result<(), ServiceError> {
+    let set = |field: &str| device.declared.iter().any(|declared| declared == field);
+    if change.name.as_ref().is_some_and(|name| *name != device.name) && set("name") {
+        return Err(ServiceError::SetByFile("name".to_owned()));
+    }
+    for (key, value) in change.settings.iter().flatten() {
+        let field = format!("settings.{key}");
+        if set(&field) && device.settings.get(key) != Some(value) {
+            return Err(ServiceError::SetByFile(field));
+        }
+    }
+    Ok(())
+}
+
+/// The moment a device was last online: now, while it is.
+#[must_use]
+pub fn last_seen(device: &Device, now: Millis) -> Option<Millis> {
+    if device.state.is_ready() { Some(now) } else { device.last_seen }
+}

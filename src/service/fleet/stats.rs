@@ -1,0 +1,73 @@
+//! The fleet in numbers.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::domain::ids::DeviceId;
+use crate::service::{Fleet, ServiceError};
+
+/// The fleet, or a key's part of it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    /// How many devices there are.
+    pub devices: usize,
+    /// How many are in each state.
+    pub devices_by_state: BTreeMap<String, usize>,
+    /// Messages since midnight, UTC.
+    pub messages_today: Traffic,
+    /// Messages that wait to be sent, in all and by device.
+    pub queued_messages: i64,
+    /// By device, where any wait.
+    pub queues: BTreeMap<String, i64>,
+    /// Connected sockets, in all.
+    pub sockets: i64,
+}
+
+/// Messages by direction.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Traffic {
+    /// In.
+    pub received: i64,
+    /// Out.
+    pub sent: i64,
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+impl Fleet {
+    /// These devices, or all, in numbers.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn stats(&self, only: Option<&[DeviceId]>) -> Result<Stats, ServiceError> {
+        let now = self.clock.now();
+        let midnight = now.plus(-now.0.rem_euclid(DAY_MS));
+        let only = only.map(<[DeviceId]>::to_vec);
+        let sockets = self.metrics.sockets.get();
+        self.store
+            .read(move |store| {
+                let seen = |id: &DeviceId| only.as_ref().is_none_or(|ids| ids.contains(id));
+                let mut devices_by_state = BTreeMap::new();
+                let mut devices = 0;
+                for device in store.devices()?.into_iter().filter(|device| seen(&device.id)) {
+                    devices += 1;
+                    *devices_by_state.entry(device.state.name().to_owned()).or_default() += 1;
+                }
+                let (received, sent) = store.traffic_since(only.as_deref(), midnight)?;
+                let lengths = store.outbox_lengths()?.into_iter().filter(|(id, _)| seen(id));
+                let queues: BTreeMap<String, i64> =
+                    lengths.map(|(id, length)| (id.to_string(), length)).collect();
+                Ok(Stats {
+                    devices,
+                    devices_by_state,
+                    messages_today: Traffic { received, sent },
+                    queued_messages: queues.values().sum(),
+                    queues,
+                    sockets,
+                })
+            })
+            .await
+    }
+}

@@ -1,0 +1,215 @@
+//! Who the authors of a text are: a text has names, and everything else here has ids.
+
+use std::collections::HashMap;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{ImportRequest, ImportedAuthor, ServiceError};
+use crate::domain::device::Account;
+use crate::domain::export::text::author_label;
+use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
+use crate::store::Reader;
+
+/// What phones call their owner in some languages' exports.
+const OURSELVES: &str = "You";
+
+/// Who an author is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum AuthorId {
+    /// Our account.
+    Me,
+    /// Somebody else; whether the id is really theirs.
+    Other(Jid, bool),
+}
+
+/// The authors of a text, by what it calls them.
+#[derive(Debug, Clone)]
+pub(super) struct People {
+    pub(super) me: Jid,
+    by_name: HashMap<String, AuthorId>,
+    names: Vec<String>,
+}
+
+impl People {
+    /// Who that is.
+    pub(super) fn who(&self, name: &str) -> AuthorId {
+        self.by_name.get(name).cloned().unwrap_or_else(|| AuthorId::Other(stand_in(name), false))
+    }
+
+    /// For the answer.
+    pub(super) fn told(&self) -> Vec<ImportedAuthor> {
+        let told = |name: &String| {
+            let (id, is_me, known) = match self.who(name) {
+                AuthorId::Me => (self.me.clone(), true, !self.me.is_placeholder()),
+                AuthorId::Other(id, known) => (id, false, known),
+            };
+            ImportedAuthor { name: name.clone(), id: Some(id), is_me, known }
+        };
+        self.names.iter().map(told).collect()
+    }
+
+    /// Whom the store should know by name.
+    pub(super) fn others(&self) -> Vec<(Jid, String)> {
+        let other = |name: &String| match self.who(name) {
+            AuthorId::Me => None,
+            AuthorId::Other(id, _) => Some((id, name.clone())),
+        };
+        self.names.iter().filter_map(other).collect()
+    }
+}
+
+/// What is known when names are looked up.
+pub(super) struct AuthorLookup<'a> {
+    pub(super) store: &'a Reader<'a>,
+    pub(super) device: &'a DeviceId,
+    pub(super) account: Option<&'a Account>,
+    pub(super) chat: &'a Jid,
+    pub(super) request: &'a ImportRequest,
+}
+
+impl AuthorLookup<'_> {
+    /// Who these authors are.
+    pub(super) fn people(&self, names: &[String]) -> Result<People, ServiceError> {
+        let mut by_name = HashMap::new();
+        for name in names {
+            if let Some(who) = self.who(name)? {
+                by_name.insert(name.clone(), who);
+            }
+        }
+        if self.chat.is_group() {
+            self.check_me(names, &by_name)?;
+        } else {
+            self.complete_pair(names, &mut by_name)?;
+        }
+        let number = self.request.me.as_deref().and_then(|me| me.parse().ok());
+        let called = names.iter().find(|name| by_name.get(*name) == Some(&AuthorId::Me));
+        let me = self.account.and_then(Account::jid).or(number);
+        let me = me.unwrap_or_else(|| stand_in(called.map_or(OURSELVES, String::as_str)));
+        Ok(People { me, by_name, names: names.to_vec() })
+    }
+
+    fn who(&self, name: &str) -> Result<Option<AuthorId>, ServiceError> {
+        if self.is_me(name) {
+            return Ok(Some(AuthorId::Me));
+        }
+        if let Some(named) = self.request.authors.iter().find(|author| author_label(&author.name) == name) {
+            return Ok(Some(AuthorId::Other(named.id.clone(), true)));
+        }
+        if let Some(id) = number(name) {
+            return Ok(Some(AuthorId::Other(id, true)));
+        }
+        let of_chat = self.store.chat(self.device, self.chat)?.map(|chat| author_label(&chat.name));
+        if !self.chat.is_group() && of_chat.as_deref() == Some(name) {
+            return Ok(Some(AuthorId::Other(self.chat.clone(), true)));
+        }
+        match self.store.people_called(self.device, name)?.as_slice() {
+            [only] => Ok(Some(AuthorId::Other(only.clone(), true))),
+            _ => Ok(None),
+        }
+    }
+
+    fn is_me(&self, name: &str) -> bool {
+        if let Some(me) = &self.request.me {
+            let same_number = || number(name).is_some_and(|number| me.parse() == Ok(number));
+            return author_label(me) == name || same_number();
+        }
+        let own = self.account.is_some_and(|account| {
+            author_label(&account.client_name) == name || number(name) == account.jid()
+        });
+        own || name == OURSELVES
+    }
+
+    /// In a chat of two, who is not the one is the other.
+    fn complete_pair(
+        &self,
+        names: &[String],
+        by_name: &mut HashMap<String, AuthorId>,
+    ) -> Result<(), ServiceError> {
+        let there =
+            |by_name: &HashMap<String, AuthorId>, who: &AuthorId| by_name.values().any(|known| known == who);
+        let partner = AuthorId::Other(self.chat.clone(), true);
+        // Whoever has another id than the chat's in it is its partner all the same: there is nobody else.
+        for who in by_name.values_mut().filter(|who| **who != AuthorId::Me) {
+            *who = partner.clone();
+        }
+        let open: Vec<&String> = names.iter().filter(|name| !by_name.contains_key(*name)).collect();
+        let me_told = self.request.me.is_some();
+        match (open.as_slice(), there(by_name, &AuthorId::Me), there(by_name, &partner)) {
+            ([], ..) => {}
+            ([name], true, _) => drop(by_name.insert((*name).clone(), partner.clone())),
+            ([name], false, false) if me_told => drop(by_name.insert((*name).clone(), partner.clone())),
+            ([name], false, true) => drop(by_name.insert((*name).clone(), AuthorId::Me)),
+            _ => return Err(self.which_is_me(names)),
+        }
+        let partners = by_name.values().filter(|who| **who == partner).count();
+        if partners > 1 || names.len() > 2 {
+            let message =
+                format!("{} is a chat of two, and the text has the authors {}", self.chat, listed(names));
+            return Err(ServiceError::invalid("chatId", message));
+        }
+        Ok(())
+    }
+
+    fn check_me(&self, names: &[String], by_name: &HashMap<String, AuthorId>) -> Result<(), ServiceError> {
+        let found = by_name.values().any(|who| *who == AuthorId::Me);
+        if self.request.me.is_some() && !found && !names.is_empty() {
+            return Err(self.which_is_me(names));
+        }
+        Ok(())
+    }
+
+    fn which_is_me(&self, names: &[String]) -> ServiceError {
+        ServiceError::invalid(
+            "me",
+            format!("must say which of the authors is our account: {}", listed(names)),
+        )
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let mut listed = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        listed.push_str(", …");
+    }
+    listed
+}
+
+/// `+1 555 010-0001`, alone or after a name that two people have.
+fn number(name: &str) -> Option<Jid> {
+    let after_name = name.strip_suffix(')').and_then(|rest| Some(rest.rsplit_once(" (")?.1));
+    let text = after_name.unwrap_or(name);
+    let is_number = text.starts_with('+') || text.contains('@');
+    is_number.then(|| text.parse().ok()).flatten().filter(|id: &Jid| !id.is_group())
+}
+
+/// An id for somebody of whom a text has the name only: the same each time.
+fn stand_in(name: &str) -> Jid {
+    let digest = Sha256::digest(name.as_bytes());
+    let number = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    Jid::placeholder(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_people() {
+        let id = |name: &str| number(name).map(|id| id.to_string());
+        assert_eq!(id("+1 555 010-0001").as_deref(), Some("15550100001@c.us"));
+        assert_eq!(id("Anna (+15550100001)").as_deref(), Some("15550100001@c.us"));
+        assert_eq!(id("77@lid").as_deref(), Some("77@lid"));
+        for nobody in ["Anna", "1984", "Anna (work)", "+12"] {
+            assert_eq!(id(nobody), None, "{nobody}");
+        }
+    }
+
+    #[test]
+    fn who_has_a_name_only_gets_an_id_that_is_nobodys() {
+        assert_eq!(stand_in("Anna"), stand_in("Anna"));
+        assert_ne!(stand_in("Anna"), stand_in("Ben"));
+        assert!(stand_in("Anna").is_placeholder());
+    }
+}

@@ -1,0 +1,252 @@
+//! Reads the JSON document, one message at a time.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io::{self, BufReader, Read};
+use std::rc::Rc;
+
+use serde::Deserializer as _;
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::archive::Source;
+use super::writer::{Batches, ImportWriter};
+use super::{ImportReport, ImportRequest, ServiceError, blocking, refused};
+use crate::domain::clock::Millis;
+use crate::domain::export::document::{ChatHead, ExportedMessage, FORMAT, VERSION};
+use crate::domain::export::limits::{NAME_MAX, chars, of_calendar};
+use crate::domain::jid::Jid;
+
+/// Bytes that anything beside the list of messages may have.
+const MAX_VALUE: usize = 8 << 20;
+/// Bytes that a message may have: the contact cards of one send, and of the one that it quotes, are fewer.
+const MAX_MESSAGE: usize = 1 << 20;
+
+/// Takes a document in.
+pub(super) async fn import(
+    source: Source,
+    request: &ImportRequest,
+    sink: ImportWriter,
+) -> Result<ImportReport, ServiceError> {
+    let (trial, now) = (source.clone(), sink.history().clock.now());
+    let chat = blocking(move || trial.read(|file| read(file, &mut Batches::trial(), now))).await?;
+    if let Some(wanted) = &request.chat
+        && *wanted != chat.id
+    {
+        return Err(ServiceError::invalid("chatId", format!("is not the chat of this export, {}", chat.id)));
+    }
+    let chat_id = chat.id.clone();
+    let stored =
+        sink.store(chat, Vec::new(), move |out| source.read(|file| read(file, out, now)).map(|_| ())).await?;
+    Ok(ImportReport {
+        imported: stored.imported,
+        skipped: stored.skipped,
+        system_lines: 0,
+        chat_id,
+        media: stored.media,
+        authors: Vec::new(),
+    })
+}
+
+/// Reads a whole document; answers what it says of the chat.
+fn read(file: &mut dyn Read, out: &mut Batches, now: Millis) -> Result<ChatHead, ServiceError> {
+    let meter = Rc::new(Meter { left: Cell::new(MAX_VALUE), most: Cell::new(MAX_VALUE) });
+    let file = without_mark(BufReader::with_capacity(1 << 16, file))?;
+    let metered = Metered { file, meter: meter.clone() };
+    let mut json = serde_json::Deserializer::from_reader(metered);
+    let mut reading =
+        Reading { out, now, meter, read: 0, chat: None, chat_of_messages: None, format: None, stopped: None };
+    let parsed = json.deserialize_map(Document(&mut reading)).and_then(|()| json.end());
+    let Reading { read, chat, chat_of_messages, format, stopped, .. } = reading;
+    if let Some(stopped) = stopped {
+        return Err(stopped);
+    }
+    parsed.map_err(|error| {
+        let place = if read > 0 { format!(" (after {read} messages)") } else { String::new() };
+        refused(format!("the export is not a chat as JSON: {error}{place}"))
+    })?;
+    match format {
+        Some((format, _)) if format != FORMAT => {
+            return Err(refused(format!("the export's format must be \"{FORMAT}\"")));
+        }
+        Some((_, version)) if version.is_none_or(|version| version == 0 || version > VERSION) => {
+            return Err(refused(format!(
+                "the export's version must be {VERSION}; a newer wharf wrote another"
+            )));
+        }
+        Some(_) => {}
+        None => return Err(refused(format!("the export must have \"format\": \"{FORMAT}\" and a version"))),
+    }
+    let chat = chat.ok_or_else(|| refused("the export must have a chat with id and name"))?;
+    chars("the chat's name", &chat.name, NAME_MAX).map_err(refused)?;
+    for (field, at) in [("the chat's mutedUntil", chat.muted_until), ("its timestamp", Some(chat.timestamp))]
+    {
+        at.map_or(Ok(()), |at| of_calendar(field, at)).map_err(refused)?;
+    }
+    match chat_of_messages {
+        Some(of_messages) if of_messages != chat.id => {
+            Err(refused(format!("the messages are of {of_messages}, and the chat is {}", chat.id)))
+        }
+        _ => Ok(chat),
+    }
+}
+
+/// What follows the mark by which some programs say that a text is UTF-8.
+fn without_mark(mut file: impl Read) -> Result<impl Read, ServiceError> {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    let mut start = Vec::with_capacity(MARK.len());
+    let read = file.by_ref().take(MARK.len() as u64).read_to_end(&mut start);
+    read.map_err(|error| refused(format!("the export cannot be read: {error}")))?;
+    if start == MARK {
+        start.clear();
+    }
+    Ok(io::Cursor::new(start).chain(file))
+}
+
+struct Reading<'a> {
+    out: &'a mut Batches,
+    now: Millis,
+    meter: Rc<Meter>,
+    read: u64,
+    chat: Option<ChatHead>,
+    chat_of_messages: Option<Jid>,
+    format: Option<(String, Option<u32>)>,
+    /// Why nothing more is read, when that is not the document's fault.
+    stopped: Option<ServiceError>,
+}
+
+impl Reading<'_> {
+    fn take(&mut self, message: ExportedMessage, bytes: usize) -> Result<(), String> {
+        message.check(self.now)?;
+        let chat = &message.message.chat_id;
+        match &self.chat_of_messages {
+            Some(known) if known != chat => {
+                return Err(format!("a message is of {chat}, the ones before of {known}"));
+            }
+            Some(_) => {}
+            None => self.chat_of_messages = Some(chat.clone()),
+        }
+        self.read += 1;
+        self.out.push(message.into_history(), bytes).map_err(|stopped| {
+            let sentence = stopped.to_string();
+            self.stopped = Some(stopped);
+            sentence
+        })
+    }
+}
+
+/// What is left of the bytes that the present value may have.
+struct Meter {
+    left: Cell<usize>,
+    most: Cell<usize>,
+}
+
+impl Meter {
+    /// Another value begins; answers how many bytes the one before had.
+    fn begin(&self, most: usize) -> usize {
+        self.most.replace(most) - self.left.replace(most)
+    }
+}
+
+/// Bounds what one value takes: the parser holds no more than it has read since the last message. It reads byte
+/// by byte, so that this is exact.
+struct Metered<R> {
+    file: R,
+    meter: Rc<Meter>,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(bytes)?;
+        let left = self.meter.left.get().checked_sub(read).ok_or_else(|| {
+            let sentence = format!("one value has more than {} bytes", self.meter.most.get());
+            io::Error::new(io::ErrorKind::InvalidData, sentence)
+        })?;
+        self.meter.left.set(left);
+        Ok(read)
+    }
+}
+
+struct Document<'a, 'b>(&'a mut Reading<'b>);
+
+impl<'de> Visitor<'de> for Document<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with format, version, chat and messages")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let reading = self.0;
+        let (mut format, mut version) = (None, None);
+        while let Some(key) = map.next_key::<String>()? {
+            reading.meter.begin(MAX_VALUE);
+            match key.as_str() {
+                "format" => format = Some(map.next_value()?),
+                "version" => version = Some(map.next_value()?),
+                "chat" => reading.chat = Some(map.next_value()?),
+                "messages" => map.next_value_seed(Messages(reading))?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+            reading.meter.begin(MAX_VALUE);
+        }
+        reading.format = format.map(|format| (format, version));
+        Ok(())
+    }
+}
+
+struct Messages<'a, 'b>(&'a mut Reading<'b>);
+
+impl<'de> DeserializeSeed<'de> for Messages<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, list: D) -> Result<(), D::Error> {
+        list.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Messages<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of messages")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        self.0.meter.begin(MAX_MESSAGE);
+        while let Some(message) = list.next_element::<ExportedMessage>()? {
+            let bytes = self.0.meter.begin(MAX_MESSAGE);
+            self.0.take(message, bytes).map_err(A::Error::custom)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(text: &str) -> String {
+        read(&mut text.as_bytes(), &mut Batches::trial(), Millis(0)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        assert!(says("{").contains("line 1 column 1"), "{}", says("{"));
+        assert!(says("[]").contains("expected an object with format"), "{}", says("[]"));
+        assert!(says("{}").contains("\"format\": \"wharf-chat\""));
+        assert!(says("{\"format\":\"x\"}").contains("must be \"wharf-chat\""));
+        assert!(says("{\"format\":\"wharf-chat\",\"version\":2}").contains("version must be 1"));
+        assert!(says("{\"format\":\"wharf-chat\",\"version\":1}").contains("must have a chat"));
+        let wrong = says("{\"format\":\"wharf-chat\",\n\"messages\":[\n{\"id\":5}]}");
+        assert!(wrong.contains("line 3"), "{wrong}");
+        let wrong = says("{\"messages\":{}}");
+        assert!(wrong.contains("a list of messages"), "{wrong}");
+    }
+
+    #[test]
+    fn a_value_that_does_not_end_is_refused_before_it_fills_the_memory() {
+        let mut endless = "{\"format\":\"".as_bytes().chain(io::repeat(b'a'));
+        let error = read(&mut endless, &mut Batches::trial(), Millis(0)).unwrap_err().to_string();
+        assert!(error.contains("more than 8388608 bytes"), "{error}");
+    }
+}

@@ -1,0 +1,112 @@
+//! An export on its way in: a file without a name, which goes with its last handle, also when the daemon is
+//! killed.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::io::AsyncWriteExt as _;
+
+use super::{ImportLimits, ServiceError, blocking, refused};
+use crate::engine::ByteStream;
+use crate::store::StoreError;
+
+/// How long the next piece of a body may take.
+const STALL: Duration = Duration::from_secs(30);
+/// Bytes from which a format is told.
+const START: usize = 64;
+
+/// An export that is on the disk.
+#[derive(Clone)]
+pub(super) struct TempUpload {
+    file: Arc<File>,
+    len: u64,
+}
+
+/// Writes a body to the disk.
+pub(super) async fn take_in(
+    limits: &ImportLimits,
+    mut bytes: ByteStream,
+) -> Result<TempUpload, ServiceError> {
+    let dir = limits.dir.clone();
+    let file = blocking(move || tempfile::tempfile_in(dir).map_err(|error| broken(&error))).await?;
+    let mut file = tokio::fs::File::from_std(file);
+    let mut len = 0;
+    loop {
+        let piece = tokio::time::timeout(STALL, bytes.next()).await;
+        let piece = piece.map_err(|_| refused("the request body stopped before its end"))?;
+        let Some(piece) = piece else { break };
+        let piece = piece.map_err(|_| refused("the request body broke off"))?;
+        len += piece.len() as u64;
+        if len > limits.max_bytes {
+            return Err(ServiceError::TooLarge(limits.max_bytes));
+        }
+        file.write_all(&piece).await.map_err(|error| broken(&error))?;
+    }
+    file.flush().await.map_err(|error| broken(&error))?;
+    Ok(TempUpload { file: Arc::new(file.into_std().await), len })
+}
+
+/// The disk failed.
+fn broken(error: &io::Error) -> ServiceError {
+    tracing::warn!(%error, "an import could not be written to the disk");
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::DiskFull.into(),
+        _ => StoreError::TakenBack.into(),
+    }
+}
+
+impl TempUpload {
+    /// What it begins with.
+    pub(super) fn start(&self) -> Result<Vec<u8>, ServiceError> {
+        let mut start = Vec::with_capacity(START);
+        let read = self.reader().take(START as u64).read_to_end(&mut start);
+        read.map_err(|error| broken(&error))?;
+        Ok(start)
+    }
+
+    /// Reads it from the beginning; any number of readers at once.
+    pub(super) fn reader(&self) -> TempUploadReader {
+        TempUploadReader { spooled: self.clone(), at: 0, left: u64::MAX }
+    }
+}
+
+/// A reader with a place of its own.
+pub(super) struct TempUploadReader {
+    spooled: TempUpload,
+    at: u64,
+    left: u64,
+}
+
+impl TempUploadReader {
+    /// Reads no more than so many bytes, wherever they are.
+    pub(super) fn at_most(self, left: u64) -> Self {
+        Self { left, ..self }
+    }
+}
+
+impl Read for TempUploadReader {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.spooled.file.read_at(bytes, self.at)?;
+        self.at += read as u64;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidData, "the list of files is larger than it should be")
+        })?;
+        Ok(read)
+    }
+}
+
+impl Seek for TempUploadReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.spooled.len.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a place before the file"))?;
+        Ok(self.at)
+    }
+}

@@ -1,0 +1,342 @@
+//! Where messages of an import go: batch by batch into the store, their files through the media store.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use tokio::sync::mpsc;
+
+use super::archive::Archive;
+use super::{ImportedMedia, ServiceError, blocking, refused};
+use crate::domain::content::{Attachment, Content};
+use crate::domain::export::document::{ChatHead, ExportedMessage};
+use crate::domain::export::file_names::told_by_name;
+use crate::domain::file_name::safe_filename;
+use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
+use crate::domain::media::{MediaHash, MediaKind, StoredMedia};
+use crate::domain::message::{Message, MessageType};
+use crate::engine::MediaStoreError;
+use crate::service::History;
+use crate::store::{StoreError, Tx};
+
+/// Messages stored at once.
+const BATCH: usize = 200;
+/// Bytes of exports whose messages are stored at once: the store is everybody's.
+const BATCH_BYTES: usize = 1 << 20;
+/// Batches that wait to be stored.
+const WAITING: usize = 2;
+/// Bytes of a file that are passed on at once.
+const CHUNK: usize = 64 * 1024;
+
+/// Hands messages from the thread that reads them to the task that stores them.
+pub(super) struct Batches {
+    waiting: Vec<ExportedMessage>,
+    /// What they have in the export.
+    bytes: usize,
+    out: Option<mpsc::Sender<Vec<ExportedMessage>>>,
+}
+
+impl Batches {
+    /// Goes nowhere: for a first reading, which finds what is wrong.
+    pub(super) fn trial() -> Self {
+        Self { waiting: Vec::new(), bytes: 0, out: None }
+    }
+
+    /// Takes a message that has so many bytes in its export; waits while too many are not yet stored.
+    pub(super) fn push(&mut self, message: ExportedMessage, bytes: usize) -> Result<(), ServiceError> {
+        if self.out.is_none() {
+            return Ok(());
+        }
+        self.waiting.push(message);
+        self.bytes += bytes;
+        if self.waiting.len() >= BATCH || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Passes on what waits.
+    pub(super) fn flush(&mut self) -> Result<(), ServiceError> {
+        let Some(out) = &self.out else { return Ok(()) };
+        self.bytes = 0;
+        // Whoever stores them has stopped, and says why.
+        out.blocking_send(std::mem::take(&mut self.waiting)).map_err(|_| refused("the import was stopped"))
+    }
+}
+
+/// How many of an import's messages were stored.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    pub(super) imported: u64,
+    pub(super) skipped: u64,
+    pub(super) media: ImportedMedia,
+}
+
+/// What the archive has of a message's file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ArchiveFile {
+    /// The message names none.
+    Unnamed,
+    /// None of this name.
+    Missing,
+    /// Too large, broken, or not what it should be.
+    Refused,
+    Given,
+}
+
+impl Stored {
+    fn count(&mut self, is_new: bool, has_file: Option<bool>, file: ArchiveFile) {
+        if !is_new {
+            self.skipped += 1;
+            return;
+        }
+        self.imported += 1;
+        match (has_file, file) {
+            (Some(true), _) => self.media.attached += 1,
+            (_, ArchiveFile::Refused) => self.media.refused += 1,
+            (Some(false), _) | (None, ArchiveFile::Missing) => self.media.missing += 1,
+            (None, _) => {}
+        }
+    }
+}
+
+pub(super) struct ImportWriter {
+    history: History,
+    device: DeviceId,
+    archive: Option<Arc<Archive>>,
+    /// Files of the archive that are in the store; `None` for those that were refused.
+    saved: HashMap<String, Option<StoredMedia>>,
+    /// The chat, and who is in it, until they are stored: with the first messages, so that an import that fails
+    /// leaves no chat without any.
+    head: Option<(ChatHead, Vec<(Jid, String)>)>,
+    /// Files that were saved for the batch that is not yet stored.
+    fresh: Vec<MediaHash>,
+    stored: Stored,
+}
+
+impl ImportWriter {
+    pub(super) fn new(history: &History, device: &DeviceId, archive: Option<Archive>) -> Self {
+        Self {
+            history: history.clone(),
+            device: device.clone(),
+            archive: archive.map(Arc::new),
+            saved: HashMap::new(),
+            head: None,
+            fresh: Vec::new(),
+            stored: Stored::default(),
+        }
+    }
+
+    pub(super) fn history(&self) -> &History {
+        &self.history
+    }
+
+    pub(super) fn device(&self) -> &DeviceId {
+        &self.device
+    }
+
+    /// Makes the chat with what `read` finds, in order, and puts the chat's line right.
+    pub(super) async fn store(
+        mut self,
+        chat: ChatHead,
+        names: Vec<(Jid, String)>,
+        read: impl FnOnce(&mut Batches) -> Result<(), ServiceError> + Send + 'static,
+    ) -> Result<Stored, ServiceError> {
+        let (out, mut batches) = mpsc::channel(WAITING);
+        let reading = blocking(move || {
+            let mut batches = Batches { waiting: Vec::new(), bytes: 0, out: Some(out) };
+            read(&mut batches)?;
+            batches.flush()
+        });
+        let storing = async {
+            self.head = Some((chat, names));
+            while let Some(batch) = batches.recv().await {
+                self.store_batch(batch).await?;
+            }
+            // A reader that goes on finds nobody there.
+            drop(batches);
+            Ok::<_, ServiceError>(self)
+        };
+        // The store's trouble is the cause of the reader's, where both fail.
+        let (read, stored) = futures_util::future::join(reading, storing).await;
+        let sink = stored?;
+        match read {
+            Ok(()) => Ok(sink.stored),
+            Err(source) => Err(sink.cut(source)),
+        }
+    }
+
+    fn cut(&self, source: ServiceError) -> ServiceError {
+        let imported = self.stored.imported;
+        if imported == 0 { source } else { ServiceError::ImportCut { imported, source: Box::new(source) } }
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Tx<'_>, &DeviceId) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let id = self.device.clone();
+        let written = self.history.store.write_patiently(move |tx| {
+            tx.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
+            Ok(write(tx, &id)?)
+        });
+        written.await.map_err(|error| self.cut(error))
+    }
+
+    async fn store_batch(&mut self, mut batch: Vec<ExportedMessage>) -> Result<(), ServiceError> {
+        if self.history.tasks.soft().is_cancelled() {
+            return Err(self.cut(ServiceError::ShuttingDown));
+        }
+        let mut files = Vec::with_capacity(batch.len());
+        for message in &mut batch {
+            files.push(self.attach(message).await.map_err(|error| self.cut(error))?);
+        }
+        let (now, head) = (self.history.clock.now(), self.head.take());
+        let added = self.write(move |tx, device| {
+            if let Some((mut chat, names)) = head {
+                tx.settle(device, &mut chat.id)?;
+                tx.import_chat(device, &chat)?;
+                for (mut id, name) in names {
+                    tx.settle(device, &mut id)?;
+                    tx.import_contact(device, &id, &name)?;
+                }
+            }
+            let mut added = Vec::with_capacity(batch.len());
+            for message in &mut batch {
+                by_hash(tx, device, &mut message.message)?;
+                tx.settle(device, &mut message.message)?;
+                let is_new = tx.import_message(device, message, now)?.is_some();
+                added.push((is_new, message.message.media.as_ref().map(|media| media.available)));
+            }
+            if let Some(message) = batch.first() {
+                tx.refresh_chat(device, &message.message.chat_id)?;
+            }
+            Ok(added)
+        });
+        let added = added.await;
+        // Stored with its messages or not, a file is not held any longer than for them.
+        std::mem::take(&mut self.fresh).iter().for_each(|hash| self.history.media.release_reservation(hash));
+        for ((is_new, has_file), file) in added?.into_iter().zip(files) {
+            self.stored.count(is_new, has_file, file);
+        }
+        Ok(())
+    }
+
+    /// Gives a message its file, where the archive has it.
+    async fn attach(&mut self, exported: &mut ExportedMessage) -> Result<ArchiveFile, ServiceError> {
+        let Some(name) = exported.file.take() else { return Ok(ArchiveFile::Unnamed) };
+        let Some(archive) = self.archive.clone().filter(|archive| archive.has(&name)) else {
+            return Ok(ArchiveFile::Missing);
+        };
+        if !self.saved.contains_key(&name) {
+            let saved = self.save(archive, &name).await?;
+            self.fresh.extend(saved.iter().map(|file| file.hash.clone()));
+            self.saved.insert(name.clone(), saved);
+        }
+        let message = &mut exported.message;
+        Ok(match self.saved.get(&name).cloned().flatten() {
+            Some(file) => give_of_archive(message, file, &name),
+            None => ArchiveFile::Refused,
+        })
+    }
+
+    /// `None` for a file that the media store does not take.
+    async fn save(&self, archive: Arc<Archive>, name: &str) -> Result<Option<StoredMedia>, ServiceError> {
+        let (pieces, reader) = mpsc::channel(WAITING);
+        let name = name.to_owned();
+        let reading = blocking(move || archive.read(&name, |file| pass_on(file, &pieces)));
+        let stream = futures_util::stream::unfold(reader, async |mut reader: mpsc::Receiver<_>| {
+            Some((reader.recv().await?, reader))
+        });
+        let media = self.history.media_store();
+        let (read, saved) = futures_util::future::join(reading, media.save(stream.fuse().boxed())).await;
+        match (read, saved) {
+            (Ok(()), Ok(saved)) => Ok(Some(saved)),
+            // Not as its archive says: the message stays without it.
+            (Err(ServiceError::BadImport(_)), Ok(saved)) => {
+                self.history.media.release_reservation(&saved.hash);
+                Ok(None)
+            }
+            (Err(error), _) if !matches!(error, ServiceError::BadImport(_)) => Err(error),
+            (_, Err(MediaStoreError::TooLarge(_) | MediaStoreError::Gone)) => Ok(None),
+            // It broke off, or is empty.
+            (_, Err(MediaStoreError::Incomplete(_))) => Ok(None),
+            (Err(error), Ok(_)) => Err(error),
+            (_, Err(error)) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a file of an import was not stored"
+                );
+                Err(StoreError::TakenBack.into())
+            }
+        }
+    }
+}
+
+/// Gives a message a file of the archive, if it is the one that the document means.
+fn give_of_archive(message: &mut Message, file: StoredMedia, name: &str) -> ArchiveFile {
+    match &message.media {
+        Some(media) if media.file.hash != file.hash => return ArchiveFile::Refused,
+        Some(_) => give(message, file),
+        None => {
+            let (told, filename) = told_by_name(name);
+            let by_content = || MediaKind::of_mimetype(&file.mimetype);
+            let kind = told.map_or_else(by_content, |told| told.of_told(&file.mimetype));
+            let named = filename.filter(|_| kind == MediaKind::Document);
+            let filename = named.as_deref().and_then(safe_filename);
+            let content = Content::Media(Attachment { kind, file, filename });
+            *message = message.clone().with_content(content);
+        }
+    }
+    ArchiveFile::Given
+}
+
+/// Gives a message the file that it describes. What the file is, its content says, not the export.
+fn give(message: &mut Message, file: StoredMedia) {
+    let Some(media) = &mut message.media else { return };
+    media.kind = media.kind.of_told(&file.mimetype);
+    media.filename = media.filename.as_deref().and_then(safe_filename);
+    media.file = file;
+    media.available = true;
+    message.kind = media.kind.message_type();
+}
+
+/// A file that this device has already need not be in the archive.
+fn by_hash(tx: &Tx<'_>, device: &DeviceId, message: &mut Message) -> Result<(), StoreError> {
+    if message.kind == MessageType::Revoked {
+        return Ok(());
+    }
+    if let Some(media) = &message.media
+        && !media.available
+        && let Some(file) = tx.file_of_device(device, &media.file.hash)?
+    {
+        give(message, file);
+    }
+    Ok(())
+}
+
+fn pass_on(
+    file: &mut dyn std::io::Read,
+    pieces: &mpsc::Sender<std::io::Result<Bytes>>,
+) -> Result<(), ServiceError> {
+    loop {
+        let mut piece = vec![0; CHUNK];
+        let read = file.read(&mut piece);
+        let piece = read.map(|read| {
+            piece.truncate(read);
+            Bytes::from(piece)
+        });
+        match piece {
+            Ok(piece) if piece.is_empty() => return Ok(()),
+            Ok(piece) => {
+                if pieces.blocking_send(Ok(piece)).is_err() {
+                    return Ok(());
+                }
+            }
+            Err(error) => {
+                let told = refused(format!("a file in the archive cannot be read: {error}"));
+                let _ = pieces.blocking_send(Err(error));
+                return Err(told);
+            }
+        }
+    }
+}

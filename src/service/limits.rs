@@ -1,0 +1,70 @@
+//! Limits and delays of the services, as the composition root reads them from the settings.
+//! Durations are in milliseconds where a field's name ends in `_ms`.
+
+use super::history::import::ImportLimits;
+use super::media::MediaLimits;
+use crate::domain::backoff::Backoff;
+use crate::domain::outbox::{Rules, Zone};
+
+/// Numbers that the services keep to. All durations in milliseconds.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// At most so many devices.
+    pub max_devices: usize,
+    /// The engine of a device that names none.
+    pub default_engine: String,
+    /// How devices come back.
+    pub backoff: Backoff,
+    /// Devices that may begin to connect in one second, at start-up and after a common loss.
+    pub start_ramp_per_second: u32,
+    /// Devices that may be connecting at once.
+    pub max_connecting: usize,
+    /// Consecutive panics after which a device is failed.
+    pub panics_before_failed: u32,
+    /// A connected device of which nothing was heard for so long is degraded. Zero: never.
+    pub degraded_after_ms: i64,
+    /// What an outbox keeps to where the device says nothing else.
+    pub outbox: OutboxLimits,
+    /// How long an idempotency key is remembered.
+    pub idempotency_ttl_ms: i64,
+    /// How much of the past is kept.
+    pub retention: RetentionLimits,
+    /// What files keep to.
+    pub media: MediaLimits,
+    /// Events read from a log at once.
+    pub replay_page: usize,
+    /// Chats that are taken in.
+    pub import: ImportLimits,
+}
+
+/// Numbers of the outbox.
+#[derive(Debug, Clone)]
+pub struct OutboxLimits {
+    /// Messages that may wait for one device.
+    pub max_queued: usize,
+    /// Chats of one device with a message under way at once.
+    pub in_flight: usize,
+    /// Tries before a message is failed.
+    pub max_attempts: u32,
+    /// The delay before the second try.
+    pub retry_delay_ms: u64,
+    /// How long an unknown outcome stays unknown.
+    pub unknown_after_ms: i64,
+    /// The pace, warm-up and quiet hours.
+    pub rules: Rules,
+    /// Where quiet hours are that name no zone.
+    pub time_zone: Zone,
+    /// How long "typing" is shown before a message.
+    pub typing_delay_ms: u64,
+}
+
+/// How much of the past is kept. Zero means for ever.
+#[derive(Debug, Clone, Copy)]
+pub struct RetentionLimits {
+    /// Events.
+    pub events_ms: i64,
+    /// Messages.
+    pub messages_ms: i64,
+    /// Between two sweeps.
+    pub sweep_interval_ms: u64,
+}

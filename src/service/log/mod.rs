@@ -1,0 +1,43 @@
+//! Log tails, cursors and pages of a device's event log. A cursor yields each entry after its start exactly once and in order.
+
+use std::sync::Arc;
+
+use super::limits::Limits;
+use super::registry::Registry;
+use crate::domain::clock::Clock;
+use crate::lifecycle::Tasks;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+pub(super) mod pages;
+pub mod tail;
+
+/// Log tails and pages of the devices' event logs.
+#[derive(Clone)]
+pub struct Logs {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    tasks: Tasks,
+    metrics: Metrics,
+    limits: Arc<Limits>,
+    registry: Arc<Registry>,
+    tails: Arc<tail::LogTails>,
+}
+
+impl Logs {
+    pub(super) fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        tasks: Tasks,
+        metrics: Metrics,
+        limits: Arc<Limits>,
+        registry: Arc<Registry>,
+    ) -> Self {
+        Self { store, clock, tasks, metrics, limits, registry, tails: Arc::default() }
+    }
+
+    /// Ends the log tail of a deleted device; its subscribers see the end.
+    pub(super) fn close(&self, device: &crate::domain::ids::DeviceId) {
+        self.tails.close(device);
+    }
+}

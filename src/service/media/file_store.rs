@@ -1,0 +1,126 @@
+//! The store of files with what keeps it in step with the database.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore, SemaphorePermit};
+
+use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
+use crate::domain::media::MediaHash;
+use crate::media::Files;
+use crate::service::ServiceError;
+
+/// Files that clients send in at once, however they do it: each holds a buffer and a file.
+const UPLOADS: usize = 64;
+/// The same of one device, so that it leaves room for the others.
+const UPLOADS_OF_A_DEVICE: usize = 8;
+/// Locks that files share by their hash.
+const LOCKS: usize = 64;
+/// A file that was promised to somebody who never came back for it may go after this time.
+const PROMISE_MS: i64 = 3_600_000;
+
+/// The store of files, as use cases hold it.
+pub(in crate::service) struct MediaFileStore {
+    pub(super) files: Files,
+    uploads: Semaphore,
+    /// How many of them are each device's; no device has none.
+    of_devices: Mutex<HashMap<DeviceId, usize>>,
+    order: Vec<RwLock<()>>,
+    promised: Mutex<HashMap<MediaHash, Reservation>>,
+    next_shard: AtomicU8,
+}
+
+/// Files that a message will refer to in a moment.
+#[derive(Debug)]
+struct Reservation {
+    count: usize,
+    until: Millis,
+}
+
+/// A file's place among those that come in at once, until this is dropped.
+pub(super) struct UploadPermit<'a> {
+    shelf: &'a MediaFileStore,
+    device: DeviceId,
+    _place: SemaphorePermit<'a>,
+}
+
+impl Drop for UploadPermit<'_> {
+    fn drop(&mut self) {
+        let mut of_devices = self.shelf.of_devices.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = of_devices.get_mut(&self.device) {
+            *count -= 1;
+            if *count == 0 {
+                of_devices.remove(&self.device);
+            }
+        }
+    }
+}
+
+impl MediaFileStore {
+    pub(in crate::service) fn new(files: Files) -> Self {
+        let order = (0..LOCKS).map(|_| RwLock::default()).collect();
+        let (of_devices, promised) = (Mutex::default(), Mutex::default());
+        let (uploads, next_shard) = (Semaphore::new(UPLOADS), AtomicU8::default());
+        Self { files, uploads, of_devices, order, promised, next_shard }
+    }
+
+    /// Room for one more file of this device that a client sends in.
+    pub(super) fn place(&self, device: &DeviceId) -> Result<UploadPermit<'_>, ServiceError> {
+        let mut of_devices = self.of_devices.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = of_devices.get(device).copied().unwrap_or(0);
+        if count >= UPLOADS_OF_A_DEVICE {
+            return Err(ServiceError::TooManyUploadsOfDevice(UPLOADS_OF_A_DEVICE));
+        }
+        let place = self.uploads.try_acquire().map_err(|_| ServiceError::TooManyUploads)?;
+        of_devices.insert(device.clone(), count + 1);
+        Ok(UploadPermit { shelf: self, device: device.clone(), _place: place })
+    }
+
+    /// The part of the store whose turn it is to be looked through, round and round.
+    pub(super) fn next_shard(&self) -> u8 {
+        self.next_shard.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Held while a file and its row come.
+    pub(super) async fn adding(&self, hash: &MediaHash) -> RwLockReadGuard<'_, ()> {
+        self.lock_of(hash).read().await
+    }
+
+    /// Held while a row and its file go: the same content may be on its way in.
+    pub(super) async fn removing(&self, hash: &MediaHash) -> RwLockWriteGuard<'_, ()> {
+        self.lock_of(hash).write().await
+    }
+
+    /// A slow backend holds up few others.
+    fn lock_of(&self, hash: &MediaHash) -> &RwLock<()> {
+        let number = hash.as_str().bytes().take(8).fold(0_usize, |sum, byte| sum * 31 + usize::from(byte));
+        &self.order[number % LOCKS]
+    }
+
+    /// This file stays until [`Shelf::settle`], or for an hour.
+    pub(super) fn reserve(&self, hash: &MediaHash, now: Millis) {
+        let mut promised = self.promised.lock().unwrap_or_else(PoisonError::into_inner);
+        promised.retain(|_, promise| promise.until > now);
+        let promise = promised.entry(hash.clone()).or_insert(Reservation { count: 0, until: now });
+        promise.count += 1;
+        promise.until = now.plus(PROMISE_MS);
+    }
+
+    /// What the file was promised for is stored, or will not be.
+    pub(in crate::service) fn settle(&self, hash: &MediaHash) {
+        let mut promised = self.promised.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(promise) = promised.get_mut(hash) {
+            promise.count = promise.count.saturating_sub(1);
+            if promise.count == 0 {
+                promised.remove(hash);
+            }
+        }
+    }
+
+    pub(super) fn is_promised(&self, hash: &MediaHash, now: Millis) -> bool {
+        let promised = self.promised.lock().unwrap_or_else(PoisonError::into_inner);
+        promised.get(hash).is_some_and(|promise| promise.until > now)
+    }
+}

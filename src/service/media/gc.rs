@@ -1,0 +1,164 @@
+//! Files that go: with their last message, by age, by the room they take, and what a crash has left.
+//!
+//! A file that a message waits to take along is never removed. A message whose file is gone keeps its description.
+
+use crate::domain::clock::Millis;
+use crate::domain::media::MediaHash;
+use crate::service::{MediaService, ServiceError};
+use crate::store::StoreError;
+use crate::store::media::MediaUsage;
+
+/// Rows looked at or changed at once.
+const BATCH: i64 = 200;
+/// After so many entries of the store, looking for stray ones goes on with the next sweep.
+const ENTRIES: usize = 10_000;
+/// An upload that was not sent for so long is forgotten.
+const UPLOADS_MS: i64 = 86_400_000;
+/// A file that came in so shortly ago may belong to a message that is not stored yet.
+/// Where that takes longer, a promise ([`Shelf::promise`]) keeps it.
+const GRACE_MS: i64 = 600_000;
+
+/// Numbers that files keep to.
+#[derive(Debug, Clone, Copy)]
+pub struct MediaLimits {
+    /// Bytes of the largest file.
+    pub max_bytes: u64,
+    /// Bytes of all files; zero: no limit.
+    pub max_total_bytes: u64,
+    /// How long a file is kept after it last came in; zero: for ever.
+    pub keep_ms: i64,
+    /// How long fetching a file may take, in milliseconds.
+    pub fetch_timeout_ms: u64,
+}
+
+impl MediaService {
+    /// A message does not refer to this file any more: when nothing else does, it goes.
+    pub(in crate::service) fn media_released(&self, hash: MediaHash) {
+        let media = self.clone();
+        self.tasks.spawn("media release", async move {
+            if let Err(error) = media.remove_if_unused(&hash).await {
+                tracing::warn!(%error, "a file that nothing refers to stays until the next sweep");
+            }
+        });
+    }
+
+    /// One round of housekeeping.
+    pub(in crate::service) async fn sweep_media(&self) -> Result<(), ServiceError> {
+        let now = self.clock.now();
+        let cutoff = now.plus(-UPLOADS_MS);
+        while self.store.write_patiently(move |tx| tx.prune_uploads(cutoff, BATCH)).await? {}
+        self.remove_unused(now.plus(-GRACE_MS)).await?;
+        let limits = self.limits.media;
+        if limits.keep_ms > 0 {
+            self.evict_over_quota(now.plus(-limits.keep_ms), u64::MAX).await?;
+        }
+        if limits.max_total_bytes > 0 {
+            let total = self.store.read(|store| store.media_bytes()).await?;
+            self.evict_over_quota(now.plus(-GRACE_MS), total.saturating_sub(limits.max_total_bytes)).await?;
+        }
+        self.remove_stray_files().await
+    }
+
+    /// Removes files that came in before `cutoff` and that nothing refers to.
+    pub(in crate::service) async fn remove_unused(&self, cutoff: Millis) -> Result<(), ServiceError> {
+        let mut after: Option<MediaHash> = None;
+        loop {
+            let from = after.clone();
+            let found =
+                self.store.read(move |store| store.unused_media(cutoff, from.as_ref(), BATCH)).await?;
+            let Some(last) = found.last() else { return Ok(()) };
+            after = Some(last.clone());
+            for hash in &found {
+                self.remove_if_unused(hash).await?;
+            }
+        }
+    }
+
+    /// Removes what lies in the store and is not known to the database: a crash came in between. Looks at a part
+    /// of a large store, and goes on from there the next time.
+    pub(in crate::service) async fn remove_stray_files(&self) -> Result<(), ServiceError> {
+        let cutoff = self.clock.now().plus(-GRACE_MS);
+        let mut looked_at = 0;
+        for _ in 0..=u8::MAX {
+            let entries = self.files.files.list(self.files.next_shard()).await?;
+            looked_at += entries.len();
+            for entry in entries.iter().filter(|entry| entry.at < cutoff) {
+                self.remove_if_stray(&entry.hash).await?;
+            }
+            if looked_at >= ENTRIES || self.tasks.soft().is_cancelled() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn remove_if_stray(&self, hash: &MediaHash) -> Result<(), ServiceError> {
+        if self.is_known(hash).await? {
+            return Ok(());
+        }
+        let _order = self.files.removing(hash).await;
+        if !self.is_known(hash).await? {
+            self.files.files.remove(hash).await?;
+            tracing::info!("a file that belongs to nothing was removed");
+        }
+        Ok(())
+    }
+
+    async fn is_known(&self, hash: &MediaHash) -> Result<bool, ServiceError> {
+        let hash = hash.clone();
+        self.store.read(move |store| Ok(store.media(&hash)?.is_some())).await
+    }
+
+    async fn remove_if_unused(&self, hash: &MediaHash) -> Result<bool, ServiceError> {
+        let _order = self.files.removing(hash).await;
+        self.remove_now(hash).await
+    }
+
+    /// With the store held.
+    async fn remove_now(&self, hash: &MediaHash) -> Result<bool, ServiceError> {
+        if self.files.is_promised(hash, self.clock.now()) {
+            return Ok(false);
+        }
+        let of = hash.clone();
+        let forgotten: Result<bool, StoreError> =
+            self.store.write_patiently(move |tx| tx.forget_media(&of)).await;
+        if forgotten? {
+            self.files.files.remove(hash).await?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Takes the oldest files from whoever has them, until so many bytes are free, as far as they came in
+    /// before `cutoff`.
+    async fn evict_over_quota(&self, cutoff: Millis, mut bytes: u64) -> Result<(), ServiceError> {
+        let mut after: Option<MediaUsage> = None;
+        while bytes > 0 && !self.tasks.soft().is_cancelled() {
+            let from = after.clone();
+            let found = self.store.read(move |store| store.old_media(cutoff, from.as_ref(), BATCH)).await?;
+            let Some(last) = found.last() else { break };
+            after = Some(last.clone());
+            for place in found {
+                if bytes > 0 && self.delete_file(&place.hash).await? {
+                    bytes = bytes.saturating_sub(place.filesize);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete_file(&self, hash: &MediaHash) -> Result<bool, ServiceError> {
+        let _order = self.files.removing(hash).await;
+        if self.files.is_promised(hash, self.clock.now()) {
+            return Ok(false);
+        }
+        loop {
+            let of = hash.clone();
+            let more: Result<bool, StoreError> =
+                self.store.write_patiently(move |tx| tx.detach_media(&of, BATCH)).await;
+            if !more? {
+                return self.remove_now(hash).await;
+            }
+        }
+    }
+}

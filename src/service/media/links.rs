@@ -1,0 +1,127 @@
+//! The addresses of files: each carries its own permission, so that a picture shows in a page without headers.
+//!
+//! An address is signed with a secret of its device, over the message's id. It is as good as the file: it ends
+//! with it, and all of a device's end when its secret changes. Nothing else is granted by it.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
+
+use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::media;
+use crate::domain::message::Message;
+use crate::service::{MediaService, ServiceError};
+use crate::store::{Reader, StoreError};
+
+/// Bytes of a device's secret.
+pub(in crate::service) const SECRET_BYTES: usize = 32;
+/// Bytes of a signature that an address holds: 128 bits cannot be guessed.
+const SIGNATURE_BYTES: usize = 16;
+
+/// What addresses begin with: the public URL, or nothing.
+#[derive(Debug, Clone)]
+pub(in crate::service) struct LinkBase(pub(in crate::service) Arc<str>);
+
+/// Makes and checks the addresses of one device's files.
+pub(in crate::service) struct MediaLinks {
+    base: LinkBase,
+    device: DeviceId,
+    secret: Option<Vec<u8>>,
+}
+
+impl MediaLinks {
+    pub(in crate::service) fn of(
+        store: &Reader<'_>,
+        device: &DeviceId,
+        base: &LinkBase,
+    ) -> Result<Self, StoreError> {
+        Ok(Self { base: base.clone(), device: device.clone(), secret: store.media_secret(device)? })
+    }
+
+    /// Puts the addresses into a message, and into the one that it quotes.
+    pub(in crate::service) fn attach(&self, message: &mut Message) {
+        if let Some(media) = &mut message.media
+            && media.available
+        {
+            media.links = self.links(&message.id, media.file.has_thumbnail);
+        }
+        if let Some(quoted) = &mut message.quoted_message {
+            self.attach(quoted);
+        }
+    }
+
+    /// Whether an address with this signature is one of ours.
+    pub(in crate::service) fn verify(&self, message: &MessageId, signature: &str) -> bool {
+        let Some(expected) = self.sign(message) else { return false };
+        expected.as_bytes().ct_eq(signature.as_bytes()).into()
+    }
+
+    fn links(&self, message: &MessageId, has_thumbnail: bool) -> Option<media::MediaLinks> {
+        let signature = self.sign(message)?;
+        let (base, device) = (&self.base.0, &self.device);
+        // Ids hold nothing that a path could not, but for `@` and `:`, which paths may hold.
+        let at = |what: &str| {
+            format!(
+                "{base}/api/v1/devices/{device}/messages/{}/media/{what}?signature={signature}",
+                in_path(message)
+            )
+        };
+        Some(media::MediaLinks {
+            download: at("download"),
+            thumbnail: has_thumbnail.then(|| at("thumbnail")),
+        })
+    }
+
+    fn sign(&self, message: &MessageId) -> Option<String> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_deref()?).ok()?;
+        mac.update(message.to_string().as_bytes());
+        let tag = mac.finalize().into_bytes();
+        Some(URL_SAFE_NO_PAD.encode(&tag[..SIGNATURE_BYTES]))
+    }
+}
+
+/// A message id as a segment of a path: network ids may hold any visible character.
+fn in_path(id: &MessageId) -> String {
+    use std::fmt::Write as _;
+    let mut path = String::new();
+    for byte in id.to_string().bytes() {
+        if byte.is_ascii_alphanumeric() || b"@._-~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            let _ = write!(path, "%{byte:02X}");
+        }
+    }
+    path
+}
+
+impl MediaService {
+    pub(in crate::service) fn link_base(&self) -> LinkBase {
+        LinkBase(self.public_url.clone())
+    }
+
+    /// A new secret for a device's addresses.
+    pub(in crate::service) fn new_media_secret(&self) -> [u8; SECRET_BYTES] {
+        let mut secret = [0; SECRET_BYTES];
+        self.random.fill(&mut secret);
+        secret
+    }
+
+    /// Devices from before files had addresses get their secret.
+    pub(in crate::service) async fn sign_media_of_older_devices(&self) -> Result<(), ServiceError> {
+        let devices = self.store.read(|store| store.devices_without_media_secret()).await?;
+        let secrets: Vec<_> = devices.into_iter().map(|id| (id, self.new_media_secret())).collect();
+        if secrets.is_empty() {
+            return Ok(());
+        }
+        self.store
+            .write_patiently(move |tx| {
+                secrets.iter().try_for_each(|(device, secret)| tx.set_media_secret(device, secret))
+            })
+            .await
+            .map_err(|error: StoreError| error.into())
+    }
+}

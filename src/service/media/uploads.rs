@@ -1,0 +1,151 @@
+//! Files that come in: uploaded by clients, or from a network.
+
+use crate::domain::clock::Millis;
+use crate::domain::file_name::safe_filename;
+use crate::domain::ids::DeviceId;
+use crate::domain::media::StoredMedia;
+use crate::media::{ByteStream, Staged};
+use crate::service::{MediaService, ServiceError};
+use crate::store::Tx;
+use crate::store::media::Upload;
+
+/// Random bytes of a `mediaId`: nobody guesses another's.
+const ID_BYTES: usize = 16;
+
+/// A file that a client has uploaded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Uploaded {
+    /// Names it, for its device, until it was not sent for a day.
+    pub id: String,
+    /// The file.
+    pub file: StoredMedia,
+    /// What it is called.
+    pub filename: Option<String>,
+}
+
+impl MediaService {
+    /// Bytes of the largest file that is taken in.
+    #[must_use]
+    pub fn max_media_bytes(&self) -> u64 {
+        self.limits.media.max_bytes
+    }
+
+    /// Takes in a file that this device may send. What is answered is durable.
+    ///
+    /// # Errors
+    /// When there is no such device, the file is empty, too large or broke off, or it cannot be stored.
+    pub async fn upload_media(
+        &self,
+        device: &DeviceId,
+        filename: Option<&str>,
+        bytes: &mut ByteStream,
+    ) -> Result<Uploaded, ServiceError> {
+        let of = device.clone();
+        self.store
+            .read(move |store| store.device(&of)?.ok_or(ServiceError::DeviceNotFound).map(drop))
+            .await?;
+        let _place = self.files.place(device)?;
+        let staged = self.staged(device.as_str(), bytes).await?;
+        let (id, filename) = (self.new_media_id(), filename.and_then(safe_filename));
+        let (of, named) = (device.clone(), (id.clone(), filename.clone()));
+        let file = self
+            .persist(staged, move |tx, file, now| {
+                tx.device(&of)?.ok_or(ServiceError::DeviceNotFound)?;
+                Ok(tx.put_upload(&of, &named.0, &file.hash, named.1.as_deref(), now)?)
+            })
+            .await?;
+        Ok(Uploaded { id, file, filename })
+    }
+
+    /// Takes in a file for a message that is about to be stored: until [`super::Shelf::settle`] it stays.
+    pub(in crate::service) async fn keep_media(
+        &self,
+        owner: &str,
+        bytes: &mut ByteStream,
+    ) -> Result<StoredMedia, ServiceError> {
+        let staged = self.staged(owner, bytes).await?;
+        self.keep_staged(staged).await
+    }
+
+    pub(super) async fn keep_staged(&self, staged: Staged) -> Result<StoredMedia, ServiceError> {
+        let hash = staged.media().hash.clone();
+        self.files.reserve(&hash, self.clock.now());
+        let kept = self.persist(staged, |_, _, _| Ok(())).await;
+        if kept.is_err() {
+            self.files.settle(&hash);
+        }
+        kept
+    }
+
+    async fn staged(&self, owner: &str, bytes: &mut ByteStream) -> Result<Staged, ServiceError> {
+        let limit = self.limits.media.max_bytes;
+        let staged = self.files.files.receive(owner, bytes, limit).await?;
+        if staged.media().filesize == 0 {
+            return Err(ServiceError::EmptyFile);
+        }
+        Ok(staged)
+    }
+
+    /// Keeps a file and writes its row, with whatever else belongs into that transaction. When that is refused,
+    /// nothing of the file stays, unless it is somebody else's too.
+    async fn persist(
+        &self,
+        staged: Staged,
+        also: impl FnOnce(&Tx<'_>, &StoredMedia, Millis) -> Result<(), ServiceError> + Send + 'static,
+    ) -> Result<StoredMedia, ServiceError> {
+        let hash = staged.media().hash.clone();
+        let shelved = self.kept_with_row(staged, also).await;
+        if shelved.is_err()
+            && let Err(error) = self.remove_if_stray(&hash).await
+        {
+            tracing::warn!(%error, "a file that belongs to nothing stays until the next sweep");
+        }
+        shelved
+    }
+
+    async fn kept_with_row(
+        &self,
+        staged: Staged,
+        also: impl FnOnce(&Tx<'_>, &StoredMedia, Millis) -> Result<(), ServiceError> + Send + 'static,
+    ) -> Result<StoredMedia, ServiceError> {
+        let _order = self.files.adding(&staged.media().hash).await;
+        let file = self.files.files.keep(staged).await?;
+        let (row, now) = (file.clone(), self.clock.now());
+        let write = move |tx: &Tx<'_>| {
+            tx.put_media(&row, now)?;
+            also(tx, &row, now)
+        };
+        // Patiently: what was streamed for minutes is not thrown away because the store is busy for a moment.
+        self.store.write_patiently(write).await?;
+        Ok(file)
+    }
+
+    fn new_media_id(&self) -> String {
+        use base64::Engine as _;
+        let mut bytes = [0; ID_BYTES];
+        self.random.fill(&mut bytes);
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// An upload of this device, whose file stays until [`super::Shelf::settle`].
+    pub(super) async fn promised_upload(
+        &self,
+        device: &DeviceId,
+        id: &str,
+    ) -> Result<Option<Upload>, ServiceError> {
+        let Some(found) = self.find_upload(device, id).await? else { return Ok(None) };
+        let hash = &found.file.hash;
+        let _order = self.files.adding(hash).await;
+        // It may have gone in between; from here on it cannot.
+        let still = self.find_upload(device, id).await?;
+        if still.is_some() {
+            self.files.reserve(hash, self.clock.now());
+        }
+        Ok(still)
+    }
+
+    async fn find_upload(&self, device: &DeviceId, id: &str) -> Result<Option<Upload>, ServiceError> {
+        let (device, id) = (device.clone(), id.to_owned());
+        self.store.read(move |store| Ok(store.upload(&device, &id)?)).await
+    }
+}

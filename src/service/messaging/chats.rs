@@ -1,0 +1,40 @@
+//! Chats: lists, and one.
+
+use crate::domain::chat::Chat;
+use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
+use crate::service::{ChatQuery, Messaging, ServiceError};
+
+impl Messaging {
+    /// Chats, pinned ones first, then the newest; and how many there are without the limit.
+    ///
+    /// # Errors
+    /// When there is no such device, or the store fails.
+    pub async fn chats(&self, device: &DeviceId, query: ChatQuery) -> Result<(Vec<Chat>, i64), ServiceError> {
+        let (device, now) = (device.clone(), self.clock.now());
+        self.store
+            .read(move |store| {
+                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+                let found = store.chats(&device, &query)?.into_iter().map(|chat| chat.as_of(now)).collect();
+                Ok((found, store.chat_count(&device, &query)?))
+            })
+            .await
+    }
+
+    /// One chat; of a group, with who is in it.
+    ///
+    /// # Errors
+    /// When there is no such device or chat, or the store fails.
+    pub async fn chat(&self, device: &DeviceId, id: &Jid) -> Result<Chat, ServiceError> {
+        let (device, id, now) = (device.clone(), id.clone(), self.clock.now());
+        self.store
+            .read(move |store| {
+                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+                let id = store.known_by(&device, &id)?;
+                let mut chat = store.chat(&device, &id)?.ok_or(ServiceError::ChatNotFound)?.as_of(now);
+                chat.participants = store.group(&device, &id)?.map(|group| group.participants);
+                Ok(chat)
+            })
+            .await
+    }
+}

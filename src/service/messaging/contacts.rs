@@ -1,0 +1,51 @@
+//! People: lists, and what the network knows of them.
+
+use crate::domain::contact::Contact;
+use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
+use crate::engine::{Answer, Query};
+use crate::service::{ContactQuery, Messaging, ServiceError};
+
+impl Messaging {
+    /// Contacts by name, and how many there are without the limit.
+    ///
+    /// # Errors
+    /// When there is no such device, or the store fails.
+    pub async fn contacts(
+        &self,
+        device: &DeviceId,
+        query: ContactQuery,
+    ) -> Result<(Vec<Contact>, i64), ServiceError> {
+        let device = device.clone();
+        self.store
+            .read(move |store| {
+                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+                Ok(store.contacts(&device, &query)?)
+            })
+            .await
+    }
+
+    /// Whether a person is on the network.
+    ///
+    /// # Errors
+    /// When there is no such device, it is not connected, or its engine cannot tell.
+    pub async fn contact_exists(&self, device: &DeviceId, id: &Jid) -> Result<bool, ServiceError> {
+        let session = self.registry.session(device)?;
+        match session.query(Query::Exists(self.aliases_of(device, id).await?)).await? {
+            Answer::Exists(exists) => Ok(exists),
+            Answer::ProfilePicture(_) => Err(ServiceError::NotSupported),
+        }
+    }
+
+    /// Where a person's picture is, if there is one.
+    ///
+    /// # Errors
+    /// When there is no such device, it is not connected, or its engine cannot tell.
+    pub async fn profile_picture(&self, device: &DeviceId, id: &Jid) -> Result<Option<String>, ServiceError> {
+        let session = self.registry.session(device)?;
+        match session.query(Query::ProfilePicture(self.aliases_of(device, id).await?)).await? {
+            Answer::ProfilePicture(address) => Ok(address),
+            Answer::Exists(_) => Err(ServiceError::NotSupported),
+        }
+    }
+}

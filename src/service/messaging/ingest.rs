@@ -1,0 +1,347 @@
+//! Taking in what a network tells: durable first, told afterwards.
+//!
+//! Everything of one piece of news (message, chat, contact, events) is one transaction. A message that is
+//! there already changes nothing and is still a success: the network may be acknowledged again.
+
+use super::changes::make_early_changes;
+use super::group_changes::{GroupChangeOrigin, store_group_change};
+use crate::domain::ack::{Ack, Status};
+use crate::domain::clock::Millis;
+use crate::domain::contact::ContactUpdate;
+use crate::domain::content::Content;
+use crate::domain::device::Account;
+use crate::domain::event::{
+    ContactUpdateEvent, Event, MessageReceivedEvent, MessageStatusEvent, MessagesReadEvent,
+};
+use crate::domain::group::GroupChange;
+use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::jid::Jid;
+use crate::domain::message::{Message, MessageType, SendFailure};
+use crate::engine::{Incoming, IncomingReceipt};
+use crate::service::Messaging;
+use crate::service::media::links::{LinkBase, MediaLinks};
+use crate::store::hourly_counters::Counter;
+use crate::store::messages::{AckRow, NewMessage};
+use crate::store::{StoreError, Tx};
+
+/// Whether news is told, or only stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::service) enum IngestMode {
+    /// As it happens.
+    Live,
+    /// History from before the link: no events, nothing unread.
+    History,
+}
+
+impl Messaging {
+    /// Stores messages from the network, in order, in one transaction.
+    pub(in crate::service) async fn ingest_messages(
+        &self,
+        device: &DeviceId,
+        account: Option<Account>,
+        messages: Vec<Incoming>,
+        telling: IngestMode,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let id = device.clone();
+        let links = self.media.link_base();
+        let files: Vec<_> = messages.iter().filter_map(|message| message.content.file().cloned()).collect();
+        let chats = self
+            .store
+            .write_patiently(move |tx| {
+                let mut changed = Vec::new();
+                for incoming in &messages {
+                    if store_incoming(tx, &id, account.as_ref(), incoming, telling, &links, now)? {
+                        changed.push(incoming.chat.clone());
+                    }
+                }
+                Ok::<_, StoreError>(changed)
+            })
+            .await?;
+        files.iter().for_each(|hash| self.media.release_reservation(hash));
+        if !chats.is_empty() {
+            self.registry.record_inbound(device);
+        }
+        for chat in &chats {
+            self.chat_changed(device, chat);
+        }
+        if telling == IngestMode::Live {
+            self.metrics.messages_in.inc_by(chats.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// Merges a receipt for a message of ours.
+    pub(in crate::service) async fn ingest_receipt(
+        &self,
+        device: &DeviceId,
+        receipt: IncomingReceipt,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let id = device.clone();
+        self.store.write_patiently(move |tx| store_receipt(tx, &id, &receipt, now)).await
+    }
+
+    /// The name of a chat.
+    pub(in crate::service) async fn ingest_chat_name(
+        &self,
+        device: &DeviceId,
+        chat: Jid,
+        name: String,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let (id, of) = (device.clone(), chat.clone());
+        let write = move |tx: &Tx<'_>| {
+            let text = Some(name.clone());
+            let told = GroupChangeOrigin { text, ..GroupChangeOrigin::of(of.clone(), GroupChange::Subject) };
+            let group_named = of.is_group() && store_group_change(tx, &id, &told, now)?;
+            Ok::<_, StoreError>(tx.name_chat(&id, &of, &name, now)? || group_named)
+        };
+        if self.store.write_patiently(write).await? {
+            self.chat_changed(device, &chat);
+        }
+        Ok(())
+    }
+}
+
+pub(in crate::service) fn store_incoming(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    account: Option<&Account>,
+    incoming: &Incoming,
+    telling: IngestMode,
+    links: &LinkBase,
+    now: Millis,
+) -> Result<bool, StoreError> {
+    let mut message = to_message(incoming, account);
+    message.quoted_message = quoted(tx, device, incoming, &message)?;
+    let live = telling == IngestMode::Live;
+    if live {
+        message.timestamp = tx.within_its_second(device, &message.chat_id, message.timestamp)?;
+    }
+    let unread = live && !incoming.from_me;
+    let new = NewMessage {
+        message: &message,
+        status: Status::of(message.ack),
+        stored_at: now,
+        unread,
+        temp_id: None,
+    };
+    let Some(pk) = tx.insert_message(device, &new)? else { return Ok(false) };
+    tx.touch_chat(device, &message.chat_id, pk, message.timestamp, unread)?;
+    if !incoming.from_me {
+        let update = ContactUpdate {
+            pushname: incoming.notify_name.clone(),
+            ..ContactUpdate::seen(incoming.from.clone())
+        };
+        merge_contact(tx, device, &update, live, now)?;
+    }
+    let id = message.id.clone();
+    if live {
+        MediaLinks::of(tx, device, links)?.attach(&mut message);
+        tx.append(device, &Event::Message(MessageReceivedEvent { message }), now)?;
+        tx.count(device, Counter::Received, now)?;
+    }
+    make_early_changes(tx, device, &id, telling, links, now)?;
+    Ok(true)
+}
+
+fn to_message(incoming: &Incoming, account: Option<&Account>) -> Message {
+    let group = incoming.chat.is_group();
+    let me = account.and_then(Account::jid).unwrap_or_else(|| incoming.from.clone());
+    let author = group.then(|| if incoming.from_me { me.clone() } else { incoming.from.clone() });
+    let (from, to) = match (incoming.from_me, group) {
+        (true, _) => (me, incoming.chat.clone()),
+        (false, true) => (incoming.chat.clone(), me),
+        (false, false) => (incoming.from.clone(), me),
+    };
+    let participant = (group && !incoming.from_me).then(|| incoming.from.clone());
+    let known = incoming.notify_name.clone().filter(|name| !name.is_empty());
+    let notify_name = known.unwrap_or_else(|| incoming.from.as_name());
+    Message {
+        id: MessageId {
+            from_me: incoming.from_me,
+            chat: incoming.chat.clone(),
+            network: incoming.network_id.clone(),
+            participant,
+        },
+        chat_id: incoming.chat.clone(),
+        from,
+        to,
+        author,
+        from_me: incoming.from_me,
+        body: incoming.body.clone(),
+        kind: MessageType::Chat,
+        timestamp: incoming.timestamp,
+        // The network has what it delivers.
+        ack: if incoming.from_me { Ack::Server } else { Ack::Device },
+        has_media: false,
+        media: None,
+        location: None,
+        contacts: Vec::new(),
+        poll: None,
+        template: None,
+        quoted_message: None,
+        is_forwarded: incoming.forwarded,
+        is_starred: false,
+        is_edited: false,
+        notify_name,
+        mentioned_ids: incoming.mentions.clone(),
+        reactions: Vec::new(),
+    }
+    .with_content(incoming.content.clone())
+}
+
+/// The message that this one answers: as it stands here, else as much as the network told of it.
+fn quoted(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    incoming: &Incoming,
+    answer: &Message,
+) -> Result<Option<Box<Message>>, StoreError> {
+    let Some(told) = &incoming.quoted else { return Ok(None) };
+    if let Some(known) = tx.message(device, &told.id)? {
+        return Ok(Some(Box::new(known.message.as_quote())));
+    }
+    let in_group = told.id.chat.is_group();
+    Ok(Some(Box::new(
+        Message {
+            id: told.id.clone(),
+            chat_id: told.id.chat.clone(),
+            from: if in_group { told.id.chat.clone() } else { told.author.clone() },
+            to: if told.id.from_me { told.id.chat.clone() } else { answer.to.clone() },
+            author: in_group.then(|| told.author.clone()),
+            from_me: told.id.from_me,
+            body: told.body.clone(),
+            notify_name: told.author.as_name(),
+            quoted_message: None,
+            mentioned_ids: Vec::new(),
+            is_forwarded: false,
+            ..answer.clone().revoked()
+        }
+        .with_content(Content::Text),
+    )))
+}
+
+/// `true` when something about them changed.
+fn merge_contact(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    told: &ContactUpdate,
+    tell: bool,
+    now: Millis,
+) -> Result<bool, StoreError> {
+    let Some(contact) = tx.merge_contact(device, told)? else { return Ok(false) };
+    if tell {
+        tx.append(device, &Event::ContactUpdate(ContactUpdateEvent { contact }), now)?;
+    }
+    Ok(true)
+}
+
+pub(in crate::service) fn store_receipt(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    receipt: &IncomingReceipt,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let id = MessageId {
+        from_me: true,
+        chat: receipt.chat.clone(),
+        network: receipt.network_id.clone(),
+        participant: None,
+    };
+    let Some(row) = tx.ack_row(device, &id)? else {
+        tracing::debug!(%device, "a receipt for a message that is not here");
+        return Ok(());
+    };
+    let who = receipt.participant.as_ref().unwrap_or(&receipt.chat);
+    let by_member = receipt.chat.is_group() && receipt.participant.is_some();
+    if (by_member || !receipt.chat.is_group())
+        && !tx.merge_receipt(row.pk, who, receipt.ack, receipt.timestamp)?
+    {
+        return Ok(());
+    }
+    if by_member && row.ack == Ack::Pending {
+        // Who else it goes to is known with the network's own answer; until then no level is the group's.
+        return Ok(());
+    }
+    let level = if by_member {
+        Ack::of_group(tx.receipts(row.pk)?.into_iter().map(|r| r.ack)).unwrap_or(receipt.ack)
+    } else {
+        receipt.ack
+    };
+    let failure = (level == Ack::Error).then(|| SendFailure {
+        code: receipt.error.as_ref().map_or("delivery_failed", |e| e.code).to_owned(),
+        message: receipt
+            .error
+            .as_ref()
+            .map_or_else(|| "the network could not deliver it".to_owned(), |e| e.message.clone()),
+    });
+    raise_ack(tx, device, &row, &AckUpdate { level, failure, reader: Some(who) }, now)
+}
+
+/// A new level for a message, and what came with it.
+pub(in crate::service) struct AckUpdate<'a> {
+    /// How far it has come.
+    pub(in crate::service) level: Ack,
+    /// Why, with [`Ack::Error`].
+    pub(in crate::service) failure: Option<SendFailure>,
+    /// Who read it, with [`Ack::Read`].
+    pub(in crate::service) reader: Option<&'a Jid>,
+}
+
+/// Merges a level into a message and tells what follows from it: `message:ack`, `message:status`,
+/// `message:read`. Whatever says that the network has it ends its stay in the outbox.
+pub(in crate::service) fn raise_ack(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    row: &AckRow,
+    raise: &AckUpdate<'_>,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let Some(ack) = row.ack.merge(raise.level) else { return Ok(()) };
+    if row.ack == Ack::Pending && ack > Ack::Server {
+        // A receipt was faster than the network's own answer: what was delivered has been sent.
+        tell_level(tx, device, row, Ack::Server, None, now)?;
+    }
+    tx.set_ack(row.pk, ack, Status::of(ack), raise.failure.as_ref())?;
+    tell_level(tx, device, row, ack, raise.failure.as_ref(), now)?;
+    if row.ack < Ack::Read && ack >= Ack::Read {
+        let read = MessagesReadEvent {
+            chat_id: row.chat.clone(),
+            message_ids: vec![row.id.clone()],
+            read_by: raise.reader.cloned(),
+        };
+        tx.append(device, &Event::MessageRead(read), now)?;
+    }
+    if tx.outbox_remove(row.pk)? {
+        let counted = if ack == Ack::Error {
+            Counter::Failed
+        } else {
+            Counter::Sent { after_ms: now.since(row.stored_at) }
+        };
+        tx.count(device, counted, now)?;
+    }
+    Ok(())
+}
+
+fn tell_level(
+    tx: &Tx<'_>,
+    device: &DeviceId,
+    row: &AckRow,
+    ack: Ack,
+    failure: Option<&SendFailure>,
+    now: Millis,
+) -> Result<(), StoreError> {
+    tx.append(device, &Event::ack(&row.id, &row.chat, ack), now)?;
+    let step = MessageStatusEvent {
+        message_id: row.id.clone(),
+        chat_id: row.chat.clone(),
+        status: Status::of(ack),
+        error: failure.map(|f| f.message.clone()),
+        code: failure.map(|f| f.code.clone()),
+        temp_id: row.temp_id.clone(),
+    };
+    tx.append(device, &Event::MessageStatus(step), now)?;
+    Ok(())
+}

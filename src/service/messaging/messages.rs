@@ -1,0 +1,141 @@
+//! Messages: one, a page of a chat, and search.
+
+use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::jid::Jid;
+use crate::domain::message::{Message, TrackedMessage};
+use crate::service::media::links::MediaLinks;
+use crate::service::{Messaging, SearchQuery, ServiceError};
+use crate::store::Reader;
+use crate::store::messages::PageFrom;
+
+/// Which page of a chat. Without a reference: the newest.
+#[derive(Debug, Clone)]
+pub struct PageRequest {
+    /// At most so many.
+    pub limit: usize,
+    /// The newest of those before this message.
+    pub before: Option<MessageId>,
+    /// The oldest of those after this message.
+    pub after: Option<MessageId>,
+}
+
+/// A page of a chat.
+#[derive(Debug, Clone)]
+pub struct MessagePage {
+    /// In time order.
+    pub messages: Vec<Message>,
+    /// Messages in the chat.
+    pub total: i64,
+    /// Whether there are more in the direction that was asked for.
+    pub has_more: bool,
+    /// Whether the reference is a message of this chat; without it the page is the newest.
+    pub reference_found: bool,
+    /// Where a page of newer messages begins, where there are any.
+    pub newer: Option<MessageId>,
+    /// Where a page of older messages begins, where there are any.
+    pub older: Option<MessageId>,
+}
+
+impl Messaging {
+    /// One message, with its receipts.
+    ///
+    /// # Errors
+    /// When there is no such device or message, or the store fails.
+    pub async fn message(&self, device: &DeviceId, id: &MessageId) -> Result<TrackedMessage, ServiceError> {
+        let (device, id, links) = (device.clone(), id.clone(), self.media.link_base());
+        self.store
+            .read(move |store| {
+                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+                let mut found = store.message(&device, &id)?.ok_or(ServiceError::MessageNotFound)?;
+                MediaLinks::of(store, &device, &links)?.attach(&mut found.message);
+                Ok(found)
+            })
+            .await
+    }
+
+    /// A page of a chat.
+    ///
+    /// # Errors
+    /// When there is no such device or chat, or the store fails.
+    pub async fn chat_messages(
+        &self,
+        device: &DeviceId,
+        chat: &Jid,
+        page: PageRequest,
+    ) -> Result<MessagePage, ServiceError> {
+        let (device, chat, links) = (device.clone(), chat.clone(), self.media.link_base());
+        self.store
+            .read(move |store| {
+                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+                let chat = store.known_by(&device, &chat)?;
+                store.chat(&device, &chat)?.ok_or(ServiceError::ChatNotFound)?;
+                let mut page = read_page(store, &device, &chat, &page)?;
+                let links = MediaLinks::of(store, &device, &links)?;
+                page.messages.iter_mut().for_each(|message| links.attach(message));
+                Ok(page)
+            })
+            .await
+    }
+
+    /// Messages that hold all the words, newest first, and how many there are without the limit.
+    ///
+    /// # Errors
+    /// When there is no such device, or the store fails.
+    pub async fn search(
+        &self,
+        device: &DeviceId,
+        mut query: SearchQuery,
+    ) -> Result<(Vec<Message>, i64), ServiceError> {
+        let (device, links) = (device.clone(), self.media.link_base());
+        self.store
+            .read(move |store| {
+                store.device(&device)?.ok_or(ServiceError::DeviceNotFound)?;
+                store.settle(&device, &mut query.chat)?;
+                let (mut found, total) = store.search(&device, &query)?;
+                let links = MediaLinks::of(store, &device, &links)?;
+                found.iter_mut().for_each(|message| links.attach(message));
+                Ok((found, total))
+            })
+            .await
+    }
+}
+
+fn read_page(
+    store: &Reader<'_>,
+    device: &DeviceId,
+    chat: &Jid,
+    page: &PageRequest,
+) -> Result<MessagePage, ServiceError> {
+    let reference = page.before.as_ref().or(page.after.as_ref());
+    let place = match reference {
+        Some(id) => store.page_position(device, chat, id)?,
+        None => None,
+    };
+    let from = match (place, page.before.is_some()) {
+        (Some(place), true) => PageFrom::Before(place),
+        (Some(place), false) => PageFrom::After(place),
+        (None, _) => PageFrom::Newest,
+    };
+    // One more than asked for tells whether there are more.
+    let mut found = store.page(device, chat, from, page.limit + 1)?;
+    let has_more = found.len() > page.limit;
+    if has_more && matches!(from, PageFrom::After(_)) {
+        found.pop();
+    } else if has_more {
+        found.remove(0);
+    }
+    let exists = |from| Ok::<_, ServiceError>(!store.page(device, chat, from, 1)?.is_empty());
+    let (mut older, mut newer) = (None, None);
+    if let (Some((first, oldest)), Some((last, newest))) = (found.first(), found.last()) {
+        older = exists(PageFrom::Before(*first))?.then(|| oldest.id.clone());
+        newer = exists(PageFrom::After(*last))?.then(|| newest.id.clone());
+    }
+    Ok(MessagePage {
+        total: store.message_count(device, chat)?,
+        has_more,
+        reference_found: place.is_some(),
+        newer,
+        older,
+        messages: found.into_iter().map(|(_, message)| message).collect(),
+    })
+}

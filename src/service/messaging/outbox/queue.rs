@@ -1,0 +1,357 @@
+//! The queues of the fleet: looked at, cleared, and given their pace.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::settings::{as_settings, limits_of, warmup_of};
+use crate::domain::ack::Ack;
+use crate::domain::clock::Millis;
+use crate::domain::device::Device;
+use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::jid::Jid;
+use crate::domain::message::SendFailure;
+use crate::service::fleet::devices::refuse_declared;
+use crate::service::messaging::ingest::{AckUpdate, raise_ack};
+use crate::service::{DeviceChange, Messaging, ServiceError};
+use crate::store::Tx;
+use crate::store::outbox_admin::{QueueRow, WaitingFilter, WaitingKind};
+
+/// Messages cancelled in one write, so that no other device waits long for its turn.
+const BATCH: usize = 200;
+
+/// Why the next message of a queue does not leave yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HoldReason {
+    /// Stable, snake_case: a limit's name, `quiet_hours`, `schedule`, `retry` or `not_ready`.
+    pub reason: &'static str,
+    /// Until when, where that is known.
+    pub until: Option<Millis>,
+}
+
+/// A device's queue among others.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceQueue {
+    /// The device.
+    pub device_id: DeviceId,
+    /// What people call it.
+    pub name: String,
+    /// Where it is in its life.
+    pub state: &'static str,
+    /// What waits.
+    #[serde(flatten)]
+    pub totals: QueueTotals,
+    /// When the oldest message that is due was accepted.
+    pub oldest: Option<Millis>,
+    /// Why the next message does not leave yet.
+    pub held_by: Option<HoldReason>,
+    /// The settings that count, before warm-up lowers them.
+    pub config: Map<String, Value>,
+    /// Where the device is in its warm-up.
+    pub warmup_phase: Option<String>,
+}
+
+/// What waits, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueTotals {
+    /// All of it.
+    pub queued_messages: i64,
+    /// Not due yet.
+    pub scheduled: i64,
+    /// Tried before, to be tried again.
+    pub retrying: i64,
+    /// Handed to the network, which has not answered yet.
+    pub under_way: i64,
+    /// Handed to the network in the last minute.
+    pub messages_in_last60s: i64,
+}
+
+/// The queues of several devices.
+#[derive(Debug, Clone, Serialize)]
+pub struct FleetQueue {
+    /// All of them together.
+    pub totals: QueueTotals,
+    /// Each.
+    pub devices: Vec<DeviceQueue>,
+}
+
+/// What is to be cancelled.
+#[derive(Debug, Clone, Default)]
+pub struct ClearQueue {
+    /// Only to this chat.
+    pub chat: Option<Jid>,
+    /// Only of this kind.
+    pub kind: Option<WaitingKind>,
+}
+
+/// What was cancelled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cleared {
+    /// How many messages.
+    pub cancelled: usize,
+    /// By device, where there were any.
+    pub devices: BTreeMap<String, usize>,
+}
+
+/// A change of a device's warm-up.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WarmupChange {
+    /// Whether it is to run.
+    pub enabled: bool,
+    /// Over so many days.
+    pub days: Option<u32>,
+    /// The share of the limits on the first day, in percent.
+    pub start_percent: Option<u32>,
+    /// When its first day begins; now, for one that does not run yet.
+    pub started_at: Option<Millis>,
+}
+
+impl Messaging {
+    /// The queues of these devices, or of all.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn fleet_queue(&self, only: Option<&[DeviceId]>) -> Result<FleetQueue, ServiceError> {
+        let (messaging, now, only) = (self.clone(), self.clock.now(), only.map(<[DeviceId]>::to_vec));
+        self.store
+            .read(move |store| {
+                let waiting: std::collections::HashMap<DeviceId, QueueRow> =
+                    store.waiting(now)?.into_iter().collect();
+                let seen = |device: &Device| only.as_ref().is_none_or(|ids| ids.contains(&device.id));
+                let mut fleet = FleetQueue { totals: QueueTotals::default(), devices: Vec::new() };
+                for device in store.devices()?.into_iter().filter(seen) {
+                    let waits = waiting.get(&device.id).copied().unwrap_or_default();
+                    let left = store.departed_since(&device.id, now.plus(-60_000))?;
+                    let queue = messaging.device_queue(device, waits, left, now);
+                    fleet.totals.add(queue.totals);
+                    fleet.devices.push(queue);
+                }
+                Ok(fleet)
+            })
+            .await
+    }
+
+    fn device_queue(&self, device: Device, waits: QueueRow, left: i64, now: Millis) -> DeviceQueue {
+        let limits = limits_of(&self.limits.outbox, &device);
+        DeviceQueue {
+            totals: QueueTotals {
+                queued_messages: waits.total,
+                scheduled: waits.scheduled,
+                retrying: waits.retrying,
+                under_way: waits.under_way,
+                messages_in_last60s: left,
+            },
+            oldest: waits.oldest,
+            held_by: self.held(&device, waits.total),
+            config: as_settings(&limits),
+            warmup_phase: limits.rules.phase(now).map(|phase| phase.to_string()),
+            state: device.state.name(),
+            name: device.name,
+            device_id: device.id,
+        }
+    }
+
+    /// Why the next message of a queue of so many does not leave yet.
+    pub(in crate::service) fn held(&self, device: &Device, waiting: i64) -> Option<HoldReason> {
+        if waiting == 0 {
+            return None;
+        }
+        if !device.state.is_ready() {
+            return Some(HoldReason { reason: "not_ready", until: None });
+        }
+        let (until, why) = self.registry.live(&device.id).ok()?.liveness.held()?;
+        Some(HoldReason { reason: why.code(), until })
+    }
+
+    /// Cancels what waits in these queues and is not under way.
+    ///
+    /// # Errors
+    /// When a device is not there, or the store fails; what was cancelled before stays cancelled.
+    pub async fn clear_queues(
+        &self,
+        devices: &[DeviceId],
+        what: &ClearQueue,
+    ) -> Result<Cleared, ServiceError> {
+        if devices.iter().any(|id| !self.registry.device_exists(id)) {
+            return Err(ServiceError::DeviceNotFound);
+        }
+        let mut cleared = Cleared { cancelled: 0, devices: BTreeMap::new() };
+        for device in devices {
+            let count = self.clear_queue(device, what).await?;
+            cleared.cancelled += count;
+            if count > 0 {
+                cleared.devices.insert(device.to_string(), count);
+            }
+        }
+        Ok(cleared)
+    }
+
+    async fn clear_queue(&self, device: &DeviceId, what: &ClearQueue) -> Result<usize, ServiceError> {
+        // What is put in meanwhile is left alone: this must come to an end.
+        let most = self.limits.outbox.max_queued;
+        let mut count = 0;
+        while count < most {
+            let (id, now) = (device.clone(), self.clock.now());
+            let chat = match &what.chat {
+                Some(chat) => Some(self.aliases_of(device, chat).await?),
+                None => None,
+            };
+            let which = WaitingFilter { chat, kind: what.kind };
+            let some = self
+                .store
+                .write_patiently(move |tx| {
+                    let messages = tx.waiting_messages(&id, &which, now, BATCH)?;
+                    messages.iter().try_for_each(|message| cancel(tx, &id, message, now).map(|_| ()))?;
+                    Ok::<_, ServiceError>(messages.len())
+                })
+                .await?;
+            count += some;
+            if some < BATCH {
+                break;
+            }
+        }
+        if count > 0 {
+            self.forget_cancelled(device);
+        }
+        Ok(count)
+    }
+
+    /// Cancels one message that waits and is not under way.
+    ///
+    /// # Errors
+    /// When there is no such device or message, it does not wait any more, or the store fails.
+    pub async fn cancel_message(&self, device: &DeviceId, message: &MessageId) -> Result<(), ServiceError> {
+        let (id, of, now) = (device.clone(), message.clone(), self.clock.now());
+        self.store
+            .write(move |tx| {
+                tx.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
+                if tx.ack_row(&id, &of)?.is_none() {
+                    return Err(ServiceError::MessageNotFound);
+                }
+                if cancel(tx, &id, &of, now)? { Ok(()) } else { Err(ServiceError::NotQueued) }
+            })
+            .await?;
+        self.forget_cancelled(device);
+        Ok(())
+    }
+
+    /// The outbox of this device is to look which of its messages still wait.
+    pub(in crate::service) fn forget_cancelled(&self, device: &DeviceId) {
+        if let Ok(live) = self.registry.live(device) {
+            live.liveness.set_taken();
+            live.outbox.notify_one();
+        }
+    }
+
+    /// Sets fields of `settings.outbox` of these devices, of all or of none; `null` brings a field's default
+    /// back.
+    ///
+    /// # Errors
+    /// When a device is not there, a value cannot be, a file sets it, or the store fails.
+    pub async fn configure_queues(
+        &self,
+        devices: &[DeviceId],
+        fields: Map<String, Value>,
+    ) -> Result<(), ServiceError> {
+        let (messaging, ids) = (self.clone(), devices.to_vec());
+        self.store
+            .write(move |tx| {
+                ids.iter().try_for_each(|id| {
+                    let device = tx.device(id)?.ok_or(ServiceError::DeviceNotFound)?;
+                    messaging.set_outbox(tx, device, &fields)
+                })
+            })
+            .await?;
+        devices.iter().for_each(|id| self.registry.wake_outbox(id));
+        Ok(())
+    }
+
+    fn set_outbox(
+        &self,
+        tx: &Tx<'_>,
+        mut device: Device,
+        fields: &Map<String, Value>,
+    ) -> Result<(), ServiceError> {
+        let mut outbox =
+            device.settings.get("outbox").and_then(Value::as_object).cloned().unwrap_or_default();
+        for (field, value) in fields {
+            if value.is_null() {
+                outbox.remove(field);
+            } else {
+                outbox.insert(field.clone(), value.clone());
+            }
+        }
+        let settings = Map::from_iter([("outbox".to_owned(), Value::Object(outbox))]);
+        let change = DeviceChange { settings: Some(settings.clone()), ..DeviceChange::default() };
+        refuse_declared(&device, &change).map_err(|error| match error {
+            ServiceError::SetByFile(field) => ServiceError::SetByFile(format!("{field} of {}", device.id)),
+            other => other,
+        })?;
+        device.settings.extend(settings);
+        super::settings::check(&device.settings)?;
+        Ok(tx.configure_device(&device)?)
+    }
+
+    /// Starts, changes or stops a device's warm-up. One that runs goes on from where it is unless told.
+    ///
+    /// # Errors
+    /// When there is no such device, a value cannot be, a file sets it, or the store fails.
+    pub async fn set_warmup(&self, device: &DeviceId, change: WarmupChange) -> Result<(), ServiceError> {
+        let (messaging, id, now) = (self.clone(), device.clone(), self.clock.now());
+        self.store
+            .write(move |tx| {
+                let device = tx.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
+                let outbox = device.settings.get("outbox");
+                let present = outbox.and_then(|outbox| outbox.get("warmup"));
+                let value = change.enabled.then(|| change.over(present, &device, now));
+                let fields = Map::from_iter([("warmup".to_owned(), value.unwrap_or(Value::Null))]);
+                messaging.set_outbox(tx, device, &fields)
+            })
+            .await?;
+        self.registry.wake_outbox(device);
+        Ok(())
+    }
+}
+
+impl WarmupChange {
+    fn over(&self, present: Option<&Value>, device: &Device, now: Millis) -> Value {
+        let running =
+            present.map(|warmup| warmup_of(warmup, device)).filter(|warmup| warmup.phase(now).is_some());
+        let base = running.unwrap_or_else(|| {
+            let fresh = warmup_of(&Value::Null, device);
+            crate::domain::outbox::Warmup { started_at: now, ..fresh }
+        });
+        serde_json::json!({
+            "startedAt": self.started_at.unwrap_or(base.started_at),
+            "days": self.days.unwrap_or(base.days),
+            "startPercent": self.start_percent.unwrap_or(base.start_percent),
+        })
+    }
+}
+
+impl QueueTotals {
+    fn add(&mut self, other: Self) {
+        self.queued_messages += other.queued_messages;
+        self.scheduled += other.scheduled;
+        self.retrying += other.retrying;
+        self.under_way += other.under_way;
+        self.messages_in_last60s += other.messages_in_last60s;
+    }
+}
+
+/// Fails a message that waits and is not under way; `false` when it is none.
+fn cancel(tx: &Tx<'_>, device: &DeviceId, id: &MessageId, now: Millis) -> Result<bool, ServiceError> {
+    let Some(row) = tx.ack_row(device, id)? else { return Ok(false) };
+    // Taken out first: what an operator cancels is no failure of the device.
+    if !tx.outbox_take(row.pk)? {
+        return Ok(false);
+    }
+    let failure =
+        SendFailure { code: "cancelled".into(), message: "it was cancelled before it was sent".into() };
+    let raise = AckUpdate { level: Ack::Error, failure: Some(failure), reader: None };
+    raise_ack(tx, device, &row, &raise, now)?;
+    Ok(true)
+}

@@ -1,0 +1,364 @@
+//! Accepting a message for sending: durable, with its place in the outbox and its events, then answered.
+
+use crate::domain::ack::{Ack, Status};
+use crate::domain::clock::Millis;
+use crate::domain::content::Content;
+use crate::domain::device::{Account, Device};
+use crate::domain::event::{Event, MessageCreatedEvent};
+use crate::domain::ids::{DeviceId, MessageId, NetworkId};
+use crate::domain::jid::Jid;
+use crate::domain::message::{Message, MessageType};
+use crate::domain::outbox::Priority;
+use crate::domain::state::State;
+use crate::engine::Capabilities;
+use crate::service::media::links::{LinkBase, MediaLinks};
+use crate::service::{Messaging, SendMedia, ServiceError};
+use crate::store::idempotency::StoredAnswer;
+use crate::store::messages::NewMessage;
+use crate::store::outbox::NewOutboxRow;
+use crate::store::{Reader, Tx};
+
+/// A message to be sent.
+#[derive(Debug, Clone)]
+pub struct SendRequest {
+    /// Where.
+    pub to: Jid,
+    /// The text, or the caption of a file.
+    pub text: String,
+    /// What it consists of besides.
+    pub content: SendContent,
+    /// The message that it answers.
+    pub quoted: Option<MessageId>,
+    /// Who is mentioned in the text.
+    pub mentions: Vec<Jid>,
+    /// Whether it is marked as forwarded.
+    pub forwarded: bool,
+    /// The sender's own name for it.
+    pub temp_id: Option<String>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Not before this moment.
+    pub send_at: Option<Millis>,
+    /// The same key within a day gives the same answer and sends nothing again.
+    pub idempotency: Option<IdempotencyKey>,
+}
+
+/// What a message to be sent consists of besides its text.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SendContent {
+    /// This, ready to be stored: text, a place, contact cards, a poll, a template, or a file that is in the store.
+    Ready(Content),
+    /// A file that has yet to be taken in.
+    Media(SendMedia),
+}
+
+/// Names a request, so that it can come twice.
+#[derive(Debug, Clone)]
+pub struct IdempotencyKey {
+    /// Chosen by the client.
+    pub key: String,
+    /// A hash of the request.
+    pub fingerprint: Vec<u8>,
+}
+
+impl IdempotencyKey {
+    /// The key of one message of a request that makes several.
+    pub(in crate::service) fn of_part(self, place: usize) -> Self {
+        Self { key: format!("{} {place}", self.key), ..self }
+    }
+}
+
+/// The answer to a [`SendRequest`].
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// The message's permanent id.
+    pub id: MessageId,
+    /// Its chat.
+    pub chat_id: Jid,
+    /// When it was accepted.
+    pub timestamp: Millis,
+    /// The sender's own name for it.
+    pub temp_id: Option<String>,
+    /// `queued`.
+    pub status: Status,
+    /// 0.
+    pub ack: Ack,
+    /// Whether this is the answer to an earlier request of the same key.
+    pub replayed: bool,
+}
+
+impl Messaging {
+    /// Accepts a message. What is answered is durable.
+    ///
+    /// # Errors
+    /// When the device is not there or not linked, its outbox is full, the idempotency key stands for
+    /// another request, or the store cannot take it.
+    pub async fn send(&self, device: &DeviceId, mut request: SendRequest) -> Result<Accepted, ServiceError> {
+        self.check_supported(device, &request.content)?;
+        let acceptance = self.acceptance(device);
+        let mut promised = None;
+        if let SendContent::Media(media) = &request.content {
+            if let Some(answer) = self.answered_before(&acceptance, &request).await? {
+                return Ok(answer);
+            }
+            let attachment = self.media.resolve_media(device, media).await?;
+            promised = Some(attachment.file.hash.clone());
+            request.content = SendContent::Ready(Content::Media(attachment));
+        }
+        let accepted = self.store.write(move |tx| acceptance.accept(tx, &request)).await;
+        if let Some(hash) = promised {
+            self.media.release_reservation(&hash);
+        }
+        let accepted = accepted?;
+        self.registry.wake_outbox(device);
+        if !accepted.replayed {
+            self.chat_changed(device, &accepted.chat_id);
+        }
+        Ok(accepted)
+    }
+
+    /// Accepts several messages, all of them or none. What they consist of is in the store.
+    ///
+    /// # Errors
+    /// As [`Messaging::send`].
+    pub(in crate::service) async fn send_together(
+        &self,
+        device: &DeviceId,
+        requests: Vec<SendRequest>,
+    ) -> Result<Vec<Accepted>, ServiceError> {
+        requests.iter().try_for_each(|request| self.check_supported(device, &request.content))?;
+        let work: Vec<_> = requests.into_iter().map(|request| (self.acceptance(device), request)).collect();
+        let accepted: Vec<Accepted> = self
+            .store
+            .write(move |tx| {
+                let all = work.iter().map(|(acceptance, request)| acceptance.accept(tx, request));
+                all.collect::<Result<_, ServiceError>>()
+            })
+            .await?;
+        self.registry.wake_outbox(device);
+        for fresh in accepted.iter().filter(|accepted| !accepted.replayed) {
+            self.chat_changed(device, &fresh.chat_id);
+        }
+        Ok(accepted)
+    }
+
+    fn acceptance(&self, device: &DeviceId) -> Acceptance {
+        let now = self.clock.now();
+        Acceptance {
+            device: device.clone(),
+            network_id: NetworkId::random(&*self.random),
+            now,
+            max_queued: self.limits.outbox.max_queued,
+            idempotency_from: now.plus(-self.limits.idempotency_ttl_ms),
+            links: self.media.link_base(),
+        }
+    }
+
+    /// Before a file is fetched: a request that comes again, and one that cannot be taken, need none.
+    async fn answered_before(
+        &self,
+        acceptance: &Acceptance,
+        request: &SendRequest,
+    ) -> Result<Option<Accepted>, ServiceError> {
+        let (acceptance, request) = (acceptance.clone(), request.clone());
+        self.store
+            .read(move |store| {
+                let device = store.device(&acceptance.device)?.ok_or(ServiceError::DeviceNotFound)?;
+                let earlier = acceptance.earlier_answer(store, &request)?;
+                if earlier.is_none() {
+                    linked_account(&device)?;
+                }
+                Ok(earlier)
+            })
+            .await
+    }
+
+    fn check_supported(&self, device: &DeviceId, content: &SendContent) -> Result<(), ServiceError> {
+        let capabilities = self.capabilities_of(device)?;
+        let supported = match content {
+            SendContent::Media(_) | SendContent::Ready(Content::Media(_)) => capabilities.media,
+            SendContent::Ready(Content::Location(_)) => capabilities.location,
+            SendContent::Ready(Content::Contacts(_)) => capabilities.contacts,
+            SendContent::Ready(Content::Poll(_)) => capabilities.polls,
+            SendContent::Ready(Content::Template(_)) => capabilities.templates,
+            SendContent::Ready(Content::Text | Content::Other(_)) => true,
+        };
+        if supported { Ok(()) } else { Err(ServiceError::NotSupported) }
+    }
+
+    /// What the engine of a device can do.
+    pub(in crate::service) fn capabilities_of(
+        &self,
+        device: &DeviceId,
+    ) -> Result<Capabilities, ServiceError> {
+        let engine = self.registry.engine_of(device)?;
+        self.registry.capabilities(&engine).ok_or(ServiceError::NotSupported)
+    }
+}
+
+#[derive(Clone)]
+struct Acceptance {
+    device: DeviceId,
+    network_id: NetworkId,
+    now: Millis,
+    max_queued: usize,
+    idempotency_from: Millis,
+    links: LinkBase,
+}
+
+impl Acceptance {
+    fn accept(&self, tx: &Tx<'_>, request: &SendRequest) -> Result<Accepted, ServiceError> {
+        let device = tx.device(&self.device)?.ok_or(ServiceError::DeviceNotFound)?;
+        if let Some(answer) = self.earlier_answer(tx, request)? {
+            return Ok(answer);
+        }
+        let account = linked_account(&device)?;
+        let request = &self.canonicalize(tx, request)?;
+        let waiting = usize::try_from(tx.outbox_len(&self.device)?).unwrap_or(usize::MAX);
+        if waiting >= self.max_queued {
+            return Err(ServiceError::OutboxFull(waiting));
+        }
+        let message = self.message(tx, request, account)?;
+        self.store(tx, request, &message)?;
+        Ok(Accepted {
+            id: message.id,
+            chat_id: message.chat_id,
+            timestamp: self.now,
+            temp_id: request.temp_id.clone(),
+            status: Status::Queued,
+            ack: Ack::Pending,
+            replayed: false,
+        })
+    }
+
+    fn earlier_answer(
+        &self,
+        tx: &Reader<'_>,
+        request: &SendRequest,
+    ) -> Result<Option<Accepted>, ServiceError> {
+        let Some(idempotency) = &request.idempotency else { return Ok(None) };
+        let Some(earlier) = tx.remembered(&self.device, &idempotency.key, self.idempotency_from)? else {
+            return Ok(None);
+        };
+        if earlier.fingerprint != idempotency.fingerprint {
+            return Err(ServiceError::IdempotencyMismatch);
+        }
+        // Also of one that was removed here meanwhile: the same request has the same answer.
+        let row = tx.ack_row(&self.device, &earlier.message_id)?;
+        let timestamp = row.as_ref().map_or(self.now, |row| row.stored_at);
+        let chat_id = row.map_or_else(|| earlier.message_id.chat.clone(), |row| row.chat);
+        Ok(Some(Accepted {
+            chat_id,
+            id: earlier.message_id,
+            timestamp,
+            temp_id: request.temp_id.clone(),
+            status: Status::Queued,
+            ack: Ack::Pending,
+            replayed: true,
+        }))
+    }
+
+    /// To whom it goes, by the id that the API speaks of them by.
+    fn canonicalize(&self, tx: &Tx<'_>, request: &SendRequest) -> Result<SendRequest, ServiceError> {
+        let mut request = request.clone();
+        tx.settle(&self.device, &mut request.to)?;
+        tx.settle(&self.device, &mut request.mentions)?;
+        Ok(request)
+    }
+
+    fn message(
+        &self,
+        tx: &Tx<'_>,
+        request: &SendRequest,
+        account: &Account,
+    ) -> Result<Message, ServiceError> {
+        let SendContent::Ready(content) = &request.content else { return Err(ServiceError::NotSupported) };
+        if let Content::Media(attachment) = content
+            && tx.media(&attachment.file.hash)?.is_none()
+        {
+            let message = "the file of this message is not kept any more".to_owned();
+            return Err(ServiceError::Impossible { code: "media_gone", message });
+        }
+        let me = account.jid().unwrap_or_else(|| request.to.clone());
+        Ok(Message {
+            id: MessageId {
+                from_me: true,
+                chat: request.to.clone(),
+                network: self.network_id.clone(),
+                participant: None,
+            },
+            chat_id: request.to.clone(),
+            author: request.to.is_group().then(|| me.clone()),
+            from: me,
+            to: request.to.clone(),
+            from_me: true,
+            body: request.text.clone(),
+            kind: MessageType::Chat,
+            timestamp: self.now,
+            ack: Ack::Pending,
+            has_media: false,
+            media: None,
+            location: None,
+            contacts: Vec::new(),
+            poll: None,
+            template: None,
+            quoted_message: self.quoted(tx, request)?,
+            is_forwarded: request.forwarded,
+            is_starred: false,
+            is_edited: false,
+            notify_name: account.client_name.clone(),
+            mentioned_ids: request.mentions.clone(),
+            reactions: Vec::new(),
+        }
+        .with_content(content.clone()))
+    }
+
+    fn quoted(&self, tx: &Tx<'_>, request: &SendRequest) -> Result<Option<Box<Message>>, ServiceError> {
+        let Some(id) = &request.quoted else { return Ok(None) };
+        let found = tx.message(&self.device, id)?.filter(|quoted| quoted.message.chat_id == request.to);
+        let quoted = found.ok_or_else(|| ServiceError::Impossible {
+            code: "quoted_message_not_found",
+            message: "quotedMessageId names no message of this chat".to_owned(),
+        })?;
+        Ok(Some(Box::new(quoted.message.as_quote())))
+    }
+
+    fn store(&self, tx: &Tx<'_>, request: &SendRequest, message: &Message) -> Result<(), ServiceError> {
+        let temp_id = request.temp_id.as_deref();
+        let new = NewMessage { message, status: Status::Queued, stored_at: self.now, unread: false, temp_id };
+        // The id is 72 random bits of ours: a clash is a broken random source, and no message may be lost to it.
+        let pk = tx.insert_message(&self.device, &new)?.ok_or(crate::store::StoreError::TakenBack)?;
+        tx.touch_chat(&self.device, &message.chat_id, pk, self.now, false)?;
+        tx.enqueue(
+            &self.device,
+            &NewOutboxRow {
+                message_pk: pk,
+                chat: &message.chat_id,
+                priority: request.priority,
+                // What is not scheduled goes by arrival alone, whatever the clock does.
+                due: request.send_at.filter(|at| *at > self.now).unwrap_or(Millis(0)),
+            },
+        )?;
+        if let Some(idempotency) = &request.idempotency {
+            let what =
+                StoredAnswer { fingerprint: idempotency.fingerprint.clone(), message_id: message.id.clone() };
+            tx.remember(&self.device, &idempotency.key, &what, self.now)?;
+        }
+        let mut message = message.clone();
+        MediaLinks::of(tx, &self.device, &self.links)?.attach(&mut message);
+        let status = Event::status(&message.id, &message.chat_id, Status::Queued, temp_id);
+        let created = MessageCreatedEvent { message, temp_id: request.temp_id.clone() };
+        tx.append(&self.device, &Event::MessageCreated(created), self.now)?;
+        tx.append(&self.device, &status, self.now)?;
+        Ok(())
+    }
+}
+
+/// The outbox is durable, so a device that is merely offline accepts messages; one without an account
+/// would send them from nobody.
+fn linked_account(device: &Device) -> Result<&Account, ServiceError> {
+    match (&device.state, &device.account) {
+        (State::LoggedOut { .. }, _) | (_, None) => Err(ServiceError::NotLinked),
+        (_, Some(account)) => Ok(account),
+    }
+}

@@ -1,0 +1,202 @@
+//! Typing and presence towards the network.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::domain::event::TypingKind;
+use crate::domain::ids::DeviceId;
+use crate::domain::jid::Jid;
+use crate::service::{Messaging, ServiceError};
+
+/// "Typing" that nobody renews stops by itself after this long, as on phones.
+const STOPS_AFTER: Duration = Duration::from_secs(25);
+/// Chats of one device in which it is shown as typing at once; where there are more, the oldest stops early.
+const MOST_CHATS: usize = 256;
+
+/// Chats in which devices are shown as typing. A device is in it exactly while its one task runs, which
+/// stops what is not renewed.
+#[derive(Default)]
+pub(in crate::service) struct Typing {
+    devices: Mutex<HashMap<DeviceId, Shown>>,
+}
+
+/// A device's chats, each with when it stops.
+#[derive(Default)]
+struct Shown {
+    chats: HashMap<Jid, (Instant, TypingKind)>,
+}
+
+/// What a device's task does next.
+enum Next {
+    /// These are over.
+    Stop(Vec<(Jid, TypingKind)>),
+    /// Nothing before then.
+    Wait(Instant),
+    /// Nothing is shown any more.
+    End,
+}
+
+impl Shown {
+    /// Notes a chat; the one that has to stop for it, where there are too many.
+    fn show(&mut self, chat: &Jid, kind: TypingKind, until: Instant) -> Option<(Jid, TypingKind)> {
+        let is_new = self.chats.insert(chat.clone(), (until, kind)).is_none();
+        if !is_new || self.chats.len() <= MOST_CHATS {
+            return None;
+        }
+        let others = self.chats.iter().filter(|(other, _)| *other != chat);
+        let oldest = others.min_by_key(|(_, (until, _))| *until).map(|(oldest, _)| oldest.clone())?;
+        self.chats.remove_entry(&oldest).map(|(chat, (_, kind))| (chat, kind))
+    }
+
+    fn take_over(&mut self, now: Instant) -> Vec<(Jid, TypingKind)> {
+        self.chats.extract_if(|_, (until, _)| *until <= now).map(|(chat, (_, kind))| (chat, kind)).collect()
+    }
+}
+
+impl Typing {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, Shown>> {
+        self.devices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a chat. Whether the device needs its task now, and what has to stop.
+    fn show(&self, device: &DeviceId, chat: &Jid, kind: TypingKind) -> (bool, Option<(Jid, TypingKind)>) {
+        let mut devices = self.lock();
+        let idle = !devices.contains_key(device);
+        let shown = devices.entry(device.clone()).or_default();
+        (idle, shown.show(chat, kind, Instant::now() + STOPS_AFTER))
+    }
+
+    fn hide(&self, device: &DeviceId, chat: &Jid) {
+        if let Some(shown) = self.lock().get_mut(device) {
+            shown.chats.remove(chat);
+        }
+    }
+
+    fn next(&self, device: &DeviceId, now: Instant) -> Next {
+        let mut devices = self.lock();
+        let Some(shown) = devices.get_mut(device) else { return Next::End };
+        let over = shown.take_over(now);
+        if !over.is_empty() {
+            return Next::Stop(over);
+        }
+        let next = shown.chats.values().map(|(until, _)| *until).min();
+        if next.is_none() {
+            devices.remove(device);
+        }
+        next.map_or(Next::End, Next::Wait)
+    }
+}
+
+impl Messaging {
+    /// Shows or hides "typing" in a chat. What is shown stops by itself after 25 s.
+    ///
+    /// # Errors
+    /// When there is no such device, it is not connected, or its engine cannot.
+    pub async fn typing(
+        &self,
+        device: &DeviceId,
+        chat: &Jid,
+        kind: TypingKind,
+        on: bool,
+    ) -> Result<(), ServiceError> {
+        let session = self.registry.session(device)?;
+        let chat = &self.aliases_of(device, chat).await?;
+        session.typing(chat, kind, on).await?;
+        if !on {
+            self.typing.hide(device, chat);
+            return Ok(());
+        }
+        let (idle, too_many) = self.typing.show(device, chat, kind);
+        if idle {
+            let (messaging, device) = (self.clone(), device.clone());
+            self.tasks.spawn("typing", async move { messaging.stop_typing_in_time(&device).await });
+        }
+        if let Some((chat, kind)) = too_many {
+            let _ = session.typing(&chat, kind, false).await;
+        }
+        Ok(())
+    }
+
+    async fn stop_typing_in_time(&self, device: &DeviceId) {
+        loop {
+            // On the way out everything that is shown is over.
+            let draining = self.tasks.soft().is_cancelled();
+            let now = if draining { Instant::now() + STOPS_AFTER } else { Instant::now() };
+            match self.typing.next(device, now) {
+                Next::End => return,
+                Next::Stop(over) => self.stop_typing(device, &over).await,
+                Next::Wait(until) => {
+                    tokio::select! {
+                        () = self.tasks.soft().cancelled() => {}
+                        () = tokio::time::sleep_until(until) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn stop_typing(&self, device: &DeviceId, over: &[(Jid, TypingKind)]) {
+        // A device that went offline meanwhile shows nothing any more.
+        let Ok(session) = self.registry.session(device) else { return };
+        for (chat, kind) in over {
+            let _ = session.typing(chat, *kind, false).await;
+        }
+    }
+
+    /// Asks the network to report when this person is online.
+    ///
+    /// # Errors
+    /// When there is no such device, it is not connected, or its engine cannot.
+    pub async fn subscribe_presence(&self, device: &DeviceId, contact: &Jid) -> Result<(), ServiceError> {
+        let session = self.registry.session(device)?;
+        let contact = self.aliases_of(device, contact).await?;
+        Ok(session.subscribe_presence(&contact).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jid(n: usize) -> Jid {
+        format!("1555010{n:04}").parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_oldest_stops_where_too_many_are_shown() {
+        let (typing, device) = (Typing::default(), "shop".parse().unwrap());
+        for n in 0..MOST_CHATS {
+            assert_eq!(typing.show(&device, &jid(n), TypingKind::Text), (n == 0, None));
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        assert_eq!(typing.show(&device, &jid(0), TypingKind::Audio), (false, None), "renewed, not added");
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let stopped = typing.show(&device, &jid(9_999), TypingKind::Text);
+        assert_eq!(stopped, (false, Some((jid(1), TypingKind::Text))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_renews_is_over_in_time_and_then_the_task_ends() {
+        let (typing, device) = (Typing::default(), "shop".parse().unwrap());
+        typing.show(&device, &jid(1), TypingKind::Text);
+        assert!(matches!(typing.next(&device, Instant::now()), Next::Wait(_)));
+        tokio::time::advance(STOPS_AFTER).await;
+        assert!(matches!(typing.next(&device, Instant::now()), Next::Stop(over) if over.len() == 1));
+        assert!(matches!(typing.next(&device, Instant::now()), Next::End));
+        let (idle, _) = typing.show(&device, &jid(1), TypingKind::Text);
+        assert!(idle, "a new task is needed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn showing_and_hiding_again_and_again_needs_one_task() {
+        let (typing, device) = (Typing::default(), "shop".parse().unwrap());
+        assert!(typing.show(&device, &jid(1), TypingKind::Text).0);
+        for _ in 0..100 {
+            typing.hide(&device, &jid(1));
+            assert!(!typing.show(&device, &jid(1), TypingKind::Text).0);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What waits for a worker: bounded, and shared out, so that one device's flood takes no other's place.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::domain::clock::Millis;
+use crate::domain::ids::DeviceId;
+
+/// How often it is said that something was dropped, in milliseconds.
+const SAY_EVERY_MS: i64 = 60_000;
+
+/// A queue. Half of its places, rounded up, is the most that one device may hold.
+#[derive(Debug)]
+pub(super) struct Queue<T> {
+    room: usize,
+    /// So many more places for what is urgent, which goes first.
+    urgent: usize,
+    inner: Mutex<Inner<T>>,
+    grown: Notify,
+}
+
+#[derive(Debug)]
+struct Inner<T> {
+    waiting: VecDeque<QueuedJob<T>>,
+    dropped: u64,
+    said_at: Option<Millis>,
+}
+
+#[derive(Debug)]
+struct QueuedJob<T> {
+    device: DeviceId,
+    urgent: bool,
+    what: T,
+}
+
+/// Something was dropped; how much since it was last said, when it is time to say so.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Dropped(pub(super) Option<u64>);
+
+impl<T> Queue<T> {
+    /// An empty one of `room` places, and `urgent` more for what is urgent.
+    pub(super) fn new(room: usize, urgent: usize) -> Self {
+        let inner = Inner { waiting: VecDeque::new(), dropped: 0, said_at: None };
+        Self { room: room.max(1), urgent, inner: Mutex::new(inner), grown: Notify::new() }
+    }
+
+    /// Adds what is to be done for a device.
+    ///
+    /// # Errors
+    /// When it is full, or the device holds its share.
+    pub(super) fn offer(&self, device: &DeviceId, urgent: bool, what: T, now: Millis) -> Result<(), Dropped> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let urgent = urgent && self.urgent > 0;
+        let room = if urgent { self.urgent } else { self.room };
+        let of_sort = inner.waiting.iter().filter(|other| other.urgent == urgent);
+        let (taken, own) = of_sort
+            .fold((0, 0), |(taken, own), other| (taken + 1, own + usize::from(other.device == *device)));
+        if taken >= room || own >= room.div_ceil(2) {
+            inner.dropped += 1;
+            if inner.said_at.is_some_and(|said| (0..SAY_EVERY_MS).contains(&now.since(said))) {
+                return Err(Dropped(None));
+            }
+            inner.said_at = Some(now);
+            return Err(Dropped(Some(std::mem::take(&mut inner.dropped))));
+        }
+        let at = match urgent {
+            true => inner.waiting.iter().take_while(|other| other.urgent).count(),
+            false => inner.waiting.len(),
+        };
+        inner.waiting.insert(at, QueuedJob { device: device.clone(), urgent, what });
+        self.grown.notify_one();
+        Ok(())
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).waiting.len()
+    }
+
+    /// What is next, once there is something. For one caller at a time; dropping the future loses nothing.
+    pub(super) async fn next(&self) -> T {
+        loop {
+            let next = self.inner.lock().unwrap_or_else(PoisonError::into_inner).waiting.pop_front();
+            if let Some(next) = next {
+                return next.what;
+            }
+            self.grown.notified().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offered<T>(queue: &Queue<T>, device: &str, urgent: bool, what: T) -> bool {
+        queue.offer(&device.parse().unwrap(), urgent, what, Millis(0)).is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_device_holds_half_of_the_places_and_another_the_rest() {
+        let queue = Queue::new(4, 0);
+        let asked = ["loud", "loud", "loud", "quiet", "loud", "quiet", "quiet", "third"];
+        let taken = asked.map(|device| offered(&queue, device, true, device));
+        assert_eq!(taken, [true, true, false, true, false, true, false, false]);
+        for device in ["loud", "loud", "quiet", "quiet"] {
+            assert_eq!(queue.next().await, device);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_urgent_has_places_of_its_own_and_goes_first() {
+        let queue = Queue::new(2, 2);
+        assert!(offered(&queue, "a", false, 1) && offered(&queue, "b", false, 2));
+        assert!(!offered(&queue, "c", false, 3));
+        assert!(offered(&queue, "a", true, 4) && offered(&queue, "c", true, 5));
+        assert!(!offered(&queue, "d", true, 6));
+        for what in [4, 5, 1, 2] {
+            assert_eq!(queue.next().await, what);
+        }
+    }
+
+    #[test]
+    fn what_was_dropped_is_said_once_a_minute_with_its_number() {
+        let (queue, shop) = (Queue::new(1, 0), "shop".parse().unwrap());
+        let offer = |at: i64| queue.offer(&shop, false, (), Millis(at));
+        assert_eq!(offer(0), Ok(()));
+        assert_eq!(offer(0), Err(Dropped(Some(1))));
+        assert_eq!(offer(10_000), Err(Dropped(None)));
+        assert_eq!(offer(59_999), Err(Dropped(None)));
+        assert_eq!(offer(60_000), Err(Dropped(Some(3))));
+    }
+}

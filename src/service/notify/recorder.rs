@@ -1,0 +1,105 @@
+//! Stores what is to be told, and then hands it over to those who do it.
+
+use std::sync::Arc;
+
+use crate::domain::clock::Millis;
+use crate::domain::event::{Event, NotificationEvent};
+use crate::domain::ids::DeviceId;
+use crate::domain::notify::{Action, Coalesced, Kind, text};
+use crate::service::{Notifications, ServiceError};
+use crate::store::notifications::Notification;
+
+/// Something that was told and is to be shown, played, run or pushed.
+#[derive(Debug)]
+pub(super) struct QueuedNotification {
+    /// Whose.
+    pub(super) device: DeviceId,
+    /// What.
+    pub(super) told: Coalesced,
+    /// As it stands in the log.
+    pub(super) shown: NotificationEvent,
+}
+
+/// Stores these notifications and how far the log was looked through, which it answers; then hands them
+/// over. Old news disturb nobody, but run their commands.
+pub(super) async fn record(
+    notify: &Notifications,
+    device: &DeviceId,
+    name: &str,
+    told: Vec<Coalesced>,
+    safe: i64,
+) -> Result<i64, ServiceError> {
+    let now = notify.clock.now();
+    let made: Vec<QueuedNotification> = told
+        .into_iter()
+        .map(|mut told| {
+            if is_old(notify, &told, now) {
+                told.case.decision = told.case.decision.is_muted();
+            }
+            QueuedNotification { shown: shown(notify, device, name, &told), device: device.clone(), told }
+        })
+        .collect();
+    let (id, rows) = (device.clone(), made.iter().map(|handed| row(handed, now)).collect::<Vec<_>>());
+    let stored = notify
+        .store
+        .write_patiently(move |tx| {
+            let mut safe = safe;
+            for (notification, logged, delivered) in &rows {
+                // Deleted in the meantime: nobody is left to be told.
+                if tx.device(&id)?.is_none() {
+                    break;
+                }
+                tx.put_notification(&id, notification)?;
+                if !logged {
+                    continue;
+                }
+                let event = Event::Notification(notification.shown.clone());
+                let seq = match delivered {
+                    true => tx.append(&id, &event, now)?,
+                    false => tx.append_undelivered(&id, &event, now)?.0,
+                };
+                // What is ours is no news.
+                safe = if seq == safe + 1 { seq } else { safe };
+            }
+            tx.set_notify_position(&id, safe)?;
+            Ok::<_, ServiceError>(safe)
+        })
+        .await?;
+    for handed in made {
+        notify.metrics.notified(handed.told.case.happening.kind.as_str());
+        if is_old(notify, &handed.told, now) {
+            notify.metrics.notify_effect("any", "old");
+        }
+        notify.enqueue(&Arc::new(handed));
+    }
+    Ok(stored)
+}
+
+fn is_old(notify: &Notifications, told: &Coalesced, now: Millis) -> bool {
+    now.since(told.case.happening.at) > notify.state.fresh_ms
+}
+
+fn row(handed: &QueuedNotification, now: Millis) -> (Notification, bool, bool) {
+    let Coalesced { burst, last_seq, case, .. } = &handed.told;
+    let asks = |action| case.decision.conditions(action);
+    let notification =
+        Notification { shown: handed.shown.clone(), burst: burst.clone(), last_seq: *last_seq, at: now };
+    (notification, asks(Action::Dashboard) || asks(Action::Webhook), asks(Action::Webhook))
+}
+
+fn shown(notify: &Notifications, device: &DeviceId, name: &str, told: &Coalesced) -> NotificationEvent {
+    let case = &told.case;
+    let (title, body) = text::of(&case.happening, name, case.chat_name.as_deref(), told.count);
+    let sound = case.decision.sound.clone();
+    NotificationEvent {
+        id: format!("{device}-{}", told.first_seq),
+        kind: case.happening.kind.as_str().to_owned(),
+        priority: case.decision.priority,
+        title,
+        body,
+        sound_url: sound.as_deref().map(|sound| notify.sound_url(sound)),
+        sound,
+        chat_id: (case.happening.kind != Kind::Summary).then(|| case.happening.chat.clone()).flatten(),
+        count: told.count,
+    }
+}

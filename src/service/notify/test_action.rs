@@ -1,0 +1,160 @@
+//! Trying an action out: it is done once and at once, whatever rules, mutes and hours say.
+
+use super::rules::effect_refused;
+use crate::domain::event::{Event, NotificationEvent};
+use crate::domain::ids::DeviceId;
+use crate::domain::notify::{Action, Kind, OperatorId, Priority};
+use crate::effects::EffectError;
+use crate::effects::desktop::DesktopNotification;
+use crate::service::{Notifications, ServiceError};
+
+/// What to try.
+#[derive(Debug, Clone)]
+pub struct TestAction {
+    /// What is done.
+    pub action: Action,
+    /// A sound's name; `message`, when absent.
+    pub sound: Option<String>,
+    /// A command's name; the only one, when absent.
+    pub command: Option<String>,
+    /// In whose log; needed for the dashboard and webhooks.
+    pub device: Option<DeviceId>,
+    /// Whose browsers get it.
+    pub operator: OperatorId,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestActionReport {
+    /// Whether it was done.
+    pub done: bool,
+    /// What happened, in a sentence.
+    pub said: String,
+}
+
+/// Stands for the device where none is named.
+const NO_DEVICE: &str = "test";
+
+impl Notifications {
+    /// Does an action once, and says what happened. What cannot be had here is no error: it is said.
+    ///
+    /// # Errors
+    /// When there is no such device, sound or command, or the store fails.
+    pub async fn try_action(&self, trial: TestAction) -> Result<TestActionReport, ServiceError> {
+        if let Some(device) = &trial.device
+            && !self.registry.device_exists(device)
+        {
+            return Err(ServiceError::DeviceNotFound);
+        }
+        let report = |done, said: String| Ok(TestActionReport { done, said });
+        match trial.action {
+            Action::Desktop => report_of(self.try_desktop().await),
+            Action::Sound => {
+                let sound = trial.sound.as_deref().unwrap_or("message");
+                let played = self.state.speaker.play(sound, 1.0).await;
+                report_of(played.map(|played| format!("The sound {sound} was played: {} ms.", played.ms)))
+            }
+            Action::Command => self.try_command(&trial).await,
+            Action::Push => {
+                let device = trial
+                    .device
+                    .clone()
+                    .map_or_else(|| NO_DEVICE.parse().map_err(|_| ServiceError::DeviceNotFound), Ok)?;
+                let pushed = self.try_push(&device, &self.sample(&device, None), &trial.operator).await?;
+                report(pushed.taken > 0, pushed.said())
+            }
+            Action::Dashboard | Action::Webhook => {
+                let device = trial.device.ok_or_else(|| {
+                    ServiceError::invalid("deviceId", "is required: in whose log the notification stands")
+                })?;
+                let delivered = trial.action == Action::Webhook;
+                let seq = self.log_sample(&device, delivered).await?;
+                let to = if delivered { "webhooks and dashboards" } else { "dashboards" };
+                report(
+                    true,
+                    format!("The event notification stands in the log of {device} as {seq}, for {to}."),
+                )
+            }
+        }
+    }
+
+    async fn try_desktop(&self) -> Result<String, EffectError> {
+        let notice = DesktopNotification {
+            tag: NO_DEVICE.to_owned(),
+            title: "Wharf".to_owned(),
+            body: "This is how a notification looks.".to_owned(),
+            urgency: Priority::Normal,
+            actions: Vec::new(),
+        };
+        let shown = self.state.desktop.show(notice).await?;
+        Ok(format!("The desktop shows it as number {}.", shown.id))
+    }
+
+    async fn try_command(&self, trial: &TestAction) -> Result<TestActionReport, ServiceError> {
+        let commands = &self.state.commands;
+        let only = || commands.keys().next().filter(|_| commands.len() == 1).cloned();
+        let Some(name) = trial.command.clone().or_else(only) else {
+            let right = match commands.len() {
+                0 => "cannot be run: the settings have no notify.commands",
+                _ => "is required: there are several in notify.commands",
+            };
+            return Err(ServiceError::invalid("command", right));
+        };
+        if !commands.contains_key(&name) {
+            return Err(ServiceError::invalid("command", "is none of notify.commands"));
+        }
+        let device = trial
+            .device
+            .clone()
+            .map_or_else(|| NO_DEVICE.parse().map_err(|_| ServiceError::DeviceNotFound), Ok)?;
+        let ran = self.run_command(&name, &device, &self.sample(&device, trial.sound.clone()), None).await;
+        let run = match ran {
+            Ok(run) => run,
+            Err(error) => return report_of(Err(error)),
+        };
+        let ended = match run.exit {
+            _ if run.timed_out => "was ended, as its time was over".to_owned(),
+            Some(code) => format!("ended with code {code}"),
+            None => "was ended by a signal".to_owned(),
+        };
+        let wrote = if run.output.is_empty() { String::new() } else { format!(" It wrote: {}", run.output) };
+        let said = format!("The command {name} {ended} after {} ms.{wrote}", run.ms);
+        Ok(TestActionReport { done: run.exit == Some(0) && !run.timed_out, said })
+    }
+
+    fn sample(&self, device: &DeviceId, sound: Option<String>) -> NotificationEvent {
+        NotificationEvent {
+            id: format!("{device}-test-{}", self.clock.now().0),
+            kind: Kind::Test.as_str().to_owned(),
+            priority: Priority::Normal,
+            title: "Wharf".to_owned(),
+            body: "This is how a notification looks.".to_owned(),
+            sound_url: sound.as_deref().map(|sound| self.sound_url(sound)),
+            sound,
+            chat_id: None,
+            count: 1,
+        }
+    }
+
+    async fn log_sample(&self, device: &DeviceId, delivered: bool) -> Result<i64, ServiceError> {
+        let (now, id) = (self.clock.now(), device.clone());
+        let event = Event::Notification(self.sample(device, Some("message".to_owned())));
+        self.store
+            .write(move |tx| {
+                tx.device(&id)?.ok_or(ServiceError::DeviceNotFound)?;
+                Ok(match delivered {
+                    true => tx.append(&id, &event, now)?,
+                    false => tx.append_undelivered(&id, &event, now)?.0,
+                })
+            })
+            .await
+    }
+}
+
+fn report_of(came: Result<String, EffectError>) -> Result<TestActionReport, ServiceError> {
+    match came {
+        Ok(said) => Ok(TestActionReport { done: true, said }),
+        Err(error @ (EffectError::NoSound(_) | EffectError::Invalid(_))) => Err(effect_refused(&error)),
+        Err(error) => Ok(TestActionReport { done: false, said: format!("It was not done: {error}") }),
+    }
+}

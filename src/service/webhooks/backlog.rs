@@ -1,0 +1,114 @@
+//! What happens to all that waits for one webhook: given up, shortened, hurried, or measured anew.
+
+use super::housekeeping::PAUSE;
+use crate::domain::clock::Millis;
+use crate::domain::event::{Event, WebhookDeadEvent};
+use crate::domain::ids::DeviceId;
+use crate::domain::webhook::EndpointId;
+use crate::service::{ServiceError, Webhooks};
+use crate::store::Tx;
+use crate::store::webhook_dead_letters::Overflow;
+use crate::store::webhook_endpoints::EndpointKey;
+use crate::store::webhook_ordering::RetryNowCause;
+
+/// Deliveries in one write.
+pub(super) const BATCH: usize = 500;
+/// Why deliveries are given up of which too many wait.
+const TOO_MANY: &str = "too_many_waiting";
+
+impl Webhooks {
+    /// Gives up all that waits for a webhook that its failures disabled.
+    pub(super) async fn dead_letter(&self, key: EndpointKey, error: &'static str) {
+        loop {
+            let now = self.clock.now();
+            match self.store.write_patiently(move |tx| tx.dead_letter_batch(key, error, now, BATCH)).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    return tracing::warn!(%error, "what waits for a disabled webhook waits until the next housekeeping");
+                }
+            }
+        }
+    }
+
+    /// Gives up the oldest of what waits for a webhook, until as much waits as may. Each write tells of what it gave
+    /// up.
+    pub(super) async fn shorten_queue(&self, key: EndpointKey) -> Result<(), ServiceError> {
+        let most = self.state.limits.max_waiting;
+        let mut buried = 0;
+        loop {
+            let now = self.clock.now();
+            let count = self.store.write_patiently(move |tx| bury_beyond(tx, key, most, now)).await?;
+            buried += count;
+            self.metrics.webhook_dead.inc_by(count as u64);
+            if count == 0 || self.draining(PAUSE).await {
+                break;
+            }
+        }
+        if buried > 0 {
+            tracing::warn!(
+                buried,
+                "too much waits for a webhook; the oldest deliveries are dead letters now"
+            );
+        }
+        Ok(())
+    }
+
+    /// Has what waits for another try tried now.
+    pub(super) async fn retry_now(&self, key: EndpointKey, why: RetryNowCause) {
+        loop {
+            let now = self.clock.now();
+            match self.store.write_patiently(move |tx| tx.retry_now(key, why, now, BATCH)).await {
+                Ok(BATCH) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    return tracing::warn!(%error, "what waits for a webhook is tried when it was to be");
+                }
+            }
+        }
+    }
+
+    /// The clock was set back: what waits for a webhook waits no longer than it was to.
+    pub(super) async fn reschedule_from_now(&self, key: EndpointKey) -> Result<(), ServiceError> {
+        loop {
+            let now = self.clock.now();
+            let moved = self.store.write_patiently(move |tx| tx.wait_from_now(key, now, BATCH)).await?;
+            if moved < BATCH {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// How many.
+fn bury_beyond(tx: &Tx<'_>, key: EndpointKey, most: usize, now: Millis) -> Result<usize, ServiceError> {
+    let overflown = tx.dead_letter_overflow(key, most, now, BATCH)?;
+    let Some(webhook) = tx.webhook_id(key)? else { return Ok(overflown.count) };
+    for (device, overflow) in overflown.told {
+        append_overflow_event(tx, &webhook, &device, overflow, now)?;
+    }
+    Ok(overflown.count)
+}
+
+/// In the log of the device whose events they were, unless that device is gone.
+fn append_overflow_event(
+    tx: &Tx<'_>,
+    webhook: &EndpointId,
+    device: &DeviceId,
+    overflow: Overflow,
+    now: Millis,
+) -> Result<(), ServiceError> {
+    if tx.device(device)?.is_none() {
+        return Ok(());
+    }
+    let event = Event::WebhookDead(WebhookDeadEvent {
+        webhook_id: webhook.clone(),
+        event: overflow.kind,
+        event_seq: overflow.seq,
+        attempts: overflow.attempts,
+        error: TOO_MANY.to_owned(),
+        count: overflow.count,
+    });
+    tx.append(device, &event, now)?;
+    Ok(())
+}

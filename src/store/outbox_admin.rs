@@ -1,0 +1,131 @@
+//! The queues as people look at them and clear them.
+
+use rusqlite::params;
+
+use super::column_codec::{parsed, time_if_any};
+use super::error::StoreError;
+use super::messages::Pk;
+use super::tx::{Reader, Tx};
+use crate::domain::clock::Millis;
+use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::jid::Jid;
+
+/// What waits for one device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueRow {
+    /// All of it, what is under way included.
+    pub total: i64,
+    /// Not due yet.
+    pub scheduled: i64,
+    /// Tried before, to be tried again.
+    pub retrying: i64,
+    /// Handed to the network, which has not answered yet.
+    pub under_way: i64,
+    /// When the oldest that is due was accepted.
+    pub oldest: Option<Millis>,
+}
+
+/// Messages of one kind among those that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitingKind {
+    /// Due and never tried.
+    Queued,
+    /// Not due yet.
+    Scheduled,
+    /// Tried before, to be tried again.
+    Retrying,
+}
+
+/// Which of the messages that wait.
+#[derive(Debug, Clone, Default)]
+pub struct WaitingFilter {
+    /// Only to this chat.
+    pub chat: Option<Jid>,
+    /// Only of this kind.
+    pub kind: Option<WaitingKind>,
+}
+
+impl Reader<'_> {
+    /// What waits, for each device that has any.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn waiting(&self, now: Millis) -> Result<Vec<(DeviceId, QueueRow)>, StoreError> {
+        self.all(
+            "SELECT w.*, m.stored_at AS oldest FROM (
+                 SELECT device_id, count(*) AS total,
+                     sum(sending_since IS NULL AND due > ?1) AS scheduled,
+                     sum(sending_since IS NULL AND due <= ?1 AND attempts > 0) AS retrying,
+                     sum(sending_since IS NOT NULL) AS under_way,
+                     min(CASE WHEN due <= ?1 THEN message_pk END) AS first
+                 FROM outbox GROUP BY device_id) w
+             LEFT JOIN messages m ON m.pk = w.first",
+            [now.0],
+            |row| {
+                let waiting = QueueRow {
+                    total: row.get("total")?,
+                    scheduled: row.get("scheduled")?,
+                    retrying: row.get("retrying")?,
+                    under_way: row.get("under_way")?,
+                    oldest: time_if_any(row, "oldest")?,
+                };
+                Ok((parsed(row, "device_id", "device id")?, waiting))
+            },
+        )
+    }
+
+    /// Some messages of a device that wait and are not under way, in order.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn waiting_messages(
+        &self,
+        device: &DeviceId,
+        which: &WaitingFilter,
+        now: Millis,
+        most: usize,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let kind = match which.kind {
+            None => 0,
+            Some(WaitingKind::Queued) => 1,
+            Some(WaitingKind::Scheduled) => 2,
+            Some(WaitingKind::Retrying) => 3,
+        };
+        self.all(
+            "SELECT m.id FROM outbox o JOIN messages m ON m.pk = o.message_pk
+             WHERE o.device_id = ?1 AND o.sending_since IS NULL AND (?2 IS NULL OR o.chat_id = ?2) AND CASE ?3
+                 WHEN 1 THEN o.due <= ?4 AND o.attempts = 0 WHEN 2 THEN o.due > ?4
+                 WHEN 3 THEN o.due <= ?4 AND o.attempts > 0 ELSE 1 END
+             ORDER BY o.row LIMIT ?5",
+            params![
+                device.as_str(),
+                which.chat.as_ref().map(Jid::to_string),
+                kind,
+                now.0,
+                i64::try_from(most).unwrap_or(i64::MAX)
+            ],
+            |row| parsed(row, "id", "message id"),
+        )
+    }
+
+    /// How many sends the network has left without an answer since before `to`, but after `from`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn unanswered(&self, device: &DeviceId, from: Millis, to: Millis) -> Result<i64, StoreError> {
+        self.number(
+            "SELECT count(*) FROM outbox WHERE device_id = ?1 AND sending_since > ?2 AND sending_since <= ?3",
+            params![device.as_str(), from.0, to.0],
+        )
+    }
+}
+
+impl Tx<'_> {
+    /// Takes a message out that waits and is not under way; `false` when it is none.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn outbox_take(&self, message: Pk) -> Result<bool, StoreError> {
+        Ok(self.run("DELETE FROM outbox WHERE message_pk = ?1 AND sending_since IS NULL", [message])? > 0)
+    }
+}

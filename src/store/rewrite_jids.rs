@@ -1,0 +1,199 @@
+//! Messages that named somebody by a hidden id, once the number is known: the number takes its place.
+
+use rusqlite::params;
+
+use super::column_codec::{from_json, parsed, parsed_if_any, to_json};
+use super::content_column::StoredContent;
+use super::error::StoreError;
+use super::messages::Pk;
+use super::tx::Tx;
+use crate::domain::identity::{IdentityPair, ReferencesPeople};
+use crate::domain::ids::{DeviceId, MessageId};
+use crate::domain::jid::Jid;
+use crate::domain::media::MediaHash;
+use crate::domain::message::Message;
+
+/// What settling some messages came to.
+#[derive(Debug, Default)]
+pub struct RewrittenMessage {
+    /// How many there were.
+    pub messages: usize,
+    /// Messages of ours to groups, in which two recipients turned out to be one.
+    pub regrade: Vec<MessageId>,
+    /// Files of second copies that are gone.
+    pub released: Vec<MediaHash>,
+}
+
+impl Tx<'_> {
+    /// Settles the oldest messages that name a person by their hidden id, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn settle_messages(
+        &self,
+        device: &DeviceId,
+        same: &IdentityPair,
+        limit: usize,
+    ) -> Result<RewrittenMessage, StoreError> {
+        let pks: Vec<Pk> = self.all(
+            "SELECT message_pk FROM unsettled WHERE device_id = ?1 AND lid = ?2 ORDER BY message_pk LIMIT ?3",
+            params![device.as_str(), same.lid.to_string(), i64::try_from(limit).unwrap_or(i64::MAX)],
+            |row| Ok(row.get(0)?),
+        )?;
+        let mut settled = RewrittenMessage { messages: pks.len(), ..RewrittenMessage::default() };
+        let mut moved = false;
+        for pk in pks {
+            moved |= self.settle_message(device, pk, same, &mut settled)?;
+            self.run(
+                "DELETE FROM unsettled WHERE device_id = ?1 AND lid = ?2 AND message_pk = ?3",
+                params![device.as_str(), same.lid.to_string(), pk],
+            )?;
+        }
+        if moved {
+            self.refresh_chat(device, &same.number)?;
+        }
+        Ok(settled)
+    }
+
+    /// `true` when the message stood in the chat under the hidden id.
+    fn settle_message(
+        &self,
+        device: &DeviceId,
+        pk: Pk,
+        same: &IdentityPair,
+        settled: &mut RewrittenMessage,
+    ) -> Result<bool, StoreError> {
+        let sql =
+            "SELECT id, chat_id, from_jid, to_jid, author, notify_name, content, quoted, hidden, at, from_me
+                   FROM messages WHERE pk = ?1";
+        let Some(mut row) = self.one(sql, [pk], Row::read)? else { return Ok(false) };
+        let moved = row.people.chat == same.lid;
+        row.settle(same);
+        self.put_people(pk, &row)?;
+        if self.settle_sayings(pk, same)? && row.from_me && row.people.chat.is_group() {
+            settled.regrade.push(row.id.clone());
+        }
+        if moved && !row.hidden {
+            // It may have been removed while its messages were on their way.
+            self.run(
+                "INSERT OR IGNORE INTO chats (device_id, id, at) VALUES (?1, ?2, ?3)",
+                params![device.as_str(), same.number.to_string(), row.at],
+            )?;
+        }
+        let mut by_number = row.id.clone();
+        if same.canonicalize(&mut by_number)
+            && let Some(twin) = self.found_exactly(device, &by_number)?
+        {
+            // The same message came by both ids. The one that was there first stays, and is found by both.
+            settled.released.extend(self.merge_duplicates(pk.min(twin.pk), pk.max(twin.pk))?);
+            self.refresh_chat(device, &row.people.chat)?;
+        }
+        Ok(moved)
+    }
+
+    fn put_people(&self, pk: Pk, row: &Row) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE messages SET chat_id = ?2, from_jid = ?3, to_jid = ?4, author = ?5, notify_name = ?6,
+                 content = ?7, quoted = ?8 WHERE pk = ?1",
+            params![
+                pk,
+                row.people.chat.to_string(),
+                row.people.from.to_string(),
+                row.people.to.to_string(),
+                row.people.author.as_ref().map(ToString::to_string),
+                row.notify_name,
+                row.content.as_ref().map(|content| to_json(content, "message content")).transpose()?,
+                row.quoted.as_ref().map(|quoted| to_json(quoted, "quoted message")).transpose()?,
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Receipts, reactions and votes. `true` when there was a receipt by either id.
+    fn settle_sayings(&self, pk: Pk, same: &IdentityPair) -> Result<bool, StoreError> {
+        let (lid, number) = (same.lid.to_string(), same.number.to_string());
+        for (table, who) in [("reactions", "sender"), ("poll_votes", "voter")] {
+            // Of two sayings of one person the later counts.
+            self.run(
+                &format!(
+                    "DELETE FROM {table} WHERE message_pk = ?1 AND {who} = ?3
+                     AND at < (SELECT at FROM {table} WHERE message_pk = ?1 AND {who} = ?2)"
+                ),
+                params![pk, lid, number],
+            )?;
+            self.run(
+                &format!("UPDATE OR IGNORE {table} SET {who} = ?3 WHERE message_pk = ?1 AND {who} = ?2"),
+                params![pk, lid, number],
+            )?;
+            self.run(&format!("DELETE FROM {table} WHERE message_pk = ?1 AND {who} = ?2"), params![pk, lid])?;
+        }
+        let receipts = self.receipts(pk)?;
+        let by_lid = receipts.into_iter().find(|receipt| receipt.participant == same.lid);
+        let Some(receipt) = by_lid else { return Ok(false) };
+        self.run("DELETE FROM receipts WHERE message_pk = ?1 AND participant = ?2", params![pk, lid])?;
+        self.merge_receipt(pk, &same.number, receipt.ack, receipt.timestamp)?;
+        Ok(true)
+    }
+}
+
+/// The columns of a message that name people.
+struct Row {
+    id: MessageId,
+    people: People,
+    notify_name: Option<String>,
+    content: Option<StoredContent>,
+    quoted: Option<Box<Message>>,
+    hidden: bool,
+    from_me: bool,
+    at: i64,
+}
+
+struct People {
+    chat: Jid,
+    from: Jid,
+    to: Jid,
+    author: Option<Jid>,
+}
+
+impl ReferencesPeople for People {
+    fn each_person(&mut self, visit: &mut dyn FnMut(&mut Jid)) {
+        for id in [&mut self.chat, &mut self.from, &mut self.to] {
+            visit(id);
+        }
+        self.author.each_person(visit);
+    }
+}
+
+impl Row {
+    fn read(row: &rusqlite::Row<'_>) -> Result<Self, StoreError> {
+        let content: Option<String> = row.get("content")?;
+        let quoted: Option<String> = row.get("quoted")?;
+        Ok(Self {
+            id: parsed(row, "id", "message id")?,
+            people: People {
+                chat: parsed(row, "chat_id", "chat id")?,
+                from: parsed(row, "from_jid", "sender")?,
+                to: parsed(row, "to_jid", "recipient")?,
+                author: parsed_if_any(row, "author", "author")?,
+            },
+            notify_name: row.get("notify_name")?,
+            content: content.map(|text| StoredContent::read(Some(&text))).transpose()?,
+            quoted: quoted.map(|text| from_json(&text, "quoted message")).transpose()?,
+            hidden: row.get("hidden")?,
+            from_me: row.get("from_me")?,
+            at: row.get("at")?,
+        })
+    }
+
+    fn settle(&mut self, same: &IdentityPair) {
+        same.canonicalize(&mut self.people);
+        self.notify_name = self.notify_name.take().map(|name| same.canonical_name(name));
+        if let Some(content) = &mut self.content {
+            same.canonicalize(content);
+        }
+        if let Some(quoted) = &mut self.quoted {
+            same.canonicalize(&mut **quoted);
+            quoted.notify_name = same.canonical_name(std::mem::take(&mut quoted.notify_name));
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! For which endpoints something waits to be pushed, and which changed: a hint to look, never the truth.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::store::webhook_endpoints::EndpointKey;
+
+/// Why to look at an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EndpointWakeup {
+    /// Something waits for it.
+    Waiting,
+    /// It is another now.
+    Changed,
+}
+
+/// Bounded by the number of endpoints.
+#[derive(Debug, Default)]
+pub(in crate::store) struct DirtyEndpoints {
+    waiting: Mutex<BTreeMap<EndpointKey, EndpointWakeup>>,
+    some: Notify,
+}
+
+impl DirtyEndpoints {
+    pub(in crate::store) fn add(&self, hints: &BTreeMap<EndpointKey, EndpointWakeup>) {
+        if hints.is_empty() {
+            return;
+        }
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, hint) in hints {
+            let known = waiting.entry(*key).or_insert(*hint);
+            *known = (*known).max(*hint);
+        }
+        drop(waiting);
+        self.some.notify_one();
+    }
+
+    /// Waits until there are some, and takes them. For one caller at a time; dropping the future loses nothing.
+    pub(in crate::store) async fn take(&self) -> BTreeMap<EndpointKey, EndpointWakeup> {
+        loop {
+            let taken = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            if !taken.is_empty() {
+                return taken;
+            }
+            self.some.notified().await;
+        }
+    }
+}

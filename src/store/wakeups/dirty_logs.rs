@@ -1,0 +1,41 @@
+//! Whose logs grew: a hint to look, never the news itself.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::domain::ids::DeviceId;
+
+/// Bounded by the number of devices.
+#[derive(Debug, Default)]
+pub(in crate::store) struct DirtyLogs {
+    grown: Mutex<BTreeSet<DeviceId>>,
+    some: Notify,
+}
+
+impl DirtyLogs {
+    pub(in crate::store) fn add<'a>(&self, devices: impl Iterator<Item = &'a DeviceId>) {
+        let mut grown = self.grown.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = grown.len();
+        for device in devices {
+            if !grown.contains(device) {
+                grown.insert(device.clone());
+            }
+        }
+        if grown.len() > before {
+            self.some.notify_one();
+        }
+    }
+
+    /// Waits until there are some, and takes them. For one caller at a time; dropping the future loses nothing.
+    pub(in crate::store) async fn take(&self) -> BTreeSet<DeviceId> {
+        loop {
+            let taken = std::mem::take(&mut *self.grown.lock().unwrap_or_else(PoisonError::into_inner));
+            if !taken.is_empty() {
+                return taken;
+            }
+            self.some.notified().await;
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The newest `seq` of each log that somebody follows: a hint to read on, never the news itself.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::domain::ids::DeviceId;
+
+#[derive(Debug, Default)]
+pub(in crate::store) struct SeqWatch {
+    followed: Mutex<HashMap<DeviceId, watch::Sender<i64>>>,
+}
+
+impl SeqWatch {
+    /// Changes after each commit that appends to this device's log.
+    pub(in crate::store) fn follow(&self, device: &DeviceId) -> watch::Receiver<i64> {
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        followed.entry(device.clone()).or_insert_with(|| watch::Sender::new(0)).subscribe()
+    }
+
+    pub(in crate::store) fn advance(&self, device: &DeviceId, seq: i64) {
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(head) = followed.get(device) else { return };
+        if head.receiver_count() == 0 {
+            followed.remove(device);
+            return;
+        }
+        head.send_if_modified(|known| {
+            let newer = seq > *known;
+            *known = seq.max(*known);
+            newer
+        });
+    }
+}
