@@ -2,64 +2,12 @@
 //!
 //! The network stores no messages; whether a change suits its message is the daemon's concern.
 
-use serde::Serialize;
-
 use super::content::{MAX_BODY, MAX_EMOJI};
-use super::network_view::Entry;
+use super::network_view::{Entry, SimulatedChange};
 use super::session::{SimulatorSession, refused};
-use crate::domain::clock::Millis;
 use crate::domain::ids::MessageId;
 use crate::domain::jid::Jid;
 use crate::engine::{ChatChange, MessageChange, SessionError};
-
-/// A change, as the ledger stores it and the control API shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
-pub(super) enum SimulatedChange {
-    Edit {
-        message_id: MessageId,
-        body: String,
-    },
-    React {
-        message_id: MessageId,
-        emoji: String,
-    },
-    Revoke {
-        message_id: MessageId,
-    },
-    DeleteForMe {
-        message_id: MessageId,
-    },
-    Star {
-        message_id: MessageId,
-        on: bool,
-    },
-    Vote {
-        message_id: MessageId,
-        options: Vec<String>,
-    },
-    Archive {
-        chat: Jid,
-        on: bool,
-    },
-    Pin {
-        chat: Jid,
-        on: bool,
-    },
-    /// A mute without `until` has no end.
-    Mute {
-        chat: Jid,
-        on: bool,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        until: Option<Millis>,
-    },
-    Clear {
-        chat: Jid,
-    },
-    Delete {
-        chat: Jid,
-    },
-}
 
 impl SimulatorSession {
     /// See [`crate::engine::Session::change_message`].

@@ -8,7 +8,6 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::changes::SimulatedChange;
 use super::content::MessageParts;
 use super::network_message::Quote;
 use crate::domain::clock::Millis;
@@ -46,6 +45,55 @@ pub(super) enum Entry<'a> {
     Change { change: &'a SimulatedChange, at: Millis },
     /// Earlier entries of the device no longer count; with `everything`, the device was deleted.
     Forgotten { everything: bool },
+}
+
+/// A change, as the ledger stores it and the control API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub(super) enum SimulatedChange {
+    Edit {
+        message_id: MessageId,
+        body: String,
+    },
+    React {
+        message_id: MessageId,
+        emoji: String,
+    },
+    Revoke {
+        message_id: MessageId,
+    },
+    DeleteForMe {
+        message_id: MessageId,
+    },
+    Star {
+        message_id: MessageId,
+        on: bool,
+    },
+    Vote {
+        message_id: MessageId,
+        options: Vec<String>,
+    },
+    Archive {
+        chat: Jid,
+        on: bool,
+    },
+    Pin {
+        chat: Jid,
+        on: bool,
+    },
+    /// A mute without `until` has no end.
+    Mute {
+        chat: Jid,
+        on: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        until: Option<Millis>,
+    },
+    Clear {
+        chat: Jid,
+    },
+    Delete {
+        chat: Jid,
+    },
 }
 
 impl<'a> Entry<'a> {

@@ -273,6 +273,10 @@ async fn log_out_removes_changed_groups() {
     running.ended().await;
 
     let running = daemon.connect_linked(street(true)).await;
+    let opened = |recorder: &Recorder| {
+        recorder.all().iter().filter(|event| matches!(event, EngineEvent::Opened(_))).count()
+    };
+    daemon.recorder.until("opened again", |recorder| opened(recorder) == 2).await;
     assert_eq!(running.info(&jid(GROUP)).await.subject, "Street");
     running.stop().await;
 }
